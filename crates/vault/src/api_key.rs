@@ -1,0 +1,94 @@
+//! Project API keys: `ak_` · 27 random base62 characters (160 bits) · 6 characters of checksum.
+//!
+//! The checksum lets a typing error and a scanner's false alarm be told from a wrong key without
+//! asking the database (R58). Only the SHA-256 is stored (R59): the key is random, so a slow
+//! password hash would protect nothing and cost every request.
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::Entropy;
+use crate::token::{Digest, base62, base62_number, digest};
+
+const PREFIX: &str = "ak_";
+const RANDOM: usize = 27;
+const CHECKSUM: usize = 6;
+
+/// A well-formed API key in memory. Wiped when dropped; prints only its display prefix.
+pub struct ApiKey(Zeroizing<String>);
+
+/// The text is no API key.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not an API key")]
+pub struct ApiKeyError;
+
+impl ApiKey {
+    /// A new random key.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let random = base62(entropy, RANDOM);
+        Self(Zeroizing::new(format!("{PREFIX}{random}{}", checksum(&random))))
+    }
+
+    /// Checks shape and checksum, offline.
+    pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
+        let rest = text.strip_prefix(PREFIX).ok_or(ApiKeyError)?;
+        if rest.len() != RANDOM + CHECKSUM || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(ApiKeyError);
+        }
+        let (random, sum) = rest.split_at(RANDOM);
+        if checksum(random) != sum {
+            return Err(ApiKeyError);
+        }
+        Ok(Self(Zeroizing::new(text.to_owned())))
+    }
+
+    /// The whole key, to be shown once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the database stores and looks up.
+    pub fn digest(&self) -> Digest {
+        digest(&self.0)
+    }
+
+    /// The first 10 characters, by which a person recognises a key in a list.
+    pub fn display_prefix(&self) -> &str {
+        &self.0[..PREFIX.len() + 7]
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiKey({}…)", self.display_prefix())
+    }
+}
+
+fn checksum(random: &str) -> String {
+    base62_number(u64::from(crc32fast::hash(random.as_bytes())), CHECKSUM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemEntropy;
+
+    #[test]
+    fn a_generated_key_parses_and_any_changed_character_does_not() {
+        let key = ApiKey::generate(&SystemEntropy);
+        assert_eq!(ApiKey::parse(key.expose()).unwrap().digest(), key.digest());
+        for position in PREFIX.len()..key.expose().len() {
+            let mut bytes = key.expose().as_bytes().to_vec();
+            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert_eq!(ApiKey::parse(&changed).unwrap_err(), ApiKeyError, "position {position}");
+        }
+    }
+
+    #[test]
+    fn debug_output_holds_the_prefix_only() {
+        let key = ApiKey::generate(&SystemEntropy);
+        let printed = format!("{key:?}");
+        assert!(!printed.contains(&key.expose()[12..]), "{printed}");
+    }
+}

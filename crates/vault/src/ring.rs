@@ -1,0 +1,315 @@
+//! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to the row it is stored in.
+//!
+//! Layout of a sealed value: version (1 byte) · key id (4) · nonce (24) · ciphertext and tag.
+//! The additional authenticated data are the project, table, row and field, each with its length,
+//! and the key id: a ciphertext copied to another row, column or project does not open (R70).
+//! 24-byte random nonces need no counter; two collide after some 2^96 seals.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::{Entropy, Secrets};
+
+const VERSION: u8 = 1;
+const KEY_ID: usize = 4;
+const NONCE: usize = 24;
+const HEADER: usize = 1 + KEY_ID + NONCE;
+
+/// Where a sealed value lives. It opens there and nowhere else.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Project that owns the row; empty for the installation itself.
+    pub project: &'a str,
+    /// Table name.
+    pub table: &'a str,
+    /// Primary key of the row.
+    pub row: &'a str,
+    /// Column name.
+    pub field: &'a str,
+}
+
+impl Place<'_> {
+    fn authenticated_data(&self, key_id: [u8; KEY_ID]) -> Vec<u8> {
+        let mut data = Vec::with_capacity(96);
+        data.push(VERSION);
+        data.extend_from_slice(&key_id);
+        for part in [self.project, self.table, self.row, self.field] {
+            data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            data.extend_from_slice(part.as_bytes());
+        }
+        data
+    }
+}
+
+/// Why a sealed value did not open. All three mean the stored data or the key ring is not what it
+/// was; none is a caller's fault.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum OpenError {
+    /// Shorter than a header, or of a later version.
+    #[error("sealed value is malformed")]
+    Malformed,
+    /// Sealed with a key that is not in the ring.
+    #[error("sealed value needs master key {0}, which is not in the key file")]
+    UnknownKey(String),
+    /// The tag does not match: another row's ciphertext, or damage.
+    #[error("sealed value does not belong to this row or is damaged")]
+    Unreadable,
+}
+
+/// Why a key file could not be used.
+#[derive(Debug, Error)]
+pub enum KeyFileError {
+    /// Reading or writing failed.
+    #[error("cannot use master key file {path}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error("master key file {path} has mode {mode:o}; run `chmod 600 {path}`")]
+    TooOpen {
+        /// The file.
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Not `<8 hex digits> <base64 of 32 bytes>`.
+    #[error("master key file {path}, line {line}: expected `<8 hex digits> <base64 of 32 bytes>`")]
+    Malformed {
+        /// The file.
+        path: String,
+        /// One-based line.
+        line: usize,
+    },
+    /// No key in it.
+    #[error("master key file {path} holds no key")]
+    Empty {
+        /// The file.
+        path: String,
+    },
+}
+
+struct MasterKey {
+    id: [u8; KEY_ID],
+    cipher: XChaCha20Poly1305,
+}
+
+/// The master keys: the first seals, all open. Cheap to clone; prints nothing.
+#[derive(Clone)]
+pub struct KeyRing {
+    keys: Arc<Vec<MasterKey>>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("keys", &self.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// A ring of one new key that is kept nowhere. For tests and benchmarks.
+    pub fn ephemeral(entropy: Arc<dyn Entropy>) -> Self {
+        let mut id = [0; KEY_ID];
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut id);
+        entropy.fill(&mut *key);
+        Self { keys: Arc::new(vec![MasterKey { id, cipher: XChaCha20Poly1305::new((&*key).into()) }]), entropy }
+    }
+
+    /// Reads a key file: one key a line, the current one first, `#` starts a comment.
+    pub fn load(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeyFileError> {
+        let shown = path.display().to_string();
+        let io_error = |source| KeyFileError::Io { path: shown.clone(), source };
+        let mode = fs::metadata(path).map_err(io_error)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(KeyFileError::TooOpen { path: shown, mode });
+        }
+        let text = Zeroizing::new(fs::read_to_string(path).map_err(io_error)?);
+        let mut keys = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let key =
+                parse_key(line).ok_or_else(|| KeyFileError::Malformed { path: shown.clone(), line: index + 1 })?;
+            keys.push(key);
+        }
+        if keys.is_empty() {
+            return Err(KeyFileError::Empty { path: shown });
+        }
+        Ok(Self { keys: Arc::new(keys), entropy })
+    }
+
+    /// Writes a new key file with mode 0600. Refuses to replace an existing one.
+    pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<(), KeyFileError> {
+        let mut id = [0; KEY_ID];
+        let mut key = Zeroizing::new([0; 32]);
+        entropy.fill(&mut id);
+        entropy.fill(&mut *key);
+        let line = Zeroizing::new(format!(
+            "# Switchboard master key. Without this file no stored credential can be read: back it up apart from the data.\n{} {}\n",
+            hex(id),
+            BASE64.encode(*key)
+        ));
+        let write = || -> io::Result<()> {
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            file.write_all(line.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| KeyFileError::Io { path: path.display().to_string(), source })
+    }
+
+    /// Seals bytes for one place with the current key.
+    pub fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Vec<u8> {
+        // A ring is never empty: `load` refuses an empty file.
+        let Some(key) = self.keys.first() else { return Vec::new() };
+        let mut nonce = [0; NONCE];
+        self.entropy.fill(&mut nonce);
+        let payload = Payload { msg: plaintext, aad: &place.authenticated_data(key.id) };
+        // Encryption fails only past 256 GiB; an empty value then fails to open, loudly.
+        let ciphertext = key.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
+        let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
+        sealed.push(VERSION);
+        sealed.extend_from_slice(&key.id);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        sealed
+    }
+
+    /// Opens bytes sealed for this place.
+    pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        if sealed.len() < HEADER || sealed[0] != VERSION {
+            return Err(OpenError::Malformed);
+        }
+        let (header, ciphertext) = sealed.split_at(HEADER);
+        let mut id = [0; KEY_ID];
+        id.copy_from_slice(&header[1..=KEY_ID]);
+        let mut nonce = [0; NONCE];
+        nonce.copy_from_slice(&header[1 + KEY_ID..]);
+        let key = self.keys.iter().find(|key| key.id == id).ok_or_else(|| OpenError::UnknownKey(hex(id)))?;
+        let payload = Payload { msg: ciphertext, aad: &place.authenticated_data(id) };
+        let plaintext = key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| OpenError::Unreadable)?;
+        Ok(Zeroizing::new(plaintext))
+    }
+
+    /// Seals named secrets.
+    pub fn seal_secrets(&self, place: &Place<'_>, secrets: &Secrets) -> Vec<u8> {
+        self.seal(place, &secrets.to_plaintext())
+    }
+
+    /// Opens named secrets.
+    pub fn open_secrets(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Secrets, OpenError> {
+        let plaintext = self.open(place, sealed)?;
+        Secrets::from_plaintext(&plaintext).ok_or(OpenError::Malformed)
+    }
+}
+
+fn parse_key(line: &str) -> Option<MasterKey> {
+    let (id_text, key_text) = line.split_once(char::is_whitespace)?;
+    if id_text.len() != KEY_ID * 2 {
+        return None;
+    }
+    let id = u32::from_str_radix(id_text, 16).ok()?.to_be_bytes();
+    let bytes = Zeroizing::new(BASE64.decode(key_text.trim()).ok()?);
+    let key: &[u8; 32] = bytes.as_slice().try_into().ok()?;
+    Some(MasterKey { id, cipher: XChaCha20Poly1305::new(key.into()) })
+}
+
+fn hex(id: [u8; KEY_ID]) -> String {
+    format!("{:08x}", u32::from_be_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Secret, SystemEntropy};
+    use proptest::prelude::*;
+
+    fn place<'a>(row: &'a str, field: &'a str) -> Place<'a> {
+        Place { project: "pr_1", table: "connected_accounts", row, field }
+    }
+
+    #[test]
+    fn a_ciphertext_moved_to_another_place_does_not_open() {
+        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let sealed = ring.seal(&place("ca_1", "credential"), b"token");
+        assert_eq!(&**ring.open(&place("ca_1", "credential"), &sealed).unwrap(), b"token");
+        for elsewhere in [
+            place("ca_2", "credential"),
+            place("ca_1", "verifier"),
+            Place { project: "pr_2", ..place("ca_1", "credential") },
+            Place { table: "auth_configs", ..place("ca_1", "credential") },
+            Place { project: "pr_1connected", table: "_accounts", row: "ca_1", field: "credential" },
+        ] {
+            assert_eq!(ring.open(&elsewhere, &sealed).unwrap_err(), OpenError::Unreadable);
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let sealed = ring.seal(&place("ca_1", "credential"), b"token");
+        for bit in 0..sealed.len() * 8 {
+            let mut damaged = sealed.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(ring.open(&place("ca_1", "credential"), &damaged).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn an_old_key_still_opens_and_the_first_one_seals() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        KeyRing::create(&old, &SystemEntropy).unwrap();
+        KeyRing::create(&new, &SystemEntropy).unwrap();
+        let sealed = KeyRing::load(&old, Arc::new(SystemEntropy)).unwrap().seal(&place("a", "b"), b"x");
+        let both = format!("{}\n{}", fs::read_to_string(&new).unwrap(), fs::read_to_string(&old).unwrap());
+        fs::write(&new, both).unwrap();
+        let ring = KeyRing::load(&new, Arc::new(SystemEntropy)).unwrap();
+        assert_eq!(&**ring.open(&place("a", "b"), &sealed).unwrap(), b"x");
+        assert_ne!(ring.seal(&place("a", "b"), b"x")[1..5], sealed[1..5]);
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        KeyRing::create(&path, &SystemEntropy).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(KeyRing::create(&path, &SystemEntropy).is_err(), "an existing key is never replaced");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = KeyRing::load(&path, Arc::new(SystemEntropy)).unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn secrets_come_back_as_they_were() {
+        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let secrets = Secrets::from([("a", Secret::from("\"quoted\"\n")), ("b", Secret::from(""))]);
+        let sealed = ring.seal_secrets(&place("r", "f"), &secrets);
+        assert!(ring.open_secrets(&place("r", "f"), &sealed).unwrap() == secrets);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_open_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+            prop_assert!(ring.open(&place("r", "f"), &bytes).is_err());
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Values that must not be seen: wiped when dropped, silent in `Debug`, impossible to serialise.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
+
+/// One secret string.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes ownership, so that no second copy stays behind.
+    pub fn new(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+
+    /// The plaintext. Every call of this is a place to review.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Nothing in it: an absent value in a provider's answer.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(value: &str) -> Self {
+        Self::new(value.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
+/// Named secrets that belong together: a credential, a client's identifier and secret.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(BTreeMap<String, Secret>);
+
+impl Secrets {
+    /// No values yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets one value, replacing (and wiping) an older one.
+    pub fn insert(&mut self, name: &str, value: Secret) {
+        self.0.insert(name.to_owned(), value);
+    }
+
+    /// The plaintext of one value.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(Secret::expose)
+    }
+
+    /// Removes one value.
+    pub fn remove(&mut self, name: &str) -> Option<Secret> {
+        self.0.remove(name)
+    }
+
+    /// Names only; they are not secret.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// All pairs, for masking and for redaction of answers.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// No values.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The form that is sealed: a JSON object. Wiped when dropped.
+    pub(crate) fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+        // serde_json cannot fail on a map of strings; an empty object is the harmless answer.
+        let capacity = self.0.iter().map(|(k, v)| k.len() + v.expose().len() * 2 + 8).sum::<usize>() + 2;
+        let mut buffer = Zeroizing::new(Vec::with_capacity(capacity));
+        let exposed: BTreeMap<&str, &str> = self.iter().map(|(k, v)| (k, v.expose())).collect();
+        if serde_json::to_writer(&mut *buffer, &exposed).is_err() {
+            buffer.zeroize();
+            buffer.extend_from_slice(b"{}");
+        }
+        buffer
+    }
+
+    pub(crate) fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<BTreeMap<String, Secret>>(plaintext).ok().map(Self)
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+impl<const N: usize> From<[(&str, Secret); N]> for Secrets {
+    fn from(pairs: [(&str, Secret); N]) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_names_no_value() {
+        let secrets = Secrets::from([("access_token", Secret::from("canary-1"))]);
+        let printed = format!("{secrets:?} {:?}", Secret::from("canary-2"));
+        assert!(!printed.contains("canary"), "{printed}");
+        assert!(printed.contains("access_token"));
+    }
+}

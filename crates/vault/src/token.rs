@@ -1,0 +1,134 @@
+//! Random identifiers and one-time tokens (link tokens, OAuth `state`, browser secrets).
+//!
+//! A one-time token is `<prefix><row id>.<secret>`-like: its first part finds the row (and starts
+//! with the time, so that inserts append), its second part is 160 random bits of which only a
+//! SHA-256 is stored (R01). Comparison takes the same time wherever the difference stands.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::Entropy;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// A stored SHA-256.
+pub type Digest = [u8; 32];
+
+/// SHA-256 of a secret that is itself random (never of a password).
+pub fn digest(text: &str) -> Digest {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// `length` base62 characters, each with log2(62) = 5.95 random bits.
+pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    let mut buffer = [0_u8; 64];
+    while text.len() < length {
+        entropy.fill(&mut buffer);
+        // Bytes past the last multiple of 62 are thrown away, so that no character is likelier.
+        let usable = buffer.iter().filter(|byte| **byte < 248);
+        text.extend(usable.take(length - text.len()).map(|byte| char::from(ALPHABET[usize::from(*byte % 62)])));
+    }
+    text
+}
+
+/// Number as `width` base62 digits; sorts as the number does.
+pub fn base62_number(mut number: u64, width: usize) -> String {
+    let mut digits = vec![b'0'; width];
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[usize::try_from(number % 62).unwrap_or(0)];
+        number /= 62;
+    }
+    digits.into_iter().map(char::from).collect()
+}
+
+/// A token handed out once: the text for its holder, the digest for the database.
+pub struct OneTimeToken {
+    text: String,
+}
+
+impl std::fmt::Debug for OneTimeToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OneTimeToken(redacted)")
+    }
+}
+
+impl OneTimeToken {
+    /// Characters of the secret part: 27 × 5.95 = 160 bits.
+    pub const SECRET_LENGTH: usize = 27;
+
+    /// A new token whose row is found by `row_id`.
+    pub fn new(entropy: &dyn Entropy, row_id: &str) -> Self {
+        Self { text: format!("{row_id}{}", base62(entropy, Self::SECRET_LENGTH)) }
+    }
+
+    /// What the holder gets.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the database gets.
+    pub fn digest(&self) -> Digest {
+        digest(&self.text)
+    }
+
+    /// The row id inside a presented token, when its shape is right.
+    pub fn row_id(presented: &str) -> Option<&str> {
+        let well_formed = presented.len() > Self::SECRET_LENGTH
+            && presented.len() <= 128
+            && presented.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        well_formed.then(|| &presented[..presented.len() - Self::SECRET_LENGTH])
+    }
+
+    /// Whether a presented token is the stored one, in constant time.
+    pub fn matches(presented: &str, stored: &[u8]) -> bool {
+        digest(presented).ct_eq(stored).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemEntropy;
+
+    #[test]
+    fn a_token_finds_its_row_and_only_itself_matches() {
+        let token = OneTimeToken::new(&SystemEntropy, "lt_0abc");
+        assert_eq!(OneTimeToken::row_id(token.text()), Some("lt_0abc"));
+        assert!(OneTimeToken::matches(token.text(), &token.digest()));
+        let other = OneTimeToken::new(&SystemEntropy, "lt_0abc");
+        assert!(!OneTimeToken::matches(other.text(), &token.digest()));
+    }
+
+    #[test]
+    fn malformed_tokens_have_no_row() {
+        let long = "a".repeat(200);
+        for presented in
+            ["", "short", "lt_ü23456789012345678901234567890", &long, "lt_0abc'; DROP TABLE x; --0000000000000"]
+        {
+            assert_eq!(OneTimeToken::row_id(presented), None, "{presented}");
+        }
+    }
+
+    #[test]
+    fn base62_numbers_sort_as_numbers_do() {
+        let mut texts: Vec<String> = [0, 1, 61, 62, 3_843, 1_700_000_000_000].map(|n| base62_number(n, 9)).into();
+        let sorted = {
+            let mut copy = texts.clone();
+            copy.sort();
+            copy
+        };
+        assert_eq!(texts, sorted);
+        texts.dedup();
+        assert_eq!(texts.len(), 6);
+    }
+
+    #[test]
+    fn all_characters_occur_about_equally_often() {
+        let text = base62(&SystemEntropy, 62_000);
+        for letter in ALPHABET {
+            let count = text.bytes().filter(|byte| byte == letter).count();
+            assert!((800..1200).contains(&count), "{} occurs {count} times", char::from(*letter));
+        }
+    }
+}
