@@ -1,0 +1,197 @@
+//! The operator's exceptions, and the decision about an address or a name.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+use crate::address::{contains, is_public};
+use crate::error::{ConfigError, EgressError};
+
+/// An exception the operator makes to "public addresses over https only".
+///
+/// Written `10.0.0.0/8`, `fd00::/8`, `10.1.2.3` or `internal.corp`. What a rule names may be
+/// reached although it is not public, and with plain http.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowRule {
+    /// Every address of a network. IPv4 rules do not cover IPv4-mapped IPv6 addresses.
+    Cidr {
+        /// The network's first address.
+        network: IpAddr,
+        /// How many leading bits count: up to 32 or 128.
+        prefix: u8,
+    },
+    /// One host name, exactly, wherever it resolves to. The operator vouches for its DNS.
+    Host(String),
+}
+
+impl FromStr for AllowRule {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let refuse = |reason| Err(ConfigError::rule(text, reason));
+        if let Some((network, prefix)) = text.split_once('/') {
+            let Ok(network) = network.parse::<IpAddr>() else {
+                return refuse("not an address before the slash");
+            };
+            let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+            let Some(prefix) = prefix.parse::<u8>().ok().filter(|_| digits) else {
+                return refuse("not a prefix length after the slash");
+            };
+            return cidr(text, network, prefix);
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return cidr(text, address, width(address));
+        }
+        let known = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !text.chars().all(known) {
+            return refuse("not an address, a network or a host name");
+        }
+        match Host::parse(text) {
+            Ok(Host::Domain(name)) if !name.split('.').any(str::is_empty) => Ok(Self::Host(name)),
+            Ok(Host::Domain(_)) => refuse("the host name has an empty label"),
+            Ok(_) => refuse("write the address in full, with four decimal numbers"),
+            Err(_) => refuse("not an address, a network or a host name"),
+        }
+    }
+}
+
+/// How many bits an address of this family has.
+fn width(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// A network rule, unless its prefix is too long or the address is not the network's first.
+fn cidr(text: &str, network: IpAddr, prefix: u8) -> Result<AllowRule, ConfigError> {
+    if prefix > width(network) {
+        return Err(ConfigError::rule(text, "the prefix length is longer than the address"));
+    }
+    let first = match network {
+        IpAddr::V4(v4) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
+        }
+        IpAddr::V6(v6) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+        }
+    };
+    if first != network {
+        return Err(ConfigError::rule(text, "the address has bits set after the prefix"));
+    }
+    Ok(AllowRule::Cidr { network, prefix })
+}
+
+/// Decides which names and addresses may be connected to.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    networks: Vec<(IpAddr, u8)>,
+    hosts: HashSet<String>,
+    loopback: bool,
+}
+
+/// Why a connection was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The address is neither public nor allowed.
+    Address,
+    /// The address is public but was not allowed for plain http.
+    PlainHttp,
+}
+
+impl From<Refusal> for EgressError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Address => Self::AddressDenied,
+            Refusal::PlainHttp => Self::EndpointNotAllowed { reason: "https is required" },
+        }
+    }
+}
+
+impl Guard {
+    pub(crate) fn new(rules: &[AllowRule], loopback: bool) -> Result<Self, ConfigError> {
+        let mut guard = Self { networks: Vec::new(), hosts: HashSet::new(), loopback };
+        for rule in rules {
+            // A rule may have been built without `from_str`: bring it into the same form.
+            let checked = match rule {
+                AllowRule::Cidr { network, prefix } => cidr(&format!("{network}/{prefix}"), *network, *prefix)?,
+                AllowRule::Host(name) => name.parse()?,
+            };
+            match checked {
+                AllowRule::Cidr { network, prefix } => guard.networks.push((network, prefix)),
+                AllowRule::Host(name) => {
+                    guard.hosts.insert(name);
+                }
+            }
+        }
+        Ok(guard)
+    }
+
+    /// What can be said about a URL before its name is looked up.
+    pub(crate) fn check_url(&self, url: &Url) -> Result<(), EgressError> {
+        let plain = match url.scheme() {
+            "https" => false,
+            "http" => true,
+            _ => return Err(EgressError::EndpointNotAllowed { reason: "the scheme is not https" }),
+        };
+        match url.host() {
+            Some(Host::Ipv4(v4)) => Ok(self.check_address(IpAddr::V4(v4), plain)?),
+            Some(Host::Ipv6(v6)) => Ok(self.check_address(IpAddr::V6(v6), plain)?),
+            Some(Host::Domain(name)) => Ok(self.check_name(name, plain)?),
+            None => Err(EgressError::InvalidRequest { reason: "the url has no host" }),
+        }
+    }
+
+    /// Refuses an address that may not be connected to.
+    pub(crate) fn check_address(&self, address: IpAddr, plain: bool) -> Result<(), Refusal> {
+        if self.allows(address) {
+            return Ok(());
+        }
+        if !is_public(address) {
+            return Err(Refusal::Address);
+        }
+        if plain { Err(Refusal::PlainHttp) } else { Ok(()) }
+    }
+
+    /// Refuses the whole answer of a look-up when one address of it may not be connected to: a
+    /// mixed answer is what a rebinding attack looks like.
+    pub(crate) fn check_answer(
+        &self,
+        name: &str,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        plain: bool,
+    ) -> Result<(), Refusal> {
+        if self.hosts.contains(name) {
+            return Ok(());
+        }
+        addresses.into_iter().try_for_each(|address| self.check_address(address, plain))
+    }
+
+    /// Refuses a name that cannot be acceptable wherever it resolves to.
+    fn check_name(&self, name: &str, plain: bool) -> Result<(), Refusal> {
+        if self.hosts.contains(name) {
+            return Ok(());
+        }
+        let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let allows_loopback = loopback.into_iter().any(|address| self.allows(address));
+        if is_localhost(name) && !allows_loopback {
+            return Err(Refusal::Address);
+        }
+        // Without an exception for addresses every answer would be refused: ask nobody.
+        let no_exception = !self.loopback && self.networks.is_empty();
+        if plain && no_exception { Err(Refusal::PlainHttp) } else { Ok(()) }
+    }
+
+    /// Whether the operator allows this address expressly.
+    fn allows(&self, address: IpAddr) -> bool {
+        let by_flag = self.loopback && address.is_loopback();
+        by_flag || self.networks.iter().any(|(network, prefix)| contains(*network, *prefix, address))
+    }
+}
+
+/// Whether a name means this machine whatever DNS says (RFC 6761 §6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
+}

@@ -1,0 +1,179 @@
+//! From a caller's `endpoint` to a URL that is certain to stay where the destination says.
+//!
+//! Endpoints come from agents, that is from whoever wrote what the agent last read. `Url::join`
+//! is no help: it leaves the base for `//evil.test`, `/\evil.test` and `../..`. So a relative
+//! endpoint is only ever appended to the base's path, and whatever one parser or another (a proxy
+//! of the provider, say, that decodes once more) could take for something else is refused.
+
+use url::Url;
+
+use crate::error::EgressError;
+use crate::policy::Destination;
+
+/// Longest endpoint accepted, in bytes.
+const MAX_LENGTH: usize = 16 * 1024;
+/// How many times a path is decoded in search of hidden dot segments before it is refused for
+/// being encoded over and over.
+const MAX_DECODINGS: usize = 4;
+
+impl Destination {
+    /// The URL that `endpoint` means.
+    ///
+    /// A relative endpoint is appended to the base's path, which is kept as a prefix:
+    /// `https://a/v3` and `/users` (or `users`) give `https://a/v3/users`. An absolute one must be
+    /// admitted by this destination and have the base's scheme; the base's path does not bind it.
+    /// A query of the base is not taken over.
+    ///
+    /// # Errors
+    ///
+    /// [`EgressError::EndpointNotAllowed`] for anything else: dot segments (also encoded, also
+    /// more than once), backslashes, control characters, `//host`, user information, fragments,
+    /// other schemes, hosts or ports.
+    pub fn resolve(&self, base: &Url, endpoint: &str) -> Result<Url, EgressError> {
+        check_text(endpoint)?;
+        let (before_query, query) = match endpoint.split_once('?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (endpoint, None),
+        };
+        if before_query.contains('\\') {
+            return refuse("backslash");
+        }
+        let url = if let Some((authority, path)) = split_absolute(before_query)? {
+            check_path(path)?;
+            absolute(base, endpoint, authority)?
+        } else {
+            check_path(before_query)?;
+            relative(base, before_query, query)?
+        };
+        if self.admits(&url) { Ok(url) } else { refuse("the host is not one of this destination's") }
+    }
+}
+
+fn refuse<T>(reason: &'static str) -> Result<T, EgressError> {
+    Err(EgressError::EndpointNotAllowed { reason })
+}
+
+/// What no endpoint may contain anywhere. URL parsers drop tabs, line ends and surrounding blanks
+/// without a word, which would change what the other checks saw.
+fn check_text(endpoint: &str) -> Result<(), EgressError> {
+    if endpoint.is_empty() {
+        return refuse("empty");
+    }
+    if endpoint.len() > MAX_LENGTH {
+        return refuse("too long");
+    }
+    if endpoint.chars().any(char::is_control) {
+        return refuse("control character");
+    }
+    if endpoint.trim() != endpoint {
+        return refuse("blank at the beginning or end");
+    }
+    if endpoint.contains('#') {
+        return refuse("fragment");
+    }
+    Ok(())
+}
+
+/// Authority and path of an absolute endpoint; `None` for a relative one.
+fn split_absolute(text: &str) -> Result<Option<(&str, &str)>, EgressError> {
+    if text.starts_with("//") {
+        return refuse("host without a scheme");
+    }
+    // RFC 3986 §4.2: a colon in the first segment makes what is before it a scheme.
+    let first_segment = text.split('/').next().unwrap_or_default();
+    let Some((scheme, _)) = first_segment.split_once(':') else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case("https") && !scheme.eq_ignore_ascii_case("http") {
+        return refuse("a colon in the first segment of a relative endpoint, or another scheme");
+    }
+    let Some(rest) = text[scheme.len()..].strip_prefix("://") else {
+        return refuse("two slashes expected after the scheme");
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() {
+        return refuse("no host after the scheme");
+    }
+    Ok(Some((authority, path)))
+}
+
+fn absolute(base: &Url, endpoint: &str, authority: &str) -> Result<Url, EgressError> {
+    if authority.contains('@') {
+        return refuse("user information");
+    }
+    let Ok(url) = Url::parse(endpoint) else {
+        return refuse("not a url");
+    };
+    if url.scheme() != base.scheme() {
+        return refuse("the scheme differs from the base's");
+    }
+    Ok(url)
+}
+
+fn relative(base: &Url, path: &str, query: Option<&str>) -> Result<Url, EgressError> {
+    if base.cannot_be_a_base() {
+        return refuse("the base has no path");
+    }
+    let mut url = base.clone();
+    url.set_fragment(None);
+    url.set_query(query);
+    if path.is_empty() {
+        return Ok(url);
+    }
+    let prefix = format!("{}/", base.path().trim_end_matches('/'));
+    url.set_path(&format!("{prefix}{}", path.strip_prefix('/').unwrap_or(path)));
+    // Cannot fail after the checks; if a parser should ever disagree, it fails here.
+    if url.origin() != base.origin() || !url.path().starts_with(&prefix) {
+        return refuse("leaves the base's path");
+    }
+    Ok(url)
+}
+
+/// Refuses a path in which some reader might see a dot segment: as written, or after decoding
+/// percent escapes once or more, with `\` taken for `/` and `;parameters` cut off as some servers
+/// do. Other encoded characters (`group%2Fproject`) pass as they are.
+fn check_path(path: &str) -> Result<(), EgressError> {
+    let mut bytes = path.as_bytes().to_vec();
+    for _ in 0..=MAX_DECODINGS {
+        check_segments(&bytes)?;
+        let decoded = percent_decode(&bytes);
+        if decoded == bytes {
+            return Ok(());
+        }
+        bytes = decoded;
+    }
+    refuse("percent-encoded too many times")
+}
+
+fn check_segments(path: &[u8]) -> Result<(), EgressError> {
+    if path.iter().any(u8::is_ascii_control) {
+        return refuse("control character");
+    }
+    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
+        let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        if name == b"." || name == b".." {
+            return refuse("dot segment");
+        }
+    }
+    Ok(())
+}
+
+/// Decodes every `%XX` once; what is no escape stays.
+fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&first, after)) = rest.split_first() {
+        let escape = if first == b'%' { after.get(..2).and_then(hex_pair) } else { None };
+        decoded.push(escape.unwrap_or(first));
+        rest = if escape.is_some() { &after[2..] } else { after };
+    }
+    decoded
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn hex_pair(pair: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let value = digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?;
+    u8::try_from(value).ok()
+}
