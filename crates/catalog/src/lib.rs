@@ -1,0 +1,29 @@
+//! Toolkit files: what a provider is, as data; load, validate, JSON Schema.
+//!
+//! A toolkit file says where a provider's endpoints are, how its users authenticate and how it
+//! deviates from the RFCs. This crate reads such files ([`Catalog`]), refuses the ones that could
+//! not work or would leak a credential, naming file, line and key ([`CatalogError`]), and expands
+//! their [`template`]s. It makes no connection; reading a folder is its only I/O.
+//!
+//! The format is explained for authors in `docs/toolkit-format.md`.
+
+mod builtin;
+mod catalog;
+mod error;
+mod field;
+pub mod model;
+mod parse;
+mod path;
+mod schema;
+mod scheme;
+pub mod template;
+mod validate;
+
+pub use catalog::Catalog;
+pub use error::{CatalogError, Problem};
+pub use model::{
+    BasicScheme, ClientAuthentication, Field, FieldFormat, FieldText, Identity, KeyScheme, NoAuth, OAuth2, Pkce,
+    Placement, Probe, Refresh, TokenRequestFormat, TokenResponse, Toolkit,
+};
+pub use schema::json_schema;
+pub use scheme::{Scheme, UnknownScheme};

@@ -1,0 +1,184 @@
+//! From the text of a toolkit file to a valid [`Toolkit`], or to problems with their lines.
+//!
+//! The text is read twice: once into the typed model, which finds unknown keys and wrong types, and
+//! once into a tree that knows where every key stands, which gives the other findings their lines.
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::{CatalogError, Problem};
+use crate::model::Toolkit;
+use crate::path::{Path, Step};
+use crate::validate;
+
+/// Reads and validates one file.
+pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
+    let problem = |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message };
+    let source = match DeTable::parse(text) {
+        Ok(root) => Source { text, root },
+        Err(error) => {
+            let span = error.span().unwrap_or(0..0);
+            let line = line_at(text, span.start);
+            let mut message = format!("not valid TOML: {}", one_line(error.message()));
+            if let Some(key) = text.get(span).filter(|_| error.message() == "duplicate key") {
+                message = format!("{message} `{key}`");
+            }
+            return Err(CatalogError::new(vec![problem(line, message)]));
+        }
+    };
+    let toolkit: Toolkit = match toml::from_str(text) {
+        Ok(toolkit) => toolkit,
+        Err(error) => {
+            let (line, message) = source.explain(&error);
+            return Err(CatalogError::new(vec![problem(line, message)]));
+        }
+    };
+    let mut problems: Vec<Problem> = validate::findings(&toolkit, folder_of(file))
+        .into_iter()
+        .map(|finding| problem(source.line(&finding.path), finding.to_string()))
+        .collect();
+    if problems.is_empty() {
+        return Ok(toolkit);
+    }
+    problems.sort_by_key(|problem| problem.line);
+    Err(CatalogError::new(problems))
+}
+
+/// Name of the folder that a file is in, if its name tells.
+fn folder_of(file: &str) -> Option<&str> {
+    std::path::Path::new(file).parent()?.file_name()?.to_str()
+}
+
+/// A file as text and as a tree with positions.
+struct Source<'t> {
+    text: &'t str,
+    root: Spanned<DeTable<'t>>,
+}
+
+impl Source<'_> {
+    /// Line of the deepest part of `path` that is in the file: a key that is missing is reported
+    /// where the table begins that lacks it.
+    fn line(&self, path: &Path) -> usize {
+        let mut offset = 0;
+        let mut table = Some(self.root.get_ref());
+        let mut array = None;
+        for step in path.steps() {
+            let value = match step {
+                Step::Key(name) => {
+                    let Some((key, value)) = table.and_then(|table| entry(table, name)) else { break };
+                    offset = key.span().start;
+                    value
+                }
+                Step::Index(index) => {
+                    let Some(value) = array.and_then(|array: &[Spanned<DeValue<'_>>]| array.get(*index)) else {
+                        break;
+                    };
+                    offset = value.span().start;
+                    value
+                }
+            };
+            table = value.get_ref().as_table();
+            array = value.get_ref().as_array().map(|array| &**array);
+        }
+        line_at(self.text, offset)
+    }
+
+    /// Line and message of an error of the typed reading, in the words of a toolkit's author.
+    ///
+    /// Serde's messages are stable text and the only place where the known keys are listed, so
+    /// they are taken apart here; one that has another form is passed on as it is.
+    fn explain(&self, error: &toml::de::Error) -> (usize, String) {
+        let offset = error.span().map_or(0, |span| span.start);
+        let line = line_at(self.text, offset);
+        let path = self.path_at(offset);
+        let message = one_line(error.message());
+        let quoted = quoted_names(&message);
+        let explained = match quoted.split_first() {
+            Some((key, known)) if message.starts_with("unknown field ") => {
+                let table = path.steps().split_last().map_or(&[][..], |(_, table)| table);
+                format!(
+                    "unknown key `{key}` {}; known keys: {}",
+                    in_table(table),
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+                )
+            }
+            Some((value, known)) if message.starts_with("unknown variant ") => {
+                let known: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                format!("{path}: unknown value `{value}`; allowed: {}", known.join(", "))
+            }
+            Some((key, _)) if message.starts_with("missing field ") => {
+                format!("missing key `{key}` {}", in_table(path.steps()))
+            }
+            _ if path.steps().is_empty() => message,
+            _ => format!("{path}: {message}"),
+        };
+        (line, explained)
+    }
+
+    /// Path of the innermost key or value that stands at a byte offset.
+    fn path_at(&self, offset: usize) -> Path {
+        let mut found = Path::default();
+        visit_table(self.root.get_ref(), &Path::default(), offset, &mut found);
+        found
+    }
+}
+
+fn entry<'a, 't>(
+    table: &'a DeTable<'t>,
+    name: &str,
+) -> Option<(&'a Spanned<toml::de::DeString<'t>>, &'a Spanned<DeValue<'t>>)> {
+    table.iter().find(|(key, _)| key.get_ref() == name)
+}
+
+/// The span of `[table]` is its header, so what is inside a table need not lie inside its span.
+fn visit_table(table: &DeTable<'_>, path: &Path, offset: usize, found: &mut Path) {
+    for (key, value) in table {
+        let path = path.key(key.get_ref());
+        if key.span().contains(&offset) {
+            *found = path.clone();
+        }
+        visit_value(value, &path, offset, found);
+    }
+}
+
+fn visit_value(value: &Spanned<DeValue<'_>>, path: &Path, offset: usize, found: &mut Path) {
+    if value.span().contains(&offset) {
+        *found = path.clone();
+    }
+    match value.get_ref() {
+        DeValue::Table(table) => visit_table(table, path, offset, found),
+        DeValue::Array(array) => {
+            for (index, element) in array.iter().enumerate() {
+                visit_value(element, &path.index(index), offset, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How a table is called in messages.
+fn in_table(steps: &[Step]) -> String {
+    if steps.is_empty() {
+        return "at the top level".to_owned();
+    }
+    let path = steps.iter().fold(Path::default(), |path, step| match step {
+        Step::Key(key) => path.key(key),
+        Step::Index(index) => path.index(*index),
+    });
+    format!("in [{path}]")
+}
+
+/// The texts between backticks.
+fn quoted_names(message: &str) -> Vec<&str> {
+    message.split('`').skip(1).step_by(2).collect()
+}
+
+fn one_line(message: &str) -> String {
+    message.lines().collect::<Vec<_>>().join("; ")
+}
+
+/// Line of a byte offset, from 1.
+fn line_at(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    1 + before.filter(|byte| **byte == b'\n').count()
+}

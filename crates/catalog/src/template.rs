@@ -1,0 +1,201 @@
+//! Templates: text with `{name}` variables, the only computation a toolkit file can express.
+//!
+//! `{name}` is replaced by a value, `{{` is a literal `{`, and a `}` that closes nothing is itself.
+//! Values are inserted as they are and never scanned again, so a value cannot name a variable.
+
+use thiserror::Error;
+
+/// Why a template could not be read or expanded. Never contains a variable's value.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum TemplateError {
+    /// A `{` without its `}`; a literal brace is written `{{`.
+    #[error("`{{` at character {position} is not closed (a literal brace is written `{{{{`)")]
+    Unclosed {
+        /// Position of the brace, counted in characters from 1.
+        position: usize,
+    },
+    /// The text between the braces is not `[a-z][a-z0-9_]*`.
+    #[error("`{{{name}}}` is not a variable: names are lower-case letters, digits and `_`")]
+    BadName {
+        /// What stands between the braces.
+        name: String,
+    },
+    /// There is no value for a variable.
+    #[error("no value for `{{{name}}}`")]
+    Missing {
+        /// The variable.
+        name: String,
+    },
+}
+
+/// A template's parts, in order.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Part<'t> {
+    /// Text to copy.
+    Text(&'t str),
+    /// Variable to replace.
+    Variable(&'t str),
+}
+
+/// Replaces every variable of `template` by what `vars` answers for its name.
+///
+/// # Errors
+/// [`TemplateError::Missing`] when `vars` answers `None`; the other kinds when the template itself
+/// is malformed, which validation has excluded for templates of a loaded toolkit.
+pub fn expand(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<String, TemplateError> {
+    let mut expanded = String::with_capacity(template.len());
+    for part in parts(template)? {
+        match part {
+            Part::Text(text) => expanded.push_str(text),
+            Part::Variable(name) => {
+                let Some(value) = vars(name) else {
+                    return Err(TemplateError::Missing { name: name.to_owned() });
+                };
+                expanded.push_str(&value);
+            }
+        }
+    }
+    Ok(expanded)
+}
+
+/// The names of a template's variables, each once, in order of first appearance.
+///
+/// # Errors
+/// [`TemplateError::Unclosed`] and [`TemplateError::BadName`].
+pub fn variables(template: &str) -> Result<Vec<String>, TemplateError> {
+    let mut names: Vec<String> = Vec::new();
+    for part in parts(template)? {
+        if let Part::Variable(name) = part
+            && !names.iter().any(|known| known == name)
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Splits a template into text and variables.
+pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, TemplateError> {
+    let mut parts = Vec::new();
+    let mut rest = template;
+    while let Some(brace) = rest.find('{') {
+        let (before, from_brace) = rest.split_at(brace);
+        if let Some(after) = from_brace.strip_prefix("{{") {
+            // Keeps the first of the two braces, drops the second.
+            parts.push(Part::Text(&rest[..=brace]));
+            rest = after;
+            continue;
+        }
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
+        }
+        let Some((name, after)) = from_brace[1..].split_once('}') else {
+            let bytes_before = template.len() - from_brace.len();
+            let position = template[..bytes_before].chars().count() + 1;
+            return Err(TemplateError::Unclosed { position });
+        };
+        if !is_variable_name(name) {
+            return Err(TemplateError::BadName { name: name.to_owned() });
+        }
+        parts.push(Part::Variable(name));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Text(rest));
+    }
+    Ok(parts)
+}
+
+/// `[a-z][a-z0-9_]*`: names of fields, of captured values and of template variables.
+pub(crate) fn is_variable_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.starts_with(|first: char| first.is_ascii_lowercase()) && name.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn one(name: &str) -> Option<String> {
+        (name == "site").then(|| "acme".to_owned())
+    }
+
+    #[test]
+    fn replaces_variables_and_keeps_the_rest() {
+        let cases = [
+            ("https://{site}.example.com/{site}", "https://acme.example.com/acme"),
+            ("no variable", "no variable"),
+            ("", ""),
+            ("{{site}", "{site}"),
+            ("{{{site}", "{acme"),
+            ("{{{{", "{{"),
+            ("a } b }}", "a } b }}"),
+            ("{site}}", "acme}"),
+            ("é{{ü{site}ö", "é{üacmeö"),
+        ];
+        for (template, expected) in cases {
+            assert_eq!(expand(template, &one).as_deref(), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_a_template() {
+        let cases = [
+            ("{site", "`{` at character 1 is not closed (a literal brace is written `{{`)"),
+            ("é {", "`{` at character 3 is not closed (a literal brace is written `{{`)"),
+            ("{}", "`{}` is not a variable: names are lower-case letters, digits and `_`"),
+            ("{Site}", "`{Site}` is not a variable: names are lower-case letters, digits and `_`"),
+            ("{a b}", "`{a b}` is not a variable: names are lower-case letters, digits and `_`"),
+            ("{other}", "no value for `{other}`"),
+        ];
+        for (template, message) in cases {
+            let error = expand(template, &one).expect_err(template);
+            assert_eq!(error.to_string(), message, "{template}");
+        }
+    }
+
+    #[test]
+    fn lists_each_variable_once() {
+        let names = variables("{b}/{a}/{b}/{{c}").expect("well formed");
+        assert_eq!(names, ["b", "a"]);
+    }
+
+    proptest! {
+        /// Any text, braces doubled, expands to itself without asking for a variable.
+        #[test]
+        fn escaped_text_is_literal(text in any::<String>()) {
+            let escaped = text.replace('{', "{{");
+            prop_assert_eq!(variables(&escaped), Ok(vec![]));
+            prop_assert_eq!(expand(&escaped, &|_| None), Ok(text));
+        }
+
+        /// A value is inserted as it is, even when it looks like a template.
+        #[test]
+        fn values_are_not_scanned(
+            before in "[^{]*", value in any::<String>(), after in "[^{]*", name in "[a-z][a-z0-9_]{0,9}",
+        ) {
+            let template = format!("{before}{{{name}}}{after}");
+            let expanded = expand(&template, &|asked| (asked == name).then(|| value.clone()));
+            prop_assert_eq!(expanded, Ok(format!("{before}{value}{after}")));
+        }
+
+        /// A template expands exactly when all the variables it lists have a value.
+        #[test]
+        fn variables_are_what_expansion_asks_for(template in "([a-z}]|\\{\\{|\\{[a-c]\\}|\\{){0,12}") {
+            let asked = std::cell::RefCell::new(Vec::new());
+            let expanded = expand(&template, &|name| {
+                let mut asked = asked.borrow_mut();
+                if !asked.iter().any(|known| known == name) {
+                    asked.push(name.to_owned());
+                }
+                Some(String::new())
+            });
+            let listed = variables(&template);
+            prop_assert_eq!(expanded.is_ok(), listed.is_ok());
+            if let Ok(listed) = listed {
+                prop_assert_eq!(listed, asked.into_inner());
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Rules for what describes a toolkit: names, links, colour, version, categories.
+
+use std::collections::BTreeSet;
+
+use super::{Check, is_header_name};
+use crate::path::Path;
+
+/// Headers that the HTTP client itself writes; a file that set them would break requests.
+const OWN_HEADERS: [&str; 8] =
+    ["accept-encoding", "connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+
+impl Check<'_> {
+    pub(super) fn general(&mut self, folder: Option<&str>) {
+        let toolkit = self.toolkit;
+        self.slug(folder);
+        self.text("name", &toolkit.name);
+        self.text("description", &toolkit.description);
+        self.categories();
+        for (key, url) in [("app_url", &toolkit.app_url), ("auth_guide_url", &toolkit.auth_guide_url)] {
+            if let Some(url) = url {
+                self.page(&Path::root(key), url);
+            }
+        }
+        self.require(is_color(&toolkit.color), &Path::root("color"), "must be `#` and six hexadecimal digits");
+        self.require(
+            is_version(&toolkit.version),
+            &Path::root("version"),
+            "must be a date and a counter, `YYYYMMDD_NN`",
+        );
+        self.headers(&Path::root("headers"), &toolkit.headers);
+        for (index, url) in toolkit.sources.iter().enumerate() {
+            self.page(&Path::root("sources").index(index), url);
+        }
+        for (index, text) in toolkit.unverified.iter().enumerate() {
+            let path = Path::root("unverified").index(index);
+            self.require(is_prose(text), &path, "must be one line of text");
+        }
+        self.require(
+            !toolkit.schemes().is_empty(),
+            &Path::default().key("oauth2"),
+            "at least one scheme is needed: `oauth2`, `api_key`, `bearer_token`, `basic` or `no_auth`",
+        );
+    }
+
+    fn slug(&mut self, folder: Option<&str>) {
+        let slug = &self.toolkit.slug;
+        let path = Path::root("slug");
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        let shape = (1..=64).contains(&slug.len()) && slug.bytes().all(allowed);
+        self.require(shape, &path, "must be 1 to 64 of `a-z`, `0-9`, `_` and `-`");
+        if let Some(folder) = folder
+            && folder != slug
+        {
+            self.report(&path, format!("must equal the name of the folder, `{folder}`"));
+        }
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.require(is_prose(text), &Path::root(key), "must be one line of text");
+    }
+
+    fn categories(&mut self) {
+        let categories = &self.toolkit.categories;
+        let path = Path::root("categories");
+        self.require(!categories.is_empty(), &path, "at least one category is needed");
+        let mut seen = BTreeSet::new();
+        for (index, category) in categories.iter().enumerate() {
+            let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let shape = !category.is_empty() && category.bytes().all(allowed);
+            let path = path.index(index);
+            self.require(shape, &path, "must consist of `a-z`, `0-9` and `-`");
+            self.require(seen.insert(category), &path, "is listed twice");
+        }
+    }
+
+    pub(super) fn header_name(&mut self, path: &Path, name: &str) {
+        if !is_header_name(name) {
+            self.report(path, format!("`{name}` is not a header name"));
+        } else if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            self.report(path, format!("header `{name}` is set by the service itself"));
+        }
+    }
+}
+
+/// One line that says something.
+pub(super) fn is_prose(text: &str) -> bool {
+    !text.trim().is_empty() && !text.chars().any(char::is_control)
+}
+
+fn is_color(color: &str) -> bool {
+    let digits = color.strip_prefix('#').unwrap_or_default();
+    digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn is_version(version: &str) -> bool {
+    let Some((date, counter)) = version.split_once('_') else {
+        return false;
+    };
+    let all_digits = [date, counter].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    if date.len() != 8 || counter.len() != 2 || !all_digits {
+        return false;
+    }
+    ("01".."13").contains(&&date[4..6]) && ("01".."32").contains(&&date[6..8])
+}
