@@ -1,0 +1,195 @@
+//! The authorization request: the URL that a person's browser is sent to (RFC 6749 section 4.1.1).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use switchboard_catalog::{OAuth2, Pkce};
+use url::Url;
+
+use crate::error::{BuildError, endpoint};
+use crate::{Variables, form};
+
+/// Parameters that belong to the flow; a toolkit cannot set them.
+const RESERVED: [&str; 6] =
+    ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
+
+/// What goes into an authorization request.
+pub struct AuthorizationRequest<'a> {
+    /// The provider.
+    pub oauth: &'a OAuth2,
+    /// Identifier of the OAuth client.
+    pub client_id: &'a str,
+    /// Where the provider sends the browser back; the token request repeats it (R24).
+    pub redirect_uri: &'a str,
+    /// Single-use value that finds the attempt again (R02).
+    pub state: &'a str,
+    /// Scopes to ask for, defaults already applied; without any, the parameter is left out.
+    pub scopes: &'a [String],
+    /// User-level scopes, where the toolkit has two kinds of token.
+    pub user_scopes: &'a [String],
+    /// S256 challenge (RFC 7636 section 4.3); not sent to a provider that refuses one.
+    pub code_challenge: Option<&'a str>,
+    /// Values of template variables.
+    pub variables: Variables<'a>,
+}
+
+impl AuthorizationRequest<'_> {
+    /// The URL. The toolkit's own query and parameters are kept, except where they would replace a
+    /// parameter of the flow; an empty `response_type` or `scope` among the toolkit's parameters
+    /// leaves that parameter out.
+    ///
+    /// # Errors
+    /// [`BuildError::Template`], [`BuildError::Endpoint`], [`BuildError::MissingPkce`] and
+    /// [`BuildError::UserScopes`].
+    pub fn url(&self) -> Result<Url, BuildError> {
+        let mut url = endpoint("authorization URL", &self.oauth.authorization_url, self.variables)?;
+        let extra = &self.oauth.authorization_parameters;
+        let left_out = |name: &str| extra.get(name).is_some_and(String::is_empty);
+
+        let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::new();
+        if !left_out("response_type") {
+            pairs.push(("response_type", "code".into()));
+        }
+        pairs.push(("client_id", self.client_id.into()));
+        pairs.push(("redirect_uri", self.redirect_uri.into()));
+        let scope_parameter = self.oauth.scope_parameter.as_str();
+        if !self.scopes.is_empty() && !left_out("scope") && !left_out(scope_parameter) {
+            pairs.push((scope_parameter, self.scopes.join(&self.oauth.scope_separator).into()));
+        }
+        if !self.user_scopes.is_empty() {
+            let name = self.oauth.user_scope_parameter.as_deref().ok_or(BuildError::UserScopes)?;
+            pairs.push((name, self.user_scopes.join(&self.oauth.scope_separator).into()));
+        }
+        pairs.push(("state", self.state.into()));
+        if self.oauth.pkce == Pkce::S256 {
+            let challenge = self.code_challenge.ok_or(BuildError::MissingPkce("code challenge"))?;
+            pairs.push(("code_challenge", challenge.into()));
+            pairs.push(("code_challenge_method", "S256".into()));
+        }
+        for (name, value) in extra {
+            let empty_scope = value.is_empty() && (name == "scope" || name == scope_parameter);
+            let taken = RESERVED.contains(&name.as_str()) || pairs.iter().any(|(ours, _)| ours == name);
+            if !taken && !empty_scope {
+                pairs.push((name, value.into()));
+            }
+        }
+
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        form::set_query(&mut url, &pairs);
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `state` stands for the attempt, so it is left out.
+        f.debug_struct("AuthorizationRequest")
+            .field("client_id", &self.client_id)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{no_variables, oauth, strings};
+
+    fn url(oauth: &OAuth2, scopes: &[&str], user_scopes: &[&str]) -> Result<String, BuildError> {
+        let request = AuthorizationRequest {
+            oauth,
+            client_id: "client 1",
+            redirect_uri: "https://sw.example/cb?x=1",
+            state: "st-1",
+            scopes: &strings(scopes),
+            user_scopes: &strings(user_scopes),
+            code_challenge: Some("chal"),
+            variables: &|name| (name == "site").then(|| "acme".to_owned()),
+        };
+        request.url().map(Into::into)
+    }
+
+    const FLOW: &str = "response_type=code&client_id=client+1&redirect_uri=https%3A%2F%2Fsw.example%2Fcb%3Fx%3D1";
+    const PKCE: &str = "code_challenge=chal&code_challenge_method=S256";
+
+    #[test]
+    fn a_plain_request() {
+        let oauth = oauth("");
+        let expected = format!("https://p.example/authorize?{FLOW}&scope=read+write%3Aall&state=st-1&{PKCE}");
+        assert_eq!(url(&oauth, &["read", "write:all"], &[]), Ok(expected));
+        let without_scope = format!("https://p.example/authorize?{FLOW}&state=st-1&{PKCE}");
+        assert_eq!(url(&oauth, &[], &[]), Ok(without_scope));
+    }
+
+    #[test]
+    fn a_request_with_every_deviation() {
+        let oauth = oauth(
+            r#"
+            authorization_url = "https://{site}.p.example/authorize?tenant=%7Bx%7D&state=theirs"
+            pkce = "off"
+            scope_separator = ","
+            scope_parameter = "scopes"
+            user_scope_parameter = "user_scope"
+            [authorization_parameters]
+            access_type = "offline"
+            audience = "https://api.example/"
+            claims = "{\"a\":null}"
+            client_id = "theirs"
+            code_challenge = "theirs"
+            redirect_uri = "https://evil.example/"
+            response_type = "token"
+            scopes = "theirs"
+            state = "theirs"
+            user_scope = "theirs"
+            "#,
+        );
+        let expected = format!(
+            "https://acme.p.example/authorize?tenant=%7Bx%7D&{FLOW}&scopes=a%2Cb&user_scope=u%2Cv&state=st-1\
+             &access_type=offline&audience=https%3A%2F%2Fapi.example%2F&claims=%7B%22a%22%3Anull%7D"
+        );
+        assert_eq!(url(&oauth, &["a", "b"], &["u", "v"]), Ok(expected));
+    }
+
+    #[test]
+    fn empty_toolkit_parameters_leave_only_two_parameters_out() {
+        let oauth = oauth(
+            r#"
+            [authorization_parameters]
+            response_type = ""
+            scope = ""
+            state = ""
+            client_id = ""
+            nothing = ""
+            "#,
+        );
+        let expected = "https://p.example/authorize?client_id=client+1\
+            &redirect_uri=https%3A%2F%2Fsw.example%2Fcb%3Fx%3D1&state=st-1\
+            &code_challenge=chal&code_challenge_method=S256&nothing=";
+        assert_eq!(url(&oauth, &["a"], &[]).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn a_toolkit_may_fix_its_scope() {
+        let oauth = oauth("[authorization_parameters]\nscope = \"fixed\"");
+        let expected = format!("https://p.example/authorize?{FLOW}&state=st-1&{PKCE}&scope=fixed");
+        assert_eq!(url(&oauth, &[], &[]), Ok(expected));
+    }
+
+    #[test]
+    fn what_cannot_be_asked_for_is_an_error() {
+        assert_eq!(url(&oauth(""), &[], &["u"]), Err(BuildError::UserScopes));
+        let request = AuthorizationRequest {
+            oauth: &oauth(""),
+            client_id: "c",
+            redirect_uri: "https://sw.example/cb",
+            state: "canary-state",
+            scopes: &[],
+            user_scopes: &[],
+            code_challenge: None,
+            variables: &no_variables,
+        };
+        assert_eq!(request.url(), Err(BuildError::MissingPkce("code challenge")));
+        assert!(!format!("{request:?}").contains("canary"));
+    }
+}

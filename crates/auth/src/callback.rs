@@ -1,0 +1,219 @@
+//! What the browser brings back from the provider (RFC 6749 sections 4.1.2 and 4.1.2.1), and the
+//! check of who it came from (RFC 9207). All of it may be an attacker's.
+
+use std::fmt;
+
+use switchboard_vault::Secret;
+use thiserror::Error;
+
+use crate::{form, text};
+
+/// Longest query that is read, in bytes.
+const MAX: usize = 16 * 1024;
+
+/// What is read; everything else is ignored.
+const NAMES: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+
+/// Stands for an error code that is not `[A-Za-z0-9_.-]{1,64}`.
+const UNKNOWN_ERROR: &str = "unknown_error";
+
+/// Parameters of the authorization response. One without a value counts as left out (section 3.1).
+/// An answer with an `error` is a refusal, whatever else it holds.
+#[derive(Clone, Default, Eq, PartialEq)]
+pub struct CallbackQuery {
+    /// Authorization code.
+    pub code: Option<Secret>,
+    /// The `state` of the authorization request, to be compared in constant time.
+    pub state: Option<String>,
+    /// Issuer identifier (RFC 9207), exactly as decoded.
+    pub iss: Option<String>,
+    /// Error code, `[A-Za-z0-9_.-]{1,64}`; `unknown_error` for anything else.
+    pub error: Option<String>,
+    /// At most 200 printable characters, words that look like a token masked. Not HTML-escaped.
+    pub error_description: Option<String>,
+}
+
+impl fmt::Debug for CallbackQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallbackQuery")
+            .field("code", &self.code)
+            .field("state", &self.state.as_ref().map(|_| "redacted"))
+            .field("iss", &self.iss)
+            .field("error", &self.error)
+            .field("error_description", &self.error_description)
+            .finish()
+    }
+}
+
+/// Why a callback's query cannot be read.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum CallbackError {
+    /// More than 16 KiB.
+    #[error("the callback's query is too long")]
+    TooLong,
+    /// A parameter occurs twice, which section 3.1 forbids (R12).
+    #[error("the callback's query repeats `{0}`")]
+    Repeated(&'static str),
+    /// A parameter's value is not percent-encoded UTF-8.
+    #[error("`{0}` in the callback's query is malformed")]
+    Malformed(&'static str),
+}
+
+/// Reads the query of a callback, without its `?`; or the form body of `response_mode=form_post`.
+/// Unknown parameters are ignored, as section 4.1.2 demands.
+///
+/// # Errors
+/// [`CallbackError`].
+pub fn parse_callback(query: &str) -> Result<CallbackQuery, CallbackError> {
+    if query.len() > MAX {
+        return Err(CallbackError::TooLong);
+    }
+    let mut values: [Option<String>; NAMES.len()] = Default::default();
+    for piece in query.split('&') {
+        let (encoded_name, encoded_value) = form::split(piece);
+        let Some(decoded_name) = form::decode(encoded_name) else {
+            continue;
+        };
+        let Some(index) = NAMES.iter().position(|known| *known == decoded_name) else {
+            continue;
+        };
+        let value = form::decode(encoded_value).ok_or(CallbackError::Malformed(NAMES[index]))?;
+        if values[index].replace(value).is_some() {
+            return Err(CallbackError::Repeated(NAMES[index]));
+        }
+    }
+    let [code, state, iss, error, error_description] = values.map(|value| value.filter(|text| !text.is_empty()));
+    Ok(CallbackQuery {
+        code: code.map(Secret::new),
+        state,
+        iss,
+        error: error.map(|raw| text::error_code(&raw).unwrap_or_else(|| UNKNOWN_ERROR.to_owned())),
+        error_description: error_description.and_then(|raw| text::description(&raw)),
+    })
+}
+
+/// The answer did not come from the provider that was asked.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum IssuerMismatch {
+    /// The provider always sends `iss`, and it is absent.
+    #[error("the callback names no issuer, and this provider always does")]
+    Missing,
+    /// `iss` is another issuer's.
+    #[error("the callback names another issuer")]
+    Different,
+}
+
+/// Compares the callback's `iss` with the issuer that was asked (RFC 9207 section 2.4): simple
+/// string comparison, no normalisation. A present `iss` is compared even where the provider does
+/// not promise to send it; one that cannot be compared because no issuer is known is ignored,
+/// unless the provider is required to send it.
+///
+/// # Errors
+/// [`IssuerMismatch`].
+pub fn check_issuer(expected: Option<&str>, required: bool, got: Option<&str>) -> Result<(), IssuerMismatch> {
+    match (expected, got) {
+        (_, None) if required => Err(IssuerMismatch::Missing),
+        (_, None) => Ok(()),
+        (Some(expected), Some(got)) if expected == got => Ok(()),
+        (None, Some(_)) if !required => Ok(()),
+        (_, Some(_)) => Err(IssuerMismatch::Different),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_successful_answer() {
+        let query =
+            parse_callback("code=SplxlO%2FBe+x&state=xyz&iss=https%3A%2F%2Fas.example&foo=%FF&foo&%zz=1").unwrap();
+        assert_eq!(query.code.as_ref().map(Secret::expose), Some("SplxlO/Be x"));
+        assert_eq!(query.state.as_deref(), Some("xyz"));
+        assert_eq!(query.iss.as_deref(), Some("https://as.example"));
+        assert_eq!((&query.error, &query.error_description), (&None, &None));
+        let printed = format!("{query:?}");
+        assert!(!printed.contains("Splx") && !printed.contains("xyz"), "{printed}");
+        assert_eq!(parse_callback(""), Ok(CallbackQuery::default()));
+        assert_eq!(parse_callback("code=&state&&error="), Ok(CallbackQuery::default()));
+    }
+
+    #[test]
+    fn refusals_are_made_fit_to_show() {
+        let cases = [
+            ("error=access_denied&error_description=No%0d%0aX%3A+y", Some("access_denied"), Some("No X: y")),
+            ("error=%3Cimg+onerror%3E", Some("unknown_error"), None),
+            ("error=a%0d%0ab", Some("unknown_error"), None),
+            ("error_description=%E2%80%AEx", None, Some("x")),
+        ];
+        for (query, error, description) in cases {
+            let parsed = parse_callback(query).unwrap();
+            assert_eq!((parsed.error.as_deref(), parsed.error_description.as_deref()), (error, description), "{query}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_and_malformed_queries_are_refused() {
+        let long = format!("code={}", "a".repeat(MAX));
+        let cases = [
+            ("code=a&code=b&state=x", CallbackError::Repeated("code")),
+            ("code=a&code=a", CallbackError::Repeated("code")),
+            ("code=&code=a", CallbackError::Repeated("code")),
+            ("code=a&c%6Fde=b", CallbackError::Repeated("code")),
+            ("state=a&state=b", CallbackError::Repeated("state")),
+            ("iss=a&iss", CallbackError::Repeated("iss")),
+            ("error=a&error=b", CallbackError::Repeated("error")),
+            ("error_description=a&error_description=b", CallbackError::Repeated("error_description")),
+            ("code=%FF", CallbackError::Malformed("code")),
+            ("state=%", CallbackError::Malformed("state")),
+            ("iss=%4", CallbackError::Malformed("iss")),
+            ("error=%zz", CallbackError::Malformed("error")),
+            (&long, CallbackError::TooLong),
+        ];
+        for (query, expected) in cases {
+            assert_eq!(parse_callback(query), Err(expected), "{}", &query[..query.len().min(60)]);
+        }
+    }
+
+    #[test]
+    fn issuers_are_compared_as_strings() {
+        const AS: &str = "https://as.example";
+        let different = Err(IssuerMismatch::Different);
+        let cases = [
+            (Some(AS), true, Some(AS), Ok(())),
+            (Some(AS), true, None, Err(IssuerMismatch::Missing)),
+            (Some(AS), false, Some(AS), Ok(())),
+            (Some(AS), false, None, Ok(())),
+            (Some(AS), false, Some("https://as.example/"), different),
+            (Some(AS), false, Some("https://AS.example"), different),
+            (Some(AS), false, Some("https://as.example:443"), different),
+            (Some(AS), true, Some("https://other.example"), different),
+            (Some(AS), false, Some(""), different),
+            (None, false, None, Ok(())),
+            (None, false, Some(AS), Ok(())),
+            (None, true, Some(AS), different),
+            (None, true, None, Err(IssuerMismatch::Missing)),
+        ];
+        for (expected, required, got, outcome) in cases {
+            assert_eq!(check_issuer(expected, required, got), outcome, "{expected:?} {required} {got:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_makes_it_panic(query in "[a-z_=&%+0-9A-F]{0,80}|(code|state|iss|error|=|&|%[0-9A-F]{2}){0,20}") {
+            if let Ok(parsed) = parse_callback(&query) {
+                prop_assert!(parsed.code.is_none_or(|code| !code.is_empty()));
+            }
+        }
+
+        #[test]
+        fn encoded_values_arrive(code in "\\PC{1,30}", state in "\\PC{1,30}") {
+            let query = form::encode_pairs([("state", state.as_str()), ("code", code.as_str())]);
+            let parsed = parse_callback(&query).unwrap();
+            prop_assert_eq!(parsed.state.as_deref(), Some(state.as_str()));
+            prop_assert_eq!(parsed.code.as_ref().map(Secret::expose), Some(code.as_str()));
+        }
+    }
+}

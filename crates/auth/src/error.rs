@@ -1,0 +1,113 @@
+//! Why a request could not be built, and the step every builder begins with: its template.
+
+use switchboard_catalog::template::{self, TemplateError};
+use thiserror::Error;
+use url::Url;
+
+use crate::Variables;
+
+/// Why a request could not be built. Never contains a value that went into the request.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum BuildError {
+    /// A template of the toolkit could not be expanded.
+    #[error("cannot expand the {what}")]
+    Template {
+        /// Which template.
+        what: &'static str,
+        /// Which variable, or which brace.
+        source: TemplateError,
+    },
+    /// An expanded endpoint is not a URL that a request may go to.
+    #[error("the {what} {reason}")]
+    Endpoint {
+        /// Which endpoint.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The client has no secret, and the toolkit's client authentication needs one.
+    #[error("the client secret is missing")]
+    MissingClientSecret,
+    /// The toolkit demands PKCE (RFC 7636), and no verifier or challenge was given.
+    #[error("the {0} is missing, and this toolkit uses PKCE")]
+    MissingPkce(&'static str),
+    /// User-level scopes for a toolkit that has no such thing.
+    #[error("this toolkit has no user-level scopes")]
+    UserScopes,
+    /// A header's name or value cannot be sent.
+    #[error("header `{name}` {reason}")]
+    Header {
+        /// The header.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A placement that names neither or both of a header and a query parameter.
+    #[error("a placement needs exactly one of `header` and `query`")]
+    Placement,
+    /// A value of the credential is missing or cannot be sent.
+    #[error("credential value `{name}` {reason}")]
+    Credential {
+        /// Name of the value.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The body could not be encoded.
+    #[error("the body cannot be encoded")]
+    Body,
+}
+
+/// Expands one template.
+pub(crate) fn expand(what: &'static str, template: &str, variables: Variables<'_>) -> Result<String, BuildError> {
+    template::expand(template, variables).map_err(|source| BuildError::Template { what, source })
+}
+
+/// Expands an endpoint's template into a URL: http or https, without user info and, as RFC 6749
+/// sections 3.1 and 3.2 demand, without a fragment. Whether the host may be called is decided
+/// where the connection is made.
+pub(crate) fn endpoint(what: &'static str, template: &str, variables: Variables<'_>) -> Result<Url, BuildError> {
+    let expanded = expand(what, template, variables)?;
+    let refuse = |reason| Err(BuildError::Endpoint { what, reason });
+    let Ok(url) = Url::parse(&expanded) else {
+        return refuse("is not a URL");
+    };
+    if !matches!(url.scheme(), "https" | "http") {
+        return refuse("is neither https nor http");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return refuse("holds a user name or password");
+    }
+    if url.fragment().is_some() {
+        return refuse("holds a fragment");
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_plain_http_url() {
+        let site = |name: &str| (name == "site").then(|| "acme".to_owned());
+        let cases = [
+            ("https://{site}.example.com/token?a=b", Ok("https://acme.example.com/token?a=b")),
+            ("http://127.0.0.1:8080", Ok("http://127.0.0.1:8080/")),
+            ("{site}", Err("the token URL is not a URL")),
+            ("ftp://example.com/", Err("the token URL is neither https nor http")),
+            ("https://{site}@example.com/", Err("the token URL holds a user name or password")),
+            ("https://:{site}@example.com/", Err("the token URL holds a user name or password")),
+            ("https://example.com/#{site}", Err("the token URL holds a fragment")),
+            ("https://{region}.example.com/", Err("cannot expand the token URL")),
+        ];
+        for (template, expected) in cases {
+            let url = endpoint("token URL", template, &site);
+            let text = url.as_ref().map(Url::as_str).map_err(ToString::to_string);
+            assert_eq!(text, expected.map_err(str::to_owned), "{template}");
+        }
+        let error = endpoint("token URL", "https://{region}.example.com/", &site).unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "no value for `{region}`");
+    }
+}

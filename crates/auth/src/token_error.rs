@@ -1,0 +1,191 @@
+//! What a token endpoint's refusal means for the account (RFC 6749 section 5.2). Providers deviate
+//! freely, so an unknown refusal is classified as unknown, never guessed to be permanent (R26).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use switchboard_catalog::OAuth2;
+
+use crate::text;
+
+/// Why a token endpoint's answer holds no usable tokens. Safe to store and to show.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenError {
+    /// What it means for the account.
+    pub kind: TokenErrorKind,
+    /// The provider's error code, `[A-Za-z0-9_.-]{1,64}`.
+    pub code: Option<String>,
+    /// The provider's explanation, or what is wrong with its answer: at most 200 printable
+    /// characters, words that look like a token masked. Not HTML-escaped.
+    pub description: Option<String>,
+}
+
+/// What a failed token request means for the account.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum TokenErrorKind {
+    /// The code or refresh token is dead; the person must connect again.
+    InvalidGrant,
+    /// The auth config's client id or secret is wrong; the account itself may be fine.
+    InvalidClient,
+    /// Another refusal with a well-formed error code.
+    InvalidRequest,
+    /// The provider is unwell or its answer unreadable; trying again may help.
+    Transient,
+    /// A refusal that cannot be understood.
+    Unclassified,
+    /// Tokens of a type that this service cannot use (RFC 6749 section 7.1).
+    UnsupportedTokenType,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TokenErrorKind::InvalidGrant => "the provider refused the grant",
+            TokenErrorKind::InvalidClient => "the provider refused the client",
+            TokenErrorKind::InvalidRequest => "the provider refused the token request",
+            TokenErrorKind::Transient => "the provider could not answer the token request",
+            TokenErrorKind::Unclassified => "the provider refused the token request in an unknown way",
+            TokenErrorKind::UnsupportedTokenType => "the provider issued an unsupported type of token",
+        })?;
+        if let Some(code) = &self.code {
+            write!(f, " ({code})")?;
+        }
+        match &self.description {
+            Some(description) => write!(f, ": {description}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+impl TokenError {
+    /// Removes values of the request that the provider repeated: masking by looks, which has
+    /// already happened, cannot know a short one.
+    #[must_use]
+    pub fn without(mut self, request_values: &[&str]) -> Self {
+        for value in request_values.iter().filter(|value| !value.is_empty()) {
+            self.code = self.code.filter(|code| !code.contains(value));
+            self.description = self.description.map(|description| description.replace(value, "[…]"));
+        }
+        self
+    }
+
+    /// An answer whose body could not be read at all.
+    pub(crate) fn unreadable(status: u16, reason: &str) -> Self {
+        Self { kind: classify(status, None), code: None, description: Some(reason.to_owned()) }
+    }
+
+    /// A successful answer that lacks what it must hold.
+    pub(crate) fn malformed(reason: &str) -> Self {
+        Self { kind: TokenErrorKind::Transient, code: None, description: Some(reason.to_owned()) }
+    }
+
+    /// A token of another type than `Bearer`.
+    pub(crate) fn unsupported(token_type: &str) -> Self {
+        let description = text::description(&format!("token type {token_type}"));
+        Self { kind: TokenErrorKind::UnsupportedTokenType, code: None, description }
+    }
+
+    /// The error that an answer reports, if it reports one: any status but 2xx does, a 2xx does by
+    /// a non-empty `error` or by what the toolkit says.
+    pub(crate) fn reported(oauth: &OAuth2, status: u16, answer: &Map<String, Value>) -> Option<Self> {
+        let error = answer.get("error").filter(|error| !is_nothing(error));
+        let success = is_success(status);
+        if success && error.is_none() && !marked_as_error(oauth, answer) {
+            return None;
+        }
+        let (raw_code, raw_description) = code_and_description(error, answer);
+        let code = raw_code.and_then(text::error_code);
+        // A sentence in the place of the code is still worth showing.
+        let description = raw_description.or(raw_code.filter(|_| code.is_none())).and_then(text::description);
+        let kind = match (classify(status, code.as_deref()), success, code.is_some()) {
+            // A 200 that says "error" without a code was read, so it is no passing trouble.
+            (TokenErrorKind::Transient, true, false) => TokenErrorKind::Unclassified,
+            (kind, ..) => kind,
+        };
+        Some(Self { kind, code, description })
+    }
+}
+
+/// Kind of a refusal. Redirects count as transient: following one would send the secrets
+/// elsewhere (R49), and they commonly lead to a maintenance page.
+fn classify(status: u16, code: Option<&str>) -> TokenErrorKind {
+    let refused = matches!(status, 400..=499) && !matches!(status, 408 | 429);
+    if !refused && !is_success(status) {
+        return TokenErrorKind::Transient;
+    }
+    match code {
+        Some("invalid_grant") => TokenErrorKind::InvalidGrant,
+        Some("invalid_client") => TokenErrorKind::InvalidClient,
+        // Codes of section 4.1.2.1 that providers use here too.
+        Some("server_error" | "temporarily_unavailable") => TokenErrorKind::Transient,
+        Some(_) => TokenErrorKind::InvalidRequest,
+        None if refused => TokenErrorKind::Unclassified,
+        None => TokenErrorKind::Transient,
+    }
+}
+
+fn is_success(status: u16) -> bool {
+    matches!(status, 200..=299)
+}
+
+/// `error` and `error_description`, or their usual places when `error` is an object.
+fn code_and_description<'v>(
+    error: Option<&'v Value>,
+    answer: &'v Map<String, Value>,
+) -> (Option<&'v str>, Option<&'v str>) {
+    let text = |object: &'v Map<String, Value>, names: [&str; 3]| {
+        names.iter().find_map(|name| object.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty()))
+    };
+    let description = text(answer, ["error_description", "error_message", "message"]);
+    match error {
+        Some(Value::String(code)) => (Some(code), description),
+        Some(Value::Object(object)) => {
+            let own_description = text(object, ["error_description", "message", "description"]);
+            (text(object, ["code", "error", "type"]), own_description.or(description))
+        }
+        _ => (None, description),
+    }
+}
+
+/// Whether the toolkit's `error_pointer` finds its `error_value`; without one, anything.
+fn marked_as_error(oauth: &OAuth2, answer: &Map<String, Value>) -> bool {
+    let Some(pointer) = &oauth.response.error_pointer else {
+        return false;
+    };
+    let Some(found) = find(answer, pointer) else {
+        return false;
+    };
+    match &oauth.response.error_value {
+        Some(value) => found == value,
+        None => !is_nothing(found),
+    }
+}
+
+/// Null, false, zero, or empty: how providers write "no error" and "no value".
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+    }
+}
+
+/// The value at a JSON pointer (RFC 6901). The empty pointer finds nothing here: the whole answer
+/// is never one of its values.
+pub(crate) fn find<'v>(answer: &'v Map<String, Value>, pointer: &str) -> Option<&'v Value> {
+    let (first, rest) = split_pointer(pointer)?;
+    answer.get(&first)?.pointer(rest)
+}
+
+/// First key of a pointer, unescaped, and the pointer below it.
+pub(crate) fn split_pointer(pointer: &str) -> Option<(String, &str)> {
+    let path = pointer.strip_prefix('/')?;
+    let end = path.find('/').unwrap_or(path.len());
+    let (first, rest) = path.split_at(end);
+    Some((first.replace("~1", "/").replace("~0", "~"), rest))
+}

@@ -1,0 +1,318 @@
+//! Tables of answers that token endpoints give, and what each must be taken for.
+
+use proptest::prelude::*;
+use switchboard_catalog::OAuth2;
+
+use super::*;
+use crate::TokenErrorKind::{
+    InvalidClient, InvalidGrant, InvalidRequest, Transient, Unclassified, UnsupportedTokenType,
+};
+use crate::fixtures::{oauth, strings};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn json(body: &str) -> Result<TokenSet, TokenError> {
+    parse_token_response(&oauth(""), 200, Some("application/json"), body.as_bytes())
+}
+
+fn refusal(oauth: &OAuth2, status: u16, body: &str) -> TokenError {
+    parse_token_response(oauth, status, Some("application/json"), body.as_bytes())
+        .map(|_| ())
+        .expect_err(&format!("{status} {body}"))
+}
+
+#[test]
+fn a_standard_answer() {
+    let tokens = json(
+        r#"{"access_token":"a-1","refresh_token":"r-1","token_type":"Bearer","expires_in":3600,
+            "scope":"read write","id_token":"e30.e30.x","other":{"deep":[1]}}"#,
+    )
+    .unwrap();
+    assert_eq!(tokens.access_token.expose(), "a-1");
+    assert_eq!(tokens.refresh_token.as_ref().map(Secret::expose), Some("r-1"));
+    assert_eq!(tokens.token_type, "Bearer");
+    assert_eq!(tokens.expires_in, Some(3600));
+    assert_eq!(tokens.scope, Some(strings(&["read", "write"])));
+    assert_eq!(tokens.id_token.as_ref().map(Secret::expose), Some("e30.e30.x"));
+    let printed = format!("{tokens:?}");
+    assert!(!printed.contains("a-1") && !printed.contains("r-1") && !printed.contains("e30"), "{printed}");
+}
+
+#[test]
+fn deviations_that_are_understood() {
+    let forgiven = [
+        r#""token_type":"bearer""#,
+        r#""token_type":"BEARER""#,
+        r#""token_type":"""#,
+        r#""token_type":null"#,
+        r#""error":null"#,
+        r#""error":"""#,
+        r#""error":false"#,
+        r#""error":0"#,
+        r#""error":[]"#,
+        r#""refresh_token":"""#,
+        r#""refresh_token":null"#,
+        r#""scope":7"#,
+        r#""id_token":7"#,
+        r#""id_token":"""#,
+        r#""expires_in":{}"#,
+    ];
+    for field in forgiven {
+        let tokens = json(&format!(r#"{{"access_token":"a-1",{field}}}"#)).expect(field);
+        assert_eq!((tokens.access_token.expose(), tokens.token_type.as_str()), ("a-1", "Bearer"), "{field}");
+        assert_eq!((tokens.refresh_token, tokens.id_token, tokens.scope), (None, None, None), "{field}");
+        assert_eq!(tokens.expires_in, None, "{field}");
+    }
+    let created = parse_token_response(&oauth(""), 201, None, b"\xef\xbb\xbf{\"access_token\":\"a-1\"}");
+    assert_eq!(created.unwrap().access_token.expose(), "a-1");
+}
+
+#[test]
+fn lifetimes() {
+    let ten_years = Some(315_360_000);
+    let cases = [
+        ("3600", Some(3600)),
+        ("\"3600\"", Some(3600)),
+        ("\" 3600 \"", Some(3600)),
+        ("3600.9", Some(3600)),
+        ("\"3600.9\"", Some(3600)),
+        ("3.6e3", Some(3600)),
+        ("1", Some(1)),
+        ("0", None),
+        ("0.5", None),
+        ("\"0\"", None),
+        ("-1", None),
+        ("\"-3600\"", None),
+        ("1000000000000", ten_years),
+        ("1e12", ten_years),
+        ("99999999999999999999999", ten_years),
+        ("\"99999999999999999999999\"", ten_years),
+        ("\"soon\"", None),
+        ("\"NaN\"", None),
+        ("\"\"", None),
+        ("null", None),
+        ("true", None),
+        ("[3600]", None),
+    ];
+    let with_default = oauth("expires_in = 7200");
+    for (value, expected) in cases {
+        let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
+        assert_eq!(json(&body).unwrap().expires_in, expected, "{value}");
+        let tokens = parse_token_response(&with_default, 200, None, body.as_bytes()).unwrap();
+        assert_eq!(tokens.expires_in, expected.or(Some(7200)), "{value}");
+    }
+    assert_eq!(json(r#"{"access_token":"a"}"#).unwrap().expires_in, None);
+}
+
+#[test]
+fn granted_scopes() {
+    let cases = [
+        ("", r#""a b""#, &["a", "b"][..]),
+        ("", r#""a,b, c""#, &["a", "b", "c"]),
+        ("", r#""""#, &[]),
+        ("", r#"["a b",7,"c"]"#, &["a b", "c"]),
+        ("scope_separator = \"|\"", r#""a|b c""#, &["a", "b", "c"]),
+        ("scope_separator = \",\"", r#""https://x/y:z""#, &["https://x/y:z"]),
+    ];
+    for (lines, scope, expected) in cases {
+        let body = format!(r#"{{"access_token":"a","scope":{scope}}}"#);
+        let tokens = parse_token_response(&oauth(lines), 200, None, body.as_bytes()).unwrap();
+        assert_eq!(tokens.scope, Some(strings(expected)), "{scope}");
+    }
+}
+
+#[test]
+fn values_in_other_places() {
+    let oauth = oauth(
+        r#"
+        [response]
+        access_token = "/data/0/token"
+        refresh_token = "/data/0/re~1fresh"
+        expires_in = "/data/0/ttl"
+        token_type = "/absent"
+        scope = "/absent"
+        error_pointer = "/ok"
+        error_value = false
+        [response.capture]
+        absent = "/team/absent"
+        broken = "/team/broken"
+        count = "/team/count"
+        object = "/team"
+        team_id = "/team/id"
+        "#,
+    );
+    let body = r#"{"ok":true,"token_type":"bot","data":[{"token":"a","re/fresh":"r","ttl":9}],
+        "team":{"id":"T1","count":3,"broken":"a\nb"}}"#;
+    let tokens = parse_token_response(&oauth, 200, None, body.as_bytes()).unwrap();
+    assert_eq!(tokens.access_token.expose(), "a");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
+    assert_eq!((tokens.expires_in, tokens.scope), (Some(9), None));
+    let captured: Vec<_> = tokens.captured.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(captured, [("count", "3"), ("team_id", "T1")]);
+
+    for (body, kind, code) in [
+        (r#"{"ok":false,"error":"invalid_grant"}"#, InvalidGrant, Some("invalid_grant")),
+        (r#"{"ok":false,"error":"bad_code"}"#, InvalidRequest, Some("bad_code")),
+        (r#"{"ok":false,"data":[{"token":"a"}]}"#, Unclassified, None),
+    ] {
+        let error = refusal(&oauth, 200, body);
+        assert_eq!((error.kind, error.code.as_deref()), (kind, code), "{body}");
+    }
+}
+
+#[test]
+fn forms_only_where_the_content_type_says_so() {
+    let body = b"access_token=a%2B1&scope=repo%2Cuser&token_type=bearer&expires_in=28800";
+    let tokens = parse_token_response(&oauth(""), 200, Some(FORM), body).unwrap();
+    assert_eq!(tokens.access_token.expose(), "a+1");
+    assert_eq!((tokens.scope, tokens.expires_in), (Some(strings(&["repo", "user"])), Some(28800)));
+    let error = parse_token_response(&oauth(""), 200, Some("text/plain"), body).unwrap_err();
+    assert_eq!(error.kind, Transient);
+    let refused = b"error=bad_verification_code&error_description=The+code+has+expired.";
+    let error = parse_token_response(&oauth(""), 200, Some(FORM), refused).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the provider refused the token request (bad_verification_code): The code has expired."
+    );
+}
+
+#[test]
+fn answers_without_usable_tokens() {
+    let large = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(1 << 20));
+    let deep = format!(r#"{{"access_token":"a","x":{}"#, "[".repeat(20_000));
+    let cases = [
+        ("", Transient, "the answer is empty"),
+        ("<html>Sign in</html>", Transient, "the answer is not JSON"),
+        ("[]", Transient, "the answer is not a JSON object"),
+        ("\"a\"", Transient, "the answer is not a JSON object"),
+        ("{}", Transient, "the answer holds no access token"),
+        (r#"{"access_token":""}"#, Transient, "the answer holds no access token"),
+        (r#"{"access_token":null}"#, Transient, "the answer holds no access token"),
+        (r#"{"access_token":7}"#, Transient, "the access token is not a string"),
+        (r#"{"access_token":["a"]}"#, Transient, "the access token is not a string"),
+        (r#"{"access_token":"a\r\nx: y"}"#, Transient, "the access token holds a character outside printable ASCII"),
+        (r#"{"access_token":"a","refresh_token":7}"#, Transient, "the refresh token is not a string"),
+        (r#"{"access_token":"a","access_token":"b"}"#, Transient, "the answer repeats a JSON key"),
+        (r#"{"access_token":"a""#, Transient, "the answer is not JSON"),
+        (&large, Transient, "the answer is larger than 1 MiB"),
+        (&deep, Transient, "the answer is not JSON"),
+        (r#"{"access_token":"a","token_type":"mac"}"#, UnsupportedTokenType, "token type mac"),
+        (r#"{"access_token":"a","token_type":"Bearer "}"#, UnsupportedTokenType, "token type Bearer"),
+        (r#"{"access_token":"a","token_type":"DPoP"}"#, UnsupportedTokenType, "token type DPoP"),
+        (r#"{"access_token":"a","token_type":["bearer"]}"#, UnsupportedTokenType, "token type is not a string"),
+    ];
+    for (body, kind, description) in cases {
+        let error = refusal(&oauth(""), 200, body);
+        let shown = &body[..body.len().min(60)];
+        assert_eq!((error.kind, error.description.as_deref()), (kind, Some(description)), "{shown}");
+    }
+}
+
+#[test]
+fn refusals() {
+    let cases = [
+        (400, r#"{"error":"invalid_grant","error_description":"expired"}"#, InvalidGrant, Some("invalid_grant")),
+        (401, r#"{"error":"invalid_grant"}"#, InvalidGrant, Some("invalid_grant")),
+        (200, r#"{"error":"invalid_grant","access_token":"a"}"#, InvalidGrant, Some("invalid_grant")),
+        (400, r#"{"error":{"code":"invalid_grant","message":"x"}}"#, InvalidGrant, Some("invalid_grant")),
+        (401, r#"{"error":"invalid_client"}"#, InvalidClient, Some("invalid_client")),
+        (400, r#"{"error":"invalid_client"}"#, InvalidClient, Some("invalid_client")),
+        (400, r#"{"error":"unauthorized_client"}"#, InvalidRequest, Some("unauthorized_client")),
+        (403, r#"{"error":"invalid_code"}"#, InvalidRequest, Some("invalid_code")),
+        (400, r#"{"error":"Invalid_Grant"}"#, InvalidRequest, Some("Invalid_Grant")),
+        (200, r#"{"error":"bad_verification_code"}"#, InvalidRequest, Some("bad_verification_code")),
+        (400, r#"{"error":"temporarily_unavailable"}"#, Transient, Some("temporarily_unavailable")),
+        (400, r#"{"error":"server_error"}"#, Transient, Some("server_error")),
+        (500, r#"{"error":"invalid_grant"}"#, Transient, Some("invalid_grant")),
+        (429, r#"{"error":"invalid_client"}"#, Transient, Some("invalid_client")),
+        (408, "", Transient, None),
+        (503, "<html>", Transient, None),
+        (302, "", Transient, None),
+        (302, r#"{"access_token":"a"}"#, Transient, None),
+        (400, "", Unclassified, None),
+        (400, "Bad Request", Unclassified, None),
+        (401, "[]", Unclassified, None),
+        (403, "{}", Unclassified, None),
+        (404, r#"{"message":"not here"}"#, Unclassified, None),
+        (400, r#"{"error":{"code":401,"message":"bad key"}}"#, Unclassified, None),
+        (400, r#"{"error":"The code is wrong"}"#, Unclassified, None),
+        (400, r#"{"error":"a","error":"invalid_grant"}"#, Unclassified, None),
+        (200, r#"{"error":true}"#, Unclassified, None),
+        (400, r#"{"error":["invalid_grant"]}"#, Unclassified, None),
+        (400, r#"{"access_token":"a"}"#, Unclassified, None),
+    ];
+    for (status, body, kind, code) in cases {
+        let error = refusal(&oauth(""), status, body);
+        assert_eq!((error.kind, error.code.as_deref()), (kind, code), "{status} {body}");
+    }
+}
+
+#[test]
+fn explanations_are_shown_but_not_what_was_sent() {
+    let cases = [
+        (r#"{"error":"invalid_grant","error_description":"Code\r\n expired\u202e"}"#, "Code expired"),
+        (r#"{"error":"The code is wrong"}"#, "The code is wrong"),
+        (r#"{"error":{"type":"oauth","message":"Nope"}}"#, "Nope"),
+        (r#"{"message":"not here"}"#, "not here"),
+        (r#"{"error":"x","error_description":"code SplxlOBeZQQYbYS6WxSbIA used"}"#, "code […] used"),
+    ];
+    for (body, description) in cases {
+        assert_eq!(refusal(&oauth(""), 400, body).description.as_deref(), Some(description), "{body}");
+    }
+    let error = refusal(&oauth(""), 400, r#"{"error":"no_s3cr","error_description":"code s3cr unknown"}"#);
+    let clean = error.without(&["", "s3cr"]);
+    assert_eq!((clean.code, clean.description.as_deref()), (None, Some("code […] unknown")));
+}
+
+/// Something shaped like an answer, right or wrong.
+fn answers() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        Just("\"bearer\"".to_owned()),
+        Just("\"invalid_grant\"".to_owned()),
+        any::<f64>().prop_map(|number| format!("{number:?}")),
+        any::<i128>().prop_map(|number| number.to_string()),
+        any::<String>().prop_map(|text| Value::String(text).to_string()),
+    ];
+    let value = scalar.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            inner.prop_map(|value| format!("{{\"code\":{value}}}")),
+        ]
+    });
+    let name = prop_oneof![
+        Just("access_token"),
+        Just("refresh_token"),
+        Just("token_type"),
+        Just("expires_in"),
+        Just("scope"),
+        Just("error"),
+        Just("error_description"),
+        Just("id_token"),
+    ];
+    proptest::collection::vec((name, value), 0..6).prop_map(|fields| {
+        let fields: Vec<_> = fields.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{}}}", fields.join(","))
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_answer_is_tokens_or_a_clean_error(status in 100_u16..600, form in any::<bool>(), body in answers()) {
+        let content_type = form.then_some(FORM);
+        match parse_token_response(&oauth(""), status, content_type, body.as_bytes()) {
+            Ok(tokens) => {
+                prop_assert!((200..300).contains(&status));
+                prop_assert!(!tokens.access_token.is_empty());
+                prop_assert!(tokens.refresh_token.is_none_or(|token| !token.is_empty()));
+                prop_assert!(tokens.expires_in.is_none_or(|seconds| (1..=MAX_EXPIRES_IN).contains(&seconds)));
+            }
+            Err(error) => {
+                let printed = error.to_string();
+                prop_assert!(!printed.chars().any(char::is_control), "{}", printed);
+                prop_assert!(error.description.is_none_or(|text| text.chars().count() <= 200));
+                prop_assert!(error.code.is_none_or(|code| (1..=64).contains(&code.len())));
+            }
+        }
+    }
+}
