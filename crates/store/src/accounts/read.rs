@@ -1,0 +1,160 @@
+//! Finders. Each demands the project.
+
+use super::{AccountRow, AccountStatus, parse_status, parse_type};
+use crate::row::push_in;
+use crate::{ReadError, Row, Store, Value};
+
+/// Which account types to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountTypeFilter {
+    /// Contract default.
+    #[default]
+    Private,
+    /// Shared only.
+    Shared,
+    /// Both.
+    All,
+}
+
+/// Column to sort by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountOrder {
+    /// Creation.
+    #[default]
+    CreatedAt,
+    /// Last change.
+    UpdatedAt,
+}
+
+/// Which accounts to list; an empty list admits all.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Toolkit slugs.
+    pub toolkits: Vec<String>,
+    /// Statuses.
+    pub statuses: Vec<AccountStatus>,
+    /// End users.
+    pub users: Vec<String>,
+    /// Auth configs.
+    pub auth_configs: Vec<String>,
+    /// Accounts by id.
+    pub ids: Vec<String>,
+    /// Private, shared, both.
+    pub account_type: AccountTypeFilter,
+    /// Sort column.
+    pub order: AccountOrder,
+    /// Oldest first.
+    pub ascending: bool,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, status, status_reason, alias, ",
+            "word_id, account_type, acl, params, credential_sealed, credential_version, expires_at, ",
+            "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
+            "refresh_rejections, refresh_retry_at, created_at, updated_at FROM connected_accounts ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
+    Ok(AccountRow {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        user_id: row.text(2)?,
+        toolkit: row.text(3)?,
+        auth_config_id: row.text(4)?,
+        scheme: row.text(5)?,
+        status: parse_status(&row.text(6)?)?,
+        status_reason: row.opt_text(7)?,
+        alias: row.opt_text(8)?,
+        word_id: row.text(9)?,
+        account_type: parse_type(&row.text(10)?)?,
+        acl: row.opt_text(11)?,
+        params: row.text(12)?,
+        credential_sealed: row.opt_blob(13)?,
+        credential_version: row.int(14)?,
+        expires_at: row.opt_int(15)?,
+        issued_at: row.opt_int(16)?,
+        refresh_fence: row.int(17)?,
+        refresh_lease_until: row.opt_int(18)?,
+        refresh_started_at: row.opt_int(19)?,
+        refresh_failures: row.int(20)?,
+        refresh_rejections: row.int(21)?,
+        refresh_retry_at: row.opt_int(22)?,
+        created_at: row.int(23)?,
+        updated_at: row.int(24)?,
+    })
+}
+
+impl Store {
+    /// One live account of a project.
+    pub async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>, ReadError> {
+        self.one(
+            select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
+            &[project.into(), id.into()],
+            read,
+        )
+        .await
+    }
+
+    /// The user's ACTIVE private account of a toolkit that was connected most recently, under one
+    /// auth config when one is named (contract section 2.2).
+    pub async fn newest_active_account(
+        &self,
+        project: &str,
+        user: &str,
+        toolkit: &str,
+        auth_config: Option<&str>,
+    ) -> Result<Option<AccountRow>, ReadError> {
+        self.one(
+            select!(
+                "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
+                   AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+                 ORDER BY connected_at DESC, id DESC LIMIT 1"
+            ),
+            &[project.into(), user.into(), toolkit.into(), auth_config.into()],
+            read,
+        )
+        .await
+    }
+
+    /// One page and the number of all that match.
+    pub async fn accounts(
+        &self,
+        project: &str,
+        filter: &AccountFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<AccountRow>, i64), ReadError> {
+        let mut args: Vec<Value> = vec![project.into()];
+        let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
+        push_in(&mut conditions, &mut args, "user_id", &filter.users);
+        push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
+        push_in(&mut conditions, &mut args, "auth_config_id", &filter.auth_configs);
+        push_in(&mut conditions, &mut args, "id", &filter.ids);
+        let statuses: Vec<String> = filter.statuses.iter().map(|status| status.as_str().to_owned()).collect();
+        push_in(&mut conditions, &mut args, "status", &statuses);
+        match filter.account_type {
+            AccountTypeFilter::Private => conditions.push_str(" AND account_type = 'PRIVATE'"),
+            AccountTypeFilter::Shared => conditions.push_str(" AND account_type = 'SHARED'"),
+            AccountTypeFilter::All => {}
+        }
+        let total = self.count(&format!("SELECT COUNT(*) FROM connected_accounts WHERE {conditions}"), &args).await?;
+        let column = match filter.order {
+            AccountOrder::CreatedAt => "created_at",
+            AccountOrder::UpdatedAt => "updated_at",
+        };
+        let direction = if filter.ascending { "ASC" } else { "DESC" };
+        args.extend([Value::Int(limit), Value::Int(offset)]);
+        let sql = format!(
+            "{} WHERE {conditions} ORDER BY {column} {direction}, id {direction} LIMIT ${} OFFSET ${}",
+            select!(""),
+            args.len() - 1,
+            args.len()
+        );
+        Ok((self.all(&sql, &args, read).await?, total))
+    }
+}

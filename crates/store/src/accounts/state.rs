@@ -1,0 +1,132 @@
+//! Writes that move an account through connecting: made, opened, connected or ended, deleted.
+
+use super::AccountType;
+use crate::{Statement, Value};
+
+/// A new account, INITIALIZING.
+#[derive(Clone, Debug)]
+pub struct NewAccount<'a> {
+    /// `ca_…`.
+    pub id: &'a str,
+    /// Owner.
+    pub project_id: &'a str,
+    /// The project's end user.
+    pub user_id: &'a str,
+    /// Toolkit slug.
+    pub toolkit: &'a str,
+    /// `ac_…`.
+    pub auth_config_id: &'a str,
+    /// Contract name of the scheme.
+    pub scheme: &'a str,
+    /// Unique for user and toolkit.
+    pub alias: Option<&'a str>,
+    /// Name in words.
+    pub word_id: &'a str,
+    /// Who may use it.
+    pub account_type: AccountType,
+    /// JSON of the access list.
+    pub acl: Option<&'a str>,
+    /// JSON of parameters.
+    pub params: &'a str,
+    /// Milliseconds since 1970.
+    pub now: i64,
+}
+
+/// Adds an account; refused as `alias_in_use` when the alias names another one.
+pub fn insert(account: &NewAccount<'_>) -> Statement {
+    Statement::one(
+        "alias_in_use",
+        "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
+           word_id, account_type, acl, params, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $12)",
+        vec![
+            account.id.into(),
+            account.project_id.into(),
+            account.user_id.into(),
+            account.toolkit.into(),
+            account.auth_config_id.into(),
+            account.scheme.into(),
+            account.alias.into(),
+            account.word_id.into(),
+            account.account_type.as_str().into(),
+            account.acl.into(),
+            account.params.into(),
+            account.now.into(),
+        ],
+    )
+}
+
+/// The user pressed Continue.
+pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_not_connecting",
+        "UPDATE connected_accounts SET status = 'INITIATED', params = $3, updated_at = $4
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
+        vec![project.into(), id.into(), params.into(), now.into()],
+    )
+}
+
+/// A credential for an account that was connecting.
+#[derive(Clone, Debug)]
+pub struct Activation {
+    /// Sealed.
+    pub credential: Option<Vec<u8>>,
+    /// JSON of parameters.
+    pub params: String,
+    /// When the access token dies.
+    pub expires_at: Option<i64>,
+    /// Now, in milliseconds since 1970.
+    pub now: i64,
+}
+
+/// The account is connected.
+pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
+    Statement::one(
+        "account_not_connecting",
+        "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, credential_sealed = $3,
+           credential_version = credential_version + 1, params = $4, expires_at = $5, issued_at = $6,
+           connected_at = $6, updated_at = $6
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
+        vec![
+            project.into(),
+            id.into(),
+            activation.credential.into(),
+            activation.params.into(),
+            activation.expires_at.into(),
+            activation.now.into(),
+        ],
+    )
+}
+
+/// Connecting ended without a credential: FAILED or EXPIRED. The alias is free again, so that the
+/// developer can offer the same link once more.
+pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_not_connecting",
+        "UPDATE connected_accounts SET status = $3, status_reason = $4, alias = NULL, updated_at = $5
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
+        vec![project.into(), id.into(), status.as_str().into(), reason.into(), now.into()],
+    )
+}
+
+/// Deletes an account and erases its credential.
+pub fn delete(project: &str, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_not_found",
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
+           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        vec![project.into(), id.into(), now.into()],
+    )
+}
+
+/// Deletes the accounts of an auth config that is going away.
+pub fn delete_of_auth_config(project: &str, auth_config: &str, now: i64) -> Statement {
+    let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
+    Statement::any(
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
+           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+         WHERE auth_config_id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        args,
+    )
+}

@@ -1,0 +1,90 @@
+//! API keys: only their hashes. Found by hash, shown by prefix.
+
+use crate::{ReadError, Row, Statement, Store};
+
+/// A key as it is listed.
+#[derive(Clone, Debug)]
+pub struct ApiKeyRow {
+    /// `key_…`.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// Given by whoever made it.
+    pub name: String,
+    /// First characters of the key.
+    pub prefix: String,
+    /// Milliseconds since 1970, as all times here.
+    pub created_at: i64,
+    /// Refused from then on.
+    pub expires_at: Option<i64>,
+    /// To the minute.
+    pub last_used_at: Option<i64>,
+    /// Refused since then.
+    pub revoked_at: Option<i64>,
+}
+
+const COLUMNS: &str = "id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at";
+
+fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
+    Ok(ApiKeyRow {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        name: row.text(2)?,
+        prefix: row.text(3)?,
+        created_at: row.int(4)?,
+        expires_at: row.opt_int(5)?,
+        last_used_at: row.opt_int(6)?,
+        revoked_at: row.opt_int(7)?,
+    })
+}
+
+/// A new key; the hash is all that is kept of it.
+pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
+    Statement::one(
+        "api_key_exists",
+        "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        vec![
+            (&key.id).into(),
+            (&key.project_id).into(),
+            (&key.name).into(),
+            (&key.prefix).into(),
+            hash.into(),
+            key.created_at.into(),
+            key.expires_at.into(),
+        ],
+    )
+}
+
+/// Revokes a key that is not yet revoked.
+pub fn revoke(project: &str, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "api_key_not_found",
+        "UPDATE api_keys SET revoked_at = $3 WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL",
+        vec![project.into(), id.into(), now.into()],
+    )
+}
+
+/// Notes a use; callers do so at most once a minute.
+pub fn touch(id: &str, now: i64) -> Statement {
+    Statement::any("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
+}
+
+impl Store {
+    /// The key with this hash, whatever its state: the caller checks expiry and revocation.
+    pub async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRow>, ReadError> {
+        self.one(
+            "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at
+             FROM api_keys WHERE key_hash = $1",
+            &[hash.into()],
+            read,
+        )
+        .await
+    }
+
+    /// Keys of a project, oldest first.
+    pub async fn api_keys(&self, project: &str) -> Result<Vec<ApiKeyRow>, ReadError> {
+        let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE project_id = $1 ORDER BY id LIMIT 1000");
+        self.all(&sql, &[project.into()], read).await
+    }
+}

@@ -1,0 +1,73 @@
+//! The audit log: who did what, written in the same unit as the change itself (R92).
+
+use crate::{ReadError, Row, Statement, Store};
+
+/// One event. `detail` is JSON and never holds a secret.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    /// `evt_…`, time-ordered.
+    pub id: String,
+    /// Tenant; none for the installation itself.
+    pub project_id: Option<String>,
+    /// Milliseconds since 1970.
+    pub at: i64,
+    /// `key_…`, `link:lt_…`, `system` or `cli`.
+    pub actor: String,
+    /// `noun.verb`.
+    pub action: String,
+    /// Id of what it was done to.
+    pub object: String,
+    /// `ok` or what stood in the way.
+    pub outcome: String,
+    /// Of the request that caused it.
+    pub request_id: Option<String>,
+    /// JSON.
+    pub detail: Option<String>,
+}
+
+/// Adds an event.
+pub fn insert(event: AuditEvent) -> Statement {
+    Statement::one(
+        "audit_event_exists",
+        "INSERT INTO audit_events (id, project_id, at, actor, action, object, outcome, request_id, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        vec![
+            event.id.into(),
+            event.project_id.into(),
+            event.at.into(),
+            event.actor.into(),
+            event.action.into(),
+            event.object.into(),
+            event.outcome.into(),
+            event.request_id.into(),
+            event.detail.into(),
+        ],
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
+    Ok(AuditEvent {
+        id: row.text(0)?,
+        project_id: row.opt_text(1)?,
+        at: row.int(2)?,
+        actor: row.text(3)?,
+        action: row.text(4)?,
+        object: row.text(5)?,
+        outcome: row.text(6)?,
+        request_id: row.opt_text(7)?,
+        detail: row.opt_text(8)?,
+    })
+}
+
+impl Store {
+    /// Events about one object, oldest first, at most 1,000.
+    pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
+        self.all(
+            "SELECT id, project_id, at, actor, action, object, outcome, request_id, detail FROM audit_events
+             WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000",
+            &[project.into(), object.into()],
+            read,
+        )
+        .await
+    }
+}

@@ -1,0 +1,170 @@
+//! Auth configs: how one toolkit authenticates in one project.
+
+use std::fmt::Write;
+
+use crate::{ReadError, Row, Statement, Store, Value};
+
+/// An auth config that was not deleted.
+#[derive(Clone, Debug)]
+pub struct AuthConfigRow {
+    /// `ac_…`.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// Toolkit slug.
+    pub toolkit: String,
+    /// Shown in lists.
+    pub name: String,
+    /// Contract name of the scheme, such as `OAUTH2`.
+    pub scheme: String,
+    /// Uses the operator's client instead of its own.
+    pub is_managed: bool,
+    /// ENABLED rather than DISABLED.
+    pub is_enabled: bool,
+    /// May be picked by sessions that name no auth config.
+    pub is_enabled_for_tool_router: bool,
+    /// JSON: scopes, redirect URI, restrictions.
+    pub settings: String,
+    /// Client id and secret, sealed; none when managed or not needed.
+    pub credentials_sealed: Option<Vec<u8>>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Last change; a flow started before it dies (R18).
+    pub updated_at: i64,
+}
+
+/// Which auth configs to list.
+#[derive(Clone, Debug, Default)]
+pub struct AuthConfigFilter {
+    /// Any of these toolkits; empty means all.
+    pub toolkits: Vec<String>,
+    /// Managed or custom only.
+    pub is_managed: Option<bool>,
+    /// Also disabled ones.
+    pub include_disabled: bool,
+    /// Part of the name, or the id.
+    pub search: Option<String>,
+}
+
+const COLUMNS: &str = "id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, \
+                       settings, credentials_sealed, created_at, updated_at";
+
+/// A new auth config.
+pub fn insert(config: &AuthConfigRow) -> Statement {
+    Statement::one(
+        "auth_config_exists",
+        "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
+           is_enabled_for_tool_router, settings, credentials_sealed, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        vec![
+            (&config.id).into(),
+            (&config.project_id).into(),
+            (&config.toolkit).into(),
+            (&config.name).into(),
+            (&config.scheme).into(),
+            config.is_managed.into(),
+            if config.is_enabled { "ENABLED" } else { "DISABLED" }.into(),
+            config.is_enabled_for_tool_router.into(),
+            (&config.settings).into(),
+            config.credentials_sealed.clone().into(),
+            config.created_at.into(),
+            config.updated_at.into(),
+        ],
+    )
+}
+
+/// Deletes an auth config and erases its credentials.
+pub fn delete(project: &str, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "auth_config_not_found",
+        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        vec![project.into(), id.into(), now.into()],
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
+    Ok(AuthConfigRow {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        toolkit: row.text(2)?,
+        name: row.text(3)?,
+        scheme: row.text(4)?,
+        is_managed: row.flag(5)?,
+        is_enabled: row.text(6)? == "ENABLED",
+        is_enabled_for_tool_router: row.flag(7)?,
+        settings: row.text(8)?,
+        credentials_sealed: row.opt_blob(9)?,
+        created_at: row.int(10)?,
+        updated_at: row.int(11)?,
+    })
+}
+
+impl Store {
+    /// One auth config of a project.
+    pub async fn auth_config(&self, project: &str, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+        self.one(
+            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
+               settings, credentials_sealed, created_at, updated_at FROM auth_configs
+             WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+            &[project.into(), id.into()],
+            read,
+        )
+        .await
+    }
+
+    /// The newest enabled auth config of a toolkit that sessions may use (contract section 2.2).
+    pub async fn newest_auth_config(&self, project: &str, toolkit: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+        self.one(
+            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
+               settings, credentials_sealed, created_at, updated_at FROM auth_configs
+             WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
+               AND deleted_at IS NULL ORDER BY id DESC LIMIT 1",
+            &[project.into(), toolkit.into()],
+            read,
+        )
+        .await
+    }
+
+    /// One page, newest first, and the number of all that match.
+    pub async fn auth_configs(
+        &self,
+        project: &str,
+        filter: &AuthConfigFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<AuthConfigRow>, i64), ReadError> {
+        let mut args: Vec<Value> = vec![project.into()];
+        let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
+        crate::row::push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
+        if let Some(is_managed) = filter.is_managed {
+            args.push(is_managed.into());
+            let _ = write!(conditions, " AND is_managed = ${}", args.len());
+        }
+        if !filter.include_disabled {
+            conditions.push_str(" AND status = 'ENABLED'");
+        }
+        if let Some(search) = &filter.search {
+            args.push(search.into());
+            let at = args.len();
+            let _ = write!(conditions, " AND (id = ${at} OR instr(lower(name), lower(${at})) > 0)");
+        }
+        let total = self.count(&format!("SELECT COUNT(*) FROM auth_configs WHERE {conditions}"), &args).await?;
+        args.extend([Value::Int(limit), Value::Int(offset)]);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM auth_configs WHERE {conditions} ORDER BY id DESC LIMIT ${} OFFSET ${}",
+            args.len() - 1,
+            args.len()
+        );
+        Ok((self.all(&sql, &args, read).await?, total))
+    }
+
+    /// How many live accounts use an auth config.
+    pub async fn auth_config_connections(&self, project: &str, id: &str) -> Result<i64, ReadError> {
+        self.count(
+            "SELECT COUNT(*) FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL",
+            &[project.into(), id.into()],
+        )
+        .await
+    }
+}

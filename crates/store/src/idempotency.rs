@@ -1,0 +1,58 @@
+//! Idempotency keys (R68): the answer of a request, kept for 24 hours, inserted with its effect.
+
+use crate::{ReadError, Statement, Store};
+
+/// A remembered answer.
+#[derive(Clone, Debug)]
+pub struct IdempotencyRow {
+    /// SHA-256 of method, path and body.
+    pub request_hash: Vec<u8>,
+    /// HTTP status of the answer.
+    pub status: i64,
+    /// The answer's body, sealed: it may hold a link token.
+    pub response_sealed: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+}
+
+/// Remembers an answer; refused as `idempotency_key_used` when the key exists.
+pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
+    Statement::one(
+        "idempotency_key_used",
+        "INSERT INTO idempotency_keys (project_id, key, request_hash, status, response_sealed, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        vec![
+            project.into(),
+            key.into(),
+            row.request_hash.into(),
+            row.status.into(),
+            row.response_sealed.into(),
+            row.created_at.into(),
+        ],
+    )
+}
+
+/// Forgets answers older than a time.
+pub fn delete_older(than: i64) -> Statement {
+    Statement::any("DELETE FROM idempotency_keys WHERE created_at < $1", vec![than.into()])
+}
+
+impl Store {
+    /// The remembered answer of a key.
+    pub async fn idempotency(&self, project: &str, key: &str) -> Result<Option<IdempotencyRow>, ReadError> {
+        self.one(
+            "SELECT request_hash, status, response_sealed, created_at FROM idempotency_keys
+             WHERE project_id = $1 AND key = $2",
+            &[project.into(), key.into()],
+            |row| {
+                Ok(IdempotencyRow {
+                    request_hash: row.blob(0)?,
+                    status: row.int(1)?,
+                    response_sealed: row.blob(2)?,
+                    created_at: row.int(3)?,
+                })
+            },
+        )
+        .await
+    }
+}

@@ -1,0 +1,55 @@
+//! Persistence. The only place with SQL in it, and the only one that knows a database engine.
+//!
+//! A write is data: a [`Unit`] is a list of statements with what each must achieve, built by a
+//! function in its table's file and applied atomically by [`Store::apply`]. Conditions stand in
+//! the `WHERE` (compare-and-swap), never in code between two statements. That is what lets one
+//! writer thread commit hundreds of units with one `fsync` (`sqlite/writer.rs`).
+//! Reads are functions in the same files.
+
+mod migrate;
+mod row;
+mod sqlite;
+mod unit;
+
+pub mod accounts;
+pub mod api_keys;
+pub mod attempts;
+pub mod audit;
+pub mod auth_configs;
+pub mod idempotency;
+pub mod links;
+pub mod meta;
+pub mod projects;
+pub mod sessions;
+
+pub use migrate::MigrationError;
+pub use row::Row;
+pub use sqlite::{OpenError, Store};
+pub use unit::{Statement, Unit, Value};
+
+use thiserror::Error;
+
+/// Why a unit was not applied. Nothing of it was written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// A statement did not achieve what the unit demands: the named expectation.
+    #[error("write refused: {0}")]
+    Refused(&'static str),
+    /// The disk is full. Reads go on.
+    #[error("storage is full")]
+    Full,
+    /// The database cannot take writes now.
+    #[error("database is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Why a read failed.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The database cannot answer now.
+    #[error("database is unavailable: {0}")]
+    Unavailable(String),
+    /// A stored row holds what no version of this program writes.
+    #[error("stored row is impossible: {0}")]
+    Impossible(String),
+}

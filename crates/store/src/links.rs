@@ -1,0 +1,162 @@
+//! Link sessions: one offer, to one user, to connect one account.
+
+use crate::{ReadError, Row, Statement, Store};
+
+/// A link and how far it got.
+#[derive(Clone, Debug)]
+pub struct LinkRow {
+    /// First part of the token.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// The account it connects.
+    pub account_id: String,
+    /// SHA-256 of the token.
+    pub token_hash: Vec<u8>,
+    /// Where the browser goes afterwards.
+    pub callback_url: Option<String>,
+    /// Not opened after this; milliseconds since 1970.
+    pub expires_at: i64,
+    /// How far it got.
+    pub state: LinkState,
+}
+
+/// How far a link got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Nobody pressed Continue.
+    Offered,
+    /// One browser did; only that one may go on.
+    Claimed {
+        /// SHA-256 of its cookie.
+        browser_hash: Vec<u8>,
+    },
+    /// Over: `success`, `failed`, `expired` or `rejected`.
+    Finished {
+        /// How it ended.
+        outcome: String,
+    },
+}
+
+/// A new link.
+#[derive(Clone, Debug)]
+pub struct NewLink<'a> {
+    /// First part of the token.
+    pub id: &'a str,
+    /// Owner.
+    pub project_id: &'a str,
+    /// Session it was asked for in, if any.
+    pub session_id: Option<&'a str>,
+    /// The account it connects.
+    pub account_id: &'a str,
+    /// SHA-256 of the token.
+    pub token_hash: [u8; 32],
+    /// Where the browser goes afterwards.
+    pub callback_url: Option<&'a str>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Milliseconds since 1970.
+    pub expires_at: i64,
+}
+
+/// Adds a link.
+pub fn insert(link: &NewLink<'_>) -> Statement {
+    Statement::one(
+        "link_exists",
+        "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        vec![
+            link.id.into(),
+            link.project_id.into(),
+            link.session_id.into(),
+            link.account_id.into(),
+            link.token_hash.into(),
+            link.callback_url.into(),
+            link.created_at.into(),
+            link.expires_at.into(),
+        ],
+    )
+}
+
+/// Binds an unclaimed link to one browser; refused when another was first.
+pub fn claim(id: &str, browser_hash: [u8; 32], now: i64) -> Statement {
+    Statement::one(
+        "link_claimed",
+        "UPDATE links SET browser_hash = $2, claimed_at = $3
+         WHERE id = $1 AND browser_hash IS NULL AND finished_at IS NULL AND expires_at > $3",
+        vec![id.into(), browser_hash.into(), now.into()],
+    )
+}
+
+/// The same browser starts again: holds when the claim is still its own and nothing is over.
+pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
+    Statement::one(
+        "link_claimed",
+        "UPDATE links SET claimed_at = $3
+         WHERE id = $1 AND browser_hash = $2 AND finished_at IS NULL AND expires_at > $3",
+        vec![id.into(), browser_hash.to_vec().into(), now.into()],
+    )
+}
+
+/// Ends a link once.
+pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
+    Statement::one(
+        "link_finished",
+        "UPDATE links SET finished_at = $3, outcome = $2 WHERE id = $1 AND finished_at IS NULL",
+        vec![id.into(), outcome.into(), now.into()],
+    )
+}
+
+/// Ends every unfinished link of an account that is going away.
+pub fn finish_of_account(account: &str, outcome: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE links SET finished_at = $3, outcome = $2 WHERE finished_at IS NULL AND account_id = $1",
+        vec![account.into(), outcome.into(), now.into()],
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
+    let state = match (row.opt_text(8)?, row.opt_blob(6)?) {
+        (Some(outcome), _) => LinkState::Finished { outcome },
+        (None, Some(browser_hash)) => LinkState::Claimed { browser_hash },
+        (None, None) => LinkState::Offered,
+    };
+    if row.opt_int(7)?.is_some() != matches!(state, LinkState::Finished { .. }) {
+        return Err(ReadError::Impossible("link with an end but no outcome, or the reverse".to_owned()));
+    }
+    Ok(LinkRow {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        account_id: row.text(2)?,
+        token_hash: row.blob(3)?,
+        callback_url: row.opt_text(4)?,
+        expires_at: row.int(5)?,
+        state,
+    })
+}
+
+impl Store {
+    /// One link. Its id is public; whoever presents the token proves it by `token_hash`.
+    pub async fn link(&self, id: &str) -> Result<Option<LinkRow>, ReadError> {
+        self.one(
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome
+             FROM links WHERE id = $1",
+            &[id.into()],
+            read,
+        )
+        .await
+    }
+
+    /// Links past their time with no attempt still running, at most `limit`.
+    pub async fn overdue_links(&self, now: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
+        self.all(
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome
+             FROM links WHERE finished_at IS NULL AND expires_at <= $1
+               AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id AND expires_at > $1)
+             ORDER BY expires_at LIMIT $2",
+            &[now.into(), limit.into()],
+            read,
+        )
+        .await
+    }
+}

@@ -1,0 +1,23 @@
+//! Facts about the installation itself: the check value of the master key.
+
+use crate::{ReadError, Statement, Store};
+
+/// Sets a fact that was not set before.
+pub fn insert(name: &str, value: Vec<u8>) -> Statement {
+    Statement::one("meta_exists", "INSERT INTO meta (name, value) VALUES ($1, $2)", vec![name.into(), value.into()])
+}
+
+/// Sets a fact, replacing an older value.
+pub fn put(name: &str, value: Vec<u8>) -> Statement {
+    Statement::any(
+        "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        vec![name.into(), value.into()],
+    )
+}
+
+impl Store {
+    /// One fact.
+    pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        self.one("SELECT value FROM meta WHERE name = $1", &[name.into()], |row| row.blob(0)).await
+    }
+}

@@ -1,0 +1,37 @@
+//! Read-only connections, one per thread and database, with cached statements.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{open_reader, unavailable};
+use crate::ReadError;
+
+thread_local! {
+    /// Connections of this thread by store number. A process has one store, a test a few.
+    static CONNECTIONS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// At most this many databases stay open on one thread; the oldest is closed first.
+const KEPT: usize = 4;
+
+/// Runs a read on this thread's connection, opening it at first use.
+pub(super) fn with<T>(
+    store: u64,
+    path: &Path,
+    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    CONNECTIONS.with_borrow_mut(|connections| {
+        if let Some((_, connection)) = connections.iter().find(|(number, _)| *number == store) {
+            return read(connection);
+        }
+        let connection = open_reader(path).map_err(|error| unavailable(&error))?;
+        if connections.len() == KEPT {
+            connections.remove(0);
+        }
+        let result = read(&connection);
+        connections.push((store, connection));
+        result
+    })
+}

@@ -1,0 +1,123 @@
+//! A write as data: statements, arguments, and what each must achieve.
+
+/// A value bound to a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// SQL NULL.
+    Null,
+    /// 64-bit integer: numbers, booleans (0 or 1), times in milliseconds.
+    Int(i64),
+    /// Text: ids, enums, JSON.
+    Text(String),
+    /// Bytes: hashes and ciphertext.
+    Blob(Vec<u8>),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Int(i64::from(value))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&String> for Value {
+    fn from(value: &String) -> Self {
+        Self::Text(value.clone())
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Blob(value)
+    }
+}
+
+impl From<[u8; 32]> for Value {
+    fn from(value: [u8; 32]) -> Self {
+        Self::Blob(value.to_vec())
+    }
+}
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// One SQL statement of a unit.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    pub(crate) sql: &'static str,
+    pub(crate) args: Vec<Value>,
+    pub(crate) expect: Expect,
+}
+
+/// What a statement must achieve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Any number of rows; a broken constraint is a bug.
+    Any,
+    /// Exactly one row, and no broken constraint; otherwise the unit is refused with this name.
+    One(&'static str),
+}
+
+impl Statement {
+    /// A statement that may change any number of rows.
+    pub(crate) fn any(sql: &'static str, args: Vec<Value>) -> Self {
+        Self { sql, args, expect: Expect::Any }
+    }
+
+    /// A statement that changes exactly one row, or the whole unit is refused with `refusal`.
+    pub(crate) fn one(refusal: &'static str, sql: &'static str, args: Vec<Value>) -> Self {
+        Self { sql, args, expect: Expect::One(refusal) }
+    }
+}
+
+/// Statements that are applied together or not at all.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    pub(crate) statements: Vec<Statement>,
+}
+
+impl Unit {
+    /// An empty unit.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a statement.
+    #[must_use]
+    pub fn with(mut self, statement: Statement) -> Self {
+        self.statements.push(statement);
+        self
+    }
+
+    /// Adds another unit's statements: both are applied, or neither.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.statements.extend(other.statements);
+        self
+    }
+
+    /// Adds a statement in place.
+    pub fn push(&mut self, statement: Statement) {
+        self.statements.push(statement);
+    }
+}
