@@ -1,0 +1,82 @@
+//! The API that connected apps use: the user, their notes, and an echo of the request.
+
+mod auth;
+mod error;
+mod notes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use auth::Caller;
+pub(crate) use auth::decode_basic;
+use error::ApiError;
+
+pub(crate) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/me", get(me))
+        .route("/api/notes", get(notes::list).post(notes::create))
+        .route("/api/notes/{id}", delete(notes::remove))
+        .route("/api/echo", any(echo))
+        .route("/api/echo/{*rest}", any(echo))
+        .route("/api/{*rest}", any(no_such_endpoint))
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+}
+
+async fn no_such_endpoint() -> ApiError {
+    ApiError::not_found("there is no such endpoint")
+}
+
+/// `GET /api/me`: whose credential this is; every scope allows it.
+async fn me(Caller { user, .. }: Caller) -> Response {
+    let body = json!({
+        "id": user.id(),
+        "username": user.username(),
+        "email": user.email(),
+        "name": user.name(),
+    });
+    json_response(StatusCode::OK, &body)
+}
+
+/// `/api/echo` and below, any method, no credential needed: the request as it arrived, credentials
+/// included. Whether a proxy in between hides them again is what it is for.
+async fn echo(
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let mut seen: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in &headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        seen.entry(name.as_str())
+            .and_modify(|values| {
+                values.push_str(", ");
+                values.push_str(&value);
+            })
+            .or_insert_with(|| value.to_string());
+    }
+    let body = json!({
+        "method": method.as_str(),
+        "path": uri.path(),
+        "query": uri.query().unwrap_or_default(),
+        "headers": seen,
+        "body": String::from_utf8_lossy(&body?),
+    });
+    Ok(json_response(StatusCode::OK, &body))
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response {
+    let headers =
+        [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    (status, headers, body.to_string()).into_response()
+}

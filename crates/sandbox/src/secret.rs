@@ -1,0 +1,43 @@
+//! Random tokens, the hashes they are stored as, and comparison that takes the same time for
+//! every wrong guess.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// SHA-256 of a token in unpadded base64url: what is kept in its place. Tokens carry 256 random
+/// bits, so no salt or slow hash is needed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Hash(String);
+
+impl Hash {
+    pub(crate) fn of(token: &str) -> Self {
+        Self(sha256_base64url(token))
+    }
+}
+
+/// 256 random bits in base64url: 43 characters of `A-Z a-z 0-9 - _`.
+pub(crate) fn random() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}
+
+/// Whether the text has the form of [`random`], so that it is worth looking up.
+pub(crate) fn is_well_formed(text: &str) -> bool {
+    text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+/// SHA-256 in unpadded base64url: also the S256 transformation of PKCE (RFC 7636 §4.2).
+pub(crate) fn sha256_base64url(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes()))
+}
+
+/// Compares two secrets without telling by its duration how much of them is equal. Hashing first
+/// hides the length too.
+pub(crate) fn same(left: &str, right: &str) -> bool {
+    let left = Sha256::digest(left.as_bytes());
+    let right = Sha256::digest(right.as_bytes());
+    left.as_slice().ct_eq(right.as_slice()).into()
+}

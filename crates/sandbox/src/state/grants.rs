@@ -1,0 +1,264 @@
+//! Codes, grants and tokens: what a user allowed a client, from consent to revocation.
+//!
+//! A grant starts as an authorization code and lives on in a *family* of refresh tokens
+//! `FAMILY.ROTATION`: every token of a grant has the same secret `FAMILY`, only the newest has the
+//! `ROTATION` whose hash is kept. A token with the family but another rotation was used before, or
+//! stolen, and ends the family (RFC 9700 §4.14.2) without a list of old tokens being kept.
+
+use serde::{Deserialize, Serialize};
+
+use super::{State, after};
+use crate::secret::{self, Hash};
+use crate::users::{Scopes, User};
+
+/// RFC 6749 §4.1.2 allows ten minutes; strict providers give one.
+const CODE_LIFETIME_SECONDS: i64 = 60;
+
+/// A refresh token that nobody uses dies after this time.
+const REFRESH_TOKEN_IDLE_SECONDS: i64 = 30 * 24 * 3600;
+
+/// What a user's consent turns into a code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NewCode {
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub code_challenge: String,
+    pub user: User,
+    pub scopes: Scopes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Code {
+    Pending {
+        authorization: NewCode,
+        expires_at_ms: i64,
+    },
+    /// Kept while its grant lives, to notice a second use.
+    Spent {
+        family: Hash,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Grant {
+    client_id: String,
+    user: User,
+    scopes: Scopes,
+    /// The only refresh token that works.
+    refresh_token: Hash,
+    refresh_expires_at_ms: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AccessToken {
+    family: Hash,
+    scopes: Scopes,
+    expires_at_ms: i64,
+}
+
+/// What a client presents together with a code.
+pub(crate) struct CodeProof {
+    pub client_id: String,
+    pub redirect_uri: String,
+    pub code_verifier: String,
+}
+
+/// Random text for the tokens that a request may be given.
+pub(crate) struct FreshTokens {
+    access_token: String,
+    family: String,
+    rotation: String,
+    access_token_ttl_seconds: u64,
+}
+
+/// The tokens of a successful response.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub access_token: String,
+    pub refresh_token: String,
+    pub scopes: Scopes,
+}
+
+/// Why no tokens were issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GrantError {
+    CodeUnknown,
+    CodeReused,
+    CodeOfAnotherClient,
+    RedirectUriDiffers,
+    VerifierDiffers,
+    RefreshTokenUnknown,
+    RefreshTokenReused,
+    RefreshTokenOfAnotherClient,
+    ScopeExceeded,
+}
+
+impl FreshTokens {
+    pub(crate) fn new(access_token_ttl_seconds: u64) -> Self {
+        // The prefixes tell a person, and a secret scanner, what was found.
+        Self {
+            access_token: format!("sbxa_{}", secret::random()),
+            family: format!("sbxr_{}", secret::random()),
+            rotation: secret::random(),
+            access_token_ttl_seconds,
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn add_code(&mut self, code: &str, authorization: NewCode, now_ms: i64) {
+        self.prune(now_ms);
+        let pending = Code::Pending { authorization, expires_at_ms: after(now_ms, CODE_LIFETIME_SECONDS) };
+        self.codes.insert(Hash::of(code), pending);
+    }
+
+    /// Exchanges a code for tokens (RFC 6749 §4.1.3). Its own client spends it even by failing,
+    /// so that a verifier cannot be guessed; using it twice revokes what it gave.
+    pub(crate) fn redeem_code(
+        &mut self,
+        code: &str,
+        proof: &CodeProof,
+        fresh: &FreshTokens,
+        now_ms: i64,
+    ) -> Result<Issued, GrantError> {
+        self.prune(now_ms);
+        let code = Hash::of(code);
+        let authorization = match self.codes.get(&code) {
+            None => return Err(GrantError::CodeUnknown),
+            Some(Code::Spent { family }) => {
+                let family = family.clone();
+                self.end_family(&family);
+                return Err(GrantError::CodeReused);
+            }
+            Some(Code::Pending { authorization, .. }) => authorization.clone(),
+        };
+        if authorization.client_id != proof.client_id {
+            return Err(GrantError::CodeOfAnotherClient);
+        }
+        self.codes.remove(&code);
+        if authorization.redirect_uri != proof.redirect_uri {
+            return Err(GrantError::RedirectUriDiffers);
+        }
+        let transformed = secret::sha256_base64url(&proof.code_verifier);
+        if !secret::same(&transformed, &authorization.code_challenge) {
+            return Err(GrantError::VerifierDiffers);
+        }
+
+        let family = Hash::of(&fresh.family);
+        let refresh_token = format!("{}.{}", fresh.family, fresh.rotation);
+        let grant = Grant {
+            client_id: authorization.client_id,
+            user: authorization.user,
+            scopes: authorization.scopes.clone(),
+            refresh_token: Hash::of(&refresh_token),
+            refresh_expires_at_ms: after(now_ms, REFRESH_TOKEN_IDLE_SECONDS),
+        };
+        self.grants.insert(family.clone(), grant);
+        let spent = Code::Spent { family: family.clone() };
+        self.codes.insert(code, spent);
+        self.add_access_token(family, &authorization.scopes, fresh, now_ms);
+        Ok(Issued { access_token: fresh.access_token.clone(), refresh_token, scopes: authorization.scopes })
+    }
+
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). `wanted` may narrow the scopes of
+    /// this access token; those of the grant stay.
+    pub(crate) fn rotate(
+        &mut self,
+        refresh_token: &str,
+        client_id: &str,
+        wanted: Option<Scopes>,
+        fresh: &FreshTokens,
+        now_ms: i64,
+    ) -> Result<Issued, GrantError> {
+        self.prune(now_ms);
+        let (secret_family, _) = refresh_token.split_once('.').ok_or(GrantError::RefreshTokenUnknown)?;
+        let family = Hash::of(secret_family);
+        let grant = self.grants.get_mut(&family).ok_or(GrantError::RefreshTokenUnknown)?;
+        if grant.client_id != client_id {
+            return Err(GrantError::RefreshTokenOfAnotherClient);
+        }
+        if grant.refresh_token != Hash::of(refresh_token) {
+            self.end_family(&family);
+            return Err(GrantError::RefreshTokenReused);
+        }
+        let scopes = wanted.unwrap_or_else(|| grant.scopes.clone());
+        if !scopes.is_subset(&grant.scopes) {
+            return Err(GrantError::ScopeExceeded);
+        }
+
+        let refresh_token = format!("{secret_family}.{}", fresh.rotation);
+        grant.refresh_token = Hash::of(&refresh_token);
+        grant.refresh_expires_at_ms = after(now_ms, REFRESH_TOKEN_IDLE_SECONDS);
+        self.add_access_token(family, &scopes, fresh, now_ms);
+        Ok(Issued { access_token: fresh.access_token.clone(), refresh_token, scopes })
+    }
+
+    /// Revokes an access token, or a refresh token with everything of its grant (RFC 7009 §2.1).
+    /// A token that is not known is revoked already; false when it is another client's.
+    pub(crate) fn revoke(&mut self, token: &str, client_id: &str, now_ms: i64) -> bool {
+        self.prune(now_ms);
+        let hash = Hash::of(token);
+        if let Some(access_token) = self.access_tokens.get(&hash) {
+            let is_own = self.is_granted_to(&access_token.family, client_id);
+            if is_own {
+                self.access_tokens.remove(&hash);
+            }
+            return is_own;
+        }
+        let Some((secret_family, _)) = token.split_once('.') else {
+            return true;
+        };
+        let family = Hash::of(secret_family);
+        if !self.grants.contains_key(&family) {
+            return true;
+        }
+        let is_own = self.is_granted_to(&family, client_id);
+        if is_own {
+            self.end_family(&family);
+        }
+        is_own
+    }
+
+    /// Whom an access token speaks for, and what it may do.
+    pub(crate) fn bearer(&self, access_token: &str, now_ms: i64) -> Option<(User, Scopes)> {
+        let token = self.access_tokens.get(&Hash::of(access_token))?;
+        let grant = self.grants.get(&token.family)?;
+        (now_ms < token.expires_at_ms).then(|| (grant.user, token.scopes.clone()))
+    }
+
+    fn add_access_token(&mut self, family: Hash, scopes: &Scopes, fresh: &FreshTokens, now_ms: i64) {
+        let ttl_seconds = i64::try_from(fresh.access_token_ttl_seconds).unwrap_or(i64::MAX);
+        let token = AccessToken { family, scopes: scopes.clone(), expires_at_ms: after(now_ms, ttl_seconds) };
+        self.access_tokens.insert(Hash::of(&fresh.access_token), token);
+    }
+
+    fn is_granted_to(&self, family: &Hash, client_id: &str) -> bool {
+        self.grants.get(family).is_some_and(|grant| grant.client_id == client_id)
+    }
+
+    fn end_family(&mut self, family: &Hash) {
+        self.grants.remove(family);
+        self.drop_orphans();
+    }
+
+    pub(super) fn prune_grants(&mut self, now_ms: i64) {
+        self.access_tokens.retain(|_, token| now_ms < token.expires_at_ms);
+        self.grants.retain(|_, grant| now_ms < grant.refresh_expires_at_ms);
+        self.codes.retain(|_, code| match code {
+            Code::Pending { expires_at_ms, .. } => now_ms < *expires_at_ms,
+            Code::Spent { .. } => true,
+        });
+        self.drop_orphans();
+    }
+
+    /// Drops what belongs to grants that are gone.
+    fn drop_orphans(&mut self) {
+        let grants = &self.grants;
+        self.access_tokens.retain(|_, token| grants.contains_key(&token.family));
+        self.codes.retain(|_, code| match code {
+            Code::Pending { .. } => true,
+            Code::Spent { family } => grants.contains_key(family),
+        });
+    }
+}
