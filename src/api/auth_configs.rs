@@ -1,0 +1,269 @@
+//! `/auth_configs`: create, list, read, delete (contract section 5).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use switchboard_store::auth_configs::AuthConfigFilter;
+use switchboard_vault::Secrets;
+
+use super::auth::Caller;
+use super::body::{JsonBody, json};
+use super::connected_accounts::refuse_revocation;
+use super::error::ApiError;
+use super::page::PageRequest;
+use super::query::Query;
+use super::toolkits::{input_fields, logo_url};
+use crate::app::App;
+use crate::app::auth_configs::{AuthConfigSettings, AuthConfigView, NewAuthConfig, Source, secrets_from};
+use crate::error::{Code, Error, Result};
+use crate::time::iso;
+
+/// Body of a creation.
+#[derive(Debug, Deserialize)]
+pub struct Body {
+    toolkit: BodyToolkit,
+    auth_config: Option<BodyConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BodyToolkit {
+    slug: String,
+}
+
+/// Both variants in one: which of them is told by `type`.
+#[derive(Debug, Default, Deserialize)]
+struct BodyConfig {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    name: Option<String>,
+    #[serde(rename = "authScheme", alias = "auth_scheme")]
+    auth_scheme: Option<String>,
+    credentials: Option<BTreeMap<String, Value>>,
+    is_enabled_for_tool_router: Option<bool>,
+    tool_access_config: Option<Value>,
+    restrict_to_following_tools: Option<Vec<String>>,
+    shared_connection_fields: Option<Map<String, Value>>,
+    shared_credentials: Option<Map<String, Value>>,
+    proxy_config: Option<Value>,
+    sealed_credentials: Option<Value>,
+}
+
+/// `POST /auth_configs` → 201.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<Body>,
+) -> std::result::Result<Response, ApiError> {
+    let new = body.value.into_new()?;
+    let row = app.create_auth_config(&caller.actor(), new).await?;
+    let view = json!({
+        "toolkit": { "slug": row.toolkit },
+        "auth_config": { "id": row.id, "auth_scheme": row.scheme, "is_composio_managed": row.is_managed },
+    });
+    Ok(json(StatusCode::CREATED, &view)?)
+}
+
+/// `GET /auth_configs` → 200 page, newest first.
+pub async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    query: Query,
+) -> std::result::Result<Response, ApiError> {
+    let page = PageRequest::from_query(&query, 20, 200)?;
+    let filter = AuthConfigFilter {
+        toolkits: query.list("toolkit_slug").iter().map(|slug| slug.to_ascii_lowercase()).collect(),
+        is_managed: query.flag("is_composio_managed")?,
+        include_disabled: query.flag("show_disabled")?.unwrap_or(false),
+        search: query.text("search").map(ToOwned::to_owned),
+    };
+    let (configs, total) = app.auth_configs(&caller.project_id, &filter, page.offset(), page.limit).await?;
+    let items: Vec<Value> = configs.iter().map(|config| item(&app, config)).collect();
+    Ok(json(StatusCode::OK, &page.envelope(items, total))?)
+}
+
+/// `GET /auth_configs/{id}` → 200.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> std::result::Result<Response, ApiError> {
+    let config = app.auth_config(&caller.project_id, &id).await?;
+    Ok(json(StatusCode::OK, &item(&app, &config))?)
+}
+
+/// `DELETE /auth_configs/{id}` → 200; its accounts go with it.
+pub async fn delete(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    query: Query,
+) -> std::result::Result<Response, ApiError> {
+    refuse_revocation(&query)?;
+    app.delete_auth_config(&caller.actor(), &id).await?;
+    Ok(json(StatusCode::OK, &json!({ "success": true, "message": "Auth config deleted" }))?)
+}
+
+impl Body {
+    fn into_new(self) -> Result<NewAuthConfig> {
+        let config = self.auth_config.unwrap_or_default();
+        config.refuse_unbuilt()?;
+        let mut settings = AuthConfigSettings {
+            tool_access_config: config.tool_access_config,
+            restrict_to_following_tools: config.restrict_to_following_tools,
+            ..AuthConfigSettings::default()
+        };
+        let mut credentials = config.credentials.unwrap_or_default();
+        settings.scopes = take_scopes(&mut credentials, "scopes")?;
+        settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
+        settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
+        let source = match config.kind.as_deref() {
+            None | Some("use_composio_managed_auth") => Source::Managed,
+            Some("use_custom_auth") => Source::Custom {
+                scheme: parse_scheme(config.auth_scheme.as_deref())?,
+                credentials: take_secrets(credentials)?,
+            },
+            Some(_) => {
+                return Err(Error::field("auth_config.type", "must be use_composio_managed_auth or use_custom_auth"));
+            }
+        };
+        Ok(NewAuthConfig {
+            toolkit: self.toolkit.slug,
+            name: config.name,
+            source,
+            settings,
+            is_enabled_for_tool_router: config.is_enabled_for_tool_router.unwrap_or(true),
+        })
+    }
+}
+
+impl BodyConfig {
+    /// What would be stored without having an effect is refused instead.
+    fn refuse_unbuilt(&self) -> Result<()> {
+        let shared = [&self.shared_connection_fields, &self.shared_credentials].into_iter().flatten();
+        let unbuilt = [
+            ("proxy_config", self.proxy_config.as_ref().is_some_and(|it| !it.is_null())),
+            ("sealed_credentials", self.sealed_credentials.as_ref().is_some_and(|it| !it.is_null())),
+            ("shared_connection_fields", shared.into_iter().any(|fields| !fields.is_empty())),
+        ];
+        match unbuilt.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(Error::new(Code::NotImplemented, format!("auth_config.{name} is not built yet"))
+                .fix(format!("Leave {name} out."))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_scheme(given: Option<&str>) -> Result<switchboard_catalog::Scheme> {
+    let given = given.ok_or_else(|| Error::field("auth_config.authScheme", "is required with use_custom_auth"))?;
+    if let Ok(scheme) = given.parse() {
+        return Ok(scheme);
+    }
+    if UNBUILT_SCHEMES.contains(&given) {
+        return Err(Error::new(Code::NotImplemented, format!("Auth scheme {given} is not built yet")));
+    }
+    Err(Error::field("auth_config.authScheme", "must be one of OAUTH2, API_KEY, BEARER_TOKEN, BASIC, NO_AUTH"))
+}
+
+/// Schemes of the contract that this server does not have yet.
+const UNBUILT_SCHEMES: [&str; 10] = [
+    "OAUTH1",
+    "BILLCOM_AUTH",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "BASIC_WITH_JWT",
+    "CALCOM_AUTH",
+    "SERVICE_ACCOUNT",
+    "SAML",
+    "DCR_OAUTH",
+    "CIMD_OAUTH",
+    "S2S_OAUTH2",
+];
+
+fn take_scopes(credentials: &mut BTreeMap<String, Value>, name: &str) -> Result<Option<Vec<String>>> {
+    let wrong = || Error::field(&format!("auth_config.credentials.{name}"), "must be a string or a list of strings");
+    let scopes: Vec<String> = match credentials.remove(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => {
+            text.split([' ', ',']).filter(|it| !it.is_empty()).map(ToOwned::to_owned).collect()
+        }
+        Some(list) => serde_json::from_value(list).map_err(|_| wrong())?,
+    };
+    Ok((!scopes.is_empty()).then_some(scopes))
+}
+
+fn take_text(credentials: &mut BTreeMap<String, Value>, name: &str) -> Result<Option<String>> {
+    match credentials.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Error::field(&format!("auth_config.credentials.{name}"), "must be a string")),
+    }
+}
+
+fn take_secrets(credentials: BTreeMap<String, Value>) -> Result<Secrets> {
+    let mut pairs = Vec::with_capacity(credentials.len());
+    for (name, value) in credentials {
+        match value {
+            Value::Null => {}
+            Value::String(text) => pairs.push((name, text)),
+            _ => return Err(Error::field(&format!("auth_config.credentials.{name}"), "must be a string")),
+        }
+    }
+    Ok(secrets_from(pairs))
+}
+
+fn item(app: &App, config: &AuthConfigView) -> Value {
+    let row = &config.row;
+    let toolkit = app.toolkit(&row.toolkit);
+    let scheme = row.scheme.parse().ok();
+    let fields = toolkit.zip(scheme).map(|(toolkit, scheme)| input_fields(&toolkit.scheme_fields(scheme)));
+    let mut toolkit_view = json!({ "slug": row.toolkit, "logo": logo_url(app, &row.toolkit) });
+    if let (Some(guide), Some(view)) =
+        (toolkit.and_then(|it| it.auth_guide_url.as_deref()), toolkit_view.as_object_mut())
+    {
+        view.insert("auth_guide_url".to_owned(), guide.into());
+    }
+    let tool_access = config.settings.tool_access_config.clone().filter(Value::is_object);
+    json!({
+        "id": row.id,
+        "uuid": row.id,
+        "type": if row.is_managed { "default" } else { "custom" },
+        "toolkit": toolkit_view,
+        "name": row.name,
+        "auth_scheme": row.scheme,
+        "is_composio_managed": row.is_managed,
+        "credentials": masked_credentials(config),
+        "status": if row.is_enabled { "ENABLED" } else { "DISABLED" },
+        "created_at": iso(row.created_at),
+        "last_updated_at": iso(row.updated_at),
+        "no_of_connections": config.connections,
+        "expected_input_fields": fields.unwrap_or_default(),
+        "restrict_to_following_tools": config.settings.restrict_to_following_tools.clone().unwrap_or_default(),
+        "tool_access_config": tool_access.unwrap_or_else(|| json!({})),
+        "is_enabled_for_tool_router": row.is_enabled_for_tool_router,
+    })
+}
+
+/// The client id is shown; every other credential is not, whatever the project's switches say
+/// (contract section 5, "masking").
+fn masked_credentials(config: &AuthConfigView) -> Value {
+    let mut shown = Map::new();
+    for (name, secret) in config.secrets.iter() {
+        let is_public = matches!(name, "client_id" | "consumer_key");
+        shown.insert(name.to_owned(), if is_public { secret.expose().into() } else { "REDACTED".into() });
+    }
+    if let Some(scopes) = &config.settings.scopes {
+        shown.insert("scopes".to_owned(), json!(scopes));
+    }
+    if let Some(scopes) = &config.settings.user_scopes {
+        shown.insert("user_scopes".to_owned(), json!(scopes));
+    }
+    if let Some(uri) = &config.settings.oauth_redirect_uri {
+        shown.insert("oauth_redirect_uri".to_owned(), uri.as_str().into());
+    }
+    shown.into()
+}

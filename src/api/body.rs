@@ -1,0 +1,113 @@
+//! Request bodies: read with limits, parsed with a place for every error, answered once per
+//! `Idempotency-Key`.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::auth::Caller;
+use super::error::ApiError;
+use crate::app::idempotency::{IdempotencyKey, Once, Replay};
+use crate::error::{Code, Error, Result};
+
+/// Largest body taken (R84).
+pub const MAX_BODY: usize = 1 << 20;
+/// Longest pause between two pieces of a body (R83).
+const MAX_PAUSE: Duration = Duration::from_secs(15);
+
+/// A JSON body and what a retry of it is recognised by.
+#[derive(Debug)]
+pub struct JsonBody<T> {
+    /// The body.
+    pub value: T,
+    /// Present when the caller sent an `Idempotency-Key`.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> std::result::Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, MAX_BODY).await?;
+        let idempotency = match (parts.headers.get("idempotency-key"), parts.extensions.get::<Caller>()) {
+            (Some(key), Some(caller)) => {
+                let key = key.to_str().unwrap_or_default();
+                Some(IdempotencyKey::new(&caller.project_id, key, parts.method.as_str(), parts.uri.path(), &bytes)?)
+            }
+            _ => None,
+        };
+        Ok(Self { value: parse(&bytes)?, idempotency })
+    }
+}
+
+/// Reads a whole body.
+pub async fn read(mut body: Body, most: usize) -> Result<Bytes> {
+    let mut whole = BytesMut::new();
+    loop {
+        let frame = tokio::time::timeout(MAX_PAUSE, body.frame());
+        let frame = frame.await.map_err(|_| Error::new(Code::RequestTimeout, "The request's body stopped arriving"))?;
+        let Some(frame) = frame else { return Ok(whole.freeze()) };
+        let frame = frame.map_err(|error| Error::validation(vec![format!("Error in payload: {error}")]))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.len() + data.len() > most {
+            return Err(Error::new(Code::BodyTooLarge, format!("The request's body is larger than {most} bytes")));
+        }
+        whole.extend_from_slice(&data);
+    }
+}
+
+/// Parses JSON; the error says where in the body what was expected.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if bytes.is_empty() {
+        return Err(Error::validation(vec!["Error in payload: a JSON body is required".to_owned()]));
+    }
+    // The common case pays nothing for the place of an error.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Err(error) => error,
+        Ok(_) => return Err(Error::validation(vec!["Error in payload: text after the JSON value".to_owned()])),
+    };
+    let path = error.path().to_string();
+    let place = if path == "." { "payload".to_owned() } else { format!("payload.{path}") };
+    Err(Error::validation(vec![format!("Error in {place}: {}", error.inner())]))
+}
+
+/// A JSON answer.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response> {
+    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    Ok(raw(status, body))
+}
+
+/// An answer that is to be remembered under an idempotency key.
+pub fn replayable(status: StatusCode, value: &impl Serialize) -> Replay {
+    // Our own answer types always serialise.
+    Replay { status: status.as_u16(), body: serde_json::to_vec(value).unwrap_or_default() }
+}
+
+/// 201 with the new thing, or the answer of the earlier request.
+pub fn created<T, V: Serialize>(once: Once<T>, view: impl FnOnce(&T) -> V) -> Result<Response> {
+    match once {
+        Once::Done(value) => json(StatusCode::CREATED, &view(&value)),
+        Once::Replayed(replay) => {
+            let status = StatusCode::from_u16(replay.status).map_err(Error::internal)?;
+            let mut response = raw(status, replay.body);
+            response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+            Ok(response)
+        }
+    }
+}
+
+fn raw(status: StatusCode, body: Vec<u8>) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}

@@ -1,0 +1,140 @@
+//! The outermost layer: request ids, hygiene of HTTP/1.1, errors rendered, one log line.
+//!
+//! hyper's defaults let through what a hardened edge must not (measured: no Host, two Hosts, both
+//! Content-Length and Transfer-Encoding, a URI for another host); those are refused here (R80).
+//! Log lines name the route, never the path: a path may hold a link token.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use super::error::{ApiError, Unrendered, render};
+use crate::app::App;
+use crate::error::{Class, Code, Error};
+use crate::id::Kind;
+
+static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Identifier of a request: the caller's `x-request-id` when it is harmless, else our own.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub Arc<str>);
+
+/// Which key made a request; for the log line.
+#[derive(Clone, Debug)]
+pub struct LoggedKey(pub String);
+
+/// Wraps every request.
+pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id(request.headers(), &app);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let span = tracing::info_span!("request", request.id = %id);
+    let mut response = match hygiene(&request, &app) {
+        Ok(()) => without_panic(next.run(request)).instrument(span.clone()).await,
+        Err(error) => {
+            let mut response = ApiError(error).into_response();
+            // Whoever sends such requests may be smuggling; the connection ends here.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    };
+    let error = response.extensions_mut().remove::<Unrendered>();
+    if let Some(Unrendered(error)) = &error {
+        let kept = std::mem::take(response.headers_mut());
+        response = render(error, &id);
+        for (name, value) in &kept {
+            if name != header::CONTENT_LENGTH {
+                response.headers_mut().insert(name.clone(), value.clone());
+            }
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+    }
+    default_headers(response.headers_mut());
+    let _entered = span.entered();
+    log(&method, route.as_ref(), &response, error.as_ref(), started);
+    response
+}
+
+fn default_headers(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+}
+
+fn request_id(headers: &HeaderMap, app: &App) -> Arc<str> {
+    let harmless = |text: &&str| {
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(harmless);
+    given.map_or_else(|| app.mint(Kind::Request).into(), Into::into)
+}
+
+/// R80, R81: one Host that is ours, one way to tell the body's length, no other authority.
+fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
+    let bad = |what: &str| Error::validation(vec![format!("Error in request: {what}")]);
+    let headers = request.headers();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().map_err(|_| bad("the Host header is not ASCII"))?,
+        (None, _) => return Err(bad("the Host header is missing")),
+        (Some(_), Some(_)) => return Err(bad("there is more than one Host header")),
+    };
+    if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(bad("Content-Length and Transfer-Encoding exclude each other"));
+    }
+    if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
+        return Err(bad("the request line names another host than the Host header"));
+    }
+    let host = host.to_ascii_lowercase();
+    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    let is_ours = app.settings.allowed_hosts.iter().any(|allowed| *allowed == host || allowed == name);
+    if is_ours {
+        return Ok(());
+    }
+    Err(Error::new(Code::Misdirected, "This server does not answer to that host name"))
+}
+
+/// A panic in one request answers 500 and ends nothing else.
+async fn without_panic(handler: impl Future<Output = Response>) -> Response {
+    let mut handler = pin!(handler);
+    let guarded = std::future::poll_fn(move |context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
+        polled.map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
+    });
+    guarded.await.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
+}
+
+fn log(
+    method: &Method,
+    route: Option<&MatchedPath>,
+    response: &Response,
+    error: Option<&Unrendered>,
+    started: Instant,
+) {
+    let route = route.map_or("-", MatchedPath::as_str);
+    let status = response.status().as_u16();
+    let key = response.extensions().get::<LoggedKey>().map(|key| key.0.as_str());
+    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let Some(Unrendered(error)) = error else {
+        tracing::info!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
+        return;
+    };
+    let (slug, cause) = (error.code().slug(), error.causes());
+    if matches!(error.code().class(), Class::Internal | Class::Unavailable) {
+        tracing::error!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
+    } else {
+        tracing::info!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
+    }
+}

@@ -1,0 +1,117 @@
+//! The only place where an error becomes an answer: the envelope of contract section 9.
+//!
+//! A handler's error travels in the response's extensions to `edge.rs`, which knows the request id,
+//! writes the log line and asks [`render`] for the body. A 5xx tells the caller nothing of its cause.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Class, Code, Error};
+
+/// An application error on its way out.
+#[derive(Debug)]
+pub struct ApiError(pub Error);
+
+impl<E: Into<Error>> From<E> for ApiError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+/// What `edge.rs` finds in a response whose body it has to write.
+#[derive(Clone, Debug)]
+pub struct Unrendered(pub Arc<Error>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status(self.0.code().class());
+        response.extensions_mut().insert(Unrendered(Arc::new(self.0)));
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: EnvelopeError<'a>,
+}
+
+#[derive(Serialize)]
+struct EnvelopeError<'a> {
+    message: &'a str,
+    code: u32,
+    slug: &'a str,
+    status: u16,
+    request_id: &'a str,
+    suggested_fix: &'a str,
+    errors: &'a [String],
+}
+
+/// The answer of an error.
+pub fn render(error: &Error, request_id: &str) -> Response {
+    let code = error.code();
+    let status = status(code.class());
+    let envelope = Envelope {
+        error: EnvelopeError {
+            message: error.message(),
+            code: code.number(),
+            slug: code.slug(),
+            status: status.as_u16(),
+            request_id,
+            suggested_fix: error.suggested_fix(),
+            errors: error.errors(),
+        },
+    };
+    let body = serde_json::to_vec(&envelope).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    match code.class() {
+        // SDKs retry a 409 by themselves unless told that it is final (contract section 1.5).
+        Class::Conflict => {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
+        Class::Unavailable => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// The HTTP status of each kind.
+pub fn status(class: Class) -> StatusCode {
+    match class {
+        Class::BadRequest => StatusCode::BAD_REQUEST,
+        Class::Unauthorized => StatusCode::UNAUTHORIZED,
+        Class::Forbidden => StatusCode::FORBIDDEN,
+        Class::NotFound => StatusCode::NOT_FOUND,
+        Class::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Class::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Class::Conflict => StatusCode::CONFLICT,
+        Class::Gone => StatusCode::GONE,
+        Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Class::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        Class::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Class::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Class::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+        Class::BadGateway => StatusCode::BAD_GATEWAY,
+        Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Class::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// No such path.
+pub async fn unknown_path() -> ApiError {
+    ApiError(Error::new(Code::NotFound, "Unknown path"))
+}
+
+/// The path exists with other methods; the `allow` header names them.
+pub async fn unknown_method() -> ApiError {
+    ApiError(Error::new(Code::MethodNotAllowed, "This path does not take this method"))
+}

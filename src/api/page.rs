@@ -1,0 +1,96 @@
+//! Pagination (contract section 1.6): `limit` and `cursor` in, the page envelope out.
+//!
+//! A cursor is base64 of `<page>-<limit>`, as the hosted API writes it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+
+use super::query::{Query, wrong};
+use crate::error::Result;
+
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// From 1.
+    pub page: i64,
+    /// Items on a page.
+    pub limit: i64,
+}
+
+/// A page of items.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// This page's items.
+    pub items: Vec<T>,
+    /// Of the next page; null on the last.
+    pub next_cursor: Option<String>,
+    /// At least 1.
+    pub total_pages: i64,
+    /// From 1.
+    pub current_page: i64,
+    /// On all pages.
+    pub total_items: i64,
+}
+
+impl PageRequest {
+    /// Reads `limit` and `cursor`; a limit over `most` is cut, as SDKs ask for 9999.
+    pub fn from_query(query: &Query, default: i64, most: i64) -> Result<Self> {
+        let limit = match query.text("limit") {
+            None => default,
+            // Numbers with a fraction are in the schema; 20.0 means 20.
+            Some(text) => match text.parse::<f64>() {
+                #[expect(clippy::cast_possible_truncation, reason = "clamped to the limits just after")]
+                Ok(number) if number >= 1.0 => (number as i64).min(most),
+                _ => return Err(wrong("limit", &format!("must be a number from 1 to {most}"))),
+            },
+        };
+        let Some(cursor) = query.text("cursor") else { return Ok(Self { page: 1, limit }) };
+        let (page, cursor_limit) =
+            decode(cursor).ok_or_else(|| wrong("cursor", "must be a next_cursor of an earlier answer"))?;
+        let limit = if query.text("limit").is_some() { limit } else { cursor_limit.min(most) };
+        Ok(Self { page, limit })
+    }
+
+    /// Items before this page.
+    pub fn offset(self) -> i64 {
+        (self.page - 1).saturating_mul(self.limit)
+    }
+
+    /// The envelope of this page.
+    pub fn envelope<T>(self, items: Vec<T>, total_items: i64) -> Page<T> {
+        let total_pages = ((total_items + self.limit - 1) / self.limit).max(1);
+        let next_cursor = (self.page < total_pages).then(|| BASE64.encode(format!("{}-{}", self.page + 1, self.limit)));
+        Page { items, next_cursor, total_pages, current_page: self.page, total_items }
+    }
+}
+
+fn decode(cursor: &str) -> Option<(i64, i64)> {
+    let text = String::from_utf8(BASE64.decode(cursor).ok()?).ok()?;
+    let (page, limit) = text.split_once('-')?;
+    let (page, limit) = (page.parse().ok()?, limit.parse().ok()?);
+    (page >= 1 && limit >= 1 && page <= 1_000_000_000).then_some((page, limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_what_the_hosted_api_writes() {
+        let page = PageRequest { page: 1, limit: 20 }.envelope(vec![0; 20], 45);
+        assert_eq!(page.next_cursor.as_deref(), Some("Mi0yMA=="));
+        assert_eq!((page.total_pages, page.current_page, page.total_items), (3, 1, 45));
+        assert_eq!(decode("Mi0yMA=="), Some((2, 20)));
+        let last = PageRequest { page: 3, limit: 20 }.envelope(vec![0; 5], 45);
+        assert_eq!(last.next_cursor, None);
+        assert_eq!(PageRequest { page: 1, limit: 20 }.envelope(Vec::<u8>::new(), 0).total_pages, 1);
+    }
+
+    #[test]
+    fn other_cursors_are_refused() {
+        for cursor in ["", "x", "MC0yMA==", "Mi0w", "LTEtMjA=", "Mi0yMC0z", "////"] {
+            assert_eq!(decode(cursor), None, "{cursor}");
+        }
+    }
+}

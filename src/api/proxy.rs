@@ -1,0 +1,174 @@
+//! `POST /tool_router/session/{session_id}/proxy_execute` (contract section 2.13).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::auth::Caller;
+use super::body::{JsonBody, json};
+use super::error::ApiError;
+use crate::app::App;
+use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
+use crate::error::{Code, Error, Result};
+
+/// Body.
+#[derive(Debug, Deserialize)]
+pub struct Body {
+    toolkit_slug: String,
+    endpoint: String,
+    method: WireMethod,
+    body: Option<Box<RawValue>>,
+    binary_body: Option<BinaryBody>,
+    parameters: Option<Vec<Parameter>>,
+    custom_connection_data: Option<Value>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum WireMethod {
+    Get,
+    Post,
+    Put,
+    Delete,
+    Patch,
+    Head,
+}
+
+#[derive(Debug, Deserialize)]
+struct BinaryBody {
+    url: Option<String>,
+    base64: Option<String>,
+    content_type: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Parameter {
+    name: String,
+    value: String,
+    #[serde(rename = "type", alias = "in")]
+    kind: ParameterKind,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum ParameterKind {
+    Header,
+    Query,
+}
+
+/// Answer: the provider's status and body, whatever they are.
+#[derive(Serialize)]
+struct Answer<'a> {
+    result_type: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Data<'a>>,
+    headers: serde_json::Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary_data: Option<BinaryData<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    Json(&'a RawValue),
+    Text(&'a str),
+}
+
+#[derive(Serialize)]
+struct BinaryData<'a> {
+    url: &'a str,
+    content_type: &'a str,
+    size: usize,
+}
+
+/// `POST /tool_router/session/{session_id}/proxy_execute` → 200, also when the provider refuses.
+pub async fn execute(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(session_id): Path<String>,
+    body: JsonBody<Body>,
+) -> std::result::Result<Response, ApiError> {
+    let session = app.session(&caller.project_id, &session_id).await?;
+    let answer = app.proxy_execute(&session, body.value.into_request()?).await?;
+    Ok(json(StatusCode::OK, &view(&answer))?)
+}
+
+impl Body {
+    fn into_request(self) -> Result<ProxyRequest> {
+        if self.custom_connection_data.is_some_and(|data| !data.is_null()) {
+            return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
+                .fix("Connect an account and leave custom_connection_data out."));
+        }
+        let body = match (self.body, self.binary_body) {
+            (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
+            (Some(json), None) if json.get() != "null" => Some(json_body(&json)?),
+            (_, None) => None,
+            (None, Some(binary)) => Some(binary.into_body()?),
+        };
+        let (headers, query): (Vec<Parameter>, Vec<Parameter>) =
+            self.parameters.unwrap_or_default().into_iter().partition(|it| it.kind == ParameterKind::Header);
+        let pairs = |list: Vec<Parameter>| list.into_iter().map(|it| (it.name, it.value)).collect();
+        Ok(ProxyRequest {
+            toolkit: self.toolkit_slug,
+            endpoint: self.endpoint,
+            method: self.method.into(),
+            body,
+            headers: pairs(headers),
+            query: pairs(query),
+        })
+    }
+}
+
+/// A string is sent as it is, anything else as JSON.
+fn json_body(json: &RawValue) -> Result<ProxyBody> {
+    if let Ok(text) = serde_json::from_str::<String>(json.get()) {
+        return Ok(ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() });
+    }
+    Ok(ProxyBody { bytes: Bytes::copy_from_slice(json.get().as_bytes()), content_type: "application/json".to_owned() })
+}
+
+impl BinaryBody {
+    fn into_body(self) -> Result<ProxyBody> {
+        if self.url.is_some() {
+            return Err(Error::new(Code::NotImplemented, "binary_body.url is not built yet")
+                .fix("Send the bytes themselves in binary_body.base64."));
+        }
+        let text = self.base64.ok_or_else(|| Error::field("binary_body", "give base64"))?;
+        let bytes = BASE64.decode(text).map_err(|error| Error::field("binary_body.base64", error))?;
+        let content_type = self.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        Ok(ProxyBody { bytes: bytes.into(), content_type })
+    }
+}
+
+impl From<WireMethod> for Method {
+    fn from(method: WireMethod) -> Self {
+        match method {
+            WireMethod::Get => Self::GET,
+            WireMethod::Post => Self::POST,
+            WireMethod::Put => Self::PUT,
+            WireMethod::Delete => Self::DELETE,
+            WireMethod::Patch => Self::PATCH,
+            WireMethod::Head => Self::HEAD,
+        }
+    }
+}
+
+fn view(answer: &ProxyAnswer) -> Answer<'_> {
+    let headers = answer.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    let (data, binary_data) = match &answer.data {
+        ProxyData::Empty => (None, None),
+        ProxyData::Json(json) => (Some(Data::Json(json)), None),
+        ProxyData::Text(text) => (Some(Data::Text(text)), None),
+        ProxyData::Binary { url, content_type, size } => (None, Some(BinaryData { url, content_type, size: *size })),
+    };
+    Answer { result_type: "completed", status: answer.status, data, headers, binary_data }
+}

@@ -1,0 +1,39 @@
+//! `/tool_router/session`: create, read, delete (contract sections 2.1, 2.3, 2.5).
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::auth::Caller;
+use super::body::{JsonBody, created, json, replayable};
+use super::error::ApiError;
+use super::session_view::session_view;
+use crate::app::App;
+use crate::app::session_config::SessionConfig;
+
+/// `POST /tool_router/session` → 201. Each call makes a new session.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<SessionConfig>,
+) -> Result<Response, ApiError> {
+    let view = |session: &_| session_view(session, &app.settings.public_url, true);
+    let encode = |session: &_| replayable(StatusCode::CREATED, &view(session));
+    let session = app.create_session(&caller.actor(), body.value, body.idempotency.as_ref(), encode).await?;
+    Ok(created(session, view)?)
+}
+
+/// `GET /tool_router/session/{session_id}` → 200.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+    let session = app.session(&caller.project_id, &id).await?;
+    Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, false))?)
+}
+
+/// `DELETE /tool_router/session/{session_id}` → 200; afterwards the id is unknown.
+pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+    app.delete_session(&caller.actor(), &id).await?;
+    Ok(json(StatusCode::OK, &json!({ "session_id": id, "deleted": true }))?)
+}

@@ -1,0 +1,93 @@
+//! Connected accounts as resources: read, listed, deleted.
+
+use switchboard_store::accounts::{self, AccountFilter, AccountRow};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::{Unit, WriteError, links};
+use switchboard_vault::{Entropy, Secrets};
+
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// An account with what an answer about it needs.
+#[derive(Debug)]
+pub struct AccountView {
+    /// The row.
+    pub row: AccountRow,
+    /// Its auth config; none once that is deleted.
+    pub auth_config: Option<AuthConfigRow>,
+    /// The credential; whoever shows it masks it (contract section 4.4).
+    pub secrets: Secrets,
+    /// The project shows only the first characters of secrets.
+    pub mask: bool,
+}
+
+impl App {
+    /// One account of the caller's project.
+    pub async fn account(&self, project: &str, id: &str) -> Result<AccountView> {
+        let row = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        self.account_view(row, mask).await
+    }
+
+    /// One page of accounts and the number of all that match.
+    pub async fn accounts(
+        &self,
+        project: &str,
+        filter: &AccountFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<AccountView>, i64)> {
+        let (rows, total) = self.store.accounts(project, filter, offset, limit).await?;
+        let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            views.push(self.account_view(row, mask).await?);
+        }
+        Ok((views, total))
+    }
+
+    /// Deletes an account: its credential is erased at once, its links end.
+    pub async fn delete_account(&self, actor: &Actor, id: &str) -> Result<()> {
+        let now = self.now();
+        let unit = Unit::new()
+            .with(accounts::delete(&actor.project_id, id, now))
+            .with(links::finish_of_account(id, "deleted", now))
+            .with(self.audit(actor, "connected_account.delete", id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Refused("account_not_found")) => Err(not_found(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn account_view(&self, row: AccountRow, mask: bool) -> Result<AccountView> {
+        let auth_config = self.store.auth_config(&row.project_id, &row.auth_config_id).await?;
+        let secrets = self.open_credential(&row)?;
+        Ok(AccountView { row, auth_config, secrets, mask })
+    }
+}
+
+/// Unknown, deleted or foreign account: all the same answer.
+pub fn not_found(id: &str) -> Error {
+    let shown: String = id.chars().take(80).collect();
+    Error::new(Code::AccountNotFound, format!("Connected account \"{shown}\" not found"))
+}
+
+const ADJECTIVES: [&str; 32] = [
+    "amber", "azure", "bold", "brave", "bright", "calm", "clear", "clever", "coral", "crisp", "eager", "early", "fair",
+    "fresh", "gentle", "golden", "grand", "green", "happy", "keen", "kind", "lively", "lucky", "mellow", "noble",
+    "proud", "quick", "quiet", "red", "silver", "steady", "warm",
+];
+const NOUNS: [&str; 32] = [
+    "anchor", "arch", "beacon", "birch", "bridge", "brook", "canyon", "castle", "cedar", "cliff", "comet", "delta",
+    "falcon", "field", "forest", "garden", "harbor", "heron", "island", "lagoon", "lantern", "maple", "meadow", "mill",
+    "orchard", "otter", "pine", "river", "summit", "tower", "valley", "willow",
+];
+
+/// A name in words, such as `github_red-castle`, for people and agents to tell accounts apart.
+pub fn word_id(toolkit: &str, entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 2];
+    entropy.fill(&mut bytes);
+    let [adjective, noun] = bytes.map(|byte| usize::from(byte % 32));
+    format!("{toolkit}_{}-{}", ADJECTIVES[adjective], NOUNS[noun])
+}

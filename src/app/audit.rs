@@ -1,0 +1,25 @@
+//! Audit events: every mutation carries one in its own unit (R92).
+
+use serde_json::Value;
+use switchboard_store::Statement;
+use switchboard_store::audit::{self, AuditEvent};
+
+use super::{Actor, App};
+use crate::id::Kind;
+
+impl App {
+    /// The statement that records `action` on `object`. `detail` never holds a secret.
+    pub fn audit(&self, actor: &Actor, action: &str, object: &str, outcome: &str, detail: Option<&Value>) -> Statement {
+        audit::insert(AuditEvent {
+            id: self.mint(Kind::AuditEvent),
+            project_id: (!actor.project_id.is_empty()).then(|| actor.project_id.clone()),
+            at: self.now(),
+            actor: actor.name.clone(),
+            action: action.to_owned(),
+            object: object.to_owned(),
+            outcome: outcome.to_owned(),
+            request_id: actor.request_id.clone(),
+            detail: detail.map(Value::to_string),
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! Auth configs: how one toolkit authenticates in one project (contract section 5).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
+use switchboard_store::{Unit, WriteError, accounts};
+use switchboard_vault::{Secret, Secrets};
+
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+
+/// What is stored of an auth config besides its columns. Nothing secret.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct AuthConfigSettings {
+    /// Scopes to ask for; none means the toolkit's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
+    /// User-level scopes to ask for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_scopes: Option<Vec<String>>,
+    /// Redirect URI registered at the provider, instead of the server's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_redirect_uri: Option<String>,
+    /// Kept for the API; has effect once tools are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_access_config: Option<Value>,
+    /// Kept for the API; has effect once tools are served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restrict_to_following_tools: Option<Vec<String>>,
+}
+
+/// A new auth config as the API hands it over.
+#[derive(Debug)]
+pub struct NewAuthConfig {
+    /// Toolkit slug in any case.
+    pub toolkit: String,
+    /// Shown in lists.
+    pub name: Option<String>,
+    /// Managed by the operator, or the project's own.
+    pub source: Source,
+    /// Non-secret parts.
+    pub settings: AuthConfigSettings,
+    /// May be picked by sessions; default true.
+    pub is_enabled_for_tool_router: bool,
+}
+
+/// Whose client it is.
+#[derive(Debug)]
+pub enum Source {
+    /// The operator's.
+    Managed,
+    /// The project's own.
+    Custom {
+        /// How it authenticates.
+        scheme: Scheme,
+        /// Client id and secret, where the scheme needs them.
+        credentials: Secrets,
+    },
+}
+
+/// An auth config with what an answer about it needs.
+#[derive(Debug)]
+pub struct AuthConfigView {
+    /// The row.
+    pub row: AuthConfigRow,
+    /// Parsed settings.
+    pub settings: AuthConfigSettings,
+    /// Credentials; whoever shows them masks all but the client id.
+    pub secrets: Secrets,
+    /// Live accounts.
+    pub connections: i64,
+}
+
+impl App {
+    /// Makes an auth config.
+    pub async fn create_auth_config(&self, actor: &Actor, new: NewAuthConfig) -> Result<AuthConfigRow> {
+        let toolkit = self.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
+        if let Some(uri) = &new.settings.oauth_redirect_uri {
+            super::callback_url::check(uri)
+                .map_err(|reason| Error::field("auth_config.credentials.oauth_redirect_uri", reason))?;
+        }
+        let mut row = match &new.source {
+            Source::Managed => {
+                self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| missing_client(toolkit))?
+            }
+            Source::Custom { scheme, credentials } => self.custom_row(actor, toolkit, *scheme, credentials)?,
+        };
+        row.name = check_name(new.name)?.unwrap_or(row.name);
+        row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
+        row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;
+        let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
+            actor,
+            "auth_config.create",
+            &row.id,
+            "ok",
+            None,
+        ));
+        self.store.apply(unit).await?;
+        Ok(row)
+    }
+
+    /// A managed auth config that is not yet stored: the operator's OAuth client where this
+    /// project may use one, or a scheme that asks the developer for nothing.
+    pub fn managed_auth_config(&self, project: &str, toolkit: &Toolkit) -> Option<AuthConfigRow> {
+        let schemes = toolkit.schemes();
+        let scheme = if schemes.contains(&Scheme::OAuth2) {
+            self.settings.managed_client(&toolkit.slug, project)?;
+            Scheme::OAuth2
+        } else {
+            [Scheme::ApiKey, Scheme::BearerToken, Scheme::Basic, Scheme::NoAuth]
+                .into_iter()
+                .find(|it| schemes.contains(it))?
+        };
+        Some(self.new_row(project, toolkit, scheme, true))
+    }
+
+    /// One auth config of the caller's project.
+    pub async fn auth_config(&self, project: &str, id: &str) -> Result<AuthConfigView> {
+        let row = self.store.auth_config(project, id).await?.ok_or_else(|| not_found(id))?;
+        self.auth_config_view(row).await
+    }
+
+    /// One page of auth configs and the number of all that match.
+    pub async fn auth_configs(
+        &self,
+        project: &str,
+        filter: &AuthConfigFilter,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<AuthConfigView>, i64)> {
+        let (rows, total) = self.store.auth_configs(project, filter, offset, limit).await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            views.push(self.auth_config_view(row).await?);
+        }
+        Ok((views, total))
+    }
+
+    /// Deletes an auth config and, with it, its accounts and their credentials.
+    pub async fn delete_auth_config(&self, actor: &Actor, id: &str) -> Result<()> {
+        let now = self.now();
+        let unit = Unit::new()
+            .with(auth_configs::delete(&actor.project_id, id, now))
+            .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
+            .with(self.audit(actor, "auth_config.delete", id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn custom_row(
+        &self,
+        actor: &Actor,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        credentials: &Secrets,
+    ) -> Result<AuthConfigRow> {
+        // Own bearer tokens are accepted for every OAuth2 toolkit (contract section 5).
+        let schemes = toolkit.schemes();
+        let imports_tokens = scheme == Scheme::BearerToken && schemes.contains(&Scheme::OAuth2);
+        if !schemes.contains(&scheme) && !imports_tokens {
+            let known: Vec<&str> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+            return Err(Error::new(
+                Code::AuthConfigBadRequest,
+                format!("Toolkit \"{}\" does not support auth scheme {}", toolkit.slug, scheme.as_str()),
+            )
+            .fix(format!("Use one of: {}.", known.join(", "))));
+        }
+        if scheme == Scheme::OAuth2 {
+            check_client(toolkit, credentials)?;
+        }
+        let mut row = self.new_row(&actor.project_id, toolkit, scheme, false);
+        if !credentials.is_empty() {
+            row.credentials_sealed = Some(self.seal_client(&actor.project_id, &row.id, credentials));
+        }
+        Ok(row)
+    }
+
+    fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {
+        let now = self.now();
+        AuthConfigRow {
+            id: self.mint(Kind::AuthConfig),
+            project_id: project.to_owned(),
+            toolkit: toolkit.slug.clone(),
+            name: format!("{} Auth Config", toolkit.name),
+            scheme: scheme.as_str().to_owned(),
+            is_managed,
+            is_enabled: true,
+            is_enabled_for_tool_router: true,
+            settings: "{}".to_owned(),
+            credentials_sealed: None,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    async fn auth_config_view(&self, row: AuthConfigRow) -> Result<AuthConfigView> {
+        let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
+        let secrets = self.open_auth_config(&row)?;
+        let connections = self.store.auth_config_connections(&row.project_id, &row.id).await?;
+        Ok(AuthConfigView { row, settings, secrets, connections })
+    }
+}
+
+impl AuthConfigSettings {
+    /// Reads the stored form.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(Error::internal)
+    }
+}
+
+fn check_client(toolkit: &Toolkit, credentials: &Secrets) -> Result<()> {
+    let missing = |display: &str| {
+        Error::new(
+            Code::AuthConfigBadRequest,
+            format!("Missing required field \"{display}\" for auth scheme \"OAUTH2\" in toolkit \"{}\"", toolkit.slug),
+        )
+        .fix("Give credentials.client_id and credentials.client_secret of the OAuth client you registered at the provider.")
+    };
+    if credentials.get("client_id").is_none_or(str::is_empty) {
+        return Err(missing("Client id"));
+    }
+    let is_public = toolkit
+        .oauth2
+        .as_ref()
+        .is_some_and(|oauth| oauth.client_authentication == switchboard_catalog::ClientAuthentication::None);
+    match credentials.get("client_secret").filter(|secret| !secret.is_empty()) {
+        None if is_public => Ok(()),
+        None => Err(missing("Client secret")),
+        // RFC 6749 appendix A: visible ASCII; a pasted line break would fail much later.
+        Some(secret) => switchboard_auth::check_client_secret(secret)
+            .map_err(|reason| Error::field("auth_config.credentials.client_secret", reason)),
+    }
+}
+
+fn check_name(name: Option<String>) -> Result<Option<String>> {
+    let Some(name) = name else { return Ok(None) };
+    if !(1..=256).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        return Err(Error::field("auth_config.name", "must have 1 to 256 characters and no control characters"));
+    }
+    Ok(Some(name))
+}
+
+fn missing_client(toolkit: &Toolkit) -> Error {
+    Error::new(
+        Code::AuthConfigBadRequest,
+        format!("Missing required field \"Client id\" for auth scheme \"OAUTH2\" in toolkit \"{}\"", toolkit.slug),
+    )
+    .fix(format!(
+        "This server manages no OAuth client for {0} that this project may use. Create the auth config with type \
+         use_custom_auth and your own client, or ask the operator for [managed.{0}].",
+        toolkit.slug
+    ))
+}
+
+/// Unknown, deleted or foreign auth config: all the same answer.
+pub fn not_found(id: &str) -> Error {
+    let shown: String = id.chars().take(80).collect();
+    Error::new(Code::AuthConfigNotFound, format!("Auth config \"{shown}\" not found"))
+}
+
+/// Unknown toolkit, in a direct read.
+pub fn toolkit_not_found(slug: &str) -> Error {
+    let shown: String = slug.chars().take(64).collect();
+    Error::new(Code::ToolkitNotFound, format!("Toolkit \"{shown}\" not found"))
+}
+
+/// Client credentials from pairs of a request.
+pub fn secrets_from(pairs: impl IntoIterator<Item = (String, String)>) -> Secrets {
+    let mut secrets = Secrets::new();
+    for (name, value) in pairs {
+        secrets.insert(&name, Secret::new(value));
+    }
+    secrets
+}

@@ -1,0 +1,184 @@
+//! The provider's answer comes back through the browser (RFC 6749 section 4.1.2).
+//!
+//! In this order: the state is known, this browser started it (R04), the answer came on the
+//! redirect URI and from the issuer it was asked of (R16, RFC 9207), the state is consumed (R02).
+//! Only then is a token request sent. A wrong browser consumes nothing: the right one may still
+//! finish.
+
+use std::sync::Arc;
+
+use switchboard_auth::{CallbackQuery, check_issuer, parse_callback};
+use switchboard_store::attempts::{self, AttemptRow};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::OneTimeToken;
+
+use super::exchange::Consumed;
+use super::visit::{Offer, Visit};
+use super::{Ending, Finished, browser_cookie_name};
+use crate::app::{Actor, App};
+use crate::error::{Error, Result};
+
+/// How a return ended, and what the page needs to know of it.
+#[derive(Debug)]
+pub struct Arrived {
+    /// How it ended.
+    pub finished: Finished,
+    /// Whose flow it was, once the browser has proven to be the right one.
+    pub project_id: Option<String>,
+    /// Its link, whose cookie is done.
+    pub link_id: Option<String>,
+}
+
+impl Arrived {
+    fn nowhere(ending: Ending) -> Self {
+        Self { finished: Finished::bare(ending), project_id: None, link_id: None }
+    }
+}
+
+/// A browser that came back from a provider.
+#[derive(Debug)]
+pub struct Returned<'a> {
+    /// Auth config of the redirect URI's path; none on the shared path.
+    pub auth_config_id: Option<&'a str>,
+    /// Raw query.
+    pub query: &'a str,
+    /// Of this request.
+    pub request_id: &'a str,
+}
+
+impl App {
+    /// Completes a flow. `cookie` gives the value of a cookie by name.
+    pub async fn complete(
+        self: &Arc<Self>,
+        returned: Returned<'_>,
+        cookie: impl Fn(&str) -> Option<String>,
+    ) -> Result<Arrived> {
+        let Ok(query) = parse_callback(returned.query) else {
+            return Ok(Arrived::nowhere(Ending::Invalid));
+        };
+        let Some(attempt) = self.attempt_of(&query).await? else {
+            return Ok(Arrived::nowhere(Ending::Invalid));
+        };
+        let actor = Actor {
+            project_id: attempt.project_id.clone(),
+            name: format!("link:{}", attempt.link_id),
+            request_id: Some(returned.request_id.to_owned()),
+        };
+        let browser = cookie(&browser_cookie_name(&attempt.link_id));
+        if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, &attempt.browser_hash)) {
+            self.note_mismatch(&actor, &attempt.account_id).await;
+            return Ok(Arrived::nowhere(Ending::BrowserMismatch));
+        }
+        let (project_id, link_id) = (Some(attempt.project_id.clone()), Some(attempt.link_id.clone()));
+        let finished = self.arrive(actor, &returned, query, attempt).await?;
+        Ok(Arrived { finished, project_id, link_id })
+    }
+
+    /// The right browser is back: the context decides, then the state is consumed.
+    async fn arrive(
+        self: &Arc<Self>,
+        actor: Actor,
+        returned: &Returned<'_>,
+        query: CallbackQuery,
+        attempt: AttemptRow,
+    ) -> Result<Finished> {
+        let link = self.store.link(&attempt.link_id).await?;
+        let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
+        // The attempt has a time of its own: the link's is for opening it.
+        let link = switchboard_store::links::LinkRow { expires_at: attempt.expires_at, ..link };
+        let offer = match self.visit_link(link).await? {
+            Visit::Open(offer) => offer,
+            Visit::Over(finished) => return Ok(finished),
+        };
+        if !self.context_matches(returned, &query, &attempt, &offer)? {
+            self.consume(&actor, &attempt, "context_mismatch").await?;
+            self.end_link(&actor, &offer.link.id, &offer.account, "failed", "context_mismatch").await?;
+            return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
+        }
+        if !self.consume(&actor, &attempt, "ok").await? {
+            return Ok(Finished::bare(Ending::Invalid));
+        }
+        self.finish(actor, offer, attempt, query).await
+    }
+
+    async fn finish(
+        self: &Arc<Self>,
+        actor: Actor,
+        offer: Box<Offer>,
+        attempt: AttemptRow,
+        query: CallbackQuery,
+    ) -> Result<Finished> {
+        if let Some(error) = query.error {
+            let ending = if error == "access_denied" { Ending::Denied } else { Ending::ProviderError };
+            let detail = query.error_description.map(|description| format!("{error}: {description}"));
+            let detail = detail.unwrap_or(error);
+            let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
+            self.end_link(&actor, &offer.link.id, &offer.account, "failed", &detail).await?;
+            return Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)));
+        }
+        let Some(code) = query.code.filter(|code| !code.is_empty()) else {
+            self.end_link(
+                &actor,
+                &offer.link.id,
+                &offer.account,
+                "failed",
+                "The provider returned neither a code nor an error",
+            )
+            .await?;
+            return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
+        };
+        let app = Arc::clone(self);
+        let consumed = Consumed { actor, offer, attempt, code };
+        let task = self.tasks.spawn(async move { app.exchange(consumed).await });
+        task.await.map_err(Error::internal)?
+    }
+
+    /// The attempt that a state belongs to. Unknown, used, old and misshapen states are the same
+    /// to the visitor (R02).
+    async fn attempt_of(&self, query: &CallbackQuery) -> Result<Option<AttemptRow>> {
+        let Some(state) = query.state.as_deref() else { return Ok(None) };
+        let Some(id) = OneTimeToken::row_id(state) else { return Ok(None) };
+        let found = self.store.attempt(id).await?;
+        Ok(found.filter(|attempt| {
+            OneTimeToken::matches(state, &attempt.state_hash)
+                && attempt.consumed_at.is_none()
+                && self.now() < attempt.expires_at
+        }))
+    }
+
+    fn context_matches(
+        &self,
+        returned: &Returned<'_>,
+        query: &CallbackQuery,
+        attempt: &AttemptRow,
+        offer: &Offer,
+    ) -> Result<bool> {
+        let path_matches = match returned.auth_config_id {
+            Some(id) => id == attempt.auth_config_id,
+            // The shared path serves auth configs with a redirect URI of their own.
+            None => offer.settings.oauth_redirect_uri.is_some(),
+        };
+        let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
+        let Some(oauth) = &offer.toolkit.oauth2 else { return Ok(false) };
+        let fields = crate::app::params::AccountParams::parse(&offer.account.params)?.fields;
+        let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &fields)).transpose()?;
+        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, query.iss.as_deref()).is_ok();
+        Ok(path_matches && config_unchanged && issuer_matches)
+    }
+
+    /// Consumes the state; false when another request was faster.
+    async fn consume(&self, actor: &Actor, attempt: &AttemptRow, outcome: &str) -> Result<bool> {
+        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+            actor,
+            "link.callback",
+            &attempt.account_id,
+            outcome,
+            None,
+        ));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(true),
+            Err(WriteError::Refused(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The connect flow: what happens between a link and an ACTIVE account.
+//!
+//! `visit.rs` finds the link behind a token, without side effects; `start.rs` claims it for one
+//! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
+//! provider's answer; `exchange.rs` turns a code into a credential.
+
+mod callback;
+mod exchange;
+mod secrets;
+mod start;
+mod visit;
+
+pub use callback::{Arrived, Returned};
+pub use exchange::TokenCredential;
+pub use start::{Started, browser_cookie_name};
+pub use visit::{Offer, Visit};
+
+use switchboard_store::links::LinkRow;
+
+/// How a person's visit ends. Each has a page that says what happened and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Connected.
+    Success,
+    /// The user said no at the provider.
+    Denied,
+    /// The user said "this wasn't me".
+    Rejected,
+    /// Too late.
+    Expired,
+    /// The link was used before.
+    Used,
+    /// Another browser started this.
+    BrowserMismatch,
+    /// The link, or the provider's answer, fits nothing we know.
+    Invalid,
+    /// The answer came for another provider than the question (R16).
+    ContextMismatch,
+    /// The provider did not give a credential.
+    ProviderError,
+    /// The form was posted from another site.
+    CrossSite,
+    /// We failed.
+    Internal,
+}
+
+/// The end of a visit and where the browser may go.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub ending: Ending,
+    /// The account, once the visitor has proven to hold the link.
+    pub account_id: Option<String>,
+    /// Toolkit slug.
+    pub toolkit: Option<String>,
+    /// Where the app wants its user back.
+    pub callback_url: Option<String>,
+    /// For people: what the provider said, already made harmless.
+    pub detail: Option<String>,
+}
+
+impl Finished {
+    /// An end that tells a stranger nothing.
+    pub fn bare(ending: Ending) -> Self {
+        Self { ending, account_id: None, toolkit: None, callback_url: None, detail: None }
+    }
+
+    /// An end of a known link.
+    pub fn of(ending: Ending, link: &LinkRow, toolkit: &str) -> Self {
+        Self {
+            ending,
+            account_id: Some(link.account_id.clone()),
+            toolkit: Some(toolkit.to_owned()),
+            callback_url: link.callback_url.clone(),
+            detail: None,
+        }
+    }
+
+    /// With words of the provider.
+    #[must_use]
+    pub fn saying(mut self, detail: Option<String>) -> Self {
+        self.detail = detail;
+        self
+    }
+}

@@ -1,0 +1,155 @@
+//! Keys, tokens and passwords that the visitor enters: checked, proven at the provider where the
+//! toolkit says how, then sealed. What was entered is never shown again.
+
+use std::collections::BTreeMap;
+
+use switchboard_catalog::{Field, Probe, Scheme};
+use switchboard_store::accounts::{self, Activation};
+use switchboard_store::{Unit, WriteError, links};
+use switchboard_vault::{Secret, Secrets};
+
+use super::start::{Claim, Started};
+use super::visit::Offer;
+use super::{Ending, Finished};
+use crate::app::params::AccountParams;
+use crate::app::upstream::Verification;
+use crate::app::{Actor, App};
+use crate::error::Result;
+
+/// Values of a form, secrets apart.
+pub(super) struct Entered {
+    pub fields: BTreeMap<String, String>,
+    pub secrets: Secrets,
+}
+
+/// Checks a form against its fields; every wrong field is named.
+pub(super) fn read_fields(
+    fields: &[Field],
+    form: &BTreeMap<String, String>,
+) -> std::result::Result<Entered, BTreeMap<String, String>> {
+    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new() };
+    let mut wrong = BTreeMap::new();
+    for field in fields {
+        let given = form.get(&field.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let Some(value) = given.or(field.default.as_deref()) else {
+            if field.required {
+                wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
+            }
+            continue;
+        };
+        if let Err(reason) = field.check(value) {
+            wrong.insert(field.name.clone(), format!("{} {reason}.", field.display_name));
+        } else if field.secret {
+            entered.secrets.insert(&field.name, Secret::from(value));
+        } else {
+            entered.fields.insert(field.name.clone(), value.to_owned());
+        }
+    }
+    if wrong.is_empty() { Ok(entered) } else { Err(wrong) }
+}
+
+impl App {
+    pub(super) async fn enter_secrets(
+        &self,
+        actor: &Actor,
+        offer: Box<Offer>,
+        form: &BTreeMap<String, String>,
+        claim: Claim,
+    ) -> Result<Started> {
+        let mut entered = match read_fields(&offer.fields(), form) {
+            Ok(entered) => entered,
+            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None, cookie: None }),
+        };
+        if offer.scheme == Scheme::Basic
+            && let Some(username) = entered.fields.remove("username")
+        {
+            entered.secrets.insert("username", Secret::new(username));
+        }
+        if offer.scheme == Scheme::BearerToken && offer.toolkit.bearer_token.is_none() {
+            rename(&mut entered.secrets, "token", "access_token");
+        }
+        let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
+        let now = self.now();
+        // Bound to this browser before anything is sent: a second visitor gets no try.
+        let unit = Unit::new()
+            .with(claim.statement)
+            .with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
+            .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            Err(WriteError::Refused(_)) => return Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
+            Err(error) => return Err(error.into()),
+        }
+        let cookie = claim.is_new.then_some(claim.browser);
+        if let Some(message) = self.disproof(&offer, &entered.secrets, &params).await {
+            return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message), cookie });
+        }
+        self.activate_entered(actor, &offer, &entered.secrets, &params).await
+    }
+
+    /// Why the credential is not accepted, in words for the visitor; none when it is, or when the
+    /// toolkit has no way to tell.
+    async fn disproof(&self, offer: &Offer, secrets: &Secrets, params: &AccountParams) -> Option<String> {
+        let probe = verification(offer)?;
+        let name = &offer.toolkit.name;
+        match self.verify(&offer.toolkit, offer.scheme, probe, secrets, &params.fields).await {
+            Ok(Verification::Accepted) => None,
+            Ok(Verification::Refused) => {
+                Some(format!("{name} does not accept this. Check that it was copied completely and is still valid."))
+            }
+            Ok(Verification::Unclear) => {
+                Some(format!("{name} could not confirm this right now. Try again in a minute."))
+            }
+            Err(error) => {
+                tracing::warn!(toolkit = %offer.toolkit.slug, error = error.message(), "verification failed");
+                Some(format!("{name} could not be reached to confirm this. Try again in a minute."))
+            }
+        }
+    }
+
+    async fn activate_entered(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        secrets: &Secrets,
+        params: &AccountParams,
+    ) -> Result<Started> {
+        let now = self.now();
+        let activation = Activation {
+            credential: Some(self.seal_credential(&actor.project_id, &offer.account.id, secrets)),
+            params: params.to_text(),
+            expires_at: None,
+            now,
+        };
+        let unit = Unit::new()
+            .with(links::finish(&offer.link.id, "success", now))
+            .with(accounts::activate(&actor.project_id, &offer.account.id, activation))
+            .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(Started::Over(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit))),
+            Err(WriteError::Refused(_)) => {
+                Ok(Started::Over(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn verification(offer: &Offer) -> Option<&Probe> {
+    let toolkit = &offer.toolkit;
+    match offer.scheme {
+        Scheme::ApiKey => toolkit.api_key.as_ref()?.verify.as_ref(),
+        Scheme::BearerToken => match &toolkit.bearer_token {
+            Some(bearer) => bearer.verify.as_ref(),
+            None => toolkit.identity.as_ref().map(|identity| &identity.request),
+        },
+        Scheme::Basic => toolkit.basic.as_ref()?.verify.as_ref(),
+        Scheme::OAuth2 | Scheme::NoAuth => None,
+    }
+}
+
+fn rename(secrets: &mut Secrets, from: &str, to: &str) {
+    if let Some(value) = secrets.remove(from) {
+        secrets.insert(to, value);
+    }
+}

@@ -1,0 +1,211 @@
+//! The first POST of a link: it claims the link for this browser and goes to the provider.
+//!
+//! The claim is a random cookie of which only the hash is stored; the callback demands it (R04).
+//! A new attempt gets its own state, PKCE verifier and exact redirect URI; nothing about them
+//! travels in the state.
+
+use std::collections::BTreeMap;
+
+use switchboard_auth::{AuthorizationRequest, PkcePair};
+use switchboard_catalog::{Pkce, Scheme};
+use switchboard_store::attempts::{self, AttemptRow};
+use switchboard_store::links::{self, LinkState};
+use switchboard_store::{Statement, Unit, WriteError, accounts};
+use switchboard_vault::{OneTimeToken, digest};
+use url::Url;
+
+use super::visit::{Offer, Visit};
+use super::{Ending, Finished};
+use crate::app::params::AccountParams;
+use crate::app::{Actor, App};
+use crate::error::{Error, Result};
+use crate::id::Kind;
+use crate::time::millis;
+
+/// What the browser does next.
+#[derive(Debug)]
+pub enum Started {
+    /// Go to the provider, with this cookie.
+    Provider {
+        /// Authorization request.
+        url: Url,
+        /// Value of the browser cookie.
+        cookie: String,
+    },
+    /// Look at the form again: field → what is wrong with it.
+    Form {
+        /// The link, still open.
+        offer: Box<Offer>,
+        /// Messages by field name.
+        wrong: BTreeMap<String, String>,
+        /// A message about the whole.
+        message: Option<String>,
+        /// Value of the browser cookie, if one was just set.
+        cookie: Option<String>,
+    },
+    /// It is over.
+    Over(Finished),
+}
+
+/// Name of the cookie that binds a link to a browser; one per link, so that two tabs do not
+/// disturb each other (R15). `__Host-` admits no subdomain to set it.
+pub fn browser_cookie_name(link_id: &str) -> String {
+    format!("__Host-sb_{link_id}")
+}
+
+/// The statement that binds the link to the browser, and the cookie's value.
+pub(super) struct Claim {
+    pub statement: Statement,
+    pub browser: String,
+    pub is_new: bool,
+}
+
+impl App {
+    /// The visitor pressed Continue. `cookie` gives the value of a cookie by name.
+    pub async fn start(
+        &self,
+        token: &str,
+        form: &BTreeMap<String, String>,
+        cookie: impl Fn(&str) -> Option<String>,
+        request_id: &str,
+    ) -> Result<Started> {
+        let offer = match self.visit(token).await? {
+            Visit::Open(offer) => offer,
+            Visit::Over(finished) => return Ok(Started::Over(finished)),
+        };
+        let actor = Actor {
+            project_id: offer.link.project_id.clone(),
+            name: format!("link:{}", offer.link.id),
+            request_id: Some(request_id.to_owned()),
+        };
+        let Some(claim) = self.claim(&offer, cookie) else {
+            self.note_mismatch(&actor, &offer.account.id).await;
+            return Ok(Started::Over(Finished::bare(Ending::BrowserMismatch)));
+        };
+        if offer.scheme == Scheme::OAuth2 {
+            self.start_oauth(&actor, offer, form, claim).await
+        } else {
+            self.enter_secrets(&actor, offer, form, claim).await
+        }
+    }
+
+    /// "This wasn't me": the link ends, whoever holds it may say so.
+    pub async fn reject(&self, token: &str, request_id: &str) -> Result<Finished> {
+        let offer = match self.visit(token).await? {
+            Visit::Open(offer) => offer,
+            Visit::Over(finished) => return Ok(finished),
+        };
+        let actor = Actor {
+            project_id: offer.link.project_id.clone(),
+            name: format!("link:{}", offer.link.id),
+            request_id: Some(request_id.to_owned()),
+        };
+        let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
+        self.end_link(&actor, &offer.link.id, &offer.account, "rejected", "rejected_by_user").await?;
+        Ok(finished)
+    }
+
+    fn claim(&self, offer: &Offer, cookie: impl Fn(&str) -> Option<String>) -> Option<Claim> {
+        let now = self.now();
+        match &offer.link.state {
+            LinkState::Claimed { browser_hash } => {
+                let browser = cookie(&browser_cookie_name(&offer.link.id))?;
+                let is_same = OneTimeToken::matches(&browser, browser_hash);
+                is_same.then(|| Claim {
+                    statement: links::reclaim(&offer.link.id, browser_hash, now),
+                    browser,
+                    is_new: false,
+                })
+            }
+            // A cookie that was there before the claim is never taken over (R15).
+            _ => {
+                let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
+                Some(Claim { statement: links::claim(&offer.link.id, digest(&browser), now), browser, is_new: true })
+            }
+        }
+    }
+
+    async fn start_oauth(
+        &self,
+        actor: &Actor,
+        offer: Box<Offer>,
+        form: &BTreeMap<String, String>,
+        claim: Claim,
+    ) -> Result<Started> {
+        let oauth = offer
+            .toolkit
+            .oauth2
+            .as_ref()
+            .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        let fields = match super::secrets::read_fields(&offer.fields(), form) {
+            Ok(entered) => entered.fields,
+            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None, cookie: None }),
+        };
+        let now = self.now();
+        let attempt_id = self.mint(Kind::Attempt);
+        let state = OneTimeToken::new(&*self.entropy, &attempt_id);
+        let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
+        let redirect_uri = self.redirect_uri(&offer);
+        let client = self.oauth_client(&offer.config)?;
+        let scopes = offer.scopes();
+        let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
+        let url = AuthorizationRequest {
+            oauth,
+            client_id: &client.client_id,
+            redirect_uri: &redirect_uri,
+            state: state.text(),
+            scopes: &scopes,
+            user_scopes: &user_scopes,
+            code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
+            variables: &|name| self.variable(&fields, name),
+        }
+        .url()
+        .map_err(Error::internal)?;
+        let attempt = AttemptRow {
+            project_id: actor.project_id.clone(),
+            link_id: offer.link.id.clone(),
+            account_id: offer.account.id.clone(),
+            auth_config_id: offer.config.id.clone(),
+            auth_config_version: offer.config.updated_at,
+            state_hash: state.digest().to_vec(),
+            browser_hash: digest(&claim.browser).to_vec(),
+            redirect_uri,
+            verifier_sealed: pkce.map(|pair| self.seal_verifier(&actor.project_id, &attempt_id, &pair.verifier)),
+            created_at: now,
+            expires_at: now + millis(self.settings.link_ttl),
+            consumed_at: None,
+            id: attempt_id,
+        };
+        let params = AccountParams {
+            fields,
+            requested_scopes: scopes,
+            requested_user_scopes: user_scopes,
+            ..AccountParams::default()
+        };
+        let unit = Unit::new()
+            .with(claim.statement)
+            .with(attempts::cancel_of_link(&offer.link.id, now))
+            .with(attempts::insert(&attempt))
+            .with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
+            .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(Started::Provider { url, cookie: claim.browser }),
+            Err(WriteError::Refused(_)) => Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// One redirect URI per auth config (R16), from the configured public URL only (R24).
+    fn redirect_uri(&self, offer: &Offer) -> String {
+        offer.settings.oauth_redirect_uri.clone().unwrap_or_else(|| {
+            format!("{}/api/v3.1/toolkits/auth/callback/{}", self.settings.public_url, offer.config.id)
+        })
+    }
+
+    pub(super) async fn note_mismatch(&self, actor: &Actor, account: &str) {
+        let unit = Unit::new().with(self.audit(actor, "link.refuse", account, "browser_mismatch", None));
+        if let Err(error) = self.store.apply(unit).await {
+            tracing::warn!(error = %error, "a browser mismatch was not recorded");
+        }
+    }
+}

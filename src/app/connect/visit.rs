@@ -1,0 +1,126 @@
+//! Finding the link behind a token. Reading changes nothing (R03): mail scanners, link previews
+//! and prefetching browsers all open links before people do.
+
+use std::sync::Arc;
+
+use switchboard_catalog::{Field, Scheme, Toolkit};
+use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::links::{LinkRow, LinkState};
+use switchboard_vault::OneTimeToken;
+
+use super::{Ending, Finished};
+use crate::app::App;
+use crate::app::auth_configs::AuthConfigSettings;
+use crate::error::{Error, Result};
+
+/// A link that can be completed now.
+#[derive(Debug)]
+pub struct Offer {
+    /// The link.
+    pub link: LinkRow,
+    /// The account it connects.
+    pub account: AccountRow,
+    /// With which toolkit.
+    pub toolkit: Arc<Toolkit>,
+    /// And which auth config.
+    pub config: AuthConfigRow,
+    /// Parsed settings of that config.
+    pub settings: AuthConfigSettings,
+    /// How it authenticates.
+    pub scheme: Scheme,
+    /// Who asks.
+    pub project_name: String,
+}
+
+impl Offer {
+    /// Fields that the visitor fills in.
+    pub fn fields(&self) -> Vec<Field> {
+        if self.scheme == Scheme::BearerToken && self.toolkit.bearer_token.is_none() {
+            return vec![imported_token_field(&self.toolkit.name)];
+        }
+        self.toolkit.scheme_fields(self.scheme)
+    }
+
+    /// Scopes that the provider will be asked for.
+    pub fn scopes(&self) -> Vec<String> {
+        match (&self.settings.scopes, &self.toolkit.oauth2) {
+            (Some(scopes), _) => scopes.clone(),
+            (None, Some(oauth)) => oauth.scopes.clone(),
+            (None, None) => Vec::new(),
+        }
+    }
+}
+
+/// What stands behind a token.
+#[derive(Debug)]
+pub enum Visit {
+    /// Something to complete.
+    Open(Box<Offer>),
+    /// Nothing any more.
+    Over(Finished),
+}
+
+impl App {
+    /// Finds the link of a presented token.
+    pub async fn visit(&self, token: &str) -> Result<Visit> {
+        let invalid = || Ok(Visit::Over(Finished::bare(Ending::Invalid)));
+        let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
+        let Some(link) = self.store.link(id).await? else { return invalid() };
+        if !OneTimeToken::matches(token, &link.token_hash) {
+            return invalid();
+        }
+        self.visit_link(link).await
+    }
+
+    /// The project whose link a token is.
+    pub async fn visit_project(&self, token: &str) -> Result<Option<String>> {
+        let Some(id) = OneTimeToken::row_id(token) else { return Ok(None) };
+        let link = self.store.link(id).await?;
+        Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)).map(|link| link.project_id))
+    }
+
+    /// The same for a link that was found otherwise.
+    pub(super) async fn visit_link(&self, link: LinkRow) -> Result<Visit> {
+        let Some(account) = self.store.account(&link.project_id, &link.account_id).await? else {
+            return Ok(Visit::Over(Finished::bare(Ending::Used)));
+        };
+        if let Some(ending) = self.ending_of(&link, &account) {
+            return Ok(Visit::Over(Finished::of(ending, &link, &account.toolkit)));
+        }
+        let config = self.store.auth_config(&link.project_id, &account.auth_config_id).await?;
+        let toolkit = self.toolkit(&account.toolkit).cloned();
+        let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
+            return Ok(Visit::Over(Finished::of(Ending::Invalid, &link, &account.toolkit)));
+        };
+        let scheme = config.scheme.parse().map_err(Error::internal)?;
+        let project = self.store.project(&link.project_id).await?;
+        let settings = AuthConfigSettings::parse(&config.settings)?;
+        let project_name = project.map(|project| project.name).unwrap_or_default();
+        Ok(Visit::Open(Box::new(Offer { link, account, toolkit, config, settings, scheme, project_name })))
+    }
+
+    fn ending_of(&self, link: &LinkRow, account: &AccountRow) -> Option<Ending> {
+        if let LinkState::Finished { outcome } = &link.state {
+            return Some(if outcome == "expired" { Ending::Expired } else { Ending::Used });
+        }
+        if self.now() >= link.expires_at {
+            return Some(Ending::Expired);
+        }
+        let is_open = matches!(account.status, AccountStatus::Initializing | AccountStatus::Initiated);
+        (!is_open).then_some(Ending::Used)
+    }
+}
+
+fn imported_token_field(toolkit: &str) -> Field {
+    Field {
+        name: "token".to_owned(),
+        display_name: "Access token".to_owned(),
+        description: format!("An access token of your own for {toolkit}."),
+        secret: true,
+        required: true,
+        default: None,
+        example: None,
+        format: switchboard_catalog::FieldFormat::Text,
+    }
+}

@@ -1,0 +1,85 @@
+//! Where secrets are sealed, and the only functions that open them.
+
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::{Place, Secret, Secrets};
+
+use super::App;
+use crate::error::{Code, Error, Result};
+
+/// OAuth client of an auth config, ready for a token request.
+#[derive(Debug)]
+pub struct Client {
+    /// Client identifier.
+    pub client_id: String,
+    /// Client secret; none for a public client.
+    pub client_secret: Option<Secret>,
+}
+
+fn account_place<'a>(project: &'a str, account: &'a str) -> Place<'a> {
+    Place { project, table: "connected_accounts", row: account, field: "credential_sealed" }
+}
+
+fn auth_config_place<'a>(project: &'a str, auth_config: &'a str) -> Place<'a> {
+    Place { project, table: "auth_configs", row: auth_config, field: "credentials_sealed" }
+}
+
+fn verifier_place<'a>(project: &'a str, attempt: &'a str) -> Place<'a> {
+    Place { project, table: "attempts", row: attempt, field: "verifier_sealed" }
+}
+
+impl App {
+    /// Seals an account's credential for its row.
+    pub fn seal_credential(&self, project: &str, account: &str, secrets: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(&account_place(project, account), secrets)
+    }
+
+    /// Opens an account's credential; empty when it has none.
+    pub fn open_credential(&self, account: &AccountRow) -> Result<Secrets> {
+        let Some(sealed) = &account.credential_sealed else { return Ok(Secrets::new()) };
+        Ok(self.ring.open_secrets(&account_place(&account.project_id, &account.id), sealed)?)
+    }
+
+    /// Seals the client credentials of an auth config.
+    pub fn seal_client(&self, project: &str, auth_config: &str, secrets: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(&auth_config_place(project, auth_config), secrets)
+    }
+
+    /// Opens the stored client credentials of a custom auth config.
+    pub fn open_auth_config(&self, config: &AuthConfigRow) -> Result<Secrets> {
+        let Some(sealed) = &config.credentials_sealed else { return Ok(Secrets::new()) };
+        Ok(self.ring.open_secrets(&auth_config_place(&config.project_id, &config.id), sealed)?)
+    }
+
+    /// The OAuth client to use with an auth config: its own, or the operator's while this project
+    /// is still listed for it.
+    pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
+        if config.is_managed {
+            let client = self.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
+                Error::new(
+                    Code::NoManagedAuth,
+                    format!("The operator offers no OAuth client for toolkit {} to this project", config.toolkit),
+                )
+            })?;
+            return Ok(Client { client_id: client.client_id.clone(), client_secret: client.client_secret.clone() });
+        }
+        let mut secrets = self.open_auth_config(config)?;
+        let client_id = secrets.get("client_id").map(ToOwned::to_owned).ok_or_else(|| {
+            Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" has no client_id", config.id))
+        })?;
+        Ok(Client { client_id, client_secret: secrets.remove("client_secret").filter(|secret| !secret.is_empty()) })
+    }
+
+    /// Seals a PKCE verifier.
+    pub fn seal_verifier(&self, project: &str, attempt: &str, verifier: &Secret) -> Vec<u8> {
+        self.ring.seal(&verifier_place(project, attempt), verifier.expose().as_bytes())
+    }
+
+    /// Opens a PKCE verifier.
+    pub fn open_verifier(&self, project: &str, attempt: &str, sealed: &[u8]) -> Result<Secret> {
+        let plaintext = self.ring.open(&verifier_place(project, attempt), sealed)?;
+        String::from_utf8(plaintext.to_vec())
+            .map(Secret::new)
+            .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
+    }
+}

@@ -1,0 +1,103 @@
+//! The caller's own tools and toolkits: they run in the caller's process; the server checks and
+//! echoes them with the slugs under which agents will see them (contract section 2.1).
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::session_config::Experimental;
+use crate::error::{Code, Error, Result};
+
+const MAX_SLUG: usize = 60;
+
+/// A toolkit of the caller.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CustomToolkit {
+    /// `[a-zA-Z0-9_-]+`.
+    pub slug: String,
+    /// 1 to 128 characters.
+    pub name: String,
+    /// 1 to 2,048 characters.
+    pub description: String,
+    /// 1 to 100 tools.
+    pub tools: Vec<CustomTool>,
+    /// List its tools from the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preload: Option<bool>,
+}
+
+/// A tool of the caller.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct CustomTool {
+    /// `[a-zA-Z0-9_-]+`; prefixed in answers.
+    pub slug: String,
+    /// 1 to 128 characters.
+    pub name: String,
+    /// 1 to 5,120 characters.
+    pub description: String,
+    /// JSON Schema, `type: object` with `properties`.
+    pub input_schema: Map<String, Value>,
+    /// JSON Schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Map<String, Value>>,
+    /// Slug as the caller wrote it; only in answers.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub original_slug: Option<String>,
+    /// Shown beside that toolkit's tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extends_toolkit: Option<String>,
+    /// List it from the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preload: Option<bool>,
+}
+
+/// Checks the caller's tools and gives them their final slugs: `LOCAL_<TOOLKIT>_<TOOL>`.
+pub fn prepare(experimental: &mut Experimental) -> Result<()> {
+    for toolkit in experimental.custom_toolkits.iter_mut().flatten() {
+        let at = format!("experimental.custom_toolkits.{}", toolkit.slug);
+        check_text(&at, &toolkit.slug, &toolkit.name, &toolkit.description, 2_048)?;
+        if toolkit.tools.is_empty() || toolkit.tools.len() > 100 {
+            return Err(Error::field(&format!("{at}.tools"), "must hold 1 to 100 tools"));
+        }
+        let prefix = format!("LOCAL_{}_", toolkit.slug.to_ascii_uppercase());
+        for tool in &mut toolkit.tools {
+            prepare_tool(tool, &prefix, &at)?;
+        }
+    }
+    for tool in experimental.custom_tools.iter_mut().flatten() {
+        prepare_tool(tool, "LOCAL_", "experimental.custom_tools")?;
+    }
+    Ok(())
+}
+
+fn prepare_tool(tool: &mut CustomTool, prefix: &str, at: &str) -> Result<()> {
+    let at = format!("{at}.{}", tool.slug);
+    check_text(&at, &tool.slug, &tool.name, &tool.description, 5_120)?;
+    let is_object = tool.input_schema.get("type").is_some_and(|kind| kind == "object");
+    if !is_object || !tool.input_schema.get("properties").is_some_and(Value::is_object) {
+        return Err(Error::new(
+            Code::SessionBadRequest,
+            format!("input_schema of custom tool \"{}\" must be of type object with properties", tool.slug),
+        )
+        .fix("Give `{\"type\": \"object\", \"properties\": {}}` at least."));
+    }
+    let slug = format!("{prefix}{}", tool.slug.to_ascii_uppercase());
+    if slug.len() > MAX_SLUG {
+        return Err(Error::field(&at, format!("the final slug {slug} is longer than {MAX_SLUG} characters")));
+    }
+    tool.original_slug = Some(std::mem::replace(&mut tool.slug, slug));
+    Ok(())
+}
+
+fn check_text(at: &str, slug: &str, name: &str, description: &str, longest: usize) -> Result<()> {
+    let is_slug = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if slug.is_empty() || !slug.bytes().all(is_slug) {
+        return Err(Error::field(&format!("{at}.slug"), "must match ^[a-zA-Z0-9_-]+$"));
+    }
+    if !(1..=128).contains(&name.chars().count()) {
+        return Err(Error::field(&format!("{at}.name"), "must have 1 to 128 characters"));
+    }
+    if !(1..=longest).contains(&description.chars().count()) {
+        return Err(Error::field(&format!("{at}.description"), format!("must have 1 to {longest} characters")));
+    }
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! `Idempotency-Key` (R68): the answer is stored in the same unit as the effect, so that a retry
+//! after a crash gives the same answer and no second effect.
+//!
+//! Scoped to the project, kept for 24 hours, the body sealed (a link answer holds a link token).
+
+use sha2::{Digest, Sha256};
+use switchboard_store::idempotency::{self, IdempotencyRow};
+use switchboard_store::{Statement, Unit, WriteError};
+use switchboard_vault::Place;
+
+use super::App;
+use crate::error::{Code, Error, Result};
+
+/// Longest key taken.
+const MAX_LENGTH: usize = 255;
+
+/// One caller's promise that requests with this key are the same request.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    project_id: String,
+    key: String,
+    request_hash: [u8; 32],
+}
+
+/// An answer that can be stored and given again.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// HTTP status.
+    pub status: u16,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+impl IdempotencyKey {
+    /// A key as it came in the header, with the request it stands for.
+    pub fn new(project: &str, key: &str, method: &str, path: &str, body: &[u8]) -> Result<Self> {
+        let visible = !key.is_empty() && key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+        if !visible || key.len() > MAX_LENGTH {
+            return Err(Error::validation(vec![format!(
+                "Error in header Idempotency-Key: must have 1 to {MAX_LENGTH} visible ASCII characters"
+            )]));
+        }
+        let mut hash = Sha256::new();
+        for part in [method.as_bytes(), path.as_bytes(), body] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { project: &self.project_id, table: "idempotency_keys", row: &self.key, field: "response_sealed" }
+    }
+}
+
+impl App {
+    /// The answer of an earlier request with this key, if there was one.
+    pub async fn replay(&self, key: &IdempotencyKey) -> Result<Option<Replay>> {
+        let Some(row) = self.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
+        if row.request_hash != key.request_hash {
+            return Err(Error::new(
+                Code::IdempotencyKeyReused,
+                "This Idempotency-Key was used with a different request",
+            ));
+        }
+        let body = self.ring.open(&key.place(), &row.response_sealed)?.to_vec();
+        Ok(Some(Replay { status: u16::try_from(row.status).unwrap_or(500), body }))
+    }
+
+    /// The statement that remembers an answer; its unit is refused when the key is taken.
+    pub fn remember(&self, key: &IdempotencyKey, replay: &Replay) -> Statement {
+        let row = IdempotencyRow {
+            request_hash: key.request_hash.to_vec(),
+            status: i64::from(replay.status),
+            response_sealed: self.ring.seal(&key.place(), &replay.body),
+            created_at: self.now(),
+        };
+        idempotency::insert(&key.project_id, &key.key, row)
+    }
+}
+
+/// A write that went through now, or had gone through before.
+#[derive(Debug)]
+pub enum Once<T> {
+    /// Now.
+    Done(T),
+    /// Before: give this answer again.
+    Replayed(Replay),
+}
+
+/// Why a unit was not applied: a named refusal for the caller to translate, or a failure.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The named expectation did not hold.
+    Named(&'static str),
+    /// The store failed.
+    Failed(Error),
+}
+
+impl From<WriteError> for Refusal {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(name) => Self::Named(name),
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Named(name) => Self::internal(WriteError::Refused(name)),
+            Refusal::Failed(error) => error,
+        }
+    }
+}
+
+impl App {
+    /// Applies a unit together with the memory of its answer.
+    pub async fn apply_once<T>(
+        &self,
+        key: Option<&IdempotencyKey>,
+        unit: Unit,
+        answer: T,
+        encode: impl FnOnce(&T) -> Replay,
+    ) -> std::result::Result<Once<T>, Refusal> {
+        let Some(key) = key else {
+            self.store.apply(unit).await?;
+            return Ok(Once::Done(answer));
+        };
+        // First in the unit: two identical requests at once must meet here, not at an alias.
+        let unit = Unit::new().with(self.remember(key, &encode(&answer))).and(unit);
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(Once::Done(answer)),
+            Err(WriteError::Refused("idempotency_key_used")) => {
+                let replay = self.replay(key).await.map_err(Refusal::Failed)?;
+                replay.map(Once::Replayed).ok_or(Refusal::Named("idempotency_key_used"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The heart: offering a user a link that connects one account (contract section 3).
+//!
+//! A link call checks the session's policy, picks the auth config, and writes a new account
+//! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
+
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::accounts::{self, AccountType, NewAccount};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::links::{self, NewLink};
+use switchboard_store::{Unit, auth_configs};
+use switchboard_vault::OneTimeToken;
+
+use super::access::{Acl, AclInput};
+use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use super::params::AccountParams;
+use super::sessions::Session;
+use super::{Actor, App, callback_url};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::time::{Millis, millis};
+
+/// What a developer asks for.
+#[derive(Clone, Debug, Default)]
+pub struct LinkRequest {
+    /// Toolkit slug in any case.
+    pub toolkit: String,
+    /// Name of the connection, unique for the user and toolkit.
+    pub alias: Option<String>,
+    /// Where the browser goes afterwards.
+    pub callback_url: Option<String>,
+    /// Who may use the account.
+    pub account_type: AccountType,
+    /// Access list; only with SHARED.
+    pub acl: Option<AclInput>,
+}
+
+/// What the developer gets.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Secret of the link; shown once.
+    pub token: String,
+    /// Page to send the user to.
+    pub redirect_url: String,
+    /// The new account.
+    pub account_id: String,
+    /// As asked.
+    pub account_type: AccountType,
+    /// As stored.
+    pub acl: Option<Acl>,
+    /// The link cannot be opened after this.
+    pub expires_at: Millis,
+}
+
+impl App {
+    /// Offers the session's user a link for a toolkit.
+    pub async fn create_link(
+        &self,
+        actor: &Actor,
+        session: &Session,
+        request: LinkRequest,
+        key: Option<&IdempotencyKey>,
+        encode: impl FnOnce(&Link) -> Replay,
+    ) -> Result<Once<Link>> {
+        if let Some(key) = key
+            && let Some(replay) = self.replay(key).await?
+        {
+            return Ok(Once::Replayed(replay));
+        }
+        let toolkit = self.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
+        check_policy(session, toolkit)?;
+        let acl = check_access(&request)?;
+        let alias = check_alias(request.alias.as_deref())?;
+        let callback = self.link_callback(actor, session, request.callback_url.as_deref()).await?;
+        let mut unit = Unit::new();
+        let config = self.pick_auth_config(actor, session, toolkit, &mut unit).await?;
+        let base = session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref());
+        let offer =
+            Offer { session, toolkit, config: &config, alias, acl, callback, account_type: request.account_type };
+        let (link, unit) = self.offer(actor, &offer, base.unwrap_or(&self.settings.public_url), unit);
+        self.apply_once(key, unit, link, encode).await.map_err(|refusal| match refusal {
+            Refusal::Named("alias_in_use") => alias_in_use(offer.alias.unwrap_or_default()),
+            other => other.into(),
+        })
+    }
+
+    /// The rows of a link: account, link, audit event.
+    fn offer(&self, actor: &Actor, offer: &Offer<'_>, base: &str, unit: Unit) -> (Link, Unit) {
+        let now = self.now();
+        let account_id = self.mint(Kind::ConnectedAccount);
+        let link_id = self.mint(Kind::Link);
+        let token = OneTimeToken::new(&*self.entropy, &link_id);
+        let expires_at = now + millis(self.settings.link_ttl);
+        let acl_text = offer.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
+        let account = NewAccount {
+            id: &account_id,
+            project_id: &actor.project_id,
+            user_id: &offer.session.user_id,
+            toolkit: &offer.toolkit.slug,
+            auth_config_id: &offer.config.id,
+            scheme: &offer.config.scheme,
+            alias: offer.alias,
+            word_id: &super::accounts::word_id(&offer.toolkit.slug, &*self.entropy),
+            account_type: offer.account_type,
+            acl: acl_text.as_deref(),
+            params: &AccountParams::default().to_text(),
+            now,
+        };
+        let link = NewLink {
+            id: &link_id,
+            project_id: &actor.project_id,
+            session_id: Some(&offer.session.id),
+            account_id: &account_id,
+            token_hash: token.digest(),
+            callback_url: offer.callback.as_deref(),
+            created_at: now,
+            expires_at,
+        };
+        let unit = unit.with(accounts::insert(&account)).with(links::insert(&link)).with(self.audit(
+            actor,
+            "link.create",
+            &account_id,
+            "ok",
+            None,
+        ));
+        let answer = Link {
+            redirect_url: format!("{}/link/{}", base.trim_end_matches('/'), token.text()),
+            token: token.text().to_owned(),
+            account_id,
+            account_type: offer.account_type,
+            acl: offer.acl.clone(),
+            expires_at,
+        };
+        (answer, unit)
+    }
+
+    /// Session override, then the newest enabled auth config, then a managed one made now.
+    async fn pick_auth_config(
+        &self,
+        actor: &Actor,
+        session: &Session,
+        toolkit: &Toolkit,
+        unit: &mut Unit,
+    ) -> Result<AuthConfigRow> {
+        if let Some(id) = session.config.auth_config(&toolkit.slug) {
+            let config = self.store.auth_config(&actor.project_id, id).await?;
+            let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+            if !config.is_enabled {
+                return Err(Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" is disabled"))
+                    .fix("Enable it, or name another auth config in the session."));
+            }
+            return Ok(config);
+        }
+        if let Some(config) = self.store.newest_auth_config(&actor.project_id, &toolkit.slug).await? {
+            return Ok(config);
+        }
+        let config = self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| no_managed_auth(toolkit))?;
+        unit.push(auth_configs::insert(&config));
+        unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
+        Ok(config)
+    }
+
+    /// The link's own callback URL, else the session's; checked against the project's list.
+    async fn link_callback(&self, actor: &Actor, session: &Session, given: Option<&str>) -> Result<Option<String>> {
+        if let Some(url) = given
+            && let Err(reason) = callback_url::check(url)
+        {
+            return Err(Error::field("callback_url", reason)
+                .fix("Give an absolute https:// URL, such as https://app.example.com/callback, or leave it out."));
+        }
+        let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
+        let Some(url) = given.or(from_session) else { return Ok(None) };
+        self.check_registered(&actor.project_id, url).await?;
+        Ok(Some(url.to_owned()))
+    }
+}
+
+struct Offer<'a> {
+    session: &'a Session,
+    toolkit: &'a Toolkit,
+    config: &'a AuthConfigRow,
+    alias: Option<&'a str>,
+    acl: Option<Acl>,
+    callback: Option<String>,
+    account_type: AccountType,
+}
+
+/// The session's filter, its pins, and whether there is anything to connect.
+fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
+    if !session.config.admits_toolkit(&toolkit.slug) {
+        return Err(toolkit_not_allowed(&toolkit.slug));
+    }
+    if toolkit.schemes() == [Scheme::NoAuth] {
+        return Err(Error::new(
+            Code::ToolkitIsNoAuth,
+            format!("Toolkit {} does not require authentication.", toolkit.slug),
+        ));
+    }
+    if session.config.pins(&toolkit.slug).is_some() {
+        return Err(Error::new(
+            Code::SessionBadRequest,
+            format!("Toolkit \"{}\" already has connected accounts pinned in this session's config", toolkit.slug),
+        )
+        .fix("Create a session without connected_accounts for this toolkit, or use the pinned account."));
+    }
+    Ok(())
+}
+
+fn check_access(request: &LinkRequest) -> Result<Option<Acl>> {
+    match (request.account_type, &request.acl) {
+        (AccountType::Private, Some(_)) => {
+            Err(Error::new(Code::AccountBadRequest, "acl_config_for_shared is only valid on SHARED connections")
+                .fix("Set account_type to SHARED, or leave acl_config_for_shared out."))
+        }
+        (AccountType::Private, None) => Ok(None),
+        (AccountType::Shared, acl) => {
+            acl.clone().unwrap_or_default().check("experimental.acl_config_for_shared").map(Some)
+        }
+    }
+}
+
+/// An alias is a name for people: 1 to 128 characters that can be seen.
+fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
+    let Some(alias) = alias else { return Ok(None) };
+    let length = alias.chars().count();
+    if !(1..=128).contains(&length) || alias.chars().any(char::is_control) || alias.trim() != alias {
+        return Err(Error::field(
+            "alias",
+            "must have 1 to 128 characters, no control characters and no space at its ends",
+        ));
+    }
+    Ok(Some(alias))
+}
+
+fn alias_in_use(alias: &str) -> Error {
+    Error::new(
+        Code::AccountBadRequest,
+        format!("Alias \"{alias}\" is already in use by another connection for this entity"),
+    )
+    .fix("Choose another alias, or delete the connection that has it.")
+}
+
+fn no_managed_auth(toolkit: &Toolkit) -> Error {
+    Error::new(
+        Code::NoManagedAuth,
+        format!(
+            "Composio does not manage auth for toolkit {} and no auth config without required fields is available.",
+            toolkit.slug
+        ),
+    )
+    .fix(format!(
+        "Create an auth config: POST /auth_configs with type use_custom_auth for toolkit {0}. \
+         Or the operator sets [managed.{0}] in switchboard.toml and lists this project there.",
+        toolkit.slug
+    ))
+}
+
+/// The session's policy excludes a toolkit.
+pub fn toolkit_not_allowed(slug: &str) -> Error {
+    Error::new(Code::ToolkitNotAllowed, format!("[Session Restriction] Toolkit '{slug}' is not allowed"))
+}
+
+/// Toolkits that this server does not know.
+pub fn invalid_slugs(slugs: &[&str]) -> Error {
+    let shown: Vec<String> = slugs.iter().map(|slug| slug.chars().take(64).collect()).collect();
+    Error::new(
+        Code::InvalidToolkitSlugs,
+        format!("Invalid toolkit slugs: {}. Please provide valid toolkit slugs.", shown.join(", ")),
+    )
+}

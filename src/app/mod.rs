@@ -1,0 +1,124 @@
+//! What Switchboard does, one noun per file. Handlers translate, this layer decides, the store
+//! persists. It reads as the contract's paragraphs do.
+
+pub mod access;
+pub mod accounts;
+pub mod audit;
+pub mod auth_configs;
+pub mod callback_url;
+pub mod connect;
+pub mod credentials;
+pub mod custom_tools;
+pub mod idempotency;
+pub mod jobs;
+pub mod links;
+pub mod params;
+pub mod projects;
+pub mod proxy;
+pub mod refresh;
+pub mod resolve;
+pub mod session_config;
+pub mod session_rules;
+pub mod sessions;
+pub mod settings;
+pub mod upstream;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use switchboard_catalog::{Catalog, Toolkit};
+use switchboard_egress::Egress;
+use switchboard_store::{Store, Unit, meta};
+use switchboard_vault::{Entropy, KeyRing};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::error::Result;
+use crate::id::Kind;
+use crate::time::{Clock, Millis};
+
+pub use settings::{ManagedClient, Settings};
+
+/// Everything the application works with. Shared by all requests.
+pub struct App {
+    /// Persistence.
+    pub store: Store,
+    /// Ciphers.
+    pub ring: KeyRing,
+    /// The only way out.
+    pub egress: Egress,
+    /// Providers.
+    pub catalog: Catalog,
+    /// The operator's settings.
+    pub settings: Settings,
+    /// Template variables of the installation, such as `sandbox_url`.
+    pub builtins: BTreeMap<String, String>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tasks that outlive the request that caused them; awaited at shutdown.
+    pub tasks: TaskTracker,
+    /// Refreshes under way in this process.
+    pub flights: refresh::Flights,
+    /// Cancelled when the server is told to end.
+    pub stopping: CancellationToken,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("public_url", &self.settings.public_url).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Now.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// A new identifier.
+    pub fn mint(&self, kind: Kind) -> String {
+        kind.mint(self.now(), &*self.entropy)
+    }
+
+    /// Whether the database takes reads and writes.
+    pub async fn check_ready(&self) -> Result<()> {
+        let at = self.now().to_be_bytes().to_vec();
+        self.store.apply(Unit::new().with(meta::put("ready_probe", at))).await?;
+        self.store.meta("ready_probe").await?;
+        Ok(())
+    }
+
+    /// A toolkit by its slug in any case.
+    pub fn toolkit(&self, slug: &str) -> Option<&Arc<Toolkit>> {
+        if slug.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return self.catalog.get(&slug.to_ascii_lowercase());
+        }
+        self.catalog.get(slug)
+    }
+
+    /// Template variables of one account: its connection fields, then the installation's.
+    pub fn variable(&self, fields: &BTreeMap<String, String>, name: &str) -> Option<String> {
+        fields.get(name).or_else(|| self.builtins.get(name)).cloned()
+    }
+}
+
+/// Who acts: an API key in a project, a browser with a link, or the server itself.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The project acted in.
+    pub project_id: String,
+    /// `key_…`, `link:lt_…`, `system`, `cli`.
+    pub name: String,
+    /// The request that caused it.
+    pub request_id: Option<String>,
+}
+
+impl Actor {
+    /// The server itself.
+    pub fn system(project_id: &str) -> Self {
+        Self { project_id: project_id.to_owned(), name: "system".to_owned(), request_id: None }
+    }
+}

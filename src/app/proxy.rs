@@ -1,0 +1,197 @@
+//! Using an account: one API call to its provider, with its credential (contract section 2.13).
+//!
+//! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
+//! caller's own credential never goes along (R53), and the account's never comes back (R52).
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use serde_json::value::RawValue;
+use switchboard_auth::{Redactor, check_caller_header, credential_headers};
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_egress::Limits;
+use switchboard_vault::Secrets;
+use url::Url;
+
+use super::App;
+use super::params::AccountParams;
+use super::sessions::Session;
+use super::upstream::{egress_error, placements};
+use crate::error::{Code, Error, Result};
+
+/// Response headers that never reach the caller: cookies and credentials.
+const DROPPED: [HeaderName; 6] = [
+    header::SET_COOKIE,
+    header::AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TRANSFER_ENCODING,
+    header::CONTENT_LENGTH,
+];
+
+/// What a caller asks to be sent.
+#[derive(Debug)]
+pub struct ProxyRequest {
+    /// Toolkit slug in any case.
+    pub toolkit: String,
+    /// Path under the toolkit's base URL, or a URL on one of its hosts.
+    pub endpoint: String,
+    /// GET, POST, PUT, DELETE, PATCH or HEAD.
+    pub method: http::Method,
+    /// Body and its type.
+    pub body: Option<ProxyBody>,
+    /// Extra headers.
+    pub headers: Vec<(String, String)>,
+    /// Extra query parameters.
+    pub query: Vec<(String, String)>,
+}
+
+/// A body to send.
+#[derive(Debug)]
+pub struct ProxyBody {
+    /// Bytes, as they are sent.
+    pub bytes: Bytes,
+    /// Sent unless the caller names another.
+    pub content_type: String,
+}
+
+/// What the provider answered.
+#[derive(Debug)]
+pub struct ProxyAnswer {
+    /// The provider's status, whatever it is.
+    pub status: u16,
+    /// Lower-case names; repeated values joined with a comma.
+    pub headers: Vec<(String, String)>,
+    /// Body.
+    pub data: ProxyData,
+}
+
+/// A provider's body, by what it is.
+#[derive(Debug)]
+pub enum ProxyData {
+    /// Nothing.
+    Empty,
+    /// JSON, passed through unparsed.
+    Json(Box<RawValue>),
+    /// Text.
+    Text(String),
+    /// Anything else, as a `data:` URL.
+    Binary {
+        /// `data:<type>;base64,…`
+        url: String,
+        /// As the provider named it.
+        content_type: String,
+        /// Bytes.
+        size: usize,
+    },
+}
+
+impl App {
+    /// Sends one request with the account that the session uses for the toolkit.
+    pub async fn proxy_execute(self: &Arc<Self>, session: &Session, request: ProxyRequest) -> Result<ProxyAnswer> {
+        let usable = self.resolve(session, &request.toolkit).await?;
+        let (account, secrets) = self.fresh_credential(&usable).await?;
+        let toolkit = &usable.toolkit;
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let fields = AccountParams::parse(&account.params)?.fields;
+        let destination = self.destination(toolkit, &fields)?;
+        let base = Url::parse(&self.expand(&toolkit.base_url, &fields)?).map_err(Error::internal)?;
+        let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let mut headers = self.default_headers(toolkit, std::iter::empty(), &fields)?;
+        add_caller_headers(&mut headers, toolkit, scheme, &request)?;
+        self.apply_credential(toolkit, scheme, &secrets, &fields, &mut headers, &mut url)?;
+        let mut outgoing = http::Request::new(request.body.map(|body| body.bytes).unwrap_or_default());
+        *outgoing.method_mut() = request.method;
+        *outgoing.uri_mut() = url.as_str().parse().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
+        *outgoing.headers_mut() = headers;
+        let answer =
+            self.egress.send(&destination, outgoing, &Limits::default()).await.map_err(|error| egress_error(&error))?;
+        Ok(read_answer(answer, &secrets))
+    }
+}
+
+fn add_caller_headers(
+    headers: &mut HeaderMap,
+    toolkit: &Toolkit,
+    scheme: Scheme,
+    request: &ProxyRequest,
+) -> Result<()> {
+    if let Some(body) = &request.body {
+        let value = HeaderValue::from_str(&body.content_type)
+            .map_err(|_| Error::field("binary_body.content_type", "is not a valid header value"))?;
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    let mut reserved = credential_headers(placements(toolkit, scheme));
+    reserved.push(header::AUTHORIZATION);
+    for (name, value) in &request.headers {
+        let (name, value) = check_caller_header(name, value, &reserved).map_err(|reason| {
+            let shown: String = name.chars().take(64).collect();
+            Error::new(Code::HeaderNotAllowed, format!("Header \"{shown}\" is not allowed: {reason}"))
+        })?;
+        headers.insert(name, value);
+    }
+    Ok(())
+}
+
+/// The answer with the credential taken out, in whatever form it came back (R52).
+fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets) -> ProxyAnswer {
+    let redactor = Redactor::new(secrets);
+    let (parts, body) = answer.into_parts();
+    let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());
+    for (name, value) in &parts.headers {
+        if DROPPED.contains(name) {
+            continue;
+        }
+        let value = String::from_utf8_lossy(&redactor.redact(value.as_bytes())).into_owned();
+        match headers.iter_mut().find(|(known, _)| known == name.as_str()) {
+            Some((_, joined)) => {
+                joined.push_str(", ");
+                joined.push_str(&value);
+            }
+            None => headers.push((name.as_str().to_owned(), value)),
+        }
+    }
+    let content_type =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let redacted = redactor.redact(&body).into_owned();
+    ProxyAnswer { status: parts.status.as_u16(), headers, data: classify(redacted, &content_type) }
+}
+
+fn classify(body: Vec<u8>, content_type: &str) -> ProxyData {
+    if body.is_empty() {
+        return ProxyData::Empty;
+    }
+    let text = match String::from_utf8(body) {
+        Ok(text) => text,
+        Err(error) => return binary(error.as_bytes(), content_type),
+    };
+    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" || kind.ends_with("+json") || kind.is_empty() {
+        // Reading into a RawValue builds nothing and does not recurse, however deep the answer is.
+        return match serde_json::from_str::<Box<RawValue>>(&text) {
+            Ok(json) => ProxyData::Json(json),
+            // It only claims to be JSON.
+            Err(_) => ProxyData::Text(text),
+        };
+    }
+    let is_text = kind.starts_with("text/")
+        || ["application/xml", "application/x-www-form-urlencoded", "application/javascript", "application/x-ndjson"]
+            .contains(&kind.as_str())
+        || kind.ends_with("+xml");
+    if is_text { ProxyData::Text(text) } else { binary(text.as_bytes(), content_type) }
+}
+
+fn binary(bytes: &[u8], content_type: &str) -> ProxyData {
+    let content_type = if content_type.is_empty() { "application/octet-stream" } else { content_type };
+    ProxyData::Binary {
+        url: format!("data:{content_type};base64,{}", BASE64.encode(bytes)),
+        content_type: content_type.to_owned(),
+        size: bytes.len(),
+    }
+}

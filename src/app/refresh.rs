@@ -1,0 +1,333 @@
+//! A fresh credential for an account: exactly one refresh per rotation (R33–R38).
+//!
+//! Within this process callers queue on one lock per account and find the new credential there.
+//! Between processes one conditional UPDATE takes a lease with a fence; the lease outlives the
+//! token request's deadline, and only the newest fence may write. The work runs in a task that
+//! outlives its caller: a disconnect never loses a rotated token. A journal mark is written before
+//! the request; if we die between the provider's answer and our commit, the next holder tries the
+//! old token once, and a refusal then ends the account as `refresh_interrupted`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use switchboard_auth::{ClientCredentials, TokenErrorKind, parse_token_response, refresh_request};
+use switchboard_catalog::{OAuth2, Refresh, Scheme, Toolkit};
+use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailure, Refreshed};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::Secrets;
+
+use super::connect::TokenCredential;
+use super::params::AccountParams;
+use super::resolve::{Usable, reauth_required};
+use super::upstream::{TOKEN_TIMEOUT, egress_error};
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::time::{Millis, millis};
+
+/// A lease must outlive the request it protects.
+const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
+/// Refresh this long before expiry, or a fifth of the lifetime if that is less (R39).
+const MARGIN: Millis = 5 * 60_000;
+/// Refusals in a row that nobody can parse, before the account is given up (R26).
+const MAX_REJECTIONS: i64 = 5;
+/// How long a credential waits for a database that takes no writes.
+const PATIENCE: Duration = Duration::from_mins(10);
+/// Longest pause between attempts.
+const MAX_BACKOFF: Millis = 5 * 60_000;
+
+/// One lock per account whose refresh is under way in this process.
+#[derive(Debug, Default)]
+pub struct Flights(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Flights {
+    fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever is the last to leave is found here, not by a destructor.
+        if flights.len() > 256 {
+            flights.retain(|_, lock| Arc::strong_count(lock) > 1);
+        }
+        Arc::clone(flights.entry(account.to_owned()).or_default())
+    }
+}
+
+/// Whether a credential can be used as it is.
+enum Freshness {
+    /// Yes.
+    Fresh,
+    /// Yes, but it should be replaced now.
+    Stale,
+    /// No.
+    Dead,
+}
+
+fn freshness(account: &AccountRow, now: Millis) -> Freshness {
+    let Some(expires_at) = account.expires_at else { return Freshness::Fresh };
+    if now >= expires_at {
+        return Freshness::Dead;
+    }
+    let lifetime = account.issued_at.map_or(0, |issued| expires_at - issued);
+    if now >= expires_at - MARGIN.min(lifetime / 5) { Freshness::Stale } else { Freshness::Fresh }
+}
+
+impl App {
+    /// The account with a credential that lives, refreshed first when needed.
+    pub async fn fresh_credential(self: &Arc<Self>, usable: &Usable) -> Result<(AccountRow, Secrets)> {
+        let account = &usable.account;
+        if account.scheme != Scheme::OAuth2.as_str() || matches!(freshness(account, self.now()), Freshness::Fresh) {
+            return Ok((account.clone(), self.open_credential(account)?));
+        }
+        let app = Arc::clone(self);
+        let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(&usable.toolkit));
+        let lock = self.flights.lock_of(&id);
+        // Spawned: it finishes even when the caller goes away (R35).
+        let task = self.tasks.spawn(async move {
+            let _turn = lock.lock_owned().await;
+            app.refreshed(&project, &id, &toolkit).await
+        });
+        let account = task.await.map_err(Error::internal)??;
+        let secrets = self.open_credential(&account)?;
+        Ok((account, secrets))
+    }
+
+    /// Reads the account again, now that it is our turn, and refreshes it unless another did.
+    async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit) -> Result<AccountRow> {
+        let oauth =
+            toolkit.oauth2.as_ref().ok_or_else(|| Error::internal("account of a scheme that the toolkit lost"))?;
+        let deadline = self.now() + millis(LEASE);
+        loop {
+            let account = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+            if account.status != AccountStatus::Active {
+                return Err(reauth_required(&account));
+            }
+            let now = self.now();
+            let alive = match freshness(&account, now) {
+                Freshness::Fresh => return Ok(account),
+                Freshness::Stale => true,
+                Freshness::Dead => false,
+            };
+            if account.refresh_retry_at.is_some_and(|retry_at| now < retry_at) {
+                return if alive { Ok(account) } else { Err(pausing(&account, now)) };
+            }
+            if account.refresh_lease_until.is_some_and(|until| now < until) {
+                if alive {
+                    return Ok(account);
+                }
+                if now >= deadline {
+                    return Err(Error::new(Code::UpstreamTimeout, "Another server is still refreshing this account"));
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            match self.refresh_once(&account, toolkit, oauth).await? {
+                Outcome::Refreshed | Outcome::LostRace => {}
+                Outcome::Later(_) if alive => return Ok(account),
+                Outcome::Later(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn refresh_once(&self, account: &AccountRow, toolkit: &Toolkit, oauth: &OAuth2) -> Result<Outcome> {
+        let mut secrets = self.open_credential(account)?;
+        let refresh_token = secrets.remove("refresh_token").filter(|_| oauth.refresh != Refresh::None);
+        let now = self.now();
+        let lease = accounts::lease(
+            &account.project_id,
+            &account.id,
+            account.credential_version,
+            account.refresh_fence,
+            now,
+            now + millis(LEASE),
+        );
+        match self.store.apply(Unit::new().with(lease)).await {
+            Ok(_) => {}
+            Err(WriteError::Refused(_)) => return Ok(Outcome::LostRace),
+            Err(error) => return Err(error.into()),
+        }
+        let fence = account.refresh_fence + 1;
+        let Some(refresh_token) = refresh_token else {
+            return self
+                .expire(account, fence, "The access token expired and the provider gave no refresh token")
+                .await;
+        };
+        let request = match self.token_refresh_request(account, oauth, refresh_token.expose()).await {
+            Ok(request) => request,
+            // Nothing was sent: the auth config is at fault, the account stays.
+            Err(error) => return self.give_back(account, fence, false, false, error).await,
+        };
+        let answer = match self.send_protocol(request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                return self.give_back(account, fence, error.may_have_arrived(), false, egress_error(&error)).await;
+            }
+        };
+        let content_type = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        match parse_token_response(oauth, answer.status().as_u16(), content_type, answer.body()) {
+            Ok(token) => {
+                let mut params = AccountParams::parse(&account.params)?;
+                let mut credential = TokenCredential::new(token, &mut params, self.now());
+                if credential.secrets.get("refresh_token").is_none() {
+                    // R27: an answer without a refresh token keeps the old one.
+                    credential.secrets.insert("refresh_token", refresh_token);
+                }
+                self.store_rotated(account, fence, &credential, &params).await?;
+                tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
+                Ok(Outcome::Refreshed)
+            }
+            Err(error) => self.refresh_refused(account, fence, &error).await,
+        }
+    }
+
+    async fn refresh_refused(
+        &self,
+        account: &AccountRow,
+        fence: i64,
+        error: &switchboard_auth::TokenError,
+    ) -> Result<Outcome> {
+        let code = error.code.as_deref().unwrap_or("no code");
+        tracing::warn!(account.id = %account.id, error.kind = ?error.kind, error.code = code, "refresh refused");
+        let unreachable =
+            || Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"));
+        match error.kind {
+            TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => {
+                self.expire(account, fence, "refresh_interrupted: an earlier refresh was cut off and the provider no longer accepts the old token").await
+            }
+            TokenErrorKind::InvalidGrant => self.expire(account, fence, "Permanent auth error during token refresh").await,
+            TokenErrorKind::InvalidClient => {
+                let error = Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
+                    .fix("Correct client_id and client_secret of the auth config; the account itself is intact.");
+                self.give_back(account, fence, false, false, error).await
+            }
+            TokenErrorKind::Unclassified | TokenErrorKind::InvalidRequest
+                if account.refresh_rejections + 1 >= MAX_REJECTIONS =>
+            {
+                self.expire(account, fence, "unclassified_rejections: the provider refused the refresh repeatedly").await
+            }
+            TokenErrorKind::Unclassified | TokenErrorKind::InvalidRequest => {
+                self.give_back(account, fence, false, true, unreachable()).await
+            }
+            // A 2xx or 5xx that cannot be read may hide a rotation (R38).
+            _ => self.give_back(account, fence, true, false, unreachable()).await,
+        }
+    }
+
+    async fn token_refresh_request(
+        &self,
+        account: &AccountRow,
+        oauth: &OAuth2,
+        refresh_token: &str,
+    ) -> Result<http::Request<bytes::Bytes>> {
+        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let client = self.oauth_client(&config)?;
+        let credentials = ClientCredentials {
+            client_id: &client.client_id,
+            client_secret: client.client_secret.as_ref().map(switchboard_vault::Secret::expose),
+        };
+        let params = AccountParams::parse(&account.params)?;
+        refresh_request(oauth, &credentials, refresh_token, &[], &|name| self.variable(&params.fields, name))
+            .map_err(Error::internal)
+    }
+
+    /// Commits the rotated credential before anyone uses it, however long the database takes (R36).
+    async fn store_rotated(
+        &self,
+        account: &AccountRow,
+        fence: i64,
+        credential: &TokenCredential,
+        params: &AccountParams,
+    ) -> Result<()> {
+        let refreshed = Refreshed {
+            credential: self.seal_credential(&account.project_id, &account.id, &credential.secrets),
+            params: params.to_text(),
+            expires_at: credential.expires_at,
+            now: self.now(),
+        };
+        let actor = Actor::system(&account.project_id);
+        let unit = Unit::new()
+            .with(accounts::store_refreshed(&account.project_id, &account.id, fence, refreshed))
+            .with(self.audit(&actor, "connected_account.refresh", &account.id, "ok", None));
+        match self.apply_patiently(unit).await {
+            Ok(()) => Ok(()),
+            Err(WriteError::Refused(_)) => {
+                Err(Error::new(Code::Conflict, "The account was changed while its token was refreshed"))
+            }
+            Err(error) => {
+                Err(Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored")
+                    .because(error))
+            }
+        }
+    }
+
+    async fn expire(&self, account: &AccountRow, fence: i64, reason: &str) -> Result<Outcome> {
+        let actor = Actor::system(&account.project_id);
+        let unit = Unit::new()
+            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
+            .with(self.audit(&actor, "connected_account.expire", &account.id, reason, None));
+        match self.apply_patiently(unit).await {
+            Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn give_back(
+        &self,
+        account: &AccountRow,
+        fence: i64,
+        answer_lost: bool,
+        rejected: bool,
+        error: Error,
+    ) -> Result<Outcome> {
+        let failure =
+            RefreshFailure { answer_lost, rejected, retry_at: self.now() + self.backoff(account.refresh_failures) };
+        let statement = accounts::clear_lease(&account.project_id, &account.id, fence, failure);
+        match self.store.apply(Unit::new().with(statement)).await {
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(error)),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// 1 s, 2 s, 4 s … up to five minutes, half of it by chance.
+    fn backoff(&self, failures: i64) -> Millis {
+        let exponent = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
+        let longest = (1_000_i64 << exponent).min(MAX_BACKOFF);
+        let mut byte = [0];
+        self.entropy.fill(&mut byte);
+        longest / 2 + longest / 2 * i64::from(byte[0]) / 255
+    }
+
+    /// Applies a unit that must not be lost, trying again while the database is away.
+    pub async fn apply_patiently(&self, unit: Unit) -> std::result::Result<(), WriteError> {
+        let mut pause = Duration::from_millis(50);
+        let mut waited = Duration::ZERO;
+        loop {
+            match self.store.apply(unit.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error @ WriteError::Refused(_)) => return Err(error),
+                Err(error) if waited > PATIENCE => return Err(error),
+                Err(error) => tracing::error!(error = %error, "a credential waits for the database"),
+            }
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+}
+
+/// How one try went.
+enum Outcome {
+    /// A new credential is stored.
+    Refreshed,
+    /// Another holder was faster, or the account changed: read it again.
+    LostRace,
+    /// Not now.
+    Later(Error),
+}
+
+fn pausing(account: &AccountRow, now: Millis) -> Error {
+    let seconds = account.refresh_retry_at.map_or(1, |retry_at| (retry_at - now) / 1_000 + 1);
+    Error::new(
+        Code::UpstreamUnreachable,
+        format!("The provider does not refresh this account at present; next try in {seconds} s"),
+    )
+}

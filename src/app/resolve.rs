@@ -1,0 +1,107 @@
+//! Which account a session uses for a toolkit (contract section 2.2). The only way to get an
+//! account for use: there is no "any account" and no fallback to another user's (R64).
+
+use std::sync::Arc;
+
+use switchboard_catalog::Toolkit;
+use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
+
+use super::App;
+use super::links::{invalid_slugs, toolkit_not_allowed};
+use super::sessions::{Session, may_use_shared};
+use crate::error::{Code, Error, Result};
+
+/// An account that this session may use now.
+#[derive(Debug)]
+pub struct Usable {
+    /// ACTIVE, of an enabled auth config.
+    pub account: AccountRow,
+    /// Its toolkit.
+    pub toolkit: Arc<Toolkit>,
+}
+
+impl App {
+    /// The account of a session for a toolkit: pins, then the session's auth config, then the
+    /// user's newest ACTIVE account. SHARED accounts take part only when pinned.
+    pub async fn resolve(&self, session: &Session, toolkit_slug: &str) -> Result<Usable> {
+        let toolkit = self.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
+        let slug = toolkit.slug.as_str();
+        if !session.config.admits_toolkit(slug) {
+            return Err(toolkit_not_allowed(slug));
+        }
+        let account = if let Some(pins) = session.config.pins(slug) {
+            self.pinned(session, slug, pins).await?
+        } else {
+            let config = session.config.auth_config(slug);
+            let found = self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?;
+            found.ok_or_else(|| no_connection(session, slug))?
+        };
+        self.check_usable(account, toolkit).await
+    }
+
+    /// Exactly the pinned account, even when it is not usable: no fallback.
+    async fn pinned(&self, session: &Session, slug: &str, pins: &[String]) -> Result<AccountRow> {
+        let [id] = pins else {
+            return Err(Error::new(
+                Code::SessionBadRequest,
+                format!("Toolkit \"{slug}\" has {} accounts pinned; selecting one is not built yet", pins.len()),
+            )
+            .fix("Pin one account for this toolkit."));
+        };
+        let found = self.store.account(&session.project_id, id).await?;
+        let account = found.ok_or_else(|| no_connection(session, slug))?;
+        let allowed = match account.account_type {
+            AccountType::Private => account.user_id == session.user_id,
+            AccountType::Shared => may_use_shared(&account, &session.user_id)?,
+        };
+        if !allowed {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("User \"{}\" may not use SHARED connection {id}", session.user_id),
+            )
+            .fix("Add the user to the account's access list."));
+        }
+        Ok(account)
+    }
+
+    async fn check_usable(&self, account: AccountRow, toolkit: &Arc<Toolkit>) -> Result<Usable> {
+        match account.status {
+            AccountStatus::Active => {}
+            AccountStatus::Expired | AccountStatus::Revoked => {
+                return Err(reauth_required(&account));
+            }
+            other => {
+                return Err(Error::new(
+                    Code::NoActiveConnection,
+                    format!("No active connection: connected account {} is in {} state", account.id, other.as_str()),
+                ));
+            }
+        }
+        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        if !config.is_some_and(|config| config.is_enabled) {
+            return Err(Error::new(Code::NoActiveConnection, "Auth config is disabled")
+                .fix("Enable the auth config, or connect the user through another one."));
+        }
+        Ok(Usable { account, toolkit: Arc::clone(toolkit) })
+    }
+}
+
+/// The account is dead; the user must connect again.
+pub fn reauth_required(account: &AccountRow) -> Error {
+    let reason = account.status_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Error::new(
+        Code::ReauthRequired,
+        format!("Connected account {} is in {} state{reason}", account.id, account.status.as_str()),
+    )
+}
+
+fn no_connection(session: &Session, slug: &str) -> Error {
+    Error::new(
+        Code::NoActiveConnection,
+        format!("No active connection found for user ID {} for toolkit {slug}", session.user_id),
+    )
+    .fix(format!(
+        "Connect the user first: POST /api/v3.1/tool_router/session/{}/link with {{\"toolkit\":\"{slug}\"}}.",
+        session.id
+    ))
+}

@@ -1,0 +1,119 @@
+//! Rules of a session's policy that need nothing but the policy itself.
+//!
+//! All that is wrong is collected, so that a developer corrects it in one go.
+
+use serde_json::Value;
+
+use super::callback_url;
+use super::session_config::{Filter, PreloadTools, SessionConfig, ToolRule};
+use crate::error::{Code, Error, Result};
+
+/// Refuses a policy that contradicts itself.
+pub fn check(config: &SessionConfig) -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut say = |field: &str, what: &str| wrong.push(format!("Error in payload.{field}: {what}"));
+    if let Some(filter) = &config.toolkits {
+        check_filter(filter, &mut say);
+    }
+    for (toolkit, rule) in config.tools.iter().flatten() {
+        check_tool_rule(toolkit, rule, &mut say);
+    }
+    if let Some(tags) = &config.tags
+        && tags.require_approval.as_ref().is_some_and(Vec::is_empty)
+    {
+        say("tags.require_approval", "must hold at least one tag");
+    }
+    for (toolkit, pins) in config.connected_accounts.iter().flatten() {
+        if pins.0.is_empty() {
+            say(&format!("connected_accounts.{toolkit}"), "must hold at least one connected account id");
+        }
+    }
+    if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref())
+        && let Err(reason) = callback_url::check(url)
+    {
+        say("manage_connections.callback_url", &reason);
+    }
+    if let Some(base) = config.experimental.as_ref().and_then(|experimental| experimental.link_url_overwrite.as_deref())
+        && let Err(reason) = callback_url::check(base)
+    {
+        say("experimental.link_url_overwrite", &reason);
+    }
+    check_blocks(config, &mut say);
+    if !wrong.is_empty() {
+        return Err(Error::validation(wrong));
+    }
+    check_unbuilt(config)
+}
+
+fn check_filter(filter: &Filter, say: &mut impl FnMut(&str, &str)) {
+    if filter.enable.is_some() && filter.disable.is_some() {
+        say("toolkits", "give either `enable` or `disable`, not both");
+    }
+    if filter.enable.is_none() && filter.disable.is_none() && filter.require_approval.is_none() {
+        say("toolkits", "give one of `enable`, `disable` and `require_approval`");
+    }
+    if filter.require_approval.as_ref().is_some_and(Vec::is_empty) {
+        say("toolkits.require_approval", "must hold at least one toolkit");
+    }
+}
+
+fn check_tool_rule(toolkit: &str, rule: &ToolRule, say: &mut impl FnMut(&str, &str)) {
+    let kinds = [rule.enable.is_some(), rule.disable.is_some(), rule.tags.is_some()];
+    match kinds.iter().filter(|given| **given).count() {
+        0 if rule.require_approval.is_none() => {
+            say(&format!("tools.{toolkit}"), "give one of `enable`, `disable`, `tags` and `require_approval`");
+        }
+        0 | 1 => {}
+        _ => say(&format!("tools.{toolkit}"), "give only one of `enable`, `disable` and `tags`"),
+    }
+}
+
+fn check_blocks(config: &SessionConfig, say: &mut impl FnMut(&str, &str)) {
+    if let Some(threshold) = config.workbench.as_ref().and_then(|workbench| workbench.auto_offload_threshold.as_ref())
+        && threshold.as_f64().is_none_or(|number| number <= 0.0)
+    {
+        say("workbench.auto_offload_threshold", "must be more than 0");
+    }
+    if let Some(multi) = &config.multi_account {
+        if multi.max_accounts_per_toolkit.is_some_and(|most| !(2..=10).contains(&most)) {
+            say("multi_account.max_accounts_per_toolkit", "must be between 2 and 10");
+        }
+        let has_details = multi.max_accounts_per_toolkit.is_some() || multi.require_explicit_selection == Some(true);
+        if multi.enable == Some(false) && has_details {
+            say("multi_account", "`enable: false` goes with no other field");
+        }
+    }
+    if matches!(config.instant, Some(Value::Bool(true) | Value::String(_) | Value::Number(_) | Value::Array(_))) {
+        say("instant", "must be false or an object");
+    }
+    let proxy_off = config.proxy_execute.is_some_and(|proxy| !proxy.enable);
+    let proxy_in_workbench =
+        config.workbench.as_ref().is_some_and(|workbench| workbench.enable_proxy_execution == Some(true));
+    if proxy_off && proxy_in_workbench {
+        say("proxy_execute", "`enable: false` contradicts `workbench.enable_proxy_execution: true`");
+    }
+    let preload_all =
+        config.preload.as_ref().is_some_and(|preload| matches!(preload.tools, Some(PreloadTools::All(_))));
+    if preload_all && config.is_multi_account() {
+        say("preload.tools", "\"all\" does not go with multi_account");
+    }
+    let has_allow_list = config.toolkits.as_ref().is_some_and(|filter| filter.enable.is_some())
+        || config.tools.is_some()
+        || config.tags.is_some();
+    if preload_all && !has_allow_list {
+        say("preload.tools", "\"all\" needs `toolkits.enable`, `tools` or `tags`");
+    }
+}
+
+/// Features whose absence would make a promise untrue are refused, not ignored.
+fn check_unbuilt(config: &SessionConfig) -> Result<()> {
+    if config.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()) {
+        return Err(Error::new(Code::SessionBadRequest, "Hooks need a model that judges calls; this server has none")
+            .fix("Leave `hooks` out. Restrict the session with `toolkits`, `tools` and `tags` instead."));
+    }
+    if config.experimental.as_ref().is_some_and(|experimental| experimental.session_config_id.is_some()) {
+        return Err(Error::new(Code::NotImplemented, "Session configs are not built yet")
+            .fix("Leave `experimental.session_config_id` out and give the policy itself."));
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! Sessions: a user id and a policy. Created, read, deleted; they never expire by themselves.
+
+use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
+use switchboard_store::sessions::{self, SessionRow};
+use switchboard_store::{Unit, WriteError};
+
+use super::access::Acl;
+use super::idempotency::{IdempotencyKey, Once, Replay};
+use super::session_config::SessionConfig;
+use super::{Actor, App, custom_tools, links, session_rules};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::time::Millis;
+
+/// A session with its policy parsed.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// `trs_…`.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// The project's end user.
+    pub user_id: String,
+    /// What it may do.
+    pub config: SessionConfig,
+    /// 1 at creation.
+    pub config_version: i64,
+    /// Creation.
+    pub created_at: Millis,
+}
+
+impl App {
+    /// Makes a session. Every call makes a new one, even for the same input.
+    pub async fn create_session(
+        &self,
+        actor: &Actor,
+        mut config: SessionConfig,
+        key: Option<&IdempotencyKey>,
+        encode: impl FnOnce(&Session) -> Replay,
+    ) -> Result<Once<Session>> {
+        if let Some(key) = key
+            && let Some(replay) = self.replay(key).await?
+        {
+            return Ok(Once::Replayed(replay));
+        }
+        let user_id = check_user(config.user_id.take())?;
+        config.normalise();
+        session_rules::check(&config)?;
+        if let Some(experimental) = &mut config.experimental {
+            custom_tools::prepare(experimental)?;
+        }
+        self.check_toolkits(&config)?;
+        self.check_auth_configs(actor, &config).await?;
+        self.check_pins(actor, &user_id, &config).await?;
+        if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref()) {
+            self.check_registered(&actor.project_id, url).await?;
+        }
+        let session = Session {
+            id: self.mint(Kind::Session),
+            project_id: actor.project_id.clone(),
+            user_id,
+            config,
+            config_version: 1,
+            created_at: self.now(),
+        };
+        let unit = Unit::new().with(sessions::insert(&to_row(&session)?)).with(self.audit(
+            actor,
+            "session.create",
+            &session.id,
+            "ok",
+            None,
+        ));
+        Ok(self.apply_once(key, unit, session, encode).await?)
+    }
+
+    /// One session of the caller's project.
+    pub async fn session(&self, project: &str, id: &str) -> Result<Session> {
+        if !Kind::Session.admits(id) {
+            return Err(Error::validation(vec![format!(
+                "Error in path.session_id: must have the form trs_…, not \"{}\"",
+                id.chars().take(64).collect::<String>()
+            )]));
+        }
+        let row = self.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
+        Ok(Session {
+            id: row.id,
+            project_id: row.project_id,
+            user_id: row.user_id,
+            config: serde_json::from_str(&row.config).map_err(Error::internal)?,
+            config_version: row.config_version,
+            created_at: row.created_at,
+        })
+    }
+
+    /// Ends a session; its id is unknown from then on.
+    pub async fn delete_session(&self, actor: &Actor, id: &str) -> Result<()> {
+        self.session(&actor.project_id, id).await?;
+        let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.now())).with(self.audit(
+            actor,
+            "session.delete",
+            id,
+            "ok",
+            None,
+        ));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Refused("session_not_found")) => Err(not_found(id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
+        let mut unknown: Vec<&str> =
+            config.named_toolkits().into_iter().filter(|slug| self.toolkit(slug).is_none()).collect();
+        unknown.sort_unstable();
+        unknown.dedup();
+        if unknown.is_empty() { Ok(()) } else { Err(links::invalid_slugs(&unknown)) }
+    }
+
+    /// Auth configs must be the project's, enabled, of the toolkit they stand for, and that
+    /// toolkit must be enabled in the session.
+    async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
+        for (toolkit, id) in config.auth_configs.iter().flatten() {
+            let found = self.store.auth_config(&actor.project_id, id).await?;
+            let fits = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
+            if !fits {
+                return Err(Error::new(
+                    Code::InvalidAuthConfigIds,
+                    format!(
+                        "Invalid auth config for toolkit \"{toolkit}\": {}",
+                        id.chars().take(80).collect::<String>()
+                    ),
+                ));
+            }
+            if !config.admits_toolkit(toolkit) {
+                return Err(Error::new(
+                    Code::InvalidAuthConfigIds,
+                    format!("auth_configs names toolkit \"{toolkit}\", which the session does not enable"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pinned accounts must exist, be usable by this user, and keep to the limits (section 2.1).
+    async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
+        for (toolkit, pins) in config.connected_accounts.iter().flatten() {
+            let mut accounts = Vec::with_capacity(pins.0.len());
+            let mut missing = Vec::new();
+            for id in &pins.0 {
+                match self.store.account(&actor.project_id, id).await? {
+                    Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
+                    _ => missing.push(id.chars().take(80).collect::<String>()),
+                }
+            }
+            if !missing.is_empty() {
+                return Err(Error::new(
+                    Code::InvalidConnectedAccountIds,
+                    format!("Could not find connected account(s): {}", missing.join(", ")),
+                ));
+            }
+            self.check_shared_pins(toolkit, user, &accounts)?;
+            let most = config
+                .multi_account
+                .filter(|_| config.is_multi_account())
+                .map_or(1, |multi| usize::try_from(multi.max_accounts_per_toolkit.unwrap_or(5)).unwrap_or(5));
+            if accounts.len() > most {
+                return Err(Error::new(
+                    Code::SessionBadRequest,
+                    format!(
+                        "Toolkit \"{toolkit}\" has {} connected accounts pinned; this session allows {most}",
+                        accounts.len()
+                    ),
+                )
+                .fix("Pin fewer accounts, or set multi_account.enable and max_accounts_per_toolkit."));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_shared_pins(&self, toolkit: &str, user: &str, accounts: &[AccountRow]) -> Result<()> {
+        let shared: Vec<&AccountRow> =
+            accounts.iter().filter(|account| account.account_type == AccountType::Shared).collect();
+        for account in &shared {
+            if !may_use_shared(account, user)? {
+                return Err(Error::new(
+                    Code::SharedNotAccessible,
+                    format!("User \"{user}\" may not use SHARED connection {}", account.id),
+                ));
+            }
+        }
+        if shared.len() > self.settings.max_shared_accounts_per_toolkit {
+            let ids: Vec<&str> = shared.iter().map(|account| account.id.as_str()).collect();
+            return Err(Error::new(
+                Code::MultipleSharedAccounts,
+                format!(
+                    "Toolkit \"{toolkit}\" has {} SHARED connections pinned ({}). At most one SHARED connection is allowed per toolkit in a session.",
+                    ids.len(),
+                    ids.join(", ")
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_pinnable(account: &AccountRow, toolkit: &str, user: &str) -> bool {
+    account.toolkit == toolkit
+        && account.status != AccountStatus::Inactive
+        && (account.account_type == AccountType::Shared || account.user_id == user)
+}
+
+/// Creator, deny list, everyone, allow list (contract section 3.6).
+pub fn may_use_shared(account: &AccountRow, user: &str) -> Result<bool> {
+    if account.user_id == user {
+        return Ok(true);
+    }
+    let Some(text) = &account.acl else { return Ok(false) };
+    let acl: Acl = serde_json::from_str(text).map_err(Error::internal)?;
+    Ok(acl.admits(user))
+}
+
+fn check_user(user_id: Option<String>) -> Result<String> {
+    let user_id = user_id.ok_or_else(|| {
+        Error::field("user_id", "is required").fix("Give the id by which your application knows the end user.")
+    })?;
+    if !(1..=256).contains(&user_id.chars().count()) || user_id.chars().any(char::is_control) {
+        return Err(Error::field("user_id", "must have 1 to 256 characters and no control characters"));
+    }
+    Ok(user_id)
+}
+
+fn to_row(session: &Session) -> Result<SessionRow> {
+    Ok(SessionRow {
+        id: session.id.clone(),
+        project_id: session.project_id.clone(),
+        user_id: session.user_id.clone(),
+        config: serde_json::to_string(&session.config).map_err(Error::internal)?,
+        config_version: session.config_version,
+        created_at: session.created_at,
+    })
+}
+
+fn not_found(id: &str) -> Error {
+    Error::new(Code::SessionNotFound, format!("Session \"{}\" not found", id.chars().take(80).collect::<String>()))
+}

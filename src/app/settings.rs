@@ -1,0 +1,46 @@
+//! The operator's settings as the application sees them; `config.rs` reads and checks them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use switchboard_vault::Secret;
+
+/// Settings of the running server.
+#[derive(Debug)]
+pub struct Settings {
+    /// Origin under which browsers and SDKs reach this server, without a trailing slash. Every URL
+    /// the server makes starts with it; request headers never decide (R24).
+    pub public_url: String,
+    /// Names that the Host header may carry, in lower case, with or without a port.
+    pub allowed_hosts: Vec<String>,
+    /// How long a link may stay unopened, and an opened one unfinished.
+    pub link_ttl: Duration,
+    /// Operator-managed OAuth clients by toolkit.
+    pub managed: BTreeMap<String, ManagedClient>,
+    /// SHARED accounts that a session may pin per toolkit (contract default 1).
+    pub max_shared_accounts_per_toolkit: usize,
+}
+
+impl Settings {
+    /// The operator's client for a toolkit, when this project may use it (R17).
+    pub fn managed_client(&self, toolkit: &str, project: &str) -> Option<&ManagedClient> {
+        self.managed.get(toolkit).filter(|client| client.admits(project))
+    }
+}
+
+/// An OAuth client that the operator registered at a provider.
+#[derive(Debug)]
+pub struct ManagedClient {
+    /// Client identifier.
+    pub client_id: String,
+    /// Client secret; none for a public client.
+    pub client_secret: Option<Secret>,
+    /// Projects that may use it; `*` means all of this installation's.
+    pub projects: Vec<String>,
+}
+
+impl ManagedClient {
+    fn admits(&self, project: &str) -> bool {
+        self.projects.iter().any(|entry| entry == "*" || entry == project)
+    }
+}

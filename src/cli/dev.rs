@@ -1,0 +1,135 @@
+//! `switchboard dev`: all in one, for trying and for developing against.
+//!
+//! SQLite and a master key in a folder, a project whose key is printed once, and the sandbox
+//! provider on a listener of its own, so that links can be completed without any account anywhere.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use switchboard_sandbox::{Client, SandboxConfig};
+use switchboard_vault::{Entropy, Secret, SystemEntropy, base62};
+use tokio::net::TcpListener;
+
+use super::serve::{ServerArgs, start_log, stop_on_signal};
+use super::{DataArgs, explain, walkthrough};
+use crate::api;
+use crate::app::projects::ProjectSettings;
+use crate::app::{App, ManagedClient};
+use crate::server::{self, Surroundings};
+use crate::time::{Clock, SystemClock};
+
+/// Short, so that refreshing can be watched.
+const ACCESS_TOKEN_SECONDS: u64 = 60;
+/// Where `dev` keeps its data unless told otherwise.
+const DATA_DIR: &str = ".switchboard-dev";
+/// The client that dev manages for the sandbox toolkit.
+const CLIENT_ID: &str = "switchboard-dev";
+
+#[derive(Debug, Args)]
+pub(super) struct DevArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Lifetime of the sandbox provider's access tokens, in seconds.
+    #[arg(long, env = "SWITCHBOARD_SANDBOX_TOKEN_SECONDS", value_name = "SECONDS", default_value_t = ACCESS_TOKEN_SECONDS)]
+    sandbox_token_seconds: u64,
+}
+
+struct SandboxClock(SystemClock);
+
+impl switchboard_sandbox::Clock for SandboxClock {
+    fn now_ms(&self) -> i64 {
+        self.0.now()
+    }
+}
+
+pub(super) async fn run(mut args: DevArgs) -> Result<()> {
+    args.data.data_dir.get_or_insert_with(|| PathBuf::from(DATA_DIR));
+    args.server.log.get_or_insert_with(|| "warn,switchboard=info".to_owned());
+    let mut layer = args.server.layer();
+    let wanted = layer.listen.clone().unwrap_or_else(|| "127.0.0.1:8787".to_owned());
+    // Bound before the configuration is checked: with port 0 the public URL needs the real one.
+    let listener = TcpListener::bind(&wanted)
+        .await
+        .with_context(|| format!("setting listen: cannot listen on {wanted}; is another server running there?"))?;
+    let address = listener.local_addr()?;
+    layer.listen = Some(address.to_string());
+    let mut config = args.data.config(layer)?;
+    start_log(&config.log, config.log_json)?;
+
+    let sandbox = bind_sandbox(address.port()).await?;
+    let sandbox_host = sandbox.local_addr()?.to_string();
+    let sandbox_url = format!("http://{sandbox_host}");
+    let secret = base62(&SystemEntropy as &dyn Entropy, 40);
+    let managed = ManagedClient {
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: Some(Secret::from(secret.as_str())),
+        projects: vec!["*".to_owned()],
+    };
+    config.settings.managed.insert("sandbox".to_owned(), managed);
+    let callback = format!("{}/api/v3.1/toolkits/auth/callback/", config.settings.public_url);
+    let data_dir = config.data_dir.clone();
+
+    let surroundings = Surroundings {
+        builtins: BTreeMap::from([
+            ("sandbox_url".to_owned(), sandbox_url.clone()),
+            ("sandbox_host".to_owned(), sandbox_host),
+        ]),
+        allow_loopback: true,
+        with_sandbox: true,
+        ..Surroundings::default()
+    };
+    let app = server::open(config, surroundings).await?;
+    let client = |client_id: &str, client_secret: &str| Client {
+        client_id: client_id.to_owned(),
+        client_secret: Some(client_secret.to_owned()),
+        redirect_uri_prefixes: vec![callback.clone()],
+    };
+    let provider = switchboard_sandbox::router(
+        SandboxConfig {
+            issuer: sandbox_url.clone(),
+            // The second one is published, for auth configs that developers make themselves.
+            clients: vec![client(CLIENT_ID, &secret), client("sandbox-client", "sandbox-secret")],
+            access_token_ttl_seconds: args.sandbox_token_seconds,
+            state_file: Some(data_dir.join("sandbox.json")),
+        },
+        Arc::new(SandboxClock(SystemClock)),
+    )?;
+
+    let key = default_key(&app).await?;
+    walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref());
+    stop_on_signal(&app)?;
+    let stopping = app.stopping.clone();
+    let serving_sandbox = tokio::spawn(async move {
+        axum::serve(sandbox, provider).with_graceful_shutdown(async move { stopping.cancelled().await }).await
+    });
+    let router = api::router(&app);
+    server::serve(app, router, listener).await?;
+    // Browsers keep idle connections open; they do not hold the program back.
+    serving_sandbox.abort();
+    Ok(())
+}
+
+/// The next port when it is free, so that URLs stay the same between starts.
+async fn bind_sandbox(port: u16) -> Result<TcpListener> {
+    if let Some(next) = port.checked_add(1)
+        && let Ok(listener) = TcpListener::bind(("127.0.0.1", next)).await
+    {
+        return Ok(listener);
+    }
+    TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the sandbox provider")
+}
+
+/// The key of the default project, at the first start only.
+async fn default_key(app: &Arc<App>) -> Result<Option<String>> {
+    if !app.store.projects().await?.is_empty() {
+        return Ok(None);
+    }
+    let made =
+        app.create_project("cli", "Development", &ProjectSettings::default()).await.map_err(|error| explain(&error))?;
+    Ok(Some(made.key.expose().to_owned()))
+}

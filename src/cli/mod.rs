@@ -1,0 +1,140 @@
+//! The command line: `dev`, `serve`, `project`, `key`, `toolkit`, `config`.
+//!
+//! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
+
+mod dev;
+mod key;
+mod project;
+mod serve;
+mod toolkit;
+mod walkthrough;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::{self, Config, DEFAULTS, Layer};
+use crate::server::{self, Surroundings};
+
+/// Self-hosted tool router: lets AI agents act with their users' own accounts.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything for development: database, key, project, and a sandbox provider to try it with.
+    Dev(dev::DevArgs),
+    /// Run the server.
+    Serve(serve::ServeArgs),
+    /// Manage projects (also while the server runs).
+    Project(project::ProjectArgs),
+    /// Manage API keys (also while the server runs).
+    Key(key::KeyArgs),
+    /// Work with toolkit files.
+    Toolkit(toolkit::ToolkitArgs),
+    /// Show the configuration manual.
+    Config(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting with its default and meaning.
+    Print,
+}
+
+/// Where the data is; shared by all commands that touch it.
+#[derive(Debug, Default, Args)]
+struct DataArgs {
+    /// Configuration file [default: switchboard.toml, if it is there].
+    #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for the database and the master key [default: switchboard-data].
+    #[arg(long, env = "SWITCHBOARD_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Database, such as <sqlite:/var/lib/switchboard/switchboard.db> [default: in the data folder].
+    #[arg(long, env = "SWITCHBOARD_DATABASE_URL", value_name = "URL")]
+    database_url: Option<String>,
+    /// Master key file [default: master.key in the data folder].
+    #[arg(long, env = "SWITCHBOARD_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// Flags over the file over the defaults, checked.
+    fn config(self, flags: Layer) -> Result<Config> {
+        let file = config::load_file(self.config.as_deref())?;
+        let own = Layer {
+            data_dir: self.data_dir,
+            database_url: self.database_url,
+            master_key_file: self.master_key_file,
+            ..flags
+        };
+        own.over(file).over(Layer::defaults()?).check()
+    }
+
+    /// The application without a server, for commands that work on its data.
+    async fn open(self) -> Result<Arc<App>> {
+        let config = self.config(Layer::default())?;
+        server::open(config, Surroundings::default()).await
+    }
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("switchboard: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchboard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Project(args) => project::run(args).await,
+        Command::Key(args) => key::run(args).await,
+        Command::Toolkit(args) => toolkit::run(&args),
+        Command::Config(ConfigArgs { command: ConfigCommand::Print }) => {
+            print!("{DEFAULTS}");
+            Ok(())
+        }
+    }
+}
+
+/// An application error as the command line shows it: what happened, what to do.
+fn explain(error: &crate::error::Error) -> anyhow::Error {
+    let mut text = error.message().to_owned();
+    for line in error.errors() {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    if let Some(causes) = error.causes() {
+        text.push_str(&format!(" ({causes})"));
+    }
+    anyhow::anyhow!("{text}\n  {}", error.suggested_fix())
+}

@@ -1,0 +1,81 @@
+//! `switchboard project create|list`.
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{DataArgs, explain};
+use crate::app::projects::ProjectSettings;
+use crate::time::iso;
+
+#[derive(Debug, Args)]
+pub(super) struct ProjectArgs {
+    #[command(subcommand)]
+    command: ProjectCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ProjectCommand {
+    /// Make a project and its first API key.
+    Create {
+        /// Shown to end users on the connect page.
+        name: String,
+        /// Callback URL that links of this project may use; may be repeated. None: any that is safe.
+        #[arg(long, value_name = "URL")]
+        callback_url: Vec<String>,
+        /// Show whole secrets in account answers instead of their first four characters.
+        #[arg(long)]
+        show_secrets: bool,
+        /// Answer as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// List projects.
+    List {
+        /// Answer as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+pub(super) async fn run(args: ProjectArgs) -> Result<()> {
+    match args.command {
+        ProjectCommand::Create { name, callback_url, show_secrets, json, data } => {
+            let settings =
+                ProjectSettings { callback_urls: callback_url, mask_secret_keys_in_connected_account: !show_secrets };
+            create(&name, &settings, json, data).await
+        }
+        ProjectCommand::List { json, data } => list(json, data).await,
+    }
+}
+
+async fn create(name: &str, settings: &ProjectSettings, json: bool, data: DataArgs) -> Result<()> {
+    let app = data.open().await?;
+    let made = app.create_project("cli", name, settings).await.map_err(|error| explain(&error))?;
+    if json {
+        println!("{}", json!({ "project_id": made.project.id, "api_key": made.key.expose() }));
+    } else {
+        println!("Project  {}\nAPI key  {}   (shown this once)", made.project.id, made.key.expose());
+    }
+    Ok(())
+}
+
+async fn list(json: bool, data: DataArgs) -> Result<()> {
+    let projects = data.open().await?.store.projects().await?;
+    if json {
+        let items: Vec<_> = projects
+            .iter()
+            .map(|it| json!({ "project_id": it.id, "name": it.name, "created_at": iso(it.created_at) }))
+            .collect();
+        println!("{}", json!({ "items": items }));
+        return Ok(());
+    }
+    for project in projects {
+        println!("{}  {}  {}", project.id, iso(project.created_at), project.name);
+    }
+    Ok(())
+}

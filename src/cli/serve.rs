@@ -1,0 +1,120 @@
+//! `switchboard serve`: the server, as it runs in production.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::DataArgs;
+use crate::api;
+use crate::app::App;
+use crate::config::Layer;
+use crate::server::{self, Surroundings};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Origin under which browsers and SDKs reach the server, such as <https://connect.example.com>.
+    #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+}
+
+/// Flags of `serve` and `dev`.
+#[derive(Debug, Default, Args)]
+pub(super) struct ServerArgs {
+    /// Address to listen on [default: 127.0.0.1:8787].
+    #[arg(long, env = "SWITCHBOARD_LISTEN", value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+    /// Folder with further toolkits; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
+    toolkits: Vec<PathBuf>,
+    /// Internal destination that toolkits may call; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_ALLOW_EGRESS", value_name = "CIDR|HOST", value_delimiter = ',')]
+    allow_egress: Vec<String>,
+    /// Further name that the Host header may carry; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    allowed_hosts: Vec<String>,
+    /// PEM file with further certificate authorities.
+    #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
+    extra_ca_file: Option<PathBuf>,
+    /// How long a link stays open, in seconds [default: 600].
+    #[arg(long, env = "SWITCHBOARD_LINK_TTL_SECONDS", value_name = "SECONDS")]
+    link_ttl_seconds: Option<u64>,
+    /// SHARED accounts that one session may pin per toolkit [default: 1].
+    #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_name = "N")]
+    max_shared_accounts_per_toolkit: Option<usize>,
+    /// Log filter, such as info or switchboard=debug [default: info].
+    #[arg(long, env = "SWITCHBOARD_LOG", value_name = "FILTER")]
+    pub(super) log: Option<String>,
+    /// Form of log lines, text or json [default: text].
+    #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl ServerArgs {
+    pub(super) fn layer(self) -> Layer {
+        let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
+        Layer {
+            listen: self.listen,
+            toolkits: (!self.toolkits.is_empty()).then_some(self.toolkits),
+            allow_egress: given(self.allow_egress),
+            allowed_hosts: given(self.allowed_hosts),
+            extra_ca_file: self.extra_ca_file,
+            link_ttl_seconds: self.link_ttl_seconds,
+            max_shared_accounts_per_toolkit: self.max_shared_accounts_per_toolkit,
+            log: self.log,
+            log_format: self.log_format,
+            ..Layer::default()
+        }
+    }
+}
+
+pub(super) async fn run(args: ServeArgs) -> Result<()> {
+    let layer = Layer { public_url: args.public_url, ..args.server.layer() };
+    let config = args.data.config(layer)?;
+    start_log(&config.log, config.log_json)?;
+    let listen = config.listen;
+    let listener =
+        TcpListener::bind(listen).await.with_context(|| format!("setting listen: cannot listen on {listen}"))?;
+    let app = server::open(config, Surroundings::default()).await?;
+    tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.len(), "serving");
+    let router = api::router(&app);
+    stop_on_signal(&app)?;
+    server::serve(app, router, listener).await
+}
+
+/// Log lines go to stderr; stdout is for what commands answer.
+pub(super) fn start_log(filter: &str, json: bool) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).context("setting log: takes a filter such as info or switchboard=debug")?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+    Ok(())
+}
+
+/// SIGTERM and Ctrl-C end the server in order; a second one changes nothing that is under way.
+pub(super) fn stop_on_signal(app: &Arc<App>) -> Result<()> {
+    let stopping = app.stopping.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! Configuration: `config.default.toml`, then a file, then the environment, then flags.
+//!
+//! Every value is checked before anything starts; an error names the setting and what it takes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+use switchboard_egress::AllowRule;
+use switchboard_vault::Secret;
+use url::{Host, Url};
+
+use crate::app::{ManagedClient, Settings};
+
+/// The manual and the defaults in one.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+/// Read from the working directory when no file is named.
+const DEFAULT_FILE: &str = "switchboard.toml";
+
+/// One layer of settings: a file, or flags and environment. Absent means: as below.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Layer {
+    /// Address to listen on.
+    pub listen: Option<String>,
+    /// Public origin.
+    pub public_url: Option<String>,
+    /// Further Host names.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Folder for database and key.
+    pub data_dir: Option<PathBuf>,
+    /// Database URL.
+    pub database_url: Option<String>,
+    /// Master key file.
+    pub master_key_file: Option<PathBuf>,
+    /// Toolkit folders.
+    pub toolkits: Option<Vec<PathBuf>>,
+    /// Internal destinations.
+    pub allow_egress: Option<Vec<String>>,
+    /// Further certificate authorities.
+    pub extra_ca_file: Option<PathBuf>,
+    /// Seconds.
+    pub link_ttl_seconds: Option<u64>,
+    /// Pins per toolkit.
+    pub max_shared_accounts_per_toolkit: Option<usize>,
+    /// Log filter.
+    pub log: Option<String>,
+    /// `text` or `json`.
+    pub log_format: Option<String>,
+    /// Operator-managed clients; files only.
+    pub managed: Option<BTreeMap<String, ManagedLayer>>,
+}
+
+/// One `[managed.<toolkit>]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedLayer {
+    client_id: String,
+    client_secret: Option<Secret>,
+    client_secret_file: Option<PathBuf>,
+    projects: Vec<String>,
+}
+
+/// Checked configuration of a process.
+#[derive(Debug)]
+pub struct Config {
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Folder for database and key.
+    pub data_dir: PathBuf,
+    /// Database file.
+    pub database: PathBuf,
+    /// Master key file.
+    pub master_key_file: PathBuf,
+    /// Toolkit folders.
+    pub toolkits: Vec<PathBuf>,
+    /// Internal destinations.
+    pub allow_egress: Vec<AllowRule>,
+    /// PEM of further certificate authorities.
+    pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Log filter.
+    pub log: String,
+    /// Log lines as JSON.
+    pub log_json: bool,
+    /// What the application sees.
+    pub settings: Settings,
+}
+
+/// The built-in layer with a file over it: the named one, or `switchboard.toml` if it is there.
+pub fn load_file(named: Option<&Path>) -> Result<Layer> {
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+        None => return Ok(Layer::default()),
+    };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read configuration file {}", path.display()))?;
+    // toml's message names line and key; the values stay out of it, they may be secret.
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        anyhow!("{}:{line}: {}", path.display(), error.message())
+    })
+}
+
+impl Layer {
+    /// The compiled-in defaults.
+    pub fn defaults() -> Result<Self> {
+        toml::from_str(DEFAULTS).context("config.default.toml")
+    }
+
+    /// This layer over another.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            public_url: self.public_url.or(below.public_url),
+            allowed_hosts: self.allowed_hosts.or(below.allowed_hosts),
+            data_dir: self.data_dir.or(below.data_dir),
+            database_url: self.database_url.or(below.database_url),
+            master_key_file: self.master_key_file.or(below.master_key_file),
+            toolkits: self.toolkits.or(below.toolkits),
+            allow_egress: self.allow_egress.or(below.allow_egress),
+            extra_ca_file: self.extra_ca_file.or(below.extra_ca_file),
+            link_ttl_seconds: self.link_ttl_seconds.or(below.link_ttl_seconds),
+            max_shared_accounts_per_toolkit: self
+                .max_shared_accounts_per_toolkit
+                .or(below.max_shared_accounts_per_toolkit),
+            log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
+            managed: self.managed.or(below.managed),
+        }
+    }
+
+    /// Checks everything.
+    pub fn check(self) -> Result<Config> {
+        let listen = self.listen.unwrap_or_default();
+        let listen: SocketAddr =
+            listen.parse().map_err(|_| wrong("listen", &listen, "an address and port such as 127.0.0.1:8787"))?;
+        let public_url = check_public_url(self.public_url.as_deref(), listen)?;
+        let data_dir = self.data_dir.unwrap_or_default();
+        let database = check_database(self.database_url.as_deref(), &data_dir)?;
+        let mut allow_egress = Vec::new();
+        for rule in self.allow_egress.unwrap_or_default() {
+            allow_egress.push(rule.parse().map_err(|error| anyhow!("setting allow_egress: {error}"))?);
+        }
+        let extra_ca_pem = match &self.extra_ca_file {
+            Some(path) => {
+                vec![fs::read(path).with_context(|| format!("setting extra_ca_file: cannot read {}", path.display()))?]
+            }
+            None => Vec::new(),
+        };
+        let link_ttl = self.link_ttl_seconds.unwrap_or(600);
+        if !(60..=3_600).contains(&link_ttl) {
+            return Err(wrong("link_ttl_seconds", &link_ttl.to_string(), "60 to 3600"));
+        }
+        let max_shared = self.max_shared_accounts_per_toolkit.unwrap_or(1);
+        if !(1..=10).contains(&max_shared) {
+            return Err(wrong("max_shared_accounts_per_toolkit", &max_shared.to_string(), "1 to 10"));
+        }
+        let log_format = self.log_format.unwrap_or_default();
+        let log_json = match log_format.as_str() {
+            "text" => false,
+            "json" => true,
+            other => return Err(wrong("log_format", other, "text or json")),
+        };
+        let settings = Settings {
+            allowed_hosts: allowed_hosts(&public_url, listen, self.allowed_hosts.unwrap_or_default()),
+            public_url,
+            link_ttl: Duration::from_secs(link_ttl),
+            managed: check_managed(self.managed.unwrap_or_default())?,
+            max_shared_accounts_per_toolkit: max_shared,
+        };
+        Ok(Config {
+            listen,
+            master_key_file: self.master_key_file.unwrap_or_else(|| data_dir.join("master.key")),
+            database,
+            data_dir,
+            toolkits: self.toolkits.unwrap_or_default(),
+            allow_egress,
+            extra_ca_pem,
+            log: self.log.unwrap_or_default(),
+            log_json,
+            settings,
+        })
+    }
+}
+
+fn wrong(setting: &str, given: &str, takes: &str) -> anyhow::Error {
+    anyhow!("setting {setting}: takes {takes}, not {given:?}")
+}
+
+/// An origin without a trailing slash. Loopback listeners have one of their own.
+fn check_public_url(given: Option<&str>, listen: SocketAddr) -> Result<String> {
+    let takes = "an origin such as https://connect.example.com (http:// on loopback only), without a path";
+    let Some(given) = given.filter(|text| !text.is_empty()) else {
+        if !listen.ip().is_loopback() {
+            bail!("setting public_url: is required when listen ({listen}) is not a loopback address; it takes {takes}");
+        }
+        return Ok(format!("http://{listen}"));
+    };
+    let url = Url::parse(given).map_err(|_| wrong("public_url", given, takes))?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let is_fit = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    if !is_origin || !is_fit {
+        return Err(wrong("public_url", given, takes));
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+fn check_database(given: Option<&str>, data_dir: &Path) -> Result<PathBuf> {
+    let Some(given) = given.filter(|text| !text.is_empty()) else { return Ok(data_dir.join("switchboard.db")) };
+    if given.starts_with("postgres://") || given.starts_with("postgresql://") {
+        bail!("setting database_url: PostgreSQL is not built yet; it takes sqlite:<path>");
+    }
+    match given.strip_prefix("sqlite://").or_else(|| given.strip_prefix("sqlite:")) {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err(anyhow!("setting database_url: takes sqlite:<path>")),
+    }
+}
+
+/// Lower-case names that the Host header may carry.
+fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> Vec<String> {
+    let mut hosts: Vec<String> = further.into_iter().map(|host| host.to_ascii_lowercase()).collect();
+    if let Some((_, authority)) = public_url.split_once("://") {
+        hosts.push(authority.to_owned());
+    }
+    hosts.push(listen.to_string());
+    if listen.ip().is_loopback() {
+        hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(ToOwned::to_owned));
+    }
+    hosts
+}
+
+fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<String, ManagedClient>> {
+    let mut clients = BTreeMap::new();
+    for (toolkit, layer) in layers {
+        let setting = format!("managed.{toolkit}");
+        let client_secret = match (layer.client_secret, layer.client_secret_file) {
+            (Some(_), Some(_)) => bail!("setting {setting}: takes client_secret or client_secret_file, not both"),
+            (Some(secret), None) => Some(secret),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(&path)
+                    .with_context(|| format!("setting {setting}.client_secret_file: cannot read {}", path.display()))?;
+                Some(Secret::from(text.trim()))
+            }
+            (None, None) => None,
+        };
+        if let Some(secret) = &client_secret {
+            switchboard_auth::check_client_secret(secret.expose())
+                .map_err(|reason| anyhow!("setting {setting}.client_secret: {reason}"))?;
+        }
+        if layer.client_id.is_empty() {
+            bail!("setting {setting}.client_id: must not be empty");
+        }
+        clients.insert(toolkit, ManagedClient { client_id: layer.client_id, client_secret, projects: layer.projects });
+    }
+    Ok(clients)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Config> {
+        let layer: Layer = toml::from_str(text)?;
+        layer.over(Layer::defaults()?).check()
+    }
+
+    #[test]
+    fn the_defaults_are_a_complete_configuration() {
+        let config = check("").unwrap();
+        assert_eq!(config.settings.public_url, "http://127.0.0.1:8787");
+        assert_eq!(config.master_key_file, Path::new("switchboard-data/master.key"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_setting_and_what_it_takes() {
+        for (text, expected) in [
+            ("listen = \"8787\"", "setting listen: takes an address and port"),
+            ("listen = \"0.0.0.0:8787\"", "setting public_url: is required"),
+            ("public_url = \"http://connect.example.com\"", "setting public_url: takes an origin"),
+            ("public_url = \"https://connect.example.com/path\"", "setting public_url: takes an origin"),
+            ("database_url = \"postgres://localhost/x\"", "PostgreSQL is not built yet"),
+            ("database_url = \"mysql:x\"", "setting database_url: takes sqlite"),
+            ("link_ttl_seconds = 5", "setting link_ttl_seconds: takes 60 to 3600"),
+            ("log_format = \"xml\"", "setting log_format: takes text or json"),
+            ("allow_egress = [\"10.0.0.0/99\"]", "setting allow_egress:"),
+            ("lisen = \"x\"", "unknown field `lisen`"),
+            ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
+        ] {
+            let error = format!("{:#}", check(text).unwrap_err());
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

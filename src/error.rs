@@ -1,0 +1,313 @@
+//! What can go wrong, without HTTP: one table of codes, one error type.
+//!
+//! The numbers and slugs are the API's published ones (contract section 9); where none is public,
+//! the number is ours and says so. `api/error.rs` is the only place that turns an error into an
+//! answer.
+
+use std::borrow::Cow;
+
+use switchboard_store::{ReadError, WriteError};
+use switchboard_vault::OpenError;
+
+/// The kind of an error, from the caller's point of view. Transport-free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// The request must be changed.
+    BadRequest,
+    /// Who are you?
+    Unauthorized,
+    /// Known, and not allowed.
+    Forbidden,
+    /// No such thing, or not yours.
+    NotFound,
+    /// Wrong method for this path.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    Timeout,
+    /// The state of things forbids it.
+    Conflict,
+    /// Over; it will not come back.
+    Gone,
+    /// More bytes than allowed.
+    TooLarge,
+    /// Not for this server name.
+    Misdirected,
+    /// Well-formed, and still impossible.
+    Unprocessable,
+    /// Our bug, or damaged data.
+    Internal,
+    /// Not built.
+    NotImplemented,
+    /// The provider failed.
+    BadGateway,
+    /// Try again later.
+    Unavailable,
+    /// The provider took too long.
+    GatewayTimeout,
+}
+
+macro_rules! codes {
+    ($( $(#[$doc:meta])* $name:ident = ($number:literal, $slug:literal, $class:ident, $fix:literal); )*) => {
+        /// Every error the API can give.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $( $(#[$doc])* $name, )* }
+
+        impl Code {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[ $( Self::$name, )* ];
+
+            /// Numeric code of the envelope.
+            pub fn number(self) -> u32 { match self { $( Self::$name => $number, )* } }
+
+            /// Machine-readable name.
+            pub fn slug(self) -> &'static str { match self { $( Self::$name => $slug, )* } }
+
+            /// Kind.
+            pub fn class(self) -> Class { match self { $( Self::$name => Class::$class, )* } }
+
+            /// What the caller can do, when the place that found the error has nothing better.
+            pub fn fix(self) -> &'static str { match self { $( Self::$name => $fix, )* } }
+        }
+    };
+}
+
+codes! {
+    // --- generic family: 10000 + status ---
+    /// The body, the query or a path parameter is not what the operation takes.
+    Validation = (10400, "HTTP_BadRequest", BadRequest, "Correct the fields named in `errors` and send the request again.");
+    /// No key, a malformed, unknown, expired or revoked one, or two credentials.
+    Unauthorized = (10401, "HTTP_Unauthorized", Unauthorized, "Send a project API key in the `x-api-key` header. `switchboard key create` makes one.");
+    /// The key is known and may not do this.
+    Forbidden = (10403, "HTTP_Forbidden", Forbidden, "Use a key with the permission that this operation needs.");
+    /// No such path or resource.
+    NotFound = (10404, "HTTP_NotFound", NotFound, "Check the path and the id. An id of another project is unknown here.");
+    /// The path exists with other methods.
+    MethodNotAllowed = (10405, "HTTP_MethodNotAllowed", MethodNotAllowed, "Use one of the methods in the `allow` header.");
+    /// The request's body stopped arriving.
+    RequestTimeout = (10408, "HTTP_RequestTimeout", Timeout, "Send the body without long pauses.");
+    /// The state of things forbids it.
+    Conflict = (10409, "HTTP_Conflict", Conflict, "Read the resource again and repeat the change on its present state.");
+    /// Body over the limit.
+    BodyTooLarge = (10413, "HTTP_PayloadTooLarge", TooLarge, "Send a body of at most 1 MiB.");
+    /// The Host header names no server of ours.
+    Misdirected = (10421, "HTTP_MisdirectedRequest", Misdirected, "Use the server's public URL, or add the name to `allowed_hosts`.");
+    /// Well-formed, and still impossible.
+    Unprocessable = (10422, "HTTP_UnprocessableEntity", Unprocessable, "Change the request as the message says.");
+    /// Our bug, or damaged data.
+    Internal = (10500, "HTTP_InternalServerError", Internal, "Report it with the request_id; the log line of that id says more.");
+    /// Not built.
+    NotImplemented = (10501, "HTTP_NotImplemented", NotImplemented, "docs/compatibility.md lists what is built and what is not.");
+    /// The database cannot answer now.
+    Unavailable = (10503, "HTTP_ServiceUnavailable", Unavailable, "Try again in a few seconds.");
+    /// The disk is full; reads go on.
+    StorageFull = (10503, "storage_full", Unavailable, "Free disk space on the server's data directory; no restart is needed.");
+    /// A rotated credential could not be written yet.
+    CredentialStoreUnavailable = (10503, "credential_store_unavailable", Unavailable, "Try again in a few seconds; the new credential is kept until it can be written.");
+    /// Stored ciphertext does not open at its row.
+    CredentialUnreadable = (10500, "credential_unreadable", Internal, "The stored credential is damaged or was moved between rows. Delete the account and connect it again.");
+
+    // --- idempotency ---
+    /// The key was used with another request.
+    IdempotencyKeyReused = (10422, "Idempotency_KeyReused", Unprocessable, "Use a new Idempotency-Key for a different request.");
+
+    // --- 6xx: connected accounts ---
+    /// A rule about accounts.
+    AccountBadRequest = (600, "ConnectedAccount_BadRequest", BadRequest, "Change the request as the message says.");
+    /// Unknown, deleted or foreign account.
+    AccountNotFound = (606, "ConnectedAccount_ResourceNotFound", NotFound, "List the accounts with GET /connected_accounts to see their ids.");
+    /// Connection fields that the developer must give.
+    MissingRequiredFields = (612, "ConnectedAccount_MissingRequiredFields", BadRequest, "Give the missing fields.");
+
+    // --- auth configs (numbers are ours: none is public) ---
+    /// A rule about auth configs.
+    AuthConfigBadRequest = (300, "AuthConfig_BadRequest", BadRequest, "Change the request as the message says.");
+    /// Unknown, deleted or foreign auth config.
+    AuthConfigNotFound = (306, "AuthConfig_NotFound", NotFound, "List the auth configs with GET /auth_configs to see their ids.");
+
+    // --- toolkits (number is ours) ---
+    /// Unknown toolkit, in a direct read.
+    ToolkitNotFound = (206, "Toolkit_NotFound", NotFound, "GET /toolkits lists the toolkits of this server.");
+
+    // --- 16xx: the provider ---
+    /// The provider could not be reached or gave no usable answer.
+    UpstreamUnreachable = (1602, "Upstream_Unreachable", BadGateway, "Try again; if it lasts, check the provider's status page.");
+    /// The provider's certificate is not valid for its name.
+    UpstreamTls = (1603, "upstream_tls_error", BadGateway, "Check the provider's certificate, or add its CA to `extra_ca_file`.");
+    /// The answer is over the limit.
+    UpstreamTooLarge = (1605, "upstream_too_large", BadGateway, "Ask the provider for less, for example with its paging parameters.");
+    /// The provider took too long.
+    UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "Try again; a request that changes something may have been carried out.");
+    /// The destination is a private address.
+    EgressDenied = (1606, "egress_denied", Forbidden, "The operator can admit an internal destination with --allow-egress.");
+
+    // --- 18xx: use of an account ---
+    /// The account can no longer be used.
+    ReauthRequired = (1820, "ActionExecute_ConnectedAccountExpired", Unprocessable, "Create a new link for the user: POST /tool_router/session/{session_id}/link.");
+
+    // --- 43xx: tool router ---
+    /// A rule about sessions.
+    SessionBadRequest = (4300, "ToolRouterV2_BadRequest", BadRequest, "Change the request as the message says.");
+    /// No account to act with.
+    NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "Create a link for the user: POST /tool_router/session/{session_id}/link.");
+    /// Unknown, deleted or foreign session (number is ours).
+    SessionNotFound = (4303, "ToolRouterV2_SessionNotFound", NotFound, "Create a session with POST /tool_router/session.");
+    /// The session's policy excludes the toolkit (number is ours).
+    ToolkitNotAllowed = (4304, "ToolRouterV2_ToolkitNotAllowed", Forbidden, "Use a toolkit that the session enables, or create a session that enables this one.");
+    /// Unknown toolkit in a session or link.
+    InvalidToolkitSlugs = (4305, "ToolRouterV2_InvalidToolkitSlugs", BadRequest, "GET /toolkits lists the toolkits of this server.");
+    /// Unknown, foreign or unusable accounts in a session (number is ours).
+    InvalidConnectedAccountIds = (4306, "ToolRouterV2_InvalidConnectedAccountIds", BadRequest, "Use accounts of the session's user, or SHARED accounts whose access list admits the user.");
+    /// Unknown or foreign auth configs in a session (number is ours).
+    InvalidAuthConfigIds = (4307, "ToolRouterV2_InvalidAuthConfigIds", BadRequest, "Use auth configs of this project, for toolkits that the session enables.");
+    /// Nothing to authenticate with.
+    NoManagedAuth = (4308, "ToolRouterV2_NoManagedAuth", BadRequest, "Create an auth config with POST /auth_configs, or ask the operator for a managed client.");
+    /// The toolkit needs no account.
+    ToolkitIsNoAuth = (4326, "ToolRouterV2_ToolkitsIsNoAuth", BadRequest, "Use the toolkit without connecting an account.");
+    /// Two SHARED pins for one toolkit.
+    MultipleSharedAccounts = (4347, "ToolRouterV2_MultipleSharedAccountsPerToolkit", BadRequest, "Pin one SHARED account per toolkit.");
+    /// A SHARED pin that the session's user may not use (number is ours).
+    SharedNotAccessible = (4348, "ToolRouterV2_SharedConnectionNotAccessible", BadRequest, "Add the user to the account's access list, or pin another account.");
+
+    // --- proxy ---
+    /// The endpoint is not one of the toolkit's own hosts (number is ours).
+    OriginMismatch = (1610, "OriginMismatch", BadRequest, "Use a path, or a URL on one of the toolkit's own hosts.");
+    /// A header that the caller may not set (number is ours).
+    HeaderNotAllowed = (1611, "header_not_allowed", BadRequest, "Leave the header out; credentials and connection headers are set by the server.");
+}
+
+/// An error on its way to the caller: what the caller may know, and what only the log may.
+#[derive(Debug)]
+pub struct Error {
+    code: Code,
+    message: String,
+    fix: Cow<'static, str>,
+    details: Vec<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Result of the application's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error with the code's own advice.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), fix: Cow::Borrowed(code.fix()), details: Vec::new(), source: None }
+    }
+
+    /// A validation error about one field: `Error in payload.<field>: <what>`.
+    pub fn field(field: &str, what: impl std::fmt::Display) -> Self {
+        Self::validation(vec![format!("Error in payload.{field}: {what}")])
+    }
+
+    /// A validation error about several fields.
+    pub fn validation(details: Vec<String>) -> Self {
+        let mut error = Self::new(Code::Validation, "Validation error while processing request");
+        error.details = details;
+        error
+    }
+
+    /// Something that no caller did. The answer says nothing; the log says all.
+    pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Internal, "Internal server error").because(source)
+    }
+
+    /// Better advice than the code's own.
+    #[must_use]
+    pub fn fix(mut self, fix: impl Into<Cow<'static, str>>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+
+    /// Lines of `errors`.
+    #[must_use]
+    pub fn details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The cause, for the log.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Which error.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// What happened.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What the caller can do.
+    pub fn suggested_fix(&self) -> &str {
+        &self.fix
+    }
+
+    /// Lines of `errors`.
+    pub fn errors(&self) -> &[String] {
+        &self.details
+    }
+
+    /// The chain of causes as one line, for the log.
+    pub fn causes(&self) -> Option<String> {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = self.source.as_deref().map(|source| source as _);
+        let mut line = String::new();
+        while let Some(error) = next {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&error.to_string());
+            next = error.source();
+        }
+        (!line.is_empty()).then_some(line)
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unavailable(_) => Self::new(Code::Unavailable, "The database cannot answer now").because(error),
+            ReadError::Impossible(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Full => Self::new(Code::StorageFull, "The server's storage is full").because(error),
+            WriteError::Unavailable(_) => {
+                Self::new(Code::Unavailable, "The database cannot take writes now").because(error)
+            }
+            // A refusal that a caller can cause is matched where the unit is applied.
+            WriteError::Refused(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::new(Code::CredentialUnreadable, "A stored credential cannot be read").because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_advice_and_a_slug_of_its_own() {
+        let mut slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
+        slugs.sort_unstable();
+        let all = slugs.len();
+        slugs.dedup();
+        assert_eq!(slugs.len(), all);
+        for code in Code::ALL {
+            assert!(code.fix().ends_with('.'), "{code:?} needs a sentence of advice");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Identifiers: a prefix that says what it is, nine characters of time, eleven of chance.
+//!
+//! The time part makes primary keys append at the end of their index (measured: 63 → 24 µs per
+//! insert at a million rows) and lists sort by age. The rest is 65 random bits, so that an id tells
+//! nothing of its neighbours; ids are not secrets all the same.
+
+use switchboard_vault::{Entropy, base62, base62_number};
+
+use crate::time::Millis;
+
+const TIME: usize = 9;
+const CHANCE: usize = 11;
+
+/// What an id names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `pr_…`
+    Project,
+    /// `key_…`
+    ApiKey,
+    /// `ac_…`
+    AuthConfig,
+    /// `trs_…`
+    Session,
+    /// `ca_…`
+    ConnectedAccount,
+    /// `lt_…`; a link token starts with it.
+    Link,
+    /// `st_…`; an OAuth state starts with it.
+    Attempt,
+    /// `evt_…`
+    AuditEvent,
+    /// `req_…`
+    Request,
+}
+
+impl Kind {
+    /// The prefix with its underscore.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Project => "pr_",
+            Self::ApiKey => "key_",
+            Self::AuthConfig => "ac_",
+            Self::Session => "trs_",
+            Self::ConnectedAccount => "ca_",
+            Self::Link => "lt_",
+            Self::Attempt => "st_",
+            Self::AuditEvent => "evt_",
+            Self::Request => "req_",
+        }
+    }
+
+    /// A new id. The time is in milliseconds.
+    pub fn mint(self, now: Millis, entropy: &dyn Entropy) -> String {
+        let time = base62_number(u64::try_from(now).unwrap_or(0), TIME);
+        format!("{}{time}{}", self.prefix(), base62(entropy, CHANCE))
+    }
+
+    /// Whether a text has this kind's form; ids of other servers (12 characters) pass too.
+    pub fn admits(self, text: &str) -> bool {
+        text.strip_prefix(self.prefix()).is_some_and(|rest| {
+            (1..=64).contains(&rest.len())
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use switchboard_vault::SystemEntropy;
+
+    #[test]
+    fn ids_sort_by_time_and_say_what_they_are() {
+        let older = Kind::Session.mint(1_795_000_000_000, &SystemEntropy);
+        let newer = Kind::Session.mint(1_795_000_000_001, &SystemEntropy);
+        assert!(older < newer);
+        assert!(Kind::Session.admits(&older) && !Kind::AuthConfig.admits(&older));
+        assert_eq!(older.len(), "trs_".len() + 20);
+    }
+
+    #[test]
+    fn other_texts_are_no_ids() {
+        for text in ["", "trs_", "trs_a/b", "trs_a b", "TRS_abc", "trs_é", &format!("trs_{}", "a".repeat(65))] {
+            assert!(!Kind::Session.admits(text), "{text}");
+        }
+        assert!(Kind::Session.admits("trs_LX9uJKBinWWr"), "ids of the published examples");
+    }
+}

@@ -1,0 +1,14 @@
+//! Switchboard: a self-hosted tool router. AI agents act with their users' own accounts.
+//!
+//! One direction: `cli, api, pages → app → store, catalog, auth, vault, egress`. The map of the
+//! code and three walkthroughs are in `docs/architecture.md`.
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod id;
+pub mod pages;
+pub mod server;
+pub mod time;

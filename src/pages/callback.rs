@@ -1,0 +1,71 @@
+//! Redirect URIs: the browser comes back from a provider.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::Response;
+
+use super::endings::{ending_page, error_page, finish, see_other};
+use super::policy::{cookie, remove_cookie};
+use crate::api::body::read;
+use crate::api::edge::RequestId;
+use crate::app::App;
+use crate::app::connect::{Ending, Returned, browser_cookie_name};
+
+/// Largest `form_post` answer taken.
+const MAX_FORM: usize = 16 * 1_024;
+
+/// `GET /toolkits/auth/callback/{auth_config_id}`.
+pub async fn own(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Path(auth_config_id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    returned(&app, &id, Some(&auth_config_id), query.as_deref().unwrap_or_default(), &headers).await
+}
+
+/// `GET /toolkits/auth/callback`, for auth configs whose own redirect URI forwards here.
+pub async fn shared(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    returned(&app, &id, None, query.as_deref().unwrap_or_default(), &headers).await
+}
+
+/// `response_mode=form_post` comes as a cross-site POST, which carries no Lax cookie. It is turned
+/// into a GET of the same URL, which does (R14); nothing is decided here.
+pub async fn posted(State(app): State<Arc<App>>, id: RequestId, uri: Uri, body: Body) -> Response {
+    let form = match read(body, MAX_FORM).await {
+        Ok(form) => form,
+        Err(_) => return ending_page(&app, Ending::Invalid, None, None, Some(&id.0)),
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(form_urlencoded::parse(&form));
+    see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
+}
+
+async fn returned(
+    app: &Arc<App>,
+    id: &RequestId,
+    auth_config_id: Option<&str>,
+    query: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let returned = Returned { auth_config_id, query, request_id: &id.0 };
+    let arrived = match app.complete(returned, |name| cookie(headers, name)).await {
+        Ok(arrived) => arrived,
+        Err(error) => return error_page(app, &error, &id.0),
+    };
+    let mut response = finish(app, arrived.finished, arrived.project_id.as_deref(), &id.0).await;
+    // The flow is over, so the cookie has done its work; a wrong browser's is not ours to remove.
+    if let Some(value) = arrived.link_id.and_then(|link| remove_cookie(&browser_cookie_name(&link))) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}

@@ -1,0 +1,214 @@
+//! `/link/{token}`: the page that asks, and its forms.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use switchboard_catalog::Scheme;
+
+use super::endings::{ToolkitContext, ending_page, error_page, finish, see_other};
+use super::policy::{cookie, csp, form_targets, is_own_form, set_cookie};
+use super::render::{BRAND, page, short};
+use crate::api::body::read;
+use crate::api::edge::RequestId;
+use crate::api::query::Query;
+use crate::app::App;
+use crate::app::connect::{Ending, Finished, Offer, Started, Visit, browser_cookie_name};
+use crate::error::Result;
+
+/// Largest form taken.
+const MAX_FORM: usize = 64 * 1_024;
+
+#[derive(Serialize)]
+struct Context<'a> {
+    brand: &'a str,
+    project_name: Option<String>,
+    toolkit: Option<ToolkitContext>,
+    user_hint: String,
+    scopes: Vec<ScopeContext>,
+    action: String,
+    reject_action: String,
+    fields: Vec<FieldContext<'a>>,
+    submit_label: String,
+    leaves_site: bool,
+    form_error: Option<&'a str>,
+    expires_minutes: i64,
+    guide_url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ScopeContext {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct FieldContext<'a> {
+    name: String,
+    label: String,
+    description: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    required: bool,
+    value: Option<String>,
+    example: Option<String>,
+    error: Option<&'a str>,
+}
+
+/// What a submitted form has to show again.
+#[derive(Default)]
+struct Shown {
+    wrong: BTreeMap<String, String>,
+    message: Option<String>,
+    entered: BTreeMap<String, String>,
+}
+
+/// `GET /link/{token}`. Reads, and changes nothing.
+pub async fn show(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match app.visit(&token).await {
+        Ok(Visit::Open(offer)) if is_elsewhere(&offer, &headers) => {
+            ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
+        }
+        Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
+        Ok(Visit::Over(finished)) => over_page(&app, &finished, &id),
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+/// `POST /link/{token}`: the visitor pressed Continue.
+pub async fn submit(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    if !is_own_form(&headers, &app.settings.public_url) {
+        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+    }
+    match try_submit(&app, &id, &token, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+/// `POST /link/{token}/reject`: "This wasn't me".
+pub async fn reject(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Path(token): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !is_own_form(&headers, &app.settings.public_url) {
+        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+    }
+    match app.reject(&token, &id.0).await {
+        Ok(finished) => over_page(&app, &finished, &id),
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+/// `GET /link/done`: where a finished flow without a callback URL ends. Says nothing of anybody.
+pub async fn done(State(app): State<Arc<App>>, query: Query) -> Response {
+    ending_page(&app, Ending::Success, query.text("toolkit"), None, None)
+}
+
+async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
+    let bytes = read(body, MAX_FORM).await?;
+    let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
+    match app.start(token, &form, |name| cookie(headers, name), &id.0).await? {
+        Started::Provider { url, cookie: browser } => {
+            let mut response = see_other(url.as_str());
+            bind(&mut response, token, &browser);
+            Ok(response)
+        }
+        Started::Form { offer, wrong, message, cookie: browser } => {
+            let shown = Shown { wrong, message, entered: form };
+            let mut response = connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown);
+            if let Some(browser) = browser {
+                bind(&mut response, token, &browser);
+            }
+            Ok(response)
+        }
+        Started::Over(finished) if finished.ending == Ending::Success => {
+            let link = app.visit_project(token).await?;
+            Ok(finish(app, finished, link.as_deref(), &id.0).await)
+        }
+        Started::Over(finished) => Ok(over_page(app, &finished, id)),
+    }
+}
+
+fn bind(response: &mut Response, token: &str, browser: &str) {
+    let name = switchboard_vault::OneTimeToken::row_id(token).map(browser_cookie_name);
+    if let Some(value) = name.and_then(|name| set_cookie(&name, browser)) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
+    let mut response =
+        ending_page(app, finished.ending, finished.toolkit.as_deref(), finished.detail.as_deref(), Some(&id.0));
+    if finished.ending == Ending::Invalid {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// Another browser has claimed the link.
+fn is_elsewhere(offer: &Offer, headers: &HeaderMap) -> bool {
+    let switchboard_store::links::LinkState::Claimed { browser_hash } = &offer.link.state else { return false };
+    let browser = cookie(headers, &browser_cookie_name(&offer.link.id));
+    !browser.is_some_and(|browser| switchboard_vault::OneTimeToken::matches(&browser, browser_hash))
+}
+
+fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {
+    let leaves_site = offer.scheme == Scheme::OAuth2;
+    let name = short(&offer.toolkit.name);
+    let fields = offer.fields().into_iter().map(|field| {
+        let entered = shown.entered.get(&field.name).or(field.default.as_ref()).cloned();
+        FieldContext {
+            error: shown.wrong.get(&field.name).map(String::as_str),
+            kind: if field.secret { "password" } else { "text" },
+            value: entered.filter(|_| !field.secret).map(|value| value.chars().take(4_096).collect()),
+            required: field.required && field.default.is_none(),
+            label: field.display_name,
+            description: field.description,
+            example: field.example,
+            name: field.name,
+        }
+    });
+    let context = Context {
+        brand: BRAND,
+        project_name: Some(short(&offer.project_name)).filter(|name| !name.is_empty()),
+        toolkit: ToolkitContext::of(app, &offer.toolkit.slug),
+        user_hint: short(&offer.account.user_id),
+        scopes: offer.scopes().into_iter().filter(|_| leaves_site).map(|name| ScopeContext { name }).collect(),
+        action: format!("/link/{token}"),
+        reject_action: format!("/link/{token}/reject"),
+        fields: fields.collect(),
+        submit_label: if leaves_site { format!("Continue to {name}") } else { "Connect".to_owned() },
+        leaves_site,
+        form_error: shown.message.as_deref(),
+        expires_minutes: (offer.link.expires_at - app.now()) / 60_000,
+        guide_url: offer.toolkit.auth_guide_url.as_deref().filter(|url| !leaves_site && url.starts_with("https://")),
+    };
+    let mut response = page(status, "connect.html", &context);
+    let provider = offer
+        .toolkit
+        .oauth2
+        .as_ref()
+        .filter(|_| leaves_site)
+        .and_then(|oauth| app.expand(&oauth.authorization_url, &BTreeMap::new()).ok());
+    let provider = provider.as_deref().or(leaves_site.then_some("https:"));
+    let targets = form_targets(provider, offer.link.callback_url.as_deref());
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
+    response
+}

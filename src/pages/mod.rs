@@ -1,0 +1,46 @@
+//! What a person sees: the connect page, the way back from the provider, how it ended.
+//!
+//! Server-rendered, no JavaScript. GET never changes anything (R03); a form is accepted from our own
+//! pages only (R78); every HTML answer carries a strict policy (R77).
+
+mod assets;
+mod callback;
+mod connect;
+mod endings;
+mod policy;
+mod render;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+/// Pages outside the API's prefix.
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/link/done", get(connect::done))
+        .route("/link/{token}", get(connect::show).post(connect::submit))
+        .route("/link/{token}/reject", post(connect::reject))
+        .layer(from_fn(headers))
+        .merge(assets::router())
+}
+
+/// Redirect URIs: one per auth config, and a shared one for auth configs with their own. `form_post`
+/// answers arrive as POST.
+pub fn callbacks() -> Router<Arc<App>> {
+    Router::new()
+        .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
+        .route("/toolkits/auth/callback/{auth_config_id}", get(callback::own).post(callback::posted))
+}
+
+/// Headers of every page.
+pub async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    policy::add_headers(response.headers_mut());
+    response
+}

@@ -1,0 +1,81 @@
+//! Templates: compiled in, auto-escaped, rendered to a page.
+
+use std::sync::OnceLock;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+
+/// Names longer than this are cut: they come from outside.
+const MAX_NAME: usize = 80;
+
+/// Product name on every page.
+pub const BRAND: &str = "Switchboard";
+
+fn environment() -> &'static Environment<'static> {
+    static ENVIRONMENT: OnceLock<Environment<'static>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (name, text) in [
+            ("layout.html", include_str!("../../templates/layout.html")),
+            ("connect.html", include_str!("../../templates/connect.html")),
+            ("result.html", include_str!("../../templates/result.html")),
+        ] {
+            // A template that does not compile fails the test below, and its page at run time.
+            if let Err(error) = environment.add_template(name, text) {
+                tracing::error!(template = name, error = %error, "template does not compile");
+            }
+        }
+        environment
+    })
+}
+
+/// A page; on a template error a plain sentence, never half a page.
+pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
+    let rendered =
+        environment().get_template(template).and_then(|template| template.render(Value::from(Serde(context))));
+    let (status, html) = match rendered {
+        Ok(html) => (status, html),
+        Err(error) => {
+            tracing::error!(template, error = %error, "page could not be rendered");
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "<!doctype html><title>Error</title><p>This page cannot be shown.".to_owned(),
+            )
+        }
+    };
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+/// A name from outside, at a length that a page can hold.
+pub fn short(name: &str) -> String {
+    if name.chars().count() <= MAX_NAME {
+        return name.to_owned();
+    }
+    name.chars().take(MAX_NAME - 1).chain("…".chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_compiles() {
+        for name in ["layout.html", "connect.html", "result.html"] {
+            assert!(environment().get_template(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        assert_eq!(short("short"), "short");
+        assert_eq!(short(&"x".repeat(10_000)).chars().count(), MAX_NAME);
+    }
+}

@@ -1,0 +1,206 @@
+//! Opening the application and serving it: master key, accept loop, shutdown.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use switchboard_catalog::Catalog;
+use switchboard_egress::{Egress, EgressConfig};
+use switchboard_store::{Store, Unit, meta};
+use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::app::refresh::Flights;
+use crate::config::Config;
+use crate::time::{Clock, SystemClock};
+
+/// A request's head must arrive within this; idle connections end after it, too (R83).
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head (R84).
+const MAX_HEAD: usize = 64 * 1_024;
+/// Headers of a request.
+const MAX_HEADERS: usize = 100;
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 8_192;
+/// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// What differs between `serve`, `dev` and tests.
+pub struct Surroundings {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Template variables of the installation.
+    pub builtins: BTreeMap<String, String>,
+    /// Toolkits may call loopback addresses (`dev` and tests).
+    pub allow_loopback: bool,
+    /// Offer the sandbox toolkit, whose provider only `dev` starts.
+    pub with_sandbox: bool,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("builtins", &self.builtins).finish_non_exhaustive()
+    }
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            builtins: BTreeMap::new(),
+            allow_loopback: false,
+            with_sandbox: false,
+        }
+    }
+}
+
+/// Opens the database, the master key, the toolkits.
+pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>> {
+    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox } = surroundings;
+    create_private_dir(&config.data_dir)?;
+    let store = Store::open(&config.database)?;
+    keep_private(&config.database)?;
+    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&entropy)).await?;
+    let mut catalog = Catalog::builtin()?;
+    if !with_sandbox {
+        catalog = catalog.without("sandbox");
+    }
+    for folder in &config.toolkits {
+        catalog.load_dir(folder).map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
+    }
+    for toolkit in config.settings.managed.keys() {
+        if catalog.get(toolkit).and_then(|toolkit| toolkit.oauth2.as_ref()).is_none() {
+            bail!("setting managed.{toolkit}: there is no toolkit {toolkit:?} with OAuth 2.0");
+        }
+    }
+    let egress = Egress::new(EgressConfig {
+        allow: config.allow_egress,
+        allow_loopback,
+        extra_ca_pem: config.extra_ca_pem,
+        ..EgressConfig::default()
+    })?;
+    Ok(Arc::new(App {
+        store,
+        ring,
+        egress,
+        catalog,
+        settings: config.settings,
+        builtins,
+        clock,
+        entropy,
+        tasks: TaskTracker::new(),
+        flights: Flights::default(),
+        stopping: CancellationToken::new(),
+    }))
+}
+
+/// Serves until `app.stopping` is cancelled; then finishes what was accepted and what must not be
+/// lost (R94).
+pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Result<()> {
+    let jobs = tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.stopping.clone()));
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let accepting = async {
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await?;
+            match listener.accept().await {
+                Ok((stream, _)) => accept(stream, &router, &graceful, place),
+                Err(error) => {
+                    // Out of file descriptors, mostly: wait for connections to end, do not spin.
+                    tracing::warn!(error = %error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    };
+    let ended: Option<Result<Infallible>> = app.stopping.run_until_cancelled(accepting).await;
+    if let Some(Err(error)) = ended {
+        return Err(error);
+    }
+    drop(listener);
+    tracing::info!("shutting down");
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time");
+    }
+    app.tasks.close();
+    if tokio::time::timeout(GRACE, app.tasks.wait()).await.is_err() {
+        tracing::error!("some credential writes did not finish in time");
+    }
+    jobs.await?;
+    Ok(())
+}
+
+fn accept(stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place: tokio::sync::OwnedSemaphorePermit) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "no TCP_NODELAY");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(error = %error, "connection ended early");
+        }
+        drop(place);
+    });
+}
+
+/// Loads the master key, or makes one for a database that has none. A database that was sealed
+/// with another key, or whose key file is gone, is not touched (R72).
+async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Result<KeyRing> {
+    let place = Place { project: "", table: "meta", row: "key_check", field: "value" };
+    let check = store.meta("key_check").await?;
+    if !path.exists() {
+        if check.is_some() {
+            bail!(
+                "master key file {} is missing, and the database holds data sealed with it: restore the file, or name it with --master-key-file",
+                path.display()
+            );
+        }
+        KeyRing::create(path, &*entropy)?;
+        tracing::info!(file = %path.display(), "created a master key: back it up apart from the database");
+    }
+    let ring = KeyRing::load(path, entropy)?;
+    if let Some(sealed) = check {
+        ring.open(&place, &sealed)
+            .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
+    } else {
+        let statement = meta::insert("key_check", ring.seal(&place, b"switchboard"));
+        store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
+    }
+    Ok(ring)
+}
+
+fn create_private_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("setting data_dir: cannot create {}", path.display()))
+}
+
+fn keep_private(database: &Path) -> Result<()> {
+    fs::set_permissions(database, fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect {}", database.display()))
+}
