@@ -1,0 +1,1 @@
+//! Tokens that expire: one refresh per rotation, whatever happens around it.

@@ -1,0 +1,162 @@
+//! A server in this process: real sockets, a real database file, a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use switchboard::api;
+use switchboard::app::projects::ProjectSettings;
+use switchboard::app::{App, ManagedClient};
+use switchboard::config::Layer;
+use switchboard::server::{self, Surroundings};
+use switchboard_sandbox::{Client, SandboxConfig};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+use super::clock::ManualClock;
+use super::http::Api;
+
+/// A running server with one project. It ends with the test's runtime.
+pub struct TestServer {
+    pub app: Arc<App>,
+    pub clock: ManualClock,
+    /// Origin, without a trailing slash.
+    pub url: String,
+    pub sandbox_url: String,
+    pub project_id: String,
+    /// A client of that project.
+    pub api: Api,
+    pub dir: TempDir,
+}
+
+/// How a server is to be started.
+#[derive(Default)]
+pub struct Builder {
+    toolkits: Vec<(String, String)>,
+    managed: BTreeMap<String, ManagedClient>,
+    project: ProjectSettings,
+    layer: Layer,
+}
+
+impl TestServer {
+    /// With the sandbox provider and nothing else.
+    pub async fn start() -> Self {
+        Builder::default().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.dir.path().join("switchboard.db")
+    }
+
+    /// A second project; a client with its key.
+    pub async fn other_project(&self, name: &str) -> Api {
+        let made = self.app.create_project("cli", name, &ProjectSettings::default()).await.unwrap();
+        Api::new(&self.url, made.key.expose())
+    }
+}
+
+impl Builder {
+    /// Adds a toolkit file.
+    #[must_use]
+    pub fn toolkit(mut self, slug: &str, text: &str) -> Self {
+        self.toolkits.push((slug.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Adds an operator-managed client.
+    #[must_use]
+    pub fn managed(mut self, toolkit: &str, client: ManagedClient) -> Self {
+        self.managed.insert(toolkit.to_owned(), client);
+        self
+    }
+
+    /// Settings of the project that tests use.
+    #[must_use]
+    pub fn project(mut self, settings: ProjectSettings) -> Self {
+        self.project = settings;
+        self
+    }
+
+    /// Further settings of the server.
+    #[must_use]
+    pub fn layer(mut self, layer: Layer) -> Self {
+        self.layer = layer;
+        self
+    }
+
+    pub async fn start(self) -> TestServer {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let toolkits = dir.path().join("toolkits");
+        std::fs::create_dir(&toolkits).unwrap();
+        for (slug, text) in &self.toolkits {
+            std::fs::create_dir(toolkits.join(slug)).unwrap();
+            std::fs::write(toolkits.join(slug).join("toolkit.toml"), text).unwrap();
+        }
+        let own = Layer {
+            listen: Some(address.to_string()),
+            data_dir: Some(dir.path().to_owned()),
+            toolkits: Some(vec![toolkits]),
+            ..Layer::default()
+        };
+        let mut config = own.over(self.layer).over(Layer::defaults().unwrap()).check().unwrap();
+        let url = config.settings.public_url.clone();
+        config.settings.managed = self.managed;
+
+        let sandbox = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sandbox_host = sandbox.local_addr().unwrap().to_string();
+        let sandbox_url = format!("http://{sandbox_host}");
+        let secret = "sandbox secret with :odd/ %characters+";
+        config.settings.managed.entry("sandbox".to_owned()).or_insert_with(|| ManagedClient {
+            client_id: "test".to_owned(),
+            client_secret: Some(secret.into()),
+            projects: vec!["*".to_owned()],
+        });
+        let client = Client {
+            client_id: "test".to_owned(),
+            client_secret: Some(secret.to_owned()),
+            redirect_uri_prefixes: vec![format!("{url}/api/v3.1/toolkits/auth/callback/")],
+        };
+        let provider = switchboard_sandbox::router(
+            SandboxConfig {
+                issuer: sandbox_url.clone(),
+                clients: vec![client],
+                access_token_ttl_seconds: 60,
+                state_file: None,
+            },
+            Arc::new(clock.clone()),
+        )
+        .unwrap();
+        tokio::spawn(async move { axum::serve(sandbox, provider).await });
+
+        let surroundings = Surroundings {
+            clock: Arc::new(clock.clone()),
+            builtins: BTreeMap::from([
+                ("sandbox_url".to_owned(), sandbox_url.clone()),
+                ("sandbox_host".to_owned(), sandbox_host),
+            ]),
+            allow_loopback: true,
+            with_sandbox: true,
+            ..Surroundings::default()
+        };
+        let app = server::open(config, surroundings).await.unwrap();
+        let made = app.create_project("cli", "Test project", &self.project).await.unwrap();
+        let router = api::router(&app);
+        tokio::spawn(server::serve(Arc::clone(&app), router, listener));
+        TestServer {
+            api: Api::new(&url, made.key.expose()),
+            project_id: made.project.id,
+            app,
+            clock,
+            url,
+            sandbox_url,
+            dir,
+        }
+    }
+}
