@@ -1,2 +1,166 @@
-//! Benchmarks.
-fn main() {}
+//! Benchmarks that carry their own yardstick: the real server runs beside the least that any server
+//! for the same job has to do, in the same minutes on the same disk, and only ratios are judged.
+//!
+//! `cargo run -p switchboard-bench --release -- [link|proxy|start|all]`; see README.md for what the
+//! figures mean. It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
+
+mod floor;
+mod forward;
+mod link;
+mod listen;
+mod load;
+mod process;
+mod product;
+mod proxy;
+mod report;
+mod rounds;
+mod start;
+mod stats;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::report::Report;
+
+/// Measures Switchboard against floors that run beside it.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard-bench", version)]
+struct Cli {
+    /// What to measure.
+    #[arg(value_enum, default_value_t = What::All)]
+    what: What,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Link requests against the floor of two durable rows.
+    Link,
+    /// `proxy_execute` against a bare proxy and against no proxy.
+    Proxy,
+    /// Start-up time, memory, size of the binary.
+    Start,
+    /// All of them.
+    All,
+}
+
+/// How to measure.
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Seconds per measurement, 1 to 60.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Rounds, 1 to 25; medians are taken over them.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=25))]
+    rounds: u64,
+    /// Numbers of connections.
+    #[arg(long, default_values_t = [1, 16, 64, 256], value_delimiter = ',', value_parser = connections)]
+    connections: Vec<usize>,
+    /// Server to measure [default: the one beside this program].
+    #[arg(long, value_name = "PATH")]
+    switchboard: Option<PathBuf>,
+    /// Folder on the disk to measure on; a temporary folder is made in it [default: beside this program].
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Log filter of the server [default: the server's own].
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+    /// Where the server's log goes [default: nowhere].
+    #[arg(long, value_name = "FILE")]
+    server_log: Option<PathBuf>,
+    /// Also write the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// What this program runs as when it starts itself.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Role {
+    /// Serve the link floor on a database that Switchboard made.
+    #[arg(long, hide = true, value_name = "DATABASE")]
+    floor: Option<PathBuf>,
+    /// Serve the bare proxy to this address.
+    #[arg(long, hide = true, value_name = "ADDR")]
+    bare_proxy: Option<std::net::SocketAddr>,
+    /// Serve the upstream.
+    #[arg(long, hide = true)]
+    upstream: bool,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let number: usize = text.parse().map_err(|error| format!("{error}"))?;
+    if (1..=1_024).contains(&number) { Ok(number) } else { Err("takes 1 to 1024".to_owned()) }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.role {
+        Role { floor: Some(database), .. } => floor::run(database),
+        Role { bare_proxy: Some(upstream), .. } => forward::run_proxy(*upstream),
+        Role { upstream: true, .. } => forward::run_upstream(),
+        _ => measure(cli.what, &cli.options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("switchboard-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(what: What, options: &Options) -> Result<()> {
+    // One thread: on few cores a second one would take more from the servers than it gives.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            outcome = run(what, options) => outcome,
+            // Returning drops the servers and the temporary folder.
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            _ = terminate.recv() => bail!("terminated"),
+        }
+    })
+}
+
+async fn run(what: What, options: &Options) -> Result<()> {
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    let beside = own.parent().context("this program is in no folder")?;
+    let binary = options.switchboard.clone().unwrap_or_else(|| beside.join("switchboard"));
+    if !binary.is_file() {
+        bail!("no server at {}: build it with the same profile, or name it with --switchboard", binary.display());
+    }
+    let parent = options.data_dir.as_deref().unwrap_or(beside);
+    let folder = tempfile::Builder::new()
+        .prefix("bench-")
+        .tempdir_in(parent)
+        .with_context(|| format!("cannot make a temporary folder in {}", parent.display()))?;
+    let bench = rounds::Bench { own, binary, folder: folder.path().to_owned(), options };
+
+    let mut report = Report::new(options);
+    let wants = |part| what == part || what == What::All;
+    if wants(What::Start) {
+        report.start = Some(start::measure(&bench).await.context("measuring start-up")?);
+    }
+    if wants(What::Link) {
+        report.link = Some(link::measure(&bench).await.context("measuring links")?);
+    }
+    if wants(What::Proxy) {
+        report.proxy = Some(proxy::measure(&bench).await.context("measuring the proxy")?);
+    }
+    report.judge();
+    print!("{report}");
+    if let Some(file) = &options.json {
+        let text = serde_json::to_string_pretty(&report)? + "\n";
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    Ok(())
+}

@@ -74,9 +74,8 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         return Ok(value);
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let error = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
-        Err(error) => error,
-        Ok(_) => return Err(Error::validation(vec!["Error in payload: text after the JSON value".to_owned()])),
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
+        return Err(Error::validation(vec!["Error in payload: text after the JSON value".to_owned()]));
     };
     let path = error.path().to_string();
     let place = if path == "." { "payload".to_owned() } else { format!("payload.{path}") };

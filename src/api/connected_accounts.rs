@@ -126,10 +126,8 @@ fn item(account: &AccountView, public_url: &str) -> Result<Value> {
         "data": val,
         "is_disabled": row.status == AccountStatus::Inactive,
     });
-    if let Some(view) = view.as_object_mut() {
-        if let Some(alias) = &row.alias {
-            view.insert("alias".to_owned(), alias.as_str().into());
-        }
+    if let Some(alias) = &row.alias {
+        view["alias"] = alias.as_str().into();
     }
     Ok(view)
 }

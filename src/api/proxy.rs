@@ -19,9 +19,9 @@ use crate::app::App;
 use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
-/// Body.
+/// What a call takes.
 #[derive(Debug, Deserialize)]
-pub struct Body {
+pub struct Call {
     toolkit_slug: String,
     endpoint: String,
     method: WireMethod,
@@ -95,14 +95,14 @@ pub async fn execute(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(session_id): Path<String>,
-    body: JsonBody<Body>,
+    body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
     let session = app.session(&caller.project_id, &session_id).await?;
     let answer = app.proxy_execute(&session, body.value.into_request()?).await?;
     Ok(json(StatusCode::OK, &view(&answer))?)
 }
 
-impl Body {
+impl Call {
     fn into_request(self) -> Result<ProxyRequest> {
         if self.custom_connection_data.is_some_and(|data| !data.is_null()) {
             return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
@@ -110,7 +110,7 @@ impl Body {
         }
         let body = match (self.body, self.binary_body) {
             (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
-            (Some(json), None) if json.get() != "null" => Some(json_body(&json)?),
+            (Some(json), None) if json.get() != "null" => Some(json_body(&json)),
             (_, None) => None,
             (None, Some(binary)) => Some(binary.into_body()?),
         };
@@ -129,11 +129,11 @@ impl Body {
 }
 
 /// A string is sent as it is, anything else as JSON.
-fn json_body(json: &RawValue) -> Result<ProxyBody> {
+fn json_body(json: &RawValue) -> ProxyBody {
     if let Ok(text) = serde_json::from_str::<String>(json.get()) {
-        return Ok(ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() });
+        return ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() };
     }
-    Ok(ProxyBody { bytes: Bytes::copy_from_slice(json.get().as_bytes()), content_type: "application/json".to_owned() })
+    ProxyBody { bytes: Bytes::copy_from_slice(json.get().as_bytes()), content_type: "application/json".to_owned() }
 }
 
 impl BinaryBody {

@@ -9,6 +9,7 @@ mod serve;
 mod toolkit;
 mod walkthrough;
 
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -134,7 +135,7 @@ fn explain(error: &crate::error::Error) -> anyhow::Error {
         text.push_str(line);
     }
     if let Some(causes) = error.causes() {
-        text.push_str(&format!(" ({causes})"));
+        let _ = write!(text, " ({causes})");
     }
     anyhow::anyhow!("{text}\n  {}", error.suggested_fix())
 }

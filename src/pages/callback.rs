@@ -41,9 +41,8 @@ pub async fn shared(
 /// `response_mode=form_post` comes as a cross-site POST, which carries no Lax cookie. It is turned
 /// into a GET of the same URL, which does (R14); nothing is decided here.
 pub async fn posted(State(app): State<Arc<App>>, id: RequestId, uri: Uri, body: Body) -> Response {
-    let form = match read(body, MAX_FORM).await {
-        Ok(form) => form,
-        Err(_) => return ending_page(&app, Ending::Invalid, None, None, Some(&id.0)),
+    let Ok(form) = read(body, MAX_FORM).await else {
+        return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
     };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(form_urlencoded::parse(&form));

@@ -28,9 +28,10 @@ pub fn add_headers(headers: &mut HeaderMap) {
 /// Chromium applies `form-action` to every redirect after a POST, so the page must name the
 /// provider's origin and the app's; see [`form_targets`].
 pub fn csp(targets: &[String]) -> HeaderValue {
-    let targets: String = targets.iter().map(|target| format!(" {target}")).collect();
+    let form_action: Vec<&str> = std::iter::once("'self'").chain(targets.iter().map(String::as_str)).collect();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{targets}"
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action {}",
+        form_action.join(" ")
     );
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }

@@ -107,22 +107,16 @@ impl App {
 
     fn claim(&self, offer: &Offer, cookie: impl Fn(&str) -> Option<String>) -> Option<Claim> {
         let now = self.now();
-        match &offer.link.state {
-            LinkState::Claimed { browser_hash } => {
-                let browser = cookie(&browser_cookie_name(&offer.link.id))?;
-                let is_same = OneTimeToken::matches(&browser, browser_hash);
-                is_same.then(|| Claim {
-                    statement: links::reclaim(&offer.link.id, browser_hash, now),
-                    browser,
-                    is_new: false,
-                })
-            }
-            // A cookie that was there before the claim is never taken over (R15).
-            _ => {
-                let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
-                Some(Claim { statement: links::claim(&offer.link.id, digest(&browser), now), browser, is_new: true })
-            }
+        if let LinkState::Claimed { browser_hash } = &offer.link.state {
+            let browser = cookie(&browser_cookie_name(&offer.link.id))?;
+            let is_same = OneTimeToken::matches(&browser, browser_hash);
+            let statement = links::reclaim(&offer.link.id, browser_hash, now);
+            return is_same.then_some(Claim { statement, browser, is_new: false });
         }
+        // A cookie that was there before the claim is never taken over (R15).
+        let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
+        let statement = links::claim(&offer.link.id, digest(&browser), now);
+        Some(Claim { statement, browser, is_new: true })
     }
 
     async fn start_oauth(

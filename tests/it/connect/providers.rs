@@ -24,7 +24,7 @@ async fn whole_life(server: &TestServer, toolkit: &str, me: &str, expect: (&str,
     assert_eq!(answer["status"], 200, "{answer}");
     assert_eq!(answer["data"][expect.0], expect.1, "{answer}");
 
-    server.clock.advance(Duration::from_secs(3_600));
+    server.clock.advance(Duration::from_hours(1));
     let answer = server.api.proxy_get(&session, toolkit, me).await.expect(200);
     assert_eq!(answer["data"][expect.0], expect.1, "refreshed: {answer}");
 

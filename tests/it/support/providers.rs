@@ -25,7 +25,7 @@ impl Provider {
         Self::start(Command::new("node").arg(script).args(arguments))
     }
 
-    /// PyPI `django-oauth-toolkit`.
+    /// `django-oauth-toolkit`.
     pub fn django(arguments: &[&str]) -> Self {
         let script = root().join("tests/providers/django_provider.py");
         Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))
@@ -39,6 +39,7 @@ impl Provider {
     }
 
     fn start(command: &mut Command) -> Self {
+        #[expect(clippy::zombie_processes, reason = "waited for when the provider is dropped")]
         let mut child = command
             .args(["--port", "0"])
             .stdin(Stdio::piped())
