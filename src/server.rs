@@ -96,19 +96,25 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
         extra_ca_pem: config.extra_ca_pem,
         ..EgressConfig::default()
     })?;
-    Ok(Arc::new(App {
+    let app = Arc::new(App {
         store,
         ring,
         egress,
         catalog,
         settings: config.settings,
         builtins,
+        spool_dir: config.data_dir.join("spool"),
         clock,
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
         stopping: CancellationToken::new(),
-    }))
+    });
+    let saved = app.replay_spool().await.context("cannot replay the spool of rotated credentials")?;
+    if saved > 0 {
+        tracing::info!(saved, "stored credentials that an earlier run had spooled");
+    }
+    Ok(app)
 }
 
 /// Serves until `app.stopping` is cancelled; then finishes what was accepted and what must not be

@@ -9,6 +9,7 @@ pub mod callback_url;
 pub mod connect;
 pub mod credentials;
 pub mod custom_tools;
+pub mod durable;
 pub mod idempotency;
 pub mod jobs;
 pub mod links;
@@ -25,6 +26,7 @@ pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchboard_catalog::{Catalog, Toolkit};
@@ -54,6 +56,8 @@ pub struct App {
     pub settings: Settings,
     /// Template variables of the installation, such as `sandbox_url`.
     pub builtins: BTreeMap<String, String>,
+    /// Where rotated credentials wait for a database that takes no writes.
+    pub spool_dir: PathBuf,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.

@@ -18,6 +18,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
+use super::durable::Rotation;
 use super::params::AccountParams;
 use super::resolve::{Usable, reauth_required};
 use super::upstream::{TOKEN_TIMEOUT, egress_error};
@@ -31,8 +32,8 @@ const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
 const MARGIN: Millis = 5 * 60_000;
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
 const MAX_REJECTIONS: i64 = 5;
-/// How long a credential waits for a database that takes no writes.
-const PATIENCE: Duration = Duration::from_mins(10);
+/// How long a caller waits for a refresh: the request's deadline and a moment for the database.
+const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
 /// Longest pause between attempts.
 const MAX_BACKOFF: Millis = 5 * 60_000;
 
@@ -85,7 +86,9 @@ impl App {
             let _turn = lock.lock_owned().await;
             app.refreshed(&project, &id, &toolkit).await
         });
-        let account = task.await.map_err(Error::internal)??;
+        // The task goes on; only this caller stops waiting.
+        let waited = tokio::time::timeout(CALLER_PATIENCE, task).await.map_err(|_| store_unavailable())?;
+        let account = waited.map_err(Error::internal)??;
         let secrets = self.open_credential(&account)?;
         Ok((account, secrets))
     }
@@ -229,7 +232,7 @@ impl App {
             .map_err(Error::internal)
     }
 
-    /// Commits the rotated credential before anyone uses it, however long the database takes (R36).
+    /// Commits the rotated credential before anyone uses it (R36).
     async fn store_rotated(
         &self,
         account: &AccountRow,
@@ -243,19 +246,13 @@ impl App {
             expires_at: credential.expires_at,
             now: self.now(),
         };
-        let actor = Actor::system(&account.project_id);
-        let unit = Unit::new()
-            .with(accounts::store_refreshed(&account.project_id, &account.id, fence, refreshed))
-            .with(self.audit(&actor, "connected_account.refresh", &account.id, "ok", None));
-        match self.apply_patiently(unit).await {
+        let rotation = Rotation::new(&account.project_id, &account.id, fence, &refreshed);
+        match self.store_rotation(&rotation).await {
             Ok(()) => Ok(()),
             Err(WriteError::Refused(_)) => {
                 Err(Error::new(Code::Conflict, "The account was changed while its token was refreshed"))
             }
-            Err(error) => {
-                Err(Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored")
-                    .because(error))
-            }
+            Err(error) => Err(store_unavailable().because(error)),
         }
     }
 
@@ -295,23 +292,6 @@ impl App {
         self.entropy.fill(&mut byte);
         longest / 2 + longest / 2 * i64::from(byte[0]) / 255
     }
-
-    /// Applies a unit that must not be lost, trying again while the database is away.
-    pub async fn apply_patiently(&self, unit: Unit) -> std::result::Result<(), WriteError> {
-        let mut pause = Duration::from_millis(50);
-        let mut waited = Duration::ZERO;
-        loop {
-            match self.store.apply(unit.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error @ WriteError::Refused(_)) => return Err(error),
-                Err(error) if waited > PATIENCE => return Err(error),
-                Err(error) => tracing::error!(error = %error, "a credential waits for the database"),
-            }
-            tokio::time::sleep(pause).await;
-            waited += pause;
-            pause = (pause * 2).min(Duration::from_secs(5));
-        }
-    }
 }
 
 /// How one try went.
@@ -322,6 +302,10 @@ enum Outcome {
     LostRace,
     /// Not now.
     Later(Error),
+}
+
+fn store_unavailable() -> Error {
+    Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet")
 }
 
 fn pausing(account: &AccountRow, now: Millis) -> Error {
