@@ -1,0 +1,145 @@
+//! A unit is applied whole or not at all, alone or in a group, and what was acknowledged is there
+//! for every reader and for the next process.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
+use std::path::Path;
+
+use switchboard_store::projects::{self, Project};
+use switchboard_store::{Store, Unit, WriteError, api_keys, audit, meta};
+
+fn project(id: &str) -> Project {
+    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1 }
+}
+
+fn open(folder: &Path) -> Store {
+    Store::open(&folder.join("test.db")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_unit_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
+    let unit = Unit::new()
+        .with(projects::insert(&project("pr_2")))
+        .with(meta::put("seen", b"x".to_vec()))
+        .with(projects::insert(&project("pr_1")));
+    let refused = store.apply(unit).await.unwrap_err();
+    assert!(matches!(refused, WriteError::Refused("project_exists")), "{refused}");
+    assert!(store.project("pr_2").await.unwrap().is_none());
+    assert!(store.meta("seen").await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_does_not_hold_refuses_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke("pr_1", "key_1", 5));
+    let refused = store.apply(unit).await.unwrap_err();
+    assert!(matches!(refused, WriteError::Refused("api_key_not_found")), "{refused}");
+    assert!(store.meta("seen").await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_units_take_nothing_of_their_neighbours_in_the_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(Unit::new().with(projects::insert(&project("taken")))).await.unwrap();
+    let writes: Vec<_> = (0..400)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let own = project(&format!("pr_{number}"));
+                let mut unit = Unit::new().with(projects::insert(&own));
+                if number % 3 == 0 {
+                    unit.push(projects::insert(&project("taken")));
+                }
+                (number, store.apply(unit).await.is_ok())
+            })
+        })
+        .collect();
+    for write in writes {
+        let (number, applied) = write.await.unwrap();
+        assert_eq!(applied, number % 3 != 0, "unit {number}");
+        // Read your own acknowledged write, from whichever thread this is.
+        let found = store.project(&format!("pr_{number}")).await.unwrap();
+        assert_eq!(found.is_some(), applied, "unit {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_writes_are_there_for_the_next_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    first.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
+    // A second process on the same file, while the first still runs.
+    let second = open(folder.path());
+    assert_eq!(second.project("pr_1").await.unwrap().unwrap().name, "Name");
+    second.apply(Unit::new().with(projects::insert(&project("pr_2")))).await.unwrap();
+    assert!(first.project("pr_2").await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_go_to_the_number_they_are_written_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
+    let event = |id: &str, object: &str| audit::AuditEvent {
+        id: id.to_owned(),
+        project_id: Some("pr_1".to_owned()),
+        at: 7,
+        actor: "cli".to_owned(),
+        action: "project.create".to_owned(),
+        object: object.to_owned(),
+        outcome: "ok".to_owned(),
+        request_id: None,
+        detail: None,
+    };
+    let unit = Unit::new().with(audit::insert(event("evt_1", "pr_1"))).with(audit::insert(event("evt_2", "other")));
+    store.apply(unit).await.unwrap();
+    let found = store.audit_events("pr_1", "pr_1").await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].id.as_str(), found[0].at, found[0].request_id.as_deref()), ("evt_1", 7, None));
+}
+
+#[test]
+fn the_audit_log_can_only_grow() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    file.execute_batch(
+        "INSERT INTO audit_events (id, at, actor, action, object, outcome) VALUES ('evt_1', 1, 'cli', 'a', 'b', 'ok')",
+    )
+    .unwrap();
+    for statement in ["UPDATE audit_events SET actor = 'nobody'", "DELETE FROM audit_events"] {
+        let error = file.execute_batch(statement).unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{error}");
+    }
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_an_old_one_is_not_migrated_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    drop(open(folder.path()));
+    let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+    file.execute_batch("INSERT INTO schema_migrations (number, name) VALUES (9999, 'from_the_future')").unwrap();
+    let error = Store::open(&folder.path().join("test.db")).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("schema version 9999"), "{cause}");
+}
+
+#[test]
+fn many_processes_may_open_an_empty_database_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    let openings: Vec<_> = (0..8)
+        .map(|_| {
+            let path = path.clone();
+            std::thread::spawn(move || Store::open(&path).map(drop))
+        })
+        .collect();
+    for opening in openings {
+        opening.join().unwrap().unwrap();
+    }
+}
