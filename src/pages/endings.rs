@@ -137,7 +137,7 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
             StatusCode::GONE,
             "expired",
             "This link has expired".to_owned(),
-            "Links work for ten minutes. Nothing was connected.".to_owned(),
+            "Links work for a short time only. Nothing was connected.".to_owned(),
             start_over,
         ),
         Ending::Used => (
