@@ -28,6 +28,8 @@ pub enum Class {
     Conflict,
     /// Over; it will not come back.
     Gone,
+    /// A longer URI than allowed.
+    UriTooLong,
     /// More bytes than allowed.
     TooLarge,
     /// Not for this server name.
@@ -89,6 +91,8 @@ codes! {
     Conflict = (10409, "HTTP_Conflict", Conflict, "Read the resource again and repeat the change on its present state.");
     /// Body over the limit.
     BodyTooLarge = (10413, "HTTP_PayloadTooLarge", TooLarge, "Send a body of at most 1 MiB.");
+    /// URI over the limit.
+    UriTooLong = (10414, "HTTP_UriTooLong", UriTooLong, "Use a URI of at most 8 KiB.");
     /// The Host header names no server of ours.
     Misdirected = (10421, "HTTP_MisdirectedRequest", Misdirected, "Use the server's public URL, or add the name to `allowed_hosts`.");
     /// Well-formed, and still impossible.
@@ -141,8 +145,8 @@ codes! {
     EgressDenied = (1606, "egress_denied", Forbidden, "The operator can admit an internal destination with --allow-egress.");
 
     // --- 18xx: use of an account ---
-    /// The account can no longer be used.
-    ReauthRequired = (1820, "ActionExecute_ConnectedAccountExpired", Unprocessable, "Create a new link for the user: POST /tool_router/session/{session_id}/link.");
+    /// The account can no longer be used (number is ours; 1820 is for a tool's execution).
+    ReauthRequired = (1821, "reauth_required", Unprocessable, "Create a new link for the user: POST /tool_router/session/{session_id}/link.");
 
     // --- 43xx: tool router ---
     /// A rule about sessions.
@@ -185,6 +189,9 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// Lines of `errors` in one answer.
+const MAX_DETAILS: usize = 50;
+
 /// Result of the application's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -203,6 +210,8 @@ impl Error {
     pub fn validation(details: Vec<String>) -> Self {
         let mut error = Self::new(Code::Validation, "Validation error while processing request");
         error.details = details;
+        // Enough to go on; an answer is never much longer than what a developer can read.
+        error.details.truncate(MAX_DETAILS);
         error
     }
 

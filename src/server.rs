@@ -110,7 +110,7 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
         flights: Flights::default(),
         stopping: CancellationToken::new(),
     });
-    let saved = app.replay_spool().await.context("cannot replay the spool of rotated credentials")?;
+    let saved = app.replay_spool().await;
     if saved > 0 {
         tracing::info!(saved, "stored credentials that an earlier run had spooled");
     }

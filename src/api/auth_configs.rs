@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
@@ -16,6 +16,7 @@ use super::body::{JsonBody, json};
 use super::connected_accounts::refuse_revocation;
 use super::error::ApiError;
 use super::page::PageRequest;
+use super::path::Id;
 use super::query::Query;
 use super::toolkits::{input_fields, logo_url};
 use crate::app::App;
@@ -87,11 +88,7 @@ pub async fn list(
 }
 
 /// `GET /auth_configs/{id}` → 200.
-pub async fn read(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> std::result::Result<Response, ApiError> {
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
     let config = app.auth_config(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &item(&app, &config))?)
 }
@@ -100,7 +97,7 @@ pub async fn read(
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     refuse_revocation(&query)?;

@@ -11,9 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::auth::Caller;
 use super::error::ApiError;
+use super::strict;
 use crate::app::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 
@@ -21,6 +23,8 @@ use crate::error::{Code, Error, Result};
 pub const MAX_BODY: usize = 1 << 20;
 /// Longest pause between two pieces of a body (R83).
 const MAX_PAUSE: Duration = Duration::from_secs(15);
+/// Longest time for a whole body: a trickle is no way to hold a connection.
+const MAX_TIME: Duration = Duration::from_mins(1);
 
 /// A JSON body and what a retry of it is recognised by.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub struct JsonBody<T> {
     pub value: T,
     /// Present when the caller sent an `Idempotency-Key`.
     pub idempotency: Option<IdempotencyKey>,
+    /// As it came.
+    pub bytes: Bytes,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
@@ -44,12 +50,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             }
             _ => None,
         };
-        Ok(Self { value: parse(&bytes)?, idempotency })
+        Ok(Self { value: parse(&bytes)?, idempotency, bytes })
     }
 }
 
-/// Reads a whole body.
-pub async fn read(mut body: Body, most: usize) -> Result<Bytes> {
+/// Reads a whole body, within limits of size and time.
+pub async fn read(body: Body, most: usize) -> Result<Bytes> {
+    let whole = tokio::time::timeout(MAX_TIME, read_frames(body, most)).await;
+    whole.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout, "The request's body took too long")))
+}
+
+async fn read_frames(mut body: Body, most: usize) -> Result<Bytes> {
     let mut whole = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(MAX_PAUSE, body.frame());
@@ -66,20 +77,13 @@ pub async fn read(mut body: Body, most: usize) -> Result<Bytes> {
 
 /// Parses JSON; the error says where in the body what was expected.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let wrong = |what: String| Error::validation(vec![format!("Error in {what}")]);
     if bytes.is_empty() {
-        return Err(Error::validation(vec!["Error in payload: a JSON body is required".to_owned()]));
+        return Err(wrong("payload: a JSON body is required".to_owned()));
     }
-    // The common case pays nothing for the place of an error.
-    if let Ok(value) = serde_json::from_slice(bytes) {
-        return Ok(value);
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut deserializer) else {
-        return Err(Error::validation(vec!["Error in payload: text after the JSON value".to_owned()]));
-    };
-    let path = error.path().to_string();
-    let place = if path == "." { "payload".to_owned() } else { format!("payload.{path}") };
-    Err(Error::validation(vec![format!("Error in {place}: {}", error.inner())]))
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| wrong(format!("payload: is not JSON: {error}")))?;
+    strict::read(&value).map_err(|error| wrong(error.to_string()))
 }
 
 /// A JSON answer.

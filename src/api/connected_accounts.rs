@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use super::auth::Caller;
 use super::body::json;
 use super::error::ApiError;
 use super::page::PageRequest;
+use super::path::Id;
 use super::query::{Query, wrong};
 use super::state_view::state_val;
 use crate::app::App;
@@ -35,11 +36,7 @@ pub async fn list(
 }
 
 /// `GET /connected_accounts/{id}` → 200.
-pub async fn read(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> std::result::Result<Response, ApiError> {
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
     let account = app.account(&caller.project_id, &id).await?;
     let params = AccountParams::parse(&account.row.params)?;
     let mut view = item(&account, &app.settings.public_url)?;
@@ -55,7 +52,7 @@ pub async fn read(
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(id): Path<String>,
+    Id(id): Id,
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     refuse_revocation(&query)?;

@@ -21,6 +21,9 @@ use crate::app::App;
 use crate::error::{Class, Code, Error};
 use crate::id::Kind;
 
+/// Bytes of a path with its query (R84).
+const MAX_URI: usize = 8 * 1_024;
+
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Identifier of a request: the caller's `x-request-id` when it is harmless, else our own.
@@ -93,6 +96,9 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     };
     if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
         return Err(bad("Content-Length and Transfer-Encoding exclude each other"));
+    }
+    if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > MAX_URI) {
+        return Err(Error::new(Code::UriTooLong, format!("The request's URI is longer than {MAX_URI} bytes")));
     }
     if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err(bad("the request line names another host than the Host header"));

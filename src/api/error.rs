@@ -72,8 +72,9 @@ pub fn render(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     match code.class() {
-        // SDKs retry a 409 by themselves unless told that it is final (contract section 1.5).
-        Class::Conflict => {
+        // SDKs repeat 409 and 5xx by themselves unless told that it is final (contract section 1.5):
+        // a provider may have acted on what we sent, and what is not built stays so.
+        Class::Conflict | Class::NotImplemented | Class::BadGateway | Class::GatewayTimeout => {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
         Class::Unavailable => {
@@ -95,6 +96,7 @@ pub fn status(class: Class) -> StatusCode {
         Class::Timeout => StatusCode::REQUEST_TIMEOUT,
         Class::Conflict => StatusCode::CONFLICT,
         Class::Gone => StatusCode::GONE,
+        Class::UriTooLong => StatusCode::URI_TOO_LONG,
         Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Class::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Class::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use switchboard_store::accounts::AccountType;
 use super::auth::Caller;
 use super::body::{JsonBody, created, replayable};
 use super::error::ApiError;
+use super::path::Id;
 use crate::app::App;
 use crate::app::access::{Acl, AclInput};
 use crate::app::links::{Link, LinkRequest};
@@ -62,7 +63,7 @@ struct AnswerExperimental {
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(session_id): Path<String>,
+    Id(session_id): Id,
     body: JsonBody<Body>,
 ) -> std::result::Result<Response, ApiError> {
     let session = app.session(&caller.project_id, &session_id).await?;

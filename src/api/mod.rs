@@ -15,11 +15,13 @@ pub mod health;
 pub mod links;
 pub mod missing;
 pub mod page;
+pub mod path;
 pub mod proxy;
 pub mod query;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;
+pub mod strict;
 pub mod toolkits;
 
 use std::sync::Arc;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,6 +16,7 @@ use serde_json::value::RawValue;
 use super::auth::Caller;
 use super::body::{JsonBody, json};
 use super::error::ApiError;
+use super::path::Id;
 use crate::app::App;
 use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
 use crate::error::{Code, Error, Result};
@@ -25,7 +27,9 @@ pub struct Call {
     toolkit_slug: String,
     endpoint: String,
     method: WireMethod,
-    body: Option<Box<RawValue>>,
+    /// Read as it came by [`raw_body`], so that no number changes on its way.
+    #[serde(rename = "body")]
+    _body: Option<IgnoredAny>,
     binary_body: Option<BinaryBody>,
     parameters: Option<Vec<Parameter>>,
     custom_connection_data: Option<Value>,
@@ -64,6 +68,12 @@ enum ParameterKind {
     Query,
 }
 
+#[derive(Deserialize)]
+struct RawBody<'a> {
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
+}
+
 /// Answer: the provider's status and body, whatever they are.
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -94,25 +104,38 @@ struct BinaryData<'a> {
 pub async fn execute(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Path(session_id): Path<String>,
+    Id(session_id): Id,
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
+    if body.idempotency.is_some() {
+        let error = Error::new(Code::NotImplemented, "Idempotency-Key is not built for proxy_execute yet");
+        return Err(error
+            .fix("Leave the header out; a proxied call is sent once and never repeated by the server.")
+            .into());
+    }
     let session = app.session(&caller.project_id, &session_id).await?;
-    let answer = app.proxy_execute(&session, body.value.into_request()?).await?;
+    let raw = raw_body(&body.bytes)?;
+    let answer = app.proxy_execute(&session, body.value.into_request(raw)?).await?;
     Ok(json(StatusCode::OK, &view(&answer))?)
 }
 
+fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {
+    let raw: RawBody<'_> = serde_json::from_slice(bytes)
+        .map_err(|_| Error::validation(vec!["Error in payload: a key is given twice".to_owned()]))?;
+    Ok(raw.body.filter(|body| body.get() != "null"))
+}
+
 impl Call {
-    fn into_request(self) -> Result<ProxyRequest> {
+    fn into_request(self, raw: Option<&RawValue>) -> Result<ProxyRequest> {
         if self.custom_connection_data.is_some_and(|data| !data.is_null()) {
             return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
                 .fix("Connect an account and leave custom_connection_data out."));
         }
-        let body = match (self.body, self.binary_body) {
+        let body = match (raw, self.binary_body) {
             (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
-            (Some(json), None) if json.get() != "null" => Some(json_body(&json)),
-            (_, None) => None,
+            (Some(json), None) => Some(json_body(json)),
             (None, Some(binary)) => Some(binary.into_body()?),
+            (None, None) => None,
         };
         let (headers, query): (Vec<Parameter>, Vec<Parameter>) =
             self.parameters.unwrap_or_default().into_iter().partition(|it| it.kind == ParameterKind::Header);

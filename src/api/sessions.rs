@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
@@ -10,6 +10,7 @@ use serde_json::json;
 use super::auth::Caller;
 use super::body::{JsonBody, created, json, replayable};
 use super::error::ApiError;
+use super::path::Id;
 use super::session_view::session_view;
 use crate::app::App;
 use crate::app::session_config::SessionConfig;
@@ -27,13 +28,13 @@ pub async fn create(
 }
 
 /// `GET /tool_router/session/{session_id}` → 200.
-pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let session = app.session(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, false))?)
 }
 
 /// `DELETE /tool_router/session/{session_id}` → 200; afterwards the id is unknown.
-pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Path(id): Path<String>) -> Result<Response, ApiError> {
+pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     app.delete_session(&caller.actor(), &id).await?;
     Ok(json(StatusCode::OK, &json!({ "session_id": id, "deleted": true }))?)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use super::auth::Caller;
 use super::body::json;
 use super::error::ApiError;
 use super::page::PageRequest;
+use super::path::Id;
 use super::query::Query;
 use crate::app::App;
 use crate::app::auth_configs::toolkit_not_found;
@@ -39,7 +40,7 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, query: Query) -> 
 }
 
 /// `GET /toolkits/{slug}` → 200.
-pub async fn read(State(app): State<Arc<App>>, caller: Caller, Path(slug): Path<String>) -> Result<Response, ApiError> {
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(slug): Id) -> Result<Response, ApiError> {
     let toolkit = app.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
     Ok(json(StatusCode::OK, &whole(&app, &caller.project_id, toolkit))?)
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Unit, WriteError, accounts};
+use switchboard_store::{Unit, WriteError, accounts, links};
 use switchboard_vault::{Secret, Secrets};
 
 use super::{Actor, App};
@@ -144,6 +144,7 @@ impl App {
         let now = self.now();
         let unit = Unit::new()
             .with(auth_configs::delete(&actor.project_id, id, now))
+            .with(links::finish_of_auth_config(&actor.project_id, id, "deleted", now))
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {

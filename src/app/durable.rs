@@ -18,7 +18,7 @@ use switchboard_store::accounts::{self, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
 use super::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// How long a write waits for a database that takes none.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -70,11 +70,10 @@ impl Rotation {
 }
 
 impl App {
-    /// Stores a rotation, however long the database takes.
+    /// Stores a rotation, however long the database takes: giving up would lose the account.
     pub async fn store_rotation(&self, rotation: &Rotation) -> std::result::Result<(), WriteError> {
         let unit = rotation.unit(self).map_err(|error| WriteError::Unavailable(error.message().to_owned()))?;
-        let first = self.store.apply(unit.clone()).await;
-        let failed = match first {
+        let failed = match self.store.apply(unit.clone()).await {
             Ok(_) => return Ok(()),
             Err(refused @ WriteError::Refused(_)) => return Err(refused),
             Err(failed) => failed,
@@ -84,57 +83,86 @@ impl App {
         if let Err(error) = &spooled {
             tracing::error!(error = %error, "the spool takes no writes either; the credential is in memory only");
         }
-        let stored = self.apply_patiently(unit).await;
-        if !matches!(stored, Err(WriteError::Full | WriteError::Unavailable(_)))
-            && let Ok(file) = spooled
-        {
+        let stored = self.apply_until(unit, Duration::MAX).await;
+        if let Ok(file) = spooled {
             remove(&file);
         }
         stored
     }
 
-    /// Applies a unit that must not be lost, trying again while the database is away.
+    /// Applies a unit that must not be lost, trying for ten minutes while the database is away.
     pub async fn apply_patiently(&self, unit: Unit) -> std::result::Result<(), WriteError> {
+        self.apply_until(unit, PATIENCE).await
+    }
+
+    async fn apply_until(&self, unit: Unit, patience: Duration) -> std::result::Result<(), WriteError> {
         let mut pause = Duration::from_millis(50);
         let mut waited = Duration::ZERO;
         loop {
             match self.store.apply(unit.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(refused @ WriteError::Refused(_)) => return Err(refused),
-                Err(error) if waited > PATIENCE => return Err(error),
+                Err(error) if waited > patience => return Err(error),
                 Err(error) => tracing::error!(error = %error, "a credential waits for the database"),
             }
             tokio::time::sleep(pause).await;
-            waited += pause;
+            waited = waited.saturating_add(pause);
             pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
     /// Finishes what an earlier process could not write. Returns how many credentials were saved.
-    pub async fn replay_spool(&self) -> io::Result<usize> {
+    /// A file that cannot be used is logged and kept; it keeps nobody from starting.
+    pub async fn replay_spool(&self) -> usize {
+        self.replay_files(|_| true).await
+    }
+
+    /// Stores what is spooled for one account, so that its old refresh token is never sent while a
+    /// newer one waits in a file. Refuses to go on while that is not possible.
+    pub async fn finish_spooled(&self, account: &str) -> Result<()> {
+        let of_account = |name: &str| name.strip_prefix(account).is_some_and(|rest| rest.starts_with('-'));
+        self.replay_files(of_account).await;
+        if self.spool_files(of_account).is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet"))
+    }
+
+    async fn replay_files(&self, wanted: impl Fn(&str) -> bool) -> usize {
         let mut saved = 0;
-        let entries = match fs::read_dir(&self.spool_dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        for entry in entries {
-            let file = entry?.path();
-            if file.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            let rotation: Rotation = serde_json::from_slice(&fs::read(&file)?)?;
-            let unit = rotation.unit(self).map_err(|error| io::Error::other(error.message().to_owned()))?;
-            match self.store.apply(unit).await {
-                Ok(_) => saved += 1,
-                Err(WriteError::Refused(_)) => {
-                    tracing::warn!(account.id = %rotation.account_id, "a spooled credential is out of date");
+        for file in self.spool_files(wanted) {
+            match self.replay_file(&file).await {
+                Ok(true) => saved += 1,
+                Ok(false) => tracing::warn!(file = %file.display(), "a spooled credential is out of date"),
+                Err(error) => {
+                    tracing::error!(error = %error, file = %file.display(), "a spooled credential could not be stored");
+                    continue;
                 }
-                Err(error) => return Err(io::Error::other(error)),
             }
             remove(&file);
         }
-        Ok(saved)
+        saved
+    }
+
+    fn spool_files(&self, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.spool_dir) else { return Vec::new() };
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let is_wanted = |file: &PathBuf| {
+            file.extension().is_some_and(|extension| extension == "json")
+                && file.file_stem().and_then(|stem| stem.to_str()).is_some_and(&wanted)
+        };
+        files.filter(is_wanted).collect()
+    }
+
+    /// True when the credential was stored, false when a newer one had been.
+    async fn replay_file(&self, file: &Path) -> io::Result<bool> {
+        let rotation: Rotation = serde_json::from_slice(&fs::read(file)?)?;
+        let unit = rotation.unit(self).map_err(|error| io::Error::other(error.message().to_owned()))?;
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(true),
+            Err(WriteError::Refused(_)) => Ok(false),
+            Err(error) => Err(io::Error::other(error)),
+        }
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Unit, idempotency};
+use switchboard_store::links::LinkRow;
+use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
 use super::{Actor, App};
 use crate::error::Result;
 
-/// `status_reason` of an account whose link nobody completed (contract section 3.2).
-const NOT_COMPLETED: &str = "Connection initiation did not complete within 10 minutes";
+/// A code that came back may take this long to become a credential, in milliseconds.
+const EXCHANGE_TIME: i64 = 11 * 60 * 1_000;
 /// Between sweeps.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Links ended by one sweep.
@@ -20,13 +21,37 @@ const IDEMPOTENCY_TTL: i64 = 24 * 60 * 60 * 1_000;
 
 impl App {
     /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
+    /// A link that cannot be ended now does not keep the others.
     pub async fn sweep_links(&self) -> Result<usize> {
-        let overdue = self.store.overdue_links(self.now(), BATCH).await?;
+        let now = self.now();
+        let overdue = self.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
+        let mut ended = 0;
         for link in &overdue {
-            let Some(account) = self.store.account(&link.project_id, &link.account_id).await? else { continue };
-            self.end_link(&Actor::system(&link.project_id), &link.id, &account, "expired", NOT_COMPLETED).await?;
+            match self.expire_link(link).await {
+                Ok(()) => ended += 1,
+                Err(error) => {
+                    tracing::error!(link.id = %link.id, error = error.message(), cause = error.causes(), "a link could not be ended");
+                }
+            }
         }
-        Ok(overdue.len())
+        Ok(ended)
+    }
+
+    async fn expire_link(&self, link: &LinkRow) -> Result<()> {
+        let actor = Actor::system(&link.project_id);
+        let minutes = self.settings.link_ttl.as_secs() / 60;
+        let reason = format!("Connection initiation did not complete within {minutes} minutes");
+        if let Some(account) = self.store.account(&link.project_id, &link.account_id).await?
+            && self.end_link(&actor, &link.id, &account, "expired", &reason).await?
+        {
+            return Ok(());
+        }
+        // Its account is gone, or was connected otherwise: the link ends alone.
+        let statement = links::finish(&link.id, "expired", self.now());
+        match self.store.apply(Unit::new().with(statement)).await {
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Forgets idempotency keys older than a day.

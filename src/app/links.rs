@@ -144,19 +144,31 @@ impl App {
         if let Some(id) = session.config.auth_config(&toolkit.slug) {
             let config = self.store.auth_config(&actor.project_id, id).await?;
             let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+            if self.lacks_client(&config) {
+                return Err(no_managed_auth(toolkit));
+            }
             if !config.is_enabled {
                 return Err(Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" is disabled"))
                     .fix("Enable it, or name another auth config in the session."));
             }
             return Ok(config);
         }
-        if let Some(config) = self.store.newest_auth_config(&actor.project_id, &toolkit.slug).await? {
+        let managed = self.managed_auth_config(&actor.project_id, toolkit);
+        let newest = self.store.newest_auth_config(&actor.project_id, &toolkit.slug, managed.is_some()).await?;
+        if let Some(config) = newest {
             return Ok(config);
         }
-        let config = self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| no_managed_auth(toolkit))?;
+        let config = managed.ok_or_else(|| no_managed_auth(toolkit))?;
         unit.push(auth_configs::insert(&config));
         unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
         Ok(config)
+    }
+
+    /// A managed auth config whose client the operator has withdrawn since.
+    fn lacks_client(&self, config: &AuthConfigRow) -> bool {
+        config.is_managed
+            && config.scheme == Scheme::OAuth2.as_str()
+            && self.settings.managed_client(&config.toolkit, &config.project_id).is_none()
     }
 
     /// The link's own callback URL, else the session's; checked against the project's list.
@@ -169,7 +181,7 @@ impl App {
         }
         let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let Some(url) = given.or(from_session) else { return Ok(None) };
-        self.check_registered(&actor.project_id, url).await?;
+        self.check_registered(&actor.project_id, url, "callback_url").await?;
         Ok(Some(url.to_owned()))
     }
 }

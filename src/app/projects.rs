@@ -133,12 +133,12 @@ impl App {
     }
 
     /// Refuses a callback URL that is not on the project's list, where it has one (R08).
-    pub async fn check_registered(&self, project: &str, url: &str) -> Result<()> {
+    pub async fn check_registered(&self, project: &str, url: &str, field: &str) -> Result<()> {
         let settings = self.project_settings(project).await?;
         if settings.callback_urls.is_empty() || callback_url::is_registered(url, &settings.callback_urls) {
             return Ok(());
         }
-        Err(Error::field("callback_url", "is not one of the project's registered callback URLs")
+        Err(Error::field(field, "is not one of the project's registered callback URLs")
             .fix(format!("Use one of: {}", settings.callback_urls.join(", "))))
     }
 

@@ -3,6 +3,7 @@
 //! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
 //! caller's own credential never goes along (R53), and the account's never comes back (R52).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -18,6 +19,7 @@ use url::Url;
 
 use super::App;
 use super::params::AccountParams;
+use super::resolve::Usable;
 use super::sessions::Session;
 use super::upstream::{egress_error, placements};
 use crate::error::{Code, Error, Result};
@@ -92,11 +94,15 @@ pub enum ProxyData {
 impl App {
     /// Sends one request with the account that the session uses for the toolkit.
     pub async fn proxy_execute(self: &Arc<Self>, session: &Session, request: ProxyRequest) -> Result<ProxyAnswer> {
-        let usable = self.resolve(session, &request.toolkit).await?;
-        let (account, secrets) = self.fresh_credential(&usable).await?;
-        let toolkit = &usable.toolkit;
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        let fields = AccountParams::parse(&account.params)?.fields;
+        let Usable { toolkit, account } = &self.resolve(session, &request.toolkit).await?;
+        let (scheme, secrets, fields) = match account {
+            Some(account) => {
+                let (account, secrets) = self.fresh_credential(account, toolkit).await?;
+                let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+                (scheme, secrets, AccountParams::parse(&account.params)?.fields)
+            }
+            None => (Scheme::NoAuth, Secrets::new(), BTreeMap::new()),
+        };
         let destination = self.destination(toolkit, &fields)?;
         let base = Url::parse(&self.expand(&toolkit.base_url, &fields)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
@@ -157,10 +163,10 @@ fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets) -> ProxyAnswer 
             None => headers.push((name.as_str().to_owned(), value)),
         }
     }
-    let content_type =
-        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
     let redacted = redactor.redact(&body).into_owned();
-    ProxyAnswer { status: parts.status.as_u16(), headers, data: classify(redacted, &content_type) }
+    let data = classify(redacted, content_type);
+    ProxyAnswer { status: parts.status.as_u16(), headers, data }
 }
 
 fn classify(body: Vec<u8>, content_type: &str) -> ProxyData {

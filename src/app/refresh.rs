@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use switchboard_auth::{ClientCredentials, TokenErrorKind, parse_token_response, refresh_request};
-use switchboard_catalog::{OAuth2, Refresh, Scheme, Toolkit};
+use switchboard_auth::{ClientCredentials, TokenError, TokenErrorKind, parse_token_response, refresh_request};
+use switchboard_catalog::{OAuth2, Refresh, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
@@ -20,7 +20,7 @@ use switchboard_vault::Secrets;
 use super::connect::TokenCredential;
 use super::durable::Rotation;
 use super::params::AccountParams;
-use super::resolve::{Usable, reauth_required};
+use super::resolve::reauth_required;
 use super::upstream::{TOKEN_TIMEOUT, egress_error};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -34,6 +34,8 @@ const MARGIN: Millis = 5 * 60_000;
 const MAX_REJECTIONS: i64 = 5;
 /// How long a caller waits for a refresh: the request's deadline and a moment for the database.
 const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
+/// Between two refusals that nobody understands, at least, in milliseconds.
+const REJECTION_PAUSE: Millis = 60_000;
 /// Longest pause between attempts.
 const MAX_BACKOFF: Millis = 5 * 60_000;
 
@@ -73,22 +75,30 @@ fn freshness(account: &AccountRow, now: Millis) -> Freshness {
 
 impl App {
     /// The account with a credential that lives, refreshed first when needed.
-    pub async fn fresh_credential(self: &Arc<Self>, usable: &Usable) -> Result<(AccountRow, Secrets)> {
-        let account = &usable.account;
-        if account.scheme != Scheme::OAuth2.as_str() || matches!(freshness(account, self.now()), Freshness::Fresh) {
-            return Ok((account.clone(), self.open_credential(account)?));
-        }
+    pub async fn fresh_credential(
+        self: &Arc<Self>,
+        account: &AccountRow,
+        toolkit: &Arc<Toolkit>,
+    ) -> Result<(AccountRow, Secrets)> {
+        let alive = match freshness(account, self.now()) {
+            Freshness::Fresh => return Ok((account.clone(), self.open_credential(account)?)),
+            Freshness::Stale => true,
+            Freshness::Dead => false,
+        };
         let app = Arc::clone(self);
-        let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(&usable.toolkit));
+        let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
         let lock = self.flights.lock_of(&id);
         // Spawned: it finishes even when the caller goes away (R35).
         let task = self.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
             app.refreshed(&project, &id, &toolkit).await
         });
-        // The task goes on; only this caller stops waiting.
-        let waited = tokio::time::timeout(CALLER_PATIENCE, task).await.map_err(|_| store_unavailable())?;
-        let account = waited.map_err(Error::internal)??;
+        let account = match tokio::time::timeout(CALLER_PATIENCE, task).await {
+            Ok(joined) => joined.map_err(Error::internal)??,
+            // The task goes on; only this caller stops waiting.
+            Err(_) if alive => account.clone(),
+            Err(_) => return Err(still_refreshing()),
+        };
         let secrets = self.open_credential(&account)?;
         Ok((account, secrets))
     }
@@ -98,7 +108,9 @@ impl App {
         let oauth =
             toolkit.oauth2.as_ref().ok_or_else(|| Error::internal("account of a scheme that the toolkit lost"))?;
         let deadline = self.now() + millis(LEASE);
+        let mut has_refreshed = false;
         loop {
+            self.finish_spooled(id).await?;
             let account = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
@@ -109,30 +121,46 @@ impl App {
                 Freshness::Stale => true,
                 Freshness::Dead => false,
             };
-            if account.refresh_retry_at.is_some_and(|retry_at| now < retry_at) {
-                return if alive { Ok(account) } else { Err(pausing(&account, now)) };
+            // A lifetime shorter than our own commit must not rotate without end.
+            if has_refreshed || (alive && is_pausing(&account, now)) {
+                return Ok(account);
             }
-            if account.refresh_lease_until.is_some_and(|until| now < until) {
+            if is_pausing(&account, now) {
+                return Err(pausing(&account, now));
+            }
+            if is_leased(&account, now) {
                 if alive {
                     return Ok(account);
                 }
                 if now >= deadline {
-                    return Err(Error::new(Code::UpstreamTimeout, "Another server is still refreshing this account"));
+                    return Err(still_refreshing());
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            match self.refresh_once(&account, toolkit, oauth).await? {
-                Outcome::Refreshed | Outcome::LostRace => {}
-                Outcome::Later(_) if alive => return Ok(account),
-                Outcome::Later(error) => return Err(error),
+            match self.refresh_once(&account, toolkit, oauth, alive).await {
+                Ok(Outcome::Refreshed) => has_refreshed = true,
+                Ok(Outcome::LostRace) => {}
+                // A token that lives is good enough while the provider or the database is not.
+                Ok(Outcome::Later(_)) | Err(_) if alive => return Ok(account),
+                Ok(Outcome::Later(error)) | Err(error) => return Err(error),
             }
         }
     }
 
-    async fn refresh_once(&self, account: &AccountRow, toolkit: &Toolkit, oauth: &OAuth2) -> Result<Outcome> {
+    async fn refresh_once(
+        &self,
+        account: &AccountRow,
+        toolkit: &Toolkit,
+        oauth: &OAuth2,
+        alive: bool,
+    ) -> Result<Outcome> {
         let mut secrets = self.open_credential(account)?;
         let refresh_token = secrets.remove("refresh_token").filter(|_| oauth.refresh != Refresh::None);
+        if alive && refresh_token.is_none() {
+            // Nothing to refresh with, and nothing wrong yet.
+            return Ok(Outcome::Later(still_refreshing()));
+        }
         let now = self.now();
         let lease = accounts::lease(
             &account.project_id,
@@ -149,23 +177,24 @@ impl App {
         }
         let fence = account.refresh_fence + 1;
         let Some(refresh_token) = refresh_token else {
-            return self
-                .expire(account, fence, "The access token expired and the provider gave no refresh token")
-                .await;
+            let reason = "The access token expired and the provider gave no refresh token";
+            return self.expire(account, fence, reason).await;
         };
         let request = match self.token_refresh_request(account, oauth, refresh_token.expose()).await {
             Ok(request) => request,
             // Nothing was sent: the auth config is at fault, the account stays.
-            Err(error) => return self.give_back(account, fence, false, false, error).await,
+            Err(error) => return self.give_back(account, fence, GiveBack::Unsent, error).await,
         };
         let answer = match self.send_protocol(request).await {
             Ok(answer) => answer,
             Err(error) => {
-                return self.give_back(account, fence, error.may_have_arrived(), false, egress_error(&error)).await;
+                let how = if error.may_have_arrived() { GiveBack::AnswerLost } else { GiveBack::Unsent };
+                return self.give_back(account, fence, how, egress_error(&error)).await;
             }
         };
+        let status = answer.status();
         let content_type = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match parse_token_response(oauth, answer.status().as_u16(), content_type, answer.body()) {
+        match parse_token_response(oauth, status.as_u16(), content_type, answer.body()) {
             Ok(token) => {
                 let mut params = AccountParams::parse(&account.params)?;
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
@@ -177,40 +206,49 @@ impl App {
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 Ok(Outcome::Refreshed)
             }
-            Err(error) => self.refresh_refused(account, fence, &error).await,
+            Err(error) => self.refresh_refused(account, fence, &error, status, alive).await,
         }
     }
 
+    /// What a refusal means (R26): only the provider's clear word ends an account.
     async fn refresh_refused(
         &self,
         account: &AccountRow,
         fence: i64,
-        error: &switchboard_auth::TokenError,
+        error: &TokenError,
+        status: http::StatusCode,
+        alive: bool,
     ) -> Result<Outcome> {
         let code = error.code.as_deref().unwrap_or("no code");
         tracing::warn!(account.id = %account.id, error.kind = ?error.kind, error.code = code, "refresh refused");
+        let is_client = error.kind == TokenErrorKind::InvalidClient || code == "unauthorized_client";
+        if is_client {
+            let message = "The provider refused the auth config's client credentials";
+            let error = Error::new(Code::AuthConfigBadRequest, message)
+                .fix("Correct client_id and client_secret of the auth config; the account itself is intact.");
+            return self.give_back(account, fence, GiveBack::Refused, error).await;
+        }
         let unreachable =
-            || Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"));
+            Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"));
         match error.kind {
             TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => {
-                self.expire(account, fence, "refresh_interrupted: an earlier refresh was cut off and the provider no longer accepts the old token").await
+                let reason = "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no \
+                              longer accepts the old token";
+                self.expire(account, fence, reason).await
             }
-            TokenErrorKind::InvalidGrant => self.expire(account, fence, "Permanent auth error during token refresh").await,
-            TokenErrorKind::InvalidClient => {
-                let error = Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
-                    .fix("Correct client_id and client_secret of the auth config; the account itself is intact.");
-                self.give_back(account, fence, false, false, error).await
+            TokenErrorKind::InvalidGrant => {
+                self.expire(account, fence, "Permanent auth error during token refresh").await
             }
-            TokenErrorKind::Unclassified | TokenErrorKind::InvalidRequest
-                if account.refresh_rejections + 1 >= MAX_REJECTIONS =>
-            {
-                self.expire(account, fence, "unclassified_rejections: the provider refused the refresh repeatedly").await
+            TokenErrorKind::Unclassified if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS => {
+                let reason = "unclassified_rejections: the provider refused the refresh repeatedly";
+                self.expire(account, fence, reason).await
             }
-            TokenErrorKind::Unclassified | TokenErrorKind::InvalidRequest => {
-                self.give_back(account, fence, false, true, unreachable()).await
+            TokenErrorKind::Unclassified if !alive => {
+                self.give_back(account, fence, GiveBack::Rejected, unreachable).await
             }
-            // A 2xx or 5xx that cannot be read may hide a rotation (R38).
-            _ => self.give_back(account, fence, true, false, unreachable()).await,
+            // A success that cannot be read may hide a rotation (R38).
+            _ if status.is_success() => self.give_back(account, fence, GiveBack::AnswerLost, unreachable).await,
+            _ => self.give_back(account, fence, GiveBack::Refused, unreachable).await,
         }
     }
 
@@ -252,7 +290,7 @@ impl App {
             Err(WriteError::Refused(_)) => {
                 Err(Error::new(Code::Conflict, "The account was changed while its token was refreshed"))
             }
-            Err(error) => Err(store_unavailable().because(error)),
+            Err(error) => Err(still_refreshing().because(error)),
         }
     }
 
@@ -267,16 +305,16 @@ impl App {
         }
     }
 
-    async fn give_back(
-        &self,
-        account: &AccountRow,
-        fence: i64,
-        answer_lost: bool,
-        rejected: bool,
-        error: Error,
-    ) -> Result<Outcome> {
-        let failure =
-            RefreshFailure { answer_lost, rejected, retry_at: self.now() + self.backoff(account.refresh_failures) };
+    async fn give_back(&self, account: &AccountRow, fence: i64, how: GiveBack, error: Error) -> Result<Outcome> {
+        let now = self.now();
+        let rejected = how == GiveBack::Rejected;
+        let pause = self.backoff(account.refresh_failures).max(if rejected { REJECTION_PAUSE } else { 0 });
+        let started_at = match how {
+            GiveBack::AnswerLost => account.refresh_started_at.or(Some(now)),
+            // This try changed nothing; an earlier lost answer stays lost.
+            GiveBack::Unsent | GiveBack::Refused | GiveBack::Rejected => account.refresh_started_at,
+        };
+        let failure = RefreshFailure { started_at, rejected, retry_at: now + pause };
         let statement = accounts::clear_lease(&account.project_id, &account.id, fence, failure);
         match self.store.apply(Unit::new().with(statement)).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(error)),
@@ -304,8 +342,32 @@ enum Outcome {
     Later(Error),
 }
 
-fn store_unavailable() -> Error {
-    Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet")
+/// What is known of a try that gave no credential.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GiveBack {
+    /// The provider never saw it.
+    Unsent,
+    /// The provider may have acted on it.
+    AnswerLost,
+    /// The provider said no, for now.
+    Refused,
+    /// The provider said something that nobody understands.
+    Rejected,
+}
+
+/// Not before the pause after a failure is over. One that is longer than any we give comes from a
+/// clock that was set back, and counts for nothing.
+fn is_pausing(account: &AccountRow, now: Millis) -> bool {
+    account.refresh_retry_at.is_some_and(|retry_at| now < retry_at && retry_at <= now + MAX_BACKOFF)
+}
+
+/// Another holder is refreshing; the same rule for clocks.
+fn is_leased(account: &AccountRow, now: Millis) -> bool {
+    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
+}
+
+fn still_refreshing() -> Error {
+    Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
 }
 
 fn pausing(account: &AccountRow, now: Millis) -> Error {

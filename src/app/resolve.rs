@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use switchboard_catalog::Toolkit;
+use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 
 use super::App;
@@ -11,13 +11,13 @@ use super::links::{invalid_slugs, toolkit_not_allowed};
 use super::sessions::{Session, may_use_shared};
 use crate::error::{Code, Error, Result};
 
-/// An account that this session may use now.
+/// What a session uses a toolkit with.
 #[derive(Debug)]
 pub struct Usable {
-    /// ACTIVE, of an enabled auth config.
-    pub account: AccountRow,
-    /// Its toolkit.
+    /// The toolkit.
     pub toolkit: Arc<Toolkit>,
+    /// ACTIVE, of an enabled auth config; none where the provider asks for no credential.
+    pub account: Option<AccountRow>,
 }
 
 impl App {
@@ -30,13 +30,16 @@ impl App {
             return Err(toolkit_not_allowed(slug));
         }
         let account = if let Some(pins) = session.config.pins(slug) {
-            self.pinned(session, slug, pins).await?
+            Some(self.pinned(session, slug, pins).await?)
         } else {
             let config = session.config.auth_config(slug);
-            let found = self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?;
-            found.ok_or_else(|| no_connection(session, slug))?
+            self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?
         };
-        self.check_usable(account, toolkit).await
+        match account {
+            Some(account) => self.check_usable(account, toolkit).await,
+            None if toolkit.schemes() == [Scheme::NoAuth] => Ok(Usable { toolkit: Arc::clone(toolkit), account: None }),
+            None => Err(no_connection(session, slug)),
+        }
     }
 
     /// Exactly the pinned account, even when it is not usable: no fallback.
@@ -82,7 +85,7 @@ impl App {
             return Err(Error::new(Code::NoActiveConnection, "Auth config is disabled")
                 .fix("Enable the auth config, or connect the user through another one."));
         }
-        Ok(Usable { account, toolkit: Arc::clone(toolkit) })
+        Ok(Usable { toolkit: Arc::clone(toolkit), account: Some(account) })
     }
 }
 
@@ -96,11 +99,14 @@ pub fn reauth_required(account: &AccountRow) -> Error {
 }
 
 fn no_connection(session: &Session, slug: &str) -> Error {
-    Error::new(
+    let error = Error::new(
         Code::NoActiveConnection,
         format!("No active connection found for user ID {} for toolkit {slug}", session.user_id),
-    )
-    .fix(format!(
+    );
+    if session.config.pins(slug).is_some() {
+        return error.fix("The session pins an account that is gone. Create a session that pins another one, or none.");
+    }
+    error.fix(format!(
         "Connect the user first: POST /api/v3.1/tool_router/session/{}/link with {{\"toolkit\":\"{slug}\"}}.",
         session.id
     ))

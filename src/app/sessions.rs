@@ -53,7 +53,7 @@ impl App {
         self.check_auth_configs(actor, &config).await?;
         self.check_pins(actor, &user_id, &config).await?;
         if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref()) {
-            self.check_registered(&actor.project_id, url).await?;
+            self.check_registered(&actor.project_id, url, "manage_connections.callback_url").await?;
         }
         let session = Session {
             id: self.mint(Kind::Session),

@@ -130,7 +130,11 @@ pub fn placements(toolkit: &Toolkit, scheme: Scheme) -> &[switchboard_catalog::P
     match scheme {
         Scheme::OAuth2 => toolkit.oauth2.as_ref().map_or(&[], |oauth| oauth.apply.as_slice()),
         Scheme::ApiKey => toolkit.api_key.as_ref().map_or(&[], |key| key.apply.as_slice()),
-        Scheme::BearerToken => toolkit.bearer_token.as_ref().map_or(&[], |key| key.apply.as_slice()),
+        // A token imported for an OAuth2 toolkit goes where that toolkit's own tokens go.
+        Scheme::BearerToken => match &toolkit.bearer_token {
+            Some(bearer) => bearer.apply.as_slice(),
+            None => placements(toolkit, Scheme::OAuth2),
+        },
         Scheme::Basic | Scheme::NoAuth => &[],
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::Response;
 
@@ -11,6 +11,7 @@ use super::endings::{ending_page, error_page, finish, see_other};
 use super::policy::{cookie, remove_cookie};
 use crate::api::body::read;
 use crate::api::edge::RequestId;
+use crate::api::path::Id;
 use crate::app::App;
 use crate::app::connect::{Ending, Returned, browser_cookie_name};
 
@@ -21,7 +22,7 @@ const MAX_FORM: usize = 16 * 1_024;
 pub async fn own(
     State(app): State<Arc<App>>,
     id: RequestId,
-    Path(auth_config_id): Path<String>,
+    Id(auth_config_id): Id,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {

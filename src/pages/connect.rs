@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use super::policy::{cookie, csp, form_targets, is_own_form, set_cookie};
 use super::render::{BRAND, page, short};
 use crate::api::body::read;
 use crate::api::edge::RequestId;
+use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::app::App;
 use crate::app::connect::{Ending, Finished, Offer, Started, Visit, browser_cookie_name};
@@ -67,12 +68,7 @@ struct Shown {
 }
 
 /// `GET /link/{token}`. Reads, and changes nothing.
-pub async fn show(
-    State(app): State<Arc<App>>,
-    id: RequestId,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
     match app.visit(&token).await {
         Ok(Visit::Open(offer)) if is_elsewhere(&offer, &headers) => {
             ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
@@ -87,7 +83,7 @@ pub async fn show(
 pub async fn submit(
     State(app): State<Arc<App>>,
     id: RequestId,
-    Path(token): Path<String>,
+    Id(token): Id,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -101,12 +97,7 @@ pub async fn submit(
 }
 
 /// `POST /link/{token}/reject`: "This wasn't me".
-pub async fn reject(
-    State(app): State<Arc<App>>,
-    id: RequestId,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+pub async fn reject(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
     if !is_own_form(&headers, &app.settings.public_url) {
         return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
     }

@@ -48,7 +48,8 @@ pub async fn finish(app: &App, finished: Finished, project: Option<&str>, reques
         (outcome(&finished, name), &finished.callback_url, &finished.account_id, project)
     {
         // Checked again: the project may have taken the URL off its list since (R08).
-        let is_allowed = callback_url::check(url).is_ok() && app.check_registered(project, url).await.is_ok();
+        let is_allowed =
+            callback_url::check(url).is_ok() && app.check_registered(project, url, "callback_url").await.is_ok();
         if is_allowed && let Some(url) = callback_url::with_outcome(url, status, account, error.as_deref()) {
             return see_other(url.as_str());
         }
@@ -67,7 +68,6 @@ fn outcome(finished: &Finished, name: &str) -> Option<(&'static str, Option<Stri
     match finished.ending {
         Ending::Success => Some(("success", None)),
         Ending::Denied => failed(format!("Access was denied at {name}")),
-        Ending::Rejected => failed("The user did not start this connection".to_owned()),
         Ending::ContextMismatch => failed(format!("The answer did not come from {name}")),
         Ending::ProviderError => {
             failed(finished.detail.clone().unwrap_or_else(|| format!("{name} did not complete the connection")))

@@ -113,14 +113,20 @@ impl Store {
         .await
     }
 
-    /// The newest enabled auth config of a toolkit that sessions may use (contract section 2.2).
-    pub async fn newest_auth_config(&self, project: &str, toolkit: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+    /// The newest enabled auth config of a toolkit that sessions may use (contract section 2.2);
+    /// managed ones only where the operator still offers a client.
+    pub async fn newest_auth_config(
+        &self,
+        project: &str,
+        toolkit: &str,
+        with_managed: bool,
+    ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
                settings, credentials_sealed, created_at, updated_at FROM auth_configs
              WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
-               AND deleted_at IS NULL ORDER BY id DESC LIMIT 1",
-            &[project.into(), toolkit.into()],
+               AND deleted_at IS NULL AND ($3 = 1 OR is_managed = 0) ORDER BY id DESC LIMIT 1",
+            &[project.into(), toolkit.into(), with_managed.into()],
             read,
         )
         .await

@@ -115,6 +115,15 @@ pub fn finish_of_account(account: &str, outcome: &str, now: i64) -> Statement {
     )
 }
 
+/// Ends every unfinished link of an auth config's accounts.
+pub fn finish_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE links SET finished_at = $4, outcome = $3 WHERE project_id = $1 AND finished_at IS NULL
+           AND account_id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+        vec![project.into(), auth_config.into(), outcome.into(), now.into()],
+    )
+}
+
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     let state = match (row.opt_text(8)?, row.opt_blob(6)?) {
         (Some(outcome), _) => LinkState::Finished { outcome },
@@ -147,14 +156,16 @@ impl Store {
         .await
     }
 
-    /// Links past their time with no attempt still running, at most `limit`.
-    pub async fn overdue_links(&self, now: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
+    /// Links past their time with no attempt still running, at most `limit`. An attempt that came
+    /// back after `consumed_since` may still be exchanging its code.
+    pub async fn overdue_links(&self, now: i64, consumed_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
         self.all(
             "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome
              FROM links WHERE finished_at IS NULL AND expires_at <= $1
-               AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id AND expires_at > $1)
-             ORDER BY expires_at LIMIT $2",
-            &[now.into(), limit.into()],
+               AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
+                               AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
+             ORDER BY expires_at LIMIT $3",
+            &[now.into(), consumed_since.into(), limit.into()],
             read,
         )
         .await

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use switchboard_auth::{CallbackQuery, check_issuer, parse_callback};
 use switchboard_store::attempts::{self, AttemptRow};
+use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::OneTimeToken;
 
@@ -70,67 +71,67 @@ impl App {
             return Ok(Arrived::nowhere(Ending::BrowserMismatch));
         }
         let (project_id, link_id) = (Some(attempt.project_id.clone()), Some(attempt.link_id.clone()));
-        let finished = self.arrive(actor, &returned, query, attempt).await?;
+        let app = Arc::clone(self);
+        let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
+        // From here on the state may be spent, so the rest finishes without the browser (R35).
+        let task = self.tasks.spawn(async move { app.arrive(actor, auth_config_id, query, attempt).await });
+        let finished = task.await.map_err(Error::internal)??;
         Ok(Arrived { finished, project_id, link_id })
     }
 
-    /// The right browser is back: the context decides, then the state is consumed.
+    /// The right browser is back: the context decides, the state is consumed, the code exchanged.
     async fn arrive(
-        self: &Arc<Self>,
+        self: Arc<Self>,
         actor: Actor,
-        returned: &Returned<'_>,
+        auth_config_id: Option<String>,
         query: CallbackQuery,
         attempt: AttemptRow,
     ) -> Result<Finished> {
         let link = self.store.link(&attempt.link_id).await?;
         let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
         // The attempt has a time of its own: the link's is for opening it.
-        let link = switchboard_store::links::LinkRow { expires_at: attempt.expires_at, ..link };
+        let link = LinkRow { expires_at: attempt.expires_at, ..link };
         let offer = match self.visit_link(link).await? {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(finished),
         };
-        if !self.context_matches(returned, &query, &attempt, &offer)? {
-            self.consume(&actor, &attempt, "context_mismatch").await?;
+        let is_ours = self.context_matches(auth_config_id.as_deref(), &query, &attempt, &offer)?;
+        if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
+            return Ok(Finished::bare(Ending::Invalid));
+        }
+        if !is_ours {
             self.end_link(&actor, &offer.link.id, &offer.account, "failed", "context_mismatch").await?;
             return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
         }
-        if !self.consume(&actor, &attempt, "ok").await? {
-            return Ok(Finished::bare(Ending::Invalid));
+        if let Some(error) = query.error {
+            return self.refused(&actor, &offer, error, query.error_description).await;
         }
-        self.finish(actor, offer, attempt, query).await
+        match query.code.filter(|code| !code.is_empty()) {
+            Some(code) => self.exchange(Consumed { actor, offer, attempt, code }).await,
+            None => {
+                let reason = "The provider returned neither a code nor an error";
+                self.end_link(&actor, &offer.link.id, &offer.account, "failed", reason).await?;
+                Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit))
+            }
+        }
     }
 
-    async fn finish(
-        self: &Arc<Self>,
-        actor: Actor,
-        offer: Box<Offer>,
-        attempt: AttemptRow,
-        query: CallbackQuery,
+    /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).
+    async fn refused(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        error: String,
+        description: Option<String>,
     ) -> Result<Finished> {
-        if let Some(error) = query.error {
-            let ending = if error == "access_denied" { Ending::Denied } else { Ending::ProviderError };
-            let detail = query.error_description.map(|description| format!("{error}: {description}"));
-            let detail = detail.unwrap_or(error);
-            let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
-            self.end_link(&actor, &offer.link.id, &offer.account, "failed", &detail).await?;
-            return Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)));
-        }
-        let Some(code) = query.code.filter(|code| !code.is_empty()) else {
-            self.end_link(
-                &actor,
-                &offer.link.id,
-                &offer.account,
-                "failed",
-                "The provider returned neither a code nor an error",
-            )
-            .await?;
-            return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
+        let ending = if error == "access_denied" { Ending::Denied } else { Ending::ProviderError };
+        let detail = match description {
+            Some(description) => format!("{error}: {description}"),
+            None => error,
         };
-        let app = Arc::clone(self);
-        let consumed = Consumed { actor, offer, attempt, code };
-        let task = self.tasks.spawn(async move { app.exchange(consumed).await });
-        task.await.map_err(Error::internal)?
+        self.end_link(actor, &offer.link.id, &offer.account, "failed", &detail).await?;
+        let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
+        Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
     }
 
     /// The attempt that a state belongs to. Unknown, used, old and misshapen states are the same
@@ -148,12 +149,12 @@ impl App {
 
     fn context_matches(
         &self,
-        returned: &Returned<'_>,
+        auth_config_id: Option<&str>,
         query: &CallbackQuery,
         attempt: &AttemptRow,
         offer: &Offer,
     ) -> Result<bool> {
-        let path_matches = match returned.auth_config_id {
+        let path_matches = match auth_config_id {
             Some(id) => id == attempt.auth_config_id,
             // The shared path serves auth configs with a redirect URI of their own.
             None => offer.settings.oauth_redirect_uri.is_some(),

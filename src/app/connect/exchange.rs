@@ -3,12 +3,10 @@
 //! Runs in a task that outlives the browser's request (R35): once the code is spent, what it bought
 //! must be stored whether or not anybody still waits.
 
-use std::sync::Arc;
-
 use switchboard_auth::{ClientCredentials, TokenSet, code_request, parse_token_response};
 use switchboard_catalog::OAuth2;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
-use switchboard_store::attempts::AttemptRow;
+use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::{Secret, Secrets};
 
@@ -62,7 +60,7 @@ pub(super) struct Consumed {
 }
 
 impl App {
-    pub(super) async fn exchange(self: Arc<Self>, consumed: Consumed) -> Result<Finished> {
+    pub(super) async fn exchange(&self, consumed: Consumed) -> Result<Finished> {
         let Consumed { actor, offer, attempt, code } = consumed;
         let oauth = offer
             .toolkit
@@ -144,7 +142,7 @@ impl App {
         }
     }
 
-    /// Ends a link and its account without a credential.
+    /// Ends a link and its account without a credential; false when it had ended otherwise.
     pub(in crate::app) async fn end_link(
         &self,
         actor: &Actor,
@@ -152,16 +150,17 @@ impl App {
         account: &AccountRow,
         outcome: &str,
         reason: &str,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let now = self.now();
         let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
         let unit = Unit::new()
             .with(links::finish(link, outcome, now))
+            .with(attempts::cancel_of_link(link, now))
             .with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))
             .with(self.audit(actor, "link.end", &account.id, reason, None));
         match self.store.apply(unit).await {
-            // Refused: it had ended otherwise in the meantime.
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

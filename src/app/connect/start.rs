@@ -101,8 +101,14 @@ impl App {
             request_id: Some(request_id.to_owned()),
         };
         let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
-        self.end_link(&actor, &offer.link.id, &offer.account, "rejected", "rejected_by_user").await?;
-        Ok(finished)
+        if self.end_link(&actor, &offer.link.id, &offer.account, "rejected", "rejected_by_user").await? {
+            return Ok(finished);
+        }
+        // It ended otherwise in the same moment; say how, not what was wished.
+        match self.visit(token).await? {
+            Visit::Over(finished) => Ok(finished),
+            Visit::Open(_) => Err(Error::internal("a link that neither ends nor is over")),
+        }
     }
 
     fn claim(&self, offer: &Offer, cookie: impl Fn(&str) -> Option<String>) -> Option<Claim> {

@@ -37,7 +37,9 @@ impl Offer {
     /// Fields that the visitor fills in.
     pub fn fields(&self) -> Vec<Field> {
         if self.scheme == Scheme::BearerToken && self.toolkit.bearer_token.is_none() {
-            return vec![imported_token_field(&self.toolkit.name)];
+            let mut fields = self.toolkit.fields.clone();
+            fields.push(imported_token_field(&self.toolkit.name));
+            return fields;
         }
         self.toolkit.scheme_fields(self.scheme)
     }

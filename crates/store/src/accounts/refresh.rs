@@ -14,7 +14,7 @@ pub fn lease(project: &str, id: &str, version: i64, fence: i64, now: i64, until:
            refresh_started_at = COALESCE(refresh_started_at, $5)
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'
            AND credential_version = $3 AND refresh_fence = $4
-           AND (refresh_lease_until IS NULL OR refresh_lease_until <= $5)",
+           AND (refresh_lease_until IS NULL OR refresh_lease_until <= $5 OR refresh_lease_until > $6)",
         vec![project.into(), id.into(), version.into(), fence.into(), now.into(), until.into()],
     )
 }
@@ -55,8 +55,9 @@ pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed
 /// How a refresh failed without ending the account.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshFailure {
-    /// The provider may have rotated the token: keep the journal mark.
-    pub answer_lost: bool,
+    /// Journal mark to leave behind: set when the provider may have rotated the token, now or in an
+    /// earlier try.
+    pub started_at: Option<i64>,
     /// A refusal that could not be understood; several in a row end the account (R26).
     pub rejected: bool,
     /// Not again before this time.
@@ -69,13 +70,13 @@ pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure)
         "fence_lost",
         "UPDATE connected_accounts SET refresh_lease_until = NULL, refresh_failures = refresh_failures + 1,
            refresh_rejections = CASE WHEN $5 = 1 THEN refresh_rejections + 1 ELSE 0 END,
-           refresh_started_at = CASE WHEN $4 = 1 THEN refresh_started_at ELSE NULL END, refresh_retry_at = $6
+           refresh_started_at = $4, refresh_retry_at = $6
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND refresh_fence = $3",
         vec![
             project.into(),
             id.into(),
             fence.into(),
-            failure.answer_lost.into(),
+            failure.started_at.into(),
             failure.rejected.into(),
             failure.retry_at.into(),
         ],

@@ -31,13 +31,18 @@ impl Checkpointer {
 
 fn run(path: &Path, stopped: &mpsc::Receiver<()>) {
     let mut connection = None;
+    let mut last = 0;
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
         let result = match &connection {
-            Some(connection) => checkpoint(connection),
-            None => open(path).map(|opened| connection = Some(opened)),
+            Some(connection) => checkpoint(connection, last),
+            None => open(path).map(|opened| {
+                connection = Some(opened);
+                0
+            }),
         };
-        if let Err(error) = result {
-            tracing::warn!(error = %error, "checkpoint failed; the next one tries again");
+        match result {
+            Ok(pages) => last = pages,
+            Err(error) => tracing::warn!(error = %error, "checkpoint failed; the next one tries again"),
         }
     }
 }
@@ -49,15 +54,17 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+/// Moves pages into the database; returns how many the WAL holds. It is cut back when it is large,
+/// and when nothing was written since the last round: erased credentials then leave it, too (R75).
+fn checkpoint(connection: &Connection, last: i64) -> rusqlite::Result<i64> {
     let pages = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
-    if pages > TRUNCATE_PAGES {
-        run_pragma(connection, "PRAGMA wal_checkpoint(TRUNCATE)")?;
+    if pages > TRUNCATE_PAGES || (pages > 0 && pages == last) {
+        return run_pragma(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
     }
-    Ok(())
+    Ok(pages)
 }
 
-/// Returns the number of pages in the WAL.
+/// Returns the number of pages in the WAL; -1 where there is none.
 fn run_pragma(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(1))
 }

@@ -62,31 +62,26 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
 }
 
 fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        return answer_all(group, &error);
+    if let Err(error) = begin(connection) {
+        return answer_all(group, &write_error(&error));
     }
     let alone = group.len() == 1;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group.iter() {
-        outcomes.push(run_unit(connection, &job.unit, alone));
-        // A full disk or an I/O error makes SQLite roll the whole transaction back by itself:
-        // then nothing of the group stands, and nothing may be acknowledged.
-        if connection.is_autocommit() {
-            let lost = outcomes.pop().and_then(Result::err).unwrap_or(WriteError::Unavailable(LOST.to_owned()));
-            return answer_all_lost(group, &lost);
+        match run_unit(connection, &job.unit, alone) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(lost) => {
+                roll_back(connection);
+                return answer_all(group, &lost);
+            }
         }
     }
-    let committed = match outcomes.as_slice() {
-        // A refused unit that is alone has nothing to commit.
-        [Err(_)] => connection.execute_batch("ROLLBACK"),
-        _ => connection.execute_batch("COMMIT"),
-    };
+    // A refused unit that is alone has nothing to commit.
+    let is_refusal = matches!(outcomes.as_slice(), [Err(_)]);
+    let committed = connection.execute_batch(if is_refusal { "ROLLBACK" } else { "COMMIT" });
     if let Err(error) = committed {
-        // After a failed COMMIT the transaction may still be open; nothing of it is acknowledged.
-        if !connection.is_autocommit() && connection.execute_batch("ROLLBACK").is_err() {
-            tracing::error!(error = %error, "the database refuses commit and rollback");
-        }
-        return answer_all(group, &error);
+        roll_back(connection);
+        return answer_all(group, &write_error(&error));
     }
     for (job, outcome) in group.drain(..).zip(outcomes) {
         // A caller that has gone away does not need the answer; its write stands.
@@ -94,15 +89,38 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
     }
 }
 
-fn run_unit(connection: &Connection, unit: &Unit, alone: bool) -> Outcome {
-    if alone {
-        return run_statements(connection, unit);
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.is_autocommit() {
+        // Left over from a group whose ROLLBACK failed, too.
+        connection.execute_batch("ROLLBACK")?;
     }
-    connection.execute_batch("SAVEPOINT unit").map_err(|error| write_error(&error))?;
+    connection.execute_batch("BEGIN IMMEDIATE")
+}
+
+/// Gives up the group's transaction; nothing of it was acknowledged.
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(error = %error, "the database refuses a rollback; the next group tries again");
+    }
+}
+
+/// Runs one unit of a group. `Err` means that the whole group is lost: a full disk or an I/O error
+/// makes SQLite roll the transaction back by itself, and then nothing may be acknowledged.
+fn run_unit(connection: &Connection, unit: &Unit, alone: bool) -> Result<Outcome, WriteError> {
+    if !alone {
+        connection.execute_batch("SAVEPOINT unit").map_err(|error| write_error(&error))?;
+    }
     let outcome = run_statements(connection, unit);
-    let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
-    connection.execute_batch(end).map_err(|error| write_error(&error))?;
-    outcome
+    if connection.is_autocommit() {
+        return Err(outcome.err().unwrap_or_else(|| WriteError::Unavailable(LOST.to_owned())));
+    }
+    if !alone {
+        let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
+        connection.execute_batch(end).map_err(|error| write_error(&error))?;
+    }
+    Ok(outcome)
 }
 
 fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
@@ -126,17 +144,11 @@ fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<u
     prepared.raw_execute()
 }
 
-fn answer_all(group: &mut Vec<Job>, error: &rusqlite::Error) {
-    for job in group.drain(..) {
-        let _ = job.answer.send(Err(write_error(error)));
-    }
-}
-
-fn answer_all_lost(group: &mut Vec<Job>, error: &WriteError) {
+fn answer_all(group: &mut Vec<Job>, error: &WriteError) {
     for job in group.drain(..) {
         let repeated = match error {
             WriteError::Full => WriteError::Full,
-            _ => WriteError::Unavailable(LOST.to_owned()),
+            other => WriteError::Unavailable(other.to_string()),
         };
         let _ = job.answer.send(Err(repeated));
     }

@@ -1,0 +1,198 @@
+//! The floor of a link call: the same server framework, and the group commit of its two rows.
+//!
+//! No key, no session, no parsing, no audit event. Everything below the rows is the product's: the
+//! database is one that the product made, so that schema, indexes and foreign keys are the same;
+//! pragmas, checkpoints, key order and column sizes are repeated here. The writer is written anew
+//! and simpler: no SAVEPOINT, because nothing can be refused, and statements are bound directly.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use rand::Rng;
+use rusqlite::{CachedStatement, Connection, params};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::listen;
+use crate::product::SESSIONS;
+
+/// Path of the one operation.
+pub const PATH: &str = "/link";
+
+/// As in `crates/store/src/sqlite`.
+const QUEUE: usize = 4_096;
+const GROUP: usize = 512;
+const MMAP_BYTES: i64 = 16 << 30;
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
+const TRUNCATE_PAGES: i64 = 32_768;
+
+/// Any time that ids of today have the length of; only their order matters here.
+const EPOCH_MS: u64 = 1_795_000_000_000;
+const LINK_TTL_MS: u64 = 600_000;
+
+struct Job {
+    account_id: String,
+    link_id: String,
+    user: u64,
+    token_hash: [u8; 32],
+    now: u64,
+    written: oneshot::Sender<()>,
+}
+
+#[derive(Clone)]
+struct Floor {
+    jobs: mpsc::Sender<Job>,
+    started: Instant,
+    requests: Arc<AtomicU64>,
+}
+
+/// Serves the floor on a database that the product made.
+pub fn run(database: &Path) -> Result<()> {
+    let connection = open(database).with_context(|| format!("cannot open {}", database.display()))?;
+    let project: String = connection
+        .query_row("SELECT id FROM projects LIMIT 1", [], |row| row.get(0))
+        .context("the database has no project")?;
+    let (jobs, waiting) = mpsc::channel(QUEUE);
+    thread::spawn(move || {
+        if let Err(error) = write(&connection, &project, waiting) {
+            eprintln!("floor: {error}");
+        }
+    });
+    let path = database.to_owned();
+    thread::spawn(move || {
+        if let Err(error) = checkpoint(&path) {
+            eprintln!("floor: {error}");
+        }
+    });
+    let floor = Floor { jobs, started: Instant::now(), requests: Arc::default() };
+    listen::run(async { Ok(Router::new().route(PATH, post(create)).with_state(floor)) })
+}
+
+/// Takes the body, as the product must, but does not look at it.
+async fn create(State(floor): State<Floor>, _: Bytes) -> Response {
+    let now = EPOCH_MS + u64::try_from(floor.started.elapsed().as_millis()).unwrap_or(0);
+    let account_id = id("ca_", now);
+    let link_id = id("lt_", now);
+    let mut token_hash = [0; 32];
+    rand::rng().fill_bytes(&mut token_hash);
+    let user = floor.requests.fetch_add(1, Ordering::Relaxed) % SESSIONS;
+    let answer = format!(
+        r#"{{"link_token":"{link_id}","redirect_url":"/link/{link_id}","connected_account_id":"{account_id}"}}"#
+    );
+    let (written, done) = oneshot::channel();
+    let job = Job { account_id, link_id, user, token_hash, now, written };
+    if floor.jobs.send(job).await.is_err() || done.await.is_err() {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+/// Prefix, nine base62 digits of time, eleven random ones: 23 or 24 characters that sort by time.
+fn id(prefix: &str, now: u64) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let digit = |number: u64| char::from(ALPHABET[usize::try_from(number % 62).unwrap_or(0)]);
+    let mut chance = [0; 11];
+    rand::rng().fill_bytes(&mut chance);
+    let mut text = String::with_capacity(prefix.len() + 20);
+    text.push_str(prefix);
+    text.extend((0..9).rev().map(|place| digit(now / 62_u64.pow(place))));
+    text.extend(chance.iter().map(|byte| digit(u64::from(*byte))));
+    text
+}
+
+fn open(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(database)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    Ok(connection)
+}
+
+/// Drains what waits into one transaction and answers after COMMIT.
+fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job>) -> rusqlite::Result<()> {
+    let mut account = connection.prepare_cached(
+        "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
+           word_id, account_type, acl, params, created_at, updated_at)
+         VALUES (?1, ?2, ?3, 'sandbox', ?4, 'OAUTH2', 'INITIALIZING', NULL,
+           'sandbox_silver-castle', 'PRIVATE', NULL, '{}', ?5, ?5)",
+    )?;
+    let mut link = connection.prepare_cached(
+        "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, NULL, ?6, ?7)",
+    )?;
+    let auth_config = id("ac_", EPOCH_MS);
+    let sessions: Vec<String> = (0..SESSIONS).map(|_| id("trs_", EPOCH_MS)).collect();
+    let mut group = Vec::with_capacity(GROUP);
+    while let Some(first) = waiting.blocking_recv() {
+        group.push(first);
+        while group.len() < GROUP
+            && let Ok(job) = waiting.try_recv()
+        {
+            group.push(job);
+        }
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        for job in &group {
+            let session = usize::try_from(job.user).ok().and_then(|user| sessions.get(user));
+            insert(&mut account, &mut link, job, project, &auth_config, session)?;
+        }
+        connection.execute_batch("COMMIT")?;
+        for job in group.drain(..) {
+            // A client that has gone away does not need the answer.
+            let _ = job.written.send(());
+        }
+    }
+    Ok(())
+}
+
+fn insert(
+    account: &mut CachedStatement<'_>,
+    link: &mut CachedStatement<'_>,
+    job: &Job,
+    project: &str,
+    auth_config: &str,
+    session: Option<&String>,
+) -> rusqlite::Result<()> {
+    let user = format!("user-{:04}", job.user);
+    account.execute(params![job.account_id, project, user, auth_config, job.now.cast_signed()])?;
+    let (now, expires_at) = (job.now.cast_signed(), (job.now + LINK_TTL_MS).cast_signed());
+    link.execute(params![job.link_id, project, session, job.account_id, job.token_hash, now, expires_at])?;
+    Ok(())
+}
+
+fn checkpoint(database: &PathBuf) -> rusqlite::Result<()> {
+    let connection = Connection::open(database)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    loop {
+        thread::sleep(CHECKPOINT_INTERVAL);
+        let pages: i64 = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+        if pages > TRUNCATE_PAGES {
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_products_form_and_sort_by_time() {
+        let (older, newer) = (id("ca_", EPOCH_MS), id("ca_", EPOCH_MS + 1));
+        assert_eq!(older.len(), "ca_".len() + 20);
+        assert!(older < newer, "{older} {newer}");
+    }
+}

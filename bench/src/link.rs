@@ -1,0 +1,58 @@
+//! Link requests, beside the floor that writes the same two rows and does nothing else.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::floor;
+use crate::load::{Target, request};
+use crate::process::Process;
+use crate::product::{Product, SESSIONS, create_database};
+use crate::rounds::{Bench, Level, interleave};
+
+/// Name of the floor in tables.
+pub const FLOOR: &str = "floor_link";
+/// Name of the server in tables.
+pub const PRODUCT: &str = "switchboard";
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Link {
+    /// By number of connections.
+    pub levels: Vec<Level>,
+    /// Resident memory of the server after all of it, KiB.
+    pub resident_kib: u32,
+}
+
+/// Measures.
+pub async fn measure(bench: &Bench<'_>) -> Result<Link> {
+    let product = Product::start(bench, &bench.folder.join("link"), None)?;
+    let body = json!({ "toolkit": "sandbox" });
+    let sessions = product.sessions(SESSIONS).await?;
+    let requests: Vec<Vec<u8>> =
+        sessions.iter().map(|session| product.session_request(session, "link", &body)).collect();
+    // The first one makes the auth config that all others use.
+    let first = requests.first().context("there are no sessions")?;
+    product.try_request(first).await.context("a link request failed")?;
+
+    let floor = start_floor(bench)?;
+    let floor_request =
+        request("POST", floor::PATH, floor.address(), &[("content-type", "application/json")], &body.to_string());
+    let targets = [
+        Target { name: FLOOR, process: &floor, requests: Arc::new(vec![floor_request]) },
+        Target { name: PRODUCT, process: &product.process, requests: Arc::new(requests) },
+    ];
+    let levels = interleave("link", bench.options, &targets).await?;
+    Ok(Link { levels, resident_kib: product.process.resident_kib()? })
+}
+
+fn start_floor(bench: &Bench<'_>) -> Result<Process> {
+    let folder = bench.folder.join("floor");
+    create_database(bench, &folder)?;
+    let mut command = Command::new(&bench.own);
+    command.arg("--floor").arg(folder.join("switchboard.db"));
+    Ok(Process::start(&mut command, |printed| printed.trim().parse().ok())?.0)
+}

@@ -1,0 +1,229 @@
+//! The load generator: keep-alive HTTP/1.1 over raw TCP, prepared requests, little parsing.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::process::Process;
+use crate::stats::{float, micros, percentile};
+
+/// Longest wait for one answer; past it the request counts as an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One keep-alive connection.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// An answer, until the next request on its connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// Status code.
+    pub status: u16,
+    /// Body.
+    pub body: &'a [u8],
+}
+
+impl Connection {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("cannot connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, received: Vec::with_capacity(16 * 1_024) })
+    }
+
+    /// Sends a whole request and reads its whole answer.
+    pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
+        self.received.clear();
+        let head = loop {
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                bail!("the server closed the connection");
+            }
+            if let Some(head) = Head::parse(&self.received)? {
+                break head;
+            }
+        };
+        while self.received.len() < head.length + head.body {
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                bail!("the server closed the connection in the middle of an answer");
+            }
+        }
+        let body = self.received.get(head.length..head.length + head.body).unwrap_or_default();
+        Ok(Answer { status: head.status, body })
+    }
+}
+
+/// What must be known of an answer's head to find its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Bytes up to the body.
+    length: usize,
+    /// Bytes of the body.
+    body: usize,
+}
+
+impl Head {
+    /// `None` until the head is complete (RFC 9112 section 2.1).
+    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+        let text = std::str::from_utf8(&bytes[..end]).context("the answer's head is not text")?;
+        let mut lines = text.split("\r\n");
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+        let mut body = 0;
+        for line in lines {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            if name.eq_ignore_ascii_case("content-length") {
+                body = value.trim().parse().context("the answer's content-length is not a number")?;
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                bail!("the answer has no content-length");
+            }
+        }
+        Ok(Some(Self { status: status.context("the answer has no status")?, length: end + 4, body }))
+    }
+}
+
+/// A request as bytes. A JSON body goes with its length and type.
+pub fn request(method: &str, path: &str, host: SocketAddr, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
+    // Writing to a string cannot fail.
+    for (name, value) in headers {
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    if !body.is_empty() {
+        let _ = write!(text, "content-length: {}\r\n", body.len());
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    text.into_bytes()
+}
+
+/// A server under load.
+#[derive(Clone, Debug)]
+pub struct Target<'a> {
+    /// Shown in tables.
+    pub name: &'static str,
+    /// The process whose CPU time counts.
+    pub process: &'a Process,
+    /// Requests, sent in turn.
+    pub requests: Arc<Vec<Vec<u8>>>,
+}
+
+/// What one measurement gave.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sample {
+    /// Answers of status 2xx per second.
+    pub per_second: f64,
+    /// Microseconds that half of the answers took at most.
+    pub p50_us: f64,
+    /// Microseconds that 99 of 100 answers took at most.
+    pub p99_us: f64,
+    /// User and system time of the server, microseconds per answer.
+    pub cpu_us: f64,
+    /// Other statuses, broken connections, answers that never came.
+    pub errors: usize,
+}
+
+impl Target<'_> {
+    /// Keeps `connections` requests under way for `duration`. What is still under way at its end
+    /// does not count.
+    pub async fn load(&self, connections: usize, duration: Duration) -> Result<Sample> {
+        let mut opened = Vec::with_capacity(connections);
+        for _ in 0..connections {
+            opened.push(Connection::open(self.process.address()).await?);
+        }
+        let before = self.process.cpu()?;
+        let started = Instant::now();
+        let deadline = started + duration;
+        let mut clients = JoinSet::new();
+        for (index, connection) in opened.into_iter().enumerate() {
+            // Spread over the requests, so that connections do not walk in step.
+            let first = index * self.requests.len() / connections;
+            clients.spawn(client(connection, Arc::clone(&self.requests), first, deadline));
+        }
+        tokio::time::sleep_until(deadline.into()).await;
+        let used = self.process.cpu()?.saturating_sub(before);
+        let elapsed = started.elapsed();
+        let mut latencies = Vec::new();
+        let mut errors = 0;
+        while let Some(done) = clients.join_next().await {
+            let (own, failed) = done?;
+            latencies.extend(own);
+            errors += failed;
+        }
+        latencies.sort_unstable();
+        if latencies.is_empty() {
+            bail!("{} gave no answer of status 2xx in {duration:?} at {connections} connections", self.name);
+        }
+        let answers = float(latencies.len());
+        Ok(Sample {
+            per_second: answers / elapsed.as_secs_f64(),
+            p50_us: micros(percentile(&latencies, 50)),
+            p99_us: micros(percentile(&latencies, 99)),
+            cpu_us: micros(used) / answers,
+            errors,
+        })
+    }
+}
+
+/// One connection's requests until the deadline: the latencies of the good answers, and the
+/// number of errors. A broken connection ends it.
+async fn client(
+    mut connection: Connection,
+    requests: Arc<Vec<Vec<u8>>>,
+    first: usize,
+    deadline: Instant,
+) -> (Vec<Duration>, usize) {
+    let mut latencies = Vec::with_capacity(4_096);
+    let mut errors = 0;
+    for request in requests.iter().cycle().skip(first) {
+        let sent = Instant::now();
+        if sent >= deadline {
+            break;
+        }
+        let exchange = tokio::time::timeout(PATIENCE, connection.exchange(request));
+        let Ok(Ok(Answer { status, .. })) = exchange.await else {
+            errors += 1;
+            break;
+        };
+        let answered = Instant::now();
+        if answered > deadline {
+            break;
+        }
+        if (200..300).contains(&status) {
+            latencies.push(answered - sent);
+        } else {
+            errors += 1;
+        }
+    }
+    (latencies, errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_known_once_it_is_complete() {
+        let whole = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nx: y\r\n\r\nhello";
+        assert_eq!(Head::parse(&whole[..40]).unwrap(), None);
+        assert_eq!(Head::parse(whole).unwrap(), Some(Head { status: 201, length: whole.len() - 5, body: 5 }));
+    }
+
+    #[test]
+    fn answers_whose_end_cannot_be_found_are_refused() {
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert!(Head::parse(b"HTTP/1.1 200 OK\r\ncontent-length: five\r\n\r\n").is_err());
+        assert!(Head::parse(b"nonsense\r\n\r\n").is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Servers as processes of their own: started, watched through `/proc`, ended whatever happens.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// How long a server may take until it says where it listens, or to end when asked to.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// `USER_HZ`: `/proc/<pid>/stat` counts in hundredths of a second on every Linux of today.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Our own servers end when this closes, even if we are killed.
+    _stdin: Option<ChildStdin>,
+    address: SocketAddr,
+}
+
+impl Process {
+    /// Starts a server and reads its stdout until `address_in` finds where it listens in what
+    /// was printed so far, which is returned, too.
+    pub fn start(command: &mut Command, address_in: impl Fn(&str) -> Option<SocketAddr>) -> Result<(Self, String)> {
+        let shown = command.get_program().display().to_string();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {shown}"))?;
+        let stdin = child.stdin.take();
+        let lines = lines_of(&mut child);
+        // From here on dropping ends the child; the address is filled in below.
+        let mut process = Self { child, _stdin: stdin, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let deadline = Instant::now() + PATIENCE;
+        let mut printed = String::new();
+        while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            printed.push_str(&line);
+            printed.push('\n');
+            if let Some(address) = address_in(&printed) {
+                process.address = address;
+                return Ok((process, printed));
+            }
+        }
+        bail!("{shown} ended or said nothing of an address; --server-log FILE shows its log");
+    }
+
+    /// A server that says nothing, on an address that is known.
+    pub fn start_on(command: &mut Command, address: SocketAddr) -> Result<Self> {
+        let shown = command.get_program().display().to_string();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Ok(Self { child: child.with_context(|| format!("cannot start {shown}"))?, _stdin: None, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// User and system time so far, to the hundredth of a second.
+    pub fn cpu(&self) -> Result<Duration> {
+        let text = self.proc_file("stat")?;
+        cpu_ticks(&text).map(|ticks| TICK * ticks).context("/proc/<pid>/stat is not as proc(5) says")
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> Result<u32> {
+        let text = self.proc_file("status")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix("kB")).and_then(|text| text.trim().parse().ok());
+        number.context("the server has no resident memory: it has ended")
+    }
+
+    /// Ends it in order (SIGTERM), so that it closes its database.
+    pub fn stop(mut self) -> Result<()> {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().context("cannot run kill")?;
+        if !asked.success() {
+            bail!("the server had ended by itself");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() >= deadline {
+                bail!("the server did not end within {PATIENCE:?} of SIGTERM");
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn proc_file(&self, name: &str) -> Result<String> {
+        let path = format!("/proc/{}/{name}", self.child.id());
+        fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a child's stdout. Read to their end, so that the child never waits for us.
+fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                // Whoever waited for the address has it and no longer listens.
+                let _ = sender.send(line);
+            }
+        });
+    }
+    lines
+}
+
+/// `utime` and `stime` (proc(5), fields 14 and 15); the program's name before them may hold anything.
+fn cpu_ticks(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ').skip(11);
+    let mut next = || fields.next()?.parse::<u32>().ok();
+    Some(next()? + next()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_any_name() {
+        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 100 0 0 0 7 5 0 0 20 0 3 0 100 200 300";
+        assert_eq!(cpu_ticks(stat), Some(12));
+        assert_eq!(cpu_ticks("42 (a"), None);
+    }
+
+    #[test]
+    fn a_program_that_says_nothing_is_an_error() {
+        let error = Process::start(&mut Command::new("true"), |_| None).unwrap_err();
+        assert!(error.to_string().contains("said nothing"), "{error}");
+    }
+}

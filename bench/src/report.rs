@@ -1,0 +1,247 @@
+//! The figures as tables for people and as JSON, with the goals beside them.
+
+use std::fmt::{self, Display, Formatter, Write};
+
+use serde::Serialize;
+
+use crate::link::{self, Link};
+use crate::proxy::{self, Proxy};
+use crate::rounds::Level;
+use crate::start::Start;
+use crate::stats::Spread;
+use crate::{Options, load::Sample};
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Logical processors that servers and load generator shared.
+    pub cpus: usize,
+    /// Seconds per measurement.
+    pub seconds: u64,
+    /// Rounds.
+    pub rounds: u64,
+    /// Links beside their floor.
+    pub link: Option<Link>,
+    /// `proxy_execute` beside its floors.
+    pub proxy: Option<Proxy>,
+    /// Start-up, memory, size.
+    pub start: Option<Start>,
+    /// What to reach, and whether it was reached.
+    pub goals: Vec<Goal>,
+}
+
+/// One goal.
+#[derive(Debug, Serialize)]
+pub struct Goal {
+    /// What it is about.
+    pub name: &'static str,
+    /// What was measured.
+    pub measured: f64,
+    /// At least or at most this, see `at_least`.
+    pub limit: f64,
+    /// Whether more is better.
+    pub at_least: bool,
+    /// Unit of both numbers.
+    pub unit: &'static str,
+}
+
+impl Goal {
+    /// Whether it was reached; never by what is not a number.
+    pub fn is_met(&self) -> bool {
+        if self.at_least { self.measured >= self.limit } else { self.measured <= self.limit }
+    }
+}
+
+const MIB: f64 = 1_024.0 * 1_024.0;
+
+impl Report {
+    /// An empty one.
+    pub fn new(options: &Options) -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, Into::into);
+        let (seconds, rounds) = (options.seconds, options.rounds);
+        Self { cpus, seconds, rounds, link: None, proxy: None, start: None, goals: Vec::new() }
+    }
+
+    /// Compares what was measured with the goals; what was not measured has none.
+    pub fn judge(&mut self) {
+        let mut goals = Vec::new();
+        let busy = self.link.as_ref().and_then(|link| link.levels.iter().find(|level| level.connections == 64));
+        if let Some(ratio) = busy.and_then(link_rate) {
+            let name = "link requests per second at 64 connections";
+            goals.push(Goal { name, measured: ratio.median, limit: 0.75, at_least: true, unit: "x floor_link" });
+        }
+        let single = self.proxy.as_ref().and_then(|proxy| proxy.levels.iter().find(|level| level.connections == 1));
+        if let Some(added) = single.and_then(Added::of) {
+            let name = "time added by proxy_execute at 1 connection (p50)";
+            goals.push(Goal { name, measured: added.ratio(), limit: 1.6, at_least: false, unit: "x bare proxy" });
+        }
+        if let Some(start) = &self.start {
+            let most = |name, measured, limit, unit| Goal { name, measured, limit, at_least: false, unit };
+            goals.push(most("start-up", start.ready_ms.median, 60.0, "ms"));
+            goals.push(most("idle memory", f64::from(start.idle_kib) / 1_024.0, 25.0, "MiB"));
+            goals.push(most("binary", mib(start.binary_bytes), 25.0, "MiB"));
+        }
+        self.goals = goals;
+    }
+}
+
+fn mib(bytes: u64) -> f64 {
+    u32::try_from(bytes).map_or(f64::INFINITY, f64::from) / MIB
+}
+
+/// Requests per second over the floor's.
+fn link_rate(level: &Level) -> Option<Spread> {
+    level.compare(link::PRODUCT, link::FLOOR, |own, floor| own.per_second / floor.per_second)
+}
+
+/// What two proxies add to the p50 of the upstream that they were measured beside.
+struct Added {
+    own_us: Spread,
+    bare_us: Spread,
+}
+
+impl Added {
+    fn of(level: &Level) -> Option<Self> {
+        let added = |name| level.compare(name, proxy::DIRECT, |proxy, direct| proxy.p50_us - direct.p50_us);
+        Some(Self { own_us: added(proxy::PRODUCT)?, bare_us: added(proxy::BARE)? })
+    }
+
+    /// Of the medians: a single round in which the bare proxy seems to add next to nothing, or less
+    /// than that, would give any ratio one likes. Not a number when that is so in the middle, too.
+    fn ratio(&self) -> f64 {
+        let (own, bare) = (self.own_us.median, self.bare_us.median);
+        if own > 0.0 && bare > 0.0 { own / bare } else { f64::NAN }
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { cpus, seconds, rounds, .. } = self;
+        writeln!(
+            f,
+            "{cpus} processors shared by servers and load generator; medians of {rounds} rounds of {seconds} s"
+        )?;
+        if let Some(link) = &self.link {
+            writeln!(f, "\nlink: POST …/link, account and link written durably")?;
+            levels(f, &link.levels, &[link::FLOOR])?;
+            writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(link.resident_kib) / 1_024.0)?;
+        }
+        if let Some(proxy) = &self.proxy {
+            writeln!(f, "\nproxy: GET of 1 KiB JSON through proxy_execute")?;
+            levels(f, &proxy.levels, &[proxy::BARE])?;
+            writeln!(f, "  added to the p50 of the upstream, µs: switchboard; bare proxy; ratio of the medians")?;
+            for level in &proxy.levels {
+                if let Some(added) = Added::of(level) {
+                    let Added { own_us, bare_us } = &added;
+                    let ratio = added.ratio();
+                    writeln!(f, "  {:>4}  {}; {}; {ratio:.2}", level.connections, whole(*own_us), whole(*bare_us))?;
+                }
+            }
+            writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(proxy.resident_kib) / 1_024.0)?;
+        }
+        if let Some(start) = &self.start {
+            writeln!(f, "\nstart: switchboard serve on a database of {:.1} MiB", mib(start.database_bytes))?;
+            writeln!(f, "  exec to first 200 of /livez   {} ms", range(start.ready_ms))?;
+            writeln!(f, "  idle memory                   {:.1} MiB", f64::from(start.idle_kib) / 1_024.0)?;
+            writeln!(f, "  binary                        {:.1} MiB", mib(start.binary_bytes))?;
+        }
+        writeln!(f, "\ngoals")?;
+        for goal in &self.goals {
+            let word = if goal.is_met() { "met   " } else { "missed" };
+            let sign = if goal.at_least { "≥" } else { "≤" };
+            let Goal { name, measured, limit, unit, .. } = goal;
+            writeln!(f, "  {word}  {name:<50} {measured:>7.2} {unit} (goal {sign} {limit})")?;
+        }
+        Ok(())
+    }
+}
+
+/// A table of all servers; those after the named floor with their ratios to it.
+fn levels(f: &mut Formatter<'_>, levels: &[Level], floors: &[&str]) -> fmt::Result {
+    writeln!(
+        f,
+        "  {:>4}  {:<12} {:>8} {:>9} {:>9} {:>8} {:>7}   ratio of req/s, of CPU",
+        "conn", "", "req/s", "p50 ms", "p99 ms", "CPU µs", "errors"
+    )?;
+    for level in levels {
+        for run in &level.runs {
+            let median = |figure: fn(&Sample) -> f64| run.spread(figure).median;
+            let mut ratios = String::new();
+            for floor in floors.iter().filter(|floor| **floor != run.name && run.name != proxy::DIRECT) {
+                let rate = level.compare(run.name, floor, |own, floor| own.per_second / floor.per_second);
+                let cpu = level.compare(run.name, floor, |own, floor| own.cpu_us / floor.cpu_us);
+                if let (Some(rate), Some(cpu)) = (rate, cpu) {
+                    write!(ratios, "   {}, {}", range(rate), range(cpu))?;
+                }
+            }
+            writeln!(
+                f,
+                "  {:>4}  {:<12} {:>8.0} {:>9.2} {:>9.2} {:>8.0} {:>7}{ratios}",
+                level.connections,
+                run.name,
+                median(|sample| sample.per_second),
+                median(|sample| sample.p50_us) / 1e3,
+                median(|sample| sample.p99_us) / 1e3,
+                median(|sample| sample.cpu_us),
+                run.errors(),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Median and how far the rounds reach.
+fn range(spread: Spread) -> String {
+    format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
+}
+
+fn whole(spread: Spread) -> String {
+    format!("{:.0} ({:.0}–{:.0})", spread.median, spread.min, spread.max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rounds::Run;
+
+    fn level(direct: f64, bare: f64, own: f64) -> Level {
+        let run = |name, p50_us| {
+            let sample = Sample { per_second: 1.0, p50_us, p99_us: p50_us, cpu_us: 1.0, errors: 0 };
+            Run { name, samples: vec![sample] }
+        };
+        let runs = vec![run(proxy::DIRECT, direct), run(proxy::BARE, bare), run(proxy::PRODUCT, own)];
+        Level { connections: 1, runs }
+    }
+
+    #[test]
+    fn added_time_is_over_the_upstreams_own() {
+        assert!((Added::of(&level(40.0, 140.0, 190.0)).unwrap().ratio() - 1.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn noise_that_makes_a_proxy_faster_than_no_proxy_meets_no_goal() {
+        let options = Options {
+            seconds: 1,
+            rounds: 1,
+            connections: vec![1],
+            switchboard: None,
+            data_dir: None,
+            log: None,
+            server_log: None,
+            json: None,
+        };
+        let mut report = Report::new(&options);
+        report.proxy = Some(Proxy { levels: vec![level(40.0, 30.0, 190.0)], resident_kib: 1 });
+        report.judge();
+        assert_eq!(report.goals.len(), 1);
+        assert!(!report.goals[0].is_met(), "{report}");
+    }
+
+    #[test]
+    fn a_goal_without_a_number_is_not_met() {
+        let goal = |measured, at_least| Goal { name: "", measured, limit: 1.0, at_least, unit: "" };
+        assert!(goal(1.0, true).is_met() && goal(1.0, false).is_met());
+        assert!(!goal(0.9, true).is_met() && !goal(1.1, false).is_met());
+        assert!(!goal(f64::NAN, true).is_met() && !goal(f64::NAN, false).is_met());
+    }
+}
