@@ -168,7 +168,7 @@ impl Layer {
             other => return Err(wrong("log_format", other, "text or json")),
         };
         let settings = Settings {
-            allowed_hosts: allowed_hosts(&public_url, listen, self.allowed_hosts.unwrap_or_default()),
+            allowed_hosts: allowed_hosts(&public_url, listen, self.allowed_hosts.unwrap_or_default())?,
             public_url,
             link_ttl: Duration::from_secs(link_ttl),
             managed: check_managed(self.managed.unwrap_or_default())?,
@@ -229,8 +229,17 @@ fn check_database(given: Option<&str>, data_dir: &Path) -> Result<PathBuf> {
 }
 
 /// Lower-case names that the Host header may carry.
-fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> Vec<String> {
-    let mut hosts: Vec<String> = further.into_iter().map(|host| host.to_ascii_lowercase()).collect();
+fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> Result<Vec<String>> {
+    let mut hosts = Vec::with_capacity(further.len() + 5);
+    for host in further {
+        if Url::parse(&format!("http://{host}"))
+            .ok()
+            .is_none_or(|url| url.path() != "/" || host.contains(['/', '@', '?', '#']))
+        {
+            return Err(wrong("allowed_hosts", &host, "host names such as connect.example.com or 10.0.0.5:8787"));
+        }
+        hosts.push(host.to_ascii_lowercase());
+    }
     if let Some((_, authority)) = public_url.split_once("://") {
         hosts.push(authority.to_owned());
     }
@@ -238,7 +247,7 @@ fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> 
     if listen.ip().is_loopback() {
         hosts.extend(["localhost", "127.0.0.1", "[::1]"].map(ToOwned::to_owned));
     }
-    hosts
+    Ok(hosts)
 }
 
 fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<String, ManagedClient>> {

@@ -10,5 +10,6 @@ pub mod config;
 pub mod error;
 pub mod id;
 pub mod pages;
+mod redacted;
 pub mod server;
 pub mod time;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -73,11 +74,28 @@ impl Default for Surroundings {
 
 /// Opens the database, the master key, the toolkits.
 pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>> {
-    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox } = surroundings;
     create_private_dir(&config.data_dir)?;
-    let store = Store::open(&config.database)?;
-    keep_private(&config.database)?;
-    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&entropy)).await?;
+    let store = open_store(&config.database)?;
+    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
+    let app = assemble(config, surroundings, store, ring)?;
+    let saved = app.replay_spool().await;
+    if saved > 0 {
+        tracing::info!(saved, "stored credentials that an earlier run had spooled");
+    }
+    Ok(app)
+}
+
+/// Opens the database alone. Sealed values cannot be read this way, and none must be written.
+pub fn open_for_management(config: Config) -> Result<Arc<App>> {
+    create_private_dir(&config.data_dir)?;
+    let store = open_store(&config.database)?;
+    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
+    let ring = KeyRing::ephemeral(Arc::clone(&surroundings.entropy));
+    assemble(config, surroundings, store, ring)
+}
+
+fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
+    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox } = surroundings;
     let mut catalog = Catalog::builtin()?;
     if !with_sandbox {
         catalog = catalog.without("sandbox");
@@ -95,8 +113,9 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
         allow_loopback,
         extra_ca_pem: config.extra_ca_pem,
         ..EgressConfig::default()
-    })?;
-    let app = Arc::new(App {
+    })
+    .context("setting extra_ca_file")?;
+    Ok(Arc::new(App {
         store,
         ring,
         egress,
@@ -108,13 +127,9 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
+        ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),
-    });
-    let saved = app.replay_spool().await;
-    if saved > 0 {
-        tracing::info!(saved, "stored credentials that an earlier run had spooled");
-    }
-    Ok(app)
+    }))
 }
 
 /// Serves until `app.stopping` is cancelled; then finishes what was accepted and what must not be
@@ -184,10 +199,10 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
                 path.display()
             );
         }
-        KeyRing::create(path, &*entropy)?;
+        KeyRing::create(path, &*entropy).context("setting master_key_file")?;
         tracing::info!(file = %path.display(), "created a master key: back it up apart from the database");
     }
-    let ring = KeyRing::load(path, entropy)?;
+    let ring = KeyRing::load(path, entropy).context("setting master_key_file")?;
     if let Some(sealed) = check {
         ring.open(&place, &sealed)
             .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
@@ -206,7 +221,15 @@ fn create_private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("setting data_dir: cannot create {}", path.display()))
 }
 
-fn keep_private(database: &Path) -> Result<()> {
-    fs::set_permissions(database, fs::Permissions::from_mode(0o600))
-        .with_context(|| format!("cannot protect {}", database.display()))
+/// Opens the database, readable by its owner only. The file is there before SQLite opens it, since
+/// the WAL beside it takes over its mode.
+pub fn open_store(database: &Path) -> Result<Store> {
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(database)
+        .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o600)))
+        .with_context(|| format!("setting database_url: cannot use {}", database.display()))?;
+    Store::open(database).map_err(|error| anyhow::Error::new(error).context("setting database_url"))
 }

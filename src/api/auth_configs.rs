@@ -8,16 +8,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use switchboard_store::auth_configs::AuthConfigFilter;
+use switchboard_catalog::Scheme;
+use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
 use switchboard_vault::Secrets;
 
 use super::auth::Caller;
-use super::body::{JsonBody, json};
+use super::body::{JsonBody, created, json, replayable};
 use super::connected_accounts::refuse_revocation;
 use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
+use super::strict::cut;
 use super::toolkits::{input_fields, logo_url};
 use crate::app::App;
 use crate::app::auth_configs::{AuthConfigSettings, AuthConfigView, NewAuthConfig, Source, secrets_from};
@@ -25,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::time::iso;
 
 /// Body of a creation.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct Body {
     toolkit: BodyToolkit,
     auth_config: Option<BodyConfig>,
@@ -37,7 +39,7 @@ struct BodyToolkit {
 }
 
 /// Both variants in one: which of them is told by `type`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 struct BodyConfig {
     #[serde(rename = "type")]
     kind: Option<String>,
@@ -46,7 +48,7 @@ struct BodyConfig {
     auth_scheme: Option<String>,
     credentials: Option<BTreeMap<String, Value>>,
     is_enabled_for_tool_router: Option<bool>,
-    tool_access_config: Option<Value>,
+    tool_access_config: Option<Map<String, Value>>,
     restrict_to_following_tools: Option<Vec<String>>,
     shared_connection_fields: Option<Map<String, Value>>,
     shared_credentials: Option<Map<String, Value>>,
@@ -61,12 +63,21 @@ pub async fn create(
     body: JsonBody<Body>,
 ) -> std::result::Result<Response, ApiError> {
     let new = body.value.into_new()?;
-    let row = app.create_auth_config(&caller.actor(), new).await?;
-    let view = json!({
-        "toolkit": { "slug": row.toolkit },
-        "auth_config": { "id": row.id, "auth_scheme": row.scheme, "is_composio_managed": row.is_managed },
-    });
-    Ok(json(StatusCode::CREATED, &view)?)
+    let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
+    let view = |row: &AuthConfigRow| {
+        json!({
+            "toolkit": { "slug": row.toolkit },
+            "auth_config": {
+                "id": row.id,
+                "auth_scheme": row.scheme,
+                "is_composio_managed": row.is_managed,
+                "restrict_to_following_tools": restricted,
+            },
+        })
+    };
+    let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
+    let row = app.create_auth_config(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
+    Ok(created(row, view)?)
 }
 
 /// `GET /auth_configs` → 200 page, newest first.
@@ -107,25 +118,36 @@ pub async fn delete(
 
 impl Body {
     fn into_new(self) -> Result<NewAuthConfig> {
+        let kind = match &self.auth_config {
+            None => Kind::Managed,
+            Some(config) => config.kind()?,
+        };
         let config = self.auth_config.unwrap_or_default();
         config.refuse_unbuilt()?;
         let mut settings = AuthConfigSettings {
-            tool_access_config: config.tool_access_config,
+            tool_access_config: config.tool_access_config.map(Value::Object),
             restrict_to_following_tools: config.restrict_to_following_tools,
             ..AuthConfigSettings::default()
         };
         let mut credentials = config.credentials.unwrap_or_default();
         settings.scopes = take_scopes(&mut credentials, "scopes")?;
         settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
-        settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
-        let source = match config.kind.as_deref() {
-            None | Some("use_composio_managed_auth") => Source::Managed,
-            Some("use_custom_auth") => Source::Custom {
-                scheme: parse_scheme(config.auth_scheme.as_deref())?,
-                credentials: take_secrets(credentials)?,
-            },
-            Some(_) => {
-                return Err(Error::field("auth_config.type", "must be use_composio_managed_auth or use_custom_auth"));
+        let source = match kind {
+            Kind::Managed => {
+                // The operator's client is used as the operator registered it (R16, R17).
+                refuse_others(&credentials, &[], "with use_composio_managed_auth; scopes and user_scopes may be set")?;
+                Source::Managed
+            }
+            Kind::Custom => {
+                let scheme = parse_scheme(config.auth_scheme.as_deref())?;
+                settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
+                let known: &[&str] = if scheme == Scheme::OAuth2 { &["client_id", "client_secret"] } else { &[] };
+                refuse_others(
+                    &credentials,
+                    known,
+                    "with this authScheme; each user enters their own on the connect page",
+                )?;
+                Source::Custom { scheme, credentials: take_secrets(credentials)? }
             }
         };
         Ok(NewAuthConfig {
@@ -138,7 +160,32 @@ impl Body {
     }
 }
 
+/// What would be stored and never used is refused.
+fn refuse_others(credentials: &BTreeMap<String, Value>, known: &[&str], why: &str) -> Result<()> {
+    match credentials.iter().find(|(name, value)| !known.contains(&name.as_str()) && !value.is_null()) {
+        Some((name, _)) => {
+            Err(Error::field(&format!("auth_config.credentials.{}", cut(name)), format!("is not taken {why}")))
+        }
+        None => Ok(()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Managed,
+    Custom,
+}
+
 impl BodyConfig {
+    fn kind(&self) -> Result<Kind> {
+        match self.kind.as_deref() {
+            Some("use_composio_managed_auth") => Ok(Kind::Managed),
+            Some("use_custom_auth") => Ok(Kind::Custom),
+            None if self.auth_scheme.is_none() && self.credentials.is_none() => Ok(Kind::Managed),
+            _ => Err(Error::field("auth_config.type", "must be use_composio_managed_auth or use_custom_auth")),
+        }
+    }
+
     /// What would be stored without having an effect is refused instead.
     fn refuse_unbuilt(&self) -> Result<()> {
         let shared = [&self.shared_connection_fields, &self.shared_credentials].into_iter().flatten();
@@ -155,7 +202,7 @@ impl BodyConfig {
     }
 }
 
-fn parse_scheme(given: Option<&str>) -> Result<switchboard_catalog::Scheme> {
+fn parse_scheme(given: Option<&str>) -> Result<Scheme> {
     let given = given.ok_or_else(|| Error::field("auth_config.authScheme", "is required with use_custom_auth"))?;
     if let Ok(scheme) = given.parse() {
         return Ok(scheme);
@@ -264,3 +311,5 @@ fn masked_credentials(config: &AuthConfigView) -> Value {
     }
     shown.into()
 }
+
+crate::redacted_debug!(Body, BodyConfig);

@@ -27,7 +27,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 const MAX_TIME: Duration = Duration::from_mins(1);
 
 /// A JSON body and what a retry of it is recognised by.
-#[derive(Debug)]
 pub struct JsonBody<T> {
     /// The body.
     pub value: T,
@@ -113,4 +112,10 @@ pub fn created<T, V: Serialize>(once: Once<T>, view: impl FnOnce(&T) -> V) -> Re
 
 fn raw(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+impl<T> std::fmt::Debug for JsonBody<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JsonBody(redacted)")
+    }
 }

@@ -87,9 +87,9 @@ fn filter(query: &Query) -> Result<AccountFilter> {
     Ok(AccountFilter {
         toolkits: query.list("toolkit_slugs").iter().map(|slug| slug.to_ascii_lowercase()).collect(),
         statuses,
-        users: query.list("user_ids"),
-        auth_configs: query.list("auth_config_ids"),
-        ids: query.list("connected_account_ids"),
+        users: query.narrowing_list("user_ids")?,
+        auth_configs: query.narrowing_list("auth_config_ids")?,
+        ids: query.narrowing_list("connected_account_ids")?,
         account_type: query.choice("account_type", &types)?.unwrap_or_default(),
         order: query.choice("order_by", &orders)?.unwrap_or_default(),
         ascending: query.choice("order_direction", &[("asc", true), ("desc", false)])?.unwrap_or(false),

@@ -1,7 +1,8 @@
 //! The outermost layer: request ids, hygiene of HTTP/1.1, errors rendered, one log line.
 //!
-//! hyper's defaults let through what a hardened edge must not (measured: no Host, two Hosts, both
-//! Content-Length and Transfer-Encoding, a URI for another host); those are refused here (R80).
+//! hyper's defaults let through what a hardened edge must not (measured: no Host, two Hosts, a URI
+//! for another host); those are refused here (R80). Where both Content-Length and Transfer-Encoding
+//! are given, hyper itself follows the latter and closes the connection (RFC 9112 section 6.1).
 //! Log lines name the route, never the path: a path may hold a link token.
 
 use std::panic::AssertUnwindSafe;
@@ -65,6 +66,10 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
     default_headers(response.headers_mut());
+    if app.settings.public_url.starts_with("https://") {
+        let year = HeaderValue::from_static("max-age=31536000");
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
     let _entered = span.entered();
     log(&method, route.as_ref(), &response, error.as_ref(), started);
     response
@@ -84,7 +89,7 @@ fn request_id(headers: &HeaderMap, app: &App) -> Arc<str> {
     given.map_or_else(|| app.mint(Kind::Request).into(), Into::into)
 }
 
-/// R80, R81: one Host that is ours, one way to tell the body's length, no other authority.
+/// R80, R81, R84: one Host that is ours, no other authority, a URI of reasonable length.
 fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     let bad = |what: &str| Error::validation(vec![format!("Error in request: {what}")]);
     let headers = request.headers();
@@ -94,14 +99,15 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
         (None, _) => return Err(bad("the Host header is missing")),
         (Some(_), Some(_)) => return Err(bad("there is more than one Host header")),
     };
-    if headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING) {
-        return Err(bad("Content-Length and Transfer-Encoding exclude each other"));
-    }
     if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > MAX_URI) {
         return Err(Error::new(Code::UriTooLong, format!("The request's URI is longer than {MAX_URI} bytes")));
     }
     if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err(bad("the request line names another host than the Host header"));
+    }
+    // Load balancers ask for health by address.
+    if matches!(request.uri().path(), "/livez" | "/readyz") {
+        return Ok(());
     }
     let host = host.to_ascii_lowercase();
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);

@@ -43,7 +43,7 @@ enum WireAccountType {
 }
 
 /// Answer, with the account type in both places.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Answer {
     link_token: String,
     redirect_url: String,
@@ -52,7 +52,7 @@ pub struct Answer {
     experimental: AnswerExperimental,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct AnswerExperimental {
     account_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,3 +115,5 @@ fn view(link: &Link) -> Answer {
         experimental: AnswerExperimental { account_type, acl_config_for_shared: link.acl.clone() },
     }
 }
+
+crate::redacted_debug!(Answer, AnswerExperimental);

@@ -22,7 +22,7 @@ use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
 /// What a call takes.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct Call {
     toolkit_slug: String,
     endpoint: String,
@@ -46,14 +46,14 @@ enum WireMethod {
     Head,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct BinaryBody {
     url: Option<String>,
     base64: Option<String>,
     content_type: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Parameter {
     name: String,
     value: String,
@@ -195,3 +195,5 @@ fn view(answer: &ProxyAnswer) -> Answer<'_> {
     };
     Answer { result_type: "completed", status: answer.status, data, headers, binary_data }
 }
+
+crate::redacted_debug!(Call);

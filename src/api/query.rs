@@ -39,6 +39,17 @@ impl Query {
             .collect()
     }
 
+    /// A list that narrows by owner: given and empty is an error, not "all", since a caller whose
+    /// list of ids turned out empty would otherwise see everybody's.
+    pub fn narrowing_list(&self, key: &str) -> Result<Vec<String>> {
+        let list = self.list(key);
+        let is_given = self.0.iter().any(|(name, _)| name == key || name.strip_suffix("[]") == Some(key));
+        if is_given && list.is_empty() {
+            return Err(wrong(key, "must name at least one, or be left out"));
+        }
+        Ok(list)
+    }
+
     /// `true` or `false`.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         match self.text(key) {

@@ -1,10 +1,12 @@
 //! A session as answers show it (contract section 2.1). Fields that callers write as `enable` and
 //! `disable` are read as `enabled` and `disabled`; `null` is never sent for an optional one.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::app::session_config::{
-    Experimental, Filter, ManageConnections, PreloadTools, SessionConfig, Tags, ToolRule, Workbench,
+    Experimental, Filter, Instant, ManageConnections, PreloadTools, SessionConfig, Tags, ToolRule, Workbench,
 };
 use crate::app::sessions::Session;
 
@@ -50,7 +52,7 @@ fn config_view(user_id: &str, config: &SessionConfig) -> Value {
     put("proxy_execute", config.proxy_execute.map(|it| json!(it)));
     put("multi_account", config.multi_account.map(|it| json!(it)));
     put("hooks", config.hooks.as_ref().map(|it| json!(it)));
-    put("instant", Some(config.instant.clone().filter(|it| !it.is_null()).unwrap_or(Value::Bool(false))));
+    put("instant", Some(config.instant.as_ref().map_or(Value::Bool(false), instant_view)));
     let preload = config.preload.as_ref().and_then(|preload| preload.tools.as_ref());
     put("preload", Some(json!({ "tools": preload.map_or_else(|| json!([]), |tools| json!(tools)) })));
     let search = config.search.and_then(|search| search.enable).unwrap_or(true);
@@ -91,6 +93,19 @@ fn tags_view(tags: &Tags) -> Value {
     ])
 }
 
+fn instant_view(instant: &Instant) -> Value {
+    let Instant::On(rules) = instant else { return Value::Bool(false) };
+    let tools = |tools: &BTreeMap<String, Filter>| -> Value {
+        tools.iter().map(|(slug, filter)| (slug.clone(), filter_view(filter))).collect::<Map<_, _>>().into()
+    };
+    object([
+        ("toolkits", rules.toolkits.as_ref().map(filter_view)),
+        ("tools", rules.tools.as_ref().map(tools)),
+        ("return_instant_charge", Some(rules.return_instant_charge.unwrap_or(false).into())),
+        ("return_prices_in_search", Some(rules.return_prices_in_search.unwrap_or(false).into())),
+    ])
+}
+
 fn manage_view(manage: Option<&ManageConnections>) -> Value {
     object([
         ("enabled", Some(manage.and_then(|it| it.enable).unwrap_or(true).into())),
@@ -114,11 +129,13 @@ fn workbench_view(workbench: Option<&Workbench>) -> Value {
     ])
 }
 
+/// As given, without the nulls; the caller's own tools only where they were just sent.
 fn experimental_view(experimental: &Experimental, echo: bool) -> Value {
-    let mut view: Map<String, Value> = experimental.rest.clone().into_iter().collect();
-    if let Some(url) = &experimental.link_url_overwrite {
-        view.insert("link_url_overwrite".to_owned(), url.as_str().into());
-    }
+    let mut view = match json!(experimental) {
+        Value::Object(view) => view,
+        _ => Map::new(),
+    };
+    view.retain(|_, value| !value.is_null());
     if echo {
         if let Some(toolkits) = &experimental.custom_toolkits {
             view.insert("custom_toolkits".to_owned(), json!(toolkits));

@@ -82,8 +82,8 @@ fn add_secrets(val: &mut Map<String, Value>, secrets: &Secrets, scheme: &str, ma
     for (name, secret) in secrets.iter() {
         // An imported token is kept under the name that the toolkit applies.
         let name = if scheme == "BEARER_TOKEN" && name == "access_token" { "token" } else { name };
-        let shown = if name == "username" { secret.expose().to_owned() } else { mask.apply(secret.expose()) };
-        val.insert(name.to_owned(), shown.into());
+        // A user name may itself be the key (RFC 7617 with an empty password), so it is masked, too.
+        val.insert(name.to_owned(), mask.apply(secret.expose()).into());
     }
 }
 

@@ -108,10 +108,9 @@ fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
         "i64" | "i32" => "an integer".to_owned(),
-        "f64" => "a number".to_owned(),
         "a sequence" => "a list".to_owned(),
         "a map" => "an object".to_owned(),
-        "a JSON number" => "a number".to_owned(),
+        "f64" | "a JSON number" => "a number".to_owned(),
         other if other.starts_with("struct ") => "an object".to_owned(),
         other => other.to_owned(),
     }
@@ -150,9 +149,11 @@ impl<'de> de::Deserializer<'de> for Strict<'de> {
         match self.0 {
             Value::Null => visitor.visit_unit(),
             Value::Bool(flag) => visitor.visit_bool(*flag),
-            Value::Number(number) => {
-                number.deserialize_any(visitor).map_err(|error| StrictError::new(error.to_string()))
-            }
+            Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+                (Some(whole), _) => visitor.visit_u64(whole),
+                (None, Some(negative)) => visitor.visit_i64(negative),
+                (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
+            },
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Array(items) => visitor.visit_seq(Items(items.iter().enumerate())),
             Value::Object(map) => visitor.visit_map(Entries::new(map)),

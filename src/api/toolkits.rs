@@ -20,6 +20,12 @@ use crate::app::auth_configs::toolkit_not_found;
 /// `GET /toolkits` → 200 page.
 pub async fn list(State(app): State<Arc<App>>, caller: Caller, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 100, 1_000)?;
+    let kind = query.choice("type", &[("native", true), ("custom", false), ("all", true)])?.unwrap_or(true);
+    let managed_by = [("composio", Some(true)), ("project", Some(false)), ("all", None)];
+    let managed = query.choice("managed_by", &managed_by)?.flatten();
+    // Usage is not counted yet; both orders are by name.
+    query.choice("sort_by", &[("usage", ()), ("alphabetically", ())])?;
+    query.flag("include_deprecated")?;
     let category = query.text("category").map(str::to_ascii_lowercase);
     let search = query.text("search").map(str::to_ascii_lowercase);
     let matches = |toolkit: &&Arc<Toolkit>| {
@@ -29,7 +35,8 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, query: Query) -> 
                 .iter()
                 .any(|text| text.to_ascii_lowercase().contains(wanted))
         });
-        in_category && found
+        let is_managed = || app.managed_auth_config(&caller.project_id, toolkit).is_some();
+        kind && in_category && found && managed.is_none_or(|wanted| wanted == is_managed())
     };
     let all: Vec<&Arc<Toolkit>> = app.catalog.iter().filter(matches).collect();
     let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
@@ -158,7 +165,8 @@ fn details(toolkit: &Toolkit, scheme: Scheme) -> Value {
     if !toolkit.base_url.contains('{') {
         view["proxy"] = json!({ "base_url": toolkit.base_url });
     }
-    if let Some(oauth) = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2) {
+    let oauth = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2);
+    if let Some(oauth) = oauth.filter(|it| !it.authorization_url.contains('{') && !it.token_url.contains('{')) {
         view["deprecated_auth_provider_details"] =
             json!({ "authorization_url": oauth.authorization_url, "token_url": oauth.token_url });
     }

@@ -62,7 +62,11 @@ impl App {
 
     async fn account_view(&self, row: AccountRow, mask: bool) -> Result<AccountView> {
         let auth_config = self.store.auth_config(&row.project_id, &row.auth_config_id).await?;
-        let secrets = self.open_credential(&row)?;
+        // One damaged row must not hide all others; using it fails by its own name (R70).
+        let secrets = self.open_credential(&row).unwrap_or_else(|error| {
+            tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
+            Secrets::new()
+        });
         Ok(AccountView { row, auth_config, secrets, mask })
     }
 }

@@ -7,6 +7,7 @@ use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{Unit, WriteError, accounts, links};
 use switchboard_vault::{Secret, Secrets};
 
+use super::idempotency::{IdempotencyKey, Once, Replay};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
@@ -76,7 +77,18 @@ pub struct AuthConfigView {
 
 impl App {
     /// Makes an auth config.
-    pub async fn create_auth_config(&self, actor: &Actor, new: NewAuthConfig) -> Result<AuthConfigRow> {
+    pub async fn create_auth_config(
+        &self,
+        actor: &Actor,
+        new: NewAuthConfig,
+        key: Option<&IdempotencyKey>,
+        encode: impl FnOnce(&AuthConfigRow) -> Replay,
+    ) -> Result<Once<AuthConfigRow>> {
+        if let Some(key) = key
+            && let Some(replay) = self.replay(key).await?
+        {
+            return Ok(Once::Replayed(replay));
+        }
         let toolkit = self.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
         if let Some(uri) = &new.settings.oauth_redirect_uri {
             super::callback_url::check(uri)
@@ -98,8 +110,7 @@ impl App {
             "ok",
             None,
         ));
-        self.store.apply(unit).await?;
-        Ok(row)
+        Ok(self.apply_once(key, unit, row, encode).await?)
     }
 
     /// A managed auth config that is not yet stored: the operator's OAuth client where this

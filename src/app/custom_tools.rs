@@ -53,7 +53,7 @@ pub struct CustomTool {
 /// Checks the caller's tools and gives them their final slugs: `LOCAL_<TOOLKIT>_<TOOL>`.
 pub fn prepare(experimental: &mut Experimental) -> Result<()> {
     for toolkit in experimental.custom_toolkits.iter_mut().flatten() {
-        let at = format!("experimental.custom_toolkits.{}", toolkit.slug);
+        let at = format!("experimental.custom_toolkits.{}", toolkit.slug.chars().take(64).collect::<String>());
         check_text(&at, &toolkit.slug, &toolkit.name, &toolkit.description, 2_048)?;
         if toolkit.tools.is_empty() || toolkit.tools.len() > 100 {
             return Err(Error::field(&format!("{at}.tools"), "must hold 1 to 100 tools"));
@@ -66,23 +66,34 @@ pub fn prepare(experimental: &mut Experimental) -> Result<()> {
     for tool in experimental.custom_tools.iter_mut().flatten() {
         prepare_tool(tool, "LOCAL_", "experimental.custom_tools")?;
     }
-    Ok(())
+    check_unique(experimental)
+}
+
+fn check_unique(experimental: &Experimental) -> Result<()> {
+    let in_toolkits = experimental.custom_toolkits.iter().flatten().flat_map(|toolkit| &toolkit.tools);
+    let mut slugs: Vec<&str> =
+        in_toolkits.chain(experimental.custom_tools.iter().flatten()).map(|tool| tool.slug.as_str()).collect();
+    slugs.sort_unstable();
+    match slugs.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::field("experimental", format!("two custom tools have the slug {}", pair[0]))),
+        None => Ok(()),
+    }
 }
 
 fn prepare_tool(tool: &mut CustomTool, prefix: &str, at: &str) -> Result<()> {
-    let at = format!("{at}.{}", tool.slug);
+    let at = format!("{at}.{}", tool.slug.chars().take(64).collect::<String>());
     check_text(&at, &tool.slug, &tool.name, &tool.description, 5_120)?;
     let is_object = tool.input_schema.get("type").is_some_and(|kind| kind == "object");
     if !is_object || !tool.input_schema.get("properties").is_some_and(Value::is_object) {
         return Err(Error::new(
             Code::SessionBadRequest,
-            format!("input_schema of custom tool \"{}\" must be of type object with properties", tool.slug),
+            format!("input_schema of {at} must be of type object with properties"),
         )
         .fix("Give `{\"type\": \"object\", \"properties\": {}}` at least."));
     }
     let slug = format!("{prefix}{}", tool.slug.to_ascii_uppercase());
     if slug.len() > MAX_SLUG {
-        return Err(Error::field(&at, format!("the final slug {slug} is longer than {MAX_SLUG} characters")));
+        return Err(Error::field(&at, format!("its final slug is longer than {MAX_SLUG} characters")));
     }
     tool.original_slug = Some(std::mem::replace(&mut tool.slug, slug));
     Ok(())

@@ -23,7 +23,7 @@ pub struct IdempotencyKey {
 }
 
 /// An answer that can be stored and given again.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Replay {
     /// HTTP status.
     pub status: u16,
@@ -140,3 +140,5 @@ impl App {
         }
     }
 }
+
+crate::redacted_debug!(Replay);

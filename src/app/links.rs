@@ -35,7 +35,7 @@ pub struct LinkRequest {
 }
 
 /// What the developer gets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Link {
     /// Secret of the link; shown once.
     pub token: String,
@@ -273,9 +273,11 @@ pub fn toolkit_not_allowed(slug: &str) -> Error {
 
 /// Toolkits that this server does not know.
 pub fn invalid_slugs(slugs: &[&str]) -> Error {
-    let shown: Vec<String> = slugs.iter().map(|slug| slug.chars().take(64).collect()).collect();
+    let shown: Vec<String> = slugs.iter().take(20).map(|slug| slug.chars().take(64).collect()).collect();
     Error::new(
         Code::InvalidToolkitSlugs,
         format!("Invalid toolkit slugs: {}. Please provide valid toolkit slugs.", shown.join(", ")),
     )
 }
+
+crate::redacted_debug!(Link);

@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use switchboard_catalog::{Catalog, Toolkit};
 use switchboard_egress::Egress;
@@ -41,6 +42,9 @@ use crate::id::Kind;
 use crate::time::{Clock, Millis};
 
 pub use settings::{ManagedClient, Settings};
+
+/// How long one finding of readiness counts, in milliseconds.
+const READY_FOR: Millis = 1_000;
 
 /// Everything the application works with. Shared by all requests.
 pub struct App {
@@ -66,6 +70,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
+    /// When the database was last found ready.
+    pub ready_at: AtomicI64,
     /// Cancelled when the server is told to end.
     pub stopping: CancellationToken,
 }
@@ -87,11 +93,17 @@ impl App {
         kind.mint(self.now(), &*self.entropy)
     }
 
-    /// Whether the database takes reads and writes.
+    /// Whether the database takes reads and writes. Asked at most once a second: whoever may ask
+    /// needs no key, and each answer costs a durable write.
     pub async fn check_ready(&self) -> Result<()> {
-        let at = self.now().to_be_bytes().to_vec();
-        self.store.apply(Unit::new().with(meta::put("ready_probe", at))).await?;
+        let now = self.now();
+        let last = self.ready_at.load(Ordering::Relaxed);
+        if (last..last.saturating_add(READY_FOR)).contains(&now) {
+            return Ok(());
+        }
+        self.store.apply(Unit::new().with(meta::put("ready_probe", now.to_be_bytes().to_vec()))).await?;
         self.store.meta("ready_probe").await?;
+        self.ready_at.store(now, Ordering::Relaxed);
         Ok(())
     }
 

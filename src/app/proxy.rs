@@ -35,7 +35,6 @@ const DROPPED: [HeaderName; 6] = [
 ];
 
 /// What a caller asks to be sent.
-#[derive(Debug)]
 pub struct ProxyRequest {
     /// Toolkit slug in any case.
     pub toolkit: String,
@@ -52,7 +51,6 @@ pub struct ProxyRequest {
 }
 
 /// A body to send.
-#[derive(Debug)]
 pub struct ProxyBody {
     /// Bytes, as they are sent.
     pub bytes: Bytes,
@@ -61,7 +59,6 @@ pub struct ProxyBody {
 }
 
 /// What the provider answered.
-#[derive(Debug)]
 pub struct ProxyAnswer {
     /// The provider's status, whatever it is.
     pub status: u16,
@@ -72,7 +69,6 @@ pub struct ProxyAnswer {
 }
 
 /// A provider's body, by what it is.
-#[derive(Debug)]
 pub enum ProxyData {
     /// Nothing.
     Empty,
@@ -94,6 +90,10 @@ pub enum ProxyData {
 impl App {
     /// Sends one request with the account that the session uses for the toolkit.
     pub async fn proxy_execute(self: &Arc<Self>, session: &Session, request: ProxyRequest) -> Result<ProxyAnswer> {
+        if session.config.proxy_execute.is_some_and(|proxy| !proxy.enable) {
+            return Err(Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
+                .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
+        }
         let Usable { toolkit, account } = &self.resolve(session, &request.toolkit).await?;
         let (scheme, secrets, fields) = match account {
             Some(account) => {
@@ -201,3 +201,5 @@ fn binary(bytes: &[u8], content_type: &str) -> ProxyData {
         size: bytes.len(),
     }
 }
+
+crate::redacted_debug!(ProxyRequest, ProxyBody, ProxyAnswer, ProxyData);

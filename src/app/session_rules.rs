@@ -2,8 +2,6 @@
 //!
 //! All that is wrong is collected, so that a developer corrects it in one go.
 
-use serde_json::Value;
-
 use super::callback_url;
 use super::session_config::{Filter, PreloadTools, SessionConfig, ToolRule};
 use crate::error::{Code, Error, Result};
@@ -37,6 +35,10 @@ pub fn check(config: &SessionConfig) -> Result<()> {
         && let Err(reason) = callback_url::check(base)
     {
         say("experimental.link_url_overwrite", &reason);
+    }
+    let overwrite = config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref());
+    if overwrite.is_some_and(|base| base.contains('?')) {
+        say("experimental.link_url_overwrite", "must not contain a query: /link/<token> is appended to it");
     }
     check_blocks(config, &mut say);
     if !wrong.is_empty() {
@@ -83,9 +85,6 @@ fn check_blocks(config: &SessionConfig, say: &mut impl FnMut(&str, &str)) {
             say("multi_account", "`enable: false` goes with no other field");
         }
     }
-    if matches!(config.instant, Some(Value::Bool(true) | Value::String(_) | Value::Number(_) | Value::Array(_))) {
-        say("instant", "must be false or an object");
-    }
     let proxy_off = config.proxy_execute.is_some_and(|proxy| !proxy.enable);
     let proxy_in_workbench =
         config.workbench.as_ref().is_some_and(|workbench| workbench.enable_proxy_execution == Some(true));
@@ -98,10 +97,10 @@ fn check_blocks(config: &SessionConfig, say: &mut impl FnMut(&str, &str)) {
         say("preload.tools", "\"all\" does not go with multi_account");
     }
     let has_allow_list = config.toolkits.as_ref().is_some_and(|filter| filter.enable.is_some())
-        || config.tools.is_some()
-        || config.tags.is_some();
+        || config.tools.iter().flatten().any(|(_, rule)| rule.enable.is_some())
+        || config.tags.as_ref().is_some_and(|tags| tags.enable.is_some());
     if preload_all && !has_allow_list {
-        say("preload.tools", "\"all\" needs `toolkits.enable`, `tools` or `tags`");
+        say("preload.tools", "\"all\" needs `toolkits.enable`, `tools` with `enable`, or `tags.enable`");
     }
 }
 

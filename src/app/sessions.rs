@@ -12,6 +12,9 @@ use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
 
+/// Most accounts that any session may pin per toolkit.
+const MAX_PINS: usize = 10;
+
 /// A session with its policy parsed.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -112,6 +115,9 @@ impl App {
     fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
         let mut unknown: Vec<&str> =
             config.named_toolkits().into_iter().filter(|slug| self.toolkit(slug).is_none()).collect();
+        let extended = config.experimental.iter().flat_map(|it| it.custom_tools.iter().flatten());
+        let extended = extended.filter_map(|tool| tool.extends_toolkit.as_deref());
+        unknown.extend(extended.filter(|slug| self.toolkit(slug).is_none()));
         unknown.sort_unstable();
         unknown.dedup();
         if unknown.is_empty() { Ok(()) } else { Err(links::invalid_slugs(&unknown)) }
@@ -144,10 +150,15 @@ impl App {
 
     /// Pinned accounts must exist, be usable by this user, and keep to the limits (section 2.1).
     async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
+        let most = config
+            .multi_account
+            .filter(|_| config.is_multi_account())
+            .map_or(1, |multi| usize::try_from(multi.max_accounts_per_toolkit.unwrap_or(5)).unwrap_or(5));
         for (toolkit, pins) in config.connected_accounts.iter().flatten() {
-            let mut accounts = Vec::with_capacity(pins.0.len());
+            let mut accounts = Vec::new();
             let mut missing = Vec::new();
-            for id in &pins.0 {
+            // Never more reads than a valid session could need; the rest is refused unread.
+            for id in pins.0.iter().take(MAX_PINS) {
                 match self.store.account(&actor.project_id, id).await? {
                     Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
                     _ => missing.push(id.chars().take(80).collect::<String>()),
@@ -160,16 +171,12 @@ impl App {
                 ));
             }
             self.check_shared_pins(toolkit, user, &accounts)?;
-            let most = config
-                .multi_account
-                .filter(|_| config.is_multi_account())
-                .map_or(1, |multi| usize::try_from(multi.max_accounts_per_toolkit.unwrap_or(5)).unwrap_or(5));
-            if accounts.len() > most {
+            if pins.0.len() > most {
                 return Err(Error::new(
                     Code::SessionBadRequest,
                     format!(
                         "Toolkit \"{toolkit}\" has {} connected accounts pinned; this session allows {most}",
-                        accounts.len()
+                        pins.0.len()
                     ),
                 )
                 .fix("Pin fewer accounts, or set multi_account.enable and max_accounts_per_toolkit."));
@@ -189,12 +196,18 @@ impl App {
                 ));
             }
         }
-        if shared.len() > self.settings.max_shared_accounts_per_toolkit {
+        let most = self.settings.max_shared_accounts_per_toolkit;
+        if shared.len() > most {
+            let most = if most == 1 {
+                "one SHARED connection is".to_owned()
+            } else {
+                format!("{most} SHARED connections are")
+            };
             let ids: Vec<&str> = shared.iter().map(|account| account.id.as_str()).collect();
             return Err(Error::new(
                 Code::MultipleSharedAccounts,
                 format!(
-                    "Toolkit \"{toolkit}\" has {} SHARED connections pinned ({}). At most one SHARED connection is allowed per toolkit in a session.",
+                    "Toolkit \"{toolkit}\" has {} SHARED connections pinned ({}). At most {most} allowed per toolkit in a session.",
                     ids.len(),
                     ids.join(", ")
                 ),

@@ -18,6 +18,7 @@ use super::{DataArgs, explain, walkthrough};
 use crate::api;
 use crate::app::projects::ProjectSettings;
 use crate::app::{App, ManagedClient};
+use crate::config::Layer;
 use crate::server::{self, Surroundings};
 use crate::time::{Clock, SystemClock};
 
@@ -47,18 +48,21 @@ impl switchboard_sandbox::Clock for SandboxClock {
     }
 }
 
-pub(super) async fn run(mut args: DevArgs) -> Result<()> {
-    args.data.data_dir.get_or_insert_with(|| PathBuf::from(DATA_DIR));
-    args.server.log.get_or_insert_with(|| "warn,switchboard=info".to_owned());
-    let mut layer = args.server.layer();
-    let wanted = layer.listen.clone().unwrap_or_else(|| "127.0.0.1:8787".to_owned());
+pub(super) async fn run(args: DevArgs) -> Result<()> {
+    let defaults = Layer {
+        data_dir: Some(PathBuf::from(DATA_DIR)),
+        log: Some("warn,switchboard=info".to_owned()),
+        ..Layer::default()
+    };
+    let mut layer = args.data.layer(args.server.layer())?.over(defaults).over(Layer::defaults()?);
+    let wanted = layer.listen.clone().unwrap_or_default();
     // Bound before the configuration is checked: with port 0 the public URL needs the real one.
     let listener = TcpListener::bind(&wanted)
         .await
-        .with_context(|| format!("setting listen: cannot listen on {wanted}; is another server running there?"))?;
+        .with_context(|| format!("setting listen: cannot listen on {wanted:?}; is another server running there?"))?;
     let address = listener.local_addr()?;
     layer.listen = Some(address.to_string());
-    let mut config = args.data.config(layer)?;
+    let mut config = layer.check()?;
     start_log(&config.log, config.log_json)?;
 
     let sandbox = bind_sandbox(address.port()).await?;

@@ -1,6 +1,6 @@
 //! `switchboard key create|list|revoke`.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
@@ -67,7 +67,7 @@ pub(super) async fn run(args: KeyArgs) -> Result<()> {
 
 async fn create(name: &str, common: CommonArgs) -> Result<()> {
     let (actor, json) = (common.actor(), common.json);
-    let app = common.data.open().await?;
+    let app = common.data.manage(false)?;
     let (key, row) = app.create_key(&actor, name).await.map_err(|error| explain(&error))?;
     if json {
         println!("{}", json!({ "key_id": row.id, "project_id": row.project_id, "api_key": key.expose() }));
@@ -79,7 +79,11 @@ async fn create(name: &str, common: CommonArgs) -> Result<()> {
 
 async fn list(common: CommonArgs) -> Result<()> {
     let (project, json) = (common.project, common.json);
-    let keys = common.data.open().await?.store.api_keys(&project).await?;
+    let app = common.data.manage(false)?;
+    if app.store.project(&project).await?.is_none() {
+        bail!("project {project:?} not found; `switchboard project list` shows the projects");
+    }
+    let keys = app.store.api_keys(&project).await?;
     if json {
         println!("{}", json!({ "items": keys.iter().map(view).collect::<Vec<_>>() }));
         return Ok(());
@@ -93,7 +97,7 @@ async fn list(common: CommonArgs) -> Result<()> {
 
 async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     let (actor, json) = (common.actor(), common.json);
-    let app = common.data.open().await?;
+    let app = common.data.manage(false)?;
     app.revoke_key(&actor, id).await.map_err(|error| explain(&error))?;
     if json {
         println!("{}", json!({ "key_id": id, "revoked": true }));

@@ -14,12 +14,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::App;
-use crate::config::{self, Config, DEFAULTS, Layer};
-use crate::server::{self, Surroundings};
+use crate::config::{self, DEFAULTS, Layer};
+use crate::server;
 
 /// Self-hosted tool router: lets AI agents act with their users' own accounts.
 #[derive(Debug, Parser)]
@@ -75,8 +75,8 @@ struct DataArgs {
 }
 
 impl DataArgs {
-    /// Flags over the file over the defaults, checked.
-    fn config(self, flags: Layer) -> Result<Config> {
+    /// Flags and environment over the configuration file.
+    fn layer(self, flags: Layer) -> Result<Layer> {
         let file = config::load_file(self.config.as_deref())?;
         let own = Layer {
             data_dir: self.data_dir,
@@ -84,13 +84,17 @@ impl DataArgs {
             master_key_file: self.master_key_file,
             ..flags
         };
-        own.over(file).over(Layer::defaults()?).check()
+        Ok(own.over(file))
     }
 
-    /// The application without a server, for commands that work on its data.
-    async fn open(self) -> Result<Arc<App>> {
-        let config = self.config(Layer::default())?;
-        server::open(config, Surroundings::default()).await
+    /// The application without a server and without the master key, for commands that manage
+    /// projects and keys: neither needs a sealed value. Unless `create`, the database must exist.
+    fn manage(self, create: bool) -> Result<Arc<App>> {
+        let config = self.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+        if !create && !config.database.exists() {
+            bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
+        }
+        server::open_for_management(config)
     }
 }
 

@@ -21,9 +21,6 @@ pub(super) struct ServeArgs {
     data: DataArgs,
     #[command(flatten)]
     server: ServerArgs,
-    /// Origin under which browsers and SDKs reach the server, such as <https://connect.example.com>.
-    #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
-    public_url: Option<String>,
 }
 
 /// Flags of `serve` and `dev`.
@@ -31,7 +28,10 @@ pub(super) struct ServeArgs {
 pub(super) struct ServerArgs {
     /// Address to listen on [default: 127.0.0.1:8787].
     #[arg(long, env = "SWITCHBOARD_LISTEN", value_name = "ADDR")]
-    pub(super) listen: Option<String>,
+    listen: Option<String>,
+    /// Origin under which browsers and SDKs reach the server, such as `https://connect.example.com`.
+    #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Folder with further toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
@@ -52,7 +52,7 @@ pub(super) struct ServerArgs {
     max_shared_accounts_per_toolkit: Option<usize>,
     /// Log filter, such as info or switchboard=debug [default: info].
     #[arg(long, env = "SWITCHBOARD_LOG", value_name = "FILTER")]
-    pub(super) log: Option<String>,
+    log: Option<String>,
     /// Form of log lines, text or json [default: text].
     #[arg(long, env = "SWITCHBOARD_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<String>,
@@ -63,6 +63,7 @@ impl ServerArgs {
         let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
         Layer {
             listen: self.listen,
+            public_url: self.public_url,
             toolkits: (!self.toolkits.is_empty()).then_some(self.toolkits),
             allow_egress: given(self.allow_egress),
             allowed_hosts: given(self.allowed_hosts),
@@ -77,8 +78,7 @@ impl ServerArgs {
 }
 
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
-    let layer = Layer { public_url: args.public_url, ..args.server.layer() };
-    let config = args.data.config(layer)?;
+    let config = args.data.layer(args.server.layer())?.over(Layer::defaults()?).check()?;
     start_log(&config.log, config.log_json)?;
     let listen = config.listen;
     let listener =

@@ -37,7 +37,7 @@ curl -s {url}/api/v3.1/tool_router/session/$SESSION/proxy_execute -H "x-api-key:
 
 ── Python (pip install composio) ────────────────────────────────────────────
 from composio import Composio
-session = Composio(api_key="{key}", base_url="{url}").create("user-1", toolkits=["sandbox"])
+session = Composio(api_key="{key}", base_url="{url}").create(user_id="user-1", toolkits=["sandbox"])
 request = session.authorize("sandbox")
 print(request.redirect_url)
 print(request.wait_for_connection().status)

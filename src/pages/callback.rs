@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::extract::{OriginalUri, RawQuery, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use super::endings::{ending_page, error_page, finish, see_other};
@@ -41,7 +41,7 @@ pub async fn shared(
 
 /// `response_mode=form_post` comes as a cross-site POST, which carries no Lax cookie. It is turned
 /// into a GET of the same URL, which does (R14); nothing is decided here.
-pub async fn posted(State(app): State<Arc<App>>, id: RequestId, uri: Uri, body: Body) -> Response {
+pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri): OriginalUri, body: Body) -> Response {
     let Ok(form) = read(body, MAX_FORM).await else {
         return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
     };

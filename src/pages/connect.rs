@@ -69,6 +69,9 @@ struct Shown {
 
 /// `GET /link/{token}`. Reads, and changes nothing.
 pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
+    if let Some(url) = own_loopback_url(&app, &headers, &token) {
+        return see_other(&url);
+    }
     match app.visit(&token).await {
         Ok(Visit::Open(offer)) if is_elsewhere(&offer, &headers) => {
             ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
@@ -113,35 +116,47 @@ pub async fn done(State(app): State<Arc<App>>, query: Query) -> Response {
 }
 
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
+    // Before anything is read: a stranger's form is not worth our time.
+    if let Visit::Over(finished) = app.visit(token).await? {
+        return Ok(over_page(app, &finished, id));
+    }
     let bytes = read(body, MAX_FORM).await?;
     let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
     match app.start(token, &form, |name| cookie(headers, name), &id.0).await? {
         Started::Provider { url, cookie: browser } => {
             let mut response = see_other(url.as_str());
-            bind(&mut response, token, &browser);
-            Ok(response)
-        }
-        Started::Form { offer, wrong, message, cookie: browser } => {
-            let shown = Shown { wrong, message, entered: form };
-            let mut response = connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown);
-            if let Some(browser) = browser {
-                bind(&mut response, token, &browser);
+            let name = switchboard_vault::OneTimeToken::row_id(token).map(browser_cookie_name);
+            // The link's time, and the same again for the attempt that starts at its end.
+            let lifetime = app.settings.link_ttl * 2;
+            if let Some(value) = name.and_then(|name| set_cookie(&name, &browser, lifetime)) {
+                response.headers_mut().append(header::SET_COOKIE, value);
             }
             Ok(response)
         }
+        Started::Form { offer, wrong, message } => {
+            let shown = Shown { wrong, message, entered: form };
+            Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
+        }
         Started::Over(finished) if finished.ending == Ending::Success => {
-            let link = app.visit_project(token).await?;
-            Ok(finish(app, finished, link.as_deref(), &id.0).await)
+            let project = app.visit_project(token).await?;
+            Ok(finish(app, finished, project.as_deref(), &id.0).await)
         }
         Started::Over(finished) => Ok(over_page(app, &finished, id)),
     }
 }
 
-fn bind(response: &mut Response, token: &str, browser: &str) {
-    let name = switchboard_vault::OneTimeToken::row_id(token).map(browser_cookie_name);
-    if let Some(value) = name.and_then(|name| set_cookie(&name, browser)) {
-        response.headers_mut().append(header::SET_COOKIE, value);
-    }
+/// Where the same page has its callback: a cookie set for `localhost` does not come back to
+/// `127.0.0.1`. Other hosts may be a proxy's own and stay.
+fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<String> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let (_, own) = app.settings.public_url.split_once("://")?;
+    let is_loopback = |authority: &str| {
+        ["localhost", "127.0.0.1", "[::1]"]
+            .iter()
+            .any(|name| authority.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+    };
+    let is_other = !host.eq_ignore_ascii_case(own) && is_loopback(host) && is_loopback(own);
+    is_other.then(|| format!("{}/link/{token}", app.settings.public_url))
 }
 
 fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {

@@ -1,10 +1,9 @@
 //! Security headers and the browser's own evidence: CSP, cookies, where a form came from.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
-
-/// Lifetime of a browser cookie: the link's time and the attempt's.
-const COOKIE_SECONDS: u32 = 20 * 60;
 
 /// Headers of every HTML answer (R77); a policy that is already set stays.
 pub fn add_headers(headers: &mut HeaderMap) {
@@ -61,9 +60,9 @@ pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// Sets the cookie that binds a link to this browser (R04).
-pub fn set_cookie(name: &str, value: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={COOKIE_SECONDS}"))
-        .ok()
+pub fn set_cookie(name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
+    let seconds = lifetime.as_secs();
+    HeaderValue::from_str(&format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}")).ok()
 }
 
 /// Removes the cookie once the flow is over (R15).

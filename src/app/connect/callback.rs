@@ -37,7 +37,6 @@ impl Arrived {
 }
 
 /// A browser that came back from a provider.
-#[derive(Debug)]
 pub struct Returned<'a> {
     /// Auth config of the redirect URI's path; none on the shared path.
     pub auth_config_id: Option<&'a str>,
@@ -106,14 +105,12 @@ impl App {
         if let Some(error) = query.error {
             return self.refused(&actor, &offer, error, query.error_description).await;
         }
-        match query.code.filter(|code| !code.is_empty()) {
-            Some(code) => self.exchange(Consumed { actor, offer, attempt, code }).await,
-            None => {
-                let reason = "The provider returned neither a code nor an error";
-                self.end_link(&actor, &offer.link.id, &offer.account, "failed", reason).await?;
-                Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit))
-            }
-        }
+        let Some(code) = query.code.filter(|code| !code.is_empty()) else {
+            let reason = "The provider returned neither a code nor an error";
+            self.end_link(&actor, &offer.link.id, &offer.account, "failed", reason).await?;
+            return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
+        };
+        self.exchange(Consumed { actor, offer, attempt, code }).await
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).
@@ -183,3 +180,5 @@ impl App {
         }
     }
 }
+
+crate::redacted_debug!(Returned<'a>);

@@ -2,19 +2,20 @@
 //! toolkit says how, then sealed. What was entered is never shown again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use switchboard_catalog::{Field, Probe, Scheme};
-use switchboard_store::accounts::{self, Activation};
+use switchboard_store::accounts::{self, AccountStatus, Activation};
 use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::{Secret, Secrets};
 
-use super::start::{Claim, Started};
+use super::start::Started;
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::params::AccountParams;
 use crate::app::upstream::Verification;
 use crate::app::{Actor, App};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Values of a form, secrets apart.
 pub(super) struct Entered {
@@ -49,16 +50,17 @@ pub(super) fn read_fields(
 }
 
 impl App {
+    /// Takes an entered credential. Nothing is written before the provider has confirmed it: a
+    /// mistyped key leaves the link as it was, for another try.
     pub(super) async fn enter_secrets(
-        &self,
-        actor: &Actor,
+        self: &Arc<Self>,
+        actor: Actor,
         offer: Box<Offer>,
         form: &BTreeMap<String, String>,
-        claim: Claim,
     ) -> Result<Started> {
         let mut entered = match read_fields(&offer.fields(), form) {
             Ok(entered) => entered,
-            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None, cookie: None }),
+            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
         if offer.scheme == Scheme::Basic
             && let Some(username) = entered.fields.remove("username")
@@ -68,23 +70,16 @@ impl App {
         if offer.scheme == Scheme::BearerToken && offer.toolkit.bearer_token.is_none() {
             rename(&mut entered.secrets, "token", "access_token");
         }
-        let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
-        let now = self.now();
-        // Bound to this browser before anything is sent: a second visitor gets no try.
-        let unit = Unit::new()
-            .with(claim.statement)
-            .with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
-            .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
-        match self.store.apply(unit).await {
-            Ok(_) => {}
-            Err(WriteError::Refused(_)) => return Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
-            Err(error) => return Err(error.into()),
-        }
-        let cookie = claim.is_new.then_some(claim.browser);
-        if let Some(message) = self.disproof(&offer, &entered.secrets, &params).await {
-            return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message), cookie });
-        }
-        self.activate_entered(actor, &offer, &entered.secrets, &params).await
+        let app = Arc::clone(self);
+        // A second click cancels the browser's first request; what that began is finished anyway.
+        let task = self.tasks.spawn(async move {
+            let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
+            if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
+                return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
+            }
+            app.activate_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over)
+        });
+        task.await.map_err(Error::internal)?
     }
 
     /// Why the credential is not accepted, in words for the visitor; none when it is, or when the
@@ -113,7 +108,7 @@ impl App {
         offer: &Offer,
         secrets: &Secrets,
         params: &AccountParams,
-    ) -> Result<Started> {
+    ) -> Result<Finished> {
         let now = self.now();
         let activation = Activation {
             credential: Some(self.seal_credential(&actor.project_id, &offer.account.id, secrets)),
@@ -126,12 +121,22 @@ impl App {
             .with(accounts::activate(&actor.project_id, &offer.account.id, activation))
             .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
         match self.store.apply(unit).await {
-            Ok(_) => Ok(Started::Over(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit))),
-            Err(WriteError::Refused(_)) => {
-                Ok(Started::Over(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)))
+            Ok(_) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
+            Err(WriteError::Refused(_)) if self.holds(offer, secrets).await? => {
+                Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit))
             }
+            Err(WriteError::Refused(_)) => Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the account is connected with exactly this credential: the form was sent twice.
+    async fn holds(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
+        let account = self.store.account(&offer.account.project_id, &offer.account.id).await?;
+        let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
+            return Ok(false);
+        };
+        Ok(self.open_credential(&account)? == *secrets)
     }
 }
 

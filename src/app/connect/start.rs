@@ -5,6 +5,7 @@
 //! travels in the state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use switchboard_auth::{AuthorizationRequest, PkcePair};
 use switchboard_catalog::{Pkce, Scheme};
@@ -23,7 +24,6 @@ use crate::id::Kind;
 use crate::time::millis;
 
 /// What the browser does next.
-#[derive(Debug)]
 pub enum Started {
     /// Go to the provider, with this cookie.
     Provider {
@@ -40,8 +40,6 @@ pub enum Started {
         wrong: BTreeMap<String, String>,
         /// A message about the whole.
         message: Option<String>,
-        /// Value of the browser cookie, if one was just set.
-        cookie: Option<String>,
     },
     /// It is over.
     Over(Finished),
@@ -54,16 +52,15 @@ pub fn browser_cookie_name(link_id: &str) -> String {
 }
 
 /// The statement that binds the link to the browser, and the cookie's value.
-pub(super) struct Claim {
-    pub statement: Statement,
-    pub browser: String,
-    pub is_new: bool,
+struct Claim {
+    statement: Statement,
+    browser: String,
 }
 
 impl App {
     /// The visitor pressed Continue. `cookie` gives the value of a cookie by name.
     pub async fn start(
-        &self,
+        self: &Arc<Self>,
         token: &str,
         form: &BTreeMap<String, String>,
         cookie: impl Fn(&str) -> Option<String>,
@@ -78,15 +75,14 @@ impl App {
             name: format!("link:{}", offer.link.id),
             request_id: Some(request_id.to_owned()),
         };
+        if offer.scheme != Scheme::OAuth2 {
+            return self.enter_secrets(actor, offer, form).await;
+        }
         let Some(claim) = self.claim(&offer, cookie) else {
             self.note_mismatch(&actor, &offer.account.id).await;
             return Ok(Started::Over(Finished::bare(Ending::BrowserMismatch)));
         };
-        if offer.scheme == Scheme::OAuth2 {
-            self.start_oauth(&actor, offer, form, claim).await
-        } else {
-            self.enter_secrets(&actor, offer, form, claim).await
-        }
+        self.start_oauth(&actor, offer, form, claim).await
     }
 
     /// "This wasn't me": the link ends, whoever holds it may say so.
@@ -117,12 +113,12 @@ impl App {
             let browser = cookie(&browser_cookie_name(&offer.link.id))?;
             let is_same = OneTimeToken::matches(&browser, browser_hash);
             let statement = links::reclaim(&offer.link.id, browser_hash, now);
-            return is_same.then_some(Claim { statement, browser, is_new: false });
+            return is_same.then_some(Claim { statement, browser });
         }
         // A cookie that was there before the claim is never taken over (R15).
         let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
         let statement = links::claim(&offer.link.id, digest(&browser), now);
-        Some(Claim { statement, browser, is_new: true })
+        Some(Claim { statement, browser })
     }
 
     async fn start_oauth(
@@ -139,7 +135,7 @@ impl App {
             .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let fields = match super::secrets::read_fields(&offer.fields(), form) {
             Ok(entered) => entered.fields,
-            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None, cookie: None }),
+            Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
         let now = self.now();
         let attempt_id = self.mint(Kind::Attempt);
@@ -209,3 +205,5 @@ impl App {
         }
     }
 }
+
+crate::redacted_debug!(Started);
