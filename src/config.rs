@@ -47,6 +47,8 @@ pub struct Layer {
     pub link_ttl_seconds: Option<u64>,
     /// Pins per toolkit.
     pub max_shared_accounts_per_toolkit: Option<usize>,
+    /// Address for metrics.
+    pub metrics_listen: Option<String>,
     /// Log filter.
     pub log: Option<String>,
     /// `text` or `json`.
@@ -82,6 +84,8 @@ pub struct Config {
     pub allow_egress: Vec<AllowRule>,
     /// PEM of further certificate authorities.
     pub extra_ca_pem: Vec<Vec<u8>>,
+    /// Address for metrics; none means they are not served.
+    pub metrics_listen: Option<SocketAddr>,
     /// Log filter.
     pub log: String,
     /// Log lines as JSON.
@@ -129,6 +133,7 @@ impl Layer {
             max_shared_accounts_per_toolkit: self
                 .max_shared_accounts_per_toolkit
                 .or(below.max_shared_accounts_per_toolkit),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
             managed: self.managed.or(below.managed),
@@ -161,6 +166,13 @@ impl Layer {
         if !(1..=10).contains(&max_shared) {
             return Err(wrong("max_shared_accounts_per_toolkit", &max_shared.to_string(), "1 to 10"));
         }
+        let metrics_listen = match self.metrics_listen.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|_| wrong("metrics_listen", text, "an address and port such as 127.0.0.1:9090"))?,
+            ),
+            None => None,
+        };
         let log_format = self.log_format.unwrap_or_default();
         let log_json = match log_format.as_str() {
             "text" => false,
@@ -182,6 +194,7 @@ impl Layer {
             toolkits: self.toolkits.unwrap_or_default(),
             allow_egress,
             extra_ca_pem,
+            metrics_listen,
             log: self.log.unwrap_or_default(),
             log_json,
             settings,

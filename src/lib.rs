@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod id;
+pub mod metrics;
 pub mod pages;
 mod redacted;
 pub mod server;

@@ -127,6 +127,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
+        metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),
     }))

@@ -71,6 +71,8 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     let _entered = span.entered();
+    let route_name = route.as_ref().map_or("-", MatchedPath::as_str);
+    app.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
     log(&method, route.as_ref(), &response, error.as_ref(), started);
     response
 }

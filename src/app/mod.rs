@@ -39,6 +39,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::error::Result;
 use crate::id::Kind;
+use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
 pub use settings::{ManagedClient, Settings};
@@ -70,6 +71,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// When the database was last found ready.
     pub ready_at: AtomicI64,
     /// Cancelled when the server is told to end.

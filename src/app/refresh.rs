@@ -203,6 +203,7 @@ impl App {
                     credential.secrets.insert("refresh_token", refresh_token);
                 }
                 self.store_rotated(account, fence, &credential, &params).await?;
+                self.metrics.refresh("refreshed");
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 Ok(Outcome::Refreshed)
             }
@@ -295,6 +296,7 @@ impl App {
     }
 
     async fn expire(&self, account: &AccountRow, fence: i64, reason: &str) -> Result<Outcome> {
+        self.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
         let unit = Unit::new()
             .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
@@ -306,6 +308,7 @@ impl App {
     }
 
     async fn give_back(&self, account: &AccountRow, fence: i64, how: GiveBack, error: Error) -> Result<Outcome> {
+        self.metrics.refresh("later");
         let now = self.now();
         let rejected = how == GiveBack::Rejected;
         let pause = self.backoff(account.refresh_failures).max(if rejected { REJECTION_PAUSE } else { 0 });

@@ -13,7 +13,7 @@ use switchboard_sandbox::{Client, SandboxConfig};
 use switchboard_vault::{Entropy, Secret, SystemEntropy, base62};
 use tokio::net::TcpListener;
 
-use super::serve::{ServerArgs, start_log, stop_on_signal};
+use super::serve::{ServerArgs, bind_metrics, serve_metrics, start_log, stop_on_signal};
 use super::{DataArgs, explain, walkthrough};
 use crate::api;
 use crate::app::projects::ProjectSettings;
@@ -87,7 +87,9 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
         with_sandbox: true,
         ..Surroundings::default()
     };
+    let metrics_listener = bind_metrics(&config).await?;
     let app = server::open(config, surroundings).await?;
+    serve_metrics(&app, metrics_listener);
     let client = |client_id: &str, client_secret: &str| Client {
         client_id: client_id.to_owned(),
         client_secret: Some(client_secret.to_owned()),

@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 use super::DataArgs;
 use crate::api;
 use crate::app::App;
-use crate::config::Layer;
+use crate::config::{Config, Layer};
+use crate::metrics;
 use crate::server::{self, Surroundings};
 
 #[derive(Debug, Args)]
@@ -50,6 +51,9 @@ pub(super) struct ServerArgs {
     /// SHARED accounts that one session may pin per toolkit [default: 1].
     #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_name = "N")]
     max_shared_accounts_per_toolkit: Option<usize>,
+    /// Address on which /metrics is served, without a key [default: none].
+    #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
+    metrics_listen: Option<String>,
     /// Log filter, such as info or switchboard=debug [default: info].
     #[arg(long, env = "SWITCHBOARD_LOG", value_name = "FILTER")]
     log: Option<String>,
@@ -70,6 +74,7 @@ impl ServerArgs {
             extra_ca_file: self.extra_ca_file,
             link_ttl_seconds: self.link_ttl_seconds,
             max_shared_accounts_per_toolkit: self.max_shared_accounts_per_toolkit,
+            metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,
             ..Layer::default()
@@ -83,11 +88,27 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let listen = config.listen;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("setting listen: cannot listen on {listen}"))?;
+    let metrics_listener = bind_metrics(&config).await?;
     let app = server::open(config, Surroundings::default()).await?;
+    serve_metrics(&app, metrics_listener);
     tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.len(), "serving");
     let router = api::router(&app);
     stop_on_signal(&app)?;
     server::serve(app, router, listener).await
+}
+
+/// The listener for metrics, where one is configured.
+pub(super) async fn bind_metrics(config: &Config) -> Result<Option<TcpListener>> {
+    let Some(address) = config.metrics_listen else { return Ok(None) };
+    let listener = TcpListener::bind(address).await;
+    Ok(Some(listener.with_context(|| format!("setting metrics_listen: cannot listen on {address}"))?))
+}
+
+/// Serves metrics until the server ends.
+pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
+    if let Some(listener) = listener {
+        tokio::spawn(metrics::serve(Arc::clone(&app.metrics), listener, app.stopping.clone()));
+    }
 }
 
 /// Log lines go to stderr; stdout is for what commands answer.

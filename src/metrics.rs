@@ -1,0 +1,93 @@
+//! Metrics in the Prometheus text format, on a listener of their own (`--metrics-listen`), so that
+//! no key guards them and nobody from outside sees them.
+//!
+//! Labels are routes, methods, statuses and outcomes: never ids, users or anything a caller wrote.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Upper bounds of the duration buckets, in seconds.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    route: String,
+    method: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Histogram,
+    refreshes: Family<OutcomeLabels, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let requests = Family::default();
+        let durations = Histogram::new(BUCKETS);
+        let refreshes = Family::default();
+        let mut registry = Registry::with_prefix("switchboard");
+        registry.register("http_requests", "Answered requests", requests.clone());
+        registry.register("http_request_duration_seconds", "Time until an answer was ready", durations.clone());
+        registry.register("token_refreshes", "Refreshes of access tokens, by outcome", refreshes.clone());
+        Self { registry, requests, durations, refreshes }
+    }
+}
+
+impl Metrics {
+    /// Counts an answered request. `route` is the route's pattern, never the path.
+    pub fn request(&self, route: &str, method: &Method, status: u16, took: Duration) {
+        // A caller can invent methods; a label must not grow with that.
+        let known =
+            [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
+        let method = if known.contains(method) { method.as_str() } else { "OTHER" };
+        let labels = RequestLabels { route: route.to_owned(), method: method.to_owned(), status };
+        self.requests.get_or_create(&labels).inc();
+        self.durations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a refresh: `refreshed`, `later` or `expired`.
+    pub fn refresh(&self, outcome: &'static str) {
+        self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
+/// Serves `/metrics` until told to stop.
+pub async fn serve(metrics: Arc<Metrics>, listener: TcpListener, stop: CancellationToken) {
+    let router = Router::new().route("/metrics", get(show)).with_state(metrics);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
+    if let Err(error) = serving.await {
+        tracing::error!(error = %error, "metrics are no longer served");
+    }
+}
+
+async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
+    let mut text = String::new();
+    if prometheus_client::encoding::text::encode(&mut text, &metrics.registry).is_err() {
+        text.clear();
+    }
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
