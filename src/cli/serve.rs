@@ -1,5 +1,6 @@
 //! `switchboard serve`: the server, as it runs in production.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -114,7 +115,10 @@ pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
 /// Log lines go to stderr; stdout is for what commands answer.
 pub(super) fn start_log(filter: &str, json: bool) -> Result<()> {
     let filter = EnvFilter::try_new(filter).context("setting log: takes a filter such as info or switchboard=debug")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if json {
         builder.json().init();
     } else {

@@ -5,6 +5,7 @@ mod forms;
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem;
 use switchboard_vault::Secrets;
 
 use forms::Form;
@@ -15,19 +16,15 @@ const REPLACEMENT: &[u8] = b"REDACTED";
 /// Shortest secret that is looked for, in bytes. A shorter one would be found in innocent text.
 const SHORTEST: usize = 6;
 
+/// Largest text that is searched form by form. Building an automaton costs more than that; past
+/// this length it pays.
+const LARGE: usize = 64 * 1024;
+
 /// Finds all forms of a set of secrets: as they are, escaped in JSON or HTML, percent-encoded, and
 /// inside base64 at any alignment. Holds copies of the secrets until it is dropped, so it should
 /// live as long as one request.
-pub struct Redactor(Search);
-
-enum Search {
-    Nothing,
-    Forms {
-        automaton: AhoCorasick,
-        forms: Vec<Form>,
-    },
-    /// The automaton could not be built: nothing may pass.
-    Everything,
+pub struct Redactor {
+    forms: Vec<Form>,
 }
 
 impl std::fmt::Debug for Redactor {
@@ -50,45 +47,25 @@ impl Redactor {
         }
         forms.sort_by(|one, other| one.text.as_slice().cmp(other.text.as_slice()));
         forms.dedup_by(|later, earlier| later.text == earlier.text);
-        if forms.is_empty() {
-            return Self(Search::Nothing);
-        }
-        // A contiguous NFA is quick to build and small; the automaton serves one request.
-        let built = AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(forms.iter().map(|form| form.text.as_slice()));
-        Self(built.map_or(Search::Everything, |automaton| Search::Forms { automaton, forms }))
+        Self { forms }
     }
 
     /// The bytes with every form of a secret replaced by `REDACTED`, borrowed when there is none.
     /// Overlapping forms are replaced as one. The bytes must be a whole header value or body: a
     /// secret that is cut by the end of a chunk is not found. Time is linear in their length.
     pub fn redact<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let (automaton, forms) = match &self.0 {
-            Search::Nothing => return Cow::Borrowed(bytes),
-            Search::Everything => return Cow::Borrowed(REPLACEMENT),
-            Search::Forms { automaton, forms } => (automaton, forms),
+        let found = if bytes.len() > LARGE { self.search_large(bytes) } else { Some(self.search(bytes)) };
+        let Some(mut spans) = found else {
+            // The automaton could not be built: nothing may pass.
+            return Cow::Borrowed(REPLACEMENT);
         };
-        let mut spans: Vec<(usize, usize)> = Vec::new();
-        for found in automaton.find_overlapping_iter(bytes) {
-            let form = &forms[found.pattern().as_usize()];
-            let (mut start, mut end) = form.widen(bytes, found.start(), found.end());
-            // Matches come ordered by their ends, so only the last spans can overlap a new one.
-            while let Some(&(last_start, last_end)) = spans.last()
-                && last_end > start
-            {
-                start = start.min(last_start);
-                end = end.max(last_end);
-                spans.pop();
-            }
-            spans.push((start, end));
-        }
         if spans.is_empty() {
             return Cow::Borrowed(bytes);
         }
+        spans.sort_unstable();
         let mut redacted = Vec::with_capacity(bytes.len());
         let mut copied = 0;
-        for (start, end) in spans {
+        for (start, end) in merged(&spans) {
             redacted.extend_from_slice(&bytes[copied..start]);
             redacted.extend_from_slice(REPLACEMENT);
             copied = end;
@@ -96,6 +73,43 @@ impl Redactor {
         redacted.extend_from_slice(&bytes[copied..]);
         Cow::Owned(redacted)
     }
+
+    fn search(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut spans = Vec::new();
+        for form in &self.forms {
+            let mut from = 0;
+            while let Some(at) = memmem::find(&bytes[from..], &form.text) {
+                let start = from + at;
+                spans.push(form.widen(bytes, start, start + form.text.len()));
+                from = start + 1;
+            }
+        }
+        spans
+    }
+
+    fn search_large(&self, bytes: &[u8]) -> Option<Vec<(usize, usize)>> {
+        if self.forms.is_empty() {
+            return Some(Vec::new());
+        }
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(self.forms.iter().map(|form| form.text.as_slice()))
+            .ok()?;
+        let found = automaton.find_overlapping_iter(bytes);
+        Some(found.map(|it| self.forms[it.pattern().as_usize()].widen(bytes, it.start(), it.end())).collect())
+    }
+}
+
+/// Sorted spans, those that overlap joined.
+fn merged(spans: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    let mut joined: Vec<(usize, usize)> = Vec::with_capacity(spans.len());
+    for &(start, end) in spans {
+        match joined.last_mut() {
+            Some((_, last_end)) if start < *last_end => *last_end = end.max(*last_end),
+            _ => joined.push((start, end)),
+        }
+    }
+    joined
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ use crate::send::HttpClient;
 /// How long an idle connection is kept for the next request to the same host.
 const POOL_IDLE: Duration = Duration::from_secs(30);
 /// How many idle connections are kept for one host.
-const POOL_PER_HOST: usize = 16;
+const POOL_PER_HOST: usize = 256;
 
 /// What the operator configures about outbound connections.
 #[derive(Debug, Clone, PartialEq, Eq)]

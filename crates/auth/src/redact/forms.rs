@@ -37,6 +37,13 @@ fn is_base64(byte: u8) -> bool {
 /// Adds all forms of one secret.
 pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
     forms.push(Form::plain(secret));
+    for offset in 0..3 {
+        push_base64(secret, offset, forms);
+    }
+    // Most tokens are of letters that no encoding touches; then all the forms below are the secret.
+    if secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
+        return;
+    }
     for text in [
         json(secret, |_| false),
         json(secret, |letter| !letter.is_ascii()),
@@ -47,9 +54,6 @@ pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
         push_with_escaped_slashes(&text, forms);
     }
     push_percent(secret, forms);
-    for offset in 0..3 {
-        push_base64(secret, offset, forms);
-    }
 }
 
 /// Adds the whole of `user:password` in base64 (RFC 7617), with its padding.

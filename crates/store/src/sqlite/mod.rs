@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
@@ -138,6 +139,14 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // Checkpoints run on their own thread: in the writer they would be the p99.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    // Statement journals stay in memory; the default writes a file for each large group.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    keep_plans(connection)
+}
+
+/// Plans that depend on bound values are made anew with every use; ours never need to.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
@@ -147,7 +156,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    keep_plans(&connection)?;
     Ok(connection)
 }
 

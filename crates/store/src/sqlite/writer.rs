@@ -1,8 +1,8 @@
 //! The writer thread: drains waiting units into one transaction and answers after COMMIT.
 //!
 //! One durable commit costs milliseconds of disk; a group shares it. Measured 3.7 times the
-//! throughput of one commit per request at 64 callers, and no slower for a single caller. Each
-//! unit runs inside a SAVEPOINT, so that a refused one takes nothing of its neighbours with it.
+//! throughput of one commit per request at 64 callers, and no slower for a single caller. A group
+//! in which a unit is refused is run again with a savepoint around each.
 
 use std::thread;
 
@@ -17,8 +17,6 @@ use crate::{Statement, Unit, Value, WriteError};
 const QUEUE: usize = 4096;
 /// Units in one transaction.
 const GROUP: usize = 512;
-
-const LOST: &str = "the transaction was rolled back";
 
 type Outcome = Result<Vec<usize>, WriteError>;
 
@@ -35,7 +33,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        thread::Builder::new().name("store-writer".to_owned()).spawn(move || run(&connection, waiting))?;
+        thread::Builder::new().name("store-writer".to_owned()).spawn(move || drain(&connection, waiting))?;
         Ok(Self { jobs })
     }
 
@@ -48,7 +46,7 @@ impl Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
@@ -62,65 +60,94 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
 }
 
 fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
-    if let Err(error) = begin(connection) {
-        return answer_all(group, &write_error(&error));
-    }
-    let alone = group.len() == 1;
-    let mut outcomes = Vec::with_capacity(group.len());
-    for job in group.iter() {
-        match run_unit(connection, &job.unit, alone) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(lost) => {
-                roll_back(connection);
-                return answer_all(group, &lost);
+    let outcomes = match run_plainly(connection, group) {
+        Ok(Some(outcomes)) => Ok(outcomes),
+        Ok(None) => run_apart(connection, group),
+        Err(error) => Err(error),
+    };
+    match outcomes {
+        Ok(outcomes) => {
+            for (job, outcome) in group.drain(..).zip(outcomes) {
+                // A caller that has gone away does not need the answer; its write stands.
+                let _ = job.answer.send(outcome);
             }
         }
-    }
-    // A refused unit that is alone has nothing to commit.
-    let is_refusal = matches!(outcomes.as_slice(), [Err(_)]);
-    let committed = connection.execute_batch(if is_refusal { "ROLLBACK" } else { "COMMIT" });
-    if let Err(error) = committed {
-        roll_back(connection);
-        return answer_all(group, &write_error(&error));
-    }
-    for (job, outcome) in group.drain(..).zip(outcomes) {
-        // A caller that has gone away does not need the answer; its write stands.
-        let _ = job.answer.send(outcome);
+        Err(error) => {
+            roll_back(connection);
+            answer_all(group, &error);
+        }
     }
 }
 
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
+/// The common case, in which no unit is refused: one transaction and nothing between the units.
+/// `None` means that one was refused, and that nothing was written.
+fn run_plainly(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
+    begin(connection)?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for job in group {
+        let outcome = run_statements(connection, &job.unit);
+        check_open(connection, &outcome)?;
+        if outcome.is_err() {
+            run(connection, "ROLLBACK")?;
+            return Ok(if group.len() == 1 { Some(vec![outcome]) } else { None });
+        }
+        outcomes.push(outcome);
+    }
+    run(connection, "COMMIT")?;
+    Ok(Some(outcomes))
+}
+
+/// The same group again, each unit in a savepoint, so that a refused one takes nothing of its
+/// neighbours with it.
+fn run_apart(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
+    begin(connection)?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for job in group {
+        run(connection, "SAVEPOINT unit")?;
+        let outcome = run_statements(connection, &job.unit);
+        check_open(connection, &outcome)?;
+        if outcome.is_err() {
+            run(connection, "ROLLBACK TO unit")?;
+        }
+        run(connection, "RELEASE unit")?;
+        outcomes.push(outcome);
+    }
+    run(connection, "COMMIT")?;
+    Ok(outcomes)
+}
+
+fn begin(connection: &Connection) -> Result<(), WriteError> {
     if !connection.is_autocommit() {
         // Left over from a group whose ROLLBACK failed, too.
-        connection.execute_batch("ROLLBACK")?;
+        run(connection, "ROLLBACK")?;
     }
-    connection.execute_batch("BEGIN IMMEDIATE")
+    run(connection, "BEGIN IMMEDIATE")
+}
+
+/// A full disk or an I/O error makes SQLite roll the transaction back by itself; then nothing of
+/// the group stands, and nothing may be acknowledged.
+fn check_open(connection: &Connection, outcome: &Outcome) -> Result<(), WriteError> {
+    if !connection.is_autocommit() {
+        return Ok(());
+    }
+    Err(match outcome {
+        Err(WriteError::Full) => WriteError::Full,
+        _ => WriteError::Unavailable("the transaction was rolled back".to_owned()),
+    })
+}
+
+fn run(connection: &Connection, sql: &'static str) -> Result<(), WriteError> {
+    let done = connection.prepare_cached(sql).and_then(|mut prepared| prepared.raw_execute());
+    done.map(drop).map_err(|error| write_error(&error))
 }
 
 /// Gives up the group's transaction; nothing of it was acknowledged.
 fn roll_back(connection: &Connection) {
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
+        && let Err(error) = run(connection, "ROLLBACK")
     {
         tracing::error!(error = %error, "the database refuses a rollback; the next group tries again");
     }
-}
-
-/// Runs one unit of a group. `Err` means that the whole group is lost: a full disk or an I/O error
-/// makes SQLite roll the transaction back by itself, and then nothing may be acknowledged.
-fn run_unit(connection: &Connection, unit: &Unit, alone: bool) -> Result<Outcome, WriteError> {
-    if !alone {
-        connection.execute_batch("SAVEPOINT unit").map_err(|error| write_error(&error))?;
-    }
-    let outcome = run_statements(connection, unit);
-    if connection.is_autocommit() {
-        return Err(outcome.err().unwrap_or_else(|| WriteError::Unavailable(LOST.to_owned())));
-    }
-    if !alone {
-        let end = if outcome.is_ok() { "RELEASE unit" } else { "ROLLBACK TO unit; RELEASE unit" };
-        connection.execute_batch(end).map_err(|error| write_error(&error))?;
-    }
-    Ok(outcome)
 }
 
 fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
