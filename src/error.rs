@@ -30,6 +30,8 @@ pub enum Class {
     Gone,
     /// A longer URI than allowed.
     UriTooLong,
+    /// Larger headers than allowed.
+    HeadTooLarge,
     /// More bytes than allowed.
     TooLarge,
     /// Not for this server name.
@@ -91,6 +93,8 @@ codes! {
     Conflict = (10409, "HTTP_Conflict", Conflict, "Read the resource again and repeat the change on its present state.");
     /// Body over the limit.
     BodyTooLarge = (10413, "HTTP_PayloadTooLarge", TooLarge, "Send a body of at most 1 MiB.");
+    /// Headers over the limit.
+    HeadTooLarge = (10431, "HTTP_RequestHeaderFieldsTooLarge", HeadTooLarge, "Send headers of at most 64 KiB in all.");
     /// URI over the limit.
     UriTooLong = (10414, "HTTP_UriTooLong", UriTooLong, "Use a URI of at most 8 KiB.");
     /// The Host header names no server of ours.

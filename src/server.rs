@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::app::recent::Recent;
 use crate::app::refresh::Flights;
 use crate::config::Config;
 use crate::time::{Clock, SystemClock};
@@ -127,6 +128,8 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
+        recent_keys: Recent::default(),
+        recent_sessions: Recent::default(),
         metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),

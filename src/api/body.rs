@@ -11,11 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::strict;
+use super::unambiguous::Unambiguous;
 use crate::app::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 
@@ -42,7 +42,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     async fn from_request(request: Request, _: &S) -> std::result::Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, MAX_BODY).await?;
-        let idempotency = match (parts.headers.get("idempotency-key"), parts.extensions.get::<Caller>()) {
+        let mut keys = parts.headers.get_all("idempotency-key").iter();
+        let key = keys.next();
+        if keys.next().is_some() {
+            let what = "Error in header Idempotency-Key: is given more than once";
+            return Err(Error::validation(vec![what.to_owned()]).into());
+        }
+        let idempotency = match (key, parts.extensions.get::<Caller>()) {
             (Some(key), Some(caller)) => {
                 let key = key.to_str().unwrap_or_default();
                 Some(IdempotencyKey::new(&caller.project_id, key, parts.method.as_str(), parts.uri.path(), &bytes)?)
@@ -80,7 +86,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(wrong("payload: a JSON body is required".to_owned()));
     }
-    let value: Value =
+    let Unambiguous(value) =
         serde_json::from_slice(bytes).map_err(|error| wrong(format!("payload: is not JSON: {error}")))?;
     strict::read(&value).map_err(|error| wrong(error.to_string()))
 }

@@ -24,6 +24,8 @@ use crate::id::Kind;
 
 /// Bytes of a path with its query (R84).
 const MAX_URI: usize = 8 * 1_024;
+/// Bytes of all headers (R84). hyper's buffer alone lets through about twice its own limit.
+const MAX_HEAD: usize = 64 * 1_024;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -104,6 +106,10 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     if request.uri().path_and_query().is_some_and(|path| path.as_str().len() > MAX_URI) {
         return Err(Error::new(Code::UriTooLong, format!("The request's URI is longer than {MAX_URI} bytes")));
     }
+    let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if head > MAX_HEAD {
+        return Err(Error::new(Code::HeadTooLarge, format!("The request's headers are larger than {MAX_HEAD} bytes")));
+    }
     if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err(bad("the request line names another host than the Host header"));
     }
@@ -112,7 +118,8 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
         return Ok(());
     }
     let host = host.to_ascii_lowercase();
-    let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host.as_str(), |(name, _)| name);
     let is_ours = app.settings.allowed_hosts.iter().any(|allowed| *allowed == host || allowed == name);
     if is_ours {
         return Ok(());

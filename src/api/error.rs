@@ -97,6 +97,7 @@ pub fn status(class: Class) -> StatusCode {
         Class::Conflict => StatusCode::CONFLICT,
         Class::Gone => StatusCode::GONE,
         Class::UriTooLong => StatusCode::URI_TOO_LONG,
+        Class::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Class::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Class::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Class::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,

@@ -16,6 +16,7 @@ pub mod links;
 pub mod params;
 pub mod projects;
 pub mod proxy;
+pub mod recent;
 pub mod refresh;
 pub mod resolve;
 pub mod session_config;
@@ -41,6 +42,9 @@ use crate::error::Result;
 use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
+
+use recent::Recent;
+use switchboard_store::api_keys::ApiKeyRow;
 
 pub use settings::{ManagedClient, Settings};
 
@@ -71,6 +75,10 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
+    /// API keys of the last second, by hash.
+    pub recent_keys: Recent<[u8; 32], Arc<ApiKeyRow>>,
+    /// Sessions of the last second, by project and id.
+    pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// When the database was last found ready.

@@ -36,7 +36,7 @@ impl App {
             self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?
         };
         match account {
-            Some(account) => self.check_usable(account, toolkit).await,
+            Some(account) => Self::check_usable(account, toolkit),
             None if toolkit.schemes() == [Scheme::NoAuth] => Ok(Usable { toolkit: Arc::clone(toolkit), account: None }),
             None => Err(no_connection(session, slug)),
         }
@@ -67,7 +67,7 @@ impl App {
         Ok(account)
     }
 
-    async fn check_usable(&self, account: AccountRow, toolkit: &Arc<Toolkit>) -> Result<Usable> {
+    fn check_usable(account: AccountRow, toolkit: &Arc<Toolkit>) -> Result<Usable> {
         match account.status {
             AccountStatus::Active => {}
             AccountStatus::Expired | AccountStatus::Revoked => {
@@ -80,8 +80,7 @@ impl App {
                 ));
             }
         }
-        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        if !config.is_some_and(|config| config.is_enabled) {
+        if !account.has_enabled_auth_config {
             return Err(Error::new(Code::NoActiveConnection, "Auth config is disabled")
                 .fix("Enable the auth config, or connect the user through another one."));
         }

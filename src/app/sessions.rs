@@ -1,5 +1,8 @@
 //! Sessions: a user id and a policy. Created, read, deleted; they never expire by themselves.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Unit, WriteError};
@@ -12,6 +15,8 @@ use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
 
+/// Largest stored policy that is remembered, in bytes.
+const MAX_REMEMBERED: usize = 4_096;
 /// Most accounts that any session may pin per toolkit.
 const MAX_PINS: usize = 10;
 
@@ -77,22 +82,32 @@ impl App {
     }
 
     /// One session of the caller's project.
-    pub async fn session(&self, project: &str, id: &str) -> Result<Session> {
+    pub async fn session(&self, project: &str, id: &str) -> Result<Arc<Session>> {
         if !Kind::Session.admits(id) {
             return Err(Error::validation(vec![format!(
                 "Error in path.session_id: must have the form trs_…, not \"{}\"",
                 id.chars().take(64).collect::<String>()
             )]));
         }
+        let place = (project.to_owned(), id.to_owned());
+        if let Some(session) = self.recent_sessions.get(&place) {
+            return Ok(session);
+        }
+        let read_at = Instant::now();
         let row = self.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
-        Ok(Session {
+        let is_small = row.config.len() <= MAX_REMEMBERED;
+        let session = Arc::new(Session {
             id: row.id,
             project_id: row.project_id,
             user_id: row.user_id,
             config: serde_json::from_str(&row.config).map_err(Error::internal)?,
             config_version: row.config_version,
             created_at: row.created_at,
-        })
+        });
+        if is_small {
+            self.recent_sessions.put(place, read_at, Arc::clone(&session));
+        }
+        Ok(session)
     }
 
     /// Ends a session; its id is unknown from then on.
@@ -106,7 +121,10 @@ impl App {
             None,
         ));
         match self.store.apply(unit).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.recent_sessions.forget(&(actor.project_id.clone(), id.to_owned()));
+                Ok(())
+            }
             Err(WriteError::Refused("session_not_found")) => Err(not_found(id)),
             Err(error) => Err(error.into()),
         }

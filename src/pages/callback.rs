@@ -15,6 +15,8 @@ use crate::api::path::Id;
 use crate::app::App;
 use crate::app::connect::{Ending, Returned, browser_cookie_name};
 
+/// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
+const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 /// Largest `form_post` answer taken.
 const MAX_FORM: usize = 16 * 1_024;
 
@@ -46,7 +48,8 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
         return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
     };
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(form_urlencoded::parse(&form));
+    // What else a provider posts (an id_token, say) is not needed, and too long for a URL.
+    query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, _)| ANSWER.contains(&&**name)));
     see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
 }
 

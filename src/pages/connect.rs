@@ -196,7 +196,12 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         project_name: Some(short(&offer.project_name)).filter(|name| !name.is_empty()),
         toolkit: ToolkitContext::of(app, &offer.toolkit.slug),
         user_hint: short(&offer.account.user_id),
-        scopes: offer.scopes().into_iter().filter(|_| leaves_site).map(|name| ScopeContext { name }).collect(),
+        scopes: offer
+            .scopes()
+            .into_iter()
+            .filter(|_| leaves_site)
+            .map(|name| ScopeContext { name: short(&name) })
+            .collect(),
         action: format!("/link/{token}"),
         reject_action: format!("/link/{token}/reject"),
         fields: fields.collect(),

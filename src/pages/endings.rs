@@ -5,9 +5,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::render::{BRAND, page, short};
+use crate::api::error::status;
 use crate::app::connect::{Ending, Finished};
 use crate::app::{App, callback_url};
-use crate::error::{Class, Error};
+use crate::error::Error;
 
 #[derive(Serialize)]
 struct Context<'a> {
@@ -196,8 +197,14 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
     }
 }
 
-/// The page of an error that no visitor caused.
+/// The page of an error: ours, or of a form that no page of ours would send.
 pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
+    let status = status(error.code().class());
+    if status.is_client_error() {
+        let mut response = ending_page(app, Ending::Invalid, None, None, Some(request_id));
+        *response.status_mut() = status;
+        return response;
+    }
     tracing::error!(
         request.id = request_id,
         error.slug = error.code().slug(),
@@ -206,8 +213,6 @@ pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
         "page failed"
     );
     let mut response = ending_page(app, Ending::Internal, None, None, Some(request_id));
-    if error.code().class() == Class::Unavailable {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
+    *response.status_mut() = status;
     response
 }

@@ -1,1 +1,23 @@
 //! The API: requests in, answers out, through real HTTP.
+
+mod accounts_list;
+mod auth_configs;
+mod authentication;
+mod callback_urls;
+mod deadline;
+mod edge;
+mod help;
+mod idempotency;
+mod isolation;
+mod link_rules;
+mod links;
+mod malformed;
+mod masking;
+mod proxy;
+mod proxy_credentials;
+mod proxy_endpoints;
+mod proxy_failures;
+mod session_rules;
+mod sessions;
+mod shared;
+mod toolkits;

@@ -1,3 +1,13 @@
 //! From a link to an ACTIVE account, and what stands in the way.
 
+mod browsers;
+mod callbacks;
+mod endings;
+mod exchange;
+mod flow;
+mod keys;
+mod links;
+mod nonsense;
+mod pages;
 mod providers;
+mod scanners;

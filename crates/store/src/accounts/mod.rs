@@ -134,6 +134,8 @@ pub struct AccountRow {
     pub created_at: i64,
     /// Last change.
     pub updated_at: i64,
+    /// Its auth config exists and is enabled.
+    pub has_enabled_auth_config: bool,
 }
 
 fn parse_status(text: &str) -> Result<AccountStatus, ReadError> {

@@ -1,0 +1,187 @@
+//! Lists: every filter, order, page and limit (contract sections 1.6, 4.1, 5).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::help::{KEY, Upstream, auth_config, finish, text};
+use crate::support::http::Api;
+use crate::support::server::TestServer;
+
+struct World {
+    server: TestServer,
+    accounts: Vec<String>,
+    configs: [String; 2],
+}
+
+/// Five accounts, oldest first: u1/up ACTIVE, u1/up INITIALIZING, u2/up ACTIVE, u2/down ACTIVE,
+/// u3/down INITIALIZING.
+async fn world() -> World {
+    let upstream = Upstream::start().await;
+    let server = TestServer::builder()
+        .toolkit("up", &upstream.toolkit("up"))
+        .toolkit("down", &upstream.toolkit("down"))
+        .start()
+        .await;
+    let configs = [auth_config(&server.api, "up", "API_KEY").await, auth_config(&server.api, "down", "API_KEY").await];
+    let mut accounts = Vec::new();
+    for (user, toolkit, active) in
+        [("u1", "up", true), ("u1", "up", false), ("u2", "up", true), ("u2", "down", true), ("u3", "down", false)]
+    {
+        server.clock.advance(Duration::from_secs(1));
+        let session = server.api.session(user, toolkit).await;
+        let link = server.api.link(&session, toolkit).await;
+        if active {
+            finish(&server.api, &link, &[("generic_api_key", KEY)]).await;
+        }
+        accounts.push(text(&link, "connected_account_id"));
+    }
+    World { server, accounts, configs }
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    page["items"].as_array().unwrap().iter().map(|item| text(item, "id")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_found_by_every_filter_and_their_combinations() {
+    let world = world().await;
+    let (api, all) = (&world.server.api, &world.accounts);
+    let [up, down] = &world.configs;
+    for (query, expected) in [
+        (String::new(), vec![4, 3, 2, 1, 0]),
+        ("order_direction=asc".to_owned(), vec![0, 1, 2, 3, 4]),
+        ("order_direction=DESC".to_owned(), vec![4, 3, 2, 1, 0]),
+        ("user_ids=u1".to_owned(), vec![1, 0]),
+        ("user_ids=u1%2Cu3".to_owned(), vec![4, 1, 0]),
+        ("user_ids=u1&user_ids=u3".to_owned(), vec![4, 1, 0]),
+        ("user_ids[]=u1&user_ids[]=u3".to_owned(), vec![4, 1, 0]),
+        ("user_ids=nobody".to_owned(), vec![]),
+        ("user_ids=u1'%20OR%20'1'='1".to_owned(), vec![]),
+        ("toolkit_slugs=down".to_owned(), vec![4, 3]),
+        ("toolkit_slugs=DOWN,up".to_owned(), vec![4, 3, 2, 1, 0]),
+        ("toolkit_slugs=nope".to_owned(), vec![]),
+        ("statuses=ACTIVE".to_owned(), vec![3, 2, 0]),
+        ("statuses=initializing".to_owned(), vec![4, 1]),
+        ("statuses=ACTIVE,INITIALIZING,FAILED".to_owned(), vec![4, 3, 2, 1, 0]),
+        (format!("auth_config_ids={up}"), vec![2, 1, 0]),
+        (format!("auth_config_ids={down},{up}"), vec![4, 3, 2, 1, 0]),
+        (format!("connected_account_ids={},{}", all[0], all[3]), vec![3, 0]),
+        ("user_ids=u2&toolkit_slugs=up&statuses=ACTIVE".to_owned(), vec![2]),
+        (format!("user_ids=u3&auth_config_ids={up}"), vec![]),
+        ("toolkit_slugs=&statuses=&cursor=&limit=".to_owned(), vec![4, 3, 2, 1, 0]),
+        ("unknown_filter=x".to_owned(), vec![4, 3, 2, 1, 0]),
+    ] {
+        let page = api.get(&format!("/connected_accounts?{query}")).await.expect(200);
+        let expected: Vec<String> = expected.into_iter().map(|index| all[index].clone()).collect();
+        assert_eq!(ids(&page), expected, "{query}");
+        assert_eq!(page["total_items"], expected.len(), "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updated_at_orders_by_the_last_change() {
+    let world = world().await;
+    world.server.clock.advance(Duration::from_secs(1));
+    let path = "/connected_accounts?order_by=updated_at&limit=1";
+    assert_eq!(ids(&world.server.api.get(path).await.expect(200)), [world.accounts[4].clone()]);
+    let session = world.server.api.session("u9", "up").await;
+    let link = world.server.api.link(&session, "up").await;
+    world.server.clock.advance(Duration::from_secs(1));
+    let newest = world.server.api.link(&session, "up").await;
+    world.server.clock.advance(Duration::from_secs(1));
+    let changed = finish(&world.server.api, &link, &[("generic_api_key", KEY)]).await;
+    assert_eq!(ids(&world.server.api.get(path).await.expect(200)), [changed]);
+    let by_age = world.server.api.get("/connected_accounts?order_by=created_at&limit=1").await.expect(200);
+    assert_eq!(ids(&by_age), [text(&newest, "connected_account_id")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_each_other_by_cursor_and_end_with_null() {
+    let world = world().await;
+    let api = &world.server.api;
+    let first = api.get("/connected_accounts?limit=2").await.expect(200);
+    let count = |page: &Value| (page["current_page"].clone(), page["total_pages"].clone(), page["total_items"].clone());
+    assert_eq!(count(&first), (json!(1), json!(3), json!(5)));
+    assert_eq!(first["next_cursor"], "Mi0y", "base64 of 2-2, as the hosted API writes it");
+    let second = api.get("/connected_accounts?limit=2&cursor=Mi0y").await.expect(200);
+    let third = api.get(&format!("/connected_accounts?cursor={}", text(&second, "next_cursor"))).await.expect(200);
+    assert_eq!((count(&second).0, count(&third).0), (json!(2), json!(3)));
+    assert_eq!(third["next_cursor"], Value::Null);
+    let walked: Vec<String> = [ids(&first), ids(&second), ids(&third)].concat();
+    let expected: Vec<String> = world.accounts.iter().rev().cloned().collect();
+    assert_eq!(walked, expected, "nothing twice, nothing lost");
+    let beyond = api.get("/connected_accounts?limit=2&cursor=OTktMg==").await.expect(200);
+    assert_eq!((ids(&beyond), &beyond["next_cursor"]), (vec![], &Value::Null));
+    let empty = api.get("/connected_accounts?user_ids=nobody").await.expect(200);
+    assert_eq!(count(&empty), (json!(1), json!(1), json!(0)));
+}
+
+async fn bad_query(api: &Api, path: &str, key: &str) {
+    let error = api.get(path).await.expect_error(400, "HTTP_BadRequest");
+    let line = error["errors"][0].as_str().unwrap();
+    assert!(line.starts_with(&format!("Error in query.{key}: ")), "{path}: {line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_cursor_or_limit_or_word_is_a_400_that_names_it() {
+    let server = TestServer::start().await;
+    for list in ["/connected_accounts", "/auth_configs", "/toolkits"] {
+        for cursor in [
+            "x",
+            "Mi0w",
+            "MC0yMA==",
+            "LTEtMjA=",
+            "Mi0yMC0z",
+            "%00",
+            "2-20",
+            "Mi0yMA",
+            "////",
+            "OTk5OTk5OTk5OTk5OTk5OTk5OTktMjA=",
+        ] {
+            bad_query(&server.api, &format!("{list}?cursor={cursor}"), "cursor").await;
+        }
+        for limit in ["0", "-1", "abc", "0.5", "NaN", "1e", "0x10", "%20"] {
+            bad_query(&server.api, &format!("{list}?limit={limit}"), "limit").await;
+        }
+        for limit in ["1", "20.0", "9999", "1e3", "99999999999999999999", "inf"] {
+            server.api.get(&format!("{list}?limit={limit}")).await.expect(200);
+        }
+    }
+    for (path, key) in [
+        ("/connected_accounts?statuses=ACTIVE,OPEN", "statuses"),
+        ("/connected_accounts?order_by=user_id", "order_by"),
+        ("/connected_accounts?order_direction=up", "order_direction"),
+        ("/connected_accounts?account_type=EVERY", "account_type"),
+        ("/auth_configs?is_composio_managed=yes", "is_composio_managed"),
+        ("/auth_configs?show_disabled=1", "show_disabled"),
+        ("/toolkits?managed_by=me", "managed_by"),
+        ("/toolkits?sort_by=age", "sort_by"),
+        // A list of owners that turned out empty must not mean everybody's.
+        ("/connected_accounts?user_ids=", "user_ids"),
+        ("/connected_accounts?user_ids=,", "user_ids"),
+        ("/connected_accounts?auth_config_ids=", "auth_config_ids"),
+        ("/connected_accounts?connected_account_ids[]=", "connected_account_ids"),
+    ] {
+        bad_query(&server.api, path, key).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_over_the_most_is_cut_and_the_cursor_goes_on_with_the_cut_one() {
+    let server = TestServer::start().await;
+    for number in 0..203 {
+        let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": { "type": "use_custom_auth", "authScheme": "API_KEY", "name": format!("n{number}") } });
+        server.api.post("/auth_configs", &body).await.expect(201);
+    }
+    let lengths = |page: &Value| page["items"].as_array().unwrap().len();
+    let first = server.api.get("/auth_configs?limit=9999").await.expect(200);
+    assert_eq!((lengths(&first), &first["next_cursor"]), (200, &json!("Mi0yMDA=")));
+    let rest = server.api.get("/auth_configs?limit=9999&cursor=Mi0yMDA=").await.expect(200);
+    assert_eq!((lengths(&rest), &rest["next_cursor"]), (3, &Value::Null));
+    // base64 of 1-9999: a cursor is no way around the limit.
+    let page = server.api.get("/auth_configs?cursor=MS05OTk5").await.expect(200);
+    assert_eq!(lengths(&page), 200);
+    let page = server.api.get("/auth_configs").await.expect(200);
+    assert_eq!((lengths(&page), &page["total_items"]), (20, &json!(203)));
+}

@@ -1,0 +1,214 @@
+//! Two projects, each with everything: an id of the other answers exactly as one that nobody has,
+//! wherever it stands, and changes nothing there (R63); inside a project no user gets another's
+//! account (R64).
+
+use serde_json::{Value, json};
+use switchboard::id::Kind;
+
+use super::help::{KEY, auth_config, connect_key, finish, on_session, proxy, sql, text, unknown, with_upstream};
+use crate::support::http::{Api, Reply};
+use crate::support::server::TestServer;
+
+/// A project's things.
+struct Graph {
+    api: Api,
+    session: String,
+    account: String,
+    shared: String,
+    config: String,
+}
+
+async fn graph(api: &Api, key: &str) -> Graph {
+    let config = auth_config(api, "up", "API_KEY").await;
+    let session = api.session("same-user", "up").await;
+    let account = finish(api, &api.link(&session, "up").await, &[("generic_api_key", key)]).await;
+    let body = json!({ "toolkit": "up", "alias": "all", "account_type": "SHARED", "acl_config_for_shared": { "allow_all_users": true } });
+    let made = on_session(api, &session, "link", &body).await.expect(201);
+    let shared = finish(api, &made, &[("generic_api_key", key)]).await;
+    Graph { api: api.clone(), session, account, shared, config }
+}
+
+/// Everything a project owns but the keys' last use.
+fn rows(server: &TestServer, project: &str) -> Value {
+    let tables = [
+        "projects WHERE id",
+        "sessions WHERE project_id",
+        "connected_accounts WHERE project_id",
+        "auth_configs WHERE project_id",
+        "links WHERE project_id",
+        "attempts WHERE project_id",
+        "idempotency_keys WHERE project_id",
+        "audit_events WHERE project_id",
+    ];
+    tables
+        .iter()
+        .map(|table| sql(&server.database(), &format!("SELECT * FROM {table} = '{project}' ORDER BY 1")))
+        .collect()
+}
+
+/// The answer without what differs anyway: the id that was asked for, and the request's own.
+fn anonymous(reply: &Reply, id: &str) -> (u16, Value) {
+    let mut body = reply.json();
+    if let Some(error) = body.get_mut("error") {
+        error["request_id"] = Value::Null;
+    }
+    (reply.status, serde_json::from_str(&body.to_string().replace(id, "{ID}")).unwrap())
+}
+
+/// Method, path and body with `{ID}`, and the kind of id that stands there.
+fn requests() -> Vec<(Kind, &'static str, String, Value)> {
+    use Kind::{AuthConfig, ConnectedAccount, Session};
+    let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
+    let with = |field: &str, value: Value| {
+        let mut body = json!({ "user_id": "same-user" });
+        body[field] = value;
+        body
+    };
+    vec![
+        (Session, "GET", "/tool_router/session/{ID}".to_owned(), Value::Null),
+        (Session, "POST", "/tool_router/session/{ID}/link".to_owned(), json!({ "toolkit": "up" })),
+        (Session, "POST", "/tool_router/session/{ID}/proxy_execute".to_owned(), call),
+        (Session, "DELETE", "/tool_router/session/{ID}".to_owned(), Value::Null),
+        (ConnectedAccount, "GET", "/connected_accounts/{ID}".to_owned(), Value::Null),
+        (
+            ConnectedAccount,
+            "GET",
+            "/connected_accounts?account_type=ALL&connected_account_ids={ID}".to_owned(),
+            Value::Null,
+        ),
+        (
+            ConnectedAccount,
+            "POST",
+            "/tool_router/session".to_owned(),
+            with("connected_accounts", json!({ "up": ["{ID}"] })),
+        ),
+        (
+            ConnectedAccount,
+            "POST",
+            "/tool_router/session".to_owned(),
+            with("connected_accounts", json!({ "up": "{ID}" })),
+        ),
+        (ConnectedAccount, "DELETE", "/connected_accounts/{ID}".to_owned(), Value::Null),
+        (AuthConfig, "GET", "/auth_configs/{ID}".to_owned(), Value::Null),
+        (AuthConfig, "GET", "/auth_configs?show_disabled=true&search={ID}".to_owned(), Value::Null),
+        (AuthConfig, "GET", "/connected_accounts?account_type=ALL&auth_config_ids={ID}".to_owned(), Value::Null),
+        (AuthConfig, "POST", "/tool_router/session".to_owned(), with("auth_configs", json!({ "up": "{ID}" }))),
+        (AuthConfig, "DELETE", "/auth_configs/{ID}".to_owned(), Value::Null),
+    ]
+}
+
+async fn send(api: &Api, method: &str, path: &str, body: &Value, id: &str) -> Reply {
+    let body = if body.is_null() { String::new() } else { body.to_string().replace("{ID}", id) };
+    api.call(method, &path.replace("{ID}", id), body).await
+}
+
+fn ids_of(graph: &Graph, kind: Kind) -> Vec<String> {
+    match kind {
+        Kind::Session => vec![graph.session.clone()],
+        Kind::AuthConfig => vec![graph.config.clone()],
+        _ => vec![graph.account.clone(), graph.shared.clone()],
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_of_another_project_is_an_unknown_id_everywhere() {
+    let (server, upstream) = with_upstream().await;
+    let other = server.other_project("Other").await;
+    let other_id = text_of(&sql(&server.database(), "SELECT id FROM projects WHERE name='Other'"));
+    let mine = graph(&server.api, KEY).await;
+    let theirs = graph(&other, "the-others-key").await;
+    upstream.take();
+    let projects = [(&mine, &theirs, other_id.clone()), (&theirs, &mine, server.project_id.clone())];
+    for (one, two, owner) in projects {
+        let before = rows(&server, &owner);
+        assert!(before[2].as_array().unwrap().len() == 2 && !before[7].as_array().unwrap().is_empty(), "{before}");
+        for (kind, method, path, body) in requests() {
+            for foreign in ids_of(two, kind) {
+                let nobodys = unknown(kind);
+                let theirs = anonymous(&send(&one.api, method, &path, &body, &foreign).await, &foreign);
+                let reference = anonymous(&send(&one.api, method, &path, &body, &nobodys).await, &nobodys);
+                assert_eq!(theirs, reference, "{method} {path} {body}");
+                let is_empty_page = theirs.0 == 200 && theirs.1["total_items"] == 0;
+                assert!(is_empty_page || (400..=404).contains(&theirs.0), "{method} {path}: {theirs:?}");
+                // No spelling of it gets through either.
+                for odd in [
+                    foreign.to_uppercase(),
+                    foreign.to_lowercase(),
+                    format!("{foreign}%00"),
+                    format!("{foreign}%20"),
+                    format!("%2e%2f{foreign}"),
+                ] {
+                    let reply = send(&one.api, method, &path, &body, &odd).await;
+                    let is_nothing = reply.status == 200 && reply.json()["total_items"] == 0;
+                    assert!(
+                        is_nothing || (400..=404).contains(&reply.status),
+                        "{method} {path} {odd}: {}",
+                        reply.text()
+                    );
+                }
+            }
+        }
+        assert_eq!(rows(&server, &owner), before, "the other project's rows");
+    }
+    assert!(upstream.take().is_empty(), "nothing was sent with anybody's credential");
+}
+
+fn text_of(rows: &Value) -> String {
+    rows[0][0].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_requests_work_with_ones_own_ids() {
+    let (server, _upstream) = with_upstream().await;
+    for (kind, method, path, body) in requests() {
+        // Fresh for each: some of them delete.
+        let own = graph(&server.other_project("Fresh").await, KEY).await;
+        let id = ids_of(&own, kind).remove(0);
+        let reply = send(&own.api, method, &path, &body, &id).await;
+        assert!((200..300).contains(&reply.status), "{method} {path}: {}", reply.text());
+        assert!(reply.json().get("items").is_none_or(|items| !items.as_array().unwrap().is_empty()), "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_filters_and_cursors_stay_inside_the_project() {
+    let (server, _upstream) = with_upstream().await;
+    let other = server.other_project("Other").await;
+    let mine = graph(&server.api, KEY).await;
+    let theirs = graph(&other, "the-others-key").await;
+    for query in ["", "&user_ids=same-user", "&toolkit_slugs=up", "&statuses=ACTIVE", "&limit=1"] {
+        let page = mine.api.get(&format!("/connected_accounts?account_type=ALL{query}")).await.expect(200);
+        assert_eq!(page["total_items"], 2, "{query}");
+        assert!(!page.to_string().contains(&theirs.account) && !page.to_string().contains(&theirs.shared), "{query}");
+    }
+    let cursor =
+        theirs.api.get("/connected_accounts?account_type=ALL&limit=1").await.expect(200)["next_cursor"].clone();
+    let page = mine
+        .api
+        .get(&format!("/connected_accounts?account_type=ALL&cursor={}", cursor.as_str().unwrap()))
+        .await
+        .expect(200);
+    assert!(!page.to_string().contains(&theirs.account) && !page.to_string().contains(&theirs.shared), "{page}");
+    let page = mine.api.get("/auth_configs?search=up").await.expect(200);
+    assert_eq!((&page["total_items"], &page["items"][0]["id"]), (&json!(1), &json!(mine.config)));
+    assert_eq!(page["items"][0]["no_of_connections"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_an_account_gets_nobody_elses() {
+    let (server, upstream) = with_upstream().await;
+    let api = &server.api;
+    let (_, account) = connect_key(api, "alice", "up").await;
+    let config = text(&api.get(&format!("/connected_accounts/{account}")).await.expect(200)["auth_config"], "id");
+    upstream.take();
+    let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
+    for user in ["bob", "Alice", "alice ", "default", "*", "%", "ali_e"] {
+        for body in [json!({ "user_id": user }), json!({ "user_id": user, "auth_configs": { "up": config } })] {
+            let session = text(&api.post("/tool_router/session", &body).await.expect(201), "session_id");
+            let error = proxy(api, &session, &call).await.expect_error(404, "ToolRouterV2_NoActiveConnection");
+            assert_eq!(error["code"], 4302);
+            assert_eq!(error["message"], format!("No active connection found for user ID {user} for toolkit up"));
+        }
+    }
+    assert!(upstream.take().is_empty());
+}
