@@ -103,11 +103,20 @@ pub fn load_file(named: Option<&Path>) -> Result<Layer> {
     };
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read configuration file {}", path.display()))?;
-    // toml's message names line and key; the values stay out of it, they may be secret.
     toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
-        anyhow!("{}:{line}: {}", path.display(), error.message())
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        anyhow!("{}:{line}: {}", path.display(), without_value(error.message()))
     })
+}
+
+/// serde quotes the value it refuses, and a value of this file may be a secret.
+fn without_value(message: &str) -> String {
+    let Some((kind, rest)) = message.split_once("invalid type: ") else {
+        return message.to_owned();
+    };
+    let given = rest.split([' ', ',']).next().unwrap_or_default();
+    let expected = rest.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
+    format!("{kind}invalid type: {given}, expected {expected}")
 }
 
 impl Layer {

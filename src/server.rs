@@ -17,7 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use switchboard_catalog::Catalog;
 use switchboard_egress::{Egress, EgressConfig};
-use switchboard_store::{Store, Unit, meta};
+use switchboard_store::{Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -128,8 +128,8 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
-        recent_keys: Recent::default(),
         recent_sessions: Recent::default(),
+        recent_auth_configs: Recent::default(),
         metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),
@@ -169,6 +169,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
         tracing::error!("some credential writes did not finish in time");
     }
     jobs.await?;
+    app.store.finish();
     Ok(())
 }
 
@@ -192,28 +193,37 @@ fn accept(stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place
 }
 
 /// Loads the master key, or makes one for a database that has none. A database that was sealed
-/// with another key, or whose key file is gone, is not touched (R72).
+/// with another key, or whose key file is gone, is not touched (R72). Several servers may start at
+/// once: one makes the key and the check, the others use them.
 async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Result<KeyRing> {
     let place = Place { project: "", table: "meta", row: "key_check", field: "value" };
     let check = store.meta("key_check").await?;
     if !path.exists() {
         if check.is_some() {
             bail!(
-                "master key file {} is missing, and the database holds data sealed with it: restore the file, or name it with --master-key-file",
+                "setting master_key_file: {} is missing, and the database holds data sealed with it: restore the file, or name it with --master-key-file",
                 path.display()
             );
         }
-        KeyRing::create(path, &*entropy).context("setting master_key_file")?;
-        tracing::info!(file = %path.display(), "created a master key: back it up apart from the database");
+        let is_new = KeyRing::create(path, &*entropy).context("setting master_key_file")?;
+        if is_new {
+            tracing::info!(file = %path.display(), "created a master key: back it up apart from the database");
+        }
     }
     let ring = KeyRing::load(path, entropy).context("setting master_key_file")?;
-    if let Some(sealed) = check {
-        ring.open(&place, &sealed)
-            .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
+    let sealed = if let Some(sealed) = check {
+        sealed
     } else {
         let statement = meta::insert("key_check", ring.seal(&place, b"switchboard"));
-        store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
-    }
+        match store.apply(Unit::new().with(statement)).await {
+            Ok(_) => return Ok(ring),
+            // Another process was faster; its key must be ours.
+            Err(WriteError::Refused(_)) => store.meta("key_check").await?.unwrap_or_default(),
+            Err(error) => return Err(error).context("cannot note the master key in the database"),
+        }
+    };
+    ring.open(&place, &sealed)
+        .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
     Ok(ring)
 }
 

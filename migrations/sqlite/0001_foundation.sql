@@ -2,7 +2,8 @@
 -- Times are integer milliseconds since 1970 UTC; JSON is text that is read and written whole;
 -- `…_sealed` columns hold ciphertext that opens only at its own row (crates/vault/src/ring.rs).
 -- Primary keys start with the time, so that inserts append; where rows are small the key is the
--- table (WITHOUT ROWID), which saves a second b-tree.
+-- table (WITHOUT ROWID), which saves a second b-tree. The two tables of the link call name their
+-- project without a foreign key: a project is never deleted, and each check costs a look-up.
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -59,7 +60,7 @@ CREATE TABLE sessions (
 
 CREATE TABLE connected_accounts (
     id                 TEXT PRIMARY KEY,
-    project_id         TEXT NOT NULL REFERENCES projects(id),
+    project_id         TEXT NOT NULL,
     user_id            TEXT NOT NULL,
     toolkit            TEXT NOT NULL,
     auth_config_id     TEXT NOT NULL,
@@ -85,7 +86,7 @@ CREATE TABLE connected_accounts (
     created_at         INTEGER NOT NULL,
     updated_at         INTEGER NOT NULL,
     deleted_at         INTEGER
-);
+) WITHOUT ROWID;
 -- An alias names one connection of a user and toolkit, whatever its status (contract section 3.1).
 CREATE UNIQUE INDEX connected_accounts_alias ON connected_accounts(project_id, user_id, toolkit, alias)
     WHERE alias IS NOT NULL AND deleted_at IS NULL;
@@ -93,7 +94,7 @@ CREATE INDEX connected_accounts_by_user ON connected_accounts(project_id, user_i
 
 CREATE TABLE links (
     id           TEXT PRIMARY KEY,                 -- first part of the link token
-    project_id   TEXT NOT NULL REFERENCES projects(id),
+    project_id   TEXT NOT NULL,
     session_id   TEXT,
     account_id   TEXT NOT NULL,
     token_hash   BLOB NOT NULL,

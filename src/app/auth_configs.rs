@@ -110,7 +110,10 @@ impl App {
             "ok",
             None,
         ));
-        Ok(self.apply_once(key, unit, row, encode).await?)
+        let place = (row.project_id.clone(), row.toolkit.clone());
+        let made = self.apply_once(key, unit, row, encode).await?;
+        self.recent_auth_configs.forget(&place);
+        Ok(made)
     }
 
     /// A managed auth config that is not yet stored: the operator's OAuth client where this
@@ -159,7 +162,10 @@ impl App {
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.recent_auth_configs.forget_where(|config| config.id == id);
+                Ok(())
+            }
             Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
             Err(error) => Err(error.into()),
         }

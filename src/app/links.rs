@@ -3,6 +3,9 @@
 //! A link call checks the session's policy, picks the auth config, and writes a new account
 //! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -154,14 +157,32 @@ impl App {
             return Ok(config);
         }
         let managed = self.managed_auth_config(&actor.project_id, toolkit);
-        let newest = self.store.newest_auth_config(&actor.project_id, &toolkit.slug, managed.is_some()).await?;
-        if let Some(config) = newest {
-            return Ok(config);
+        if let Some(config) = self.newest_auth_config(&actor.project_id, &toolkit.slug, managed.is_some()).await? {
+            return Ok(AuthConfigRow::clone(&config));
         }
         let config = managed.ok_or_else(|| no_managed_auth(toolkit))?;
         unit.push(auth_configs::insert(&config));
         unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
         Ok(config)
+    }
+
+    async fn newest_auth_config(
+        &self,
+        project: &str,
+        toolkit: &str,
+        with_managed: bool,
+    ) -> Result<Option<Arc<AuthConfigRow>>> {
+        let place = (project.to_owned(), toolkit.to_owned());
+        if let Some(config) = self.recent_auth_configs.get(&place) {
+            return Ok(Some(config));
+        }
+        let read_at = Instant::now();
+        let Some(config) = self.store.newest_auth_config(project, toolkit, with_managed).await? else {
+            return Ok(None);
+        };
+        let config = Arc::new(AuthConfigRow { credentials_sealed: None, ..config });
+        self.recent_auth_configs.put(place, read_at, Arc::clone(&config));
+        Ok(Some(config))
     }
 
     /// A managed auth config whose client the operator has withdrawn since.

@@ -44,7 +44,7 @@ use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
 use recent::Recent;
-use switchboard_store::api_keys::ApiKeyRow;
+use switchboard_store::auth_configs::AuthConfigRow;
 
 pub use settings::{ManagedClient, Settings};
 
@@ -75,10 +75,10 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
-    /// API keys of the last second, by hash.
-    pub recent_keys: Recent<[u8; 32], Arc<ApiKeyRow>>,
     /// Sessions of the last second, by project and id.
     pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
+    /// The auth config that links of a project and toolkit use, without its credentials.
+    pub recent_auth_configs: Recent<(String, String), Arc<AuthConfigRow>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// When the database was last found ready.

@@ -1,8 +1,5 @@
 //! Projects and their API keys.
 
-use std::sync::Arc;
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::projects::{self, Project};
@@ -96,7 +93,7 @@ impl App {
         Ok((key, row))
     }
 
-    /// Revokes a key. This server refuses it at once, others on the same database within a second.
+    /// Revokes a key. Every server on this database refuses it from its next request on.
     pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<()> {
         let unit = Unit::new().with(api_keys::revoke(&actor.project_id, id, self.now())).with(self.audit(
             actor,
@@ -106,10 +103,7 @@ impl App {
             None,
         ));
         match self.store.apply(unit).await {
-            Ok(_) => {
-                self.recent_keys.forget_where(|row| row.id == id);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(WriteError::Refused("api_key_not_found")) => {
                 Err(Error::new(Code::NotFound, format!("API key \"{id}\" not found, or revoked already")))
             }
@@ -121,27 +115,16 @@ impl App {
     pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
         let refused = || Error::new(Code::Unauthorized, "Invalid API key");
         let key = ApiKey::parse(presented).map_err(|_| refused())?;
-        let row = self.key_row(key.digest()).await?.ok_or_else(refused)?;
+        // Read each time: a key revoked from the command line is refused from the next request on.
+        let row = self.store.api_key_by_hash(key.digest()).await?.ok_or_else(refused)?;
         let now = self.now();
         if row.revoked_at.is_some() || row.expires_at.is_some_and(|expires| expires <= now) {
             return Err(refused());
         }
-        Ok(Authenticated { key_id: row.id.clone(), project_id: row.project_id.clone() })
-    }
-
-    async fn key_row(&self, digest: [u8; 32]) -> Result<Option<Arc<ApiKeyRow>>> {
-        if let Some(row) = self.recent_keys.get(&digest) {
-            return Ok(Some(row));
-        }
-        let read_at = Instant::now();
-        let Some(row) = self.store.api_key_by_hash(digest).await? else { return Ok(None) };
-        let now = self.now();
         if row.last_used_at.is_none_or(|used| used + TOUCH_INTERVAL <= now) {
             self.touch_key(&row.id, now);
         }
-        let row = Arc::new(row);
-        self.recent_keys.put(digest, read_at, Arc::clone(&row));
-        Ok(Some(row))
+        Ok(Authenticated { key_id: row.id, project_id: row.project_id })
     }
 
     /// The switches of a project.

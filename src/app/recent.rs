@@ -1,8 +1,8 @@
-//! What was read in the last second: keys and sessions, which nearly every request needs again.
+//! What was read in the last second: sessions and auth configs, which nearly every request needs.
 //!
-//! A change made by this process is seen at once (whoever makes it calls [`Recent::forget`]); one
-//! made by another process or from the command line within [`LIFETIME`] (R60). Holds ids and
-//! policies, never a key, a token or anything sealed.
+//! A change made by this process is seen at once (whoever makes it calls [`Recent::forget`]), one
+//! made by another server on the same database within [`LIFETIME`]. Holds ids and policies, never a
+//! key, a token or anything sealed; keys and accounts are read each time.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -107,8 +107,8 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     )?;
 
     let key = default_key(&app).await?;
-    walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref());
     stop_on_signal(&app)?;
+    walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref());
     let stopping = app.stopping.clone();
     let serving_sandbox = tokio::spawn(async move {
         axum::serve(sandbox, provider).with_graceful_shutdown(async move { stopping.cancelled().await }).await

@@ -73,7 +73,7 @@ pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, hea
         return see_other(&url);
     }
     match app.visit(&token).await {
-        Ok(Visit::Open(offer)) if is_elsewhere(&offer, &headers) => {
+        Ok(Visit::Open(offer)) if offer.is_elsewhere(|name| cookie(&headers, name)) => {
             ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
         }
         Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
@@ -166,13 +166,6 @@ fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
     response
-}
-
-/// Another browser has claimed the link.
-fn is_elsewhere(offer: &Offer, headers: &HeaderMap) -> bool {
-    let switchboard_store::links::LinkState::Claimed { browser_hash } = &offer.link.state else { return false };
-    let browser = cookie(headers, &browser_cookie_name(&offer.link.id));
-    !browser.is_some_and(|browser| switchboard_vault::OneTimeToken::matches(&browser, browser_hash))
 }
 
 fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {

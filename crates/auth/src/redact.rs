@@ -5,7 +5,6 @@ mod forms;
 use std::borrow::Cow;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use memchr::memmem;
 use switchboard_vault::Secrets;
 
 use forms::Form;
@@ -78,7 +77,7 @@ impl Redactor {
         let mut spans = Vec::new();
         for form in &self.forms {
             let mut from = 0;
-            while let Some(at) = memmem::find(&bytes[from..], &form.text) {
+            while let Some(at) = form.find(&bytes[from..]) {
                 let start = from + at;
                 spans.push(form.widen(bytes, start, start + form.text.len()));
                 from = start + 1;

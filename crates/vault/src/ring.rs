@@ -155,8 +155,10 @@ impl KeyRing {
         Ok(Self { keys: Arc::new(keys), entropy })
     }
 
-    /// Writes a new key file with mode 0600. Refuses to replace an existing one.
-    pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<(), KeyFileError> {
+    /// Writes a new key file with mode 0600. An existing one is never replaced: then the answer is
+    /// false, and so it is for all but one of several processes that try at once. Nobody ever reads
+    /// half a file.
+    pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<bool, KeyFileError> {
         let mut id = [0; KEY_ID];
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut id);
@@ -166,10 +168,19 @@ impl KeyRing {
             hex(id),
             BASE64.encode(*key)
         ));
-        let write = || -> io::Result<()> {
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let partial = path.with_extension(format!("{}.partial", hex(id)));
+        let write = || -> io::Result<bool> {
+            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
             file.write_all(line.as_bytes())?;
-            file.sync_all()
+            file.sync_all()?;
+            // A link fails where a rename would replace.
+            let linked = fs::hard_link(&partial, path);
+            fs::remove_file(&partial)?;
+            match linked {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(error) => Err(error),
+            }
         };
         write().map_err(|source| KeyFileError::Io { path: path.display().to_string(), source })
     }
@@ -291,7 +302,10 @@ mod tests {
         let path = folder.path().join("master.key");
         KeyRing::create(&path, &SystemEntropy).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(KeyRing::create(&path, &SystemEntropy).is_err(), "an existing key is never replaced");
+        let before = fs::read(&path).unwrap();
+        assert!(!KeyRing::create(&path, &SystemEntropy).unwrap(), "an existing key is never replaced");
+        assert_eq!(fs::read(&path).unwrap(), before);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let error = KeyRing::load(&path, Arc::new(SystemEntropy)).unwrap_err();
         assert!(error.to_string().contains("chmod 600"), "{error}");

@@ -9,7 +9,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkRow, LinkState};
 use switchboard_vault::OneTimeToken;
 
-use super::{Ending, Finished};
+use super::{Ending, Finished, browser_cookie_name};
 use crate::app::App;
 use crate::app::auth_configs::AuthConfigSettings;
 use crate::error::{Error, Result};
@@ -42,6 +42,13 @@ impl Offer {
             return fields;
         }
         self.toolkit.scheme_fields(self.scheme)
+    }
+
+    /// Whether another browser has claimed the link. `cookie` gives the value of a cookie by name.
+    pub fn is_elsewhere(&self, cookie: impl Fn(&str) -> Option<String>) -> bool {
+        let LinkState::Claimed { browser_hash } = &self.link.state else { return false };
+        let browser = cookie(&browser_cookie_name(&self.link.id));
+        !browser.is_some_and(|browser| OneTimeToken::matches(&browser, browser_hash))
     }
 
     /// Scopes that the provider will be asked for.

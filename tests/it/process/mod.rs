@@ -1,1 +1,14 @@
 //! The program as a user meets it: command line, restarts, kills, browsers, SDKs.
+
+mod at_rest;
+mod canary;
+mod chromium;
+mod commands;
+mod echo;
+mod kill;
+mod master_key;
+mod needles;
+mod pages;
+mod sdk;
+mod settings;
+mod terminate;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 /// One form of a secret.
@@ -19,6 +20,12 @@ pub(super) struct Form {
 impl Form {
     fn plain(text: &str) -> Self {
         Self { text: Zeroizing::new(text.as_bytes().to_vec()), left: false, right: false }
+    }
+
+    /// Where this form stands first.
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
+        // Most texts are shorter than most secrets; no search is faster than none.
+        if bytes.len() < self.text.len() { None } else { memmem::find(bytes, &self.text) }
     }
 
     /// The part of `bytes` to replace when this form was found from `start` to `end`.
@@ -104,6 +111,11 @@ fn push_base64(secret: &str, offset: usize, forms: &mut Vec<Form>) {
     let first = (offset * 8).div_ceil(6);
     let end = shifted.len() * 8 / 6;
     let standard = &encoded[first..end];
+    if !standard.contains(['+', '/']) {
+        let text = Zeroizing::new(standard.as_bytes().to_vec());
+        forms.push(Form { text, left: offset != 0, right: shifted.len() % 3 != 0 });
+        return;
+    }
     let url_safe = Zeroizing::new(standard.replace('+', "-").replace('/', "_"));
     let in_json = Zeroizing::new(standard.replace('/', "\\/"));
     let percent = |plus: &str, slash: &str| Zeroizing::new(standard.replace('+', plus).replace('/', slash));

@@ -47,6 +47,11 @@ fn run(path: &Path, stopped: &mpsc::Receiver<()>) {
     }
 }
 
+/// Moves everything into the database file and empties the WAL: at shutdown.
+pub(super) fn finish(path: &Path) -> rusqlite::Result<()> {
+    run_pragma(&open(path)?, "PRAGMA wal_checkpoint(TRUNCATE)").map(drop)
+}
+
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -1,0 +1,142 @@
+//! The command line beside a running server, and the walk-through that `dev` prints.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::browser::Browser;
+use crate::support::http::Api;
+use crate::support::process::{Dev, run};
+
+/// Runs a command on a data folder; its JSON.
+fn json(data: &Path, arguments: &[&str]) -> Value {
+    let all = [arguments, &["--json", "--data-dir", data.to_str().unwrap()]].concat();
+    let (code, stdout, stderr) = run(&all);
+    assert_eq!(code, Some(0), "{arguments:?}: {stderr}");
+    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {stdout}"))
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn projects_and_keys_are_managed_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let dev = Dev::start(data, &[]);
+    let made = json(data, &["project", "create", "Second project"]);
+    let project = text(&made["project_id"]);
+    assert!(project.starts_with("pr_") && text(&made["api_key"]).starts_with("ak_"), "{made}");
+    let first = Api::new(&dev.url, text(&made["api_key"]));
+    let session = first.session("user-1", "sandbox").await;
+    dev.api().get(&format!("/tool_router/session/{session}")).await.expect_error(404, "ToolRouterV2_SessionNotFound");
+    let projects = json(data, &["project", "list"]);
+    assert!(
+        projects["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["project_id"] == project && it["name"] == "Second project"),
+        "{projects}"
+    );
+
+    let more = json(data, &["key", "create", "--name", "ci", "--project", project]);
+    assert_eq!(more["project_id"], project);
+    let second = Api::new(&dev.url, text(&more["api_key"]));
+    second.get(&format!("/tool_router/session/{session}")).await.expect(200);
+    let id = text(&more["key_id"]);
+    let listed = |keys: &Value| -> Vec<(String, bool)> {
+        let keys = keys["items"].as_array().unwrap().iter();
+        keys.map(|key| (text(&key["key_id"]).to_owned(), key["revoked_at"].is_null())).collect()
+    };
+    let keys = json(data, &["key", "list", "--project", project]);
+    assert!(listed(&keys).len() == 2 && listed(&keys).contains(&(id.to_owned(), true)), "{keys}");
+    assert!(!keys.to_string().contains(&second.key) && !keys.to_string().contains(&first.key), "{keys}");
+
+    assert_eq!(json(data, &["key", "revoke", id, "--project", project])["revoked"], true);
+    second.get("/toolkits").await.expect_error(401, "HTTP_Unauthorized");
+    first.get("/toolkits").await.expect(200);
+    let keys = json(data, &["key", "list", "--project", project]);
+    assert!(listed(&keys).contains(&(id.to_owned(), false)), "{keys}");
+}
+
+#[test]
+fn commands_that_cannot_do_their_work_say_so_and_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let made = json(folder.path(), &["project", "create", "One"]);
+    let other = json(folder.path(), &["project", "create", "Other"]);
+    let keys = json(folder.path(), &["key", "list", "--project", text(&other["project_id"])]);
+    let foreign = text(&keys["items"][0]["key_id"]);
+    let mut wrong = Vec::new();
+    for (arguments, says) in [
+        (vec!["key", "create", "--project", "pr_nothing"], "pr_nothing"),
+        (vec!["key", "list", "--project", "pr_nothing"], "pr_nothing"),
+        (vec!["key", "revoke", "key_nothing", "--project", text(&made["project_id"])], "key_nothing"),
+        (vec!["key", "revoke", foreign, "--project", text(&made["project_id"])], foreign),
+        (vec!["project", "create", ""], "name"),
+        (vec!["project", "create", "Bad", "--callback-url", "javascript:alert(1)"], "callback"),
+    ] {
+        let (code, stdout, stderr) = run(&[arguments.as_slice(), &["--data-dir", data]].concat());
+        if code == Some(0) || !stderr.contains(says) || !stdout.is_empty() {
+            wrong.push(format!("{arguments:?} must fail and name {says:?}: {code:?} {stdout} {stderr}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a shell prints.
+async fn bash(script: String, variables: &[(&str, &str)]) -> String {
+    let mut command = Command::new("bash");
+    command.args(["-euo", "pipefail", "-c", &script]).envs(variables.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_walk_through_works_when_it_is_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path(), &[]);
+    let section = dev.printed.split_once("── curl").unwrap().1.split_once("── Python").unwrap().0;
+    let commands = section.split_once('\n').unwrap().1;
+    let (before, after) = commands.split_once("#   open the redirect_url").unwrap();
+    let after = after.split_once('\n').unwrap().1;
+
+    let printed = bash(format!("{before}\necho; echo \"SESSION=$SESSION\""), &[]).await;
+    let (link, session) = printed.trim().rsplit_once("SESSION=").unwrap();
+    let link: Value = serde_json::from_str(link.trim()).unwrap();
+    let landing = Browser::new("alice").follow(text(&link["redirect_url"]), |_| false).await;
+    assert!(landing.reply.unwrap().text().contains("data-result=\"success\""));
+
+    let key = dev.key.clone().unwrap();
+    let answer: Value =
+        serde_json::from_str(&bash(after.to_owned(), &[("KEY", &key), ("SESSION", session)]).await).unwrap();
+    assert_eq!(answer["status"], 200, "{answer}");
+    assert_eq!(answer["data"]["username"], "alice", "{answer}");
+}
+
+#[test]
+fn dev_shows_its_key_once_and_says_how_to_get_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Dev::start(folder.path(), &[]).key.clone().unwrap();
+    let again = Dev::start(folder.path(), &[]);
+    assert_eq!(again.key, None);
+    assert!(!again.printed.contains(&key));
+    // The advice is two commands; they work as they are printed.
+    let advice = again.printed.lines().skip_while(|line| !line.starts_with("API key")).take(2).collect::<String>();
+    let advice: Vec<&str> = advice.split("switchboard ").skip(1).collect();
+    let words = |command: &str| -> Vec<String> {
+        command.split(',').next().unwrap().split_whitespace().map(ToOwned::to_owned).collect()
+    };
+    let list = words(advice[0]);
+    let (code, projects, stderr) = run(&list.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, Some(0), "{list:?}: {stderr}");
+    let project = projects.split_whitespace().next().unwrap();
+    let create = words(&advice[1].replace("ID", project));
+    let (code, made, stderr) = run(&create.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, Some(0), "{create:?}: {stderr}");
+    assert!(made.contains("ak_"), "{made}");
+}
