@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
@@ -123,7 +123,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         catalog,
         settings: config.settings,
         builtins,
-        spool_dir: config.data_dir.join("spool"),
+        spool_dir: spool_dir(&config.database),
         clock,
         entropy,
         tasks: TaskTracker::new(),
@@ -225,6 +225,13 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
     ring.open(&place, &sealed)
         .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
     Ok(ring)
+}
+
+/// Beside the database, so that all servers of one database share it.
+fn spool_dir(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".spool");
+    PathBuf::from(name)
 }
 
 fn create_private_dir(path: &Path) -> Result<()> {

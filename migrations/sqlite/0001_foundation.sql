@@ -82,6 +82,7 @@ CREATE TABLE connected_accounts (
     refresh_failures   INTEGER NOT NULL DEFAULT 0,
     refresh_rejections INTEGER NOT NULL DEFAULT 0, -- refusals in a row that could not be understood
     refresh_retry_at   INTEGER,                    -- not before, after a transient failure
+    link_id            TEXT,                       -- the link that connects it
     connected_at       INTEGER,
     created_at         INTEGER NOT NULL,
     updated_at         INTEGER NOT NULL,
@@ -91,6 +92,7 @@ CREATE TABLE connected_accounts (
 CREATE UNIQUE INDEX connected_accounts_alias ON connected_accounts(project_id, user_id, toolkit, alias)
     WHERE alias IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX connected_accounts_by_user ON connected_accounts(project_id, user_id, toolkit);
+CREATE INDEX connected_accounts_by_auth_config ON connected_accounts(project_id, auth_config_id);
 
 CREATE TABLE links (
     id           TEXT PRIMARY KEY,                 -- first part of the link token
@@ -104,7 +106,7 @@ CREATE TABLE links (
     expires_at   INTEGER NOT NULL,
     claimed_at   INTEGER,
     finished_at  INTEGER,
-    outcome      TEXT                              -- success, failed, expired, rejected
+    outcome      TEXT                              -- success, failed, expired, rejected, deleted
 ) WITHOUT ROWID;
 CREATE INDEX links_unfinished ON links(expires_at) WHERE finished_at IS NULL;
 

@@ -130,17 +130,21 @@ impl Body {
             ..AuthConfigSettings::default()
         };
         let mut credentials = config.credentials.unwrap_or_default();
-        settings.scopes = take_scopes(&mut credentials, "scopes")?;
-        settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
         let source = match kind {
             Kind::Managed => {
+                settings.scopes = take_scopes(&mut credentials, "scopes")?;
+                settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
                 // The operator's client is used as the operator registered it (R16, R17).
                 refuse_others(&credentials, &[], "with use_composio_managed_auth; scopes and user_scopes may be set")?;
                 Source::Managed
             }
             Kind::Custom => {
                 let scheme = parse_scheme(config.auth_scheme.as_deref())?;
-                settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
+                if scheme == Scheme::OAuth2 {
+                    settings.scopes = take_scopes(&mut credentials, "scopes")?;
+                    settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
+                    settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
+                }
                 let known: &[&str] = if scheme == Scheme::OAuth2 { &["client_id", "client_secret"] } else { &[] };
                 refuse_others(
                     &credentials,

@@ -1,5 +1,6 @@
-//! Operations of the published API that are not built yet. They answer 501 in the envelope, need a
-//! key like the others, and are listed in `docs/compatibility.md` (a test compares).
+//! What is not built yet: it answers 501 in the envelope. Operations of the API need a key like the
+//! others and are listed in `docs/compatibility.md` (a test compares); what stands outside the API's
+//! prefix tells nothing and needs none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

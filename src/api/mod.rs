@@ -2,8 +2,8 @@
 //!
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a project
 //! key ([`auth::require_key`]) except what [`public`] lists; what is not built yet answers 501
-//! ([`missing`]). From here one follows a link call down in four files: `links.rs` (this folder) →
-//! `app/links.rs` → `crates/store/src/links.rs`.
+//! ([`missing`]). From here one follows a link call down in four files: this one → `links.rs` beside
+//! it → `app/links.rs` → `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
 pub mod auth;
 pub mod auth_configs;

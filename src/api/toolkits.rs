@@ -35,7 +35,7 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, query: Query) -> 
                 .iter()
                 .any(|text| text.to_ascii_lowercase().contains(wanted))
         });
-        let is_managed = || app.managed_auth_config(&caller.project_id, toolkit).is_some();
+        let is_managed = || app.managed_scheme(&caller.project_id, toolkit).is_some();
         kind && in_category && found && managed.is_none_or(|wanted| wanted == is_managed())
     };
     let all: Vec<&Arc<Toolkit>> = app.catalog.iter().filter(matches).collect();
@@ -146,7 +146,7 @@ fn part(text: &str, from: usize, to: usize) -> &str {
 }
 
 fn managed_schemes(app: &App, project: &str, toolkit: &Toolkit) -> Vec<String> {
-    app.managed_auth_config(project, toolkit).map(|config| config.scheme).into_iter().collect()
+    app.managed_scheme(project, toolkit).map(|scheme| scheme.as_str().to_owned()).into_iter().collect()
 }
 
 fn details(toolkit: &Toolkit, scheme: Scheme) -> Value {

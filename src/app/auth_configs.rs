@@ -116,18 +116,18 @@ impl App {
         Ok(made)
     }
 
-    /// A managed auth config that is not yet stored: the operator's OAuth client where this
-    /// project may use one, or a scheme that asks the developer for nothing.
+    /// How this project may connect without an auth config of its own: the operator's OAuth client
+    /// where it may use one, or a scheme that asks the developer for nothing.
+    pub fn managed_scheme(&self, project: &str, toolkit: &Toolkit) -> Option<Scheme> {
+        if toolkit.oauth2.is_some() {
+            return self.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
+        }
+        toolkit.schemes().into_iter().next()
+    }
+
+    /// A managed auth config that is not yet stored.
     pub fn managed_auth_config(&self, project: &str, toolkit: &Toolkit) -> Option<AuthConfigRow> {
-        let schemes = toolkit.schemes();
-        let scheme = if schemes.contains(&Scheme::OAuth2) {
-            self.settings.managed_client(&toolkit.slug, project)?;
-            Scheme::OAuth2
-        } else {
-            [Scheme::ApiKey, Scheme::BearerToken, Scheme::Basic, Scheme::NoAuth]
-                .into_iter()
-                .find(|it| schemes.contains(it))?
-        };
+        let scheme = self.managed_scheme(project, toolkit)?;
         Some(self.new_row(project, toolkit, scheme, true))
     }
 

@@ -175,6 +175,8 @@ fn spool(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
     writer.write_all(&serde_json::to_vec(rotation)?)?;
     writer.sync_all()?;
     fs::rename(&partial, &file)?;
+    // The name must survive a power cut as well as the bytes.
+    fs::File::open(dir)?.sync_all()?;
     Ok(file)
 }
 

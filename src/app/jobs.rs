@@ -39,8 +39,10 @@ impl App {
 
     async fn expire_link(&self, link: &LinkRow) -> Result<()> {
         let actor = Actor::system(&link.project_id);
-        let minutes = self.settings.link_ttl.as_secs() / 60;
-        let reason = format!("Connection initiation did not complete within {minutes} minutes");
+        let seconds = self.settings.link_ttl.as_secs();
+        let time =
+            if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
+        let reason = format!("Connection initiation did not complete within {time}");
         if let Some(account) = self.store.account(&link.project_id, &link.account_id).await?
             && self.end_link(&actor, &link.id, &account, "expired", &reason).await?
         {

@@ -4,7 +4,6 @@
 //! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
@@ -62,7 +61,7 @@ impl App {
         session: &Session,
         request: LinkRequest,
         key: Option<&IdempotencyKey>,
-        encode: impl FnOnce(&Link) -> Replay,
+        encode: impl Fn(&Link) -> Replay,
     ) -> Result<Once<Link>> {
         if let Some(key) = key
             && let Some(replay) = self.replay(key).await?
@@ -74,20 +73,29 @@ impl App {
         let acl = check_access(&request)?;
         let alias = check_alias(request.alias.as_deref())?;
         let callback = self.link_callback(actor, session, request.callback_url.as_deref()).await?;
-        let mut unit = Unit::new();
-        let config = self.pick_auth_config(actor, session, toolkit, &mut unit).await?;
         let base = session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref());
-        let offer =
-            Offer { session, toolkit, config: &config, alias, acl, callback, account_type: request.account_type };
-        let (link, unit) = self.offer(actor, &offer, base.unwrap_or(&self.settings.public_url), unit);
-        self.apply_once(key, unit, link, encode).await.map_err(|refusal| match refusal {
-            Refusal::Named("alias_in_use") => alias_in_use(offer.alias.unwrap_or_default()),
-            other => other.into(),
-        })
+        let base = base.unwrap_or(&self.settings.public_url);
+        let offer = Offer { session, toolkit, alias, acl, callback, account_type: request.account_type };
+        let mut tries = 0;
+        loop {
+            let mut unit = Unit::new();
+            let config = self.pick_auth_config(actor, session, toolkit, &mut unit).await?;
+            let (link, unit) = self.offer(actor, &offer, &config, base, unit);
+            match self.apply_once(key, unit, link, &encode).await {
+                Ok(once) => return Ok(once),
+                Err(Refusal::Named("alias_in_use")) => return Err(alias_in_use(alias.unwrap_or_default())),
+                // The auth config was deleted, or another request made the first one: pick again.
+                Err(Refusal::Named("auth_config_gone" | "managed_auth_config_exists")) if tries < 3 => {
+                    self.recent_auth_configs.forget(&(actor.project_id.clone(), toolkit.slug.clone()));
+                    tries += 1;
+                }
+                Err(refusal) => return Err(refusal.into()),
+            }
+        }
     }
 
     /// The rows of a link: account, link, audit event.
-    fn offer(&self, actor: &Actor, offer: &Offer<'_>, base: &str, unit: Unit) -> (Link, Unit) {
+    fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, base: &str, unit: Unit) -> (Link, Unit) {
         let now = self.now();
         let account_id = self.mint(Kind::ConnectedAccount);
         let link_id = self.mint(Kind::Link);
@@ -99,13 +107,14 @@ impl App {
             project_id: &actor.project_id,
             user_id: &offer.session.user_id,
             toolkit: &offer.toolkit.slug,
-            auth_config_id: &offer.config.id,
-            scheme: &offer.config.scheme,
+            auth_config_id: &config.id,
+            scheme: &config.scheme,
             alias: offer.alias,
             word_id: &super::accounts::word_id(&offer.toolkit.slug, &*self.entropy),
             account_type: offer.account_type,
             acl: acl_text.as_deref(),
             params: &AccountParams::default().to_text(),
+            link_id: &link_id,
             now,
         };
         let link = NewLink {
@@ -156,12 +165,12 @@ impl App {
             }
             return Ok(config);
         }
-        let managed = self.managed_auth_config(&actor.project_id, toolkit);
-        if let Some(config) = self.newest_auth_config(&actor.project_id, &toolkit.slug, managed.is_some()).await? {
+        let with_managed = self.managed_scheme(&actor.project_id, toolkit).is_some();
+        if let Some(config) = self.newest_auth_config(&actor.project_id, &toolkit.slug, with_managed).await? {
             return Ok(AuthConfigRow::clone(&config));
         }
-        let config = managed.ok_or_else(|| no_managed_auth(toolkit))?;
-        unit.push(auth_configs::insert(&config));
+        let config = self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| no_managed_auth(toolkit))?;
+        unit.push(auth_configs::insert_first_managed(&config));
         unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
         Ok(config)
     }
@@ -176,12 +185,12 @@ impl App {
         if let Some(config) = self.recent_auth_configs.get(&place) {
             return Ok(Some(config));
         }
-        let read_at = Instant::now();
+        let before = self.recent_auth_configs.before();
         let Some(config) = self.store.newest_auth_config(project, toolkit, with_managed).await? else {
             return Ok(None);
         };
         let config = Arc::new(AuthConfigRow { credentials_sealed: None, ..config });
-        self.recent_auth_configs.put(place, read_at, Arc::clone(&config));
+        self.recent_auth_configs.put(place, before, Arc::clone(&config));
         Ok(Some(config))
     }
 
@@ -210,7 +219,6 @@ impl App {
 struct Offer<'a> {
     session: &'a Session,
     toolkit: &'a Toolkit,
-    config: &'a AuthConfigRow,
     alias: Option<&'a str>,
     acl: Option<Acl>,
     callback: Option<String>,

@@ -16,11 +16,25 @@ const CAPACITY: usize = 4_096;
 
 /// A small cache with a short memory.
 #[derive(Debug)]
-pub struct Recent<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+pub struct Recent<K, V>(Mutex<Entries<K, V>>);
+
+#[derive(Debug)]
+struct Entries<K, V> {
+    by_key: HashMap<K, (Instant, V)>,
+    /// +1 with every change made here: a read that began before it is not remembered.
+    changes: u64,
+}
+
+/// The state of the cache before a read, to be given back with what was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    at: Instant,
+    changes: u64,
+}
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(Mutex::new(Entries { by_key: HashMap::new(), changes: 0 }))
     }
 }
 
@@ -28,34 +42,45 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     /// What was remembered in the last second.
     pub fn get(&self, key: &K) -> Option<V> {
         let entries = self.lock();
-        let (read_at, value) = entries.get(key)?;
+        let (read_at, value) = entries.by_key.get(key)?;
         (read_at.elapsed() < LIFETIME).then(|| value.clone())
     }
 
-    /// Remembers what was read. `read_at` is from before the read, so that a change during it is not
-    /// hidden for longer than a second.
-    pub fn put(&self, key: K, read_at: Instant, value: V) {
+    /// To be called before reading what [`Self::put`] is to remember.
+    pub fn before(&self) -> Before {
+        Before { at: Instant::now(), changes: self.lock().changes }
+    }
+
+    /// Remembers what was read since `before`, unless something was changed here meanwhile.
+    pub fn put(&self, key: K, before: Before, value: V) {
         let mut entries = self.lock();
-        if entries.len() >= CAPACITY {
-            entries.retain(|_, (read_at, _)| read_at.elapsed() < LIFETIME);
-            if entries.len() >= CAPACITY {
-                entries.clear();
+        if entries.changes != before.changes {
+            return;
+        }
+        if entries.by_key.len() >= CAPACITY {
+            entries.by_key.retain(|_, (read_at, _)| read_at.elapsed() < LIFETIME);
+            if entries.by_key.len() >= CAPACITY {
+                entries.by_key.clear();
             }
         }
-        entries.insert(key, (read_at, value));
+        entries.by_key.insert(key, (before.at, value));
     }
 
     /// Forgets one entry: it was changed here.
     pub fn forget(&self, key: &K) {
-        self.lock().remove(key);
+        let mut entries = self.lock();
+        entries.changes += 1;
+        entries.by_key.remove(key);
     }
 
     /// Forgets all entries that a change here may have touched.
     pub fn forget_where(&self, touched: impl Fn(&V) -> bool) {
-        self.lock().retain(|_, (_, value)| !touched(value));
+        let mut entries = self.lock();
+        entries.changes += 1;
+        entries.by_key.retain(|_, (_, value)| !touched(value));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, V)>> {
+    fn lock(&self) -> MutexGuard<'_, Entries<K, V>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,25 +92,33 @@ mod tests {
     #[test]
     fn entries_live_a_second_or_until_they_are_forgotten() {
         let recent: Recent<u32, u32> = Recent::default();
-        let now = Instant::now();
-        recent.put(1, now, 10);
+        recent.put(1, recent.before(), 10);
         assert_eq!(recent.get(&1), Some(10));
         recent.forget(&1);
         assert_eq!(recent.get(&1), None);
-        let Some(long_ago) = now.checked_sub(LIFETIME) else { return };
-        recent.put(2, long_ago, 20);
-        assert_eq!(recent.get(&2), None, "too old");
-        recent.put(3, now, 30);
+        recent.put(3, recent.before(), 30);
         recent.forget_where(|value| *value == 30);
         assert_eq!(recent.get(&3), None);
+        let Some(long_ago) = Instant::now().checked_sub(LIFETIME) else { return };
+        recent.put(2, Before { at: long_ago, ..recent.before() }, 20);
+        assert_eq!(recent.get(&2), None, "too old");
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_remembered_after_it() {
+        let recent: Recent<u32, u32> = Recent::default();
+        let before = recent.before();
+        recent.forget(&1);
+        recent.put(1, before, 10);
+        assert_eq!(recent.get(&1), None);
     }
 
     #[test]
     fn it_never_grows_past_its_capacity() {
         let recent: Recent<usize, ()> = Recent::default();
         for key in 0..3 * CAPACITY {
-            recent.put(key, Instant::now(), ());
+            recent.put(key, recent.before(), ());
         }
-        assert!(recent.lock().len() <= CAPACITY);
+        assert!(recent.lock().by_key.len() <= CAPACITY);
     }
 }

@@ -110,7 +110,7 @@ impl App {
         let deadline = self.now() + millis(LEASE);
         let mut has_refreshed = false;
         loop {
-            self.finish_spooled(id).await?;
+            let spooled = self.finish_spooled(id).await;
             let account = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
@@ -121,6 +121,11 @@ impl App {
                 Freshness::Stale => true,
                 Freshness::Dead => false,
             };
+            // The old refresh token is not sent while a newer one waits in a file.
+            match spooled {
+                Err(_) if alive => return Ok(account),
+                other => other?,
+            }
             // A lifetime shorter than our own commit must not rotate without end.
             if has_refreshed || (alive && is_pausing(&account, now)) {
                 return Ok(account);
@@ -202,10 +207,9 @@ impl App {
                     // R27: an answer without a refresh token keeps the old one.
                     credential.secrets.insert("refresh_token", refresh_token);
                 }
-                self.store_rotated(account, fence, &credential, &params).await?;
                 self.metrics.refresh("refreshed");
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
-                Ok(Outcome::Refreshed)
+                self.store_rotated(account, fence, &credential, &params).await
             }
             Err(error) => self.refresh_refused(account, fence, &error, status, alive).await,
         }
@@ -278,7 +282,7 @@ impl App {
         fence: i64,
         credential: &TokenCredential,
         params: &AccountParams,
-    ) -> Result<()> {
+    ) -> Result<Outcome> {
         let refreshed = Refreshed {
             credential: self.seal_credential(&account.project_id, &account.id, &credential.secrets),
             params: params.to_text(),
@@ -287,10 +291,9 @@ impl App {
         };
         let rotation = Rotation::new(&account.project_id, &account.id, fence, &refreshed);
         match self.store_rotation(&rotation).await {
-            Ok(()) => Ok(()),
-            Err(WriteError::Refused(_)) => {
-                Err(Error::new(Code::Conflict, "The account was changed while its token was refreshed"))
-            }
+            Ok(()) => Ok(Outcome::Refreshed),
+            // Deleted, or refreshed by another holder: what is stored now decides.
+            Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
             Err(error) => Err(still_refreshing().because(error)),
         }
     }

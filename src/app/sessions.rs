@@ -1,7 +1,6 @@
 //! Sessions: a user id and a policy. Created, read, deleted; they never expire by themselves.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
@@ -93,7 +92,7 @@ impl App {
         if let Some(session) = self.recent_sessions.get(&place) {
             return Ok(session);
         }
-        let read_at = Instant::now();
+        let before = self.recent_sessions.before();
         let row = self.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
         let is_small = row.config.len() <= MAX_REMEMBERED;
         let session = Arc::new(Session {
@@ -105,7 +104,7 @@ impl App {
             created_at: row.created_at,
         });
         if is_small {
-            self.recent_sessions.put(place, read_at, Arc::clone(&session));
+            self.recent_sessions.put(place, before, Arc::clone(&session));
         }
         Ok(session)
     }

@@ -73,6 +73,29 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
     )
 }
 
+/// A managed auth config where the toolkit has none yet; refused as `managed_auth_config_exists`
+/// when another request was faster.
+pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
+    Statement::one(
+        "managed_auth_config_exists",
+        "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
+           is_enabled_for_tool_router, settings, created_at, updated_at)
+         SELECT $1, $2, $3, $4, $5, 1, 'ENABLED', 1, $6, $7, $7
+         WHERE NOT EXISTS (SELECT 1 FROM auth_configs
+                           WHERE project_id = $2 AND toolkit = $3 AND is_managed = 1 AND status = 'ENABLED'
+                             AND is_enabled_for_tool_router = 1 AND deleted_at IS NULL)",
+        vec![
+            (&config.id).into(),
+            (&config.project_id).into(),
+            (&config.toolkit).into(),
+            (&config.name).into(),
+            (&config.scheme).into(),
+            (&config.settings).into(),
+            config.created_at.into(),
+        ],
+    )
+}
+
 /// Deletes an auth config and erases its credentials.
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(

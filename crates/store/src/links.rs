@@ -31,7 +31,7 @@ pub enum LinkState {
         /// SHA-256 of its cookie.
         browser_hash: Vec<u8>,
     },
-    /// Over: `success`, `failed`, `expired` or `rejected`.
+    /// Over: `success`, `failed`, `expired`, `rejected` or `deleted`.
     Finished {
         /// How it ended.
         outcome: String,
@@ -107,19 +107,20 @@ pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends every unfinished link of an account that is going away.
-pub fn finish_of_account(account: &str, outcome: &str, now: i64) -> Statement {
+/// Ends the link of an account that is going away, if it is not over yet.
+pub fn finish_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Statement {
     Statement::any(
-        "UPDATE links SET finished_at = $3, outcome = $2 WHERE finished_at IS NULL AND account_id = $1",
-        vec![account.into(), outcome.into(), now.into()],
+        "UPDATE links SET finished_at = $4, outcome = $3 WHERE finished_at IS NULL
+           AND id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
+        vec![project.into(), account.into(), outcome.into(), now.into()],
     )
 }
 
-/// Ends every unfinished link of an auth config's accounts.
+/// The same for all accounts of an auth config.
 pub fn finish_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Statement {
     Statement::any(
-        "UPDATE links SET finished_at = $4, outcome = $3 WHERE project_id = $1 AND finished_at IS NULL
-           AND account_id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+        "UPDATE links SET finished_at = $4, outcome = $3 WHERE finished_at IS NULL
+           AND id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
         vec![project.into(), auth_config.into(), outcome.into(), now.into()],
     )
 }

@@ -74,8 +74,13 @@ pub struct Statement {
 pub(crate) enum Expect {
     /// Any number of rows; a broken constraint is a bug.
     Any,
-    /// Exactly one row, and no broken constraint; otherwise the unit is refused with this name.
-    One(&'static str),
+    /// Exactly one row, and no broken constraint; otherwise the unit is refused by name.
+    One {
+        /// Another number of rows: a condition in the WHERE did not hold.
+        rows: &'static str,
+        /// A unique key was taken.
+        constraint: &'static str,
+    },
 }
 
 impl Statement {
@@ -86,7 +91,17 @@ impl Statement {
 
     /// A statement that changes exactly one row, or the whole unit is refused with `refusal`.
     pub(crate) fn one(refusal: &'static str, sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, expect: Expect::One(refusal) }
+        Self::one_unless(refusal, refusal, sql, args)
+    }
+
+    /// The same, with different refusals for a condition that did not hold and a key that was taken.
+    pub(crate) fn one_unless(
+        rows: &'static str,
+        constraint: &'static str,
+        sql: &'static str,
+        args: Vec<Value>,
+    ) -> Self {
+        Self { sql, args, expect: Expect::One { rows, constraint } }
     }
 }
 

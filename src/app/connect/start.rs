@@ -186,8 +186,18 @@ impl App {
             .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => Ok(Started::Provider { url, cookie: claim.browser }),
-            Err(WriteError::Refused(_)) => Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
+            Err(WriteError::Refused(_)) => self.lost_start(&offer).await,
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Another request changed the link in the same moment: it is over, or another browser's.
+    async fn lost_start(&self, offer: &Offer) -> Result<Started> {
+        let link = self.store.link(&offer.link.id).await?;
+        let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
+        match self.visit_link(link).await? {
+            Visit::Over(finished) => Ok(Started::Over(finished)),
+            Visit::Open(_) => Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
         }
     }
 

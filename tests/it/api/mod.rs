@@ -9,6 +9,7 @@ mod edge;
 mod help;
 mod idempotency;
 mod isolation;
+mod link_races;
 mod link_rules;
 mod links;
 mod malformed;

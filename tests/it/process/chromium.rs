@@ -3,6 +3,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -66,7 +67,8 @@ async fn link(api: &Api, session: &str, toolkit: &str, callback_url: Option<&str
     api.post(&format!("/tool_router/session/{session}/link"), &body).await.expect(201)
 }
 
-/// Link → page → login → consent → the application's callback URL; and a refusal at the provider.
+/// Link → page → login → consent → the application's callback URL → use → expiry → refresh → delete;
+/// and a refusal at the provider.
 async fn there_and_back(server: &TestServer, toolkit: &str, me: &str, expect: (&str, &str)) {
     let application = Application::start().await;
     let session = server.api.session("user-1", toolkit).await;
@@ -84,6 +86,14 @@ async fn there_and_back(server: &TestServer, toolkit: &str, me: &str, expect: (&
     let report = connect(made["redirect_url"].as_str().unwrap(), &["--until-url", &application.url, "--deny"]).await;
     assert!(report["final_url"].as_str().unwrap().contains("&status=failed"), "{report}");
     assert_eq!(server.api.status(account).await, "FAILED");
+
+    let first = server.api.get("/connected_accounts?user_ids=user-1&statuses=ACTIVE").await.expect(200);
+    let account = first["items"][0]["id"].as_str().unwrap();
+    server.clock.advance(Duration::from_hours(1));
+    let answer = server.api.proxy_get(&session, toolkit, me).await.expect(200);
+    assert_eq!(answer["data"][expect.0], expect.1, "after its token expired: {answer}");
+    server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+    server.api.proxy_get(&session, toolkit, me).await.expect_error(404, "ToolRouterV2_NoActiveConnection");
 
     let seen = application.seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 2, "{seen:?}");

@@ -1,11 +1,17 @@
 //! Tokens that expire: one refresh per rotation, whatever happens around it.
 
 mod failures;
+mod outage;
 mod races;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use switchboard::config::Layer;
+use switchboard::server::{self, Surroundings};
+
 use crate::support::browser::Browser;
+use crate::support::http::Api;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 
@@ -44,4 +50,24 @@ impl Connected {
         let text = |name: &str| account[name].as_str().unwrap_or_default().to_owned();
         (text("status"), text("status_reason"))
     }
+}
+
+/// Another server on the same database and master key, with the same clock.
+async fn second_server(connected: &Connected) -> Api {
+    let first = &connected.server;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let layer = Layer {
+        listen: Some(listener.local_addr().unwrap().to_string()),
+        data_dir: Some(first.dir.path().to_owned()),
+        toolkits: Some(vec![first.dir.path().join("toolkits")]),
+        ..Layer::default()
+    };
+    let config = layer.over(Layer::defaults().unwrap()).check().unwrap();
+    let url = config.settings.public_url.clone();
+    let surroundings =
+        Surroundings { clock: Arc::new(first.clock.clone()), allow_loopback: true, ..Surroundings::default() };
+    let app = server::open(config, surroundings).await.unwrap();
+    let router = switchboard::api::router(&app);
+    tokio::spawn(server::serve(app, router, listener));
+    Api::new(&url, &first.api.key)
 }

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
-
-use super::Connected;
-use crate::support::http::Api;
+use super::{Connected, second_server};
 use crate::support::providers::Provider;
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_calls_on_an_expired_account_refresh_it_once() {
@@ -88,24 +84,4 @@ async fn an_account_deleted_during_its_refresh_stays_deleted() {
     let status = calling.await.unwrap();
     assert!((400..500).contains(&status), "the account is gone: {status}");
     assert_eq!(connected.call().await, 404);
-}
-
-/// Another server on the same database and master key, with the same clock.
-async fn second_server(connected: &Connected) -> Api {
-    let first = &connected.server;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let layer = Layer {
-        listen: Some(listener.local_addr().unwrap().to_string()),
-        data_dir: Some(first.dir.path().to_owned()),
-        toolkits: Some(vec![first.dir.path().join("toolkits")]),
-        ..Layer::default()
-    };
-    let config = layer.over(Layer::defaults().unwrap()).check().unwrap();
-    let url = config.settings.public_url.clone();
-    let surroundings =
-        Surroundings { clock: Arc::new(first.clock.clone()), allow_loopback: true, ..Surroundings::default() };
-    let app = server::open(config, surroundings).await.unwrap();
-    let router = switchboard::api::router(&app);
-    tokio::spawn(server::serve(app, router, listener));
-    Api::new(&url, &first.api.key)
 }

@@ -28,17 +28,23 @@ pub struct NewAccount<'a> {
     pub acl: Option<&'a str>,
     /// JSON of parameters.
     pub params: &'a str,
+    /// The link that connects it.
+    pub link_id: &'a str,
     /// Milliseconds since 1970.
     pub now: i64,
 }
 
-/// Adds an account; refused as `alias_in_use` when the alias names another one.
+/// Adds an account; refused as `alias_in_use` when the alias names another one, and as
+/// `auth_config_gone` when its auth config was deleted or disabled in the meantime.
 pub fn insert(account: &NewAccount<'_>) -> Statement {
-    Statement::one(
+    Statement::one_unless(
+        "auth_config_gone",
         "alias_in_use",
         "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
-           word_id, account_type, acl, params, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $12)",
+           word_id, account_type, acl, params, link_id, created_at, updated_at)
+         SELECT $1, $2, $3, $4, $5, $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $13, $13
+         WHERE EXISTS (SELECT 1 FROM auth_configs
+                       WHERE id = $5 AND project_id = $2 AND status = 'ENABLED' AND deleted_at IS NULL)",
         vec![
             account.id.into(),
             account.project_id.into(),
@@ -51,6 +57,7 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
             account.account_type.as_str().into(),
             account.acl.into(),
             account.params.into(),
+            account.link_id.into(),
             account.now.into(),
         ],
     )

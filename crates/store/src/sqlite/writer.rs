@@ -155,9 +155,11 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
     for statement in &unit.statements {
         let result = execute(connection, statement);
         let rows = match (result, statement.expect) {
-            (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One(_)) => rows,
-            (Ok(_), Expect::One(refusal)) => return Err(WriteError::Refused(refusal)),
-            (Err(error), Expect::One(refusal)) if is_constraint(&error) => return Err(WriteError::Refused(refusal)),
+            (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,
+            (Ok(_), Expect::One { rows, .. }) => return Err(WriteError::Refused(rows)),
+            (Err(error), Expect::One { constraint, .. }) if is_constraint(&error) => {
+                return Err(WriteError::Refused(constraint));
+            }
             (Err(error), _) => return Err(write_error(&error)),
         };
         changed.push(rows);
