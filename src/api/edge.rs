@@ -44,9 +44,10 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let span = tracing::info_span!("request", request.id = %id);
+    // At debug level every line of a request carries its id; at info only the request's own does.
+    let span = tracing::debug_span!("request", request.id = %id);
     let mut response = match hygiene(&request, &app) {
-        Ok(()) => without_panic(next.run(request)).instrument(span.clone()).await,
+        Ok(()) => without_panic(next.run(request)).instrument(span).await,
         Err(error) => {
             let mut response = ApiError(error).into_response();
             // Whoever sends such requests may be smuggling; the connection ends here.
@@ -72,10 +73,9 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         let year = HeaderValue::from_static("max-age=31536000");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
-    let _entered = span.entered();
     let route_name = route.as_ref().map_or("-", MatchedPath::as_str);
     app.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
-    log(&method, route.as_ref(), &response, error.as_ref(), started);
+    log(&id, &method, route_name, &response, error.as_ref(), started);
     response
 }
 
@@ -137,25 +137,18 @@ async fn without_panic(handler: impl Future<Output = Response>) -> Response {
     guarded.await.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
 }
 
-fn log(
-    method: &Method,
-    route: Option<&MatchedPath>,
-    response: &Response,
-    error: Option<&Unrendered>,
-    started: Instant,
-) {
-    let route = route.map_or("-", MatchedPath::as_str);
+fn log(id: &str, method: &Method, route: &str, response: &Response, error: Option<&Unrendered>, started: Instant) {
     let status = response.status().as_u16();
     let key = response.extensions().get::<LoggedKey>().map(|key| key.0.as_str());
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let Some(Unrendered(error)) = error else {
-        tracing::info!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
+        tracing::info!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
         return;
     };
     let (slug, cause) = (error.code().slug(), error.causes());
     if matches!(error.code().class(), Class::Internal | Class::Unavailable) {
-        tracing::error!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
+        tracing::error!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
     } else {
-        tracing::info!(http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
+        tracing::info!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
     }
 }
