@@ -11,11 +11,11 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use switchboard_auth::Unambiguous;
 
 use super::auth::Caller;
 use super::error::ApiError;
 use super::strict;
-use super::unambiguous::Unambiguous;
 use crate::app::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 

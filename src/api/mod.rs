@@ -23,7 +23,6 @@ pub mod sessions;
 pub mod state_view;
 pub mod strict;
 pub mod toolkits;
-pub mod unambiguous;
 
 use std::sync::Arc;
 

@@ -25,6 +25,7 @@ mod text;
 mod token;
 mod token_error;
 mod token_response;
+mod unambiguous;
 
 pub use apply::{apply, apply_basic, credential_headers};
 pub use authorize::AuthorizationRequest;
@@ -37,6 +38,7 @@ pub use redact::Redactor;
 pub use token::{code_request, refresh_request, revocation_request};
 pub use token_error::{TokenError, TokenErrorKind};
 pub use token_response::{TokenSet, parse_token_response};
+pub use unambiguous::Unambiguous;
 
 /// Answers a template variable by name: connection fields of the account and builtins.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
