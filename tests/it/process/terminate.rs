@@ -4,8 +4,8 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -81,8 +81,14 @@ async fn sigterm_under_load_answers_what_was_accepted_and_stores_what_was_bought
     asked(&provider, "/api/me", 20).await;
     // And clients that never stop, until they are not let in any more.
     let stopped = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(hammer(api.clone(), Arc::clone(&stopped)))).collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
+    let clients: Vec<_> =
+        (0..8).map(|_| tokio::spawn(hammer(api.clone(), Arc::clone(&stopped), Arc::clone(&acknowledged)))).collect();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while acknowledged.lock().unwrap().len() <= 8 {
+        assert!(Instant::now() < deadline, "the clients were not served");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     signal(&dev);
     signal(&dev);
@@ -94,24 +100,22 @@ async fn sigterm_under_load_answers_what_was_accepted_and_stores_what_was_bought
     assert_eq!(landed.status, 303, "{}", landed.text());
     assert_eq!(dev.child.wait().unwrap().code(), Some(0));
     stopped.store(true, Ordering::SeqCst);
-    let mut acknowledged = Vec::new();
     for client in clients {
-        acknowledged.extend(client.await.unwrap());
+        client.await.unwrap();
     }
 
     let dev = start(&listen, folder.path(), &provider);
     assert_eq!(dev.url, api.base.strip_suffix("/api/v3.1").unwrap());
     assert_eq!(api.status(&patient).await, "ACTIVE");
     assert_eq!(api.status(&gone).await, "ACTIVE", "the browser hung up, the code was spent: its token is stored");
-    assert!(acknowledged.len() > 8, "{}", acknowledged.len());
+    let acknowledged = std::mem::take(&mut *acknowledged.lock().unwrap());
     for session in acknowledged {
         api.get(&format!("/tool_router/session/{session}")).await.expect(200);
     }
 }
 
-/// Makes sessions on one connection after the other; those that were acknowledged.
-async fn hammer(api: Api, stopped: Arc<AtomicBool>) -> Vec<String> {
-    let mut made = Vec::new();
+/// Makes sessions on one connection after the other, and notes those that were acknowledged.
+async fn hammer(api: Api, stopped: Arc<AtomicBool>, acknowledged: Arc<Mutex<Vec<String>>>) {
     let headers = [("x-api-key", api.key.as_str()), ("connection", "close")];
     while !stopped.load(Ordering::SeqCst) {
         let url = format!("{}/tool_router/session", api.base);
@@ -120,9 +124,9 @@ async fn hammer(api: Api, stopped: Arc<AtomicBool>) -> Vec<String> {
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        made.push(reply.expect(201)["session_id"].as_str().unwrap().to_owned());
+        let session = reply.expect(201)["session_id"].as_str().unwrap().to_owned();
+        acknowledged.lock().unwrap().push(session);
     }
-    made
 }
 
 #[tokio::test(flavor = "multi_thread")]
