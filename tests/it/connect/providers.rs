@@ -46,11 +46,7 @@ async fn sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_provider() {
     let provider = Provider::oidc(&["--form-login"]);
-    let issuer = format!(
-        "issuer = \"{}\"\niss_required = true\nauthorization_parameters = {{ prompt = \"consent\" }}",
-        provider.text("issuer")
-    );
-    let server = TestServer::builder().toolkit("op", &provider.toolkit("op", &issuer)).start().await;
+    let server = TestServer::builder().toolkit("op", &provider.issuer_toolkit("op")).start().await;
     provider.auth_config(&server.api, "op").await;
     whole_life(&server, "op", "/api/me", ("sub", "alice")).await;
     assert_eq!(provider.grants("refresh_token").await, 1);

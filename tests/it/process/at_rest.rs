@@ -120,6 +120,13 @@ async fn a_client_secret_moved_to_another_auth_config_is_of_no_use() {
     server.api.get(&format!("/auth_configs/{}", configs[1])).await.expect(200);
 }
 
+/// An account that a user has connected, and its credential's bytes in the database.
+async fn connected_and_sealed(api: &Api, database: &Connection, user: &str) -> (String, Vec<u8>) {
+    let (_, account) = connected(api, user).await;
+    let bytes = sealed(database, &account).unwrap();
+    (account, bytes)
+}
+
 /// The database and what belongs to it, in one.
 fn database_bytes(folder: &Path) -> Vec<u8> {
     let files = files_under(folder).into_iter().filter(|(name, _)| name.starts_with("switchboard.db"));
@@ -131,10 +138,9 @@ async fn a_deleted_credential_leaves_no_bytes_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &[]);
     let api = dev.api();
-    let (_, kept) = connected(&api, "alice").await;
-    let (_, deleted) = connected(&api, "bob").await;
     let database = open(&folder.path().join("switchboard.db"));
-    let (of_kept, of_deleted) = (sealed(&database, &kept).unwrap(), sealed(&database, &deleted).unwrap());
+    let (_, of_kept) = connected_and_sealed(&api, &database, "alice").await;
+    let (deleted, of_deleted) = connected_and_sealed(&api, &database, "bob").await;
     let before = database_bytes(folder.path());
     assert!(contains(&before, &of_kept) && contains(&before, &of_deleted));
 
@@ -156,10 +162,9 @@ async fn a_server_that_was_stopped_leaves_no_deleted_credential_in_its_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(folder.path(), &[]);
     let api = dev.api();
-    let (_, kept) = connected(&api, "alice").await;
-    let (_, deleted) = connected(&api, "bob").await;
     let database = open(&folder.path().join("switchboard.db"));
-    let (of_kept, of_deleted) = (sealed(&database, &kept).unwrap(), sealed(&database, &deleted).unwrap());
+    let (_, of_kept) = connected_and_sealed(&api, &database, "alice").await;
+    let (deleted, of_deleted) = connected_and_sealed(&api, &database, "bob").await;
     drop(database);
     api.delete(&format!("/connected_accounts/{deleted}")).await.expect(200);
     assert_eq!(dev.terminate(), Some(0));

@@ -109,11 +109,7 @@ async fn through_the_sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn through_oidc_provider() {
     let provider = Provider::oidc(&["--form-login"]);
-    let issuer = format!(
-        "issuer = \"{}\"\niss_required = true\nauthorization_parameters = {{ prompt = \"consent\" }}",
-        provider.text("issuer")
-    );
-    let server = TestServer::builder().toolkit("op", &provider.toolkit("op", &issuer)).start().await;
+    let server = TestServer::builder().toolkit("op", &provider.issuer_toolkit("op")).start().await;
     provider.auth_config(&server.api, "op").await;
     there_and_back(&server, "op", "/api/me", ("sub", "alice")).await;
 }

@@ -104,6 +104,13 @@ scopes = {scopes}
         )
     }
 
+    /// A toolkit file for a provider that names itself in its answers (RFC 9207) and asks for consent.
+    pub fn issuer_toolkit(&self, slug: &str) -> String {
+        let issuer = self.text("issuer");
+        let prompt = "authorization_parameters = { prompt = \"consent\" }";
+        self.toolkit(slug, &format!("issuer = \"{issuer}\"\niss_required = true\n{prompt}"))
+    }
+
     /// An auth config with this provider's client, whose redirect URI the provider then admits.
     pub async fn auth_config(&self, api: &Api, slug: &str) -> String {
         let body = json!({ "toolkit": { "slug": slug }, "auth_config": {
