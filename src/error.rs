@@ -26,6 +26,8 @@ pub enum Class {
     Timeout,
     /// The state of things forbids it.
     Conflict,
+    /// Too often.
+    TooManyRequests,
     /// Over; it will not come back.
     Gone,
     /// A longer URI than allowed.
@@ -51,7 +53,7 @@ pub enum Class {
 }
 
 macro_rules! codes {
-    ($( $(#[$doc:meta])* $name:ident = ($number:literal, $slug:literal, $class:ident, $fix:literal); )*) => {
+    ($( $(#[$doc:meta])* $name:ident = ($number:literal, $slug:literal, $class:ident, $message:literal, $fix:literal); )*) => {
         /// Every error the API can give.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $( $(#[$doc])* $name, )* }
@@ -69,6 +71,10 @@ macro_rules! codes {
             /// Kind.
             pub fn class(self) -> Class { match self { $( Self::$name => Class::$class, )* } }
 
+            /// What happened, with `{holes}` that [`Error::of`] fills; `{reason}` where only the
+            /// place that found the error can say it.
+            pub fn template(self) -> &'static str { match self { $( Self::$name => $message, )* } }
+
             /// What the caller can do, when the place that found the error has nothing better.
             pub fn fix(self) -> &'static str { match self { $( Self::$name => $fix, )* } }
         }
@@ -78,109 +84,129 @@ macro_rules! codes {
 codes! {
     // --- generic family: 10000 + status ---
     /// The body, the query or a path parameter is not what the operation takes.
-    Validation = (10400, "HTTP_BadRequest", BadRequest, "Correct the fields named in `errors` and send the request again.");
+    Validation = (10400, "HTTP_BadRequest", BadRequest, "Validation error while processing request", "Correct the fields named in `errors` and send the request again.");
     /// No key, a malformed, unknown, expired or revoked one, or two credentials.
-    Unauthorized = (10401, "HTTP_Unauthorized", Unauthorized, "Send a project API key in the `x-api-key` header. `switchboard key create` makes one.");
+    Unauthorized = (10401, "HTTP_Unauthorized", Unauthorized, "Invalid API key", "Send a project API key in the `x-api-key` header. `switchboard key create` makes one.");
     /// The key is known and may not do this.
-    Forbidden = (10403, "HTTP_Forbidden", Forbidden, "Use a key with the permission that this operation needs.");
+    Forbidden = (10403, "HTTP_Forbidden", Forbidden, "{reason}", "Use a key with the permission that this operation needs.");
     /// No such path or resource.
-    NotFound = (10404, "HTTP_NotFound", NotFound, "Check the path and the id. An id of another project is unknown here.");
+    NotFound = (10404, "HTTP_NotFound", NotFound, "{reason}", "Check the path and the id. An id of another project is unknown here.");
     /// The path exists with other methods.
-    MethodNotAllowed = (10405, "HTTP_MethodNotAllowed", MethodNotAllowed, "Use one of the methods in the `allow` header.");
+    MethodNotAllowed = (10405, "HTTP_MethodNotAllowed", MethodNotAllowed, "This path does not take this method", "Use one of the methods in the `allow` header.");
     /// The request's body stopped arriving.
-    RequestTimeout = (10408, "HTTP_RequestTimeout", Timeout, "Send the body without long pauses.");
+    RequestTimeout = (10408, "HTTP_RequestTimeout", Timeout, "The request's body {reason}", "Send the body without long pauses.");
     /// The state of things forbids it.
-    Conflict = (10409, "HTTP_Conflict", Conflict, "Read the resource again and repeat the change on its present state.");
+    Conflict = (10409, "HTTP_Conflict", Conflict, "{reason}", "Read the resource again and repeat the change on its present state.");
+    /// More requests than the key or the address may make in a minute.
+    TooManyRequests = (10429, "HTTP_TooManyRequests", TooManyRequests, "Rate limit exceeded. Limit: {limit} requests per 1 minutes", "Wait as many seconds as the Retry-After header says. The limit is this server's own: `rate_limit_…` in its settings.");
     /// Body over the limit.
-    BodyTooLarge = (10413, "HTTP_PayloadTooLarge", TooLarge, "Send a body of at most 1 MiB.");
+    BodyTooLarge = (10413, "HTTP_PayloadTooLarge", TooLarge, "The request's body is larger than {limit} bytes", "Send a body of at most 1 MiB.");
     /// Headers over the limit.
-    HeadTooLarge = (10431, "HTTP_RequestHeaderFieldsTooLarge", HeadTooLarge, "Send headers of at most 64 KiB in all.");
+    HeadTooLarge = (10431, "HTTP_RequestHeaderFieldsTooLarge", HeadTooLarge, "The request's headers are larger than {limit} bytes", "Send headers of at most 64 KiB in all.");
     /// URI over the limit.
-    UriTooLong = (10414, "HTTP_UriTooLong", UriTooLong, "Use a URI of at most 8 KiB.");
+    UriTooLong = (10414, "HTTP_UriTooLong", UriTooLong, "The request's URI is longer than {limit} bytes", "Use a URI of at most 8 KiB.");
     /// The Host header names no server of ours.
-    Misdirected = (10421, "HTTP_MisdirectedRequest", Misdirected, "Use the server's public URL, or add the name to `allowed_hosts`.");
+    Misdirected = (10421, "HTTP_MisdirectedRequest", Misdirected, "This server does not answer to that host name", "Use the server's public URL, or add the name to `allowed_hosts`.");
     /// Well-formed, and still impossible.
-    Unprocessable = (10422, "HTTP_UnprocessableEntity", Unprocessable, "Change the request as the message says.");
+    Unprocessable = (10422, "HTTP_UnprocessableEntity", Unprocessable, "{reason}", "Change the request as the message says.");
     /// Our bug, or damaged data.
-    Internal = (10500, "HTTP_InternalServerError", Internal, "Report it with the request_id; the log line of that id says more.");
+    Internal = (10500, "HTTP_InternalServerError", Internal, "Internal server error", "Report it with the request_id; the log line of that id says more.");
     /// Not built.
-    NotImplemented = (10501, "HTTP_NotImplemented", NotImplemented, "docs/compatibility.md lists what is built and what is not.");
+    NotImplemented = (10501, "HTTP_NotImplemented", NotImplemented, "{what} is not built yet", "docs/compatibility.md lists what is built and what is not.");
     /// The database cannot answer now.
-    Unavailable = (10503, "HTTP_ServiceUnavailable", Unavailable, "Try again in a few seconds.");
+    Unavailable = (10503, "HTTP_ServiceUnavailable", Unavailable, "The database cannot answer now", "Try again in a few seconds.");
     /// The disk is full; reads go on.
-    StorageFull = (10503, "storage_full", Unavailable, "Free disk space on the server's data directory; no restart is needed.");
+    StorageFull = (10503, "storage_full", Unavailable, "The server's storage is full", "Free disk space on the server's data directory; no restart is needed.");
     /// A rotated credential could not be written yet.
-    CredentialStoreUnavailable = (10503, "credential_store_unavailable", Unavailable, "Try again in a few seconds; the new credential is kept until it can be written.");
+    CredentialStoreUnavailable = (10503, "credential_store_unavailable", Unavailable, "The account's credential is still being refreshed", "Try again in a few seconds; the new credential is kept until it can be written.");
     /// Stored ciphertext does not open at its row.
-    CredentialUnreadable = (10500, "credential_unreadable", Internal, "The stored credential is damaged or was moved between rows. Delete the account and connect it again.");
+    CredentialUnreadable = (10500, "credential_unreadable", Internal, "A stored credential cannot be read", "The stored credential is damaged or was moved between rows. Delete the account and connect it again.");
 
     // --- idempotency ---
     /// The key was used with another request.
-    IdempotencyKeyReused = (10422, "Idempotency_KeyReused", Unprocessable, "Use a new Idempotency-Key for a different request.");
+    IdempotencyKeyReused = (10422, "Idempotency_KeyReused", Unprocessable, "This Idempotency-Key was used with a different request", "Use a new Idempotency-Key for a different request.");
 
     // --- 6xx: connected accounts ---
     /// A rule about accounts.
-    AccountBadRequest = (600, "ConnectedAccount_BadRequest", BadRequest, "Change the request as the message says.");
+    AccountBadRequest = (600, "ConnectedAccount_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
     /// Unknown, deleted or foreign account.
-    AccountNotFound = (606, "ConnectedAccount_ResourceNotFound", NotFound, "List the accounts with GET /connected_accounts to see their ids.");
+    AccountNotFound = (606, "ConnectedAccount_ResourceNotFound", NotFound, "Connected account \"{id}\" not found", "List the accounts with GET /connected_accounts to see their ids.");
+    /// The account's state forbids it (number is ours).
+    AccountConflict = (607, "ConnectedAccount_Conflict", Conflict, "Connected account {id} is in {status} state and cannot be revoked", "Read the account; only an ACTIVE one can be revoked.");
+    /// Unknown, used or expired session URI of a verification (number is ours).
+    AuthSessionNotFound = (608, "ConnectedAccount_AuthSessionNotFound", NotFound, "Auth session not found", "Use the session_uri of a browser that just came back; it works once, for ten minutes. Otherwise create a new link.");
+    /// A SHARED account whose access list does not admit the user (number is ours).
+    SharedAccessDenied = (609, "ConnectedAccount_SharedAccessDenied", Forbidden, "User \"{user}\" may not use SHARED connection {id}", "Add the user to the account's access list.");
     /// Connection fields that the developer must give.
-    MissingRequiredFields = (612, "ConnectedAccount_MissingRequiredFields", BadRequest, "Give the missing fields.");
+    MissingRequiredFields = (612, "ConnectedAccount_MissingRequiredFields", BadRequest, "Missing required fields: {fields}", "Give the missing fields.");
 
     // --- auth configs (numbers are ours: none is public) ---
     /// A rule about auth configs.
-    AuthConfigBadRequest = (300, "AuthConfig_BadRequest", BadRequest, "Change the request as the message says.");
+    AuthConfigBadRequest = (300, "AuthConfig_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
     /// Unknown, deleted or foreign auth config.
-    AuthConfigNotFound = (306, "AuthConfig_NotFound", NotFound, "List the auth configs with GET /auth_configs to see their ids.");
+    AuthConfigNotFound = (306, "AuthConfig_NotFound", NotFound, "Auth config \"{id}\" not found", "List the auth configs with GET /auth_configs to see their ids.");
 
     // --- toolkits (number is ours) ---
     /// Unknown toolkit, in a direct read.
-    ToolkitNotFound = (206, "Toolkit_NotFound", NotFound, "GET /toolkits lists the toolkits of this server.");
+    ToolkitNotFound = (206, "Toolkit_NotFound", NotFound, "Toolkit \"{slug}\" not found", "GET /toolkits lists the toolkits of this server.");
+
+    // --- projects (numbers are ours) ---
+    /// A rule about projects and their keys.
+    ProjectBadRequest = (400, "Project_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
+    /// Unknown or deleted project.
+    ProjectNotFound = (406, "Project_NotFound", NotFound, "Project \"{id}\" not found", "GET /org/owner/project/list, or `switchboard project list`, shows the projects of this installation.");
+
+    // --- revocation at providers (number is ours) ---
+    /// Unknown or foreign revocation job.
+    RevokeJobNotFound = (616, "RevokeJob_NotFound", NotFound, "Revoke job \"{id}\" not found", "Use the revoke_job_id of a DELETE of this project.");
 
     // --- 16xx: the provider ---
     /// The provider could not be reached or gave no usable answer.
-    UpstreamUnreachable = (1602, "Upstream_Unreachable", BadGateway, "Try again; if it lasts, check the provider's status page.");
+    UpstreamUnreachable = (1602, "Upstream_Unreachable", BadGateway, "The provider could not be reached", "Try again; if it lasts, check the provider's status page.");
     /// The provider's certificate is not valid for its name.
-    UpstreamTls = (1603, "upstream_tls_error", BadGateway, "Check the provider's certificate, or add its CA to `extra_ca_file`.");
+    UpstreamTls = (1603, "upstream_tls_error", BadGateway, "The provider's TLS certificate was not accepted", "Check the provider's certificate, or add its CA to `extra_ca_file`.");
     /// The answer is over the limit.
-    UpstreamTooLarge = (1605, "upstream_too_large", BadGateway, "Ask the provider for less, for example with its paging parameters.");
+    UpstreamTooLarge = (1605, "upstream_too_large", BadGateway, "The provider's answer is larger than {limit} bytes", "Ask the provider for less, for example with its paging parameters.");
     /// The provider took too long.
-    UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "Try again; a request that changes something may have been carried out.");
+    UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "The provider did not answer in time", "Try again; a request that changes something may have been carried out.");
     /// The destination is a private address.
-    EgressDenied = (1606, "egress_denied", Forbidden, "The operator can admit an internal destination with --allow-egress.");
+    EgressDenied = (1606, "egress_denied", Forbidden, "The destination is not a public address", "The operator can admit an internal destination with --allow-egress.");
 
     // --- 18xx: use of an account ---
     /// The account can no longer be used (number is ours; 1820 is for a tool's execution).
-    ReauthRequired = (1821, "reauth_required", Unprocessable, "Create a new link for the user: POST /tool_router/session/{session_id}/link.");
+    ReauthRequired = (1821, "reauth_required", Unprocessable, "Connected account {id} is in {status} state", "Create a new link for the user: POST /tool_router/session/{session_id}/link.");
 
     // --- 43xx: tool router ---
     /// A rule about sessions.
-    SessionBadRequest = (4300, "ToolRouterV2_BadRequest", BadRequest, "Change the request as the message says.");
+    SessionBadRequest = (4300, "ToolRouterV2_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
     /// No account to act with.
-    NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "Create a link for the user: POST /tool_router/session/{session_id}/link.");
+    NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "No active connection found for user ID {user} for toolkit {toolkit}", "Create a link for the user: POST /tool_router/session/{session_id}/link.");
     /// Unknown, deleted or foreign session (number is ours).
-    SessionNotFound = (4303, "ToolRouterV2_SessionNotFound", NotFound, "Create a session with POST /tool_router/session.");
+    SessionNotFound = (4303, "ToolRouterV2_SessionNotFound", NotFound, "Session \"{id}\" not found", "Create a session with POST /tool_router/session.");
     /// The session's policy excludes the toolkit (number is ours).
-    ToolkitNotAllowed = (4304, "ToolRouterV2_ToolkitNotAllowed", Forbidden, "Use a toolkit that the session enables, or create a session that enables this one.");
+    ToolkitNotAllowed = (4304, "ToolRouterV2_ToolkitNotAllowed", Forbidden, "[Session Restriction] Toolkit '{slug}' is not allowed", "Use a toolkit that the session enables, or create a session that enables this one.");
     /// Unknown toolkit in a session or link.
-    InvalidToolkitSlugs = (4305, "ToolRouterV2_InvalidToolkitSlugs", BadRequest, "GET /toolkits lists the toolkits of this server.");
+    InvalidToolkitSlugs = (4305, "ToolRouterV2_InvalidToolkitSlugs", BadRequest, "Invalid toolkit slugs: {slugs}. Please provide valid toolkit slugs.", "GET /toolkits lists the toolkits of this server.");
     /// Unknown, foreign or unusable accounts in a session (number is ours).
-    InvalidConnectedAccountIds = (4306, "ToolRouterV2_InvalidConnectedAccountIds", BadRequest, "Use accounts of the session's user, or SHARED accounts whose access list admits the user.");
+    InvalidConnectedAccountIds = (4306, "ToolRouterV2_InvalidConnectedAccountIds", BadRequest, "Could not find connected account(s): {ids}", "Use accounts of the session's user, or SHARED accounts whose access list admits the user.");
     /// Unknown or foreign auth configs in a session (number is ours).
-    InvalidAuthConfigIds = (4307, "ToolRouterV2_InvalidAuthConfigIds", BadRequest, "Use auth configs of this project, for toolkits that the session enables.");
+    InvalidAuthConfigIds = (4307, "ToolRouterV2_InvalidAuthConfigIds", BadRequest, "Invalid auth config for toolkit \"{slug}\": {id}", "Use auth configs of this project, for toolkits that the session enables.");
     /// Nothing to authenticate with.
-    NoManagedAuth = (4308, "ToolRouterV2_NoManagedAuth", BadRequest, "Create an auth config with POST /auth_configs, or ask the operator for a managed client.");
+    NoManagedAuth = (4308, "ToolRouterV2_NoManagedAuth", BadRequest, "Composio does not manage auth for toolkit {slug} and no auth config without required fields is available.", "Create an auth config with POST /auth_configs, or ask the operator for a managed client.");
+    /// `expected_config_version` is not the stored one (number is ours).
+    SessionConfigConflict = (4309, "ToolRouterV2_SessionConfigConflict", Conflict, "Session \"{id}\" has config_version {stored}, not {expected}", "Read the session again and repeat the change with its config_version.");
     /// The toolkit needs no account.
-    ToolkitIsNoAuth = (4326, "ToolRouterV2_ToolkitsIsNoAuth", BadRequest, "Use the toolkit without connecting an account.");
+    ToolkitIsNoAuth = (4326, "ToolRouterV2_ToolkitsIsNoAuth", BadRequest, "Toolkit {slug} does not require authentication.", "Use the toolkit without connecting an account.");
     /// Two SHARED pins for one toolkit.
-    MultipleSharedAccounts = (4347, "ToolRouterV2_MultipleSharedAccountsPerToolkit", BadRequest, "Pin one SHARED account per toolkit.");
+    MultipleSharedAccounts = (4347, "ToolRouterV2_MultipleSharedAccountsPerToolkit", BadRequest, "Toolkit \"{slug}\" has {count} SHARED connections pinned ({ids}). At most {limit} allowed per toolkit in a session.", "Pin one SHARED account per toolkit.");
     /// A SHARED pin that the session's user may not use (number is ours).
-    SharedNotAccessible = (4348, "ToolRouterV2_SharedConnectionNotAccessible", BadRequest, "Add the user to the account's access list, or pin another account.");
+    SharedNotAccessible = (4348, "ToolRouterV2_SharedConnectionNotAccessible", BadRequest, "User \"{user}\" may not use SHARED connection {id}", "Add the user to the account's access list, or pin another account.");
 
     // --- proxy ---
     /// The endpoint is not one of the toolkit's own hosts (number is ours).
-    OriginMismatch = (1610, "OriginMismatch", BadRequest, "Use a path, or a URL on one of the toolkit's own hosts.");
+    OriginMismatch = (1610, "OriginMismatch", BadRequest, "The endpoint is not allowed: {reason}", "Use a path, or a URL on one of the toolkit's own hosts.");
     /// A header that the caller may not set (number is ours).
-    HeaderNotAllowed = (1611, "header_not_allowed", BadRequest, "Leave the header out; credentials and connection headers are set by the server.");
+    HeaderNotAllowed = (1611, "header_not_allowed", BadRequest, "{reason}", "Leave the header out; credentials and connection headers are set by the server.");
 }
 
 /// An error on its way to the caller: what the caller may know, and what only the log may.
@@ -193,6 +219,8 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+/// Characters of one value in a message.
+const MAX_HOLE: usize = 2_000;
 /// Lines of `errors` in one answer.
 const MAX_DETAILS: usize = 50;
 
@@ -203,6 +231,16 @@ impl Error {
     /// An error with the code's own advice.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), fix: Cow::Borrowed(code.fix()), details: Vec::new(), source: None }
+    }
+
+    /// An error with the code's own message, its holes filled. What a caller wrote is cut short.
+    pub fn of(code: Code, holes: &[(&str, &dyn std::fmt::Display)]) -> Self {
+        let mut message = code.template().to_owned();
+        for (name, value) in holes {
+            let shown: String = value.to_string().chars().take(MAX_HOLE).filter(|it| !it.is_control()).collect();
+            message = message.replace(&format!("{{{name}}}"), &shown);
+        }
+        Self::new(code, message)
     }
 
     /// A validation error about one field: `Error in payload.<field>: <what>`.

@@ -95,6 +95,7 @@ pub fn status(class: Class) -> StatusCode {
         Class::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Class::Timeout => StatusCode::REQUEST_TIMEOUT,
         Class::Conflict => StatusCode::CONFLICT,
+        Class::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         Class::Gone => StatusCode::GONE,
         Class::UriTooLong => StatusCode::URI_TOO_LONG,
         Class::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,

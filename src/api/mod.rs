@@ -1,8 +1,8 @@
-//! The REST API: its route table, and nothing that decides.
+//! The REST API: what is mounted where, and nothing that decides.
 //!
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a project
-//! key ([`auth::require_key`]) except what [`public`] lists; what is not built yet answers 501
-//! ([`missing`]). From here one follows a link call down in four files: this one → `links.rs` beside
+//! key ([`auth::require_key`]) except what [`public`] and the table say. The table of operations is
+//! [`operations`]: their routes, keys and rights. From here one follows a link call down in four files: this one → `links.rs` beside
 //! it → `app/links.rs` → `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
 pub mod auth;
@@ -13,7 +13,7 @@ pub mod edge;
 pub mod error;
 pub mod health;
 pub mod links;
-pub mod missing;
+pub mod operations;
 pub mod page;
 pub mod path;
 pub mod proxy;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{any, get};
 
 use crate::app::App;
 use crate::pages;
@@ -38,7 +38,7 @@ pub fn router(app: &Arc<App>) -> Router {
     Router::new()
         .nest("/api/v3.1", operations(app))
         .nest("/api/v3", operations(app))
-        .merge(missing::outside_the_api())
+        .merge(outside_the_prefix())
         .merge(pages::router())
         .merge(health::router())
         .fallback(error::unknown_path)
@@ -50,22 +50,19 @@ pub fn router(app: &Arc<App>) -> Router {
 
 /// Operations of the API.
 fn operations(app: &Arc<App>) -> Router<Arc<App>> {
-    let secured = Router::new()
-        .route("/tool_router/session", post(sessions::create))
-        .route("/tool_router/session/{session_id}", get(sessions::read).delete(sessions::delete))
-        .route("/tool_router/session/{session_id}/link", post(links::create))
-        .route("/tool_router/session/{session_id}/proxy_execute", post(proxy::execute))
-        .route("/connected_accounts", get(connected_accounts::list))
-        .route("/connected_accounts/{id}", get(connected_accounts::read).delete(connected_accounts::delete))
-        .route("/auth_configs", get(auth_configs::list).post(auth_configs::create))
-        .route("/auth_configs/{id}", get(auth_configs::read).delete(auth_configs::delete))
-        .route("/toolkits", get(toolkits::list))
-        .route("/toolkits/{slug}", get(toolkits::read))
-        .merge(missing::operations())
+    let secured = operations::routes()
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method)
         .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
     secured.merge(public())
+}
+
+/// The session MCP endpoint, the `OpenAPI` document and its reference page stand outside the prefix.
+fn outside_the_prefix() -> Router<Arc<App>> {
+    Router::new()
+        .route("/tool_router/{session_id}/mcp", any(operations::not_built))
+        .route("/openapi.json", get(operations::not_built))
+        .route("/docs", get(operations::not_built))
 }
 
 /// Operations without a key: the redirect URIs that browsers come back to.

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod links;
 pub mod params;
+pub mod permissions;
 pub mod projects;
 pub mod proxy;
 pub mod recent;

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use switchboard::api::missing::OPERATIONS;
+use switchboard::api::operations::{self, State};
 use switchboard::config::{DEFAULTS, Layer};
+use switchboard::error::Code;
 
 use crate::support::process::run;
 use crate::support::tools::root;
@@ -61,23 +62,47 @@ fn every_setting_is_a_flag_and_an_environment_variable() {
     }
 }
 
-#[test]
-fn the_list_of_what_is_not_built_is_the_router_s_own() {
-    let manual = read("docs/compatibility.md");
-    let mut described = BTreeSet::new();
-    for line in manual.lines() {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        if let ["", method, path, "not built", ..] = cells.as_slice() {
-            let path = path.trim_matches('`').to_owned();
-            assert!(described.insert(((*method).to_owned(), path)), "twice: {line}");
-        }
+/// Compares the part of a document between its markers with what is generated from the code;
+/// `UPDATE_DOCS=1` writes it instead.
+#[track_caller]
+fn assert_generated(path: &str, name: &str, generated: &str) {
+    let document = read(path);
+    let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
+    let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("{path} has no {begin}"));
+    let (found, after) = rest.split_once(&end).unwrap_or_else(|| panic!("{path} has no {end}"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join(path), format!("{before}{begin}{generated}{end}{after}")).unwrap();
+    } else {
+        assert!(
+            found == generated,
+            "{path}, {name}: run `UPDATE_DOCS=1 cargo test -p switchboard --test it documents`"
+        );
     }
-    let built: BTreeSet<(String, String)> =
-        OPERATIONS.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
-    let missing: Vec<_> = built.difference(&described).collect();
-    let surplus: Vec<_> = described.difference(&built).collect();
-    assert!(missing.is_empty(), "not in docs/compatibility.md as `| METHOD | `/path` | not built | …`: {missing:?}");
-    assert!(surplus.is_empty(), "docs/compatibility.md calls these not built, the router does not: {surplus:?}");
+}
+
+#[test]
+fn the_list_of_operations_is_the_router_s_own() {
+    let mut table = String::from("| Method | Path | State | What, or why not |\n|---|---|---|---|\n");
+    for operation in operations::all() {
+        let (state, note) = match operation.state {
+            State::Works { docs, .. } => ("works", docs().summary),
+            State::NotBuilt(waits_for) => ("501", waits_for),
+            State::NotApplicable(why) => ("not applicable", why),
+        };
+        table += &format!("| {} | `{}` | {state} | {note} |\n", operation.method, operation.path);
+    }
+    assert_generated("docs/compatibility.md", "operations", &table);
+}
+
+#[test]
+fn the_catalogue_of_errors_is_the_code_s_own() {
+    let mut table = String::from("| Code | Slug | Status | Message | What to do |\n|---|---|---|---|---|\n");
+    for code in Code::ALL {
+        let status = switchboard::api::error::status(code.class()).as_u16();
+        let (message, fix) = (code.template().replace('|', "\\|"), code.fix());
+        table += &format!("| {} | `{}` | {status} | {message} | {fix} |\n", code.number(), code.slug());
+    }
+    assert_generated("docs/errors.md", "errors", &table);
 }
 
 #[test]

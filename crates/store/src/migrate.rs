@@ -13,8 +13,10 @@ struct Migration {
     sql: &'static str,
 }
 
-const SQLITE: &[Migration] =
-    &[Migration { number: 1, name: "foundation", sql: include_str!("../../../migrations/sqlite/0001_foundation.sql") }];
+const SQLITE: &[Migration] = &[
+    Migration { number: 1, name: "foundation", sql: include_str!("../../../migrations/sqlite/0001_foundation.sql") },
+    Migration { number: 2, name: "whole_api", sql: include_str!("../../../migrations/sqlite/0002_whole_api.sql") },
+];
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, Error)]
