@@ -83,7 +83,7 @@ impl App {
             acl: acl.clone(),
         };
         let unit = if let Some(imported) = imported {
-            let (id, unit) = self.insert_connected(actor, &user_id, &usable, alias, &connection, imported);
+            let (id, unit) = self.insert_connected(actor, &user_id, &usable, alias, &connection, &imported);
             connection.account_id = id;
             unit
         } else {
@@ -128,7 +128,7 @@ impl App {
         name_generic_key(usable, &mut values);
         let entered = read_fields(&usable.fields(), &values, &Secrets::new());
         let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
-        let entered = entered.as_credential(usable.scheme, usable.toolkit);
+        let entered = entered.into_credential(usable.scheme, usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
         Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None }))
     }
@@ -178,7 +178,7 @@ impl App {
         usable: &Usable<'_>,
         alias: Option<&str>,
         connection: &Connection,
-        imported: Imported,
+        imported: &Imported,
     ) -> (String, Unit) {
         let now = self.now();
         let id = self.mint(Kind::ConnectedAccount);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use switchboard_catalog::Scheme;
-use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, CredentialEdit, Edit};
+use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
@@ -122,7 +122,7 @@ impl App {
         let values = self.merged(&usable, row, patch)?;
         let entered = read_fields(&usable.fields(), &values, &Secrets::new());
         let entered = entered.map_err(|wrong| wrong_fields(&usable, &values, wrong))?;
-        let entered = entered.as_credential(usable.scheme, usable.toolkit);
+        let entered = entered.into_credential(usable.scheme, usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..AccountParams::parse(&row.params)? };
         Ok(CredentialEdit {
             sealed: self.seal_credential(&row.project_id, &row.id, &entered.secrets),
@@ -153,12 +153,12 @@ impl App {
     }
 }
 
-fn alias_edit(alias: Option<&str>) -> Result<Option<Option<String>>> {
-    match alias {
-        None => Ok(None),
-        Some("") => Ok(Some(None)),
-        Some(alias) => Ok(Some(check_alias(Some(alias))?.map(ToOwned::to_owned))),
-    }
+fn alias_edit(alias: Option<&str>) -> Result<AliasEdit> {
+    Ok(match check_alias(alias.filter(|alias| !alias.is_empty()))? {
+        Some(alias) => AliasEdit::Set(alias.to_owned()),
+        None if alias.is_some() => AliasEdit::Remove,
+        None => AliasEdit::Keep,
+    })
 }
 
 /// The stored access list and what it becomes.

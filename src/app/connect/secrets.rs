@@ -61,7 +61,7 @@ impl App {
         form: &BTreeMap<String, String>,
     ) -> Result<Started> {
         let entered = match read_fields(&offer.fields(), form, &offer.known) {
-            Ok(entered) => entered.as_credential(offer.scheme, &offer.toolkit),
+            Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
         let app = Arc::clone(self);
@@ -155,7 +155,7 @@ fn verification(offer: &Offer) -> Option<&Probe> {
 impl Entered {
     /// The values as the account stores them: a user name is part of the credential, and an imported
     /// token stands where the toolkit's own tokens do.
-    pub fn as_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
+    pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
         if scheme == Scheme::Basic
             && let Some(username) = self.fields.remove("username")
         {

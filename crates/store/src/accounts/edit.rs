@@ -7,12 +7,24 @@ use crate::{Statement, Value};
 /// What to change of an account; what is `None` stays.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
-    /// A new alias; the inner `None` takes it away.
-    pub alias: Option<Option<String>>,
+    /// The name of the connection.
+    pub alias: AliasEdit,
     /// The access list as it was read, and what it becomes (JSON).
     pub acl: Option<(Option<String>, String)>,
     /// A new credential.
     pub credential: Option<CredentialEdit>,
+}
+
+/// What becomes of an alias.
+#[derive(Clone, Debug, Default)]
+pub enum AliasEdit {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes.
+    Remove,
+    /// It is this one.
+    Set(String),
 }
 
 /// A credential that takes the place of another.
@@ -30,7 +42,11 @@ pub struct CredentialEdit {
 /// `account_changed` when the account is gone or what was read of it is no longer so. An expired
 /// account with a new credential is ACTIVE again.
 pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
-    let (is_named, alias) = (edit.alias.is_some(), edit.alias.flatten());
+    let (is_named, alias) = match edit.alias {
+        AliasEdit::Keep => (false, None),
+        AliasEdit::Remove => (true, None),
+        AliasEdit::Set(alias) => (true, Some(alias)),
+    };
     let is_listed = edit.acl.is_some();
     let (old_acl, acl) = edit.acl.unzip();
     let has_credential = edit.credential.is_some();

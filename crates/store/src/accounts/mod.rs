@@ -8,7 +8,7 @@ mod read;
 mod refresh;
 mod state;
 
-pub use edit::{CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
+pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
 pub use read::{AccountFilter, AccountOrder, AccountTypeFilter};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, store_refreshed};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
