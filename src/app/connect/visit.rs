@@ -105,7 +105,7 @@ impl App {
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         let project = self.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
-        let project_name = project.map(|project| project.name).unwrap_or_default();
+        let project_name = project.as_ref().map(Self::shown_name).transpose()?.unwrap_or_default();
         Ok(Visit::Open(Box::new(Offer { link, account, toolkit, config, settings, scheme, project_name })))
     }
 
