@@ -1,6 +1,8 @@
 //! The API: requests in, answers out, through real HTTP.
 
 mod accounts_list;
+mod allowed_addresses;
+mod api_key_revocation;
 mod auth_configs;
 mod authentication;
 mod callback_urls;
@@ -9,15 +11,20 @@ mod edge;
 mod help;
 mod idempotency;
 mod isolation;
+mod key_kinds;
 mod link_races;
 mod link_rules;
 mod links;
 mod malformed;
 mod masking;
+mod organization;
+mod project_config;
 mod proxy;
 mod proxy_credentials;
 mod proxy_endpoints;
 mod proxy_failures;
+mod scope_headers;
+mod scoped_keys;
 mod session_rules;
 mod sessions;
 mod shared;
