@@ -93,25 +93,27 @@ pub(super) struct Holder {
 /// takes. A path that is not in the table needs some valid key.
 pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let operation = admission::operation_of(&request);
-    let logged = match admit(&app, operation, &mut request).await {
-        Ok(logged) => logged,
+    let keys = operation.map_or(Keys::Any, |operation| operation.keys);
+    if keys == Keys::Nobody {
+        return next.run(request).await;
+    }
+    let holder = match recognise(&app, keys, request.headers(), request.extensions()).await {
+        Ok(holder) => holder,
         Err(error) => return ApiError(error).into_response(),
     };
-    let mut response = next.run(request).await;
-    if let Some(logged) = logged {
-        response.extensions_mut().insert(logged);
-    }
+    let logged = LoggedKey(holder.key_id().to_owned());
+    let mut response = match admit(&app, operation, &mut request, holder).await {
+        Ok(()) => next.run(request).await,
+        Err(error) => ApiError(error).into_response(),
+    };
+    response.extensions_mut().insert(logged);
     response
 }
 
-/// Admits a request to an operation, or to a path that is none, and tells its handler who calls.
-/// None: the operation takes no key.
-pub async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request) -> Result<Option<LoggedKey>> {
-    let keys = operation.map_or(Keys::Any, |operation| operation.keys);
-    if keys == Keys::Nobody {
-        return Ok(None);
-    }
-    let holder = recognise(app, keys, request.headers(), request.extensions()).await?;
+/// Admits the holder of a key to an operation, or to a path that is none, and tells the handler who
+/// calls.
+async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request, holder: Holder) -> Result<()> {
+    holder.check_address(request.extensions())?;
     let caller = match operation {
         Some(operation) => admission::admit(app, operation, request.headers(), &holder).await?,
         // Not in the table, so nobody said which right it needs: a scoped key acts in no project here.
@@ -121,18 +123,30 @@ pub async fn admit(app: &App, operation: Option<&Operation>, request: &mut Reque
     if let Some(caller) = caller {
         extensions.insert(caller);
     }
-    let key_id = match &holder.asker {
-        Asker::Project(caller) => caller.key_id.clone(),
-        Asker::Beyond(caller) => {
-            extensions.insert(caller.clone());
-            caller.key.id.clone()
-        }
-    };
+    if let Asker::Beyond(caller) = &holder.asker {
+        extensions.insert(caller.clone());
+    }
     extensions.insert(holder.asker);
-    Ok(Some(LoggedKey(key_id)))
+    Ok(())
 }
 
 impl Holder {
+    fn key_id(&self) -> &str {
+        match &self.asker {
+            Asker::Project(caller) => &caller.key_id,
+            Asker::Beyond(caller) => &caller.key.id,
+        }
+    }
+
+    /// Refuses a key that is used from elsewhere than it may be (R61).
+    fn check_address(&self, extensions: &Extensions) -> Result<()> {
+        if self.scope.admits_address(client_address(extensions)) {
+            return Ok(());
+        }
+        Err(Error::of(Code::Forbidden, &[("reason", &"This API key may not be used from this address")])
+            .fix("Use the key from one of its allowed addresses, or make another with `switchboard key create`."))
+    }
+
     fn unscoped_caller(&self) -> Option<Caller> {
         match &self.asker {
             Asker::Project(caller) => self.scope.permissions.is_none().then(|| caller.clone()),
@@ -154,10 +168,6 @@ async fn recognise(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Exte
         return Ok(Holder { asker: Asker::Beyond(OrgCaller { key, request_id }), scope: KeyScope::default() });
     }
     let key = app.authenticate(presented).await.map_err(advised)?;
-    if !key.scope.admits_address(client_address(extensions)) {
-        return Err(Error::of(Code::Forbidden, &[("reason", &"This API key may not be used from this address")])
-            .fix("Use the key from one of its allowed addresses, or make another with `switchboard key create`."));
-    }
     let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id };
     Ok(Holder { asker: Asker::Project(caller), scope: key.scope })
 }

@@ -26,7 +26,8 @@ pub struct ProjectSettings {
     /// Shown on connect pages instead of the project's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// Where a browser goes before a connection counts, so that your application says who it is.
+    /// Where a browser goes that finished a connection, before the connection counts (contract
+    /// section 3.8, R05); none: it counts at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth_callback_verifier_url: Option<String>,
     /// Kept; no effect on this server.
@@ -195,12 +196,6 @@ impl App {
     /// The settings of a project.
     pub async fn project_settings(&self, project: &str) -> Result<ProjectSettings> {
         ProjectSettings::parse(&self.project(project).await?.settings)
-    }
-
-    /// The name that connect pages show.
-    pub fn shown_name(project: &Project) -> Result<String> {
-        let settings = ProjectSettings::parse(&project.settings)?;
-        Ok(settings.display_name.unwrap_or_else(|| project.name.clone()))
     }
 
     /// Refuses a callback URL that is not on the project's list, where it has one (R08).

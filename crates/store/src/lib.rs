@@ -23,6 +23,7 @@ pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
 pub mod sessions;
+pub mod verifications;
 
 pub use migrate::MigrationError;
 pub use row::Row;

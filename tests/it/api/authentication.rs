@@ -32,6 +32,9 @@ async fn no_route_answers_without_exactly_one_valid_key() {
     let actor = Actor { project_id: server.project_id.clone(), name: "cli".to_owned(), request_id: None };
     let (revoked, row) = server.app.create_key(&actor, "old").await.unwrap();
     server.app.revoke_key(&actor, &row.id).await.unwrap();
+    let (expired, row) = server.app.create_key(&actor, "short").await.unwrap();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.execute("UPDATE api_keys SET expires_at = 1 WHERE id = $1", [&row.id]).unwrap();
     let valid = server.api.key.as_str();
     let unknown = ApiKey::generate(&SystemEntropy);
     let flipped = format!("{}{}", &valid[..valid.len() - 1], if valid.ends_with('0') { '1' } else { '0' });
@@ -51,6 +54,7 @@ async fn no_route_answers_without_exactly_one_valid_key() {
         &doubled,
         unknown.expose(),
         revoked.expose(),
+        expired.expose(),
         &valid[3..],
         "ak_é",
     ]
@@ -92,6 +96,20 @@ async fn no_route_answers_without_exactly_one_valid_key() {
                 }
                 assert!(!error.to_string().contains(valid), "{error}");
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
+    let server = TestServer::start().await;
+    let open: Vec<_> = operations::all().filter(|operation| operation.keys == Keys::Nobody).collect();
+    assert!(!open.is_empty());
+    for operation in open {
+        for headers in [vec![], vec![("x-api-key", "nonsense")]] {
+            let url = format!("{}{}", server.api.base, filled(operation.path));
+            let reply = Http::new().send(operation.method, &url, &headers, "{}").await;
+            assert!([400, 501].contains(&reply.status), "{} {}", operation.path, reply.text());
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The API: requests in, answers out, through real HTTP.
 
+mod account_changes;
+mod account_links;
 mod accounts_list;
 mod allowed_addresses;
 mod api_key_revocation;
@@ -8,7 +10,7 @@ mod authentication;
 mod callback_urls;
 mod deadline;
 mod edge;
-mod help;
+pub mod help;
 mod idempotency;
 mod isolation;
 mod key_kinds;
