@@ -32,6 +32,10 @@ pub enum Kind {
     AuditEvent,
     /// `req_…`
     Request,
+    /// `rvj_…`: what one request revokes.
+    RevokeJob,
+    /// `rvk_…`: one credential of it.
+    Revocation,
 }
 
 impl Kind {
@@ -47,6 +51,8 @@ impl Kind {
             Self::Attempt => "st_",
             Self::AuditEvent => "evt_",
             Self::Request => "req_",
+            Self::RevokeJob => "rvj_",
+            Self::Revocation => "rvk_",
         }
     }
 

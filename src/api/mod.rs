@@ -18,6 +18,7 @@ pub mod page;
 pub mod path;
 pub mod proxy;
 pub mod query;
+pub mod revoke_jobs;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;

@@ -27,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
 /// A lease must outlive the request it protects.
-const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
+pub(super) const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
 /// Refresh this long before expiry, or a fifth of the lifetime if that is less (R39).
 const MARGIN: Millis = 5 * 60_000;
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
@@ -44,7 +44,8 @@ const MAX_BACKOFF: Millis = 5 * 60_000;
 pub struct Flights(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Flights {
-    fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
+    /// The lock of one account.
+    pub(super) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever is the last to leave is found here, not by a destructor.
         if flights.len() > 256 {
@@ -293,7 +294,10 @@ impl App {
         match self.store_rotation(&rotation).await {
             Ok(()) => Ok(Outcome::Refreshed),
             // Deleted, or refreshed by another holder: what is stored now decides.
-            Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
+            Err(WriteError::Refused(_)) => {
+                self.revoke_orphan(account, &credential.secrets).await?;
+                Ok(Outcome::LostRace)
+            }
             Err(error) => Err(still_refreshing().because(error)),
         }
     }
@@ -368,11 +372,11 @@ fn is_pausing(account: &AccountRow, now: Millis) -> bool {
 }
 
 /// Another holder is refreshing; the same rule for clocks.
-fn is_leased(account: &AccountRow, now: Millis) -> bool {
+pub(super) fn is_leased(account: &AccountRow, now: Millis) -> bool {
     account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
 }
 
-fn still_refreshing() -> Error {
+pub(super) fn still_refreshing() -> Error {
     Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
 }
 

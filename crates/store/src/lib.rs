@@ -20,6 +20,7 @@ pub mod idempotency;
 pub mod links;
 pub mod meta;
 pub mod projects;
+pub mod revocations;
 pub mod sessions;
 
 pub use migrate::MigrationError;

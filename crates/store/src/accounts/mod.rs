@@ -1,14 +1,16 @@
 //! Connected accounts: one user's credential for one auth config.
 //!
 //! `state.rs` holds the writes of the link flow, `refresh.rs` the fenced writes of a refresh,
-//! `read.rs` the finders. Every finder demands the project; there is no other.
+//! `revoke.rs` the ends that hand a credential over to be revoked, `read.rs` the finders. Every finder demands the project; there is no other.
 
 mod read;
 mod refresh;
+mod revoke;
 mod state;
 
-pub use read::{AccountFilter, AccountOrder, AccountTypeFilter};
+pub use read::{AccountFilter, AccountOrder, AccountTypeFilter, HeldFilter};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, store_refreshed};
+pub use revoke::{delete_of_project, delete_unconnected_of_project, delete_version, hold, release, revoke_version};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
 
 use crate::ReadError;
