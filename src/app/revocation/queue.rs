@@ -13,7 +13,7 @@ use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, revocable, tokens_text, too_busy};
 use crate::app::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
 /// Accounts in one unit.
@@ -149,6 +149,18 @@ impl App {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Revokes all accounts of a project that match, here at once and at their providers as one job:
+    /// its id, where there were any, and how many (R76).
+    pub async fn revoke_accounts(&self, actor: &Actor, filter: &HeldFilter) -> Result<(Option<String>, usize)> {
+        let project = &actor.project_id;
+        if self.store.project(project).await?.is_none() {
+            return Err(Error::of(Code::ProjectNotFound, &[("id", project)]));
+        }
+        let job = self.mint(Kind::RevokeJob);
+        let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
+        Ok(((queued > 0).then_some(job), queued))
     }
 
     /// Empties a project that is being deleted: all its accounts are deleted, their credentials go

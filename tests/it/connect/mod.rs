@@ -10,4 +10,5 @@ mod links;
 mod nonsense;
 mod pages;
 mod providers;
+mod revocation;
 mod scanners;
