@@ -12,8 +12,8 @@ use crate::server::{self, Surroundings};
 
 /// Every connected account that matches becomes REVOKED at once and its credential is erased here.
 /// The server then asks the providers to revoke the credentials, and goes on for a day where that
-/// fails; run `switchboard serve` if it is not running. GET /revoke_jobs/{id} of the API shows what
-/// became of each. Needs the master key, as `serve` does.
+/// fails; run `switchboard serve` if it is not running. `GET /revoke_jobs/{id}` of the API shows
+/// what became of each. Needs the master key, as `serve` does.
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
     /// Project, `pr_…`.

@@ -10,7 +10,7 @@ use switchboard_auth::{
 };
 use switchboard_catalog::OAuth2;
 use switchboard_egress::EgressError;
-use switchboard_vault::Secrets;
+use switchboard_vault::{Secret, Secrets};
 
 use super::RevokedToken;
 use crate::app::App;
@@ -94,7 +94,7 @@ impl App {
         // The operator's client may no longer be offered to this project; the token is its all the same.
         let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
         let (client_id, client_secret) = match managed {
-            Some(client) => (Some(client.client_id.as_str()), client.client_secret.as_ref().map(|it| it.expose())),
+            Some(client) => (Some(client.client_id.as_str()), client.client_secret.as_ref().map(Secret::expose)),
             None => (task.material.get("client_id"), task.material.get("client_secret")),
         };
         let Some(client_id) = client_id else {
@@ -116,8 +116,9 @@ impl App {
         let status = answer.status().as_u16();
         let content_type = text(header::CONTENT_TYPE);
         let said = |error: TokenError| {
-            let error = error.without(&[secret, client_secret.unwrap_or_default()]);
-            words(token, status, &error)
+            let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
+            let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).chain(client_secret).collect();
+            words(token, status, &error.without(&ours))
         };
         match parse_revocation_response(task.oauth, status, content_type, answer.body()) {
             RevocationAnswer::Revoked => OneToken::Revoked,

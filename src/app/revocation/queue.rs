@@ -193,7 +193,10 @@ impl App {
     /// Goes on with deleted projects that were not emptied to the end.
     pub async fn empty_deleted_projects(&self) -> Result<()> {
         for project in self.store.deleted_projects_with_accounts(100).await? {
-            self.queue_revocations_of_project(&Actor::system(&project)).await?;
+            // One that cannot be emptied now does not keep the others.
+            if let Err(error) = self.queue_revocations_of_project(&Actor::system(&project)).await {
+                tracing::error!(project.id = %project, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
+            }
         }
         Ok(())
     }

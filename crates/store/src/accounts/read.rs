@@ -184,7 +184,7 @@ impl Store {
         let mut args: Vec<Value> = vec![project.into(), after.into(), limit.into()];
         // Along the primary key, unless an auth config narrows it: no sorting of all that is left
         // for every page.
-        let project_column = if filter.auth_config.is_some() { "project_id" } else { "+project_id" };
+        let project_column = if filter.auth_config.is_some() { "project_id" } else { "project_id || ''" };
         let mut conditions =
             format!("{project_column} = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL");
         let narrow = [("auth_config_id", &filter.auth_config), ("toolkit", &filter.toolkit), ("user_id", &filter.user)];
