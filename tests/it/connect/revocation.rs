@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
 use crate::support::http::{Http, Reply};
+use crate::support::process::run;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 
@@ -174,4 +175,52 @@ async fn a_revocation_on_request_takes_its_turn_after_a_refresh() {
         .await
         .expect_error(404, "ToolRouterV2_NoActiveConnection");
     assert_eq!(provider.grants("refresh_token").await, 1, "nothing refreshes it any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_ends_every_account_of_a_project_at_all_its_providers() {
+    let (op, django) = (Provider::oidc(&[]), Provider::django(&[]));
+    let file = |provider: &Provider, slug: &str, more: &str| {
+        provider.toolkit(slug, &format!("revocation_url = \"{}\"\n{more}", provider.text("revocation_endpoint")))
+    };
+    let server = TestServer::builder()
+        .toolkit("op", &file(&op, "op", "authorization_parameters = { prompt = \"consent\" }"))
+        .toolkit("dot", &file(&django, "dot", ""))
+        .start()
+        .await;
+    let mut held = Vec::new();
+    for (slug, provider) in [("op", &op), ("dot", &django)] {
+        provider.auth_config(&server.api, slug).await;
+        for user in 0..6 {
+            let session = server.api.session(&format!("user-{user}"), slug).await;
+            let link = server.api.link(&session, slug).await;
+            Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+            let account = link["connected_account_id"].as_str().unwrap();
+            let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
+            let secrets = server.app.open_credential(&row).unwrap();
+            held.push((provider, secrets.get("refresh_token").unwrap().to_owned()));
+        }
+    }
+    let data = server.dir.path().to_str().unwrap();
+    // The command does not know the toolkits that the server was started with.
+    let (code, stdout, stderr) = run(&["revoke", "--json", "--data-dir", data, "--project", &server.project_id]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let queued: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(queued["accounts"], 12);
+    let path = format!("/revoke_jobs/{}", queued["revoke_job_id"].as_str().unwrap());
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // Also past the pauses after a provider was too busy.
+        server.clock.advance(Duration::from_mins(2));
+        let receipt = server.api.get(&path).await.expect(200);
+        if receipt["status"] == "finished" {
+            assert_eq!(receipt["revoked"], 12, "{receipt}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{receipt}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (provider, refresh_token) in &held {
+        refresh(provider, refresh_token).await.expect(400);
+    }
 }
