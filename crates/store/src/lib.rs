@@ -22,6 +22,7 @@ pub mod meta;
 pub mod projects;
 pub mod revocations;
 pub mod sessions;
+pub mod verifications;
 
 pub use migrate::MigrationError;
 pub use row::Row;

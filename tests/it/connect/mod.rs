@@ -12,3 +12,4 @@ mod pages;
 mod providers;
 mod revocation;
 mod scanners;
+mod verification;
