@@ -36,6 +36,10 @@ pub enum Kind {
     AuditEvent,
     /// `req_…`
     Request,
+    /// `rvj_…`: what one request revokes.
+    RevokeJob,
+    /// `rvk_…`: one credential of it.
+    Revocation,
 }
 
 impl Kind {
@@ -53,6 +57,8 @@ impl Kind {
             Self::Verification => "session_",
             Self::AuditEvent => "evt_",
             Self::Request => "req_",
+            Self::RevokeJob => "rvj_",
+            Self::Revocation => "rvk_",
         }
     }
 

@@ -26,6 +26,7 @@ pub mod path;
 pub mod project_config;
 pub mod proxy;
 pub mod query;
+pub mod revoke_jobs;
 pub mod session_info;
 pub mod session_view;
 pub mod sessions;

@@ -25,6 +25,7 @@ mod proxy;
 mod proxy_credentials;
 mod proxy_endpoints;
 mod proxy_failures;
+mod revocation;
 mod scope_headers;
 mod scoped_keys;
 mod session_rules;

@@ -42,9 +42,10 @@ impl World {
     pub async fn start(log_format: &str, managed_secret: &str) -> Self {
         let (mock, echo) = (Provider::mock(&[]), Echo::start().await);
         let folder = tempfile::tempdir().unwrap();
+        let revocation = format!("revocation_url = \"{}\"", mock.text("revocation_endpoint"));
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for (slug, text) in [
-            ("mock", mock.toolkit("mock", "")),
+            ("mock", mock.toolkit("mock", &revocation)),
             ("mockmanaged", mock.toolkit("mockmanaged", "")),
             ("echokey", echo.toolkit("echokey", API_KEY)),
             ("echobearer", echo.toolkit("echobearer", BEARER)),
