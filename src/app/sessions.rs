@@ -16,6 +16,8 @@ use crate::time::Millis;
 
 /// Largest stored policy that is remembered, in bytes.
 const MAX_REMEMBERED: usize = 4_096;
+/// Longest part of a tool's slug that may name its toolkit.
+const MAX_TOOLKIT_SLUG: usize = 64;
 /// Most accounts that any session may pin per toolkit.
 const MAX_PINS: usize = 10;
 
@@ -155,11 +157,10 @@ impl App {
     /// Which toolkit a tool is of is seen from its slug: `GITHUB_GET_A_REPOSITORY` is of `github`.
     fn check_preload(&self, config: &SessionConfig) -> Result<()> {
         let outside = config.preloaded().iter().filter(|tool| {
-            let slug = tool.to_ascii_lowercase();
-            let is_of = |name: &&str| slug.strip_prefix(*name).is_some_and(|rest| rest.starts_with('_'));
+            let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
             let toolkit =
-                self.catalog.iter().map(|toolkit| toolkit.slug.as_str()).filter(is_of).max_by_key(|it| it.len());
-            toolkit.is_some_and(|toolkit| !config.admits_tool(toolkit, tool))
+                prefixes.take_while(|it| it.len() <= MAX_TOOLKIT_SLUG).filter_map(|it| self.toolkit(it)).last();
+            toolkit.is_some_and(|toolkit| !config.admits_tool(&toolkit.slug, tool))
         });
         let wrong: Vec<String> = outside
             .map(|tool| {
