@@ -7,7 +7,7 @@ use switchboard_store::{Unit, WriteError};
 
 use super::session_config::{Experimental, SessionConfig};
 use super::session_patch::SessionPatch;
-use super::sessions::{Session, check_id, not_found};
+use super::sessions::{Session, check_id, not_found, policy_text};
 use super::{Actor, App, custom_tools};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
@@ -15,8 +15,6 @@ use crate::time::Millis;
 /// How often a change without `expected_config_version` is made again on a newer policy. Each time
 /// somebody else's change went through, so this many changes at once are needed to use them up.
 const MAX_TRIES: usize = 64;
-/// Largest policy that is kept, in bytes of JSON: as much as one creation may send.
-const MAX_POLICY: usize = 1 << 20;
 
 /// A policy that a session has or had.
 #[derive(Debug)]
@@ -71,11 +69,7 @@ impl App {
         session.config = patch.apply(std::mem::take(&mut session.config))?;
         self.check_policy(actor, &session.user_id, &mut session.config).await?;
         session.config_version += 1;
-        let text = serde_json::to_string(&session.config).map_err(Error::internal)?;
-        if text.len() > MAX_POLICY {
-            let what = format!("the session's policy would be larger than {MAX_POLICY} bytes");
-            return Err(Error::validation(vec![format!("Error in payload: {what}")]));
-        }
+        let text = policy_text(&session.config)?;
         Ok((stored, session, text))
     }
 

@@ -16,6 +16,8 @@ use crate::time::Millis;
 
 /// Largest stored policy that is remembered, in bytes.
 const MAX_REMEMBERED: usize = 4_096;
+/// Largest policy that is kept, in bytes of JSON. A page of a session's history holds a hundred.
+const MAX_POLICY: usize = 256 * 1024;
 /// Longest part of a tool's slug that may name its toolkit.
 const MAX_TOOLKIT_SLUG: usize = 64;
 /// Most accounts that any session may pin per toolkit.
@@ -292,12 +294,22 @@ pub(super) fn check_user(user_id: Option<String>, field: &str) -> Result<String>
     Ok(user_id)
 }
 
+/// A policy as it is stored.
+pub(super) fn policy_text(config: &SessionConfig) -> Result<String> {
+    let text = serde_json::to_string(config).map_err(Error::internal)?;
+    if text.len() <= MAX_POLICY {
+        return Ok(text);
+    }
+    let what = format!("Error in payload: the session's policy would be larger than {MAX_POLICY} bytes");
+    Err(Error::validation(vec![what]).fix("Name fewer tools, or say it with toolkits and tags."))
+}
+
 fn to_row(session: &Session) -> Result<SessionRow> {
     Ok(SessionRow {
         id: session.id.clone(),
         project_id: session.project_id.clone(),
         user_id: session.user_id.clone(),
-        config: serde_json::to_string(&session.config).map_err(Error::internal)?,
+        config: policy_text(&session.config)?,
         config_version: session.config_version,
         created_at: session.created_at,
     })

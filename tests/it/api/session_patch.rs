@@ -369,11 +369,13 @@ async fn tools_to_preload_are_tools_that_the_session_may_use_from_its_creation_o
 async fn a_policy_does_not_grow_without_limit() {
     let server = TestServer::start().await;
     let session = create(&server.api, &json!({})).await;
-    let change = |name: &str| json!({ "experimental": { name: "x".repeat(600_000) } });
+    let change = |name: &str| json!({ "experimental": { name: "x".repeat(150_000) } });
     patch(&server.api, &session, &change("a")).await.expect(200);
     let error = patch(&server.api, &session, &change("b")).await.expect_error(400, "HTTP_BadRequest");
-    assert!(error["errors"][0].as_str().unwrap().contains("1048576 bytes"), "{error}");
+    assert!(error["errors"][0].as_str().unwrap().contains("262144 bytes"), "{error}");
     patch(&server.api, &session, &json!({ "experimental": { "a": null, "b": "x" } })).await.expect(200);
+    let body = json!({ "user_id": "u", "experimental": { "a": "x".repeat(300_000) } });
+    server.api.post(SESSIONS, &body).await.expect_error(400, "HTTP_BadRequest");
 }
 
 #[tokio::test(flavor = "multi_thread")]
