@@ -14,11 +14,12 @@ use axum::response::{IntoResponse, Response};
 
 use super::edge::{LoggedKey, RequestId};
 use super::error::ApiError;
+use super::limits;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error};
 
 /// Headers that carry a credential. More than one of them is refused.
-const CREDENTIALS: [&str; 3] = ["x-api-key", "x-user-api-key", "x-org-api-key"];
+pub const CREDENTIALS: [&str; 3] = ["x-api-key", "x-user-api-key", "x-org-api-key"];
 
 /// The authenticated caller of an operation.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
     let caller = Caller { project_id: authenticated.project_id, key_id: authenticated.key_id, request_id };
     let logged = LoggedKey(caller.key_id.clone());
     request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
+    let mut response = limits::with_key(&app, &logged.0, next.run(request)).await;
     response.extensions_mut().insert(logged);
     response
 }

@@ -1,4 +1,5 @@
-//! Work that nobody asks for: links past their time end, old idempotency keys go.
+//! Work that nobody asks for: links past their time end, old idempotency keys go, counters of rate
+//! limits that are whole again are forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = app.sweep_links().await {
             tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
         }
+        app.limits.prune();
         // Every half hour is often enough for a limit of a day.
         if rounds.is_multiple_of(900)
             && let Err(error) = app.sweep_idempotency_keys().await

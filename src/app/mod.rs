@@ -12,6 +12,7 @@ pub mod custom_tools;
 pub mod durable;
 pub mod idempotency;
 pub mod jobs;
+pub mod limits;
 pub mod links;
 pub mod params;
 pub mod permissions;
@@ -82,6 +83,8 @@ pub struct App {
     pub recent_auth_configs: Recent<(String, String), Arc<AuthConfigRow>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// How often each key, address, account and link was used lately.
+    pub limits: limits::Limits,
     /// When the database was last found ready.
     pub ready_at: AtomicI64,
     /// Cancelled when the server is told to end.

@@ -62,6 +62,7 @@ impl App {
             Ok(entered) => entered,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
+        self.count_link_submission(&offer.link.id)?;
         if offer.scheme == Scheme::Basic
             && let Some(username) = entered.fields.remove("username")
         {
