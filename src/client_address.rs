@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    /// The client behind a proxy at 10.0.0.1, with 10.0.0.0/8 and fd00::/8 trusted.
+    /// The client behind a proxy at 10.0.0.1, with `10.0.0.0/8` and `fd00::/8` trusted.
     fn client(peer: &str, lines: &[(&'static str, &str)]) -> String {
         let trusted = TrustedProxies::parse(&["10.0.0.0/8".to_owned(), "fd00::/8".to_owned()]).unwrap();
         let mut headers = HeaderMap::new();

@@ -23,7 +23,7 @@ use crate::time::{Clock, Millis};
 /// each ten minutes.
 const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// In which one more submission grows back.
-const LINK_REPLENISHED: Duration = Duration::from_secs(60);
+const LINK_REPLENISHED: Duration = Duration::from_mins(1);
 
 /// The operator's limits, in requests per minute; none where there is no limit.
 #[derive(Clone, Copy, Debug, Default)]

@@ -18,6 +18,7 @@ mod proxy;
 mod proxy_credentials;
 mod proxy_endpoints;
 mod proxy_failures;
+mod rate_limits;
 mod session_rules;
 mod sessions;
 mod shared;
