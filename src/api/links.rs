@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::AccountType;
 
+use super::account_view::AccountTypeWord;
 use super::auth::Caller;
 use super::body::{JsonBody, created, replayable};
 use super::error::ApiError;
@@ -17,44 +19,74 @@ use crate::app::access::{Acl, AclInput};
 use crate::app::links::{Link, LinkRequest};
 use crate::error::{Error, Result};
 
-/// Body. The published page has `account_type` at top level, today's SDKs under `experimental`:
-/// both are taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
-#[derive(Debug, Deserialize)]
+// The published page has `account_type` at top level, today's SDKs under `experimental`: both are
+// taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
+/// What to connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "LinkRequest")]
 pub struct Body {
+    /// Toolkit slug, in any case.
+    #[schemars(length(min = 1))]
     toolkit: String,
+    /// Name of the connection for people; unique among the user's connections of the toolkit.
+    #[schemars(length(min = 1, max = 128))]
     alias: Option<String>,
+    /// Where the browser goes afterwards: an absolute URL, `https://`, or `http://` on loopback.
+    #[schemars(length(min = 1, max = 2_048))]
     callback_url: Option<String>,
+    /// Who may use the account. Default `PRIVATE`.
     account_type: Option<WireAccountType>,
+    /// Access list; with `SHARED` only.
     acl_config_for_shared: Option<AclInput>,
+    /// The same two fields where SDKs write them; where both are given they must agree.
     experimental: Option<BodyExperimental>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "LinkRequestExperimental")]
 struct BodyExperimental {
+    /// Who may use the account.
     account_type: Option<WireAccountType>,
+    /// Access list; with `SHARED` only.
     acl_config_for_shared: Option<AclInput>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+/// Who may use an account.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "AccountType")]
 enum WireAccountType {
+    /// Its user alone.
     Private,
+    /// Those whom the access list admits.
     Shared,
 }
 
-/// Answer, with the account type in both places.
-#[derive(Serialize)]
+// The account type stands in both places.
+/// A link to send the user to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Link")]
 pub struct Answer {
+    /// `lt_…`, the secret of the link; shown once.
     link_token: String,
+    /// Where to send the user's browser. It ends after ten minutes unless the operator set another time.
     redirect_url: String,
+    /// `ca_…`, the account that the link makes.
     connected_account_id: String,
+    /// Who may use the account.
+    #[schemars(with = "AccountTypeWord")]
     account_type: &'static str,
+    /// The same, where SDKs read it.
     experimental: AnswerExperimental,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "LinkExperimental")]
 struct AnswerExperimental {
+    /// Who may use the account.
+    #[schemars(with = "AccountTypeWord")]
     account_type: &'static str,
+    /// Access list; with `SHARED` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_config_for_shared: Option<Acl>,
 }

@@ -5,6 +5,7 @@
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four files: this one → `links.rs` beside
 //! it → `app/links.rs` → `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
+pub mod account_view;
 pub mod auth;
 pub mod auth_configs;
 pub mod body;
@@ -13,6 +14,7 @@ pub mod edge;
 pub mod error;
 pub mod health;
 pub mod links;
+pub mod openapi;
 pub mod operations;
 pub mod page;
 pub mod path;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
+use axum::routing::any;
 
 use crate::app::App;
 use crate::pages;
@@ -61,8 +63,8 @@ fn operations(app: &Arc<App>) -> Router<Arc<App>> {
 fn outside_the_prefix() -> Router<Arc<App>> {
     Router::new()
         .route("/tool_router/{session_id}/mcp", any(operations::not_built))
-        .route("/openapi.json", get(operations::not_built))
-        .route("/docs", get(operations::not_built))
+        .merge(openapi::router())
+        .merge(pages::reference())
 }
 
 /// Operations without a key: the redirect URIs that browsers come back to.

@@ -24,6 +24,8 @@ fn environment() -> &'static Environment<'static> {
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
             ("result.html", include_str!("../../templates/result.html")),
+            ("fields.html", include_str!("../../templates/fields.html")),
+            ("reference.html", include_str!("../../templates/reference.html")),
         ] {
             // A template that does not compile fails the test below, and its page at run time.
             if let Err(error) = environment.add_template(name, text) {
@@ -34,19 +36,21 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-/// A page; on a template error a plain sentence, never half a page.
-pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
+/// The HTML of a page; none on a template error, which is logged.
+pub fn render(template: &str, context: &impl Serialize) -> Option<String> {
     let rendered =
         environment().get_template(template).and_then(|template| template.render(Value::from(Serde(context))));
-    let (status, html) = match rendered {
-        Ok(html) => (status, html),
-        Err(error) => {
-            tracing::error!(template, error = %error, "page could not be rendered");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "<!doctype html><title>Error</title><p>This page cannot be shown.".to_owned(),
-            )
-        }
+    rendered.inspect_err(|error| tracing::error!(template, error = %error, "page could not be rendered")).ok()
+}
+
+/// A page; on a template error a plain sentence, never half a page.
+pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
+    let (status, html) = match render(template, context) {
+        Some(html) => (status, html),
+        None => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "<!doctype html><title>Error</title><p>This page cannot be shown.".to_owned(),
+        ),
     };
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_template_compiles() {
-        for name in ["layout.html", "connect.html", "result.html"] {
+        for name in ["layout.html", "connect.html", "result.html", "fields.html", "reference.html"] {
             assert!(environment().get_template(name).is_ok(), "{name}");
         }
     }

@@ -2,12 +2,15 @@
 
 use axum::routing::{delete, get};
 
-use super::{Docs, Keys, Operation, Permission};
+use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::account_view::{AccountAnswer, AccountList};
 use crate::api::connected_accounts;
 use crate::app::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Read)]);
 const WRITE: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Write)]);
+
+const STATUSES: &[&str] = &["INITIALIZING", "INITIATED", "ACTIVE", "FAILED", "EXPIRED", "INACTIVE", "REVOKED"];
 
 /// `/connected_accounts…`.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -17,7 +20,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(connected_accounts::list),
-        || Docs::ok("List connected accounts"),
+        || {
+            Docs::ok("List connected accounts")
+                .about("Newest first, unless ordered otherwise.")
+                .query("toolkit_slugs", ParameterType::List, "Of these toolkits.")
+                .query("statuses", ParameterType::ListOf(STATUSES), "With one of these statuses.")
+                .query("user_ids", ParameterType::List, "Of these users.")
+                .query("auth_config_ids", ParameterType::List, "Of these auth configs.")
+                .query("connected_account_ids", ParameterType::List, "These accounts.")
+                .query(
+                    "account_type",
+                    ParameterType::OneOf(&["PRIVATE", "SHARED", "ALL"]),
+                    "Who may use them. Default `PRIVATE`.",
+                )
+                .query("order_by", ParameterType::OneOf(&["created_at", "updated_at"]), "Default `created_at`.")
+                .query("order_direction", ParameterType::OneOf(&["asc", "desc"]), "Default `desc`.")
+                .paged(1_000)
+                .answer::<AccountList>()
+        },
     ),
     Operation::later("POST", "/connected_accounts", Keys::Project, WRITE, "accounts"),
     Operation::later("POST", "/connected_accounts/link", Keys::ProjectOrUser, WRITE, "accounts"),
@@ -28,7 +48,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(connected_accounts::read),
-        || Docs::ok("Read a connected account"),
+        || Docs::ok("Read a connected account").answer::<AccountAnswer>(),
     ),
     Operation::later("PATCH", "/connected_accounts/{id}", Keys::Project, WRITE, "accounts"),
     Operation::works(

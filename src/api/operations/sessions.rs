@@ -3,8 +3,10 @@
 use axum::routing::{delete, get, post};
 
 use super::{Docs, Keys, Operation, Permission};
+use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, sessions};
 use crate::app::permissions::{Access, Preset};
+use crate::app::session_config::SessionConfig;
 
 const READ: Permission =
     Permission::AnyOf(&[(Preset::Sessions, Access::Read), (Preset::SessionManagement, Access::Read)]);
@@ -26,7 +28,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || post(sessions::create),
-        || Docs::created("Create a session"),
+        || {
+            Docs::created("Create a session")
+                .about(
+                    "A session is a user of yours and a policy: which toolkits, tools and accounts an agent may use \
+                     on that user's behalf. Each call makes a new one. Unknown keys are refused, since a misspelt \
+                     rule would be a rule that does not hold.",
+                )
+                .body::<SessionConfig>()
+                .answer::<SessionAnswer>()
+                .idempotent()
+        },
     ),
     Operation::works(
         "GET",
@@ -34,7 +46,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(sessions::read),
-        || Docs::ok("Read a session"),
+        || Docs::ok("Read a session").answer::<SessionAnswer>(),
     ),
     Operation::later("PATCH", "/tool_router/session/{session_id}", Keys::ProjectOrUser, WRITE, "sessions"),
     Operation::works(
@@ -43,7 +55,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || delete(sessions::delete),
-        || Docs::ok("Delete a session"),
+        || {
+            Docs::ok("Delete a session")
+                .about("The id is unknown afterwards. Accounts of the user stay.")
+                .answer::<sessions::Deleted>()
+        },
     ),
     Operation::works(
         "POST",
@@ -51,7 +67,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || post(links::create),
-        || Docs::created("Offer the session's user a link"),
+        || {
+            Docs::created("Offer the session's user a link")
+                .about(
+                    "Send the user's browser to `redirect_url`. There the user agrees and signs in at the provider, \
+                     or enters a key, and returns to `callback_url`. The account is ACTIVE from then on.",
+                )
+                .body::<links::Body>()
+                .answer::<links::Answer>()
+                .idempotent()
+        },
     ),
     Operation::works(
         "POST",
@@ -59,7 +84,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         PROXY,
         || post(proxy::execute),
-        || Docs::ok("Call a provider's API with the session's account"),
+        || {
+            Docs::ok("Call a provider's API with the session's account")
+                .about(
+                    "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
+                     session uses. The answer is 200 whatever the provider said; `status` is the provider's. The \
+                     call is sent once and never repeated by the server.",
+                )
+                .body::<proxy::Call>()
+                .answer::<proxy::Answer<'static>>()
+        },
     ),
     Operation::later("POST", "/tool_router/session/{session_id}/attach", Keys::ProjectOrUser, WRITE, "sessions"),
     Operation::later("GET", "/tool_router/session/{session_id}/config_history", Keys::ProjectOrUser, READ, "sessions"),
