@@ -39,8 +39,10 @@ pub struct AccountItem {
     /// Why the status is what it is; null where nothing went wrong.
     pub status_reason: Option<String>,
     /// RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
     pub updated_at: String,
     /// What the account holds, secrets masked.
     pub state: AccountState,

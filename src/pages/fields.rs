@@ -18,7 +18,7 @@ pub struct Field {
 }
 
 /// Reads schemas of one document.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Fields<'a> {
     document: &'a Value,
 }
@@ -36,8 +36,7 @@ impl<'a> Fields<'a> {
 
     /// A type in words, with its limits.
     pub fn kind(&self, schema: &Value) -> String {
-        let limits = self.limits(schema);
-        let kind = self.type_of(schema);
+        let (kind, limits) = (self.type_of(schema), self.limits(schema));
         if limits.is_empty() { kind } else { format!("{kind} ({})", limits.join("; ")) }
     }
 

@@ -185,21 +185,15 @@ fn curl(operation: &Operation, object: &Value, example: Option<&openapi::Example
     query.extend_pairs(example.into_iter().flat_map(|example| &example.query));
     let query = query.finish();
     let mark = if query.is_empty() { "" } else { "?" };
-    let mut command = String::from("curl");
-    if operation.method != "GET" {
-        command.push_str(&format!(" -X {}", operation.method));
-    }
-    command.push_str(&format!(" '{public_url}{}{path}{mark}{query}'", openapi::PREFIX));
+    let method = if operation.method == "GET" { String::new() } else { format!(" -X {}", operation.method) };
+    let mut command = format!("curl{method} '{public_url}{}{path}{mark}{query}'", openapi::PREFIX);
     let scheme = object["security"][0].as_object().and_then(|it| it.keys().next().map(String::as_str));
-    let key = match scheme {
-        Some("ApiKeyAuth") => Some("x-api-key: $SWITCHBOARD_API_KEY"),
-        Some("UserApiKeyAuth") => Some("x-user-api-key: $SWITCHBOARD_USER_API_KEY"),
-        Some("OrgApiKeyAuth") => Some("x-org-api-key: $SWITCHBOARD_ORG_API_KEY"),
-        _ => None,
-    };
-    if let Some(key) = key {
-        command.push_str(&format!(" \\\n  -H \"{key}\""));
-    }
+    command.push_str(match scheme {
+        Some("ApiKeyAuth") => " \\\n  -H \"x-api-key: $SWITCHBOARD_API_KEY\"",
+        Some("UserApiKeyAuth") => " \\\n  -H \"x-user-api-key: $SWITCHBOARD_USER_API_KEY\"",
+        Some("OrgApiKeyAuth") => " \\\n  -H \"x-org-api-key: $SWITCHBOARD_ORG_API_KEY\"",
+        _ => "",
+    });
     if let Some(body) = example.and_then(|example| example.request.as_ref()) {
         command.push_str(" \\\n  -H 'content-type: application/json' \\\n  -d '");
         command.push_str(&pretty(body).replace('\'', "'\\''"));

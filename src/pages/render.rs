@@ -1,12 +1,13 @@
 //! Templates: compiled in, auto-escaped, rendered to a page.
 
+use std::fmt::Write;
 use std::sync::OnceLock;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, HtmlEscape, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// Names longer than this are cut: they come from outside.
@@ -20,6 +21,7 @@ fn environment() -> &'static Environment<'static> {
     ENVIRONMENT.get_or_init(|| {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_filter("code", code);
         for (name, text) in [
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
@@ -34,6 +36,24 @@ fn environment() -> &'static Environment<'static> {
         }
         environment
     })
+}
+
+/// Text of a description as HTML: what stands between backticks becomes `<code>`.
+#[expect(clippy::needless_pass_by_value, reason = "what filters of the template engine take")]
+fn code(text: String) -> Value {
+    let mut html = String::with_capacity(text.len() + 16);
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd backtick has no partner and stays one.
+    let paired = parts.len() - 1 + parts.len() % 2;
+    for (index, part) in parts.iter().enumerate() {
+        let escaped = HtmlEscape(part);
+        let _ = match index {
+            index if index % 2 == 1 && index < paired => write!(html, "<code>{escaped}</code>"),
+            index if index % 2 == 1 => write!(html, "`{escaped}"),
+            _ => write!(html, "{escaped}"),
+        };
+    }
+    Value::from_safe_string(html)
 }
 
 /// The HTML of a page; none on a template error, which is logged.
@@ -75,6 +95,15 @@ mod tests {
         for name in ["layout.html", "connect.html", "result.html", "fields.html", "reference.html"] {
             assert!(environment().get_template(name).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn backticks_become_code_and_markup_stays_text() {
+        let shown = |text: &str| code(text.to_owned()).to_string();
+        assert_eq!(shown("a `b` c `d`"), "a <code>b</code> c <code>d</code>");
+        assert_eq!(shown("`<b>` & <i>"), "<code>&lt;b&gt;</code> &amp; &lt;i&gt;");
+        assert_eq!(shown("one ` alone"), "one ` alone");
+        assert_eq!(shown("`a` and ` alone"), "<code>a</code> and ` alone");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Assembles the document: what is the same for every operation, and each operation that works.
 
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::examples::{Example, example};
@@ -31,7 +32,7 @@ const OTHER: &str = "Other";
 /// The document of a server at this URL. The same program gives the same document.
 pub fn document(public_url: &str) -> Value {
     let mut schemas = Schemas::new();
-    schemas.answer("error", |generator| generator.subschema_for::<Envelope<'static>>());
+    schemas.answer("error", SchemaGenerator::subschema_for::<Envelope<'static>>);
     let mut paths = Map::new();
     let mut used = Vec::new();
     for operation in operations::all() {

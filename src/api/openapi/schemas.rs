@@ -262,8 +262,8 @@ mod tests {
     #[test]
     fn requests_and_answers_share_what_is_alike_and_nothing_else() {
         let mut schemas = Schemas::new();
-        let request = schemas.request("post_thing", |generator| generator.subschema_for::<Body>());
-        let answer = schemas.answer("get_thing", |generator| generator.subschema_for::<Both>());
+        let request = schemas.request("post_thing", SchemaGenerator::subschema_for::<Body>);
+        let answer = schemas.answer("get_thing", SchemaGenerator::subschema_for::<Both>);
         let mut document = json!({ "request": request, "answer": answer, "components": {} });
         schemas.put_into(&mut document);
         assert_eq!(document["request"]["$ref"], "#/components/schemas/PostThingRequest");

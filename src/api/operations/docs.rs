@@ -94,7 +94,7 @@ impl Docs {
     /// The type of the request's body.
     #[must_use]
     pub fn body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(|generator| generator.subschema_for::<T>());
+        self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
@@ -108,7 +108,7 @@ impl Docs {
     /// The type of the answer's body.
     #[must_use]
     pub fn answer<T: JsonSchema>(mut self) -> Self {
-        self.answer = Some(|generator| generator.subschema_for::<T>());
+        self.answer = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
