@@ -143,6 +143,7 @@ impl<'a> Fields<'a> {
         let mut limits = Vec::new();
         let mut range = |least: &str, most: &str, unit: &str| match (number(least), number(most)) {
             (Some(least), Some(most)) => limits.push(format!("{least} to {most}{unit}")),
+            (Some(least), None) if least == "1" && !unit.is_empty() => limits.push("not empty".to_owned()),
             (Some(least), None) if least != "0" => limits.push(format!("at least {least}{unit}")),
             (None, Some(most)) => limits.push(format!("at most {most}{unit}")),
             _ => {}

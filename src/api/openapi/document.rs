@@ -226,6 +226,10 @@ fn headers() -> Value {
         "RateLimitRemaining": { "description": "Requests left in this window.", "schema": text },
         "RateLimitWindowSize": { "description": "Length of the window.", "schema": text },
         "RetryAfter": { "description": "Seconds to wait.", "schema": text },
+        "ShouldRetry": {
+            "description": "`false` where SDKs would repeat the request by themselves and should not.",
+            "schema": text,
+        },
         "IdempotentReplayed": {
             "description": "`true` where this is the answer of an earlier request with the same `Idempotency-Key`.",
             "schema": text,
@@ -241,6 +245,7 @@ fn error_responses() -> Value {
             content["examples"] = error.clone();
         }
         let mut headers = answer_headers();
+        headers["x-should-retry"] = json!({ "$ref": "#/components/headers/ShouldRetry" });
         if retry {
             headers["Retry-After"] = json!({ "$ref": "#/components/headers/RetryAfter" });
         }

@@ -21,7 +21,7 @@ pub use experimental::{Experimental, Instant, InstantRules};
 
 /// A user and a policy. Whatever is left out is not restricted, or has the default named.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[schemars(rename = "SessionRequest")]
+#[schemars(rename = "SessionRequest", transform = schema::with_premium_usage)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
     // Moved out before the config is stored.

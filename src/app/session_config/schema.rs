@@ -8,6 +8,16 @@ use super::blocks::PreloadTools;
 use super::experimental::{Instant, InstantRules};
 use super::{OneOrMany, Tag, Tags, TagsObject};
 
+/// Adds the other name of `instant`, which serde's alias does not tell.
+pub(super) fn with_premium_usage(schema: &mut Schema) {
+    let Some(instant) = schema.pointer("/properties/instant").cloned() else { return };
+    if let Some(serde_json::Value::Object(properties)) = schema.get_mut("properties") {
+        let mut other = instant;
+        other["description"] = "Another name of `instant`; give one of them.".into();
+        properties.insert("premium_usage".to_owned(), other);
+    }
+}
+
 impl JsonSchema for Tags {
     fn schema_name() -> Cow<'static, str> {
         "Tags".into()
