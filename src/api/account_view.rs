@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::links::AnswerExperimental;
 use super::page::Page;
-use crate::app::access::Acl;
 
 /// A page of connected accounts.
 pub type AccountList = Page<AccountItem>;
 
 /// A connected account in a list.
-#[derive(Clone, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ConnectedAccount")]
 pub struct AccountItem {
     /// `ca_…`.
@@ -35,7 +35,7 @@ pub struct AccountItem {
     /// Where the account stands.
     pub status: AccountStatusWord,
     /// Who may use it.
-    pub experimental: AccountSharing,
+    pub experimental: AnswerExperimental,
     /// Why the status is what it is; null where nothing went wrong.
     pub status_reason: Option<String>,
     /// RFC 3339.
@@ -53,7 +53,7 @@ pub struct AccountItem {
 }
 
 /// A connected account.
-#[derive(Clone, Serialize, JsonSchema)]
+#[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ConnectedAccountDetails")]
 pub struct AccountAnswer {
     /// As in lists.
@@ -85,27 +85,6 @@ pub struct AccountAuthConfig {
     pub is_composio_managed: bool,
     /// Switched off, or deleted.
     pub is_disabled: bool,
-}
-
-/// Who may use an account.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct AccountSharing {
-    /// `PRIVATE`: its user alone. `SHARED`: those whom the list admits.
-    pub account_type: AccountTypeWord,
-    /// Access list; with `SHARED` only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub acl_config_for_shared: Option<Acl>,
-}
-
-/// Who may use an account.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "UPPERCASE")]
-#[schemars(rename = "AccountType")]
-pub enum AccountTypeWord {
-    /// Its user alone.
-    Private,
-    /// Those whom the access list admits.
-    Shared,
 }
 
 /// Where an account stands.

@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::AccountType;
 
-use super::account_view::AccountTypeWord;
 use super::auth::Caller;
 use super::body::{JsonBody, created, replayable};
 use super::error::ApiError;
@@ -23,7 +22,7 @@ use crate::error::{Error, Result};
 // taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
 /// What to connect.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[schemars(rename = "LinkRequest")]
+#[schemars(rename = "CreateSessionLink")]
 pub struct Body {
     /// Toolkit slug, in any case.
     #[schemars(length(min = 1))]
@@ -42,30 +41,61 @@ pub struct Body {
     experimental: Option<BodyExperimental>,
 }
 
+/// Account type and access list.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[schemars(rename = "LinkRequestExperimental")]
-struct BodyExperimental {
-    /// Who may use the account.
+#[schemars(rename = "AccountTypeInput")]
+pub struct BodyExperimental {
+    /// Fixed when the account is made; PRIVATE when left out.
     account_type: Option<WireAccountType>,
-    /// Access list; with `SHARED` only.
+    /// Who may use a SHARED account besides its user.
     acl_config_for_shared: Option<AclInput>,
 }
 
-/// Who may use an account.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
-#[serde(rename_all = "UPPERCASE")]
+impl BodyExperimental {
+    /// PRIVATE unless said otherwise.
+    pub fn account_type(&self) -> AccountType {
+        self.account_type.map_or(AccountType::Private, Into::into)
+    }
+
+    /// The access list as given.
+    pub fn acl(self) -> Option<AclInput> {
+        self.acl_config_for_shared
+    }
+}
+
+/// Who may use an account: its user only, or whom its access list admits where a session pins it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[schemars(rename = "AccountType")]
-enum WireAccountType {
-    /// Its user alone.
+#[serde(rename_all = "UPPERCASE")]
+pub enum WireAccountType {
+    /// Its user only.
     Private,
-    /// Those whom the access list admits.
+    /// Whom its access list admits.
     Shared,
+}
+
+impl From<WireAccountType> for AccountType {
+    fn from(wire: WireAccountType) -> Self {
+        match wire {
+            WireAccountType::Private => Self::Private,
+            WireAccountType::Shared => Self::Shared,
+        }
+    }
+}
+
+impl From<AccountType> for WireAccountType {
+    fn from(kind: AccountType) -> Self {
+        match kind {
+            AccountType::Private => Self::Private,
+            AccountType::Shared => Self::Shared,
+        }
+    }
 }
 
 // The account type stands in both places.
 /// A link to send the user to.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "Link")]
+#[schemars(rename = "CreatedSessionLink")]
 pub struct Answer {
     /// `lt_…`, the secret of the link; shown once.
     link_token: String,
@@ -73,22 +103,26 @@ pub struct Answer {
     redirect_url: String,
     /// `ca_…`, the account that the link makes.
     connected_account_id: String,
-    /// Who may use the account.
-    #[schemars(with = "AccountTypeWord")]
-    account_type: &'static str,
-    /// The same, where SDKs read it.
+    /// As in `experimental`.
+    account_type: WireAccountType,
+    /// Account type and access list.
     experimental: AnswerExperimental,
 }
 
+/// Account type and access list, as stored.
 #[derive(Serialize, JsonSchema)]
-#[schemars(rename = "LinkExperimental")]
-struct AnswerExperimental {
-    /// Who may use the account.
-    #[schemars(with = "AccountTypeWord")]
-    account_type: &'static str,
-    /// Access list; with `SHARED` only.
+#[schemars(rename = "AccountTypeView")]
+pub struct AnswerExperimental {
+    /// Fixed.
+    account_type: WireAccountType,
+    /// Only of SHARED accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_config_for_shared: Option<Acl>,
+}
+
+/// Account type and access list as answers show them.
+pub fn experimental_view(account_type: AccountType, acl: Option<Acl>) -> AnswerExperimental {
+    AnswerExperimental { account_type: account_type.into(), acl_config_for_shared: acl }
 }
 
 /// `POST /tool_router/session/{session_id}/link` → 201.
@@ -117,10 +151,7 @@ impl Body {
             toolkit: self.toolkit,
             alias: self.alias,
             callback_url: self.callback_url,
-            account_type: match account_type {
-                Some(WireAccountType::Shared) => AccountType::Shared,
-                Some(WireAccountType::Private) | None => AccountType::Private,
-            },
+            account_type: account_type.map_or(AccountType::Private, Into::into),
             acl,
         })
     }
@@ -138,13 +169,12 @@ fn same<T: PartialEq>(name: &str, outer: Option<T>, inner: Option<T>) -> Result<
 }
 
 fn view(link: &Link) -> Answer {
-    let account_type = link.account_type.as_str();
     Answer {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
         connected_account_id: link.account_id.clone(),
-        account_type,
-        experimental: AnswerExperimental { account_type, acl_config_for_shared: link.acl.clone() },
+        account_type: link.account_type.into(),
+        experimental: experimental_view(link.account_type, link.acl.clone()),
     }
 }
 

@@ -73,7 +73,7 @@ impl Schemas {
         let final_request = |name: &str| match self.request_names.get(name) {
             _ if shared.contains(name) => final_name(name, &self.answer_names),
             Some(given) => given.clone(),
-            None if answers.contains_key(name) => format!("{name}Input"),
+            None if answers.contains_key(name) => input_name(name, &requests, &answers),
             None => name.to_owned(),
         };
         let final_answer = |name: &str| final_name(name, &self.answer_names);
@@ -93,6 +93,15 @@ impl Schemas {
         document["components"]["schemas"] = Value::Object(components);
         rewrite(document, &rename);
     }
+}
+
+/// `…Input`, unless somebody called another type just that.
+fn input_name(name: &str, requests: &Map<String, Value>, answers: &Map<String, Value>) -> String {
+    let mut input = format!("{name}Input");
+    while requests.contains_key(&input) || answers.contains_key(&input) {
+        input.push('_');
+    }
+    input
 }
 
 fn final_name(name: &str, given: &BTreeMap<String, String>) -> String {

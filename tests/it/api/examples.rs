@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
 use switchboard::api::operations::{self, Operation, State};
+use switchboard::app::projects::ProjectSettings;
 
+use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
 use crate::support::server::TestServer;
 use crate::support::tools::root;
@@ -33,8 +35,8 @@ struct Step<'a> {
 }
 
 impl World {
-    async fn start() -> Self {
-        let server = TestServer::start().await;
+    async fn start(project: ProjectSettings) -> Self {
+        let server = TestServer::builder().project(project).start().await;
         let equal = Equaliser::new(&server);
         Self { server, equal, recorded: BTreeMap::new() }
     }
@@ -85,7 +87,8 @@ struct Equaliser {
     ids: BTreeMap<String, String>,
 }
 
-const PREFIXES: [&str; 11] = ["trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "org_", "log_"];
+const PREFIXES: [&str; 12] =
+    ["session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "org_", "log_"];
 
 impl Equaliser {
     fn new(server: &TestServer) -> Self {
@@ -163,65 +166,119 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// Everything a developer does on a first afternoon, then the other operations.
-async fn script(world: &mut World) {
+/// A session, a link, a connected account, a call; the session's id and the account's.
+async fn first_afternoon(world: &mut World) -> (String, String) {
     let body = json!({
         "user_id": "user-42",
         "toolkits": { "enable": ["sandbox"] },
         "manage_connections": { "callback_url": "https://app.example.com/connected" },
     });
-    let session = world.call("post_tool_router_session", Step { body: Some(body), ..Step::default() }).await;
+    let session = world.call("post_tool_router_session", body_of(body)).await;
     let session = text(&session["session_id"]);
     let in_session = [("session_id", session.as_str())];
-    let step = || Step { path: &in_session, ..Step::default() };
-    world.call("get_tool_router_session_session_id", step()).await;
-
+    world.call("get_tool_router_session_session_id", at(&in_session)).await;
     let body = json!({ "toolkit": "sandbox", "alias": "work" });
-    let link = world.call("post_tool_router_session_session_id_link", Step { body: Some(body), ..step() }).await;
+    let link =
+        world.call("post_tool_router_session_session_id_link", Step { body: Some(body), ..at(&in_session) }).await;
     let account = text(&link["connected_account_id"]);
-    let browser_ends_here = finish(&world.server.api.clone(), &link, &account).await;
-    assert_eq!(browser_ends_here, "ACTIVE");
-    world.call("get_connected_accounts", Step { query: &[("user_ids", "user-42")], ..Step::default() }).await;
-    let of_account = [("id", account.as_str())];
-    world.call("get_connected_accounts_id", Step { path: &of_account, ..Step::default() }).await;
+    finish(&link).await;
+    assert_eq!(world.server.api.status(&account).await, "ACTIVE");
     let body = json!({ "toolkit_slug": "sandbox", "endpoint": "/me", "method": "GET" });
-    world.call("post_tool_router_session_session_id_proxy_execute", Step { body: Some(body), ..step() }).await;
+    let step = Step { body: Some(body), ..at(&in_session) };
+    world.call("post_tool_router_session_session_id_proxy_execute", step).await;
+    (session, account)
+}
 
+async fn toolkits(world: &mut World) {
     world.call("get_toolkits", Step { query: &[("search", "sandbox")], ..Step::default() }).await;
-    world.call("get_toolkits_slug", Step { path: &[("slug", "sandbox")], ..Step::default() }).await;
+    world.call("get_toolkits_slug", at(&[("slug", "sandbox")])).await;
+}
 
+/// The id of an auth config that takes keys.
+async fn auth_configs(world: &mut World) -> String {
     let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": {
         "type": "use_custom_auth", "authScheme": "API_KEY", "name": "Sandbox by key", "credentials": {},
     }});
-    let config = world.call("post_auth_configs", Step { body: Some(body), ..Step::default() }).await;
+    let config = world.call("post_auth_configs", body_of(body)).await;
     let config = text(&config["auth_config"]["id"]);
-    let of_config = [("id", config.as_str())];
     world.call("get_auth_configs", Step { query: &[("toolkit_slug", "sandbox")], ..Step::default() }).await;
-    world.call("get_auth_configs_id", Step { path: &of_config, ..Step::default() }).await;
+    world.call("get_auth_configs_id", at(&[("id", &config)])).await;
+    config
+}
 
-    world.call("delete_auth_configs_id", Step { path: &of_config, ..Step::default() }).await;
-    world.call("delete_connected_accounts_id", Step { path: &of_account, ..Step::default() }).await;
-    world.call("delete_tool_router_session_session_id", step()).await;
+async fn accounts(world: &mut World, account: &str, config: &str) {
+    world.call("get_connected_accounts", Step { query: &[("user_ids", "user-42")], ..Step::default() }).await;
+    let it = [("id", account)];
+    world.call("get_connected_accounts_id", at(&it)).await;
+    let change = |body| Step { body: Some(body), ..at(&it) };
+    world.call("patch_connected_accounts_id", change(json!({ "alias": "private" }))).await;
+    world.call("post_connected_accounts_id_refresh", at(&it)).await;
+    world.call("patch_connected_accounts_id_status", change(json!({ "enabled": false }))).await;
+    let body = json!({ "auth_config_id": config, "user_id": "user-43", "alias": "second" });
+    world.call("post_connected_accounts_link", body_of(body)).await;
+    let body = json!({ "auth_config": { "id": config }, "connection": {
+        "user_id": "user-44",
+        "state": { "authScheme": "API_KEY", "val": { "status": "ACTIVE", "generic_api_key": "sandbox_alice_key" } },
+    }});
+    world.call("post_connected_accounts", body_of(body)).await;
+}
+
+/// Needs a project that confirms who finished a link.
+async fn confirmation(world: &mut World) {
+    let landing = {
+        let session = world.server.api.session("user-42", "sandbox").await;
+        finish(&world.server.api.link(&session, "sandbox").await).await
+    };
+    let (_, uri) = landing.query_pairs().find(|(name, _)| name == "session_uri").unwrap();
+    let body = json!({ "session_uri": uri, "user_id": "user-42" });
+    world.call("post_connected_accounts_complete_auth", body_of(body)).await;
+}
+
+async fn deletions(world: &mut World, session: &str, account: &str, config: &str) {
+    world.call("delete_connected_accounts_id", at(&[("id", account)])).await;
+    world.call("delete_auth_configs_id", at(&[("id", config)])).await;
+    world.call("delete_tool_router_session_session_id", at(&[("session_id", session)])).await;
     let gone = world.server.api.get(&format!("/tool_router/session/{session}")).await;
     world.record("error", &Step::default(), &gone.expect(404));
 }
 
-/// The user agrees at the provider; the account's status then. (The app of the callback is nobody's.)
-async fn finish(api: &Api, link: &Value, account: &str) -> String {
-    use crate::support::browser::Browser;
+/// Everything, in worlds that go together.
+async fn script() -> BTreeMap<String, Value> {
+    let mut world = World::start(ProjectSettings::default()).await;
+    let (session, account) = first_afternoon(&mut world).await;
+    toolkits(&mut world).await;
+    let config = auth_configs(&mut world).await;
+    accounts(&mut world, &account, &config).await;
+    deletions(&mut world, &session, &account, &config).await;
+    let verifier = Some("https://app.example.com/verify".to_owned());
+    let confirming = ProjectSettings { oauth_callback_verifier_url: verifier, ..ProjectSettings::default() };
+    let mut other = World::start(confirming).await;
+    confirmation(&mut other).await;
+    world.recorded.append(&mut other.recorded);
+    world.recorded
+}
+
+fn at<'a>(path: &'a [(&'a str, &'a str)]) -> Step<'a> {
+    Step { path, ..Step::default() }
+}
+
+fn body_of(body: Value) -> Step<'static> {
+    Step { body: Some(body), ..Step::default() }
+}
+
+/// The user agrees at the provider; where the browser goes then. (The app itself is nobody's.)
+async fn finish(link: &Value) -> url::Url {
     let url = text(&link["redirect_url"]);
-    Browser::new("alice").follow(&url, |url| url.host_str() == Some("app.example.com")).await;
-    api.status(account).await
+    Browser::new("alice").follow(&url, |url| url.host_str() == Some("app.example.com")).await.url
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_the_reference_is_an_answer_of_this_server() {
-    let mut world = World::start().await;
-    script(&mut world).await;
+    let recorded = script().await;
     let folder = root().join("src/api/openapi/examples");
     let update = std::env::var_os("UPDATE_EXAMPLES").is_some();
     let mut wrong = Vec::new();
-    for (name, example) in &world.recorded {
+    for (name, example) in &recorded {
         let file = folder.join(format!("{name}.json"));
         let now = serde_json::to_string_pretty(example).unwrap() + "\n";
         if update {
@@ -235,7 +292,7 @@ async fn every_example_of_the_reference_is_an_answer_of_this_server() {
     for operation in operations::all().filter(|operation| operation.works_here()) {
         let (id, method, path) = (operation.id(), operation.method, operation.path);
         let is_excepted = WITHOUT_EXAMPLE.iter().any(|(name, _)| *name == id);
-        if world.recorded.contains_key(&id) == is_excepted {
+        if recorded.contains_key(&id) == is_excepted {
             wrong.push(format!("{method} {path} ({id}) needs a step in this test, or an entry in WITHOUT_EXAMPLE"));
         }
     }

@@ -1,5 +1,7 @@
 //! The API: requests in, answers out, through real HTTP.
 
+mod account_changes;
+mod account_links;
 mod accounts_list;
 mod auth_configs;
 mod authentication;
@@ -7,7 +9,7 @@ mod callback_urls;
 mod deadline;
 mod edge;
 mod examples;
-mod help;
+pub mod help;
 mod idempotency;
 mod isolation;
 mod link_races;
