@@ -23,6 +23,8 @@ pub mod page;
 pub mod path;
 pub mod proxy;
 pub mod query;
+pub mod session_changes;
+pub mod session_toolkits;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;

@@ -264,7 +264,8 @@ pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionA
     }
 }
 
-fn config_view(user_id: &str, config: &SessionConfig) -> ConfigAnswer {
+/// A policy as answers show it.
+pub fn config_view(user_id: &str, config: &SessionConfig) -> ConfigAnswer {
     let preload = config.preload.as_ref().and_then(|preload| preload.tools.clone());
     ConfigAnswer {
         user_id: user_id.to_owned(),
