@@ -14,6 +14,8 @@ const CHANCE: usize = 11;
 /// What an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// `ok_…`: this installation.
+    Organization,
     /// `pr_…`
     Project,
     /// `key_…`
@@ -40,6 +42,7 @@ impl Kind {
     /// The prefix with its underscore.
     pub fn prefix(self) -> &'static str {
         match self {
+            Self::Organization => "ok_",
             Self::Project => "pr_",
             Self::ApiKey => "key_",
             Self::AuthConfig => "ac_",

@@ -116,12 +116,10 @@ impl App {
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         let project = self.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
-        let (project_name, verifier_url) = match project {
-            Some(project) => {
-                let settings: ProjectSettings = serde_json::from_str(&project.settings).map_err(Error::internal)?;
-                (project.name, settings.oauth_callback_verifier_url)
-            }
-            None => (String::new(), None),
+        let project_name = project.as_ref().map(Self::shown_name).transpose()?.unwrap_or_default();
+        let verifier_url = match &project {
+            Some(project) => ProjectSettings::parse(&project.settings)?.oauth_callback_verifier_url,
+            None => None,
         };
         let known = self.known_fields(&link, &account)?;
         Ok(Visit::Open(Box::new(Offer {
