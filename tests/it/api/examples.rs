@@ -5,6 +5,7 @@
 //! operation gets a step here and a name in `src/api/openapi/examples.rs`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
@@ -45,6 +46,8 @@ impl World {
     async fn call(&mut self, id: &str, step: Step<'_>) -> Value {
         let operation = operations::all().find(|it| it.id() == id).unwrap_or_else(|| panic!("no operation {id}"));
         let State::Works { docs, .. } = operation.state else { panic!("{id} is not built") };
+        // Lists go by age, so no two things may have the same.
+        self.server.clock.advance(Duration::from_secs(1));
         let reply = self.send(&self.server.api.clone(), operation, &step).await;
         let answer = reply.expect(docs().status);
         self.record(id, &step, &answer);
