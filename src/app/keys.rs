@@ -3,6 +3,7 @@
 //! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
 //! any kind is ended by [`App::revoke_leaked`].
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::json;
@@ -196,21 +197,23 @@ impl App {
     pub async fn revoke_leaked(&self, presented: &[String], request_id: &str) -> Result<()> {
         let now = self.now();
         let mut unit = Unit::new().with(meta::put("last_revocation_request", now.to_be_bytes().to_vec()));
-        for key in presented.iter().filter_map(|text| ApiKey::parse(text).ok()) {
+        let keys = presented.iter().filter_map(|text| ApiKey::parse(text).ok());
+        let keys: BTreeMap<_, _> = keys.map(|key| (key.digest(), key.kind())).collect();
+        for (digest, kind) in keys {
             let actor = |project_id: &str| Actor {
                 project_id: project_id.to_owned(),
                 name: "revocation".to_owned(),
                 request_id: Some(request_id.to_owned()),
             };
-            if key.kind() == KeyKind::Project {
-                let found = self.store.api_key_by_hash(key.digest()).await?;
+            if kind == KeyKind::Project {
+                let found = self.store.api_key_by_hash(digest).await?;
                 if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                     unit.push(api_keys::revoke_leaked(&row.id, now));
                     unit.push(self.audit(&actor(&row.project_id), "api_key.revoke", &row.id, "leaked", None));
                 }
                 continue;
             }
-            let found = self.store.organization_key_by_hash(key.digest()).await?;
+            let found = self.store.organization_key_by_hash(digest).await?;
             if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                 unit.push(organization_keys::revoke_leaked(&row.id, now));
                 unit.push(self.audit(&actor(""), "organization_key.revoke", &row.id, "leaked", None));

@@ -1,11 +1,11 @@
 //! What a developer changes about a project: each field is left out (unchanged), null (as at the
 //! start) or a value that is checked here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use switchboard_store::projects;
 use switchboard_store::{Unit, WriteError};
 
@@ -179,6 +179,18 @@ fn checked_theme(theme: &Map<String, Value>) -> std::result::Result<BTreeMap<Str
     Ok(theme.clone().into_iter().collect())
 }
 
+/// Names of the settings that differ, for the audit log.
+fn changed(stored: &str, new: &ProjectSettings) -> Result<Vec<String>> {
+    let object = |settings: &ProjectSettings| match serde_json::to_value(settings) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Ok(Map::new()),
+        Err(error) => Err(Error::internal(error)),
+    };
+    let (old, new) = (object(&ProjectSettings::parse(stored)?)?, object(new)?);
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    Ok(names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect())
+}
+
 impl App {
     /// Changes the settings of the actor's project; the whole settings afterwards. Two changes at
     /// once are applied one after the other.
@@ -188,9 +200,10 @@ impl App {
             let mut settings = ProjectSettings::parse(&project.settings)?;
             change.apply(&mut settings, "payload")?;
             let text = serde_json::to_string(&settings).map_err(Error::internal)?;
+            let changed = json!({ "fields": changed(&project.settings, &settings)? });
             let unit = Unit::new()
                 .with(projects::set_settings(&project.id, &project.settings, &text, self.now()))
-                .with(self.audit(actor, "project.configure", &project.id, "ok", None));
+                .with(self.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
             match self.store.apply(unit).await {
                 Ok(_) => return Ok(settings),
                 Err(WriteError::Refused("project_changed")) => {}

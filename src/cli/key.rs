@@ -27,10 +27,10 @@ enum KeyCommand {
         #[arg(long, default_value = "key")]
         name: String,
         /// What a project's key may do, such as `sessions=read_write`; may be repeated. None: everything.
-        #[arg(long, value_name = "PRESET=ACCESS", requires = "project")]
+        #[arg(long, value_name = "PRESET=ACCESS", conflicts_with_all = ["organization", "user"])]
         permission: Vec<Grant>,
         /// Address or CIDR range that a project's key may be used from; may be repeated. None: anywhere.
-        #[arg(long, value_name = "ADDRESS", requires = "project")]
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["organization", "user"])]
         allow_ip: Vec<Network>,
         #[command(flatten)]
         common: CommonArgs,

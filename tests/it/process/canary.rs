@@ -39,6 +39,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     secrets_in_wrong_places(&mut world).await;
     world.read_everything().await;
     world.keys().await;
+    world.keys_beyond_a_project().await;
     for request in world.mock.token_requests().await {
         let body: Vec<(String, String)> =
             form_urlencoded::parse(request["body"].as_str().unwrap().as_bytes()).into_owned().collect();
@@ -56,7 +57,17 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         }
     }
     // What was looked for is of the kinds that it should be, and the search does find things.
-    for kind in ["link token", "browser cookie", "state", "code", "code_verifier", "refresh_token", "project key"] {
+    for kind in [
+        "link token",
+        "browser cookie",
+        "state",
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "project key",
+        "organisation key",
+        "user key",
+    ] {
         assert!(world.secrets.iter().any(|(name, _)| name == kind), "no {kind} was seen");
     }
     assert!(log.contains(marks_trace), "the log is not at trace level: {log:.400}");
