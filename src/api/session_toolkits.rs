@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
+use switchboard_catalog::Scheme;
 
 use super::auth::Caller;
 use super::body::json;
@@ -125,7 +126,7 @@ fn item(app: &App, found: SessionToolkit) -> ToolkitItem {
         slug: toolkit.slug.clone(),
         enabled: found.is_enabled,
         is_no_auth: found.is_no_auth,
-        composio_managed_auth_schemes: found.managed_scheme.map(|scheme| scheme.as_str()).into_iter().collect(),
+        composio_managed_auth_schemes: found.managed_scheme.map(Scheme::as_str).into_iter().collect(),
         meta: ToolkitMeta { logo: logo_url(app, &toolkit.slug), description: toolkit.description.clone() },
         connected_account: found.account.map(account),
     }

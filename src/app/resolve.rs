@@ -46,7 +46,7 @@ impl App {
             return Ok(Usable { toolkit: Arc::clone(toolkit), account: None });
         }
         let account = match selector {
-            Some(selector) => select(session, slug, candidates, selector)?,
+            Some(selector) => select(session, slug, &candidates, selector)?,
             None => only_or_first(session, slug, candidates)?,
         };
         if !may_use(session, &account)? {
@@ -96,27 +96,27 @@ impl App {
     }
 }
 
-/// The named candidate. An id is one account; an alias is one of the user's; two accounts that
-/// happen to share a name in words cannot be told apart by it.
-fn select(session: &Session, slug: &str, candidates: Vec<Option<AccountRow>>, selector: &str) -> Result<AccountRow> {
-    let names: [fn(&AccountRow) -> Option<&str>; 3] =
-        [|it| Some(it.id.as_str()), |it| it.alias.as_deref(), |it| Some(it.word_id.as_str())];
-    let fix = choices(session, &candidates)?;
+/// The named candidate: by id, else by alias, else by name in words. A name that two of them share
+/// selects neither.
+fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], selector: &str) -> Result<AccountRow> {
     if candidates.is_empty() {
         return Err(no_connection(session, slug));
     }
-    for name in names {
-        let mut named = candidates.iter().flatten().filter(|it| name(it) == Some(selector));
-        match (named.next(), named.next()) {
+    let ways: [fn(&AccountRow) -> Option<&str>; 3] =
+        [|it| Some(it.id.as_str()), |it| it.alias.as_deref(), |it| Some(it.word_id.as_str())];
+    for name in ways {
+        let mut matching = candidates.iter().flatten().filter(|it| name(it) == Some(selector));
+        match (matching.next(), matching.next()) {
             (Some(_), Some(_)) => {
                 let what = format!("More than one account of toolkit \"{slug}\" has that name");
-                return Err(Error::new(Code::SessionBadRequest, what).fix(fix));
+                return Err(Error::new(Code::SessionBadRequest, what).fix(choices(session, candidates)?));
             }
             (Some(account), None) => return Ok(account.clone()),
             (None, _) => {}
         }
     }
-    Err(Error::of(Code::AccountNotFound, &[("id", &selector.chars().take(80).collect::<String>())]).fix(fix))
+    let shown: String = selector.chars().take(80).collect();
+    Err(Error::of(Code::AccountNotFound, &[("id", &shown)]).fix(choices(session, candidates)?))
 }
 
 /// The default, unless the session wants to be told.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
-use switchboard::api::operations::{self, Operation, State};
+use switchboard::api::operations::{self, Keys, Operation, State};
 use switchboard::app::projects::ProjectSettings;
 
 use crate::support::browser::Browser;
-use crate::support::http::{Api, Reply};
+use crate::support::http::Reply;
 use crate::support::server::TestServer;
 use crate::support::tools::root;
 
@@ -48,23 +48,31 @@ impl World {
         let State::Works { docs, .. } = operation.state else { panic!("{id} is not built") };
         // Lists go by age, so no two things may have the same.
         self.server.clock.advance(Duration::from_secs(1));
-        let reply = self.send(&self.server.api.clone(), operation, &step).await;
+        let reply = self.send(operation, &step).await;
         let answer = reply.expect(docs().status);
         self.record(id, &step, &answer);
         answer
     }
 
-    async fn send(&self, api: &Api, operation: &Operation, step: &Step<'_>) -> Reply {
-        let mut path = operation.path.to_owned();
+    async fn send(&self, operation: &Operation, step: &Step<'_>) -> Reply {
+        let mut url = format!("{}{}", self.server.api.base, operation.path);
         for (name, value) in step.path {
-            path = path.replace(&format!("{{{name}}}"), value);
+            url = url.replace(&format!("{{{name}}}"), value);
         }
         if !step.query.is_empty() {
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(step.query).finish();
-            path = format!("{path}?{query}");
+            url = format!("{url}?{query}");
         }
+        let key = match operation.keys {
+            Keys::Organization => Some(("x-org-api-key", self.server.organization_key().await)),
+            Keys::User => Some(("x-user-api-key", self.server.user_key("owner@example.com").await)),
+            Keys::Nobody => None,
+            Keys::Project | Keys::ProjectOrUser | Keys::Any => Some(("x-api-key", self.server.api.key.clone())),
+        };
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(key.as_ref().map(|(name, key)| (*name, key.as_str())));
         let body = step.body.as_ref().map(Value::to_string).unwrap_or_default();
-        api.call(operation.method, &path, body).await
+        self.server.api.http.send(operation.method, &url, &headers, body).await
     }
 
     fn record(&mut self, name: &str, step: &Step<'_>, answer: &Value) {
@@ -192,6 +200,41 @@ async fn first_afternoon(world: &mut World) -> (String, String) {
     (session, account)
 }
 
+/// What happens to a session after its creation.
+async fn session_changes(world: &mut World, session: &str) {
+    let it = [("session_id", session)];
+    let change = |body| Step { body: Some(body), ..at(&it) };
+    let body = json!({ "expected_config_version": 1, "multi_account": { "enable": true } });
+    world.call("patch_tool_router_session_session_id", change(body)).await;
+    let body = json!({ "experimental": { "custom_tools": [{
+        "slug": "open_ticket", "name": "Open a ticket", "description": "Opens a ticket in our own help desk.",
+        "input_schema": { "type": "object", "properties": { "title": { "type": "string" } } },
+    }] } });
+    world.call("post_tool_router_session_session_id_attach", change(body)).await;
+    world.call("get_tool_router_session_session_id_config_history", at(&it)).await;
+    world.call("get_tool_router_session_session_id_toolkits", at(&it)).await;
+}
+
+/// Projects, their settings and their keys.
+async fn organization(world: &mut World) {
+    world.call("get_auth_session_info", Step::default()).await;
+    world.call("get_org_project_config", Step::default()).await;
+    let body = json!({ "display_name": "Example app", "callback_urls": ["https://app.example.com/connected"] });
+    world.call("patch_org_project_config", body_of(body)).await;
+    world.call("get_org_list", Step::default()).await;
+    world.call("get_org_project_list", Step::default()).await;
+    world.call("get_org_owner_project_list", Step::default()).await;
+    let body = json!({ "name": "staging", "should_create_api_key": true });
+    let made = world.call("post_org_owner_project_new", body_of(body)).await;
+    let project = text(&made["id"]);
+    let it = [("id", project.as_str())];
+    world.call("get_org_owner_project_id", at(&it)).await;
+    world.call("post_org_owner_project_id_regenerate_api_key", at(&it)).await;
+    world.call("delete_org_owner_project_id", at(&it)).await;
+    let body = json!({ "api_keys": ["ak_0Example0Key0That0Nobody0Has000000"] });
+    world.call("post_api_key_revocation", body_of(body)).await;
+}
+
 async fn toolkits(world: &mut World) {
     world.call("get_toolkits", Step { query: &[("search", "sandbox")], ..Step::default() }).await;
     world.call("get_toolkits_slug", at(&[("slug", "sandbox")])).await;
@@ -249,6 +292,8 @@ async fn deletions(world: &mut World, session: &str, account: &str, config: &str
 async fn script() -> BTreeMap<String, Value> {
     let mut world = World::start(ProjectSettings::default()).await;
     let (session, account) = first_afternoon(&mut world).await;
+    session_changes(&mut world, &session).await;
+    organization(&mut world).await;
     toolkits(&mut world).await;
     let config = auth_configs(&mut world).await;
     accounts(&mut world, &account, &config).await;
