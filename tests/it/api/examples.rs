@@ -98,8 +98,11 @@ struct Equaliser {
     ids: BTreeMap<String, String>,
 }
 
-const PREFIXES: [&str; 12] =
-    ["session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "org_", "log_"];
+/// What ids and keys start with.
+const PREFIXES: [&str; 16] = [
+    "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_", "org_", "rj_", "ak_", "oak_",
+    "uak_",
+];
 
 impl Equaliser {
     fn new(server: &TestServer) -> Self {
@@ -147,7 +150,7 @@ impl Equaliser {
         let mut shown = text.clone();
         for word in words {
             if let Some(prefix) = PREFIXES.iter().find(|prefix| word.starts_with(**prefix))
-                && word.len() >= prefix.len() + 20
+                && word.len() >= prefix.len() + if prefix.ends_with("ak_") { 6 } else { 20 }
             {
                 let equal = self.id(prefix, word);
                 shown = shown.replace(word, &equal);
@@ -231,7 +234,7 @@ async fn organization(world: &mut World) {
     world.call("get_org_owner_project_id", at(&it)).await;
     world.call("post_org_owner_project_id_regenerate_api_key", at(&it)).await;
     world.call("delete_org_owner_project_id", at(&it)).await;
-    let body = json!({ "api_keys": ["ak_0Example0Key0That0Nobody0Has000000"] });
+    let body = json!({ "api_keys": ["ak_ThisIsAnExampleOfAKeyThatWasLeaked"] });
     world.call("post_api_key_revocation", body_of(body)).await;
 }
 

@@ -2,6 +2,7 @@
 //! requests that it forbids, in the hundreds; no answer may be other than it says.
 
 use std::fmt::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::browser::Browser;
 use crate::support::http::Api;
-use crate::support::process::Dev;
+use crate::support::process::{Dev, run};
 use crate::support::tools::tool;
 
 /// Arguments of `switchboard dev`. Limits of requests belong off here: thousands come in seconds.
@@ -24,11 +25,12 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// Longest run.
 const MOST: Duration = Duration::from_mins(4);
 
-/// What exists, by the operations that ask for it.
+/// What exists, by the operations that ask for it, and a key of each kind.
 struct Known {
     session: String,
     account: String,
     auth_config: String,
+    keys: [(&'static str, String); 3],
 }
 
 fn text(value: &Value) -> String {
@@ -36,32 +38,52 @@ fn text(value: &Value) -> String {
 }
 
 /// A session whose user has connected the sandbox, so that calls come further than to "not found".
-async fn known(api: &Api) -> Known {
+async fn known(api: &Api, data: &Path) -> Known {
     let session = api.session("user-1", "sandbox").await;
     let link = api.link(&session, "sandbox").await;
     Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
     let account = text(&link["connected_account_id"]);
     assert_eq!(api.status(&account).await, "ACTIVE");
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
-    Known { session, account, auth_config: text(&read["auth_config"]["id"]) }
+    let made = |owner: &[&str], prefix: &str| {
+        let data = data.to_str().unwrap();
+        let (code, printed, error) = run(&[&["key", "create", "--data-dir", data, "--name", "test"], owner].concat());
+        assert_eq!(code, Some(0), "{error}");
+        let key = printed.split_whitespace().find(|word| word.starts_with(prefix));
+        key.unwrap_or_else(|| panic!("no key in {printed}")).to_owned()
+    };
+    let keys = [
+        ("x-api-key", api.key.clone()),
+        ("x-org-api-key", made(&["--organization"], "oak_")),
+        ("x-user-api-key", made(&["--user", "owner@example.com"], "uak_")),
+    ];
+    Known { session, account, auth_config: text(&read["auth_config"]["id"]), keys }
 }
 
-/// Ids for operations that only use a thing. What deletes gets made-up ids: a thing deleted once
-/// is of no use to the rest of the run.
+/// Ids for operations that only use a thing, and the key that each operation takes. What deletes
+/// gets made-up ids: a thing deleted once is of no use to the rest of the run.
 fn settings(known: &Known) -> String {
+    let [project, organization, user] = known.keys.each_ref().map(|(header, key)| format!("\"{header}\" = \"{key}\""));
     let mut text = String::from("warnings = false\n");
     for (path, name, value) in [
-        ("tool_router/session/", "session_id", &known.session),
+        ("tool_router/session/", "session_id", known.session.as_str()),
         ("connected_accounts/", "id", &known.account),
         ("auth_configs/", "id", &known.auth_config),
-        ("toolkits/", "slug", &"sandbox".to_owned()),
+        ("toolkits/", "slug", "sandbox"),
     ] {
         write!(
             text,
             "\n[[operations]]\ninclude-path-regex = \"/{path}\\\\{{\"\nexclude-method = \"DELETE\"\n\
-             parameters = {{ \"path.{name}\" = \"{value}\" }}\n"
+             parameters = {{ \"path.{name}\" = \"{value}\" }}\nheaders = {{ {project} }}\n"
         )
         .unwrap();
+    }
+    for (filter, key) in [
+        ("include-path-regex = \"/org/owner/\"", organization),
+        ("include-path-regex = \"/org/(list|project/list)$\"", user),
+        ("exclude-path-regex = \"/org/(owner/|list$|project/list$)\"", project),
+    ] {
+        write!(text, "\n[[operations]]\n{filter}\nheaders = {{ {key} }}\n").unwrap();
     }
     text
 }
@@ -69,23 +91,24 @@ fn settings(known: &Known) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_answers_as_its_openapi_document_says() {
     let dir = tempfile::tempdir().unwrap();
-    let dev = Dev::start(&dir.path().join("data"), DEV);
+    let data = dir.path().join("data");
+    let dev = Dev::start(&data, DEV);
     let api = dev.api();
     let config = dir.path().join("schemathesis.toml");
-    std::fs::write(&config, settings(&known(&api).await)).unwrap();
+    std::fs::write(&config, settings(&known(&api, &data).await)).unwrap();
     // One worker: hypothesis keeps the sources of its strategies in a table that threads may not share.
     let mut command = Command::new(tool("schemathesis/bin/schemathesis"));
     command
         .arg("--config-file")
         .arg(&config)
-        .args(["run", &format!("{}/openapi.json", dev.url), "--header", &format!("x-api-key: {}", api.key)])
+        .args(["run", &format!("{}/openapi.json", dev.url)])
         .args(["--phases", "examples,coverage,fuzzing", "--checks", CHECKS, "--max-examples", "25"])
         .args(["--workers", "1", "--seed", "1", "--generation-deterministic"])
         .args(["--suppress-health-check", "all", "--request-timeout", "20", "--no-color"])
         .current_dir(dir.path())
         .stdin(Stdio::null());
-    let run = tokio::task::spawn_blocking(move || command.output());
-    let output = tokio::time::timeout(MOST, run).await.expect("schemathesis took too long").unwrap().unwrap();
+    let running = tokio::task::spawn_blocking(move || command.output());
+    let output = tokio::time::timeout(MOST, running).await.expect("schemathesis took too long").unwrap().unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("generated"), "it tested something: {printed}");
