@@ -42,7 +42,8 @@ pub struct Call {
     binary_body: Option<BinaryBody>,
     /// Extra headers and query parameters.
     parameters: Option<Vec<Parameter>>,
-    /// Not built yet: leave it out.
+    // Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     custom_connection_data: Option<Value>,
     /// Which of several accounts is used, by id, name in words or alias; only in a session with
     /// `multi_account`. Ours: the published schema has it for tools only.
@@ -64,7 +65,8 @@ enum WireMethod {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ProxyBinaryBody")]
 struct BinaryBody {
-    /// Not built yet: give `base64`.
+    // Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     url: Option<String>,
     /// The bytes.
     #[schemars(extend("contentEncoding" = "base64"))]

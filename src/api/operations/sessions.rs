@@ -107,7 +107,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .about(
                     "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
                      session uses. The answer is 200 whatever the provider said; `status` is the provider's. The \
-                     call is sent once and never repeated by the server.",
+                     call is sent once and never repeated by the server. `custom_connection_data` and `binary_body.url` \
+                     are not built yet and answer 501.",
                 )
                 .body::<proxy::Call>()
                 .answer::<proxy::Answer<'static>>()

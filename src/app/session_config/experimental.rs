@@ -62,7 +62,8 @@ pub struct Experimental {
     /// The caller's own tools; echoed, not stored.
     #[serde(skip_serializing)]
     pub custom_tools: Option<Vec<CustomTool>>,
-    /// A stored policy to start from.
+    /// A stored policy to start from. Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_config_id: Option<String>,
     /// Facts for a prompt.
