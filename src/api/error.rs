@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Class, Code, Error};
@@ -35,19 +36,31 @@ impl IntoResponse for ApiError {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// What every error answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct Envelope<'a> {
+    /// What went wrong.
     error: EnvelopeError<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ErrorDetails")]
 struct EnvelopeError<'a> {
+    /// One sentence for a developer.
     message: &'a str,
+    /// Number of the error; stable.
     code: u32,
+    /// Name of the error; stable.
     slug: &'a str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
+    /// As in `x-request-id`.
     request_id: &'a str,
+    /// What to do about it.
     suggested_fix: &'a str,
+    /// Each thing that is wrong, with its place; may be empty.
     errors: &'a [String],
 }
 

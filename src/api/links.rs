@@ -18,15 +18,26 @@ use crate::app::access::{Acl, AclInput};
 use crate::app::links::{Link, LinkRequest};
 use crate::error::{Error, Result};
 
-/// Body. The published page has `account_type` at top level, today's SDKs under `experimental`:
-/// both are taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
-#[derive(Debug, Deserialize)]
+// The published page has `account_type` at top level, today's SDKs under `experimental`: both are
+// taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
+/// What to connect.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "CreateSessionLink")]
 pub struct Body {
+    /// Toolkit slug, in any case.
+    #[schemars(length(min = 1))]
     toolkit: String,
+    /// Name of the connection for people; unique among the user's connections of the toolkit.
+    #[schemars(length(min = 1, max = 128))]
     alias: Option<String>,
+    /// Where the browser goes afterwards: an absolute URL, `https://`, or `http://` on loopback.
+    #[schemars(length(min = 1, max = 2_048))]
     callback_url: Option<String>,
+    /// Who may use the account. Default `PRIVATE`.
     account_type: Option<WireAccountType>,
+    /// Access list; with `SHARED` only.
     acl_config_for_shared: Option<AclInput>,
+    /// The same two fields where SDKs write them; where both are given they must agree.
     experimental: Option<BodyExperimental>,
 }
 
@@ -81,13 +92,20 @@ impl From<AccountType> for WireAccountType {
     }
 }
 
-/// Answer, with the account type in both places.
-#[derive(Serialize)]
+// The account type stands in both places.
+/// A link to send the user to.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedSessionLink")]
 pub struct Answer {
+    /// `lt_…`, the secret of the link; shown once.
     link_token: String,
+    /// Where to send the user's browser. It ends after ten minutes unless the operator set another time.
     redirect_url: String,
+    /// `ca_…`, the account that the link makes.
     connected_account_id: String,
+    /// As in `experimental`.
     account_type: WireAccountType,
+    /// Account type and access list.
     experimental: AnswerExperimental,
 }
 

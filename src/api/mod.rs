@@ -8,6 +8,7 @@
 pub mod account_changes;
 pub mod account_links;
 pub mod account_state;
+pub mod account_view;
 mod admission;
 pub mod api_key_revocation;
 pub mod auth;
@@ -19,6 +20,7 @@ pub mod error;
 pub mod health;
 pub mod limits;
 pub mod links;
+pub mod openapi;
 pub mod operations;
 pub mod org_projects;
 pub mod organization;
@@ -41,7 +43,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{any, get};
+use axum::routing::any;
 
 use crate::app::App;
 use crate::pages;
@@ -75,8 +77,8 @@ fn operations(app: &Arc<App>) -> Router<Arc<App>> {
 fn outside_the_prefix() -> Router<Arc<App>> {
     Router::new()
         .route("/tool_router/{session_id}/mcp", any(operations::not_built))
-        .route("/openapi.json", get(operations::not_built))
-        .route("/docs", get(operations::not_built))
+        .merge(openapi::router())
+        .merge(pages::reference())
 }
 
 /// Operations without a key: the redirect URIs that browsers come back to.

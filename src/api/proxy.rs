@@ -1,5 +1,6 @@
 //! `POST /tool_router/session/{session_id}/proxy_execute` (contract section 2.13).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,6 +9,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,25 +23,36 @@ use crate::app::App;
 use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
-/// What a call takes.
-#[derive(Deserialize)]
+/// A call to make.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ProxyRequest")]
 pub struct Call {
+    /// Toolkit whose account is used, in any case.
     toolkit_slug: String,
+    /// Path under the toolkit's base URL, or a URL on one of its hosts.
     endpoint: String,
+    /// HTTP method.
     method: WireMethod,
-    /// Read as it came by [`raw_body`], so that no number changes on its way.
+    // Read as it came by `raw_body`, so that no number changes on its way.
+    /// JSON to send as it is; a string is sent as text.
     #[serde(rename = "body")]
+    #[schemars(with = "Option<Value>")]
     _body: Option<IgnoredAny>,
+    /// Bytes to send instead of `body`.
     binary_body: Option<BinaryBody>,
+    /// Extra headers and query parameters.
     parameters: Option<Vec<Parameter>>,
+    // Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     custom_connection_data: Option<Value>,
     /// Which of several accounts is used, by id, name in words or alias; only in a session with
     /// `multi_account`. Ours: the published schema has it for tools only.
     account: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "ProxyMethod")]
 enum WireMethod {
     Get,
     Post,
@@ -49,23 +62,34 @@ enum WireMethod {
     Head,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ProxyBinaryBody")]
 struct BinaryBody {
+    // Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     url: Option<String>,
+    /// The bytes.
+    #[schemars(extend("contentEncoding" = "base64"))]
     base64: Option<String>,
+    /// Default `application/octet-stream`.
     content_type: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "ProxyParameter")]
 struct Parameter {
+    /// Its name.
     name: String,
+    /// Its value.
     value: String,
+    /// Where it stands. `in` is taken as another name of this key.
     #[serde(rename = "type", alias = "in")]
     kind: ParameterKind,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "ProxyParameterType")]
 enum ParameterKind {
     Header,
     Query,
@@ -77,14 +101,23 @@ struct RawBody<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// Answer: the provider's status and body, whatever they are.
-#[derive(Serialize)]
-struct Answer<'a> {
+/// The provider's answer, whatever it is.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyResponse")]
+pub struct Answer<'a> {
+    /// Always `completed`.
     result_type: &'static str,
+    /// The provider's status.
+    #[schemars(range(min = 100, max = 999))]
     status: u16,
+    /// Its body, as JSON where it is JSON and as text otherwise; absent without a body.
+    #[schemars(with = "Option<Value>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Data<'a>>,
+    /// Its headers, without cookies and credentials.
+    #[schemars(with = "BTreeMap<String, String>")]
     headers: serde_json::Map<String, Value>,
+    /// Its body where that is neither JSON nor text.
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_data: Option<BinaryData<'a>>,
 }
@@ -96,10 +129,14 @@ enum Data<'a> {
     Text(&'a str),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyBinaryData")]
 struct BinaryData<'a> {
+    /// `data:<type>;base64,…`.
     url: &'a str,
+    /// As the provider named it.
     content_type: &'a str,
+    /// Bytes.
     size: usize,
 }
 
@@ -200,4 +237,4 @@ fn view(answer: &ProxyAnswer) -> Answer<'_> {
     Answer { result_type: "completed", status: answer.status, data, headers, binary_data }
 }
 
-crate::redacted_debug!(Call);
+crate::redacted_debug!(Call, Answer<'a>);

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json as value};
 
 use super::auth::Caller;
 use super::body::{JsonBody, json};
@@ -16,7 +15,7 @@ use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
-use super::session_view::{config_view, session_view};
+use super::session_view::{ConfigAnswer, config_view, session_view};
 use crate::app::App;
 use crate::app::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session_config::Experimental;
@@ -36,10 +35,8 @@ pub struct Attachment {
 #[schemars(rename = "AttachedTools")]
 pub struct AttachedTools {
     /// Toolkits, each with 1 to 100 tools.
-    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     custom_toolkits: Option<Vec<CustomToolkit>>,
     /// Tools of no toolkit, or beside those of one that exists.
-    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
     custom_tools: Option<Vec<CustomTool>>,
 }
 
@@ -68,7 +65,7 @@ pub struct HistoryItem {
     /// When it was set; ISO 8601.
     created_at: String,
     /// The policy, as the session shows it.
-    config: Value,
+    config: ConfigAnswer,
     /// It is the present one.
     is_current: bool,
 }
@@ -116,7 +113,7 @@ pub async fn history(
         .map(|policy| HistoryItem {
             version: policy.version,
             created_at: iso(policy.created_at),
-            config: value!(config_view(&user, &policy.config)),
+            config: config_view(&user, &policy.config),
             is_current: policy.is_current,
         })
         .collect();

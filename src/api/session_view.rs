@@ -3,157 +3,376 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
+use crate::app::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session_config::{
-    Experimental, Filter, Instant, ManageConnections, PreloadTools, SessionConfig, Tags, ToolRule, Workbench,
+    Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, PreloadTools,
+    ProxyExecute, SandboxSize, SessionConfig, Tag, Tags, ToolRule, Workbench,
 };
 use crate::app::sessions::Session;
 
+/// A session.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
+pub struct SessionAnswer {
+    /// `trs_…`.
+    pub session_id: String,
+    /// Where an agent finds the session's tools.
+    pub mcp: McpAnswer,
+    /// Slugs of the meta tools that the session offers. They are not built yet, so none is.
+    pub tool_router_tools: Vec<String>,
+    /// The policy, with defaults filled in.
+    pub config: ConfigAnswer,
+    /// 1 at creation; goes up with each change.
+    pub config_version: i64,
+    /// What is allowed and yet unwise.
+    pub warnings: Vec<WarningAnswer>,
+    /// Fields without a promise; present when given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experimental: Option<ExperimentalAnswer>,
+}
+
+/// The session's MCP endpoint.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionMcp")]
+pub struct McpAnswer {
+    /// Always `http`.
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = "http"))]
+    pub kind: &'static str,
+    /// Under this server's public URL.
+    pub url: String,
+}
+
+/// What is allowed and yet unwise.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionWarning")]
+pub struct WarningAnswer {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// The policy of a session, with defaults filled in.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionConfig")]
+pub struct ConfigAnswer {
+    /// The end user of your application.
+    pub user_id: String,
+    /// Which toolkits may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolkits: Option<FilterAnswer>,
+    /// Toolkit → auth config to link with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_configs: Option<BTreeMap<String, String>>,
+    /// Toolkit → accounts to use, and no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected_accounts: Option<BTreeMap<String, OneOrMany>>,
+    /// Linking by the agent itself.
+    pub manage_connections: ManageAnswer,
+    /// Toolkit → which of its tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeMap<String, RuleAnswer>>,
+    /// Which kinds of tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagsAnswer>,
+    /// Code execution: off, whatever was asked.
+    pub workbench: WorkbenchAnswer,
+    /// Raw API calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_execute: Option<ProxyExecute>,
+    /// Several accounts per toolkit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub multi_account: Option<MultiAccount>,
+    /// Checks around executions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Vec<Value>>,
+    /// The hosted service's billing; kept as given.
+    pub instant: InstantAnswer,
+    /// Tools listed from the start.
+    pub preload: PreloadAnswer,
+    /// Tool search.
+    pub search: SearchAnswer,
+    /// Execution of several tools at once.
+    pub execute: ExecuteAnswer,
+}
+
+/// Which toolkits, or tools of a toolkit.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionFilter")]
+pub struct FilterAnswer {
+    /// These and no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<Vec<String>>,
+    /// All but these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Vec<String>>,
+    /// Ask first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<Vec<String>>,
+}
+
+/// What may be used of one toolkit.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolRule")]
+pub struct RuleAnswer {
+    /// These tools and no others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<Vec<String>>,
+    /// All but these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Vec<String>>,
+    /// Replaces the session's tags for this toolkit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagsAnswer>,
+    /// Ask first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<Vec<String>>,
+}
+
+/// Which kinds of tools.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionTags")]
+pub struct TagsAnswer {
+    /// At least one of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<Vec<Tag>>,
+    /// None of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<Vec<Tag>>,
+    /// Ask first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_approval: Option<Vec<Tag>>,
+}
+
+/// Linking by the agent itself.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionManageConnections")]
+pub struct ManageAnswer {
+    /// Default true.
+    pub enabled: bool,
+    /// Where a link's browser goes when the link names nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// Default false.
+    pub enable_wait_for_connections: bool,
+    /// Default true.
+    pub enable_connection_removal: bool,
+}
+
+/// Code execution; this server has none.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionWorkbench")]
+pub struct WorkbenchAnswer {
+    /// Always false: this server runs no code.
+    pub enable: bool,
+    /// As given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_execution_enabled: Option<bool>,
+    /// As given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_execution_enabled: Option<bool>,
+    /// As given.
+    #[schemars(with = "Option<f64>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_offload_threshold: Option<serde_json::Number>,
+    /// As given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_size: Option<SandboxSize>,
+}
+
+/// `false`, or which calls may be billed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "SessionInstant")]
+pub enum InstantAnswer {
+    /// `false`.
+    Off(#[schemars(extend("const" = false))] bool),
+    /// Which calls.
+    On(InstantRulesAnswer),
+}
+
+/// Which calls may be billed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionInstantRules")]
+pub struct InstantRulesAnswer {
+    /// Of these toolkits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolkits: Option<FilterAnswer>,
+    /// Toolkit → these tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<BTreeMap<String, FilterAnswer>>,
+    /// Default false.
+    pub return_instant_charge: bool,
+    /// Default false.
+    pub return_prices_in_search: bool,
+}
+
+/// Tools listed from the start.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionPreload")]
+pub struct PreloadAnswer {
+    /// Tool slugs, or the word `all`.
+    pub tools: PreloadTools,
+}
+
+/// Tool search.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionSearch")]
+pub struct SearchAnswer {
+    /// Default true.
+    pub enable: bool,
+}
+
+/// Execution of several tools at once.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionExecute")]
+pub struct ExecuteAnswer {
+    /// Default true.
+    pub enable_multi_execute: bool,
+}
+
+/// Fields without a promise, as given; the caller's own tools only where they were just sent.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionExperimental")]
+pub struct ExperimentalAnswer {
+    /// As given.
+    #[serde(flatten)]
+    pub kept: Experimental,
+    /// The caller's own toolkits, with the slugs that agents see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_toolkits: Option<Vec<CustomToolkit>>,
+    /// The caller's own tools, with the slugs that agents see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_tools: Option<Vec<CustomTool>>,
+}
+
 /// The answer of create, read and change. `echo` adds what only a creation returns.
-pub fn session_view(session: &Session, public_url: &str, echo: bool) -> Value {
-    let mut view = json!({
-        "session_id": session.id,
-        "mcp": { "type": "http", "url": format!("{public_url}/tool_router/{}/mcp", session.id) },
-        // Meta tools are not built yet, so none is offered.
-        "tool_router_tools": [],
-        "config": config_view(&session.user_id, &session.config),
-        "config_version": session.config_version,
-        "warnings": warnings(&session.config),
-    });
-    let experimental = session.config.experimental.as_ref().map(|it| experimental_view(it, echo));
-    if let (Some(experimental), Some(view)) = (experimental, view.as_object_mut()) {
-        view.insert("experimental".to_owned(), experimental);
+pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionAnswer {
+    SessionAnswer {
+        session_id: session.id.clone(),
+        mcp: McpAnswer { kind: "http", url: format!("{public_url}/tool_router/{}/mcp", session.id) },
+        tool_router_tools: Vec::new(),
+        config: config_view(&session.user_id, &session.config),
+        config_version: session.config_version,
+        warnings: warnings(&session.config),
+        experimental: session.config.experimental.as_ref().map(|it| experimental_view(it, echo)),
     }
-    view
 }
 
 /// A policy as answers show it.
-pub fn config_view(user_id: &str, config: &SessionConfig) -> Value {
-    let mut view = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            view.insert(name.to_owned(), value);
-        }
-    };
-    put("user_id", Some(user_id.into()));
-    put("toolkits", config.toolkits.as_ref().map(filter_view));
-    put("auth_configs", config.auth_configs.as_ref().map(|it| json!(it)));
-    put("connected_accounts", config.connected_accounts.as_ref().map(|it| json!(it)));
-    put("manage_connections", Some(manage_view(config.manage_connections.as_ref())));
-    let tools = config.tools.as_ref();
-    put(
-        "tools",
-        tools.map(|tools| {
-            tools.iter().map(|(slug, rule)| (slug.clone(), rule_view(rule))).collect::<Map<_, _>>().into()
-        }),
-    );
-    put("tags", config.tags.as_ref().map(tags_view));
-    put("workbench", Some(workbench_view(config.workbench.as_ref())));
-    put("proxy_execute", config.proxy_execute.map(|it| json!(it)));
-    put("multi_account", config.multi_account.map(|it| json!(it)));
-    put("hooks", config.hooks.as_ref().map(|it| json!(it)));
-    put("instant", Some(config.instant.as_ref().map_or(Value::Bool(false), instant_view)));
-    let preload = config.preload.as_ref().and_then(|preload| preload.tools.as_ref());
-    put("preload", Some(json!({ "tools": preload.map_or_else(|| json!([]), |tools| json!(tools)) })));
-    let search = config.search.and_then(|search| search.enable).unwrap_or(true);
-    put("search", Some(json!({ "enable": search })));
-    let execute = config.execute.and_then(|execute| execute.enable_multi_execute).unwrap_or(true);
-    put("execute", Some(json!({ "enable_multi_execute": execute })));
-    view.into()
+pub fn config_view(user_id: &str, config: &SessionConfig) -> ConfigAnswer {
+    let preload = config.preload.as_ref().and_then(|preload| preload.tools.clone());
+    ConfigAnswer {
+        user_id: user_id.to_owned(),
+        toolkits: config.toolkits.as_ref().map(filter_view),
+        auth_configs: config.auth_configs.clone(),
+        connected_accounts: config.connected_accounts.clone(),
+        manage_connections: manage_view(config.manage_connections.as_ref()),
+        tools: config
+            .tools
+            .as_ref()
+            .map(|tools| tools.iter().map(|(slug, rule)| (slug.clone(), rule_view(rule))).collect()),
+        tags: config.tags.as_ref().map(tags_view),
+        workbench: workbench_view(config.workbench.as_ref()),
+        proxy_execute: config.proxy_execute,
+        multi_account: config.multi_account,
+        hooks: config.hooks.clone(),
+        instant: config.instant.as_ref().map_or(InstantAnswer::Off(false), instant_view),
+        preload: PreloadAnswer { tools: preload.unwrap_or_else(|| PreloadTools::These(Vec::new())) },
+        search: SearchAnswer { enable: config.search.and_then(|search| search.enable).unwrap_or(true) },
+        execute: ExecuteAnswer {
+            enable_multi_execute: config.execute.and_then(|execute| execute.enable_multi_execute).unwrap_or(true),
+        },
+    }
 }
 
-/// An object of the given pairs without the absent ones.
-fn object<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Value {
-    let present = pairs.into_iter().filter_map(|(name, value)| value.map(|value| (name.to_owned(), value)));
-    present.collect::<Map<_, _>>().into()
+fn filter_view(filter: &Filter) -> FilterAnswer {
+    FilterAnswer {
+        enabled: filter.enable.clone(),
+        disabled: filter.disable.clone(),
+        require_approval: filter.require_approval.clone(),
+    }
 }
 
-fn filter_view(filter: &Filter) -> Value {
-    object([
-        ("enabled", filter.enable.as_ref().map(|it| json!(it))),
-        ("disabled", filter.disable.as_ref().map(|it| json!(it))),
-        ("require_approval", filter.require_approval.as_ref().map(|it| json!(it))),
-    ])
+fn rule_view(rule: &ToolRule) -> RuleAnswer {
+    RuleAnswer {
+        enabled: rule.enable.clone(),
+        disabled: rule.disable.clone(),
+        tags: rule.tags.as_ref().map(tags_view),
+        require_approval: rule.require_approval.clone(),
+    }
 }
 
-fn rule_view(rule: &ToolRule) -> Value {
-    object([
-        ("enabled", rule.enable.as_ref().map(|it| json!(it))),
-        ("disabled", rule.disable.as_ref().map(|it| json!(it))),
-        ("tags", rule.tags.as_ref().map(tags_view)),
-        ("require_approval", rule.require_approval.as_ref().map(|it| json!(it))),
-    ])
+fn tags_view(tags: &Tags) -> TagsAnswer {
+    TagsAnswer {
+        enabled: tags.enable.clone(),
+        disabled: tags.disable.clone(),
+        require_approval: tags.require_approval.clone(),
+    }
 }
 
-fn tags_view(tags: &Tags) -> Value {
-    object([
-        ("enabled", tags.enable.as_ref().map(|it| json!(it))),
-        ("disabled", tags.disable.as_ref().map(|it| json!(it))),
-        ("require_approval", tags.require_approval.as_ref().map(|it| json!(it))),
-    ])
+fn instant_view(instant: &Instant) -> InstantAnswer {
+    match instant {
+        Instant::Off(_) => InstantAnswer::Off(false),
+        Instant::On(rules) => InstantAnswer::On(instant_rules_view(rules)),
+    }
 }
 
-fn instant_view(instant: &Instant) -> Value {
-    let Instant::On(rules) = instant else { return Value::Bool(false) };
-    let tools = |tools: &BTreeMap<String, Filter>| -> Value {
-        tools.iter().map(|(slug, filter)| (slug.clone(), filter_view(filter))).collect::<Map<_, _>>().into()
-    };
-    object([
-        ("toolkits", rules.toolkits.as_ref().map(filter_view)),
-        ("tools", rules.tools.as_ref().map(tools)),
-        ("return_instant_charge", Some(rules.return_instant_charge.unwrap_or(false).into())),
-        ("return_prices_in_search", Some(rules.return_prices_in_search.unwrap_or(false).into())),
-    ])
+fn instant_rules_view(rules: &InstantRules) -> InstantRulesAnswer {
+    InstantRulesAnswer {
+        toolkits: rules.toolkits.as_ref().map(filter_view),
+        tools: rules
+            .tools
+            .as_ref()
+            .map(|tools| tools.iter().map(|(slug, filter)| (slug.clone(), filter_view(filter))).collect()),
+        return_instant_charge: rules.return_instant_charge.unwrap_or(false),
+        return_prices_in_search: rules.return_prices_in_search.unwrap_or(false),
+    }
 }
 
-fn manage_view(manage: Option<&ManageConnections>) -> Value {
-    object([
-        ("enabled", Some(manage.and_then(|it| it.enable).unwrap_or(true).into())),
-        ("callback_url", manage.and_then(|it| it.callback_url.as_deref()).map(Into::into)),
-        (
-            "enable_wait_for_connections",
-            Some(manage.and_then(|it| it.enable_wait_for_connections).unwrap_or(false).into()),
-        ),
-        ("enable_connection_removal", Some(manage.and_then(|it| it.enable_connection_removal).unwrap_or(true).into())),
-    ])
+fn manage_view(manage: Option<&ManageConnections>) -> ManageAnswer {
+    ManageAnswer {
+        enabled: manage.and_then(|it| it.enable).unwrap_or(true),
+        callback_url: manage.and_then(|it| it.callback_url.clone()),
+        enable_wait_for_connections: manage.and_then(|it| it.enable_wait_for_connections).unwrap_or(false),
+        enable_connection_removal: manage.and_then(|it| it.enable_connection_removal).unwrap_or(true),
+    }
 }
 
 /// This server runs no code, and says so whatever was asked (contract section 7.1).
-fn workbench_view(workbench: Option<&Workbench>) -> Value {
-    object([
-        ("enable", Some(false.into())),
-        ("tool_execution_enabled", workbench.and_then(|it| it.enable_tool_execution).map(Into::into)),
-        ("proxy_execution_enabled", workbench.and_then(|it| it.enable_proxy_execution).map(Into::into)),
-        ("auto_offload_threshold", workbench.and_then(|it| it.auto_offload_threshold.clone()).map(Into::into)),
-        ("sandbox_size", workbench.and_then(|it| it.sandbox_size).map(|it| json!(it))),
-    ])
-}
-
-/// As given, without the nulls; the caller's own tools only where they were just sent.
-fn experimental_view(experimental: &Experimental, echo: bool) -> Value {
-    let mut view = match json!(experimental) {
-        Value::Object(view) => view,
-        _ => Map::new(),
-    };
-    view.retain(|_, value| !value.is_null());
-    if echo {
-        if let Some(toolkits) = &experimental.custom_toolkits {
-            view.insert("custom_toolkits".to_owned(), json!(toolkits));
-        }
-        if let Some(tools) = &experimental.custom_tools {
-            view.insert("custom_tools".to_owned(), json!(tools));
-        }
+fn workbench_view(workbench: Option<&Workbench>) -> WorkbenchAnswer {
+    WorkbenchAnswer {
+        enable: false,
+        tool_execution_enabled: workbench.and_then(|it| it.enable_tool_execution),
+        proxy_execution_enabled: workbench.and_then(|it| it.enable_proxy_execution),
+        auto_offload_threshold: workbench.and_then(|it| it.auto_offload_threshold.clone()),
+        sandbox_size: workbench.and_then(|it| it.sandbox_size),
     }
-    view.into()
 }
 
-fn warnings(config: &SessionConfig) -> Value {
+/// As given, without the nulls.
+fn experimental_view(experimental: &Experimental, echo: bool) -> ExperimentalAnswer {
+    let mut kept = experimental.clone();
+    kept.rest.retain(|_, value| !value.is_null());
+    let (custom_toolkits, custom_tools) = (kept.custom_toolkits.take(), kept.custom_tools.take());
+    ExperimentalAnswer {
+        kept,
+        custom_toolkits: custom_toolkits.filter(|_| echo),
+        custom_tools: custom_tools.filter(|_| echo),
+    }
+}
+
+fn warnings(config: &SessionConfig) -> Vec<WarningAnswer> {
     match config.preload.as_ref().and_then(|preload| preload.tools.as_ref()) {
-        Some(PreloadTools::These(tools)) if tools.len() > 20 => json!([{
-            "code": "PRELOAD_TOOLS_HIGH_CONTEXT_USAGE",
-            "message": format!("{} preloaded tools use much of a model's context; preload at most 20.", tools.len()),
-        }]),
-        _ => json!([]),
+        Some(PreloadTools::These(tools)) if tools.len() > 20 => vec![WarningAnswer {
+            code: "PRELOAD_TOOLS_HIGH_CONTEXT_USAGE",
+            message: format!("{} preloaded tools use much of a model's context; preload at most 20.", tools.len()),
+        }],
+        _ => Vec::new(),
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::auth::Caller;
 use super::body::{JsonBody, created, json, replayable};
@@ -14,6 +15,16 @@ use super::path::Id;
 use super::session_view::session_view;
 use crate::app::App;
 use crate::app::session_config::SessionConfig;
+
+/// The answer of a deletion.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionDeleted")]
+pub struct Deleted {
+    /// Which session.
+    session_id: String,
+    /// Always true.
+    deleted: bool,
+}
 
 /// `POST /tool_router/session` → 201. Each call makes a new session.
 pub async fn create(
@@ -36,5 +47,5 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Re
 /// `DELETE /tool_router/session/{session_id}` → 200; afterwards the id is unknown.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     app.delete_session(&caller.actor(), &id).await?;
-    Ok(json(StatusCode::OK, &json!({ "session_id": id, "deleted": true }))?)
+    Ok(json(StatusCode::OK, &Deleted { session_id: id, deleted: true })?)
 }

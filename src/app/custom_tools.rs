@@ -1,6 +1,7 @@
 //! The caller's own tools and toolkits: they run in the caller's process; the server checks and
 //! echoes them with the slugs under which agents will see them (contract section 2.1).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -10,15 +11,19 @@ use crate::error::{Code, Error, Result};
 const MAX_SLUG: usize = 60;
 
 /// A toolkit of the caller.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct CustomToolkit {
-    /// `[a-zA-Z0-9_-]+`.
+    /// Letters, digits, `_` and `-`.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]+$"))]
     pub slug: String,
     /// 1 to 128 characters.
+    #[schemars(length(min = 1, max = 128))]
     pub name: String,
     /// 1 to 2,048 characters.
+    #[schemars(length(min = 1, max = 2_048))]
     pub description: String,
     /// 1 to 100 tools.
+    #[schemars(length(min = 1, max = 100))]
     pub tools: Vec<CustomTool>,
     /// List its tools from the start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,15 +31,21 @@ pub struct CustomToolkit {
 }
 
 /// A tool of the caller.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct CustomTool {
-    /// `[a-zA-Z0-9_-]+`; prefixed in answers.
+    /// Letters, digits, `_` and `-`; prefixed in answers, where it has at most 60 characters.
+    #[schemars(regex(pattern = r"^[a-zA-Z0-9_-]+$"))]
     pub slug: String,
     /// 1 to 128 characters.
+    #[schemars(length(min = 1, max = 128))]
     pub name: String,
     /// 1 to 5,120 characters.
+    #[schemars(length(min = 1, max = 5_120))]
     pub description: String,
     /// JSON Schema, `type: object` with `properties`.
+    #[schemars(extend("required" = ["type", "properties"], "properties" = {
+        "type": { "const": "object" }, "properties": { "type": "object" },
+    }))]
     pub input_schema: Map<String, Value>,
     /// JSON Schema.
     #[serde(skip_serializing_if = "Option::is_none")]

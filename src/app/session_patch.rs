@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::session_config::{
     Enable, Execute, Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, Preload,
@@ -89,45 +89,37 @@ pub struct SessionPatch {
     /// Change nothing unless the session's `config_version` is this one: 409 otherwise.
     pub expected_config_version: Option<i64>,
     /// Which toolkits may be used. Replaces the whole block.
-    #[schemars(with = "Option<Map<String, Value>>")]
     pub toolkits: Change<Filter>,
     /// Toolkit → auth config to link with. Replaces the whole map.
     pub auth_configs: Change<BTreeMap<String, String>>,
     /// Toolkit → accounts to use, and no others. Replaces the whole map.
-    #[schemars(with = "Option<BTreeMap<String, Vec<String>>>")]
     pub connected_accounts: Change<BTreeMap<String, OneOrMany>>,
     /// Linking by the agent itself. Merged: fields that are left out stay.
     pub manage_connections: Change<ManageConnectionsPatch>,
     /// Toolkit → which of its tools. Replaces the whole map.
-    #[schemars(with = "Option<BTreeMap<String, Map<String, Value>>>")]
     pub tools: Change<BTreeMap<String, ToolRule>>,
     /// Which kinds of tools. Replaces the whole block.
-    #[schemars(with = "Option<Value>")]
     pub tags: Change<Tags>,
     /// Code execution; this server has none. Merged.
     pub workbench: Change<WorkbenchPatch>,
     /// Raw API calls. Replaces the whole block.
-    #[schemars(with = "Option<Map<String, Value>>")]
     pub proxy_execute: Change<ProxyExecute>,
     /// Several accounts per toolkit. Merged; `enable: false` resets the block.
     pub multi_account: Change<MultiAccountPatch>,
     /// Tools listed from the start. Replaces the whole block.
-    #[schemars(with = "Option<Map<String, Value>>")]
     pub preload: Change<Preload>,
     /// Checks around executions. Replaces the whole list.
     pub hooks: Change<Vec<Value>>,
     /// Tool search. Replaces the whole block.
-    #[schemars(with = "Option<Map<String, Value>>")]
     pub search: Change<Enable>,
     /// Execution of several tools at once. Replaces the whole block.
-    #[schemars(with = "Option<Map<String, Value>>")]
     pub execute: Change<Execute>,
     /// The hosted service's billing: `false`, or an object that is merged.
     #[serde(alias = "premium_usage")]
-    #[schemars(with = "Option<Value>")]
+    #[schemars(with = "Option<Instant>")]
     pub instant: Change<InstantPatch>,
     /// Fields without a promise. Merged.
-    #[schemars(with = "Option<Map<String, Value>>")]
+    #[schemars(with = "Option<Experimental>")]
     pub experimental: Change<ExperimentalPatch>,
 }
 
@@ -158,10 +150,8 @@ pub struct WorkbenchPatch {
     /// Kept.
     pub enable_proxy_execution: Change<bool>,
     /// Characters; more than 0.
-    #[schemars(with = "Option<f64>")]
     pub auto_offload_threshold: Change<serde_json::Number>,
     /// `standard`, `medium`, `large` or `xlarge`.
-    #[schemars(with = "Option<String>")]
     pub sandbox_size: Change<SandboxSize>,
 }
 
@@ -173,6 +163,7 @@ pub struct MultiAccountPatch {
     /// `false` resets the block and goes with no other field.
     pub enable: Change<bool>,
     /// 2 to 10, default 5.
+    #[schemars(range(min = 2, max = 10))]
     pub max_accounts_per_toolkit: Change<u64>,
     /// Default false.
     pub require_explicit_selection: Change<bool>,

@@ -11,14 +11,18 @@ use axum::routing::get;
 use crate::app::App;
 
 const STYLESHEET: &str = include_str!("../../assets/connect.css");
+const REFERENCE: &str = include_str!("../../assets/reference.css");
 
 /// Asset routes.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().route("/assets/connect.css", get(stylesheet)).route("/assets/toolkits/{file}", get(monogram))
+    Router::new()
+        .route("/assets/connect.css", get(|| async { stylesheet(STYLESHEET) }))
+        .route("/assets/reference.css", get(|| async { stylesheet(REFERENCE) }))
+        .route("/assets/toolkits/{file}", get(monogram))
 }
 
-async fn stylesheet() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")], STYLESHEET)
+fn stylesheet(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=300")], text)
         .into_response()
 }
 

@@ -7,7 +7,9 @@ mod assets;
 mod callback;
 mod connect;
 mod endings;
+mod fields;
 mod policy;
+mod reference;
 mod render;
 
 use std::sync::Arc;
@@ -29,6 +31,11 @@ pub fn router() -> Router<Arc<App>> {
         .route("/link/{token}/reject", post(connect::reject))
         .layer(from_fn(headers))
         .merge(assets::router())
+}
+
+/// `/docs`, the reference of the API.
+pub fn reference() -> Router<Arc<App>> {
+    reference::router().layer(from_fn(headers))
 }
 
 /// Redirect URIs: one per auth config, and a shared one for auth configs with their own. `form_post`

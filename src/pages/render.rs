@@ -1,12 +1,13 @@
 //! Templates: compiled in, auto-escaped, rendered to a page.
 
+use std::fmt::Write;
 use std::sync::OnceLock;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::{Environment, HtmlEscape, UndefinedBehavior, Value};
 use serde::Serialize;
 
 /// Names longer than this are cut: they come from outside.
@@ -20,10 +21,13 @@ fn environment() -> &'static Environment<'static> {
     ENVIRONMENT.get_or_init(|| {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.add_filter("code", code);
         for (name, text) in [
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
             ("result.html", include_str!("../../templates/result.html")),
+            ("fields.html", include_str!("../../templates/fields.html")),
+            ("reference.html", include_str!("../../templates/reference.html")),
         ] {
             // A template that does not compile fails the test below, and its page at run time.
             if let Err(error) = environment.add_template(name, text) {
@@ -34,19 +38,39 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-/// A page; on a template error a plain sentence, never half a page.
-pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
+/// Text of a description as HTML: what stands between backticks becomes `<code>`.
+#[expect(clippy::needless_pass_by_value, reason = "what filters of the template engine take")]
+fn code(text: String) -> Value {
+    let mut html = String::with_capacity(text.len() + 16);
+    let parts: Vec<&str> = text.split('`').collect();
+    // An odd backtick has no partner and stays one.
+    let paired = parts.len() - 1 + parts.len() % 2;
+    for (index, part) in parts.iter().enumerate() {
+        let escaped = HtmlEscape(part);
+        let _ = match index {
+            index if index % 2 == 1 && index < paired => write!(html, "<code>{escaped}</code>"),
+            index if index % 2 == 1 => write!(html, "`{escaped}"),
+            _ => write!(html, "{escaped}"),
+        };
+    }
+    Value::from_safe_string(html)
+}
+
+/// The HTML of a page; none on a template error, which is logged.
+pub fn render(template: &str, context: &impl Serialize) -> Option<String> {
     let rendered =
         environment().get_template(template).and_then(|template| template.render(Value::from(Serde(context))));
-    let (status, html) = match rendered {
-        Ok(html) => (status, html),
-        Err(error) => {
-            tracing::error!(template, error = %error, "page could not be rendered");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "<!doctype html><title>Error</title><p>This page cannot be shown.".to_owned(),
-            )
-        }
+    rendered.inspect_err(|error| tracing::error!(template, error = %error, "page could not be rendered")).ok()
+}
+
+/// A page; on a template error a plain sentence, never half a page.
+pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
+    let (status, html) = match render(template, context) {
+        Some(html) => (status, html),
+        None => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "<!doctype html><title>Error</title><p>This page cannot be shown.".to_owned(),
+        ),
     };
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
@@ -68,9 +92,18 @@ mod tests {
 
     #[test]
     fn every_template_compiles() {
-        for name in ["layout.html", "connect.html", "result.html"] {
+        for name in ["layout.html", "connect.html", "result.html", "fields.html", "reference.html"] {
             assert!(environment().get_template(name).is_ok(), "{name}");
         }
+    }
+
+    #[test]
+    fn backticks_become_code_and_markup_stays_text() {
+        let shown = |text: &str| code(text.to_owned()).to_string();
+        assert_eq!(shown("a `b` c `d`"), "a <code>b</code> c <code>d</code>");
+        assert_eq!(shown("`<b>` & <i>"), "<code>&lt;b&gt;</code> &amp; &lt;i&gt;");
+        assert_eq!(shown("one ` alone"), "one ` alone");
+        assert_eq!(shown("`a` and ` alone"), "<code>a</code> and ` alone");
     }
 
     #[test]

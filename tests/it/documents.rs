@@ -107,6 +107,20 @@ fn the_catalogue_of_errors_is_the_code_s_own() {
 }
 
 #[test]
+fn the_committed_openapi_document_is_the_one_that_is_served() {
+    let document = switchboard::api::openapi::document("https://switchboard.example.com");
+    let generated = serde_json::to_string_pretty(&document).unwrap() + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(root().join("docs/openapi.json"), generated).unwrap();
+    } else {
+        assert!(
+            read("docs/openapi.json") == generated,
+            "docs/openapi.json: run `UPDATE_DOCS=1 cargo test -p switchboard --test it documents`"
+        );
+    }
+}
+
+#[test]
 fn the_migrations_folder_is_the_list_that_the_program_applies() {
     let mut files: Vec<String> = std::fs::read_dir(root().join("migrations/sqlite"))
         .unwrap()

@@ -3,6 +3,7 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::account_view::{AccountAnswer, AccountList};
 use crate::api::{account_changes, account_links, connected_accounts, revoke_jobs};
 use crate::app::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
@@ -14,6 +15,8 @@ const WRITE: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access
 pub(super) const REVOKE: (&str, ParameterType, &str) =
     ("revoke_on_delete", ParameterType::Flag, "Ask the provider to forget the credentials, too; default true.");
 
+const STATUSES: &[&str] = &["INITIALIZING", "INITIATED", "ACTIVE", "FAILED", "EXPIRED", "INACTIVE", "REVOKED"];
+
 /// `/connected_accounts…`.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::works(
@@ -22,7 +25,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(connected_accounts::list),
-        || Docs::ok("List connected accounts"),
+        || {
+            Docs::ok("List connected accounts")
+                .about("Newest first, unless ordered otherwise.")
+                .query("toolkit_slugs", ParameterType::List, "Of these toolkits.")
+                .query("statuses", ParameterType::ListOf(STATUSES), "With one of these statuses.")
+                .query("user_ids", ParameterType::List, "Of these users.")
+                .query("auth_config_ids", ParameterType::List, "Of these auth configs.")
+                .query("connected_account_ids", ParameterType::List, "These accounts.")
+                .query(
+                    "account_type",
+                    ParameterType::OneOf(&["PRIVATE", "SHARED", "ALL"]),
+                    "Who may use them. Default `PRIVATE`.",
+                )
+                .query("order_by", ParameterType::OneOf(&["created_at", "updated_at"]), "Default `created_at`.")
+                .query("order_direction", ParameterType::OneOf(&["asc", "desc"]), "Default `desc`.")
+                .paged(1_000)
+                .answer::<AccountList>()
+        },
     ),
     Operation::works(
         "POST",
@@ -76,7 +96,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(connected_accounts::read),
-        || Docs::ok("Read a connected account"),
+        || Docs::ok("Read a connected account").answer::<AccountAnswer>(),
     ),
     Operation::works(
         "PATCH",

@@ -54,6 +54,8 @@ pub enum ParameterType {
     Flag,
     /// A whole number within these limits.
     Number(i64, i64),
+    /// Items on a page: at least 1. More than this many are cut to it, not refused.
+    Limit(i64),
     /// Several values, joined by commas.
     List,
     /// One of these words.
@@ -120,7 +122,7 @@ impl Docs {
     /// `limit` and `cursor` of a paged list.
     #[must_use]
     pub fn paged(self, most: i64) -> Self {
-        self.query("limit", ParameterType::Number(1, most), "Items on a page; a larger number is cut.").query(
+        self.query("limit", ParameterType::Limit(most), "Items on a page.").query(
             "cursor",
             ParameterType::Text,
             "`next_cursor` of the page before.",

@@ -3,8 +3,10 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, session_changes, session_toolkits, sessions};
 use crate::app::permissions::{Access, Preset};
+use crate::app::session_config::SessionConfig;
 use crate::app::session_patch::SessionPatch;
 
 const READ: Permission =
@@ -27,7 +29,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || post(sessions::create),
-        || Docs::created("Create a session"),
+        || {
+            Docs::created("Create a session")
+                .about(
+                    "A session is a user of yours and a policy: which toolkits, tools and accounts an agent may use \
+                     on that user's behalf. Each call makes a new one. Unknown keys are refused, since a misspelt \
+                     rule would be a rule that does not hold.",
+                )
+                .body::<SessionConfig>()
+                .answer::<SessionAnswer>()
+                .idempotent()
+        },
     ),
     Operation::works(
         "GET",
@@ -35,7 +47,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(sessions::read),
-        || Docs::ok("Read a session"),
+        || Docs::ok("Read a session").answer::<SessionAnswer>(),
     ),
     Operation::works(
         "PATCH",
@@ -52,6 +64,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                      answers 409 and stays as it is.",
                 )
                 .body::<SessionPatch>()
+                .answer::<SessionAnswer>()
         },
     ),
     Operation::works(
@@ -60,7 +73,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || delete(sessions::delete),
-        || Docs::ok("Delete a session"),
+        || {
+            Docs::ok("Delete a session")
+                .about("The id is unknown afterwards. Accounts of the user stay.")
+                .answer::<sessions::Deleted>()
+        },
     ),
     Operation::works(
         "POST",
@@ -68,7 +85,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || post(links::create),
-        || Docs::created("Offer the session's user a link"),
+        || {
+            Docs::created("Offer the session's user a link")
+                .about(
+                    "Send the user's browser to `redirect_url`. There the user agrees and signs in at the provider, \
+                     or enters a key, and returns to `callback_url`. The account is ACTIVE from then on.",
+                )
+                .body::<links::Body>()
+                .answer::<links::Answer>()
+                .idempotent()
+        },
     ),
     Operation::works(
         "POST",
@@ -76,7 +102,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         PROXY,
         || post(proxy::execute),
-        || Docs::ok("Call a provider's API with the session's account"),
+        || {
+            Docs::ok("Call a provider's API with the session's account")
+                .about(
+                    "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
+                     session uses. The answer is 200 whatever the provider said; `status` is the provider's. The \
+                     call is sent once and never repeated by the server. `custom_connection_data` and `binary_body.url` \
+                     are not built yet and answer 501.",
+                )
+                .body::<proxy::Call>()
+                .answer::<proxy::Answer<'static>>()
+        },
     ),
     Operation::works(
         "POST",
@@ -88,6 +124,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Docs::ok("Use a session with your own tools beside it")
                 .about("Your tools run in your process: they are checked, named and given back, not kept.")
                 .body::<session_changes::Attachment>()
+                .answer::<SessionAnswer>()
         },
     ),
     Operation::works(

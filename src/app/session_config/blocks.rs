@@ -1,16 +1,19 @@
 //! The smaller blocks of a session's policy.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Linking by the agent itself.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ManageConnections {
     /// Default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable: Option<bool>,
-    /// Where a link's browser goes when the link names nothing else.
+    /// Where a link's browser goes when the link names nothing else: an absolute URL, `https://`, or
+    /// `http://` on loopback.
+    #[schemars(length(min = 1, max = 2_048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
     /// Default false.
@@ -22,7 +25,7 @@ pub struct ManageConnections {
 }
 
 /// Code execution; this server has none and reports it as off.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workbench {
     /// Kept.
@@ -36,6 +39,7 @@ pub struct Workbench {
     pub enable_proxy_execution: Option<bool>,
     /// Characters; more than 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>", extend("exclusiveMinimum" = 0))]
     pub auto_offload_threshold: Option<serde_json::Number>,
     /// Kept.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +47,7 @@ pub struct Workbench {
 }
 
 /// Size of a code sandbox.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SandboxSize {
     /// Default.
@@ -57,7 +61,7 @@ pub enum SandboxSize {
 }
 
 /// Raw API calls.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyExecute {
     /// As a tool of the agent; the developer's own calls need no switch.
@@ -65,7 +69,7 @@ pub struct ProxyExecute {
 }
 
 /// Several accounts per toolkit.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MultiAccount {
     /// Default false.
@@ -73,6 +77,7 @@ pub struct MultiAccount {
     pub enable: Option<bool>,
     /// 2 to 10, default 5.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 10))]
     pub max_accounts_per_toolkit: Option<u64>,
     /// Default false.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +85,7 @@ pub struct MultiAccount {
 }
 
 /// Tools listed from the start.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Preload {
     /// Tool slugs, or the word `all`.
@@ -99,7 +104,7 @@ pub enum PreloadTools {
 }
 
 /// The word `all`.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 pub enum All {
     /// `"all"`.
     #[serde(rename = "all")]
@@ -118,7 +123,7 @@ impl<'de> Deserialize<'de> for PreloadTools {
 }
 
 /// A switch.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Enable {
     /// Default true.
@@ -127,7 +132,7 @@ pub struct Enable {
 }
 
 /// Execution of several tools at once.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Execute {
     /// Default true.

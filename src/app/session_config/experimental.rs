@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub enum Instant {
 }
 
 /// Which calls may be billed.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InstantRules {
     /// Of these toolkits.
@@ -48,11 +49,12 @@ impl<'de> Deserialize<'de> for Instant {
 }
 
 /// Fields without a promise. Unknown ones are kept: this block changes often.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct Experimental {
     /// Replaces the public URL in links: `${it}/link/${token}`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2_048))]
     pub link_url_overwrite: Option<String>,
     /// The caller's own toolkits; echoed, not stored.
     #[serde(skip_serializing)]
@@ -60,7 +62,8 @@ pub struct Experimental {
     /// The caller's own tools; echoed, not stored.
     #[serde(skip_serializing)]
     pub custom_tools: Option<Vec<CustomTool>>,
-    /// A stored policy to start from.
+    /// A stored policy to start from. Not built yet, so the reference does not offer it.
+    #[schemars(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_config_id: Option<String>,
     /// Facts for a prompt.
@@ -87,7 +90,7 @@ pub struct Experimental {
 }
 
 /// Facts for a prompt.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub struct AssistivePromptConfig {
     /// IANA name, such as `Europe/Berlin`.
@@ -96,7 +99,7 @@ pub struct AssistivePromptConfig {
 }
 
 /// When to ask a person.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 pub struct Permissions {
     /// Where no override applies.
     pub default: PermissionDefault,
@@ -106,7 +109,7 @@ pub struct Permissions {
 }
 
 /// Where no override applies.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionDefault {
     /// Never ask.
@@ -118,7 +121,7 @@ pub enum PermissionDefault {
 }
 
 /// Rule for one tool.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PermissionRule {
     /// Never ask.
@@ -132,7 +135,7 @@ pub enum PermissionRule {
 }
 
 /// What an unanswerable question means.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fallback {
     /// No.

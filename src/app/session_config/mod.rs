@@ -6,9 +6,11 @@
 
 mod blocks;
 mod experimental;
+mod schema;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,11 +19,14 @@ pub use blocks::{
 };
 pub use experimental::{Experimental, Instant, InstantRules};
 
-/// All fields of a session but its user.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+/// A user and a policy. Whatever is left out is not restricted, or has the default named.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[schemars(rename = "SessionRequest", transform = schema::with_premium_usage)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionConfig {
-    /// Given at creation only; moved out before the config is stored.
+    // Moved out before the config is stored.
+    /// The end user of your application, by a name of your choice; given at creation only.
+    #[schemars(required, length(min = 1, max = 256))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// Which toolkits may be used.
@@ -54,7 +59,8 @@ pub struct SessionConfig {
     /// Tools listed from the start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preload: Option<Preload>,
-    /// Checks around executions.
+    /// Checks around executions: must be empty, as they need a model and this server has none.
+    #[schemars(length(max = 0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Value>>,
     /// Tool search.
@@ -72,7 +78,7 @@ pub struct SessionConfig {
 }
 
 /// `{enable}` or `{disable}`; `require_approval` beside either or alone.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// These and no others.
@@ -95,7 +101,7 @@ impl Filter {
 }
 
 /// What may be used of one toolkit.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ToolRule {
     /// These tools and no others.
@@ -113,7 +119,7 @@ pub struct ToolRule {
 }
 
 /// A behaviour hint of a tool.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Tag {
     /// Changes nothing.
@@ -144,11 +150,15 @@ pub struct Tags {
     pub require_approval: Option<Vec<Tag>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TagsObject {
+    /// At least one of these.
     enable: Option<Vec<Tag>>,
+    /// None of these.
     disable: Option<Vec<Tag>>,
+    /// Ask first.
+    #[schemars(length(min = 1))]
     require_approval: Option<Vec<Tag>>,
 }
 

@@ -37,7 +37,11 @@ async fn no_request_writes_what_it_may_only_read() {
         ("PATCH", format!("/connected_accounts/{account}/status"), with(json!({ "enabled": true }), &forged)),
         ("PATCH", format!("/auth_configs/{config}"), with(json!({ "type": "custom", "name": "mine" }), &forged)),
         ("POST", format!("/tool_router/session/{session}/link"), with(json!({ "toolkit": "up" }), &forged)),
-        ("POST", "/connected_accounts/link".to_owned(), with(json!({ "auth_config_id": config, "user_id": "u" }), &forged)),
+        (
+            "POST",
+            "/connected_accounts/link".to_owned(),
+            with(json!({ "auth_config_id": config, "user_id": "u" }), &forged),
+        ),
         (
             "POST",
             "/connected_accounts".to_owned(),
@@ -55,7 +59,9 @@ async fn no_request_writes_what_it_may_only_read() {
         assert!((200..300).contains(&reply.status) || reply.status == 400, "{method} {path}: {}", reply.text());
     }
     // Sessions take no key that they do not know.
-    for (method, path) in [("POST", "/tool_router/session".to_owned()), ("PATCH", format!("/tool_router/session/{session}"))] {
+    for (method, path) in
+        [("POST", "/tool_router/session".to_owned()), ("PATCH", format!("/tool_router/session/{session}"))]
+    {
         for (name, value) in forged.as_object().unwrap() {
             let mut body = if method == "POST" { json!({ "user_id": "u" }) } else { json!({}) };
             body[name] = value.clone();

@@ -2,6 +2,7 @@
 //! none of them is in the log, in any file, or in any answer but the one that hands it out (R59,
 //! R69, R73, R74).
 
+mod given;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     managed_client(&mut world, &managed_secret).await;
     built_in_provider(&mut world).await;
     answers_once_per_idempotency_key(&mut world).await;
+    given::by_the_developer(&mut world).await;
+    given::unconfirmed_codes(&mut world).await;
     strange_callbacks(&mut world).await;
     secrets_in_wrong_places(&mut world).await;
     world.read_everything().await;

@@ -9,6 +9,8 @@ mod kill;
 mod master_key;
 mod needles;
 mod pages;
+mod reference;
+mod schemathesis;
 mod sdk;
 mod settings;
 mod terminate;

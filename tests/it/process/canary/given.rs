@@ -60,7 +60,10 @@ async fn tokens(world: &mut World) {
     world.secret("imported token", &refresh);
     let val = json!({ "access_token": access, "refresh_token": refresh, "status": "ACTIVE" });
     let connection = json!({ "user_id": "importer", "state": { "authScheme": "OAUTH2", "val": val } });
-    let reply = world.api.post("/connected_accounts", &json!({ "auth_config": { "id": config }, "connection": connection })).await;
+    let reply = world
+        .api
+        .post("/connected_accounts", &json!({ "auth_config": { "id": config }, "connection": connection }))
+        .await;
     world.note("import of tokens", &reply, &[]);
     assert_eq!(reply.status, 201, "{}", reply.text());
 }

@@ -1,0 +1,132 @@
+//! A connected account as answers show it (contract sections 4.1 to 4.4).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::links::AnswerExperimental;
+use super::page::Page;
+
+/// A page of connected accounts.
+pub type AccountList = Page<AccountItem>;
+
+/// A connected account in a list.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectedAccount")]
+pub struct AccountItem {
+    /// `ca_…`.
+    pub id: String,
+    /// Name for people, given at linking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// What the account is of.
+    pub toolkit: AccountToolkit,
+    /// How it authenticates.
+    pub auth_config: AccountAuthConfig,
+    /// Authentication scheme.
+    #[serde(rename = "authScheme")]
+    pub auth_scheme: String,
+    /// Name of a few words, for a model to tell accounts apart.
+    pub word_id: String,
+    /// The end user of your application.
+    pub user_id: String,
+    /// Where the account stands.
+    pub status: AccountStatusWord,
+    /// Who may use it.
+    pub experimental: AnswerExperimental,
+    /// Why the status is what it is; null where nothing went wrong.
+    pub status_reason: Option<String>,
+    /// RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+    /// RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    pub updated_at: String,
+    /// What the account holds, secrets masked.
+    pub state: AccountState,
+    /// The same as `state.val`.
+    pub data: AccountVal,
+    /// Switched off.
+    pub is_disabled: bool,
+}
+
+/// A connected account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ConnectedAccountDetails")]
+pub struct AccountAnswer {
+    /// As in lists.
+    #[serde(flatten)]
+    pub item: AccountItem,
+    /// Always empty; kept for clients that read it.
+    pub params: BTreeMap<String, Value>,
+    /// Scopes asked for at linking.
+    pub requested_scopes: Vec<String>,
+    /// User scopes asked for at linking, where the toolkit has such.
+    pub requested_user_scopes: Vec<String>,
+}
+
+/// What an account is of.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AccountToolkit {
+    /// Toolkit slug.
+    pub slug: String,
+}
+
+/// How an account authenticates.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AccountAuthConfig {
+    /// `ac_…`.
+    pub id: String,
+    /// Authentication scheme.
+    pub auth_scheme: String,
+    /// The client is the operator's.
+    pub is_composio_managed: bool,
+    /// Switched off, or deleted.
+    pub is_disabled: bool,
+}
+
+/// Where an account stands.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schemars(rename = "AccountStatus")]
+pub enum AccountStatusWord {
+    /// Made; nobody has opened its link.
+    Initializing,
+    /// Its user is at the provider.
+    Initiated,
+    /// In use.
+    Active,
+    /// Linking went wrong.
+    Failed,
+    /// Its credential ended.
+    Expired,
+    /// Switched off.
+    Inactive,
+    /// Its user or an operator took the credential back.
+    Revoked,
+}
+
+/// What an account holds.
+#[derive(Clone, Serialize, JsonSchema)]
+pub struct AccountState {
+    /// Authentication scheme.
+    #[serde(rename = "authScheme")]
+    pub auth_scheme: String,
+    /// Status, connection fields, and the credential, masked.
+    pub val: AccountVal,
+}
+
+/// Status, connection fields, and the credential, masked. Other keys depend on the scheme.
+#[derive(Clone, Serialize, JsonSchema)]
+pub struct AccountVal {
+    /// As `status` of the account.
+    pub status: AccountStatusWord,
+    /// The fields of the toolkit and scheme.
+    #[serde(flatten)]
+    pub fields: BTreeMap<String, Value>,
+}
+
+// A credential's masked parts are still nothing for a log.
+crate::redacted_debug!(AccountItem, AccountAnswer, AccountState, AccountVal);

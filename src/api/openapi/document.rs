@@ -1,0 +1,286 @@
+//! Assembles the document: what is the same for every operation, and each operation that works.
+
+use schemars::SchemaGenerator;
+use serde_json::{Map, Value, json};
+
+use super::examples::{Example, example};
+use super::schemas::Schemas;
+use crate::api::error::Envelope;
+use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, Place, State};
+
+/// Where operations stand; the same ones stand under `/api/v3`.
+pub const PREFIX: &str = "/api/v3.1";
+
+const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API is compatible with version 3.1 of \
+    Composio's tool router API, so that its SDKs work with only the base URL changed; it is not affiliated with \
+    Composio.\n\nEvery operation stands under `/api/v3.1`, and under `/api/v3` with the same answers. Every answer \
+    carries `x-request-id`; every error has the same envelope.";
+
+/// First segments of paths, the tag of their operations, and what it is about.
+const TAGS: &[(&[&str], &str, &str)] = &[
+    (&["tool_router"], "Sessions", "A session is an end user and a policy. Agents work in one."),
+    (&["connected_accounts"], "Connected accounts", "What users have connected: one credential each."),
+    (&["auth_configs"], "Auth configs", "How a toolkit authenticates in a project."),
+    (&["toolkits"], "Toolkits", "Providers, and what they need."),
+    (&["org", "auth", "api_key_revocation"], "Organisation and keys", "Projects and who may call."),
+    (&["webhook_subscriptions", "webhook_endpoints"], "Webhooks", "Events, sent to your application."),
+    (&["tools"], "Tools", "What agents can do."),
+    (&["triggers_types", "trigger_instances"], "Triggers", "What providers report."),
+];
+const OTHER: &str = "Other";
+
+/// The document of a server at this URL. The same program gives the same document.
+pub fn document(public_url: &str) -> Value {
+    let mut schemas = Schemas::new();
+    schemas.answer("error", SchemaGenerator::subschema_for::<Envelope<'static>>);
+    let mut paths = Map::new();
+    let mut used = Vec::new();
+    for operation in operations::all() {
+        let State::Works { docs, .. } = operation.state else { continue };
+        let (tag, _) = tag(operation);
+        if !used.contains(&tag) {
+            used.push(tag);
+        }
+        let item = paths.entry(format!("{PREFIX}{}", operation.path)).or_insert_with(|| json!({}));
+        item[operation.method.to_ascii_lowercase()] = operation_object(operation, &docs(), &mut schemas);
+    }
+    let tags: Vec<Value> = used.iter().map(|name| json!({ "name": name, "description": about_tag(name) })).collect();
+    let mut document = json!({
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
+        "info": {
+            "title": "Switchboard",
+            "summary": "Self-hosted tool router",
+            "description": ABOUT,
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache License 2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": public_url }],
+        "tags": tags,
+        "paths": paths,
+        "components": {
+            "securitySchemes": security_schemes(),
+            "headers": headers(),
+            "responses": error_responses(),
+        },
+    });
+    schemas.put_into(&mut document);
+    document
+}
+
+/// The tag of an operation, and what it is about.
+fn tag(operation: &Operation) -> (&'static str, &'static str) {
+    let first = operation.path.split('/').nth(1).unwrap_or_default();
+    let found = TAGS.iter().find(|(segments, _, _)| segments.contains(&first));
+    found.map_or((OTHER, ""), |(_, name, about)| (name, about))
+}
+
+fn about_tag(name: &str) -> &'static str {
+    TAGS.iter().find(|(_, tag, _)| *tag == name).map_or("", |(_, _, about)| about)
+}
+
+fn operation_object(operation: &Operation, docs: &Docs, schemas: &mut Schemas) -> Value {
+    let id = operation.id();
+    let example = example(&id);
+    let mut object = json!({
+        "operationId": id,
+        "tags": [tag(operation).0],
+        "summary": docs.summary,
+        "parameters": parameters(operation, docs, example.as_ref()),
+        "security": security(operation.keys),
+        "responses": responses(operation, docs, &id, example.as_ref(), schemas),
+    });
+    if !docs.description.is_empty() {
+        object["description"] = docs.description.into();
+    }
+    if let Some(of) = docs.body {
+        let mut content = json!({ "schema": schemas.request(&id, of) });
+        if let Some(request) = example.and_then(|example| example.request) {
+            content["examples"] = json!({ "example": { "value": request } });
+        }
+        object["requestBody"] = json!({ "required": !docs.body_optional, "content": { "application/json": content } });
+    }
+    object
+}
+
+fn parameters(operation: &Operation, docs: &Docs, example: Option<&Example>) -> Vec<Value> {
+    let mut list = Vec::new();
+    for name in operation.path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')) {
+        let mut parameter = json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "description": path_parameter(operation, name),
+            "schema": { "type": "string" },
+        });
+        if let Some(value) = example.and_then(|example| example.path.get(name)) {
+            parameter["example"] = value.as_str().into();
+        }
+        list.push(parameter);
+    }
+    list.extend(docs.parameters.iter().map(parameter));
+    if docs.idempotent {
+        list.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": "A repeated request with the same key and body gets the first one's answer and has no \
+                second effect. Kept for 24 hours.",
+            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+        }));
+    }
+    list
+}
+
+fn path_parameter(operation: &Operation, name: &str) -> String {
+    let known = match (name, tag(operation).0) {
+        ("session_id", _) => "`trs_…`, the session.",
+        ("id", "Connected accounts") => "`ca_…`, the connected account.",
+        ("id", "Auth configs") => "`ac_…`, the auth config.",
+        ("slug", "Toolkits") => "Slug of the toolkit, in any case.",
+        ("id", _) => "Which one.",
+        _ => return format!("The {}.", name.replace('_', " ")),
+    };
+    known.to_owned()
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let place = match parameter.place {
+        Place::Query => "query",
+        Place::Header => "header",
+    };
+    let (schema, is_list) = match parameter.kind {
+        ParameterType::Text => (json!({ "type": "string" }), false),
+        ParameterType::Flag => (json!({ "type": "boolean" }), false),
+        ParameterType::Number(least, most) => (json!({ "type": "integer", "minimum": least, "maximum": most }), false),
+        // No maximum: a larger number is cut, not refused.
+        ParameterType::Limit(_) => (json!({ "type": "number", "minimum": 1 }), false),
+        ParameterType::List => (json!({ "type": "array", "items": { "type": "string" } }), true),
+        ParameterType::OneOf(words) => (json!({ "type": "string", "enum": words }), false),
+        ParameterType::ListOf(words) => {
+            (json!({ "type": "array", "items": { "type": "string", "enum": words } }), true)
+        }
+    };
+    let description = match parameter.kind {
+        ParameterType::Limit(most) => format!("{} At most {most}: a larger number is cut.", parameter.description),
+        _ => parameter.description.to_owned(),
+    };
+    let mut object = json!({
+        "name": parameter.name, "in": place, "required": false, "description": description, "schema": schema,
+    });
+    if parameter.place == Place::Query && !is_list {
+        // An empty value counts as absent.
+        object["allowEmptyValue"] = true.into();
+    }
+    if is_list {
+        // Joined by commas, as SDKs write them.
+        object["style"] = "form".into();
+        object["explode"] = false.into();
+    }
+    object
+}
+
+fn responses(operation: &Operation, docs: &Docs, id: &str, example: Option<&Example>, schemas: &mut Schemas) -> Value {
+    let any = json!({ "type": "object", "additionalProperties": true });
+    let schema = docs.answer.map_or(any, |of| schemas.answer(id, of));
+    let mut content = json!({ "schema": schema });
+    if let Some(example) = example {
+        content["examples"] = json!({ "example": { "value": example.response } });
+    }
+    let what = if docs.status == 201 { "Made." } else { "Done." };
+    let mut headers = answer_headers();
+    if docs.idempotent {
+        headers["idempotent-replayed"] = json!({ "$ref": "#/components/headers/IdempotentReplayed" });
+    }
+    let mut responses = json!({
+        docs.status.to_string(): { "description": what, "headers": headers, "content": { "application/json": content } },
+        "429": { "$ref": "#/components/responses/TooManyRequests" },
+        "4XX": { "$ref": "#/components/responses/Refused" },
+        "5XX": { "$ref": "#/components/responses/Failed" },
+    });
+    if operation.keys != Keys::Nobody {
+        responses["401"] = json!({ "$ref": "#/components/responses/Unauthorized" });
+    }
+    responses
+}
+
+/// Headers that any answer may have.
+fn answer_headers() -> Value {
+    json!({
+        "x-request-id": { "$ref": "#/components/headers/RequestId" },
+        "X-RateLimit": { "$ref": "#/components/headers/RateLimit" },
+        "X-RateLimit-Remaining": { "$ref": "#/components/headers/RateLimitRemaining" },
+        "X-RateLimit-Window-Size": { "$ref": "#/components/headers/RateLimitWindowSize" },
+    })
+}
+
+fn headers() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "RequestId": {
+            "description": "Names this request in logs: the caller's own `x-request-id` where it is harmless.",
+            "required": true,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
+        },
+        "RateLimit": { "description": "Requests that the window admits.", "schema": text },
+        "RateLimitRemaining": { "description": "Requests left in this window.", "schema": text },
+        "RateLimitWindowSize": { "description": "Length of the window.", "schema": text },
+        "RetryAfter": { "description": "Seconds to wait.", "schema": text },
+        "ShouldRetry": {
+            "description": "`false` where SDKs would repeat the request by themselves and should not.",
+            "schema": text,
+        },
+        "IdempotentReplayed": {
+            "description": "`true` where this is the answer of an earlier request with the same `Idempotency-Key`.",
+            "schema": text,
+        },
+    })
+}
+
+fn error_responses() -> Value {
+    let error = example("error").map(|example| json!({ "example": { "value": example.response } }));
+    let response = |what: &str, with_example: bool, retry: bool| {
+        let mut content = json!({ "schema": { "$ref": "#/components/schemas/Error" } });
+        if let Some(error) = error.as_ref().filter(|_| with_example) {
+            content["examples"] = error.clone();
+        }
+        let mut headers = answer_headers();
+        headers["x-should-retry"] = json!({ "$ref": "#/components/headers/ShouldRetry" });
+        if retry {
+            headers["Retry-After"] = json!({ "$ref": "#/components/headers/RetryAfter" });
+        }
+        json!({ "description": what, "headers": headers, "content": { "application/json": content } })
+    };
+    json!({
+        "Refused": response("The request is wrong or not allowed; `suggested_fix` says what to change.", true, false),
+        "Unauthorized": response("No credential, or none that counts.", false, false),
+        "TooManyRequests": response("Too many requests; try again after `Retry-After` seconds.", false, true),
+        "Failed": response("The server, or the provider behind it, failed, or what was asked is not built.", false, true),
+    })
+}
+
+/// Any one of these is enough.
+fn security(keys: Keys) -> Value {
+    let names: &[&str] = match keys {
+        Keys::Project => &["ApiKeyAuth"],
+        Keys::ProjectOrUser => &["ApiKeyAuth", "UserApiKeyAuth"],
+        Keys::User => &["UserApiKeyAuth"],
+        Keys::Organization => &["OrgApiKeyAuth"],
+        Keys::Any => &["ApiKeyAuth", "UserApiKeyAuth", "OrgApiKeyAuth"],
+        Keys::Nobody => &[],
+    };
+    names.iter().map(|name| json!({ *name: [] })).collect()
+}
+
+fn security_schemes() -> Value {
+    let key =
+        |header: &str, about: &str| json!({ "type": "apiKey", "in": "header", "name": header, "description": about });
+    json!({
+        "ApiKeyAuth": key("x-api-key", "A project's key, `ak_…`."),
+        "UserApiKeyAuth": key(
+            "x-user-api-key",
+            "A key of a person, `uak_…`. `x-project-id`, or `x-org-id` with a project of it, says which project is meant.",
+        ),
+        "OrgApiKeyAuth": key("x-org-api-key", "A key of the organisation, `oak_…`."),
+    })
+}

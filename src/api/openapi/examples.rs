@@ -1,0 +1,91 @@
+//! One example for each operation: a request and its answer, as a test records and compares them
+//! (`tests/it/api/examples.rs`; `UPDATE_EXAMPLES=1` writes them anew).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A recorded call.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Example {
+    /// Values of the path's parameters.
+    #[serde(default)]
+    pub path: BTreeMap<String, String>,
+    /// Values of query parameters, as they are written in a URL.
+    #[serde(default)]
+    pub query: BTreeMap<String, String>,
+    /// The request's body.
+    #[serde(default)]
+    pub request: Option<Value>,
+    /// The answer's body.
+    pub response: Value,
+}
+
+macro_rules! recorded {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("examples/", $name, ".json")))),*]
+    };
+}
+
+const RECORDED: &[(&str, &str)] = recorded![
+    "delete_auth_configs_id",
+    "delete_connected_accounts_id",
+    "delete_org_owner_project_id",
+    "delete_tool_router_session_session_id",
+    "error",
+    "get_auth_configs",
+    "get_auth_configs_id",
+    "get_auth_session_info",
+    "get_connected_accounts",
+    "get_connected_accounts_id",
+    "get_org_list",
+    "get_org_owner_project_id",
+    "get_org_owner_project_list",
+    "get_org_project_config",
+    "get_org_project_list",
+    "get_tool_router_session_session_id",
+    "get_tool_router_session_session_id_config_history",
+    "get_tool_router_session_session_id_toolkits",
+    "get_toolkits",
+    "get_toolkits_slug",
+    "patch_connected_accounts_id",
+    "patch_connected_accounts_id_status",
+    "patch_org_project_config",
+    "patch_tool_router_session_session_id",
+    "post_api_key_revocation",
+    "post_auth_configs",
+    "post_connected_accounts",
+    "post_connected_accounts_complete_auth",
+    "post_connected_accounts_id_refresh",
+    "post_connected_accounts_link",
+    "post_org_owner_project_id_regenerate_api_key",
+    "post_org_owner_project_new",
+    "post_tool_router_session",
+    "post_tool_router_session_session_id_attach",
+    "post_tool_router_session_session_id_link",
+    "post_tool_router_session_session_id_proxy_execute",
+];
+
+/// The example of an operation; `error` is that of the error envelope.
+pub fn example(id: &str) -> Option<Example> {
+    let (_, text) = RECORDED.iter().find(|(name, _)| *name == id)?;
+    serde_json::from_str(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::operations;
+
+    #[test]
+    fn every_example_is_of_an_operation_that_works() {
+        let works: Vec<String> =
+            operations::all().filter(|it| it.works_here()).map(operations::Operation::id).collect();
+        for (name, _) in RECORDED {
+            assert!(*name == "error" || works.iter().any(|id| id == name), "{name} is of no operation");
+            assert!(example(name).is_some(), "{name} cannot be read");
+        }
+    }
+}

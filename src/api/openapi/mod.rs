@@ -1,0 +1,71 @@
+//! `/openapi.json`: the `OpenAPI` 3.1 document of this server, generated from the table of operations
+//! and the Rust types of their bodies and answers. It needs no key and tells nothing of any project.
+
+mod document;
+mod examples;
+mod schemas;
+
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::app::App;
+
+pub use document::{PREFIX, document};
+pub use examples::{Example, example};
+
+/// The document as it is sent.
+#[derive(Clone, Debug)]
+struct Served {
+    bytes: Bytes,
+    etag: HeaderValue,
+}
+
+/// The document's route. It is built at the first request and kept.
+pub fn router() -> Router<Arc<App>> {
+    let kept: Arc<OnceLock<Served>> = Arc::default();
+    Router::new().route("/openapi.json", get(serve).layer(Extension(kept)))
+}
+
+async fn serve(
+    State(app): State<Arc<App>>,
+    Extension(kept): Extension<Arc<OnceLock<Served>>>,
+    headers: HeaderMap,
+) -> Response {
+    let served = kept.get_or_init(|| Served::new(&app.settings.public_url));
+    let etag = (header::ETAG, served.etag.clone());
+    let caching = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if is_known(&headers, &served.etag) {
+        return (StatusCode::NOT_MODIFIED, [etag, caching]).into_response();
+    }
+    let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    ([etag, caching, kind], served.bytes.clone()).into_response()
+}
+
+/// RFC 9110 section 13.1.2: a list of tags, compared weakly, or `*`.
+fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = known.flat_map(|line| line.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
+}
+
+impl Served {
+    fn new(public_url: &str) -> Self {
+        let bytes = Bytes::from(document(public_url).to_string());
+        let digest = Sha256::digest(&bytes);
+        let hex = digest.iter().take(16).fold(String::new(), |mut text, byte| {
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        let etag = HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        Self { bytes, etag }
+    }
+}

@@ -1,0 +1,351 @@
+//! The examples of the reference are answers of this server: each is driven against it, with ids,
+//! times and tokens made equal, and compared with the recorded one.
+//!
+//! `UPDATE_EXAMPLES=1 cargo test -p switchboard --test it api::examples` writes them anew; a new
+//! operation gets a step here and a name in `src/api/openapi/examples.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use switchboard::api::openapi;
+use switchboard::api::operations::{self, Keys, Operation, State};
+use switchboard::app::projects::ProjectSettings;
+
+use crate::support::browser::Browser;
+use crate::support::http::Reply;
+use crate::support::server::TestServer;
+use crate::support::tools::root;
+
+/// Working operations that have no example, and why.
+const WITHOUT_EXAMPLE: &[(&str, &str)] = &[];
+
+/// One scripted world, and what was said in it.
+struct World {
+    server: TestServer,
+    equal: Equaliser,
+    recorded: BTreeMap<String, Value>,
+}
+
+/// A call of the script.
+#[derive(Default)]
+struct Step<'a> {
+    path: &'a [(&'a str, &'a str)],
+    query: &'a [(&'a str, &'a str)],
+    body: Option<Value>,
+}
+
+impl World {
+    async fn start(project: ProjectSettings) -> Self {
+        let server = TestServer::builder().project(project).start().await;
+        let equal = Equaliser::new(&server);
+        Self { server, equal, recorded: BTreeMap::new() }
+    }
+
+    /// Calls an operation as its key's owner and records request and answer.
+    async fn call(&mut self, id: &str, step: Step<'_>) -> Value {
+        let operation = operations::all().find(|it| it.id() == id).unwrap_or_else(|| panic!("no operation {id}"));
+        let State::Works { docs, .. } = operation.state else { panic!("{id} is not built") };
+        // Lists go by age, so no two things may have the same.
+        self.server.clock.advance(Duration::from_secs(1));
+        let reply = self.send(operation, &step).await;
+        let answer = reply.expect(docs().status);
+        self.record(id, &step, &answer);
+        answer
+    }
+
+    async fn send(&self, operation: &Operation, step: &Step<'_>) -> Reply {
+        let mut url = format!("{}{}", self.server.api.base, operation.path);
+        for (name, value) in step.path {
+            url = url.replace(&format!("{{{name}}}"), value);
+        }
+        if !step.query.is_empty() {
+            let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(step.query).finish();
+            url = format!("{url}?{query}");
+        }
+        let key = match operation.keys {
+            Keys::Organization => Some(("x-org-api-key", self.server.organization_key().await)),
+            Keys::User => Some(("x-user-api-key", self.server.user_key("owner@example.com").await)),
+            Keys::Nobody => None,
+            Keys::Project | Keys::ProjectOrUser | Keys::Any => Some(("x-api-key", self.server.api.key.clone())),
+        };
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(key.as_ref().map(|(name, key)| (*name, key.as_str())));
+        let body = step.body.as_ref().map(Value::to_string).unwrap_or_default();
+        self.server.api.http.send(operation.method, &url, &headers, body).await
+    }
+
+    fn record(&mut self, name: &str, step: &Step<'_>, answer: &Value) {
+        let mut example = Map::new();
+        for (key, pairs) in [("path", step.path), ("query", step.query)] {
+            if !pairs.is_empty() {
+                let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+                example.insert(key.to_owned(), Value::Object(pairs));
+            }
+        }
+        if let Some(body) = &step.body {
+            example.insert("request".to_owned(), body.clone());
+        }
+        example.insert("response".to_owned(), answer.clone());
+        let example = self.equal.value(&Value::Object(example));
+        assert!(self.recorded.insert(name.to_owned(), example).is_none(), "{name} is recorded once");
+    }
+}
+
+/// Puts the same words wherever a run differs from the next: origins, ids, tokens, times.
+struct Equaliser {
+    origins: Vec<(String, &'static str)>,
+    ids: BTreeMap<String, String>,
+}
+
+/// What ids and keys start with.
+const PREFIXES: [&str; 16] = [
+    "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_", "org_", "rj_", "ak_", "oak_",
+    "uak_",
+];
+
+impl Equaliser {
+    fn new(server: &TestServer) -> Self {
+        Self {
+            origins: vec![
+                (server.url.clone(), "https://switchboard.example.com"),
+                (server.sandbox_url.clone(), "https://sandbox.example.com"),
+            ],
+            ids: BTreeMap::new(),
+        }
+    }
+
+    fn value(&mut self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => {
+                let entries = map.iter().map(|(key, value)| {
+                    let value = match (key.as_str(), value) {
+                        // A few words by chance; a header of the day.
+                        ("word_id", Value::String(_)) => "sandbox_quiet-river".into(),
+                        ("date", Value::String(_)) => "Thu, 15 Jan 2026 09:30:00 GMT".into(),
+                        _ => self.value(value),
+                    };
+                    (key.clone(), value)
+                });
+                Value::Object(entries.collect())
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> String {
+        if is_time(text) {
+            return "2026-01-15T09:30:00.000Z".to_owned();
+        }
+        let mut text = text.to_owned();
+        for (origin, neutral) in &self.origins {
+            text = text.replace(origin, neutral);
+            let host = |url: &str| url.split_once("://").unwrap().1.to_owned();
+            text = text.replace(&host(origin), &host(neutral));
+        }
+        let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let words: Vec<&str> = text.split(|letter: char| !is_word(letter)).collect();
+        let mut shown = text.clone();
+        for word in words {
+            if let Some(prefix) = PREFIXES.iter().find(|prefix| word.starts_with(**prefix))
+                && word.len() >= prefix.len() + if prefix.ends_with("ak_") { 6 } else { 20 }
+            {
+                let equal = self.id(prefix, word);
+                shown = shown.replace(word, &equal);
+            }
+        }
+        shown
+    }
+
+    /// The same id for the same thing: `trs_1example…`, `trs_2example…`, and as long as it was.
+    fn id(&mut self, prefix: &str, id: &str) -> String {
+        let count = self.ids.values().filter(|known| known.starts_with(prefix)).count() + 1;
+        let made = || {
+            let filler = "0000000000Example".chars().cycle();
+            let rest: String = filler.take(id.len() - prefix.len() - 1).collect();
+            format!("{prefix}{count}{rest}")
+        };
+        self.ids.entry(id.to_owned()).or_insert_with(made).clone()
+    }
+}
+
+/// `2026-01-15T09:30:00.000Z`.
+fn is_time(text: &str) -> bool {
+    text.len() == 24 && text.ends_with('Z') && text.as_bytes()[10] == b'T' && text.as_bytes()[19] == b'.'
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// A session, a link, a connected account, a call; the session's id and the account's.
+async fn first_afternoon(world: &mut World) -> (String, String) {
+    let body = json!({
+        "user_id": "user-42",
+        "toolkits": { "enable": ["sandbox"] },
+        "manage_connections": { "callback_url": "https://app.example.com/connected" },
+    });
+    let session = world.call("post_tool_router_session", body_of(body)).await;
+    let session = text(&session["session_id"]);
+    let in_session = [("session_id", session.as_str())];
+    world.call("get_tool_router_session_session_id", at(&in_session)).await;
+    let body = json!({ "toolkit": "sandbox", "alias": "work" });
+    let link =
+        world.call("post_tool_router_session_session_id_link", Step { body: Some(body), ..at(&in_session) }).await;
+    let account = text(&link["connected_account_id"]);
+    finish(&link).await;
+    assert_eq!(world.server.api.status(&account).await, "ACTIVE");
+    let body = json!({ "toolkit_slug": "sandbox", "endpoint": "/me", "method": "GET" });
+    let step = Step { body: Some(body), ..at(&in_session) };
+    world.call("post_tool_router_session_session_id_proxy_execute", step).await;
+    (session, account)
+}
+
+/// What happens to a session after its creation.
+async fn session_changes(world: &mut World, session: &str) {
+    let it = [("session_id", session)];
+    let change = |body| Step { body: Some(body), ..at(&it) };
+    let body = json!({ "expected_config_version": 1, "multi_account": { "enable": true } });
+    world.call("patch_tool_router_session_session_id", change(body)).await;
+    let body = json!({ "experimental": { "custom_tools": [{
+        "slug": "open_ticket", "name": "Open a ticket", "description": "Opens a ticket in our own help desk.",
+        "input_schema": { "type": "object", "properties": { "title": { "type": "string" } } },
+    }] } });
+    world.call("post_tool_router_session_session_id_attach", change(body)).await;
+    world.call("get_tool_router_session_session_id_config_history", at(&it)).await;
+    world.call("get_tool_router_session_session_id_toolkits", at(&it)).await;
+}
+
+/// Projects, their settings and their keys.
+async fn organization(world: &mut World) {
+    world.call("get_auth_session_info", Step::default()).await;
+    world.call("get_org_project_config", Step::default()).await;
+    let body = json!({ "display_name": "Example app", "callback_urls": ["https://app.example.com/connected"] });
+    world.call("patch_org_project_config", body_of(body)).await;
+    world.call("get_org_list", Step::default()).await;
+    world.call("get_org_project_list", Step::default()).await;
+    world.call("get_org_owner_project_list", Step::default()).await;
+    let body = json!({ "name": "staging", "should_create_api_key": true });
+    let made = world.call("post_org_owner_project_new", body_of(body)).await;
+    let project = text(&made["id"]);
+    let it = [("id", project.as_str())];
+    world.call("get_org_owner_project_id", at(&it)).await;
+    world.call("post_org_owner_project_id_regenerate_api_key", at(&it)).await;
+    world.call("delete_org_owner_project_id", at(&it)).await;
+    let body = json!({ "api_keys": ["ak_ThisIsAnExampleOfAKeyThatWasLeaked"] });
+    world.call("post_api_key_revocation", body_of(body)).await;
+}
+
+async fn toolkits(world: &mut World) {
+    world.call("get_toolkits", Step { query: &[("search", "sandbox")], ..Step::default() }).await;
+    world.call("get_toolkits_slug", at(&[("slug", "sandbox")])).await;
+}
+
+/// The id of an auth config that takes keys.
+async fn auth_configs(world: &mut World) -> String {
+    let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": {
+        "type": "use_custom_auth", "authScheme": "API_KEY", "name": "Sandbox by key", "credentials": {},
+    }});
+    let config = world.call("post_auth_configs", body_of(body)).await;
+    let config = text(&config["auth_config"]["id"]);
+    world.call("get_auth_configs", Step { query: &[("toolkit_slug", "sandbox")], ..Step::default() }).await;
+    world.call("get_auth_configs_id", at(&[("id", &config)])).await;
+    config
+}
+
+async fn accounts(world: &mut World, account: &str, config: &str) {
+    world.call("get_connected_accounts", Step { query: &[("user_ids", "user-42")], ..Step::default() }).await;
+    let it = [("id", account)];
+    world.call("get_connected_accounts_id", at(&it)).await;
+    let change = |body| Step { body: Some(body), ..at(&it) };
+    world.call("patch_connected_accounts_id", change(json!({ "alias": "private" }))).await;
+    world.call("post_connected_accounts_id_refresh", at(&it)).await;
+    world.call("patch_connected_accounts_id_status", change(json!({ "enabled": false }))).await;
+    let body = json!({ "auth_config_id": config, "user_id": "user-43", "alias": "second" });
+    world.call("post_connected_accounts_link", body_of(body)).await;
+    let body = json!({ "auth_config": { "id": config }, "connection": {
+        "user_id": "user-44",
+        "state": { "authScheme": "API_KEY", "val": { "status": "ACTIVE", "generic_api_key": "sandbox_alice_key" } },
+    }});
+    world.call("post_connected_accounts", body_of(body)).await;
+}
+
+/// Needs a project that confirms who finished a link.
+async fn confirmation(world: &mut World) {
+    let landing = {
+        let session = world.server.api.session("user-42", "sandbox").await;
+        finish(&world.server.api.link(&session, "sandbox").await).await
+    };
+    let (_, uri) = landing.query_pairs().find(|(name, _)| name == "session_uri").unwrap();
+    let body = json!({ "session_uri": uri, "user_id": "user-42" });
+    world.call("post_connected_accounts_complete_auth", body_of(body)).await;
+}
+
+async fn deletions(world: &mut World, session: &str, account: &str, config: &str) {
+    world.call("delete_connected_accounts_id", at(&[("id", account)])).await;
+    world.call("delete_auth_configs_id", at(&[("id", config)])).await;
+    world.call("delete_tool_router_session_session_id", at(&[("session_id", session)])).await;
+    let gone = world.server.api.get(&format!("/tool_router/session/{session}")).await;
+    world.record("error", &Step::default(), &gone.expect(404));
+}
+
+/// Everything, in worlds that go together.
+async fn script() -> BTreeMap<String, Value> {
+    let mut world = World::start(ProjectSettings::default()).await;
+    let (session, account) = first_afternoon(&mut world).await;
+    session_changes(&mut world, &session).await;
+    organization(&mut world).await;
+    toolkits(&mut world).await;
+    let config = auth_configs(&mut world).await;
+    accounts(&mut world, &account, &config).await;
+    deletions(&mut world, &session, &account, &config).await;
+    let verifier = Some("https://app.example.com/verify".to_owned());
+    let confirming = ProjectSettings { oauth_callback_verifier_url: verifier, ..ProjectSettings::default() };
+    let mut other = World::start(confirming).await;
+    confirmation(&mut other).await;
+    world.recorded.append(&mut other.recorded);
+    world.recorded
+}
+
+fn at<'a>(path: &'a [(&'a str, &'a str)]) -> Step<'a> {
+    Step { path, ..Step::default() }
+}
+
+fn body_of(body: Value) -> Step<'static> {
+    Step { body: Some(body), ..Step::default() }
+}
+
+/// The user agrees at the provider; where the browser goes then. (The app itself is nobody's.)
+async fn finish(link: &Value) -> url::Url {
+    let url = text(&link["redirect_url"]);
+    Browser::new("alice").follow(&url, |url| url.host_str() == Some("app.example.com")).await.url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_the_reference_is_an_answer_of_this_server() {
+    let recorded = script().await;
+    let folder = root().join("src/api/openapi/examples");
+    let update = std::env::var_os("UPDATE_EXAMPLES").is_some();
+    let mut wrong = Vec::new();
+    for (name, example) in &recorded {
+        let file = folder.join(format!("{name}.json"));
+        let now = serde_json::to_string_pretty(example).unwrap() + "\n";
+        if update {
+            std::fs::write(&file, now).unwrap();
+        } else if std::fs::read_to_string(&file).ok().as_deref() != Some(&now) {
+            wrong.push(format!("{name} answers differently now:\n{now}"));
+        } else if openapi::example(name).is_none() {
+            wrong.push(format!("{name} is not listed in src/api/openapi/examples.rs"));
+        }
+    }
+    for operation in operations::all().filter(|operation| operation.works_here()) {
+        let (id, method, path) = (operation.id(), operation.method, operation.path);
+        let is_excepted = WITHOUT_EXAMPLE.iter().any(|(name, _)| *name == id);
+        if recorded.contains_key(&id) == is_excepted {
+            wrong.push(format!("{method} {path} ({id}) needs a step in this test, or an entry in WITHOUT_EXAMPLE"));
+        }
+    }
+    assert!(wrong.is_empty(), "run with UPDATE_EXAMPLES=1 and read the difference:\n{}", wrong.join("\n"));
+}
