@@ -5,7 +5,7 @@
 //! operation gets a step here and a name in `src/api/openapi/examples.rs`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
@@ -99,9 +99,9 @@ struct Equaliser {
 }
 
 /// What ids and keys start with.
-const PREFIXES: [&str; 16] = [
-    "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_", "org_", "rj_", "ak_", "oak_",
-    "uak_",
+const PREFIXES: [&str; 17] = [
+    "session_", "trs_", "ca_", "ac_", "lt_", "req_", "pr_", "key_", "st_", "evt_", "ok_", "org_", "rvj_", "rvk_",
+    "ak_", "oak_", "uak_",
 ];
 
 impl Equaliser {
@@ -284,8 +284,19 @@ async fn confirmation(world: &mut World) {
 }
 
 async fn deletions(world: &mut World, session: &str, account: &str, config: &str) {
-    world.call("delete_connected_accounts_id", at(&[("id", account)])).await;
     world.call("delete_auth_configs_id", at(&[("id", config)])).await;
+    let link = world.server.api.link(session, "sandbox").await;
+    finish(&link).await;
+    let revoked = text(&link["connected_account_id"]);
+    world.call("post_connected_accounts_id_revoke", at(&[("id", &revoked)])).await;
+    let deleted = world.call("delete_connected_accounts_id", at(&[("id", account)])).await;
+    let job = text(&deleted["revoke_job_id"]);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while world.server.api.get(&format!("/revoke_jobs/{job}")).await.expect(200)["status"] != "finished" {
+        assert!(Instant::now() < deadline, "the provider was not asked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world.call("get_revoke_jobs_id", at(&[("id", &job)])).await;
     world.call("delete_tool_router_session_session_id", at(&[("session_id", session)])).await;
     let gone = world.server.api.get(&format!("/tool_router/session/{session}")).await;
     world.record("error", &Step::default(), &gone.expect(404));
