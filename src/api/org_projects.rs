@@ -108,6 +108,10 @@ pub struct NewKeyView {
 pub struct DeletedProject {
     /// `success`.
     status: &'static str,
+    /// What its credentials are revoked under, in the audit log and the server's own log. Absent when
+    /// there were none, or `revoke_on_delete` was false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoke_job_id: Option<String>,
 }
 
 crate::redacted_debug!(NewProjectAnswer, RegeneratedKey, NewKeyView);
@@ -160,12 +164,9 @@ pub async fn delete(
     Id(id): Id,
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
-    if query.flag("revoke_on_delete")? == Some(true) {
-        let error = Error::new(Code::NotImplemented, "Revoking a whole project at its providers is not built yet");
-        return Err(error.fix("Delete its accounts first, or delete the project without revoke_on_delete.").into());
-    }
-    app.delete_project(&caller.actor(), &id).await?;
-    Ok(json(StatusCode::OK, &DeletedProject { status: "success" })?)
+    let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
+    let revoke_job_id = app.delete_project(&caller.actor(), &id, revoke).await?;
+    Ok(json(StatusCode::OK, &DeletedProject { status: "success", revoke_job_id })?)
 }
 
 /// `POST /org/owner/project/{id}/regenerate_api_key` → 200.

@@ -5,8 +5,10 @@
 
 use crate::{Statement, Unit};
 
-/// Deletes a live project; refused as `project_not_found` otherwise.
-pub fn unit(project: &str, now: i64) -> Unit {
+/// Closes a live project: no key opens it, nothing in it goes on. Refused as `project_not_found`
+/// otherwise. Its accounts and auth configs are ended by [`erase`], or one by one where their
+/// credentials are revoked.
+pub fn close(project: &str, now: i64) -> Unit {
     let any = |sql: &'static str| Statement::any(sql, vec![project.into(), now.into()]);
     Unit::new()
         .with(Statement::one(
@@ -16,13 +18,6 @@ pub fn unit(project: &str, now: i64) -> Unit {
         ))
         .with(crate::api_keys::revoke_of_project(project, now))
         .with(any("UPDATE sessions SET deleted_at = $2, updated_at = $2 WHERE project_id = $1 AND deleted_at IS NULL"))
-        .with(any(
-            "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
-             WHERE project_id = $1 AND deleted_at IS NULL",
-        ))
-        .with(any("UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
-               refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
-             WHERE project_id = $1 AND deleted_at IS NULL"))
         .with(any("UPDATE links SET finished_at = COALESCE(finished_at, $2), outcome = COALESCE(outcome, 'deleted'),
                prefill_sealed = NULL
              WHERE project_id = $1 AND (finished_at IS NULL OR prefill_sealed IS NOT NULL)"))
@@ -31,4 +26,13 @@ pub fn unit(project: &str, now: i64) -> Unit {
         .with(any("UPDATE verifications SET consumed_at = COALESCE(consumed_at, $2), parked_sealed = NULL
              WHERE project_id = $1 AND (consumed_at IS NULL OR parked_sealed IS NOT NULL)"))
         .with(Statement::any("DELETE FROM idempotency_keys WHERE project_id = $1", vec![project.into()]))
+}
+
+/// Ends the accounts and auth configs of a project that is being deleted, without revoking anything.
+pub fn erase(project: &str, now: i64) -> Unit {
+    Unit::new().with(crate::accounts::delete_of_project(project, now)).with(Statement::any(
+        "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
+         WHERE project_id = $1 AND deleted_at IS NULL",
+        vec![project.into(), now.into()],
+    ))
 }

@@ -54,7 +54,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Delete a project")
                 .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
-                .query("revoke_on_delete", ParameterType::Flag, "Revoke its accounts at their providers. Not built: `true` answers 501.")
+                .query(
+                    "revoke_on_delete",
+                    ParameterType::Flag,
+                    "Ask the providers to forget the credentials, too; default true.",
+                )
                 .answer::<org_projects::DeletedProject>()
         },
     ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::help::{KEY, auth_config, connect_key, sql, text, with_upstream};
+use super::help::{KEY, auth_config, connect_key, finish_oauth, sql, text, with_upstream};
 use crate::support::http::{Api, Http, Reply};
 use crate::support::server::TestServer;
 
@@ -77,7 +77,8 @@ async fn a_project_lives_from_its_creation_to_its_deletion() {
     assert_eq!(detail["api_keys"].as_array().unwrap().len(), 1);
 
     server.clock.advance(Duration::from_millis(1));
-    let deleted = owner.call("DELETE", &format!("/org/owner/project/{id}"), "").await.expect(200);
+    let path = format!("/org/owner/project/{id}?revoke_on_delete=false");
+    let deleted = owner.call("DELETE", &path, "").await.expect(200);
     assert_eq!(deleted, json!({ "status": "success" }));
     for path in ["/toolkits", "/org/project/config", "/auth/session/info", "/connected_accounts"] {
         api.get(path).await.expect_error(401, "HTTP_Unauthorized");
@@ -187,9 +188,39 @@ async fn a_project_that_cannot_be_is_not_made() {
     let reply = owner.http.send("POST", &url, &headers, r#"{"name":"fine"}"#).await;
     reply.expect_error(501, "HTTP_NotImplemented");
     assert_eq!(owner.get("/org/owner/project/list").await["total_items"], 1);
-    let path = format!("/org/owner/project/{}?revoke_on_delete=true", server.project_id);
-    owner.call("DELETE", &path, "").await.expect_error(501, "HTTP_NotImplemented");
+    let path = format!("/org/owner/project/{}?revoke_on_delete=maybe", server.project_id);
+    owner.call("DELETE", &path, "").await.expect_error(400, "HTTP_BadRequest");
     server.api.get("/toolkits").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_project_s_tokens_are_dead_at_the_provider() {
+    let server = TestServer::start().await;
+    let owner = Holder::owner(&server).await;
+    let session = server.api.session("u", "sandbox").await;
+    let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
+    let row = server.app.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let token = server.app.open_credential(&row).unwrap().get("access_token").unwrap().to_owned();
+    let me = async || {
+        let bearer = format!("Bearer {token}");
+        let url = format!("{}/api/me", server.sandbox_url);
+        server.api.http.send("GET", &url, &[("authorization", bearer.as_str())], "").await.status
+    };
+    assert_eq!(me().await, 200);
+    let answer = owner.call("DELETE", &format!("/org/owner/project/{}", server.project_id), "").await.expect(200);
+    assert!(text(&answer, "revoke_job_id").starts_with("rvj_"), "{answer}");
+    assert_eq!(server.api.get("/toolkits").await.status, 401);
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while me().await == 200 {
+        assert!(std::time::Instant::now() < deadline, "the provider still takes the token");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let left = sql(
+        &server.database(),
+        "SELECT (SELECT COUNT(*) FROM connected_accounts WHERE deleted_at IS NULL),
+                (SELECT COUNT(*) FROM auth_configs WHERE deleted_at IS NULL)",
+    );
+    assert_eq!(left, json!([[0, 0]]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

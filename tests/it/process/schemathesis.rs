@@ -17,7 +17,7 @@ use crate::support::process::{Dev, run};
 use crate::support::tools::tool;
 
 /// Arguments of `switchboard dev`. Limits of requests belong off here: thousands come in seconds.
-const DEV: &[&str] = &[];
+const DEV: &[&str] = &["--rate-limit-per-key-per-minute", "0", "--rate-limit-per-address-per-minute", "0"];
 
 /// All of schemathesis' checks that need no knowledge of this API. Not among them:
 /// `positive_data_acceptance`, since a policy may contradict itself in ways that a schema cannot say.
