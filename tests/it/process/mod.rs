@@ -4,6 +4,7 @@ mod at_rest;
 mod canary;
 mod chromium;
 mod commands;
+mod conformance;
 mod echo;
 mod kill;
 mod master_key;
