@@ -28,6 +28,8 @@ pub enum Kind {
     Link,
     /// `st_…`; an OAuth state starts with it.
     Attempt,
+    /// `session_…`; the session URI of a verification starts with it.
+    Verification,
     /// `evt_…`
     AuditEvent,
     /// `req_…`
@@ -45,6 +47,7 @@ impl Kind {
             Self::ConnectedAccount => "ca_",
             Self::Link => "lt_",
             Self::Attempt => "st_",
+            Self::Verification => "session_",
             Self::AuditEvent => "evt_",
             Self::Request => "req_",
         }

@@ -59,6 +59,31 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+impl<T> JsonBody<T> {
+    /// Refuses an `Idempotency-Key` that could not be kept: a promise about repetition is kept or
+    /// not made.
+    pub fn refuse_idempotency_key(&self, instead: &'static str) -> Result<()> {
+        match &self.idempotency {
+            Some(_) => Err(Error::new(Code::Validation, "Idempotency-Key is not kept by this operation").fix(instead)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A JSON body that may be left out: no bytes are the default.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> std::result::Result<Self, ApiError> {
+        let bytes = read(request.into_body(), MAX_BODY).await?;
+        let is_empty = bytes.iter().all(u8::is_ascii_whitespace);
+        Ok(Self(if is_empty { T::default() } else { parse(&bytes)? }))
+    }
+}
+
 /// Reads a whole body, within limits of size and time.
 pub async fn read(body: Body, most: usize) -> Result<Bytes> {
     let whole = tokio::time::timeout(MAX_TIME, read_frames(body, most)).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::AccountType;
 
@@ -29,17 +30,55 @@ pub struct Body {
     experimental: Option<BodyExperimental>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct BodyExperimental {
+/// Account type and access list.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "AccountTypeInput")]
+pub struct BodyExperimental {
+    /// Fixed when the account is made; PRIVATE when left out.
     account_type: Option<WireAccountType>,
+    /// Who may use a SHARED account besides its user.
     acl_config_for_shared: Option<AclInput>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+impl BodyExperimental {
+    /// PRIVATE unless said otherwise.
+    pub fn account_type(&self) -> AccountType {
+        self.account_type.map_or(AccountType::Private, Into::into)
+    }
+
+    /// The access list as given.
+    pub fn acl(self) -> Option<AclInput> {
+        self.acl_config_for_shared
+    }
+}
+
+/// Who may use an account: its user only, or whom its access list admits where a session pins it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "AccountType")]
 #[serde(rename_all = "UPPERCASE")]
-enum WireAccountType {
+pub enum WireAccountType {
+    /// Its user only.
     Private,
+    /// Whom its access list admits.
     Shared,
+}
+
+impl From<WireAccountType> for AccountType {
+    fn from(wire: WireAccountType) -> Self {
+        match wire {
+            WireAccountType::Private => Self::Private,
+            WireAccountType::Shared => Self::Shared,
+        }
+    }
+}
+
+impl From<AccountType> for WireAccountType {
+    fn from(kind: AccountType) -> Self {
+        match kind {
+            AccountType::Private => Self::Private,
+            AccountType::Shared => Self::Shared,
+        }
+    }
 }
 
 /// Answer, with the account type in both places.
@@ -48,15 +87,24 @@ pub struct Answer {
     link_token: String,
     redirect_url: String,
     connected_account_id: String,
-    account_type: &'static str,
+    account_type: WireAccountType,
     experimental: AnswerExperimental,
 }
 
-#[derive(Serialize)]
-struct AnswerExperimental {
-    account_type: &'static str,
+/// Account type and access list, as stored.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AccountTypeView")]
+pub struct AnswerExperimental {
+    /// Fixed.
+    account_type: WireAccountType,
+    /// Only of SHARED accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_config_for_shared: Option<Acl>,
+}
+
+/// Account type and access list as answers show them.
+pub fn experimental_view(account_type: AccountType, acl: Option<Acl>) -> AnswerExperimental {
+    AnswerExperimental { account_type: account_type.into(), acl_config_for_shared: acl }
 }
 
 /// `POST /tool_router/session/{session_id}/link` → 201.
@@ -85,10 +133,7 @@ impl Body {
             toolkit: self.toolkit,
             alias: self.alias,
             callback_url: self.callback_url,
-            account_type: match account_type {
-                Some(WireAccountType::Shared) => AccountType::Shared,
-                Some(WireAccountType::Private) | None => AccountType::Private,
-            },
+            account_type: account_type.map_or(AccountType::Private, Into::into),
             acl,
         })
     }
@@ -106,13 +151,12 @@ fn same<T: PartialEq>(name: &str, outer: Option<T>, inner: Option<T>) -> Result<
 }
 
 fn view(link: &Link) -> Answer {
-    let account_type = link.account_type.as_str();
     Answer {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
         connected_account_id: link.account_id.clone(),
-        account_type,
-        experimental: AnswerExperimental { account_type, acl_config_for_shared: link.acl.clone() },
+        account_type: link.account_type.into(),
+        experimental: experimental_view(link.account_type, link.acl.clone()),
     }
 }
 

@@ -5,6 +5,9 @@
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four files: this one → `links.rs` beside
 //! it → `app/links.rs` → `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
+pub mod account_changes;
+pub mod account_links;
+pub mod account_state;
 pub mod auth;
 pub mod auth_configs;
 pub mod body;

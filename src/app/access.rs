@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 const MAX_USERS: usize = 1_000;
 
 /// Access list of a SHARED account. Its creator is always admitted.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AccessList")]
 pub struct Acl {
     /// Everyone but those in `not_allowed_user_ids`.
     pub allow_all_users: bool,
@@ -18,14 +19,17 @@ pub struct Acl {
 }
 
 /// The list as a caller writes it: every part may be left out.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, schemars::JsonSchema)]
+#[schemars(rename = "AccessListInput")]
 #[serde(default, deny_unknown_fields)]
 pub struct AclInput {
     /// Default false.
     pub allow_all_users: Option<bool>,
     /// At most 1,000 of 1 to 256 characters.
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 256)))]
     pub allowed_user_ids: Option<Vec<String>>,
     /// At most 1,000.
+    #[schemars(length(max = 1000), inner(length(min = 1, max = 256)))]
     pub not_allowed_user_ids: Option<Vec<String>>,
 }
 

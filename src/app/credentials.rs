@@ -2,6 +2,7 @@
 
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::links::LinkRow;
 use switchboard_vault::{Place, Secret, Secrets};
 
 use super::App;
@@ -28,7 +29,36 @@ fn verifier_place<'a>(project: &'a str, attempt: &'a str) -> Place<'a> {
     Place { project, table: "attempts", row: attempt, field: "verifier_sealed" }
 }
 
+fn prefill_place<'a>(project: &'a str, link: &'a str) -> Place<'a> {
+    Place { project, table: "links", row: link, field: "prefill_sealed" }
+}
+
+fn parked_place<'a>(project: &'a str, verification: &'a str) -> Place<'a> {
+    Place { project, table: "verifications", row: verification, field: "parked_sealed" }
+}
+
 impl App {
+    /// Seals the fields that a developer gave with a link; none when there are none.
+    pub fn seal_prefill(&self, project: &str, link: &str, fields: &Secrets) -> Option<Vec<u8>> {
+        (!fields.is_empty()).then(|| self.ring.seal_secrets(&prefill_place(project, link), fields))
+    }
+
+    /// Opens the fields that a developer gave with a link.
+    pub fn open_prefill(&self, link: &LinkRow) -> Result<Secrets> {
+        let Some(sealed) = &link.prefill_sealed else { return Ok(Secrets::new()) };
+        Ok(self.ring.open_secrets(&prefill_place(&link.project_id, &link.id), sealed)?)
+    }
+
+    /// Seals what waits for the developer's word: a code with its verifier, or what was entered.
+    pub fn seal_parked(&self, project: &str, verification: &str, parked: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(&parked_place(project, verification), parked)
+    }
+
+    /// Opens what waited for the developer's word.
+    pub fn open_parked(&self, project: &str, verification: &str, sealed: &[u8]) -> Result<Secrets> {
+        Ok(self.ring.open_secrets(&parked_place(project, verification), sealed)?)
+    }
+
     /// Seals an account's credential for its row.
     pub fn seal_credential(&self, project: &str, account: &str, secrets: &Secrets) -> Vec<u8> {
         self.ring.seal_secrets(&account_place(project, account), secrets)

@@ -44,7 +44,7 @@ impl App {
             if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
         let reason = format!("Connection initiation did not complete within {time}");
         if let Some(account) = self.store.account(&link.project_id, &link.account_id).await?
-            && self.end_link(&actor, &link.id, &account, "expired", &reason).await?
+            && self.end_link(&actor, link, &account, "expired", &reason).await?
         {
             return Ok(());
         }

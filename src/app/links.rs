@@ -8,9 +8,9 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::links::{self, NewLink};
+use switchboard_store::links::{self, LinkPurpose, NewLink};
 use switchboard_store::{Unit, auth_configs};
-use switchboard_vault::OneTimeToken;
+use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
@@ -70,17 +70,26 @@ impl App {
         }
         let toolkit = self.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
         check_policy(session, toolkit)?;
-        let acl = check_access(&request)?;
+        let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
-        let callback = self.link_callback(actor, session, request.callback_url.as_deref()).await?;
-        let base = session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref());
-        let base = base.unwrap_or(&self.settings.public_url);
-        let offer = Offer { session, toolkit, alias, acl, callback, account_type: request.account_type };
+        let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
+        let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
+        let offer = Offer {
+            session_id: Some(&session.id),
+            user_id: &session.user_id,
+            toolkit,
+            alias,
+            acl,
+            callback,
+            account_type: request.account_type,
+            base: session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref()),
+            prefill: Secrets::new(),
+        };
         let mut tries = 0;
         loop {
             let mut unit = Unit::new();
             let config = self.pick_auth_config(actor, session, toolkit, &mut unit).await?;
-            let (link, unit) = self.offer(actor, &offer, &config, base, unit);
+            let (link, unit) = self.offer(actor, &offer, &config, unit);
             match self.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
                 Err(Refusal::Named("alias_in_use")) => return Err(alias_in_use(alias.unwrap_or_default())),
@@ -95,17 +104,16 @@ impl App {
     }
 
     /// The rows of a link: account, link, audit event.
-    fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, base: &str, unit: Unit) -> (Link, Unit) {
+    pub(super) fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, unit: Unit) -> (Link, Unit) {
         let now = self.now();
         let account_id = self.mint(Kind::ConnectedAccount);
-        let link_id = self.mint(Kind::Link);
-        let token = OneTimeToken::new(&*self.entropy, &link_id);
+        let (token, link_id) = self.mint_link();
         let expires_at = now + millis(self.settings.link_ttl);
         let acl_text = offer.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
         let account = NewAccount {
             id: &account_id,
             project_id: &actor.project_id,
-            user_id: &offer.session.user_id,
+            user_id: offer.user_id,
             toolkit: &offer.toolkit.slug,
             auth_config_id: &config.id,
             scheme: &config.scheme,
@@ -114,16 +122,18 @@ impl App {
             account_type: offer.account_type,
             acl: acl_text.as_deref(),
             params: &AccountParams::default().to_text(),
-            link_id: &link_id,
+            link_id: Some(&link_id),
             now,
         };
         let link = NewLink {
             id: &link_id,
             project_id: &actor.project_id,
-            session_id: Some(&offer.session.id),
+            session_id: offer.session_id,
             account_id: &account_id,
             token_hash: token.digest(),
             callback_url: offer.callback.as_deref(),
+            purpose: LinkPurpose::Connect,
+            prefill_sealed: self.seal_prefill(&actor.project_id, &link_id, &offer.prefill),
             created_at: now,
             expires_at,
         };
@@ -135,7 +145,7 @@ impl App {
             None,
         ));
         let answer = Link {
-            redirect_url: format!("{}/link/{}", base.trim_end_matches('/'), token.text()),
+            redirect_url: self.link_url(offer.base, &token),
             token: token.text().to_owned(),
             account_id,
             account_type: offer.account_type,
@@ -143,6 +153,18 @@ impl App {
             expires_at,
         };
         (answer, unit)
+    }
+
+    /// A new link token and the id of its row.
+    pub(super) fn mint_link(&self) -> (OneTimeToken, String) {
+        let link_id = self.mint(Kind::Link);
+        (OneTimeToken::new(&*self.entropy, &link_id), link_id)
+    }
+
+    /// The page of a link, under the server's own URL or another one that forwards to it.
+    pub(super) fn link_url(&self, base: Option<&str>, token: &OneTimeToken) -> String {
+        let base = base.unwrap_or(&self.settings.public_url);
+        format!("{}/link/{}", base.trim_end_matches('/'), token.text())
     }
 
     /// Session override, then the newest enabled auth config, then a managed one made now.
@@ -195,34 +217,44 @@ impl App {
     }
 
     /// A managed auth config whose client the operator has withdrawn since.
-    fn lacks_client(&self, config: &AuthConfigRow) -> bool {
+    pub(super) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
         config.is_managed
             && config.scheme == Scheme::OAuth2.as_str()
             && self.settings.managed_client(&config.toolkit, &config.project_id).is_none()
     }
 
-    /// The link's own callback URL, else the session's; checked against the project's list.
-    async fn link_callback(&self, actor: &Actor, session: &Session, given: Option<&str>) -> Result<Option<String>> {
+    /// The link's own callback URL, else the fallback; checked against the project's list.
+    pub(super) async fn link_callback(
+        &self,
+        actor: &Actor,
+        given: Option<&str>,
+        fallback: Option<&str>,
+    ) -> Result<Option<String>> {
         if let Some(url) = given
             && let Err(reason) = callback_url::check(url)
         {
             return Err(Error::field("callback_url", reason)
                 .fix("Give an absolute https:// URL, such as https://app.example.com/callback, or leave it out."));
         }
-        let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
-        let Some(url) = given.or(from_session) else { return Ok(None) };
+        let Some(url) = given.or(fallback) else { return Ok(None) };
         self.check_registered(&actor.project_id, url, "callback_url").await?;
         Ok(Some(url.to_owned()))
     }
 }
 
-struct Offer<'a> {
-    session: &'a Session,
-    toolkit: &'a Toolkit,
-    alias: Option<&'a str>,
-    acl: Option<Acl>,
-    callback: Option<String>,
-    account_type: AccountType,
+/// A checked offer: what the rows of a link are made of.
+pub(super) struct Offer<'a> {
+    pub session_id: Option<&'a str>,
+    pub user_id: &'a str,
+    pub toolkit: &'a Toolkit,
+    pub alias: Option<&'a str>,
+    pub acl: Option<Acl>,
+    pub callback: Option<String>,
+    pub account_type: AccountType,
+    /// Where the page is found, when not under the public URL.
+    pub base: Option<&'a str>,
+    /// Fields that the developer gave beforehand.
+    pub prefill: Secrets,
 }
 
 /// The session's filter, its pins, and whether there is anything to connect.
@@ -230,12 +262,7 @@ fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
     if !session.config.admits_toolkit(&toolkit.slug) {
         return Err(toolkit_not_allowed(&toolkit.slug));
     }
-    if toolkit.schemes() == [Scheme::NoAuth] {
-        return Err(Error::new(
-            Code::ToolkitIsNoAuth,
-            format!("Toolkit {} does not require authentication.", toolkit.slug),
-        ));
-    }
+    check_needs_account(toolkit)?;
     if session.config.pins(&toolkit.slug).is_some() {
         return Err(Error::new(
             Code::SessionBadRequest,
@@ -246,21 +273,30 @@ fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
     Ok(())
 }
 
-fn check_access(request: &LinkRequest) -> Result<Option<Acl>> {
-    match (request.account_type, &request.acl) {
+/// A toolkit without credentials has nothing to connect.
+pub(super) fn check_needs_account(toolkit: &Toolkit) -> Result<()> {
+    if toolkit.schemes() == [Scheme::NoAuth] {
+        return Err(Error::of(Code::ToolkitIsNoAuth, &[("slug", &toolkit.slug)]));
+    }
+    Ok(())
+}
+
+/// An access list is for SHARED accounts, which always have one.
+pub(super) fn check_access(account_type: AccountType, acl: Option<&AclInput>) -> Result<Option<Acl>> {
+    match (account_type, acl) {
         (AccountType::Private, Some(_)) => {
             Err(Error::new(Code::AccountBadRequest, "acl_config_for_shared is only valid on SHARED connections")
                 .fix("Set account_type to SHARED, or leave acl_config_for_shared out."))
         }
         (AccountType::Private, None) => Ok(None),
         (AccountType::Shared, acl) => {
-            acl.clone().unwrap_or_default().check("experimental.acl_config_for_shared").map(Some)
+            acl.cloned().unwrap_or_default().check("experimental.acl_config_for_shared").map(Some)
         }
     }
 }
 
 /// An alias is a name for people: 1 to 128 characters that can be seen.
-fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
+pub(super) fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
     let Some(alias) = alias else { return Ok(None) };
     let length = alias.chars().count();
     if !(1..=128).contains(&length) || alias.chars().any(char::is_control) || alias.trim() != alias {
@@ -272,7 +308,8 @@ fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
     Ok(Some(alias))
 }
 
-fn alias_in_use(alias: &str) -> Error {
+/// Another connection of the user and toolkit has the name.
+pub(super) fn alias_in_use(alias: &str) -> Error {
     Error::new(
         Code::AccountBadRequest,
         format!("Alias \"{alias}\" is already in use by another connection for this entity"),
@@ -280,7 +317,8 @@ fn alias_in_use(alias: &str) -> Error {
     .fix("Choose another alias, or delete the connection that has it.")
 }
 
-fn no_managed_auth(toolkit: &Toolkit) -> Error {
+/// Nothing to authenticate with.
+pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
     Error::new(
         Code::NoManagedAuth,
         format!(

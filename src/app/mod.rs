@@ -2,6 +2,8 @@
 //! persists. It reads as the contract's paragraphs do.
 
 pub mod access;
+pub mod account_create;
+pub mod account_edit;
 pub mod accounts;
 pub mod audit;
 pub mod auth_configs;
@@ -9,7 +11,9 @@ pub mod callback_url;
 pub mod connect;
 pub mod credentials;
 pub mod custom_tools;
+pub mod direct_links;
 pub mod durable;
+mod freshness;
 pub mod idempotency;
 pub mod jobs;
 pub mod links;
@@ -17,6 +21,7 @@ pub mod params;
 pub mod permissions;
 pub mod projects;
 pub mod proxy;
+pub mod reauth;
 pub mod recent;
 pub mod refresh;
 pub mod resolve;

@@ -22,11 +22,18 @@ pub struct ProjectSettings {
     /// Show only the first four characters of secrets in account answers. On unless switched off:
     /// a reader of accounts has no need of tokens (R74).
     pub mask_secret_keys_in_connected_account: bool,
+    /// Where a browser goes that finished a connection, before the connection counts (contract
+    /// section 3.8, R05); none: it counts at once.
+    pub oauth_callback_verifier_url: Option<String>,
 }
 
 impl Default for ProjectSettings {
     fn default() -> Self {
-        Self { callback_urls: Vec::new(), mask_secret_keys_in_connected_account: true }
+        Self {
+            callback_urls: Vec::new(),
+            mask_secret_keys_in_connected_account: true,
+            oauth_callback_verifier_url: None,
+        }
     }
 }
 

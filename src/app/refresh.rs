@@ -19,6 +19,7 @@ use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
 use super::durable::Rotation;
+use super::freshness::{Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, pausing, still_refreshing};
 use super::params::AccountParams;
 use super::resolve::reauth_required;
 use super::upstream::{TOKEN_TIMEOUT, egress_error};
@@ -26,18 +27,12 @@ use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
-/// A lease must outlive the request it protects.
-const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
-/// Refresh this long before expiry, or a fifth of the lifetime if that is less (R39).
-const MARGIN: Millis = 5 * 60_000;
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
 const MAX_REJECTIONS: i64 = 5;
 /// How long a caller waits for a refresh: the request's deadline and a moment for the database.
 const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
 /// Between two refusals that nobody understands, at least, in milliseconds.
 const REJECTION_PAUSE: Millis = 60_000;
-/// Longest pause between attempts.
-const MAX_BACKOFF: Millis = 5 * 60_000;
 
 /// One lock per account whose refresh is under way in this process.
 #[derive(Debug, Default)]
@@ -54,25 +49,6 @@ impl Flights {
     }
 }
 
-/// Whether a credential can be used as it is.
-enum Freshness {
-    /// Yes.
-    Fresh,
-    /// Yes, but it should be replaced now.
-    Stale,
-    /// No.
-    Dead,
-}
-
-fn freshness(account: &AccountRow, now: Millis) -> Freshness {
-    let Some(expires_at) = account.expires_at else { return Freshness::Fresh };
-    if now >= expires_at {
-        return Freshness::Dead;
-    }
-    let lifetime = account.issued_at.map_or(0, |issued| expires_at - issued);
-    if now >= expires_at - MARGIN.min(lifetime / 5) { Freshness::Stale } else { Freshness::Fresh }
-}
-
 impl App {
     /// The account with a credential that lives, refreshed first when needed.
     pub async fn fresh_credential(
@@ -85,26 +61,46 @@ impl App {
             Freshness::Stale => true,
             Freshness::Dead => false,
         };
+        let account = match self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await? {
+            Some(account) => account,
+            None if alive => account.clone(),
+            None => return Err(still_refreshing()),
+        };
+        let secrets = self.open_credential(&account)?;
+        Ok((account, secrets))
+    }
+
+    /// The account with a credential that is newer than the one it has now. When the provider is
+    /// away the account is as it was, and the error says so.
+    pub async fn refresh_now(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<AccountRow> {
+        let wanted = Wanted::NewerThan(account.credential_version);
+        self.refresh_in_turn(account, toolkit, wanted).await?.ok_or_else(still_refreshing)
+    }
+
+    /// Refreshes when it is this caller's turn; none when that takes longer than a caller waits.
+    async fn refresh_in_turn(
+        self: &Arc<Self>,
+        account: &AccountRow,
+        toolkit: &Arc<Toolkit>,
+        wanted: Wanted,
+    ) -> Result<Option<AccountRow>> {
         let app = Arc::clone(self);
         let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
         let lock = self.flights.lock_of(&id);
         // Spawned: it finishes even when the caller goes away (R35).
         let task = self.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
-            app.refreshed(&project, &id, &toolkit).await
+            app.refreshed(&project, &id, &toolkit, wanted).await
         });
-        let account = match tokio::time::timeout(CALLER_PATIENCE, task).await {
-            Ok(joined) => joined.map_err(Error::internal)??,
+        match tokio::time::timeout(CALLER_PATIENCE, task).await {
+            Ok(joined) => joined.map_err(Error::internal)?.map(Some),
             // The task goes on; only this caller stops waiting.
-            Err(_) if alive => account.clone(),
-            Err(_) => return Err(still_refreshing()),
-        };
-        let secrets = self.open_credential(&account)?;
-        Ok((account, secrets))
+            Err(_) => Ok(None),
+        }
     }
 
     /// Reads the account again, now that it is our turn, and refreshes it unless another did.
-    async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit) -> Result<AccountRow> {
+    async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit, wanted: Wanted) -> Result<AccountRow> {
         let oauth =
             toolkit.oauth2.as_ref().ok_or_else(|| Error::internal("account of a scheme that the toolkit lost"))?;
         let deadline = self.now() + millis(LEASE);
@@ -116,11 +112,11 @@ impl App {
                 return Err(reauth_required(&account));
             }
             let now = self.now();
-            let alive = match freshness(&account, now) {
-                Freshness::Fresh => return Ok(account),
-                Freshness::Stale => true,
-                Freshness::Dead => false,
-            };
+            if wanted.is_satisfied(&account, now) {
+                return Ok(account);
+            }
+            // Whoever wants a newer one is not served with what there is.
+            let alive = wanted == Wanted::WhenDue && !matches!(freshness(&account, now), Freshness::Dead);
             // The old refresh token is not sent while a newer one waits in a file.
             match spooled {
                 Err(_) if alive => return Ok(account),
@@ -338,6 +334,24 @@ impl App {
     }
 }
 
+/// What a caller wants of a refresh.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A token that lives; refreshed when it is due.
+    WhenDue,
+    /// Another credential than this version.
+    NewerThan(i64),
+}
+
+impl Wanted {
+    fn is_satisfied(self, account: &AccountRow, now: Millis) -> bool {
+        match self {
+            Self::WhenDue => matches!(freshness(account, now), Freshness::Fresh),
+            Self::NewerThan(version) => account.credential_version > version,
+        }
+    }
+}
+
 /// How one try went.
 enum Outcome {
     /// A new credential is stored.
@@ -359,27 +373,4 @@ enum GiveBack {
     Refused,
     /// The provider said something that nobody understands.
     Rejected,
-}
-
-/// Not before the pause after a failure is over. One that is longer than any we give comes from a
-/// clock that was set back, and counts for nothing.
-fn is_pausing(account: &AccountRow, now: Millis) -> bool {
-    account.refresh_retry_at.is_some_and(|retry_at| now < retry_at && retry_at <= now + MAX_BACKOFF)
-}
-
-/// Another holder is refreshing; the same rule for clocks.
-fn is_leased(account: &AccountRow, now: Millis) -> bool {
-    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
-}
-
-fn still_refreshing() -> Error {
-    Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
-}
-
-fn pausing(account: &AccountRow, now: Millis) -> Error {
-    let seconds = account.refresh_retry_at.map_or(1, |retry_at| (retry_at - now) / 1_000 + 1);
-    Error::new(
-        Code::UpstreamUnreachable,
-        format!("The provider does not refresh this account at present; next try in {seconds} s"),
-    )
 }

@@ -50,7 +50,7 @@ impl App {
         {
             return Ok(Once::Replayed(replay));
         }
-        let user_id = check_user(config.user_id.take())?;
+        let user_id = check_user(config.user_id.take(), "user_id")?;
         config.normalise();
         session_rules::check(&config)?;
         if let Some(experimental) = &mut config.experimental {
@@ -250,12 +250,13 @@ pub fn may_use_shared(account: &AccountRow, user: &str) -> Result<bool> {
     Ok(acl.admits(user))
 }
 
-fn check_user(user_id: Option<String>) -> Result<String> {
+/// The developer's own id of an end user: 1 to 256 visible characters.
+pub(super) fn check_user(user_id: Option<String>, field: &str) -> Result<String> {
     let user_id = user_id.ok_or_else(|| {
-        Error::field("user_id", "is required").fix("Give the id by which your application knows the end user.")
+        Error::field(field, "is required").fix("Give the id by which your application knows the end user.")
     })?;
     if !(1..=256).contains(&user_id.chars().count()) || user_id.chars().any(char::is_control) {
-        return Err(Error::field("user_id", "must have 1 to 256 characters and no control characters"));
+        return Err(Error::field(field, "must have 1 to 256 characters and no control characters"));
     }
     Ok(user_id)
 }

@@ -45,8 +45,11 @@ enum ProjectCommand {
 pub(super) async fn run(args: ProjectArgs) -> Result<()> {
     match args.command {
         ProjectCommand::Create { name, callback_url, show_secrets, json, data } => {
-            let settings =
-                ProjectSettings { callback_urls: callback_url, mask_secret_keys_in_connected_account: !show_secrets };
+            let settings = ProjectSettings {
+                callback_urls: callback_url,
+                mask_secret_keys_in_connected_account: !show_secrets,
+                ..ProjectSettings::default()
+            };
             create(&name, &settings, json, data).await
         }
         ProjectCommand::List { json, data } => list(json, data).await,

@@ -137,7 +137,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
             let shown = Shown { wrong, message, entered: form };
             Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
         }
-        Started::Over(finished) if finished.ending == Ending::Success => {
+        Started::Over(finished) if matches!(finished.ending, Ending::Success | Ending::Unconfirmed) => {
             let project = app.visit_project(token).await?;
             Ok(finish(app, finished, project.as_deref(), &id.0).await)
         }
@@ -171,8 +171,9 @@ fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
 fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {
     let leaves_site = offer.scheme == Scheme::OAuth2;
     let name = short(&offer.toolkit.name);
-    let fields = offer.fields().into_iter().map(|field| {
-        let entered = shown.entered.get(&field.name).or(field.default.as_ref()).cloned();
+    let fields = offer.asked_fields().into_iter().map(|field| {
+        let known = offer.known.get(&field.name).map(ToOwned::to_owned);
+        let entered = shown.entered.get(&field.name).cloned().or(known).or_else(|| field.default.clone());
         FieldContext {
             error: shown.wrong.get(&field.name).map(String::as_str),
             kind: if field.secret { "password" } else { "text" },
@@ -212,7 +213,9 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         .filter(|_| leaves_site)
         .and_then(|oauth| app.expand(&oauth.authorization_url, &BTreeMap::new()).ok());
     let provider = provider.as_deref().or(leaves_site.then_some("https:"));
-    let targets = form_targets(provider, offer.link.callback_url.as_deref());
+    // What the last redirect after the form leads to.
+    let end = offer.verifier_url.as_deref().or(offer.link.callback_url.as_deref());
+    let targets = form_targets(provider, end);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
     response
 }

@@ -43,6 +43,9 @@ impl ToolkitContext {
 
 /// Sends the browser on, or shows how it ended.
 pub async fn finish(app: &App, finished: Finished, project: Option<&str>, request_id: &str) -> Response {
+    if let Some(url) = &finished.verify_url {
+        return see_other(url);
+    }
     let name =
         finished.toolkit.as_deref().and_then(|slug| app.toolkit(slug)).map_or("the provider", |it| it.name.as_str());
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
@@ -119,6 +122,13 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
             format!("{name} is connected"),
             "Your account was connected.".to_owned(),
             "You can close this window and go back to the app.",
+        ),
+        Ending::Unconfirmed => (
+            StatusCode::OK,
+            "success",
+            "Almost done".to_owned(),
+            format!("The app has to confirm that it was you who connected {name}."),
+            "Go back to the app.",
         ),
         Ending::Denied => (
             StatusCode::OK,

@@ -2,6 +2,7 @@
 //! built, the migrations. (`docs/toolkit.schema.json` is compared in `crates/catalog`.)
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 
 use switchboard::api::operations::{self, State};
@@ -89,7 +90,7 @@ fn the_list_of_operations_is_the_router_s_own() {
             State::NotBuilt(waits_for) => ("501", waits_for),
             State::NotApplicable(why) => ("not applicable", why),
         };
-        table += &format!("| {} | `{}` | {state} | {note} |\n", operation.method, operation.path);
+        writeln!(table, "| {} | `{}` | {state} | {note} |", operation.method, operation.path).unwrap();
     }
     assert_generated("docs/compatibility.md", "operations", &table);
 }
@@ -100,7 +101,7 @@ fn the_catalogue_of_errors_is_the_code_s_own() {
     for code in Code::ALL {
         let status = switchboard::api::error::status(code.class()).as_u16();
         let (message, fix) = (code.template().replace('|', "\\|"), code.fix());
-        table += &format!("| {} | `{}` | {status} | {message} | {fix} |\n", code.number(), code.slug());
+        writeln!(table, "| {} | `{}` | {status} | {message} | {fix} |", code.number(), code.slug()).unwrap();
     }
     assert_generated("docs/errors.md", "errors", &table);
 }

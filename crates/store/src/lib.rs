@@ -21,6 +21,7 @@ pub mod links;
 pub mod meta;
 pub mod projects;
 pub mod sessions;
+pub mod verifications;
 
 pub use migrate::MigrationError;
 pub use row::Row;

@@ -17,8 +17,40 @@ pub struct LinkRow {
     pub callback_url: Option<String>,
     /// Not opened after this; milliseconds since 1970.
     pub expires_at: i64,
+    /// What a success means for the account.
+    pub purpose: LinkPurpose,
+    /// Fields that the developer gave beforehand, sealed.
+    pub prefill_sealed: Option<Vec<u8>>,
     /// How far it got.
     pub state: LinkState,
+}
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkPurpose {
+    /// It connects an account that has no credential.
+    #[default]
+    Connect,
+    /// It gives a working account a new credential; until then, and if it fails, the account stays
+    /// as it is.
+    Reconnect,
+}
+
+impl LinkPurpose {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Reconnect => "reconnect",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ReadError> {
+        match text {
+            "connect" => Ok(Self::Connect),
+            "reconnect" => Ok(Self::Reconnect),
+            other => Err(ReadError::Impossible(format!("link purpose {other:?}"))),
+        }
+    }
 }
 
 /// How far a link got.
@@ -53,6 +85,10 @@ pub struct NewLink<'a> {
     pub token_hash: [u8; 32],
     /// Where the browser goes afterwards.
     pub callback_url: Option<&'a str>,
+    /// What a success means for the account.
+    pub purpose: LinkPurpose,
+    /// Fields that the developer gave beforehand, sealed.
+    pub prefill_sealed: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -63,8 +99,9 @@ pub struct NewLink<'a> {
 pub fn insert(link: &NewLink<'_>) -> Statement {
     Statement::one(
         "link_exists",
-        "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at,
+           purpose, prefill_sealed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         vec![
             link.id.into(),
             link.project_id.into(),
@@ -74,6 +111,8 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
             link.callback_url.into(),
             link.created_at.into(),
             link.expires_at.into(),
+            link.purpose.as_str().into(),
+            link.prefill_sealed.clone().into(),
         ],
     )
 }
@@ -102,7 +141,7 @@ pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
 pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
-        "UPDATE links SET finished_at = $3, outcome = $2 WHERE id = $1 AND finished_at IS NULL",
+        "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL WHERE id = $1 AND finished_at IS NULL",
         vec![id.into(), outcome.into(), now.into()],
     )
 }
@@ -110,7 +149,7 @@ pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
 /// Ends the link of an account that is going away, if it is not over yet.
 pub fn finish_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Statement {
     Statement::any(
-        "UPDATE links SET finished_at = $4, outcome = $3 WHERE finished_at IS NULL
+        "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
            AND id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
         vec![project.into(), account.into(), outcome.into(), now.into()],
     )
@@ -119,7 +158,7 @@ pub fn finish_of_account(project: &str, account: &str, outcome: &str, now: i64) 
 /// The same for all accounts of an auth config.
 pub fn finish_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Statement {
     Statement::any(
-        "UPDATE links SET finished_at = $4, outcome = $3 WHERE finished_at IS NULL
+        "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
            AND id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
         vec![project.into(), auth_config.into(), outcome.into(), now.into()],
     )
@@ -141,6 +180,8 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         token_hash: row.blob(3)?,
         callback_url: row.opt_text(4)?,
         expires_at: row.int(5)?,
+        purpose: LinkPurpose::parse(&row.text(9)?)?,
+        prefill_sealed: row.opt_blob(10)?,
         state,
     })
 }
@@ -149,22 +190,25 @@ impl Store {
     /// One link. Its id is public; whoever presents the token proves it by `token_hash`.
     pub async fn link(&self, id: &str) -> Result<Option<LinkRow>, ReadError> {
         self.one(
-            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome
-             FROM links WHERE id = $1",
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome,
+               purpose, prefill_sealed FROM links WHERE id = $1",
             &[id.into()],
             read,
         )
         .await
     }
 
-    /// Links past their time with no attempt still running, at most `limit`. An attempt that came
+    /// Links past their time with no attempt still running and nothing waiting for confirmation, at
+    /// most `limit`. An attempt that came
     /// back after `consumed_since` may still be exchanging its code.
     pub async fn overdue_links(&self, now: i64, consumed_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
         self.all(
-            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome
-             FROM links WHERE finished_at IS NULL AND expires_at <= $1
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome,
+               purpose, prefill_sealed FROM links WHERE finished_at IS NULL AND expires_at <= $1
                AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
                                AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
+               AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = links.id
+                               AND consumed_at IS NULL AND expires_at > $1)
              ORDER BY expires_at LIMIT $3",
             &[now.into(), consumed_since.into(), limit.into()],
             read,

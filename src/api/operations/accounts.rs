@@ -1,9 +1,9 @@
 //! Operations on connected accounts (contract sections 3.7, 3.8 and 4).
 
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, patch, post};
 
-use super::{Docs, Keys, Operation, Permission};
-use crate::api::connected_accounts;
+use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::{account_changes, account_links, connected_accounts};
 use crate::app::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Read)]);
@@ -19,9 +19,52 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || get(connected_accounts::list),
         || Docs::ok("List connected accounts"),
     ),
-    Operation::later("POST", "/connected_accounts", Keys::Project, WRITE, "accounts"),
-    Operation::later("POST", "/connected_accounts/link", Keys::ProjectOrUser, WRITE, "accounts"),
-    Operation::later("POST", "/connected_accounts/complete_auth", Keys::Project, WRITE, "accounts"),
+    Operation::works(
+        "POST",
+        "/connected_accounts",
+        Keys::Project,
+        WRITE,
+        || post(account_links::create),
+        || {
+            Docs::created("Connect an account (older form)")
+                .about(
+                    "With a complete credential in `connection.state.val` the account is ACTIVE at once. Without one, \
+                     OAuth auth configs answer with `redirect_url`; others name the fields that are missing.",
+                )
+                .body::<account_links::CreateBody>()
+                .answer::<account_links::CreateAnswer>()
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/connected_accounts/link",
+        Keys::ProjectOrUser,
+        WRITE,
+        || post(account_links::link),
+        || {
+            Docs::created("Offer a user a link for an auth config")
+                .about("Always makes a new account. The link works for ten minutes.")
+                .body::<account_links::LinkBody>()
+                .answer::<account_links::LinkAnswer>()
+                .idempotent()
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/connected_accounts/complete_auth",
+        Keys::Project,
+        WRITE,
+        || post(account_links::complete),
+        || {
+            Docs::ok("Confirm which user finished a link")
+                .about(
+                    "Only where the project has an `oauth_callback_verifier_url`. The code is exchanged when the user \
+                     is the one whom the link was for; with another user the connection fails.",
+                )
+                .body::<account_links::CompleteBody>()
+                .answer::<account_links::CompleteAnswer>()
+        },
+    ),
     Operation::works(
         "GET",
         "/connected_accounts/{id}",
@@ -30,7 +73,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || get(connected_accounts::read),
         || Docs::ok("Read a connected account"),
     ),
-    Operation::later("PATCH", "/connected_accounts/{id}", Keys::Project, WRITE, "accounts"),
+    Operation::works(
+        "PATCH",
+        "/connected_accounts/{id}",
+        Keys::Project,
+        WRITE,
+        || patch(account_changes::patch),
+        || {
+            Docs::ok("Change a connected account")
+                .about("Alias, access list, or a key, token or password. What is left out stays.")
+                .body::<account_changes::PatchBody>()
+                .answer::<account_changes::PatchAnswer>()
+        },
+    ),
     Operation::works(
         "DELETE",
         "/connected_accounts/{id}",
@@ -39,7 +94,35 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || delete(connected_accounts::delete),
         || Docs::ok("Delete a connected account"),
     ),
-    Operation::later("PATCH", "/connected_accounts/{id}/status", Keys::Project, WRITE, "accounts"),
-    Operation::later("POST", "/connected_accounts/{id}/refresh", Keys::Project, WRITE, "accounts"),
+    Operation::works(
+        "PATCH",
+        "/connected_accounts/{id}/status",
+        Keys::Project,
+        WRITE,
+        || patch(account_changes::status),
+        || {
+            Docs::ok("Switch a connected account off or on")
+                .body::<account_changes::StatusBody>()
+                .answer::<account_changes::SuccessAnswer>()
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/connected_accounts/{id}/refresh",
+        Keys::Project,
+        WRITE,
+        || post(account_changes::refresh),
+        || {
+            Docs::ok("Refresh a connected account")
+                .about(
+                    "Uses the refresh token where there is one. Otherwise, and for accounts that are over, the answer \
+                     has a `redirect_url` for the user. An account that works goes on working meanwhile.",
+                )
+                .query("redirect_url", ParameterType::Text, "Where the browser goes afterwards.")
+                .body::<account_changes::RefreshBody>()
+                .body_optional()
+                .answer::<account_changes::RefreshAnswer>()
+        },
+    ),
     Operation::later("POST", "/connected_accounts/{id}/revoke", Keys::Project, WRITE, "accounts"),
 ];

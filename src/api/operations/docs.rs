@@ -92,7 +92,7 @@ impl Docs {
     /// The type of the request's body.
     #[must_use]
     pub fn body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(|generator| generator.subschema_for::<T>());
+        self.body = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
@@ -106,7 +106,7 @@ impl Docs {
     /// The type of the answer's body.
     #[must_use]
     pub fn answer<T: JsonSchema>(mut self) -> Self {
-        self.answer = Some(|generator| generator.subschema_for::<T>());
+        self.answer = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 

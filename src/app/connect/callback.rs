@@ -11,9 +11,9 @@ use switchboard_auth::{CallbackQuery, check_issuer, parse_callback};
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError};
-use switchboard_vault::OneTimeToken;
+use switchboard_vault::{OneTimeToken, Secret};
 
-use super::exchange::Consumed;
+use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, browser_cookie_name};
 use crate::app::{Actor, App};
@@ -95,22 +95,42 @@ impl App {
             Visit::Over(finished) => return Ok(finished),
         };
         let is_ours = self.context_matches(auth_config_id.as_deref(), &query, &attempt, &offer)?;
+        let code = query.code.filter(|code| !code.is_empty());
+        if is_ours
+            && query.error.is_none()
+            && offer.verifier_url.is_some()
+            && let Some(code) = code
+        {
+            // No token request before the developer has said who this was (R05).
+            let grant = self.grant(&attempt, code)?;
+            return self.park_code(&actor, &offer, &attempt, grant).await;
+        }
         if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
             return Ok(Finished::bare(Ending::Invalid));
         }
         if !is_ours {
-            self.end_link(&actor, &offer.link.id, &offer.account, "failed", "context_mismatch").await?;
+            self.end_link(&actor, &offer.link, &offer.account, "failed", "context_mismatch").await?;
             return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
         }
         if let Some(error) = query.error {
             return self.refused(&actor, &offer, error, query.error_description).await;
         }
-        let Some(code) = query.code.filter(|code| !code.is_empty()) else {
+        let Some(code) = code else {
             let reason = "The provider returned neither a code nor an error";
-            self.end_link(&actor, &offer.link.id, &offer.account, "failed", reason).await?;
+            self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await?;
             return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
         };
-        self.exchange(Consumed { actor, offer, attempt, code }).await
+        let grant = self.grant(&attempt, code)?;
+        self.exchange(&actor, &offer, &grant).await
+    }
+
+    /// What a token request needs, from the attempt as it was read before its state was consumed.
+    fn grant(&self, attempt: &AttemptRow, code: Secret) -> Result<Grant> {
+        let verifier = match &attempt.verifier_sealed {
+            Some(sealed) => Some(self.open_verifier(&attempt.project_id, &attempt.id, sealed)?),
+            None => None,
+        };
+        Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone() })
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).
@@ -126,7 +146,7 @@ impl App {
             Some(description) => format!("{error}: {description}"),
             None => error,
         };
-        self.end_link(actor, &offer.link.id, &offer.account, "failed", &detail).await?;
+        self.end_link(actor, &offer.link, &offer.account, "failed", &detail).await?;
         let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
         Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
     }

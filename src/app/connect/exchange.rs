@@ -6,8 +6,8 @@
 use switchboard_auth::{ClientCredentials, TokenSet, code_request, parse_token_response};
 use switchboard_catalog::OAuth2;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
-use switchboard_store::attempts::{self, AttemptRow};
-use switchboard_store::{Unit, WriteError, links};
+use switchboard_store::links::{self, LinkPurpose, LinkRow};
+use switchboard_store::{Statement, Unit, WriteError, attempts, verifications};
 use switchboard_vault::{Secret, Secrets};
 
 use super::visit::Offer;
@@ -51,27 +51,44 @@ impl TokenCredential {
     }
 }
 
-/// A callback that may be completed: its state is consumed, its browser is the right one.
-pub(super) struct Consumed {
-    pub actor: Actor,
-    pub offer: Box<Offer>,
-    pub attempt: AttemptRow,
+/// A code that may be exchanged: its state is consumed, its browser is the right one, and its user
+/// was confirmed where the project asks for that.
+pub(super) struct Grant {
     pub code: Secret,
+    /// PKCE verifier; none with a provider that refuses PKCE.
+    pub verifier: Option<Secret>,
+    /// Exactly as in the authorization request.
+    pub redirect_uri: String,
+}
+
+impl Offer {
+    /// The statement that gives the account its credential.
+    pub(super) fn activation(&self, activation: Activation) -> Statement {
+        let (project, id) = (&self.account.project_id, &self.account.id);
+        match self.link.purpose {
+            LinkPurpose::Connect => accounts::activate(project, id, activation),
+            LinkPurpose::Reconnect => accounts::reconnect(project, id, activation),
+        }
+    }
 }
 
 impl App {
-    pub(super) async fn exchange(&self, consumed: Consumed) -> Result<Finished> {
-        let Consumed { actor, offer, attempt, code } = consumed;
+    /// Exchanges a code and connects the account.
+    pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
         let oauth = offer
             .toolkit
             .oauth2
             .as_ref()
             .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let mut params = AccountParams::parse(&offer.account.params)?;
-        match self.token_of(oauth, &offer, &attempt, &code, &params).await {
+        match self.token_of(oauth, offer, grant, &params).await {
             Ok(token) => {
+                if offer.is_reconnect() {
+                    params.requested_scopes = offer.scopes();
+                    params.granted_scopes = None;
+                }
                 let credential = TokenCredential::new(token, &mut params, self.now());
-                self.activate_exchanged(&actor, &offer, credential, &params).await
+                self.activate_exchanged(actor, offer, credential, &params).await
             }
             Err(failure) => {
                 tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.log, "token exchange failed");
@@ -79,7 +96,7 @@ impl App {
                     Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
                     None => EXCHANGE_FAILED.to_owned(),
                 };
-                self.end_link(&actor, &offer.link.id, &offer.account, "failed", &reason).await?;
+                self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
                 Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(failure.shown))
             }
         }
@@ -89,28 +106,21 @@ impl App {
         &self,
         oauth: &OAuth2,
         offer: &Offer,
-        attempt: &AttemptRow,
-        code: &Secret,
+        grant: &Grant,
         params: &AccountParams,
     ) -> std::result::Result<TokenSet, Failure> {
         let client = self.oauth_client(&offer.config).map_err(|error| Failure::ours(&error))?;
         let client_secret = client.client_secret.as_ref().map(Secret::expose);
-        let verifier = match &attempt.verifier_sealed {
-            Some(sealed) => Some(
-                self.open_verifier(&attempt.project_id, &attempt.id, sealed).map_err(|error| Failure::ours(&error))?,
-            ),
-            None => None,
-        };
-        let verifier = verifier.as_ref().map(Secret::expose);
+        let verifier = grant.verifier.as_ref().map(Secret::expose);
         let credentials = ClientCredentials { client_id: &client.client_id, client_secret };
-        let request = code_request(oauth, &credentials, code.expose(), &attempt.redirect_uri, verifier, &|name| {
+        let request = code_request(oauth, &credentials, grant.code.expose(), &grant.redirect_uri, verifier, &|name| {
             self.variable(&params.fields, name)
         })
         .map_err(|error| Failure::ours(&Error::internal(error)))?;
         let answer = self.send_protocol(request).await.map_err(|error| Failure::ours(&egress_error(&error)))?;
         let content_type = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         parse_token_response(oauth, answer.status().as_u16(), content_type, answer.body()).map_err(|error| {
-            let sent = [Some(code.expose()), client_secret, verifier];
+            let sent = [Some(grant.code.expose()), client_secret, verifier];
             let sent: Vec<&str> = sent.into_iter().flatten().collect();
             Failure::of(&error.without(&sent))
         })
@@ -131,7 +141,7 @@ impl App {
             now,
         };
         let unit = Unit::new()
-            .with(accounts::activate(&actor.project_id, &offer.account.id, activation))
+            .with(offer.activation(activation))
             .with(links::finish(&offer.link.id, "success", now))
             .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
         match self.apply_patiently(unit).await {
@@ -142,11 +152,12 @@ impl App {
         }
     }
 
-    /// Ends a link and its account without a credential; false when it had ended otherwise.
+    /// Ends a link and its account without a credential; false when it had ended otherwise. An
+    /// account that was to get a new credential keeps the one it has.
     pub(in crate::app) async fn end_link(
         &self,
         actor: &Actor,
-        link: &str,
+        link: &LinkRow,
         account: &AccountRow,
         outcome: &str,
         reason: &str,
@@ -154,10 +165,16 @@ impl App {
         let now = self.now();
         let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
         let unit = Unit::new()
-            .with(links::finish(link, outcome, now))
-            .with(attempts::cancel_of_link(link, now))
-            .with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))
+            .with(links::finish(&link.id, outcome, now))
+            .with(attempts::cancel_of_link(&link.id, now))
+            .with(verifications::cancel_of_link(&link.id, now))
             .with(self.audit(actor, "link.end", &account.id, reason, None));
+        let unit = match link.purpose {
+            LinkPurpose::Connect => {
+                unit.with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))
+            }
+            LinkPurpose::Reconnect => unit,
+        };
         match self.store.apply(unit).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),

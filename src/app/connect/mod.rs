@@ -2,18 +2,21 @@
 //!
 //! `visit.rs` finds the link behind a token, without side effects; `start.rs` claims it for one
 //! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
-//! provider's answer; `exchange.rs` turns a code into a credential.
+//! provider's answer; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
+//! developer has confirmed who finished, where the project asks for that.
 
 mod callback;
 mod exchange;
+mod park;
 mod secrets;
 mod start;
 mod visit;
 
 pub use callback::{Arrived, Returned};
 pub use exchange::TokenCredential;
+pub(in crate::app) use secrets::read_fields;
 pub use start::{Started, browser_cookie_name};
-pub use visit::{Offer, Visit};
+pub use visit::{Offer, Visit, connection_fields};
 
 use switchboard_store::links::LinkRow;
 
@@ -22,6 +25,8 @@ use switchboard_store::links::LinkRow;
 pub enum Ending {
     /// Connected.
     Success,
+    /// Finished, and waiting for the developer's word on who it was.
+    Unconfirmed,
     /// The user said no at the provider.
     Denied,
     /// The user said "this wasn't me".
@@ -45,7 +50,7 @@ pub enum Ending {
 }
 
 /// The end of a visit and where the browser may go.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Finished {
     /// How it ended.
     pub ending: Ending,
@@ -57,12 +62,14 @@ pub struct Finished {
     pub callback_url: Option<String>,
     /// For people: what the provider said, already made harmless.
     pub detail: Option<String>,
+    /// Where the developer confirms who finished, with the session URI in it.
+    pub verify_url: Option<String>,
 }
 
 impl Finished {
     /// An end that tells a stranger nothing.
     pub fn bare(ending: Ending) -> Self {
-        Self { ending, account_id: None, toolkit: None, callback_url: None, detail: None }
+        Self { ending, account_id: None, toolkit: None, callback_url: None, detail: None, verify_url: None }
     }
 
     /// An end of a known link.
@@ -73,6 +80,7 @@ impl Finished {
             toolkit: Some(toolkit.to_owned()),
             callback_url: link.callback_url.clone(),
             detail: None,
+            verify_url: None,
         }
     }
 
@@ -83,3 +91,6 @@ impl Finished {
         self
     }
 }
+
+// `verify_url` carries a session URI, which is for its one browser.
+crate::redacted_debug!(Finished);

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use switchboard_catalog::{Field, Probe, Scheme};
-use switchboard_store::accounts::{self, AccountStatus, Activation};
+use switchboard_catalog::{Field, Probe, Scheme, Toolkit};
+use switchboard_store::accounts::{AccountStatus, Activation};
 use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::{Secret, Secrets};
 
@@ -18,21 +18,23 @@ use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
 /// Values of a form, secrets apart.
-pub(super) struct Entered {
+pub(in crate::app) struct Entered {
     pub fields: BTreeMap<String, String>,
     pub secrets: Secrets,
 }
 
-/// Checks a form against its fields; every wrong field is named.
-pub(super) fn read_fields(
+/// Checks a form against its fields; every wrong field is named. What the form leaves empty is
+/// taken from what is known already, then from the field's default.
+pub(in crate::app) fn read_fields(
     fields: &[Field],
     form: &BTreeMap<String, String>,
+    known: &Secrets,
 ) -> std::result::Result<Entered, BTreeMap<String, String>> {
     let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new() };
     let mut wrong = BTreeMap::new();
     for field in fields {
         let given = form.get(&field.name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        let Some(value) = given.or(field.default.as_deref()) else {
+        let Some(value) = given.or_else(|| known.get(&field.name)).or(field.default.as_deref()) else {
             if field.required {
                 wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
             }
@@ -58,18 +60,10 @@ impl App {
         offer: Box<Offer>,
         form: &BTreeMap<String, String>,
     ) -> Result<Started> {
-        let mut entered = match read_fields(&offer.fields(), form) {
-            Ok(entered) => entered,
+        let entered = match read_fields(&offer.fields(), form, &offer.known) {
+            Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        if offer.scheme == Scheme::Basic
-            && let Some(username) = entered.fields.remove("username")
-        {
-            entered.secrets.insert("username", Secret::new(username));
-        }
-        if offer.scheme == Scheme::BearerToken && offer.toolkit.bearer_token.is_none() {
-            rename(&mut entered.secrets, "token", "access_token");
-        }
         let app = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
         let task = self.tasks.spawn(async move {
@@ -77,7 +71,11 @@ impl App {
             if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
-            app.activate_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over)
+            let finished = match offer.verifier_url {
+                Some(_) => app.park_entered(&actor, &offer, &entered.secrets, &params).await,
+                None => app.activate_entered(&actor, &offer, &entered.secrets, &params).await,
+            };
+            finished.map(Started::Over)
         });
         task.await.map_err(Error::internal)?
     }
@@ -102,7 +100,8 @@ impl App {
         }
     }
 
-    async fn activate_entered(
+    /// Makes the account work with what was entered.
+    pub(super) async fn activate_entered(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -118,7 +117,7 @@ impl App {
         };
         let unit = Unit::new()
             .with(links::finish(&offer.link.id, "success", now))
-            .with(accounts::activate(&actor.project_id, &offer.account.id, activation))
+            .with(offer.activation(activation))
             .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
@@ -153,8 +152,21 @@ fn verification(offer: &Offer) -> Option<&Probe> {
     }
 }
 
-fn rename(secrets: &mut Secrets, from: &str, to: &str) {
-    if let Some(value) = secrets.remove(from) {
-        secrets.insert(to, value);
+impl Entered {
+    /// The values as the account stores them: a user name is part of the credential, and an imported
+    /// token stands where the toolkit's own tokens do.
+    pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
+        if scheme == Scheme::Basic
+            && let Some(username) = self.fields.remove("username")
+        {
+            self.secrets.insert("username", Secret::new(username));
+        }
+        if scheme == Scheme::BearerToken
+            && toolkit.bearer_token.is_none()
+            && let Some(token) = self.secrets.remove("token")
+        {
+            self.secrets.insert("access_token", token);
+        }
+        self
     }
 }

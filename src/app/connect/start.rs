@@ -10,7 +10,7 @@ use std::sync::Arc;
 use switchboard_auth::{AuthorizationRequest, PkcePair};
 use switchboard_catalog::{Pkce, Scheme};
 use switchboard_store::attempts::{self, AttemptRow};
-use switchboard_store::links::{self, LinkState};
+use switchboard_store::links::{self, LinkPurpose, LinkState};
 use switchboard_store::{Statement, Unit, WriteError, accounts};
 use switchboard_vault::{OneTimeToken, digest};
 use url::Url;
@@ -97,7 +97,7 @@ impl App {
             request_id: Some(request_id.to_owned()),
         };
         let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
-        if self.end_link(&actor, &offer.link.id, &offer.account, "rejected", "rejected_by_user").await? {
+        if self.end_link(&actor, &offer.link, &offer.account, "rejected", "rejected_by_user").await? {
             return Ok(finished);
         }
         // It ended otherwise in the same moment; say how, not what was wished.
@@ -133,7 +133,7 @@ impl App {
             .oauth2
             .as_ref()
             .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
-        let fields = match super::secrets::read_fields(&offer.fields(), form) {
+        let fields = match super::secrets::read_fields(&offer.fields(), form, &offer.known) {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
@@ -182,8 +182,14 @@ impl App {
             .with(claim.statement)
             .with(attempts::cancel_of_link(&offer.link.id, now))
             .with(attempts::insert(&attempt))
-            .with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
             .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
+        let unit = match offer.link.purpose {
+            LinkPurpose::Connect => {
+                unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
+            }
+            // A working account stays as it is until it has its new credential.
+            LinkPurpose::Reconnect => unit,
+        };
         match self.store.apply(unit).await {
             Ok(_) => Ok(Started::Provider { url, cookie: claim.browser }),
             Err(WriteError::Refused(_)) => self.lost_start(&offer).await,

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::links::{LinkRow, LinkState};
-use switchboard_vault::OneTimeToken;
+use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
+use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished, browser_cookie_name};
 use crate::app::App;
 use crate::app::auth_configs::AuthConfigSettings;
+use crate::app::params::AccountParams;
+use crate::app::projects::ProjectSettings;
 use crate::error::{Error, Result};
 
 /// A link that can be completed now.
@@ -31,17 +33,26 @@ pub struct Offer {
     pub scheme: Scheme,
     /// Who asks.
     pub project_name: String,
+    /// Fields that are known already: the developer gave them, or the account has them.
+    pub known: Secrets,
+    /// Where the developer confirms who finished, before the connection counts (R05).
+    pub verifier_url: Option<String>,
 }
 
 impl Offer {
-    /// Fields that the visitor fills in.
+    /// Whether the account works already and gets a new credential.
+    pub fn is_reconnect(&self) -> bool {
+        self.link.purpose == LinkPurpose::Reconnect
+    }
+
+    /// Fields that the visitor is asked for: secrets that the developer gave are not.
+    pub fn asked_fields(&self) -> Vec<Field> {
+        self.fields().into_iter().filter(|field| !field.secret || self.known.get(&field.name).is_none()).collect()
+    }
+
+    /// All fields of the connection.
     pub fn fields(&self) -> Vec<Field> {
-        if self.scheme == Scheme::BearerToken && self.toolkit.bearer_token.is_none() {
-            let mut fields = self.toolkit.fields.clone();
-            fields.push(imported_token_field(&self.toolkit.name));
-            return fields;
-        }
-        self.toolkit.scheme_fields(self.scheme)
+        connection_fields(&self.toolkit, self.scheme)
     }
 
     /// Whether another browser has claimed the link. `cookie` gives the value of a cookie by name.
@@ -105,8 +116,36 @@ impl App {
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         let project = self.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
-        let project_name = project.map(|project| project.name).unwrap_or_default();
-        Ok(Visit::Open(Box::new(Offer { link, account, toolkit, config, settings, scheme, project_name })))
+        let (project_name, verifier_url) = match project {
+            Some(project) => {
+                let settings: ProjectSettings = serde_json::from_str(&project.settings).map_err(Error::internal)?;
+                (project.name, settings.oauth_callback_verifier_url)
+            }
+            None => (String::new(), None),
+        };
+        let known = self.known_fields(&link, &account)?;
+        Ok(Visit::Open(Box::new(Offer {
+            link,
+            account,
+            toolkit,
+            config,
+            settings,
+            scheme,
+            project_name,
+            known,
+            verifier_url,
+        })))
+    }
+
+    /// What the developer gave with the link; for a working account, what it was connected with.
+    fn known_fields(&self, link: &LinkRow, account: &AccountRow) -> Result<Secrets> {
+        let mut known = self.open_prefill(link)?;
+        if link.purpose == LinkPurpose::Reconnect {
+            for (name, value) in AccountParams::parse(&account.params)?.fields {
+                known.insert(&name, Secret::new(value));
+            }
+        }
+        Ok(known)
     }
 
     fn ending_of(&self, link: &LinkRow, account: &AccountRow) -> Option<Ending> {
@@ -116,9 +155,26 @@ impl App {
         if self.now() >= link.expires_at {
             return Some(Ending::Expired);
         }
-        let is_open = matches!(account.status, AccountStatus::Initializing | AccountStatus::Initiated);
+        let is_open = match link.purpose {
+            LinkPurpose::Connect => {
+                matches!(account.status, AccountStatus::Initializing | AccountStatus::Initiated)
+            }
+            LinkPurpose::Reconnect => {
+                matches!(account.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired)
+            }
+        };
         (!is_open).then_some(Ending::Used)
     }
+}
+
+/// What a connection with a scheme asks for; a token of one's own is taken for OAuth toolkits, too.
+pub fn connection_fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
+    if scheme == Scheme::BearerToken && toolkit.bearer_token.is_none() {
+        let mut fields = toolkit.fields.clone();
+        fields.push(imported_token_field(&toolkit.name));
+        return fields;
+    }
+    toolkit.scheme_fields(scheme)
 }
 
 fn imported_token_field(toolkit: &str) -> Field {

@@ -1,12 +1,14 @@
 //! The API: requests in, answers out, through real HTTP.
 
+mod account_changes;
+mod account_links;
 mod accounts_list;
 mod auth_configs;
 mod authentication;
 mod callback_urls;
 mod deadline;
 mod edge;
-mod help;
+pub mod help;
 mod idempotency;
 mod isolation;
 mod link_races;

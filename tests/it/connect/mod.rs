@@ -11,3 +11,4 @@ mod nonsense;
 mod pages;
 mod providers;
 mod scanners;
+mod verification;

@@ -1,12 +1,14 @@
 //! Connected accounts: one user's credential for one auth config.
 //!
-//! `state.rs` holds the writes of the link flow, `refresh.rs` the fenced writes of a refresh,
-//! `read.rs` the finders. Every finder demands the project; there is no other.
+//! `state.rs` holds the writes of the link flow, `edit.rs` what a developer changes afterwards,
+//! `refresh.rs` the fenced writes of a refresh, `read.rs` the finders. Every finder demands the project; there is no other.
 
+mod edit;
 mod read;
 mod refresh;
 mod state;
 
+pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
 pub use read::{AccountFilter, AccountOrder, AccountTypeFilter};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, store_refreshed};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
@@ -130,6 +132,8 @@ pub struct AccountRow {
     pub refresh_rejections: i64,
     /// No refresh before that.
     pub refresh_retry_at: Option<i64>,
+    /// The newest link that connects it.
+    pub link_id: Option<String>,
     /// Creation.
     pub created_at: i64,
     /// Last change.

@@ -53,7 +53,7 @@ macro_rules! select {
             "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, status, status_reason, alias, ",
             "word_id, account_type, acl, params, credential_sealed, credential_version, expires_at, ",
             "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
-            "refresh_rejections, refresh_retry_at, created_at, updated_at, ",
+            "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, ",
             "EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id AND status = 'ENABLED' ",
             "AND auth_configs.deleted_at IS NULL) FROM connected_accounts ",
             $rest
@@ -88,7 +88,8 @@ fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         refresh_retry_at: row.opt_int(22)?,
         created_at: row.int(23)?,
         updated_at: row.int(24)?,
-        has_enabled_auth_config: row.flag(25)?,
+        link_id: row.opt_text(25)?,
+        has_enabled_auth_config: row.flag(26)?,
     })
 }
 

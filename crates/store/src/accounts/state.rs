@@ -28,8 +28,8 @@ pub struct NewAccount<'a> {
     pub acl: Option<&'a str>,
     /// JSON of parameters.
     pub params: &'a str,
-    /// The link that connects it.
-    pub link_id: &'a str,
+    /// The link that connects it; none when it comes with its credential.
+    pub link_id: Option<&'a str>,
     /// Milliseconds since 1970.
     pub now: i64,
 }

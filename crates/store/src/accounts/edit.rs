@@ -1,0 +1,147 @@
+//! Writes that a developer asks for after an account was made: name, access list, credential,
+//! switched on and off, connected again.
+
+use super::Activation;
+use crate::{Statement, Value};
+
+/// What to change of an account; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// The name of the connection.
+    pub alias: AliasEdit,
+    /// The access list as it was read, and what it becomes (JSON).
+    pub acl: Option<(Option<String>, String)>,
+    /// A new credential.
+    pub credential: Option<CredentialEdit>,
+}
+
+/// What becomes of an alias.
+#[derive(Clone, Debug, Default)]
+pub enum AliasEdit {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes.
+    Remove,
+    /// It is this one.
+    Set(String),
+}
+
+/// A credential that takes the place of another.
+#[derive(Clone, Debug)]
+pub struct CredentialEdit {
+    /// Sealed.
+    pub sealed: Vec<u8>,
+    /// JSON of parameters.
+    pub params: String,
+    /// The version it replaces.
+    pub replaces: i64,
+}
+
+/// Changes an account. Refused as `alias_in_use` when the alias names another one, and as
+/// `account_changed` when the account is gone or what was read of it is no longer so. An expired
+/// account with a new credential is ACTIVE again.
+pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
+    let (is_named, alias) = match edit.alias {
+        AliasEdit::Keep => (false, None),
+        AliasEdit::Remove => (true, None),
+        AliasEdit::Set(alias) => (true, Some(alias)),
+    };
+    let is_listed = edit.acl.is_some();
+    let (old_acl, acl) = edit.acl.unzip();
+    let has_credential = edit.credential.is_some();
+    let (sealed, params, replaces) =
+        edit.credential.map_or((None, None, None), |it| (Some(it.sealed), Some(it.params), Some(it.replaces)));
+    Statement::one_unless(
+        "account_changed",
+        "alias_in_use",
+        "UPDATE connected_accounts SET
+           alias = CASE WHEN $3 = 1 THEN $4 ELSE alias END,
+           acl = CASE WHEN $5 = 1 THEN $7 ELSE acl END,
+           credential_sealed = CASE WHEN $8 = 1 THEN $9 ELSE credential_sealed END,
+           params = CASE WHEN $8 = 1 THEN $10 ELSE params END,
+           status = CASE WHEN $8 = 1 AND status = 'EXPIRED' THEN 'ACTIVE' ELSE status END,
+           status_reason = CASE WHEN $8 = 1 AND status = 'EXPIRED' THEN NULL ELSE status_reason END,
+           issued_at = CASE WHEN $8 = 1 THEN $12 ELSE issued_at END,
+           credential_version = credential_version + $8, updated_at = $12
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
+           AND ($5 = 0 OR acl IS NOT DISTINCT FROM $6) AND ($8 = 0 OR credential_version = $11)",
+        vec![
+            project.into(),
+            id.into(),
+            is_named.into(),
+            alias.into(),
+            is_listed.into(),
+            old_acl.flatten().into(),
+            acl.into(),
+            has_credential.into(),
+            sealed.into(),
+            params.into(),
+            replaces.into(),
+            now.into(),
+        ],
+    )
+}
+
+/// Switches an ACTIVE account off. A refresh under way loses its lease.
+pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_changed",
+        "UPDATE connected_accounts SET status = 'INACTIVE', status_reason = $3, updated_at = $4
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'",
+        vec![project.into(), id.into(), reason.into(), now.into()],
+    )
+}
+
+/// Switches an INACTIVE account on.
+pub fn enable(project: &str, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_changed",
+        "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, updated_at = $3
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'INACTIVE'",
+        vec![project.into(), id.into(), now.into()],
+    )
+}
+
+/// An account without a credential is to be connected again, by another link.
+pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_changed",
+        "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
+           AND status IN ('INITIALIZING', 'INITIATED', 'FAILED', 'EXPIRED', 'REVOKED')",
+        vec![project.into(), id.into(), link.into(), now.into()],
+    )
+}
+
+/// A working account gets a link for a new credential and stays as it is.
+pub fn relink(project: &str, id: &str, link: &str) -> Statement {
+    Statement::one(
+        "account_changed",
+        "UPDATE connected_accounts SET link_id = $3
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
+        vec![project.into(), id.into(), link.into()],
+    )
+}
+
+/// A new credential for an account that had one. Whoever refreshes the old one loses the fence.
+pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
+    let args: Vec<Value> = vec![
+        project.into(),
+        id.into(),
+        activation.credential.into(),
+        activation.params.into(),
+        activation.expires_at.into(),
+        activation.now.into(),
+    ];
+    Statement::one(
+        "account_not_connecting",
+        "UPDATE connected_accounts SET status = CASE WHEN status = 'INACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END,
+           status_reason = NULL, credential_sealed = $3, credential_version = credential_version + 1, params = $4,
+           expires_at = $5, issued_at = $6, connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1,
+           refresh_lease_until = NULL, refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0,
+           refresh_retry_at = NULL
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
+        args,
+    )
+}

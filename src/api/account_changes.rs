@@ -1,0 +1,173 @@
+//! Changes of a connected account: `PATCH`, `status`, `refresh` (contract section 4.6).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::account_state::text_of;
+use super::auth::Caller;
+use super::body::{JsonBody, OptionalJson, json};
+use super::error::ApiError;
+use super::path::Id;
+use super::query::Query;
+use crate::app::App;
+use crate::app::access::AclInput;
+use crate::app::account_edit::{AccountPatch, CredentialPatch};
+use crate::app::reauth::Refreshed;
+use crate::error::{Error, Result};
+
+/// Body of `PATCH /connected_accounts/{id}`. What is left out stays.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "UpdateConnectedAccount")]
+pub struct PatchBody {
+    /// A new alias, unique for the user and toolkit; the empty text takes it away.
+    alias: Option<String>,
+    /// A new key, token or password.
+    connection: Option<PatchConnection>,
+    /// The access list of a SHARED account.
+    experimental: Option<PatchExperimental>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct PatchConnection {
+    /// The values to change.
+    state: PatchState,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct PatchState {
+    /// Must be the account's own scheme.
+    #[serde(rename = "authScheme")]
+    auth_scheme: PatchScheme,
+    /// Values by name; `null` takes one away, what is left out stays.
+    val: Map<String, Value>,
+}
+
+/// Schemes whose credentials are changed by hand.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum PatchScheme {
+    BearerToken,
+    ApiKey,
+    Basic,
+    BasicWithJwt,
+    GoogleServiceAccount,
+    ServiceAccount,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct PatchExperimental {
+    /// Each part that is given takes the place of the stored one.
+    acl_config_for_shared: Option<AclInput>,
+}
+
+/// Answer of `PATCH /connected_accounts/{id}`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UpdatedConnectedAccount")]
+pub struct PatchAnswer {
+    /// Always true.
+    success: bool,
+    /// The account.
+    id: String,
+    /// Its status now.
+    status: &'static str,
+}
+
+/// `PATCH /connected_accounts/{id}` → 200.
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    body: JsonBody<PatchBody>,
+) -> std::result::Result<Response, ApiError> {
+    let row = app.patch_account(&caller.actor(), &id, &body.value.into_patch()?).await?;
+    let answer = PatchAnswer { success: true, id: row.id, status: row.status.as_str() };
+    Ok(json(StatusCode::OK, &answer)?)
+}
+
+impl PatchBody {
+    fn into_patch(self) -> Result<AccountPatch> {
+        let credential = self.connection.map(|connection| connection.state.into_patch()).transpose()?;
+        let acl = self.experimental.and_then(|it| it.acl_config_for_shared);
+        Ok(AccountPatch { alias: self.alias, acl, credential })
+    }
+}
+
+impl PatchState {
+    fn into_patch(self) -> Result<CredentialPatch> {
+        let scheme = serde_json::to_value(self.auth_scheme).map_err(Error::internal)?;
+        let mut values = std::collections::BTreeMap::new();
+        for (name, value) in self.val {
+            let text = text_of(&name, value)?;
+            values.insert(name, text);
+        }
+        Ok(CredentialPatch { scheme: scheme.as_str().unwrap_or_default().to_owned(), values })
+    }
+}
+
+/// Body of `PATCH /connected_accounts/{id}/status`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "UpdateStatus")]
+pub struct StatusBody {
+    /// `false` makes an ACTIVE account INACTIVE, `true` makes it ACTIVE again.
+    enabled: bool,
+}
+
+/// Answer of `PATCH /connected_accounts/{id}/status`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Success")]
+pub struct SuccessAnswer {
+    /// Always true.
+    success: bool,
+}
+
+/// `PATCH /connected_accounts/{id}/status` → 200.
+pub async fn status(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    body: JsonBody<StatusBody>,
+) -> std::result::Result<Response, ApiError> {
+    app.set_account_enabled(&caller.actor(), &id, body.value.enabled).await?;
+    Ok(json(StatusCode::OK, &SuccessAnswer { success: true })?)
+}
+
+/// Body of `POST /connected_accounts/{id}/refresh`; may be left out.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[schemars(rename = "RefreshConnectedAccount")]
+pub struct RefreshBody {
+    /// Where the browser goes afterwards, if the user has to be asked. Also taken from the query.
+    redirect_url: Option<String>,
+}
+
+/// Answer of `POST /connected_accounts/{id}/refresh`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RefreshedConnectedAccount")]
+pub struct RefreshAnswer {
+    /// The account.
+    id: String,
+    /// ACTIVE when it works; INITIATED when it waits for its user.
+    status: &'static str,
+    /// The page to send the user to; null when the provider gave a new token by itself.
+    redirect_url: Option<String>,
+}
+
+/// `POST /connected_accounts/{id}/refresh` → 200.
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    query: Query,
+    OptionalJson(body): OptionalJson<RefreshBody>,
+) -> std::result::Result<Response, ApiError> {
+    let callback = query.text("redirect_url").map(ToOwned::to_owned).or(body.redirect_url);
+    let Refreshed { id, status, redirect_url } = app.refresh_account(&caller.actor(), &id, callback.as_deref()).await?;
+    Ok(json(StatusCode::OK, &RefreshAnswer { id, status: status.as_str(), redirect_url })?)
+}
+
+crate::redacted_debug!(PatchBody, PatchConnection, PatchState, RefreshAnswer);

@@ -1,0 +1,229 @@
+//! Connecting without a session: `POST /connected_accounts/link`, the older `POST
+//! /connected_accounts`, and `complete_auth` (contract sections 3.7, 3.8 and 4.5).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::account_state::{StateBody, StateView};
+use super::auth::Caller;
+use super::body::{JsonBody, created, json, replayable};
+use super::error::ApiError;
+use super::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
+use super::state_view::state_val;
+use crate::app::App;
+use crate::app::account_create::{Connection, NewConnection};
+use crate::app::direct_links::DirectLink;
+use crate::app::links::Link;
+use crate::app::params::AccountParams;
+use crate::error::{Error, Result};
+use crate::time::iso;
+
+/// Body of `POST /connected_accounts/link`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateLink")]
+pub struct LinkBody {
+    /// How to connect: an auth config of this project.
+    auth_config_id: String,
+    /// Your id of the end user.
+    #[schemars(length(min = 1, max = 256))]
+    user_id: String,
+    /// A name for the connection, unique for the user and toolkit.
+    alias: Option<String>,
+    /// Where the browser goes afterwards.
+    callback_url: Option<String>,
+    /// Connection fields that you know already; the page does not ask for them again.
+    connection_data: Option<StateBody>,
+    /// Account type and access list.
+    experimental: Option<BodyExperimental>,
+}
+
+/// Answer of `POST /connected_accounts/link`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedLink")]
+pub struct LinkAnswer {
+    /// Secret of the link, shown this once.
+    link_token: String,
+    /// The page to send the user to.
+    redirect_url: String,
+    /// The link cannot be opened after this.
+    expires_at: String,
+    /// The new account, INITIALIZING.
+    connected_account_id: String,
+    /// As in `experimental`.
+    account_type: WireAccountType,
+    /// Account type and access list.
+    experimental: AnswerExperimental,
+}
+
+/// `POST /connected_accounts/link` → 201.
+pub async fn link(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<LinkBody>,
+) -> std::result::Result<Response, ApiError> {
+    let given = body.value;
+    let experimental = given.experimental.unwrap_or_default();
+    let request = DirectLink {
+        auth_config_id: given.auth_config_id,
+        user_id: given.user_id,
+        alias: given.alias,
+        callback_url: given.callback_url,
+        account_type: experimental.account_type(),
+        acl: experimental.acl(),
+        known: given.connection_data.map(StateBody::into_known).transpose()?,
+    };
+    let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
+    let link = app.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
+    Ok(created(link, link_view)?)
+}
+
+fn link_view(link: &Link) -> LinkAnswer {
+    LinkAnswer {
+        link_token: link.token.clone(),
+        redirect_url: link.redirect_url.clone(),
+        expires_at: iso(link.expires_at),
+        connected_account_id: link.account_id.clone(),
+        account_type: link.account_type.into(),
+        experimental: experimental_view(link.account_type, link.acl.clone()),
+    }
+}
+
+/// Body of the older `POST /connected_accounts`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateConnectedAccount")]
+pub struct CreateBody {
+    /// How to connect.
+    auth_config: AuthConfigRef,
+    /// What to connect.
+    connection: ConnectionBody,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct AuthConfigRef {
+    /// An auth config of this project.
+    id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ConnectionBody {
+    /// A complete credential makes the account ACTIVE at once; connection fields alone are kept for
+    /// the page.
+    state: Option<StateBody>,
+    /// Your id of the end user; `default` when left out.
+    #[schemars(length(min = 1, max = 256))]
+    user_id: Option<String>,
+    /// A name for the connection, unique for the user and toolkit.
+    alias: Option<String>,
+    /// Where the browser goes afterwards.
+    callback_url: Option<String>,
+    /// Older name of `callback_url`.
+    redirect_uri: Option<String>,
+    /// Account type and access list.
+    experimental: Option<BodyExperimental>,
+}
+
+/// Answer of the older `POST /connected_accounts`.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CreatedConnectedAccount")]
+pub struct CreateAnswer {
+    /// The new account.
+    id: String,
+    /// Its state; secrets are masked.
+    #[serde(rename = "connectionData")]
+    connection_data: StateView,
+    /// ACTIVE, or INITIATED while the user has to go to `redirect_url`.
+    status: &'static str,
+    /// The page to send the user to; null when there is nothing to do.
+    redirect_url: Option<String>,
+    /// The same under its older name.
+    redirect_uri: Option<String>,
+    /// Account type and access list.
+    experimental: AnswerExperimental,
+}
+
+/// `POST /connected_accounts` → 201.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<CreateBody>,
+) -> std::result::Result<Response, ApiError> {
+    body.refuse_idempotency_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")?;
+    let CreateBody { auth_config, connection } = body.value;
+    let experimental = connection.experimental.unwrap_or_default();
+    let request = NewConnection {
+        auth_config_id: auth_config.id,
+        user_id: connection.user_id.unwrap_or_else(|| "default".to_owned()),
+        alias: connection.alias,
+        callback_url: connection.callback_url.or(connection.redirect_uri),
+        account_type: experimental.account_type(),
+        acl: experimental.acl(),
+        state: connection.state.map(StateBody::into_known).transpose()?,
+    };
+    let made = app.create_connection(&caller.actor(), request).await?;
+    let answer = create_view(&app, &caller.project_id, made).await?;
+    Ok(json(StatusCode::CREATED, &answer)?)
+}
+
+async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateAnswer> {
+    let account = app.account(project, &made.account_id).await?;
+    let params = AccountParams::parse(&account.row.params)?;
+    let mut val: Map<String, Value> = state_val(&account, &params, &app.settings.public_url);
+    if let Some(url) = &made.redirect_url {
+        val.insert("redirectUrl".to_owned(), url.as_str().into());
+    }
+    Ok(CreateAnswer {
+        id: made.account_id,
+        connection_data: StateView { auth_scheme: made.scheme, val },
+        status: made.status.as_str(),
+        redirect_uri: made.redirect_url.clone(),
+        redirect_url: made.redirect_url,
+        experimental: experimental_view(made.account_type, made.acl),
+    })
+}
+
+/// Body of `POST /connected_accounts/complete_auth`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CompleteAuth")]
+pub struct CompleteBody {
+    /// From the query of your verifier URL.
+    #[schemars(length(min = 1))]
+    session_uri: String,
+    /// The user who is signed in to your app in that browser.
+    #[schemars(length(min = 1))]
+    user_id: String,
+}
+
+/// Answer of `POST /connected_accounts/complete_auth`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CompletedAuth")]
+pub struct CompleteAnswer {
+    /// The account, ACTIVE now.
+    connected_account_id: String,
+    /// Its toolkit.
+    toolkit_slug: String,
+}
+
+/// `POST /connected_accounts/complete_auth` → 200.
+pub async fn complete(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<CompleteBody>,
+) -> std::result::Result<Response, ApiError> {
+    let given = body.value;
+    for (name, value) in [("session_uri", &given.session_uri), ("user_id", &given.user_id)] {
+        if value.is_empty() {
+            return Err(Error::field(name, "must have at least 1 character").into());
+        }
+    }
+    let confirmed = app.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
+    let answer = CompleteAnswer { connected_account_id: confirmed.account_id, toolkit_slug: confirmed.toolkit };
+    Ok(json(StatusCode::OK, &answer)?)
+}
+
+crate::redacted_debug!(LinkBody, LinkAnswer, CreateBody, ConnectionBody, CreateAnswer, CompleteBody);

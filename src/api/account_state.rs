@@ -1,0 +1,65 @@
+//! `{authScheme, val}`: a connection's state in requests and answers (contract section 4.3).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::strict::cut;
+use crate::app::direct_links::KnownFields;
+use crate::error::{Error, Result};
+
+/// A state as a caller writes it. Values are a credential or connection fields, by name; names that
+/// the toolkit does not know are not kept.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "StateInput")]
+pub struct StateBody {
+    /// Scheme, such as `OAUTH2` or `API_KEY`: the auth config's own.
+    #[serde(rename = "authScheme")]
+    pub auth_scheme: String,
+    /// Values by name.
+    pub val: Map<String, Value>,
+}
+
+/// A state as answers show it, secrets masked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "State")]
+pub struct StateView {
+    /// Scheme, such as `OAUTH2` or `API_KEY`.
+    #[serde(rename = "authScheme")]
+    pub auth_scheme: String,
+    /// `status`, and what the status brings with it.
+    pub val: Map<String, Value>,
+}
+
+impl StateBody {
+    /// The values as texts; a value that is left `null` is not given.
+    pub fn into_known(self) -> Result<KnownFields> {
+        let mut values = BTreeMap::new();
+        for (name, value) in self.val {
+            if let Some(text) = text_of(&name, value)? {
+                values.insert(name, text);
+            }
+        }
+        Ok(KnownFields { scheme: self.auth_scheme, values })
+    }
+}
+
+/// A value as a text: numbers and switches as they are written, lists joined by spaces. Objects
+/// (a provider's further token data, say) are no fields of a connection.
+pub fn text_of(name: &str, value: Value) -> Result<Option<String>> {
+    let wrong = || Error::field(&format!("val.{}", cut(name)), "must be a list of strings");
+    match value {
+        Value::Null | Value::Object(_) => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Bool(flag) => Ok(Some(flag.to_string())),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Array(items) => {
+            let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            Ok(Some(items.ok_or_else(wrong)?.join(" ")))
+        }
+    }
+}
+
+crate::redacted_debug!(StateBody, StateView);

@@ -1,0 +1,258 @@
+//! `POST /connected_accounts`, the older way to connect: with a complete credential at once, or by
+//! a link (contract section 4.5). Both SDKs' `toolkits.authorize` still calls it.
+
+use std::collections::BTreeMap;
+
+use switchboard_catalog::Scheme;
+use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation, NewAccount};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::{Secret, Secrets};
+
+use super::access::{Acl, AclInput};
+use super::connect::read_fields;
+use super::direct_links::{KnownFields, Usable, refused};
+use super::links::{Offer, check_access, check_alias};
+use super::params::AccountParams;
+use super::sessions::check_user;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::time::Millis;
+
+/// What a developer asks for.
+pub struct NewConnection {
+    /// How to connect.
+    pub auth_config_id: String,
+    /// The project's end user.
+    pub user_id: String,
+    /// Name of the connection, unique for the user and toolkit.
+    pub alias: Option<String>,
+    /// Where the browser goes afterwards.
+    pub callback_url: Option<String>,
+    /// Who may use the account.
+    pub account_type: AccountType,
+    /// Access list; only with SHARED.
+    pub acl: Option<AclInput>,
+    /// A credential, or fields that are known already.
+    pub state: Option<KnownFields>,
+}
+
+/// The new account.
+pub struct Connection {
+    /// `ca_…`.
+    pub account_id: String,
+    /// Contract name of the scheme.
+    pub scheme: String,
+    /// ACTIVE with a credential, else INITIATED.
+    pub status: AccountStatus,
+    /// The page to send the user to, when there is no credential yet.
+    pub redirect_url: Option<String>,
+    /// As asked.
+    pub account_type: AccountType,
+    /// As stored.
+    pub acl: Option<Acl>,
+}
+
+/// A credential that came with the request.
+struct Imported {
+    secrets: Secrets,
+    params: AccountParams,
+    expires_at: Option<Millis>,
+}
+
+impl App {
+    /// Makes an account: with its credential, or with a link for its user.
+    pub async fn create_connection(&self, actor: &Actor, request: NewConnection) -> Result<Connection> {
+        let user_id = check_user(Some(request.user_id), "connection.user_id")?;
+        let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
+        let alias = check_alias(request.alias.as_deref())?;
+        let acl = check_access(request.account_type, request.acl.as_ref())?;
+        let imported = match &request.state {
+            Some(state) => {
+                usable.check_scheme(&state.scheme, "connection.state")?;
+                self.imported(&usable, &state.values)?
+            }
+            None => None,
+        };
+        let mut connection = Connection {
+            account_id: String::new(),
+            scheme: usable.config.scheme.clone(),
+            status: AccountStatus::Active,
+            redirect_url: None,
+            account_type: request.account_type,
+            acl: acl.clone(),
+        };
+        let unit = if let Some(imported) = imported {
+            let (id, unit) = self.insert_connected(actor, &user_id, &usable, alias, &connection, &imported);
+            connection.account_id = id;
+            unit
+        } else {
+            if usable.scheme != Scheme::OAuth2 {
+                return Err(missing_fields(&usable));
+            }
+            let offer = Offer {
+                session_id: None,
+                user_id: &user_id,
+                toolkit: usable.toolkit,
+                alias,
+                acl,
+                callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
+                account_type: request.account_type,
+                base: None,
+                prefill: match &request.state {
+                    Some(state) => usable.check_known(state, "connection.state")?,
+                    None => Secrets::new(),
+                },
+            };
+            let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
+            let params = AccountParams::default().to_text();
+            let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.now());
+            connection.status = AccountStatus::Initiated;
+            connection.account_id = link.account_id;
+            connection.redirect_url = Some(link.redirect_url);
+            unit.with(initiated)
+        };
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(connection),
+            Err(error @ WriteError::Refused(_)) => Err(refused(error.into(), alias, &usable.config)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The credential in a state; none when it holds only fields of the connection.
+    fn imported(&self, usable: &Usable<'_>, values: &BTreeMap<String, String>) -> Result<Option<Imported>> {
+        if usable.scheme == Scheme::OAuth2 {
+            return self.imported_tokens(usable, values);
+        }
+        let mut values = values.clone();
+        name_generic_key(usable, &mut values);
+        let entered = read_fields(&usable.fields(), &values, &Secrets::new());
+        let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
+        let entered = entered.into_credential(usable.scheme, usable.toolkit);
+        let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
+        Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None }))
+    }
+
+    /// Tokens that were got elsewhere, with the same client or as they are.
+    fn imported_tokens(&self, usable: &Usable<'_>, values: &BTreeMap<String, String>) -> Result<Option<Imported>> {
+        let Some(access_token) = values.get("access_token").filter(|token| !token.is_empty()) else { return Ok(None) };
+        let mut secrets = Secrets::new();
+        secrets.insert("access_token", Secret::from(access_token.as_str()));
+        for name in ["refresh_token", "id_token"] {
+            if let Some(token) = values.get(name).filter(|token| !token.is_empty()) {
+                secrets.insert(name, Secret::from(token.as_str()));
+            }
+        }
+        for (name, secret) in secrets.iter() {
+            if secret.expose().chars().any(|it| it.is_control() || it.is_whitespace()) {
+                let field = format!("connection.state.val.{name}");
+                return Err(Error::field(&field, "must not contain spaces, line breaks or other control characters"));
+            }
+        }
+        let entered = read_fields(&usable.fields(), values, &Secrets::new());
+        let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
+        let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {
+            None => None,
+            Some(Ok(seconds)) => Some(seconds),
+            Some(Err(_)) => {
+                return Err(Error::field("connection.state.val.expires_in", "must be a whole number of seconds"));
+            }
+        };
+        let scopes = values.get("scope").map(|scope| scope.split([' ', ',']).filter(|it| !it.is_empty()));
+        let params = AccountParams {
+            fields: entered.fields,
+            expires_in,
+            token_type: values.get("token_type").cloned(),
+            granted_scopes: scopes.map(|scopes| scopes.map(ToOwned::to_owned).collect()),
+            ..AccountParams::default()
+        };
+        let lifetime = expires_in.and_then(|seconds| i64::try_from(seconds).ok()).map(|it| it.saturating_mul(1_000));
+        let expires_at = lifetime.map(|lifetime| self.now().saturating_add(lifetime));
+        Ok(Some(Imported { secrets, params, expires_at }))
+    }
+
+    fn insert_connected(
+        &self,
+        actor: &Actor,
+        user_id: &str,
+        usable: &Usable<'_>,
+        alias: Option<&str>,
+        connection: &Connection,
+        imported: &Imported,
+    ) -> (String, Unit) {
+        let now = self.now();
+        let id = self.mint(Kind::ConnectedAccount);
+        let acl = connection.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
+        let account = NewAccount {
+            id: &id,
+            project_id: &actor.project_id,
+            user_id,
+            toolkit: &usable.toolkit.slug,
+            auth_config_id: &usable.config.id,
+            scheme: &usable.config.scheme,
+            alias,
+            word_id: &super::accounts::word_id(&usable.toolkit.slug, &*self.entropy),
+            account_type: connection.account_type,
+            acl: acl.as_deref(),
+            params: &AccountParams::default().to_text(),
+            link_id: None,
+            now,
+        };
+        let activation = Activation {
+            credential: Some(self.seal_credential(&actor.project_id, &id, &imported.secrets)),
+            params: imported.params.to_text(),
+            expires_at: imported.expires_at,
+            now,
+        };
+        let unit = Unit::new()
+            .with(accounts::insert(&account))
+            .with(accounts::activate(&actor.project_id, &id, activation))
+            .with(self.audit(actor, "connected_account.import", &id, "ok", None));
+        (id, unit)
+    }
+}
+
+/// SDKs call the key of every toolkit `generic_api_key` or `api_key`; where the toolkit has one
+/// secret under another name, that is meant.
+pub(super) fn name_generic_key(usable: &Usable<'_>, values: &mut BTreeMap<String, String>) {
+    let secrets: Vec<String> =
+        usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
+    let [only] = secrets.as_slice() else { return };
+    if values.contains_key(only) {
+        return;
+    }
+    let generic = ["generic_api_key", "api_key", "bearer_token", "token", "generic_token"];
+    if let Some(value) = generic.into_iter().find_map(|name| values.remove(name)) {
+        values.insert(only.clone(), value);
+    }
+}
+
+/// Missing fields have an error of their own (612); others are named one by one.
+pub(super) fn wrong_fields(
+    usable: &Usable<'_>,
+    values: &BTreeMap<String, String>,
+    wrong: BTreeMap<String, String>,
+) -> Error {
+    let is_missing = |name: &String| values.get(name).is_none_or(|value| value.trim().is_empty());
+    let fields = usable.fields();
+    let missing: Vec<&str> = fields
+        .iter()
+        .filter(|field| wrong.contains_key(&field.name) && is_missing(&field.name))
+        .map(|field| field.display_name.as_str())
+        .collect();
+    if !missing.is_empty() {
+        return Error::of(Code::MissingRequiredFields, &[("fields", &missing.join(", "))]);
+    }
+    let lines = wrong.into_iter().map(|(name, what)| format!("Error in payload.connection.state.val.{name}: {what}"));
+    Error::validation(lines.collect())
+}
+
+fn missing_fields(usable: &Usable<'_>) -> Error {
+    let fields = usable.fields();
+    let names: Vec<&str> = fields.iter().filter(|it| it.required).map(|it| it.display_name.as_str()).collect();
+    Error::of(Code::MissingRequiredFields, &[("fields", &names.join(", "))]).fix(
+        "Give them in connection.state.val, or send the user to a page that asks for them: POST /api/v3.1/connected_accounts/link.",
+    )
+}
+
+crate::redacted_debug!(NewConnection, Connection);

@@ -1,0 +1,184 @@
+//! What a developer changes of an account: alias, access list, a key or password, on and off
+//! (contract section 4.6).
+
+use std::collections::BTreeMap;
+
+use switchboard_catalog::Scheme;
+use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::Secrets;
+
+use super::access::{Acl, AclInput};
+use super::account_create::{name_generic_key, wrong_fields};
+use super::connect::read_fields;
+use super::direct_links::Usable;
+use super::links::{alias_in_use, check_alias};
+use super::params::AccountParams;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// How often a change is tried again when the account changes meanwhile.
+const TRIES: usize = 5;
+
+/// What to change; what is `None` stays.
+#[derive(Default)]
+pub struct AccountPatch {
+    /// The empty text takes the alias away.
+    pub alias: Option<String>,
+    /// Parts of the access list; each that is given takes the place of the stored one.
+    pub acl: Option<AclInput>,
+    /// The scheme, and values to set; `None` takes a value away.
+    pub credential: Option<CredentialPatch>,
+}
+
+/// Values of a credential to change.
+pub struct CredentialPatch {
+    /// Contract name of the scheme; must be the account's.
+    pub scheme: String,
+    /// Name → new value, or none to take it away.
+    pub values: BTreeMap<String, Option<String>>,
+}
+
+impl App {
+    /// Changes an account and gives its row as it is then.
+    pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
+        let not_found = || super::accounts::not_found(id);
+        for _ in 0..TRIES {
+            let row = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
+            let edit = Edit {
+                alias: alias_edit(patch.alias.as_deref())?,
+                acl: acl_edit(&row, patch.acl.as_ref())?,
+                credential: match &patch.credential {
+                    Some(credential) => Some(self.credential_edit(actor, &row, credential).await?),
+                    None => None,
+                },
+            };
+            let unit = Unit::new().with(accounts::edit(&actor.project_id, id, edit, self.now())).with(self.audit(
+                actor,
+                "connected_account.update",
+                id,
+                "ok",
+                None,
+            ));
+            match self.store.apply(unit).await {
+                Ok(_) => return self.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
+                Err(WriteError::Refused("alias_in_use")) => {
+                    return Err(alias_in_use(patch.alias.as_deref().unwrap_or_default()));
+                }
+                // Deleted or changed meanwhile: look again.
+                Err(WriteError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::new(Code::Conflict, "The account is being changed by others at this moment"))
+    }
+
+    /// Switches an account off, or on again.
+    pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
+        let row = self.store.account(&actor.project_id, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+        let now = self.now();
+        let statement = match (enabled, row.status) {
+            (false, AccountStatus::Inactive)
+            | (true, AccountStatus::Active | AccountStatus::Initializing | AccountStatus::Initiated) => return Ok(()),
+            (true, AccountStatus::Inactive) => accounts::enable(&actor.project_id, id, now),
+            (false, AccountStatus::Active) => {
+                accounts::disable(&actor.project_id, id, "Connection status updated by user", now)
+            }
+            (_, status) => {
+                let word = if enabled { "enabled" } else { "disabled" };
+                let reason = format!("Connected account {id} is in {} state and cannot be {word}", status.as_str());
+                return Err(Error::new(Code::AccountBadRequest, reason)
+                    .fix("Only a connected account can be switched off and on. Connect it first, or delete it."));
+            }
+        };
+        let action = if enabled { "connected_account.enable" } else { "connected_account.disable" };
+        let unit = Unit::new().with(statement).with(self.audit(actor, action, id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Refused(_)) => Err(Error::new(Code::Conflict, "The account changed in the same moment")),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn credential_edit(
+        &self,
+        actor: &Actor,
+        row: &AccountRow,
+        patch: &CredentialPatch,
+    ) -> Result<CredentialEdit> {
+        let usable = self.usable_auth_config(actor, &row.auth_config_id).await?;
+        usable.check_scheme(&patch.scheme, "connection.state")?;
+        let is_editable = matches!(usable.scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic);
+        let has_one = matches!(row.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired);
+        if !is_editable || !has_one {
+            let reason = if is_editable {
+                format!("Connected account {} is in {} state and has no credential", row.id, row.status.as_str())
+            } else {
+                format!("A credential of scheme {} cannot be changed by hand", usable.scheme)
+            };
+            return Err(Error::new(Code::AccountBadRequest, reason)
+                .fix("Connect the account by a link: POST /api/v3.1/connected_accounts/{id}/refresh gives one."));
+        }
+        let values = self.merged(&usable, row, patch)?;
+        let entered = read_fields(&usable.fields(), &values, &Secrets::new());
+        let entered = entered.map_err(|wrong| wrong_fields(&usable, &values, wrong))?;
+        let entered = entered.into_credential(usable.scheme, usable.toolkit);
+        let params = AccountParams { fields: entered.fields, ..AccountParams::parse(&row.params)? };
+        Ok(CredentialEdit {
+            sealed: self.seal_credential(&row.project_id, &row.id, &entered.secrets),
+            params: params.to_text(),
+            replaces: row.credential_version,
+        })
+    }
+
+    /// The account's values with the changes over them, by the names of a connection's fields.
+    fn merged(
+        &self,
+        usable: &Usable<'_>,
+        row: &AccountRow,
+        patch: &CredentialPatch,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut values = AccountParams::parse(&row.params)?.fields;
+        for (name, secret) in self.open_credential(row)?.iter() {
+            // An imported token is stored under the name that the toolkit applies.
+            let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
+            values.insert(if is_imported { "token" } else { name }.to_owned(), secret.expose().to_owned());
+        }
+        let mut given: BTreeMap<String, String> =
+            patch.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+        name_generic_key(usable, &mut given);
+        values.retain(|name, _| patch.values.get(name).is_none_or(Option::is_some));
+        values.extend(given);
+        Ok(values)
+    }
+}
+
+fn alias_edit(alias: Option<&str>) -> Result<AliasEdit> {
+    Ok(match check_alias(alias.filter(|alias| !alias.is_empty()))? {
+        Some(alias) => AliasEdit::Set(alias.to_owned()),
+        None if alias.is_some() => AliasEdit::Remove,
+        None => AliasEdit::Keep,
+    })
+}
+
+/// The stored access list and what it becomes.
+fn acl_edit(row: &AccountRow, given: Option<&AclInput>) -> Result<Option<(Option<String>, String)>> {
+    let Some(given) = given else { return Ok(None) };
+    if row.account_type == AccountType::Private {
+        return Err(Error::new(Code::AccountBadRequest, "acl_config_for_shared is only valid on SHARED connections")
+            .fix("The type of a connection is fixed when it is made; connect a SHARED one."));
+    }
+    let stored: Acl = match &row.acl {
+        Some(text) => serde_json::from_str(text).map_err(Error::internal)?,
+        None => Acl::default(),
+    };
+    let merged = AclInput {
+        allow_all_users: given.allow_all_users.or(Some(stored.allow_all_users)),
+        allowed_user_ids: given.allowed_user_ids.clone().or(Some(stored.allowed_user_ids)),
+        not_allowed_user_ids: given.not_allowed_user_ids.clone().or(Some(stored.not_allowed_user_ids)),
+    };
+    let acl = merged.check("experimental.acl_config_for_shared")?;
+    Ok(Some((row.acl.clone(), serde_json::to_string(&acl).map_err(Error::internal)?)))
+}
+
+crate::redacted_debug!(AccountPatch, CredentialPatch);

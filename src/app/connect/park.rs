@@ -1,0 +1,202 @@
+//! Where a project wants to confirm who finished a connection (R05, contract section 3.8).
+//!
+//! Another person's browser can finish a link that was sent to it, and PKCE and the browser's cookie
+//! do not help: that person goes the whole way. So the code (or what was entered) is kept, sealed,
+//! and the browser goes to the project's verifier URL with a one-time session URI. Only when the
+//! developer has said with its key which user that browser belongs to, and it is the user whom the
+//! link was for, is a token asked for.
+
+use std::sync::Arc;
+
+use switchboard_store::attempts::{self, AttemptRow};
+use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::{OneTimeToken, Secrets};
+use url::Url;
+
+use super::exchange::Grant;
+use super::visit::{Offer, Visit};
+use super::{Ending, Finished};
+use crate::app::params::AccountParams;
+use crate::app::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::time::millis;
+
+/// `status_reason` of an account that somebody else finished.
+const WRONG_USER: &str = "IDENTITY_VERIFICATION_FAILED: another user than the one the link was for finished it";
+
+/// A connection whose user was confirmed.
+#[derive(Debug)]
+pub struct Confirmed {
+    /// The account.
+    pub account_id: String,
+    /// Toolkit slug.
+    pub toolkit: String,
+}
+
+impl App {
+    /// Keeps a code until the developer has confirmed who came back with it.
+    pub(super) async fn park_code(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        attempt: &AttemptRow,
+        grant: Grant,
+    ) -> Result<Finished> {
+        let mut parked = Secrets::from([("code", grant.code)]);
+        if let Some(verifier) = grant.verifier {
+            parked.insert("code_verifier", verifier);
+        }
+        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+            actor,
+            "link.callback",
+            &attempt.account_id,
+            "awaiting_confirmation",
+            None,
+        ));
+        self.park(offer, ParkedKind::Code, &parked, Some(grant.redirect_uri), &offer.account.params, unit).await
+    }
+
+    /// Keeps what was entered until the developer has confirmed who entered it.
+    pub(super) async fn park_entered(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        secrets: &Secrets,
+        params: &AccountParams,
+    ) -> Result<Finished> {
+        let unit = Unit::new().with(verifications::cancel_of_link(&offer.link.id, self.now())).with(self.audit(
+            actor,
+            "link.enter",
+            &offer.account.id,
+            "awaiting_confirmation",
+            None,
+        ));
+        self.park(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
+    }
+
+    async fn park(
+        &self,
+        offer: &Offer,
+        kind: ParkedKind,
+        parked: &Secrets,
+        redirect_uri: Option<String>,
+        params: &str,
+        unit: Unit,
+    ) -> Result<Finished> {
+        let now = self.now();
+        let id = self.mint(Kind::Verification);
+        let session = OneTimeToken::new(&*self.entropy, &id);
+        let project = &offer.link.project_id;
+        let row = VerificationRow {
+            project_id: project.clone(),
+            link_id: offer.link.id.clone(),
+            account_id: offer.account.id.clone(),
+            auth_config_version: offer.config.updated_at,
+            token_hash: session.digest().to_vec(),
+            kind,
+            parked_sealed: Some(self.seal_parked(project, &id, parked)),
+            params: params.to_owned(),
+            redirect_uri,
+            created_at: now,
+            expires_at: now + millis(self.settings.link_ttl),
+            consumed_at: None,
+            id,
+        };
+        match self.store.apply(unit.with(verifications::insert(&row))).await {
+            Ok(_) => {}
+            // Another request came with the same state.
+            Err(WriteError::Refused(_)) => return Ok(Finished::bare(Ending::Invalid)),
+            Err(error) => return Err(error.into()),
+        }
+        let mut finished = Finished::of(Ending::Unconfirmed, &offer.link, &offer.account.toolkit);
+        finished.verify_url = offer.verifier_url.as_deref().and_then(|url| verify_url(url, session.text()));
+        Ok(finished)
+    }
+
+    /// The developer says which user finished (`complete_auth`). The right one: the code is
+    /// exchanged now. Another one: the connection fails for good.
+    pub async fn complete_auth(self: &Arc<Self>, actor: &Actor, session_uri: &str, user: &str) -> Result<Confirmed> {
+        let unknown = || Error::of(Code::AuthSessionNotFound, &[]);
+        let id = OneTimeToken::row_id(session_uri).ok_or_else(unknown)?;
+        let row = self.store.verification(&actor.project_id, id).await?.ok_or_else(unknown)?;
+        let is_live = row.consumed_at.is_none() && self.now() < row.expires_at;
+        if !OneTimeToken::matches(session_uri, &row.token_hash) || !is_live {
+            return Err(unknown());
+        }
+        let link = self.store.link(&row.link_id).await?.ok_or_else(unknown)?;
+        // The verification has a time of its own: the link's is for opening it.
+        let link = switchboard_store::links::LinkRow { expires_at: row.expires_at, ..link };
+        let Visit::Open(offer) = self.visit_link(link).await? else { return Err(unknown()) };
+        let is_theirs = offer.account.user_id == user;
+        let outcome = if is_theirs { "ok" } else { "wrong_user" };
+        let unit = Unit::new().with(verifications::consume(&actor.project_id, &row.id, self.now())).with(self.audit(
+            actor,
+            "link.confirm",
+            &row.account_id,
+            outcome,
+            None,
+        ));
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            Err(WriteError::Refused(_)) => return Err(unknown()),
+            Err(error) => return Err(error.into()),
+        }
+        if !is_theirs {
+            self.end_link(actor, &offer.link, &offer.account, "failed", WRONG_USER).await?;
+            return Err(Error::new(
+                Code::AccountBadRequest,
+                "The user who finished the connection is not the one it was created for",
+            )
+            .fix("Nothing was connected. Create a new link for the user who is signed in, and complete that."));
+        }
+        if offer.config.updated_at != row.auth_config_version {
+            let reason = "The auth config was changed while the connection was pending";
+            self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
+            return Err(Error::new(Code::AccountBadRequest, reason).fix("Create a new link."));
+        }
+        let (app, actor) = (Arc::clone(self), actor.clone());
+        // The code is spent from here on: the rest finishes without the caller (R35).
+        let task = self.tasks.spawn(async move { app.connect_parked(&actor, &offer, row).await });
+        task.await.map_err(Error::internal)?
+    }
+
+    async fn connect_parked(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
+        let sealed = row.parked_sealed.as_deref().ok_or_else(|| Error::internal("verification without its content"))?;
+        let mut parked = self.open_parked(&row.project_id, &row.id, sealed)?;
+        let finished = match row.kind {
+            ParkedKind::Credential => {
+                let params = AccountParams::parse(&row.params)?;
+                self.activate_entered(actor, offer, &parked, &params).await?
+            }
+            ParkedKind::Code => {
+                let code = parked.remove("code").ok_or_else(|| Error::internal("verification without its code"))?;
+                let redirect_uri = row.redirect_uri.unwrap_or_default();
+                let grant = Grant { code, verifier: parked.remove("code_verifier"), redirect_uri };
+                self.exchange(actor, offer, &grant).await?
+            }
+        };
+        match finished.ending {
+            Ending::Success => {
+                Ok(Confirmed { account_id: offer.account.id.clone(), toolkit: offer.account.toolkit.clone() })
+            }
+            Ending::ProviderError => Err(Error::new(
+                Code::AccountBadRequest,
+                format!(
+                    "The provider did not complete the connection{}",
+                    finished.detail.map(|detail| format!(": {detail}")).unwrap_or_default()
+                ),
+            )
+            .fix("Codes of providers live for a minute or less: confirm at once. Create a new link.")),
+            _ => Err(Error::of(Code::AuthSessionNotFound, &[])),
+        }
+    }
+}
+
+/// The verifier URL with its own query kept and the session URI appended.
+fn verify_url(base: &str, session_uri: &str) -> Option<String> {
+    let mut url = Url::parse(base).ok()?;
+    url.query_pairs_mut().append_pair("session_uri", session_uri);
+    Some(url.into())
+}

@@ -1,0 +1,150 @@
+//! Links without a session: for one auth config and one user (contract section 3.7).
+
+use std::collections::BTreeMap;
+
+use switchboard_catalog::{Field, Scheme, Toolkit};
+use switchboard_store::Unit;
+use switchboard_store::accounts::AccountType;
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::{Secret, Secrets};
+
+use super::access::AclInput;
+use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
+use super::sessions::check_user;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// What a developer asks for.
+pub struct DirectLink {
+    /// How to connect.
+    pub auth_config_id: String,
+    /// The project's end user.
+    pub user_id: String,
+    /// Name of the connection, unique for the user and toolkit.
+    pub alias: Option<String>,
+    /// Where the browser goes afterwards.
+    pub callback_url: Option<String>,
+    /// Who may use the account.
+    pub account_type: AccountType,
+    /// Access list; only with SHARED.
+    pub acl: Option<AclInput>,
+    /// Connection fields that are known already.
+    pub known: Option<KnownFields>,
+}
+
+/// Connection fields as the API hands them over: the scheme they are for, and the values by name.
+pub struct KnownFields {
+    /// Contract name of the scheme.
+    pub scheme: String,
+    /// Values by field name.
+    pub values: BTreeMap<String, String>,
+}
+
+/// An auth config that can connect accounts now, with its toolkit and scheme.
+pub(super) struct Usable<'a> {
+    pub config: AuthConfigRow,
+    pub toolkit: &'a Toolkit,
+    pub scheme: Scheme,
+}
+
+impl App {
+    /// Offers a user a link for an auth config.
+    pub async fn create_direct_link(
+        &self,
+        actor: &Actor,
+        request: DirectLink,
+        key: Option<&IdempotencyKey>,
+        encode: impl Fn(&Link) -> Replay,
+    ) -> Result<Once<Link>> {
+        if let Some(key) = key
+            && let Some(replay) = self.replay(key).await?
+        {
+            return Ok(Once::Replayed(replay));
+        }
+        let user_id = check_user(Some(request.user_id), "user_id")?;
+        let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
+        let prefill = match &request.known {
+            Some(known) => usable.check_known(known, "connection_data")?,
+            None => Secrets::new(),
+        };
+        let alias = check_alias(request.alias.as_deref())?;
+        let offer = Offer {
+            session_id: None,
+            user_id: &user_id,
+            toolkit: usable.toolkit,
+            alias,
+            acl: check_access(request.account_type, request.acl.as_ref())?,
+            callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
+            account_type: request.account_type,
+            base: None,
+            prefill,
+        };
+        let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
+        self.apply_once(key, unit, link, encode).await.map_err(|refusal| refused(refusal, alias, &usable.config))
+    }
+
+    /// The auth config of a request, when accounts can be connected with it.
+    pub(super) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable<'_>> {
+        let config = self.store.auth_config(&actor.project_id, id).await?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        if !config.is_enabled {
+            return Err(disabled(&config));
+        }
+        let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| {
+            Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", config.toolkit))
+        })?;
+        check_needs_account(toolkit)?;
+        if self.lacks_client(&config) {
+            return Err(super::links::no_managed_auth(toolkit));
+        }
+        let scheme = config.scheme.parse().map_err(Error::internal)?;
+        Ok(Usable { config, toolkit, scheme })
+    }
+}
+
+impl Usable<'_> {
+    /// Fields of a connection of this auth config.
+    pub fn fields(&self) -> Vec<Field> {
+        super::connect::connection_fields(self.toolkit, self.scheme)
+    }
+
+    /// The known fields that belong to the connection, checked; other names are not kept.
+    pub fn check_known(&self, known: &KnownFields, at: &str) -> Result<Secrets> {
+        self.check_scheme(&known.scheme, at)?;
+        let mut kept = Secrets::new();
+        let mut wrong = Vec::new();
+        for field in self.fields() {
+            let Some(value) = known.values.get(&field.name).filter(|value| !value.is_empty()) else { continue };
+            match field.check(value) {
+                Ok(()) => kept.insert(&field.name, Secret::from(value.as_str())),
+                Err(reason) => wrong.push(format!("Error in payload.{at}.val.{}: {reason}", field.name)),
+            }
+        }
+        if wrong.is_empty() { Ok(kept) } else { Err(Error::validation(wrong)) }
+    }
+
+    /// A state must be of the auth config's own scheme.
+    pub fn check_scheme(&self, given: &str, at: &str) -> Result<()> {
+        if given == self.config.scheme {
+            return Ok(());
+        }
+        Err(Error::field(&format!("{at}.authScheme"), format!("must be {}, as the auth config's", self.config.scheme)))
+    }
+}
+
+/// Why an account was not written.
+pub(super) fn refused(refusal: Refusal, alias: Option<&str>, config: &AuthConfigRow) -> Error {
+    match refusal {
+        Refusal::Named("alias_in_use") => alias_in_use(alias.unwrap_or_default()),
+        Refusal::Named("auth_config_gone") => disabled(config),
+        other => other.into(),
+    }
+}
+
+fn disabled(config: &AuthConfigRow) -> Error {
+    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" is disabled", config.id))
+        .fix("Enable it with PATCH /auth_configs/{id}/ENABLED, or use another one.")
+}
+
+crate::redacted_debug!(DirectLink, KnownFields);

@@ -1,0 +1,61 @@
+//! Whether an account's credential can be used as it is, and when it may be refreshed.
+
+use std::time::Duration;
+
+use switchboard_store::accounts::AccountRow;
+
+use super::upstream::TOKEN_TIMEOUT;
+use crate::error::{Code, Error};
+use crate::time::{Millis, millis};
+
+/// A lease must outlive the request it protects.
+pub(super) const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
+/// Refresh this long before expiry, or a fifth of the lifetime if that is less (R39).
+const MARGIN: Millis = 5 * 60_000;
+/// Longest pause between attempts.
+pub(super) const MAX_BACKOFF: Millis = 5 * 60_000;
+
+/// Whether a credential can be used as it is.
+pub(super) enum Freshness {
+    /// Yes.
+    Fresh,
+    /// Yes, but it should be replaced now.
+    Stale,
+    /// No.
+    Dead,
+}
+
+/// How fresh an account's access token is.
+pub(super) fn freshness(account: &AccountRow, now: Millis) -> Freshness {
+    let Some(expires_at) = account.expires_at else { return Freshness::Fresh };
+    if now >= expires_at {
+        return Freshness::Dead;
+    }
+    let lifetime = account.issued_at.map_or(0, |issued| expires_at - issued);
+    if now >= expires_at - MARGIN.min(lifetime / 5) { Freshness::Stale } else { Freshness::Fresh }
+}
+
+/// Not before the pause after a failure is over. One that is longer than any we give comes from a
+/// clock that was set back, and counts for nothing.
+pub(super) fn is_pausing(account: &AccountRow, now: Millis) -> bool {
+    account.refresh_retry_at.is_some_and(|retry_at| now < retry_at && retry_at <= now + MAX_BACKOFF)
+}
+
+/// Another holder is refreshing; the same rule for clocks.
+pub(super) fn is_leased(account: &AccountRow, now: Millis) -> bool {
+    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
+}
+
+/// Somebody refreshes it at this moment, or the database takes no writes.
+pub(super) fn still_refreshing() -> Error {
+    Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
+}
+
+/// The pause after a failure is not over.
+pub(super) fn pausing(account: &AccountRow, now: Millis) -> Error {
+    let seconds = account.refresh_retry_at.map_or(1, |retry_at| (retry_at - now) / 1_000 + 1);
+    Error::new(
+        Code::UpstreamUnreachable,
+        format!("The provider does not refresh this account at present; next try in {seconds} s"),
+    )
+}

@@ -1,0 +1,125 @@
+//! `POST /connected_accounts/{id}/refresh`: a new credential, by whatever way there is (contract
+//! section 4.6).
+//!
+//! A refresh token is used at the provider. Where there is none, or the account is over, the user is
+//! asked again by a link. An account that works is never taken out of use by this: it stays as it is
+//! until it has its new credential.
+
+use std::sync::Arc;
+
+use switchboard_catalog::{Refresh, Scheme, Toolkit};
+use switchboard_store::accounts::{self, AccountRow, AccountStatus};
+use switchboard_store::links::{self, LinkPurpose, NewLink};
+use switchboard_store::{Unit, WriteError, verifications};
+
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::time::millis;
+
+/// How a refresh ended.
+pub struct Refreshed {
+    /// The account.
+    pub id: String,
+    /// Its status now.
+    pub status: AccountStatus,
+    /// Where to send the user, when only the user can go on.
+    pub redirect_url: Option<String>,
+}
+
+impl App {
+    /// Gives an account a new credential, or a link for its user.
+    pub async fn refresh_account(
+        self: &Arc<Self>,
+        actor: &Actor,
+        id: &str,
+        callback_url: Option<&str>,
+    ) -> Result<Refreshed> {
+        let not_found = || super::accounts::not_found(id);
+        let account = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
+        let callback = self.link_callback(actor, callback_url, None).await?;
+        let toolkit = self.toolkit(&account.toolkit).ok_or_else(|| not_refreshable(&account, "its toolkit is gone"))?;
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        if !account.has_enabled_auth_config {
+            return Err(not_refreshable(&account, "its auth config is disabled"));
+        }
+        let account = match account.status {
+            AccountStatus::Inactive => return Err(not_refreshable(&account, "it is disabled; enable it first")),
+            AccountStatus::Active if scheme != Scheme::OAuth2 => {
+                return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
+            }
+            AccountStatus::Active if self.has_refresh_token(&account, toolkit)? => {
+                match self.refresh_now(&account, toolkit).await {
+                    Ok(account) => return Ok(refreshed(&account)),
+                    // The provider will never refresh it again: the user is asked.
+                    Err(error) if error.code() == Code::ReauthRequired => {
+                        self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            _ => account,
+        };
+        self.ask_again(actor, &account, callback.as_deref()).await
+    }
+
+    fn has_refresh_token(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<bool> {
+        let can_refresh = toolkit.oauth2.as_ref().is_some_and(|oauth| oauth.refresh != Refresh::None);
+        Ok(can_refresh && self.open_credential(account)?.get("refresh_token").is_some())
+    }
+
+    /// A link by which the user connects the same account again.
+    async fn ask_again(&self, actor: &Actor, account: &AccountRow, callback: Option<&str>) -> Result<Refreshed> {
+        let now = self.now();
+        let (project, id) = (&actor.project_id, &account.id);
+        let (token, link_id) = self.mint_link();
+        let is_working = account.status == AccountStatus::Active;
+        let link = NewLink {
+            id: &link_id,
+            project_id: project,
+            session_id: None,
+            account_id: id,
+            token_hash: token.digest(),
+            callback_url: callback,
+            purpose: if is_working { LinkPurpose::Reconnect } else { LinkPurpose::Connect },
+            prefill_sealed: None,
+            created_at: now,
+            expires_at: now + millis(self.settings.link_ttl),
+        };
+        let mut unit = Unit::new().with(links::finish_of_account(project, id, "replaced", now));
+        if let Some(earlier) = &account.link_id {
+            unit.push(switchboard_store::attempts::cancel_of_link(earlier, now));
+            unit.push(verifications::cancel_of_link(earlier, now));
+        }
+        let unit = unit
+            .with(if is_working {
+                accounts::relink(project, id, &link_id)
+            } else {
+                accounts::restart(project, id, &link_id, now)
+            })
+            .with(links::insert(&link))
+            .with(self.audit(actor, "link.create", id, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            Err(WriteError::Refused("account_changed")) => {
+                return Err(Error::new(Code::Conflict, "The account changed in the same moment"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Refreshed {
+            id: id.clone(),
+            status: if is_working { AccountStatus::Active } else { AccountStatus::Initiated },
+            redirect_url: Some(self.link_url(None, &token)),
+        })
+    }
+}
+
+fn refreshed(account: &AccountRow) -> Refreshed {
+    Refreshed { id: account.id.clone(), status: account.status, redirect_url: None }
+}
+
+fn not_refreshable(account: &AccountRow, why: &str) -> Error {
+    Error::new(Code::AccountBadRequest, format!("Connected account {} cannot be refreshed: {why}", account.id))
+        .fix("Keys, tokens and passwords are replaced with PATCH /connected_accounts/{id}, or by a new link.")
+}
+
+crate::redacted_debug!(Refreshed);
