@@ -422,7 +422,7 @@ test('connectedAccounts.initiate without the key', 'connectedAccounts.initiate',
   const state = { authScheme: 'API_KEY', val: { status: 'ACTIVE' } };
   const error = await fails(() => composio.connectedAccounts.initiate(newUser(), config, { config: state }));
   hasStatus(error, 400);
-  includes(error, 'generic_api_key');
+  includes(error, 'Missing required fields: API key');
 });
 
 test('connectedAccounts.waitForConnection', async () => {
@@ -858,51 +858,73 @@ function otherKey(kind, key) {
 }
 const organization = () => watch(otherKey('organization', ORG_KEY), 'client.');
 const person = () => watch(otherKey('user', USER_KEY), 'client.');
-const project = async (more = {}) => organization().org.owner.project.create({ name: `${LINE} ${++numbers}`, should_create_api_key: true, ...more });
-const refuses = async key => hasStatus(await fails(() => lowLevel(key).toolkits.list()), 401);
+const project = () => organization().org.owner.project.create({ name: `made-${newUser()}`, should_create_api_key: true });
+const opens = async key => assert.ok((await lowLevel(key).toolkits.list({ limit: 1 })).items.length);
+const opensNoMore = async key => hasStatus(await fails(() => lowLevel(key).toolkits.list()), 401);
 
 test('client.auth.session.retrieveInfo', async () => {
-  assert.ok((await client.auth.session.retrieveInfo()).project.id);
+  const info = await client.auth.session.retrieveInfo();
+  assert.match(info.project.id, /^pr_/);
+  assert.ok(info.org_member.id);
 });
 
 test('client.org.owner.project.create', async () => {
-  const made = await project();
-  assert.match(made.api_key, /^ak_/);
-  assert.ok((await lowLevel(made.api_key).toolkits.list({ limit: 1 })).items.length);
+  await opens((await project()).api_key);
+  hasStatus(await fails(() => organization().org.owner.project.create({ name: 'no spaces please' })), 400);
+});
+
+test('client.org.owner.project.create with a scoped key', 'client.org.owner.project.create', async () => {
+  const body = { name: `scoped-${newUser()}`, should_create_api_key: true, api_key_permissions: [{ preset: 'toolkits', access: 'read' }] };
+  const made = await organization().org.owner.project.create(body);
+  await opens(made.api_key);
+  hasStatus(await fails(() => lowLevel(made.api_key).toolRouter.session.create({ user_id: 'somebody' })), 403);
+});
+
+test("client.org.owner.project.create with a project's key", 'client.org.owner.project.create', async () => {
+  hasStatus(await fails(() => client.org.owner.project.create({ name: 'by-a-project' })), 401, 403);
 });
 
 test('client.org.owner.project.list', async () => {
-  const owner = organization();
-  assert.ok((await owner.org.owner.project.list({ limit: 50 })).data.length);
+  const made = await project();
+  const { list } = organization().org.owner.project;
+  assert.ok((await list({ limit: 50 })).data.some(it => it.id === made.id));
+  const first = await list({ limit: 1 });
+  assert.notEqual((await list({ limit: 1, cursor: first.next_cursor })).data[0].id, first.data[0].id);
 });
 
 test('client.org.owner.project.retrieve', async () => {
   const made = await project();
-  assert.equal((await organization().org.owner.project.retrieve(made.id)).id, made.id);
+  const got = await organization().org.owner.project.retrieve(made.id);
+  assert.deepEqual([got.id, got.name, got.api_keys.length], [made.id, made.name, 1]);
+  assert.ok(!JSON.stringify(got).includes(made.api_key));
 });
 
 test('client.org.owner.project.regenerateAPIKey', async () => {
   const made = await project();
-  const answer = await organization().org.owner.project.regenerateAPIKey(made.id);
-  assert.ok((await lowLevel(answer.api_key ?? answer.key).toolkits.list({ limit: 1 })).items.length);
-  await refuses(made.api_key);
+  await opens((await organization().org.owner.project.regenerateAPIKey(made.id)).api_key.key);
+  await opensNoMore(made.api_key);
 });
 
 test('client.org.owner.project.delete', async () => {
   const made = await project();
   await organization().org.owner.project.delete(made.id);
   hasStatus(await fails(() => organization().org.owner.project.retrieve(made.id)), 404);
-  await refuses(made.api_key);
+  await opensNoMore(made.api_key);
 });
 
-test('client.org.list', async () => assert.ok(await person().org.list()));
+test('client.org.list', async () => {
+  assert.equal((await person().org.list()).organizations.length, 1);
+});
 
-test('client.org.project.list', async () => assert.ok(await person().org.project.list()));
+test('client.org.project.list', async () => {
+  const made = await project();
+  assert.ok((await person().org.project.list({ limit: 50 })).data.some(it => it.id === made.id));
+});
 
 test('client.apiKeyRevocation.create', async () => {
   const made = await project();
-  assert.equal((await client.apiKeyRevocation.create({ api_keys: [made.api_key] })).received, true);
-  await refuses(made.api_key);
+  assert.equal((await client.apiKeyRevocation.create({ api_keys: [made.api_key, 'nothing like a key'] })).received, true);
+  await opensNoMore(made.api_key);
 });
 
 // ── What is not built, where the SDK checks what it is given ────────────────────────────────────

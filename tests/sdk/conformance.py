@@ -506,7 +506,7 @@ def _():
 def _():
     config = keyed_config()
     error = fails(composio.connected_accounts.initiate, new_user(), config, config={"auth_scheme": "API_KEY", "val": {}})
-    is_error(error, composio_client.BadRequestError, "generic_api_key")
+    is_error(error, composio_client.BadRequestError, "Missing required fields: API key")
 
 
 @case("connected_accounts.wait_for_connection")
@@ -1043,70 +1043,104 @@ def person():
     return with_key("UserAuth", "USER_KEY")
 
 
+def new_project():
+    """A project and its first key."""
+    made = organization().org.owner.project.create(name=f"made-{new_user()}", should_create_api_key=True)
+    assert made.id.startswith("pr_") and made.api_key.startswith("ak_"), made
+    return made
+
+
+def opens(key):
+    """A project key is good."""
+    assert low_level(key=key).toolkits.list(limit=1).items
+
+
+def opens_no_more(key):
+    is_error(fails(low_level(key=key).toolkits.list), composio_client.AuthenticationError)
+
+
 @case("client.auth.session.retrieve_info")
 def _():
     info = client.auth.session.retrieve_info()
-    assert info.project.id.startswith("pr_") or info.project.id, info
+    assert info.project.id.startswith("pr_") and info.org_member.id, info
+    info = organization().auth.session.retrieve_info()
+    assert info.org_member.role, info
+    is_error(fails(low_level(key="ak_wrong").auth.session.retrieve_info), composio_client.AuthenticationError)
 
 
 @case("client.org.owner.project.create")
 def _():
-    owner = organization()
-    made = owner.org.owner.project.create(name=f"made by {LINE}", should_create_api_key=True)
-    assert made.id and made.api_key.startswith("ak_"), made
-    assert low_level(key=made.api_key).toolkits.list(limit=1).items
+    opens(new_project().api_key)
+    is_error(fails(organization().org.owner.project.create, name="no spaces please"), composio_client.BadRequestError)
+
+
+@case("client.org.owner.project.create with a scoped key", "client.org.owner.project.create")
+def _():
+    grants = [{"preset": "toolkits", "access": "read"}]
+    create = organization().org.owner.project.create
+    made = create(name=f"scoped-{new_user()}", should_create_api_key=True, api_key_permissions=grants)
+    opens(made.api_key)
+    error = fails(low_level(key=made.api_key).tool_router.session.create, user_id="somebody")
+    is_error(error, composio_client.PermissionDeniedError)
+
+
+@case("client.org.owner.project.create with a project's key", "client.org.owner.project.create")
+def _():
+    error = fails(client.org.owner.project.create, name="by-a-project")
+    assert status(error) in (401, 403), error
 
 
 @case("client.org.owner.project.list")
 def _():
-    owner = organization()
-    assert owner.org.owner.project.list(limit=50).data
+    ids = {new_project().id for _ in range(2)}
+    listed = organization().org.owner.project.list
+    assert ids <= {it.id for it in listed(limit=50).data}
+    first = listed(limit=1)
+    second = listed(limit=1, cursor=first.next_cursor)
+    assert first.data[0].id != second.data[0].id and first.total_items >= 3, first
 
 
 @case("client.org.owner.project.retrieve")
 def _():
-    owner = organization()
-    made = owner.org.owner.project.create(name=f"read by {LINE}")
-    assert owner.org.owner.project.retrieve(made.id).name == f"read by {LINE}"
+    made = new_project()
+    got = organization().org.owner.project.retrieve(made.id)
+    assert (got.id, got.name) == (made.id, made.name) and len(got.api_keys) == 1, got
+    assert made.api_key not in str(got), "a stored key is not shown"
+    not_found(fails(organization().org.owner.project.retrieve, "pr_doesnotexist"))
 
 
 @case("client.org.owner.project.regenerate_api_key")
 def _():
-    owner = organization()
-    made = owner.org.owner.project.create(name=f"rotated by {LINE}", should_create_api_key=True)
-    new = owner.org.owner.project.regenerate_api_key(made.id)
-    key = getattr(new, "api_key", None) or new.model_dump().get("key")
-    assert low_level(key=key).toolkits.list(limit=1).items
-    is_error(fails(low_level(key=made.api_key).toolkits.list), composio_client.AuthenticationError)
+    made = new_project()
+    opens(organization().org.owner.project.regenerate_api_key(made.id).api_key.key)
+    opens_no_more(made.api_key)
 
 
 @case("client.org.owner.project.delete")
 def _():
-    owner = organization()
-    made = owner.org.owner.project.create(name=f"deleted by {LINE}", should_create_api_key=True)
-    owner.org.owner.project.delete(made.id)
-    not_found(fails(owner.org.owner.project.retrieve, made.id))
-    is_error(fails(low_level(key=made.api_key).toolkits.list), composio_client.AuthenticationError)
+    made = new_project()
+    organization().org.owner.project.delete(made.id)
+    not_found(fails(organization().org.owner.project.retrieve, made.id))
+    opens_no_more(made.api_key)
 
 
 @case("client.org.list")
 def _():
-    somebody = person()
-    assert somebody.org.list()
+    (found,) = person().org.list().organizations
+    assert found.id and found.name, found
 
 
 @case("client.org.project.list")
 def _():
-    somebody = person()
-    assert somebody.org.project.list()
+    made = new_project()
+    assert made.id in [it.id for it in person().org.project.list(limit=50).data]
 
 
 @case("client.api_key_revocation.create")
 def _():
-    owner = organization()
-    made = owner.org.owner.project.create(name=f"leaked by {LINE}", should_create_api_key=True)
-    assert client.api_key_revocation.create(api_keys=[made.api_key]).received is True
-    is_error(fails(low_level(key=made.api_key).toolkits.list), composio_client.AuthenticationError)
+    made = new_project()
+    assert client.api_key_revocation.create(api_keys=[made.api_key, "nothing like a key"]).received is True
+    opens_no_more(made.api_key)
 
 
 # ── What is not built, where the SDK needs more than any arguments ──────────────────────────────

@@ -5,14 +5,15 @@
 mod recorder;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use self::recorder::Recorder;
 use crate::documents::assert_generated;
-use crate::support::process::Dev;
+use crate::support::process::{self, Dev};
 use crate::support::tools::{root, tool};
 
 /// What one method does: its state in words, and the operations it calls.
@@ -60,6 +61,8 @@ async fn run(line: &'static str) -> Vec<Value> {
         .env("BASE_URL", url)
         .env("RECORDER", taken)
         .env("KEY", dev.key.as_deref().unwrap())
+        .env("ORG_KEY", new_key(folder.path(), &["--organization"]))
+        .env("USER_KEY", new_key(folder.path(), &["--user", "ann@example.com"]))
         .env("LINE", line)
         .stdin(Stdio::null());
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
@@ -72,6 +75,15 @@ async fn run(line: &'static str) -> Vec<Value> {
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A key of the organisation or of a member, made on the command line.
+fn new_key(data_dir: &Path, owner: &[&str]) -> String {
+    let place = ["--json", "--data-dir", data_dir.to_str().unwrap()];
+    let (code, text, error) = process::run(&[&["key", "create"], owner, &place[..]].concat());
+    assert_eq!(code, Some(0), "{error}");
+    let made: Value = serde_json::from_str(&text).unwrap();
+    made["api_key"].as_str().unwrap().to_owned()
 }
 
 fn words(value: &Value) -> Vec<String> {
@@ -120,7 +132,11 @@ async fn conforms(line: &'static str) {
         std::fs::write(record(line), found).unwrap();
     } else {
         let kept = std::fs::read_to_string(record(line)).unwrap_or_default();
-        assert!(found == kept, "{line} is not what {:?} says: run with UPDATE_DOCS=1 and look at the difference", record(line));
+        assert!(
+            found == kept,
+            "{line} is not what {} says: run with UPDATE_DOCS=1 and look at the difference",
+            record(line).display()
+        );
     }
 }
 
@@ -163,10 +179,11 @@ fn table(lines: &[(&str, &str)]) -> String {
     let mut table = format!("| Method | {} | {} | Operations |\n|---|---|---|---|\n", lines[0].1, lines[1].1);
     for name in names {
         let found: Vec<_> = kept.iter().map(|methods| methods.get(name)).collect();
-        let state = |it: &Option<&(String, Vec<String>)>| it.map_or("absent", |(state, _)| state.as_str()).to_owned();
+        let state = |it: Option<&(String, Vec<String>)>| it.map_or("absent", |(state, _)| state.as_str()).to_owned();
         let operations = found.iter().flatten().map(|(_, operations)| operations).find(|it| !it.is_empty());
         let operations: Vec<String> = operations.into_iter().flatten().map(|it| format!("`{it}`")).collect();
-        table += &format!("| `{name}` | {} | {} | {} |\n", state(&found[0]), state(&found[1]), operations.join("<br>"));
+        let (newer, older, operations) = (state(found[0]), state(found[1]), operations.join("<br>"));
+        writeln!(table, "| `{name}` | {newer} | {older} | {operations} |").unwrap();
     }
     table
 }

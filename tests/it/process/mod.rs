@@ -10,6 +10,7 @@ mod kill;
 mod master_key;
 mod needles;
 mod pages;
+mod quickstart;
 mod sdk;
 mod settings;
 mod terminate;

@@ -56,14 +56,18 @@ async fn pass(State(passing): State<Passing>, request: Request) -> Response {
     let headers: Vec<(&str, &str)> = parts
         .headers
         .iter()
-        .filter(|(name, _)| !["connection", "keep-alive", "content-length", "transfer-encoding"].contains(&name.as_str()))
+        .filter(|(name, _)| {
+            !["connection", "keep-alive", "content-length", "transfer-encoding"].contains(&name.as_str())
+        })
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
         .collect();
     let url = format!("{}{}", passing.server, parts.uri);
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let reply = passing.http.send(parts.method.as_str(), &url, &headers, body).await;
     let mut response = Response::builder().status(reply.status);
-    for (name, value) in reply.headers.iter().filter(|(name, _)| !["connection", "transfer-encoding"].contains(&name.as_str())) {
+    for (name, value) in
+        reply.headers.iter().filter(|(name, _)| !["connection", "transfer-encoding"].contains(&name.as_str()))
+    {
         response = response.header(name, value);
     }
     response.body(Body::from(reply.body)).unwrap()
@@ -76,13 +80,16 @@ fn called(method: &str, path: &str) -> Option<String> {
     if path.starts_with("/toolkits/auth/callback") {
         return None;
     }
-    let template = operations::all().filter(|it| it.method == method && matches(it.path, path)).min_by_key(|it| it.path.matches('{').count());
+    let template = operations::all()
+        .filter(|it| it.method == method && matches(it.path, path))
+        .min_by_key(|it| it.path.matches('{').count());
     Some(format!("{method} {}", template.map_or(path, |it| it.path)))
 }
 
 fn matches(template: &str, path: &str) -> bool {
     let (template, path): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-    template.len() == path.len() && template.iter().zip(path).all(|(wanted, it)| wanted.starts_with('{') || *wanted == it)
+    template.len() == path.len()
+        && template.iter().zip(path).all(|(wanted, it)| wanted.starts_with('{') || *wanted == it)
 }
 
 /// Whether an operation, as recorded, answers 501.
