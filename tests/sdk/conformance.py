@@ -43,8 +43,9 @@ def plain_client(kind, key):
     if NEWER:
         return composio_client.Composio(auth=getattr(composio_client, kind)(key), base_url=BASE)
     header = {"OrganizationAuth": "x-org-api-key", "UserAuth": "x-user-api-key"}.get(kind)
-    more = {"default_headers": {header: key}} if header else {}
-    return composio_client.Composio(api_key=key, base_url=BASE, **more)
+    if header:
+        return composio_client.Composio(api_key=None, base_url=BASE, default_headers={header: key})
+    return composio_client.Composio(api_key=key, base_url=BASE)
 
 
 client = low_level()

@@ -2,7 +2,7 @@
 // cases that print one JSON line each.
 
 const cases = [];
-const { RECORDER, TRACE } = process.env;
+const { RECORDER, TRACE, USER_KEY = 'x' } = process.env;
 
 // Public for the SDK itself, and without a request of their own: helpers, plumbing, and what makes requests countable.
 const helpers = new RegExp(
@@ -135,7 +135,7 @@ export async function notBuilt(call) {
 // Something for every argument: by its name, an object or a word.
 function filled(source) {
   const list = Function.prototype.toString.call(source).match(/\(([^)]*)\)/)?.[1] ?? '';
-  const anything = new Proxy({}, { get: (_, key) => (typeof key === 'string' && key !== 'toJSON' && key !== 'then' ? 'x' : undefined), ownKeys: () => [], has: () => true });
+  const anything = new Proxy({}, { get: (_, key) => (key === 'x-user-api-key' ? USER_KEY : typeof key === 'string' && !['toJSON', 'then'].includes(key) ? 'x' : undefined), ownKeys: () => [], has: () => true });
   return list.split(',').map(it => it.split('=')[0].trim()).filter(it => it && it !== 'options')
     .map(name => (/params|body|query/.test(name) ? (name === 'params' ? anything : {}) : 'x'));
 }
