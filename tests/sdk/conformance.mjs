@@ -302,6 +302,19 @@ test('session.proxyExecute', async () => {
   assert.deepEqual([answer.status, answer.data.username], [200, 'alice']);
 });
 
+test('session.proxyExecute with the account that the session names', 'session.proxyExecute', async () => {
+  const user = newUser();
+  let account;
+  for (const name of ['alice', 'bob']) {
+    const request = await (await composio.create(user, { toolkits: ['sandbox'] })).authorize('sandbox', { alias: name });
+    await new Person(name).follow(request.redirectUrl);
+    account = request.id;
+  }
+  const session = await composio.create(user, { toolkits: ['sandbox'], connectedAccounts: { sandbox: [account] } });
+  const answer = await session.proxyExecute({ toolkit: 'sandbox', endpoint: '/me', method: 'GET' });
+  assert.equal(answer.data.username, 'bob');
+});
+
 test('session.proxyExecute without an account', 'session.proxyExecute', async () => {
   const session = await newSession();
   const error = await fails(() => session.proxyExecute({ toolkit: 'sandbox', endpoint: '/me', method: 'GET' }));

@@ -357,6 +357,18 @@ def _():
     assert field(answer, "status") == 200 and field(answer, "data")["username"] == "alice", answer
 
 
+@case("session.proxy_execute with the account that the session names", "session.proxy_execute")
+def _():
+    user, account = new_user(), None
+    for name in ("alice", "bob"):
+        request = new_session(user_id=user).authorize("sandbox", alias=name)
+        Person(name).follow(request.redirect_url)
+        account = request.id
+    session = new_session(user_id=user, connected_accounts={"sandbox": [account]})
+    answer = session.proxy_execute(toolkit="sandbox", endpoint="/me", method="GET")
+    assert field(answer, "data")["username"] == "bob", answer
+
+
 @case("session.proxy_execute without an account", "session.proxy_execute")
 def _():
     session = new_session()
@@ -622,6 +634,33 @@ def _():
 def _():
     error = fails(composio.connected_accounts.complete_auth, user_id="somebody", session_uri="nothing-like-it")
     assert status(error) in (400, 404), error
+
+
+def confirmed():
+    """A connection that waits for the application's word: the SDK of its project, the user, what the browser brought."""
+    config = {"oauth_callback_verifier_url": "https://app.example/verify"}
+    create = organization().org.owner.project.create
+    made = create(name=f"made-{new_user()}", should_create_api_key=True, config=config)
+    theirs, user = Seen(Composio(api_key=made.api_key, base_url=BASE, allow_tracking=False), ""), new_user()
+    request = theirs.create(user_id=user, toolkits=["sandbox"]).authorize("sandbox")
+    landed = Person().follow(request.redirect_url)
+    assert landed.startswith("https://app.example/verify") and theirs.connected_accounts.get(request.id).status != "ACTIVE"
+    return theirs, made.api_key, user, request.id, query(landed)["session_uri"]
+
+
+@case("connected_accounts.complete_auth of a connection that waits for it", "connected_accounts.complete_auth")
+def _():
+    theirs, _key, user, account, uri = confirmed()
+    answer = theirs.connected_accounts.complete_auth(user_id=user, session_uri=uri)
+    assert (answer.connected_account_id, answer.toolkit_slug) == (account, "sandbox"), answer
+    assert theirs.connected_accounts.get(account).status == "ACTIVE"
+
+
+@case("connected_accounts.complete_auth by another user", "connected_accounts.complete_auth")
+def _():
+    theirs, _key, _user, account, uri = confirmed()
+    assert 400 <= status(fails(theirs.connected_accounts.complete_auth, user_id="another", session_uri=uri)) < 500
+    assert theirs.connected_accounts.get(account).status != "ACTIVE"
 
 
 @case("connected_accounts.delete")
@@ -943,6 +982,9 @@ def _():
 
 @case("client.connected_accounts.complete_auth")
 def _():
+    _theirs, key, user, account, uri = confirmed()
+    answer = low_level(key=key).connected_accounts.complete_auth(user_id=user, session_uri=uri)
+    assert answer.connected_account_id == account
     error = fails(client.connected_accounts.complete_auth, user_id="somebody", session_uri="nothing-like-it")
     assert status(error) in (400, 404), error
 
@@ -1123,6 +1165,19 @@ def _():
     organization().org.owner.project.delete(made.id)
     not_found(fails(organization().org.owner.project.retrieve, made.id))
     opens_no_more(made.api_key)
+
+
+@case("client.toolkits.list with a member's key", "client.toolkits.list")
+def _():
+    made, key = new_project(), os.environ["USER_KEY"]
+    org = organization().org.owner.project.retrieve(made.id).org_id
+    if NEWER:
+        scope = composio_client.Scope(organization_id=org, project_id=made.id)
+        member = composio_client.Composio(auth=composio_client.UserAuth(key), scope=scope, base_url=BASE)
+    else:
+        headers = {"x-user-api-key": key, "x-org-id": org, "x-project-id": made.id}
+        member = composio_client.Composio(api_key=None, base_url=BASE, default_headers=headers)
+    assert Seen(member, "client.").toolkits.list(limit=1).items
 
 
 @case("client.org.list")

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use switchboard::api::operations;
 
 use self::recorder::Recorder;
 use crate::documents::assert_generated;
@@ -188,8 +189,33 @@ fn table(lines: &[(&str, &str)]) -> String {
     table
 }
 
+/// The methods of a language that call an operation; those of the client packages after the others.
+fn callers(lines: &[(&str, &str)], operation: &str) -> String {
+    let kept: Vec<Methods> = lines.iter().map(|(line, _)| kept(line)).collect();
+    let calls = |(name, (_, operations)): (&String, &(String, Vec<String>))| {
+        operations.iter().any(|it| it == operation).then(|| name.clone())
+    };
+    let mut names: Vec<String> = kept.iter().flatten().filter_map(calls).collect();
+    names.sort_by_key(|name| (name.starts_with("client."), name.clone()));
+    names.dedup();
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What calls each operation.
+fn by_operation() -> String {
+    let mut table = String::from("| Operation | State | Python | TypeScript |\n|---|---|---|---|\n");
+    for operation in operations::all() {
+        let name = format!("{} {}", operation.method, operation.path);
+        let state = if operation.works_here() { "works" } else { "501" };
+        let (python, typescript) = (callers(&LINES[..2], &name), callers(&LINES[2..], &name));
+        writeln!(table, "| `{name}` | {state} | {python} | {typescript} |").unwrap();
+    }
+    table
+}
+
 #[test]
 fn the_tables_of_sdk_methods_are_what_was_measured() {
     assert_generated("docs/sdk-methods.md", "python", &table(&LINES[..2]));
     assert_generated("docs/sdk-methods.md", "typescript", &table(&LINES[2..]));
+    assert_generated("docs/sdk-methods.md", "callers", &by_operation());
 }
