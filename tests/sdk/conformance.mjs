@@ -112,6 +112,12 @@ test('composio.create with the preset direct_tools', 'composio.create', async ()
   assert.match((await newSession({ sessionPreset: 'direct_tools' })).sessionId, /^trs_/);
 });
 
+test('composio.create without some toolkits', 'composio.create', async () => {
+  const session = await composio.create(newUser(), { toolkits: { disable: ['keyed'] } });
+  const found = slugs(await session.toolkits({ limit: 50 }));
+  assert.ok(found.includes('sandbox') && !found.includes('keyed'), found.join());
+});
+
 test('composio.create of an unknown toolkit', 'composio.create', async () => {
   const error = await fails(() => composio.create(newUser(), { toolkits: ['nosuchtoolkit'] }));
   hasStatus(error, 400);
@@ -315,6 +321,19 @@ test('session.proxyExecute with the account that the session names', 'session.pr
   assert.equal(answer.data.username, 'bob');
 });
 
+test('session.proxyExecute with a SHARED account of somebody else', 'session.proxyExecute', async () => {
+  const [guest, stranger] = [newUser(), newUser()];
+  const experimental = { accountType: 'SHARED', aclConfigForShared: { allowedUserIds: [guest] } };
+  const request = await (await newSession()).authorize('sandbox', { experimental });
+  await new Person().follow(request.redirectUrl);
+  const call = async user => {
+    const session = await composio.create(user, { toolkits: ['sandbox'], connectedAccounts: { sandbox: [request.id] } });
+    return session.proxyExecute({ toolkit: 'sandbox', endpoint: '/me', method: 'GET' });
+  };
+  assert.equal((await call(guest)).data.username, 'alice');
+  hasStatus(await fails(() => call(stranger)), 400, 403, 404);
+});
+
 test('session.proxyExecute without an account', 'session.proxyExecute', async () => {
   const session = await newSession();
   const error = await fails(() => session.proxyExecute({ toolkit: 'sandbox', endpoint: '/me', method: 'GET' }));
@@ -379,6 +398,10 @@ test('connectedAccounts.list page by page', 'connectedAccounts.list', async () =
     cursor = page.nextCursor;
   }
   assert.deepEqual([found.sort(), cursor ?? null], [mine.sort(), null]);
+});
+
+test("connectedAccounts.list with a cursor of nobody's", 'connectedAccounts.list', async () => {
+  hasStatus(await fails(() => composio.connectedAccounts.list({ cursor: 'not-a-cursor' })), 400);
 });
 
 test('connectedAccounts.link', async () => {

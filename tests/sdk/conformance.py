@@ -150,6 +150,14 @@ def _():
     assert session.session_id.startswith("trs_")
 
 
+@case("composio.create without some toolkits", "composio.create")
+def _():
+    session = composio.create(user_id=new_user(), toolkits={"disable": ["keyed"]})
+    slugs = {it.slug for it in session.toolkits(limit=50).items}
+    assert "sandbox" in slugs and "keyed" not in slugs, slugs
+    is_error(fails(session.authorize, "keyed"), composio_client.APIStatusError, "keyed")
+
+
 @case("composio.create of an unknown toolkit", "composio.create")
 def _():
     error = fails(composio.create, user_id=new_user(), toolkits=["nosuchtoolkit"])
@@ -255,6 +263,23 @@ def _():
     assert request.id in [it.id for it in listed]
 
 
+@case("session.proxy_execute with a SHARED account of somebody else", "session.proxy_execute")
+def _():
+    owner, guest, stranger = new_user(), new_user(), new_user()
+    shared = {"account_type": "SHARED", "acl_config_for_shared": {"allowed_user_ids": [guest]}}
+    request = new_session(user_id=owner).authorize("sandbox", experimental=shared)
+    Person().follow(request.redirect_url)
+    pinned = {"connected_accounts": {"sandbox": [request.id]}}
+    call = {"toolkit": "sandbox", "endpoint": "/me", "method": "GET"}
+    answer = new_session(user_id=guest, **pinned).proxy_execute(**call)
+    assert field(answer, "data")["username"] == "alice", answer
+
+    def by_a_stranger():
+        return new_session(user_id=stranger, **pinned).proxy_execute(**call)
+
+    assert status(fails(by_a_stranger)) in (400, 403, 404)
+
+
 @case("session.authorize with an access list for a PRIVATE account", "session.authorize")
 def _():
     private = {"account_type": "PRIVATE", "acl_config_for_shared": {"allow_all_users": True}}
@@ -316,6 +341,15 @@ def _():
     assert session.config.manage_connections.enabled is False, session.config.manage_connections
     again = composio.use(session.session_id)
     assert {it.slug for it in again.toolkits().items} == {"sandbox", "keyed"}
+
+
+@case("session.update that removes", "session.update")
+def _():
+    session = new_session(tags={"enable": ["readOnlyHint"]}, multi_account={"enable": True})
+    session.update(tags=None, multi_account=None)
+    kept = client.tool_router.session.retrieve(session.session_id).config
+    assert kept.tags is None and kept.multi_account is None, kept
+    assert kept.toolkits.enabled == ["sandbox"], "what is left out stays"
 
 
 @case("session.update conflict", "session.update")
@@ -461,6 +495,12 @@ def _():
         found += [it.id for it in page.items]
         cursor = page.next_cursor
     assert set(found) == ids and len(found) == 3 and cursor is None
+
+
+@case("connected_accounts.list with a cursor of nobody's", "connected_accounts.list")
+def _():
+    error = fails(composio.connected_accounts.list, cursor="not-a-cursor")
+    is_error(error, composio_client.BadRequestError)
 
 
 @case("connected_accounts.link")
