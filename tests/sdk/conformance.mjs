@@ -854,6 +854,14 @@ test('client.authConfigs.delete', async () => {
   assert.equal((await client.authConfigs.delete(config)).success, true);
 });
 
+test('client.authConfigs.delete with revocation', 'client.authConfigs.delete', async () => {
+  const made = await composio.authConfigs.create('sandbox', { type: 'use_composio_managed_auth', name: 'to be deleted' });
+  const request = await composio.connectedAccounts.link(newUser(), made.id);
+  await new Person().follow(request.redirectUrl);
+  assert.equal((await client.authConfigs.delete(made.id, { revoke_on_delete: true })).success, true);
+  hasStatus(await fails(() => client.connectedAccounts.retrieve(request.id)), 404);
+});
+
 test('client.toolkits.list', async () => {
   const page = await client.toolkits.list({ search: 'keye', managed_by: 'all' });
   assert.deepEqual([slugs(page), page.total_items], [['keyed'], 1]);

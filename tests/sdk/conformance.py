@@ -1073,6 +1073,15 @@ def _():
     assert client.auth_configs.delete(made).success is True
 
 
+@case("client.auth_configs.delete with revocation", "client.auth_configs.delete")
+def _():
+    made = composio.auth_configs.create("sandbox", {"type": "use_composio_managed_auth", "name": "to be deleted"}).id
+    request = composio.connected_accounts.link(new_user(), made)
+    Person().follow(request.redirect_url)
+    assert client.auth_configs.delete(made, revoke_on_delete=True).success is True
+    not_found(fails(client.connected_accounts.retrieve, request.id))
+
+
 @case("client.toolkits.list")
 def _():
     page = client.toolkits.list(search="keye", managed_by="all")
