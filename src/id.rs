@@ -14,6 +14,8 @@ const CHANCE: usize = 11;
 /// What an id names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// `ok_…`: this installation.
+    Organization,
     /// `pr_…`
     Project,
     /// `key_…`
@@ -34,12 +36,17 @@ pub enum Kind {
     AuditEvent,
     /// `req_…`
     Request,
+    /// `rvj_…`: what one request revokes.
+    RevokeJob,
+    /// `rvk_…`: one credential of it.
+    Revocation,
 }
 
 impl Kind {
     /// The prefix with its underscore.
     pub fn prefix(self) -> &'static str {
         match self {
+            Self::Organization => "ok_",
             Self::Project => "pr_",
             Self::ApiKey => "key_",
             Self::AuthConfig => "ac_",
@@ -50,6 +57,8 @@ impl Kind {
             Self::Verification => "session_",
             Self::AuditEvent => "evt_",
             Self::Request => "req_",
+            Self::RevokeJob => "rvj_",
+            Self::Revocation => "rvk_",
         }
     }
 

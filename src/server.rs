@@ -20,7 +20,7 @@ use switchboard_egress::{Egress, EgressConfig};
 use switchboard_store::{Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -128,6 +128,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         entropy,
         tasks: TaskTracker::new(),
         flights: Flights::default(),
+        revocation_wake: Notify::new(),
         recent_sessions: Recent::default(),
         recent_auth_configs: Recent::default(),
         metrics: Arc::default(),

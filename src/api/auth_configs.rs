@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
@@ -14,7 +15,6 @@ use switchboard_vault::Secrets;
 
 use super::auth::Caller;
 use super::body::{JsonBody, created, json, replayable};
-use super::connected_accounts::refuse_revocation;
 use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
@@ -104,16 +104,29 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> st
     Ok(json(StatusCode::OK, &item(&app, &config))?)
 }
 
-/// `DELETE /auth_configs/{id}` → 200; its accounts go with it.
+/// `DELETE /auth_configs/{id}` → 200; its accounts go with it, and their credentials to be revoked.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(id): Id,
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
-    refuse_revocation(&query)?;
-    app.delete_auth_config(&caller.actor(), &id).await?;
-    Ok(json(StatusCode::OK, &json!({ "success": true, "message": "Auth config deleted" }))?)
+    let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
+    let revoke_job_id = app.delete_auth_config(&caller.actor(), &id, revoke).await?;
+    Ok(json(StatusCode::OK, &Deleted { success: true, message: "Auth config deleted", revoke_job_id })?)
+}
+
+/// Answer of a deletion.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Deleted {
+    /// Always true.
+    pub success: bool,
+    /// For people.
+    pub message: &'static str,
+    /// Where to read what became of the credentials at their provider: `GET /revoke_jobs/{id}`.
+    /// Absent when there were none, or `revoke_on_delete` was false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke_job_id: Option<String>,
 }
 
 impl Body {

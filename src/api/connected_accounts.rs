@@ -1,10 +1,12 @@
-//! `/connected_accounts`: list, read, delete (contract sections 4.1, 4.2, 4.6).
+//! `/connected_accounts`: list, read, delete, revoke (contract sections 4.1, 4.2, 4.6).
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use switchboard_store::accounts::{AccountFilter, AccountOrder, AccountStatus, AccountType, AccountTypeFilter};
 
@@ -19,7 +21,8 @@ use crate::app::App;
 use crate::app::access::Acl;
 use crate::app::accounts::AccountView;
 use crate::app::params::AccountParams;
-use crate::error::{Code, Error, Result};
+use crate::app::revocation::RevokedToken;
+use crate::error::{Error, Result};
 use crate::time::iso;
 
 /// `GET /connected_accounts` → 200 page.
@@ -48,25 +51,57 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> st
     Ok(json(StatusCode::OK, &view)?)
 }
 
-/// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id unknown afterwards.
+/// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id unknown afterwards, and the
+/// provider asked to forget the credential.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(id): Id,
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
-    refuse_revocation(&query)?;
-    app.delete_account(&caller.actor(), &id).await?;
-    Ok(json(StatusCode::OK, &json!({ "success": true }))?)
+    let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
+    let revoke_job_id = app.delete_account(&caller.actor(), &id, revoke).await?;
+    Ok(json(StatusCode::OK, &Deleted { success: true, revoke_job_id })?)
 }
 
-/// A promise to revoke at the provider that could not be kept is not made.
-pub fn refuse_revocation(query: &Query) -> Result<()> {
-    if query.flag("revoke_on_delete")? == Some(true) {
-        return Err(Error::new(Code::NotImplemented, "Revoking at the provider on delete is not built yet")
-            .fix("Delete without revoke_on_delete, and revoke the access in the provider's own settings."));
-    }
-    Ok(())
+/// `POST /connected_accounts/{id}/revoke` → 200 once the provider has revoked it.
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+) -> std::result::Result<Response, ApiError> {
+    let revoked_tokens = app.revoke_account(&caller.actor(), &id).await?;
+    let status = AccountStatus::Revoked.as_str();
+    Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id, status } })?)
+}
+
+/// Answer of a deletion.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Deleted {
+    /// Always true.
+    pub success: bool,
+    /// Where to read what became of the credential at its provider: `GET /revoke_jobs/{id}`. Absent
+    /// when the account held none, or `revoke_on_delete` was false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoke_job_id: Option<String>,
+}
+
+/// Answer of a revocation.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct Revoked {
+    /// What the provider revoked; empty when the account had been REVOKED before.
+    pub revoked_tokens: Vec<RevokedToken>,
+    /// The account.
+    pub connected_account: RevokedAccount,
+}
+
+/// An account that was revoked.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct RevokedAccount {
+    /// `ca_…`.
+    pub id: String,
+    /// Always `REVOKED`.
+    pub status: &'static str,
 }
 
 fn filter(query: &Query) -> Result<AccountFilter> {

@@ -1,13 +1,15 @@
 //! The REST API: what is mounted where, and nothing that decides.
 //!
-//! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a project
-//! key ([`auth::require_key`]) except what [`public`] and the table say. The table of operations is
+//! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
+//! ([`auth::require_key`]) except what [`public`] and the table say. The table of operations is
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four files: this one → `links.rs` beside
 //! it → `app/links.rs` → `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
 pub mod account_changes;
 pub mod account_links;
 pub mod account_state;
+mod admission;
+pub mod api_key_revocation;
 pub mod auth;
 pub mod auth_configs;
 pub mod body;
@@ -17,10 +19,15 @@ pub mod error;
 pub mod health;
 pub mod links;
 pub mod operations;
+pub mod org_projects;
+pub mod organization;
 pub mod page;
 pub mod path;
+pub mod project_config;
 pub mod proxy;
 pub mod query;
+pub mod revoke_jobs;
+pub mod session_info;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;

@@ -46,15 +46,19 @@ impl App {
         Ok((views, total))
     }
 
-    /// Deletes an account: its credential is erased at once, its links end.
-    pub async fn delete_account(&self, actor: &Actor, id: &str) -> Result<()> {
+    /// Deletes an account: its credential is erased at once, its links end. With `revoke`, its
+    /// provider is asked to forget it, too; then the id of that job, where there was a credential.
+    pub async fn delete_account(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+        if revoke {
+            return self.delete_and_revoke(actor, id).await;
+        }
         let now = self.now();
         let unit = Unit::new()
             .with(accounts::delete(&actor.project_id, id, now))
             .with(links::finish_of_account(&actor.project_id, id, "deleted", now))
             .with(self.audit(actor, "connected_account.delete", id, "ok", None));
         match self.store.apply(unit).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(None),
             Err(WriteError::Refused("account_not_found")) => Err(not_found(id)),
             Err(error) => Err(error.into()),
         }

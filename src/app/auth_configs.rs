@@ -153,8 +153,14 @@ impl App {
         Ok((views, total))
     }
 
-    /// Deletes an auth config and, with it, its accounts and their credentials.
-    pub async fn delete_auth_config(&self, actor: &Actor, id: &str) -> Result<()> {
+    /// Deletes an auth config and, with it, its accounts and their credentials. With `revoke`,
+    /// their provider is asked to forget those, too; then the id of that job, where there were any.
+    pub async fn delete_auth_config(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+        if revoke {
+            let job = self.delete_auth_config_and_revoke(actor, id).await;
+            self.recent_auth_configs.forget_where(|config| config.id == id);
+            return job;
+        }
         let now = self.now();
         let unit = Unit::new()
             .with(auth_configs::delete(&actor.project_id, id, now))
@@ -164,7 +170,7 @@ impl App {
         match self.store.apply(unit).await {
             Ok(_) => {
                 self.recent_auth_configs.forget_where(|config| config.id == id);
-                Ok(())
+                Ok(None)
             }
             Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
             Err(error) => Err(error.into()),

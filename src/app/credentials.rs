@@ -29,6 +29,10 @@ fn verifier_place<'a>(project: &'a str, attempt: &'a str) -> Place<'a> {
     Place { project, table: "attempts", row: attempt, field: "verifier_sealed" }
 }
 
+fn revocation_place<'a>(project: &'a str, revocation: &'a str) -> Place<'a> {
+    Place { project, table: "revocations", row: revocation, field: "material_sealed" }
+}
+
 fn prefill_place<'a>(project: &'a str, link: &'a str) -> Place<'a> {
     Place { project, table: "links", row: link, field: "prefill_sealed" }
 }
@@ -111,5 +115,15 @@ impl App {
         String::from_utf8(plaintext.to_vec())
             .map(Secret::new)
             .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
+    }
+
+    /// Seals what a queued revocation needs.
+    pub fn seal_revocation(&self, project: &str, revocation: &str, material: &Secrets) -> Vec<u8> {
+        self.ring.seal_secrets(&revocation_place(project, revocation), material)
+    }
+
+    /// Opens what a queued revocation needs.
+    pub fn open_revocation(&self, project: &str, revocation: &str, sealed: &[u8]) -> Result<Secrets> {
+        Ok(self.ring.open_secrets(&revocation_place(project, revocation), sealed)?)
     }
 }

@@ -1,4 +1,5 @@
-//! Work that nobody asks for: links past their time end, old idempotency keys go.
+//! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
+//! revoked at their providers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App};
+use super::{Actor, App, revocation};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -66,10 +67,20 @@ impl App {
 
 /// Runs the jobs until told to stop. A failure is logged; the next round tries again.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    tokio::join!(sweep(Arc::clone(&app), stop.clone()), revocation::run(app, stop));
+}
+
+async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let mut rounds: u64 = 0;
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         if let Err(error) = app.sweep_links().await {
             tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
+        }
+        // Once a minute: only what was cut short is left to do.
+        if rounds.is_multiple_of(30)
+            && let Err(error) = app.empty_deleted_projects().await
+        {
+            tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
         // Every half hour is often enough for a limit of a day.
         if rounds.is_multiple_of(900)

@@ -16,15 +16,20 @@ pub mod durable;
 mod freshness;
 pub mod idempotency;
 pub mod jobs;
+pub mod keys;
 pub mod links;
+pub mod networks;
+pub mod organization;
 pub mod params;
 pub mod permissions;
+pub mod project_config;
 pub mod projects;
 pub mod proxy;
 pub mod reauth;
 pub mod recent;
 pub mod refresh;
 pub mod resolve;
+pub mod revocation;
 pub mod session_config;
 pub mod session_rules;
 pub mod sessions;
@@ -41,6 +46,7 @@ use switchboard_catalog::{Catalog, Toolkit};
 use switchboard_egress::Egress;
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -81,6 +87,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
+    /// Told when a credential was handed over to be revoked at its provider.
+    pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.
     pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
     /// The auth config that links of a project and toolkit use, without its credentials.

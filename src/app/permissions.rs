@@ -4,6 +4,7 @@
 //! said in one table, `api/operations`.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,44 @@ pub enum Preset {
     Sessions,
 }
 
+impl Preset {
+    /// All of them, in the published order.
+    pub const ALL: [Self; 13] = [
+        Self::Tools,
+        Self::ToolExecution,
+        Self::ProxyExecute,
+        Self::SessionManagement,
+        Self::SessionToolExecution,
+        Self::LegacyMcp,
+        Self::ConnectedAccounts,
+        Self::AuthConfigs,
+        Self::Toolkits,
+        Self::Triggers,
+        Self::Webhooks,
+        Self::Observability,
+        Self::Sessions,
+    ];
+
+    /// Its published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::ToolExecution => "tool_execution",
+            Self::ProxyExecute => "proxy_execute",
+            Self::SessionManagement => "session_management",
+            Self::SessionToolExecution => "session_tool_execution",
+            Self::LegacyMcp => "legacy_mcp",
+            Self::ConnectedAccounts => "connected_accounts",
+            Self::AuthConfigs => "auth_configs",
+            Self::Toolkits => "toolkits",
+            Self::Triggers => "triggers",
+            Self::Webhooks => "webhooks",
+            Self::Observability => "observability",
+            Self::Sessions => "sessions",
+        }
+    }
+}
+
 /// What a preset admits.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -57,6 +96,19 @@ pub enum Access {
 }
 
 impl Access {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::None, Self::Read, Self::Write, Self::ReadWrite];
+
+    /// Its published name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::ReadWrite => "read_write",
+        }
+    }
+
     /// Whether this access covers what is needed.
     pub fn covers(self, needed: Self) -> bool {
         match needed {
@@ -80,9 +132,44 @@ impl Permissions {
     }
 }
 
+/// One right as the command line takes it: `sessions=read_write`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant(pub Preset, pub Access);
+
+impl FromStr for Grant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (preset, access) = text.split_once('=').ok_or("must be PRESET=ACCESS, such as sessions=read_write")?;
+        let found = Preset::ALL.into_iter().find(|it| it.name() == preset);
+        let preset = found.ok_or_else(|| {
+            format!("has no preset {preset:?}; there are {}", Preset::ALL.map(Preset::name).join(", "))
+        })?;
+        let found = Access::ALL.into_iter().find(|it| it.name() == access);
+        let access = found.ok_or_else(|| {
+            format!("has no access {access:?}; there are {}", Access::ALL.map(Access::name).join(", "))
+        })?;
+        Ok(Self(preset, access))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_the_published_ones() {
+        for preset in Preset::ALL {
+            assert_eq!(serde_json::to_value(preset).unwrap(), preset.name());
+        }
+        for access in Access::ALL {
+            assert_eq!(serde_json::to_value(access).unwrap(), access.name());
+        }
+        assert_eq!("proxy_execute=write".parse(), Ok(Grant(Preset::ProxyExecute, Access::Write)));
+        for text in ["", "tools", "tools=", "tools=all", "tool=read", "Tools=read"] {
+            assert!(text.parse::<Grant>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_right_that_is_not_named_is_not_given() {

@@ -1,20 +1,21 @@
-//! Projects and their API keys.
+//! Projects and their settings.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use switchboard_store::api_keys::{self, ApiKeyRow};
+use serde_json::Value;
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Unit, WriteError, api_keys, project_deletion};
 use switchboard_vault::ApiKey;
 
+use super::keys::KeyScope;
 use super::{Actor, App, callback_url};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
-/// A minute: `last_used_at` is no more precise, so that reads stay reads.
-const TOUCH_INTERVAL: i64 = 60_000;
-
-/// Switches of a project.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+/// Settings of a project. Those without an effect on this server are kept and shown, so that tools
+/// made for the hosted service find what they wrote.
+#[derive(Clone, Debug, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct ProjectSettings {
     /// Registered callback URLs; where there are none, any that passes the syntax rules is taken.
@@ -22,9 +23,50 @@ pub struct ProjectSettings {
     /// Show only the first four characters of secrets in account answers. On unless switched off:
     /// a reader of accounts has no need of tokens (R74).
     pub mask_secret_keys_in_connected_account: bool,
+    /// Shown on connect pages instead of the project's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
     /// Where a browser goes that finished a connection, before the connection counts (contract
     /// section 3.8, R05); none: it counts at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth_callback_verifier_url: Option<String>,
+    /// Kept; no effect on this server.
+    #[serde(rename = "is_2FA_enabled", skip_serializing_if = "Option::is_none")]
+    pub is_2fa_enabled: Option<bool>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_visibility_setting: Option<LogVisibility>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_mcp_api_key: Option<bool>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_url: Option<String>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_url_file_expiry_in_seconds: Option<u32>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_composio_link_enabled_for_managed_auth: Option<bool>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub theme: Option<BTreeMap<String, Value>>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_instant: Option<bool>,
+    /// Kept; no effect on this server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zdr_enabled: Option<bool>,
+}
+
+/// What logs show of a tool's arguments and results.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogVisibility {
+    /// Everything.
+    ShowAll,
+    /// Nothing; it is not stored.
+    DontStoreData,
 }
 
 impl Default for ProjectSettings {
@@ -32,8 +74,25 @@ impl Default for ProjectSettings {
         Self {
             callback_urls: Vec::new(),
             mask_secret_keys_in_connected_account: true,
+            display_name: None,
             oauth_callback_verifier_url: None,
+            is_2fa_enabled: None,
+            log_visibility_setting: None,
+            require_mcp_api_key: None,
+            logo_url: None,
+            signed_url_file_expiry_in_seconds: None,
+            is_composio_link_enabled_for_managed_auth: None,
+            theme: None,
+            enable_instant: None,
+            zdr_enabled: None,
         }
+    }
+}
+
+impl ProjectSettings {
+    /// Settings as they are stored.
+    pub fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(Error::internal)
     }
 }
 
@@ -48,15 +107,6 @@ pub struct NewProject {
     pub key_id: String,
 }
 
-/// A key that was accepted.
-#[derive(Clone, Debug)]
-pub struct Authenticated {
-    /// `key_…`.
-    pub key_id: String,
-    /// The project it opens.
-    pub project_id: String,
-}
-
 impl App {
     /// Makes a project with one key.
     pub async fn create_project(&self, actor_name: &str, name: &str, settings: &ProjectSettings) -> Result<NewProject> {
@@ -67,77 +117,85 @@ impl App {
         for url in &settings.callback_urls {
             callback_url::check(url).map_err(|reason| Error::field("callback_urls", format!("{url} {reason}")))?;
         }
+        let actor = Actor { project_id: String::new(), name: actor_name.to_owned(), request_id: None };
+        let (project, key) = self.add_project(&actor, name, settings, Some(&KeyScope::default())).await?;
+        let (key, key_id) = key.ok_or_else(|| Error::internal("a project was made without its key"))?;
+        Ok(NewProject { project, key, key_id })
+    }
+
+    /// Adds a project whose name and settings were checked, with a key if one is wanted.
+    pub(super) async fn add_project(
+        &self,
+        actor: &Actor,
+        name: &str,
+        settings: &ProjectSettings,
+        scope: Option<&KeyScope>,
+    ) -> Result<(Project, Option<(ApiKey, String)>)> {
+        let now = self.now();
         let project = Project {
             id: self.mint(Kind::Project),
             name: name.to_owned(),
             settings: serde_json::to_string(settings).map_err(Error::internal)?,
-            created_at: self.now(),
+            created_at: now,
+            updated_at: now,
         };
-        let (key, row) = self.new_key(&project.id, "default");
-        let actor = Actor { project_id: project.id.clone(), name: actor_name.to_owned(), request_id: None };
+        let actor = Actor { project_id: project.id.clone(), ..actor.clone() };
+        let mut unit = Unit::new().with(projects::insert(&project)).with(self.audit(
+            &actor,
+            "project.create",
+            &project.id,
+            "ok",
+            None,
+        ));
+        let mut made = None;
+        if let Some(scope) = scope {
+            let (key, row) = self.new_key(&project.id, "default", scope)?;
+            unit = unit.and(self.insert_key(&actor, &key, &row));
+            made = Some((key, row.id));
+        }
+        self.store.apply(unit).await?;
+        Ok((project, made))
+    }
+
+    /// One live project of the installation.
+    pub async fn project(&self, id: &str) -> Result<Project> {
+        self.store.project(id).await?.ok_or_else(|| not_found(id))
+    }
+
+    /// Gives a project a new key for everything; all its earlier keys end in the same moment.
+    pub async fn regenerate_key(&self, actor: &Actor, project: &str) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
+        let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
+        let (key, row) = self.new_key(project, "default", &KeyScope::default())?;
         let unit = Unit::new()
-            .with(projects::insert(&project))
-            .with(self.audit(&actor, "project.create", &project.id, "ok", None))
-            .with(api_keys::insert(&row, key.digest()))
-            .with(self.audit(&actor, "api_key.create", &row.id, "ok", None));
-        self.store.apply(unit).await?;
-        Ok(NewProject { project, key, key_id: row.id })
-    }
-
-    /// Makes a further key.
-    pub async fn create_key(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
-        let found = self.store.project(&actor.project_id).await?;
-        found.ok_or_else(|| project_not_found(&actor.project_id))?;
-        let (key, row) = self.new_key(&actor.project_id, name);
-        let unit = Unit::new().with(api_keys::insert(&row, key.digest())).with(self.audit(
-            actor,
-            "api_key.create",
-            &row.id,
-            "ok",
-            None,
-        ));
-        self.store.apply(unit).await?;
-        Ok((key, row))
-    }
-
-    /// Revokes a key. Every server on this database refuses it from its next request on.
-    pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<()> {
-        let unit = Unit::new().with(api_keys::revoke(&actor.project_id, id, self.now())).with(self.audit(
-            actor,
-            "api_key.revoke",
-            id,
-            "ok",
-            None,
-        ));
+            .with(api_keys::revoke_of_project(project, self.now()))
+            .with(self.audit(&actor, "api_key.revoke_all", project, "ok", None))
+            .and(self.insert_key(&actor, &key, &row));
         match self.store.apply(unit).await {
-            Ok(_) => Ok(()),
-            Err(WriteError::Refused("api_key_not_found")) => {
-                Err(Error::new(Code::NotFound, format!("API key \"{id}\" not found, or revoked already")))
-            }
+            Ok(_) => Ok((key, row)),
+            Err(WriteError::Refused("project_gone")) => Err(not_found(project)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The project that a key opens. Malformed keys never reach the database (R58).
-    pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
-        let refused = || Error::new(Code::Unauthorized, "Invalid API key");
-        let key = ApiKey::parse(presented).map_err(|_| refused())?;
-        // Read each time: a key revoked from the command line is refused from the next request on.
-        let row = self.store.api_key_by_hash(key.digest()).await?.ok_or_else(refused)?;
-        let now = self.now();
-        if row.revoked_at.is_some() || row.expires_at.is_some_and(|expires| expires <= now) {
-            return Err(refused());
+    /// Deletes a project with all that is in it. Its keys are refused from the next request on.
+    pub async fn delete_project(&self, actor: &Actor, project: &str) -> Result<()> {
+        let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
+        let unit =
+            project_deletion::unit(project, self.now()).with(self.audit(&actor, "project.delete", project, "ok", None));
+        match self.store.apply(unit).await {
+            Ok(_) => {
+                self.recent_sessions.forget_where(|session| session.project_id == project);
+                self.recent_auth_configs.forget_where(|config| config.project_id == project);
+                Ok(())
+            }
+            Err(WriteError::Refused("project_not_found")) => Err(not_found(project)),
+            Err(error) => Err(error.into()),
         }
-        if row.last_used_at.is_none_or(|used| used + TOUCH_INTERVAL <= now) {
-            self.touch_key(&row.id, now);
-        }
-        Ok(Authenticated { key_id: row.id, project_id: row.project_id })
     }
 
-    /// The switches of a project.
+    /// The settings of a project.
     pub async fn project_settings(&self, project: &str) -> Result<ProjectSettings> {
-        let row = self.store.project(project).await?.ok_or_else(|| project_not_found(project))?;
-        serde_json::from_str(&row.settings).map_err(Error::internal)
+        ProjectSettings::parse(&self.project(project).await?.settings)
     }
 
     /// Refuses a callback URL that is not on the project's list, where it has one (R08).
@@ -149,35 +207,10 @@ impl App {
         Err(Error::field(field, "is not one of the project's registered callback URLs")
             .fix(format!("Use one of: {}", settings.callback_urls.join(", "))))
     }
-
-    fn new_key(&self, project: &str, name: &str) -> (ApiKey, ApiKeyRow) {
-        let key = ApiKey::generate(&*self.entropy);
-        let row = ApiKeyRow {
-            id: self.mint(Kind::ApiKey),
-            project_id: project.to_owned(),
-            name: name.to_owned(),
-            prefix: key.display_prefix().to_owned(),
-            created_at: self.now(),
-            expires_at: None,
-            last_used_at: None,
-            revoked_at: None,
-        };
-        (key, row)
-    }
-
-    /// Notes the use of a key without making the request wait for the disk.
-    fn touch_key(&self, id: &str, now: i64) {
-        let store = self.store.clone();
-        let statement = api_keys::touch(id, now);
-        self.tasks.spawn(async move {
-            if let Err(error) = store.apply(Unit::new().with(statement)).await {
-                tracing::warn!(error = %error, "the use of an API key was not noted");
-            }
-        });
-    }
 }
 
-fn project_not_found(id: &str) -> Error {
-    Error::new(Code::NotFound, format!("Project \"{id}\" not found"))
-        .fix("`switchboard project list` shows the projects of this installation.")
+/// Unknown, deleted or inaccessible project: all the same answer.
+pub fn not_found(id: &str) -> Error {
+    let shown: String = id.chars().take(80).collect();
+    Error::of(Code::ProjectNotFound, &[("id", &shown)])
 }

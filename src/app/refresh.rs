@@ -39,7 +39,8 @@ const REJECTION_PAUSE: Millis = 60_000;
 pub struct Flights(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Flights {
-    fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
+    /// The lock of one account.
+    pub(super) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever is the last to leave is found here, not by a destructor.
         if flights.len() > 256 {
@@ -289,7 +290,10 @@ impl App {
         match self.store_rotation(&rotation).await {
             Ok(()) => Ok(Outcome::Refreshed),
             // Deleted, or refreshed by another holder: what is stored now decides.
-            Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
+            Err(WriteError::Refused(_)) => {
+                self.revoke_orphan(account, &credential.secrets).await?;
+                Ok(Outcome::LostRace)
+            }
             Err(error) => Err(still_refreshing().because(error)),
         }
     }

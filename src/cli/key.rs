@@ -4,9 +4,13 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
+use switchboard_store::organization_keys::OrganizationKeyRow;
 
 use super::{DataArgs, explain};
 use crate::app::Actor;
+use crate::app::keys::{KeyScope, Reach, permissions_from};
+use crate::app::networks::Network;
+use crate::app::permissions::{Grant, Permissions};
 use crate::time::iso;
 
 #[derive(Debug, Args)]
@@ -17,15 +21,21 @@ pub(super) struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a further API key of a project.
+    /// Make a further API key of a project, of a member, or of the organisation.
     Create {
         /// Name to recognise it by.
         #[arg(long, default_value = "key")]
         name: String,
+        /// What a project's key may do, such as `sessions=read_write`; may be repeated. None: everything.
+        #[arg(long, value_name = "PRESET=ACCESS", conflicts_with_all = ["organization", "user"])]
+        permission: Vec<Grant>,
+        /// Address or CIDR range that a project's key may be used from; may be repeated. None: anywhere.
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["organization", "user"])]
+        allow_ip: Vec<Network>,
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// List a project's API keys, without the keys themselves.
+    /// List API keys, without the keys themselves.
     List {
         #[command(flatten)]
         common: CommonArgs,
@@ -41,9 +51,8 @@ enum KeyCommand {
 
 #[derive(Debug, Args)]
 struct CommonArgs {
-    /// Project, `pr_…`.
-    #[arg(long, value_name = "ID")]
-    project: String,
+    #[command(flatten)]
+    owner: OwnerArgs,
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
@@ -51,41 +60,101 @@ struct CommonArgs {
     data: DataArgs,
 }
 
-impl CommonArgs {
-    fn actor(&self) -> Actor {
-        Actor { project_id: self.project.clone(), name: "cli".to_owned(), request_id: None }
+/// Whose key it is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct OwnerArgs {
+    /// Project, `pr_…`: keys `ak_…`, for `x-api-key`.
+    #[arg(long, value_name = "ID")]
+    project: Option<String>,
+    /// The organisation: keys `oak_…`, for `x-org-api-key`. They manage projects.
+    #[arg(long)]
+    organization: bool,
+    /// Member: keys `uak_…`, for `x-user-api-key`. They act in every project.
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+}
+
+/// A key's owner, as the application knows it.
+enum Owner {
+    Project(String),
+    Beyond(Reach),
+}
+
+impl OwnerArgs {
+    fn owner(self) -> Owner {
+        match (self.project, self.user) {
+            (Some(project), _) => Owner::Project(project),
+            (None, Some(email)) => Owner::Beyond(Reach::User { email }),
+            (None, None) => Owner::Beyond(Reach::Organization),
+        }
     }
+}
+
+fn actor(project_id: &str) -> Actor {
+    Actor { project_id: project_id.to_owned(), name: "cli".to_owned(), request_id: None }
 }
 
 pub(super) async fn run(args: KeyArgs) -> Result<()> {
     match args.command {
-        KeyCommand::Create { name, common } => create(&name, common).await,
+        KeyCommand::Create { name, permission, allow_ip, common } => {
+            create(&name, scope(&permission, allow_ip)?, common).await
+        }
         KeyCommand::List { common } => list(common).await,
         KeyCommand::Revoke { id, common } => revoke(&id, common).await,
     }
 }
 
-async fn create(name: &str, common: CommonArgs) -> Result<()> {
-    let (actor, json) = (common.actor(), common.json);
+fn scope(grants: &[Grant], networks: Vec<Network>) -> Result<KeyScope> {
+    let pairs: Vec<_> = grants.iter().map(|grant| (grant.0, grant.1)).collect();
+    let permissions: Option<Permissions> = (!pairs.is_empty())
+        .then(|| permissions_from("permission", &pairs))
+        .transpose()
+        .map_err(|error| explain(&error))?;
+    Ok(KeyScope { permissions, allowed_ips: (!networks.is_empty()).then_some(networks) })
+}
+
+async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
+    let json = common.json;
     let app = common.data.manage(false)?;
-    let (key, row) = app.create_key(&actor, name).await.map_err(|error| explain(&error))?;
+    let (key, id, owner) = match common.owner.owner() {
+        Owner::Project(project) => {
+            let made = app.create_scoped_key(&actor(&project), name, &scope).await;
+            let (key, row) = made.map_err(|error| explain(&error))?;
+            (key, row.id, ("project_id", project))
+        }
+        Owner::Beyond(reach) => {
+            let made = app.create_organization_key(&actor(""), name, &reach).await;
+            let (key, row) = made.map_err(|error| explain(&error))?;
+            let organization = app.organization().await.map_err(|error| explain(&error))?;
+            (key, row.id, ("organization_id", organization.id))
+        }
+    };
     if json {
-        println!("{}", json!({ "key_id": row.id, "project_id": row.project_id, "api_key": key.expose() }));
+        println!("{}", json!({ "key_id": id, owner.0: owner.1, "api_key": key.expose() }));
     } else {
-        println!("Key      {}\nAPI key  {}   (shown this once)", row.id, key.expose());
+        println!("Key      {id}\nAPI key  {}   (shown this once)", key.expose());
     }
     Ok(())
 }
 
 async fn list(common: CommonArgs) -> Result<()> {
-    let (project, json) = (common.project, common.json);
+    let json = common.json;
     let app = common.data.manage(false)?;
-    if app.store.project(&project).await?.is_none() {
-        bail!("project {project:?} not found; `switchboard project list` shows the projects");
-    }
-    let keys = app.store.api_keys(&project).await?;
+    let keys: Vec<Listed> = match common.owner.owner() {
+        Owner::Project(project) => {
+            if app.store.project(&project).await?.is_none() {
+                bail!("project {project:?} not found; `switchboard project list` shows the projects");
+            }
+            app.store.api_keys(&project).await?.into_iter().map(Listed::from).collect()
+        }
+        Owner::Beyond(reach) => {
+            let keys = app.organization_keys(&reach).await.map_err(|error| explain(&error))?;
+            keys.into_iter().map(Listed::from).collect()
+        }
+    };
     if json {
-        println!("{}", json!({ "items": keys.iter().map(view).collect::<Vec<_>>() }));
+        println!("{}", json!({ "items": keys.iter().map(Listed::view).collect::<Vec<_>>() }));
         return Ok(());
     }
     for key in keys {
@@ -96,9 +165,13 @@ async fn list(common: CommonArgs) -> Result<()> {
 }
 
 async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
-    let (actor, json) = (common.actor(), common.json);
+    let json = common.json;
     let app = common.data.manage(false)?;
-    app.revoke_key(&actor, id).await.map_err(|error| explain(&error))?;
+    let revoked = match common.owner.owner() {
+        Owner::Project(project) => app.revoke_key(&actor(&project), id).await,
+        Owner::Beyond(reach) => app.revoke_organization_key(&actor(""), &reach, id).await,
+    };
+    revoked.map_err(|error| explain(&error))?;
     if json {
         println!("{}", json!({ "key_id": id, "revoked": true }));
     } else {
@@ -107,14 +180,66 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     Ok(())
 }
 
-fn view(key: &ApiKeyRow) -> Value {
-    json!({
-        "key_id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "created_at": iso(key.created_at),
-        "last_used_at": key.last_used_at.map(iso),
-        "expires_at": key.expires_at.map(iso),
-        "revoked_at": key.revoked_at.map(iso),
-    })
+/// A key of either table.
+struct Listed {
+    id: String,
+    name: String,
+    prefix: String,
+    created_at: i64,
+    last_used_at: Option<i64>,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    /// JSON, as stored.
+    permissions: Option<String>,
+    /// JSON, as stored.
+    allowed_ips: Option<String>,
+}
+
+impl Listed {
+    fn view(&self) -> Value {
+        let parsed = |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        json!({
+            "key_id": self.id,
+            "name": self.name,
+            "prefix": self.prefix,
+            "created_at": iso(self.created_at),
+            "last_used_at": self.last_used_at.map(iso),
+            "expires_at": self.expires_at.map(iso),
+            "revoked_at": self.revoked_at.map(iso),
+            "permissions": parsed(&self.permissions),
+            "allowed_ips": parsed(&self.allowed_ips),
+        })
+    }
+}
+
+impl From<ApiKeyRow> for Listed {
+    fn from(row: ApiKeyRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            permissions: row.permissions,
+            allowed_ips: row.allowed_ips,
+        }
+    }
+}
+
+impl From<OrganizationKeyRow> for Listed {
+    fn from(row: OrganizationKeyRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+            permissions: None,
+            allowed_ips: None,
+        }
+    }
 }

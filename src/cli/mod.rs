@@ -1,10 +1,11 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `toolkit`, `config`.
+//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `toolkit`, `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
 mod dev;
 mod key;
 mod project;
+mod revoke;
 mod serve;
 mod toolkit;
 mod walkthrough;
@@ -39,6 +40,8 @@ enum Command {
     Project(project::ProjectArgs),
     /// Manage API keys (also while the server runs).
     Key(key::KeyArgs),
+    /// Revoke a project's connected accounts, all or some, here and at their providers.
+    Revoke(revoke::RevokeArgs),
     /// Work with toolkit files.
     Toolkit(toolkit::ToolkitArgs),
     /// Show the configuration manual.
@@ -123,6 +126,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Serve(args) => serve::run(args).await,
         Command::Project(args) => project::run(args).await,
         Command::Key(args) => key::run(args).await,
+        Command::Revoke(args) => revoke::run(args).await,
         Command::Toolkit(args) => toolkit::run(&args),
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => {
             print!("{DEFAULTS}");

@@ -3,10 +3,10 @@
 //! The flow of OAuth 2.0 (RFC 6749) in the order in which it happens: [`PkcePair`] and
 //! [`AuthorizationRequest`] send a person to the provider, [`parse_callback`] and [`check_issuer`]
 //! read what the browser brings back, [`code_request`], [`refresh_request`] and
-//! [`revocation_request`] talk to the provider, [`parse_token_response`] reads its answer. For
-//! every scheme, [`apply`] and [`apply_basic`] put the credential on an API request,
-//! [`check_caller_header`] keeps callers from overriding it, and [`Redactor`] keeps it from coming
-//! back.
+//! [`revocation_request`] talk to the provider, [`parse_token_response`] and
+//! [`parse_revocation_response`] read its answers. For every scheme, [`apply`] and [`apply_basic`]
+//! put the credential on an API request, [`check_caller_header`] keeps callers from overriding it,
+//! and [`Redactor`] keeps it from coming back.
 //!
 //! What differs between providers is data (`switchboard_catalog`); no provider is named here.
 //! Nothing here reads a clock, opens a connection or writes a log.
@@ -21,6 +21,7 @@ mod form;
 mod headers;
 mod pkce;
 mod redact;
+mod revocation;
 mod text;
 mod token;
 mod token_error;
@@ -35,6 +36,7 @@ pub use error::BuildError;
 pub use headers::check_caller_header;
 pub use pkce::PkcePair;
 pub use redact::Redactor;
+pub use revocation::{RevocationAnswer, parse_revocation_response};
 pub use token::{code_request, refresh_request, revocation_request};
 pub use token_error::{TokenError, TokenErrorKind};
 pub use token_response::{TokenSet, parse_token_response};

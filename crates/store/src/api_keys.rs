@@ -21,9 +21,14 @@ pub struct ApiKeyRow {
     pub last_used_at: Option<i64>,
     /// Refused since then.
     pub revoked_at: Option<i64>,
+    /// JSON: preset → access; none: everything in the project.
+    pub permissions: Option<String>,
+    /// JSON list of addresses and CIDR ranges; none: from anywhere.
+    pub allowed_ips: Option<String>,
 }
 
-const COLUMNS: &str = "id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at";
+const COLUMNS: &str = "id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, \
+                       permissions, allowed_ips";
 
 fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
     Ok(ApiKeyRow {
@@ -35,15 +40,19 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
         expires_at: row.opt_int(5)?,
         last_used_at: row.opt_int(6)?,
         revoked_at: row.opt_int(7)?,
+        permissions: row.opt_text(8)?,
+        allowed_ips: row.opt_text(9)?,
     })
 }
 
-/// A new key; the hash is all that is kept of it.
+/// A new key of a live project; the hash is all that is kept of it.
 pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
-    Statement::one(
+    Statement::one_unless(
+        "project_gone",
         "api_key_exists",
-        "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at, permissions, allowed_ips)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+         WHERE EXISTS (SELECT 1 FROM projects WHERE id = $2 AND deleted_at IS NULL)",
         vec![
             (&key.id).into(),
             (&key.project_id).into(),
@@ -52,6 +61,8 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
             hash.into(),
             key.created_at.into(),
             key.expires_at.into(),
+            key.permissions.clone().into(),
+            key.allowed_ips.clone().into(),
         ],
     )
 }
@@ -65,6 +76,22 @@ pub fn revoke(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
+/// Revokes every key of a project that is not yet revoked.
+pub fn revoke_of_project(project: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE api_keys SET revoked_at = $2 WHERE project_id = $1 AND revoked_at IS NULL",
+        vec![project.into(), now.into()],
+    )
+}
+
+/// Revokes a key wherever it is; a second time does nothing.
+pub fn revoke_leaked(id: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+        vec![id.into(), now.into()],
+    )
+}
+
 /// Notes a use; callers do so at most once a minute.
 pub fn touch(id: &str, now: i64) -> Statement {
     Statement::any("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
@@ -74,8 +101,8 @@ impl Store {
     /// The key with this hash, whatever its state: the caller checks expiry and revocation.
     pub async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRow>, ReadError> {
         self.one(
-            "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at
-             FROM api_keys WHERE key_hash = $1",
+            "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, permissions,
+               allowed_ips FROM api_keys WHERE key_hash = $1",
             &[hash.into()],
             read,
         )

@@ -106,6 +106,30 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
+/// The same once no account of it holds a credential any more; refused as `auth_config_busy`
+/// otherwise.
+pub fn delete_unused(project: &str, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "auth_config_busy",
+        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
+           (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+              AND deleted_at IS NULL AND credential_sealed IS NOT NULL)",
+        vec![project.into(), id.into(), now.into()],
+    )
+}
+
+/// Deletes the auth configs of a project that no account holds a credential of any more.
+pub fn delete_unused_of_project(project: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
+         WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
+           (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
+              AND deleted_at IS NULL AND credential_sealed IS NOT NULL)",
+        vec![project.into(), now.into()],
+    )
+}
+
 fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
     Ok(AuthConfigRow {
         id: row.text(0)?,

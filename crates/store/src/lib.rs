@@ -19,7 +19,10 @@ pub mod auth_configs;
 pub mod idempotency;
 pub mod links;
 pub mod meta;
+pub mod organization_keys;
+pub mod project_deletion;
 pub mod projects;
+pub mod revocations;
 pub mod sessions;
 pub mod verifications;
 

@@ -164,6 +164,14 @@ pub fn finish_of_auth_config(project: &str, auth_config: &str, outcome: &str, no
     )
 }
 
+/// The same for all accounts of a project.
+pub fn finish_of_project(project: &str, outcome: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE links SET finished_at = $3, outcome = $2 WHERE finished_at IS NULL AND project_id = $1",
+        vec![project.into(), outcome.into(), now.into()],
+    )
+}
+
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     let state = match (row.opt_text(8)?, row.opt_blob(6)?) {
         (Some(outcome), _) => LinkState::Finished { outcome },

@@ -2,42 +2,88 @@
 
 use crate::{ReadError, Row, Statement, Store};
 
-/// A project.
+/// A project that was not deleted.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// `pr_…`.
     pub id: String,
-    /// Shown on connect pages.
+    /// Shown on connect pages unless the settings have another one.
     pub name: String,
     /// JSON: registered callback URLs and switches.
     pub settings: String,
     /// Milliseconds since 1970.
     pub created_at: i64,
+    /// Last change of its settings.
+    pub updated_at: i64,
 }
 
-const COLUMNS: &str = "id, name, settings, created_at";
+const COLUMNS: &str = "id, name, settings, created_at, COALESCE(updated_at, created_at)";
 
 fn read(row: &Row<'_>) -> Result<Project, ReadError> {
-    Ok(Project { id: row.text(0)?, name: row.text(1)?, settings: row.text(2)?, created_at: row.int(3)? })
+    Ok(Project {
+        id: row.text(0)?,
+        name: row.text(1)?,
+        settings: row.text(2)?,
+        created_at: row.int(3)?,
+        updated_at: row.int(4)?,
+    })
 }
 
 /// A new project.
 pub fn insert(project: &Project) -> Statement {
     Statement::one(
         "project_exists",
-        "INSERT INTO projects (id, name, settings, created_at) VALUES ($1, $2, $3, $4)",
-        vec![(&project.id).into(), (&project.name).into(), (&project.settings).into(), project.created_at.into()],
+        "INSERT INTO projects (id, name, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
+        vec![
+            (&project.id).into(),
+            (&project.name).into(),
+            (&project.settings).into(),
+            project.created_at.into(),
+            project.updated_at.into(),
+        ],
+    )
+}
+
+/// Replaces the settings that were read; refused when another change was faster.
+pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
+    Statement::one(
+        "project_changed",
+        "UPDATE projects SET settings = $3, updated_at = $4 WHERE id = $1 AND settings = $2 AND deleted_at IS NULL",
+        vec![id.into(), read.into(), new.into(), now.into()],
     )
 }
 
 impl Store {
-    /// One project.
+    /// One live project.
     pub async fn project(&self, id: &str) -> Result<Option<Project>, ReadError> {
-        self.one("SELECT id, name, settings, created_at FROM projects WHERE id = $1", &[id.into()], read).await
+        self.one(
+            "SELECT id, name, settings, created_at, COALESCE(updated_at, created_at) FROM projects
+             WHERE id = $1 AND deleted_at IS NULL",
+            &[id.into()],
+            read,
+        )
+        .await
     }
 
-    /// All projects, oldest first.
+    /// All live projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<Project>, ReadError> {
-        self.all(&format!("SELECT {COLUMNS} FROM projects ORDER BY id LIMIT 10000"), &[], read).await
+        self.all(&format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id LIMIT 10000"), &[], read)
+            .await
+    }
+
+    /// One page of live projects, newest first, and the number of all.
+    pub async fn projects_page(&self, offset: i64, limit: i64) -> Result<(Vec<Project>, i64), ReadError> {
+        let total = self.count("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL", &[]).await?;
+        let sql =
+            format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2");
+        Ok((self.all(&sql, &[limit.into(), offset.into()], read).await?, total))
+    }
+
+    /// The installation's project, when it has exactly one.
+    pub async fn sole_project(&self) -> Result<Option<Project>, ReadError> {
+        let sql = format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id LIMIT 2");
+        let mut found = self.all(&sql, &[], read).await?;
+        let first = found.pop();
+        Ok(first.filter(|_| found.is_empty()))
     }
 }

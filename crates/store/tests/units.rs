@@ -8,7 +8,7 @@ use switchboard_store::projects::{self, Project};
 use switchboard_store::{Store, Unit, WriteError, api_keys, audit, meta};
 
 fn project(id: &str) -> Project {
-    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1 }
+    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
 }
 
 fn open(folder: &Path) -> Store {

@@ -1,4 +1,5 @@
-//! Project API keys: `ak_` · 27 random base62 characters (160 bits) · 6 characters of checksum.
+//! API keys: a prefix that says whose it is · 27 random base62 characters (160 bits) · 6 characters
+//! of checksum.
 //!
 //! The checksum lets a typing error and a scanner's false alarm be told from a wrong key without
 //! asking the database (R58). Only the SHA-256 is stored (R59): the key is random, so a slow
@@ -10,12 +11,39 @@ use zeroize::Zeroizing;
 use crate::Entropy;
 use crate::token::{Digest, base62, base62_number, digest};
 
-const PREFIX: &str = "ak_";
 const RANDOM: usize = 27;
 const CHECKSUM: usize = 6;
 
+/// Whose key it is; the prefix says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `ak_…`: opens one project.
+    Project,
+    /// `uak_…`: a person's; opens every project of the organisation.
+    User,
+    /// `oak_…`: manages projects, and opens none.
+    Organization,
+}
+
+impl KeyKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Project, Self::User, Self::Organization];
+
+    /// The prefix with its underscore.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Project => "ak_",
+            Self::User => "uak_",
+            Self::Organization => "oak_",
+        }
+    }
+}
+
 /// A well-formed API key in memory. Wiped when dropped; prints only its display prefix.
-pub struct ApiKey(Zeroizing<String>);
+pub struct ApiKey {
+    kind: KeyKind,
+    text: Zeroizing<String>,
+}
 
 /// The text is no API key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -23,15 +51,22 @@ pub struct ApiKey(Zeroizing<String>);
 pub struct ApiKeyError;
 
 impl ApiKey {
-    /// A new random key.
+    /// A new random key of a project.
     pub fn generate(entropy: &dyn Entropy) -> Self {
-        let random = base62(entropy, RANDOM);
-        Self(Zeroizing::new(format!("{PREFIX}{random}{}", checksum(&random))))
+        Self::generate_of(KeyKind::Project, entropy)
+    }
+
+    /// A new random key.
+    pub fn generate_of(kind: KeyKind, entropy: &dyn Entropy) -> Self {
+        let random = Zeroizing::new(base62(entropy, RANDOM));
+        let text = format!("{}{}{}", kind.prefix(), *random, checksum(&random));
+        Self { kind, text: Zeroizing::new(text) }
     }
 
     /// Checks shape and checksum, offline.
     pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
-        let rest = text.strip_prefix(PREFIX).ok_or(ApiKeyError)?;
+        let split = KeyKind::ALL.iter().find_map(|kind| Some((*kind, text.strip_prefix(kind.prefix())?)));
+        let (kind, rest) = split.ok_or(ApiKeyError)?;
         if rest.len() != RANDOM + CHECKSUM || !rest.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return Err(ApiKeyError);
         }
@@ -39,22 +74,27 @@ impl ApiKey {
         if checksum(random) != sum {
             return Err(ApiKeyError);
         }
-        Ok(Self(Zeroizing::new(text.to_owned())))
+        Ok(Self { kind, text: Zeroizing::new(text.to_owned()) })
+    }
+
+    /// Whose key it is.
+    pub fn kind(&self) -> KeyKind {
+        self.kind
     }
 
     /// The whole key, to be shown once.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// What the database stores and looks up.
     pub fn digest(&self) -> Digest {
-        digest(&self.0)
+        digest(&self.text)
     }
 
-    /// The first 10 characters, by which a person recognises a key in a list.
+    /// The prefix and 7 characters, by which a person recognises a key in a list.
     pub fn display_prefix(&self) -> &str {
-        &self.0[..PREFIX.len() + 7]
+        &self.text[..self.kind.prefix().len() + 7]
     }
 }
 
@@ -75,13 +115,16 @@ mod tests {
 
     #[test]
     fn a_generated_key_parses_and_any_changed_character_does_not() {
-        let key = ApiKey::generate(&SystemEntropy);
-        assert_eq!(ApiKey::parse(key.expose()).unwrap().digest(), key.digest());
-        for position in PREFIX.len()..key.expose().len() {
-            let mut bytes = key.expose().as_bytes().to_vec();
-            bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
-            let changed = String::from_utf8(bytes).unwrap();
-            assert_eq!(ApiKey::parse(&changed).unwrap_err(), ApiKeyError, "position {position}");
+        for kind in KeyKind::ALL {
+            let key = ApiKey::generate_of(kind, &SystemEntropy);
+            let parsed = ApiKey::parse(key.expose()).unwrap();
+            assert_eq!((parsed.digest(), parsed.kind()), (key.digest(), kind));
+            for position in kind.prefix().len()..key.expose().len() {
+                let mut bytes = key.expose().as_bytes().to_vec();
+                bytes[position] = if bytes[position] == b'x' { b'y' } else { b'x' };
+                let changed = String::from_utf8(bytes).unwrap();
+                assert_eq!(ApiKey::parse(&changed).unwrap_err(), ApiKeyError, "position {position}");
+            }
         }
     }
 

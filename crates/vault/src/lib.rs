@@ -11,7 +11,7 @@ mod ring;
 mod secret;
 mod token;
 
-pub use api_key::{ApiKey, ApiKeyError};
+pub use api_key::{ApiKey, ApiKeyError, KeyKind};
 pub use entropy::{Entropy, SystemEntropy};
 pub use ring::{KeyFileError, KeyRing, OpenError, Place};
 pub use secret::{Secret, Secrets};

@@ -3,11 +3,16 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::{account_changes, account_links, connected_accounts};
+use crate::api::{account_changes, account_links, connected_accounts, revoke_jobs};
 use crate::app::permissions::{Access, Preset};
+use crate::app::revocation::RevokeJob;
 
 const READ: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Read)]);
 const WRITE: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Write)]);
+
+/// The switch of deletions that revoke.
+pub(super) const REVOKE: (&str, ParameterType, &str) =
+    ("revoke_on_delete", ParameterType::Flag, "Ask the provider to forget the credentials, too; default true.");
 
 /// `/connected_accounts…`.
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -92,7 +97,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || delete(connected_accounts::delete),
-        || Docs::ok("Delete a connected account"),
+        || {
+            Docs::ok("Delete a connected account")
+                .about("Its credential is erased here at once; the provider is asked to forget it, for up to a day.")
+                .query(REVOKE.0, REVOKE.1, REVOKE.2)
+                .answer::<connected_accounts::Deleted>()
+        },
     ),
     Operation::works(
         "PATCH",
@@ -124,5 +134,32 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .answer::<account_changes::RefreshAnswer>()
         },
     ),
-    Operation::later("POST", "/connected_accounts/{id}/revoke", Keys::Project, WRITE, "accounts"),
+    Operation::works(
+        "POST",
+        "/connected_accounts/{id}/revoke",
+        Keys::Project,
+        WRITE,
+        || post(connected_accounts::revoke),
+        || {
+            Docs::ok("Revoke a connected account at its provider")
+                .about(
+                    "The provider is asked at once. When it has revoked the tokens, the account becomes REVOKED and \
+                     its credential is erased; when it fails, the answer is 502 and the account stays ACTIVE.",
+                )
+                .answer::<connected_accounts::Revoked>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/revoke_jobs/{id}",
+        Keys::Project,
+        READ,
+        || get(revoke_jobs::read),
+        || {
+            Docs::ok("Read what became of credentials that were to be revoked")
+                .about("The receipt of a DELETE that answered with a `revoke_job_id`.")
+                .paged(revoke_jobs::PAGE)
+                .answer::<RevokeJob>()
+        },
+    ),
 ];

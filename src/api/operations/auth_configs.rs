@@ -2,6 +2,7 @@
 
 use axum::routing::{delete, get, post};
 
+use super::accounts::REVOKE;
 use super::{Docs, Keys, Operation, Permission};
 use crate::api::auth_configs;
 use crate::app::permissions::{Access, Preset};
@@ -42,7 +43,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || delete(auth_configs::delete),
-        || Docs::ok("Delete an auth config"),
+        || {
+            Docs::ok("Delete an auth config")
+                .about("Its accounts are deleted with it; their provider is asked to forget the credentials.")
+                .query(REVOKE.0, REVOKE.1, REVOKE.2)
+                .answer::<auth_configs::Deleted>()
+        },
     ),
     Operation::later("PATCH", "/auth_configs/{id}/{status}", Keys::Project, WRITE, "auth configs"),
 ];

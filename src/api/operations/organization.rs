@@ -1,24 +1,144 @@
 //! Operations on the organisation, its projects and keys (contract section 8.5).
 
-use super::{Keys, Operation, Permission};
+use axum::routing::{delete, get, patch, post};
+
+use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::{api_key_revocation, org_projects, organization, project_config, session_info};
+use crate::app::project_config::ConfigChange;
+use crate::app::projects::ProjectSettings;
+
+/// Items on a page.
+const MOST: i64 = 50;
 
 /// `/org…`, `/auth/session/info`, `/api_key_revocation`.
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::later("GET", "/org/owner/project/list", Keys::Organization, Permission::Nothing, "organisations"),
-    Operation::later("POST", "/org/owner/project/new", Keys::Organization, Permission::Nothing, "organisations"),
-    Operation::later("GET", "/org/owner/project/{id}", Keys::Organization, Permission::Nothing, "organisations"),
-    Operation::later("DELETE", "/org/owner/project/{id}", Keys::Organization, Permission::Nothing, "organisations"),
-    Operation::later(
+    Operation::works(
+        "GET",
+        "/org/owner/project/list",
+        Keys::Organization,
+        Permission::Nothing,
+        || get(org_projects::list),
+        || Docs::ok("List projects").paged(MOST).answer::<organization::ProjectPage>(),
+    ),
+    Operation::works(
+        "POST",
+        "/org/owner/project/new",
+        Keys::Organization,
+        Permission::Nothing,
+        || post(org_projects::create),
+        || {
+            Docs::ok("Create a project")
+                .about("With `should_create_api_key`, its first key is in the answer, and nowhere else afterwards.")
+                .body::<org_projects::NewProjectBody>()
+                .answer::<org_projects::NewProjectAnswer>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/org/owner/project/{id}",
+        Keys::Organization,
+        Permission::Nothing,
+        || get(org_projects::read),
+        || {
+            Docs::ok("Read a project")
+                .about("Of each key only the first characters are shown: the key itself is stored nowhere.")
+                .answer::<org_projects::ProjectDetail>()
+        },
+    ),
+    Operation::works(
+        "DELETE",
+        "/org/owner/project/{id}",
+        Keys::Organization,
+        Permission::Nothing,
+        || delete(org_projects::delete),
+        || {
+            Docs::ok("Delete a project")
+                .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
+                .query("revoke_on_delete", ParameterType::Flag, "Revoke its accounts at their providers. Not built: `true` answers 501.")
+                .answer::<org_projects::DeletedProject>()
+        },
+    ),
+    Operation::works(
         "POST",
         "/org/owner/project/{id}/regenerate_api_key",
         Keys::Organization,
         Permission::Nothing,
-        "organisations",
+        || post(org_projects::regenerate),
+        || {
+            Docs::ok("Replace the API keys of a project")
+                .about(
+                    "Makes one key for everything in the project and revokes all its earlier keys in the same moment.",
+                )
+                .answer::<org_projects::RegeneratedKey>()
+        },
     ),
-    Operation::later("GET", "/org/list", Keys::User, Permission::Nothing, "organisations"),
-    Operation::later("GET", "/org/project/list", Keys::User, Permission::Nothing, "organisations"),
-    Operation::later("GET", "/org/project/config", Keys::Project, Permission::Unscoped, "organisations"),
-    Operation::later("PATCH", "/org/project/config", Keys::Project, Permission::Unscoped, "organisations"),
-    Operation::later("GET", "/auth/session/info", Keys::Any, Permission::Nothing, "organisations"),
-    Operation::later("POST", "/api_key_revocation", Keys::Nobody, Permission::Nothing, "organisations"),
+    Operation::works(
+        "GET",
+        "/org/list",
+        Keys::User,
+        Permission::Nothing,
+        || get(organization::list),
+        || {
+            Docs::ok("List organisations")
+                .about("The installation is the one organisation.")
+                .paged(MOST)
+                .answer::<organization::OrganizationPage>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/org/project/list",
+        Keys::User,
+        Permission::Nothing,
+        || get(organization::projects),
+        || {
+            Docs::ok("List the projects of a member")
+                .about("A member sees every project.")
+                .query("list_all_org_projects", ParameterType::Flag, "Makes no difference here.")
+                .paged(MOST)
+                .answer::<organization::ProjectPage>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/org/project/config",
+        Keys::Project,
+        Permission::Unscoped,
+        || get(project_config::read),
+        || Docs::ok("Read the settings of the project").answer::<ProjectSettings>(),
+    ),
+    Operation::works(
+        "PATCH",
+        "/org/project/config",
+        Keys::Project,
+        Permission::Unscoped,
+        || patch(project_config::change),
+        || {
+            Docs::ok("Change the settings of the project")
+                .about("A field that is left out stays; null sets it back. The answer is the whole settings.")
+                .body::<ConfigChange>()
+                .answer::<ProjectSettings>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/auth/session/info",
+        Keys::Any,
+        Permission::Nothing,
+        || get(session_info::read),
+        || Docs::ok("Say what the key of this request is").answer::<session_info::SessionInfo>(),
+    ),
+    Operation::works(
+        "POST",
+        "/api_key_revocation",
+        Keys::Nobody,
+        Permission::Nothing,
+        || post(api_key_revocation::revoke),
+        || {
+            Docs::ok("Revoke API keys that were found")
+                .about("Needs no key. The answer is the same whether the keys exist or not.")
+                .body::<api_key_revocation::LeakedKeys>()
+                .answer::<api_key_revocation::RevocationReceipt>()
+        },
+    ),
 ];

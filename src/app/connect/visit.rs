@@ -118,8 +118,8 @@ impl App {
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let (project_name, verifier_url) = match project {
             Some(project) => {
-                let settings: ProjectSettings = serde_json::from_str(&project.settings).map_err(Error::internal)?;
-                (project.name, settings.oauth_callback_verifier_url)
+                let settings = ProjectSettings::parse(&project.settings)?;
+                (settings.display_name.unwrap_or(project.name), settings.oauth_callback_verifier_url)
             }
             None => (String::new(), None),
         };

@@ -256,12 +256,11 @@ async fn deleting_takes_its_accounts_and_all_credentials_along() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promise_to_revoke_that_cannot_be_kept_is_not_made() {
+async fn a_deletion_revokes_nothing_when_told_so() {
     let (server, _upstream) = with_upstream().await;
     let config = auth_config(&server.api, "up", "API_KEY").await;
     let (_, account) = connect_key(&server.api, "u", "up").await;
     for path in [format!("/auth_configs/{config}"), format!("/connected_accounts/{account}")] {
-        server.api.delete(&format!("{path}?revoke_on_delete=true")).await.expect_error(501, "HTTP_NotImplemented");
         server.api.delete(&format!("{path}?revoke_on_delete=maybe")).await.expect_error(400, "HTTP_BadRequest");
         server.api.get(&path).await.expect(200);
     }

@@ -1,11 +1,12 @@
-//! No way in without one valid project key, on any route, by any method (R58, R60, R62); what is
-//! not built says so to those who have one.
+//! No way in without one valid key, on any route, by any method (R58, R60, R62); what is not built
+//! says so to those who have one. Which kind of key opens what: `key_kinds.rs`.
 
 use serde_json::Value;
 use switchboard::api::operations::{self, Keys};
 use switchboard::app::Actor;
 use switchboard_vault::{ApiKey, SystemEntropy};
 
+use super::help::filled;
 use crate::support::http::{Http, Reply};
 use crate::support::server::TestServer;
 
@@ -14,11 +15,6 @@ fn routes() -> impl Iterator<Item = (&'static str, String)> {
     let secured = operations::all().filter(|operation| operation.keys != Keys::Nobody);
     let secured = secured.map(|operation| (operation.method, operation.path));
     secured.chain([("GET", "/no/such/path")]).map(|(method, path)| (method, filled(path)))
-}
-
-fn filled(path: &str) -> String {
-    let parts = path.split('/').map(|part| if part.starts_with('{') { "trs_LX9uJKBinWWr" } else { part });
-    parts.collect::<Vec<&str>>().join("/")
 }
 
 #[track_caller]
@@ -36,13 +32,16 @@ async fn no_route_answers_without_exactly_one_valid_key() {
     let actor = Actor { project_id: server.project_id.clone(), name: "cli".to_owned(), request_id: None };
     let (revoked, row) = server.app.create_key(&actor, "old").await.unwrap();
     server.app.revoke_key(&actor, &row.id).await.unwrap();
+    let (expired, row) = server.app.create_key(&actor, "short").await.unwrap();
+    let database = rusqlite::Connection::open(server.database()).unwrap();
+    database.execute("UPDATE api_keys SET expires_at = 1 WHERE id = $1", [&row.id]).unwrap();
     let valid = server.api.key.as_str();
     let unknown = ApiKey::generate(&SystemEntropy);
     let flipped = format!("{}{}", &valid[..valid.len() - 1], if valid.ends_with('0') { '1' } else { '0' });
     let (upper, spaced, doubled) = (valid.to_uppercase(), format!("{valid} x"), format!("{valid},{valid}"));
     let bearer = format!("Bearer {valid}");
     let cookie = format!("x-api-key={valid}; authToken={valid}");
-    // All that is presented as a project key and is none answers alike.
+    // All that is presented as a key and is none answers alike, as does no key at all.
     let wrong: Vec<Vec<(&str, &str)>> = [
         "",
         "x",
@@ -55,6 +54,7 @@ async fn no_route_answers_without_exactly_one_valid_key() {
         &doubled,
         unknown.expose(),
         revoked.expose(),
+        expired.expose(),
         &valid[3..],
         "ak_é",
     ]
@@ -76,15 +76,16 @@ async fn no_route_answers_without_exactly_one_valid_key() {
         vec![("x-org-api-key", valid)],
     ];
     let http = Http::new();
-    let alike = refused(&http.send("GET", &format!("{}/toolkits", server.api.base), &wrong[1], "").await, "toolkits");
     for (method, path) in routes() {
         for prefix in ["/api/v3.1", "/api/v3"] {
             let url = format!("{}{prefix}{path}", server.url);
-            for headers in &wrong {
+            let alike = refused(&http.send(method, &url, &[], "{}").await, &path);
+            assert_eq!(alike["message"], "Invalid API key");
+            for headers in wrong.iter().chain(&none) {
                 let place = format!("{method} {path} {headers:?}");
                 assert_eq!(refused(&http.send(method, &url, headers, "{}").await, &place), alike, "{place}");
             }
-            for headers in none.iter().chain(&two).chain(&other_kinds) {
+            for headers in two.iter().chain(&other_kinds) {
                 let place = format!("{method} {path} {headers:?}");
                 let error = refused(&http.send(method, &url, headers, "{}").await, &place);
                 if two.contains(headers) {
@@ -95,6 +96,20 @@ async fn no_route_answers_without_exactly_one_valid_key() {
                 }
                 assert!(!error.to_string().contains(valid), "{error}");
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
+    let server = TestServer::start().await;
+    let open: Vec<_> = operations::all().filter(|operation| operation.keys == Keys::Nobody).collect();
+    assert!(!open.is_empty());
+    for operation in open {
+        for headers in [vec![], vec![("x-api-key", "nonsense")]] {
+            let url = format!("{}{}", server.api.base, filled(operation.path));
+            let reply = Http::new().send(operation.method, &url, &headers, "{}").await;
+            assert!([400, 501].contains(&reply.status), "{} {}", operation.path, reply.text());
         }
     }
 }
@@ -146,7 +161,7 @@ async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
             count += 1;
         }
     }
-    assert!(count >= 100, "{count}");
+    assert!(count > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

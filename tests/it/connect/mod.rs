@@ -10,5 +10,6 @@ mod links;
 mod nonsense;
 mod pages;
 mod providers;
+mod revocation;
 mod scanners;
 mod verification;

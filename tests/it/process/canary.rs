@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::time::{Duration, Instant};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -39,6 +41,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     secrets_in_wrong_places(&mut world).await;
     world.read_everything().await;
     world.keys().await;
+    world.keys_beyond_a_project().await;
     for request in world.mock.token_requests().await {
         let body: Vec<(String, String)> =
             form_urlencoded::parse(request["body"].as_str().unwrap().as_bytes()).into_owned().collect();
@@ -56,7 +59,17 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         }
     }
     // What was looked for is of the kinds that it should be, and the search does find things.
-    for kind in ["link token", "browser cookie", "state", "code", "code_verifier", "refresh_token", "project key"] {
+    for kind in [
+        "link token",
+        "browser cookie",
+        "state",
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "project key",
+        "organisation key",
+        "user key",
+    ] {
         assert!(world.secrets.iter().any(|(name, _)| name == kind), "no {kind} was seen");
     }
     assert!(log.contains(marks_trace), "the log is not at trace level: {log:.400}");
@@ -159,6 +172,32 @@ async fn custom_client(world: &mut World) {
         json!({ "path": "/token", "times": 1, "status": 400, "body": json!({ "error": "invalid_grant", "error_description": text }).to_string() })
     };
     world.oauth(&session, "mock", fault).await;
+    world.mock.heal().await;
+    deleted_and_revoked(world, &secret, &second).await;
+}
+
+/// A deletion whose provider refuses to revoke the tokens, and repeats them while it says so.
+async fn deleted_and_revoked(world: &mut World, secret: &str, tokens: &Value) {
+    let text = format!("{} of {} and {secret} is wrong", tokens["refresh_token"], tokens["access_token"]);
+    let body = json!({ "error": "invalid_request", "error_description": text });
+    world.mock.fault(&json!({ "path": "/revoke", "status": 400, "body": body.to_string() })).await;
+    let page = world.api.get("/connected_accounts?toolkit_slugs=mock&statuses=ACTIVE").await.expect(200);
+    let account = page["items"][0]["id"].as_str().unwrap();
+    let reply = world.api.delete(&format!("/connected_accounts/{account}")).await;
+    world.note("deletion that revokes", &reply, &[]);
+    let job = reply.expect(200)["revoke_job_id"].as_str().unwrap().to_owned();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let reply = world.api.get(&format!("/revoke_jobs/{job}")).await;
+        world.note("receipt", &reply, &[]);
+        let receipt = reply.expect(200);
+        if receipt["status"] == "finished" {
+            assert_eq!(receipt["failed"], 1, "{receipt}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{receipt}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     world.mock.heal().await;
 }
 

@@ -62,6 +62,42 @@ async fn projects_and_keys_are_managed_while_the_server_runs() {
     assert!(listed(&keys).contains(&(id.to_owned(), false)), "{keys}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_with_a_scope_and_keys_beyond_a_project_are_managed_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let dev = Dev::start(data, &[]);
+    let project = text(&json(data, &["project", "list"])["items"][0]["project_id"]).to_owned();
+    let scoped =
+        ["key", "create", "--project", &project, "--permission", "toolkits=read", "--permission", "tools=none"];
+    let scoped = Api::new(&dev.url, text(&json(data, &scoped)["api_key"]));
+    scoped.get("/toolkits").await.expect(200);
+    scoped.get("/connected_accounts").await.expect_error(403, "HTTP_Forbidden");
+    let limited = json(data, &["key", "create", "--project", &project, "--allow-ip", "203.0.113.0/24"]);
+    Api::new(&dev.url, text(&limited["api_key"])).get("/toolkits").await.expect_error(403, "HTTP_Forbidden");
+    let keys = json(data, &["key", "list", "--project", &project]);
+    let of = |id: &Value| keys["items"].as_array().unwrap().iter().find(|key| key["key_id"] == *id).unwrap().clone();
+    assert_eq!(of(&limited["key_id"])["allowed_ips"], serde_json::json!(["203.0.113.0/24"]));
+
+    for (owner, header, prefix, path) in [
+        (vec!["--organization"], "x-org-api-key", "oak_", "/org/owner/project/list"),
+        (vec!["--user", "ada@example.com"], "x-user-api-key", "uak_", "/org/project/list"),
+    ] {
+        let made = json(data, &[&["key", "create", "--name", "laptop"], owner.as_slice()].concat());
+        let key = text(&made["api_key"]);
+        assert!(key.starts_with(prefix) && text(&made["organization_id"]).starts_with("ok_"), "{made}");
+        let url = format!("{}/api/v3.1{path}", dev.url);
+        let http = crate::support::http::Http::new();
+        let list = http.send("GET", &url, &[(header, key)], "").await.expect(200);
+        assert_eq!(list["data"][0]["id"], project.as_str());
+        let keys = json(data, &[&["key", "list"], owner.as_slice()].concat());
+        assert_eq!(keys["items"].as_array().unwrap().len(), 1);
+        assert!(!keys.to_string().contains(key) && keys["items"][0]["name"] == "laptop", "{keys}");
+        json(data, &[&["key", "revoke", text(&made["key_id"])], owner.as_slice()].concat());
+        http.send("GET", &url, &[(header, key)], "").await.expect_error(401, "HTTP_Unauthorized");
+    }
+}
+
 #[test]
 fn commands_that_cannot_do_their_work_say_so_and_fail() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,6 +112,13 @@ fn commands_that_cannot_do_their_work_say_so_and_fail() {
         (vec!["key", "list", "--project", "pr_nothing"], "pr_nothing"),
         (vec!["key", "revoke", "key_nothing", "--project", text(&made["project_id"])], "key_nothing"),
         (vec!["key", "revoke", foreign, "--project", text(&made["project_id"])], foreign),
+        (vec!["key", "create"], "--organization"),
+        (vec!["key", "create", "--organization", "--user", "ada@example.com"], "cannot be used with"),
+        (vec!["key", "create", "--organization", "--permission", "tools=read"], "cannot be used with"),
+        (vec!["key", "create", "--user", "ada"], "e-mail"),
+        (vec!["key", "create", "--project", text(&made["project_id"]), "--permission", "all=read"], "toolkits"),
+        (vec!["key", "create", "--project", text(&made["project_id"]), "--allow-ip", "10.0.0.1/8"], "10.0.0.0/8"),
+        (vec!["key", "revoke", "key_nothing", "--organization"], "key_nothing"),
         (vec!["project", "create", ""], "name"),
         (vec!["project", "create", "Bad", "--callback-url", "javascript:alert(1)"], "callback"),
     ] {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchboard::api;
+use switchboard::app::keys::{KeyScope, Reach};
 use switchboard::app::projects::ProjectSettings;
-use switchboard::app::{App, ManagedClient};
+use switchboard::app::{Actor, App, ManagedClient};
 use switchboard::config::Layer;
 use switchboard::server::{self, Surroundings};
 use switchboard_sandbox::{Client, SandboxConfig};
@@ -50,6 +51,27 @@ impl TestServer {
 
     pub fn database(&self) -> PathBuf {
         self.dir.path().join("switchboard.db")
+    }
+
+    /// A key of the organisation.
+    pub async fn organization_key(&self) -> String {
+        self.key_beyond(&Reach::Organization).await
+    }
+
+    /// A key of a member.
+    pub async fn user_key(&self, email: &str) -> String {
+        self.key_beyond(&Reach::User { email: email.to_owned() }).await
+    }
+
+    async fn key_beyond(&self, reach: &Reach) -> String {
+        let actor = Actor { project_id: String::new(), name: "cli".to_owned(), request_id: None };
+        self.app.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
+    }
+
+    /// A further key of the project, with a scope.
+    pub async fn scoped_key(&self, scope: &KeyScope) -> String {
+        let actor = Actor { project_id: self.project_id.clone(), name: "cli".to_owned(), request_id: None };
+        self.app.create_scoped_key(&actor, "scoped", scope).await.unwrap().0.expose().to_owned()
     }
 
     /// A second project; a client with its key.

@@ -1,16 +1,19 @@
 //! Connected accounts: one user's credential for one auth config.
 //!
 //! `state.rs` holds the writes of the link flow, `edit.rs` what a developer changes afterwards,
-//! `refresh.rs` the fenced writes of a refresh, `read.rs` the finders. Every finder demands the project; there is no other.
+//! `refresh.rs` the fenced writes of a refresh, `revoke.rs` the ends that hand a credential over to
+//! be revoked, `read.rs` the finders. Every finder demands the project; there is no other.
 
 mod edit;
 mod read;
 mod refresh;
+mod revoke;
 mod state;
 
 pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
-pub use read::{AccountFilter, AccountOrder, AccountTypeFilter};
+pub use read::{AccountFilter, AccountOrder, AccountTypeFilter, HeldFilter};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, store_refreshed};
+pub use revoke::{delete_of_project, delete_unconnected_of_project, delete_version, hold, release, revoke_version};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
 
 use crate::ReadError;

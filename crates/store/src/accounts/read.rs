@@ -47,6 +47,17 @@ pub struct AccountFilter {
     pub ascending: bool,
 }
 
+/// Which accounts with a credential to look through; what is `None` admits all.
+#[derive(Clone, Debug, Default)]
+pub struct HeldFilter {
+    /// Auth config.
+    pub auth_config: Option<String>,
+    /// Toolkit slug.
+    pub toolkit: Option<String>,
+    /// End user.
+    pub user: Option<String>,
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -160,5 +171,27 @@ impl Store {
             args.len()
         );
         Ok((self.all(&sql, &args, read).await?, total))
+    }
+
+    /// The next live accounts of a project that hold a credential, in the order of their ids, after
+    /// `after`.
+    pub async fn accounts_with_credential(
+        &self,
+        project: &str,
+        filter: &HeldFilter,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, ReadError> {
+        let mut args: Vec<Value> = vec![project.into(), after.into(), limit.into()];
+        // Along the primary key, unless an auth config narrows it: no sorting of all that is left
+        // for every page.
+        let project_column = if filter.auth_config.is_some() { "project_id" } else { "project_id || ''" };
+        let mut conditions =
+            format!("{project_column} = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL");
+        let narrow = [("auth_config_id", &filter.auth_config), ("toolkit", &filter.toolkit), ("user_id", &filter.user)];
+        for (column, value) in narrow {
+            push_in(&mut conditions, &mut args, column, value.as_slice());
+        }
+        self.all(&format!("{} WHERE {conditions} ORDER BY id LIMIT $3", select!("")), &args, read).await
     }
 }

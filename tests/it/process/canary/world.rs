@@ -42,9 +42,10 @@ impl World {
     pub async fn start(log_format: &str, managed_secret: &str) -> Self {
         let (mock, echo) = (Provider::mock(&[]), Echo::start().await);
         let folder = tempfile::tempdir().unwrap();
+        let revocation = format!("revocation_url = \"{}\"", mock.text("revocation_endpoint"));
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         for (slug, text) in [
-            ("mock", mock.toolkit("mock", "")),
+            ("mock", mock.toolkit("mock", &revocation)),
             ("mockmanaged", mock.toolkit("mockmanaged", "")),
             ("echokey", echo.toolkit("echokey", API_KEY)),
             ("echobearer", echo.toolkit("echobearer", BEARER)),
@@ -252,6 +253,42 @@ impl World {
             assert_eq!(code, Some(0), "{stderr}");
             assert!(!stdout.contains(key) && !stderr.contains(key));
         }
+    }
+
+    /// Keys of a member and of the organisation: used, sent in a wrong header, and ended by whoever
+    /// finds them, with the key of a project that the organisation made.
+    pub async fn keys_beyond_a_project(&mut self) {
+        let data = self.folder.path().join("data");
+        let made = |owner: &[&str]| {
+            let (code, made, stderr) =
+                run(&[&["key", "create", "--json", "--data-dir", data.to_str().unwrap()], owner].concat());
+            assert_eq!(code, Some(0), "{stderr}");
+            let made: Value = serde_json::from_str(&made).unwrap();
+            made["api_key"].as_str().unwrap().to_owned()
+        };
+        let (owner, member) = (made(&["--organization"]), made(&["--user", "ada@example.com"]));
+        self.secret("organisation key", &owner);
+        self.secret("user key", &member);
+        let url = |path: &str| format!("{}/api/v3.1{path}", self.dev.url);
+        let (new, list, revocation) = (url("/org/owner/project/new"), url("/org/list"), url("/api_key_revocation"));
+        let http = self.api.http.clone();
+        let body = json!({ "name": "canary", "should_create_api_key": true }).to_string();
+        let reply = http.send("POST", &new, &[("x-org-api-key", &owner)], body).await;
+        let key = reply.expect(200)["api_key"].as_str().unwrap().to_owned();
+        self.secret("project key", &key);
+        self.note("project create", &reply, &["project key"]);
+        for (header, key, status) in
+            [("x-user-api-key", &member, 200), ("x-org-api-key", &owner, 401), ("x-api-key", &member, 401)]
+        {
+            let reply = http.send("GET", &list, &[(header, key)], "").await;
+            assert_eq!(reply.status, status, "{}", reply.text());
+            self.note("organisations", &reply, &[]);
+        }
+        for body in [json!({ "api_keys": [owner, member, key] }), json!({ "api_keys": { "key": owner } })] {
+            let reply = http.send("POST", &revocation, &[], body.to_string()).await;
+            self.note("revocation of keys", &reply, &[]);
+        }
+        assert_eq!(http.send("GET", &list, &[("x-user-api-key", &member)], "").await.status, 401);
     }
 
     /// Kills the server, so that all its files stay as they are: the log, and the files of the data

@@ -1,0 +1,135 @@
+//! Keys that reach beyond one project: the organisation's own, and its members'. Only their hashes.
+
+use crate::{ReadError, Row, Statement, Store};
+
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrganizationKeyKind {
+    /// Manages projects.
+    Organization,
+    /// A member's: acts in every project.
+    User,
+}
+
+impl OrganizationKeyKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "ORGANIZATION",
+            Self::User => "USER",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Organization, Self::User].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// A key as it is listed.
+#[derive(Clone, Debug)]
+pub struct OrganizationKeyRow {
+    /// `key_…`.
+    pub id: String,
+    /// Whose it is.
+    pub kind: OrganizationKeyKind,
+    /// Given by whoever made it.
+    pub name: String,
+    /// Of the member; only with a user's key.
+    pub email: Option<String>,
+    /// First characters of the key.
+    pub prefix: String,
+    /// Milliseconds since 1970, as all times here.
+    pub created_at: i64,
+    /// Refused from then on.
+    pub expires_at: Option<i64>,
+    /// To the minute.
+    pub last_used_at: Option<i64>,
+    /// Refused since then.
+    pub revoked_at: Option<i64>,
+}
+
+fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
+    let kind = row.text(1)?;
+    Ok(OrganizationKeyRow {
+        id: row.text(0)?,
+        kind: OrganizationKeyKind::parse(&kind)
+            .ok_or_else(|| ReadError::Impossible(format!("organisation key of kind {kind}")))?,
+        name: row.text(2)?,
+        email: row.opt_text(3)?,
+        prefix: row.text(4)?,
+        created_at: row.int(5)?,
+        expires_at: row.opt_int(6)?,
+        last_used_at: row.opt_int(7)?,
+        revoked_at: row.opt_int(8)?,
+    })
+}
+
+/// A new key; the hash is all that is kept of it.
+pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
+    Statement::one(
+        "organization_key_exists",
+        "INSERT INTO organization_keys (id, kind, name, email, prefix, key_hash, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        vec![
+            (&key.id).into(),
+            key.kind.as_str().into(),
+            (&key.name).into(),
+            key.email.clone().into(),
+            (&key.prefix).into(),
+            hash.into(),
+            key.created_at.into(),
+            key.expires_at.into(),
+        ],
+    )
+}
+
+/// Revokes a key of this kind and, for a user's, of this member, that is not yet revoked.
+pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64) -> Statement {
+    Statement::one(
+        "organization_key_not_found",
+        "UPDATE organization_keys SET revoked_at = $4
+         WHERE id = $3 AND kind = $1 AND COALESCE(email, '') = COALESCE($2, '') AND revoked_at IS NULL",
+        vec![kind.as_str().into(), email.into(), id.into(), now.into()],
+    )
+}
+
+/// Revokes a key whoever's it is; a second time does nothing.
+pub fn revoke_leaked(id: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE organization_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+        vec![id.into(), now.into()],
+    )
+}
+
+/// Notes a use; callers do so at most once a minute.
+pub fn touch(id: &str, now: i64) -> Statement {
+    Statement::any("UPDATE organization_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
+}
+
+impl Store {
+    /// The key with this hash, whatever its state: the caller checks expiry and revocation.
+    pub async fn organization_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<OrganizationKeyRow>, ReadError> {
+        self.one(
+            "SELECT id, kind, name, email, prefix, created_at, expires_at, last_used_at, revoked_at
+             FROM organization_keys WHERE key_hash = $1",
+            &[hash.into()],
+            read,
+        )
+        .await
+    }
+
+    /// Keys of a kind and, for users', of a member; oldest first.
+    pub async fn organization_keys(
+        &self,
+        kind: OrganizationKeyKind,
+        email: Option<&str>,
+    ) -> Result<Vec<OrganizationKeyRow>, ReadError> {
+        self.all(
+            "SELECT id, kind, name, email, prefix, created_at, expires_at, last_used_at, revoked_at
+             FROM organization_keys WHERE kind = $1 AND COALESCE(email, '') = COALESCE($2, '')
+             ORDER BY id LIMIT 1000",
+            &[kind.as_str().into(), email.into()],
+            read,
+        )
+        .await
+    }
+}

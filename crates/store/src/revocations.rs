@@ -1,0 +1,301 @@
+//! Revocations: credentials on their way to being revoked at their provider, and the receipts.
+//!
+//! A row is written in the unit that erases the credential from its account, so that neither the
+//! credential nor the promise is lost. Whoever tries it claims it first by compare-and-swap on
+//! `tries` and `next_try_at`: two servers never send the same one at once, and a claim whose holder
+//! died is due again when its time is over. The outcome erases the material.
+
+use std::fmt::Write;
+
+use crate::{ReadError, Row, Statement, Store, Value};
+
+/// How a revocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevocationOutcome {
+    /// The provider revoked it, or no longer knew it.
+    Revoked,
+    /// There is no way to revoke such a credential.
+    NotSupported,
+    /// The provider refused, or could not be reached for as long as we try.
+    Failed,
+}
+
+impl RevocationOutcome {
+    const ALL: [Self; 3] = [Self::Revoked, Self::NotSupported, Self::Failed];
+
+    /// The stored word, which answers show.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::NotSupported => "not_supported",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Where a revocation stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationState {
+    /// Still to be tried.
+    Pending {
+        /// Tokens and client, sealed.
+        material: Vec<u8>,
+    },
+    /// Over.
+    Finished {
+        /// How.
+        outcome: RevocationOutcome,
+        /// Milliseconds since 1970, as all times here.
+        at: i64,
+    },
+}
+
+/// One credential of one account.
+#[derive(Clone, Debug)]
+pub struct RevocationRow {
+    /// `rvk_…`.
+    pub id: String,
+    /// `rvj_…`: what one request revokes.
+    pub job_id: String,
+    /// Owner.
+    pub project_id: String,
+    /// The account that held the credential.
+    pub account_id: String,
+    /// Toolkit slug.
+    pub toolkit: String,
+    /// The auth config of that account.
+    pub auth_config_id: String,
+    /// The client is the operator's.
+    pub is_managed: bool,
+    /// JSON: parameters of the account.
+    pub params: String,
+    /// Where it stands.
+    pub state: RevocationState,
+    /// JSON list of what was revoked so far.
+    pub tokens: String,
+    /// What stood in the way.
+    pub detail: Option<String>,
+    /// Tries so far, with the one under way.
+    pub tries: i64,
+    /// Not before that.
+    pub next_try_at: i64,
+    /// Creation.
+    pub created_at: i64,
+}
+
+/// What became of the credentials of one job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RevocationCounts {
+    /// All of them.
+    pub total: i64,
+    /// Revoked at the provider.
+    pub revoked: i64,
+    /// Cannot be revoked.
+    pub not_supported: i64,
+    /// Given up.
+    pub failed: i64,
+    /// Not over.
+    pub pending: i64,
+}
+
+const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
+                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at";
+
+/// Adds a credential to be revoked, or the receipt of one that cannot be.
+pub fn insert(row: &RevocationRow) -> Statement {
+    let (material, outcome, finished_at) = match &row.state {
+        RevocationState::Pending { material } => (Some(material.clone()), None, None),
+        RevocationState::Finished { outcome, at } => (None, Some(outcome.as_str()), Some(*at)),
+    };
+    Statement::one(
+        "revocation_exists",
+        "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
+           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        vec![
+            (&row.id).into(),
+            (&row.job_id).into(),
+            (&row.project_id).into(),
+            (&row.account_id).into(),
+            (&row.toolkit).into(),
+            (&row.auth_config_id).into(),
+            row.is_managed.into(),
+            material.into(),
+            (&row.params).into(),
+            outcome.into(),
+            (&row.tokens).into(),
+            row.detail.clone().into(),
+            row.tries.into(),
+            row.next_try_at.into(),
+            row.created_at.into(),
+            finished_at.into(),
+        ],
+    )
+}
+
+/// Takes a due revocation for one try, which must end before `until`; refused as
+/// `revocation_taken` when another server was faster.
+pub fn claim(row: &RevocationRow, until: i64) -> Statement {
+    Statement::one(
+        "revocation_taken",
+        "UPDATE revocations SET tries = tries + 1, next_try_at = $5
+         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3 AND next_try_at = $4",
+        vec![(&row.project_id).into(), (&row.id).into(), row.tries.into(), row.next_try_at.into(), until.into()],
+    )
+}
+
+/// What one try found out.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    /// Number of the try, which must still be the newest.
+    pub tries: i64,
+    /// JSON list of what was revoked so far.
+    pub tokens: String,
+    /// What stood in the way.
+    pub detail: Option<String>,
+}
+
+/// Ends a revocation and erases its material.
+pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome, now: i64) -> Statement {
+    Statement::one(
+        "revocation_taken",
+        "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL
+         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
+        vec![
+            project.into(),
+            id.into(),
+            tried.tries.into(),
+            outcome.as_str().into(),
+            (&tried.tokens).into(),
+            tried.detail.clone().into(),
+            now.into(),
+        ],
+    )
+}
+
+/// Puts a revocation off after a failure that may pass.
+pub fn reschedule(project: &str, id: &str, tried: &Tried, next_try_at: i64) -> Statement {
+    Statement::one(
+        "revocation_taken",
+        "UPDATE revocations SET tokens = $4, detail = $5, next_try_at = $6
+         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
+        vec![
+            project.into(),
+            id.into(),
+            tried.tries.into(),
+            (&tried.tokens).into(),
+            tried.detail.clone().into(),
+            next_try_at.into(),
+        ],
+    )
+}
+
+fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
+    let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_int(15)?) {
+        (None, Some(material), None) => RevocationState::Pending { material },
+        (Some(word), None, Some(at)) => {
+            let outcome = RevocationOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
+            let outcome = outcome.ok_or_else(|| ReadError::Impossible(format!("revocation outcome {word:?}")))?;
+            RevocationState::Finished { outcome, at }
+        }
+        _ => return Err(ReadError::Impossible("revocation that is neither pending nor finished".to_owned())),
+    };
+    Ok(RevocationRow {
+        id: row.text(0)?,
+        job_id: row.text(1)?,
+        project_id: row.text(2)?,
+        account_id: row.text(3)?,
+        toolkit: row.text(4)?,
+        auth_config_id: row.text(5)?,
+        is_managed: row.flag(6)?,
+        params: row.text(8)?,
+        state,
+        tokens: row.text(10)?,
+        detail: row.opt_text(11)?,
+        tries: row.int(12)?,
+        next_try_at: row.int(13)?,
+        created_at: row.int(14)?,
+    })
+}
+
+impl Store {
+    /// Revocations whose time has come, over all projects, but none of the toolkits `without`.
+    pub async fn due_revocations(
+        &self,
+        now: i64,
+        without: &[String],
+        limit: i64,
+    ) -> Result<Vec<RevocationRow>, ReadError> {
+        let mut args: Vec<Value> = vec![now.into(), limit.into()];
+        let mut sql = format!("SELECT {COLUMNS} FROM revocations WHERE outcome IS NULL AND next_try_at <= $1");
+        for toolkit in without {
+            args.push(toolkit.into());
+            let _ = write!(sql, " AND toolkit <> ${}", args.len());
+        }
+        sql.push_str(" ORDER BY next_try_at LIMIT $2");
+        self.all(&sql, &args, read).await
+    }
+
+    /// One page of a job's revocations, oldest first.
+    pub async fn revocations(
+        &self,
+        project: &str,
+        job: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<Vec<RevocationRow>, ReadError> {
+        self.all(
+            &format!(
+                "SELECT {COLUMNS} FROM revocations WHERE project_id = $1 AND job_id = $2 ORDER BY id LIMIT $3 OFFSET $4"
+            ),
+            &[project.into(), job.into(), limit.into(), offset.into()],
+            read,
+        )
+        .await
+    }
+
+    /// What became of a job's credentials; all zero for an unknown one.
+    pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
+        let counts = self
+            .one(
+                "SELECT COUNT(*), COUNT(CASE WHEN outcome = 'revoked' THEN 1 END),
+                   COUNT(CASE WHEN outcome = 'not_supported' THEN 1 END),
+                   COUNT(CASE WHEN outcome = 'failed' THEN 1 END), COUNT(CASE WHEN outcome IS NULL THEN 1 END)
+                 FROM revocations WHERE project_id = $1 AND job_id = $2",
+                &[project.into(), job.into()],
+                |row| {
+                    Ok(RevocationCounts {
+                        total: row.int(0)?,
+                        revoked: row.int(1)?,
+                        not_supported: row.int(2)?,
+                        failed: row.int(3)?,
+                        pending: row.int(4)?,
+                    })
+                },
+            )
+            .await?;
+        Ok(counts.unwrap_or_default())
+    }
+
+    /// The newest job that revokes a credential of an account.
+    pub async fn revocation_job_of_account(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
+        self.one(
+            "SELECT job_id FROM revocations WHERE project_id = $1 AND account_id = $2 ORDER BY id DESC LIMIT 1",
+            &[project.into(), account.into()],
+            |row| row.text(0),
+        )
+        .await
+    }
+
+    /// Deleted projects whose accounts are not all gone.
+    pub async fn deleted_projects_with_accounts(&self, limit: i64) -> Result<Vec<String>, ReadError> {
+        self.all(
+            "SELECT id FROM projects WHERE deleted_at IS NOT NULL AND EXISTS
+               (SELECT 1 FROM connected_accounts WHERE project_id = projects.id AND deleted_at IS NULL)
+             ORDER BY id LIMIT $1",
+            &[limit.into()],
+            |row| row.text(0),
+        )
+        .await
+    }
+}

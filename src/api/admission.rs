@@ -1,0 +1,193 @@
+//! What the table of operations says of a request: which keys, in which project, with which right
+//! (contract section 1.2, R61).
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, Method};
+use switchboard_store::organization_keys::OrganizationKeyKind;
+use switchboard_vault::KeyKind;
+
+use super::auth::{Asker, Caller, Holder, OrgCaller, capital, header};
+use super::operations::{self, Keys, Operation, Permission};
+use crate::app::permissions::{Access, Preset};
+use crate::app::{App, projects};
+use crate::error::{Code, Error, Result};
+
+/// Every prefix under which the operations stand.
+const PREFIXES: [&str; 2] = ["/api/v3.1", "/api/v3"];
+
+/// The table by path and method.
+static TABLE: LazyLock<HashMap<(&'static str, &'static str), &'static Operation>> =
+    LazyLock::new(|| operations::all().map(|operation| ((operation.path, operation.method), operation)).collect());
+
+/// The operation that a request was routed to. HEAD is answered by the route of GET.
+pub(super) fn operation_of(request: &Request) -> Option<&'static Operation> {
+    let route = request.extensions().get::<MatchedPath>()?.as_str();
+    let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
+    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+    TABLE.get(&(path, method)).copied()
+}
+
+/// The caller in a project; none for an operation that is in none.
+pub(super) async fn admit(
+    app: &App,
+    operation: &Operation,
+    headers: &HeaderMap,
+    holder: &Holder,
+) -> Result<Option<Caller>> {
+    match (operation.keys, &holder.asker) {
+        (Keys::Project | Keys::ProjectOrUser | Keys::Any, Asker::Project(caller)) => {
+            check_right(operation, holder)?;
+            Ok(Some(caller.clone()))
+        }
+        (Keys::ProjectOrUser, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => {
+            let project_id = named_project(app, headers).await?;
+            Ok(Some(Caller { project_id, key_id: member.key.id.clone(), request_id: member.request_id.clone() }))
+        }
+        (Keys::User, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => Ok(None),
+        (Keys::Organization, Asker::Beyond(owner)) if owner.key.kind == OrganizationKeyKind::Organization => Ok(None),
+        (Keys::Any, Asker::Beyond(_)) => Ok(None),
+        (keys, asker) => {
+            let message =
+                format!("{} cannot call this operation; it takes {}", capital(name(kind_of(asker))), takes(keys));
+            Err(Error::new(Code::Unauthorized, message).fix(advice(keys)))
+        }
+    }
+}
+
+/// Refuses a scoped key without one of the rights that the operation needs.
+fn check_right(operation: &Operation, holder: &Holder) -> Result<()> {
+    let Some(given) = &holder.scope.permissions else { return Ok(()) };
+    let (lacks, fix) = match operation.permission {
+        Permission::Nothing => return Ok(()),
+        Permission::AnyOf(needed) if given.admit(needed) => return Ok(()),
+        Permission::AnyOf(needed) => {
+            let rights = needed.iter().map(|(preset, access)| right(*preset, *access)).collect::<Vec<_>>().join(" or ");
+            (format!("the permission {rights}"), format!("Use a key with {rights}, or one without a scope."))
+        }
+        Permission::Unscoped => ("an unlimited scope".to_owned(), "Use a key without a scope.".to_owned()),
+    };
+    let reason = format!("This API key lacks {lacks}, which this operation needs");
+    Err(Error::of(Code::Forbidden, &[("reason", &reason)]).fix(fix))
+}
+
+fn right(preset: Preset, access: Access) -> String {
+    format!("{}:{}", preset.name(), access.name())
+}
+
+/// The project that a member's request is about: named by both scope headers, or the only one there
+/// is.
+async fn named_project(app: &App, headers: &HeaderMap) -> Result<String> {
+    let (organization, project) = (scope_header(headers, "x-org-id")?, scope_header(headers, "x-project-id")?);
+    match (organization, project) {
+        (Some(organization), Some(project)) => {
+            let found = app.store.project(project).await?;
+            let is_ours = app.organization().await?.id == organization;
+            let found = found.filter(|_| is_ours).ok_or_else(|| projects::not_found(project))?;
+            Ok(found.id)
+        }
+        (None, None) => match app.store.sole_project().await? {
+            Some(project) => Ok(project.id),
+            None => {
+                Err(wrong_scope("x-project-id", "is required with x-org-id, since there is not exactly one project"))
+            }
+        },
+        (Some(_), None) => Err(wrong_scope("x-project-id", "is required with x-org-id")),
+        (None, Some(_)) => Err(wrong_scope("x-org-id", "is required with x-project-id")),
+    }
+}
+
+fn scope_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(wrong_scope(name, "is given more than once"));
+    }
+    let text = value.to_str().unwrap_or_default();
+    if text.is_empty() || text.len() > 80 {
+        return Err(wrong_scope(name, "must be an id such as those of GET /org/project/list"));
+    }
+    if is_uuid(text) {
+        return Err(wrong_scope(name, "must be an id such as those of GET /org/project/list, not a UUID"));
+    }
+    Ok(Some(text))
+}
+
+fn wrong_scope(header: &str, what: &str) -> Error {
+    Error::validation(vec![format!("Error in header {header}: {what}")])
+        .fix("Send x-org-id and x-project-id, both, with the ids that GET /org/project/list shows.")
+}
+
+/// 8-4-4-4-12 hexadecimal digits.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
+        && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+fn kind_of(asker: &Asker) -> KeyKind {
+    match asker {
+        Asker::Project(_) => KeyKind::Project,
+        Asker::Beyond(OrgCaller { key, .. }) => match key.kind {
+            OrganizationKeyKind::User => KeyKind::User,
+            OrganizationKeyKind::Organization => KeyKind::Organization,
+        },
+    }
+}
+
+/// A key of this kind, in words.
+pub(super) fn name(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Project => "a project API key",
+        KeyKind::User => "a user API key",
+        KeyKind::Organization => "an organisation API key",
+    }
+}
+
+fn kinds(keys: Keys) -> &'static [KeyKind] {
+    match keys {
+        Keys::Project => &[KeyKind::Project],
+        Keys::ProjectOrUser => &[KeyKind::Project, KeyKind::User],
+        Keys::User => &[KeyKind::User],
+        Keys::Organization => &[KeyKind::Organization],
+        Keys::Any => &KeyKind::ALL,
+        Keys::Nobody => &[],
+    }
+}
+
+/// `a project API key in x-api-key or a user API key in x-user-api-key`.
+fn takes(keys: Keys) -> String {
+    let each = kinds(keys).iter().map(|kind| format!("{} in the `{}` header", name(*kind), header(*kind)));
+    each.collect::<Vec<_>>().join(" or ")
+}
+
+/// What to send instead of a key that opens nothing.
+pub(super) fn advice(keys: Keys) -> String {
+    format!("Send {}. `switchboard key create` makes one.", takes(keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_told_from_ids() {
+        assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
+        for text in
+            ["pr_0Uhd1rl2w3x4y5z6", "", "123e4567e89b12d3a456426614174000", "123e4567-e89b-12d3-a456-42661417400g"]
+        {
+            assert!(!is_uuid(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn advice_names_the_headers_that_an_operation_takes() {
+        assert_eq!(
+            advice(Keys::ProjectOrUser),
+            "Send a project API key in the `x-api-key` header or a user API key in the `x-user-api-key` header. \
+             `switchboard key create` makes one."
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! `POST /api_key_revocation`: whoever finds a key may end it (R60).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::body::{JsonBody, json};
+use super::edge::RequestId;
+use super::error::ApiError;
+use crate::app::App;
+use crate::error::Error;
+
+/// Keys in one request.
+const MOST: usize = 100;
+
+/// Keys that somebody found.
+#[derive(Deserialize, JsonSchema)]
+pub struct LeakedKeys {
+    /// 1 to 100 keys of any kind; what is no key is passed over.
+    #[schemars(length(min = 1, max = 100))]
+    api_keys: Vec<String>,
+}
+
+/// The same whatever was sent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RevocationReceipt {
+    /// True.
+    received: bool,
+}
+
+crate::redacted_debug!(LeakedKeys);
+
+/// `POST /api_key_revocation` → 200, whether the keys exist or not; 503 when that could not be
+/// written.
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    request_id: RequestId,
+    body: JsonBody<LeakedKeys>,
+) -> Result<Response, ApiError> {
+    let keys = &body.value.api_keys;
+    if !(1..=MOST).contains(&keys.len()) {
+        return Err(Error::field("api_keys", format!("must have 1 to {MOST} entries")).into());
+    }
+    app.revoke_leaked(keys, &request_id.0).await?;
+    Ok(json(StatusCode::OK, &RevocationReceipt { received: true })?)
+}

@@ -1,0 +1,152 @@
+//! `/org/list`, `/org/project/list`: what a member's key reaches (contract section 8.5).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+use switchboard_store::projects::Project;
+
+use super::auth::OrgCaller;
+use super::body::json;
+use super::error::ApiError;
+use super::page::PageRequest;
+use super::query::Query;
+use crate::app::App;
+use crate::app::organization::Organization;
+use crate::error::Result;
+use crate::time::iso;
+
+/// Projects or organisations on a page when nobody says how many.
+const DEFAULT_PAGE: i64 = 20;
+/// Most of them on a page.
+pub(super) const MOST: i64 = 50;
+
+/// The organisations of a member: this installation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OrganizationPage {
+    /// The organisations.
+    organizations: Vec<OrganizationView>,
+    #[serde(flatten)]
+    place: PagePlace,
+}
+
+/// An organisation.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OrganizationView {
+    /// `ok_…`; the value of `x-org-id`.
+    id: String,
+    /// Its name.
+    name: String,
+    /// ISO 8601.
+    created_at: String,
+    /// ISO 8601.
+    updated_at: String,
+}
+
+/// A page of projects.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProjectPage {
+    /// The projects, newest first.
+    data: Vec<ProjectView>,
+    #[serde(flatten)]
+    place: PagePlace,
+}
+
+/// Where a page stands among the others.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PagePlace {
+    /// Of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+/// A project.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProjectView {
+    /// `pr_…`; the value of `x-project-id`.
+    pub(super) id: String,
+    /// The organisation.
+    pub(super) org_id: String,
+    /// Its name.
+    pub(super) name: String,
+    /// Empty: projects here have no owner of their own.
+    pub(super) email: String,
+    /// ISO 8601.
+    pub(super) created_at: String,
+    /// Of the last change of its settings, ISO 8601.
+    pub(super) updated_at: String,
+    /// False: this server has no triggers.
+    triggers_enabled: bool,
+    /// Always V3.
+    webhook_version: &'static str,
+    /// Always false: a deleted project is unknown.
+    deleted: bool,
+}
+
+impl ProjectView {
+    pub(super) fn new(project: &Project, organization: &Organization) -> Self {
+        Self {
+            id: project.id.clone(),
+            org_id: organization.id.clone(),
+            name: project.name.clone(),
+            email: String::new(),
+            created_at: iso(project.created_at),
+            updated_at: iso(project.updated_at),
+            triggers_enabled: false,
+            webhook_version: "V3",
+            deleted: false,
+        }
+    }
+}
+
+/// One page of all projects of the installation.
+pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPage> {
+    let page = PageRequest::from_query(query, DEFAULT_PAGE, MOST)?;
+    let organization = app.organization().await?;
+    let (rows, total) = app.store.projects_page(page.offset(), page.limit).await?;
+    let data = rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
+    Ok(ProjectPage { data, place: place(page, total) })
+}
+
+fn place(page: PageRequest, total: i64) -> PagePlace {
+    let envelope = page.envelope(Vec::<()>::new(), total);
+    PagePlace {
+        next_cursor: envelope.next_cursor,
+        total_pages: envelope.total_pages,
+        current_page: envelope.current_page,
+        total_items: envelope.total_items,
+    }
+}
+
+/// `GET /org/list` → 200.
+pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> std::result::Result<Response, ApiError> {
+    let page = PageRequest::from_query(&query, DEFAULT_PAGE, MOST)?;
+    let organization = app.organization().await?;
+    let made = iso(organization.created_at);
+    let view = OrganizationView {
+        id: organization.id,
+        name: Organization::NAME.to_owned(),
+        created_at: made.clone(),
+        updated_at: made,
+    };
+    let organizations = if page.page == 1 { vec![view] } else { Vec::new() };
+    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: place(page, 1) })?)
+}
+
+/// `GET /org/project/list` → 200. A member sees every project, with `list_all_org_projects` or not.
+pub async fn projects(
+    State(app): State<Arc<App>>,
+    _: OrgCaller,
+    query: Query,
+) -> std::result::Result<Response, ApiError> {
+    query.flag("list_all_org_projects")?;
+    Ok(json(StatusCode::OK, &projects_page(&app, &query).await?)?)
+}

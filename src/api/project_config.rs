@@ -1,0 +1,28 @@
+//! `/org/project/config`: the settings of the key's own project (contract section 8.5).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::auth::Caller;
+use super::body::{JsonBody, json};
+use super::error::ApiError;
+use crate::app::App;
+use crate::app::project_config::ConfigChange;
+
+/// `GET /org/project/config` → 200.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
+    Ok(json(StatusCode::OK, &app.project_settings(&caller.project_id).await?)?)
+}
+
+/// `PATCH /org/project/config` → 200 with the whole settings. A repeated change changes nothing, so
+/// an `Idempotency-Key` is kept by itself.
+pub async fn change(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<ConfigChange>,
+) -> Result<Response, ApiError> {
+    Ok(json(StatusCode::OK, &app.configure_project(&caller.actor(), &body.value).await?)?)
+}

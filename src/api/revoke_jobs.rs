@@ -1,0 +1,38 @@
+//! `/revoke_jobs`: receipts of revocations at providers. Ours, not published.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::auth::Caller;
+use super::body::json;
+use super::error::ApiError;
+use super::page::PageRequest;
+use super::path::Id;
+use super::query::Query;
+use crate::app::App;
+use crate::app::revocation::RevokeJob;
+
+/// Most credentials on one page, and how many when the caller does not say.
+pub const PAGE: i64 = 1_000;
+
+/// `GET /revoke_jobs/{id}` → 200.
+pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query: Query) -> Result<Response, ApiError> {
+    let page = PageRequest::from_query(&query, PAGE, PAGE)?;
+    let (counts, items) = app.revoke_job(&caller.project_id, &id, page.offset(), page.limit).await?;
+    let page = page.envelope(items, counts.total);
+    let job = RevokeJob {
+        id,
+        status: if counts.pending > 0 { "pending" } else { "finished" },
+        total: counts.total,
+        revoked: counts.revoked,
+        not_supported: counts.not_supported,
+        failed: counts.failed,
+        pending: counts.pending,
+        items: page.items,
+        next_cursor: page.next_cursor,
+    };
+    Ok(json(StatusCode::OK, &job)?)
+}

@@ -1,0 +1,316 @@
+//! API keys: made, revoked, recognised (R58 to R61). What a key opens is said in `api/auth.rs`.
+//!
+//! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
+//! any kind is ended by [`App::revoke_leaked`].
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::json;
+use switchboard_store::api_keys::{self, ApiKeyRow};
+use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
+use switchboard_store::{Statement, Unit, WriteError, meta};
+use switchboard_vault::{ApiKey, KeyKind};
+
+use super::networks::{self, Network};
+use super::permissions::{Access, Permissions, Preset};
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+
+/// A minute: `last_used_at` is no more precise, so that reads stay reads.
+const TOUCH_INTERVAL: i64 = 60_000;
+/// Characters of a key's name.
+const MAX_NAME: usize = 100;
+
+/// What a project's key may do, and from where.
+#[derive(Clone, Debug, Default)]
+pub struct KeyScope {
+    /// None: everything in the project.
+    pub permissions: Option<Permissions>,
+    /// None: from anywhere.
+    pub allowed_ips: Option<Vec<Network>>,
+}
+
+impl KeyScope {
+    /// Whether the key may be used from this address.
+    pub fn admits_address(&self, client: Option<IpAddr>) -> bool {
+        networks::admits(self.allowed_ips.as_deref(), client)
+    }
+}
+
+/// A project's key that was accepted.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// `key_…`.
+    pub key_id: String,
+    /// The project it opens.
+    pub project_id: String,
+    /// What it may do there.
+    pub scope: KeyScope,
+}
+
+/// Whose a key beyond one project is.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// The organisation's own.
+    Organization,
+    /// A member's.
+    User {
+        /// The member.
+        email: String,
+    },
+}
+
+impl Reach {
+    fn kind(&self) -> KeyKind {
+        match self {
+            Self::Organization => KeyKind::Organization,
+            Self::User { .. } => KeyKind::User,
+        }
+    }
+
+    fn stored(&self) -> (OrganizationKeyKind, Option<&str>) {
+        match self {
+            Self::Organization => (OrganizationKeyKind::Organization, None),
+            Self::User { email } => (OrganizationKeyKind::User, Some(email)),
+        }
+    }
+}
+
+impl App {
+    /// Makes a further key of a project, for everything.
+    pub async fn create_key(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
+        self.create_scoped_key(actor, name, &KeyScope::default()).await
+    }
+
+    /// Makes a further key of a project.
+    pub async fn create_scoped_key(&self, actor: &Actor, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
+        check_key_name(name)?;
+        let (key, row) = self.new_key(&actor.project_id, name, scope)?;
+        let unit = self.insert_key(actor, &key, &row);
+        match self.store.apply(unit).await {
+            Ok(_) => Ok((key, row)),
+            Err(WriteError::Refused("project_gone")) => Err(super::projects::not_found(&actor.project_id)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The statements that add a key.
+    pub(super) fn insert_key(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
+        let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
+            .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
+        Unit::new().with(api_keys::insert(row, key.digest())).with(self.audit(
+            actor,
+            "api_key.create",
+            &row.id,
+            "ok",
+            scoped.as_ref(),
+        ))
+    }
+
+    /// A new key of a project, not yet stored.
+    pub(super) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
+        let key = ApiKey::generate(&*self.entropy);
+        let json = |error| Error::internal(error);
+        let row = ApiKeyRow {
+            id: self.mint(Kind::ApiKey),
+            project_id: project.to_owned(),
+            name: name.to_owned(),
+            prefix: key.display_prefix().to_owned(),
+            created_at: self.now(),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+            permissions: scope.permissions.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
+            allowed_ips: scope.allowed_ips.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
+        };
+        Ok((key, row))
+    }
+
+    /// Makes a key that reaches beyond one project.
+    pub async fn create_organization_key(
+        &self,
+        actor: &Actor,
+        name: &str,
+        reach: &Reach,
+    ) -> Result<(ApiKey, OrganizationKeyRow)> {
+        check_key_name(name)?;
+        if let Reach::User { email } = reach {
+            check_email(email)?;
+        }
+        let key = ApiKey::generate_of(reach.kind(), &*self.entropy);
+        let (kind, email) = reach.stored();
+        let row = OrganizationKeyRow {
+            id: self.mint(Kind::ApiKey),
+            kind,
+            name: name.to_owned(),
+            email: email.map(ToOwned::to_owned),
+            prefix: key.display_prefix().to_owned(),
+            created_at: self.now(),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        let unit = Unit::new().with(organization_keys::insert(&row, key.digest())).with(self.audit(
+            actor,
+            "organization_key.create",
+            &row.id,
+            "ok",
+            None,
+        ));
+        self.store.apply(unit).await?;
+        Ok((key, row))
+    }
+
+    /// Revokes a key. Every server on this database refuses it from its next request on.
+    pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<()> {
+        let revoke = api_keys::revoke(&actor.project_id, id, self.now());
+        self.apply_revocation(revoke, self.audit(actor, "api_key.revoke", id, "ok", None), id).await
+    }
+
+    /// Revokes a key that reaches beyond one project.
+    pub async fn revoke_organization_key(&self, actor: &Actor, reach: &Reach, id: &str) -> Result<()> {
+        let (kind, email) = reach.stored();
+        let revoke = organization_keys::revoke(kind, email, id, self.now());
+        self.apply_revocation(revoke, self.audit(actor, "organization_key.revoke", id, "ok", None), id).await
+    }
+
+    async fn apply_revocation(&self, revoke: Statement, audit: Statement, id: &str) -> Result<()> {
+        match self.store.apply(Unit::new().with(revoke).with(audit)).await {
+            Ok(_) => Ok(()),
+            Err(WriteError::Refused(_)) => {
+                Err(Error::new(Code::NotFound, format!("API key \"{id}\" not found, or revoked already")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keys of a member, or of the organisation.
+    pub async fn organization_keys(&self, reach: &Reach) -> Result<Vec<OrganizationKeyRow>> {
+        let (kind, email) = reach.stored();
+        Ok(self.store.organization_keys(kind, email).await?)
+    }
+
+    /// Ends keys that somebody found, whatever they open. Says nothing of which exist, and always
+    /// writes once, so that its time says nothing either; fails when anything could not be written.
+    pub async fn revoke_leaked(&self, presented: &[String], request_id: &str) -> Result<()> {
+        let now = self.now();
+        let mut unit = Unit::new().with(meta::put("last_revocation_request", now.to_be_bytes().to_vec()));
+        let keys = presented.iter().filter_map(|text| ApiKey::parse(text).ok());
+        let keys: BTreeMap<_, _> = keys.map(|key| (key.digest(), key.kind())).collect();
+        for (digest, kind) in keys {
+            let actor = |project_id: &str| Actor {
+                project_id: project_id.to_owned(),
+                name: "revocation".to_owned(),
+                request_id: Some(request_id.to_owned()),
+            };
+            if kind == KeyKind::Project {
+                let found = self.store.api_key_by_hash(digest).await?;
+                if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
+                    unit.push(api_keys::revoke_leaked(&row.id, now));
+                    unit.push(self.audit(&actor(&row.project_id), "api_key.revoke", &row.id, "leaked", None));
+                }
+                continue;
+            }
+            let found = self.store.organization_key_by_hash(digest).await?;
+            if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
+                unit.push(organization_keys::revoke_leaked(&row.id, now));
+                unit.push(self.audit(&actor(""), "organization_key.revoke", &row.id, "leaked", None));
+            }
+        }
+        self.store.apply(unit).await?;
+        Ok(())
+    }
+
+    /// The project that a key opens. Malformed keys never reach the database (R58).
+    pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
+        let key = parse(presented, KeyKind::Project)?;
+        // Read each time: a key revoked from the command line is refused from the next request on.
+        let row = self.store.api_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
+        let now = self.now();
+        if !is_live(row.revoked_at, row.expires_at, now) {
+            return Err(invalid());
+        }
+        if is_touched(row.last_used_at, now) {
+            self.touch_key(api_keys::touch(&row.id, now));
+        }
+        Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
+    }
+
+    /// The key of a member or of the organisation.
+    pub async fn authenticate_beyond(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
+        let key = parse(presented, kind)?;
+        let row = self.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
+        let now = self.now();
+        if !is_live(row.revoked_at, row.expires_at, now) {
+            return Err(invalid());
+        }
+        if is_touched(row.last_used_at, now) {
+            self.touch_key(organization_keys::touch(&row.id, now));
+        }
+        Ok(row)
+    }
+
+    /// Notes the use of a key without making the request wait for the disk.
+    fn touch_key(&self, statement: Statement) {
+        let store = self.store.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = store.apply(Unit::new().with(statement)).await {
+                tracing::warn!(error = %error, "the use of an API key was not noted");
+            }
+        });
+    }
+}
+
+/// No key, and every key that opens nothing: one answer.
+pub fn invalid() -> Error {
+    Error::of(Code::Unauthorized, &[])
+}
+
+fn parse(presented: &str, kind: KeyKind) -> Result<ApiKey> {
+    ApiKey::parse(presented).ok().filter(|key| key.kind() == kind).ok_or_else(invalid)
+}
+
+/// Whether a key is neither revoked nor expired.
+pub fn is_live(revoked_at: Option<i64>, expires_at: Option<i64>, now: i64) -> bool {
+    revoked_at.is_none() && expires_at.is_none_or(|expires| expires > now)
+}
+
+fn is_touched(last_used_at: Option<i64>, now: i64) -> bool {
+    last_used_at.is_none_or(|used| used + TOUCH_INTERVAL <= now)
+}
+
+/// A scope that cannot be read admits nothing: the request fails.
+fn scope_of(row: &ApiKeyRow) -> Result<KeyScope> {
+    let permissions = row.permissions.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+    let allowed_ips = row.allowed_ips.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
+    Ok(KeyScope { permissions, allowed_ips })
+}
+
+/// A scope from pairs as they are given with a new key; `field` is their name in the request.
+pub fn permissions_from(field: &str, pairs: &[(Preset, Access)]) -> Result<Permissions> {
+    if pairs.is_empty() {
+        return Err(Error::field(field, "must name at least one permission, or be left out for all"));
+    }
+    let mut permissions = Permissions::default();
+    for (preset, access) in pairs {
+        if permissions.0.insert(*preset, *access).is_some() {
+            return Err(Error::field(field, format!("names {} twice", preset.name())));
+        }
+    }
+    Ok(permissions)
+}
+
+fn check_key_name(name: &str) -> Result<()> {
+    if (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(Error::field("name", format!("must have 1 to {MAX_NAME} characters and no control characters")))
+}
+
+fn check_email(email: &str) -> Result<()> {
+    let plain = email.len() <= 254 && !email.chars().any(|it| it.is_control() || it.is_whitespace());
+    let parts = email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if plain && parts { Ok(()) } else { Err(Error::field("email", "must be an e-mail address")) }
+}

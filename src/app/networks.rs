@@ -1,0 +1,187 @@
+//! Where a key may be used from: addresses and CIDR ranges (RFC 4632, RFC 4291 section 2.3).
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::error::{Error, Result};
+
+/// Entries of one list.
+const MAX_ENTRIES: usize = 100;
+
+/// An address, or all that share its first bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    /// Whether an address is one of these. An IPv4 address written as IPv6 counts as IPv4.
+    pub fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                masked(u128::from(own.to_bits()) << 96, self.bits)
+                    == masked(u128::from(other.to_bits()) << 96, self.bits)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                masked(own.to_bits(), self.bits) == masked(other.to_bits(), self.bits)
+            }
+            _ => false,
+        }
+    }
+
+    fn width(self) -> u32 {
+        if self.address.is_ipv4() { 32 } else { 128 }
+    }
+
+    /// The range with every bit after its prefix cleared.
+    fn base(self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(own) => {
+                let kept = masked(u128::from(own.to_bits()) << 96, self.bits) >> 96;
+                IpAddr::V4(u32::try_from(kept).unwrap_or_default().into())
+            }
+            IpAddr::V6(own) => IpAddr::V6(masked(own.to_bits(), self.bits).into()),
+        }
+    }
+}
+
+/// The first `bits` of a number; the others cleared.
+fn masked(number: u128, bits: u32) -> u128 {
+    if bits == 0 { 0 } else { number & (u128::MAX << (128 - bits)) }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bits == self.width() {
+            write!(f, "{}", self.address)
+        } else {
+            write!(f, "{}/{}", self.address, self.bits)
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr =
+            address.parse().map_err(|_| "must be an IP address or a CIDR range such as 203.0.113.0/24".to_owned())?;
+        let address = address.to_canonical();
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            None => width,
+            Some(bits) => {
+                let plain = !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit());
+                let bits = plain.then(|| bits.parse().ok()).flatten().filter(|bits| *bits <= width);
+                bits.ok_or_else(|| format!("must have a prefix length from 0 to {width}"))?
+            }
+        };
+        let network = Self { address, bits };
+        // 10.0.0.7/8 is more often a slip than a wish for sixteen million addresses.
+        if network.base() != address {
+            return Err(format!("has bits after its prefix; write {}", Self { address: network.base(), bits }));
+        }
+        Ok(network)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Reads a list as it is given with a new key; `field` is its name in the request.
+pub fn parse_list(field: &str, texts: &[String]) -> Result<Vec<Network>> {
+    if texts.is_empty() || texts.len() > MAX_ENTRIES {
+        return Err(Error::field(field, format!("must have 1 to {MAX_ENTRIES} entries, or be left out for no limit")));
+    }
+    let (mut networks, mut wrong) = (Vec::new(), Vec::new());
+    for (index, text) in texts.iter().enumerate() {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(reason) => wrong.push(format!("Error in payload.{field}[{index}]: {reason}")),
+        }
+    }
+    if wrong.is_empty() { Ok(networks) } else { Err(Error::validation(wrong)) }
+}
+
+/// Whether a key may be used from an address. With a list, an address that is not known is none of
+/// its entries.
+pub fn admits(allowed: Option<&[Network]>, client: Option<IpAddr>) -> bool {
+    let Some(allowed) = allowed else { return true };
+    client.is_some_and(|client| allowed.iter().any(|network| network.contains(client)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(texts: &[&str]) -> Vec<Network> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_and_ranges_admit_what_they_name_and_nothing_else() {
+        let allowed = list(&["203.0.113.7", "10.0.0.0/8", "2001:db8::/32", "::1", "198.51.100.128/25"]);
+        for (address, admitted) in [
+            ("203.0.113.7", true),
+            ("203.0.113.8", false),
+            ("10.255.0.1", true),
+            ("11.0.0.1", false),
+            ("::ffff:10.1.2.3", true),
+            ("::ffff:11.1.2.3", false),
+            ("2001:db8:ffff::1", true),
+            ("2001:db9::1", false),
+            ("::1", true),
+            ("127.0.0.1", false),
+            ("198.51.100.129", true),
+            ("198.51.100.127", false),
+        ] {
+            assert_eq!(admits(Some(&allowed), Some(address.parse().unwrap())), admitted, "{address}");
+        }
+        assert!(!admits(Some(&allowed), None), "an unknown address is on no list");
+        assert!(admits(None, None), "no list, no limit");
+    }
+
+    #[test]
+    fn the_whole_internet_is_two_ranges() {
+        assert!(admits(Some(&list(&["0.0.0.0/0"])), Some("203.0.113.7".parse().unwrap())));
+        assert!(!admits(Some(&list(&["0.0.0.0/0"])), Some("2001:db8::1".parse().unwrap())));
+        assert!(admits(Some(&list(&["::/0"])), Some("2001:db8::1".parse().unwrap())));
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_and_a_slip_is_corrected() {
+        for text in [
+            "",
+            "example.com",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/+8",
+            "10.0.0/8",
+            "::/129",
+            "1.2.3.4 ",
+            "10.0.0.0/8/8",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+        assert_eq!("10.1.2.3/8".parse::<Network>().unwrap_err(), "has bits after its prefix; write 10.0.0.0/8");
+        for text in ["10.0.0.0/8", "203.0.113.7", "2001:db8::/32"] {
+            let network: Network = text.parse().unwrap();
+            assert_eq!(serde_json::to_value(network).unwrap(), text);
+        }
+    }
+}

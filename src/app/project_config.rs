@@ -1,0 +1,215 @@
+//! What a developer changes about a project: each field is left out (unchanged), null (as at the
+//! start) or a value that is checked here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Number, Value, json};
+use switchboard_store::projects;
+use switchboard_store::{Unit, WriteError};
+
+use super::projects::{LogVisibility, ProjectSettings};
+use super::{Actor, App, callback_url};
+use crate::error::{Error, Result};
+
+/// Registered callback URLs of one project.
+const MAX_CALLBACK_URLS: usize = 100;
+/// Characters of a name on connect pages.
+const MAX_DISPLAY_NAME: usize = 100;
+/// A week: no signed URL lives longer.
+const MAX_EXPIRY: u32 = 604_800;
+/// Bytes of a theme.
+const MAX_THEME: usize = 8 * 1_024;
+/// How often a change is tried again when others change the same project at once.
+const TRIES: usize = 5;
+
+/// A field of a change: none when left out, `Some(None)` when null.
+type Change<T> = Option<Option<T>>;
+
+/// A change of a project's settings. A field that is left out stays; null sets it back.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConfigChange {
+    /// Registered callback URLs, all of them. With an empty list any safe URL is taken.
+    #[serde(deserialize_with = "given")]
+    callback_urls: Change<Vec<String>>,
+    /// Show only the first four characters of secrets in account answers.
+    #[serde(deserialize_with = "given")]
+    mask_secret_keys_in_connected_account: Change<bool>,
+    /// Shown on connect pages instead of the project's name; empty sets it back.
+    #[serde(deserialize_with = "given")]
+    display_name: Change<String>,
+    /// Where a browser goes before a connection counts: https, or http on loopback; empty clears it.
+    #[serde(deserialize_with = "given")]
+    oauth_callback_verifier_url: Change<String>,
+    /// Kept; no effect on this server.
+    #[serde(rename = "is_2FA_enabled", deserialize_with = "given")]
+    is_2fa_enabled: Change<bool>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    log_visibility_setting: Change<LogVisibility>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    require_mcp_api_key: Change<bool>,
+    /// Kept; no effect on this server. Empty clears it.
+    #[serde(deserialize_with = "given")]
+    logo_url: Change<String>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    signed_url_file_expiry_in_seconds: Change<Number>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    is_composio_link_enabled_for_managed_auth: Change<bool>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    theme: Change<Map<String, Value>>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    enable_instant: Change<bool>,
+    /// Kept; no effect on this server.
+    #[serde(deserialize_with = "given")]
+    zdr_enabled: Change<bool>,
+}
+
+/// Tells null from a field that is left out.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Change<T>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+impl ConfigChange {
+    /// The settings after this change; every field that is wrong is named, below `place`.
+    pub fn apply(&self, settings: &mut ProjectSettings, place: &str) -> Result<()> {
+        let mut wrong = Wrong { place, lines: Vec::new() };
+        if let Some(urls) = &self.callback_urls {
+            settings.callback_urls = wrong.check("callback_urls", checked_callbacks(urls.clone().unwrap_or_default()));
+        }
+        if let Some(mask) = self.mask_secret_keys_in_connected_account {
+            settings.mask_secret_keys_in_connected_account = mask.unwrap_or(true);
+        }
+        if let Some(name) = &self.display_name {
+            settings.display_name = wrong.check("display_name", checked_name(name.as_deref()));
+        }
+        if let Some(url) = &self.oauth_callback_verifier_url {
+            settings.oauth_callback_verifier_url =
+                wrong.check("oauth_callback_verifier_url", checked_url(url.as_deref()));
+        }
+        if let Some(url) = &self.logo_url {
+            settings.logo_url = wrong.check("logo_url", checked_url(url.as_deref()));
+        }
+        if let Some(seconds) = &self.signed_url_file_expiry_in_seconds {
+            settings.signed_url_file_expiry_in_seconds =
+                wrong.check("signed_url_file_expiry_in_seconds", seconds.as_ref().map(checked_expiry).transpose());
+        }
+        if let Some(theme) = &self.theme {
+            settings.theme = wrong.check("theme", theme.as_ref().map(checked_theme).transpose());
+        }
+        replace(&mut settings.is_2fa_enabled, self.is_2fa_enabled);
+        replace(&mut settings.log_visibility_setting, self.log_visibility_setting);
+        replace(&mut settings.require_mcp_api_key, self.require_mcp_api_key);
+        replace(
+            &mut settings.is_composio_link_enabled_for_managed_auth,
+            self.is_composio_link_enabled_for_managed_auth,
+        );
+        replace(&mut settings.enable_instant, self.enable_instant);
+        replace(&mut settings.zdr_enabled, self.zdr_enabled);
+        if wrong.lines.is_empty() { Ok(()) } else { Err(Error::validation(wrong.lines)) }
+    }
+}
+
+fn replace<T>(setting: &mut Option<T>, change: Change<T>) {
+    if let Some(value) = change {
+        *setting = value;
+    }
+}
+
+/// Collects what is wrong, so that a developer corrects it in one go.
+struct Wrong<'a> {
+    place: &'a str,
+    lines: Vec<String>,
+}
+
+impl Wrong<'_> {
+    fn check<T: Default>(&mut self, field: &str, checked: std::result::Result<T, String>) -> T {
+        checked.unwrap_or_else(|reason| {
+            self.lines.push(format!("Error in {}.{field}: {reason}", self.place));
+            T::default()
+        })
+    }
+}
+
+fn checked_callbacks(urls: Vec<String>) -> std::result::Result<Vec<String>, String> {
+    if urls.len() > MAX_CALLBACK_URLS {
+        return Err(format!("must have at most {MAX_CALLBACK_URLS} entries"));
+    }
+    for (index, url) in urls.iter().enumerate() {
+        callback_url::check(url).map_err(|reason| format!("entry {index} {reason}"))?;
+    }
+    Ok(urls)
+}
+
+fn checked_name(name: Option<&str>) -> std::result::Result<Option<String>, String> {
+    let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else { return Ok(None) };
+    if name.chars().count() > MAX_DISPLAY_NAME || name.chars().any(char::is_control) {
+        return Err(format!("must have at most {MAX_DISPLAY_NAME} characters and no control characters"));
+    }
+    Ok(Some(name.to_owned()))
+}
+
+fn checked_url(url: Option<&str>) -> std::result::Result<Option<String>, String> {
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    callback_url::check(url)?;
+    Ok(Some(url.to_owned()))
+}
+
+fn checked_expiry(seconds: &Number) -> std::result::Result<u32, String> {
+    // Numbers with a fraction are in the schema; 3600.0 means 3600.
+    let text = seconds.to_string();
+    let whole = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
+    whole
+        .filter(|whole| (1..=MAX_EXPIRY).contains(whole))
+        .ok_or_else(|| format!("must be a whole number from 1 to {MAX_EXPIRY}"))
+}
+
+fn checked_theme(theme: &Map<String, Value>) -> std::result::Result<BTreeMap<String, Value>, String> {
+    let size = serde_json::to_string(theme).map_or(usize::MAX, |text| text.len());
+    if size > MAX_THEME {
+        return Err(format!("must have at most {MAX_THEME} bytes as JSON"));
+    }
+    Ok(theme.clone().into_iter().collect())
+}
+
+/// Names of the settings that differ, for the audit log.
+fn changed(stored: &str, new: &ProjectSettings) -> Result<Vec<String>> {
+    let object = |settings: &ProjectSettings| match serde_json::to_value(settings) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Ok(Map::new()),
+        Err(error) => Err(Error::internal(error)),
+    };
+    let (old, new) = (object(&ProjectSettings::parse(stored)?)?, object(new)?);
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    Ok(names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect())
+}
+
+impl App {
+    /// Changes the settings of the actor's project; the whole settings afterwards. Two changes at
+    /// once are applied one after the other.
+    pub async fn configure_project(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
+        for _ in 0..TRIES {
+            let project = self.project(&actor.project_id).await?;
+            let mut settings = ProjectSettings::parse(&project.settings)?;
+            change.apply(&mut settings, "payload")?;
+            let text = serde_json::to_string(&settings).map_err(Error::internal)?;
+            let changed = json!({ "fields": changed(&project.settings, &settings)? });
+            let unit = Unit::new()
+                .with(projects::set_settings(&project.id, &project.settings, &text, self.now()))
+                .with(self.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
+            match self.store.apply(unit).await {
+                Ok(_) => return Ok(settings),
+                Err(WriteError::Refused("project_changed")) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::of(crate::error::Code::Conflict, &[("reason", &"The project is being changed by others")]))
+    }
+}

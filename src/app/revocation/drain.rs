@@ -1,0 +1,165 @@
+//! Working off the queue: woken by whoever adds to it, and looking every two seconds besides.
+//!
+//! A few tries run at once, and fewer at one provider, so that one that hangs does not keep the
+//! others waiting. Failures that may pass are tried again, ever more rarely, for a day.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard_store::revocations::{self, RevocationOutcome, RevocationRow, RevocationState, Tried};
+use switchboard_store::{Unit, WriteError};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{End, Task, Verdict};
+use super::{parse_tokens, revocable, tokens_text};
+use crate::app::params::AccountParams;
+use crate::app::upstream::TOKEN_TIMEOUT;
+use crate::app::{Actor, App};
+use crate::error::Result;
+use crate::time::{Millis, millis};
+
+/// Tries at once.
+const AT_ONCE: usize = 16;
+/// Of these, at one toolkit's provider.
+const PER_TOOLKIT: usize = 4;
+/// Rows looked at in one go.
+const PAGE: i64 = 32;
+/// Between two looks when nobody wakes us: other servers and the command line add to the queue, too.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// How long one try may take: two requests, and a moment for the database.
+const CLAIM: Duration = Duration::from_secs(2 * TOKEN_TIMEOUT.as_secs() + 30);
+/// How long a revocation is tried, in milliseconds: a day.
+const PATIENCE: Millis = 24 * 60 * 60 * 1_000;
+/// Pause after the first failure, in milliseconds.
+const FIRST_PAUSE: Millis = 5_000;
+/// Longest pause between two tries, unless the provider asks for more.
+const LONGEST_PAUSE: Millis = 30 * 60 * 1_000;
+
+/// Works off the queue until told to stop.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut toolkits = HashMap::new();
+    loop {
+        if let Err(error) = app.start_due_revocations(&places, &mut toolkits, &stop).await {
+            tracing::error!(error = error.message(), cause = error.causes(), "revocations could not be looked up");
+        }
+        let woken = tokio::time::timeout(INTERVAL, app.revocation_wake.notified());
+        if stop.run_until_cancelled(woken).await.is_none() {
+            return;
+        }
+    }
+}
+
+impl App {
+    async fn start_due_revocations(
+        self: &Arc<Self>,
+        places: &Arc<Semaphore>,
+        toolkits: &mut HashMap<String, Arc<Semaphore>>,
+        stop: &CancellationToken,
+    ) -> Result<()> {
+        toolkits.retain(|_, turns| turns.available_permits() < PER_TOOLKIT);
+        while !stop.is_cancelled() {
+            let is_full = |turns: &Semaphore| turns.available_permits() == 0;
+            let full: Vec<String> =
+                toolkits.iter().filter(|(_, turns)| is_full(turns)).map(|(slug, _)| slug.clone()).collect();
+            let mut started = false;
+            for mut row in self.store.due_revocations(self.now(), &full, PAGE).await? {
+                let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Ok(()) };
+                let turns =
+                    toolkits.entry(row.toolkit.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_TOOLKIT)));
+                let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { continue };
+                let claim = revocations::claim(&row, self.now() + millis(CLAIM));
+                match self.store.apply(Unit::new().with(claim)).await {
+                    Ok(_) => row.tries += 1,
+                    Err(WriteError::Refused(_)) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+                started = true;
+                let app = Arc::clone(self);
+                // Shutdown waits for it: its outcome is not lost.
+                self.tasks.spawn(async move {
+                    if let Err(error) = app.work_off(&row).await {
+                        tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation was not settled");
+                    }
+                    drop((place, turn));
+                    app.revocation_wake.notify_one();
+                });
+            }
+            if !started {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// One try of one claimed revocation, and what follows from it.
+    async fn work_off(&self, row: &RevocationRow) -> Result<()> {
+        let verdict = match self.try_row(row).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation cannot be tried");
+                Verdict { tokens: parse_tokens(&row.tokens)?, end: End::Failed(error.message().to_owned()) }
+            }
+        };
+        let tokens = tokens_text(&verdict.tokens);
+        let (outcome, detail) = match verdict.end {
+            End::Revoked => (RevocationOutcome::Revoked, None),
+            End::NotSupported(detail) => (RevocationOutcome::NotSupported, Some(detail)),
+            End::Failed(detail) => (RevocationOutcome::Failed, Some(detail)),
+            End::Later { detail, wait } => match self.next_try(row, wait) {
+                Some(at) => {
+                    let tried = Tried { tries: row.tries, tokens, detail: Some(detail) };
+                    tracing::warn!(account.id = %row.account_id, toolkit = %row.toolkit, tries = row.tries, "revocation put off");
+                    return self
+                        .note(Unit::new().with(revocations::reschedule(&row.project_id, &row.id, &tried, at)))
+                        .await;
+                }
+                None => (RevocationOutcome::Failed, Some(format!("Given up after {} tries: {detail}", row.tries))),
+            },
+        };
+        tracing::info!(account.id = %row.account_id, toolkit = %row.toolkit, outcome = outcome.as_str(), "revocation finished");
+        let tried = Tried { tries: row.tries, tokens, detail };
+        let actor = Actor::system(&row.project_id);
+        let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.now());
+        let audit = self.audit(&actor, "connected_account.revoke_upstream", &row.account_id, outcome.as_str(), None);
+        self.note(Unit::new().with(finish).with(audit)).await
+    }
+
+    async fn try_row(&self, row: &RevocationRow) -> Result<Verdict> {
+        let done = parse_tokens(&row.tokens)?;
+        let RevocationState::Pending { material } = &row.state else {
+            return Ok(Verdict { tokens: done, end: End::Revoked });
+        };
+        let material = self.open_revocation(&row.project_id, &row.id, material)?;
+        let params = AccountParams::parse(&row.params)?;
+        let toolkit = self.toolkit(&row.toolkit).map(AsRef::as_ref);
+        let oauth = match revocable(switchboard_catalog::Scheme::OAuth2.as_str(), &row.toolkit, toolkit) {
+            Ok(oauth) => oauth,
+            Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
+        };
+        let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
+        Ok(self.try_revoking(Task { toolkit, oauth, is_managed, material: &material, params: &params, done }).await)
+    }
+
+    /// Writes what is known by now. Another server that took over is told by its own try.
+    async fn note(&self, unit: Unit) -> Result<()> {
+        match self.apply_patiently(unit).await {
+            Ok(()) | Err(WriteError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// When to try again; never before the provider wants it, and once more at the end of the day.
+    fn next_try(&self, row: &RevocationRow, wait: Option<Millis>) -> Option<Millis> {
+        let (now, last) = (self.now(), row.created_at + PATIENCE);
+        let exponent = u32::try_from((row.tries - 1).clamp(0, 16)).unwrap_or(16);
+        let longest = (FIRST_PAUSE << exponent).min(LONGEST_PAUSE);
+        let mut byte = [0];
+        self.entropy.fill(&mut byte);
+        let pause = longest / 2 + longest / 2 * i64::from(byte[0]) / 255;
+        let asked = now.saturating_add(wait.unwrap_or(0));
+        (now < last && asked <= last).then(|| (now + pause).max(asked).min(last))
+    }
+}

@@ -1,0 +1,112 @@
+//! Revoking credentials at their provider (R42, R76; contract sections 4.6 and 5).
+//!
+//! A credential that is deleted here would live on at the provider: whoever stole it could go on.
+//! So deleting hands it over to a queue, in the same unit that erases it from its account
+//! (`queue.rs`); the queue is worked off in the background, for up to a day (`drain.rs`); what came
+//! of it can be read as a receipt (`receipt.rs`). `POST …/revoke` asks the provider at once and
+//! waits for its word (`now.rs`). `attempt.rs` is what all of them send.
+
+mod attempt;
+mod drain;
+mod now;
+mod queue;
+mod receipt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use switchboard_catalog::{OAuth2, Scheme, Toolkit};
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::{Secret, Secrets};
+
+use super::App;
+use crate::error::{Code, Error, Result};
+
+pub use drain::run;
+pub use queue::Fate;
+pub use receipt::{RevokeJob, RevokeJobItem};
+
+/// Status reason of an account that was revoked on request.
+const BY_REQUEST: &str = "Revoked via user-initiated revoke endpoint";
+/// Status reason of an account that the operator revoked.
+const BY_OPERATOR: &str = "Revoked via admin tool";
+
+/// What was revoked at the provider.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedToken {
+    /// The access token.
+    AccessToken,
+    /// The refresh token.
+    RefreshToken,
+    /// A credential that is no token.
+    Credential,
+}
+
+impl RevokedToken {
+    /// Name of the secret, and of the token type in RFC 7009.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "access_token",
+            Self::RefreshToken => "refresh_token",
+            Self::Credential => "credential",
+        }
+    }
+}
+
+/// The OAuth section of a toolkit whose tokens can be revoked, or why they cannot.
+fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std::result::Result<&'a OAuth2, String> {
+    if scheme != Scheme::OAuth2.as_str() {
+        return Err(format!(
+            "A credential of auth scheme {scheme} cannot be revoked from here; withdraw it in the provider's settings"
+        ));
+    }
+    let toolkit = toolkit.ok_or_else(|| format!("This server has no toolkit {slug}"))?;
+    toolkit
+        .oauth2
+        .as_ref()
+        .filter(|oauth| oauth.revocation_url.is_some())
+        .ok_or_else(|| format!("The provider of toolkit {slug} has no revocation endpoint"))
+}
+
+impl App {
+    /// What a revocation needs of an account's credential: its tokens and, unless the operator
+    /// owns it, the client they were issued to. The auth config may be gone when it is used.
+    fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
+        let credential = self.open_credential(account)?;
+        self.with_client(credential, &account.auth_config_id, config)
+    }
+
+    /// The same for a credential that never reached its account.
+    fn with_client(&self, mut credential: Secrets, id: &str, config: Option<&AuthConfigRow>) -> Result<Secrets> {
+        let mut material = Secrets::new();
+        for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
+            if let Some(secret) = credential.remove(token.as_str()).filter(|secret| !secret.is_empty()) {
+                material.insert(token.as_str(), secret);
+            }
+        }
+        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        if !config.is_managed {
+            let client = self.oauth_client(config)?;
+            material.insert("client_id", Secret::new(client.client_id));
+            if let Some(secret) = client.client_secret {
+                material.insert("client_secret", secret);
+            }
+        }
+        Ok(material)
+    }
+}
+
+fn tokens_text(tokens: &[RevokedToken]) -> String {
+    // A list of words always serialises; an empty one is the harmless answer.
+    serde_json::to_string(tokens).unwrap_or_else(|_| "[]".to_owned())
+}
+
+fn parse_tokens(text: &str) -> Result<Vec<RevokedToken>> {
+    serde_json::from_str(text).map_err(Error::internal)
+}
+
+/// The account's credential went on changing while it was being handed over.
+fn too_busy() -> Error {
+    Error::new(Code::CredentialStoreUnavailable, "The credential is being refreshed over and over")
+}

@@ -1,0 +1,97 @@
+//! The receipt of a job: what became of each credential.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use switchboard_store::revocations::{RevocationCounts, RevocationRow, RevocationState};
+
+use super::{RevokedToken, parse_tokens};
+use crate::app::App;
+use crate::error::{Code, Error, Result};
+use crate::time::iso;
+
+/// What became of the credentials that one request revoked.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct RevokeJob {
+    /// `rvj_…`.
+    pub id: String,
+    /// `pending` while a credential waits for its provider, then `finished`.
+    pub status: &'static str,
+    /// Credentials of the job.
+    pub total: i64,
+    /// Revoked at the provider, or dead there already.
+    pub revoked: i64,
+    /// Their toolkit or provider has no way to revoke them.
+    pub not_supported: i64,
+    /// Refused by the provider, or it could not be reached for a day.
+    pub failed: i64,
+    /// Not tried yet, or to be tried again.
+    pub pending: i64,
+    /// One page of the credentials, oldest first.
+    pub items: Vec<RevokeJobItem>,
+    /// `cursor` of the next page; null on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// One credential of a job.
+#[derive(Debug, JsonSchema, Serialize)]
+pub struct RevokeJobItem {
+    /// The account that held it.
+    pub connected_account_id: String,
+    /// Toolkit slug.
+    pub toolkit: String,
+    /// `pending`, `revoked`, `not_supported` or `failed`.
+    pub outcome: &'static str,
+    /// What the provider has revoked so far.
+    pub revoked_tokens: Vec<RevokedToken>,
+    /// What stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// Times the provider was asked.
+    pub tries: i64,
+    /// When it is tried again; only while it is pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<String>,
+    /// When it was handed over.
+    pub created_at: String,
+    /// When the outcome was known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+}
+
+impl App {
+    /// The counts of a job of the caller's project, and one page of its credentials.
+    pub async fn revoke_job(
+        &self,
+        project: &str,
+        id: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(RevocationCounts, Vec<RevokeJobItem>)> {
+        let counts = self.store.revocation_counts(project, id).await?;
+        if counts.total == 0 {
+            let shown: String = id.chars().take(80).collect();
+            return Err(Error::of(Code::RevokeJobNotFound, &[("id", &shown)]));
+        }
+        let rows = self.store.revocations(project, id, offset, limit).await?;
+        let items: Result<Vec<RevokeJobItem>> = rows.into_iter().map(item).collect();
+        Ok((counts, items?))
+    }
+}
+
+fn item(row: RevocationRow) -> Result<RevokeJobItem> {
+    let (outcome, next_try_at, finished_at) = match &row.state {
+        RevocationState::Pending { .. } => ("pending", Some(iso(row.next_try_at)), None),
+        RevocationState::Finished { outcome, at } => (outcome.as_str(), None, Some(iso(*at))),
+    };
+    Ok(RevokeJobItem {
+        connected_account_id: row.account_id,
+        toolkit: row.toolkit,
+        outcome,
+        revoked_tokens: parse_tokens(&row.tokens)?,
+        detail: row.detail,
+        tries: row.tries,
+        next_try_at,
+        created_at: iso(row.created_at),
+        finished_at,
+    })
+}

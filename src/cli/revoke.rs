@@ -1,0 +1,59 @@
+//! `switchboard revoke`: the switch for the day after a leak (R76).
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::json;
+use switchboard_store::accounts::HeldFilter;
+
+use super::{DataArgs, explain};
+use crate::app::Actor;
+use crate::config::Layer;
+use crate::server::{self, Surroundings};
+
+/// Every connected account that matches becomes REVOKED at once and its credential is erased here.
+/// The server then asks the providers to revoke the credentials, and goes on for a day where that
+/// fails; run `switchboard serve` if it is not running. `GET /revoke_jobs/{id}` of the API shows
+/// what became of each. Needs the master key, as `serve` does.
+#[derive(Debug, Args)]
+pub(super) struct RevokeArgs {
+    /// Project, `pr_…`.
+    #[arg(long, value_name = "ID")]
+    project: String,
+    /// Accounts of this toolkit only.
+    #[arg(long, value_name = "SLUG")]
+    toolkit: Option<String>,
+    /// Accounts of this user only.
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(super) async fn run(args: RevokeArgs) -> Result<()> {
+    let config = args.data.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+    if !config.database.exists() {
+        bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
+    }
+    let app = server::open(config, Surroundings { with_sandbox: true, ..Surroundings::default() }).await?;
+    let filter = HeldFilter {
+        toolkit: args.toolkit.map(|slug| slug.to_ascii_lowercase()),
+        user: args.user,
+        ..HeldFilter::default()
+    };
+    let actor = Actor { project_id: args.project, name: "cli".to_owned(), request_id: None };
+    let queued = app.revoke_accounts(&actor, &filter).await;
+    app.store.finish();
+    let (job, accounts) = queued.map_err(|error| explain(&error))?;
+    if args.json {
+        println!("{}", json!({ "revoke_job_id": job, "accounts": accounts }));
+        return Ok(());
+    }
+    match job {
+        Some(job) => println!("Revoke job  {job}\nAccounts    {accounts}"),
+        None => println!("No connected account matches; nothing was revoked"),
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Deleting revokes at real providers, also in the middle of a refresh, also when they are away.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::browser::Browser;
+use crate::support::http::{Http, Reply};
+use crate::support::process::run;
+use crate::support::providers::Provider;
+use crate::support::server::TestServer;
+
+struct Connected {
+    server: TestServer,
+    session: String,
+    account: String,
+}
+
+/// Connects alice through toolkit `tk`, which knows the provider's revocation endpoint.
+async fn connected(provider: &Provider, more: &str) -> Connected {
+    let more = format!("revocation_url = \"{}\"\n{more}", provider.text("revocation_endpoint"));
+    let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", &more)).start().await;
+    provider.auth_config(&server.api, "tk").await;
+    let session = server.api.session("user-1", "tk").await;
+    let link = server.api.link(&session, "tk").await;
+    let account = link["connected_account_id"].as_str().unwrap().to_owned();
+    Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    assert_eq!(server.api.status(&account).await, "ACTIVE");
+    Connected { server, session, account }
+}
+
+impl Connected {
+    /// Access and refresh token, read past the API.
+    async fn tokens(&self) -> (String, String) {
+        let row = self.server.app.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
+        let secrets = self.server.app.open_credential(&row).unwrap();
+        (secrets.get("access_token").unwrap().to_owned(), secrets.get("refresh_token").unwrap().to_owned())
+    }
+
+    async fn delete(&self) -> String {
+        let deleted = self.server.api.delete(&format!("/connected_accounts/{}", self.account)).await.expect(200);
+        deleted["revoke_job_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn receipt_when(&self, job: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let receipt = self.server.api.get(&format!("/revoke_jobs/{job}")).await.expect(200);
+            if wanted(&receipt) {
+                return receipt;
+            }
+            assert!(Instant::now() < deadline, "{receipt}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn finished(&self, job: &str) -> Value {
+        self.receipt_when(job, |receipt| receipt["status"] == "finished").await
+    }
+}
+
+/// A refresh straight at the provider.
+async fn refresh(provider: &Provider, refresh_token: &str) -> Reply {
+    use base64::Engine;
+    let pair = format!("{}:{}", provider.text("client_id"), provider.text("client_secret"));
+    let basic = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair));
+    let body: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+        .finish();
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("authorization", basic.as_str())];
+    Http::new().send("POST", provider.text("token_endpoint"), &headers, body).await
+}
+
+async fn use_token(provider: &Provider, access_token: &str) -> u16 {
+    let bearer = format!("Bearer {access_token}");
+    Http::new().send("GET", provider.text("resource"), &[("authorization", &bearer)], "").await.status
+}
+
+async fn deleted_means_dead(provider: &Provider, more: &str) {
+    let connected = connected(provider, more).await;
+    let (access, refresh_token) = connected.tokens().await;
+    assert_eq!(use_token(provider, &access).await, 200);
+    let job = connected.delete().await;
+    let receipt = connected.finished(&job).await;
+    assert_eq!(receipt["revoked"], 1, "{receipt}");
+    assert_eq!(use_token(provider, &access).await, 401);
+    refresh(provider, &refresh_token).await.expect(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certified_provider_knows_the_tokens_no_more() {
+    deleted_means_dead(&Provider::oidc(&[]), "authorization_parameters = { prompt = \"consent\" }").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn django_knows_the_tokens_no_more() {
+    deleted_means_dead(&Provider::django(&[]), "").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
+    let provider = Provider::oidc(&[]);
+    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    let (_, refresh_token) = connected.tokens().await;
+    provider.fault(&json!({ "path": "/token/revocation", "reset": true })).await;
+    let asked = Instant::now();
+    let job = connected.delete().await;
+    assert!(asked.elapsed() < Duration::from_secs(5), "the answer does not wait for the provider");
+    connected
+        .server
+        .api
+        .proxy_get(&connected.session, "tk", "/api/me")
+        .await
+        .expect_error(404, "ToolRouterV2_NoActiveConnection");
+    connected.receipt_when(&job, |receipt| receipt["items"][0]["detail"].is_string()).await;
+    provider.heal().await;
+    connected.server.clock.advance(Duration::from_mins(1));
+    let receipt = connected.finished(&job).await;
+    assert_eq!((&receipt["revoked"], &receipt["items"][0]["tries"]), (&json!(1), &json!(2)), "{receipt}");
+    refresh(&provider, &refresh_token).await.expect(400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_arrive_after_the_deletion_are_revoked_too() {
+    let provider = Provider::oidc(&[]);
+    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    connected.server.clock.advance(Duration::from_hours(1));
+    // The provider rotates; its answer is still on the way while the account is deleted.
+    provider
+        .fault(&json!({ "path": "/token", "trickle_ms": 1, "status": 200,
+        "headers": { "content-type": "application/json" }, "times": 1,
+        "body": json!({ "access_token": "late-access-canary", "token_type": "Bearer", "expires_in": 60,
+            "refresh_token": "late-refresh-canary", "padding": "x".repeat(400) }).to_string() }))
+        .await;
+    let (api, session) = (connected.server.api.clone(), connected.session.clone());
+    let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while provider.grants("refresh_token").await == 0 {
+        assert!(Instant::now() < deadline, "the refresh never started");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let job = connected.delete().await;
+    assert!((400..500).contains(&calling.await.unwrap()));
+    let receipt = connected.receipt_when(&job, |it| it["total"] == 2 && it["status"] == "finished").await;
+    assert_eq!(receipt["revoked"], 2, "{receipt}");
+    let url = format!("{}/_seen?path=/token/revocation", provider.origin());
+    let seen = Http::new().send("GET", &url, &[], "").await.text();
+    assert!(seen.contains("late-refresh-canary") && seen.contains("late-access-canary"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_on_request_takes_its_turn_after_a_refresh() {
+    let provider = Provider::oidc(&[]);
+    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    connected.server.clock.advance(Duration::from_hours(1));
+    provider.fault(&json!({ "path": "/token", "delay_ms": 300, "times": 1 })).await;
+    let (api, session) = (connected.server.api.clone(), connected.session.clone());
+    let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while provider.grants("refresh_token").await == 0 {
+        assert!(Instant::now() < deadline, "the refresh never started");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let path = format!("/connected_accounts/{}/revoke", connected.account);
+    let revoked = connected.server.api.call("POST", &path, "").await.expect(200);
+    assert_eq!(revoked["revoked_tokens"], json!(["refresh_token", "access_token"]));
+    calling.await.unwrap();
+    assert_eq!(connected.server.api.status(&connected.account).await, "REVOKED");
+    assert_eq!(provider.grants("refresh_token").await, 1);
+    connected.server.clock.advance(Duration::from_hours(1));
+    connected
+        .server
+        .api
+        .proxy_get(&connected.session, "tk", "/api/me")
+        .await
+        .expect_error(404, "ToolRouterV2_NoActiveConnection");
+    assert_eq!(provider.grants("refresh_token").await, 1, "nothing refreshes it any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_ends_every_account_of_a_project_at_all_its_providers() {
+    let (op, django) = (Provider::oidc(&[]), Provider::django(&[]));
+    let file = |provider: &Provider, slug: &str, more: &str| {
+        provider.toolkit(slug, &format!("revocation_url = \"{}\"\n{more}", provider.text("revocation_endpoint")))
+    };
+    let server = TestServer::builder()
+        .toolkit("op", &file(&op, "op", "authorization_parameters = { prompt = \"consent\" }"))
+        .toolkit("dot", &file(&django, "dot", ""))
+        .start()
+        .await;
+    let mut held = Vec::new();
+    for (slug, provider) in [("op", &op), ("dot", &django)] {
+        provider.auth_config(&server.api, slug).await;
+        for user in 0..6 {
+            let session = server.api.session(&format!("user-{user}"), slug).await;
+            let link = server.api.link(&session, slug).await;
+            Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+            let account = link["connected_account_id"].as_str().unwrap();
+            let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
+            let secrets = server.app.open_credential(&row).unwrap();
+            held.push((provider, secrets.get("refresh_token").unwrap().to_owned()));
+        }
+    }
+    let data = server.dir.path().to_str().unwrap();
+    // The command does not know the toolkits that the server was started with.
+    let (code, stdout, stderr) = run(&["revoke", "--json", "--data-dir", data, "--project", &server.project_id]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let queued: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(queued["accounts"], 12);
+    let path = format!("/revoke_jobs/{}", queued["revoke_job_id"].as_str().unwrap());
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        // Also past the pauses after a provider was too busy.
+        server.clock.advance(Duration::from_mins(2));
+        let receipt = server.api.get(&path).await.expect(200);
+        if receipt["status"] == "finished" {
+            assert_eq!(receipt["revoked"], 12, "{receipt}");
+            break;
+        }
+        assert!(Instant::now() < deadline, "{receipt}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for (provider, refresh_token) in &held {
+        refresh(provider, refresh_token).await.expect(400);
+    }
+}
