@@ -33,6 +33,9 @@ pub struct Call {
     binary_body: Option<BinaryBody>,
     parameters: Option<Vec<Parameter>>,
     custom_connection_data: Option<Value>,
+    /// Which of several accounts is used, by id, name in words or alias; only in a session with
+    /// `multi_account`. Ours: the published schema has it for tools only.
+    account: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -145,6 +148,7 @@ impl Call {
             endpoint: self.endpoint,
             method: self.method.into(),
             body,
+            account: self.account,
             headers: pairs(headers),
             query: pairs(query),
         })

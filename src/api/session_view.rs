@@ -28,7 +28,8 @@ pub fn session_view(session: &Session, public_url: &str, echo: bool) -> Value {
     view
 }
 
-fn config_view(user_id: &str, config: &SessionConfig) -> Value {
+/// A policy as answers show it.
+pub fn config_view(user_id: &str, config: &SessionConfig) -> Value {
     let mut view = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

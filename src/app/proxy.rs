@@ -44,6 +44,8 @@ pub struct ProxyRequest {
     pub method: http::Method,
     /// Body and its type.
     pub body: Option<ProxyBody>,
+    /// Which of several accounts, by id, name in words or alias.
+    pub account: Option<String>,
     /// Extra headers.
     pub headers: Vec<(String, String)>,
     /// Extra query parameters.
@@ -94,7 +96,7 @@ impl App {
             return Err(Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
         }
-        let Usable { toolkit, account } = &self.resolve(session, &request.toolkit).await?;
+        let Usable { toolkit, account } = &self.resolve(session, &request.toolkit, request.account.as_deref()).await?;
         let (scheme, secrets, fields) = match account {
             Some(account) => {
                 let (account, secrets) = self.fresh_credential(account, toolkit).await?;

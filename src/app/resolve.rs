@@ -1,5 +1,10 @@
 //! Which account a session uses for a toolkit (contract section 2.2). The only way to get an
 //! account for use: there is no "any account" and no fallback to another user's (R64).
+//!
+//! Candidates are the session's pins, and no others; without pins, the user's own ACTIVE PRIVATE
+//! accounts, the most recently connected first, under the session's auth config if it names one.
+//! SHARED accounts take part only when pinned, and their access list is asked at each call (R65).
+//! A session with several accounts per toolkit may be told which; any other has one to use.
 
 use std::sync::Arc;
 
@@ -21,71 +26,148 @@ pub struct Usable {
 }
 
 impl App {
-    /// The account of a session for a toolkit: pins, then the session's auth config, then the
-    /// user's newest ACTIVE account. SHARED accounts take part only when pinned.
-    pub async fn resolve(&self, session: &Session, toolkit_slug: &str) -> Result<Usable> {
+    /// The account of a session for a toolkit. `selector` names one of several by id, name in words
+    /// or alias.
+    pub async fn resolve(&self, session: &Session, toolkit_slug: &str, selector: Option<&str>) -> Result<Usable> {
         let toolkit = self.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
         let slug = toolkit.slug.as_str();
         if !session.config.admits_toolkit(slug) {
             return Err(toolkit_not_allowed(slug));
         }
-        let account = if let Some(pins) = session.config.pins(slug) {
-            Some(self.pinned(session, slug, pins).await?)
-        } else {
-            let config = session.config.auth_config(slug);
-            self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?
-        };
-        match account {
-            Some(account) => Self::check_usable(account, toolkit),
-            None if toolkit.schemes() == [Scheme::NoAuth] => Ok(Usable { toolkit: Arc::clone(toolkit), account: None }),
-            None => Err(no_connection(session, slug)),
-        }
-    }
-
-    /// Exactly the pinned account, even when it is not usable: no fallback.
-    async fn pinned(&self, session: &Session, slug: &str, pins: &[String]) -> Result<AccountRow> {
-        let [id] = pins else {
+        if selector.is_some() && !session.config.is_multi_account() {
             return Err(Error::new(
                 Code::SessionBadRequest,
-                format!("Toolkit \"{slug}\" has {} accounts pinned; selecting one is not built yet", pins.len()),
+                "This session uses one account per toolkit: none can be selected",
             )
-            .fix("Pin one account for this toolkit."));
+            .fix("Leave `account` out, or set multi_account.enable in the session."));
+        }
+        let candidates = self.candidates(session, slug).await?;
+        if candidates.is_empty() && toolkit.schemes() == [Scheme::NoAuth] {
+            return Ok(Usable { toolkit: Arc::clone(toolkit), account: None });
+        }
+        let account = match selector {
+            Some(selector) => select(session, slug, &candidates, selector)?,
+            None => only_or_first(session, slug, candidates)?,
         };
-        let found = self.store.account(&session.project_id, id).await?;
-        let account = found.ok_or_else(|| no_connection(session, slug))?;
-        let allowed = match account.account_type {
-            AccountType::Private => account.user_id == session.user_id,
-            AccountType::Shared => may_use_shared(&account, &session.user_id)?,
-        };
-        if !allowed {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("User \"{}\" may not use SHARED connection {id}", session.user_id),
-            )
-            .fix("Add the user to the account's access list."));
+        if !may_use(session, &account)? {
+            let holes: [(&str, &dyn std::fmt::Display); 2] = [("user", &session.user_id), ("id", &account.id)];
+            return Err(Error::of(Code::SharedAccessDenied, &holes));
         }
-        Ok(account)
-    }
-
-    fn check_usable(account: AccountRow, toolkit: &Arc<Toolkit>) -> Result<Usable> {
-        match account.status {
-            AccountStatus::Active => {}
-            AccountStatus::Expired | AccountStatus::Revoked => {
-                return Err(reauth_required(&account));
-            }
-            other => {
-                return Err(Error::new(
-                    Code::NoActiveConnection,
-                    format!("No active connection: connected account {} is in {} state", account.id, other.as_str()),
-                ));
-            }
-        }
-        if !account.has_enabled_auth_config {
-            return Err(Error::new(Code::NoActiveConnection, "Auth config is disabled")
-                .fix("Enable the auth config, or connect the user through another one."));
-        }
+        check_usable(&account)?;
         Ok(Usable { toolkit: Arc::clone(toolkit), account: Some(account) })
     }
+
+    /// The account that [`Self::resolve`] would use without being told which, whatever its status:
+    /// what a session shows of a toolkit. None where there is none, or none that the user may use.
+    pub async fn shown_account(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
+        let first = match session.config.pins(slug) {
+            Some([first, ..]) => self.store.account(&session.project_id, first).await?,
+            Some([]) => None,
+            None => self.newest(session, slug).await?,
+        };
+        match first {
+            Some(account) if may_use(session, &account)? => Ok(Some(account)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What there is to choose from, the default first. Pins that are gone stay as gaps, so that the
+    /// next one does not take their place.
+    async fn candidates(&self, session: &Session, slug: &str) -> Result<Vec<Option<AccountRow>>> {
+        let Some(pins) = session.config.pins(slug) else {
+            if !session.config.is_multi_account() {
+                return Ok(self.newest(session, slug).await?.into_iter().map(Some).collect());
+            }
+            let most = i64::try_from(session.config.max_accounts()).unwrap_or(1);
+            let config = session.config.auth_config(slug);
+            let found = self.store.active_accounts(&session.project_id, &session.user_id, slug, config, most).await?;
+            return Ok(found.into_iter().map(Some).collect());
+        };
+        let mut pinned = Vec::with_capacity(pins.len());
+        for id in pins {
+            pinned.push(self.store.account(&session.project_id, id).await?);
+        }
+        Ok(pinned)
+    }
+
+    async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
+        let config = session.config.auth_config(slug);
+        Ok(self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?)
+    }
+}
+
+/// The named candidate: by id, else by alias, else by name in words. A name that two of them share
+/// selects neither.
+fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], selector: &str) -> Result<AccountRow> {
+    if candidates.is_empty() {
+        return Err(no_connection(session, slug));
+    }
+    let ways: [fn(&AccountRow) -> Option<&str>; 3] =
+        [|it| Some(it.id.as_str()), |it| it.alias.as_deref(), |it| Some(it.word_id.as_str())];
+    for name in ways {
+        let mut matching = candidates.iter().flatten().filter(|it| name(it) == Some(selector));
+        match (matching.next(), matching.next()) {
+            (Some(_), Some(_)) => {
+                let what = format!("More than one account of toolkit \"{slug}\" has that name");
+                return Err(Error::new(Code::SessionBadRequest, what).fix(choices(session, candidates)?));
+            }
+            (Some(account), None) => return Ok(account.clone()),
+            (None, _) => {}
+        }
+    }
+    let shown: String = selector.chars().take(80).collect();
+    Err(Error::of(Code::AccountNotFound, &[("id", &shown)]).fix(choices(session, candidates)?))
+}
+
+/// The default, unless the session wants to be told.
+fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRow>>) -> Result<AccountRow> {
+    if candidates.len() > 1 && session.config.needs_selection() {
+        let what = format!("Toolkit \"{slug}\" has {} connected accounts; name one in `account`", candidates.len());
+        return Err(Error::new(Code::SessionBadRequest, what).fix(choices(session, &candidates)?));
+    }
+    candidates.into_iter().next().flatten().ok_or_else(|| no_connection(session, slug))
+}
+
+/// `Set account to one of: ca_… (github_red-castle, alias "work"); …`. Names nothing that the user
+/// may not use.
+fn choices(session: &Session, candidates: &[Option<AccountRow>]) -> Result<String> {
+    let mut listed = Vec::with_capacity(candidates.len());
+    for account in candidates.iter().flatten() {
+        if may_use(session, account)? {
+            let alias = account.alias.as_deref().map(|alias| format!(", alias \"{alias}\"")).unwrap_or_default();
+            listed.push(format!("{} ({}{alias})", account.id, account.word_id));
+        }
+    }
+    if listed.is_empty() {
+        return Ok("Connect an account first, or change the session's connected_accounts.".to_owned());
+    }
+    Ok(format!("Set `account` to one of: {}.", listed.join("; ")))
+}
+
+/// A PRIVATE account is its user's alone; a SHARED one is for whom its list admits now.
+fn may_use(session: &Session, account: &AccountRow) -> Result<bool> {
+    match account.account_type {
+        AccountType::Private => Ok(account.user_id == session.user_id),
+        AccountType::Shared => may_use_shared(account, &session.user_id),
+    }
+}
+
+fn check_usable(account: &AccountRow) -> Result<()> {
+    match account.status {
+        AccountStatus::Active => {}
+        AccountStatus::Expired | AccountStatus::Revoked => return Err(reauth_required(account)),
+        other => {
+            return Err(Error::new(
+                Code::NoActiveConnection,
+                format!("No active connection: connected account {} is in {} state", account.id, other.as_str()),
+            ));
+        }
+    }
+    if !account.has_enabled_auth_config {
+        return Err(Error::new(Code::NoActiveConnection, "Auth config is disabled")
+            .fix("Enable the auth config, or connect the user through another one."));
+    }
+    Ok(())
 }
 
 /// The account is dead; the user must connect again.
@@ -103,7 +185,7 @@ fn no_connection(session: &Session, slug: &str) -> Error {
         format!("No active connection found for user ID {} for toolkit {slug}", session.user_id),
     );
     if session.config.pins(slug).is_some() {
-        return error.fix("The session pins an account that is gone. Create a session that pins another one, or none.");
+        return error.fix("The session pins an account that is gone. Change the session's connected_accounts.");
     }
     error.fix(format!(
         "Connect the user first: POST /api/v3.1/tool_router/session/{}/link with {{\"toolkit\":\"{slug}\"}}.",

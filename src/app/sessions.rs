@@ -16,6 +16,10 @@ use crate::time::Millis;
 
 /// Largest stored policy that is remembered, in bytes.
 const MAX_REMEMBERED: usize = 4_096;
+/// Largest policy that is kept, in bytes of JSON. A page of a session's history holds a hundred.
+const MAX_POLICY: usize = 256 * 1024;
+/// Longest part of a tool's slug that may name its toolkit.
+const MAX_TOOLKIT_SLUG: usize = 64;
 /// Most accounts that any session may pin per toolkit.
 const MAX_PINS: usize = 10;
 
@@ -36,6 +40,20 @@ pub struct Session {
     pub created_at: Millis,
 }
 
+impl Session {
+    /// A stored session.
+    pub(super) fn read(row: SessionRow) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            project_id: row.project_id,
+            user_id: row.user_id,
+            config: serde_json::from_str(&row.config).map_err(Error::internal)?,
+            config_version: row.config_version,
+            created_at: row.created_at,
+        })
+    }
+}
+
 impl App {
     /// Makes a session. Every call makes a new one, even for the same input.
     pub async fn create_session(
@@ -51,17 +69,7 @@ impl App {
             return Ok(Once::Replayed(replay));
         }
         let user_id = check_user(config.user_id.take(), "user_id")?;
-        config.normalise();
-        session_rules::check(&config)?;
-        if let Some(experimental) = &mut config.experimental {
-            custom_tools::prepare(experimental)?;
-        }
-        self.check_toolkits(&config)?;
-        self.check_auth_configs(actor, &config).await?;
-        self.check_pins(actor, &user_id, &config).await?;
-        if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref()) {
-            self.check_registered(&actor.project_id, url, "manage_connections.callback_url").await?;
-        }
+        self.check_policy(actor, &user_id, &mut config).await?;
         let session = Session {
             id: self.mint(Kind::Session),
             project_id: actor.project_id.clone(),
@@ -80,14 +88,27 @@ impl App {
         Ok(self.apply_once(key, unit, session, encode).await?)
     }
 
+    /// Everything that a policy must keep to, at creation and after each change. Slugs become lower
+    /// case, and the caller's own tools get their final names.
+    pub(super) async fn check_policy(&self, actor: &Actor, user: &str, config: &mut SessionConfig) -> Result<()> {
+        config.normalise();
+        session_rules::check(config)?;
+        if let Some(experimental) = &mut config.experimental {
+            custom_tools::prepare(experimental)?;
+        }
+        self.check_toolkits(config)?;
+        self.check_preload(config)?;
+        self.check_auth_configs(actor, config).await?;
+        self.check_pins(actor, user, config).await?;
+        if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref()) {
+            self.check_registered(&actor.project_id, url, "manage_connections.callback_url").await?;
+        }
+        Ok(())
+    }
+
     /// One session of the caller's project.
     pub async fn session(&self, project: &str, id: &str) -> Result<Arc<Session>> {
-        if !Kind::Session.admits(id) {
-            return Err(Error::validation(vec![format!(
-                "Error in path.session_id: must have the form trs_…, not \"{}\"",
-                id.chars().take(64).collect::<String>()
-            )]));
-        }
+        check_id(id)?;
         let place = (project.to_owned(), id.to_owned());
         if let Some(session) = self.recent_sessions.get(&place) {
             return Ok(session);
@@ -95,14 +116,7 @@ impl App {
         let before = self.recent_sessions.before();
         let row = self.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
         let is_small = row.config.len() <= MAX_REMEMBERED;
-        let session = Arc::new(Session {
-            id: row.id,
-            project_id: row.project_id,
-            user_id: row.user_id,
-            config: serde_json::from_str(&row.config).map_err(Error::internal)?,
-            config_version: row.config_version,
-            created_at: row.created_at,
-        });
+        let session = Arc::new(Session::read(row)?);
         if is_small {
             self.recent_sessions.put(place, before, Arc::clone(&session));
         }
@@ -129,7 +143,8 @@ impl App {
         }
     }
 
-    fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
+    /// Toolkits that the caller wrote must exist.
+    pub(super) fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
         let mut unknown: Vec<&str> =
             config.named_toolkits().into_iter().filter(|slug| self.toolkit(slug).is_none()).collect();
         let extended = config.experimental.iter().flat_map(|it| it.custom_tools.iter().flatten());
@@ -138,6 +153,27 @@ impl App {
         unknown.sort_unstable();
         unknown.dedup();
         if unknown.is_empty() { Ok(()) } else { Err(links::invalid_slugs(&unknown)) }
+    }
+
+    /// Tools that are named to be listed from the start must be tools that the session may use.
+    /// Which toolkit a tool is of is seen from its slug: `GITHUB_GET_A_REPOSITORY` is of `github`.
+    fn check_preload(&self, config: &SessionConfig) -> Result<()> {
+        let outside = config.preloaded().iter().filter(|tool| {
+            let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
+            let toolkit =
+                prefixes.take_while(|it| it.len() <= MAX_TOOLKIT_SLUG).filter_map(|it| self.toolkit(it)).last();
+            toolkit.is_some_and(|toolkit| !config.admits_tool(&toolkit.slug, tool))
+        });
+        let wrong: Vec<String> = outside
+            .map(|tool| {
+                let shown: String = tool.chars().take(64).collect();
+                format!("Error in payload.preload.tools: {shown} is outside the session's toolkits and tools")
+            })
+            .collect();
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        Err(Error::validation(wrong).fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
     }
 
     /// Auth configs must be the project's, enabled, of the toolkit they stand for, and that
@@ -167,10 +203,7 @@ impl App {
 
     /// Pinned accounts must exist, be usable by this user, and keep to the limits (section 2.1).
     async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
-        let most = config
-            .multi_account
-            .filter(|_| config.is_multi_account())
-            .map_or(1, |multi| usize::try_from(multi.max_accounts_per_toolkit.unwrap_or(5)).unwrap_or(5));
+        let most = usize::try_from(config.max_accounts()).unwrap_or(MAX_PINS);
         for (toolkit, pins) in config.connected_accounts.iter().flatten() {
             let mut accounts = Vec::new();
             let mut missing = Vec::new();
@@ -261,17 +294,37 @@ pub(super) fn check_user(user_id: Option<String>, field: &str) -> Result<String>
     Ok(user_id)
 }
 
+/// A policy as it is stored.
+pub(super) fn policy_text(config: &SessionConfig) -> Result<String> {
+    let text = serde_json::to_string(config).map_err(Error::internal)?;
+    if text.len() <= MAX_POLICY {
+        return Ok(text);
+    }
+    let what = format!("Error in payload: the session's policy would be larger than {MAX_POLICY} bytes");
+    Err(Error::validation(vec![what]).fix("Name fewer tools, or say it with toolkits and tags."))
+}
+
 fn to_row(session: &Session) -> Result<SessionRow> {
     Ok(SessionRow {
         id: session.id.clone(),
         project_id: session.project_id.clone(),
         user_id: session.user_id.clone(),
-        config: serde_json::to_string(&session.config).map_err(Error::internal)?,
+        config: policy_text(&session.config)?,
         config_version: session.config_version,
         created_at: session.created_at,
     })
 }
 
-fn not_found(id: &str) -> Error {
+/// A path names a session in the form of one.
+pub(super) fn check_id(id: &str) -> Result<()> {
+    if Kind::Session.admits(id) {
+        return Ok(());
+    }
+    let shown: String = id.chars().take(64).collect();
+    Err(Error::validation(vec![format!("Error in path.session_id: must have the form trs_…, not \"{shown}\"")]))
+}
+
+/// Unknown, deleted or foreign session: all the same answer.
+pub(super) fn not_found(id: &str) -> Error {
     Error::new(Code::SessionNotFound, format!("Session \"{}\" not found", id.chars().take(80).collect::<String>()))
 }

@@ -1,6 +1,6 @@
-//! Tool router sessions: a user id and a policy.
+//! Tool router sessions: a user id and a policy, and the policies that it had before.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Row, Statement, Store, Unit};
 
 /// A session that was not deleted.
 #[derive(Clone, Debug)]
@@ -45,6 +45,42 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
+/// One policy that a session has or had.
+#[derive(Clone, Debug)]
+pub struct SessionVersion {
+    /// 1 at creation, +1 with every change.
+    pub version: i64,
+    /// When it was written; milliseconds since 1970.
+    pub created_at: i64,
+    /// JSON of the policy.
+    pub config: String,
+    /// The session's present one.
+    pub is_current: bool,
+}
+
+/// Replaces the policy that has `version`, and keeps that one in the session's history. Refused as
+/// `session_changed` when the session has another version by now, or is gone.
+pub fn change(project: &str, id: &str, version: i64, config: &str, now: i64) -> Unit {
+    Unit::new()
+        .with(Statement::one(
+            "session_changed",
+            "INSERT INTO session_versions (session_id, version, project_id, config, created_at)
+             SELECT id, config_version, project_id, config, updated_at FROM sessions
+             WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
+            vec![project.into(), id.into(), version.into()],
+        ))
+        .with(Statement::one(
+            "session_changed",
+            "UPDATE sessions SET config = $4, config_version = config_version + 1, updated_at = $5
+             WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
+            vec![project.into(), id.into(), version.into(), config.into(), now.into()],
+        ))
+}
+
+fn read_version(row: &Row<'_>) -> Result<SessionVersion, ReadError> {
+    Ok(SessionVersion { version: row.int(0)?, created_at: row.int(1)?, config: row.text(2)?, is_current: row.flag(3)? })
+}
+
 fn read(row: &Row<'_>) -> Result<SessionRow, ReadError> {
     Ok(SessionRow {
         id: row.text(0)?,
@@ -66,5 +102,25 @@ impl Store {
             read,
         )
         .await
+    }
+    /// One page of a live session's policies, newest first, and the number of all of them.
+    pub async fn session_versions(
+        &self,
+        project: &str,
+        id: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(Vec<SessionVersion>, i64), ReadError> {
+        let whose = [project.into(), id.into()];
+        // The present version is one more than those before it, whichever page is asked for.
+        let earlier = "SELECT COUNT(*) FROM session_versions WHERE session_id = $2 AND project_id = $1";
+        let total = self.count(earlier, &whose).await? + 1;
+        let page = "SELECT config_version, updated_at, config, 1 FROM sessions
+             WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
+             UNION ALL
+             SELECT version, created_at, config, 0 FROM session_versions WHERE session_id = $2 AND project_id = $1
+             ORDER BY 1 DESC LIMIT $3 OFFSET $4";
+        let [project, id] = whose;
+        Ok((self.all(page, &[project, id, limit.into(), offset.into()], read_version).await?, total))
     }
 }

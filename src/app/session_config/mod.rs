@@ -215,6 +215,24 @@ impl SessionConfig {
         self.toolkits.as_ref().is_none_or(|filter| filter.admits(slug))
     }
 
+    /// Whether the policy admits a tool of a toolkit, as far as its slug tells: tags need the tool.
+    pub fn admits_tool(&self, toolkit: &str, tool: &str) -> bool {
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
+        let in_list = |list: &Vec<String>| list.iter().any(|item| item == tool);
+        self.admits_toolkit(toolkit)
+            && rule.is_none_or(|rule| {
+                rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list)
+            })
+    }
+
+    /// Tools that are named to be listed from the start.
+    pub fn preloaded(&self) -> &[String] {
+        match self.preload.as_ref().and_then(|preload| preload.tools.as_ref()) {
+            Some(PreloadTools::These(tools)) => tools,
+            Some(PreloadTools::All(_)) | None => &[],
+        }
+    }
+
     /// Accounts pinned for a toolkit: those, and no fallback.
     pub fn pins(&self, toolkit: &str) -> Option<&[String]> {
         self.connected_accounts.as_ref()?.get(toolkit).map(|pins| pins.0.as_slice())
@@ -228,6 +246,17 @@ impl SessionConfig {
     /// Several accounts per toolkit are on.
     pub fn is_multi_account(&self) -> bool {
         self.multi_account.is_some_and(|multi| multi.enable == Some(true))
+    }
+
+    /// How many accounts of one toolkit the session may use.
+    pub fn max_accounts(&self) -> u64 {
+        let multi = self.multi_account.filter(|_| self.is_multi_account());
+        multi.map_or(1, |multi| multi.max_accounts_per_toolkit.unwrap_or(5))
+    }
+
+    /// With several accounts to choose from, a call must say which.
+    pub fn needs_selection(&self) -> bool {
+        self.is_multi_account() && self.multi_account.is_some_and(|it| it.require_explicit_selection == Some(true))
     }
 
     /// Toolkit slugs that the caller wrote anywhere.

@@ -72,7 +72,7 @@ async fn a_list_that_changes_is_obeyed_by_sessions_that_are_open() {
         &server.database(),
         &format!("UPDATE connected_accounts SET acl='{denying}' WHERE id='{account}'"),
     );
-    let error = proxy(api, &session, &call()).await.expect_error(403, "HTTP_Forbidden");
+    let error = proxy(api, &session, &call()).await.expect_error(403, "ConnectedAccount_SharedAccessDenied");
     assert_eq!(error["message"], format!("User \"bob\" may not use SHARED connection {account}"));
     assert!(upstream.take().is_empty());
 }

@@ -136,6 +136,28 @@ impl Store {
         .await
     }
 
+    /// The user's ACTIVE private accounts of a toolkit, the most recently connected first, under
+    /// one auth config when one is named: what a session with several accounts chooses from.
+    pub async fn active_accounts(
+        &self,
+        project: &str,
+        user: &str,
+        toolkit: &str,
+        auth_config: Option<&str>,
+        most: i64,
+    ) -> Result<Vec<AccountRow>, ReadError> {
+        self.all(
+            select!(
+                "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
+                   AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+                 ORDER BY connected_at DESC, id DESC LIMIT $5"
+            ),
+            &[project.into(), user.into(), toolkit.into(), auth_config.into(), most.into()],
+            read,
+        )
+        .await
+    }
+
     /// One page and the number of all that match.
     pub async fn accounts(
         &self,

@@ -1,0 +1,132 @@
+//! A session after its creation: `PATCH`, `attach`, `config_history` (contract sections 2.4, 2.6,
+//! 2.7).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json as value};
+
+use super::auth::Caller;
+use super::body::{JsonBody, json};
+use super::error::ApiError;
+use super::page::PageRequest;
+use super::path::Id;
+use super::query::Query;
+use super::session_view::{config_view, session_view};
+use crate::app::App;
+use crate::app::custom_tools::{CustomTool, CustomToolkit};
+use crate::app::session_config::Experimental;
+use crate::app::session_patch::SessionPatch;
+use crate::time::iso;
+
+/// The caller's own tools, which run in the caller's process and are not kept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "AttachToSession")]
+pub struct Attachment {
+    /// Fields without a promise.
+    experimental: Option<AttachedTools>,
+}
+
+/// The caller's own toolkits and tools.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "AttachedTools")]
+pub struct AttachedTools {
+    /// Toolkits, each with 1 to 100 tools.
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
+    custom_toolkits: Option<Vec<CustomToolkit>>,
+    /// Tools of no toolkit, or beside those of one that exists.
+    #[schemars(with = "Option<Vec<Map<String, Value>>>")]
+    custom_tools: Option<Vec<CustomTool>>,
+}
+
+/// One page of a session's policies, newest first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionHistoryPage")]
+pub struct HistoryPage {
+    /// This page's policies; the present one is the first of page 1.
+    items: Vec<HistoryItem>,
+    /// Of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+/// A policy that the session has or had.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionHistoryItem")]
+pub struct HistoryItem {
+    /// 1 at creation, one more with each change.
+    version: i64,
+    /// When it was set; ISO 8601.
+    created_at: String,
+    /// The policy, as the session shows it.
+    config: Value,
+    /// It is the present one.
+    is_current: bool,
+}
+
+/// `PATCH /tool_router/session/{session_id}` → 200 with the session as it is now.
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    body: JsonBody<SessionPatch>,
+) -> Result<Response, ApiError> {
+    body.refuse_idempotency_key("Leave the header out; expected_config_version makes a change safe to repeat.")?;
+    let session = app.patch_session(&caller.actor(), &id, &body.value).await?;
+    Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, true))?)
+}
+
+/// `POST /tool_router/session/{session_id}/attach` → 200 with the session and the tools given.
+pub async fn attach(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    body: JsonBody<Attachment>,
+) -> Result<Response, ApiError> {
+    // A repetition has the same outcome: nothing is kept.
+    let mut given = Experimental::default();
+    if let Some(tools) = body.value.experimental {
+        given.custom_toolkits = tools.custom_toolkits;
+        given.custom_tools = tools.custom_tools;
+    }
+    let session = app.attach(&caller.project_id, &id, given).await?;
+    Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, true))?)
+}
+
+/// `GET /tool_router/session/{session_id}/config_history` → 200 page.
+pub async fn history(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Id(id): Id,
+    query: Query,
+) -> Result<Response, ApiError> {
+    let page = PageRequest::from_query(&query, 20, 100)?;
+    let (user, policies, total) = app.session_history(&caller.project_id, &id, page.offset(), page.limit).await?;
+    let items = policies
+        .into_iter()
+        .map(|policy| HistoryItem {
+            version: policy.version,
+            created_at: iso(policy.created_at),
+            config: value!(config_view(&user, &policy.config)),
+            is_current: policy.is_current,
+        })
+        .collect();
+    let page = page.envelope(items, total);
+    let answer = HistoryPage {
+        items: page.items,
+        next_cursor: page.next_cursor,
+        total_pages: page.total_pages,
+        current_page: page.current_page,
+        total_items: page.total_items,
+    };
+    Ok(json(StatusCode::OK, &answer)?)
+}

@@ -1,0 +1,148 @@
+//! `GET /tool_router/session/{session_id}/toolkits` (contract section 2.8).
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Serialize;
+use switchboard_catalog::Scheme;
+
+use super::auth::Caller;
+use super::body::json;
+use super::error::ApiError;
+use super::page::PageRequest;
+use super::path::Id;
+use super::query::Query;
+use super::toolkits::logo_url;
+use crate::app::App;
+use crate::app::session_toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
+use crate::time::iso;
+
+/// One page of a session's toolkits.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolkitPage")]
+pub struct ToolkitPage {
+    /// This page's toolkits, by slug.
+    items: Vec<ToolkitItem>,
+    /// Of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+/// A toolkit as the session sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolkit")]
+pub struct ToolkitItem {
+    /// For people.
+    name: String,
+    /// Lower case.
+    slug: String,
+    /// The session admits it.
+    enabled: bool,
+    /// It is used without an account.
+    is_no_auth: bool,
+    /// How it can be connected without an auth config of your own.
+    composio_managed_auth_schemes: Vec<&'static str>,
+    /// What a list shows of it.
+    meta: ToolkitMeta,
+    /// The account that the session uses; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connected_account: Option<ToolkitAccount>,
+}
+
+/// What a list shows of a toolkit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolkitMeta")]
+pub struct ToolkitMeta {
+    /// URL of an image on this server.
+    logo: String,
+    /// A sentence.
+    description: String,
+}
+
+/// The account that the session uses for a toolkit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolkitAccount")]
+pub struct ToolkitAccount {
+    /// `ca_…`.
+    id: String,
+    /// Whose it is; of a SHARED account, its creator.
+    user_id: String,
+    /// `ACTIVE`, unless it is pinned.
+    status: &'static str,
+    /// ISO 8601.
+    created_at: String,
+    /// How it was connected.
+    auth_config: ToolkitAuthConfig,
+}
+
+/// How an account was connected.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SessionToolkitAuthConfig")]
+pub struct ToolkitAuthConfig {
+    /// `ac_…`.
+    id: String,
+    /// Such as `OAUTH2`.
+    auth_scheme: String,
+    /// It uses the operator's client.
+    is_composio_managed: bool,
+}
+
+/// `GET /tool_router/session/{session_id}/toolkits` → 200 page.
+pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query: Query) -> Result<Response, ApiError> {
+    let page = PageRequest::from_query(&query, 20, 50)?;
+    let filter = ToolkitFilter {
+        toolkits: query.list("toolkits"),
+        is_connected: query.flag("is_connected")?,
+        search: query.text("search").map(str::to_owned),
+    };
+    let session = app.session(&caller.project_id, &id).await?;
+    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let (toolkits, total) = app.session_toolkits(&session, &filter, offset, limit).await?;
+    let items = toolkits.into_iter().map(|toolkit| item(&app, toolkit)).collect();
+    let page = page.envelope(items, i64::try_from(total).unwrap_or(i64::MAX));
+    let answer = ToolkitPage {
+        items: page.items,
+        next_cursor: page.next_cursor,
+        total_pages: page.total_pages,
+        current_page: page.current_page,
+        total_items: page.total_items,
+    };
+    Ok(json(StatusCode::OK, &answer)?)
+}
+
+fn item(app: &App, found: SessionToolkit) -> ToolkitItem {
+    let toolkit = &found.toolkit;
+    ToolkitItem {
+        name: toolkit.name.clone(),
+        slug: toolkit.slug.clone(),
+        enabled: found.is_enabled,
+        is_no_auth: found.is_no_auth,
+        composio_managed_auth_schemes: found.managed_scheme.map(Scheme::as_str).into_iter().collect(),
+        meta: ToolkitMeta { logo: logo_url(app, &toolkit.slug), description: toolkit.description.clone() },
+        connected_account: found.account.map(account),
+    }
+}
+
+fn account(shown: ShownAccount) -> ToolkitAccount {
+    let ShownAccount { row, is_managed } = shown;
+    ToolkitAccount {
+        id: row.id,
+        user_id: row.user_id,
+        status: row.status.as_str(),
+        created_at: iso(row.created_at),
+        auth_config: ToolkitAuthConfig {
+            id: row.auth_config_id,
+            auth_scheme: row.scheme,
+            is_composio_managed: is_managed,
+        },
+    }
+}

@@ -1,0 +1,114 @@
+//! A session's life after its creation: changed, looked back on, given the caller's own tools
+//! (contract sections 2.4, 2.6, 2.7).
+
+use serde_json::json;
+use switchboard_store::sessions::{self, SessionRow};
+use switchboard_store::{Unit, WriteError};
+
+use super::session_config::{Experimental, SessionConfig};
+use super::session_patch::SessionPatch;
+use super::sessions::{Session, check_id, not_found, policy_text};
+use super::{Actor, App, custom_tools};
+use crate::error::{Code, Error, Result};
+use crate::time::Millis;
+
+/// How often a change without `expected_config_version` is made again on a newer policy. Each time
+/// somebody else's change went through, so this many changes at once are needed to use them up.
+const MAX_TRIES: usize = 64;
+
+/// A policy that a session has or had.
+#[derive(Debug)]
+pub struct PastPolicy {
+    /// 1 at creation.
+    pub version: i64,
+    /// When it was set.
+    pub created_at: Millis,
+    /// The policy.
+    pub config: SessionConfig,
+    /// It is the present one.
+    pub is_current: bool,
+}
+
+impl App {
+    /// Changes a session's policy. The outcome keeps every rule of a creation, the policy before it
+    /// goes into the history, and the version goes up by one. Without an expected version, a change
+    /// that another one overtakes is made again on what that one left.
+    pub async fn patch_session(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
+        check_id(id)?;
+        patch.check()?;
+        for _ in 0..MAX_TRIES {
+            // Not from memory: what was read a moment ago would only lose against what is stored.
+            let row = self.store.session(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            if let Some(expected) = patch.expected_config_version
+                && expected != row.config_version
+            {
+                let holes: [(&str, &dyn std::fmt::Display); 3] =
+                    [("id", &id), ("stored", &row.config_version), ("expected", &expected)];
+                return Err(Error::of(Code::SessionConfigConflict, &holes));
+            }
+            let (stored, changed, text) = self.changed(actor, row, patch).await?;
+            let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
+            let unit = sessions::change(&actor.project_id, id, stored, &text, self.now())
+                .and(Unit::new().with(self.audit(actor, "session.update", id, "ok", Some(&detail))));
+            match self.store.apply(unit).await {
+                Ok(_) => {
+                    self.recent_sessions.forget(&(actor.project_id.clone(), id.to_owned()));
+                    return Ok(changed);
+                }
+                Err(WriteError::Refused("session_changed")) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::new(Code::Conflict, format!("Session \"{id}\" is being changed too often")))
+    }
+
+    /// The stored version, the session after the change, and the policy's text.
+    async fn changed(&self, actor: &Actor, row: SessionRow, patch: &SessionPatch) -> Result<(i64, Session, String)> {
+        let mut session = Session::read(row)?;
+        let stored = session.config_version;
+        session.config = patch.apply(std::mem::take(&mut session.config))?;
+        self.check_policy(actor, &session.user_id, &mut session.config).await?;
+        session.config_version += 1;
+        let text = policy_text(&session.config)?;
+        Ok((stored, session, text))
+    }
+
+    /// The session with the caller's own tools beside it. They run in the caller's process and are
+    /// not kept: they are checked, named and given back.
+    pub async fn attach(&self, project: &str, id: &str, given: Experimental) -> Result<Session> {
+        let session = self.session(project, id).await?;
+        let mut session = Session::clone(&session);
+        if given.custom_toolkits.is_some() || given.custom_tools.is_some() {
+            let experimental = session.config.experimental.get_or_insert_default();
+            experimental.custom_toolkits = given.custom_toolkits;
+            experimental.custom_tools = given.custom_tools;
+            custom_tools::prepare(experimental)?;
+            self.check_toolkits(&session.config)?;
+        }
+        Ok(session)
+    }
+
+    /// One page of a session's policies, newest first, and the number of all of them.
+    pub async fn session_history(
+        &self,
+        project: &str,
+        id: &str,
+        offset: i64,
+        limit: i64,
+    ) -> Result<(String, Vec<PastPolicy>, i64)> {
+        let session = self.session(project, id).await?;
+        let (rows, total) = self.store.session_versions(project, id, offset, limit).await?;
+        let policies: Result<Vec<PastPolicy>> = rows
+            .into_iter()
+            .map(|row| {
+                Ok(PastPolicy {
+                    version: row.version,
+                    created_at: row.created_at,
+                    config: serde_json::from_str(&row.config).map_err(Error::internal)?,
+                    is_current: row.is_current,
+                })
+            })
+            .collect();
+        Ok((session.user_id.clone(), policies?, total))
+    }
+}
