@@ -176,6 +176,8 @@ def fails_filled(function):
 
 def report(name, methods, outcome, note, started):
     operations = [it for method, called in CALLS if method in methods for it in called]
+    if outcome == "501" and not operations and CALLS:
+        operations = CALLS[-1][1]  # The preparation went no further.
     line = {"name": name, "methods": list(methods), "operations": list(dict.fromkeys(operations)), "outcome": outcome}
     print(json.dumps({**line, "note": str(note)[:900], "ms": round((time.time() - started) * 1000)}), flush=True)
     return outcome == "failed"
@@ -190,7 +192,8 @@ def attempt(name, methods, action):
     except Absent as error:
         outcome, note = "absent", error
     except Exception as error:
-        outcome, note = "failed", f"{type(error).__name__}: {error}"
+        # A case may be there before its operation is.
+        outcome, note = "501" if is_not_built(error) else "failed", f"{type(error).__name__}: {error}"
         if os.environ.get("TRACE"):
             traceback.print_exc()
     return report(name, methods, outcome, note, started)
