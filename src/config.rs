@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +15,9 @@ use switchboard_egress::AllowRule;
 use switchboard_vault::Secret;
 use url::{Host, Url};
 
+use crate::app::limits::RateLimits;
 use crate::app::{ManagedClient, Settings};
+use crate::client_address::TrustedProxies;
 
 /// The manual and the defaults in one.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -47,6 +50,14 @@ pub struct Layer {
     pub link_ttl_seconds: Option<u64>,
     /// Pins per toolkit.
     pub max_shared_accounts_per_toolkit: Option<usize>,
+    /// Proxies whose forwarded headers are believed.
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Requests; 0 is no limit.
+    pub rate_limit_per_key_per_minute: Option<u32>,
+    /// Requests without a key; 0 is no limit.
+    pub rate_limit_per_address_per_minute: Option<u32>,
+    /// Calls to a provider; 0 is no limit.
+    pub rate_limit_per_account_per_minute: Option<u32>,
     /// Address for metrics.
     pub metrics_listen: Option<String>,
     /// Log filter.
@@ -142,6 +153,14 @@ impl Layer {
             max_shared_accounts_per_toolkit: self
                 .max_shared_accounts_per_toolkit
                 .or(below.max_shared_accounts_per_toolkit),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
+            rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute.or(below.rate_limit_per_key_per_minute),
+            rate_limit_per_address_per_minute: self
+                .rate_limit_per_address_per_minute
+                .or(below.rate_limit_per_address_per_minute),
+            rate_limit_per_account_per_minute: self
+                .rate_limit_per_account_per_minute
+                .or(below.rate_limit_per_account_per_minute),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -188,12 +207,22 @@ impl Layer {
             "json" => true,
             other => return Err(wrong("log_format", other, "text or json")),
         };
+        let limit = |given: Option<u32>| given.and_then(NonZeroU32::new);
+        let rate_limits = RateLimits {
+            per_key: limit(self.rate_limit_per_key_per_minute),
+            per_address: limit(self.rate_limit_per_address_per_minute),
+            per_account: limit(self.rate_limit_per_account_per_minute),
+        };
+        let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies.unwrap_or_default())
+            .map_err(|error| anyhow!("setting trusted_proxies: {error}"))?;
         let settings = Settings {
             allowed_hosts: allowed_hosts(&public_url, listen, self.allowed_hosts.unwrap_or_default())?,
             public_url,
             link_ttl: Duration::from_secs(link_ttl),
             managed: check_managed(self.managed.unwrap_or_default())?,
             max_shared_accounts_per_toolkit: max_shared,
+            rate_limits,
+            trusted_proxies,
         };
         Ok(Config {
             listen,
@@ -326,6 +355,8 @@ mod tests {
             ("link_ttl_seconds = 5", "setting link_ttl_seconds: takes 60 to 3600"),
             ("log_format = \"xml\"", "setting log_format: takes text or json"),
             ("allow_egress = [\"10.0.0.0/99\"]", "setting allow_egress:"),
+            ("trusted_proxies = [\"proxy.corp\"]", "setting trusted_proxies: takes addresses and networks"),
+            ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
             ("lisen = \"x\"", "unknown field `lisen`"),
             ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
         ] {

@@ -216,6 +216,7 @@ pub struct Error {
     message: String,
     fix: Cow<'static, str>,
     details: Vec<String>,
+    retry_after: Option<u64>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -230,7 +231,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error with the code's own advice.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fix: Cow::Borrowed(code.fix()), details: Vec::new(), source: None }
+        let (message, fix) = (message.into(), Cow::Borrowed(code.fix()));
+        Self { code, message, fix, details: Vec::new(), retry_after: None, source: None }
     }
 
     /// An error with the code's own message, its holes filled. What a caller wrote is cut short.
@@ -276,6 +278,13 @@ impl Error {
         self
     }
 
+    /// When it is worth trying again, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// The cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -301,6 +310,11 @@ impl Error {
     /// Lines of `errors`.
     pub fn errors(&self) -> &[String] {
         &self.details
+    }
+
+    /// When it is worth trying again, in seconds, where that is known.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after
     }
 
     /// The chain of causes as one line, for the log.

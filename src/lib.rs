@@ -6,6 +6,7 @@
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod client_address;
 pub mod config;
 pub mod error;
 pub mod id;

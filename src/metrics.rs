@@ -34,6 +34,11 @@ struct OutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct KindLabels {
+    kind: &'static str,
+}
+
 /// What is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -41,6 +46,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     durations: Histogram,
     refreshes: Family<OutcomeLabels, Counter>,
+    rate_limited: Family<KindLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -48,11 +54,13 @@ impl Default for Metrics {
         let requests = Family::default();
         let durations = Histogram::new(BUCKETS);
         let refreshes = Family::default();
+        let rate_limited = Family::default();
         let mut registry = Registry::with_prefix("switchboard");
         registry.register("http_requests", "Answered requests", requests.clone());
         registry.register("http_request_duration_seconds", "Time until an answer was ready", durations.clone());
         registry.register("token_refreshes", "Refreshes of access tokens, by outcome", refreshes.clone());
-        Self { registry, requests, durations, refreshes }
+        registry.register("rate_limited", "Requests over a rate limit, by what it counts", rate_limited.clone());
+        Self { registry, requests, durations, refreshes, rate_limited }
     }
 }
 
@@ -71,6 +79,11 @@ impl Metrics {
     /// Counts a refresh: `refreshed`, `later` or `expired`.
     pub fn refresh(&self, outcome: &'static str) {
         self.refreshes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts a request over a limit: of a `key`, an `address`, an `account` or a `link`.
+    pub fn rate_limited(&self, kind: &'static str) {
+        self.rate_limited.get_or_create(&KindLabels { kind }).inc();
     }
 }
 

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -25,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::app::limits::Limits;
 use crate::app::recent::Recent;
 use crate::app::refresh::Flights;
+use crate::client_address::Peer;
 use crate::config::Config;
 use crate::time::{Clock, SystemClock};
 
@@ -116,6 +120,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         ..EgressConfig::default()
     })
     .context("setting extra_ca_file")?;
+    let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock));
     Ok(Arc::new(App {
         store,
         ring,
@@ -132,6 +137,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         recent_sessions: Recent::default(),
         recent_auth_configs: Recent::default(),
         metrics: Arc::default(),
+        limits,
         ready_at: AtomicI64::new(0),
         stopping: CancellationToken::new(),
     }))
@@ -147,7 +153,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
         loop {
             let place = Arc::clone(&places).acquire_owned().await?;
             match listener.accept().await {
-                Ok((stream, _)) => accept(stream, &router, &graceful, place),
+                Ok((stream, peer)) => accept(stream, Peer(peer), &router, &graceful, place),
                 Err(error) => {
                     // Out of file descriptors, mostly: wait for connections to end, do not spin.
                     tracing::warn!(error = %error, "cannot accept a connection");
@@ -174,16 +180,27 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     Ok(())
 }
 
-fn accept(stream: TcpStream, router: &Router, graceful: &GracefulShutdown, place: tokio::sync::OwnedSemaphorePermit) {
+fn accept(
+    stream: TcpStream,
+    peer: Peer,
+    router: &Router,
+    graceful: &GracefulShutdown,
+    place: tokio::sync::OwnedSemaphorePermit,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "no TCP_NODELAY");
     }
+    let router = TowerToHyperService::new(router.clone());
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -152,6 +152,9 @@ fn command(bench: &Bench<'_>) -> Result<Command> {
             command.env_remove(name);
         }
     }
+    // Every request comes from one address with one key.
+    command.env("SWITCHBOARD_RATE_LIMIT_PER_KEY_PER_MINUTE", "0");
+    command.env("SWITCHBOARD_RATE_LIMIT_PER_ADDRESS_PER_MINUTE", "0");
     // No switchboard.toml of the folder that we happen to stand in.
     command.current_dir(&bench.folder);
     if let Some(filter) = &bench.options.log {

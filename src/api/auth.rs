@@ -20,13 +20,14 @@ use switchboard_vault::KeyKind;
 use super::admission;
 use super::edge::{LoggedKey, RequestId};
 use super::error::ApiError;
+use super::limits;
 use super::operations::{Keys, Operation};
 use crate::app::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// Headers that carry a credential, and the kind of key that each is for.
-const CREDENTIALS: [(&str, KeyKind); 3] =
+pub const CREDENTIALS: [(&str, KeyKind); 3] =
     [("x-api-key", KeyKind::Project), ("x-user-api-key", KeyKind::User), ("x-org-api-key", KeyKind::Organization)];
 
 /// Where a request comes from, for whoever knows better than the connection.
@@ -102,10 +103,14 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
         Err(error) => return ApiError(error).into_response(),
     };
     let logged = LoggedKey(holder.key_id().to_owned());
-    let mut response = match admit(&app, operation, &mut request, holder).await {
-        Ok(()) => next.run(request).await,
-        Err(error) => ApiError(error).into_response(),
+    // What an admitted key is refused counts for the key, too.
+    let handled = async {
+        match admit(&app, operation, &mut request, holder).await {
+            Ok(()) => next.run(request).await,
+            Err(error) => ApiError(error).into_response(),
+        }
     };
+    let mut response = limits::with_key(&app, &logged.0, handled).await;
     response.extensions_mut().insert(logged);
     response
 }

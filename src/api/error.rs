@@ -82,6 +82,9 @@ pub fn render(error: &Error, request_id: &str) -> Response {
         }
         _ => {}
     }
+    if let Some(seconds) = error.retry_after_seconds() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     response
 }
 

@@ -17,6 +17,7 @@ pub mod connected_accounts;
 pub mod edge;
 pub mod error;
 pub mod health;
+pub mod limits;
 pub mod links;
 pub mod operations;
 pub mod org_projects;
@@ -55,6 +56,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .merge(health::router())
         .fallback(error::unknown_path)
         .method_not_allowed_fallback(error::unknown_method)
+        .layer(from_fn_with_state(Arc::clone(app), limits::guard))
         // Outermost: names the request, guards the edge, writes the log line, renders errors.
         .layer(from_fn_with_state(Arc::clone(app), edge::guard))
         .with_state(Arc::clone(app))

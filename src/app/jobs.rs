@@ -1,5 +1,5 @@
 //! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
-//! revoked at their providers.
+//! revoked at their providers, counters of rate limits that are whole again are forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +82,7 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
         {
             tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
+        app.limits.prune();
         // Every half hour is often enough for a limit of a day.
         if rounds.is_multiple_of(900)
             && let Err(error) = app.sweep_idempotency_keys().await

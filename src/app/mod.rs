@@ -17,6 +17,7 @@ mod freshness;
 pub mod idempotency;
 pub mod jobs;
 pub mod keys;
+pub mod limits;
 pub mod links;
 pub mod networks;
 pub mod organization;
@@ -98,6 +99,8 @@ pub struct App {
     pub recent_auth_configs: Recent<(String, String), Arc<AuthConfigRow>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// How often each key, address, account and link was used lately.
+    pub limits: limits::Limits,
     /// When the database was last found ready.
     pub ready_at: AtomicI64,
     /// Cancelled when the server is told to end.

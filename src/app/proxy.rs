@@ -99,6 +99,7 @@ impl App {
         let Usable { toolkit, account } = &self.resolve(session, &request.toolkit, request.account.as_deref()).await?;
         let (scheme, secrets, fields) = match account {
             Some(account) => {
+                self.count_account(&account.id)?;
                 let (account, secrets) = self.fresh_credential(account, toolkit).await?;
                 let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
                 (scheme, secrets, AccountParams::parse(&account.params)?.fields)

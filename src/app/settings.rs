@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use switchboard_vault::Secret;
 
+use super::limits::RateLimits;
+use crate::client_address::TrustedProxies;
+
 /// Settings of the running server.
 #[derive(Debug)]
 pub struct Settings {
@@ -19,6 +22,10 @@ pub struct Settings {
     pub managed: BTreeMap<String, ManagedClient>,
     /// SHARED accounts that a session may pin per toolkit (contract default 1).
     pub max_shared_accounts_per_toolkit: usize,
+    /// Requests per minute.
+    pub rate_limits: RateLimits,
+    /// Proxies that say who the client is.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Settings {

@@ -52,6 +52,18 @@ pub(super) struct ServerArgs {
     /// SHARED accounts that one session may pin per toolkit [default: 1].
     #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_name = "N")]
     max_shared_accounts_per_toolkit: Option<usize>,
+    /// Proxy whose X-Forwarded-For and Forwarded name the client; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    trusted_proxies: Vec<String>,
+    /// Requests per minute and API key, 0 for no limit [default: 10000].
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_KEY_PER_MINUTE", value_name = "N")]
+    rate_limit_per_key_per_minute: Option<u32>,
+    /// Requests without a key per minute and address, 0 for no limit [default: 300].
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ADDRESS_PER_MINUTE", value_name = "N")]
+    rate_limit_per_address_per_minute: Option<u32>,
+    /// Proxied calls per minute and connected account, 0 for no limit [default: 0].
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ACCOUNT_PER_MINUTE", value_name = "N")]
+    rate_limit_per_account_per_minute: Option<u32>,
     /// Address on which /metrics is served, without a key [default: none].
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<String>,
@@ -75,6 +87,10 @@ impl ServerArgs {
             extra_ca_file: self.extra_ca_file,
             link_ttl_seconds: self.link_ttl_seconds,
             max_shared_accounts_per_toolkit: self.max_shared_accounts_per_toolkit,
+            trusted_proxies: given(self.trusted_proxies),
+            rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute,
+            rate_limit_per_address_per_minute: self.rate_limit_per_address_per_minute,
+            rate_limit_per_account_per_minute: self.rate_limit_per_account_per_minute,
             metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,

@@ -8,7 +8,7 @@ use super::render::{BRAND, page, short};
 use crate::api::error::status;
 use crate::app::connect::{Ending, Finished};
 use crate::app::{App, callback_url};
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 #[derive(Serialize)]
 struct Context<'a> {
@@ -197,6 +197,13 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
             "For your safety it was not accepted. Nothing was connected.".to_owned(),
             "Open the link that the app gave you and press the button there.",
         ),
+        Ending::TooMany => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "limited",
+            "Too many tries".to_owned(),
+            "That was too often in a short time. Nothing was connected by this try.".to_owned(),
+            "Wait a minute, then open the link again. It works until its time is over.",
+        ),
         Ending::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -211,8 +218,12 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
 pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
     let status = status(error.code().class());
     if status.is_client_error() {
-        let mut response = ending_page(app, Ending::Invalid, None, None, Some(request_id));
+        let ending = if error.code() == Code::TooManyRequests { Ending::TooMany } else { Ending::Invalid };
+        let mut response = ending_page(app, ending, None, None, Some(request_id));
         *response.status_mut() = status;
+        if let Some(seconds) = error.retry_after_seconds() {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         return response;
     }
     tracing::error!(

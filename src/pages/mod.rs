@@ -19,6 +19,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::error::Error;
 
 /// Pages outside the API's prefix.
 pub fn router() -> Router<Arc<App>> {
@@ -36,6 +37,18 @@ pub fn callbacks() -> Router<Arc<App>> {
     Router::new()
         .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
         .route("/toolkits/auth/callback/{auth_config_id}", get(callback::own).post(callback::posted))
+}
+
+/// Whether people see what is answered at this path.
+pub fn is_page(path: &str) -> bool {
+    path.starts_with("/link/") || path.contains("/toolkits/auth/callback")
+}
+
+/// The page of a visitor whose address asked too often.
+pub fn too_many(app: &App, error: &Error, request_id: &str) -> Response {
+    let mut response = endings::error_page(app, error, request_id);
+    policy::add_headers(response.headers_mut());
+    response
 }
 
 /// Headers of every page.

@@ -45,6 +45,8 @@ pub enum Ending {
     ProviderError,
     /// The form was posted from another site.
     CrossSite,
+    /// Too often in a short time; later it may go on.
+    TooMany,
     /// We failed.
     Internal,
 }

@@ -64,6 +64,7 @@ impl App {
             Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
+        self.count_link_submission(&offer.link.id)?;
         let app = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
         let task = self.tasks.spawn(async move {

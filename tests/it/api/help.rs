@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+use switchboard::config::Layer;
 use switchboard::id::Kind;
 use switchboard_vault::SystemEntropy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -124,8 +125,13 @@ async fn read_request(stream: &mut TcpStream) -> Vec<u8> {
 
 /// A server with one such provider, as toolkit `up`.
 pub async fn with_upstream() -> (TestServer, Upstream) {
+    with_upstream_and(Layer::default()).await
+}
+
+/// The same with further settings.
+pub async fn with_upstream_and(layer: Layer) -> (TestServer, Upstream) {
     let upstream = Upstream::start().await;
-    let server = TestServer::builder().toolkit("up", &upstream.toolkit("up")).start().await;
+    let server = TestServer::builder().toolkit("up", &upstream.toolkit("up")).layer(layer).start().await;
     (server, upstream)
 }
 

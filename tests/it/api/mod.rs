@@ -26,6 +26,7 @@ mod proxy;
 mod proxy_credentials;
 mod proxy_endpoints;
 mod proxy_failures;
+mod rate_limits;
 mod revocation;
 mod scope_headers;
 mod scoped_keys;

@@ -1,0 +1,274 @@
+//! How often a key, an address, an account and a link may be used (R86).
+//!
+//! Each has an allowance that is spent by requests and grows back evenly (GCRA): a whole minute's
+//! worth may come at once, and afterwards as many a minute as the limit says.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::App;
+use crate::client_address::counted_as;
+use crate::error::{Code, Error, Result};
+use crate::time::{Clock, Millis};
+
+/// Submissions of the form of one link that are tried at the provider: so many at once, and in
+/// each ten minutes.
+const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+/// In which one more submission grows back.
+const LINK_REPLENISHED: Duration = Duration::from_mins(1);
+
+/// The operator's limits, in requests per minute; none where there is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateLimits {
+    /// Of one API key.
+    pub per_key: Option<NonZeroU32>,
+    /// Of one address, for requests without a key and failed authentication.
+    pub per_address: Option<NonZeroU32>,
+    /// Calls to a provider with one account.
+    pub per_account: Option<NonZeroU32>,
+}
+
+/// What is left after a request was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Requests per minute.
+    pub limit: u32,
+    /// Requests that would be admitted now.
+    pub remaining: u32,
+}
+
+/// A request was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Requests per minute.
+    pub limit: u32,
+    /// Seconds until the next one is admitted, at least 1.
+    pub retry_after: u64,
+}
+
+/// All counters of a process.
+pub struct Limits {
+    key: Option<Limiter<String>>,
+    address: Option<Limiter<IpAddr>>,
+    account: Option<Limiter<String>>,
+    link: Limiter<String>,
+}
+
+crate::redacted_debug!(Limits);
+
+impl Limits {
+    /// Nothing is used yet.
+    pub fn new(rates: RateLimits, clock: Arc<dyn Clock>) -> Self {
+        let clock = SteadyClock::new(clock);
+        let link = Quota::with_period(LINK_REPLENISHED).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
+        Self {
+            key: Limiter::per_minute(rates.per_key, &clock),
+            address: Limiter::per_minute(rates.per_address, &clock),
+            account: Limiter::per_minute(rates.per_account, &clock),
+            link: Limiter::new(link.allow_burst(LINK_SUBMISSIONS), LINK_SUBMISSIONS, &clock),
+        }
+    }
+
+    /// Forgets whoever has the whole allowance again.
+    pub fn prune(&self) {
+        let strings = [self.key.as_ref(), self.account.as_ref(), Some(&self.link)];
+        strings.into_iter().flatten().for_each(Limiter::prune);
+        self.address.iter().for_each(Limiter::prune);
+    }
+
+    /// How many keys, addresses, accounts and links are remembered.
+    pub fn remembered(&self) -> usize {
+        let strings = [self.key.as_ref(), self.account.as_ref(), Some(&self.link)];
+        let addresses = self.address.as_ref().map_or(0, |limiter| limiter.inner.len());
+        strings.into_iter().flatten().map(|limiter| limiter.inner.len()).sum::<usize>() + addresses
+    }
+}
+
+impl App {
+    /// Counts a request of an authenticated key. None where there is no limit.
+    pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<Standing>, Exceeded> {
+        let Some(limiter) = &self.limits.key else { return Ok(None) };
+        self.counted("key", limiter.take(&key_id.to_owned())).map(Some)
+    }
+
+    /// Counts a request that no valid key came with. None where there is no limit.
+    pub fn count_address(&self, address: IpAddr) -> std::result::Result<Option<Standing>, Exceeded> {
+        let Some(limiter) = &self.limits.address else { return Ok(None) };
+        self.counted("address", limiter.take(&counted_as(address))).map(Some)
+    }
+
+    /// Counts a call to a provider with an account.
+    pub fn count_account(&self, account_id: &str) -> Result<()> {
+        let Some(limiter) = &self.limits.account else { return Ok(()) };
+        let counted = self.counted("account", limiter.take(&account_id.to_owned()));
+        counted.map(drop).map_err(|exceeded| {
+            exceeded.error(&format!("connected account {account_id} (`rate_limit_per_account_per_minute`)"))
+        })
+    }
+
+    /// Counts a credential that is entered on a link's page. Whoever holds the link could use the
+    /// provider's answer to try keys, so this does not depend on where the attempts come from.
+    pub fn count_link_submission(&self, link_id: &str) -> Result<()> {
+        let counted = self.counted("link", self.limits.link.take(&link_id.to_owned()));
+        counted.map(drop).map_err(|exceeded| {
+            Error::new(Code::TooManyRequests, "Too many credentials were entered on this link")
+                .fix("Wait a minute, check the credential, and open the link again.")
+                .retry_after(exceeded.retry_after)
+        })
+    }
+
+    fn counted<T>(
+        &self,
+        kind: &'static str,
+        outcome: std::result::Result<T, Exceeded>,
+    ) -> std::result::Result<T, Exceeded> {
+        if outcome.is_err() {
+            self.metrics.rate_limited(kind);
+        }
+        outcome
+    }
+}
+
+impl Exceeded {
+    /// The answer; `whose` says whose limit it is, and the setting.
+    pub fn error(self, whose: &str) -> Error {
+        let fix = format!(
+            "Wait {} s, as the Retry-After header says. The limit is this server's own, for {whose}; no provider set it.",
+            self.retry_after
+        );
+        Error::of(Code::TooManyRequests, &[("limit", &self.limit)]).fix(fix).retry_after(self.retry_after)
+    }
+}
+
+struct Limiter<K: Hash + Eq + Clone> {
+    limit: u32,
+    clock: SteadyClock,
+    inner: RateLimiter<K, HashMapStateStore<K>, SteadyClock, StateInformationMiddleware>,
+}
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    fn new(quota: Quota, limit: NonZeroU32, clock: &SteadyClock) -> Self {
+        let inner = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
+        Self { limit: limit.get(), clock: clock.clone(), inner }
+    }
+
+    fn per_minute(limit: Option<NonZeroU32>, clock: &SteadyClock) -> Option<Self> {
+        limit.map(|limit| Self::new(Quota::per_minute(limit), limit, clock))
+    }
+
+    fn take(&self, key: &K) -> std::result::Result<Standing, Exceeded> {
+        match self.inner.check_key(key) {
+            Ok(state) => Ok(Standing { limit: self.limit, remaining: state.remaining_burst_capacity() }),
+            Err(not_until) => {
+                let wait = not_until.wait_time_from(self.clock.now());
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                Err(Exceeded { limit: self.limit, retry_after: seconds.max(1) })
+            }
+        }
+    }
+
+    fn prune(&self) {
+        self.inner.retain_recent();
+        self.inner.shrink_to_fit();
+    }
+}
+
+/// The application's clock as durations since the start that never shrink: when somebody sets the
+/// machine's time back, allowances go on growing from there, instead of standing still for as long.
+#[derive(Clone)]
+struct SteadyClock {
+    clock: Arc<dyn Clock>,
+    state: Arc<Mutex<(Millis, Duration)>>,
+}
+
+impl SteadyClock {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let now = clock.now();
+        Self { clock, state: Arc::new(Mutex::new((now, Duration::ZERO))) }
+    }
+}
+
+impl GovernorClock for SteadyClock {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        let passed = u64::try_from(now.saturating_sub(state.0)).unwrap_or(0);
+        *state = (now, state.1.saturating_add(Duration::from_millis(passed)));
+        state.1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    #[derive(Default)]
+    struct TestClock(AtomicI64);
+
+    impl Clock for TestClock {
+        fn now(&self) -> Millis {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    fn limits(per_address: u32) -> (Arc<TestClock>, Limits) {
+        let clock = Arc::new(TestClock::default());
+        clock.0.store(1_000_000, Ordering::SeqCst);
+        let rates = RateLimits { per_address: NonZeroU32::new(per_address), ..RateLimits::default() };
+        (Arc::clone(&clock), Limits::new(rates, clock))
+    }
+
+    fn take(limits: &Limits, last: u8) -> std::result::Result<Standing, Exceeded> {
+        limits.address.as_ref().unwrap().take(&IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn a_minute_s_worth_may_come_at_once_and_grows_back() {
+        let (clock, limits) = limits(3);
+        for remaining in [2, 1, 0] {
+            assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining }));
+        }
+        assert_eq!(take(&limits, 1), Err(Exceeded { limit: 3, retry_after: 20 }));
+        assert_eq!(take(&limits, 2), Ok(Standing { limit: 3, remaining: 2 }));
+        clock.0.fetch_add(19_500, Ordering::SeqCst);
+        assert_eq!(take(&limits, 1), Err(Exceeded { limit: 3, retry_after: 1 }));
+        clock.0.fetch_add(500, Ordering::SeqCst);
+        assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining: 0 }));
+        clock.0.fetch_add(60_000, Ordering::SeqCst);
+        assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining: 2 }));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out() {
+        let (clock, limits) = limits(1);
+        assert!(take(&limits, 1).is_ok());
+        clock.0.store(0, Ordering::SeqCst);
+        assert_eq!(take(&limits, 1), Err(Exceeded { limit: 1, retry_after: 60 }));
+        clock.0.store(60_000, Ordering::SeqCst);
+        assert!(take(&limits, 1).is_ok());
+    }
+
+    #[test]
+    fn whoever_has_the_whole_allowance_again_is_forgotten() {
+        let (clock, limits) = limits(60);
+        for last in 0..100 {
+            assert!(take(&limits, last).is_ok());
+        }
+        limits.prune();
+        assert_eq!(limits.remembered(), 100);
+        clock.0.fetch_add(3_000, Ordering::SeqCst);
+        limits.prune();
+        assert_eq!(limits.remembered(), 0);
+    }
+}
