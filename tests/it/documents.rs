@@ -66,7 +66,7 @@ fn every_setting_is_a_flag_and_an_environment_variable() {
 /// Compares the part of a document between its markers with what is generated from the code;
 /// `UPDATE_DOCS=1` writes it instead.
 #[track_caller]
-fn assert_generated(path: &str, name: &str, generated: &str) {
+pub fn assert_generated(path: &str, name: &str, generated: &str) {
     let document = read(path);
     let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- {name}: end -->"));
     let (before, rest) = document.split_once(&begin).unwrap_or_else(|| panic!("{path} has no {begin}"));
