@@ -6,10 +6,10 @@
 //! learns that it is of the wrong kind or lacks a right.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
@@ -216,8 +216,7 @@ pub(super) fn capital(text: &str) -> String {
 
 /// The address that a request comes from, as far as it is known.
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {
-    let connection = || extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    extensions.get::<ClientAddress>().map(|address| address.0).or_else(connection)
+    extensions.get::<ClientAddress>().map(|address| address.0)
 }
 
 /// What the layer above put there; absent only where a route was mounted outside it, or takes

@@ -1,10 +1,11 @@
 //! What is written down twice says the same: the manual of the settings, the list of what is not
 //! built, the migrations. (`docs/toolkit.schema.json` is compared in `crates/catalog`.)
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
+use serde_json::Value;
 use switchboard::api::operations::{self, State};
 use switchboard::config::{DEFAULTS, Layer};
 use switchboard::error::Code;
@@ -81,16 +82,38 @@ pub fn assert_generated(path: &str, name: &str, generated: &str) {
     }
 }
 
+/// Operation → methods of the current Python SDK that were seen to call it, as the conformance suite
+/// recorded them (`process/conformance.rs`); those of the client below only where there is no other.
+fn sdk_callers() -> BTreeMap<String, Vec<String>> {
+    let recorded: Value = serde_json::from_str(&read("tests/sdk/methods/python-current.json")).unwrap();
+    let mut callers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, method) in recorded["methods"].as_object().unwrap() {
+        for operation in method["operations"].as_array().unwrap() {
+            callers.entry(operation.as_str().unwrap().to_owned()).or_default().push(format!("`{name}`"));
+        }
+    }
+    for methods in callers.values_mut() {
+        if methods.iter().any(|name| !name.starts_with("`client.")) {
+            methods.retain(|name| !name.starts_with("`client."));
+        }
+    }
+    callers
+}
+
 #[test]
 fn the_list_of_operations_is_the_router_s_own() {
-    let mut table = String::from("| Method | Path | State | What, or why not |\n|---|---|---|---|\n");
+    let callers = sdk_callers();
+    let mut table =
+        String::from("| Method | Path | State | What, or why not | Called by (Python) |\n|---|---|---|---|---|\n");
     for operation in operations::all() {
         let (state, note) = match operation.state {
             State::Works { docs, .. } => ("works", docs().summary),
             State::NotBuilt(waits_for) => ("501", waits_for),
             State::NotApplicable(why) => ("not applicable", why),
         };
-        writeln!(table, "| {} | `{}` | {state} | {note} |", operation.method, operation.path).unwrap();
+        let (method, path) = (operation.method, operation.path);
+        let callers = callers.get(&format!("{method} {path}")).cloned().unwrap_or_default().join(", ");
+        writeln!(table, "| {method} | `{path}` | {state} | {note} | {callers} |").unwrap();
     }
     assert_generated("docs/compatibility.md", "operations", &table);
 }

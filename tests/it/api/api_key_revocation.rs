@@ -32,6 +32,7 @@ async fn keys_of_every_kind_end_and_the_answer_is_always_the_same() {
         let mut headers = reply.headers.clone();
         headers.remove("x-request-id");
         headers.remove("date");
+        headers.remove("x-ratelimit-remaining");
         answers.push((reply.body, format!("{headers:?}")));
     }
     assert_eq!(answers[0].0, r#"{"received":true}"#);
