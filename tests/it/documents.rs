@@ -75,10 +75,7 @@ pub fn assert_generated(path: &str, name: &str, generated: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(root().join(path), format!("{before}{begin}{generated}{end}{after}")).unwrap();
     } else {
-        assert!(
-            found == generated,
-            "{path}, {name}: run `UPDATE_DOCS=1 cargo test -p switchboard --test it documents`"
-        );
+        assert!(found == generated, "{path}, {name}: run this test with UPDATE_DOCS=1");
     }
 }
 
