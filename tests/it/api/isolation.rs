@@ -93,6 +93,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (AuthConfig, "GET", "/auth_configs?show_disabled=true&search={ID}".to_owned(), Value::Null),
         (AuthConfig, "GET", "/connected_accounts?account_type=ALL&auth_config_ids={ID}".to_owned(), Value::Null),
         (AuthConfig, "POST", "/tool_router/session".to_owned(), with("auth_configs", json!({ "up": "{ID}" }))),
+        (AuthConfig, "PATCH", "/auth_configs/{ID}".to_owned(), json!({ "type": "custom", "name": "taken" })),
+        (AuthConfig, "PATCH", "/auth_configs/{ID}/DISABLED".to_owned(), Value::Null),
         (AuthConfig, "DELETE", "/auth_configs/{ID}".to_owned(), Value::Null),
     ]
 }
