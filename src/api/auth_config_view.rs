@@ -151,6 +151,7 @@ struct AuthConfigToolkit {
 
 /// A field of a connection.
 #[derive(JsonSchema, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the contract has them")]
 struct ExpectedInputField {
     /// Its name.
     name: String,
