@@ -125,3 +125,36 @@ pub fn shared_of(
     }
     Ok(Some(shared))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{auth_config_changes, auth_config_view, auth_configs};
+
+    #[test]
+    fn the_schemas_show_what_is_taken_and_always_there() {
+        let body = schemars::schema_for!(auth_config_changes::PatchBody).to_value();
+        assert_eq!(body["required"], serde_json::json!(["type"]), "{body:#}");
+        let create = schemars::schema_for!(auth_configs::Body).to_value();
+        let config = &create["$defs"]["NewAuthConfig"];
+        assert!(config.get("required").is_none(), "{config:#}");
+        for schema in [&body, config] {
+            assert!(schema["properties"].get("shared_connection_fields").is_some(), "{schema:#}");
+            for hidden in ["proxy_config", "sealed_credentials"] {
+                assert!(schema["properties"].get(hidden).is_none(), "{hidden}: {schema:#}");
+            }
+        }
+        let answer = schemars::schema_for!(auth_config_view::AuthConfig).to_value();
+        let required = answer["required"].as_array().unwrap();
+        assert_eq!(required.len(), answer["properties"].as_object().unwrap().len(), "{answer:#}");
+    }
+
+    #[test]
+    fn scopes_are_a_text_or_a_list() {
+        let of = |value| scopes_of(value, "scopes").ok();
+        assert_eq!(of("a, b c".into()), Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert_eq!(of(serde_json::json!(["a b"])), Some(vec!["a b".to_owned()]));
+        assert_eq!((of(Value::Null), of("".into())), (Some(Vec::new()), Some(Vec::new())));
+        assert_eq!((of(5.into()), of(serde_json::json!([5]))), (None, None));
+    }
+}

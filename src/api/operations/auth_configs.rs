@@ -63,8 +63,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Change an auth config")
                 .about(
-                    "What is left out stays; `[]` or an empty text clears scopes. Links that users have opened end with \
-                     the change; connected accounts stay.",
+                    "What is left out stays; `[]` or an empty text clears scopes. Connections that users have begun at the \
+                     provider end with the change; accounts that are connected stay.",
                 )
                 .body::<auth_config_changes::PatchBody>()
                 .answer::<auth_config_changes::ChangeAnswer>()
