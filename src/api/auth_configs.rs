@@ -1,6 +1,5 @@
 //! `/auth_configs`: create, list, read, delete (contract section 5).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,52 +7,83 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
 use switchboard_vault::Secrets;
 
 use super::auth::Caller;
+use super::auth_config_fields::{
+    Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts,
+};
+use super::auth_config_view::{AuthConfig, AuthConfigPage, CreateAnswer};
 use super::body::{JsonBody, created, json, replayable};
 use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
 use super::strict::cut;
-use super::toolkits::{input_fields, logo_url};
 use crate::app::App;
-use crate::app::auth_configs::{AuthConfigSettings, AuthConfigView, NewAuthConfig, Source, secrets_from};
+use crate::app::auth_configs::{AuthConfigSettings, NewAuthConfig, Source, secrets_from};
 use crate::error::{Code, Error, Result};
-use crate::time::iso;
 
-/// Body of a creation.
-#[derive(Deserialize)]
+/// Body of `POST /auth_configs`.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "CreateAuthConfig")]
 pub struct Body {
+    /// For which toolkit.
     toolkit: BodyToolkit,
+    /// How its accounts authenticate; left out, with the operator's client.
     auth_config: Option<BodyConfig>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "CreateAuthConfigToolkit")]
 struct BodyToolkit {
+    /// Its slug.
     slug: String,
 }
 
-/// Both variants in one: which of them is told by `type`.
-#[derive(Default, Deserialize)]
+// Both variants in one: which of them is told by `type`.
+/// An auth config with the operator's client, or with one's own.
+#[derive(Default, Deserialize, JsonSchema)]
+#[schemars(rename = "NewAuthConfig")]
 struct BodyConfig {
+    /// `use_composio_managed_auth`: the operator's client; `use_custom_auth`: one's own.
     #[serde(rename = "type")]
+    #[schemars(with = "Option<BodyType>")]
     kind: Option<String>,
+    /// Shown in lists.
     name: Option<String>,
+    /// With `use_custom_auth`: how its accounts authenticate, such as `OAUTH2` or `API_KEY`.
     #[serde(rename = "authScheme", alias = "auth_scheme")]
     auth_scheme: Option<String>,
-    credentials: Option<BTreeMap<String, Value>>,
+    /// By name: `scopes` and `user_scopes`; with one's own OAuth client also `client_id`,
+    /// `client_secret` and `oauth_redirect_uri`.
+    credentials: Option<Credentials>,
+    /// Sessions that name no auth config may pick it; default true.
     is_enabled_for_tool_router: Option<bool>,
-    tool_access_config: Option<Map<String, Value>>,
+    /// Which tools it is for.
+    tool_access_config: Option<ToolAccessConfig>,
+    /// Which tools it is for, in an older form.
     restrict_to_following_tools: Option<Vec<String>>,
+    /// Values of connection fields that all its accounts share. Users are not asked for them.
     shared_connection_fields: Option<Map<String, Value>>,
+    /// The older name of `shared_connection_fields`.
     shared_credentials: Option<Map<String, Value>>,
+    #[schemars(skip)]
     proxy_config: Option<Value>,
+    #[schemars(skip)]
     sealed_credentials: Option<Value>,
+}
+
+/// Whose client it is.
+#[derive(JsonSchema)]
+#[schemars(rename = "NewAuthConfigType", rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the words; they are read by hand, for better messages")]
+enum BodyType {
+    UseComposioManagedAuth,
+    UseCustomAuth,
 }
 
 /// `POST /auth_configs` → 201.
@@ -64,17 +94,7 @@ pub async fn create(
 ) -> std::result::Result<Response, ApiError> {
     let new = body.value.into_new()?;
     let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
-    let view = |row: &AuthConfigRow| {
-        json!({
-            "toolkit": { "slug": row.toolkit },
-            "auth_config": {
-                "id": row.id,
-                "auth_scheme": row.scheme,
-                "is_composio_managed": row.is_managed,
-                "restrict_to_following_tools": restricted,
-            },
-        })
-    };
+    let view = |row: &AuthConfigRow| CreateAnswer::new(row, restricted.clone());
     let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
     let row = app.create_auth_config(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
     Ok(created(row, view)?)
@@ -94,14 +114,14 @@ pub async fn list(
         search: query.text("search").map(ToOwned::to_owned),
     };
     let (configs, total) = app.auth_configs(&caller.project_id, &filter, page.offset(), page.limit).await?;
-    let items: Vec<Value> = configs.iter().map(|config| item(&app, config)).collect();
-    Ok(json(StatusCode::OK, &page.envelope(items, total))?)
+    let items = configs.iter().map(|config| AuthConfig::new(&app, config)).collect();
+    Ok(json(StatusCode::OK, &AuthConfigPage::from(page.envelope(items, total)))?)
 }
 
 /// `GET /auth_configs/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
     let config = app.auth_config(&caller.project_id, &id).await?;
-    Ok(json(StatusCode::OK, &item(&app, &config))?)
+    Ok(json(StatusCode::OK, &AuthConfig::new(&app, &config))?)
 }
 
 /// `DELETE /auth_configs/{id}` → 200; its accounts go with it, and their credentials to be revoked.
@@ -116,8 +136,9 @@ pub async fn delete(
     Ok(json(StatusCode::OK, &Deleted { success: true, message: "Auth config deleted", revoke_job_id })?)
 }
 
-/// Answer of a deletion.
+/// Answer of `DELETE /auth_configs/{id}`.
 #[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "DeletedAuthConfig")]
 pub struct Deleted {
     /// Always true.
     pub success: bool,
@@ -136,17 +157,18 @@ impl Body {
             Some(config) => config.kind()?,
         };
         let config = self.auth_config.unwrap_or_default();
-        config.refuse_unbuilt()?;
+        refuse_unusable(config.proxy_config.as_ref(), config.sealed_credentials.as_ref(), "auth_config.")?;
+        let shared = shared_of(config.shared_connection_fields, config.shared_credentials, "auth_config.")?;
         let mut settings = AuthConfigSettings {
-            tool_access_config: config.tool_access_config.map(Value::Object),
+            tool_access_config: config.tool_access_config.map(ToolAccessConfig::into_value).transpose()?,
             restrict_to_following_tools: config.restrict_to_following_tools,
             ..AuthConfigSettings::default()
         };
         let mut credentials = config.credentials.unwrap_or_default();
         let source = match kind {
             Kind::Managed => {
-                settings.scopes = take_scopes(&mut credentials, "scopes")?;
-                settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
+                settings.scopes = given_scopes(&mut credentials, "scopes")?;
+                settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
                 // The operator's client is used as the operator registered it (R16, R17).
                 refuse_others(&credentials, &[], "with use_composio_managed_auth; scopes and user_scopes may be set")?;
                 Source::Managed
@@ -154,9 +176,10 @@ impl Body {
             Kind::Custom => {
                 let scheme = parse_scheme(config.auth_scheme.as_deref())?;
                 if scheme == Scheme::OAuth2 {
-                    settings.scopes = take_scopes(&mut credentials, "scopes")?;
-                    settings.user_scopes = take_scopes(&mut credentials, "user_scopes")?;
-                    settings.oauth_redirect_uri = take_text(&mut credentials, "oauth_redirect_uri")?;
+                    settings.scopes = given_scopes(&mut credentials, "scopes")?;
+                    settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
+                    settings.oauth_redirect_uri =
+                        take_text(&mut credentials, "oauth_redirect_uri", CREDENTIALS)?.filter(|uri| !uri.is_empty());
                 }
                 let known: &[&str] = if scheme == Scheme::OAuth2 { &["client_id", "client_secret"] } else { &[] };
                 refuse_others(
@@ -172,13 +195,14 @@ impl Body {
             name: config.name,
             source,
             settings,
+            shared: shared.unwrap_or_default(),
             is_enabled_for_tool_router: config.is_enabled_for_tool_router.unwrap_or(true),
         })
     }
 }
 
 /// What would be stored and never used is refused.
-fn refuse_others(credentials: &BTreeMap<String, Value>, known: &[&str], why: &str) -> Result<()> {
+fn refuse_others(credentials: &Credentials, known: &[&str], why: &str) -> Result<()> {
     match credentials.iter().find(|(name, value)| !known.contains(&name.as_str()) && !value.is_null()) {
         Some((name, _)) => {
             Err(Error::field(&format!("auth_config.credentials.{}", cut(name)), format!("is not taken {why}")))
@@ -200,21 +224,6 @@ impl BodyConfig {
             Some("use_custom_auth") => Ok(Kind::Custom),
             None if self.auth_scheme.is_none() && self.credentials.is_none() => Ok(Kind::Managed),
             _ => Err(Error::field("auth_config.type", "must be use_composio_managed_auth or use_custom_auth")),
-        }
-    }
-
-    /// What would be stored without having an effect is refused instead.
-    fn refuse_unbuilt(&self) -> Result<()> {
-        let shared = [&self.shared_connection_fields, &self.shared_credentials].into_iter().flatten();
-        let unbuilt = [
-            ("proxy_config", self.proxy_config.as_ref().is_some_and(|it| !it.is_null())),
-            ("sealed_credentials", self.sealed_credentials.as_ref().is_some_and(|it| !it.is_null())),
-            ("shared_connection_fields", shared.into_iter().any(|fields| !fields.is_empty())),
-        ];
-        match unbuilt.iter().find(|(_, given)| *given) {
-            Some((name, _)) => Err(Error::new(Code::NotImplemented, format!("auth_config.{name} is not built yet"))
-                .fix(format!("Leave {name} out."))),
-            None => Ok(()),
         }
     }
 }
@@ -244,89 +253,16 @@ const UNBUILT_SCHEMES: [&str; 10] = [
     "S2S_OAUTH2",
 ];
 
-fn take_scopes(credentials: &mut BTreeMap<String, Value>, name: &str) -> Result<Option<Vec<String>>> {
-    let wrong = || Error::field(&format!("auth_config.credentials.{name}"), "must be a string or a list of strings");
-    let scopes: Vec<String> = match credentials.remove(name) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(Value::String(text)) => {
-            text.split([' ', ',']).filter(|it| !it.is_empty()).map(ToOwned::to_owned).collect()
-        }
-        Some(list) => serde_json::from_value(list).map_err(|_| wrong())?,
-    };
-    Ok((!scopes.is_empty()).then_some(scopes))
+/// Where a creation has its credentials.
+const CREDENTIALS: &str = "auth_config.credentials";
+
+fn given_scopes(credentials: &mut Credentials, name: &str) -> Result<Option<Vec<String>>> {
+    Ok(take_scopes(credentials, name, CREDENTIALS)?.filter(|scopes| !scopes.is_empty()))
 }
 
-fn take_text(credentials: &mut BTreeMap<String, Value>, name: &str) -> Result<Option<String>> {
-    match credentials.remove(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.is_empty() => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(Error::field(&format!("auth_config.credentials.{name}"), "must be a string")),
-    }
-}
-
-fn take_secrets(credentials: BTreeMap<String, Value>) -> Result<Secrets> {
-    let mut pairs = Vec::with_capacity(credentials.len());
-    for (name, value) in credentials {
-        match value {
-            Value::Null => {}
-            Value::String(text) => pairs.push((name, text)),
-            _ => return Err(Error::field(&format!("auth_config.credentials.{name}"), "must be a string")),
-        }
-    }
-    Ok(secrets_from(pairs))
-}
-
-fn item(app: &App, config: &AuthConfigView) -> Value {
-    let row = &config.row;
-    let toolkit = app.toolkit(&row.toolkit);
-    let scheme = row.scheme.parse().ok();
-    let fields = toolkit.zip(scheme).map(|(toolkit, scheme)| input_fields(&toolkit.scheme_fields(scheme)));
-    let mut toolkit_view = json!({ "slug": row.toolkit, "logo": logo_url(app, &row.toolkit) });
-    if let (Some(guide), Some(view)) =
-        (toolkit.and_then(|it| it.auth_guide_url.as_deref()), toolkit_view.as_object_mut())
-    {
-        view.insert("auth_guide_url".to_owned(), guide.into());
-    }
-    let tool_access = config.settings.tool_access_config.clone().filter(Value::is_object);
-    json!({
-        "id": row.id,
-        "uuid": row.id,
-        "type": if row.is_managed { "default" } else { "custom" },
-        "toolkit": toolkit_view,
-        "name": row.name,
-        "auth_scheme": row.scheme,
-        "is_composio_managed": row.is_managed,
-        "credentials": masked_credentials(config),
-        "status": if row.is_enabled { "ENABLED" } else { "DISABLED" },
-        "created_at": iso(row.created_at),
-        "last_updated_at": iso(row.updated_at),
-        "no_of_connections": config.connections,
-        "expected_input_fields": fields.unwrap_or_default(),
-        "restrict_to_following_tools": config.settings.restrict_to_following_tools.clone().unwrap_or_default(),
-        "tool_access_config": tool_access.unwrap_or_else(|| json!({})),
-        "is_enabled_for_tool_router": row.is_enabled_for_tool_router,
-    })
-}
-
-/// The client id is shown; every other credential is not, whatever the project's switches say
-/// (contract section 5, "masking").
-fn masked_credentials(config: &AuthConfigView) -> Value {
-    let mut shown = Map::new();
-    for (name, secret) in config.secrets.iter() {
-        let is_public = matches!(name, "client_id" | "consumer_key");
-        shown.insert(name.to_owned(), if is_public { secret.expose().into() } else { "REDACTED".into() });
-    }
-    if let Some(scopes) = &config.settings.scopes {
-        shown.insert("scopes".to_owned(), json!(scopes));
-    }
-    if let Some(scopes) = &config.settings.user_scopes {
-        shown.insert("user_scopes".to_owned(), json!(scopes));
-    }
-    if let Some(uri) = &config.settings.oauth_redirect_uri {
-        shown.insert("oauth_redirect_uri".to_owned(), uri.as_str().into());
-    }
-    shown.into()
+fn take_secrets(credentials: Credentials) -> Result<Secrets> {
+    let given = texts(credentials, CREDENTIALS)?;
+    Ok(secrets_from(given.into_iter().filter_map(|(name, value)| Some((name, value?)))))
 }
 
 crate::redacted_debug!(Body, BodyConfig);

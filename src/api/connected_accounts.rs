@@ -148,15 +148,15 @@ fn item(account: &AccountView, public_url: &str) -> Result<Value> {
         "authScheme": row.scheme,
         "word_id": row.word_id,
         "user_id": row.user_id,
-        "status": row.status.as_str(),
+        "status": account.status().as_str(),
         "experimental": experimental(account)?,
         // Null rather than absent: the TypeScript SDKs warn about a missing key.
-        "status_reason": row.status_reason,
+        "status_reason": account.status_reason(),
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),
         "state": { "authScheme": row.scheme, "val": val.clone() },
         "data": val,
-        "is_disabled": row.status == AccountStatus::Inactive,
+        "is_disabled": account.status() == AccountStatus::Inactive,
     });
     if let Some(alias) = &row.alias {
         view["alias"] = alias.as_str().into();

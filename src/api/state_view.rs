@@ -36,7 +36,7 @@ impl Mask {
 /// `val` of an account's state.
 pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -> Map<String, Value> {
     let mut val = Map::new();
-    val.insert("status".to_owned(), view.row.status.as_str().into());
+    val.insert("status".to_owned(), view.status().as_str().into());
     for (name, value) in params.fields.iter().chain(&params.captured) {
         val.insert(name.clone(), value.as_str().into());
     }

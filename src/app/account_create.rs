@@ -67,10 +67,15 @@ impl App {
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
         let alias = check_alias(request.alias.as_deref())?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
+        let shared = self.open_shared(&usable.config)?;
         let imported = match &request.state {
             Some(state) => {
                 usable.check_scheme(&state.scheme, "connection.state")?;
-                self.imported(&usable, &state.values)?
+                self.imported(&usable, &state.values, &shared)?
+            }
+            // What the auth config shares may be all that is needed.
+            None if usable.scheme != Scheme::OAuth2 && !shared.is_empty() => {
+                self.imported(&usable, &BTreeMap::new(), &shared)?
             }
             None => None,
         };
@@ -119,14 +124,20 @@ impl App {
         }
     }
 
-    /// The credential in a state; none when it holds only fields of the connection.
-    fn imported(&self, usable: &Usable<'_>, values: &BTreeMap<String, String>) -> Result<Option<Imported>> {
+    /// The credential in a state, completed from what the auth config shares; none when it holds only
+    /// fields of the connection.
+    fn imported(
+        &self,
+        usable: &Usable<'_>,
+        values: &BTreeMap<String, String>,
+        shared: &Secrets,
+    ) -> Result<Option<Imported>> {
         if usable.scheme == Scheme::OAuth2 {
-            return self.imported_tokens(usable, values);
+            return self.imported_tokens(usable, values, shared);
         }
         let mut values = values.clone();
         name_generic_key(usable, &mut values);
-        let entered = read_fields(&usable.fields(), &values, &Secrets::new());
+        let entered = read_fields(&usable.fields(), &values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
         let entered = entered.into_credential(usable.scheme, usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
@@ -134,7 +145,12 @@ impl App {
     }
 
     /// Tokens that were got elsewhere, with the same client or as they are.
-    fn imported_tokens(&self, usable: &Usable<'_>, values: &BTreeMap<String, String>) -> Result<Option<Imported>> {
+    fn imported_tokens(
+        &self,
+        usable: &Usable<'_>,
+        values: &BTreeMap<String, String>,
+        shared: &Secrets,
+    ) -> Result<Option<Imported>> {
         let Some(access_token) = values.get("access_token").filter(|token| !token.is_empty()) else { return Ok(None) };
         let mut secrets = Secrets::new();
         secrets.insert("access_token", Secret::from(access_token.as_str()));
@@ -149,7 +165,7 @@ impl App {
                 return Err(Error::field(&field, "must not contain spaces, line breaks or other control characters"));
             }
         }
-        let entered = read_fields(&usable.fields(), values, &Secrets::new());
+        let entered = read_fields(&usable.fields(), values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
         let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {
             None => None,

@@ -1,6 +1,6 @@
 //! Connected accounts as resources: read, listed, deleted.
 
-use switchboard_store::accounts::{self, AccountFilter, AccountRow};
+use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::{Entropy, Secrets};
@@ -19,6 +19,28 @@ pub struct AccountView {
     pub secrets: Secrets,
     /// The project shows only the first characters of secrets.
     pub mask: bool,
+}
+
+/// Why an account of a disabled auth config cannot be used.
+pub const CONFIG_DISABLED: &str = "Auth config is disabled";
+
+impl AccountView {
+    /// Whether only its disabled auth config keeps the account from being used.
+    pub fn is_switched_off(&self) -> bool {
+        let is_disabled = self.auth_config.as_ref().is_some_and(|config| !config.is_enabled);
+        is_disabled && self.row.status == AccountStatus::Active
+    }
+
+    /// The status that answers show: an account of a disabled auth config is INACTIVE until that is
+    /// enabled again. The row stays as it is.
+    pub fn status(&self) -> AccountStatus {
+        if self.is_switched_off() { AccountStatus::Inactive } else { self.row.status }
+    }
+
+    /// The reason that answers show with it.
+    pub fn status_reason(&self) -> Option<&str> {
+        if self.is_switched_off() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
+    }
 }
 
 impl App {

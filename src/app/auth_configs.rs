@@ -44,6 +44,8 @@ pub struct NewAuthConfig {
     pub source: Source,
     /// Non-secret parts.
     pub settings: AuthConfigSettings,
+    /// Connection fields that all its accounts share.
+    pub shared: Secrets,
     /// May be picked by sessions; default true.
     pub is_enabled_for_tool_router: bool,
 }
@@ -71,6 +73,8 @@ pub struct AuthConfigView {
     pub settings: AuthConfigSettings,
     /// Credentials; whoever shows them masks all but the client id.
     pub secrets: Secrets,
+    /// Connection fields that all its accounts share; whoever shows them masks the secret ones.
+    pub shared: Secrets,
     /// Live accounts.
     pub connections: i64,
 }
@@ -100,7 +104,10 @@ impl App {
             }
             Source::Custom { scheme, credentials } => self.custom_row(actor, toolkit, *scheme, credentials)?,
         };
-        row.name = check_name(new.name)?.unwrap_or(row.name);
+        row.name = check_name(new.name, "auth_config.name")?.unwrap_or(row.name);
+        let scheme = row.scheme.parse().map_err(Error::internal)?;
+        check_shared(toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
+        row.shared_sealed = self.seal_shared(&row.project_id, &row.id, &new.shared);
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
@@ -196,7 +203,7 @@ impl App {
             .fix(format!("Use one of: {}.", known.join(", "))));
         }
         if scheme == Scheme::OAuth2 {
-            check_client(toolkit, credentials)?;
+            check_client(toolkit, credentials, "auth_config.credentials")?;
         }
         let mut row = self.new_row(&actor.project_id, toolkit, scheme, false);
         if !credentials.is_empty() {
@@ -218,6 +225,7 @@ impl App {
             is_enabled_for_tool_router: true,
             settings: "{}".to_owned(),
             credentials_sealed: None,
+            shared_sealed: None,
             created_at: now,
             updated_at: now,
         }
@@ -226,8 +234,9 @@ impl App {
     async fn auth_config_view(&self, row: AuthConfigRow) -> Result<AuthConfigView> {
         let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
         let secrets = self.open_auth_config(&row)?;
+        let shared = self.open_shared(&row)?;
         let connections = self.store.auth_config_connections(&row.project_id, &row.id).await?;
-        Ok(AuthConfigView { row, settings, secrets, connections })
+        Ok(AuthConfigView { row, settings, secrets, shared, connections })
     }
 }
 
@@ -238,7 +247,8 @@ impl AuthConfigSettings {
     }
 }
 
-fn check_client(toolkit: &Toolkit, credentials: &Secrets) -> Result<()> {
+/// An OAuth client must be complete. `at` is where the request has the credentials.
+pub(super) fn check_client(toolkit: &Toolkit, credentials: &Secrets, at: &str) -> Result<()> {
     let missing = |display: &str| {
         Error::new(
             Code::AuthConfigBadRequest,
@@ -258,16 +268,42 @@ fn check_client(toolkit: &Toolkit, credentials: &Secrets) -> Result<()> {
         None => Err(missing("Client secret")),
         // RFC 6749 appendix A: visible ASCII; a pasted line break would fail much later.
         Some(secret) => switchboard_auth::check_client_secret(secret)
-            .map_err(|reason| Error::field("auth_config.credentials.client_secret", reason)),
+            .map_err(|reason| Error::field(&format!("{at}.client_secret"), reason)),
     }
 }
 
-fn check_name(name: Option<String>) -> Result<Option<String>> {
+/// A name as lists can show it. `at` is where the request has it.
+pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     if !(1..=256).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        return Err(Error::field("auth_config.name", "must have 1 to 256 characters and no control characters"));
+        return Err(Error::field(at, "must have 1 to 256 characters and no control characters"));
     }
     Ok(Some(name))
+}
+
+/// Shared fields are fields of a connection, well-formed. `at` is where the request has them.
+pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
+    let fields = super::connect::connection_fields(toolkit, scheme);
+    let mut wrong = Vec::new();
+    for (name, value) in shared.iter() {
+        let shown: String = name.chars().take(64).filter(|it| !it.is_control()).collect();
+        match fields.iter().find(|field| field.name == name) {
+            Some(field) => {
+                if let Err(reason) = field.check(value.expose()) {
+                    wrong.push(format!("Error in payload.{at}.{shown}: {reason}"));
+                }
+            }
+            None if fields.is_empty() => wrong.push(format!(
+                "Error in payload.{at}.{shown}: is not known; {scheme} connections of toolkit {} have no fields",
+                toolkit.slug
+            )),
+            None => {
+                let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+                wrong.push(format!("Error in payload.{at}.{shown}: is not known; known are {}", known.join(", ")));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Error::validation(wrong)) }
 }
 
 fn missing_client(toolkit: &Toolkit) -> Error {

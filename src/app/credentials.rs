@@ -25,6 +25,10 @@ fn auth_config_place<'a>(project: &'a str, auth_config: &'a str) -> Place<'a> {
     Place { project, table: "auth_configs", row: auth_config, field: "credentials_sealed" }
 }
 
+fn shared_place<'a>(project: &'a str, auth_config: &'a str) -> Place<'a> {
+    Place { project, table: "auth_configs", row: auth_config, field: "shared_sealed" }
+}
+
 fn verifier_place<'a>(project: &'a str, attempt: &'a str) -> Place<'a> {
     Place { project, table: "attempts", row: attempt, field: "verifier_sealed" }
 }
@@ -83,6 +87,17 @@ impl App {
     pub fn open_auth_config(&self, config: &AuthConfigRow) -> Result<Secrets> {
         let Some(sealed) = &config.credentials_sealed else { return Ok(Secrets::new()) };
         Ok(self.ring.open_secrets(&auth_config_place(&config.project_id, &config.id), sealed)?)
+    }
+
+    /// Seals the connection fields that all accounts of an auth config share; none when there are none.
+    pub fn seal_shared(&self, project: &str, auth_config: &str, fields: &Secrets) -> Option<Vec<u8>> {
+        (!fields.is_empty()).then(|| self.ring.seal_secrets(&shared_place(project, auth_config), fields))
+    }
+
+    /// Opens the connection fields that all accounts of an auth config share.
+    pub fn open_shared(&self, config: &AuthConfigRow) -> Result<Secrets> {
+        let Some(sealed) = &config.shared_sealed else { return Ok(Secrets::new()) };
+        Ok(self.ring.open_secrets(&shared_place(&config.project_id, &config.id), sealed)?)
     }
 
     /// The OAuth client to use with an auth config: its own, or the operator's while this project

@@ -211,7 +211,7 @@ impl App {
         let Some(config) = self.store.newest_auth_config(project, toolkit, with_managed).await? else {
             return Ok(None);
         };
-        let config = Arc::new(AuthConfigRow { credentials_sealed: None, ..config });
+        let config = Arc::new(AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config });
         self.recent_auth_configs.put(place, before, Arc::clone(&config));
         Ok(Some(config))
     }

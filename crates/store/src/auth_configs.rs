@@ -27,6 +27,8 @@ pub struct AuthConfigRow {
     pub settings: String,
     /// Client id and secret, sealed; none when managed or not needed.
     pub credentials_sealed: Option<Vec<u8>>,
+    /// Connection fields that all its accounts share, sealed; none when there are none.
+    pub shared_sealed: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Last change; a flow started before it dies (R18).
@@ -47,15 +49,15 @@ pub struct AuthConfigFilter {
 }
 
 const COLUMNS: &str = "id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, \
-                       settings, credentials_sealed, created_at, updated_at";
+                       settings, credentials_sealed, created_at, updated_at, shared_sealed";
 
 /// A new auth config.
 pub fn insert(config: &AuthConfigRow) -> Statement {
     Statement::one(
         "auth_config_exists",
         "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
-           is_enabled_for_tool_router, settings, credentials_sealed, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           is_enabled_for_tool_router, settings, credentials_sealed, created_at, updated_at, shared_sealed)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         vec![
             (&config.id).into(),
             (&config.project_id).into(),
@@ -68,6 +70,30 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
             (&config.settings).into(),
             config.credentials_sealed.clone().into(),
             config.created_at.into(),
+            config.updated_at.into(),
+            config.shared_sealed.clone().into(),
+        ],
+    )
+}
+
+/// Replaces what can be changed of an auth config that was read at version `replaces`; refused as
+/// `auth_config_changed` when it was changed or deleted since.
+pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
+    Statement::one(
+        "auth_config_changed",
+        "UPDATE auth_configs SET name = $4, status = $5, is_enabled_for_tool_router = $6, settings = $7,
+           credentials_sealed = $8, shared_sealed = $9, updated_at = $10
+         WHERE id = $2 AND project_id = $1 AND updated_at = $3 AND deleted_at IS NULL",
+        vec![
+            (&config.project_id).into(),
+            (&config.id).into(),
+            replaces.into(),
+            (&config.name).into(),
+            if config.is_enabled { "ENABLED" } else { "DISABLED" }.into(),
+            config.is_enabled_for_tool_router.into(),
+            (&config.settings).into(),
+            config.credentials_sealed.clone().into(),
+            config.shared_sealed.clone().into(),
             config.updated_at.into(),
         ],
     )
@@ -100,7 +126,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "auth_config_not_found",
-        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL
+        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
         vec![project.into(), id.into(), now.into()],
     )
@@ -144,6 +170,7 @@ fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
         credentials_sealed: row.opt_blob(9)?,
         created_at: row.int(10)?,
         updated_at: row.int(11)?,
+        shared_sealed: row.opt_blob(12)?,
     })
 }
 
@@ -152,7 +179,7 @@ impl Store {
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
-               settings, credentials_sealed, created_at, updated_at FROM auth_configs
+               settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs
              WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
             &[project.into(), id.into()],
             read,
@@ -170,7 +197,7 @@ impl Store {
     ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
-               settings, credentials_sealed, created_at, updated_at FROM auth_configs
+               settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs
              WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
                AND deleted_at IS NULL AND ($3 = 1 OR is_managed = 0) ORDER BY id DESC LIMIT 1",
             &[project.into(), toolkit.into(), with_managed.into()],

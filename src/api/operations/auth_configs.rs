@@ -1,10 +1,10 @@
 //! Operations on auth configs (contract section 5).
 
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 
 use super::accounts::REVOKE;
-use super::{Docs, Keys, Operation, Permission};
-use crate::api::auth_configs;
+use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::{auth_config_changes, auth_config_view, auth_configs};
 use crate::app::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Read)]);
@@ -18,7 +18,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(auth_configs::list),
-        || Docs::ok("List auth configs"),
+        || {
+            Docs::ok("List auth configs")
+                .about("Newest first.")
+                .query("toolkit_slug", ParameterType::List, "Only of these toolkits.")
+                .query("is_composio_managed", ParameterType::Flag, "Only with the operator's client, or only without.")
+                .query("show_disabled", ParameterType::Flag, "Disabled ones, too; default false.")
+                .query("search", ParameterType::Text, "Part of the name, or the id.")
+                .paged(200)
+                .answer::<auth_config_view::AuthConfigPage>()
+        },
     ),
     Operation::works(
         "POST",
@@ -26,7 +35,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         WRITE,
         || post(auth_configs::create),
-        || Docs::created("Create an auth config"),
+        || {
+            Docs::created("Create an auth config")
+                .about(
+                    "How accounts of a toolkit authenticate in this project: with the operator's OAuth client, with a \
+                     client of your own, or with keys, tokens or passwords that each user enters.",
+                )
+                .body::<auth_configs::Body>()
+                .answer::<auth_config_view::CreateAnswer>()
+                .idempotent()
+        },
     ),
     Operation::works(
         "GET",
@@ -34,9 +52,24 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(auth_configs::read),
-        || Docs::ok("Read an auth config"),
+        || Docs::ok("Read an auth config").about("Secrets are never shown.").answer::<auth_config_view::AuthConfig>(),
     ),
-    Operation::later("PATCH", "/auth_configs/{id}", Keys::ProjectOrUser, WRITE, "auth configs"),
+    Operation::works(
+        "PATCH",
+        "/auth_configs/{id}",
+        Keys::ProjectOrUser,
+        WRITE,
+        || patch(auth_config_changes::patch),
+        || {
+            Docs::ok("Change an auth config")
+                .about(
+                    "What is left out stays; `[]` or an empty text clears scopes. Connections that users have begun at the \
+                     provider end with the change; accounts that are connected stay.",
+                )
+                .body::<auth_config_changes::PatchBody>()
+                .answer::<auth_config_changes::ChangeAnswer>()
+        },
+    ),
     Operation::works(
         "DELETE",
         "/auth_configs/{id}",
@@ -50,5 +83,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .answer::<auth_configs::Deleted>()
         },
     ),
-    Operation::later("PATCH", "/auth_configs/{id}/{status}", Keys::Project, WRITE, "auth configs"),
+    Operation::works(
+        "PATCH",
+        "/auth_configs/{id}/{status}",
+        Keys::Project,
+        WRITE,
+        || patch(auth_config_changes::status),
+        || {
+            Docs::ok("Enable or disable an auth config")
+                .about(
+                    "`status` is `ENABLED` or `DISABLED`; no body is read. While an auth config is disabled, its \
+                     accounts are INACTIVE and cannot be used, and no account can be connected.",
+                )
+                .answer::<auth_config_changes::ChangeAnswer>()
+        },
+    ),
 ];

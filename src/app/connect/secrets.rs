@@ -60,7 +60,7 @@ impl App {
         offer: Box<Offer>,
         form: &BTreeMap<String, String>,
     ) -> Result<Started> {
-        let entered = match read_fields(&offer.fields(), form, &offer.known) {
+        let entered = match offer.read(form) {
             Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };

@@ -133,7 +133,7 @@ impl App {
             .oauth2
             .as_ref()
             .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
-        let fields = match super::secrets::read_fields(&offer.fields(), form, &offer.known) {
+        let fields = match offer.read(form) {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };

@@ -1,6 +1,7 @@
 //! Finding the link behind a token. Reading changes nothing (R03): mail scanners, link previews
 //! and prefetching browsers all open links before people do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
@@ -9,6 +10,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
+use super::secrets::{Entered, read_fields};
 use super::{Ending, Finished, browser_cookie_name};
 use crate::app::App;
 use crate::app::auth_configs::AuthConfigSettings;
@@ -35,6 +37,9 @@ pub struct Offer {
     pub project_name: String,
     /// Fields that are known already: the developer gave them, or the account has them.
     pub known: Secrets,
+    /// Fields that all accounts of the auth config share: nobody is asked for them, and no form
+    /// changes them.
+    pub shared: Secrets,
     /// Where the developer confirms who finished, before the connection counts (R05).
     pub verifier_url: Option<String>,
 }
@@ -45,9 +50,23 @@ impl Offer {
         self.link.purpose == LinkPurpose::Reconnect
     }
 
-    /// Fields that the visitor is asked for: secrets that the developer gave are not.
+    /// Fields that the visitor is asked for: shared ones are not, nor secrets that the developer gave.
     pub fn asked_fields(&self) -> Vec<Field> {
-        self.fields().into_iter().filter(|field| !field.secret || self.known.get(&field.name).is_none()).collect()
+        let is_asked = |field: &Field| {
+            self.shared.get(&field.name).is_none() && (!field.secret || self.known.get(&field.name).is_none())
+        };
+        self.fields().into_iter().filter(is_asked).collect()
+    }
+
+    /// The values of a form, completed from what is known and checked; shared fields are taken as the
+    /// auth config has them, whatever the form says.
+    pub(super) fn read(
+        &self,
+        form: &BTreeMap<String, String>,
+    ) -> std::result::Result<Entered, BTreeMap<String, String>> {
+        let mut form = form.clone();
+        form.retain(|name, _| self.shared.get(name).is_none());
+        read_fields(&self.fields(), &form, &self.known)
     }
 
     /// All fields of the connection.
@@ -123,7 +142,8 @@ impl App {
             }
             None => (String::new(), None),
         };
-        let known = self.known_fields(&link, &account)?;
+        let shared = self.shared_fields(&config, scheme, &link, &account)?;
+        let known = self.known_fields(&link, &account, &shared)?;
         Ok(Visit::Open(Box::new(Offer {
             link,
             account,
@@ -133,19 +153,44 @@ impl App {
             scheme,
             project_name,
             known,
+            shared,
             verifier_url,
         })))
     }
 
     /// What the developer gave with the link; for a working account, what it was connected with.
-    fn known_fields(&self, link: &LinkRow, account: &AccountRow) -> Result<Secrets> {
+    /// Shared fields come before either.
+    fn known_fields(&self, link: &LinkRow, account: &AccountRow, shared: &Secrets) -> Result<Secrets> {
         let mut known = self.open_prefill(link)?;
         if link.purpose == LinkPurpose::Reconnect {
             for (name, value) in AccountParams::parse(&account.params)?.fields {
                 known.insert(&name, Secret::new(value));
             }
         }
+        for (name, value) in shared.iter() {
+            known.insert(name, Secret::from(value.expose()));
+        }
         Ok(known)
+    }
+
+    /// What all accounts of the auth config share. A working OAuth account keeps the values that it
+    /// was connected with: its code is exchanged with those.
+    fn shared_fields(
+        &self,
+        config: &AuthConfigRow,
+        scheme: Scheme,
+        link: &LinkRow,
+        account: &AccountRow,
+    ) -> Result<Secrets> {
+        let mut shared = self.open_shared(config)?;
+        if link.purpose == LinkPurpose::Reconnect && scheme == Scheme::OAuth2 && !shared.is_empty() {
+            for (name, value) in AccountParams::parse(&account.params)?.fields {
+                if shared.get(&name).is_some() {
+                    shared.insert(&name, Secret::new(value));
+                }
+            }
+        }
+        Ok(shared)
     }
 
     fn ending_of(&self, link: &LinkRow, account: &AccountRow) -> Option<Ending> {

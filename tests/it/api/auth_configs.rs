@@ -74,6 +74,8 @@ async fn a_custom_config_is_read_back_whole_with_its_secrets_hidden() {
         "restrict_to_following_tools": ["SANDBOX_A"],
         "tool_access_config": { "tools_for_connected_account_creation": ["SANDBOX_A"] },
         "is_enabled_for_tool_router": false,
+        "shared_connection_fields": {},
+        "shared_credentials": {},
     });
     assert_eq!(rest, expected);
     let page = server.api.get("/auth_configs").await.expect(200);
@@ -157,10 +159,11 @@ async fn schemes_are_those_of_the_toolkit_or_say_why_not() {
             server.api.post("/auth_configs", &of(slug, json!("API_KEY"))).await.expect_error(404, "Toolkit_NotFound");
         assert_eq!(error["message"], format!("Toolkit \"{slug}\" not found"));
     }
-    for field in ["proxy_config", "sealed_credentials", "shared_connection_fields", "shared_credentials"] {
+    for field in ["proxy_config", "sealed_credentials"] {
         let mut body = of("sandbox", json!("API_KEY"));
         body["auth_config"][field] = json!({ "x": "y" });
-        server.api.post("/auth_configs", &body).await.expect_error(501, "HTTP_NotImplemented");
+        let error = server.api.post("/auth_configs", &body).await.expect_error(400, "AuthConfig_BadRequest");
+        assert!(error["message"].as_str().unwrap().contains(field), "{error}");
     }
     assert_eq!(server.api.get("/auth_configs").await.expect(200)["total_items"], 3);
 }

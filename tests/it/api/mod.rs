@@ -5,6 +5,7 @@ mod account_links;
 mod accounts_list;
 mod allowed_addresses;
 mod api_key_revocation;
+mod auth_config_edit;
 mod auth_configs;
 mod authentication;
 mod callback_urls;

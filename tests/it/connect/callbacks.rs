@@ -266,7 +266,7 @@ async fn an_answer_on_another_redirect_uri_goes_to_no_provider() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changing_the_auth_config_ends_its_flows() {
     let (server, config) = with_mock("").await;
-    // Changes have no operation of their own yet; they would leave these traces.
+    // The traces that changes leave; `api/auth_config_edit.rs` makes them by the API.
     for change in ["updated_at = updated_at + 1", "status = 'DISABLED'"] {
         let link = offer(&server.api, "mock").await;
         let mut browser = Browser::new("alice");

@@ -4,7 +4,7 @@ mod browsers;
 mod callbacks;
 mod endings;
 mod exchange;
-mod flow;
+pub mod flow;
 mod keys;
 mod links;
 mod nonsense;

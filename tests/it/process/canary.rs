@@ -35,6 +35,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     world.secret("managed client secret", &managed_secret);
     entered_credentials(&mut world).await;
     custom_client(&mut world).await;
+    shared_fields(&mut world).await;
     managed_client(&mut world, &managed_secret).await;
     built_in_provider(&mut world).await;
     answers_once_per_idempotency_key(&mut world).await;
@@ -132,6 +133,39 @@ async fn entered_credentials(world: &mut World) {
     }
     let seen = world.echo.credentials.lock().unwrap().len();
     assert_eq!(seen, 6, "three schemes, each once wrong and once right, reached the provider");
+}
+
+/// A key that all accounts of an auth config share: given, read, changed, and refused.
+async fn shared_fields(world: &mut World) {
+    let (first, second, surplus) = (canary("shared-1"), canary("shared-2"), canary("shared-surplus"));
+    for secret in [&first, &second, &surplus] {
+        world.secret("shared field", secret);
+    }
+    let shared = |name: &str, secret: &str| json!({ name: secret });
+    let create = |fields: Value| {
+        json!({ "toolkit": { "slug": "echokey" }, "auth_config": {
+            "type": "use_custom_auth", "authScheme": "API_KEY", "name": "shared", "is_enabled_for_tool_router": false,
+            "shared_connection_fields": fields } })
+    };
+    let reply = world.api.post("/auth_configs", &create(shared("no_such_field", &surplus))).await;
+    world.note("auth config create with an unknown shared field", &reply, &[]);
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    let reply = world.api.post("/auth_configs", &create(shared("generic_api_key", &first))).await;
+    world.note("auth config create with a shared field", &reply, &[]);
+    let path = format!("/auth_configs/{}", reply.expect(201)["auth_config"]["id"].as_str().unwrap());
+    for (fields, status) in [(shared("generic_api_key", &second), 200), (shared("no_such_field", &surplus), 400)] {
+        let body = json!({ "type": "custom", "shared_connection_fields": fields });
+        let reply = world.api.call("PATCH", &path, body.to_string()).await;
+        world.note("auth config change of a shared field", &reply, &[]);
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    let reply = world.api.get(&path).await;
+    world.note("auth config with a shared field", &reply, &[]);
+    assert_eq!(reply.expect(200)["shared_connection_fields"], json!({ "generic_api_key": "REDACTED" }));
+    let body = json!({ "auth_config": { "id": path.rsplit('/').next() }, "connection": { "user_id": "canary-user" } });
+    let reply = world.api.post("/connected_accounts", &body).await;
+    world.note("account with a shared key", &reply, &[]);
+    reply.expect(201);
 }
 
 /// The project's own OAuth client at a provider that repeats secrets in its answers, also in errors.

@@ -1,0 +1,160 @@
+//! Parts of the bodies of `/auth_configs` that creation and change have in common: credentials,
+//! scopes, shared fields, and what this server refuses.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use switchboard_vault::{Secret, Secrets};
+
+use super::strict::cut;
+use crate::error::{Code, Error, Result};
+
+/// What answers show instead of a secret.
+pub const REDACTED: &str = "REDACTED";
+
+/// Credentials of an auth config by name: `client_id`, `client_secret`, `oauth_redirect_uri`,
+/// `scopes` and `user_scopes`, where its scheme has a use for them.
+pub type Credentials = BTreeMap<String, Value>;
+
+/// Scopes: a text, separated by spaces or commas, or a list.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes the two forms; they are read by hand, for better messages")]
+pub enum Scopes {
+    /// Separated by spaces or commas.
+    Text(String),
+    /// One by one.
+    List(Vec<String>),
+}
+
+/// Which tools an auth config is for.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
+pub struct ToolAccessConfig {
+    /// Tools for which accounts may be connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools_for_connected_account_creation: Option<Vec<String>>,
+    /// Tools that may be executed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools_available_for_execution: Option<Vec<String>>,
+}
+
+impl ToolAccessConfig {
+    /// As it is stored.
+    pub fn into_value(self) -> Result<Value> {
+        serde_json::to_value(self).map_err(Error::internal)
+    }
+}
+
+/// Refuses what this server has no way to honour.
+pub fn refuse_unusable(proxy_config: Option<&Value>, sealed_credentials: Option<&Value>, at: &str) -> Result<()> {
+    let refused = |name: &str, why: &str| {
+        Err(Error::new(Code::AuthConfigBadRequest, format!("{at}{name} is not taken: {why}"))
+            .fix(format!("Leave {name} out.")))
+    };
+    if proxy_config.is_some_and(|it| !it.is_null()) {
+        return refused("proxy_config", "this server has no egress proxy per auth config");
+    }
+    if sealed_credentials.is_some_and(|it| !it.is_null()) {
+        return refused("sealed_credentials", "this server cannot open credentials that another server sealed");
+    }
+    Ok(())
+}
+
+/// Scopes from either form; `null` and empty ones are none.
+pub fn scopes_of(value: Value, at: &str) -> Result<Vec<String>> {
+    let wrong = || Error::field(at, "must be a string or a list of strings");
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => Ok(text.split([' ', ',']).filter(|it| !it.is_empty()).map(ToOwned::to_owned).collect()),
+        list => serde_json::from_value(list).map_err(|_| wrong()),
+    }
+}
+
+/// Takes scopes out of credentials.
+pub fn take_scopes(credentials: &mut Credentials, name: &str, at: &str) -> Result<Option<Vec<String>>> {
+    credentials.remove(name).map(|value| scopes_of(value, &format!("{at}.{name}"))).transpose()
+}
+
+/// Takes a text out of credentials; `null` is the empty one.
+pub fn take_text(credentials: &mut Credentials, name: &str, at: &str) -> Result<Option<String>> {
+    match credentials.remove(name) {
+        None => Ok(None),
+        Some(Value::Null) => Ok(Some(String::new())),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Error::field(&format!("{at}.{name}"), "must be a string")),
+    }
+}
+
+/// The texts among values by name, `null` as none.
+pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Result<BTreeMap<String, Option<String>>> {
+    let mut texts = BTreeMap::new();
+    for (name, value) in values {
+        let text = match value {
+            Value::Null => None,
+            // Read from an answer and sent back, it would take the place of the secret.
+            Value::String(text) if text == REDACTED => {
+                let what = "is what answers show instead of a secret; give the secret itself, or leave it out";
+                return Err(Error::field(&format!("{at}.{}", cut(&name)), what));
+            }
+            Value::String(text) => Some(text),
+            _ => return Err(Error::field(&format!("{at}.{}", cut(&name)), "must be a string")),
+        };
+        texts.insert(name, text);
+    }
+    Ok(texts)
+}
+
+/// Shared fields under either of their names; none when neither is given.
+pub fn shared_of(
+    fields: Option<Map<String, Value>>,
+    older: Option<Map<String, Value>>,
+    at: &str,
+) -> Result<Option<Secrets>> {
+    let (given, name) = match (fields, older) {
+        (Some(given), _) => (given, "shared_connection_fields"),
+        (None, Some(given)) => (given, "shared_credentials"),
+        (None, None) => return Ok(None),
+    };
+    let mut shared = Secrets::new();
+    for (name, text) in texts(given, &format!("{at}{name}"))? {
+        if let Some(text) = text {
+            shared.insert(&name, Secret::new(text));
+        }
+    }
+    Ok(Some(shared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{auth_config_changes, auth_config_view, auth_configs};
+
+    #[test]
+    fn the_schemas_show_what_is_taken_and_always_there() {
+        let body = schemars::schema_for!(auth_config_changes::PatchBody).to_value();
+        assert_eq!(body["required"], serde_json::json!(["type"]), "{body:#}");
+        let create = schemars::schema_for!(auth_configs::Body).to_value();
+        let config = &create["$defs"]["NewAuthConfig"];
+        assert!(config.get("required").is_none(), "{config:#}");
+        for schema in [&body, config] {
+            assert!(schema["properties"].get("shared_connection_fields").is_some(), "{schema:#}");
+            for hidden in ["proxy_config", "sealed_credentials"] {
+                assert!(schema["properties"].get(hidden).is_none(), "{hidden}: {schema:#}");
+            }
+        }
+        let answer = schemars::schema_for!(auth_config_view::AuthConfig).to_value();
+        let required = answer["required"].as_array().unwrap();
+        assert_eq!(required.len(), answer["properties"].as_object().unwrap().len(), "{answer:#}");
+    }
+
+    #[test]
+    fn scopes_are_a_text_or_a_list() {
+        let of = |value| scopes_of(value, "scopes").ok();
+        assert_eq!(of("a, b c".into()), Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        assert_eq!(of(serde_json::json!(["a b"])), Some(vec!["a b".to_owned()]));
+        assert_eq!((of(Value::Null), of("".into())), (Some(Vec::new()), Some(Vec::new())));
+        assert_eq!((of(5.into()), of(serde_json::json!([5]))), (None, None));
+    }
+}

@@ -1,0 +1,263 @@
+//! Auth configs as answers show them (contract section 5).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use switchboard_catalog::Field;
+use switchboard_store::auth_configs::AuthConfigRow;
+
+use super::auth_config_fields::{REDACTED, ToolAccessConfig};
+use super::page::Page;
+use super::toolkits::logo_url;
+use crate::app::App;
+use crate::app::auth_configs::AuthConfigView;
+use crate::app::connect::connection_fields;
+use crate::time::iso;
+
+/// Answer of `POST /auth_configs`.
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "CreatedAuthConfig")]
+pub struct CreateAnswer {
+    /// The toolkit.
+    toolkit: ToolkitSlug,
+    /// The new auth config.
+    auth_config: Created,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "AuthConfigToolkitSlug")]
+struct ToolkitSlug {
+    /// Its slug.
+    slug: String,
+}
+
+#[derive(Debug, JsonSchema, Serialize)]
+#[schemars(rename = "CreatedAuthConfigSummary")]
+struct Created {
+    /// `ac_…`.
+    id: String,
+    /// How its accounts authenticate, such as `OAUTH2`.
+    auth_scheme: String,
+    /// It uses the operator's OAuth client.
+    is_composio_managed: bool,
+    /// As it was given.
+    restrict_to_following_tools: Vec<String>,
+}
+
+impl CreateAnswer {
+    /// Of a new row.
+    pub fn new(row: &AuthConfigRow, restrict_to_following_tools: Vec<String>) -> Self {
+        Self {
+            toolkit: ToolkitSlug { slug: row.toolkit.clone() },
+            auth_config: Created {
+                id: row.id.clone(),
+                auth_scheme: row.scheme.clone(),
+                is_composio_managed: row.is_managed,
+                restrict_to_following_tools,
+            },
+        }
+    }
+}
+
+/// A page of auth configs.
+#[derive(JsonSchema, Serialize)]
+pub struct AuthConfigPage {
+    /// This page's auth configs, newest first.
+    items: Vec<AuthConfig>,
+    /// `cursor` of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+impl From<Page<AuthConfig>> for AuthConfigPage {
+    fn from(page: Page<AuthConfig>) -> Self {
+        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
+        Self { items, next_cursor, total_pages, current_page, total_items }
+    }
+}
+
+/// An auth config.
+#[derive(JsonSchema, Serialize)]
+pub struct AuthConfig {
+    /// `ac_…`.
+    id: String,
+    /// The same as `id`.
+    uuid: String,
+    /// `default` uses the operator's client, `custom` the project's own.
+    #[serde(rename = "type")]
+    kind: AuthConfigType,
+    /// The toolkit.
+    toolkit: AuthConfigToolkit,
+    /// Shown in lists.
+    name: String,
+    /// How its accounts authenticate, such as `OAUTH2`.
+    auth_scheme: String,
+    /// It uses the operator's OAuth client.
+    is_composio_managed: bool,
+    /// Credentials by name: the client id is shown, every other secret is `REDACTED`.
+    credentials: Map<String, Value>,
+    /// While it is `DISABLED`, its accounts cannot be used.
+    status: AuthConfigStatus,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339.
+    last_updated_at: String,
+    /// How many accounts it has.
+    no_of_connections: i64,
+    /// What is asked when an account is connected.
+    expected_input_fields: Vec<ExpectedInputField>,
+    /// As it was given.
+    restrict_to_following_tools: Vec<String>,
+    /// As it was given.
+    tool_access_config: ToolAccessConfig,
+    /// Values that all its accounts share, by field name; secret ones are `REDACTED`.
+    shared_connection_fields: Map<String, Value>,
+    /// The older name of `shared_connection_fields`.
+    shared_credentials: Map<String, Value>,
+    /// Sessions that name no auth config may pick it.
+    is_enabled_for_tool_router: bool,
+}
+
+#[derive(Clone, Copy, JsonSchema, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum AuthConfigType {
+    Default,
+    Custom,
+}
+
+/// Whether an auth config can be used.
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum AuthConfigStatus {
+    Enabled,
+    Disabled,
+}
+
+#[derive(JsonSchema, Serialize)]
+struct AuthConfigToolkit {
+    /// Its slug.
+    slug: String,
+    /// URL of its picture.
+    logo: String,
+    /// Where its provider says how to get credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_guide_url: Option<String>,
+}
+
+/// A field of a connection.
+#[derive(JsonSchema, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the contract has them")]
+struct ExpectedInputField {
+    /// Its name.
+    name: String,
+    /// Label for people.
+    #[serde(rename = "displayName")]
+    display_name: String,
+    /// Always `string`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// What to enter and where to find it.
+    description: String,
+    /// Must be given.
+    required: bool,
+    /// It is not shown again.
+    is_secret: bool,
+    /// Always true.
+    user_visible: bool,
+    /// Used when nothing is entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+    /// Always true: it may be among the `shared_connection_fields`.
+    is_available_as_shared_credentials: bool,
+}
+
+impl AuthConfig {
+    /// What an answer shows of an auth config.
+    pub fn new(app: &App, config: &AuthConfigView) -> Self {
+        let row = &config.row;
+        let toolkit = app.toolkit(&row.toolkit);
+        let scheme = row.scheme.parse().ok();
+        let fields = toolkit.zip(scheme).map(|(toolkit, scheme)| connection_fields(toolkit, scheme));
+        let fields = fields.unwrap_or_default();
+        let settings = &config.settings;
+        let tool_access = settings.tool_access_config.clone();
+        let shared = shared_fields(config, &fields);
+        Self {
+            id: row.id.clone(),
+            uuid: row.id.clone(),
+            kind: if row.is_managed { AuthConfigType::Default } else { AuthConfigType::Custom },
+            toolkit: AuthConfigToolkit {
+                slug: row.toolkit.clone(),
+                logo: logo_url(app, &row.toolkit),
+                auth_guide_url: toolkit.and_then(|it| it.auth_guide_url.clone()),
+            },
+            name: row.name.clone(),
+            auth_scheme: row.scheme.clone(),
+            is_composio_managed: row.is_managed,
+            credentials: masked_credentials(config),
+            status: if row.is_enabled { AuthConfigStatus::Enabled } else { AuthConfigStatus::Disabled },
+            created_at: iso(row.created_at),
+            last_updated_at: iso(row.updated_at),
+            no_of_connections: config.connections,
+            expected_input_fields: fields.into_iter().map(ExpectedInputField::new).collect(),
+            restrict_to_following_tools: settings.restrict_to_following_tools.clone().unwrap_or_default(),
+            tool_access_config: tool_access.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default(),
+            shared_credentials: shared.clone(),
+            shared_connection_fields: shared,
+            is_enabled_for_tool_router: row.is_enabled_for_tool_router,
+        }
+    }
+}
+
+impl ExpectedInputField {
+    fn new(field: Field) -> Self {
+        Self {
+            name: field.name,
+            display_name: field.display_name,
+            kind: "string",
+            description: field.description,
+            required: field.required,
+            is_secret: field.secret,
+            user_visible: true,
+            default: field.default,
+            is_available_as_shared_credentials: true,
+        }
+    }
+}
+
+/// A field that the toolkit no longer has may have been a secret.
+fn shared_fields(config: &AuthConfigView, fields: &[Field]) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, value) in config.shared.iter() {
+        let is_public = fields.iter().any(|field| field.name == name && !field.secret);
+        shown.insert(name.to_owned(), if is_public { value.expose().into() } else { REDACTED.into() });
+    }
+    shown
+}
+
+/// The client id is shown; every other credential is not, whatever the project's switches say
+/// (contract section 5, "masking").
+fn masked_credentials(config: &AuthConfigView) -> Map<String, Value> {
+    let mut shown = Map::new();
+    for (name, secret) in config.secrets.iter() {
+        let is_public = matches!(name, "client_id" | "consumer_key");
+        shown.insert(name.to_owned(), if is_public { secret.expose().into() } else { REDACTED.into() });
+    }
+    if let Some(scopes) = &config.settings.scopes {
+        shown.insert("scopes".to_owned(), json!(scopes));
+    }
+    if let Some(scopes) = &config.settings.user_scopes {
+        shown.insert("user_scopes".to_owned(), json!(scopes));
+    }
+    if let Some(uri) = &config.settings.oauth_redirect_uri {
+        shown.insert("oauth_redirect_uri".to_owned(), uri.as_str().into());
+    }
+    shown
+}
+
+crate::redacted_debug!(AuthConfigPage, AuthConfig);

@@ -1,0 +1,199 @@
+//! What a developer changes of an auth config: name, client, scopes, shared fields, on and off
+//! (contract section 5).
+//!
+//! Every change makes a new version (`updated_at`), so that a flow that began before it ends (R18),
+//! and replaces the version that it was made from: of changes at the same time none is lost.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use switchboard_catalog::Scheme;
+use switchboard_store::auth_configs::{self, AuthConfigRow};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::{Secret, Secrets};
+
+use super::auth_configs::{AuthConfigSettings, check_client, check_name, check_shared, not_found};
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// How often a change is tried again when the auth config changes meanwhile.
+const TRIES: usize = 50;
+/// What an OAuth client consists of.
+const CLIENT: [&str; 2] = ["client_id", "client_secret"];
+
+/// What to change; what is `None` stays.
+pub struct AuthConfigPatch {
+    /// The caller takes it for a managed one.
+    pub is_managed: bool,
+    /// A new name.
+    pub name: Option<String>,
+    /// New scopes; none of them means the toolkit's.
+    pub scopes: Option<Vec<String>>,
+    /// New user-level scopes.
+    pub user_scopes: Option<Vec<String>>,
+    /// Redirect URI registered at the provider; the empty text means the server's own.
+    pub oauth_redirect_uri: Option<String>,
+    /// Name → new value, or none to take it away.
+    pub credentials: BTreeMap<String, Option<String>>,
+    /// Take the place of all shared fields.
+    pub shared: Option<Secrets>,
+    /// Whether sessions may pick it.
+    pub is_enabled_for_tool_router: Option<bool>,
+    /// Takes the place of the stored one.
+    pub tool_access_config: Option<Value>,
+    /// Take the place of the stored ones.
+    pub restrict_to_following_tools: Option<Vec<String>>,
+}
+
+impl App {
+    /// Changes an auth config.
+    pub async fn patch_auth_config(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
+        let name = check_name(patch.name.clone(), "name")?;
+        if let Some(uri) = patch.oauth_redirect_uri.as_deref().filter(|uri| !uri.is_empty()) {
+            super::callback_url::check(uri).map_err(|reason| Error::field("credentials.oauth_redirect_uri", reason))?;
+        }
+        self.change_auth_config(actor, id, "auth_config.update", |row| {
+            patch.check_fits(row)?;
+            row.name = name.clone().unwrap_or_else(|| row.name.clone());
+            row.is_enabled_for_tool_router = patch.is_enabled_for_tool_router.unwrap_or(row.is_enabled_for_tool_router);
+            let mut settings = AuthConfigSettings::parse(&row.settings)?;
+            patch.apply(&mut settings);
+            row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
+            self.merge_credentials(row, patch)?;
+            self.replace_shared(row, patch)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Switches an auth config on or off. While it is off, its accounts cannot be used.
+    pub async fn set_auth_config_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
+        let action = if enabled { "auth_config.enable" } else { "auth_config.disable" };
+        self.change_auth_config(actor, id, action, |row| {
+            let is_change = row.is_enabled != enabled;
+            row.is_enabled = enabled;
+            Ok(is_change)
+        })
+        .await
+    }
+
+    /// Reads, changes, and writes if nobody else did meanwhile; otherwise once more. `change` says
+    /// whether there is anything to write.
+    async fn change_auth_config(
+        &self,
+        actor: &Actor,
+        id: &str,
+        action: &'static str,
+        change: impl Fn(&mut AuthConfigRow) -> Result<bool>,
+    ) -> Result<()> {
+        for _ in 0..TRIES {
+            let found = self.store.auth_config(&actor.project_id, id).await?;
+            let mut row = found.ok_or_else(|| not_found(id))?;
+            let replaces = row.updated_at;
+            if !change(&mut row)? {
+                return Ok(());
+            }
+            // Always a later one, also within a millisecond: it is the version that flows compare.
+            row.updated_at = self.now().max(replaces + 1);
+            let unit =
+                Unit::new().with(auth_configs::replace(&row, replaces)).with(self.audit(actor, action, id, "ok", None));
+            match self.store.apply(unit).await {
+                Ok(_) => {
+                    self.recent_auth_configs.forget(&(row.project_id, row.toolkit));
+                    return Ok(());
+                }
+                // Deleted or changed meanwhile: look again.
+                Err(WriteError::Refused(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::new(Code::Conflict, "The auth config is being changed by others at this moment"))
+    }
+
+    fn merge_credentials(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
+        let changes = patch.credentials.iter().filter(|(name, _)| CLIENT.contains(&name.as_str()));
+        let changes: Vec<(&String, &Option<String>)> = changes.collect();
+        if changes.is_empty() || row.is_managed {
+            return Ok(());
+        }
+        let mut secrets = self.open_auth_config(row)?;
+        for (name, value) in changes {
+            match value {
+                Some(value) => secrets.insert(name, Secret::from(value.as_str())),
+                None => drop(secrets.remove(name)),
+            }
+        }
+        if row.scheme == Scheme::OAuth2.as_str() {
+            check_client(self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?, &secrets, "credentials")?;
+        }
+        row.credentials_sealed = (!secrets.is_empty()).then(|| self.seal_client(&row.project_id, &row.id, &secrets));
+        Ok(())
+    }
+
+    fn replace_shared(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
+        let Some(shared) = &patch.shared else { return Ok(()) };
+        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
+        let scheme = row.scheme.parse().map_err(Error::internal)?;
+        check_shared(toolkit, scheme, shared, "shared_connection_fields")?;
+        row.shared_sealed = self.seal_shared(&row.project_id, &row.id, shared);
+        Ok(())
+    }
+}
+
+impl AuthConfigPatch {
+    fn check_fits(&self, row: &AuthConfigRow) -> Result<()> {
+        if self.is_managed != row.is_managed {
+            let word = if row.is_managed { "default" } else { "custom" };
+            let message = format!("Auth config \"{}\" is of type {word}", row.id);
+            return Err(Error::new(Code::AuthConfigBadRequest, message)
+                .fix(format!("Send type {word}. An auth config keeps the type that it was made with.")));
+        }
+        let is_oauth = row.scheme == Scheme::OAuth2.as_str();
+        let place = if row.is_managed { "" } else { "credentials." };
+        let no_use = |name: &str| {
+            let name: String = name.chars().take(64).filter(|it| !it.is_control()).collect();
+            Err(Error::field(
+                &format!("{place}{name}"),
+                format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
+            ))
+        };
+        let known: &[&str] = if is_oauth { &CLIENT } else { &[] };
+        let surplus = |(name, value): &(&String, &Option<String>)| value.is_some() && !known.contains(&name.as_str());
+        if let Some((name, _)) = self.credentials.iter().find(surplus) {
+            return no_use(name);
+        }
+        let oauth_only = [
+            ("scopes", self.scopes.as_ref().is_some_and(|it| !it.is_empty())),
+            ("user_scopes", self.user_scopes.as_ref().is_some_and(|it| !it.is_empty())),
+            ("oauth_redirect_uri", self.oauth_redirect_uri.as_ref().is_some_and(|it| !it.is_empty())),
+        ];
+        match oauth_only.iter().find(|(_, given)| *given) {
+            Some((name, _)) if !is_oauth => no_use(name),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply(&self, settings: &mut AuthConfigSettings) {
+        if let Some(scopes) = &self.scopes {
+            settings.scopes = Some(scopes.clone()).filter(|it| !it.is_empty());
+        }
+        if let Some(scopes) = &self.user_scopes {
+            settings.user_scopes = Some(scopes.clone()).filter(|it| !it.is_empty());
+        }
+        if let Some(uri) = &self.oauth_redirect_uri {
+            settings.oauth_redirect_uri = Some(uri.clone()).filter(|it| !it.is_empty());
+        }
+        if let Some(config) = &self.tool_access_config {
+            settings.tool_access_config = Some(config.clone());
+        }
+        if let Some(tools) = &self.restrict_to_following_tools {
+            settings.restrict_to_following_tools = Some(tools.clone());
+        }
+    }
+}
+
+fn toolkit_gone(row: &AuthConfigRow) -> Error {
+    Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", row.toolkit))
+}
+
+crate::redacted_debug!(AuthConfigPatch);
