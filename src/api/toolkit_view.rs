@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use switchboard_catalog::Toolkit;
+use switchboard_catalog::{Scheme, Toolkit};
 
 use super::page::Page;
 use super::toolkit_details::{AuthDetails, details};
@@ -254,7 +254,7 @@ pub fn logo_url(app: &App, slug: &str) -> String {
 
 /// A toolkit as lists show it.
 pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
-    let schemes: Vec<&'static str> = toolkit.schemes().into_iter().map(|scheme| scheme.as_str()).collect();
+    let schemes: Vec<&'static str> = toolkit.schemes().into_iter().map(Scheme::as_str).collect();
     ToolkitItem {
         slug: toolkit.slug.clone(),
         name: toolkit.name.clone(),
@@ -337,7 +337,7 @@ fn meta<C>(
 }
 
 fn managed_schemes(app: &App, project: &str, toolkit: &Toolkit) -> Vec<&'static str> {
-    app.managed_scheme(project, toolkit).map(|scheme| scheme.as_str()).into_iter().collect()
+    app.managed_scheme(project, toolkit).map(Scheme::as_str).into_iter().collect()
 }
 
 fn all_scopes(default: &[String], further: &[String]) -> Vec<String> {
