@@ -40,6 +40,8 @@ pub mod session_view;
 pub mod sessions;
 pub mod state_view;
 pub mod strict;
+pub mod toolkit_details;
+pub mod toolkit_view;
 pub mod toolkits;
 
 use std::sync::Arc;

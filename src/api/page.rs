@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::query::{Query, wrong};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,19 +39,38 @@ impl PageRequest {
     /// Reads `limit` and `cursor`; a limit over `most` is cut, as SDKs ask for 9999.
     pub fn from_query(query: &Query, default: i64, most: i64) -> Result<Self> {
         let limit = match query.text("limit") {
-            None => default,
-            // Numbers with a fraction are in the schema; 20.0 means 20.
-            Some(text) => match text.parse::<f64>() {
-                #[expect(clippy::cast_possible_truncation, reason = "clamped to the limits just after")]
-                Ok(number) if number >= 1.0 => (number as i64).min(most),
-                _ => return Err(wrong("limit", &format!("must be a number from 1 to {most}"))),
-            },
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| wrong("limit", &must_be_within(most)))?),
         };
-        let Some(cursor) = query.text("cursor") else { return Ok(Self { page: 1, limit }) };
+        Self::new(limit, query.text("cursor"), default, most, wrong)
+    }
+
+    /// The same from a body; an empty cursor counts as absent, as in a query.
+    pub fn from_body(limit: Option<f64>, cursor: Option<&str>, default: i64, most: i64) -> Result<Self> {
+        let cursor = cursor.filter(|cursor| !cursor.is_empty());
+        Self::new(limit, cursor, default, most, |key, what| {
+            Error::validation(vec![format!("Error in payload.{key}: {what}")])
+        })
+    }
+
+    fn new(
+        limit: Option<f64>,
+        cursor: Option<&str>,
+        default: i64,
+        most: i64,
+        wrong: impl Fn(&str, &str) -> Error,
+    ) -> Result<Self> {
+        let given = match limit {
+            None => None,
+            // Numbers with a fraction are in the schema; 20.0 means 20.
+            #[expect(clippy::cast_possible_truncation, reason = "clamped to the limits just after")]
+            Some(number) if number >= 1.0 => Some((number as i64).min(most)),
+            Some(_) => return Err(wrong("limit", &must_be_within(most))),
+        };
+        let Some(cursor) = cursor else { return Ok(Self { page: 1, limit: given.unwrap_or(default) }) };
         let (page, cursor_limit) =
             decode(cursor).ok_or_else(|| wrong("cursor", "must be a next_cursor of an earlier answer"))?;
-        let limit = if query.text("limit").is_some() { limit } else { cursor_limit.min(most) };
-        Ok(Self { page, limit })
+        Ok(Self { page, limit: given.unwrap_or_else(|| cursor_limit.min(most)) })
     }
 
     /// Items before this page.
@@ -65,6 +84,10 @@ impl PageRequest {
         let next_cursor = (self.page < total_pages).then(|| BASE64.encode(format!("{}-{}", self.page + 1, self.limit)));
         Page { items, next_cursor, total_pages, current_page: self.page, total_items }
     }
+}
+
+fn must_be_within(most: i64) -> String {
+    format!("must be a number from 1 to {most}")
 }
 
 fn decode(cursor: &str) -> Option<(i64, i64)> {

@@ -39,6 +39,7 @@ pub mod session_rules;
 pub mod session_toolkits;
 pub mod sessions;
 pub mod settings;
+pub mod toolkits;
 pub mod upstream;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Operations on toolkits (contract sections 6.1 to 6.4).
 
-use axum::routing::get;
+use axum::routing::{get, post};
 
-use super::{Docs, Keys, Operation, Permission};
-use crate::api::toolkits;
+use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::{toolkit_view, toolkits};
 use crate::app::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::Toolkits, Access::Read)]);
@@ -16,18 +16,78 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(toolkits::list),
-        || Docs::ok("List toolkits"),
+        || {
+            Docs::ok("List toolkits")
+                .about("Ordered by name, unless `sort_by` says otherwise.")
+                .answer::<toolkit_view::ToolkitPage>()
+                .paged(toolkits::MOST)
+                .query("search", ParameterType::Text, "Part of name, slug or description.")
+                .query("category", ParameterType::Text, "Id of a category.")
+                .query(
+                    "managed_by",
+                    ParameterType::OneOf(&["composio", "project", "all"]),
+                    "`composio`: those that need no auth config of your own; `project`: those that do.",
+                )
+                .query(
+                    "sort_by",
+                    ParameterType::OneOf(&["usage", "alphabetically"]),
+                    "`usage`: those with most accounts of this project first, then by name.",
+                )
+                .query(
+                    "type",
+                    ParameterType::OneOf(&["native", "custom", "all"]),
+                    "Every toolkit here is native: `custom` finds none.",
+                )
+                .query("include_deprecated", ParameterType::Flag, "No toolkit here is deprecated: changes nothing.")
+                .query("user_id", ParameterType::Text, "No toolkit here belongs to one user: changes nothing.")
+        },
     ),
-    Operation::later("GET", "/toolkits/categories", Keys::Project, READ, "toolkits"),
-    Operation::later("GET", "/toolkits/changelog", Keys::Project, READ, "toolkits"),
-    Operation::later("POST", "/toolkits/multi", Keys::Project, READ, "toolkits"),
+    Operation::works(
+        "GET",
+        "/toolkits/categories",
+        Keys::Project,
+        READ,
+        || get(toolkits::categories),
+        || Docs::ok("List the categories of toolkits").answer::<toolkit_view::CategoryPage>().paged(toolkits::MOST),
+    ),
+    Operation::works(
+        "GET",
+        "/toolkits/changelog",
+        Keys::Project,
+        READ,
+        || get(toolkits::changelog),
+        || {
+            Docs::ok("List the versions of toolkits")
+                .about("This server has one version of each: that of its file.")
+                .answer::<toolkit_view::Changelog>()
+        },
+    ),
+    Operation::works(
+        "POST",
+        "/toolkits/multi",
+        Keys::Project,
+        READ,
+        || post(toolkits::multi),
+        || {
+            Docs::ok("List several toolkits")
+                .about("Slugs that this server does not know are not in the answer.")
+                .body::<toolkits::MultiBody>()
+                .body_optional()
+                .answer::<toolkit_view::ToolkitPage>()
+        },
+    ),
     Operation::works(
         "GET",
         "/toolkits/{slug}",
         Keys::ProjectOrUser,
         READ,
         || get(toolkits::read),
-        || Docs::ok("Read a toolkit"),
+        || {
+            Docs::ok("Read a toolkit")
+                .about("With what each way to connect it asks for.")
+                .answer::<toolkit_view::ToolkitAnswer>()
+                .query("version", ParameterType::Text, "`latest` or the version that this server has.")
+        },
     ),
     Operation::later(
         "GET",

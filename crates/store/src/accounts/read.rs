@@ -195,6 +195,17 @@ impl Store {
         Ok((self.all(&sql, &args, read).await?, total))
     }
 
+    /// How many live accounts a project has for each toolkit; one without any is not in it.
+    pub async fn accounts_per_toolkit(&self, project: &str) -> Result<Vec<(String, i64)>, ReadError> {
+        self.all(
+            "SELECT toolkit, COUNT(*) FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL
+             GROUP BY toolkit",
+            &[project.into()],
+            |row| Ok((row.text(0)?, row.int(1)?)),
+        )
+        .await
+    }
+
     /// The next live accounts of a project that hold a credential, in the order of their ids, after
     /// `after`.
     pub async fn accounts_with_credential(

@@ -1,0 +1,164 @@
+//! What each way to connect a toolkit asks for, and of whom (contract sections 6.2 and 6.3).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
+
+/// What one way to connect a toolkit asks for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitAuthDetails")]
+pub struct AuthDetails {
+    /// Toolkit and scheme, lower case.
+    name: String,
+    /// Such as `OAUTH2`.
+    mode: &'static str,
+    /// Scopes that an auth config without any of its own asks for.
+    required_scopes: Vec<String>,
+    /// What is to be given, when.
+    fields: DetailFields,
+    /// Where relative endpoints go, unless that differs from account to account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<ProxyInfo>,
+    /// Where a developer learns how to register an OAuth client or make a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_hint_url: Option<String>,
+    /// The OAuth provider's endpoints, unless they differ from account to account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deprecated_auth_provider_details: Option<ProviderEndpoints>,
+}
+
+/// Where relative endpoints go.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitProxyInfo")]
+pub struct ProxyInfo {
+    /// URL.
+    base_url: String,
+}
+
+/// Endpoints of an OAuth provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitProviderEndpoints")]
+pub struct ProviderEndpoints {
+    /// Where users agree.
+    authorization_url: String,
+    /// Where codes and refresh tokens are exchanged.
+    token_url: String,
+}
+
+/// What is to be given, when.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitDetailFields")]
+pub struct DetailFields {
+    /// By the developer who makes an auth config.
+    auth_config_creation: FieldGroup,
+    /// By the user who connects an account.
+    connected_account_initiation: FieldGroup,
+}
+
+/// Fields by necessity.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitFieldGroup")]
+pub struct FieldGroup {
+    /// Nothing works without them.
+    required: Vec<InputField>,
+    /// They have a default or may stay empty.
+    optional: Vec<InputField>,
+}
+
+/// A value that a person enters.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitInputField")]
+pub struct InputField {
+    /// In requests.
+    name: String,
+    /// For people.
+    #[serde(rename = "displayName")]
+    display_name: String,
+    /// Always `string`.
+    r#type: &'static str,
+    /// What to enter and where to find it.
+    description: String,
+    /// It must be given.
+    required: bool,
+    /// It is stored sealed and shown masked.
+    is_secret: bool,
+    /// Always true.
+    user_visible: bool,
+    /// Used when nothing is entered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default: Option<String>,
+}
+
+/// Fields as the contract writes them (section 6.3), as JSON.
+pub fn input_fields(fields: &[Field]) -> Vec<Value> {
+    fields.iter().filter_map(|field| serde_json::to_value(InputField::of(field)).ok()).collect()
+}
+
+impl InputField {
+    /// The view of a field of a toolkit's file.
+    pub fn of(field: &Field) -> Self {
+        Self {
+            name: field.name.clone(),
+            display_name: field.display_name.clone(),
+            r#type: "string",
+            description: field.description.clone(),
+            required: field.required,
+            is_secret: field.secret,
+            user_visible: true,
+            default: field.default.clone(),
+        }
+    }
+}
+
+/// What a scheme of a toolkit asks for.
+pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
+    let oauth = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2);
+    let (asked, optional): (Vec<Field>, Vec<Field>) =
+        toolkit.scheme_fields(scheme).into_iter().partition(|field| field.required && field.default.is_none());
+    let fixed = oauth.filter(|it| !it.authorization_url.contains('{') && !it.token_url.contains('{'));
+    AuthDetails {
+        name: format!("{}_{}", toolkit.slug, scheme.as_str().to_ascii_lowercase()),
+        mode: scheme.as_str(),
+        required_scopes: oauth.map(|oauth| oauth.scopes.clone()).unwrap_or_default(),
+        fields: DetailFields {
+            auth_config_creation: creation_fields(toolkit, scheme),
+            connected_account_initiation: FieldGroup {
+                required: asked.iter().map(InputField::of).collect(),
+                optional: optional.iter().map(InputField::of).collect(),
+            },
+        },
+        proxy: (!toolkit.base_url.contains('{')).then(|| ProxyInfo { base_url: toolkit.base_url.clone() }),
+        auth_hint_url: toolkit.auth_guide_url.clone(),
+        deprecated_auth_provider_details: fixed.map(|oauth| ProviderEndpoints {
+            authorization_url: oauth.authorization_url.clone(),
+            token_url: oauth.token_url.clone(),
+        }),
+    }
+}
+
+/// What a developer gives when creating an auth config of a scheme.
+fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
+    let Some(oauth) = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2) else {
+        return FieldGroup::default();
+    };
+    let field = |name: &str, display_name: &str, description: &str, required: bool, is_secret: bool| InputField {
+        name: name.to_owned(),
+        display_name: display_name.to_owned(),
+        r#type: "string",
+        description: description.to_owned(),
+        required,
+        is_secret,
+        user_visible: true,
+        default: None,
+    };
+    let mut required = vec![field("client_id", "Client id", "Client id of the OAuth app you registered", true, false)];
+    if oauth.client_authentication != ClientAuthentication::None {
+        required.push(field("client_secret", "Client secret", "Client secret of that app", true, true));
+    }
+    let optional = vec![
+        field("scopes", "Scopes", "Scopes to ask for instead of the toolkit's", false, false),
+        field("oauth_redirect_uri", "Redirect URI", "Redirect URI of the app, if not this server's own", false, false),
+    ];
+    FieldGroup { required, optional }
+}

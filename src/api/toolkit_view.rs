@@ -1,0 +1,356 @@
+//! What `/toolkits` answers with (contract sections 6.1 to 6.4).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use switchboard_catalog::{Scheme, Toolkit};
+
+use super::page::Page;
+use super::toolkit_details::{AuthDetails, details};
+use crate::app::App;
+
+/// A page of toolkits.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ToolkitPage {
+    /// This page's toolkits.
+    items: Vec<ToolkitItem>,
+    /// Of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+/// A page of categories.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitCategoryPage")]
+pub struct CategoryPage {
+    /// This page's categories.
+    items: Vec<CategoryItem>,
+    /// Of the next page; null on the last.
+    next_cursor: Option<String>,
+    /// At least 1.
+    total_pages: i64,
+    /// From 1.
+    current_page: i64,
+    /// On all pages.
+    total_items: i64,
+}
+
+impl From<Page<ToolkitItem>> for ToolkitPage {
+    fn from(page: Page<ToolkitItem>) -> Self {
+        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
+        Self { items, next_cursor, total_pages, current_page, total_items }
+    }
+}
+
+impl From<Page<CategoryItem>> for CategoryPage {
+    fn from(page: Page<CategoryItem>) -> Self {
+        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
+        Self { items, next_cursor, total_pages, current_page, total_items }
+    }
+}
+
+/// A toolkit in a list.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ToolkitItem {
+    /// Lower case.
+    slug: String,
+    /// For people.
+    name: String,
+    /// Always `native`: it comes from this server's files.
+    r#type: &'static str,
+    /// How it can be connected.
+    auth_schemes: Vec<&'static str>,
+    /// How it can be connected without an auth config of your own.
+    composio_managed_auth_schemes: Vec<&'static str>,
+    /// Always false.
+    is_local_toolkit: bool,
+    /// It is used without an account.
+    no_auth: bool,
+    /// Where a developer learns how to register an OAuth client or make a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_guide_url: Option<String>,
+    /// Older names.
+    deprecated: DeprecatedItem,
+    /// What a list shows of it.
+    meta: Meta<CategoryItem>,
+}
+
+/// Older names of a toolkit's values.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitItemDeprecated")]
+pub struct DeprecatedItem {
+    /// The slug.
+    #[serde(rename = "toolkitId")]
+    toolkit_id: String,
+}
+
+/// What is shown of a toolkit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitMetaWith{C}")]
+pub struct Meta<C> {
+    /// ISO 8601: the day of the file's version, as no more is known of its age.
+    created_at: String,
+    /// The same day.
+    updated_at: String,
+    /// A sentence.
+    description: String,
+    /// URL of an image on this server.
+    logo: String,
+    /// Home page of the product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_url: Option<String>,
+    /// At least one.
+    categories: Vec<C>,
+    /// Triggers of it that this server offers.
+    triggers_count: u32,
+    /// Tools of it that this server offers.
+    tools_count: u32,
+    /// `YYYYMMDD_NN`.
+    version: String,
+    /// All versions that can be asked for; only where one toolkit is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    available_versions: Option<Vec<String>>,
+}
+
+/// A category in a list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitCategory")]
+pub struct CategoryItem {
+    /// What `category` of the list takes.
+    id: String,
+    /// For people.
+    name: String,
+}
+
+impl CategoryItem {
+    /// The category of this id.
+    pub fn of(id: &str) -> Self {
+        Self { id: id.to_owned(), name: title(id) }
+    }
+}
+
+/// A category where one toolkit is read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitCategorySlug")]
+pub struct CategorySlug {
+    /// For people.
+    name: String,
+    /// What `category` of the list takes.
+    slug: String,
+}
+
+/// One toolkit, whole.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Toolkit")]
+pub struct ToolkitAnswer {
+    /// Lower case.
+    slug: String,
+    /// For people.
+    name: String,
+    /// Always `native`: it comes from this server's files.
+    r#type: &'static str,
+    /// Always true.
+    enabled: bool,
+    /// How it can be connected without an auth config of your own.
+    composio_managed_auth_schemes: Vec<&'static str>,
+    /// The same with the scopes that can be asked for.
+    composio_managed_auth: Vec<ManagedAuth>,
+    /// Always false.
+    is_local_toolkit: bool,
+    /// What each way to connect it asks for.
+    auth_config_details: Vec<AuthDetails>,
+    /// Where a developer learns how to register an OAuth client or make a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_guide_url: Option<String>,
+    /// Where relative endpoints go, unless that differs from account to account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_url: Option<String>,
+    /// What is shown of it.
+    meta: Meta<CategorySlug>,
+    /// The request that says whose account it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    get_current_user_endpoint: Option<String>,
+    /// Its method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    get_current_user_endpoint_method: Option<String>,
+    /// Older names.
+    deprecated: Deprecated,
+}
+
+/// Older names of a whole toolkit's values.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitDeprecated")]
+pub struct Deprecated {
+    /// The slug.
+    #[serde(rename = "toolkitId")]
+    toolkit_id: String,
+    /// The same as `get_current_user_endpoint`.
+    #[serde(rename = "getCurrentUserEndpoint", skip_serializing_if = "Option::is_none")]
+    get_current_user_endpoint: Option<String>,
+    /// Always empty.
+    #[serde(rename = "rawProxyInfoByAuthSchemes")]
+    raw_proxy_info: Vec<Map<String, Value>>,
+}
+
+/// A way to connect without an auth config of your own.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitManagedAuth")]
+pub struct ManagedAuth {
+    /// Such as `OAUTH2`.
+    mode: &'static str,
+    /// What can be asked for.
+    scopes: Scopes,
+}
+
+/// Scopes of an OAuth provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitScopes")]
+pub struct Scopes {
+    /// All that can be asked for.
+    available: Vec<String>,
+}
+
+/// Versions of all toolkits.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitChangelog")]
+pub struct Changelog {
+    /// One for each toolkit.
+    items: Vec<ChangelogItem>,
+}
+
+/// Versions of a toolkit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitChangelogItem")]
+pub struct ChangelogItem {
+    /// Lower case.
+    slug: String,
+    /// For people.
+    name: String,
+    /// The same.
+    display_name: String,
+    /// The one that this server has.
+    versions: Vec<ChangelogVersion>,
+}
+
+/// A version of a toolkit.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitChangelogVersion")]
+pub struct ChangelogVersion {
+    /// `YYYYMMDD_NN`.
+    version: String,
+    /// A sentence.
+    changelog: String,
+}
+
+/// Where a toolkit's monogram is served.
+pub fn logo_url(app: &App, slug: &str) -> String {
+    format!("{}/assets/toolkits/{slug}.svg", app.settings.public_url)
+}
+
+/// A toolkit as lists show it.
+pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
+    let schemes: Vec<&'static str> = toolkit.schemes().into_iter().map(Scheme::as_str).collect();
+    ToolkitItem {
+        slug: toolkit.slug.clone(),
+        name: toolkit.name.clone(),
+        r#type: "native",
+        no_auth: schemes == ["NO_AUTH"],
+        auth_schemes: schemes,
+        composio_managed_auth_schemes: managed_schemes(app, project, toolkit),
+        is_local_toolkit: false,
+        auth_guide_url: toolkit.auth_guide_url.clone(),
+        deprecated: DeprecatedItem { toolkit_id: toolkit.slug.clone() },
+        meta: meta(app, toolkit, CategoryItem::of, None),
+    }
+}
+
+/// A toolkit with all that is known of it.
+pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
+    let managed = managed_schemes(app, project, toolkit);
+    let available = toolkit.oauth2.as_ref().map(|oauth| all_scopes(&oauth.scopes, &oauth.available_scopes));
+    let scopes = || Scopes { available: available.clone().unwrap_or_default() };
+    let identity = toolkit.identity.as_ref().map(|it| &it.request).filter(|it| !it.url.contains('{'));
+    let category = |slug: &str| CategorySlug { name: title(slug), slug: slug.to_owned() };
+    ToolkitAnswer {
+        slug: toolkit.slug.clone(),
+        name: toolkit.name.clone(),
+        r#type: "native",
+        enabled: true,
+        composio_managed_auth: managed.iter().map(|mode| ManagedAuth { mode, scopes: scopes() }).collect(),
+        composio_managed_auth_schemes: managed,
+        is_local_toolkit: false,
+        auth_config_details: toolkit.schemes().into_iter().map(|scheme| details(toolkit, scheme)).collect(),
+        auth_guide_url: toolkit.auth_guide_url.clone(),
+        base_url: (!toolkit.base_url.contains('{')).then(|| toolkit.base_url.clone()),
+        meta: meta(app, toolkit, category, Some(vec![toolkit.version.clone()])),
+        get_current_user_endpoint: identity.map(|it| it.url.clone()),
+        get_current_user_endpoint_method: identity.map(|it| it.method.clone()),
+        deprecated: Deprecated {
+            toolkit_id: toolkit.slug.clone(),
+            get_current_user_endpoint: identity.map(|it| it.url.clone()),
+            raw_proxy_info: Vec::new(),
+        },
+    }
+}
+
+/// The versions of toolkits; each has the one of its file.
+pub fn changelog<'a>(toolkits: impl Iterator<Item = &'a Toolkit>) -> Changelog {
+    let entry = |toolkit: &Toolkit| ChangelogItem {
+        slug: toolkit.slug.clone(),
+        name: toolkit.name.clone(),
+        display_name: toolkit.name.clone(),
+        versions: vec![ChangelogVersion {
+            version: toolkit.version.clone(),
+            changelog: format!("Version {} of this toolkit's file.", toolkit.version),
+        }],
+    };
+    Changelog { items: toolkits.map(entry).collect() }
+}
+
+fn meta<C>(
+    app: &App,
+    toolkit: &Toolkit,
+    category: impl Fn(&str) -> C,
+    available_versions: Option<Vec<String>>,
+) -> Meta<C> {
+    // `YYYYMMDD_NN`: the day the file was last changed is all that is known of its age.
+    let part = |from: usize, to: usize| toolkit.version.get(from..to).unwrap_or("01");
+    let day = format!("{}-{}-{}T00:00:00.000Z", part(0, 4), part(4, 6), part(6, 8));
+    Meta {
+        created_at: day.clone(),
+        updated_at: day,
+        description: toolkit.description.clone(),
+        logo: logo_url(app, &toolkit.slug),
+        app_url: toolkit.app_url.clone(),
+        categories: toolkit.categories.iter().map(|id| category(id)).collect(),
+        // Tools and triggers are not served yet.
+        triggers_count: 0,
+        tools_count: 0,
+        version: toolkit.version.clone(),
+        available_versions,
+    }
+}
+
+fn managed_schemes(app: &App, project: &str, toolkit: &Toolkit) -> Vec<&'static str> {
+    app.managed_scheme(project, toolkit).map(Scheme::as_str).into_iter().collect()
+}
+
+fn all_scopes(default: &[String], further: &[String]) -> Vec<String> {
+    let mut scopes = default.to_vec();
+    scopes.extend(further.iter().filter(|scope| !default.contains(scope)).cloned());
+    scopes
+}
+
+/// `developer-tools` → `Developer Tools`.
+fn title(slug: &str) -> String {
+    let words = slug.split('-').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    });
+    words.collect::<Vec<String>>().join(" ")
+}

@@ -1,0 +1,61 @@
+//! Which toolkits a list shows, and in which order.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use switchboard_catalog::Toolkit;
+
+use super::App;
+use crate::error::Result;
+
+/// Which toolkits to list; what is absent admits all.
+#[derive(Clone, Debug, Default)]
+pub struct ToolkitListFilter {
+    /// These slugs, in any case; an empty list admits none.
+    pub slugs: Option<Vec<String>>,
+    /// Identifier of a category, in any case.
+    pub category: Option<String>,
+    /// Part of slug, name or description, in any case.
+    pub search: Option<String>,
+    /// Whether the project can connect it without an auth config of its own.
+    pub managed: Option<bool>,
+    /// Those with most accounts first, instead of by name.
+    pub by_usage: bool,
+}
+
+impl App {
+    /// The toolkits that a filter admits, by name or by use.
+    pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<&Arc<Toolkit>>> {
+        let slugs: Option<BTreeSet<String>> =
+            filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
+        let category = filter.category.as_deref().map(str::to_ascii_lowercase);
+        let search = filter.search.as_deref().map(str::to_lowercase);
+        let admits = |toolkit: &&Arc<Toolkit>| {
+            slugs.as_ref().is_none_or(|wanted| wanted.contains(&toolkit.slug))
+                && category.as_ref().is_none_or(|wanted| toolkit.categories.contains(wanted))
+                && search.as_ref().is_none_or(|wanted| {
+                    let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
+                    texts.iter().any(|text| text.to_lowercase().contains(wanted))
+                })
+                && filter.managed.is_none_or(|wanted| wanted == self.managed_scheme(project, toolkit).is_some())
+        };
+        let mut found: Vec<&Arc<Toolkit>> = self.catalog.iter().filter(admits).collect();
+        let usage: HashMap<String, i64> = if filter.by_usage {
+            self.store.accounts_per_toolkit(project).await?.into_iter().collect()
+        } else {
+            HashMap::new()
+        };
+        // The slug last, so that the order is total and pages neither repeat nor skip.
+        found.sort_by_cached_key(|toolkit| {
+            let accounts = usage.get(&toolkit.slug).copied().unwrap_or_default();
+            (Reverse(accounts), toolkit.name.to_lowercase(), toolkit.slug.clone())
+        });
+        Ok(found)
+    }
+
+    /// Identifiers of all categories that some toolkit has, in order.
+    pub fn categories(&self) -> BTreeSet<&str> {
+        self.catalog.iter().flat_map(|toolkit| toolkit.categories.iter().map(String::as_str)).collect()
+    }
+}
