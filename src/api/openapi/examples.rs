@@ -50,7 +50,11 @@ const RECORDED: &[(&str, &str)] = recorded![
     "get_tool_router_session_session_id_config_history",
     "get_tool_router_session_session_id_toolkits",
     "get_toolkits",
+    "get_toolkits_categories",
+    "get_toolkits_changelog",
     "get_toolkits_slug",
+    "patch_auth_configs_id",
+    "patch_auth_configs_id_status",
     "patch_connected_accounts_id",
     "patch_connected_accounts_id_status",
     "patch_org_project_config",
@@ -68,6 +72,7 @@ const RECORDED: &[(&str, &str)] = recorded![
     "post_tool_router_session_session_id_attach",
     "post_tool_router_session_session_id_link",
     "post_tool_router_session_session_id_proxy_execute",
+    "post_toolkits_multi",
 ];
 
 /// The example of an operation; `error` is that of the error envelope.

@@ -241,6 +241,9 @@ async fn organization(world: &mut World) {
 async fn toolkits(world: &mut World) {
     world.call("get_toolkits", Step { query: &[("search", "sandbox")], ..Step::default() }).await;
     world.call("get_toolkits_slug", at(&[("slug", "sandbox")])).await;
+    world.call("get_toolkits_categories", Step::default()).await;
+    world.call("get_toolkits_changelog", Step::default()).await;
+    world.call("post_toolkits_multi", body_of(json!({ "toolkits": ["sandbox"] }))).await;
 }
 
 /// The id of an auth config that takes keys.
@@ -251,7 +254,12 @@ async fn auth_configs(world: &mut World) -> String {
     let config = world.call("post_auth_configs", body_of(body)).await;
     let config = text(&config["auth_config"]["id"]);
     world.call("get_auth_configs", Step { query: &[("toolkit_slug", "sandbox")], ..Step::default() }).await;
-    world.call("get_auth_configs_id", at(&[("id", &config)])).await;
+    let it = [("id", config.as_str())];
+    world.call("get_auth_configs_id", at(&it)).await;
+    let body = json!({ "type": "custom", "name": "Sandbox by own key" });
+    world.call("patch_auth_configs_id", Step { body: Some(body), ..at(&it) }).await;
+    let switch = [("id", config.as_str()), ("status", "ENABLED")];
+    world.call("patch_auth_configs_id_status", at(&switch)).await;
     config
 }
 
