@@ -26,6 +26,9 @@ const MAX_PAUSE: Duration = Duration::from_secs(15);
 /// Longest time for a whole body: a trickle is no way to hold a connection.
 const MAX_TIME: Duration = Duration::from_mins(1);
 
+/// How long a body that is too large is read on.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
 /// A JSON body and what a retry of it is recognised by.
 pub struct JsonBody<T> {
     /// The body.
@@ -99,10 +102,27 @@ async fn read_frames(mut body: Body, most: usize) -> Result<Bytes> {
         let frame = frame.map_err(|error| Error::validation(vec![format!("Error in payload: {error}")]))?;
         let Ok(data) = frame.into_data() else { continue };
         if whole.len() + data.len() > most {
-            return Err(Error::new(Code::BodyTooLarge, format!("The request's body is larger than {most} bytes")));
+            discard(&mut body, most).await;
+            return Err(Error::of(Code::BodyTooLarge, &[("limit", &most)]));
         }
         whole.extend_from_slice(&data);
     }
+}
+
+/// Reads on for a moment, and throws away what comes: a connection that is closed while a client
+/// still writes is reset, and the client never reads why.
+async fn discard(body: &mut Body, most: usize) {
+    let mut left = most;
+    let draining = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // Whoever has more than that to say is cut off.
+    let _ = tokio::time::timeout(DISCARD_TIME, draining).await;
 }
 
 /// Parses JSON; the error says where in the body what was expected.

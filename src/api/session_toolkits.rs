@@ -17,6 +17,7 @@ use super::path::Id;
 use super::query::Query;
 use super::toolkits::logo_url;
 use crate::app::App;
+use crate::app::accounts::shown_status;
 use crate::app::session_toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
 use crate::time::iso;
 
@@ -134,10 +135,11 @@ fn item(app: &App, found: SessionToolkit) -> ToolkitItem {
 
 fn account(shown: ShownAccount) -> ToolkitAccount {
     let ShownAccount { row, is_managed } = shown;
+    let status = shown_status(&row).as_str();
     ToolkitAccount {
         id: row.id,
         user_id: row.user_id,
-        status: row.status.as_str(),
+        status,
         created_at: iso(row.created_at),
         auth_config: ToolkitAuthConfig {
             id: row.auth_config_id,

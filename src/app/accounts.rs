@@ -27,20 +27,25 @@ pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 impl AccountView {
     /// Whether only its disabled auth config keeps the account from being used.
     pub fn is_switched_off(&self) -> bool {
-        let is_disabled = self.auth_config.as_ref().is_some_and(|config| !config.is_enabled);
-        is_disabled && self.row.status == AccountStatus::Active
+        self.status() != self.row.status
     }
 
     /// The status that answers show: an account of a disabled auth config is INACTIVE until that is
     /// enabled again. The row stays as it is.
     pub fn status(&self) -> AccountStatus {
-        if self.is_switched_off() { AccountStatus::Inactive } else { self.row.status }
+        shown_status(&self.row)
     }
 
     /// The reason that answers show with it.
     pub fn status_reason(&self) -> Option<&str> {
         if self.is_switched_off() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
     }
+}
+
+/// The status that answers show; see [`AccountView::status`].
+pub fn shown_status(row: &AccountRow) -> AccountStatus {
+    let is_switched_off = row.status == AccountStatus::Active && !row.has_enabled_auth_config;
+    if is_switched_off { AccountStatus::Inactive } else { row.status }
 }
 
 impl App {

@@ -7,6 +7,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::App;
+use super::accounts::shown_status;
 use super::links::invalid_slugs;
 use super::sessions::Session;
 use crate::error::Result;
@@ -78,7 +79,7 @@ impl App {
                 continue;
             };
             let account = self.shown_account(session, &toolkit.slug).await?;
-            if account.as_ref().is_some_and(|it| it.status == AccountStatus::Active) == wanted {
+            if account.as_ref().is_some_and(|it| shown_status(it) == AccountStatus::Active) == wanted {
                 found.push((toolkit, account));
             }
         }

@@ -173,8 +173,8 @@ impl App {
         Ok(known)
     }
 
-    /// What all accounts of the auth config share. A working OAuth account keeps the values that it
-    /// was connected with: its code is exchanged with those.
+    /// What all accounts of the auth config share. A working OAuth account keeps all the values that
+    /// it was connected with, and its visitor is not asked for them: its code is exchanged with those.
     fn shared_fields(
         &self,
         config: &AuthConfigRow,
@@ -183,11 +183,9 @@ impl App {
         account: &AccountRow,
     ) -> Result<Secrets> {
         let mut shared = self.open_shared(config)?;
-        if link.purpose == LinkPurpose::Reconnect && scheme == Scheme::OAuth2 && !shared.is_empty() {
+        if link.purpose == LinkPurpose::Reconnect && scheme == Scheme::OAuth2 {
             for (name, value) in AccountParams::parse(&account.params)?.fields {
-                if shared.get(&name).is_some() {
-                    shared.insert(&name, Secret::new(value));
-                }
+                shared.insert(&name, Secret::new(value));
             }
         }
         Ok(shared)

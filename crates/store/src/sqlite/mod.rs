@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
 use crate::migrate::{self, MigrationError};
@@ -18,6 +18,8 @@ use crate::{ReadError, Row, Unit, Value, WriteError};
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries to change the journal mode.
+const WAL_PAUSE: Duration = Duration::from_millis(20);
 /// Address space for memory-mapped reads: more than most databases, reclaimable pages only.
 const MMAP_BYTES: i64 = 16 << 30;
 
@@ -139,7 +141,7 @@ impl Store {
 
 fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    switch_to_wal(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     // Deleted credentials leave no bytes behind in the file (R75).
@@ -150,6 +152,21 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // Statement journals stay in memory; the default writes a file for each large group.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     keep_plans(connection)
+}
+
+/// Two processes that make the database at the same moment both change its journal mode. SQLite does
+/// not wait there, however long the busy timeout is: the later one tries again.
+fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && waited < BUSY_TIMEOUT => {
+                std::thread::sleep(WAL_PAUSE);
+                waited += WAL_PAUSE;
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Plans that depend on bound values are made anew with every use; ours never need to.
