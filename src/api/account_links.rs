@@ -17,7 +17,7 @@ use super::error::ApiError;
 use super::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
 use super::state_view::state_val;
 use crate::app::App;
-use crate::app::account_create::{Connection, NewConnection};
+use crate::app::account_create::Connection;
 use crate::app::direct_links::DirectLink;
 use crate::app::links::Link;
 use crate::app::params::AccountParams;
@@ -156,14 +156,14 @@ pub async fn create(
     body.refuse_idempotency_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")?;
     let CreateBody { auth_config, connection } = body.value;
     let experimental = connection.experimental.unwrap_or_default();
-    let request = NewConnection {
+    let request = DirectLink {
         auth_config_id: auth_config.id,
         user_id: connection.user_id.unwrap_or_else(|| "default".to_owned()),
         alias: connection.alias,
         callback_url: connection.callback_url.or(connection.redirect_uri),
         account_type: experimental.account_type(),
         acl: experimental.acl(),
-        state: connection.state.map(StateBody::into_known).transpose()?,
+        known: connection.state.map(StateBody::into_known).transpose()?,
     };
     let made = app.create_connection(&caller.actor(), request).await?;
     let answer = create_view(&app, &caller.project_id, made).await?;

@@ -8,9 +8,9 @@ use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation, 
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::access::{Acl, AclInput};
+use super::access::Acl;
 use super::connect::read_fields;
-use super::direct_links::{KnownFields, Usable, refused};
+use super::direct_links::{DirectLink, Usable, refused};
 use super::links::{Offer, check_access, check_alias};
 use super::params::AccountParams;
 use super::sessions::check_user;
@@ -18,24 +18,6 @@ use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
-
-/// What a developer asks for.
-pub struct NewConnection {
-    /// How to connect.
-    pub auth_config_id: String,
-    /// The project's end user.
-    pub user_id: String,
-    /// Name of the connection, unique for the user and toolkit.
-    pub alias: Option<String>,
-    /// Where the browser goes afterwards.
-    pub callback_url: Option<String>,
-    /// Who may use the account.
-    pub account_type: AccountType,
-    /// Access list; only with SHARED.
-    pub acl: Option<AclInput>,
-    /// A credential, or fields that are known already.
-    pub state: Option<KnownFields>,
-}
 
 /// The new account.
 pub struct Connection {
@@ -62,13 +44,13 @@ struct Imported {
 
 impl App {
     /// Makes an account: with its credential, or with a link for its user.
-    pub async fn create_connection(&self, actor: &Actor, request: NewConnection) -> Result<Connection> {
+    pub async fn create_connection(&self, actor: &Actor, request: DirectLink) -> Result<Connection> {
         let user_id = check_user(Some(request.user_id), "connection.user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
         let alias = check_alias(request.alias.as_deref())?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let shared = self.open_shared(&usable.config)?;
-        let imported = match &request.state {
+        let imported = match &request.known {
             Some(state) => {
                 usable.check_scheme(&state.scheme, "connection.state")?;
                 self.imported(&usable, &state.values, &shared)?
@@ -104,7 +86,7 @@ impl App {
                 callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
                 account_type: request.account_type,
                 base: None,
-                prefill: match &request.state {
+                prefill: match &request.known {
                     Some(state) => usable.check_known(state, "connection.state")?,
                     None => Secrets::new(),
                 },
@@ -271,4 +253,4 @@ fn missing_fields(usable: &Usable<'_>) -> Error {
     )
 }
 
-crate::redacted_debug!(NewConnection, Connection);
+crate::redacted_debug!(Connection);

@@ -15,7 +15,8 @@ use super::sessions::check_user;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 
-/// What a developer asks for.
+/// What a developer asks for: a link, or with a whole credential in `known` an account at once
+/// (`account_create.rs`).
 pub struct DirectLink {
     /// How to connect.
     pub auth_config_id: String,
