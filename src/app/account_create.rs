@@ -150,7 +150,8 @@ impl App {
         let entered = read_fields(&usable.fields(), values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
         let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {
-            None => None,
+            // As with the provider's own answers: what the toolkit says of tokens that do not tell.
+            None => usable.toolkit.oauth2.as_ref().and_then(|oauth| oauth.expires_in),
             Some(Ok(seconds)) => Some(seconds),
             Some(Err(_)) => {
                 return Err(Error::field("connection.state.val.expires_in", "must be a whole number of seconds"));
