@@ -19,7 +19,7 @@ const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API
 /// First segments of paths, the tag of their operations, and what it is about.
 const TAGS: &[(&[&str], &str, &str)] = &[
     (&["tool_router"], "Sessions", "A session is an end user and a policy. Agents work in one."),
-    (&["connected_accounts"], "Connected accounts", "What users have connected: one credential each."),
+    (&["connected_accounts", "revoke_jobs"], "Connected accounts", "What users have connected: one credential each."),
     (&["auth_configs"], "Auth configs", "How a toolkit authenticates in a project."),
     (&["toolkits"], "Toolkits", "Providers, and what they need."),
     (&["org", "auth", "api_key_revocation"], "Organisation and keys", "Projects and who may call."),
