@@ -82,7 +82,7 @@ impl App {
         let now = self.now();
         let unit = Unit::new()
             .with(accounts::delete(&actor.project_id, id, now))
-            .with(links::finish_of_account(&actor.project_id, id, "deleted", now))
+            .and(links::end_of_account(&actor.project_id, id, "deleted", now))
             .with(self.audit(actor, "connected_account.delete", id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => Ok(None),

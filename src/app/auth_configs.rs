@@ -171,7 +171,7 @@ impl App {
         let now = self.now();
         let unit = Unit::new()
             .with(auth_configs::delete(&actor.project_id, id, now))
-            .with(links::finish_of_auth_config(&actor.project_id, id, "deleted", now))
+            .and(links::end_of_auth_config(&actor.project_id, id, "deleted", now))
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {

@@ -192,6 +192,11 @@ impl App {
             return Ok(AuthConfigRow::clone(&config));
         }
         let config = self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| no_managed_auth(toolkit))?;
+        if let Some(off) = self.store.managed_auth_config(&actor.project_id, &toolkit.slug).await?
+            && !(off.is_enabled && off.is_enabled_for_tool_router)
+        {
+            return Err(switched_off(&off));
+        }
         unit.push(auth_configs::insert_first_managed(&config));
         unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
         Ok(config)
@@ -315,6 +320,18 @@ pub(super) fn alias_in_use(alias: &str) -> Error {
         format!("Alias \"{alias}\" is already in use by another connection for this entity"),
     )
     .fix("Choose another alias, or delete the connection that has it.")
+}
+
+/// Somebody switched the managed auth config off: another one is not made behind his back.
+fn switched_off(config: &AuthConfigRow) -> Error {
+    let id = &config.id;
+    let (how, fix) = if config.is_enabled {
+        ("not enabled for sessions", format!("Set is_enabled_for_tool_router with PATCH /auth_configs/{id}."))
+    } else {
+        ("disabled", format!("Enable it with PATCH /auth_configs/{id}/ENABLED."))
+    };
+    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" of toolkit {} is {how}", config.toolkit))
+        .fix(format!("{fix} Or name another auth config in the session, or create one."))
 }
 
 /// Nothing to authenticate with.

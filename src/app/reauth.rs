@@ -10,7 +10,7 @@ use std::sync::Arc;
 use switchboard_catalog::{Refresh, Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, NewLink};
-use switchboard_store::{Unit, WriteError, verifications};
+use switchboard_store::{Unit, WriteError};
 
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -85,11 +85,7 @@ impl App {
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
         };
-        let mut unit = Unit::new().with(links::finish_of_account(project, id, "replaced", now));
-        if let Some(earlier) = &account.link_id {
-            unit.push(switchboard_store::attempts::cancel_of_link(earlier, now));
-            unit.push(verifications::cancel_of_link(earlier, now));
-        }
+        let unit = Unit::new().and(links::end_of_account(project, id, "replaced", now));
         let unit = unit
             .with(if is_working {
                 accounts::relink(project, id, &link_id)

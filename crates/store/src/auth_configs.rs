@@ -108,8 +108,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
            is_enabled_for_tool_router, settings, created_at, updated_at)
          SELECT $1, $2, $3, $4, $5, 1, 'ENABLED', 1, $6, $7, $7
          WHERE NOT EXISTS (SELECT 1 FROM auth_configs
-                           WHERE project_id = $2 AND toolkit = $3 AND is_managed = 1 AND status = 'ENABLED'
-                             AND is_enabled_for_tool_router = 1 AND deleted_at IS NULL)",
+                           WHERE project_id = $2 AND toolkit = $3 AND is_managed = 1 AND deleted_at IS NULL)",
         vec![
             (&config.id).into(),
             (&config.project_id).into(),
@@ -204,6 +203,15 @@ impl Store {
             read,
         )
         .await
+    }
+
+    /// The newest managed auth config of a toolkit, also one that is switched off.
+    pub async fn managed_auth_config(&self, project: &str, toolkit: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM auth_configs
+             WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1"
+        );
+        Ok(self.all(&sql, &[project.into(), toolkit.into()], read).await?.pop())
     }
 
     /// One page, newest first, and the number of all that match.

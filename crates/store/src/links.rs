@@ -1,6 +1,6 @@
 //! Link sessions: one offer, to one user, to connect one account.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Row, Statement, Store, Unit};
 
 /// A link and how far it got.
 #[derive(Clone, Debug)]
@@ -146,22 +146,43 @@ pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends the link of an account that is going away, if it is not over yet.
-pub fn finish_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
-           AND id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
-        vec![project.into(), account.into(), outcome.into(), now.into()],
-    )
+/// Ends the link of an account that is going away, if it is not over yet, with what it left at the
+/// provider or waiting for confirmation: nothing sealed stays behind.
+pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Unit {
+    Unit::new()
+        .with(Statement::any(
+            "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
+               AND id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
+            vec![project.into(), account.into(), outcome.into(), now.into()],
+        ))
+        .with(Statement::any(
+            "UPDATE attempts SET verifier_sealed = NULL WHERE link_id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
+            vec![project.into(), account.into()],
+        ))
+        .with(Statement::any(
+            "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
+             WHERE link_id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
+            vec![project.into(), account.into(), now.into()],
+        ))
 }
 
 /// The same for all accounts of an auth config.
-pub fn finish_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
-           AND id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
-        vec![project.into(), auth_config.into(), outcome.into(), now.into()],
-    )
+pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Unit {
+    Unit::new()
+        .with(Statement::any(
+            "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
+               AND id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+            vec![project.into(), auth_config.into(), outcome.into(), now.into()],
+        ))
+        .with(Statement::any(
+            "UPDATE attempts SET verifier_sealed = NULL WHERE link_id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+            vec![project.into(), auth_config.into()],
+        ))
+        .with(Statement::any(
+            "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
+             WHERE link_id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+            vec![project.into(), auth_config.into(), now.into()],
+        ))
 }
 
 /// The same for all accounts of a project.
@@ -216,7 +237,7 @@ impl Store {
                AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
                                AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
                AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = links.id
-                               AND consumed_at IS NULL AND expires_at > $1)
+                               AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
              ORDER BY expires_at LIMIT $3",
             &[now.into(), consumed_since.into(), limit.into()],
             read,

@@ -143,11 +143,16 @@ impl App {
         let unit = Unit::new()
             .with(offer.activation(activation))
             .with(links::finish(&offer.link.id, "success", now))
+            .with(attempts::cancel_of_link(&offer.link.id, now))
+            .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
-            Err(WriteError::Refused(_)) => Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)),
+            Err(WriteError::Refused(_)) => {
+                self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
+                Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit))
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -129,6 +129,14 @@ impl App {
         // The verification has a time of its own: the link's is for opening it.
         let link = switchboard_store::links::LinkRow { expires_at: row.expires_at, ..link };
         let Visit::Open(offer) = self.visit_link(link).await? else { return Err(unknown()) };
+        let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
+        // What was parked is spent from here on: the rest finishes without the caller (R35).
+        let task = self.tasks.spawn(async move { app.settle(&actor, *offer, row, &user).await });
+        task.await.map_err(Error::internal)?
+    }
+
+    /// Uses a session URI: connects the right user, or ends the connection of a wrong one.
+    async fn settle(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { "ok" } else { "wrong_user" };
         let unit = Unit::new().with(verifications::consume(&actor.project_id, &row.id, self.now())).with(self.audit(
@@ -140,7 +148,7 @@ impl App {
         ));
         match self.store.apply(unit).await {
             Ok(_) => {}
-            Err(WriteError::Refused(_)) => return Err(unknown()),
+            Err(WriteError::Refused(_)) => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             Err(error) => return Err(error.into()),
         }
         if !is_theirs {
@@ -156,10 +164,9 @@ impl App {
             self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
             return Err(Error::new(Code::AccountBadRequest, reason).fix("Create a new link."));
         }
-        let (app, actor) = (Arc::clone(self), actor.clone());
-        // The code is spent from here on: the rest finishes without the caller (R35).
-        let task = self.tasks.spawn(async move { app.connect_parked(&actor, &offer, row).await });
-        task.await.map_err(Error::internal)?
+        // The code belongs to the fields of its own run.
+        offer.account.params.clone_from(&row.params);
+        self.connect_parked(actor, &offer, row).await
     }
 
     async fn connect_parked(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {

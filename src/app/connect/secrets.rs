@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::{Field, Probe, Scheme, Toolkit};
 use switchboard_store::accounts::{AccountStatus, Activation};
-use switchboard_store::{Unit, WriteError, links};
+use switchboard_store::{Unit, WriteError, attempts, links, verifications};
 use switchboard_vault::{Secret, Secrets};
 
 use super::start::Started;
@@ -118,6 +118,8 @@ impl App {
         };
         let unit = Unit::new()
             .with(links::finish(&offer.link.id, "success", now))
+            .with(attempts::cancel_of_link(&offer.link.id, now))
+            .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(offer.activation(activation))
             .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
         match self.store.apply(unit).await {

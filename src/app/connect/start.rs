@@ -11,7 +11,7 @@ use switchboard_auth::{AuthorizationRequest, PkcePair};
 use switchboard_catalog::{Pkce, Scheme};
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::{self, LinkPurpose, LinkState};
-use switchboard_store::{Statement, Unit, WriteError, accounts};
+use switchboard_store::{Statement, Unit, WriteError, accounts, verifications};
 use switchboard_vault::{OneTimeToken, digest};
 use url::Url;
 
@@ -181,6 +181,7 @@ impl App {
         let unit = Unit::new()
             .with(claim.statement)
             .with(attempts::cancel_of_link(&offer.link.id, now))
+            .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(attempts::insert(&attempt))
             .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
         let unit = match offer.link.purpose {

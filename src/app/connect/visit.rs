@@ -50,10 +50,12 @@ impl Offer {
         self.link.purpose == LinkPurpose::Reconnect
     }
 
-    /// Fields that the visitor is asked for: shared ones are not, nor secrets that the developer gave.
+    /// Fields that the visitor is asked for: shared ones are not, nor secrets that the developer gave,
+    /// nor what else was given beside a secret.
     pub fn asked_fields(&self) -> Vec<Field> {
         let is_asked = |field: &Field| {
-            self.shared.get(&field.name).is_none() && (!field.secret || self.known.get(&field.name).is_none())
+            let is_known = self.known.get(&field.name).is_some();
+            self.shared.get(&field.name).is_none() && !(is_known && (field.secret || self.has_given_secret()))
         };
         self.fields().into_iter().filter(is_asked).collect()
     }
@@ -65,8 +67,17 @@ impl Offer {
         form: &BTreeMap<String, String>,
     ) -> std::result::Result<Entered, BTreeMap<String, String>> {
         let mut form = form.clone();
-        form.retain(|name, _| self.shared.get(name).is_none());
+        let is_fixed = |name: &String| {
+            self.shared.get(name).is_some() || (self.has_given_secret() && self.known.get(name).is_some())
+        };
+        form.retain(|name, _| !is_fixed(name));
         read_fields(&self.fields(), &form, &self.known)
+    }
+
+    /// Whether a secret is known that the visitor did not enter. Then all that is known is fixed: a
+    /// visitor who could change the host beside it would have the secret sent there.
+    fn has_given_secret(&self) -> bool {
+        self.fields().iter().any(|field| field.secret && self.known.get(&field.name).is_some())
     }
 
     /// All fields of the connection.
@@ -158,12 +169,12 @@ impl App {
         })))
     }
 
-    /// What the developer gave with the link; for a working account, what it was connected with.
+    /// What the developer gave with the link; else what the account was connected with, or started to.
     /// Shared fields come before either.
     fn known_fields(&self, link: &LinkRow, account: &AccountRow, shared: &Secrets) -> Result<Secrets> {
         let mut known = self.open_prefill(link)?;
-        if link.purpose == LinkPurpose::Reconnect {
-            for (name, value) in AccountParams::parse(&account.params)?.fields {
+        for (name, value) in AccountParams::parse(&account.params)?.fields {
+            if known.get(&name).is_none() {
                 known.insert(&name, Secret::new(value));
             }
         }

@@ -100,7 +100,9 @@ impl App {
             Ok(verdict) => verdict,
             Err(error) => {
                 tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation cannot be tried");
-                Verdict { tokens: parse_tokens(&row.tokens)?, end: End::Failed(error.message().to_owned()) }
+                // Another server on this database may have the key that this one lacks.
+                let end = End::Later { detail: error.message().to_owned(), wait: None };
+                Verdict { tokens: parse_tokens(&row.tokens)?, end }
             }
         };
         let tokens = tokens_text(&verdict.tokens);
@@ -135,6 +137,11 @@ impl App {
         let material = self.open_revocation(&row.project_id, &row.id, material)?;
         let params = AccountParams::parse(&row.params)?;
         let toolkit = self.toolkit(&row.toolkit).map(AsRef::as_ref);
+        if toolkit.is_none() {
+            // Another server on this database may have its file.
+            let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
+            return Ok(Verdict { tokens: done, end: End::Later { detail, wait: None } });
+        }
         let oauth = match revocable(switchboard_catalog::Scheme::OAuth2.as_str(), &row.toolkit, toolkit) {
             Ok(oauth) => oauth,
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),

@@ -53,7 +53,7 @@ impl App {
             let now = self.now();
             let mut unit = Unit::new()
                 .with(accounts::delete_version(project, id, account.credential_version, now))
-                .with(links::finish_of_account(project, id, "deleted", now))
+                .and(links::end_of_account(project, id, "deleted", now))
                 .with(self.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
             if let Some(job) = &job {
                 let config = self.store.auth_config(project, &account.auth_config_id).await?;
@@ -91,7 +91,7 @@ impl App {
             let now = self.now();
             if is_last {
                 unit = unit
-                    .with(links::finish_of_auth_config(project, id, "deleted", now))
+                    .and(links::end_of_auth_config(project, id, "deleted", now))
                     .with(auth_configs::delete_unused(project, id, now))
                     .with(accounts::delete_of_auth_config(project, id, now))
                     .with(self.audit(actor, "auth_config.delete", id, "ok", None));
@@ -228,6 +228,31 @@ impl App {
         Ok(())
     }
 
+    /// Queues tokens that a code bought after its account or link had ended: nobody will use them,
+    /// and they must not live on at the provider (R42).
+    pub(in crate::app) async fn revoke_unwanted(
+        &self,
+        account: &AccountRow,
+        config: &AuthConfigRow,
+        credential: &Secrets,
+    ) -> Result<()> {
+        let job = self.mint(Kind::RevokeJob);
+        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config));
+        let row = self.revocation_row(&job, account, Some(config), material);
+        let detail = json!({ "revoke_job_id": job });
+        let actor = Actor::system(&account.project_id);
+        let unit = Unit::new().with(revocations::insert(&row)).with(self.audit(
+            &actor,
+            "connected_account.revoke",
+            &account.id,
+            "unwanted",
+            Some(&detail),
+        ));
+        self.apply_patiently(unit).await?;
+        self.revocation_wake.notify_one();
+        Ok(())
+    }
+
     async fn batch(
         &self,
         actor: &Actor,
@@ -256,7 +281,7 @@ impl App {
             };
             unit.push(end);
             if fate == Fate::Deleted {
-                unit.push(links::finish_of_account(project, id, "deleted", now));
+                unit = unit.and(links::end_of_account(project, id, "deleted", now));
             }
             unit.push(revocations::insert(&self.revocation_of(job, account, config)));
             unit.push(self.audit(actor, action, id, "ok", Some(&detail)));

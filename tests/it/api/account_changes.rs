@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::help::{KEY, connect_key, finish, finish_oauth, on_session, proxy, text, unknown, with_upstream};
+use super::help::{
+    KEY, auth_config, connect_key, finish, finish_oauth, on_session, proxy, text, unknown, with_upstream,
+};
 use crate::support::browser::Browser;
 use crate::support::http::Reply;
 use crate::support::server::TestServer;
@@ -220,4 +222,40 @@ async fn a_key_cannot_be_refreshed() {
     let (_, account) = connect_key(&server.api, "u", "up").await;
     let error = refresh(&server, &account, "").await.expect_error(400, "ConnectedAccount_BadRequest");
     assert!(text(&error, "suggested_fix").contains("PATCH"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_connected_keeps_its_alias_when_nobody_connects_it_again() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    let link =
+        on_session(&server.api, &session, "link", &json!({ "toolkit": "sandbox", "alias": "work" })).await.expect(201);
+    let account = finish_oauth(&server.api, &link).await;
+    server.api.call("POST", &format!("/connected_accounts/{account}/revoke"), "").await.expect(200);
+    assert_eq!(refresh(&server, &account, "").await.expect(200)["status"], "INITIATED");
+    server.clock.advance(Duration::from_secs(601));
+    server.app.sweep_links().await.unwrap();
+    let view = read(&server, &account).await;
+    assert_eq!((&view["status"], &view["alias"]), (&json!("EXPIRED"), &json!("work")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_a_disabled_auth_config_hides_none_that_works() {
+    let (server, upstream) = with_upstream().await;
+    let (session, older) = connect_key(&server.api, "u", "up").await;
+    server.clock.advance(Duration::from_secs(2));
+    let config = auth_config(&server.api, "up", "API_KEY").await;
+    let body = json!({ "auth_config": { "id": config }, "connection": { "user_id": "u",
+        "state": { "authScheme": "API_KEY", "val": { "generic_api_key": "newer-key-canary" } } } });
+    let newer = text(&server.api.post("/connected_accounts", &body).await.expect(201), "id");
+    let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
+    proxy(&server.api, &session, &call).await.expect(200);
+    assert!(upstream.only().contains("newer-key-canary"));
+    server.api.call("PATCH", &format!("/auth_configs/{config}/DISABLED"), "").await.expect(200);
+    proxy(&server.api, &session, &call).await.expect(200);
+    assert!(upstream.only().to_ascii_lowercase().contains(&format!("authorization: key {KEY}")));
+    for (status, account) in [("ACTIVE", &older), ("INACTIVE", &newer)] {
+        let page = server.api.get(&format!("/connected_accounts?statuses={status}")).await.expect(200);
+        assert_eq!((&page["total_items"], &page["items"][0]["id"]), (&json!(1), &json!(account)), "{status}");
+    }
 }

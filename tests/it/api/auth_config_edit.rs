@@ -399,3 +399,30 @@ async fn shared_fields_are_checked_and_erased_with_the_auth_config() {
         assert_eq!(sql(&server.database(), stored), json!([[0]]), "revoke {revoke}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_managed_auth_config_that_is_switched_off_is_not_made_anew() {
+    let server = TestServer::start().await;
+    let api = &server.api;
+    let session = api.session("u", "sandbox").await;
+    api.link(&session, "sandbox").await;
+    let configs = async || api.get("/auth_configs?show_disabled=true").await.expect(200);
+    let id = text(&configs().await["items"][0], "id");
+    let link =
+        async || api.post(&format!("/tool_router/session/{session}/link"), &json!({ "toolkit": "sandbox" })).await;
+    for (path, off, on) in [
+        (format!("/auth_configs/{id}/DISABLED"), String::new(), format!("/auth_configs/{id}/ENABLED")),
+        (
+            format!("/auth_configs/{id}"),
+            json!({ "type": "default", "is_enabled_for_tool_router": false }).to_string(),
+            format!("/auth_configs/{id}"),
+        ),
+    ] {
+        api.call("PATCH", &path, off.clone()).await.expect(200);
+        let error = link().await.expect_error(400, "AuthConfig_BadRequest");
+        assert!(text(&error, "message").contains(&id), "{error}");
+        assert_eq!(configs().await["total_items"], 1);
+        api.call("PATCH", &on, off.replace("false", "true")).await.expect(200);
+        link().await.expect(201);
+    }
+}

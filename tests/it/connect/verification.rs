@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard::app::projects::ProjectSettings;
 
+use crate::api::help::sql;
 use crate::support::browser::Browser;
 use crate::support::http::Reply;
 use crate::support::server::TestServer;
@@ -76,8 +77,7 @@ async fn an_unconfirmed_connection_ends_and_its_code_is_erased() {
     complete(&server, &uri, "u").await.expect_error(404, "ConnectedAccount_AuthSessionNotFound");
     server.app.sweep_links().await.unwrap();
     assert_eq!(server.api.status(&account).await, "EXPIRED");
-    let parked =
-        crate::api::help::sql(&server.database(), "SELECT COUNT(*) FROM verifications WHERE parked_sealed IS NOT NULL");
+    let parked = sql(&server.database(), "SELECT COUNT(*) FROM verifications WHERE parked_sealed IS NOT NULL");
     assert_eq!(parked, json!([[0]]));
 }
 
@@ -145,4 +145,56 @@ async fn an_entered_key_waits_for_confirmation_too() {
     assert_ne!(server.api.status(account).await, "ACTIVE");
     complete(&server, &uri, "u").await.expect(200);
     assert_eq!(server.api.status(account).await, "ACTIVE");
+}
+
+fn parked(server: &TestServer) -> Value {
+    sql(
+        &server.database(),
+        "SELECT (SELECT COUNT(*) FROM verifications WHERE parked_sealed IS NOT NULL),
+                (SELECT COUNT(*) FROM attempts WHERE verifier_sealed IS NOT NULL)",
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_confirmation_goes_with_its_account_and_with_its_auth_config() {
+    let server = server().await;
+    for of_config in [false, true] {
+        let session = server.api.session("u", "sandbox").await;
+        let (account, uri) = finished_by(&server, "alice", &server.api.link(&session, "sandbox").await).await;
+        // One more that is still at the provider.
+        let open = server.api.link(&session, "sandbox").await;
+        let opened = Browser::new("bob").submit(open["redirect_url"].as_str().unwrap(), &[]).await;
+        assert_eq!((opened.status, parked(&server)), (303, json!([[1, 1]])));
+        let view = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+        if of_config {
+            let config = view["auth_config"]["id"].as_str().unwrap();
+            server.api.delete(&format!("/auth_configs/{config}?revoke_on_delete=false")).await.expect(200);
+        } else {
+            for account in [account.as_str(), open["connected_account_id"].as_str().unwrap()] {
+                server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+            }
+        }
+        assert_eq!(parked(&server), json!([[0, 0]]), "of_config: {of_config}");
+        complete(&server, &uri, "u").await.expect_error(404, "ConnectedAccount_AuthSessionNotFound");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starting_again_ends_what_an_earlier_run_left_waiting() {
+    let server = server().await;
+    let session = server.api.session("u", "sandbox").await;
+    let link = server.api.link(&session, "sandbox").await;
+    let url = link["redirect_url"].as_str().unwrap();
+    let mut browser = Browser::new("alice");
+    let uri_at = async |browser: &mut Browser, url: &str| {
+        let landing = browser.follow(url, |url| url.host_str() == Some("app.test")).await;
+        landing.url.query_pairs().find(|(name, _)| name == "session_uri").unwrap().1.into_owned()
+    };
+    let first = uri_at(&mut browser, url).await;
+    // The cookie of the first run is spent; the developer offers the account's user another link.
+    let refresh = format!("/connected_accounts/{}/refresh", link["connected_account_id"].as_str().unwrap());
+    let again = server.api.call("POST", &refresh, "").await.expect(200);
+    let second = uri_at(&mut browser, again["redirect_url"].as_str().unwrap()).await;
+    complete(&server, &first, "u").await.expect_error(404, "ConnectedAccount_AuthSessionNotFound");
+    complete(&server, &second, "u").await.expect(200);
 }

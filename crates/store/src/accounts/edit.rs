@@ -66,7 +66,7 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
            connected_at = CASE WHEN $8 = 1 THEN COALESCE(connected_at, $12) ELSE connected_at END,
            credential_version = credential_version + $8, updated_at = $12
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
-           AND ($5 = 0 OR acl IS NOT DISTINCT FROM $6) AND ($8 = 0 OR credential_version = $11)",
+           AND ($5 = 0 OR acl IS NOT DISTINCT FROM $6) AND ($8 = 0 OR (credential_version = $11 AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')))",
         vec![
             project.into(),
             id.into(),

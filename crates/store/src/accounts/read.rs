@@ -104,6 +104,11 @@ fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
     })
 }
 
+/// The status that answers show: an ACTIVE account of a disabled auth config is INACTIVE.
+const SHOWN_STATUS: &str = "CASE WHEN status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM auth_configs \
+                            WHERE auth_configs.id = auth_config_id AND auth_configs.status = 'ENABLED' \
+                            AND auth_configs.deleted_at IS NULL) THEN 'INACTIVE' ELSE status END";
+
 impl Store {
     /// One live account of a project.
     pub async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>, ReadError> {
@@ -116,7 +121,8 @@ impl Store {
     }
 
     /// The user's ACTIVE private account of a toolkit that was connected most recently, under one
-    /// auth config when one is named (contract section 2.2).
+    /// auth config when one is named (contract section 2.2). One whose auth config is disabled comes
+    /// only where there is no other, so that the caller can say why it cannot be used.
     pub async fn newest_active_account(
         &self,
         project: &str,
@@ -128,7 +134,9 @@ impl Store {
             select!(
                 "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
                    AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
-                 ORDER BY connected_at DESC, id DESC LIMIT 1"
+                 ORDER BY EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id
+                                  AND status = 'ENABLED' AND auth_configs.deleted_at IS NULL) DESC,
+                   connected_at DESC, id DESC LIMIT 1"
             ),
             &[project.into(), user.into(), toolkit.into(), auth_config.into()],
             read,
@@ -137,7 +145,7 @@ impl Store {
     }
 
     /// The user's ACTIVE private accounts of a toolkit, the most recently connected first, under
-    /// one auth config when one is named: what a session with several accounts chooses from.
+    /// one auth config when one is named, if that is enabled: what a session with several accounts chooses from.
     pub async fn active_accounts(
         &self,
         project: &str,
@@ -150,6 +158,8 @@ impl Store {
             select!(
                 "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
                    AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+                   AND EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id
+                               AND status = 'ENABLED' AND auth_configs.deleted_at IS NULL)
                  ORDER BY connected_at DESC, id DESC LIMIT $5"
             ),
             &[project.into(), user.into(), toolkit.into(), auth_config.into(), most.into()],
@@ -173,7 +183,7 @@ impl Store {
         push_in(&mut conditions, &mut args, "auth_config_id", &filter.auth_configs);
         push_in(&mut conditions, &mut args, "id", &filter.ids);
         let statuses: Vec<String> = filter.statuses.iter().map(|status| status.as_str().to_owned()).collect();
-        push_in(&mut conditions, &mut args, "status", &statuses);
+        push_in(&mut conditions, &mut args, SHOWN_STATUS, &statuses);
         match filter.account_type {
             AccountTypeFilter::Private => conditions.push_str(" AND account_type = 'PRIVATE'"),
             AccountTypeFilter::Shared => conditions.push_str(" AND account_type = 'SHARED'"),

@@ -26,7 +26,7 @@ pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: 
            credential_sealed = NULL, credential_version = credential_version + 1, expires_at = NULL,
            refresh_fence = refresh_fence + 1, refresh_lease_until = NULL, refresh_started_at = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credential_version = $3
-           AND status IN ('ACTIVE', 'INACTIVE')",
+           AND status <> 'REVOKED'",
         vec![project.into(), id.into(), version.into(), reason.into(), now.into()],
     )
 }

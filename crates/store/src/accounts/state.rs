@@ -92,7 +92,8 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
         "account_not_connecting",
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, credential_sealed = $3,
            credential_version = credential_version + 1, params = $4, expires_at = $5, issued_at = $6,
-           connected_at = $6, updated_at = $6
+           connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL,
+           refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![
             project.into(),
@@ -105,12 +106,13 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
     )
 }
 
-/// Connecting ended without a credential: FAILED or EXPIRED. The alias is free again, so that the
-/// developer can offer the same link once more.
+/// Connecting ended without a credential: FAILED or EXPIRED. The alias of one that never was
+/// connected is free again, so that the developer can offer the same link once more.
 pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
-        "UPDATE connected_accounts SET status = $3, status_reason = $4, alias = NULL, updated_at = $5
+        "UPDATE connected_accounts SET status = $3, status_reason = $4, updated_at = $5,
+           alias = CASE WHEN connected_at IS NULL THEN NULL ELSE alias END
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![project.into(), id.into(), status.as_str().into(), reason.into(), now.into()],
     )
