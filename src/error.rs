@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use switchboard_store::{ReadError, WriteError};
 use switchboard_vault::OpenError;
 
+use crate::text::cut_to;
+
 /// The kind of an error, from the caller's point of view. Transport-free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
@@ -237,11 +239,19 @@ impl Error {
 
     /// An error with the code's own message, its holes filled. What a caller wrote is cut short.
     pub fn of(code: Code, holes: &[(&str, &dyn std::fmt::Display)]) -> Self {
-        let mut message = code.template().to_owned();
-        for (name, value) in holes {
-            let shown: String = value.to_string().chars().take(MAX_HOLE).filter(|it| !it.is_control()).collect();
-            message = message.replace(&format!("{{{name}}}"), &shown);
+        let mut message = String::new();
+        let mut rest = code.template();
+        // In one go: what fills a hole has none itself, whatever a caller wrote there.
+        while let Some((before, (name, after))) =
+            rest.split_once('{').and_then(|(it, rest)| Some((it, rest.split_once('}')?)))
+        {
+            message.push_str(before);
+            if let Some((_, value)) = holes.iter().find(|(hole, _)| *hole == name) {
+                message.push_str(&cut_to(&value.to_string(), MAX_HOLE));
+            }
+            rest = after;
         }
+        message.push_str(rest);
         Self::new(code, message)
     }
 

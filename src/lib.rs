@@ -14,4 +14,5 @@ pub mod metrics;
 pub mod pages;
 mod redacted;
 pub mod server;
+pub mod text;
 pub mod time;

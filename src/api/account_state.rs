@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::strict::cut;
 use crate::app::direct_links::KnownFields;
 use crate::error::{Error, Result};
+use crate::text::cut;
 
 /// A state as a caller writes it. Values are a credential or connection fields, by name; names that
 /// the toolkit does not know are not kept.

@@ -9,11 +9,12 @@ use axum::http::{HeaderMap, Method};
 use switchboard_store::organization_keys::OrganizationKeyKind;
 use switchboard_vault::KeyKind;
 
-use super::auth::{Asker, Caller, Holder, OrgCaller, capital, header};
+use super::auth::{Asker, Caller, Holder, OrgCaller, header};
 use super::operations::{self, Keys, Operation, Permission};
 use crate::app::permissions::{Access, Preset};
 use crate::app::{App, projects};
 use crate::error::{Code, Error, Result};
+use crate::text::capital;
 
 /// Every prefix under which the operations stand.
 const PREFIXES: [&str; 2] = ["/api/v3.1", "/api/v3"];

@@ -25,6 +25,7 @@ use super::operations::{Keys, Operation};
 use crate::app::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
+use crate::text::capital;
 
 /// Headers that carry a credential, and the kind of key that each is for.
 pub const CREDENTIALS: [(&str, KeyKind); 3] =
@@ -206,12 +207,6 @@ pub(super) fn header(kind: KeyKind) -> &'static str {
         KeyKind::User => CREDENTIALS[1].0,
         KeyKind::Organization => CREDENTIALS[2].0,
     }
-}
-
-/// With a capital letter at its start.
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// The address that a request comes from, as far as it is known.

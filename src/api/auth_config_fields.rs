@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_vault::{Secret, Secrets};
 
-use super::strict::cut;
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// What answers show instead of a secret.
 pub const REDACTED: &str = "REDACTED";

@@ -22,10 +22,10 @@ use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
-use super::strict::cut;
 use crate::app::App;
 use crate::app::auth_configs::{AuthConfigSettings, NewAuthConfig, Source, secrets_from};
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// Body of `POST /auth_configs`.
 #[derive(Deserialize, JsonSchema)]

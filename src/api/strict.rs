@@ -11,8 +11,7 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, IntoDeseriali
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Longest part of a message that the caller wrote.
-const MAX_ECHO: usize = 64;
+use crate::text::{MAX_ECHO, cut, cut_to};
 
 /// What is wrong, and where.
 #[derive(Debug)]
@@ -88,19 +87,6 @@ impl de::Error for StrictError {
     fn duplicate_field(field: &'static str) -> Self {
         Self::new("is given twice").at(Segment::Key(field.to_owned()))
     }
-}
-
-/// At most [`MAX_ECHO`] characters of what a caller wrote, none of them a control character.
-pub fn cut(text: &str) -> String {
-    cut_to(text, MAX_ECHO)
-}
-
-fn cut_to(text: &str, most: usize) -> String {
-    let mut shown: String = text.chars().take(most).map(|it| if it.is_control() { ' ' } else { it }).collect();
-    if text.chars().nth(most).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// serde's words for what it expects, without the names of Rust types.

@@ -8,6 +8,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use super::page::Page;
 use super::toolkit_details::{AuthDetails, details};
 use crate::app::App;
+use crate::text::capital;
 
 /// A page of toolkits.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -348,9 +349,5 @@ fn all_scopes(default: &[String], further: &[String]) -> Vec<String> {
 
 /// `developer-tools` → `Developer Tools`.
 fn title(slug: &str) -> String {
-    let words = slug.split('-').map(|word| {
-        let mut letters = word.chars();
-        letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
-    });
-    words.collect::<Vec<String>>().join(" ")
+    slug.split('-').map(capital).collect::<Vec<String>>().join(" ")
 }

@@ -7,6 +7,7 @@ use switchboard_vault::{Entropy, Secrets};
 
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// An account with what an answer about it needs.
 #[derive(Debug)]
@@ -104,8 +105,7 @@ impl App {
 
 /// Unknown, deleted or foreign account: all the same answer.
 pub fn not_found(id: &str) -> Error {
-    let shown: String = id.chars().take(80).collect();
-    Error::new(Code::AccountNotFound, format!("Connected account \"{shown}\" not found"))
+    Error::of(Code::AccountNotFound, &[("id", &cut(id))])
 }
 
 const ADJECTIVES: [&str; 32] = [

@@ -15,6 +15,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::auth_configs::{AuthConfigSettings, check_client, check_name, check_shared, not_found};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// How often a change is tried again when the auth config changes meanwhile.
 const TRIES: usize = 50;
@@ -151,9 +152,8 @@ impl AuthConfigPatch {
         let is_oauth = row.scheme == Scheme::OAuth2.as_str();
         let place = if row.is_managed { "" } else { "credentials." };
         let no_use = |name: &str| {
-            let name: String = name.chars().take(64).filter(|it| !it.is_control()).collect();
             Err(Error::field(
-                &format!("{place}{name}"),
+                &format!("{place}{}", cut(name)),
                 format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
             ))
         };

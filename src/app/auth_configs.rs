@@ -11,6 +11,7 @@ use super::idempotency::{IdempotencyKey, Once, Replay};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
+use crate::text::cut;
 
 /// What is stored of an auth config besides its columns. Nothing secret.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -286,7 +287,7 @@ pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, 
     let fields = super::connect::connection_fields(toolkit, scheme);
     let mut wrong = Vec::new();
     for (name, value) in shared.iter() {
-        let shown: String = name.chars().take(64).filter(|it| !it.is_control()).collect();
+        let shown = cut(name);
         match fields.iter().find(|field| field.name == name) {
             Some(field) => {
                 if let Err(reason) = field.check(value.expose()) {
@@ -320,14 +321,12 @@ fn missing_client(toolkit: &Toolkit) -> Error {
 
 /// Unknown, deleted or foreign auth config: all the same answer.
 pub fn not_found(id: &str) -> Error {
-    let shown: String = id.chars().take(80).collect();
-    Error::new(Code::AuthConfigNotFound, format!("Auth config \"{shown}\" not found"))
+    Error::of(Code::AuthConfigNotFound, &[("id", &cut(id))])
 }
 
 /// Unknown toolkit, in a direct read.
 pub fn toolkit_not_found(slug: &str) -> Error {
-    let shown: String = slug.chars().take(64).collect();
-    Error::new(Code::ToolkitNotFound, format!("Toolkit \"{shown}\" not found"))
+    Error::of(Code::ToolkitNotFound, &[("slug", &cut(slug))])
 }
 
 /// Client credentials from pairs of a request.

@@ -19,6 +19,7 @@ use super::sessions::Session;
 use super::{Actor, App, callback_url};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
+use crate::text::cut;
 use crate::time::{Millis, millis};
 
 /// What a developer asks for.
@@ -336,14 +337,7 @@ fn switched_off(config: &AuthConfigRow) -> Error {
 
 /// Nothing to authenticate with.
 pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
-    Error::new(
-        Code::NoManagedAuth,
-        format!(
-            "Composio does not manage auth for toolkit {} and no auth config without required fields is available.",
-            toolkit.slug
-        ),
-    )
-    .fix(format!(
+    Error::of(Code::NoManagedAuth, &[("slug", &toolkit.slug)]).fix(format!(
         "Create an auth config: POST /auth_configs with type use_custom_auth for toolkit {0}. \
          Or the operator sets [managed.{0}] in switchboard.toml and lists this project there.",
         toolkit.slug
@@ -352,16 +346,13 @@ pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
 
 /// The session's policy excludes a toolkit.
 pub fn toolkit_not_allowed(slug: &str) -> Error {
-    Error::new(Code::ToolkitNotAllowed, format!("[Session Restriction] Toolkit '{slug}' is not allowed"))
+    Error::of(Code::ToolkitNotAllowed, &[("slug", &slug)])
 }
 
 /// Toolkits that this server does not know.
 pub fn invalid_slugs(slugs: &[&str]) -> Error {
-    let shown: Vec<String> = slugs.iter().take(20).map(|slug| slug.chars().take(64).collect()).collect();
-    Error::new(
-        Code::InvalidToolkitSlugs,
-        format!("Invalid toolkit slugs: {}. Please provide valid toolkit slugs.", shown.join(", ")),
-    )
+    let shown: Vec<String> = slugs.iter().take(20).map(|slug| cut(slug)).collect();
+    Error::of(Code::InvalidToolkitSlugs, &[("slugs", &shown.join(", "))])
 }
 
 crate::redacted_debug!(Link);

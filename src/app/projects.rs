@@ -12,6 +12,7 @@ use super::keys::KeyScope;
 use super::{Actor, App, callback_url};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
+use crate::text::cut;
 
 /// Settings of a project. Those without an effect on this server are kept and shown, so that tools
 /// made for the hosted service find what they wrote.
@@ -214,6 +215,5 @@ impl App {
 
 /// Unknown, deleted or inaccessible project: all the same answer.
 pub fn not_found(id: &str) -> Error {
-    let shown: String = id.chars().take(80).collect();
-    Error::of(Code::ProjectNotFound, &[("id", &shown)])
+    Error::of(Code::ProjectNotFound, &[("id", &cut(id))])
 }

@@ -23,6 +23,7 @@ use super::resolve::Usable;
 use super::sessions::Session;
 use super::upstream::{egress_error, placements};
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// Response headers that never reach the caller: cookies and credentials.
 const DROPPED: [HeaderName; 6] = [
@@ -140,8 +141,7 @@ fn add_caller_headers(
     reserved.push(header::AUTHORIZATION);
     for (name, value) in &request.headers {
         let (name, value) = check_caller_header(name, value, &reserved).map_err(|reason| {
-            let shown: String = name.chars().take(64).collect();
-            Error::new(Code::HeaderNotAllowed, format!("Header \"{shown}\" is not allowed: {reason}"))
+            Error::new(Code::HeaderNotAllowed, format!("Header \"{}\" is not allowed: {reason}", cut(name)))
         })?;
         headers.insert(name, value);
     }

@@ -15,6 +15,7 @@ use super::App;
 use super::links::{invalid_slugs, toolkit_not_allowed};
 use super::sessions::{Session, may_use_shared};
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 
 /// What a session uses a toolkit with.
 #[derive(Debug)]
@@ -115,8 +116,7 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
             (None, _) => {}
         }
     }
-    let shown: String = selector.chars().take(80).collect();
-    Err(Error::of(Code::AccountNotFound, &[("id", &shown)]).fix(choices(session, candidates)?))
+    Err(Error::of(Code::AccountNotFound, &[("id", &cut(selector))]).fix(choices(session, candidates)?))
 }
 
 /// The default, unless the session wants to be told.

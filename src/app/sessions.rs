@@ -12,6 +12,7 @@ use super::session_config::SessionConfig;
 use super::{Actor, App, custom_tools, links, session_rules};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
+use crate::text::cut;
 use crate::time::Millis;
 
 /// Largest stored policy that is remembered, in bytes.
@@ -166,8 +167,7 @@ impl App {
         });
         let wrong: Vec<String> = outside
             .map(|tool| {
-                let shown: String = tool.chars().take(64).collect();
-                format!("Error in payload.preload.tools: {shown} is outside the session's toolkits and tools")
+                format!("Error in payload.preload.tools: {} is outside the session's toolkits and tools", cut(tool))
             })
             .collect();
         if wrong.is_empty() {
@@ -183,13 +183,7 @@ impl App {
             let found = self.store.auth_config(&actor.project_id, id).await?;
             let fits = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
             if !fits {
-                return Err(Error::new(
-                    Code::InvalidAuthConfigIds,
-                    format!(
-                        "Invalid auth config for toolkit \"{toolkit}\": {}",
-                        id.chars().take(80).collect::<String>()
-                    ),
-                ));
+                return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &cut(id))]));
             }
             if !config.admits_toolkit(toolkit) {
                 return Err(Error::new(
@@ -211,14 +205,11 @@ impl App {
             for id in pins.0.iter().take(MAX_PINS) {
                 match self.store.account(&actor.project_id, id).await? {
                     Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
-                    _ => missing.push(id.chars().take(80).collect::<String>()),
+                    _ => missing.push(cut(id)),
                 }
             }
             if !missing.is_empty() {
-                return Err(Error::new(
-                    Code::InvalidConnectedAccountIds,
-                    format!("Could not find connected account(s): {}", missing.join(", ")),
-                ));
+                return Err(Error::of(Code::InvalidConnectedAccountIds, &[("ids", &missing.join(", "))]));
             }
             self.check_shared_pins(toolkit, user, &accounts)?;
             if pins.0.len() > most {
@@ -240,10 +231,7 @@ impl App {
             accounts.iter().filter(|account| account.account_type == AccountType::Shared).collect();
         for account in &shared {
             if !may_use_shared(account, user)? {
-                return Err(Error::new(
-                    Code::SharedNotAccessible,
-                    format!("User \"{user}\" may not use SHARED connection {}", account.id),
-                ));
+                return Err(Error::of(Code::SharedNotAccessible, &[("user", &user), ("id", &account.id)]));
             }
         }
         let most = self.settings.max_shared_accounts_per_toolkit;
@@ -254,14 +242,9 @@ impl App {
                 format!("{most} SHARED connections are")
             };
             let ids: Vec<&str> = shared.iter().map(|account| account.id.as_str()).collect();
-            return Err(Error::new(
-                Code::MultipleSharedAccounts,
-                format!(
-                    "Toolkit \"{toolkit}\" has {} SHARED connections pinned ({}). At most {most} allowed per toolkit in a session.",
-                    ids.len(),
-                    ids.join(", ")
-                ),
-            ));
+            let holes: [(&str, &dyn std::fmt::Display); 4] =
+                [("slug", &toolkit), ("count", &ids.len()), ("ids", &ids.join(", ")), ("limit", &most)];
+            return Err(Error::of(Code::MultipleSharedAccounts, &holes));
         }
         Ok(())
     }
@@ -320,11 +303,10 @@ pub(super) fn check_id(id: &str) -> Result<()> {
     if Kind::Session.admits(id) {
         return Ok(());
     }
-    let shown: String = id.chars().take(64).collect();
-    Err(Error::validation(vec![format!("Error in path.session_id: must have the form trs_…, not \"{shown}\"")]))
+    Err(Error::validation(vec![format!("Error in path.session_id: must have the form trs_…, not \"{}\"", cut(id))]))
 }
 
 /// Unknown, deleted or foreign session: all the same answer.
 pub(super) fn not_found(id: &str) -> Error {
-    Error::new(Code::SessionNotFound, format!("Session \"{}\" not found", id.chars().take(80).collect::<String>()))
+    Error::of(Code::SessionNotFound, &[("id", &cut(id))])
 }

@@ -10,6 +10,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
+use crate::text::capital;
+
 /// Where answers' components stand, and in the end all of them.
 const COMPONENTS: &str = "#/components/schemas/";
 /// Where requests' components stand until they have their names.
@@ -115,11 +117,7 @@ fn nameless(schema: &Value, at: &str) -> Option<String> {
 }
 
 fn pascal(operation: &str) -> String {
-    let word = |word: &str| {
-        let mut letters = word.chars();
-        letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
-    };
-    operation.split('_').map(word).collect()
+    operation.split('_').map(capital).collect()
 }
 
 /// Names that mean the same in requests and answers, down to what they refer to.

@@ -7,6 +7,7 @@ use switchboard_store::revocations::{RevocationCounts, RevocationRow, Revocation
 use super::{RevokedToken, parse_tokens};
 use crate::app::App;
 use crate::error::{Code, Error, Result};
+use crate::text::cut;
 use crate::time::iso;
 
 /// What became of the credentials that one request revoked.
@@ -69,8 +70,7 @@ impl App {
     ) -> Result<(RevocationCounts, Vec<RevokeJobItem>)> {
         let counts = self.store.revocation_counts(project, id).await?;
         if counts.total == 0 {
-            let shown: String = id.chars().take(80).collect();
-            return Err(Error::of(Code::RevokeJobNotFound, &[("id", &shown)]));
+            return Err(Error::of(Code::RevokeJobNotFound, &[("id", &cut(id))]));
         }
         let rows = self.store.revocations(project, id, offset, limit).await?;
         let items: Result<Vec<RevokeJobItem>> = rows.into_iter().map(item).collect();

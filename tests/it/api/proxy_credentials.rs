@@ -68,7 +68,7 @@ async fn headers_that_steer_or_authenticate_are_refused_in_every_spelling() {
         "x-a\t",
     ] {
         let error = proxy(&server.api, &session, &with_header(name, "v")).await.expect_error(400, "header_not_allowed");
-        let shown = format!("Header \"{name}\" is not allowed");
+        let shown = format!("Header \"{}\" is not allowed", name.replace(char::is_control, " "));
         assert!(error["message"].as_str().unwrap().starts_with(&shown), "{name:?}: {error}");
     }
     for value in ["a\r\nx-evil: 1", "a\nb", "a\rb", "a\u{0}b", "\u{7f}", "\r\n\r\nGET /admin HTTP/1.1"] {
