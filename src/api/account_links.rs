@@ -8,9 +8,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::account_state::{StateBody, StateView};
+use super::account_state::StateBody;
+use super::account_view::AccountState;
 use super::auth::Caller;
 use super::body::{JsonBody, created, json, replayable};
 use super::error::ApiError;
@@ -136,7 +136,7 @@ pub struct CreateAnswer {
     id: String,
     /// Its state; secrets are masked.
     #[serde(rename = "connectionData")]
-    connection_data: StateView,
+    connection_data: AccountState,
     /// ACTIVE, or INITIATED while the user has to go to `redirect_url`.
     status: &'static str,
     /// The page to send the user to; null when there is nothing to do.
@@ -173,13 +173,13 @@ pub async fn create(
 async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateAnswer> {
     let account = app.account(project, &made.account_id).await?;
     let params = AccountParams::parse(&account.row.params)?;
-    let mut val: Map<String, Value> = state_val(&account, &params, &app.settings.public_url);
+    let mut val = state_val(&account, &params, &app.settings.public_url);
     if let Some(url) = &made.redirect_url {
-        val.insert("redirectUrl".to_owned(), url.as_str().into());
+        val.fields.insert("redirectUrl".to_owned(), url.as_str().into());
     }
     Ok(CreateAnswer {
         id: made.account_id,
-        connection_data: StateView { auth_scheme: made.scheme, val },
+        connection_data: AccountState { auth_scheme: made.scheme, val },
         status: made.status.as_str(),
         redirect_uri: made.redirect_url.clone(),
         redirect_url: made.redirect_url,

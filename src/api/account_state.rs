@@ -1,9 +1,10 @@
-//! `{authScheme, val}`: a connection's state in requests and answers (contract section 4.3).
+//! `{authScheme, val}`: a connection's state in requests (contract section 4.3). `state_view.rs` has
+//! it as answers show it.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::app::direct_links::KnownFields;
@@ -19,17 +20,6 @@ pub struct StateBody {
     #[serde(rename = "authScheme")]
     pub auth_scheme: String,
     /// Values by name.
-    pub val: Map<String, Value>,
-}
-
-/// A state as answers show it, secrets masked.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "State")]
-pub struct StateView {
-    /// Scheme, such as `OAUTH2` or `API_KEY`.
-    #[serde(rename = "authScheme")]
-    pub auth_scheme: String,
-    /// `status`, and what the status brings with it.
     pub val: Map<String, Value>,
 }
 
@@ -62,4 +52,4 @@ pub fn text_of(name: &str, value: Value) -> Result<Option<String>> {
     }
 }
 
-crate::redacted_debug!(StateBody, StateView);
+crate::redacted_debug!(StateBody);

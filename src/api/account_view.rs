@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use switchboard_store::accounts::{AccountStatus, AccountType};
 
-use super::links::AnswerExperimental;
-use super::page::Page;
-
-/// A page of connected accounts.
-pub type AccountList = Page<AccountItem>;
+use super::links::{AnswerExperimental, experimental_view};
+use super::state_view::state_val;
+use crate::app::access::Acl;
+use crate::app::accounts::AccountView;
+use crate::app::params::AccountParams;
+use crate::error::{Error, Result};
+use crate::time::iso;
 
 /// A connected account in a list.
 #[derive(Serialize, JsonSchema)]
@@ -36,6 +39,7 @@ pub struct AccountItem {
     pub status: AccountStatusWord,
     /// Who may use it.
     pub experimental: AnswerExperimental,
+    // Null rather than absent: the TypeScript SDKs warn about a missing key.
     /// Why the status is what it is; null where nothing went wrong.
     pub status_reason: Option<String>,
     /// RFC 3339.
@@ -126,6 +130,72 @@ pub struct AccountVal {
     /// The fields of the toolkit and scheme.
     #[serde(flatten)]
     pub fields: BTreeMap<String, Value>,
+}
+
+impl AccountItem {
+    /// What lists show of an account.
+    pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
+        let row = &account.row;
+        let params = AccountParams::parse(&row.params)?;
+        let val = state_val(account, &params, public_url);
+        let config = account.auth_config.as_ref();
+        Ok(Self {
+            id: row.id.clone(),
+            alias: row.alias.clone(),
+            toolkit: AccountToolkit { slug: row.toolkit.clone() },
+            auth_config: AccountAuthConfig {
+                id: row.auth_config_id.clone(),
+                auth_scheme: row.scheme.clone(),
+                is_composio_managed: config.is_some_and(|config| config.is_managed),
+                is_disabled: config.is_none_or(|config| !config.is_enabled),
+            },
+            auth_scheme: row.scheme.clone(),
+            word_id: row.word_id.clone(),
+            user_id: row.user_id.clone(),
+            status: account.status().into(),
+            experimental: experimental(account)?,
+            status_reason: account.status_reason().map(ToOwned::to_owned),
+            created_at: iso(row.created_at),
+            updated_at: iso(row.updated_at),
+            state: AccountState { auth_scheme: row.scheme.clone(), val: val.clone() },
+            data: val,
+            is_disabled: account.status() == AccountStatus::Inactive,
+        })
+    }
+}
+
+impl AccountAnswer {
+    /// What is shown of one account.
+    pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
+        let params = AccountParams::parse(&account.row.params)?;
+        Ok(Self {
+            item: AccountItem::new(account, public_url)?,
+            params: BTreeMap::new(),
+            requested_scopes: params.requested_scopes,
+            requested_user_scopes: params.requested_user_scopes,
+        })
+    }
+}
+
+fn experimental(account: &AccountView) -> Result<AnswerExperimental> {
+    let row = &account.row;
+    let acl = row.acl.as_deref().filter(|_| row.account_type == AccountType::Shared);
+    let acl: Option<Acl> = acl.map(serde_json::from_str).transpose().map_err(Error::internal)?;
+    Ok(experimental_view(row.account_type, acl))
+}
+
+impl From<AccountStatus> for AccountStatusWord {
+    fn from(status: AccountStatus) -> Self {
+        match status {
+            AccountStatus::Initializing => Self::Initializing,
+            AccountStatus::Initiated => Self::Initiated,
+            AccountStatus::Active => Self::Active,
+            AccountStatus::Failed => Self::Failed,
+            AccountStatus::Expired => Self::Expired,
+            AccountStatus::Inactive => Self::Inactive,
+            AccountStatus::Revoked => Self::Revoked,
+        }
+    }
 }
 
 // A credential's masked parts are still nothing for a log.

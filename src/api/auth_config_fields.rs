@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_vault::{Secret, Secrets};
 
+use super::state_view::REDACTED;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
-
-/// What answers show instead of a secret.
-pub const REDACTED: &str = "REDACTED";
 
 /// Credentials of an auth config by name: `client_id`, `client_secret`, `oauth_redirect_uri`,
 /// `scopes` and `user_scopes`, where its scheme has a use for them.

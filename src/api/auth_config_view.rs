@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use switchboard_catalog::Field;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-use super::auth_config_fields::{REDACTED, ToolAccessConfig};
-use super::page::Page;
-use super::toolkits::logo_url;
+use super::auth_config_fields::ToolAccessConfig;
+use super::state_view::REDACTED;
+use super::toolkit_details::InputField;
+use super::toolkit_view::logo_url;
 use crate::app::App;
 use crate::app::auth_configs::AuthConfigView;
 use crate::app::connect::connection_fields;
@@ -56,28 +57,6 @@ impl CreateAnswer {
                 restrict_to_following_tools,
             },
         }
-    }
-}
-
-/// A page of auth configs.
-#[derive(JsonSchema, Serialize)]
-pub struct AuthConfigPage {
-    /// This page's auth configs, newest first.
-    items: Vec<AuthConfig>,
-    /// `cursor` of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
-}
-
-impl From<Page<AuthConfig>> for AuthConfigPage {
-    fn from(page: Page<AuthConfig>) -> Self {
-        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
-        Self { items, next_cursor, total_pages, current_page, total_items }
     }
 }
 
@@ -150,28 +129,11 @@ struct AuthConfigToolkit {
 }
 
 /// A field of a connection.
-#[derive(JsonSchema, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "the contract has them")]
+#[derive(Debug, JsonSchema, Serialize)]
 struct ExpectedInputField {
-    /// Its name.
-    name: String,
-    /// Label for people.
-    #[serde(rename = "displayName")]
-    display_name: String,
-    /// Always `string`.
-    #[serde(rename = "type")]
-    kind: &'static str,
-    /// What to enter and where to find it.
-    description: String,
-    /// Must be given.
-    required: bool,
-    /// It is not shown again.
-    is_secret: bool,
-    /// Always true.
-    user_visible: bool,
-    /// Used when nothing is entered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default: Option<String>,
+    /// As toolkits show it.
+    #[serde(flatten)]
+    field: InputField,
     /// Always true: it may be among the `shared_connection_fields`.
     is_available_as_shared_credentials: bool,
 }
@@ -204,7 +166,7 @@ impl AuthConfig {
             created_at: iso(row.created_at),
             last_updated_at: iso(row.updated_at),
             no_of_connections: config.connections,
-            expected_input_fields: fields.into_iter().map(ExpectedInputField::new).collect(),
+            expected_input_fields: fields.iter().map(ExpectedInputField::of).collect(),
             restrict_to_following_tools: settings.restrict_to_following_tools.clone().unwrap_or_default(),
             tool_access_config: tool_access.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default(),
             shared_credentials: shared.clone(),
@@ -215,18 +177,8 @@ impl AuthConfig {
 }
 
 impl ExpectedInputField {
-    fn new(field: Field) -> Self {
-        Self {
-            name: field.name,
-            display_name: field.display_name,
-            kind: "string",
-            description: field.description,
-            required: field.required,
-            is_secret: field.secret,
-            user_visible: true,
-            default: field.default,
-            is_available_as_shared_credentials: true,
-        }
+    fn of(field: &Field) -> Self {
+        Self { field: InputField::of(field), is_available_as_shared_credentials: true }
     }
 }
 
@@ -260,4 +212,4 @@ fn masked_credentials(config: &AuthConfigView) -> Map<String, Value> {
     shown
 }
 
-crate::redacted_debug!(AuthConfigPage, AuthConfig);
+crate::redacted_debug!(AuthConfig);

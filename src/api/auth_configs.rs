@@ -16,7 +16,7 @@ use super::auth::Caller;
 use super::auth_config_fields::{
     Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts,
 };
-use super::auth_config_view::{AuthConfig, AuthConfigPage, CreateAnswer};
+use super::auth_config_view::{AuthConfig, CreateAnswer};
 use super::body::{JsonBody, created, json, replayable};
 use super::error::ApiError;
 use super::page::PageRequest;
@@ -114,8 +114,8 @@ pub async fn list(
         search: query.text("search").map(ToOwned::to_owned),
     };
     let (configs, total) = app.auth_configs(&caller.project_id, &filter, page.offset(), page.limit).await?;
-    let items = configs.iter().map(|config| AuthConfig::new(&app, config)).collect();
-    Ok(json(StatusCode::OK, &AuthConfigPage::from(page.envelope(items, total)))?)
+    let items: Vec<AuthConfig> = configs.iter().map(|config| AuthConfig::new(&app, config)).collect();
+    Ok(json(StatusCode::OK, &page.envelope(items, total))?)
 }
 
 /// `GET /auth_configs/{id}` → 200.

@@ -5,17 +5,18 @@
 //! a good one out. Everything else counts for the client's address: before it is looked at where no
 //! key came with it, and a key once it was refused. Health checks and assets do not count.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::admission;
 use super::auth::ClientAddress;
 use super::edge::RequestId;
 use super::error::ApiError;
-use super::operations::{self, Keys, Operation};
+use super::operations::Keys;
 use crate::app::App;
 use crate::app::limits::{Exceeded, Standing};
 use crate::client_address::Peer;
@@ -23,10 +24,6 @@ use crate::pages;
 
 const KEY: &str = "your API key (`rate_limit_per_key_per_minute`)";
 const ADDRESS: &str = "your address and requests without a valid key (`rate_limit_per_address_per_minute`)";
-
-/// Operations that take no key.
-static OPEN: LazyLock<Vec<&'static Operation>> =
-    LazyLock::new(|| operations::all().filter(|operation| operation.keys == Keys::Nobody).collect());
 
 /// Marks the answer to a request whose key was accepted.
 #[derive(Clone, Copy, Debug)]
@@ -103,10 +100,9 @@ fn kind(request: &Request) -> Kind {
     if matches!(path, "/livez" | "/readyz") || path.starts_with("/assets/") {
         return Kind::Unlimited;
     }
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let takes_key = (path.starts_with("/api/") || path.starts_with("/tool_router/"))
-        && !route.contains("/toolkits/auth/callback")
-        && !OPEN.iter().any(|open| request.method() == open.method && route.ends_with(open.path));
+    let is_open = admission::operation_of(request).is_some_and(|operation| operation.keys == Keys::Nobody);
+    let takes_key =
+        (path.starts_with("/api/") || path.starts_with("/tool_router/")) && !pages::is_page(path) && !is_open;
     let has_key = super::auth::CREDENTIALS.iter().any(|(name, _)| request.headers().contains_key(*name));
     if takes_key && has_key { Kind::WithKey } else { Kind::WithoutKey }
 }

@@ -12,7 +12,7 @@ use switchboard_store::projects::Project;
 use super::auth::OrgCaller;
 use super::body::json;
 use super::error::ApiError;
-use super::page::PageRequest;
+use super::page::{PagePlace, PageRequest};
 use super::query::Query;
 use crate::app::App;
 use crate::app::organization::Organization;
@@ -22,7 +22,7 @@ use crate::time::iso;
 /// Projects or organisations on a page when nobody says how many.
 const DEFAULT_PAGE: i64 = 20;
 /// Most of them on a page.
-pub(super) const MOST: i64 = 50;
+pub const MOST: i64 = 50;
 
 /// The organisations of a member: this installation.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -53,19 +53,6 @@ pub struct ProjectPage {
     data: Vec<ProjectView>,
     #[serde(flatten)]
     place: PagePlace,
-}
-
-/// Where a page stands among the others.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct PagePlace {
-    /// Of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
 }
 
 /// A project.
@@ -113,17 +100,7 @@ pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPag
     let organization = app.organization().await?;
     let (rows, total) = app.store.projects_page(page.offset(), page.limit).await?;
     let data = rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
-    Ok(ProjectPage { data, place: place(page, total) })
-}
-
-fn place(page: PageRequest, total: i64) -> PagePlace {
-    let envelope = page.envelope(Vec::<()>::new(), total);
-    PagePlace {
-        next_cursor: envelope.next_cursor,
-        total_pages: envelope.total_pages,
-        current_page: envelope.current_page,
-        total_items: envelope.total_items,
-    }
+    Ok(ProjectPage { data, place: page.place(total) })
 }
 
 /// `GET /org/list` → 200.
@@ -138,7 +115,7 @@ pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> st
         updated_at: made,
     };
     let organizations = if page.page == 1 { vec![view] } else { Vec::new() };
-    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: place(page, 1) })?)
+    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: page.place(1) })?)
 }
 
 /// `GET /org/project/list` → 200. A member sees every project, with `list_all_org_projects` or not.

@@ -25,6 +25,14 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// This page's items.
     pub items: Vec<T>,
+    /// Among the other pages.
+    #[serde(flatten)]
+    pub place: PagePlace,
+}
+
+/// Where a page stands among the others.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PagePlace {
     /// Of the next page; null on the last.
     pub next_cursor: Option<String>,
     /// At least 1.
@@ -80,9 +88,21 @@ impl PageRequest {
 
     /// The envelope of this page.
     pub fn envelope<T>(self, items: Vec<T>, total_items: i64) -> Page<T> {
+        Page { items, place: self.place(total_items) }
+    }
+
+    /// Where this page stands among the others.
+    pub fn place(self, total_items: i64) -> PagePlace {
         let total_pages = ((total_items + self.limit - 1) / self.limit).max(1);
         let next_cursor = (self.page < total_pages).then(|| BASE64.encode(format!("{}-{}", self.page + 1, self.limit)));
-        Page { items, next_cursor, total_pages, current_page: self.page, total_items }
+        PagePlace { next_cursor, total_pages, current_page: self.page, total_items }
+    }
+
+    /// The items of this page of a list that is in memory.
+    pub fn cut<T>(self, all: &[T]) -> impl Iterator<Item = &T> {
+        let offset = usize::try_from(self.offset()).unwrap_or(usize::MAX);
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        all.iter().skip(offset).take(limit)
     }
 }
 
@@ -103,13 +123,12 @@ mod tests {
 
     #[test]
     fn cursors_are_what_the_hosted_api_writes() {
-        let page = PageRequest { page: 1, limit: 20 }.envelope(vec![0; 20], 45);
-        assert_eq!(page.next_cursor.as_deref(), Some("Mi0yMA=="));
-        assert_eq!((page.total_pages, page.current_page, page.total_items), (3, 1, 45));
+        let place = PageRequest { page: 1, limit: 20 }.place(45);
+        assert_eq!(place.next_cursor.as_deref(), Some("Mi0yMA=="));
+        assert_eq!((place.total_pages, place.current_page, place.total_items), (3, 1, 45));
         assert_eq!(decode("Mi0yMA=="), Some((2, 20)));
-        let last = PageRequest { page: 3, limit: 20 }.envelope(vec![0; 5], 45);
-        assert_eq!(last.next_cursor, None);
-        assert_eq!(PageRequest { page: 1, limit: 20 }.envelope(Vec::<u8>::new(), 0).total_pages, 1);
+        assert_eq!(PageRequest { page: 3, limit: 20 }.place(45).next_cursor, None);
+        assert_eq!(PageRequest { page: 1, limit: 20 }.place(0).total_pages, 1);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
         failed: counts.failed,
         pending: counts.pending,
         items: page.items,
-        next_cursor: page.next_cursor,
+        next_cursor: page.place.next_cursor,
     };
     Ok(json(StatusCode::OK, &job)?)
 }

@@ -40,25 +40,9 @@ pub struct AttachedTools {
     custom_tools: Option<Vec<CustomTool>>,
 }
 
-/// One page of a session's policies, newest first.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SessionHistoryPage")]
-pub struct HistoryPage {
-    /// This page's policies; the present one is the first of page 1.
-    items: Vec<HistoryItem>,
-    /// Of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
-}
-
 /// A policy that the session has or had.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SessionHistoryItem")]
+#[schemars(rename = "SessionHistory")]
 pub struct HistoryItem {
     /// 1 at creation, one more with each change.
     version: i64,
@@ -117,13 +101,5 @@ pub async fn history(
             is_current: policy.is_current,
         })
         .collect();
-    let page = page.envelope(items, total);
-    let answer = HistoryPage {
-        items: page.items,
-        next_cursor: page.next_cursor,
-        total_pages: page.total_pages,
-        current_page: page.current_page,
-        total_items: page.total_items,
-    };
-    Ok(json(StatusCode::OK, &answer)?)
+    Ok(json(StatusCode::OK, &page.envelope::<HistoryItem>(items, total))?)
 }

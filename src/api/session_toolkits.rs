@@ -15,27 +15,11 @@ use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
-use super::toolkits::logo_url;
+use super::toolkit_view::logo_url;
 use crate::app::App;
 use crate::app::accounts::shown_status;
 use crate::app::session_toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
 use crate::time::iso;
-
-/// One page of a session's toolkits.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SessionToolkitPage")]
-pub struct ToolkitPage {
-    /// This page's toolkits, by slug.
-    items: Vec<ToolkitItem>,
-    /// Of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
-}
 
 /// A toolkit as the session sees it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -109,15 +93,8 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let (toolkits, total) = app.session_toolkits(&session, &filter, offset, limit).await?;
     let items = toolkits.into_iter().map(|toolkit| item(&app, toolkit)).collect();
-    let page = page.envelope(items, i64::try_from(total).unwrap_or(i64::MAX));
-    let answer = ToolkitPage {
-        items: page.items,
-        next_cursor: page.next_cursor,
-        total_pages: page.total_pages,
-        current_page: page.current_page,
-        total_items: page.total_items,
-    };
-    Ok(json(StatusCode::OK, &answer)?)
+    let total = i64::try_from(total).unwrap_or(i64::MAX);
+    Ok(json(StatusCode::OK, &page.envelope::<ToolkitItem>(items, total))?)
 }
 
 fn item(app: &App, found: SessionToolkit) -> ToolkitItem {

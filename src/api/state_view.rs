@@ -1,15 +1,19 @@
 //! An account's `state` as answers show it (contract sections 4.3 and 4.4): keys as the schema
 //! demands them, secrets masked.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use switchboard_store::accounts::AccountStatus;
 use switchboard_vault::Secrets;
 
+use super::account_view::AccountVal;
 use crate::app::accounts::AccountView;
 use crate::app::params::AccountParams;
 use crate::time::iso;
 
-const REDACTED: &str = "REDACTED";
+/// What answers show instead of a secret.
+pub const REDACTED: &str = "REDACTED";
 
 /// How much of a secret an answer shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +38,8 @@ impl Mask {
 }
 
 /// `val` of an account's state.
-pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -> Map<String, Value> {
-    let mut val = Map::new();
-    val.insert("status".to_owned(), view.status().as_str().into());
+pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -> AccountVal {
+    let mut val = BTreeMap::new();
     for (name, value) in params.fields.iter().chain(&params.captured) {
         val.insert(name.clone(), value.as_str().into());
     }
@@ -57,10 +60,12 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
             val.insert("revoked_at".to_owned(), iso(view.row.updated_at).into());
         }
     }
-    val
+    // No field of a connection takes the place of the account's own.
+    val.remove("status");
+    AccountVal { status: view.status().into(), fields: val }
 }
 
-fn add_credential(val: &mut Map<String, Value>, view: &AccountView, params: &AccountParams) {
+fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params: &AccountParams) {
     let is_managed = view.auth_config.as_ref().is_some_and(|config| config.is_managed);
     let mask = match (is_managed, view.mask) {
         (true, _) => Mask::Redact,
@@ -78,7 +83,7 @@ fn add_credential(val: &mut Map<String, Value>, view: &AccountView, params: &Acc
     }
 }
 
-fn add_secrets(val: &mut Map<String, Value>, secrets: &Secrets, scheme: &str, mask: Mask) {
+fn add_secrets(val: &mut BTreeMap<String, Value>, secrets: &Secrets, scheme: &str, mask: Mask) {
     for (name, secret) in secrets.iter() {
         // An imported token is kept under the name that the toolkit applies.
         let name = if scheme == "BEARER_TOKEN" && name == "access_token" { "token" } else { name };

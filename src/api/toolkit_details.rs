@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
 
 /// What one way to connect a toolkit asks for.
@@ -88,11 +87,6 @@ pub struct InputField {
     /// Used when nothing is entered.
     #[serde(skip_serializing_if = "Option::is_none")]
     default: Option<String>,
-}
-
-/// Fields as the contract writes them (section 6.3), as JSON.
-pub fn input_fields(fields: &[Field]) -> Vec<Value> {
-    fields.iter().filter_map(|field| serde_json::to_value(InputField::of(field)).ok()).collect()
 }
 
 impl InputField {

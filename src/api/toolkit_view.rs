@@ -5,55 +5,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use switchboard_catalog::{Scheme, Toolkit};
 
-use super::page::Page;
 use super::toolkit_details::{AuthDetails, details};
 use crate::app::App;
 use crate::text::capital;
-
-/// A page of toolkits.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct ToolkitPage {
-    /// This page's toolkits.
-    items: Vec<ToolkitItem>,
-    /// Of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
-}
-
-/// A page of categories.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ToolkitCategoryPage")]
-pub struct CategoryPage {
-    /// This page's categories.
-    items: Vec<CategoryItem>,
-    /// Of the next page; null on the last.
-    next_cursor: Option<String>,
-    /// At least 1.
-    total_pages: i64,
-    /// From 1.
-    current_page: i64,
-    /// On all pages.
-    total_items: i64,
-}
-
-impl From<Page<ToolkitItem>> for ToolkitPage {
-    fn from(page: Page<ToolkitItem>) -> Self {
-        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
-        Self { items, next_cursor, total_pages, current_page, total_items }
-    }
-}
-
-impl From<Page<CategoryItem>> for CategoryPage {
-    fn from(page: Page<CategoryItem>) -> Self {
-        let Page { items, next_cursor, total_pages, current_page, total_items } = page;
-        Self { items, next_cursor, total_pages, current_page, total_items }
-    }
-}
 
 /// A toolkit in a list.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -16,14 +16,11 @@ use super::error::ApiError;
 use super::page::PageRequest;
 use super::path::Id;
 use super::query::{Query, wrong};
-use super::toolkit_view::{self as view, CategoryItem, CategoryPage, ToolkitPage};
+use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
 use crate::app::App;
 use crate::app::auth_configs::toolkit_not_found;
 use crate::app::toolkits::ToolkitListFilter;
 use crate::error::Error;
-
-pub use super::toolkit_details::input_fields;
-pub use super::toolkit_view::logo_url;
 
 /// Toolkits on a page, unless the caller says otherwise.
 const PAGE: i64 = 100;
@@ -130,8 +127,8 @@ pub async fn read(
 pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, MOST, MOST)?;
     let all: Vec<&str> = app.categories().into_iter().collect();
-    let items = cut(&all, page).map(|id| CategoryItem::of(id)).collect();
-    Ok(json(StatusCode::OK, &CategoryPage::from(page.envelope(items, count(&all))))?)
+    let items: Vec<CategoryItem> = page.cut(&all).map(|id| CategoryItem::of(id)).collect();
+    Ok(json(StatusCode::OK, &page.envelope(items, count(&all)))?)
 }
 
 /// `GET /toolkits/changelog` → 200: every toolkit and the versions that its file knows.
@@ -146,8 +143,8 @@ async fn answer(
     filter: &ToolkitListFilter,
 ) -> Result<Response, ApiError> {
     let all = app.toolkits(&caller.project_id, filter).await?;
-    let items = cut(&all, page).map(|toolkit| view::item(app, &caller.project_id, toolkit)).collect();
-    Ok(json(StatusCode::OK, &ToolkitPage::from(page.envelope(items, count(&all))))?)
+    let items: Vec<ToolkitItem> = page.cut(&all).map(|toolkit| view::item(app, &caller.project_id, toolkit)).collect();
+    Ok(json(StatusCode::OK, &page.envelope(items, count(&all)))?)
 }
 
 fn managed(by: Option<ManagedBy>) -> Option<bool> {
@@ -166,12 +163,6 @@ fn require_version(toolkit: &Toolkit, query: &Query) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-fn cut<T>(all: &[T], page: PageRequest) -> impl Iterator<Item = &T> {
-    let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
-    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    all.iter().skip(offset).take(limit)
 }
 
 fn count<T>(all: &[T]) -> i64 {

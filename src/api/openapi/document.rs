@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::examples::{Example, example};
 use super::schemas::Schemas;
 use crate::api::error::Envelope;
-use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, Place, State};
+use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, State};
 
 /// Where operations stand; the same ones stand under `/api/v3`.
 pub const PREFIX: &str = "/api/v3.1";
@@ -145,14 +145,9 @@ fn path_parameter(operation: &Operation, name: &str) -> String {
 }
 
 fn parameter(parameter: &Parameter) -> Value {
-    let place = match parameter.place {
-        Place::Query => "query",
-        Place::Header => "header",
-    };
     let (schema, is_list) = match parameter.kind {
         ParameterType::Text => (json!({ "type": "string" }), false),
         ParameterType::Flag => (json!({ "type": "boolean" }), false),
-        ParameterType::Number(least, most) => (json!({ "type": "integer", "minimum": least, "maximum": most }), false),
         // No maximum: a larger number is cut, not refused.
         ParameterType::Limit(_) => (json!({ "type": "number", "minimum": 1 }), false),
         ParameterType::List => (json!({ "type": "array", "items": { "type": "string" } }), true),
@@ -166,16 +161,15 @@ fn parameter(parameter: &Parameter) -> Value {
         _ => parameter.description.to_owned(),
     };
     let mut object = json!({
-        "name": parameter.name, "in": place, "required": false, "description": description, "schema": schema,
+        "name": parameter.name, "in": "query", "required": false, "description": description, "schema": schema,
     });
-    if parameter.place == Place::Query && !is_list {
-        // An empty value counts as absent.
-        object["allowEmptyValue"] = true.into();
-    }
     if is_list {
         // Joined by commas, as SDKs write them.
         object["style"] = "form".into();
         object["explode"] = false.into();
+    } else {
+        // An empty value counts as absent.
+        object["allowEmptyValue"] = true.into();
     }
     object
 }

@@ -3,17 +3,14 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::account_view::{AccountAnswer, AccountList};
+use crate::api::account_view::{AccountAnswer, AccountItem};
+use crate::api::page::Page;
 use crate::api::{account_changes, account_links, connected_accounts, revoke_jobs};
 use crate::app::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
 
 const READ: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Read)]);
 const WRITE: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Write)]);
-
-/// The switch of deletions that revoke.
-pub(super) const REVOKE: (&str, ParameterType, &str) =
-    ("revoke_on_delete", ParameterType::Flag, "Ask the provider to forget the credentials, too; default true.");
 
 const STATUSES: &[&str] = &["INITIALIZING", "INITIATED", "ACTIVE", "FAILED", "EXPIRED", "INACTIVE", "REVOKED"];
 
@@ -41,7 +38,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .query("order_by", ParameterType::OneOf(&["created_at", "updated_at"]), "Default `created_at`.")
                 .query("order_direction", ParameterType::OneOf(&["asc", "desc"]), "Default `desc`.")
                 .paged(1_000)
-                .answer::<AccountList>()
+                .answer::<Page<AccountItem>>()
         },
     ),
     Operation::works(
@@ -120,7 +117,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Delete a connected account")
                 .about("Its credential is erased here at once; the provider is asked to forget it, for up to a day.")
-                .query(REVOKE.0, REVOKE.1, REVOKE.2)
+                .revokes()
                 .answer::<connected_accounts::Deleted>()
         },
     ),

@@ -2,8 +2,8 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::accounts::REVOKE;
 use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::page::Page;
 use crate::api::{auth_config_changes, auth_config_view, auth_configs};
 use crate::app::permissions::{Access, Preset};
 
@@ -26,7 +26,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .query("show_disabled", ParameterType::Flag, "Disabled ones, too; default false.")
                 .query("search", ParameterType::Text, "Part of the name, or the id.")
                 .paged(200)
-                .answer::<auth_config_view::AuthConfigPage>()
+                .answer::<Page<auth_config_view::AuthConfig>>()
         },
     ),
     Operation::works(
@@ -79,7 +79,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Delete an auth config")
                 .about("Its accounts are deleted with it; their provider is asked to forget the credentials.")
-                .query(REVOKE.0, REVOKE.1, REVOKE.2)
+                .revokes()
                 .answer::<auth_configs::Deleted>()
         },
     ),

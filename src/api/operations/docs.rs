@@ -11,7 +11,7 @@ pub struct Docs {
     pub description: &'static str,
     /// Status of success.
     pub status: u16,
-    /// Query and header parameters.
+    /// Query parameters.
     pub parameters: Vec<Parameter>,
     /// The request's body.
     pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
@@ -23,26 +23,15 @@ pub struct Docs {
     pub idempotent: bool,
 }
 
-/// A parameter of an operation.
+/// A query parameter of an operation.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// Where it stands.
-    pub place: Place,
     /// What it takes.
     pub kind: ParameterType,
     /// What it means.
     pub description: &'static str,
-}
-
-/// Where a parameter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the query string.
-    Query,
-    /// A header.
-    Header,
 }
 
 /// What a parameter takes.
@@ -52,8 +41,6 @@ pub enum ParameterType {
     Text,
     /// `true` or `false`.
     Flag,
-    /// A whole number within these limits.
-    Number(i64, i64),
     /// Items on a page: at least 1. More than this many are cut to it, not refused.
     Limit(i64),
     /// Several values, joined by commas.
@@ -115,7 +102,7 @@ impl Docs {
     /// A query parameter.
     #[must_use]
     pub fn query(mut self, name: &'static str, kind: ParameterType, description: &'static str) -> Self {
-        self.parameters.push(Parameter { name, place: Place::Query, kind, description });
+        self.parameters.push(Parameter { name, kind, description });
         self
     }
 
@@ -127,6 +114,13 @@ impl Docs {
             ParameterType::Text,
             "`next_cursor` of the page before.",
         )
+    }
+
+    /// A deletion that may revoke at the provider, too.
+    #[must_use]
+    pub fn revokes(self) -> Self {
+        let about = "Ask the provider to forget the credentials, too; default true.";
+        self.query("revoke_on_delete", ParameterType::Flag, about)
     }
 
     /// It keeps an `Idempotency-Key`.

@@ -7,9 +7,6 @@ use crate::api::{api_key_revocation, org_projects, organization, project_config,
 use crate::app::project_config::ConfigChange;
 use crate::app::projects::ProjectSettings;
 
-/// Items on a page.
-const MOST: i64 = 50;
-
 /// `/org…`, `/auth/session/info`, `/api_key_revocation`.
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::works(
@@ -18,7 +15,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::Organization,
         Permission::Nothing,
         || get(org_projects::list),
-        || Docs::ok("List projects").paged(MOST).answer::<organization::ProjectPage>(),
+        || Docs::ok("List projects").paged(organization::MOST).answer::<organization::ProjectPage>(),
     ),
     Operation::works(
         "POST",
@@ -54,11 +51,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Delete a project")
                 .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
-                .query(
-                    "revoke_on_delete",
-                    ParameterType::Flag,
-                    "Ask the providers to forget the credentials, too; default true.",
-                )
+                .revokes()
                 .answer::<org_projects::DeletedProject>()
         },
     ),
@@ -85,7 +78,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List organisations")
                 .about("The installation is the one organisation.")
-                .paged(MOST)
+                .paged(organization::MOST)
                 .answer::<organization::OrganizationPage>()
         },
     ),
@@ -99,7 +92,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Docs::ok("List the projects of a member")
                 .about("A member sees every project.")
                 .query("list_all_org_projects", ParameterType::Flag, "Makes no difference here.")
-                .paged(MOST)
+                .paged(organization::MOST)
                 .answer::<organization::ProjectPage>()
         },
     ),

@@ -3,6 +3,7 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::page::Page;
 use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, session_changes, session_toolkits, sessions};
 use crate::app::permissions::{Access, Preset};
@@ -136,7 +137,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List the policies that a session has and had")
                 .about("Newest first; the present one is the first of page 1.")
-                .answer::<session_changes::HistoryPage>()
+                .answer::<Page<session_changes::HistoryItem>>()
                 .paged(100)
         },
     ),
@@ -152,7 +153,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                     "The account shown is the one that a call would use: a pinned one whatever its status, else the \
                      user's newest ACTIVE one.",
                 )
-                .answer::<session_toolkits::ToolkitPage>()
+                .answer::<Page<session_toolkits::ToolkitItem>>()
                 .paged(50)
                 .query("toolkits", ParameterType::List, "These toolkits, also where the session excludes them.")
                 .query("is_connected", ParameterType::Flag, "Only those with, or without, an ACTIVE account.")

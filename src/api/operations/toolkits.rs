@@ -3,6 +3,7 @@
 use axum::routing::{get, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::page::Page;
 use crate::api::{toolkit_view, toolkits};
 use crate::app::permissions::{Access, Preset};
 
@@ -19,7 +20,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List toolkits")
                 .about("Ordered by name, unless `sort_by` says otherwise.")
-                .answer::<toolkit_view::ToolkitPage>()
+                .answer::<Page<toolkit_view::ToolkitItem>>()
                 .paged(toolkits::MOST)
                 .query("search", ParameterType::Text, "Part of name, slug or description.")
                 .query("category", ParameterType::Text, "Id of a category.")
@@ -48,7 +49,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Keys::Project,
         READ,
         || get(toolkits::categories),
-        || Docs::ok("List the categories of toolkits").answer::<toolkit_view::CategoryPage>().paged(toolkits::MOST),
+        || {
+            Docs::ok("List the categories of toolkits")
+                .answer::<Page<toolkit_view::CategoryItem>>()
+                .paged(toolkits::MOST)
+        },
     ),
     Operation::works(
         "GET",
@@ -73,7 +78,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .about("Slugs that this server does not know are not in the answer.")
                 .body::<toolkits::MultiBody>()
                 .body_optional()
-                .answer::<toolkit_view::ToolkitPage>()
+                .answer::<Page<toolkit_view::ToolkitItem>>()
         },
     ),
     Operation::works(
