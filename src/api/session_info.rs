@@ -109,9 +109,7 @@ pub async fn read(State(app): State<Arc<App>>, asker: Asker) -> std::result::Res
 
 async fn of_project(app: &App, caller: &Caller, organization: Organization) -> Result<SessionInfo> {
     let project = app.project(&caller.project_id).await?;
-    let rows = app.store.api_keys(&project.id).await?;
-    // Revoked since it was recognised.
-    let row = rows.into_iter().find(|row| row.id == caller.key_id).ok_or_else(keys::invalid)?;
+    let row = app.store.api_key(&project.id, &caller.key_id).await?.ok_or_else(keys::invalid)?;
     let operator = operator(&organization);
     Ok(SessionInfo {
         project: Some(SessionProject {

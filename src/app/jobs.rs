@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::links::LinkRow;
-use switchboard_store::{Unit, WriteError, attempts, idempotency, links, verifications};
+use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
 use super::{Actor, App, revocation};
@@ -50,12 +50,7 @@ impl App {
             return Ok(());
         }
         // Its account is gone, or was connected otherwise: the link ends alone.
-        let now = self.now();
-        let unit = Unit::new()
-            .with(links::finish(&link.id, "expired", now))
-            .with(attempts::cancel_of_link(&link.id, now))
-            .with(verifications::cancel_of_link(&link.id, now));
-        match self.store.apply(unit).await {
+        match self.store.apply(links::end(&link.id, "expired", self.now())).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

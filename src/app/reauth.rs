@@ -8,9 +8,9 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Refresh, Scheme, Toolkit};
+use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, NewLink};
-use switchboard_store::{Unit, WriteError};
 
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -85,8 +85,7 @@ impl App {
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
         };
-        let unit = Unit::new().and(links::end_of_account(project, id, "replaced", now));
-        let unit = unit
+        let unit = links::end_of_account(project, id, "replaced", now)
             .with(if is_working {
                 accounts::relink(project, id, &link_id)
             } else {

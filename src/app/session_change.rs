@@ -2,8 +2,8 @@
 //! (contract sections 2.4, 2.6, 2.7).
 
 use serde_json::json;
+use switchboard_store::WriteError;
 use switchboard_store::sessions::{self, SessionRow};
-use switchboard_store::{Unit, WriteError};
 
 use super::session_config::{Experimental, SessionConfig};
 use super::session_patch::SessionPatch;
@@ -48,8 +48,13 @@ impl App {
             }
             let (stored, changed, text) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
-            let unit = sessions::change(&actor.project_id, id, stored, &text, self.now())
-                .and(Unit::new().with(self.audit(actor, "session.update", id, "ok", Some(&detail))));
+            let unit = sessions::change(&actor.project_id, id, stored, &text, self.now()).with(self.audit(
+                actor,
+                "session.update",
+                id,
+                "ok",
+                Some(&detail),
+            ));
             match self.store.apply(unit).await {
                 Ok(_) => {
                     self.recent_sessions.forget(&(actor.project_id.clone(), id.to_owned()));

@@ -27,8 +27,15 @@ pub struct ApiKeyRow {
     pub allowed_ips: Option<String>,
 }
 
-const COLUMNS: &str = "id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, \
-                       permissions, allowed_ips";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, ",
+            "permissions, allowed_ips FROM api_keys ",
+            $rest
+        )
+    };
+}
 
 fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
     Ok(ApiKeyRow {
@@ -100,18 +107,16 @@ pub fn touch(id: &str, now: i64) -> Statement {
 impl Store {
     /// The key with this hash, whatever its state: the caller checks expiry and revocation.
     pub async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRow>, ReadError> {
-        self.one(
-            "SELECT id, project_id, name, prefix, created_at, expires_at, last_used_at, revoked_at, permissions,
-               allowed_ips FROM api_keys WHERE key_hash = $1",
-            &[hash.into()],
-            read,
-        )
-        .await
+        self.one(select!("WHERE key_hash = $1"), &[hash.into()], read).await
     }
 
     /// Keys of a project, oldest first.
     pub async fn api_keys(&self, project: &str) -> Result<Vec<ApiKeyRow>, ReadError> {
-        let sql = format!("SELECT {COLUMNS} FROM api_keys WHERE project_id = $1 ORDER BY id LIMIT 1000");
-        self.all(&sql, &[project.into()], read).await
+        self.all(select!("WHERE project_id = $1 ORDER BY id LIMIT 1000"), &[project.into()], read).await
+    }
+
+    /// One key of a project, whatever its state.
+    pub async fn api_key(&self, project: &str, id: &str) -> Result<Option<ApiKeyRow>, ReadError> {
+        self.one(select!("WHERE project_id = $1 AND id = $2"), &[project.into(), id.into()], read).await
     }
 }

@@ -48,8 +48,15 @@ pub struct AuthConfigFilter {
     pub search: Option<String>,
 }
 
-const COLUMNS: &str = "id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, \
-                       settings, credentials_sealed, created_at, updated_at, shared_sealed";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, ",
+            "settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs ",
+            $rest
+        )
+    };
+}
 
 /// A new auth config.
 pub fn insert(config: &AuthConfigRow) -> Statement {
@@ -144,17 +151,6 @@ pub fn delete_unused(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// Deletes the auth configs of a project that no account holds a credential of any more.
-pub fn delete_unused_of_project(project: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
-         WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
-           (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
-              AND deleted_at IS NULL AND credential_sealed IS NOT NULL)",
-        vec![project.into(), now.into()],
-    )
-}
-
 fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
     Ok(AuthConfigRow {
         id: row.text(0)?,
@@ -177,9 +173,7 @@ impl Store {
     /// One auth config of a project.
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
-            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
-               settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs
-             WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+            select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
             &[project.into(), id.into()],
             read,
         )
@@ -195,10 +189,10 @@ impl Store {
         with_managed: bool,
     ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
-            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router,
-               settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs
-             WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
-               AND deleted_at IS NULL AND ($3 = 1 OR is_managed = 0) ORDER BY id DESC LIMIT 1",
+            select!(
+                "WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
+               AND deleted_at IS NULL AND ($3 = 1 OR is_managed = 0) ORDER BY id DESC LIMIT 1"
+            ),
             &[project.into(), toolkit.into(), with_managed.into()],
             read,
         )
@@ -207,11 +201,15 @@ impl Store {
 
     /// The newest managed auth config of a toolkit, also one that is switched off.
     pub async fn managed_auth_config(&self, project: &str, toolkit: &str) -> Result<Option<AuthConfigRow>, ReadError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM auth_configs
-             WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1"
-        );
-        Ok(self.all(&sql, &[project.into(), toolkit.into()], read).await?.pop())
+        self.one(
+            select!(
+                "WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL
+                 ORDER BY id DESC LIMIT 1"
+            ),
+            &[project.into(), toolkit.into()],
+            read,
+        )
+        .await
     }
 
     /// One page, newest first, and the number of all that match.
@@ -240,7 +238,8 @@ impl Store {
         let total = self.count(&format!("SELECT COUNT(*) FROM auth_configs WHERE {conditions}"), &args).await?;
         args.extend([Value::Int(limit), Value::Int(offset)]);
         let sql = format!(
-            "SELECT {COLUMNS} FROM auth_configs WHERE {conditions} ORDER BY id DESC LIMIT ${} OFFSET ${}",
+            "{} WHERE {conditions} ORDER BY id DESC LIMIT ${} OFFSET ${}",
+            select!(""),
             args.len() - 1,
             args.len()
         );

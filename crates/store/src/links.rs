@@ -1,6 +1,6 @@
 //! Link sessions: one offer, to one user, to connect one account.
 
-use crate::{ReadError, Row, Statement, Store, Unit};
+use crate::{ReadError, Row, Statement, Store, Unit, attempts, verifications};
 
 /// A link and how far it got.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
 }
 
 /// Ends a link once.
-pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
+fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
         "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL WHERE id = $1 AND finished_at IS NULL",
@@ -146,51 +146,72 @@ pub fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     )
 }
 
+/// The same with what the link left at the provider or waiting for confirmation.
+pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
+    Unit::new()
+        .with(finish(id, outcome, now))
+        .with(attempts::cancel_of_link(id, now))
+        .with(verifications::cancel_of_link(id, now))
+}
+
+/// Ends the links that a subquery of `$1`, the project, and `$2`, their owner, selects.
+macro_rules! end_links {
+    ($links:literal, $project:expr, $owner:expr, $outcome:expr, $now:expr) => {
+        Unit::new()
+            .with(Statement::any(
+                concat!(
+                    "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL
+                     WHERE finished_at IS NULL AND id IN ",
+                    $links
+                ),
+                vec![$project.into(), $owner.into(), $outcome.into(), $now.into()],
+            ))
+            .with(Statement::any(
+                concat!("UPDATE attempts SET verifier_sealed = NULL WHERE link_id IN ", $links),
+                vec![$project.into(), $owner.into()],
+            ))
+            .with(Statement::any(
+                concat!(
+                    "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
+                     WHERE link_id IN ",
+                    $links
+                ),
+                vec![$project.into(), $owner.into(), $now.into()],
+            ))
+    };
+}
+
 /// Ends the link of an account that is going away, if it is not over yet, with what it left at the
 /// provider or waiting for confirmation: nothing sealed stays behind.
 pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Unit {
-    Unit::new()
-        .with(Statement::any(
-            "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
-               AND id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
-            vec![project.into(), account.into(), outcome.into(), now.into()],
-        ))
-        .with(Statement::any(
-            "UPDATE attempts SET verifier_sealed = NULL WHERE link_id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
-            vec![project.into(), account.into()],
-        ))
-        .with(Statement::any(
-            "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
-             WHERE link_id = (SELECT link_id FROM connected_accounts WHERE id = $2 AND project_id = $1)",
-            vec![project.into(), account.into(), now.into()],
-        ))
+    end_links!(
+        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2)",
+        project,
+        account,
+        outcome,
+        now
+    )
 }
 
 /// The same for all accounts of an auth config.
 pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Unit {
-    Unit::new()
-        .with(Statement::any(
-            "UPDATE links SET finished_at = $4, outcome = $3, prefill_sealed = NULL WHERE finished_at IS NULL
-               AND id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
-            vec![project.into(), auth_config.into(), outcome.into(), now.into()],
-        ))
-        .with(Statement::any(
-            "UPDATE attempts SET verifier_sealed = NULL WHERE link_id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
-            vec![project.into(), auth_config.into()],
-        ))
-        .with(Statement::any(
-            "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
-             WHERE link_id IN (SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
-            vec![project.into(), auth_config.into(), now.into()],
-        ))
+    end_links!(
+        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+        project,
+        auth_config,
+        outcome,
+        now
+    )
 }
 
-/// The same for all accounts of a project.
-pub fn finish_of_project(project: &str, outcome: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE links SET finished_at = $3, outcome = $2 WHERE finished_at IS NULL AND project_id = $1",
-        vec![project.into(), outcome.into(), now.into()],
-    )
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, ",
+            "finished_at, outcome, purpose, prefill_sealed FROM links ",
+            $rest
+        )
+    };
 }
 
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
@@ -218,27 +239,22 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
 impl Store {
     /// One link. Its id is public; whoever presents the token proves it by `token_hash`.
     pub async fn link(&self, id: &str) -> Result<Option<LinkRow>, ReadError> {
-        self.one(
-            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome,
-               purpose, prefill_sealed FROM links WHERE id = $1",
-            &[id.into()],
-            read,
-        )
-        .await
+        self.one(select!("WHERE id = $1"), &[id.into()], read).await
     }
 
     /// Links past their time with no attempt still running and nothing waiting for confirmation, at
-    /// most `limit`. An attempt that came
-    /// back after `consumed_since` may still be exchanging its code.
+    /// most `limit`. An attempt that came back after `consumed_since` may still be exchanging its
+    /// code.
     pub async fn overdue_links(&self, now: i64, consumed_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
         self.all(
-            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, finished_at, outcome,
-               purpose, prefill_sealed FROM links WHERE finished_at IS NULL AND expires_at <= $1
+            select!(
+                "WHERE finished_at IS NULL AND expires_at <= $1
                AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
                                AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
                AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = links.id
                                AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
-             ORDER BY expires_at LIMIT $3",
+             ORDER BY expires_at LIMIT $3"
+            ),
             &[now.into(), consumed_since.into(), limit.into()],
             read,
         )

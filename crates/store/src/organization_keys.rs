@@ -47,6 +47,15 @@ pub struct OrganizationKeyRow {
     pub revoked_at: Option<i64>,
 }
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, kind, name, email, prefix, created_at, expires_at, last_used_at, revoked_at FROM organization_keys ",
+            $rest
+        )
+    };
+}
+
 fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
     let kind = row.text(1)?;
     Ok(OrganizationKeyRow {
@@ -108,13 +117,7 @@ pub fn touch(id: &str, now: i64) -> Statement {
 impl Store {
     /// The key with this hash, whatever its state: the caller checks expiry and revocation.
     pub async fn organization_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<OrganizationKeyRow>, ReadError> {
-        self.one(
-            "SELECT id, kind, name, email, prefix, created_at, expires_at, last_used_at, revoked_at
-             FROM organization_keys WHERE key_hash = $1",
-            &[hash.into()],
-            read,
-        )
-        .await
+        self.one(select!("WHERE key_hash = $1"), &[hash.into()], read).await
     }
 
     /// Keys of a kind and, for users', of a member; oldest first.
@@ -124,9 +127,10 @@ impl Store {
         email: Option<&str>,
     ) -> Result<Vec<OrganizationKeyRow>, ReadError> {
         self.all(
-            "SELECT id, kind, name, email, prefix, created_at, expires_at, last_used_at, revoked_at
-             FROM organization_keys WHERE kind = $1 AND COALESCE(email, '') = COALESCE($2, '')
-             ORDER BY id LIMIT 1000",
+            select!(
+                "WHERE kind = $1 AND COALESCE(email, '') = COALESCE($2, '')
+             ORDER BY id LIMIT 1000"
+            ),
             &[kind.as_str().into(), email.into()],
             read,
         )

@@ -17,7 +17,11 @@ pub struct Project {
     pub updated_at: i64,
 }
 
-const COLUMNS: &str = "id, name, settings, created_at, COALESCE(updated_at, created_at)";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT id, name, settings, created_at, COALESCE(updated_at, created_at) FROM projects ", $rest)
+    };
+}
 
 fn read(row: &Row<'_>) -> Result<Project, ReadError> {
     Ok(Project {
@@ -56,33 +60,24 @@ pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
 impl Store {
     /// One live project.
     pub async fn project(&self, id: &str) -> Result<Option<Project>, ReadError> {
-        self.one(
-            "SELECT id, name, settings, created_at, COALESCE(updated_at, created_at) FROM projects
-             WHERE id = $1 AND deleted_at IS NULL",
-            &[id.into()],
-            read,
-        )
-        .await
+        self.one(select!("WHERE id = $1 AND deleted_at IS NULL"), &[id.into()], read).await
     }
 
     /// All live projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<Project>, ReadError> {
-        self.all(&format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id LIMIT 10000"), &[], read)
-            .await
+        self.all(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 10000"), &[], read).await
     }
 
     /// One page of live projects, newest first, and the number of all.
     pub async fn projects_page(&self, offset: i64, limit: i64) -> Result<(Vec<Project>, i64), ReadError> {
         let total = self.count("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL", &[]).await?;
-        let sql =
-            format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2");
-        Ok((self.all(&sql, &[limit.into(), offset.into()], read).await?, total))
+        let sql = select!("WHERE deleted_at IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2");
+        Ok((self.all(sql, &[limit.into(), offset.into()], read).await?, total))
     }
 
     /// The installation's project, when it has exactly one.
     pub async fn sole_project(&self) -> Result<Option<Project>, ReadError> {
-        let sql = format!("SELECT {COLUMNS} FROM projects WHERE deleted_at IS NULL ORDER BY id LIMIT 2");
-        let mut found = self.all(&sql, &[], read).await?;
+        let mut found = self.all(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 2"), &[], read).await?;
         let first = found.pop();
         Ok(first.filter(|_| found.is_empty()))
     }

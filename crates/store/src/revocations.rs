@@ -286,16 +286,4 @@ impl Store {
         )
         .await
     }
-
-    /// Deleted projects whose accounts are not all gone.
-    pub async fn deleted_projects_with_accounts(&self, limit: i64) -> Result<Vec<String>, ReadError> {
-        self.all(
-            "SELECT id FROM projects WHERE deleted_at IS NOT NULL AND EXISTS
-               (SELECT 1 FROM connected_accounts WHERE project_id = projects.id AND deleted_at IS NULL)
-             ORDER BY id LIMIT $1",
-            &[limit.into()],
-            |row| row.text(0),
-        )
-        .await
-    }
 }

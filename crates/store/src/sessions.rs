@@ -103,6 +103,7 @@ impl Store {
         )
         .await
     }
+
     /// One page of a live session's policies, newest first, and the number of all of them.
     pub async fn session_versions(
         &self,

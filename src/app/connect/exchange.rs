@@ -7,7 +7,7 @@ use switchboard_auth::{ClientCredentials, TokenSet, code_request, parse_token_re
 use switchboard_catalog::OAuth2;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
 use switchboard_store::links::{self, LinkPurpose, LinkRow};
-use switchboard_store::{Statement, Unit, WriteError, attempts, verifications};
+use switchboard_store::{Statement, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::visit::Offer;
@@ -140,12 +140,13 @@ impl App {
             expires_at: credential.expires_at,
             now,
         };
-        let unit = Unit::new()
-            .with(offer.activation(activation))
-            .with(links::finish(&offer.link.id, "success", now))
-            .with(attempts::cancel_of_link(&offer.link.id, now))
-            .with(verifications::cancel_of_link(&offer.link.id, now))
-            .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
+        let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
+            actor,
+            "connected_account.connect",
+            &offer.account.id,
+            "ok",
+            None,
+        ));
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
@@ -169,11 +170,7 @@ impl App {
     ) -> Result<bool> {
         let now = self.now();
         let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
-        let unit = Unit::new()
-            .with(links::finish(&link.id, outcome, now))
-            .with(attempts::cancel_of_link(&link.id, now))
-            .with(verifications::cancel_of_link(&link.id, now))
-            .with(self.audit(actor, "link.end", &account.id, reason, None));
+        let unit = links::end(&link.id, outcome, now).with(self.audit(actor, "link.end", &account.id, reason, None));
         let unit = match link.purpose {
             LinkPurpose::Connect => {
                 unit.with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::{Field, Probe, Scheme, Toolkit};
 use switchboard_store::accounts::{AccountStatus, Activation};
-use switchboard_store::{Unit, WriteError, attempts, links, verifications};
+use switchboard_store::{WriteError, links};
 use switchboard_vault::{Secret, Secrets};
 
 use super::start::Started;
@@ -116,12 +116,13 @@ impl App {
             expires_at: None,
             now,
         };
-        let unit = Unit::new()
-            .with(links::finish(&offer.link.id, "success", now))
-            .with(attempts::cancel_of_link(&offer.link.id, now))
-            .with(verifications::cancel_of_link(&offer.link.id, now))
-            .with(offer.activation(activation))
-            .with(self.audit(actor, "connected_account.connect", &offer.account.id, "ok", None));
+        let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
+            actor,
+            "connected_account.connect",
+            &offer.account.id,
+            "ok",
+            None,
+        ));
         match self.store.apply(unit).await {
             Ok(_) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             Err(WriteError::Refused(_)) if self.holds(offer, secrets).await? => {

@@ -2,15 +2,16 @@
 //!
 //! A credential that is deleted here would live on at the provider: whoever stole it could go on.
 //! So deleting hands it over to a queue, in the same unit that erases it from its account
-//! (`queue.rs`); the queue is worked off in the background, for up to a day (`drain.rs`); what came
-//! of it can be read as a receipt (`receipt.rs`). `POST …/revoke` asks the provider at once and
-//! waits for its word (`now.rs`). `attempt.rs` is what all of them send.
+//! (`queue.rs`, one entry in `row.rs`); the queue is worked off in the background, for up to a day
+//! (`drain.rs`); what came of it can be read as a receipt (`receipt.rs`). `POST …/revoke` asks the
+//! provider at once and waits for its word (`now.rs`). `attempt.rs` is what all of them send.
 
 mod attempt;
 mod drain;
 mod now;
 mod queue;
 mod receipt;
+mod row;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

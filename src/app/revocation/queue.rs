@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, HeldFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
-use switchboard_store::revocations::{self, RevocationOutcome, RevocationRow, RevocationState};
-use switchboard_store::{Unit, WriteError, links};
+use switchboard_store::revocations;
+use switchboard_store::{Unit, WriteError, links, project_deletion};
 use switchboard_vault::Secrets;
 
-use super::{BY_OPERATOR, revocable, tokens_text, too_busy};
+use super::{BY_OPERATOR, too_busy};
 use crate::app::{Actor, App};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::id::Kind;
 
 /// Accounts in one unit.
@@ -28,6 +28,35 @@ pub enum Fate {
     Deleted,
     /// REVOKED: still listed.
     Revoked,
+}
+
+/// How far a walk over many accounts got: in whole batches, and in smaller ones after a refusal.
+struct Walk {
+    /// The last account that is done.
+    after: String,
+    limit: i64,
+    failures: u32,
+}
+
+impl Walk {
+    fn new() -> Self {
+        Self { after: String::new(), limit: BATCH, failures: 0 }
+    }
+
+    /// A batch is done, of which this was the last account.
+    fn goes_on_after(&mut self, last: Option<String>) {
+        *self = Self { after: last.unwrap_or_default(), ..Self::new() };
+    }
+
+    /// A credential was rotated, or an account connected, in the meantime: from the front, with
+    /// fewer accounts.
+    fn goes_back(&mut self) -> Result<()> {
+        if self.failures == PATIENCE {
+            return Err(too_busy());
+        }
+        *self = Self { after: String::new(), limit: (self.limit / 2).max(1), failures: self.failures + 1 };
+        Ok(())
+    }
 }
 
 /// A page of accounts and the unit that ends them.
@@ -82,12 +111,11 @@ impl App {
         let project = &actor.project_id;
         let job = self.mint(Kind::RevokeJob);
         let filter = HeldFilter { auth_config: Some(id.to_owned()), ..HeldFilter::default() };
-        let (mut after, mut limit, mut failures) = (String::new(), BATCH, 0);
+        let mut walk = Walk::new();
         loop {
             let config = self.store.auth_config(project, id).await?;
             config.ok_or_else(|| crate::app::auth_configs::not_found(id))?;
-            let Batch { mut unit, last, is_last, .. } =
-                self.batch(actor, &filter, Fate::Deleted, &job, (&after, limit)).await?;
+            let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
             let now = self.now();
             if is_last {
                 unit = unit
@@ -104,16 +132,9 @@ impl App {
                 }
                 Ok(_) => {
                     self.revocation_wake.notify_one();
-                    after = last.unwrap_or_default();
-                    (limit, failures) = (BATCH, 0);
+                    walk.goes_on_after(last);
                 }
-                // Rotated, or connected, in the meantime: look again, at fewer of them.
-                Err(WriteError::Refused("account_changed" | "auth_config_busy")) if failures < PATIENCE => {
-                    failures += 1;
-                    limit = (limit / 2).max(1);
-                    after.clear();
-                }
-                Err(WriteError::Refused(_)) => return Err(too_busy()),
+                Err(WriteError::Refused(_)) => walk.goes_back()?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -123,29 +144,24 @@ impl App {
     /// revocations under one job. Returns how many. What it did is done even if it fails half-way;
     /// called again, it does the rest.
     pub async fn queue_revocations(&self, actor: &Actor, filter: &HeldFilter, fate: Fate, job: &str) -> Result<usize> {
-        let (mut after, mut limit, mut failures, mut queued) = (String::new(), BATCH, 0, 0);
+        let (mut walk, mut queued) = (Walk::new(), 0);
         loop {
-            let batch = self.batch(actor, filter, fate, job, (&after, limit)).await?;
-            let Some(last) = batch.last else {
-                if after.is_empty() {
+            let batch = self.batch(actor, filter, fate, job, &walk).await?;
+            if batch.last.is_none() {
+                if walk.after.is_empty() {
                     return Ok(queued);
                 }
                 // Once more from the front: one may have been connected behind our back.
-                after.clear();
+                walk = Walk::new();
                 continue;
-            };
+            }
             match self.store.apply(batch.unit).await {
                 Ok(_) => {
                     queued += batch.accounts;
                     self.revocation_wake.notify_one();
-                    after = last;
-                    (limit, failures) = (BATCH, 0);
+                    walk.goes_on_after(batch.last);
                 }
-                Err(WriteError::Refused("account_changed")) if failures < PATIENCE => {
-                    failures += 1;
-                    limit = (limit / 2).max(1);
-                }
-                Err(WriteError::Refused(_)) => return Err(too_busy()),
+                Err(WriteError::Refused(_)) => walk.goes_back()?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -154,36 +170,23 @@ impl App {
     /// Revokes all accounts of a project that match, here at once and at their providers as one job:
     /// its id, where there were any, and how many (R76).
     pub async fn revoke_accounts(&self, actor: &Actor, filter: &HeldFilter) -> Result<(Option<String>, usize)> {
-        let project = &actor.project_id;
-        if self.store.project(project).await?.is_none() {
-            return Err(Error::of(Code::ProjectNotFound, &[("id", project)]));
-        }
+        self.project(&actor.project_id).await?;
         let job = self.mint(Kind::RevokeJob);
         let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))
     }
 
-    /// Empties a project that is being deleted: all its accounts are deleted, their credentials go
-    /// to be revoked, its links end, its auth configs lose their clients. The job's id, where there
-    /// was a credential; it follows from the project's id, so that whoever goes on has the same.
-    ///
-    /// For `DELETE /org/owner/project/{id}`: set the project's `deleted_at` in a unit of its own
-    /// first (so that no key opens it any more), then call this. It works in batches and may be
-    /// called any number of times. If it is cut short, the jobs of any server on this database
-    /// finish it: they look for projects with `deleted_at` that still have accounts. A project that
-    /// is to be deleted without revoking therefore takes `accounts::delete_of_project` into the
-    /// unit that sets `deleted_at`.
+    /// Empties a closed project: all its accounts are deleted, their credentials go to be revoked, and
+    /// what is left ends. The job's id, where there was a credential; it follows from the project's
+    /// id, so that whoever goes on has the same. What it did is done even if it fails half-way; called
+    /// again, by the jobs of any server on this database, it does the rest.
     pub async fn queue_revocations_of_project(&self, actor: &Actor) -> Result<Option<String>> {
         let project = &actor.project_id;
         let own = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
         let job = format!("{}{own}", Kind::RevokeJob.prefix());
         self.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, &job).await?;
-        let now = self.now();
-        let unit = Unit::new()
-            .with(links::finish_of_project(project, "deleted", now))
-            .with(accounts::delete_unconnected_of_project(project, now))
-            .with(auth_configs::delete_unused_of_project(project, now))
-            .with(self.audit(actor, "project.empty", project, "ok", None));
+        let unit =
+            project_deletion::finish(project, self.now()).with(self.audit(actor, "project.empty", project, "ok", None));
         self.store.apply(unit).await?;
         self.recent_auth_configs.forget_where(|config| config.project_id == *project);
         let counts = self.store.revocation_counts(project, &job).await?;
@@ -212,20 +215,7 @@ impl App {
             return Ok(());
         }
         let config = self.store.auth_config(project, &account.auth_config_id).await?;
-        let material = self.with_client(credential.clone(), &account.auth_config_id, config.as_ref());
-        let row = self.revocation_row(&job, account, config.as_ref(), material);
-        let detail = json!({ "revoke_job_id": job });
-        let actor = Actor::system(project);
-        let unit = Unit::new().with(revocations::insert(&row)).with(self.audit(
-            &actor,
-            "connected_account.revoke",
-            &account.id,
-            "ok",
-            Some(&detail),
-        ));
-        self.apply_patiently(unit).await?;
-        self.revocation_wake.notify_one();
-        Ok(())
+        self.queue_tokens(&job, account, config.as_ref(), credential, "ok").await
     }
 
     /// Queues tokens that a code bought after its account or link had ended: nobody will use them,
@@ -236,33 +226,30 @@ impl App {
         config: &AuthConfigRow,
         credential: &Secrets,
     ) -> Result<()> {
-        let job = self.mint(Kind::RevokeJob);
-        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config));
-        let row = self.revocation_row(&job, account, Some(config), material);
-        let detail = json!({ "revoke_job_id": job });
-        let actor = Actor::system(&account.project_id);
-        let unit = Unit::new().with(revocations::insert(&row)).with(self.audit(
-            &actor,
-            "connected_account.revoke",
-            &account.id,
-            "unwanted",
-            Some(&detail),
-        ));
-        self.apply_patiently(unit).await?;
+        self.queue_tokens(&self.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
+    }
+
+    /// Queues tokens that no account holds.
+    async fn queue_tokens(
+        &self,
+        job: &str,
+        account: &AccountRow,
+        config: Option<&AuthConfigRow>,
+        tokens: &Secrets,
+        outcome: &str,
+    ) -> Result<()> {
+        let material = self.with_client(tokens.clone(), &account.auth_config_id, config);
+        let row = self.revocation_row(job, account, config, material);
+        let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
+        let audit = self.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
+        self.apply_patiently(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
         self.revocation_wake.notify_one();
         Ok(())
     }
 
-    async fn batch(
-        &self,
-        actor: &Actor,
-        filter: &HeldFilter,
-        fate: Fate,
-        job: &str,
-        (after, limit): (&str, i64),
-    ) -> Result<Batch> {
+    async fn batch(&self, actor: &Actor, filter: &HeldFilter, fate: Fate, job: &str, walk: &Walk) -> Result<Batch> {
         let project = &actor.project_id;
-        let held = self.store.accounts_with_credential(project, filter, after, limit).await?;
+        let held = self.store.accounts_with_credential(project, filter, &walk.after, walk.limit).await?;
         let detail = json!({ "revoke_job_id": job });
         let mut configs: HashMap<String, Option<AuthConfigRow>> = HashMap::new();
         let mut unit = Unit::new();
@@ -286,75 +273,7 @@ impl App {
             unit.push(revocations::insert(&self.revocation_of(job, account, config)));
             unit.push(self.audit(actor, action, id, "ok", Some(&detail)));
         }
-        let is_last = i64::try_from(held.len()).unwrap_or(i64::MAX) < limit;
+        let is_last = i64::try_from(held.len()).unwrap_or(i64::MAX) < walk.limit;
         Ok(Batch { unit, accounts: held.len(), last: held.last().map(|account| account.id.clone()), is_last })
-    }
-
-    fn revocation_of(&self, job: &str, account: &AccountRow, config: Option<&AuthConfigRow>) -> RevocationRow {
-        // A toolkit that only the server knows, not the command line, is the server's to judge.
-        let toolkit = self.toolkit(&account.toolkit);
-        let known = revocable(&account.scheme, &account.toolkit, toolkit.map(AsRef::as_ref));
-        if let Err(why) = known
-            && (toolkit.is_some() || account.scheme != switchboard_catalog::Scheme::OAuth2.as_str())
-        {
-            return self.settled(job, account, config, RevocationOutcome::NotSupported, why);
-        }
-        self.revocation_row(job, account, config, self.revocation_material(account, config))
-    }
-
-    fn revocation_row(
-        &self,
-        job: &str,
-        account: &AccountRow,
-        config: Option<&AuthConfigRow>,
-        material: Result<Secrets>,
-    ) -> RevocationRow {
-        match material {
-            Ok(material) => {
-                let mut row = self.settled(job, account, config, RevocationOutcome::Failed, String::new());
-                let material = self.seal_revocation(&row.project_id, &row.id, &material);
-                (row.state, row.detail) = (RevocationState::Pending { material }, None);
-                row
-            }
-            Err(error) => self.unusable(job, account, config, &error),
-        }
-    }
-
-    fn unusable(
-        &self,
-        job: &str,
-        account: &AccountRow,
-        config: Option<&AuthConfigRow>,
-        error: &Error,
-    ) -> RevocationRow {
-        tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential cannot be revoked");
-        self.settled(job, account, config, RevocationOutcome::Failed, error.message().to_owned())
-    }
-
-    fn settled(
-        &self,
-        job: &str,
-        account: &AccountRow,
-        config: Option<&AuthConfigRow>,
-        outcome: RevocationOutcome,
-        detail: String,
-    ) -> RevocationRow {
-        let now = self.now();
-        RevocationRow {
-            id: self.mint(Kind::Revocation),
-            job_id: job.to_owned(),
-            project_id: account.project_id.clone(),
-            account_id: account.id.clone(),
-            toolkit: account.toolkit.clone(),
-            auth_config_id: account.auth_config_id.clone(),
-            is_managed: config.is_some_and(|config| config.is_managed),
-            params: account.params.clone(),
-            state: RevocationState::Finished { outcome, at: now },
-            tokens: tokens_text(&[]),
-            detail: Some(detail),
-            tries: 0,
-            next_try_at: now,
-            created_at: now,
-        }
     }
 }

@@ -58,16 +58,24 @@ pub struct HeldFilter {
     pub user: Option<String>,
 }
 
+/// Whether an account's auth config can be used.
+macro_rules! has_enabled_auth_config {
+    () => {
+        "EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id \
+         AND auth_configs.status = 'ENABLED' AND auth_configs.deleted_at IS NULL)"
+    };
+}
+
 macro_rules! select {
-    ($rest:literal) => {
+    ($($rest:tt)*) => {
         concat!(
             "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, status, status_reason, alias, ",
             "word_id, account_type, acl, params, credential_sealed, credential_version, expires_at, ",
             "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
             "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, ",
-            "EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id AND status = 'ENABLED' ",
-            "AND auth_configs.deleted_at IS NULL) FROM connected_accounts ",
-            $rest
+            has_enabled_auth_config!(),
+            " FROM connected_accounts ",
+            $($rest)*
         )
     };
 }
@@ -105,9 +113,8 @@ fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
 }
 
 /// The status that answers show: an ACTIVE account of a disabled auth config is INACTIVE.
-const SHOWN_STATUS: &str = "CASE WHEN status = 'ACTIVE' AND NOT EXISTS (SELECT 1 FROM auth_configs \
-                            WHERE auth_configs.id = auth_config_id AND auth_configs.status = 'ENABLED' \
-                            AND auth_configs.deleted_at IS NULL) THEN 'INACTIVE' ELSE status END";
+const SHOWN_STATUS: &str =
+    concat!("CASE WHEN status = 'ACTIVE' AND NOT ", has_enabled_auth_config!(), " THEN 'INACTIVE' ELSE status END");
 
 impl Store {
     /// One live account of a project.
@@ -134,9 +141,9 @@ impl Store {
             select!(
                 "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
                    AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
-                 ORDER BY EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id
-                                  AND status = 'ENABLED' AND auth_configs.deleted_at IS NULL) DESC,
-                   connected_at DESC, id DESC LIMIT 1"
+                 ORDER BY ",
+                has_enabled_auth_config!(),
+                " DESC, connected_at DESC, id DESC LIMIT 1"
             ),
             &[project.into(), user.into(), toolkit.into(), auth_config.into()],
             read,
@@ -145,7 +152,8 @@ impl Store {
     }
 
     /// The user's ACTIVE private accounts of a toolkit, the most recently connected first, under
-    /// one auth config when one is named, if that is enabled: what a session with several accounts chooses from.
+    /// one auth config when one is named, if that is enabled: what a session with several accounts
+    /// chooses from.
     pub async fn active_accounts(
         &self,
         project: &str,
@@ -158,9 +166,9 @@ impl Store {
             select!(
                 "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
                    AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
-                   AND EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id
-                               AND status = 'ENABLED' AND auth_configs.deleted_at IS NULL)
-                 ORDER BY connected_at DESC, id DESC LIMIT $5"
+                   AND ",
+                has_enabled_auth_config!(),
+                " ORDER BY connected_at DESC, id DESC LIMIT $5"
             ),
             &[project.into(), user.into(), toolkit.into(), auth_config.into(), most.into()],
             read,

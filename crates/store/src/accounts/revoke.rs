@@ -52,22 +52,3 @@ pub fn release(project: &str, id: &str, fence: i64) -> Statement {
         vec![project.into(), id.into(), fence.into()],
     )
 }
-
-/// Deletes all accounts of a project, credentials and all, without revoking anything.
-pub fn delete_of_project(project: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
-           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
-         WHERE project_id = $1 AND deleted_at IS NULL",
-        vec![project.into(), now.into()],
-    )
-}
-
-/// Deletes those accounts of a project that hold no credential.
-pub fn delete_unconnected_of_project(project: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, refresh_fence = refresh_fence + 1
-         WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL",
-        vec![project.into(), now.into()],
-    )
-}

@@ -1,0 +1,84 @@
+//! The row of one credential in the queue: what is asked of its provider, or why nothing can be.
+
+use switchboard_catalog::Scheme;
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::revocations::{RevocationOutcome, RevocationRow, RevocationState};
+use switchboard_vault::Secrets;
+
+use super::{revocable, tokens_text};
+use crate::app::App;
+use crate::error::Result;
+use crate::id::Kind;
+
+impl App {
+    /// What becomes of an account's credential: it waits for its provider, unless there is none to ask.
+    pub(super) fn revocation_of(
+        &self,
+        job: &str,
+        account: &AccountRow,
+        config: Option<&AuthConfigRow>,
+    ) -> RevocationRow {
+        // A toolkit that only the server knows, not the command line, is the server's to judge.
+        let toolkit = self.toolkit(&account.toolkit);
+        let is_known = toolkit.is_some() || account.scheme != Scheme::OAuth2.as_str();
+        match revocable(&account.scheme, &account.toolkit, toolkit.map(AsRef::as_ref)) {
+            Err(why) if is_known => {
+                let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.now() };
+                self.row_in(state, Some(why), self.mint(Kind::Revocation), job, account, config)
+            }
+            _ => self.revocation_row(job, account, config, self.revocation_material(account, config)),
+        }
+    }
+
+    /// What waits for its provider; or, without its material, the receipt that says so.
+    pub(super) fn revocation_row(
+        &self,
+        job: &str,
+        account: &AccountRow,
+        config: Option<&AuthConfigRow>,
+        material: Result<Secrets>,
+    ) -> RevocationRow {
+        let id = self.mint(Kind::Revocation);
+        let (state, detail) = match material {
+            Ok(material) => {
+                let material = self.seal_revocation(&account.project_id, &id, &material);
+                (RevocationState::Pending { material }, None)
+            }
+            Err(error) => {
+                tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential cannot be revoked");
+                let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.now() };
+                (state, Some(error.message().to_owned()))
+            }
+        };
+        self.row_in(state, detail, id, job, account, config)
+    }
+
+    fn row_in(
+        &self,
+        state: RevocationState,
+        detail: Option<String>,
+        id: String,
+        job: &str,
+        account: &AccountRow,
+        config: Option<&AuthConfigRow>,
+    ) -> RevocationRow {
+        let now = self.now();
+        RevocationRow {
+            id,
+            job_id: job.to_owned(),
+            project_id: account.project_id.clone(),
+            account_id: account.id.clone(),
+            toolkit: account.toolkit.clone(),
+            auth_config_id: account.auth_config_id.clone(),
+            is_managed: config.is_some_and(|config| config.is_managed),
+            params: account.params.clone(),
+            state,
+            tokens: tokens_text(&[]),
+            detail,
+            tries: 0,
+            next_try_at: now,
+            created_at: now,
+        }
+    }
+}
