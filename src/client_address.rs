@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::FORWARDED;
-use switchboard_egress::AllowRule;
+
+use crate::app::networks::Network;
 
 /// The other end of a request's connection; `server.rs` puts it into each request.
 #[derive(Clone, Copy, Debug)]
@@ -15,23 +16,13 @@ pub struct Peer(pub SocketAddr);
 
 /// Proxies whose forwarded headers are believed.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<AllowRule>);
+pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
     /// Reads addresses and networks such as `10.0.0.5` and `fd00::/8`.
     pub fn parse(given: &[String]) -> Result<Self, String> {
-        let mut networks = Vec::with_capacity(given.len());
-        for text in given {
-            let rule: AllowRule = text.parse().map_err(|error| format!("{error}"))?;
-            match &rule {
-                AllowRule::Host(_) => return Err(format!("takes addresses and networks, not the name {text:?}")),
-                AllowRule::Cidr { network: IpAddr::V6(network), .. } if network.to_ipv4_mapped().is_some() => {
-                    return Err(format!("{text:?}: write the IPv4 address itself"));
-                }
-                AllowRule::Cidr { .. } => networks.push(rule),
-            }
-        }
-        Ok(Self(networks))
+        let read = |text: &String| text.parse().map_err(|reason: String| format!("{text:?} {reason}"));
+        given.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
     /// Who sent a request. Read from the nearest hop on: the first address that is not a trusted
@@ -65,7 +56,7 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.covers(address))
+        self.0.iter().any(|network| network.contains(address))
     }
 }
 
@@ -215,8 +206,8 @@ mod tests {
     #[test]
     fn a_proxy_is_an_address_or_a_network() {
         let refused = |text: &str| TrustedProxies::parse(&[text.to_owned()]).unwrap_err();
-        assert!(refused("proxy.corp").contains("not the name"));
+        assert!(refused("proxy.corp").starts_with("\"proxy.corp\" must be an IP address"));
         assert!(refused("10.0.0.0/99").contains("prefix length"));
-        assert!(refused("::ffff:10.0.0.0/104").contains("IPv4"));
+        assert!(refused("::ffff:10.0.0.0/104").contains("from 0 to 32"), "it is an IPv4 address");
     }
 }

@@ -355,7 +355,10 @@ mod tests {
             ("link_ttl_seconds = 5", "setting link_ttl_seconds: takes 60 to 3600"),
             ("log_format = \"xml\"", "setting log_format: takes text or json"),
             ("allow_egress = [\"10.0.0.0/99\"]", "setting allow_egress:"),
-            ("trusted_proxies = [\"proxy.corp\"]", "setting trusted_proxies: takes addresses and networks"),
+            (
+                "trusted_proxies = [\"proxy.corp\"]",
+                "setting trusted_proxies: \"proxy.corp\" must be an IP address or a CIDR range",
+            ),
             ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
             ("lisen = \"x\"", "unknown field `lisen`"),
             ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),

@@ -2,9 +2,11 @@
 //! a link (contract section 4.5). Both SDKs' `toolkits.authorize` still calls it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use switchboard_catalog::Scheme;
-use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation, NewAccount};
+use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
+use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
@@ -17,7 +19,7 @@ use super::sessions::check_user;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::time::Millis;
+use crate::time::{Millis, millis};
 
 /// The new account.
 pub struct Connection {
@@ -61,46 +63,42 @@ impl App {
             }
             None => None,
         };
-        let mut connection = Connection {
-            account_id: String::new(),
-            scheme: usable.config.scheme.clone(),
-            status: AccountStatus::Active,
-            redirect_url: None,
+        let mut offer = Offer {
+            session_id: None,
+            user_id: &user_id,
+            toolkit: usable.toolkit,
+            alias,
+            acl,
+            callback: None,
             account_type: request.account_type,
-            acl: acl.clone(),
+            base: None,
+            prefill: Secrets::new(),
         };
-        let unit = if let Some(imported) = imported {
-            let (id, unit) = self.insert_connected(actor, &user_id, &usable, alias, &connection, &imported);
-            connection.account_id = id;
-            unit
+        let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
+            let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);
+            (id, AccountStatus::Active, None, unit)
         } else {
             if usable.scheme != Scheme::OAuth2 {
                 return Err(missing_fields(&usable));
             }
-            let offer = Offer {
-                session_id: None,
-                user_id: &user_id,
-                toolkit: usable.toolkit,
-                alias,
-                acl,
-                callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
-                account_type: request.account_type,
-                base: None,
-                prefill: match &request.known {
-                    Some(state) => usable.check_known(state, "connection.state")?,
-                    None => Secrets::new(),
-                },
-            };
+            offer.callback = self.link_callback(actor, request.callback_url.as_deref(), None).await?;
+            if let Some(state) = &request.known {
+                offer.prefill = usable.check_known(state, "connection.state")?;
+            }
             let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
             let params = AccountParams::default().to_text();
             let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.now());
-            connection.status = AccountStatus::Initiated;
-            connection.account_id = link.account_id;
-            connection.redirect_url = Some(link.redirect_url);
-            unit.with(initiated)
+            (link.account_id, AccountStatus::Initiated, Some(link.redirect_url), unit.with(initiated))
         };
         match self.store.apply(unit).await {
-            Ok(_) => Ok(connection),
+            Ok(_) => Ok(Connection {
+                account_id,
+                scheme: usable.config.scheme.clone(),
+                status,
+                redirect_url,
+                account_type: offer.account_type,
+                acl: offer.acl,
+            }),
             Err(error @ WriteError::Refused(_)) => Err(refused(error.into(), alias, &usable.config)),
             Err(error) => Err(error.into()),
         }
@@ -165,46 +163,27 @@ impl App {
             granted_scopes: scopes.map(|scopes| scopes.map(ToOwned::to_owned).collect()),
             ..AccountParams::default()
         };
-        let lifetime = expires_in.and_then(|seconds| i64::try_from(seconds).ok()).map(|it| it.saturating_mul(1_000));
-        let expires_at = lifetime.map(|lifetime| self.now().saturating_add(lifetime));
+        let expires_at = expires_in.map(|seconds| self.now().saturating_add(millis(Duration::from_secs(seconds))));
         Ok(Some(Imported { secrets, params, expires_at }))
     }
 
+    /// The rows of an account that comes with its credential, and its id.
     fn insert_connected(
         &self,
         actor: &Actor,
-        user_id: &str,
-        usable: &Usable<'_>,
-        alias: Option<&str>,
-        connection: &Connection,
+        offer: &Offer<'_>,
+        config: &AuthConfigRow,
         imported: &Imported,
     ) -> (String, Unit) {
-        let now = self.now();
         let id = self.mint(Kind::ConnectedAccount);
-        let acl = connection.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
-        let account = NewAccount {
-            id: &id,
-            project_id: &actor.project_id,
-            user_id,
-            toolkit: &usable.toolkit.slug,
-            auth_config_id: &usable.config.id,
-            scheme: &usable.config.scheme,
-            alias,
-            word_id: &super::accounts::word_id(&usable.toolkit.slug, &*self.entropy),
-            account_type: connection.account_type,
-            acl: acl.as_deref(),
-            params: &AccountParams::default().to_text(),
-            link_id: None,
-            now,
-        };
         let activation = Activation {
             credential: Some(self.seal_credential(&actor.project_id, &id, &imported.secrets)),
             params: imported.params.to_text(),
             expires_at: imported.expires_at,
-            now,
+            now: self.now(),
         };
         let unit = Unit::new()
-            .with(accounts::insert(&account))
+            .with(self.insert_account(actor, offer, config, &id, None))
             .with(accounts::activate(&actor.project_id, &id, activation))
             .with(self.audit(actor, "connected_account.import", &id, "ok", None));
         (id, unit)

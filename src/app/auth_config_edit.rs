@@ -12,7 +12,7 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::auth_configs::{AuthConfigSettings, check_client, check_name, check_shared, not_found};
+use super::auth_configs::{AuthConfigSettings, check_client, check_name, check_shared, not_found, toolkit_gone};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
@@ -190,10 +190,6 @@ impl AuthConfigPatch {
             settings.restrict_to_following_tools = Some(tools.clone());
         }
     }
-}
-
-fn toolkit_gone(row: &AuthConfigRow) -> Error {
-    Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", row.toolkit))
 }
 
 crate::redacted_debug!(AuthConfigPatch);

@@ -89,9 +89,7 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl FnOnce(&AuthConfigRow) -> Replay,
     ) -> Result<Once<AuthConfigRow>> {
-        if let Some(key) = key
-            && let Some(replay) = self.replay(key).await?
-        {
+        if let Some(replay) = self.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let toolkit = self.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
@@ -322,6 +320,17 @@ fn missing_client(toolkit: &Toolkit) -> Error {
 /// Unknown, deleted or foreign auth config: all the same answer.
 pub fn not_found(id: &str) -> Error {
     Error::of(Code::AuthConfigNotFound, &[("id", &cut(id))])
+}
+
+/// The toolkit's file was there when the auth config was made.
+pub(super) fn toolkit_gone(config: &AuthConfigRow) -> Error {
+    Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", config.toolkit))
+}
+
+/// Accounts cannot be connected.
+pub(super) fn disabled(config: &AuthConfigRow) -> Error {
+    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" is disabled", config.id))
+        .fix("Enable it with PATCH /auth_configs/{id}/ENABLED, or use another one.")
 }
 
 /// Unknown toolkit, in a direct read.

@@ -9,11 +9,12 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::access::AclInput;
+use super::auth_configs::{disabled, not_found, toolkit_gone};
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
 use super::sessions::check_user;
 use super::{Actor, App};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
 /// What a developer asks for: a link, or with a whole credential in `known` an account at once
 /// (`account_create.rs`).
@@ -58,9 +59,7 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl Fn(&Link) -> Replay,
     ) -> Result<Once<Link>> {
-        if let Some(key) = key
-            && let Some(replay) = self.replay(key).await?
-        {
+        if let Some(replay) = self.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let user_id = check_user(Some(request.user_id), "user_id")?;
@@ -88,13 +87,11 @@ impl App {
     /// The auth config of a request, when accounts can be connected with it.
     pub(super) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable<'_>> {
         let config = self.store.auth_config(&actor.project_id, id).await?;
-        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        let config = config.ok_or_else(|| not_found(id))?;
         if !config.is_enabled {
             return Err(disabled(&config));
         }
-        let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| {
-            Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", config.toolkit))
-        })?;
+        let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
         check_needs_account(toolkit)?;
         if self.lacks_client(&config) {
             return Err(super::links::no_managed_auth(toolkit));
@@ -141,11 +138,6 @@ pub(super) fn refused(refusal: Refusal, alias: Option<&str>, config: &AuthConfig
         Refusal::Named("auth_config_gone") => disabled(config),
         other => other.into(),
     }
-}
-
-fn disabled(config: &AuthConfigRow) -> Error {
-    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" is disabled", config.id))
-        .fix("Enable it with PATCH /auth_configs/{id}/ENABLED, or use another one.")
 }
 
 crate::redacted_debug!(DirectLink, KnownFields);

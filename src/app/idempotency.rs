@@ -54,8 +54,9 @@ impl IdempotencyKey {
 }
 
 impl App {
-    /// The answer of an earlier request with this key, if there was one.
-    pub async fn replay(&self, key: &IdempotencyKey) -> Result<Option<Replay>> {
+    /// The answer of an earlier request with this key, if there is a key and was one.
+    pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<Replay>> {
+        let Some(key) = key else { return Ok(None) };
         let Some(row) = self.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
         if row.request_hash != key.request_hash {
             return Err(Error::new(
@@ -133,7 +134,7 @@ impl App {
         match self.store.apply(unit).await {
             Ok(_) => Ok(Once::Done(answer)),
             Err(WriteError::Refused("idempotency_key_used")) => {
-                let replay = self.replay(key).await.map_err(Refusal::Failed)?;
+                let replay = self.replay(Some(key)).await.map_err(Refusal::Failed)?;
                 replay.map(Once::Replayed).ok_or(Refusal::Named("idempotency_key_used"))
             }
             Err(error) => Err(error.into()),

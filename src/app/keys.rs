@@ -112,7 +112,6 @@ impl App {
     /// A new key of a project, not yet stored.
     pub(super) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
         let key = ApiKey::generate(&*self.entropy);
-        let json = |error| Error::internal(error);
         let row = ApiKeyRow {
             id: self.mint(Kind::ApiKey),
             project_id: project.to_owned(),
@@ -122,8 +121,8 @@ impl App {
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
-            permissions: scope.permissions.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
-            allowed_ips: scope.allowed_ips.as_ref().map(serde_json::to_string).transpose().map_err(json)?,
+            permissions: scope.permissions.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
+            allowed_ips: scope.allowed_ips.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?,
         };
         Ok((key, row))
     }

@@ -9,7 +9,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkPurpose, NewLink};
-use switchboard_store::{Unit, auth_configs};
+use switchboard_store::{Statement, Unit, auth_configs};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
@@ -64,9 +64,7 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl Fn(&Link) -> Replay,
     ) -> Result<Once<Link>> {
-        if let Some(key) = key
-            && let Some(replay) = self.replay(key).await?
-        {
+        if let Some(replay) = self.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let toolkit = self.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
@@ -110,22 +108,6 @@ impl App {
         let account_id = self.mint(Kind::ConnectedAccount);
         let (token, link_id) = self.mint_link();
         let expires_at = now + millis(self.settings.link_ttl);
-        let acl_text = offer.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
-        let account = NewAccount {
-            id: &account_id,
-            project_id: &actor.project_id,
-            user_id: offer.user_id,
-            toolkit: &offer.toolkit.slug,
-            auth_config_id: &config.id,
-            scheme: &config.scheme,
-            alias: offer.alias,
-            word_id: &super::accounts::word_id(&offer.toolkit.slug, &*self.entropy),
-            account_type: offer.account_type,
-            acl: acl_text.as_deref(),
-            params: &AccountParams::default().to_text(),
-            link_id: Some(&link_id),
-            now,
-        };
         let link = NewLink {
             id: &link_id,
             project_id: &actor.project_id,
@@ -138,13 +120,10 @@ impl App {
             created_at: now,
             expires_at,
         };
-        let unit = unit.with(accounts::insert(&account)).with(links::insert(&link)).with(self.audit(
-            actor,
-            "link.create",
-            &account_id,
-            "ok",
-            None,
-        ));
+        let unit = unit
+            .with(self.insert_account(actor, offer, config, &account_id, Some(&link_id)))
+            .with(links::insert(&link))
+            .with(self.audit(actor, "link.create", &account_id, "ok", None));
         let answer = Link {
             redirect_url: self.link_url(offer.base, &token),
             token: token.text().to_owned(),
@@ -154,6 +133,33 @@ impl App {
             expires_at,
         };
         (answer, unit)
+    }
+
+    /// A new account without a credential.
+    pub(super) fn insert_account(
+        &self,
+        actor: &Actor,
+        offer: &Offer<'_>,
+        config: &AuthConfigRow,
+        id: &str,
+        link_id: Option<&str>,
+    ) -> Statement {
+        let acl = offer.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
+        accounts::insert(&NewAccount {
+            id,
+            project_id: &actor.project_id,
+            user_id: offer.user_id,
+            toolkit: &offer.toolkit.slug,
+            auth_config_id: &config.id,
+            scheme: &config.scheme,
+            alias: offer.alias,
+            word_id: &super::accounts::word_id(&offer.toolkit.slug, &*self.entropy),
+            account_type: offer.account_type,
+            acl: acl.as_deref(),
+            params: &AccountParams::default().to_text(),
+            link_id,
+            now: self.now(),
+        })
     }
 
     /// A new link token and the id of its row.
@@ -183,7 +189,7 @@ impl App {
                 return Err(no_managed_auth(toolkit));
             }
             if !config.is_enabled {
-                return Err(Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" is disabled"))
+                return Err(super::auth_configs::disabled(&config)
                     .fix("Enable it, or name another auth config in the session."));
             }
             return Ok(config);

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod auth_config_edit;
 pub mod auth_configs;
 pub mod callback_url;
+pub mod change;
 pub mod connect;
 pub mod credentials;
 pub mod custom_tools;

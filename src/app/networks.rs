@@ -1,9 +1,11 @@
-//! Where a key may be used from: addresses and CIDR ranges (RFC 4632, RFC 4291 section 2.3).
+//! Addresses and CIDR ranges (RFC 4632, RFC 4291 section 2.3): where a key may be used from, and which
+//! proxies are believed.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::error::{Error, Result};
@@ -13,54 +15,18 @@ const MAX_ENTRIES: usize = 100;
 
 /// An address, or all that share its first bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    address: IpAddr,
-    bits: u32,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether an address is one of these. An IPv4 address written as IPv6 counts as IPv4.
     pub fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                masked(u128::from(own.to_bits()) << 96, self.bits)
-                    == masked(u128::from(other.to_bits()) << 96, self.bits)
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                masked(own.to_bits(), self.bits) == masked(other.to_bits(), self.bits)
-            }
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
-
-    fn width(self) -> u32 {
-        if self.address.is_ipv4() { 32 } else { 128 }
-    }
-
-    /// The range with every bit after its prefix cleared.
-    fn base(self) -> IpAddr {
-        match self.address {
-            IpAddr::V4(own) => {
-                let kept = masked(u128::from(own.to_bits()) << 96, self.bits) >> 96;
-                IpAddr::V4(u32::try_from(kept).unwrap_or_default().into())
-            }
-            IpAddr::V6(own) => IpAddr::V6(masked(own.to_bits(), self.bits).into()),
-        }
-    }
-}
-
-/// The first `bits` of a number; the others cleared.
-fn masked(number: u128, bits: u32) -> u128 {
-    if bits == 0 { 0 } else { number & (u128::MAX << (128 - bits)) }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.bits == self.width() {
-            write!(f, "{}", self.address)
-        } else {
-            write!(f, "{}/{}", self.address, self.bits)
-        }
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }
 
@@ -71,22 +37,16 @@ impl FromStr for Network {
         let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
         let address: IpAddr =
             address.parse().map_err(|_| "must be an IP address or a CIDR range such as 203.0.113.0/24".to_owned())?;
-        let address = address.to_canonical();
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => width,
-            Some(bits) => {
-                let plain = !bits.is_empty() && bits.len() <= 3 && bits.bytes().all(|byte| byte.is_ascii_digit());
-                let bits = plain.then(|| bits.parse().ok()).flatten().filter(|bits| *bits <= width);
-                bits.ok_or_else(|| format!("must have a prefix length from 0 to {width}"))?
-            }
-        };
-        let network = Self { address, bits };
+        let whole = IpNet::from(address.to_canonical());
+        let Some(bits) = bits else { return Ok(Self(whole)) };
+        let plain = bits.bytes().all(|byte| byte.is_ascii_digit());
+        let given = bits.parse().ok().filter(|_| plain).and_then(|bits| IpNet::new(whole.addr(), bits).ok());
+        let given = given.ok_or_else(|| format!("must have a prefix length from 0 to {}", whole.max_prefix_len()))?;
         // 10.0.0.7/8 is more often a slip than a wish for sixteen million addresses.
-        if network.base() != address {
-            return Err(format!("has bits after its prefix; write {}", Self { address: network.base(), bits }));
+        if given.trunc() != given {
+            return Err(format!("has bits after its prefix; write {}", Self(given.trunc())));
         }
-        Ok(network)
+        Ok(Self(given))
     }
 }
 

@@ -9,11 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// An area of the API, by its published name.
-#[derive(
-    Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema, clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[clap(rename_all = "snake_case")]
 pub enum Preset {
     /// Lists and schemas of tools.
     Tools,

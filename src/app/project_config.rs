@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use switchboard_store::projects;
 use switchboard_store::{Unit, WriteError};
 
+use super::change::Change;
 use super::projects::{LogVisibility, ProjectSettings};
 use super::{Actor, App, callback_url};
 use crate::error::{Error, Result};
@@ -24,102 +25,72 @@ const MAX_THEME: usize = 8 * 1_024;
 /// How often a change is tried again when others change the same project at once.
 const TRIES: usize = 5;
 
-/// A field of a change: none when left out, `Some(None)` when null.
-type Change<T> = Option<Option<T>>;
-
 /// A change of a project's settings. A field that is left out stays; null sets it back.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConfigChange {
     /// Registered callback URLs, all of them. With an empty list any safe URL is taken.
-    #[serde(deserialize_with = "given")]
     callback_urls: Change<Vec<String>>,
     /// Show only the first four characters of secrets in account answers.
-    #[serde(deserialize_with = "given")]
     mask_secret_keys_in_connected_account: Change<bool>,
     /// Shown on connect pages instead of the project's name; empty sets it back.
-    #[serde(deserialize_with = "given")]
     display_name: Change<String>,
     /// Where a browser goes before a connection counts: https, or http on loopback; empty clears it.
-    #[serde(deserialize_with = "given")]
     oauth_callback_verifier_url: Change<String>,
     /// Kept; no effect on this server.
-    #[serde(rename = "is_2FA_enabled", deserialize_with = "given")]
+    #[serde(rename = "is_2FA_enabled")]
     is_2fa_enabled: Change<bool>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     log_visibility_setting: Change<LogVisibility>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     require_mcp_api_key: Change<bool>,
     /// Kept; no effect on this server. Empty clears it.
-    #[serde(deserialize_with = "given")]
     logo_url: Change<String>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     signed_url_file_expiry_in_seconds: Change<Number>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     is_composio_link_enabled_for_managed_auth: Change<bool>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     theme: Change<Map<String, Value>>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     enable_instant: Change<bool>,
     /// Kept; no effect on this server.
-    #[serde(deserialize_with = "given")]
     zdr_enabled: Change<bool>,
-}
-
-/// Tells null from a field that is left out.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Change<T>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 impl ConfigChange {
     /// The settings after this change; every field that is wrong is named, below `place`.
     pub fn apply(&self, settings: &mut ProjectSettings, place: &str) -> Result<()> {
         let mut wrong = Wrong { place, lines: Vec::new() };
-        if let Some(urls) = &self.callback_urls {
-            settings.callback_urls = wrong.check("callback_urls", checked_callbacks(urls.clone().unwrap_or_default()));
+        if let Some(urls) = self.callback_urls.given() {
+            settings.callback_urls = wrong.check("callback_urls", checked_callbacks(urls.cloned().unwrap_or_default()));
         }
-        if let Some(mask) = self.mask_secret_keys_in_connected_account {
-            settings.mask_secret_keys_in_connected_account = mask.unwrap_or(true);
+        if let Some(mask) = self.mask_secret_keys_in_connected_account.given() {
+            settings.mask_secret_keys_in_connected_account = mask.copied().unwrap_or(true);
         }
-        if let Some(name) = &self.display_name {
-            settings.display_name = wrong.check("display_name", checked_name(name.as_deref()));
+        if let Some(name) = self.display_name.given() {
+            settings.display_name = wrong.check("display_name", checked_name(name));
         }
-        if let Some(url) = &self.oauth_callback_verifier_url {
-            settings.oauth_callback_verifier_url =
-                wrong.check("oauth_callback_verifier_url", checked_url(url.as_deref()));
+        if let Some(url) = self.oauth_callback_verifier_url.given() {
+            settings.oauth_callback_verifier_url = wrong.check("oauth_callback_verifier_url", checked_url(url));
         }
-        if let Some(url) = &self.logo_url {
-            settings.logo_url = wrong.check("logo_url", checked_url(url.as_deref()));
+        if let Some(url) = self.logo_url.given() {
+            settings.logo_url = wrong.check("logo_url", checked_url(url));
         }
-        if let Some(seconds) = &self.signed_url_file_expiry_in_seconds {
+        if let Some(seconds) = self.signed_url_file_expiry_in_seconds.given() {
             settings.signed_url_file_expiry_in_seconds =
-                wrong.check("signed_url_file_expiry_in_seconds", seconds.as_ref().map(checked_expiry).transpose());
+                wrong.check("signed_url_file_expiry_in_seconds", seconds.map(checked_expiry).transpose());
         }
-        if let Some(theme) = &self.theme {
-            settings.theme = wrong.check("theme", theme.as_ref().map(checked_theme).transpose());
+        if let Some(theme) = self.theme.given() {
+            settings.theme = wrong.check("theme", theme.map(checked_theme).transpose());
         }
-        replace(&mut settings.is_2fa_enabled, self.is_2fa_enabled);
-        replace(&mut settings.log_visibility_setting, self.log_visibility_setting);
-        replace(&mut settings.require_mcp_api_key, self.require_mcp_api_key);
-        replace(
-            &mut settings.is_composio_link_enabled_for_managed_auth,
-            self.is_composio_link_enabled_for_managed_auth,
-        );
-        replace(&mut settings.enable_instant, self.enable_instant);
-        replace(&mut settings.zdr_enabled, self.zdr_enabled);
+        self.is_2fa_enabled.apply(&mut settings.is_2fa_enabled);
+        self.log_visibility_setting.apply(&mut settings.log_visibility_setting);
+        self.require_mcp_api_key.apply(&mut settings.require_mcp_api_key);
+        self.is_composio_link_enabled_for_managed_auth.apply(&mut settings.is_composio_link_enabled_for_managed_auth);
+        self.enable_instant.apply(&mut settings.enable_instant);
+        self.zdr_enabled.apply(&mut settings.zdr_enabled);
         if wrong.lines.is_empty() { Ok(()) } else { Err(Error::validation(wrong.lines)) }
-    }
-}
-
-fn replace<T>(setting: &mut Option<T>, change: Change<T>) {
-    if let Some(value) = change {
-        *setting = value;
     }
 }
 
@@ -148,18 +119,18 @@ fn checked_callbacks(urls: Vec<String>) -> std::result::Result<Vec<String>, Stri
     Ok(urls)
 }
 
-fn checked_name(name: Option<&str>) -> std::result::Result<Option<String>, String> {
-    let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else { return Ok(None) };
+fn checked_name(name: Option<&String>) -> std::result::Result<Option<String>, String> {
+    let Some(name) = name.map(|name| name.trim()).filter(|name| !name.is_empty()) else { return Ok(None) };
     if name.chars().count() > MAX_DISPLAY_NAME || name.chars().any(char::is_control) {
         return Err(format!("must have at most {MAX_DISPLAY_NAME} characters and no control characters"));
     }
     Ok(Some(name.to_owned()))
 }
 
-fn checked_url(url: Option<&str>) -> std::result::Result<Option<String>, String> {
+fn checked_url(url: Option<&String>) -> std::result::Result<Option<String>, String> {
     let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
     callback_url::check(url)?;
-    Ok(Some(url.to_owned()))
+    Ok(Some(url.clone()))
 }
 
 fn checked_expiry(seconds: &Number) -> std::result::Result<u32, String> {

@@ -4,66 +4,18 @@
 //! What is left out stays. `null` takes a block away, and the default counts again. Most blocks are
 //! replaced whole; some are merged field by field, where `null` takes a field away.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::change::Change;
 use super::session_config::{
     Enable, Execute, Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, Preload,
     ProxyExecute, SandboxSize, SessionConfig, Tags, ToolRule, Workbench,
 };
 use crate::error::{Error, Result};
-
-/// What a change says of one field.
-#[derive(Clone, Debug, Default)]
-pub enum Change<T> {
-    /// It is left out: the field stays as it is.
-    #[default]
-    Keep,
-    /// It is `null`: the field goes.
-    Remove,
-    /// The new value.
-    Set(T),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        Ok(Option::deserialize(deserializer)?.map_or(Self::Remove, Self::Set))
-    }
-}
-
-impl<T: JsonSchema> JsonSchema for Change<T> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        Option::<T>::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Option::<T>::json_schema(generator)
-    }
-}
-
-impl<T> Change<T> {
-    fn is_given(&self) -> bool {
-        !matches!(self, Self::Keep)
-    }
-}
-
-impl<T: Clone> Change<T> {
-    fn apply(&self, field: &mut Option<T>) {
-        match self {
-            Self::Keep => {}
-            Self::Remove => *field = None,
-            Self::Set(value) => *field = Some(value.clone()),
-        }
-    }
-}
 
 /// A change of a block that is merged field by field.
 trait Merge {

@@ -10,6 +10,7 @@ use super::App;
 use super::accounts::shown_status;
 use super::links::invalid_slugs;
 use super::sessions::Session;
+use super::toolkits::mentions;
 use crate::error::Result;
 
 /// Which toolkits to list.
@@ -68,8 +69,7 @@ impl App {
             } else {
                 filter.toolkits.iter().any(|slug| slug.eq_ignore_ascii_case(&toolkit.slug))
             };
-            let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
-            is_wanted && search.as_ref().is_none_or(|part| texts.iter().any(|text| text.to_lowercase().contains(part)))
+            is_wanted && search.as_ref().is_none_or(|part| mentions(toolkit, part))
         };
         let mut found: Vec<(&Arc<Toolkit>, Option<AccountRow>)> = Vec::new();
         for toolkit in self.catalog.iter().filter(is_listed) {

@@ -64,9 +64,7 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl FnOnce(&Session) -> Replay,
     ) -> Result<Once<Session>> {
-        if let Some(key) = key
-            && let Some(replay) = self.replay(key).await?
-        {
+        if let Some(replay) = self.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let user_id = check_user(config.user_id.take(), "user_id")?;

@@ -24,6 +24,12 @@ pub struct ToolkitListFilter {
     pub by_usage: bool,
 }
 
+/// Whether slug, name or description of a toolkit contains a text, which is in lower case.
+pub(super) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
+    let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
+    texts.iter().any(|text| text.to_lowercase().contains(lower))
+}
+
 impl App {
     /// The toolkits that a filter admits, by name or by use.
     pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<&Arc<Toolkit>>> {
@@ -34,10 +40,7 @@ impl App {
         let admits = |toolkit: &&Arc<Toolkit>| {
             slugs.as_ref().is_none_or(|wanted| wanted.contains(&toolkit.slug))
                 && category.as_ref().is_none_or(|wanted| toolkit.categories.contains(wanted))
-                && search.as_ref().is_none_or(|wanted| {
-                    let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
-                    texts.iter().any(|text| text.to_lowercase().contains(wanted))
-                })
+                && search.as_ref().is_none_or(|wanted| mentions(toolkit, wanted))
                 && filter.managed.is_none_or(|wanted| wanted == self.managed_scheme(project, toolkit).is_some())
         };
         let mut found: Vec<&Arc<Toolkit>> = self.catalog.iter().filter(admits).collect();

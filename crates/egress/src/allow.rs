@@ -26,13 +26,6 @@ pub enum AllowRule {
     Host(String),
 }
 
-impl AllowRule {
-    /// Whether this is a network that the address is in. A host name covers no address by itself.
-    pub fn covers(&self, address: IpAddr) -> bool {
-        matches!(self, Self::Cidr { network, prefix } if contains(*network, *prefix, address))
-    }
-}
-
 impl FromStr for AllowRule {
     type Err = ConfigError;
 

@@ -3,6 +3,8 @@
 //! Runs in a task that outlives the browser's request (R35): once the code is spent, what it bought
 //! must be stored whether or not anybody still waits.
 
+use std::time::Duration;
+
 use switchboard_auth::{ClientCredentials, TokenSet, code_request, parse_token_response};
 use switchboard_catalog::OAuth2;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
@@ -16,7 +18,7 @@ use crate::app::params::AccountParams;
 use crate::app::upstream::egress_error;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
-use crate::time::Millis;
+use crate::time::{Millis, millis};
 
 /// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
 const EXCHANGE_FAILED: &str = "OAuth callback failed during token exchange";
@@ -46,8 +48,8 @@ impl TokenCredential {
             params.granted_scopes = token.scope;
         }
         params.captured.extend(token.captured);
-        let lifetime = token.expires_in.and_then(|seconds| i64::try_from(seconds).ok()).map(|seconds| seconds * 1_000);
-        Self { secrets, expires_at: lifetime.map(|lifetime| now.saturating_add(lifetime)) }
+        let expires_at = token.expires_in.map(|seconds| now.saturating_add(millis(Duration::from_secs(seconds))));
+        Self { secrets, expires_at }
     }
 }
 
