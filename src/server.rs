@@ -28,6 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::limits::Limits;
+use crate::app::provider::{Breakers, Discovered};
 use crate::app::recent::Recent;
 use crate::app::refresh::Flights;
 use crate::client_address::Peer;
@@ -136,6 +137,8 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         revocation_wake: Notify::new(),
         recent_sessions: Recent::default(),
         recent_auth_configs: Recent::default(),
+        breakers: Breakers::default(),
+        discovered: Discovered::default(),
         metrics: Arc::default(),
         limits,
         ready_at: AtomicI64::new(0),

@@ -23,7 +23,7 @@ use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
 use crate::app::App;
-use crate::app::auth_configs::{AuthConfigSettings, NewAuthConfig, Source, secrets_from};
+use crate::app::auth_configs::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 
@@ -175,16 +175,15 @@ impl Body {
             }
             Kind::Custom => {
                 let scheme = parse_scheme(config.auth_scheme.as_deref())?;
-                if scheme == Scheme::OAuth2 {
+                if scheme.is_oauth2() {
                     settings.scopes = given_scopes(&mut credentials, "scopes")?;
                     settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
                     settings.oauth_redirect_uri =
                         take_text(&mut credentials, "oauth_redirect_uri", CREDENTIALS)?.filter(|uri| !uri.is_empty());
                 }
-                let known: &[&str] = if scheme == Scheme::OAuth2 { &["client_id", "client_secret"] } else { &[] };
                 refuse_others(
                     &credentials,
-                    known,
+                    client_names(scheme),
                     "with this authScheme; each user enters their own on the connect page",
                 )?;
                 Source::Custom { scheme, credentials: take_secrets(credentials)? }
@@ -230,28 +229,17 @@ impl BodyConfig {
 
 fn parse_scheme(given: Option<&str>) -> Result<Scheme> {
     let given = given.ok_or_else(|| Error::field("auth_config.authScheme", "is required with use_custom_auth"))?;
-    if let Ok(scheme) = given.parse() {
-        return Ok(scheme);
-    }
     if UNBUILT_SCHEMES.contains(&given) {
         return Err(Error::new(Code::NotImplemented, format!("Auth scheme {given} is not built yet")));
     }
-    Err(Error::field("auth_config.authScheme", "must be one of OAUTH2, API_KEY, BEARER_TOKEN, BASIC, NO_AUTH"))
+    given.parse().map_err(|_| {
+        let built = Scheme::ALL.iter().map(|scheme| scheme.as_str()).filter(|name| !UNBUILT_SCHEMES.contains(name));
+        Error::field("auth_config.authScheme", format!("must be one of {}", built.collect::<Vec<_>>().join(", ")))
+    })
 }
 
 /// Schemes of the contract that this server does not have yet.
-const UNBUILT_SCHEMES: [&str; 10] = [
-    "OAUTH1",
-    "BILLCOM_AUTH",
-    "GOOGLE_SERVICE_ACCOUNT",
-    "BASIC_WITH_JWT",
-    "CALCOM_AUTH",
-    "SERVICE_ACCOUNT",
-    "SAML",
-    "DCR_OAUTH",
-    "CIMD_OAUTH",
-    "S2S_OAUTH2",
-];
+const UNBUILT_SCHEMES: [&str; 4] = ["OAUTH1", "CALCOM_AUTH", "DCR_OAUTH", "CIMD_OAUTH"];
 
 /// Where a creation has its credentials.
 const CREDENTIALS: &str = "auth_config.credentials";

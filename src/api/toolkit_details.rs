@@ -107,14 +107,18 @@ impl InputField {
 
 /// What a scheme of a toolkit asks for.
 pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
-    let oauth = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2);
+    let oauth = toolkit.oauth(scheme);
     let (asked, optional): (Vec<Field>, Vec<Field>) =
         toolkit.scheme_fields(scheme).into_iter().partition(|field| field.required && field.default.is_none());
-    let fixed = oauth.filter(|it| !it.authorization_url.contains('{') && !it.token_url.contains('{'));
+    let is_fixed = |url: &str| !url.is_empty() && !url.contains('{');
+    let fixed = oauth.filter(|it| is_fixed(&it.authorization_url) && is_fixed(&it.token_url));
+    let base_url = toolkit.base_url(scheme);
     AuthDetails {
         name: format!("{}_{}", toolkit.slug, scheme.as_str().to_ascii_lowercase()),
         mode: scheme.as_str(),
-        required_scopes: oauth.map(|oauth| oauth.scopes.clone()).unwrap_or_default(),
+        required_scopes: oauth
+            .map(|oauth| oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect())
+            .unwrap_or_default(),
         fields: DetailFields {
             auth_config_creation: creation_fields(toolkit, scheme),
             connected_account_initiation: FieldGroup {
@@ -122,7 +126,7 @@ pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
                 optional: optional.iter().map(InputField::of).collect(),
             },
         },
-        proxy: (!toolkit.base_url.contains('{')).then(|| ProxyInfo { base_url: toolkit.base_url.clone() }),
+        proxy: is_fixed(base_url).then(|| ProxyInfo { base_url: base_url.to_owned() }),
         auth_hint_url: toolkit.auth_guide_url.clone(),
         deprecated_auth_provider_details: fixed.map(|oauth| ProviderEndpoints {
             authorization_url: oauth.authorization_url.clone(),
@@ -133,9 +137,6 @@ pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
 
 /// What a developer gives when creating an auth config of a scheme.
 fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
-    let Some(oauth) = toolkit.oauth2.as_ref().filter(|_| scheme == Scheme::OAuth2) else {
-        return FieldGroup::default();
-    };
     let field = |name: &str, display_name: &str, description: &str, required: bool, is_secret: bool| InputField {
         name: name.to_owned(),
         display_name: display_name.to_owned(),
@@ -146,13 +147,35 @@ fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
         user_visible: true,
         default: None,
     };
-    let mut required = vec![field("client_id", "Client id", "Client id of the OAuth app you registered", true, false)];
-    if oauth.client_authentication != ClientAuthentication::None {
-        required.push(field("client_secret", "Client secret", "Client secret of that app", true, true));
+    if scheme == Scheme::OAuth1 {
+        let required = vec![
+            field("consumer_key", "Consumer key", "Consumer key of the app you registered", true, false),
+            field("consumer_secret", "Consumer secret", "Consumer secret of that app", true, true),
+        ];
+        return FieldGroup { required, optional: Vec::new() };
     }
-    let optional = vec![
-        field("scopes", "Scopes", "Scopes to ask for instead of the toolkit's", false, false),
-        field("oauth_redirect_uri", "Redirect URI", "Redirect URI of the app, if not this server's own", false, false),
-    ];
+    let Some(oauth) = toolkit.oauth(scheme) else { return FieldGroup::default() };
+    let mut required = Vec::new();
+    let mut optional = Vec::new();
+    if scheme == Scheme::OAuth2 {
+        required.push(field("client_id", "Client id", "Client id of the OAuth app you registered", true, false));
+        match oauth.client_authentication {
+            ClientAuthentication::None => {}
+            ClientAuthentication::PrivateKeyJwt => {
+                required.push(field("private_key", "Private key", "Private key of that app, in PEM", true, true));
+                optional.push(field("key_id", "Key id", "Which of the app's keys that is", false, false));
+                optional.push(field("certificate", "Certificate", "Certificate of the key, in PEM", false, false));
+            }
+            _ => required.push(field("client_secret", "Client secret", "Client secret of that app", true, true)),
+        }
+    }
+    optional.push(field("scopes", "Scopes", "Scopes to ask for instead of the toolkit's", false, false));
+    optional.push(field(
+        "oauth_redirect_uri",
+        "Redirect URI",
+        "Redirect URI of the app, if not this server's own",
+        false,
+        false,
+    ));
     FieldGroup { required, optional }
 }

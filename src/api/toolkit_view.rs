@@ -227,9 +227,12 @@ pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
 /// A toolkit with all that is known of it.
 pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
     let managed = managed_schemes(app, project, toolkit);
-    let available = toolkit.oauth2.as_ref().map(|oauth| all_scopes(&oauth.scopes, &oauth.available_scopes));
+    let available = toolkit.oauth2.as_ref().map(|oauth| {
+        let asked: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
+        all_scopes(&asked, &oauth.available_scopes)
+    });
     let scopes = || Scopes { available: available.clone().unwrap_or_default() };
-    let identity = toolkit.identity.as_ref().map(|it| &it.request).filter(|it| !it.url.contains('{'));
+    let identity = toolkit.identity.as_ref().and_then(|it| it.request.as_ref()).filter(|it| !it.url.contains('{'));
     let category = |slug: &str| CategorySlug { name: title(slug), slug: slug.to_owned() };
     ToolkitAnswer {
         slug: toolkit.slug.clone(),

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Unit, WriteError};
@@ -42,6 +41,8 @@ struct Imported {
     secrets: Secrets,
     params: AccountParams,
     expires_at: Option<Millis>,
+    /// It ends, and can be renewed by what came with it.
+    is_renewable: bool,
 }
 
 impl App {
@@ -58,7 +59,7 @@ impl App {
                 self.imported(&usable, &state.values, &shared)?
             }
             // What the auth config shares may be all that is needed.
-            None if usable.scheme != Scheme::OAuth2 && !shared.is_empty() => {
+            None if !usable.scheme.is_redirect() && !shared.is_empty() => {
                 self.imported(&usable, &BTreeMap::new(), &shared)?
             }
             None => None,
@@ -78,7 +79,7 @@ impl App {
             let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);
             (id, AccountStatus::Active, None, unit)
         } else {
-            if usable.scheme != Scheme::OAuth2 {
+            if !usable.scheme.is_redirect() {
                 return Err(missing_fields(&usable));
             }
             offer.callback = self.link_callback(actor, request.callback_url.as_deref(), None).await?;
@@ -112,7 +113,7 @@ impl App {
         values: &BTreeMap<String, String>,
         shared: &Secrets,
     ) -> Result<Option<Imported>> {
-        if usable.scheme == Scheme::OAuth2 {
+        if usable.scheme.is_oauth2() {
             return self.imported_tokens(usable, values, shared);
         }
         let mut values = values.clone();
@@ -120,8 +121,8 @@ impl App {
         let entered = read_fields(&usable.fields(), &values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
         let entered = entered.into_credential(usable.scheme, usable.toolkit);
-        let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
-        Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None }))
+        let params = AccountParams::of_fields(entered.fields);
+        Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None, is_renewable: false }))
     }
 
     /// Tokens that were got elsewhere, with the same client or as they are.
@@ -149,7 +150,7 @@ impl App {
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
         let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {
             // As with the provider's own answers: what the toolkit says of tokens that do not tell.
-            None => usable.toolkit.oauth2.as_ref().and_then(|oauth| oauth.expires_in),
+            None => usable.toolkit.oauth(usable.scheme).and_then(|oauth| oauth.expires_in),
             Some(Ok(seconds)) => Some(seconds),
             Some(Err(_)) => {
                 return Err(Error::field("connection.state.val.expires_in", "must be a whole number of seconds"));
@@ -164,7 +165,8 @@ impl App {
             ..AccountParams::default()
         };
         let expires_at = expires_in.map(|seconds| self.now().saturating_add(millis(Duration::from_secs(seconds))));
-        Ok(Some(Imported { secrets, params, expires_at }))
+        let is_renewable = secrets.get("refresh_token").is_some();
+        Ok(Some(Imported { secrets, params, expires_at, is_renewable }))
     }
 
     /// The rows of an account that comes with its credential, and its id.
@@ -180,6 +182,7 @@ impl App {
             credential: Some(self.seal_credential(&actor.project_id, &id, &imported.secrets)),
             params: imported.params.to_text(),
             expires_at: imported.expires_at,
+            refresh_due_at: self.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),
             now: self.now(),
         };
         let unit = Unit::new()

@@ -12,15 +12,15 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::auth_configs::{AuthConfigSettings, check_client, check_name, check_shared, not_found, toolkit_gone};
+use super::auth_configs::{
+    AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone,
+};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 
 /// How often a change is tried again when the auth config changes meanwhile.
 const TRIES: usize = 50;
-/// What an OAuth client consists of.
-const CLIENT: [&str; 2] = ["client_id", "client_secret"];
 
 /// What to change; what is `None` stays.
 pub struct AuthConfigPatch {
@@ -112,7 +112,9 @@ impl App {
     }
 
     fn merge_credentials(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
-        let changes = patch.credentials.iter().filter(|(name, _)| CLIENT.contains(&name.as_str()));
+        let scheme: Scheme = row.scheme.parse().map_err(Error::internal)?;
+        let known = client_names(scheme);
+        let changes = patch.credentials.iter().filter(|(name, _)| known.contains(&name.as_str()));
         let changes: Vec<(&String, &Option<String>)> = changes.collect();
         if changes.is_empty() || row.is_managed {
             return Ok(());
@@ -124,9 +126,7 @@ impl App {
                 None => drop(secrets.remove(name)),
             }
         }
-        if row.scheme == Scheme::OAuth2.as_str() {
-            check_client(self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?, &secrets, "credentials")?;
-        }
+        check_client(self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?, scheme, &secrets, "credentials")?;
         row.credentials_sealed = (!secrets.is_empty()).then(|| self.seal_client(&row.project_id, &row.id, &secrets));
         Ok(())
     }
@@ -149,7 +149,7 @@ impl AuthConfigPatch {
             return Err(Error::new(Code::AuthConfigBadRequest, message)
                 .fix(format!("Send type {word}. An auth config keeps the type that it was made with.")));
         }
-        let is_oauth = row.scheme == Scheme::OAuth2.as_str();
+        let is_oauth = row.scheme.parse().is_ok_and(Scheme::is_oauth2);
         let place = if row.is_managed { "" } else { "credentials." };
         let no_use = |name: &str| {
             Err(Error::field(
@@ -157,7 +157,7 @@ impl AuthConfigPatch {
                 format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
             ))
         };
-        let known: &[&str] = if is_oauth { &CLIENT } else { &[] };
+        let known = row.scheme.parse().map(client_names).unwrap_or_default();
         let surplus = |(name, value): &(&String, &Option<String>)| value.is_some() && !known.contains(&name.as_str());
         if let Some((name, _)) = self.credentials.iter().find(surplus) {
             return no_use(name);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{Unit, WriteError, accounts, links};
 use switchboard_vault::{Secret, Secrets};
@@ -201,9 +201,7 @@ impl App {
             )
             .fix(format!("Use one of: {}.", known.join(", "))));
         }
-        if scheme == Scheme::OAuth2 {
-            check_client(toolkit, credentials, "auth_config.credentials")?;
-        }
+        check_client(toolkit, scheme, credentials, "auth_config.credentials")?;
         let mut row = self.new_row(&actor.project_id, toolkit, scheme, false);
         if !credentials.is_empty() {
             row.credentials_sealed = Some(self.seal_client(&actor.project_id, &row.id, credentials));
@@ -246,28 +244,53 @@ impl AuthConfigSettings {
     }
 }
 
+/// Names of what an auth config of a scheme takes besides its settings.
+pub fn client_names(scheme: Scheme) -> &'static [&'static str] {
+    match scheme {
+        Scheme::OAuth2 => &["client_id", "client_secret", "private_key", "key_id", "certificate"],
+        Scheme::OAuth1 => &["consumer_key", "consumer_secret", "client_id", "client_secret"],
+        _ => &[],
+    }
+}
+
 /// An OAuth client must be complete. `at` is where the request has the credentials.
-pub(super) fn check_client(toolkit: &Toolkit, credentials: &Secrets, at: &str) -> Result<()> {
+pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secrets, at: &str) -> Result<()> {
     let missing = |display: &str| {
         Error::new(
             Code::AuthConfigBadRequest,
-            format!("Missing required field \"{display}\" for auth scheme \"OAUTH2\" in toolkit \"{}\"", toolkit.slug),
+            format!(
+                "Missing required field \"{display}\" for auth scheme \"{scheme}\" in toolkit \"{}\"",
+                toolkit.slug
+            ),
         )
-        .fix("Give credentials.client_id and credentials.client_secret of the OAuth client you registered at the provider.")
+        .fix("Give in credentials what belongs to the OAuth client you registered at the provider.")
     };
-    if credentials.get("client_id").is_none_or(str::is_empty) {
+    let given = |name: &str| credentials.get(name).filter(|value| !value.is_empty());
+    let method = match scheme {
+        Scheme::OAuth2 => toolkit.oauth2.as_ref().map(|oauth| oauth.client_authentication),
+        Scheme::OAuth1 => Some(ClientAuthentication::ClientSecretPost),
+        _ => return Ok(()),
+    };
+    if given("client_id").or_else(|| given("consumer_key")).is_none() {
         return Err(missing("Client id"));
     }
-    let is_public = toolkit
-        .oauth2
-        .as_ref()
-        .is_some_and(|oauth| oauth.client_authentication == switchboard_catalog::ClientAuthentication::None);
-    match credentials.get("client_secret").filter(|secret| !secret.is_empty()) {
-        None if is_public => Ok(()),
-        None => Err(missing("Client secret")),
+    let wrong = |name: &str, reason: &str| Error::field(&format!("{at}.{name}"), reason);
+    if let Some(key) = given("private_key") {
+        switchboard_auth::check_private_key(key).map_err(|reason| wrong("private_key", reason))?;
+    }
+    if let Some(certificate) = given("certificate") {
+        switchboard_auth::check_certificate(certificate).map_err(|reason| wrong("certificate", reason))?;
+    }
+    match (given("client_secret").or_else(|| given("consumer_secret")), method) {
+        (_, Some(ClientAuthentication::PrivateKeyJwt)) if given("private_key").is_none() => Err(missing("Private key")),
+        (None, Some(ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt)) => Ok(()),
+        (None, _) => Err(missing("Client secret")),
+        // A key of OAuth 1.0a's RSA methods has lines.
+        (Some(_), _) if scheme == Scheme::OAuth1 => Ok(()),
         // RFC 6749 appendix A: visible ASCII; a pasted line break would fail much later.
-        Some(secret) => switchboard_auth::check_client_secret(secret)
-            .map_err(|reason| Error::field(&format!("{at}.client_secret"), reason)),
+        (Some(secret), _) => {
+            switchboard_auth::check_client_secret(secret).map_err(|reason| wrong("client_secret", reason))
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkRow;
 use switchboard_vault::{Place, Secret, Secrets};
 
-use super::App;
+use super::{App, ManagedClient};
 use crate::error::{Code, Error, Result};
 
 /// OAuth client of an auth config, ready for a token request.
@@ -15,6 +15,39 @@ pub struct Client {
     pub client_id: String,
     /// Client secret; none for a public client.
     pub client_secret: Option<Secret>,
+    /// Private key in PEM, for a client that signs.
+    pub private_key: Option<Secret>,
+    /// Which of the client's keys that is.
+    pub key_id: Option<String>,
+    /// Certificate of the key in PEM.
+    pub certificate: Option<String>,
+}
+
+impl Client {
+    /// The operator's.
+    pub fn managed(client: &ManagedClient) -> Self {
+        Self {
+            client_id: client.client_id.clone(),
+            client_secret: client.client_secret.clone(),
+            private_key: None,
+            key_id: None,
+            certificate: None,
+        }
+    }
+
+    /// The client that some secrets are, by the names that the API has for them.
+    pub fn of(secrets: &mut Secrets) -> Option<Self> {
+        let text = |secrets: &Secrets, name: &str| secrets.get(name).filter(|it| !it.is_empty()).map(str::to_owned);
+        Some(Self {
+            client_id: text(secrets, "client_id").or_else(|| text(secrets, "consumer_key"))?,
+            key_id: text(secrets, "key_id"),
+            certificate: text(secrets, "certificate"),
+            client_secret: ["client_secret", "consumer_secret"]
+                .into_iter()
+                .find_map(|name| secrets.remove(name).filter(|secret| !secret.is_empty())),
+            private_key: secrets.remove("private_key").filter(|secret| !secret.is_empty()),
+        })
+    }
 }
 
 fn account_place<'a>(project: &'a str, account: &'a str) -> Place<'a> {
@@ -110,13 +143,12 @@ impl App {
                     format!("The operator offers no OAuth client for toolkit {} to this project", config.toolkit),
                 )
             })?;
-            return Ok(Client { client_id: client.client_id.clone(), client_secret: client.client_secret.clone() });
+            return Ok(Client::managed(client));
         }
         let mut secrets = self.open_auth_config(config)?;
-        let client_id = secrets.get("client_id").map(ToOwned::to_owned).ok_or_else(|| {
+        Client::of(&mut secrets).ok_or_else(|| {
             Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" has no client_id", config.id))
-        })?;
-        Ok(Client { client_id, client_secret: secrets.remove("client_secret").filter(|secret| !secret.is_empty()) })
+        })
     }
 
     /// Seals a PKCE verifier.

@@ -38,6 +38,8 @@ pub struct Rotation {
     credential: String,
     params: String,
     expires_at: Option<i64>,
+    #[serde(default)]
+    refresh_due_at: Option<i64>,
     now: i64,
 }
 
@@ -51,6 +53,7 @@ impl Rotation {
             credential: BASE64.encode(&refreshed.credential),
             params: refreshed.params.clone(),
             expires_at: refreshed.expires_at,
+            refresh_due_at: refreshed.refresh_due_at,
             now: refreshed.now,
         }
     }
@@ -60,6 +63,7 @@ impl Rotation {
             credential: BASE64.decode(&self.credential).map_err(Error::internal)?,
             params: self.params.clone(),
             expires_at: self.expires_at,
+            refresh_due_at: self.refresh_due_at,
             now: self.now,
         };
         let actor = Actor::system(&self.project_id);

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use switchboard_store::accounts::AccountRow;
 
+use super::App;
 use super::upstream::TOKEN_TIMEOUT;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
 /// A lease must outlive the request it protects.
 pub(super) const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
-/// Refresh this long before expiry, or a fifth of the lifetime if that is less (R39).
+/// Refresh this long before expiry, unless the toolkit says otherwise, and never longer than a fifth
+/// of the lifetime (R39).
 const MARGIN: Millis = 5 * 60_000;
 /// Longest pause between attempts.
 pub(super) const MAX_BACKOFF: Millis = 5 * 60_000;
@@ -32,7 +34,27 @@ pub(super) fn freshness(account: &AccountRow, now: Millis) -> Freshness {
         return Freshness::Dead;
     }
     let lifetime = account.issued_at.map_or(0, |issued| expires_at - issued);
-    if now >= expires_at - MARGIN.min(lifetime / 5) { Freshness::Stale } else { Freshness::Fresh }
+    let due_at = account.refresh_due_at.unwrap_or(expires_at - MARGIN.min(lifetime / 5));
+    if now >= due_at { Freshness::Stale } else { Freshness::Fresh }
+}
+
+impl App {
+    /// When a credential that arrived now is due to be refreshed: a margin before its end, and up to
+    /// the same again earlier by chance, so that what came together does not go together (F28). None
+    /// for a credential that does not end.
+    pub(super) fn due_at(&self, margin: Option<u64>, expires_at: Option<Millis>) -> Option<Millis> {
+        let expires_at = expires_at?;
+        let lifetime = expires_at - self.now();
+        let margin = match margin {
+            // A token that buys the next one while it lives is exchanged days ahead.
+            Some(seconds) => millis(Duration::from_secs(seconds)).min(lifetime / 2),
+            None => MARGIN.min(lifetime / 5),
+        };
+        let mut chance = [0; 2];
+        self.entropy.fill(&mut chance);
+        let earlier = margin.min(lifetime / 4) * Millis::from(u16::from_be_bytes(chance)) / Millis::from(u16::MAX);
+        Some(expires_at - margin - earlier)
+    }
 }
 
 /// Not before the pause after a failure is over. One that is longer than any we give comes from a

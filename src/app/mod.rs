@@ -15,6 +15,7 @@ pub mod credentials;
 pub mod custom_tools;
 pub mod direct_links;
 pub mod durable;
+mod failpoint;
 mod freshness;
 pub mod idempotency;
 pub mod jobs;
@@ -27,10 +28,12 @@ pub mod params;
 pub mod permissions;
 pub mod project_config;
 pub mod projects;
+pub mod provider;
 pub mod proxy;
 pub mod reauth;
 pub mod recent;
 pub mod refresh;
+mod renewal;
 pub mod resolve;
 pub mod revocation;
 pub mod session_change;
@@ -62,6 +65,7 @@ use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
+use params::AccountParams;
 use recent::Recent;
 use switchboard_store::auth_configs::AuthConfigRow;
 
@@ -94,6 +98,10 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Refreshes under way in this process.
     pub flights: refresh::Flights,
+    /// Token endpoints that are down.
+    pub breakers: provider::Breakers,
+    /// What providers said of themselves.
+    pub discovered: provider::Discovered,
     /// Told when a credential was handed over to be revoked at its provider.
     pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.
@@ -149,9 +157,9 @@ impl App {
         self.catalog.get(slug)
     }
 
-    /// Template variables of one account: its connection fields, then the installation's.
-    pub fn variable(&self, fields: &BTreeMap<String, String>, name: &str) -> Option<String> {
-        fields.get(name).or_else(|| self.builtins.get(name)).cloned()
+    /// Template variables of one account, then the installation's.
+    pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
+        params.value(name).or_else(|| self.builtins.get(name)).cloned()
     }
 }
 

@@ -3,7 +3,6 @@
 //! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
 //! caller's own credential never goes along (R53), and the account's never comes back (R52).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -11,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
-use switchboard_auth::{Redactor, check_caller_header, credential_headers};
+use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::Limits;
 use switchboard_vault::Secrets;
@@ -21,7 +20,7 @@ use super::App;
 use super::params::AccountParams;
 use super::resolve::Usable;
 use super::sessions::Session;
-use super::upstream::{egress_error, placements};
+use super::upstream::{egress_error, reserved_headers};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 
@@ -98,28 +97,27 @@ impl App {
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
         }
         let Usable { toolkit, account } = &self.resolve(session, &request.toolkit, request.account.as_deref()).await?;
-        let (scheme, secrets, fields) = match account {
+        let (scheme, secrets, params) = match account {
             Some(account) => {
                 self.count_account(&account.id)?;
                 let (account, secrets) = self.fresh_credential(account, toolkit).await?;
                 let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-                (scheme, secrets, AccountParams::parse(&account.params)?.fields)
+                (scheme, secrets, AccountParams::parse(&account.params)?)
             }
-            None => (Scheme::NoAuth, Secrets::new(), BTreeMap::new()),
+            None => (Scheme::NoAuth, Secrets::new(), AccountParams::default()),
         };
-        let destination = self.destination(toolkit, &fields)?;
-        let base = Url::parse(&self.expand(&toolkit.base_url, &fields)?).map_err(Error::internal)?;
+        let destination = self.destination(toolkit, &params)?;
+        let base = Url::parse(&self.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut headers = self.default_headers(toolkit, std::iter::empty(), &fields)?;
+        let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, &request)?;
-        self.apply_credential(toolkit, scheme, &secrets, &fields, &mut headers, &mut url)?;
-        let mut outgoing = http::Request::new(request.body.map(|body| body.bytes).unwrap_or_default());
-        *outgoing.method_mut() = request.method;
-        *outgoing.uri_mut() = url.as_str().parse().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
-        *outgoing.headers_mut() = headers;
+        let body = request.body.map(|body| body.bytes).unwrap_or_default();
+        let mut draft = Draft { method: request.method, url, headers, body };
+        self.apply_credential(toolkit, scheme, &secrets, &params, &mut draft)?;
+        let outgoing = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
         let answer =
             self.egress.send(&destination, outgoing, &Limits::default()).await.map_err(|error| egress_error(&error))?;
         Ok(read_answer(answer, &secrets))
@@ -137,8 +135,7 @@ fn add_caller_headers(
             .map_err(|_| Error::field("binary_body.content_type", "is not a valid header value"))?;
         headers.insert(header::CONTENT_TYPE, value);
     }
-    let mut reserved = credential_headers(placements(toolkit, scheme));
-    reserved.push(header::AUTHORIZATION);
+    let reserved = reserved_headers(toolkit, scheme);
     for (name, value) in &request.headers {
         let (name, value) = check_caller_header(name, value, &reserved).map_err(|reason| {
             Error::new(Code::HeaderNotAllowed, format!("Header \"{}\" is not allowed: {reason}", cut(name)))

@@ -7,11 +7,12 @@
 
 use std::sync::Arc;
 
-use switchboard_catalog::{Refresh, Scheme, Toolkit};
+use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, NewLink};
 
+use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
@@ -44,10 +45,10 @@ impl App {
         }
         let account = match account.status {
             AccountStatus::Inactive => return Err(not_refreshable(&account, "it is disabled; enable it first")),
-            AccountStatus::Active if scheme != Scheme::OAuth2 => {
+            AccountStatus::Active if !scheme.is_oauth2() && toolkit.token_scheme(scheme).is_none() => {
                 return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
             }
-            AccountStatus::Active if self.has_refresh_token(&account, toolkit)? => {
+            AccountStatus::Active if self.can_renew(&account, toolkit, scheme)? => {
                 match self.refresh_now(&account, toolkit).await {
                     Ok(account) => return Ok(refreshed(&account)),
                     // The provider will never refresh it again: the user is asked.
@@ -62,9 +63,9 @@ impl App {
         self.ask_again(actor, &account, callback.as_deref()).await
     }
 
-    fn has_refresh_token(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<bool> {
-        let can_refresh = toolkit.oauth2.as_ref().is_some_and(|oauth| oauth.refresh != Refresh::None);
-        Ok(can_refresh && self.open_credential(account)?.get("refresh_token").is_some())
+    fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
+        let Some(renewal) = Renewal::of(toolkit, scheme) else { return Ok(false) };
+        Ok(renewal.is_possible(&self.open_credential(account)?))
     }
 
     /// A link by which the user connects the same account again.

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use switchboard_auth::{ClientCredentials, TokenError, TokenErrorKind, parse_token_response, refresh_request};
-use switchboard_catalog::{OAuth2, Refresh, Toolkit};
+use serde_json::json;
+use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
@@ -21,14 +21,16 @@ use super::connect::TokenCredential;
 use super::durable::Rotation;
 use super::freshness::{Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, pausing, still_refreshing};
 use super::params::AccountParams;
+use super::provider::Failure;
+use super::renewal::{Renewal, Verdict, carry_over, for_caller, is_outage, judge};
 use super::resolve::reauth_required;
-use super::upstream::{TOKEN_TIMEOUT, egress_error};
-use super::{Actor, App};
+use super::upstream::TOKEN_TIMEOUT;
+use super::{Actor, App, failpoint};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
-/// Refusals in a row that nobody can parse, before the account is given up (R26).
-const MAX_REJECTIONS: i64 = 5;
+/// Failures in a row that are written down as events.
+const TOLD_FAILURES: i64 = 3;
 /// How long a caller waits for a refresh: the request's deadline and a moment for the database.
 const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
 /// Between two refusals that nobody understands, at least, in milliseconds.
@@ -102,8 +104,6 @@ impl App {
 
     /// Reads the account again, now that it is our turn, and refreshes it unless another did.
     async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit, wanted: Wanted) -> Result<AccountRow> {
-        let oauth =
-            toolkit.oauth2.as_ref().ok_or_else(|| Error::internal("account of a scheme that the toolkit lost"))?;
         let deadline = self.now() + millis(LEASE);
         let mut has_refreshed = false;
         loop {
@@ -140,7 +140,7 @@ impl App {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            match self.refresh_once(&account, toolkit, oauth, alive).await {
+            match self.refresh_once(&account, toolkit, alive).await {
                 Ok(Outcome::Refreshed) => has_refreshed = true,
                 Ok(Outcome::LostRace) => {}
                 // A token that lives is good enough while the provider or the database is not.
@@ -150,18 +150,21 @@ impl App {
         }
     }
 
-    async fn refresh_once(
-        &self,
-        account: &AccountRow,
-        toolkit: &Toolkit,
-        oauth: &OAuth2,
-        alive: bool,
-    ) -> Result<Outcome> {
-        let mut secrets = self.open_credential(account)?;
-        let refresh_token = secrets.remove("refresh_token").filter(|_| oauth.refresh != Refresh::None);
-        if alive && refresh_token.is_none() {
+    async fn refresh_once(&self, account: &AccountRow, toolkit: &Toolkit, alive: bool) -> Result<Outcome> {
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let secrets = self.open_credential(account)?;
+        let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&secrets));
+        let lives = !matches!(freshness(account, self.now()), Freshness::Dead);
+        let renewal = renewal.filter(|renewal| lives || !renewal.needs_life());
+        if alive && renewal.is_none() {
             // Nothing to refresh with, and nothing wrong yet.
             return Ok(Outcome::Later(still_refreshing()));
+        }
+        // Asked before the lease: an outage costs no write.
+        if renewal.is_some()
+            && let Err(wait) = self.breakers.admit(&account.toolkit, self.now())
+        {
+            return Ok(Outcome::Later(provider_down(wait)));
         }
         let now = self.now();
         let lease = accounts::lease(
@@ -178,98 +181,50 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         let fence = account.refresh_fence + 1;
-        let Some(refresh_token) = refresh_token else {
+        let Some(renewal) = renewal else {
             let reason = "The access token expired and the provider gave no refresh token";
-            return self.expire(account, fence, reason).await;
+            return self.expire(account, fence, reason, None).await;
         };
-        let request = match self.token_refresh_request(account, oauth, refresh_token.expose()).await {
-            Ok(request) => request,
-            // Nothing was sent: the auth config is at fault, the account stays.
-            Err(error) => return self.give_back(account, fence, GiveBack::Unsent, error).await,
-        };
-        let answer = match self.send_protocol(request).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                let how = if error.may_have_arrived() { GiveBack::AnswerLost } else { GiveBack::Unsent };
-                return self.give_back(account, fence, how, egress_error(&error)).await;
-            }
-        };
-        let status = answer.status();
-        let content_type = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        match parse_token_response(oauth, status.as_u16(), content_type, answer.body()) {
+        let mut params = AccountParams::parse(&account.params)?;
+        match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok(token) => {
-                let mut params = AccountParams::parse(&account.params)?;
+                self.breakers.succeeded(&account.toolkit);
+                failpoint::hit("after_token_response");
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
-                if credential.secrets.get("refresh_token").is_none() {
-                    // R27: an answer without a refresh token keeps the old one.
-                    credential.secrets.insert("refresh_token", refresh_token);
-                }
+                carry_over(&mut credential.secrets, &secrets, renewal);
                 self.metrics.refresh("refreshed");
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
-                self.store_rotated(account, fence, &credential, &params).await
+                self.store_rotated(account, fence, &credential, &params, renewal.margin()).await
             }
-            Err(error) => self.refresh_refused(account, fence, &error, status, alive).await,
+            Err(failure) => self.refresh_failed(account, fence, renewal, failure, alive).await,
         }
     }
 
-    /// What a refusal means (R26): only the provider's clear word ends an account.
-    async fn refresh_refused(
+    async fn refresh_failed(
         &self,
         account: &AccountRow,
         fence: i64,
-        error: &TokenError,
-        status: http::StatusCode,
+        renewal: Renewal<'_>,
+        failure: Failure,
         alive: bool,
     ) -> Result<Outcome> {
-        let code = error.code.as_deref().unwrap_or("no code");
-        tracing::warn!(account.id = %account.id, error.kind = ?error.kind, error.code = code, "refresh refused");
-        let is_client = error.kind == TokenErrorKind::InvalidClient || code == "unauthorized_client";
-        if is_client {
-            let message = "The provider refused the auth config's client credentials";
-            let error = Error::new(Code::AuthConfigBadRequest, message)
-                .fix("Correct client_id and client_secret of the auth config; the account itself is intact.");
-            return self.give_back(account, fence, GiveBack::Refused, error).await;
-        }
-        let unreachable =
-            Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"));
-        match error.kind {
-            TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => {
-                let reason = "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no \
-                              longer accepts the old token";
-                self.expire(account, fence, reason).await
-            }
-            TokenErrorKind::InvalidGrant => {
-                self.expire(account, fence, "Permanent auth error during token refresh").await
-            }
-            TokenErrorKind::Unclassified if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS => {
-                let reason = "unclassified_rejections: the provider refused the refresh repeatedly";
-                self.expire(account, fence, reason).await
-            }
-            TokenErrorKind::Unclassified if !alive => {
-                self.give_back(account, fence, GiveBack::Rejected, unreachable).await
-            }
-            // A success that cannot be read may hide a rotation (R38).
-            _ if status.is_success() => self.give_back(account, fence, GiveBack::AnswerLost, unreachable).await,
-            _ => self.give_back(account, fence, GiveBack::Refused, unreachable).await,
-        }
-    }
-
-    async fn token_refresh_request(
-        &self,
-        account: &AccountRow,
-        oauth: &OAuth2,
-        refresh_token: &str,
-    ) -> Result<http::Request<bytes::Bytes>> {
-        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
-        let client = self.oauth_client(&config)?;
-        let credentials = ClientCredentials {
-            client_id: &client.client_id,
-            client_secret: client.client_secret.as_ref().map(switchboard_vault::Secret::expose),
+        tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason = %failure.logged(), "refresh failed");
+        let asked = match &failure {
+            Failure::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         };
-        let params = AccountParams::parse(&account.params)?;
-        refresh_request(oauth, &credentials, refresh_token, &[], &|name| self.variable(&params.fields, name))
-            .map_err(Error::internal)
+        if is_outage(&failure) {
+            self.breakers.failed(&account.toolkit, asked, self.now());
+        } else {
+            self.breakers.succeeded(&account.toolkit);
+        }
+        match judge(account, renewal, &failure, alive) {
+            Verdict::Dead(reason) => self.expire(account, fence, reason, Some(&failure)).await,
+            Verdict::ClientRefused => self.give_back(account, fence, GiveBack::default(), failure, asked).await,
+            Verdict::Later { lost, rejected } => {
+                self.give_back(account, fence, GiveBack { lost, rejected }, failure, asked).await
+            }
+        }
     }
 
     /// Commits the rotated credential before anyone uses it (R36).
@@ -279,8 +234,10 @@ impl App {
         fence: i64,
         credential: &TokenCredential,
         params: &AccountParams,
+        margin: Option<u64>,
     ) -> Result<Outcome> {
         let refreshed = Refreshed {
+            refresh_due_at: self.due_at(margin, credential.expires_at),
             credential: self.seal_credential(&account.project_id, &account.id, &credential.secrets),
             params: params.to_text(),
             expires_at: credential.expires_at,
@@ -298,32 +255,51 @@ impl App {
         }
     }
 
-    async fn expire(&self, account: &AccountRow, fence: i64, reason: &str) -> Result<Outcome> {
+    async fn expire(
+        &self,
+        account: &AccountRow,
+        fence: i64,
+        reason: &str,
+        failure: Option<&Failure>,
+    ) -> Result<Outcome> {
         self.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
+        let detail = failure.and_then(Failure::shown).map(|said| json!({ "provider": said }));
         let unit = Unit::new()
             .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
-            .with(self.audit(&actor, "connected_account.expire", &account.id, reason, None));
+            .with(self.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
         match self.apply_patiently(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn give_back(&self, account: &AccountRow, fence: i64, how: GiveBack, error: Error) -> Result<Outcome> {
+    async fn give_back(
+        &self,
+        account: &AccountRow,
+        fence: i64,
+        how: GiveBack,
+        failure: Failure,
+        asked: Option<Millis>,
+    ) -> Result<Outcome> {
         self.metrics.refresh("later");
         let now = self.now();
-        let rejected = how == GiveBack::Rejected;
-        let pause = self.backoff(account.refresh_failures).max(if rejected { REJECTION_PAUSE } else { 0 });
-        let started_at = match how {
-            GiveBack::AnswerLost => account.refresh_started_at.or(Some(now)),
-            // This try changed nothing; an earlier lost answer stays lost.
-            GiveBack::Unsent | GiveBack::Refused | GiveBack::Rejected => account.refresh_started_at,
-        };
-        let failure = RefreshFailure { started_at, rejected, retry_at: now + pause };
-        let statement = accounts::clear_lease(&account.project_id, &account.id, fence, failure);
-        match self.store.apply(Unit::new().with(statement)).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(error)),
+        let asked = asked.unwrap_or(0).clamp(0, MAX_BACKOFF);
+        let pause = self.backoff(account.refresh_failures).max(asked);
+        let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { 0 });
+        // A try that changed nothing leaves an earlier lost answer lost.
+        let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
+        let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
+        let outcome = if how.lost { "answer_lost" } else { "failed" };
+        let detail = json!({ "provider": failure.shown(), "next_try_ms": pause });
+        let actor = Actor::system(&account.project_id);
+        let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
+        // The first of a row says it all; an outage must not fill the log of events.
+        if account.refresh_failures < TOLD_FAILURES {
+            unit.push(self.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
+        }
+        match self.store.apply(unit).await {
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(failure))),
             Err(failed) => Err(failed.into()),
         }
     }
@@ -367,14 +343,16 @@ enum Outcome {
 }
 
 /// What is known of a try that gave no credential.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum GiveBack {
-    /// The provider never saw it.
-    Unsent,
-    /// The provider may have acted on it.
-    AnswerLost,
-    /// The provider said no, for now.
-    Refused,
-    /// The provider said something that nobody understands.
-    Rejected,
+#[derive(Clone, Copy, Default)]
+struct GiveBack {
+    /// The provider may have acted on it, and nothing tells.
+    lost: bool,
+    /// It said something that nobody understands.
+    rejected: bool,
+}
+
+/// The provider is down for everybody.
+fn provider_down(wait: Millis) -> Error {
+    let seconds = wait / 1_000 + 1;
+    Error::new(Code::UpstreamUnreachable, format!("The provider is not answering at present; next try in {seconds} s"))
 }

@@ -1,16 +1,18 @@
 //! Calls to providers: where they may go, and what their failures mean to a caller.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use switchboard_catalog::{Probe, Scheme, Toolkit, template};
+use serde_json::Value;
+use switchboard_auth::{Draft, credential_headers, signature_headers};
+use switchboard_catalog::{Placement, Probe, RateLimit, Scheme, Sign, Toolkit, template};
 use switchboard_egress::{Destination, EgressError, Limits};
-use switchboard_vault::Secrets;
+use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
 use super::App;
+use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// Deadline of token, verification and revocation requests. Shorter than a refresh lease.
@@ -25,13 +27,17 @@ pub fn token_limits() -> Limits {
 
 impl App {
     /// Expands a template of a toolkit file for one account.
-    pub fn expand(&self, text: &str, fields: &BTreeMap<String, String>) -> Result<String> {
-        template::expand(text, &|name| self.variable(fields, name)).map_err(Error::internal)
+    pub fn expand(&self, text: &str, params: &AccountParams) -> Result<String> {
+        template::expand(text, &|name| self.variable(params, name)).map_err(|error| {
+            Error::new(Code::AccountBadRequest, "A value that the toolkit's addresses need is missing")
+                .fix("Connect the account again, with all its fields.")
+                .because(error)
+        })
     }
 
     /// The hosts that may receive an account's credential.
-    pub fn destination(&self, toolkit: &Toolkit, fields: &BTreeMap<String, String>) -> Result<Destination> {
-        let hosts = toolkit.host_rules(&|name| self.variable(fields, name)).map_err(Error::internal)?;
+    pub fn destination(&self, toolkit: &Toolkit, params: &AccountParams) -> Result<Destination> {
+        let hosts = toolkit.host_rules(&|name| self.variable(params, name)).map_err(Error::internal)?;
         Destination::new(hosts).map_err(Error::internal)
     }
 
@@ -46,21 +52,21 @@ impl App {
         self.egress.send(&destination, request, &token_limits()).await
     }
 
-    /// Proves a credential with the toolkit's verification request.
-    pub async fn verify(
+    /// Makes one of the toolkit's own requests with an account's credential: what the provider's
+    /// answer means, and its JSON.
+    pub async fn probe(
         &self,
         toolkit: &Toolkit,
         scheme: Scheme,
         probe: &Probe,
         secrets: &Secrets,
-        fields: &BTreeMap<String, String>,
-    ) -> std::result::Result<Verification, Error> {
-        let destination = self.destination(toolkit, fields)?;
-        let base = Url::parse(&self.expand(&toolkit.base_url, fields)?).map_err(Error::internal)?;
-        let endpoint = self.expand(&probe.url, fields)?;
-        let mut url = destination.resolve(&base, &endpoint).map_err(|error| egress_error(&error))?;
-        let mut headers = self.default_headers(toolkit, probe.headers.iter(), fields)?;
-        self.apply_credential(toolkit, scheme, secrets, fields, &mut headers, &mut url)?;
+        params: &AccountParams,
+    ) -> Result<(Verification, Value)> {
+        let destination = self.destination(toolkit, params)?;
+        let base = Url::parse(&self.expand(toolkit.base_url(scheme), params)?).map_err(Error::internal)?;
+        let endpoint = self.expand(&probe.url, params)?;
+        let url = destination.resolve(&base, &endpoint).map_err(|error| egress_error(&error))?;
+        let mut headers = self.default_headers(toolkit, probe.headers.iter(), params)?;
         let body = match &probe.json {
             Some(json) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -68,14 +74,14 @@ impl App {
             }
             None => Bytes::new(),
         };
-        let mut request = http::Request::new(body);
-        *request.method_mut() = http::Method::from_bytes(probe.method.as_bytes()).map_err(Error::internal)?;
-        *request.uri_mut() = url.as_str().parse().map_err(|error: http::uri::InvalidUri| Error::internal(error))?;
-        *request.headers_mut() = headers;
-        match self.egress.send(&destination, request, &token_limits()).await {
-            Ok(answer) => Ok(judge(probe, answer.status(), answer.body())),
-            Err(error) => Err(egress_error(&error)),
-        }
+        let method = http::Method::from_bytes(probe.method.as_bytes()).map_err(Error::internal)?;
+        let mut draft = Draft { method, url, headers, body };
+        self.apply_credential(toolkit, scheme, secrets, params, &mut draft)?;
+        let request = draft.into_request().map_err(Error::internal)?;
+        let answer =
+            self.egress.send(&destination, request, &token_limits()).await.map_err(|error| egress_error(&error))?;
+        let json = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        Ok((judge(toolkit, probe, &answer, &json), json))
     }
 
     /// A toolkit's own headers, and further ones over them.
@@ -83,60 +89,112 @@ impl App {
         &self,
         toolkit: &'a Toolkit,
         more: impl Iterator<Item = (&'a String, &'a String)>,
-        fields: &BTreeMap<String, String>,
+        params: &AccountParams,
     ) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
         for (name, template) in toolkit.headers.iter().chain(more) {
             let name: HeaderName = name.parse().map_err(|_| Error::internal("toolkit with an invalid header name"))?;
-            let value = HeaderValue::from_str(&self.expand(template, fields)?)
-                .map_err(|_| Error::internal("toolkit with an invalid header value"))?;
+            // A header about something that this account does not have is not sent.
+            let Ok(value) = self.expand(template, params) else { continue };
+            let value =
+                HeaderValue::from_str(&value).map_err(|_| Error::internal("toolkit with an invalid header value"))?;
             headers.insert(name, value);
         }
         Ok(headers)
     }
 
-    /// Puts an account's credential on a request.
+    /// Puts an account's credential on a request, the last thing that happens to it.
     pub fn apply_credential(
         &self,
         toolkit: &Toolkit,
         scheme: Scheme,
         secrets: &Secrets,
-        fields: &BTreeMap<String, String>,
-        headers: &mut HeaderMap,
-        url: &mut Url,
+        params: &AccountParams,
+        draft: &mut Draft,
     ) -> Result<()> {
-        let variables = |name: &str| self.variable(fields, name);
+        let variables = |name: &str| self.variable(params, name);
         let unfit = |error| {
             Error::new(Code::AccountBadRequest, "The account's credential cannot be put on a request").because(error)
         };
-        match scheme {
-            Scheme::NoAuth => Ok(()),
-            Scheme::Basic => switchboard_auth::apply_basic(secrets, headers).map_err(unfit),
-            Scheme::OAuth2 | Scheme::ApiKey | Scheme::BearerToken => {
-                let placements = placements(toolkit, scheme);
-                switchboard_auth::apply(placements, secrets, &variables, headers, url).map_err(unfit)
-            }
+        if let (Scheme::Basic, Some(basic)) = (scheme, &toolkit.basic) {
+            return switchboard_auth::apply_basic(basic, secrets, &mut draft.headers).map_err(unfit);
+        }
+        let other = self.token_for(toolkit, scheme, secrets, params, draft)?;
+        let secrets = other.as_ref().unwrap_or(secrets);
+        switchboard_auth::apply(placements(toolkit, scheme), secrets, &variables, draft).map_err(unfit)?;
+        let now = self.now() / 1_000;
+        match signature(toolkit, scheme) {
+            Some(sign) => switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.entropy).map_err(unfit),
+            None => Ok(()),
         }
     }
+
+    /// The credential with another of the account's tokens in the first place, where the request goes
+    /// to a host that wants it.
+    fn token_for(
+        &self,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        secrets: &Secrets,
+        params: &AccountParams,
+        draft: &Draft,
+    ) -> Result<Option<Secrets>> {
+        let Some(oauth) = toolkit.oauth(scheme) else { return Ok(None) };
+        for token in oauth.tokens.iter().filter(|token| !token.hosts.is_empty()) {
+            let hosts: Vec<String> = token.hosts.iter().map(|host| self.expand(host, params)).collect::<Result<_>>()?;
+            let is_meant = Destination::new(hosts).is_ok_and(|hosts| hosts.admits(&draft.url));
+            if is_meant && let Some(found) = secrets.get(&extra_token_name(&token.name)) {
+                let mut secrets = secrets.clone();
+                secrets.insert("access_token", Secret::from(found));
+                return Ok(Some(secrets));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Name of a further token among an account's secrets.
+pub fn extra_token_name(name: &str) -> String {
+    format!("{name}_access_token")
 }
 
 /// Sent unless the toolkit or the caller names another.
 pub const USER_AGENT: &str = concat!("Switchboard/", env!("CARGO_PKG_VERSION"));
 
 /// Where a scheme's credential goes on a request.
-pub fn placements(toolkit: &Toolkit, scheme: Scheme) -> &[switchboard_catalog::Placement] {
+pub fn placements(toolkit: &Toolkit, scheme: Scheme) -> &[Placement] {
     match scheme {
-        Scheme::OAuth2 => toolkit.oauth2.as_ref().map_or(&[], |oauth| oauth.apply.as_slice()),
+        Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+            toolkit.oauth(scheme).map_or(&[], |oauth| oauth.apply.as_slice())
+        }
         Scheme::ApiKey => toolkit.api_key.as_ref().map_or(&[], |key| key.apply.as_slice()),
         // A token imported for an OAuth2 toolkit goes where that toolkit's own tokens go.
         Scheme::BearerToken => match &toolkit.bearer_token {
             Some(bearer) => bearer.apply.as_slice(),
             None => placements(toolkit, Scheme::OAuth2),
         },
-        Scheme::Basic | Scheme::NoAuth => &[],
+        Scheme::OAuth1 | Scheme::Basic | Scheme::NoAuth => &[],
+        _ => toolkit.token_scheme(scheme).map_or(&[], |tokens| tokens.apply.as_slice()),
     }
+}
+
+/// How a scheme's requests are signed.
+fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
+    match scheme {
+        Scheme::ApiKey => toolkit.api_key.as_ref()?.sign.as_ref(),
+        Scheme::BearerToken => toolkit.bearer_token.as_ref()?.sign.as_ref(),
+        _ => None,
+    }
+}
+
+/// Headers that a scheme's credential is in, which callers may not set.
+pub fn reserved_headers(toolkit: &Toolkit, scheme: Scheme) -> Vec<HeaderName> {
+    let mut reserved = credential_headers(placements(toolkit, scheme));
+    reserved.push(header::AUTHORIZATION);
+    reserved.extend(signature(toolkit, scheme).map(signature_headers).unwrap_or_default());
+    reserved
 }
 
 /// What a verification request said.
@@ -150,8 +208,9 @@ pub enum Verification {
     Unclear,
 }
 
-fn judge(probe: &Probe, status: http::StatusCode, body: &[u8]) -> Verification {
-    if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
+fn judge(toolkit: &Toolkit, probe: &Probe, answer: &http::Response<Bytes>, json: &Value) -> Verification {
+    let status = answer.status();
+    if status.is_server_error() || is_rate_limited(toolkit, answer) {
         return Verification::Unclear;
     }
     if !status.is_success() {
@@ -160,12 +219,28 @@ fn judge(probe: &Probe, status: http::StatusCode, body: &[u8]) -> Verification {
     let (Some(pointer), Some(expected)) = (&probe.ok_pointer, &probe.ok_value) else {
         return Verification::Accepted;
     };
-    let answer: Option<serde_json::Value> = serde_json::from_slice(body).ok();
-    match answer.as_ref().and_then(|answer| answer.pointer(pointer)) {
+    match json.pointer(pointer) {
         Some(value) if value == expected => Verification::Accepted,
         Some(_) => Verification::Refused,
         None => Verification::Unclear,
     }
+}
+
+/// Whether an answer says "too many requests", in the way of HTTP or of the toolkit.
+fn is_rate_limited(toolkit: &Toolkit, answer: &http::Response<Bytes>) -> bool {
+    let matches = |limit: &RateLimit| {
+        let header = match (&limit.header, &limit.header_value) {
+            (Some(name), Some(value)) => answer.headers().get(name).is_some_and(|found| found == value.as_str()),
+            _ => true,
+        };
+        let body = limit.body_contains.as_deref().is_none_or(|text| memmem(answer.body(), text.as_bytes()));
+        limit.status == answer.status().as_u16() && header && body
+    };
+    answer.status() == http::StatusCode::TOO_MANY_REQUESTS || toolkit.rate_limits.iter().any(matches)
+}
+
+fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
+    !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
 }
 
 /// What a failed call means to the caller. No address, no URL, no provider text.

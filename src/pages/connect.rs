@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
-use switchboard_catalog::Scheme;
 
 use super::endings::{ToolkitContext, ending_page, error_page, finish, see_other};
 use super::policy::{cookie, csp, form_targets, is_own_form, set_cookie};
@@ -19,6 +18,7 @@ use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::app::App;
 use crate::app::connect::{Ending, Finished, Offer, Started, Visit, browser_cookie_name};
+use crate::app::params::AccountParams;
 use crate::error::Result;
 
 /// Largest form taken.
@@ -169,7 +169,7 @@ fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
 }
 
 fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {
-    let leaves_site = offer.scheme == Scheme::OAuth2;
+    let leaves_site = offer.scheme.is_redirect();
     let name = short(&offer.toolkit.name);
     let fields = offer.asked_fields().into_iter().map(|field| {
         let known = offer.known.get(&field.name).map(ToOwned::to_owned);
@@ -208,10 +208,9 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
     let mut response = page(status, "connect.html", &context);
     let provider = offer
         .toolkit
-        .oauth2
-        .as_ref()
-        .filter(|_| leaves_site)
-        .and_then(|oauth| app.expand(&oauth.authorization_url, &BTreeMap::new()).ok());
+        .oauth(offer.scheme)
+        .filter(|oauth| !oauth.authorization_url.is_empty())
+        .and_then(|oauth| app.expand(&oauth.authorization_url, &AccountParams::default()).ok());
     let provider = provider.as_deref().or(leaves_site.then_some("https:"));
     // What the last redirect after the form leads to.
     let end = offer.verifier_url.as_deref().or(offer.link.callback_url.as_deref());

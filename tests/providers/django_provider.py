@@ -2,18 +2,11 @@
 refresh tokens with reuse protection, and a trailing slash on every endpoint. State is a throw-away folder.
 Options, ready line and control paths are those of the other providers: see README.md."""
 
-import argparse
-import io
-import json
 import os
-import re
-import signal
-import socket
 import sys
 import tempfile
-import threading
-import time
-from urllib.parse import parse_qs
+
+from front import Front, common_options, extends_by_a_segment, listen, quit_with_parent, serve
 
 MAIN_CLIENT = ("test-client", "test-client-secret-0123456789abcdef0123456789", "client_secret_basic")
 # Characters that must be form-encoded before they are joined for HTTP Basic (RFC 6749 section 2.3.1).
@@ -24,16 +17,10 @@ TOKEN_PATH = "/o/token/"
 
 
 def read_options():
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--issuer", help="origin under which the provider is reached")
-    parser.add_argument("--redirect-uri", action="append", default=[])
-    parser.add_argument("--redirect-uri-prefix", action="append", default=[])
+    parser = common_options(__doc__)
     parser.add_argument("--access-ttl", type=int, default=60)
     parser.add_argument("--refresh-ttl", type=int, default=86400)
     parser.add_argument("--grace", type=int, default=0, help="seconds for which a used refresh token still works")
-    parser.add_argument("--login", default="alice")
-    parser.add_argument("--form-login", action="store_true")
     parser.add_argument("--no-rotate", action="store_true")
     parser.add_argument("--no-reuse-protection", action="store_true")
     parser.add_argument("--no-require-pkce", action="store_true")
@@ -197,84 +184,32 @@ def allow_prefixes(application, prefixes):
     registered = application.redirect_uri_allowed
 
     def redirect_uri_allowed(self, uri):
-        extends = (uri.startswith(p) and re.fullmatch(r"[\w-]+", uri[len(p) :]) for p in prefixes)
-        return any(extends) or registered(self, uri)
+        return extends_by_a_segment(uri, prefixes) or registered(self, uri)
 
     application.redirect_uri_allowed = redirect_uri_allowed
 
 
-class Control:
-    """WSGI layer before Django: records requests and serves the paths that belong to the test."""
+def redirect_uris(added):
+    """Registers redirect URIs with every client; answers all of them."""
+    from django.db import connection
+    from oauth2_provider.models import get_application_model
 
-    def __init__(self, inner):
-        self.inner = inner
-        self.seen = []
-
-    def __call__(self, environ, start_response):
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        query = environ.get("QUERY_STRING", "")
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        if path == "/health":
-            return self.answer(start_response, "ok")
-        if path == "/_seen":
-            if method == "DELETE":
-                self.seen.clear()
-            wanted = parse_qs(query).get("path", [TOKEN_PATH])[0]
-            return self.answer(
-                start_response, [s for s in self.seen if wanted == "*" or s["url"].split("?")[0] == wanted]
-            )
-        if path == "/_control/redirect_uris":
-            return self.answer(start_response, {"redirect_uris": self.redirect_uris(method, body)})
-        self.seen.append(
-            {
-                "at": int(time.time() * 1000),
-                "method": method,
-                "url": path + ("?" + query if query else ""),
-                "headers": headers(environ),
-                "body": body.decode("latin-1"),
-            }
-        )
-        environ["wsgi.input"] = io.BytesIO(body)
-        return self.inner(environ, start_response)
-
-    @staticmethod
-    def redirect_uris(method, body):
-        from django.db import connection
-        from oauth2_provider.models import get_application_model
-
-        applications = get_application_model().objects
-        known = applications.first().redirect_uris.split()
-        if method == "POST":
-            known += [uri for uri in json.loads(body)["add"] if uri not in known]
-            applications.update(redirect_uris=" ".join(known))
-        connection.close()
-        return known
-
-    @staticmethod
-    def answer(start_response, value):
-        data = json.dumps(value).encode()
-        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(data)))])
-        return [data]
+    applications = get_application_model().objects
+    known = applications.first().redirect_uris.split()
+    if added:
+        known += [uri for uri in added if uri not in known]
+        applications.update(redirect_uris=" ".join(known))
+    connection.close()
+    return known
 
 
-def headers(environ):
-    """The request's headers under their lower-case names (WSGI hides them behind HTTP_)."""
-    found = {k[5:].replace("_", "-").lower(): v for k, v in environ.items() if k.startswith("HTTP_")}
-    for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(name):
-            found[name.replace("_", "-").lower()] = environ[name]
-    return found
-
-
-def ready_line(options, origin, port):
+def ready_line(options, origin):
     clients = [
         {"client_id": c, "client_secret": s, "token_endpoint_auth_method": m} if s else
         {"client_id": c, "token_endpoint_auth_method": m}
         for c, s, m in CLIENTS
     ]
     return {
-        "ready": True,
-        "port": port,
         "name": "django-oauth-toolkit",
         "issuer": origin + "/o",
         "authorization_endpoint": origin + "/o/authorize/",
@@ -291,35 +226,19 @@ def ready_line(options, origin, port):
     }
 
 
-def quit_with_parent():
-    """A test that dies closes our stdin, so no provider outlives the test that started it."""
-
-    def watch():
-        while os.read(0, 4096):
-            pass
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def main():
     options = read_options()
     quit_with_parent()
-    listener = socket.create_server(("127.0.0.1", options.port), backlog=128)
-    port = listener.getsockname()[1]
-    origin = options.issuer or f"http://127.0.0.1:{port}"
+    listener, origin = listen(options)
     with tempfile.TemporaryDirectory(prefix="django-provider-") as state_dir:
         configure(options, origin, state_dir)
         define_pages(options)
         fill_database(options)
 
         from django.core.wsgi import get_wsgi_application
-        from waitress import create_server
 
-        server = create_server(Control(get_wsgi_application()), sockets=[listener], threads=8, _start=True)
-        print(json.dumps(ready_line(options, origin, port)), flush=True)
-        server.run()
+        front = Front(get_wsgi_application(), TOKEN_PATH, redirect_uris)
+        serve(listener, front, ready_line(options, origin))
 
 
 if __name__ == "__main__":

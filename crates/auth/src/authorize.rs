@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use switchboard_catalog::{OAuth2, Pkce};
+use switchboard_catalog::{OAuth2, Pkce, QueryEncoding};
 use url::Url;
 
-use crate::error::{BuildError, endpoint};
+use crate::error::{BuildError, endpoint, expand};
 use crate::{Variables, form};
 
 /// Parameters that belong to the flow; a toolkit cannot set them.
@@ -29,55 +29,92 @@ pub struct AuthorizationRequest<'a> {
     pub user_scopes: &'a [String],
     /// S256 challenge (RFC 7636 section 4.3); not sent to a provider that refuses one.
     pub code_challenge: Option<&'a str>,
+    /// Resource that the token is for (RFC 8707); none where the provider knows no such thing.
+    pub resource: Option<&'a str>,
     /// Values of template variables.
     pub variables: Variables<'a>,
 }
 
 impl AuthorizationRequest<'_> {
     /// The URL. The toolkit's own query and parameters are kept, except where they would replace a
-    /// parameter of the flow; an empty `response_type` or `scope` among the toolkit's parameters
-    /// leaves that parameter out.
+    /// parameter of the flow.
     ///
     /// # Errors
     /// [`BuildError::Template`], [`BuildError::Endpoint`], [`BuildError::MissingPkce`] and
     /// [`BuildError::UserScopes`].
     pub fn url(&self) -> Result<Url, BuildError> {
         let mut url = endpoint("authorization URL", &self.oauth.authorization_url, self.variables)?;
-        let extra = &self.oauth.authorization_parameters;
-        let left_out = |name: &str| extra.get(name).is_some_and(String::is_empty);
+        let pairs = self.parameters()?;
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+        form::set_query(&mut url, &pairs);
+        if self.oauth.query_encoding == QueryEncoding::Percent {
+            let percent = url.query().map(|query| query.replace('+', "%20"));
+            url.set_query(percent.as_deref());
+        }
+        Ok(url)
+    }
 
-        let mut pairs: Vec<(&str, Cow<'_, str>)> = Vec::new();
-        if !left_out("response_type") {
-            pairs.push(("response_type", "code".into()));
-        }
-        pairs.push(("client_id", self.client_id.into()));
-        pairs.push(("redirect_uri", self.redirect_uri.into()));
-        let scope_parameter = self.oauth.scope_parameter.as_str();
-        if !self.scopes.is_empty() && !left_out("scope") && !left_out(scope_parameter) {
-            pairs.push((scope_parameter, self.scopes.join(&self.oauth.scope_separator).into()));
-        }
-        if !self.user_scopes.is_empty() {
-            let name = self.oauth.user_scope_parameter.as_deref().ok_or(BuildError::UserScopes)?;
-            pairs.push((name, self.user_scopes.join(&self.oauth.scope_separator).into()));
-        }
+    /// The URL after the parameters were pushed (RFC 9126 section 4): they stand behind a reference.
+    ///
+    /// # Errors
+    /// [`BuildError::Template`] and [`BuildError::Endpoint`].
+    pub fn pushed_url(&self, request_uri: &str) -> Result<Url, BuildError> {
+        let mut url = endpoint("authorization URL", &self.oauth.authorization_url, self.variables)?;
+        form::set_query(&mut url, &[("client_id", self.client_id), ("request_uri", request_uri)]);
+        Ok(url)
+    }
+
+    /// Parameters in their order, under the provider's names.
+    pub(crate) fn parameters(&self) -> Result<Vec<Pair<'_>>, BuildError> {
+        let oauth = self.oauth;
+        let mut pairs: Vec<(&str, Cow<'_, str>)> = vec![
+            ("response_type", "code".into()),
+            ("client_id", self.client_id.into()),
+            ("redirect_uri", self.redirect_uri.into()),
+        ];
+        self.add_scopes(&mut pairs)?;
         pairs.push(("state", self.state.into()));
-        if self.oauth.pkce == Pkce::S256 {
+        if oauth.pkce == Pkce::S256 {
             let challenge = self.code_challenge.ok_or(BuildError::MissingPkce("code challenge"))?;
             pairs.push(("code_challenge", challenge.into()));
             pairs.push(("code_challenge_method", "S256".into()));
         }
-        for (name, value) in extra {
-            let empty_scope = value.is_empty() && (name == "scope" || name == scope_parameter);
+        if let Some(resource) = self.resource {
+            pairs.push(("resource", resource.into()));
+        }
+        for (name, template) in &oauth.authorization_parameters {
             let taken = RESERVED.contains(&name.as_str()) || pairs.iter().any(|(ours, _)| ours == name);
-            if !taken && !empty_scope {
-                pairs.push((name, value.into()));
+            if !taken {
+                pairs.push((name, expand("authorization parameter", template, self.variables)?.into()));
             }
         }
-
-        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-        form::set_query(&mut url, &pairs);
-        Ok(url)
+        pairs.retain(|(name, _)| !oauth.authorization_omit.iter().any(|omitted| omitted == name));
+        Ok(pairs.into_iter().map(|(name, value)| (renamed(oauth, name), value)).collect())
     }
+
+    fn add_scopes<'p>(&'p self, pairs: &mut Vec<(&'p str, Cow<'p, str>)>) -> Result<(), BuildError> {
+        let oauth = self.oauth;
+        let join = |scopes: &[String]| Cow::from(scopes.join(&oauth.scope_separator));
+        if !self.scopes.is_empty() {
+            pairs.push((&oauth.scope_parameter, join(self.scopes)));
+        }
+        if let Some(name) = oauth.optional_scope_parameter.as_deref().filter(|_| !oauth.optional_scopes.is_empty()) {
+            pairs.push((name, join(&oauth.optional_scopes)));
+        }
+        if !self.user_scopes.is_empty() {
+            let name = oauth.user_scope_parameter.as_deref().ok_or(BuildError::UserScopes)?;
+            pairs.push((name, join(self.user_scopes)));
+        }
+        Ok(())
+    }
+}
+
+/// A parameter: name and value.
+pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The provider's name of a standard parameter.
+pub(crate) fn renamed<'n>(oauth: &'n OAuth2, name: &'n str) -> Cow<'n, str> {
+    oauth.parameter_names.get(name).map_or(name, String::as_str).into()
 }
 
 impl fmt::Debug for AuthorizationRequest<'_> {
@@ -105,6 +142,7 @@ mod tests {
             scopes: &strings(scopes),
             user_scopes: &strings(user_scopes),
             code_challenge: Some("chal"),
+            resource: None,
             variables: &|name| (name == "site").then(|| "acme".to_owned()),
         };
         request.url().map(Into::into)
@@ -134,7 +172,7 @@ mod tests {
             [authorization_parameters]
             access_type = "offline"
             audience = "https://api.example/"
-            claims = "{\"a\":null}"
+            claims = "{{\"a\":null}"
             client_id = "theirs"
             code_challenge = "theirs"
             redirect_uri = "https://evil.example/"
@@ -152,21 +190,21 @@ mod tests {
     }
 
     #[test]
-    fn empty_toolkit_parameters_leave_only_two_parameters_out() {
+    fn parameters_are_renamed_left_out_and_encoded() {
         let oauth = oauth(
             r#"
-            [authorization_parameters]
-            response_type = ""
-            scope = ""
-            state = ""
-            client_id = ""
-            nothing = ""
+            authorization_omit = ["response_type"]
+            parameter_names = { client_id = "client_key", redirect_uri = "redirect_url" }
+            optional_scope_parameter = "optional_scope"
+            optional_scopes = ["o p", "q"]
+            query_encoding = "percent"
+            authorization_parameters = { site = "{site}" }
             "#,
         );
-        let expected = "https://p.example/authorize?client_id=client+1\
-            &redirect_uri=https%3A%2F%2Fsw.example%2Fcb%3Fx%3D1&state=st-1\
-            &code_challenge=chal&code_challenge_method=S256&nothing=";
-        assert_eq!(url(&oauth, &["a"], &[]).as_deref(), Ok(expected));
+        let expected = "https://p.example/authorize?client_key=client%201\
+            &redirect_url=https%3A%2F%2Fsw.example%2Fcb%3Fx%3D1&scope=a%20b&optional_scope=o%20p%20q&state=st-1\
+            &code_challenge=chal&code_challenge_method=S256&site=acme";
+        assert_eq!(url(&oauth, &["a", "b"], &[]).as_deref(), Ok(expected));
     }
 
     #[test]
@@ -187,6 +225,7 @@ mod tests {
             scopes: &[],
             user_scopes: &[],
             code_challenge: None,
+            resource: None,
             variables: &no_variables,
         };
         assert_eq!(request.url(), Err(BuildError::MissingPkce("code challenge")));

@@ -65,31 +65,44 @@ pub enum CallbackError {
 /// # Errors
 /// [`CallbackError`].
 pub fn parse_callback(query: &str) -> Result<CallbackQuery, CallbackError> {
+    let [code, state, iss, error, error_description] = named_values(query, NAMES)?;
+    Ok(CallbackQuery {
+        code: code.map(Secret::new),
+        state,
+        iss,
+        error: error.map(|raw| error_code(&raw)),
+        error_description: error_description.and_then(|raw| text::description(&raw)),
+    })
+}
+
+/// The values of some parameters of a callback's query; one without a value counts as left out.
+pub(crate) fn named_values<const COUNT: usize>(
+    query: &str,
+    names: [&'static str; COUNT],
+) -> Result<[Option<String>; COUNT], CallbackError> {
     if query.len() > MAX {
         return Err(CallbackError::TooLong);
     }
-    let mut values: [Option<String>; NAMES.len()] = Default::default();
+    let mut values = [const { None }; COUNT];
     for piece in query.split('&') {
         let (encoded_name, encoded_value) = form::split(piece);
         let Some(decoded_name) = form::decode(encoded_name) else {
             continue;
         };
-        let Some(index) = NAMES.iter().position(|known| *known == decoded_name) else {
+        let Some(index) = names.iter().position(|known| *known == decoded_name) else {
             continue;
         };
-        let value = form::decode(encoded_value).ok_or(CallbackError::Malformed(NAMES[index]))?;
+        let value = form::decode(encoded_value).ok_or(CallbackError::Malformed(names[index]))?;
         if values[index].replace(value).is_some() {
-            return Err(CallbackError::Repeated(NAMES[index]));
+            return Err(CallbackError::Repeated(names[index]));
         }
     }
-    let [code, state, iss, error, error_description] = values.map(|value| value.filter(|text| !text.is_empty()));
-    Ok(CallbackQuery {
-        code: code.map(Secret::new),
-        state,
-        iss,
-        error: error.map(|raw| text::error_code(&raw).unwrap_or_else(|| UNKNOWN_ERROR.to_owned())),
-        error_description: error_description.and_then(|raw| text::description(&raw)),
-    })
+    Ok(values.map(|value| value.filter(|text| !text.is_empty())))
+}
+
+/// The error code that a callback reports, `unknown_error` when it is not well-formed.
+pub(crate) fn error_code(raw: &str) -> String {
+    text::error_code(raw).unwrap_or_else(|| UNKNOWN_ERROR.to_owned())
 }
 
 /// The answer did not come from the provider that was asked.

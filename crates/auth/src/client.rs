@@ -16,6 +16,8 @@ pub struct ClientCredentials<'a> {
     pub client_id: &'a str,
     /// Absent for a public client.
     pub client_secret: Option<&'a str>,
+    /// What stands for the client where it authenticates by an assertion; minted for one request.
+    pub assertion: Option<&'a str>,
 }
 
 impl std::fmt::Debug for ClientCredentials<'_> {
@@ -39,6 +41,9 @@ pub fn check_client_secret(secret: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// RFC 7523 section 2.2.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
 /// Adds the client's authentication to a request: as parameters, or as the header that is returned.
 pub(crate) fn authenticate<'a>(
     method: ClientAuthentication,
@@ -61,10 +66,18 @@ pub(crate) fn authenticate<'a>(
             let encoded_secret = Zeroizing::new(form::encode(secret(client)?));
             basic(&id, &encoded_secret).map(Some)
         }
+        ClientAuthentication::ClientSecretAsUsername => basic(secret(client)?, "").map(Some),
+        ClientAuthentication::PrivateKeyJwt | ClientAuthentication::ClientSecretJwt => {
+            parameters.push(("client_id", client.client_id));
+            parameters.push(("client_assertion_type", ASSERTION_TYPE));
+            parameters.push(("client_assertion", client.assertion.ok_or(BuildError::MissingAssertion)?));
+            Ok(None)
+        }
     }
 }
 
-fn secret<'a>(client: &ClientCredentials<'a>) -> Result<&'a str, BuildError> {
+/// The client's secret, which must be there.
+pub(crate) fn secret<'a>(client: &ClientCredentials<'a>) -> Result<&'a str, BuildError> {
     client.client_secret.filter(|secret| !secret.is_empty()).ok_or(BuildError::MissingClientSecret)
 }
 
@@ -89,8 +102,11 @@ pub(crate) fn sensitive(name: &str, value: &str) -> Result<HeaderValue, BuildErr
 mod tests {
     use super::*;
 
-    const CLIENT: ClientCredentials<'_> =
-        ClientCredentials { client_id: "test:client+odd%20id", client_secret: Some("se:cr+et%/=& ~0123456789abcdef") };
+    const CLIENT: ClientCredentials<'_> = ClientCredentials {
+        client_id: "test:client+odd%20id",
+        client_secret: Some("se:cr+et%/=& ~0123456789abcdef"),
+        assertion: None,
+    };
 
     #[test]
     fn basic_form_encodes_both_halves() {
@@ -116,10 +132,25 @@ mod tests {
     }
 
     #[test]
+    fn assertions_and_the_secret_as_a_user_name() {
+        let mut parameters = Vec::new();
+        let client = ClientCredentials { assertion: Some("h.c.s"), ..CLIENT };
+        assert_eq!(authenticate(ClientAuthentication::PrivateKeyJwt, &client, &mut parameters), Ok(None));
+        let expected =
+            [("client_id", CLIENT.client_id), ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", "h.c.s")];
+        assert_eq!(parameters, expected);
+        let without = authenticate(ClientAuthentication::ClientSecretJwt, &CLIENT, &mut Vec::new());
+        assert_eq!(without, Err(BuildError::MissingAssertion));
+        let client = ClientCredentials { client_secret: Some("sk"), ..CLIENT };
+        let header = authenticate(ClientAuthentication::ClientSecretAsUsername, &client, &mut Vec::new());
+        assert_eq!(header.unwrap().unwrap(), "Basic c2s6");
+    }
+
+    #[test]
     fn a_missing_secret_is_named_before_the_provider_is_asked() {
         for method in [ClientAuthentication::ClientSecretPost, ClientAuthentication::ClientSecretBasic] {
             for client_secret in [None, Some("")] {
-                let client = ClientCredentials { client_id: "id", client_secret };
+                let client = ClientCredentials { client_id: "id", client_secret, assertion: None };
                 assert_eq!(authenticate(method, &client, &mut Vec::new()), Err(BuildError::MissingClientSecret));
             }
         }

@@ -11,6 +11,19 @@ const MAX: usize = 1 << 20;
 
 /// Reads a body. The error says what is wrong, without any of it.
 pub(crate) fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, &'static str> {
+    let body = content(body)?;
+    if content_type.is_some_and(is_form) { parse_form(body) } else { parse_json(body) }
+}
+
+/// As [`parse`], where content types say nothing: what begins as a JSON object is one, everything
+/// else is a form.
+pub(crate) fn parse_by_looks(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
+    let body = content(body)?;
+    if body.trim_ascii_start().starts_with(b"{") { parse_json(body) } else { parse_form(body) }
+}
+
+/// A body of an acceptable size, without its byte order mark.
+fn content(body: &[u8]) -> Result<&[u8], &'static str> {
     if body.len() > MAX {
         return Err("the answer is larger than 1 MiB");
     }
@@ -18,9 +31,10 @@ pub(crate) fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Map<Strin
     if body.trim_ascii().is_empty() {
         return Err("the answer is empty");
     }
-    if content_type.is_some_and(is_form) {
-        return parse_form(body);
-    }
+    Ok(body)
+}
+
+fn parse_json(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     match serde_json::from_slice::<Unambiguous>(body) {
         Ok(Unambiguous(Value::Object(object))) => Ok(object),
         Ok(_) => Err("the answer is not a JSON object"),
@@ -29,7 +43,7 @@ pub(crate) fn parse(content_type: Option<&str>, body: &[u8]) -> Result<Map<Strin
     }
 }
 
-fn is_form(content_type: &str) -> bool {
+pub(crate) fn is_form(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default();
     essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

@@ -28,6 +28,9 @@ pub enum BuildError {
     /// The client has no secret, and the toolkit's client authentication needs one.
     #[error("the client secret is missing")]
     MissingClientSecret,
+    /// The client authenticates by an assertion, and none was minted.
+    #[error("the client assertion is missing")]
+    MissingAssertion,
     /// The toolkit demands PKCE (RFC 7636), and no verifier or challenge was given.
     #[error("the {0} is missing, and this toolkit uses PKCE")]
     MissingPkce(&'static str),
@@ -50,6 +53,25 @@ pub enum BuildError {
     Credential {
         /// Name of the value.
         name: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A private key, certificate or signing secret cannot be used.
+    #[error("the {what} {reason}")]
+    Key {
+        /// Which of them.
+        what: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The time of signing cannot be written in a signature.
+    #[error("the time of signing is not between the years 1970 and 9999")]
+    Time,
+    /// A request that OAuth 1.0a cannot sign (RFC 5849).
+    #[error("the {place} {reason}")]
+    Unsignable {
+        /// Which part of the request.
+        place: &'static str,
         /// What is wrong with it.
         reason: &'static str,
     },

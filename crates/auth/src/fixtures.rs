@@ -20,3 +20,8 @@ pub(crate) fn no_variables(_name: &str) -> Option<String> {
 pub(crate) fn strings(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
+
+/// Keys, a certificate and signed examples: `fixtures/make_jws.py` says where they come from.
+pub(crate) fn jws() -> serde_json::Value {
+    serde_json::from_str(include_str!("../fixtures/jws.json")).unwrap()
+}

@@ -4,28 +4,26 @@ use std::borrow::Cow;
 
 use url::Url;
 
+use crate::hex;
+
 /// Decodes one name or value. `None` when a `%` is not followed by two hexadecimal digits or the
 /// bytes are not UTF-8: a repaired value would not be the one that was sent.
 pub(crate) fn decode(text: &str) -> Option<String> {
+    String::from_utf8(decode_bytes(text.as_bytes())?).ok()
+}
+
+/// As [`decode`], of values in any character set.
+pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
+    let mut bytes = text.iter().copied();
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'+' => b' ',
-            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
+            b'%' => hex::digit(bytes.next()?)? << 4 | hex::digit(bytes.next()?)?,
             other => other,
         });
     }
-    String::from_utf8(decoded).ok()
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    Some(decoded)
 }
 
 /// Encodes one value (RFC 6749 appendix B).

@@ -3,7 +3,7 @@
 //! A success says nothing more than its status, so a body that cannot be read is no failure then.
 //! Providers that report errors with status 200 do so here, too.
 
-use switchboard_catalog::OAuth2;
+use switchboard_catalog::TokenResponse;
 
 use crate::document;
 use crate::token_error::{TokenError, TokenErrorKind};
@@ -27,13 +27,13 @@ pub enum RevocationAnswer {
 
 /// Reads a revocation endpoint's answer.
 pub fn parse_revocation_response(
-    oauth: &OAuth2,
+    response: &TokenResponse,
     status: u16,
     content_type: Option<&str>,
     body: &[u8],
 ) -> RevocationAnswer {
     let error = match document::parse(content_type, body) {
-        Ok(answer) => TokenError::reported(oauth, status, &answer),
+        Ok(answer) => TokenError::reported(response, status, &answer),
         Err(_) if matches!(status, 200..=299) => None,
         Err(reason) => Some(TokenError::unreadable(status, reason)),
     };
@@ -54,7 +54,7 @@ mod tests {
     const JSON: Option<&str> = Some("application/json");
 
     fn answer(status: u16, body: &str) -> RevocationAnswer {
-        parse_revocation_response(&oauth(""), status, JSON, body.as_bytes())
+        parse_revocation_response(&oauth("").response, status, JSON, body.as_bytes())
     }
 
     #[test]
@@ -86,6 +86,6 @@ mod tests {
     fn an_error_may_come_with_status_200_where_the_toolkit_says_how() {
         let odd = oauth("response = { error_pointer = \"/ok\", error_value = false }");
         let body = br#"{"ok":false,"error":"not_allowed_token_type"}"#;
-        assert!(matches!(parse_revocation_response(&odd, 200, JSON, body), RevocationAnswer::Refused(_)));
+        assert!(matches!(parse_revocation_response(&odd.response, 200, JSON, body), RevocationAnswer::Refused(_)));
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use switchboard_catalog::OAuth2;
+use switchboard_catalog::{TokenErrors, TokenResponse};
 
 use crate::text;
 
@@ -73,7 +73,7 @@ impl TokenError {
 
     /// An answer whose body could not be read at all.
     pub(crate) fn unreadable(status: u16, reason: &str) -> Self {
-        Self { kind: classify(status, None), code: None, description: Some(reason.to_owned()) }
+        Self { kind: classify(&TokenErrors::default(), status, None), code: None, description: Some(reason.to_owned()) }
     }
 
     /// A successful answer that lacks what it must hold.
@@ -89,17 +89,17 @@ impl TokenError {
 
     /// The error that an answer reports, if it reports one: any status but 2xx does, a 2xx does by
     /// a non-empty `error` or by what the toolkit says.
-    pub(crate) fn reported(oauth: &OAuth2, status: u16, answer: &Map<String, Value>) -> Option<Self> {
+    pub(crate) fn reported(response: &TokenResponse, status: u16, answer: &Map<String, Value>) -> Option<Self> {
         let error = answer.get("error").filter(|error| !is_nothing(error));
         let success = is_success(status);
-        if success && error.is_none() && !marked_as_error(oauth, answer) {
+        if success && error.is_none() && !is_marked_as_error(response, answer) {
             return None;
         }
-        let (raw_code, raw_description) = code_and_description(error, answer);
+        let (raw_code, raw_description) = code_and_description(&response.errors, error, answer);
         let code = raw_code.and_then(text::error_code);
         // A sentence in the place of the code is still worth showing.
         let description = raw_description.or(raw_code.filter(|_| code.is_none())).and_then(text::description);
-        let kind = match (classify(status, code.as_deref()), success, code.is_some()) {
+        let kind = match (classify(&response.errors, status, code.as_deref()), success, code.is_some()) {
             // A 200 that says "error" without a code was read, so it is no passing trouble.
             (TokenErrorKind::Transient, true, false) => TokenErrorKind::Unclassified,
             (kind, ..) => kind,
@@ -110,12 +110,16 @@ impl TokenError {
 
 /// Kind of a refusal. Redirects count as transient: following one would send the secrets
 /// elsewhere (R49), and they commonly lead to a maintenance page.
-fn classify(status: u16, code: Option<&str>) -> TokenErrorKind {
+fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenErrorKind {
+    let is_one_of = |codes: &[String]| code.is_some_and(|code| codes.iter().any(|it| it == code));
     let refused = matches!(status, 400..=499) && !matches!(status, 408 | 429);
     if !refused && !is_success(status) {
         return TokenErrorKind::Transient;
     }
     match code {
+        _ if is_one_of(&errors.invalid_grant) => TokenErrorKind::InvalidGrant,
+        _ if is_one_of(&errors.invalid_client) => TokenErrorKind::InvalidClient,
+        _ if is_one_of(&errors.transient) => TokenErrorKind::Transient,
         Some("invalid_grant") => TokenErrorKind::InvalidGrant,
         Some("invalid_client") => TokenErrorKind::InvalidClient,
         // Codes of section 4.1.2.1 that providers use here too.
@@ -126,15 +130,21 @@ fn classify(status: u16, code: Option<&str>) -> TokenErrorKind {
     }
 }
 
-fn is_success(status: u16) -> bool {
+pub(crate) fn is_success(status: u16) -> bool {
     matches!(status, 200..=299)
 }
 
 /// `error` and `error_description`, or their usual places when `error` is an object.
-fn code_and_description<'v>(
+pub(crate) fn code_and_description<'v>(
+    errors: &TokenErrors,
     error: Option<&'v Value>,
     answer: &'v Map<String, Value>,
 ) -> (Option<&'v str>, Option<&'v str>) {
+    let at = |pointer: &Option<String>| find(answer, pointer.as_deref()?).and_then(Value::as_str);
+    if errors.code.is_some() || errors.description.is_some() {
+        let (usual_code, usual_description) = code_and_description(&TokenErrors::default(), error, answer);
+        return (at(&errors.code).or(usual_code), at(&errors.description).or(usual_description));
+    }
     let text = |object: &'v Map<String, Value>, names: [&str; 3]| {
         names.iter().find_map(|name| object.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty()))
     };
@@ -149,22 +159,20 @@ fn code_and_description<'v>(
     }
 }
 
-/// Whether the toolkit's `error_pointer` finds its `error_value`; without one, anything.
-fn marked_as_error(oauth: &OAuth2, answer: &Map<String, Value>) -> bool {
-    let Some(pointer) = &oauth.response.error_pointer else {
-        return false;
+/// Whether the toolkit's `error_pointer` finds its `error_value`, or its `ok_pointer` not its
+/// `ok_value`.
+fn is_marked_as_error(response: &TokenResponse, answer: &Map<String, Value>) -> bool {
+    let at = |pointer: &Option<String>| pointer.as_deref().and_then(|pointer| find(answer, pointer));
+    let is_error = match (at(&response.error_pointer), &response.error_value) {
+        (Some(found), Some(value)) => found == value,
+        (Some(found), None) => !is_nothing(found),
+        (None, _) => false,
     };
-    let Some(found) = find(answer, pointer) else {
-        return false;
-    };
-    match &oauth.response.error_value {
-        Some(value) => found == value,
-        None => !is_nothing(found),
-    }
+    is_error || (response.ok_pointer.is_some() && at(&response.ok_pointer) != response.ok_value.as_ref())
 }
 
 /// Null, false, zero, or empty: how providers write "no error" and "no value".
-fn is_nothing(value: &Value) -> bool {
+pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) => false,

@@ -1,25 +1,125 @@
 //! What a person may enter: a value that becomes part of a URL is never free text (R44).
 
+use std::borrow::Cow;
+
+use regex_lite::Regex;
 use url::{Host, Url};
 
-use crate::model::{Field, FieldFormat};
+use crate::model::{Capture, Field, FieldFormat};
 
-/// Longest value of any field, in characters: room for a signed token, none for a document.
+/// Longest value of a text field, in characters: room for a signed token, none for a document.
 const MAX_CHARACTERS: usize = 4096;
 
+/// Longest document, in characters.
+const MAX_DOCUMENT: usize = 32_768;
+
 impl Field {
-    /// Whether `value` has this field's format.
+    /// Whether `value` is one that this field takes.
     ///
     /// # Errors
     /// Says what the value must look like, never what it is: it may be a secret.
-    pub fn check(&self, value: &str) -> Result<(), &'static str> {
-        match self.format {
-            FieldFormat::Text => check_text(value),
-            FieldFormat::DnsLabel => check_dns_label(value),
-            FieldFormat::Hostname => check_hostname(value),
-            FieldFormat::Origin => check_origin(value),
+    pub fn check(&self, value: &str) -> Result<(), Cow<'static, str>> {
+        self.format.check(value)?;
+        if !self.options.is_empty() && !self.options.iter().any(|option| option.value == value) {
+            let values: Vec<&str> = self.options.iter().map(|option| option.value.as_str()).collect();
+            return Err(format!("must be one of: {}", values.join(", ")).into());
+        }
+        let Some(pattern) = &self.pattern else { return Ok(()) };
+        match compile(pattern) {
+            Ok(regex) if regex.is_match(value) => Ok(()),
+            _ => Err(match &self.example {
+                Some(example) if !self.secret => format!("must look like {example}").into(),
+                _ => "does not have the form that it should have; copy it again, completely".into(),
+            }),
         }
     }
+
+    /// What a person entered without the white space around it, and without the beginning and end
+    /// that the file says to cut off.
+    pub fn clean<'v>(&self, entered: &'v str) -> &'v str {
+        let mut value = entered.trim();
+        for prefix in &self.strip_prefixes {
+            value = value.strip_prefix(prefix.as_str()).unwrap_or(value);
+        }
+        for suffix in &self.strip_suffixes {
+            value = value.strip_suffix(suffix.as_str()).unwrap_or(value);
+        }
+        value
+    }
+}
+
+impl FieldFormat {
+    /// Whether a value has this format.
+    ///
+    /// # Errors
+    /// Says what it must look like, never what it is.
+    pub fn check(self, value: &str) -> Result<(), &'static str> {
+        match self {
+            Self::Text => check_text(value),
+            Self::Document => check_document(value),
+            Self::DnsLabel => check_dns_label(value),
+            Self::Hostname => check_hostname(value),
+            Self::Origin => check_origin(value),
+            Self::PathSegment => check_path_segment(value),
+        }
+    }
+
+    /// Whether a value of this format may be part of a URL.
+    pub fn fits_url(self) -> bool {
+        !matches!(self, Self::Text | Self::Document)
+    }
+}
+
+impl Capture {
+    /// Whether a value of a provider is one that the file takes.
+    ///
+    /// # Errors
+    /// What is wrong, without the value.
+    pub fn check(&self, value: &str) -> Result<(), &'static str> {
+        self.format.check(value)?;
+        if self.allowed.is_empty() || self.allowed.iter().any(|allowed| is_allowed(allowed, value)) {
+            return Ok(());
+        }
+        Err("is not one of the values that the toolkit allows")
+    }
+}
+
+/// Equal, or a host below the domain of `*.domain`.
+fn is_allowed(allowed: &str, value: &str) -> bool {
+    let Some(domain) = allowed.strip_prefix('*') else { return allowed == value };
+    let host = match Url::parse(value) {
+        Ok(url) => url.host_str().unwrap_or_default().to_owned(),
+        Err(_) => value.to_owned(),
+    };
+    host.len() > domain.len() && host.ends_with(domain)
+}
+
+/// A pattern that must match the whole value.
+pub(crate) fn compile(pattern: &str) -> Result<Regex, regex_lite::Error> {
+    Regex::new(&format!("^(?:{pattern})$"))
+}
+
+fn check_document(value: &str) -> Result<(), &'static str> {
+    if value.trim().is_empty() {
+        return Err("must not be empty");
+    }
+    if value.chars().count() > MAX_DOCUMENT {
+        return Err("must not be longer than 32768 characters");
+    }
+    if value.chars().any(|letter| letter.is_control() && !matches!(letter, '\n' | '\r' | '\t')) {
+        return Err("must not contain control characters but line breaks");
+    }
+    Ok(())
+}
+
+/// RFC 3986 section 2.3: unreserved characters, which stand for themselves; dots alone would walk.
+fn check_path_segment(value: &str) -> Result<(), &'static str> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let shape = (1..=128).contains(&value.len()) && value.bytes().all(allowed);
+    if !shape || value.bytes().all(|byte| byte == b'.') {
+        return Err("must be 1 to 128 letters, digits, `-`, `_`, `.` and `~`");
+    }
+    Ok(())
 }
 
 fn check_text(value: &str) -> Result<(), &'static str> {
@@ -79,16 +179,7 @@ mod tests {
     use super::*;
 
     fn field(format: FieldFormat) -> Field {
-        Field {
-            name: "subdomain".to_owned(),
-            display_name: "Subdomain".to_owned(),
-            description: String::new(),
-            secret: false,
-            required: true,
-            default: None,
-            example: None,
-            format,
-        }
+        Field { format, ..Field::text("subdomain", "Subdomain") }
     }
 
     fn assert_cases(format: FieldFormat, good: &[&str], bad: &[&str]) {
@@ -194,6 +285,42 @@ mod tests {
             &["x", "sk_live_51H", "two words", "пароль", &longest],
             &["", "  ", "a\nb", "a\r", "a\u{0}", "a\u{85}", "a\u{7f}", &too_long],
         );
+    }
+
+    #[test]
+    fn a_path_segment_stays_one() {
+        let long = "a".repeat(129);
+        assert_cases(
+            FieldFormat::PathSegment,
+            &["a", "9130357", "b1f2-77_a.b~c", "..a", &long[..128]],
+            &[&ATTACKS[..], &["a/b", "..", ".", "a%2fb", "ü", &long]].concat(),
+        );
+    }
+
+    #[test]
+    fn a_document_has_lines() {
+        assert_cases(FieldFormat::Document, &["-----BEGIN X-----\r\nab\n", "{\t}"], &["", " \n", "a\0", "\u{1b}[0m"]);
+    }
+
+    #[test]
+    fn patterns_options_and_what_is_cut_off() {
+        let field = Field {
+            pattern: Some("[a-z]+-[0-9]{2}".to_owned()),
+            example: Some("ab-12".to_owned()),
+            strip_prefixes: vec!["https://".to_owned()],
+            strip_suffixes: vec!["/".to_owned(), ".example.com".to_owned()],
+            ..Field::text("dc", "Data centre")
+        };
+        assert_eq!(field.clean("  https://us-01.example.com/ "), "us-01");
+        assert_eq!(field.check("us-01"), Ok(()));
+        for wrong in ["us-011", "xus-01\n", "us", "1us-01"] {
+            assert!(field.check(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(field.check("us").unwrap_err(), "must look like ab-12");
+        let options = ["eu", "us"].map(|value| crate::model::FieldOption { value: value.into(), label: value.into() });
+        let field = Field { options: options.into(), ..Field::text("region", "Region") };
+        assert_eq!(field.check("eu"), Ok(()));
+        assert_eq!(field.check("EU").unwrap_err(), "must be one of: eu, us");
     }
 
     #[test]

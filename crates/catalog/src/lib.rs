@@ -22,8 +22,11 @@ mod validate;
 pub use catalog::Catalog;
 pub use error::{CatalogError, Problem};
 pub use model::{
-    BasicScheme, ClientAuthentication, Field, FieldFormat, FieldText, Identity, KeyScheme, NoAuth, OAuth2, Pkce,
-    Placement, Probe, Refresh, TokenRequestFormat, TokenResponse, Toolkit,
+    Assertion, BasicScheme, Call, CallFormat, Callback, Capture, Choice, ClientAssertion, ClientAuthentication,
+    Condition, Escape, Expiry, ExtraToken, Field, FieldFormat, FieldOption, FieldText, Identity, KeyScheme, NoAuth,
+    OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Refresh,
+    RefreshToken, Sign, SignatureMethod, SigningAlgorithm, Sunset, TimeUnit, TokenErrors, TokenRequestFormat,
+    TokenResponse, TokenScheme, Toolkit,
 };
-pub use schema::json_schema;
+pub use schema::{json_schema, key_reference};
 pub use scheme::{Scheme, UnknownScheme};

@@ -6,46 +6,98 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{Field, FieldFormat, FieldText, Toolkit};
+use crate::model::{Field, FieldText, OAuth2, TokenScheme, Toolkit};
 use crate::template::{self, TemplateError};
 
-/// An authentication scheme, by the name that the API uses for it.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub enum Scheme {
+macro_rules! schemes {
+    ($($(#[$doc:meta])* $variant:ident $name:literal;)*) => {
+        /// An authentication scheme, by the name that the API uses for it.
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        pub enum Scheme {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)*
+        }
+
+        impl Scheme {
+            /// Every scheme, in the order in which a toolkit offers them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Name on the wire, such as `OAUTH2`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+    };
+}
+
+schemes! {
     /// OAuth 2.0 authorization code grant (RFC 6749 section 4.1).
-    #[serde(rename = "OAUTH2")]
-    OAuth2,
+    OAuth2 "OAUTH2";
+    /// The same, with a client that registers itself (RFC 7591).
+    DcrOAuth "DCR_OAUTH";
+    /// The same, with a client whose identifier is the URL of its metadata.
+    CimdOAuth "CIMD_OAUTH";
+    /// OAuth 1.0a (RFC 5849).
+    OAuth1 "OAUTH1";
     /// A key that the user copies from the provider.
-    #[serde(rename = "API_KEY")]
-    ApiKey,
+    ApiKey "API_KEY";
     /// A bearer token that the user or the developer already has (RFC 6750).
-    #[serde(rename = "BEARER_TOKEN")]
-    BearerToken,
+    BearerToken "BEARER_TOKEN";
     /// User name and password (RFC 7617).
-    #[serde(rename = "BASIC")]
-    Basic,
+    Basic "BASIC";
+    /// User name and password, exchanged for a token.
+    BasicWithJwt "BASIC_WITH_JWT";
+    /// Tokens that the service gets by itself.
+    S2sOAuth2 "S2S_OAUTH2";
+    /// A service account's key file.
+    GoogleServiceAccount "GOOGLE_SERVICE_ACCOUNT";
+    /// An app's installation.
+    ServiceAccount "SERVICE_ACCOUNT";
+    /// A login that yields a session.
+    BillcomAuth "BILLCOM_AUTH";
+    /// A SAML assertion, exchanged for a token (RFC 7522).
+    Saml "SAML";
     /// No credential.
-    #[serde(rename = "NO_AUTH")]
-    NoAuth,
+    NoAuth "NO_AUTH";
 }
 
 /// A scheme name that this service does not serve.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("unknown scheme `{0}`; known schemes: `OAUTH2`, `API_KEY`, `BEARER_TOKEN`, `BASIC`, `NO_AUTH`")]
+#[error("unknown scheme `{0}`; known schemes: {list}", list = known())]
 pub struct UnknownScheme(pub String);
 
-impl Scheme {
-    /// Every scheme, in the order in which a toolkit offers them.
-    pub const ALL: [Self; 5] = [Self::OAuth2, Self::ApiKey, Self::BearerToken, Self::Basic, Self::NoAuth];
+fn known() -> String {
+    let names: Vec<String> = Scheme::ALL.iter().map(|scheme| format!("`{scheme}`")).collect();
+    names.join(", ")
+}
 
-    /// Name on the wire: `OAUTH2`, `API_KEY`, `BEARER_TOKEN`, `BASIC` or `NO_AUTH`.
-    pub fn as_str(self) -> &'static str {
+impl Scheme {
+    /// Whether the user goes to the provider's own pages to connect.
+    pub fn is_redirect(self) -> bool {
+        matches!(self, Self::OAuth2 | Self::DcrOAuth | Self::CimdOAuth | Self::OAuth1)
+    }
+
+    /// Whether it is OAuth 2.0's authorization code grant, whoever the client is.
+    pub fn is_oauth2(self) -> bool {
+        matches!(self, Self::OAuth2 | Self::DcrOAuth | Self::CimdOAuth)
+    }
+
+    /// Key of the scheme's table in a toolkit file.
+    pub fn table(self) -> &'static str {
         match self {
-            Self::OAuth2 => "OAUTH2",
-            Self::ApiKey => "API_KEY",
-            Self::BearerToken => "BEARER_TOKEN",
-            Self::Basic => "BASIC",
-            Self::NoAuth => "NO_AUTH",
+            Self::OAuth2 => "oauth2",
+            Self::DcrOAuth => "dcr_oauth",
+            Self::CimdOAuth => "cimd_oauth",
+            Self::OAuth1 => "oauth1",
+            Self::ApiKey => "api_key",
+            Self::BearerToken => "bearer_token",
+            Self::Basic => "basic",
+            Self::BasicWithJwt => "basic_with_jwt",
+            Self::S2sOAuth2 => "s2s_oauth2",
+            Self::GoogleServiceAccount => "google_service_account",
+            Self::ServiceAccount => "service_account",
+            Self::BillcomAuth => "billcom_auth",
+            Self::Saml => "saml",
+            Self::NoAuth => "no_auth",
         }
     }
 }
@@ -60,7 +112,7 @@ impl FromStr for Scheme {
     type Err = UnknownScheme;
 
     fn from_str(name: &str) -> Result<Self, UnknownScheme> {
-        let found = Self::ALL.into_iter().find(|scheme| scheme.as_str() == name);
+        let found = Self::ALL.iter().copied().find(|scheme| scheme.as_str() == name);
         found.ok_or_else(|| UnknownScheme(name.to_owned()))
     }
 }
@@ -68,17 +120,61 @@ impl FromStr for Scheme {
 impl Toolkit {
     /// The schemes that this toolkit offers, preferred first; at least one in a loaded toolkit.
     pub fn schemes(&self) -> Vec<Scheme> {
-        Scheme::ALL.into_iter().filter(|scheme| self.offers(*scheme)).collect()
+        Scheme::ALL.iter().copied().filter(|scheme| self.offers(*scheme)).collect()
     }
 
-    fn offers(&self, scheme: Scheme) -> bool {
+    /// Whether the toolkit has this scheme's table.
+    pub fn offers(&self, scheme: Scheme) -> bool {
         match scheme {
-            Scheme::OAuth2 => self.oauth2.is_some(),
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).is_some(),
+            Scheme::OAuth1 => self.oauth1.is_some(),
             Scheme::ApiKey => self.api_key.is_some(),
             Scheme::BearerToken => self.bearer_token.is_some(),
             Scheme::Basic => self.basic.is_some(),
             Scheme::NoAuth => self.no_auth.is_some(),
+            _ => self.token_scheme(scheme).is_some(),
         }
+    }
+
+    /// What an OAuth 2.0 scheme says, for the schemes that are one.
+    pub fn oauth(&self, scheme: Scheme) -> Option<&OAuth2> {
+        match scheme {
+            Scheme::OAuth2 => self.oauth2.as_ref(),
+            Scheme::DcrOAuth => self.dcr_oauth.as_ref(),
+            Scheme::CimdOAuth => self.cimd_oauth.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// What a scheme says whose token the service fetches by itself.
+    pub fn token_scheme(&self, scheme: Scheme) -> Option<&TokenScheme> {
+        match scheme {
+            Scheme::S2sOAuth2 => self.s2s_oauth2.as_ref(),
+            Scheme::GoogleServiceAccount => self.google_service_account.as_ref(),
+            Scheme::ServiceAccount => self.service_account.as_ref(),
+            Scheme::BasicWithJwt => self.basic_with_jwt.as_ref(),
+            Scheme::BillcomAuth => self.billcom_auth.as_ref(),
+            Scheme::Saml => self.saml.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Template of the URL that relative endpoints go to.
+    pub fn base_url(&self, scheme: Scheme) -> &str {
+        let own = match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.base_url),
+            Scheme::OAuth1 => self.oauth1.as_ref().map(|it| &it.base_url),
+            Scheme::ApiKey => self.api_key.as_ref().map(|it| &it.base_url),
+            Scheme::BearerToken => match &self.bearer_token {
+                Some(bearer) => Some(&bearer.base_url),
+                // A token imported for an OAuth toolkit goes where that toolkit's own tokens go.
+                None => self.oauth2.as_ref().map(|it| &it.base_url),
+            },
+            Scheme::Basic => self.basic.as_ref().map(|it| &it.base_url),
+            Scheme::NoAuth => None,
+            _ => self.token_scheme(scheme).map(|it| &it.base_url),
+        };
+        own.and_then(Option::as_deref).unwrap_or(&self.base_url)
     }
 
     /// What a person enters to connect with `scheme`: the connection fields, then the scheme's own.
@@ -88,49 +184,62 @@ impl Toolkit {
             return Vec::new();
         }
         let mut fields = self.fields.clone();
-        match scheme {
-            Scheme::OAuth2 | Scheme::NoAuth => {}
-            Scheme::ApiKey => {
-                fields.extend(self.api_key.iter().flat_map(|key| key.fields.iter().cloned()));
-            }
-            Scheme::BearerToken => {
-                fields.extend(self.bearer_token.iter().flat_map(|key| key.fields.iter().cloned()));
-            }
-            Scheme::Basic => {
-                if let Some(basic) = &self.basic {
-                    fields.push(basic_field("username", "User name", false, basic.username.as_ref()));
-                    fields.push(basic_field("password", "Password", true, basic.password.as_ref()));
-                }
-            }
-        }
+        fields.extend(self.own_fields(scheme));
         fields
     }
 
+    /// The fields of one scheme, without the connection fields that all schemes share.
+    pub fn own_fields(&self, scheme: Scheme) -> Vec<Field> {
+        match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+                self.oauth(scheme).map(|it| it.fields.clone()).unwrap_or_default()
+            }
+            Scheme::OAuth1 | Scheme::NoAuth => Vec::new(),
+            Scheme::ApiKey => self.api_key.as_ref().map(|it| it.fields.clone()).unwrap_or_default(),
+            Scheme::BearerToken => self.bearer_token.as_ref().map(|it| it.fields.clone()).unwrap_or_default(),
+            Scheme::Basic => {
+                let Some(basic) = &self.basic else { return Vec::new() };
+                let mut fields = basic.fields.clone();
+                fields.push(basic_field("username", "User name", basic.without_password, basic.username.as_ref()));
+                if !basic.without_password {
+                    fields.push(basic_field("password", "Password", true, basic.password.as_ref()));
+                }
+                fields
+            }
+            _ => self.token_scheme(scheme).map(|it| it.fields.clone()).unwrap_or_default(),
+        }
+    }
+
     /// The hosts that may receive this account's credentials: `hosts` with its variables replaced.
-    /// An entry `{field}` of an `origin` field stands for that origin's host and port.
+    /// An entry whose variable this account has no value for is left out. An entry `{field}` of an
+    /// `origin` field stands for that origin's host and port.
     ///
     /// # Errors
-    /// [`TemplateError::Missing`] when `vars` has no value for a variable.
+    /// A malformed template, which validation has excluded for loaded toolkits.
     pub fn host_rules(&self, vars: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, TemplateError> {
-        let expand = |host: &String| {
-            let expanded = template::expand(host, vars)?;
-            let rule = expanded.split_once("://").map_or(expanded.as_str(), |(_, host)| host);
-            Ok(rule.to_owned())
-        };
-        self.hosts.iter().map(expand).collect()
+        let mut rules = Vec::with_capacity(self.hosts.len());
+        for host in &self.hosts {
+            match template::expand(host, vars) {
+                Ok(expanded) => rules.push(host_of(&expanded).to_owned()),
+                Err(TemplateError::Missing { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rules)
     }
 }
 
+/// The host, and the port if there is one, of an origin or of what is that already.
+fn host_of(text: &str) -> &str {
+    text.split_once("://").map_or(text, |(_, host)| host)
+}
+
 fn basic_field(name: &str, label: &str, secret: bool, text: Option<&FieldText>) -> Field {
+    let label = text.map_or(label, |text| &text.display_name);
     Field {
-        name: name.to_owned(),
-        display_name: text.map_or_else(|| label.to_owned(), |text| text.display_name.clone()),
         description: text.map(|text| text.description.clone()).unwrap_or_default(),
         secret,
-        required: true,
-        default: None,
-        example: None,
-        format: FieldFormat::Text,
+        ..Field::text(name, label)
     }
 }
 
@@ -143,8 +252,8 @@ mod tests {
         for scheme in Scheme::ALL {
             let json = serde_json::to_string(&scheme).expect("serialises");
             assert_eq!(json, format!("\"{scheme}\""));
-            assert_eq!(serde_json::from_str::<Scheme>(&json).expect("deserialises"), scheme);
-            assert_eq!(scheme.as_str().parse(), Ok(scheme));
+            assert_eq!(serde_json::from_str::<Scheme>(&json).expect("deserialises"), *scheme);
+            assert_eq!(scheme.as_str().parse(), Ok(*scheme));
         }
         let error = "oauth2".parse::<Scheme>().expect_err("names are upper case");
         assert!(error.to_string().starts_with("unknown scheme `oauth2`; known schemes: `OAUTH2`"));

@@ -39,16 +39,22 @@ fn what_is_not_the_format() {
         (
             "\nscope_parameter = ",
             "\nscope_param = ",
-            &["41: unknown key `scope_param` in [oauth2]; known keys: authorization_url, token_url, \
-             refresh_url, revocation_url, issuer, iss_required, pkce, client_authentication, \
-             token_request_format, token_headers, scopes, available_scopes, scope_separator, \
-             scope_parameter, user_scope_parameter, authorization_parameters, token_parameters, \
-             refresh, expires_in, response, apply"],
+            &[
+                "41: unknown key `scope_param` in [oauth2]; known keys: discovery_url, resource, authorization_url, token_url, refresh_url, revocation_url, revoke, \
+             introspection_url, device_authorization_url, pushed_authorization_request_url, \
+             registration_url, registration_parameters, issuer, iss_required, pkce, client_authentication, \
+             client_assertion, token_request_format, token_headers, scopes, always_scopes, optional_scopes, \
+             available_scopes, scope_separator, scope_parameter, user_scope_parameter, \
+             optional_scope_parameter, authorization_parameters, authorization_omit, token_parameters, \
+             refresh_parameters, token_omit, parameter_names, query_encoding, callback, fields, base_url, \
+             steps, refresh, refresh_call, refresh_grace, refresh_token, refresh_token_lifetime, \
+             refresh_token_idle, expiry, expires_in, max_expires_in, refresh_margin, response, tokens, apply",
+            ],
         ),
         (
             "header = \"X-Label\"",
             "heade = \"X-Label\"",
-            &["58: unknown key `heade` in [api_key.apply[1]]; known keys: header, query, value"],
+            &["58: unknown key `heade` in [api_key.apply[1]]; known keys: header, query, cookie, body, value"],
         ),
         (
             "[no_auth]",
@@ -96,8 +102,7 @@ fn what_describes_the_toolkit() {
     let error = Catalog::default().add("acme/toolkit.toml", without_schemes).expect_err("no scheme");
     assert_eq!(
         error.to_string(),
-        "acme/toolkit.toml:1: oauth2: at least one scheme is needed: `oauth2`, `api_key`, \
-         `bearer_token`, `basic` or `no_auth`",
+        "acme/toolkit.toml:1: oauth2: at least one scheme is needed, such as `oauth2`, `api_key` or `basic`",
     );
 }
 
@@ -129,7 +134,7 @@ fn where_credentials_may_go() {
         (
             "base_url = \"https://{site}.acme.test/v1\"",
             "base_url = \"https://{sight}.acme.test\"",
-            &["10: base_url: unknown variable `{sight}`; known variables: `{site}`, `{label}`"],
+            &["10: base_url: unknown variable `{sight}`; known variables: `{site}`, `{label}`, `{team_id}`"],
         ),
         (
             "base_url = \"https://{site}.acme.test/v1\"",
@@ -152,7 +157,7 @@ fn where_credentials_may_go() {
             "authorization_url = \"https://{site}.acme.test/authorize\"",
             "authorization_url = \"https://{label}.acme.test\"",
             &["28: oauth2.authorization_url: `{label}` is free text and cannot be part of a URL; give \
-             the field the format `dns_label`, `hostname` or `origin`"],
+              it another format, such as `dns_label`, `path_segment` or `origin`"],
         ),
         (
             "format = \"dns_label\"",
@@ -199,7 +204,7 @@ fn where_credentials_may_go() {
             "verify = { url = \"/me\"",
             "verify = { url = \"/me?key={generic_api_key}\"",
             &["60: api_key.verify.url: `{generic_api_key}` is free text and cannot be part of a URL; give \
-             the field the format `dns_label`, `hostname` or `origin`"],
+              it another format, such as `dns_label`, `path_segment` or `origin`"],
         ),
     ]);
 }
@@ -243,7 +248,7 @@ fn what_a_person_enters() {
             &[
                 "68: bearer_token.fields[0].name: field `site` is declared twice",
                 "69: bearer_token.apply[0].value: unknown variable `{token}`; known variables: `{site}`, \
-             `{label}`, `{site}`",
+             `{label}`",
                 "69: bearer_token.apply: must put the credential on requests: no value uses it",
             ],
         ),
@@ -305,15 +310,13 @@ fn what_oauth_says() {
         (
             "scope_separator = \",\"",
             "scope_separator = \";\"",
-            &["40: oauth2.scope_separator: must be a space or a comma"],
+            &["40: oauth2.scope_separator: must be a space, a comma or `+`"],
         ),
         (
             "{ expiring = \"1\" }",
             "{ expiring = \"{soon}\", b = \"é\" }",
-            &[
-                "44: oauth2.token_parameters.b: must be visible ASCII without surrounding spaces",
-                "44: oauth2.token_parameters.expiring: unknown variable `{soon}`; known variables: `{site}`, `{label}`",
-            ],
+            &["44: oauth2.token_parameters.expiring: unknown variable `{soon}`; known variables: \
+                `{state}`, `{redirect_uri}`, `{site}`, `{label}`"],
         ),
         (
             "{ prompt = \"consent\" }",
@@ -331,13 +334,14 @@ fn what_oauth_says() {
         (
             "access_token = \"/data/token\"",
             "access_token = \"data.token\"",
-            &["50: oauth2.response.access_token: must be a JSON pointer such as `/user/id`"],
+            &["50: oauth2.response.access_token: must be a JSON pointer such as `/user/id`, \
+                `header:Name` or `cookie:Name`"],
         ),
         ("error_value = false\n", "", &["51: oauth2.response.error_pointer: needs `error_value` beside it"]),
         (
-            "team_id = \"/team/id\"",
-            "team_id = \"/refresh_token\"",
-            &["53: oauth2.response.capture.team_id: a captured value is not secret; this pointer is a token's"],
+            "at = \"/team/id\"",
+            "at = \"/refresh_token\"",
+            &["53: oauth2.response.capture[0].at: a captured value is not secret; this place is a token's"],
         ),
     ]);
 }
@@ -353,9 +357,13 @@ fn how_requests_are_made() {
         (
             "{ query = \"key\", value",
             "{ header = \"X-Key\", query = \"key\", value",
-            &["57: api_key.apply[0]: `header` and `query` exclude each other"],
+            &["57: api_key.apply[0]: needs exactly one of `header`, `query`, `cookie` and `body`"],
         ),
-        ("{ query = \"key\", value", "{ value", &["57: api_key.apply[0]: needs `header` or `query`"]),
+        (
+            "{ query = \"key\", value",
+            "{ value",
+            &["57: api_key.apply[0]: needs exactly one of `header`, `query`, `cookie` and `body`"],
+        ),
         (
             "header = \"X-Label\"",
             "header = \"X Label\"",
@@ -375,7 +383,7 @@ fn how_requests_are_made() {
             &[
                 "47: oauth2.apply[0].value: must be visible ASCII without surrounding spaces",
                 "47: oauth2.apply[0].value: unknown variable `{token}`; known variables: `{access_token}`, \
-             `{site}`, `{label}`",
+             `{site}`, `{label}`, `{team_id}`",
                 "47: oauth2.apply: must put the credential on requests: no value uses it",
             ],
         ),

@@ -16,6 +16,11 @@ struct Migration {
 const SQLITE: &[Migration] = &[
     Migration { number: 1, name: "foundation", sql: include_str!("../../../migrations/sqlite/0001_foundation.sql") },
     Migration { number: 2, name: "whole_api", sql: include_str!("../../../migrations/sqlite/0002_whole_api.sql") },
+    Migration {
+        number: 3,
+        name: "credential_engine",
+        sql: include_str!("../../../migrations/sqlite/0003_credential_engine.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

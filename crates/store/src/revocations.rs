@@ -5,8 +5,7 @@
 //! `tries` and `next_try_at`: two servers never send the same one at once, and a claim whose holder
 //! died is due again when its time is over. The outcome erases the material.
 
-use std::fmt::Write;
-
+use crate::row::push_not_in;
 use crate::{ReadError, Row, Statement, Store, Value};
 
 /// How a revocation ended.
@@ -65,6 +64,8 @@ pub struct RevocationRow {
     pub toolkit: String,
     /// The auth config of that account.
     pub auth_config_id: String,
+    /// Contract name of the scheme.
+    pub scheme: String,
     /// The client is the operator's.
     pub is_managed: bool,
     /// JSON: parameters of the account.
@@ -99,7 +100,7 @@ pub struct RevocationCounts {
 }
 
 const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
-                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at";
+                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme";
 
 /// Adds a credential to be revoked, or the receipt of one that cannot be.
 pub fn insert(row: &RevocationRow) -> Statement {
@@ -110,8 +111,8 @@ pub fn insert(row: &RevocationRow) -> Statement {
     Statement::one(
         "revocation_exists",
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
-           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         vec![
             (&row.id).into(),
             (&row.job_id).into(),
@@ -129,6 +130,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
             row.next_try_at.into(),
             row.created_at.into(),
             finished_at.into(),
+            (&row.scheme).into(),
         ],
     )
 }
@@ -207,6 +209,7 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         account_id: row.text(3)?,
         toolkit: row.text(4)?,
         auth_config_id: row.text(5)?,
+        scheme: row.text(16)?,
         is_managed: row.flag(6)?,
         params: row.text(8)?,
         state,
@@ -228,10 +231,7 @@ impl Store {
     ) -> Result<Vec<RevocationRow>, ReadError> {
         let mut args: Vec<Value> = vec![now.into(), limit.into()];
         let mut sql = format!("SELECT {COLUMNS} FROM revocations WHERE outcome IS NULL AND next_try_at <= $1");
-        for toolkit in without {
-            args.push(toolkit.into());
-            let _ = write!(sql, " AND toolkit <> ${}", args.len());
-        }
+        push_not_in(&mut sql, &mut args, "toolkit", without);
         sql.push_str(" ORDER BY next_try_at LIMIT $2");
         self.all(&sql, &args, read).await
     }

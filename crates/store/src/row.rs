@@ -51,6 +51,15 @@ fn impossible(column: usize, error: &rusqlite::Error) -> ReadError {
 
 /// Adds ` AND column IN ($n, …)` for a non-empty list.
 pub(crate) fn push_in(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, values: &[String]) {
+    push(conditions, args, column, "IN", values);
+}
+
+/// Adds ` AND column NOT IN ($n, …)` for a non-empty list.
+pub(crate) fn push_not_in(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, values: &[String]) {
+    push(conditions, args, column, "NOT IN", values);
+}
+
+fn push(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, word: &str, values: &[String]) {
     if values.is_empty() {
         return;
     }
@@ -59,5 +68,5 @@ pub(crate) fn push_in(conditions: &mut String, args: &mut Vec<crate::Value>, col
         args.push(value.into());
         places.push(format!("${}", args.len()));
     }
-    let _ = write!(conditions, " AND {column} IN ({})", places.join(", "));
+    let _ = write!(conditions, " AND {column} {word} ({})", places.join(", "));
 }

@@ -16,6 +16,7 @@ use switchboard_vault::{OneTimeToken, Secret};
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, browser_cookie_name};
+use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
@@ -94,7 +95,8 @@ impl App {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(finished),
         };
-        let is_ours = self.context_matches(auth_config_id.as_deref(), &query, &attempt, &offer)?;
+        let state = query.state.clone().unwrap_or_default();
+        let is_ours = self.context_matches(auth_config_id.as_deref(), &query, &attempt, &offer).await?;
         let code = query.code.filter(|code| !code.is_empty());
         if is_ours
             && query.error.is_none()
@@ -102,7 +104,7 @@ impl App {
             && let Some(code) = code
         {
             // No token request before the developer has said who this was (R05).
-            let grant = self.grant(&attempt, code)?;
+            let grant = self.grant(&attempt, code, &state)?;
             return self.park_code(&actor, &offer, &attempt, grant).await;
         }
         if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
@@ -120,17 +122,17 @@ impl App {
             self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await?;
             return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
         };
-        let grant = self.grant(&attempt, code)?;
+        let grant = self.grant(&attempt, code, &state)?;
         self.exchange(&actor, &offer, &grant).await
     }
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.
-    fn grant(&self, attempt: &AttemptRow, code: Secret) -> Result<Grant> {
+    fn grant(&self, attempt: &AttemptRow, code: Secret, state: &str) -> Result<Grant> {
         let verifier = match &attempt.verifier_sealed {
             Some(sealed) => Some(self.open_verifier(&attempt.project_id, &attempt.id, sealed)?),
             None => None,
         };
-        Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone() })
+        Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).
@@ -164,7 +166,7 @@ impl App {
         }))
     }
 
-    fn context_matches(
+    async fn context_matches(
         &self,
         auth_config_id: Option<&str>,
         query: &CallbackQuery,
@@ -177,9 +179,10 @@ impl App {
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
         let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
-        let Some(oauth) = &offer.toolkit.oauth2 else { return Ok(false) };
-        let fields = crate::app::params::AccountParams::parse(&offer.account.params)?.fields;
-        let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &fields)).transpose()?;
+        let params = AccountParams::parse(&offer.account.params)?;
+        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
+        let oauth = &provider.oauth;
+        let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &params)).transpose()?;
         let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, query.iss.as_deref()).is_ok();
         Ok(path_matches && config_unchanged && issuer_matches)
     }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use switchboard_auth::{ClientCredentials, TokenSet, code_request, parse_token_response};
-use switchboard_catalog::OAuth2;
+use switchboard_auth::TokenSet;
+use switchboard_catalog::{RefreshToken, Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
 use switchboard_store::links::{self, LinkPurpose, LinkRow};
 use switchboard_store::{Statement, WriteError};
@@ -15,9 +15,11 @@ use switchboard_vault::{Secret, Secrets};
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::params::AccountParams;
-use crate::app::upstream::egress_error;
+use crate::app::provider::Failure;
+use crate::app::renewal::Renewal;
+use crate::app::upstream::extra_token_name;
 use crate::app::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::{Millis, millis};
 
 /// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
@@ -26,7 +28,7 @@ const EXCHANGE_FAILED: &str = "OAuth callback failed during token exchange";
 /// A token answer, parted into what is sealed and what is not.
 #[derive(Debug)]
 pub struct TokenCredential {
-    /// `access_token`, `refresh_token`, `id_token`.
+    /// `access_token`, `refresh_token`, `id_token`, further tokens.
     pub secrets: Secrets,
     /// When the access token dies.
     pub expires_at: Option<Millis>,
@@ -41,6 +43,9 @@ impl TokenCredential {
         }
         if let Some(id_token) = token.id_token {
             secrets.insert("id_token", id_token);
+        }
+        for (name, token) in token.extra {
+            secrets.insert(&extra_token_name(&name), token);
         }
         params.token_type = Some(token.token_type);
         params.expires_in = token.expires_in;
@@ -61,6 +66,8 @@ pub(super) struct Grant {
     pub verifier: Option<Secret>,
     /// Exactly as in the authorization request.
     pub redirect_uri: String,
+    /// The authorization request's state, for the few providers that want it repeated.
+    pub state: String,
 }
 
 impl Offer {
@@ -77,58 +84,60 @@ impl Offer {
 impl App {
     /// Exchanges a code and connects the account.
     pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
-        let oauth = offer
-            .toolkit
-            .oauth2
-            .as_ref()
-            .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let mut params = AccountParams::parse(&offer.account.params)?;
-        match self.token_of(oauth, offer, grant, &params).await {
-            Ok(token) => {
-                if offer.is_reconnect() {
-                    params.requested_scopes = offer.scopes();
-                    params.granted_scopes = None;
-                }
-                let credential = TokenCredential::new(token, &mut params, self.now());
-                self.activate_exchanged(actor, offer, credential, &params).await
+        let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
+            Ok(provider) => {
+                let verifier = grant.verifier.as_ref();
+                self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await
             }
-            Err(failure) => {
-                tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.log, "token exchange failed");
-                let reason = match &failure.shown {
-                    Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
-                    None => EXCHANGE_FAILED.to_owned(),
-                };
-                self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
-                Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(failure.shown))
-            }
+            Err(error) => Err(Failure::Unsent(error)),
+        };
+        let token = match token {
+            Ok(token) => token,
+            Err(failure) => return self.exchange_failed(actor, offer, &failure).await,
+        };
+        if offer.is_reconnect() {
+            params.requested_scopes = offer.scopes();
+            params.granted_scopes = None;
         }
+        let must_refresh = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.refresh_token);
+        let lacks_refresh = token.refresh_token.is_none() && must_refresh == Some(RefreshToken::Required);
+        let answer = token.rest.0.clone();
+        let credential = TokenCredential::new(token, &mut params, self.now());
+        if lacks_refresh {
+            let reason = "The provider gave no refresh token, and its connections need one";
+            self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
+            self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
+            let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
+            return Ok(finished.saying(Some(reason.to_owned())));
+        }
+        self.settle_connection(actor, offer, credential, params, Some(&answer)).await
     }
 
-    async fn token_of(
+    async fn exchange_failed(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
+        tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.logged(), "token exchange failed");
+        let shown = failure.shown();
+        let reason = match &shown {
+            Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
+            None => EXCHANGE_FAILED.to_owned(),
+        };
+        self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
+        Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(shown))
+    }
+
+    /// When a new credential is due to be refreshed; none where there is no way to.
+    pub(in crate::app) fn first_due_at(
         &self,
-        oauth: &OAuth2,
-        offer: &Offer,
-        grant: &Grant,
-        params: &AccountParams,
-    ) -> std::result::Result<TokenSet, Failure> {
-        let client = self.oauth_client(&offer.config).map_err(|error| Failure::ours(&error))?;
-        let client_secret = client.client_secret.as_ref().map(Secret::expose);
-        let verifier = grant.verifier.as_ref().map(Secret::expose);
-        let credentials = ClientCredentials { client_id: &client.client_id, client_secret };
-        let request = code_request(oauth, &credentials, grant.code.expose(), &grant.redirect_uri, verifier, &|name| {
-            self.variable(&params.fields, name)
-        })
-        .map_err(|error| Failure::ours(&Error::internal(error)))?;
-        let answer = self.send_protocol(request).await.map_err(|error| Failure::ours(&egress_error(&error)))?;
-        let content_type = answer.headers().get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        parse_token_response(oauth, answer.status().as_u16(), content_type, answer.body()).map_err(|error| {
-            let sent = [Some(grant.code.expose()), client_secret, verifier];
-            let sent: Vec<&str> = sent.into_iter().flatten().collect();
-            Failure::of(&error.without(&sent))
-        })
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        credential: &TokenCredential,
+    ) -> Option<Millis> {
+        let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&credential.secrets))?;
+        self.due_at(renewal.margin(), credential.expires_at)
     }
 
-    async fn activate_exchanged(
+    /// Makes the account work with what was got for it.
+    pub(super) async fn activate_exchanged(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -140,6 +149,7 @@ impl App {
             credential: Some(self.seal_credential(&actor.project_id, &offer.account.id, &credential.secrets)),
             params: params.to_text(),
             expires_at: credential.expires_at,
+            refresh_due_at: self.first_due_at(&offer.toolkit, offer.scheme, &credential),
             now,
         };
         let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
@@ -152,6 +162,12 @@ impl App {
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
+            Err(WriteError::Refused(_)) if !offer.scheme.is_redirect() => {
+                // The form was sent twice, and the other one was faster.
+                let is_same = self.holds(offer, &credential.secrets).await?;
+                let ending = if is_same { Ending::Success } else { Ending::Used };
+                Ok(Finished::of(ending, &offer.link, &offer.account.toolkit))
+            }
             Err(WriteError::Refused(_)) => {
                 self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
                 Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit))
@@ -184,31 +200,5 @@ impl App {
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// Why there is no token: for the person, and for the log. Neither holds a secret.
-struct Failure {
-    shown: Option<String>,
-    log: String,
-}
-
-impl Failure {
-    fn ours(error: &Error) -> Self {
-        let log = match error.causes() {
-            Some(causes) => format!("{}: {causes}", error.message()),
-            None => error.message().to_owned(),
-        };
-        Self { shown: Some(error.message().to_owned()), log }
-    }
-
-    fn of(error: &switchboard_auth::TokenError) -> Self {
-        let shown = match (&error.code, &error.description) {
-            (Some(code), Some(description)) => Some(format!("{code}: {description}")),
-            (Some(code), None) => Some(code.clone()),
-            (None, Some(description)) => Some(description.clone()),
-            (None, None) => None,
-        };
-        Self { log: format!("{:?} {}", error.kind, shown.as_deref().unwrap_or("without a code")), shown }
     }
 }

@@ -9,6 +9,7 @@ mod callback;
 mod exchange;
 mod park;
 mod secrets;
+mod settle;
 mod start;
 mod visit;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError};
-use switchboard_vault::{OneTimeToken, Secrets};
+use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
 use super::exchange::Grant;
@@ -48,6 +48,7 @@ impl App {
         if let Some(verifier) = grant.verifier {
             parked.insert("code_verifier", verifier);
         }
+        parked.insert("state", Secret::new(grant.state));
         let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
             actor,
             "link.callback",
@@ -175,12 +176,13 @@ impl App {
         let finished = match row.kind {
             ParkedKind::Credential => {
                 let params = AccountParams::parse(&row.params)?;
-                self.activate_entered(actor, offer, &parked, &params).await?
+                self.activate_entered(actor, offer, parked, params).await?
             }
             ParkedKind::Code => {
                 let code = parked.remove("code").ok_or_else(|| Error::internal("verification without its code"))?;
                 let redirect_uri = row.redirect_uri.unwrap_or_default();
-                let grant = Grant { code, verifier: parked.remove("code_verifier"), redirect_uri };
+                let state = parked.remove("state").map(|state| state.expose().to_owned()).unwrap_or_default();
+                let grant = Grant { code, verifier: parked.remove("code_verifier"), redirect_uri, state };
                 self.exchange(actor, offer, &grant).await?
             }
         };

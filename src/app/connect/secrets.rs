@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use switchboard_auth::TokenErrorKind;
 use switchboard_catalog::{Field, Probe, Scheme, Toolkit};
-use switchboard_store::accounts::{AccountStatus, Activation};
-use switchboard_store::{WriteError, links};
+use switchboard_store::accounts::AccountStatus;
 use switchboard_vault::{Secret, Secrets};
 
 use super::start::Started;
 use super::visit::Offer;
-use super::{Ending, Finished};
+use super::{Ending, Finished, TokenCredential};
 use crate::app::params::AccountParams;
+use crate::app::provider::Failure;
 use crate::app::upstream::Verification;
 use crate::app::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// Values of a form, secrets apart.
 pub(in crate::app) struct Entered {
@@ -33,9 +34,13 @@ pub(in crate::app) fn read_fields(
     let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new() };
     let mut wrong = BTreeMap::new();
     for field in fields {
-        let given = form.get(&field.name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let given = form.get(&field.name).map(|value| field.clean(value)).filter(|value| !value.is_empty());
+        let is_asked = field
+            .visible_when
+            .as_ref()
+            .is_none_or(|condition| entered.fields.get(&condition.field).is_some_and(|value| *value == condition.is));
         let Some(value) = given.or_else(|| known.get(&field.name)).or(field.default.as_deref()) else {
-            if field.required {
+            if field.required && is_asked {
                 wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
             }
             continue;
@@ -65,20 +70,50 @@ impl App {
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
         self.count_link_submission(&offer.link.id)?;
+        if offer.verifier_url.is_some() && offer.toolkit.token_scheme(offer.scheme).is_some() {
+            // Fetching a token is a token request, which waits for the developer's word (R05).
+            let params = AccountParams::of_fields(entered.fields);
+            return self.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
+        }
         let app = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
         let task = self.tasks.spawn(async move {
-            let params = AccountParams { fields: entered.fields, ..AccountParams::default() };
+            let params = AccountParams::of_fields(entered.fields);
             if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
-            let finished = match offer.verifier_url {
-                Some(_) => app.park_entered(&actor, &offer, &entered.secrets, &params).await,
-                None => app.activate_entered(&actor, &offer, &entered.secrets, &params).await,
-            };
-            finished.map(Started::Over)
+            if offer.verifier_url.is_some() {
+                return app.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
+            }
+            match app.credential_of(&offer, entered.secrets, params).await {
+                Ok((credential, params)) => {
+                    app.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
+                }
+                Err(failure) => {
+                    let message = Some(refused_words(&offer.toolkit.name, &failure));
+                    Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
+                }
+            }
         });
         task.await.map_err(Error::internal)?
+    }
+
+    /// What the account will work with: what was entered, and for some schemes a token that it buys.
+    pub(super) async fn credential_of(
+        &self,
+        offer: &Offer,
+        secrets: Secrets,
+        mut params: AccountParams,
+    ) -> std::result::Result<(TokenCredential, AccountParams), Failure> {
+        let Some(tokens) = offer.toolkit.token_scheme(offer.scheme) else {
+            return Ok((TokenCredential { secrets, expires_at: None }, params));
+        };
+        let token = self.fetch_token(tokens, &secrets, &params).await?;
+        let mut credential = TokenCredential::new(token, &mut params, self.now());
+        for (name, secret) in secrets.iter() {
+            credential.secrets.insert(name, secret.clone());
+        }
+        Ok((credential, params))
     }
 
     /// Why the credential is not accepted, in words for the visitor; none when it is, or when the
@@ -86,12 +121,12 @@ impl App {
     async fn disproof(&self, offer: &Offer, secrets: &Secrets, params: &AccountParams) -> Option<String> {
         let probe = verification(offer)?;
         let name = &offer.toolkit.name;
-        match self.verify(&offer.toolkit, offer.scheme, probe, secrets, &params.fields).await {
-            Ok(Verification::Accepted) => None,
-            Ok(Verification::Refused) => {
+        match self.probe(&offer.toolkit, offer.scheme, probe, secrets, params).await {
+            Ok((Verification::Accepted, _)) => None,
+            Ok((Verification::Refused, _)) => {
                 Some(format!("{name} does not accept this. Check that it was copied completely and is still valid."))
             }
-            Ok(Verification::Unclear) => {
+            Ok((Verification::Unclear, _)) => {
                 Some(format!("{name} could not confirm this right now. Try again in a minute."))
             }
             Err(error) => {
@@ -101,45 +136,38 @@ impl App {
         }
     }
 
-    /// Makes the account work with what was entered.
+    /// Makes the account work with what was entered, once its user was confirmed.
     pub(super) async fn activate_entered(
         &self,
         actor: &Actor,
         offer: &Offer,
-        secrets: &Secrets,
-        params: &AccountParams,
+        secrets: Secrets,
+        params: AccountParams,
     ) -> Result<Finished> {
-        let now = self.now();
-        let activation = Activation {
-            credential: Some(self.seal_credential(&actor.project_id, &offer.account.id, secrets)),
-            params: params.to_text(),
-            expires_at: None,
-            now,
-        };
-        let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
-            actor,
-            "connected_account.connect",
-            &offer.account.id,
-            "ok",
-            None,
-        ));
-        match self.store.apply(unit).await {
-            Ok(_) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
-            Err(WriteError::Refused(_)) if self.holds(offer, secrets).await? => {
-                Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit))
+        match self.credential_of(offer, secrets, params).await {
+            Ok((credential, params)) => self.settle_connection(actor, offer, credential, params, None).await,
+            Err(failure) => {
+                let reason = refused_words(&offer.toolkit.name, &failure);
+                self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
+                let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
+                Ok(finished.saying(Some(reason)))
             }
-            Err(WriteError::Refused(_)) => Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)),
-            Err(error) => Err(error.into()),
         }
     }
 
     /// Whether the account is connected with exactly this credential: the form was sent twice.
-    async fn holds(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
+    pub(super) async fn holds(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
         let account = self.store.account(&offer.account.project_id, &offer.account.id).await?;
         let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
             return Ok(false);
         };
-        Ok(self.open_credential(&account)? == *secrets)
+        let (mut held, mut given) = (self.open_credential(&account)?, secrets.clone());
+        if offer.toolkit.token_scheme(offer.scheme).is_some() {
+            // Each form bought a token of its own.
+            held.remove("access_token");
+            given.remove("access_token");
+        }
+        Ok(held == given)
     }
 }
 
@@ -149,10 +177,23 @@ fn verification(offer: &Offer) -> Option<&Probe> {
         Scheme::ApiKey => toolkit.api_key.as_ref()?.verify.as_ref(),
         Scheme::BearerToken => match &toolkit.bearer_token {
             Some(bearer) => bearer.verify.as_ref(),
-            None => toolkit.identity.as_ref().map(|identity| &identity.request),
+            None => toolkit.identity.as_ref()?.request.as_ref(),
         },
         Scheme::Basic => toolkit.basic.as_ref()?.verify.as_ref(),
-        Scheme::OAuth2 | Scheme::NoAuth => None,
+        // A token proves what was entered.
+        _ => None,
+    }
+}
+
+/// Why a provider gave no token for what was entered, for whoever entered it.
+fn refused_words(name: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::Refused { error, .. } if error.kind != TokenErrorKind::Transient => {
+            let said = failure.shown().map(|said| format!(" ({said})")).unwrap_or_default();
+            format!("{name} does not accept this{said}. Check that it was copied completely and is still valid.")
+        }
+        Failure::Unsent(error) if error.code() == Code::AuthConfigBadRequest => error.message().to_owned(),
+        _ => format!("{name} could not be reached to confirm this. Try again in a minute."),
     }
 }
 
@@ -160,7 +201,7 @@ impl Entered {
     /// The values as the account stores them: a user name is part of the credential, and an imported
     /// token stands where the toolkit's own tokens do.
     pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
-        if scheme == Scheme::Basic
+        if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt)
             && let Some(username) = self.fields.remove("username")
         {
             self.secrets.insert("username", Secret::new(username));

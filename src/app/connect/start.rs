@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_auth::{AuthorizationRequest, PkcePair};
-use switchboard_catalog::{Pkce, Scheme};
+use switchboard_catalog::Pkce;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::{self, LinkPurpose, LinkState};
 use switchboard_store::{Statement, Unit, WriteError, accounts, verifications};
@@ -19,7 +19,7 @@ use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::millis;
 
@@ -75,7 +75,7 @@ impl App {
             name: format!("link:{}", offer.link.id),
             request_id: Some(request_id.to_owned()),
         };
-        if offer.scheme != Scheme::OAuth2 {
+        if !offer.scheme.is_redirect() {
             return self.enter_secrets(actor, offer, form).await;
         }
         let Some(claim) = self.claim(&offer, cookie) else {
@@ -128,35 +128,47 @@ impl App {
         form: &BTreeMap<String, String>,
         claim: Claim,
     ) -> Result<Started> {
-        let oauth = offer
-            .toolkit
-            .oauth2
-            .as_ref()
-            .ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let fields = match offer.read(form) {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
+        let entered = AccountParams::of_fields(fields);
+        let provider = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &entered).await {
+            Ok(provider) => provider,
+            Err(error) if error.code() == Code::UpstreamUnreachable => {
+                let message = Some(error.message().to_owned());
+                return Ok(Started::Form { offer, wrong: BTreeMap::new(), message });
+            }
+            Err(error) => return Err(error),
+        };
+        let oauth = &provider.oauth;
         let now = self.now();
         let attempt_id = self.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.entropy, &attempt_id);
         let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
         let redirect_uri = self.redirect_uri(&offer);
-        let client = self.oauth_client(&offer.config)?;
+        let resource = self.resource(oauth, &entered)?;
         let scopes = offer.scopes();
         let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
-        let url = AuthorizationRequest {
+        let request = AuthorizationRequest {
             oauth,
-            client_id: &client.client_id,
+            client_id: &provider.client.client_id,
             redirect_uri: &redirect_uri,
             state: state.text(),
             scopes: &scopes,
             user_scopes: &user_scopes,
             code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
-            variables: &|name| self.variable(&fields, name),
-        }
-        .url()
-        .map_err(Error::internal)?;
+            resource: resource.as_deref(),
+            variables: &|name| self.variable(&entered, name),
+        };
+        let url = match self.authorization_url(&provider, &request).await {
+            Ok(url) => url,
+            Err(failure) => {
+                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "no authorization request");
+                let message = failure.shown().or_else(|| Some("The provider did not take the request.".to_owned()));
+                return Ok(Started::Form { offer, wrong: BTreeMap::new(), message });
+            }
+        };
         let attempt = AttemptRow {
             project_id: actor.project_id.clone(),
             link_id: offer.link.id.clone(),
@@ -173,7 +185,7 @@ impl App {
             id: attempt_id,
         };
         let params = AccountParams {
-            fields,
+            fields: entered.fields.clone(),
             requested_scopes: scopes,
             requested_user_scopes: user_scopes,
             ..AccountParams::default()

@@ -94,11 +94,14 @@ impl Offer {
 
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
-        match (&self.settings.scopes, &self.toolkit.oauth2) {
-            (Some(scopes), _) => scopes.clone(),
-            (None, Some(oauth)) => oauth.scopes.clone(),
-            (None, None) => Vec::new(),
+        let Some(oauth) = self.toolkit.oauth(self.scheme) else { return Vec::new() };
+        let mut scopes = self.settings.scopes.clone().unwrap_or_else(|| oauth.scopes.clone());
+        for scope in &oauth.always_scopes {
+            if !scopes.contains(scope) {
+                scopes.push(scope.clone());
+            }
         }
+        scopes
     }
 }
 
@@ -194,7 +197,7 @@ impl App {
         account: &AccountRow,
     ) -> Result<Secrets> {
         let mut shared = self.open_shared(config)?;
-        if link.purpose == LinkPurpose::Reconnect && scheme == Scheme::OAuth2 {
+        if link.purpose == LinkPurpose::Reconnect && scheme.is_redirect() {
             for (name, value) in AccountParams::parse(&account.params)?.fields {
                 shared.insert(&name, Secret::new(value));
             }
@@ -233,13 +236,8 @@ pub fn connection_fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
 
 fn imported_token_field(toolkit: &str) -> Field {
     Field {
-        name: "token".to_owned(),
-        display_name: "Access token".to_owned(),
         description: format!("An access token of your own for {toolkit}."),
         secret: true,
-        required: true,
-        default: None,
-        example: None,
-        format: switchboard_catalog::FieldFormat::Text,
+        ..Field::text("token", "Access token")
     }
 }

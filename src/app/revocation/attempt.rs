@@ -1,22 +1,21 @@
 //! One try at the provider: the refresh token first, since without it nothing new can be had, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
-use std::time::Duration;
-
-use chrono::DateTime;
 use http::header;
 use switchboard_auth::{
-    ClientCredentials, RevocationAnswer, TokenError, parse_revocation_response, revocation_request,
+    ClientCredentials, RevocationAnswer, TokenError, call_request, parse_revocation_response, revocation_request,
 };
-use switchboard_catalog::OAuth2;
+use switchboard_catalog::{Call, TokenResponse};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
 
-use super::RevokedToken;
+use super::{Revocable, RevokedToken};
 use crate::app::App;
+use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
+use crate::app::provider::{Failure, Provider, retry_after};
 use crate::app::upstream::egress_error;
-use crate::time::{Millis, millis};
+use crate::time::Millis;
 
 /// What one try came to.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub(super) enum End {
 /// What is to be revoked, and with what.
 pub(super) struct Task<'a> {
     pub(super) toolkit: &'a str,
-    pub(super) oauth: &'a OAuth2,
+    pub(super) how: Revocable<'a>,
     pub(super) is_managed: bool,
     pub(super) material: &'a Secrets,
     pub(super) params: &'a AccountParams,
@@ -70,7 +69,7 @@ impl App {
         let mut tokens = task.done.clone();
         let mut unsupported = false;
         let mut refusal = None;
-        for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
+        for &token in task.tokens() {
             let Some(secret) = task.material.get(token.as_str()).filter(|_| !tokens.contains(&token)) else { continue };
             match self.revoke_token(&task, token, secret).await {
                 OneToken::Revoked => tokens.push(token),
@@ -91,43 +90,121 @@ impl App {
     }
 
     async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {
-        // The operator's client may no longer be offered to this project; the token is its all the same.
-        let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
-        let (client_id, client_secret) = match managed {
-            Some(client) => (Some(client.client_id.as_str()), client.client_secret.as_ref().map(Secret::expose)),
-            None => (task.material.get("client_id"), task.material.get("client_secret")),
-        };
-        let Some(client_id) = client_id else {
-            let detail = "The operator's OAuth client for this toolkit is not configured any more";
-            return OneToken::Later(detail.to_owned(), None);
-        };
-        let client = ClientCredentials { client_id, client_secret };
-        let variables = |name: &str| self.variable(&task.params.fields, name);
-        let request = match revocation_request(task.oauth, &client, secret, token.as_str(), &variables) {
-            None => return OneToken::Unsupported,
-            Some(Err(error)) => return OneToken::Refused(format!("The request cannot be made: {error}")),
-            Some(Ok(request)) => request,
+        let request = match self.revocation_request(task, token, secret).await {
+            Ok(request) => request,
+            Err(refusal) => return refusal,
         };
         let answer = match self.send_protocol(request).await {
             Ok(answer) => answer,
             Err(error) => return undelivered(&error),
         };
-        let text = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let status = answer.status().as_u16();
-        let content_type = text(header::CONTENT_TYPE);
+        let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let said = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
-            let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).chain(client_secret).collect();
+            let managed = self.settings.managed.get(task.toolkit).and_then(|client| client.client_secret.as_ref());
+            let ours: Vec<&str> = ours.map(|(_, secret)| secret).chain(managed).map(Secret::expose).collect();
             words(token, status, &error.without(&ours))
         };
-        match parse_revocation_response(task.oauth, status, content_type, answer.body()) {
+        match parse_revocation_response(task.response(), status, content_type, answer.body()) {
             RevocationAnswer::Revoked => OneToken::Revoked,
             RevocationAnswer::UnsupportedToken => OneToken::Unsupported,
             RevocationAnswer::Refused(error) => OneToken::Refused(said(error)),
-            RevocationAnswer::Later(error) => {
-                let wait = text(header::RETRY_AFTER).and_then(|value| retry_after(value, self.now()));
-                OneToken::Later(said(error), wait)
+            RevocationAnswer::Later(error) => OneToken::Later(said(error), retry_after(answer.headers(), self.now())),
+        }
+    }
+
+    async fn revocation_request(
+        &self,
+        task: &Task<'_>,
+        token: RevokedToken,
+        secret: &str,
+    ) -> Result<http::Request<bytes::Bytes>, OneToken> {
+        let unmade = |failure: Failure| {
+            OneToken::Refused(format!("The request cannot be made: {}", failure.shown().unwrap_or_default()))
+        };
+        let oauth = match task.how {
+            Revocable::OAuth(oauth) => oauth,
+            Revocable::Call(call) => {
+                let known = |name: &str| match name {
+                    "token" => Some(secret.to_owned()),
+                    _ => task.material.get(name).map(str::to_owned).or_else(|| self.variable(task.params, name)),
+                };
+                let client = task.material.get("client_id").map(|client_id| ClientCredentials {
+                    client_id,
+                    client_secret: task.material.get("client_secret"),
+                    assertion: None,
+                });
+                let request = call_request(call, client.as_ref(), self.moment(&self.unique()), &known);
+                return request.map_err(|error| OneToken::Refused(format!("The request cannot be made: {error}")));
             }
+        };
+        // The operator's client may no longer be offered to this project; the token is its all the same.
+        let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
+        let client = match managed {
+            Some(client) => Client::managed(client),
+            None => Client::of(&mut task.material.clone()).ok_or_else(|| {
+                let detail = "The operator's OAuth client for this toolkit is not configured any more";
+                OneToken::Later(detail.to_owned(), None)
+            })?,
+        };
+        let oauth = self
+            .completed(oauth, task.params)
+            .await
+            .map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
+        let provider = Provider { oauth, client, params: task.params };
+        let oauth = &provider.oauth;
+        if oauth.revoke.is_none() && oauth.revocation_url.is_none() {
+            return Err(OneToken::Unsupported);
+        }
+        let request = self.authenticated(&provider, |client, variables| match &oauth.revoke {
+            Some(call) => {
+                let known = |name: &str| match name {
+                    "token" => Some(secret.to_owned()),
+                    "access_token" | "refresh_token" => task.material.get(name).map(str::to_owned),
+                    _ => variables(name),
+                };
+                call_request(call, Some(client), self.moment(&self.unique()), &known)
+            }
+            None => revocation_request(oauth, client, secret, token.as_str(), variables)
+                .unwrap_or(Err(switchboard_auth::BuildError::Body)),
+        });
+        request.map_err(unmade)
+    }
+}
+
+impl<'a> Task<'a> {
+    /// Where the answer says what.
+    fn response(&self) -> &'a TokenResponse {
+        match self.how {
+            Revocable::Call(call) => &call.response,
+            Revocable::OAuth(oauth) => oauth.revoke.as_ref().map_or(&oauth.response, |call| &call.response),
+        }
+    }
+
+    /// The tokens that a request is made for: one call of the file's own may end all at once.
+    fn tokens(&self) -> &'static [RevokedToken] {
+        const BOTH: [RevokedToken; 2] = [RevokedToken::RefreshToken, RevokedToken::AccessToken];
+        let call = match self.how {
+            Revocable::Call(call) => Some(call),
+            Revocable::OAuth(oauth) => oauth.revoke.as_ref(),
+        };
+        let uses = |name: &str| {
+            let texts = |call: &Call| {
+                [&call.url]
+                    .into_iter()
+                    .chain(call.parameters.values())
+                    .chain(call.headers.values())
+                    .cloned()
+                    .collect::<Vec<_>>()
+            };
+            call.is_some_and(|call| texts(call).iter().any(|text| text.contains(name)))
+        };
+        match call {
+            None => &BOTH,
+            Some(_) if uses("{token}") => &BOTH,
+            Some(_) if uses("{refresh_token}") => &BOTH[..1],
+            Some(_) => &BOTH[1..],
         }
     }
 }
@@ -151,29 +228,4 @@ fn words(token: RevokedToken, status: u16, error: &TokenError) -> String {
         text.push_str(part);
     }
     text
-}
-
-/// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds: seconds, or a date.
-fn retry_after(value: &str, now: Millis) -> Option<Millis> {
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(millis(Duration::from_secs(seconds)));
-    }
-    let at = DateTime::parse_from_rfc2822(value.trim()).ok()?.timestamp_millis();
-    Some((at - now).max(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_are_seconds_or_dates() {
-        let now = 1_795_000_000_000;
-        assert_eq!(retry_after(" 120 ", now), Some(120_000));
-        assert_eq!(retry_after("Wed, 18 Nov 2026 11:07:40 GMT", now), Some(60_000));
-        assert_eq!(retry_after("Wed, 18 Nov 2020 11:07:40 GMT", now), Some(0), "over already");
-        for other in ["", "soon", "-1", "1.5"] {
-            assert_eq!(retry_after(other, now), None, "{other}");
-        }
-    }
 }

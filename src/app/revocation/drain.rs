@@ -142,12 +142,12 @@ impl App {
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
             return Ok(Verdict { tokens: done, end: End::Later { detail, wait: None } });
         }
-        let oauth = match revocable(switchboard_catalog::Scheme::OAuth2.as_str(), &row.toolkit, toolkit) {
-            Ok(oauth) => oauth,
+        let how = match revocable(&row.scheme, &row.toolkit, toolkit) {
+            Ok(how) => how,
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
         };
         let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
-        Ok(self.try_revoking(Task { toolkit, oauth, is_managed, material: &material, params: &params, done }).await)
+        Ok(self.try_revoking(Task { toolkit, how, is_managed, material: &material, params: &params, done }).await)
     }
 
     /// Writes what is known by now. Another server that took over is told by its own try.

@@ -15,7 +15,7 @@ mod row;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use switchboard_catalog::{OAuth2, Scheme, Toolkit};
+use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
@@ -55,19 +55,40 @@ impl RevokedToken {
     }
 }
 
-/// The OAuth section of a toolkit whose tokens can be revoked, or why they cannot.
-fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std::result::Result<&'a OAuth2, String> {
-    if scheme != Scheme::OAuth2.as_str() {
+/// How a scheme's credential is revoked.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::app) enum Revocable<'a> {
+    /// As RFC 7009 says, or as the file does; a discovered endpoint is looked up.
+    OAuth(&'a OAuth2),
+    /// As the file says.
+    Call(&'a Call),
+}
+
+/// How an account's credential can be revoked, or why it cannot.
+fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std::result::Result<Revocable<'a>, String> {
+    let parsed: Option<Scheme> = scheme.parse().ok();
+    let Some(parsed) = parsed.filter(|scheme| is_revocable(*scheme)) else {
         return Err(format!(
             "A credential of auth scheme {scheme} cannot be revoked from here; withdraw it in the provider's settings"
         ));
-    }
+    };
     let toolkit = toolkit.ok_or_else(|| format!("This server has no toolkit {slug}"))?;
-    toolkit
-        .oauth2
-        .as_ref()
-        .filter(|oauth| oauth.revocation_url.is_some())
-        .ok_or_else(|| format!("The provider of toolkit {slug} has no revocation endpoint"))
+    let none = || format!("The provider of toolkit {slug} has no revocation endpoint");
+    if let Some(tokens) = toolkit.token_scheme(parsed) {
+        return tokens.revoke.as_ref().map(Revocable::Call).ok_or_else(none);
+    }
+    let oauth = toolkit.oauth(parsed).filter(|oauth| {
+        oauth.revocation_url.is_some()
+            || oauth.revoke.is_some()
+            || oauth.discovery_url.is_some()
+            || oauth.resource.is_some()
+    });
+    oauth.map(Revocable::OAuth).ok_or_else(none)
+}
+
+/// Whether a scheme has tokens, which a provider can be asked to forget.
+fn is_revocable(scheme: Scheme) -> bool {
+    !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth | Scheme::OAuth1)
 }
 
 impl App {
@@ -87,11 +108,25 @@ impl App {
             }
         }
         let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
-        if !config.is_managed {
+        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        if !scheme.is_oauth2() {
+            // What was entered is what the request needs.
+            for (name, secret) in credential.iter() {
+                material.insert(name, secret.clone());
+            }
+        } else if !config.is_managed {
             let client = self.oauth_client(config)?;
             material.insert("client_id", Secret::new(client.client_id));
-            if let Some(secret) = client.client_secret {
-                material.insert("client_secret", secret);
+            let parts = [("client_secret", client.client_secret), ("private_key", client.private_key)];
+            for (name, secret) in parts {
+                if let Some(secret) = secret {
+                    material.insert(name, secret);
+                }
+            }
+            for (name, text) in [("key_id", client.key_id), ("certificate", client.certificate)] {
+                if let Some(text) = text {
+                    material.insert(name, Secret::new(text));
+                }
             }
         }
         Ok(material)

@@ -48,7 +48,7 @@ impl App {
                 return Ok(Vec::new());
             }
             let toolkit = self.toolkit(&account.toolkit).map(AsRef::as_ref);
-            let oauth = revocable(&account.scheme, &account.toolkit, toolkit).map_err(cannot)?;
+            let how = revocable(&account.scheme, &account.toolkit, toolkit).map_err(cannot)?;
             if account.status != AccountStatus::Active {
                 return Err(Error::of(Code::AccountConflict, &[("id", &id), ("status", &account.status.as_str())]));
             }
@@ -61,7 +61,7 @@ impl App {
             }
             let is_managed = config.is_some_and(|config| config.is_managed);
             let toolkit = account.toolkit.as_str();
-            let task = Task { toolkit, oauth, is_managed, material: &material, params: &params, done: Vec::new() };
+            let task = Task { toolkit, how, is_managed, material: &material, params: &params, done: Vec::new() };
             let tried = tokio::time::timeout(PROVIDER_TIME, self.try_revoking(task)).await;
             let (code, detail) = match tried.map(|verdict| (verdict.end, verdict.tokens)) {
                 Ok((End::Revoked, tokens)) => return self.note_revoked(actor, &account, tokens).await,

@@ -1,12 +1,11 @@
 //! The row of one credential in the queue: what is asked of its provider, or why nothing can be.
 
-use switchboard_catalog::Scheme;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::revocations::{RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_vault::Secrets;
 
-use super::{revocable, tokens_text};
+use super::{is_revocable, revocable, tokens_text};
 use crate::app::App;
 use crate::error::Result;
 use crate::id::Kind;
@@ -21,7 +20,7 @@ impl App {
     ) -> RevocationRow {
         // A toolkit that only the server knows, not the command line, is the server's to judge.
         let toolkit = self.toolkit(&account.toolkit);
-        let is_known = toolkit.is_some() || account.scheme != Scheme::OAuth2.as_str();
+        let is_known = toolkit.is_some() || !account.scheme.parse().is_ok_and(is_revocable);
         match revocable(&account.scheme, &account.toolkit, toolkit.map(AsRef::as_ref)) {
             Err(why) if is_known => {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.now() };
@@ -71,6 +70,7 @@ impl App {
             account_id: account.id.clone(),
             toolkit: account.toolkit.clone(),
             auth_config_id: account.auth_config_id.clone(),
+            scheme: account.scheme.clone(),
             is_managed: config.is_some_and(|config| config.is_managed),
             params: account.params.clone(),
             state,

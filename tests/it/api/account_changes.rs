@@ -209,10 +209,19 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     let url = text(&first, "redirect_url");
     Browser::new("alice").submit(&format!("{url}/reject"), &[]).await;
     assert_eq!((works().await, server.api.status(&account).await), (json!("alice"), "ACTIVE".to_owned()));
-    // The user says yes: the new token takes the old one's place.
+    // Somebody else says yes: their account does not take the place of this one.
+    let version =
+        async || server.app.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
+    let before = version().await;
     let second = refresh(&server, &account, "").await.expect(200);
-    Browser::new("bob").follow(&text(&second, "redirect_url"), |_| false).await;
-    assert_eq!(works().await, "bob");
+    let refused = Browser::new("bob").follow(&text(&second, "redirect_url"), |_| false).await;
+    let page = refused.reply.unwrap().text();
+    assert!(page.contains("account_mismatch"), "{page}");
+    assert_eq!((works().await, version().await), (json!("alice"), before));
+    // The user says yes: the new token takes the old one's place.
+    let third = refresh(&server, &account, "").await.expect(200);
+    Browser::new("alice").follow(&text(&third, "redirect_url"), |_| false).await;
+    assert_eq!((works().await, version().await), (json!("alice"), before + 1));
     assert_eq!(server.api.status(&account).await, "ACTIVE");
 }
 

@@ -38,6 +38,13 @@ impl Provider {
         Self::start(Command::new("node").arg(script).args(arguments))
     }
 
+    /// OAuth 1.0a on `oauthlib`.
+    #[expect(dead_code, reason = "its flow is being built")]
+    pub fn oauth1(arguments: &[&str]) -> Self {
+        let script = root().join("tests/providers/oauth1_provider.py");
+        Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))
+    }
+
     fn start(command: &mut Command) -> Self {
         #[expect(clippy::zombie_processes, reason = "waited for when the provider is dropped")]
         let mut child = command
@@ -67,7 +74,7 @@ impl Provider {
     }
 
     pub fn origin(&self) -> String {
-        url::Url::parse(self.text("token_endpoint")).unwrap().origin().ascii_serialization()
+        url::Url::parse(self.text("resource")).unwrap().origin().ascii_serialization()
     }
 
     fn host(&self) -> String {

@@ -11,14 +11,20 @@ use crate::fixtures::{oauth, strings};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+fn parse(oauth: &OAuth2, status: u16, content_type: Option<&str>, body: &[u8]) -> Result<TokenSet, TokenError> {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = content_type {
+        headers.insert(http::header::CONTENT_TYPE, content_type.parse().unwrap());
+    }
+    parse_token_response(oauth.into(), &Answer { status, headers: &headers, body, now: 1_000 })
+}
+
 fn json(body: &str) -> Result<TokenSet, TokenError> {
-    parse_token_response(&oauth(""), 200, Some("application/json"), body.as_bytes())
+    parse(&oauth(""), 200, Some("application/json"), body.as_bytes())
 }
 
 fn refusal(oauth: &OAuth2, status: u16, body: &str) -> TokenError {
-    parse_token_response(oauth, status, Some("application/json"), body.as_bytes())
-        .map(|_| ())
-        .expect_err(&format!("{status} {body}"))
+    parse(oauth, status, Some("application/json"), body.as_bytes()).map(|_| ()).expect_err(&format!("{status} {body}"))
 }
 
 #[test]
@@ -63,7 +69,7 @@ fn deviations_that_are_understood() {
         assert_eq!((tokens.refresh_token, tokens.id_token, tokens.scope), (None, None, None), "{field}");
         assert_eq!(tokens.expires_in, None, "{field}");
     }
-    let created = parse_token_response(&oauth(""), 201, None, b"\xef\xbb\xbf{\"access_token\":\"a-1\"}");
+    let created = parse(&oauth(""), 201, None, b"\xef\xbb\xbf{\"access_token\":\"a-1\"}");
     assert_eq!(created.unwrap().access_token.expose(), "a-1");
 }
 
@@ -98,7 +104,7 @@ fn lifetimes() {
     for (value, expected) in cases {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         assert_eq!(json(&body).unwrap().expires_in, expected, "{value}");
-        let tokens = parse_token_response(&with_default, 200, None, body.as_bytes()).unwrap();
+        let tokens = parse(&with_default, 200, None, body.as_bytes()).unwrap();
         assert_eq!(tokens.expires_in, expected.or(Some(7200)), "{value}");
     }
     assert_eq!(json(r#"{"access_token":"a"}"#).unwrap().expires_in, None);
@@ -116,7 +122,7 @@ fn granted_scopes() {
     ];
     for (lines, scope, expected) in cases {
         let body = format!(r#"{{"access_token":"a","scope":{scope}}}"#);
-        let tokens = parse_token_response(&oauth(lines), 200, None, body.as_bytes()).unwrap();
+        let tokens = parse(&oauth(lines), 200, None, body.as_bytes()).unwrap();
         assert_eq!(tokens.scope, Some(strings(expected)), "{scope}");
     }
 }
@@ -133,17 +139,20 @@ fn values_in_other_places() {
         scope = "/absent"
         error_pointer = "/ok"
         error_value = false
-        [response.capture]
-        absent = "/team/absent"
-        broken = "/team/broken"
-        count = "/team/count"
-        object = "/team"
-        team_id = "/team/id"
+        capture = [
+            { name = "absent", at = "/team/absent" },
+            { name = "broken", at = "/team/broken" },
+            { name = "count", at = "/team/count" },
+            { name = "object", at = "/team" },
+            { name = "team_id", at = "/team/id" },
+            { name = "other", at = "/team/id", allowed = ["T2"] },
+            { name = "limit", at = "header:x-limit" },
+        ]
         "#,
     );
     let body = r#"{"ok":true,"token_type":"bot","data":[{"token":"a","re/fresh":"r","ttl":9}],
         "team":{"id":"T1","count":3,"broken":"a\nb"}}"#;
-    let tokens = parse_token_response(&oauth, 200, None, body.as_bytes()).unwrap();
+    let tokens = parse(&oauth, 200, None, body.as_bytes()).unwrap();
     assert_eq!(tokens.access_token.expose(), "a");
     assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
     assert_eq!((tokens.expires_in, tokens.scope), (Some(9), None));
@@ -161,15 +170,81 @@ fn values_in_other_places() {
 }
 
 #[test]
+fn tokens_times_and_errors_of_other_shapes() {
+    let odd = oauth(
+        r#"
+        [response]
+        access_token = "cookie:SID"
+        expires_at = "/until"
+        time_unit = "milliseconds"
+        ok_pointer = "/result"
+        ok_value = "0000"
+        errors = { code = "/why/type", description = "/why/text", invalid_grant = ["dead"], transient = ["busy"] }
+        capture = [{ name = "limit", at = "header:x-limit", required = true }]
+        "#,
+    );
+    let mut headers = HeaderMap::new();
+    headers.append("set-cookie", "a=b; Path=/".parse().unwrap());
+    headers.append("set-cookie", "SID=s-1; Secure".parse().unwrap());
+    headers.insert("x-limit", "7".parse().unwrap());
+    let read = |body: &str, headers: &HeaderMap| {
+        parse_token_response((&odd).into(), &Answer { status: 200, headers, body: body.as_bytes(), now: 1_000 })
+    };
+    let tokens = read(r#"{"result":"0000","until":1060500}"#, &headers).unwrap();
+    assert_eq!((tokens.access_token.expose(), tokens.expires_in), ("s-1", Some(60)));
+    assert_eq!(tokens.captured.get("limit").map(String::as_str), Some("7"));
+    let text = read(r#"{"result":"0000","until":"1970-01-01T00:18:20Z"}"#, &headers).unwrap();
+    assert_eq!(text.expires_in, Some(100));
+    for (body, kind) in [
+        (r#"{"result":"1","why":{"type":"dead","text":"gone"}}"#, InvalidGrant),
+        (r#"{"result":"1","why":{"type":"busy"}}"#, Transient),
+        (r#"{"result":"1"}"#, Unclassified),
+        (r#"{"why":{"type":"other"}}"#, InvalidRequest),
+    ] {
+        assert_eq!(read(body, &headers).unwrap_err().kind, kind, "{body}");
+    }
+    headers.remove("x-limit");
+    let missing = read(r#"{"result":"0000"}"#, &headers).unwrap_err();
+    assert_eq!(missing.description.as_deref(), Some("the answer holds no usable `limit`"));
+}
+
+#[test]
+fn where_the_end_of_a_token_is_known_from() {
+    // {"exp":1060}
+    let jwt = "e30.eyJleHAiOjEwNjB9.x";
+    let body = format!(r#"{{"access_token":"{jwt}","expires_in":9}}"#);
+    for (lines, expected) in [
+        ("expiry = \"jwt\"", Some(60)),
+        ("expiry = \"never\"", None),
+        ("expiry = \"fixed\"\nexpires_in = 30", Some(30)),
+        ("max_expires_in = 5", Some(5)),
+        ("", Some(9)),
+    ] {
+        assert_eq!(parse(&oauth(lines), 200, None, body.as_bytes()).unwrap().expires_in, expected, "{lines}");
+    }
+}
+
+#[test]
+fn further_tokens_and_what_is_left() {
+    let lines = "tokens = [{ name = \"user\", access_token = \"/authed_user/access_token\" }]";
+    let body = br#"{"access_token":"a","authed_user":{"id":"U1","access_token":"u-1"}}"#;
+    let tokens = parse(&oauth(lines), 200, None, body).unwrap();
+    assert_eq!(tokens.extra["user"].expose(), "u-1");
+    assert_eq!(tokens.rest.0["authed_user"]["id"], "U1");
+    let left = tokens.rest.0.to_string();
+    assert!(!left.contains("u-1") && !format!("{tokens:?}").contains("U1"), "{left}");
+}
+
+#[test]
 fn forms_only_where_the_content_type_says_so() {
     let body = b"access_token=a%2B1&scope=repo%2Cuser&token_type=bearer&expires_in=28800";
-    let tokens = parse_token_response(&oauth(""), 200, Some(FORM), body).unwrap();
+    let tokens = parse(&oauth(""), 200, Some(FORM), body).unwrap();
     assert_eq!(tokens.access_token.expose(), "a+1");
     assert_eq!((tokens.scope, tokens.expires_in), (Some(strings(&["repo", "user"])), Some(28800)));
-    let error = parse_token_response(&oauth(""), 200, Some("text/plain"), body).unwrap_err();
+    let error = parse(&oauth(""), 200, Some("text/plain"), body).unwrap_err();
     assert_eq!(error.kind, Transient);
     let refused = b"error=bad_verification_code&error_description=The+code+has+expired.";
-    let error = parse_token_response(&oauth(""), 200, Some(FORM), refused).unwrap_err();
+    let error = parse(&oauth(""), 200, Some(FORM), refused).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the provider refused the token request (bad_verification_code): The code has expired."
@@ -300,7 +375,7 @@ proptest! {
     #[test]
     fn every_answer_is_tokens_or_a_clean_error(status in 100_u16..600, form in any::<bool>(), body in answers()) {
         let content_type = form.then_some(FORM);
-        match parse_token_response(&oauth(""), status, content_type, body.as_bytes()) {
+        match parse(&oauth(""), status, content_type, body.as_bytes()) {
             Ok(tokens) => {
                 prop_assert!((200..300).contains(&status));
                 prop_assert!(!tokens.access_token.is_empty());

@@ -2,12 +2,20 @@
 
 use super::Check;
 use super::general::is_prose;
-use crate::model::{Field, FieldFormat};
+use crate::field::compile;
+use crate::model::Field;
 use crate::path::Path;
+use crate::scheme::Scheme;
 use crate::template::is_variable_name;
 
 /// Names that templates or the API give a meaning of their own.
-const RESERVED: [&str; 3] = ["access_token", "sandbox_url", "sandbox_host"];
+const RESERVED: [&str; 8] =
+    ["access_token", "refresh_token", "token", "assertion", "redirect_uri", "state", "sandbox_url", "sandbox_host"];
+
+/// `token` is what a bearer token's field is called in the API.
+fn is_reserved(name: &str, path: &Path) -> bool {
+    RESERVED.contains(&name) && !(name == "token" && path.to_string().starts_with("bearer_token"))
+}
 
 impl Check<'_> {
     /// Connection fields and the fields of every scheme.
@@ -22,12 +30,18 @@ impl Check<'_> {
             let message = "is a name of the `basic` scheme's own fields";
             self.require(!basic, &path.index(index).key("name"), message);
         }
-        for (key, scheme) in [("api_key", &toolkit.api_key), ("bearer_token", &toolkit.bearer_token)] {
-            let Some(scheme) = scheme else { continue };
-            let path = Path::root(key).key("fields");
-            self.fields(&path, &scheme.fields, &toolkit.fields);
-            let any_secret = scheme.fields.iter().any(|field| field.secret);
-            self.require(any_secret, &path, "at least one field must have `secret = true`");
+        for scheme in toolkit.schemes() {
+            let own = toolkit.own_fields(scheme);
+            let path = Path::root(scheme.table()).key("fields");
+            self.fields(&path, &own, &toolkit.fields);
+            let any_secret = own.iter().any(|field| field.secret);
+            match scheme {
+                Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+                    self.require(!any_secret, &path, "must not be secret: the secret is the token");
+                }
+                Scheme::OAuth1 | Scheme::NoAuth | Scheme::Basic => {}
+                _ => self.require(any_secret, &path, "at least one field must have `secret = true`"),
+            }
         }
     }
 
@@ -38,13 +52,17 @@ impl Check<'_> {
             if !is_variable_name(&field.name) {
                 self.report(name, "must be a lower-case letter followed by `a-z`, `0-9` and `_`");
             }
-            let reserved = RESERVED.contains(&field.name.as_str());
+            let reserved = is_reserved(&field.name, &path);
             self.require(!reserved, name, "is a name with a meaning of its own");
             let duplicate = fields[..index].iter().chain(taken).any(|other| other.name == field.name);
             if duplicate {
                 self.report(name, format!("field `{}` is declared twice", field.name));
             }
             self.field(&path, field);
+            if let Some(condition) = &field.visible_when {
+                let known = fields[..index].iter().chain(taken).any(|other| other.name == condition.field);
+                self.require(known, &path.key("visible_when").key("field"), "must be a field that stands before it");
+            }
         }
     }
 
@@ -58,9 +76,24 @@ impl Check<'_> {
                 self.report(&path.key(key), message);
             }
         }
+        if let Some(pattern) = &field.pattern
+            && let Err(error) = compile(pattern)
+        {
+            self.report(&path.key("pattern"), format!("is not a regular expression: {error}"));
+        }
+        for (key, texts) in [("strip_prefixes", &field.strip_prefixes), ("strip_suffixes", &field.strip_suffixes)] {
+            self.require(texts.iter().all(|text| !text.is_empty()), &path.key(key), "must not hold an empty text");
+        }
+        for (index, option) in field.options.iter().enumerate() {
+            let path = path.key("options").index(index);
+            if let Err(message) = field.format.check(&option.value) {
+                self.report(&path.key("value"), message);
+            }
+            self.require(is_prose(&option.label), &path.key("label"), "must be one line of text");
+        }
         if field.secret {
-            let format = field.format == FieldFormat::Text;
-            self.require(format, &path.key("format"), "must be `text` where `secret = true`");
+            let format = !field.format.fits_url();
+            self.require(format, &path.key("format"), "must be `text` or `document` where `secret = true`");
             let message = "must be absent where `secret = true`: a file is no place for a secret";
             self.require(field.default.is_none(), &path.key("default"), message);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::names::Names;
 use super::{Check, is_header_name};
 use crate::path::Path;
 
@@ -27,7 +28,14 @@ impl Check<'_> {
             &Path::root("version"),
             "must be a date and a counter, `YYYYMMDD_NN`",
         );
-        self.headers(&Path::root("headers"), &toolkit.headers);
+        self.headers(&Path::root("headers"), &toolkit.headers, &Names::any(toolkit));
+        self.rate_limits();
+        for (index, sunset) in toolkit.sunset.iter().enumerate() {
+            let path = Path::root("sunset").index(index);
+            self.require(is_date(&sunset.date), &path.key("date"), "must be a date, `YYYY-MM-DD`");
+            self.require(is_prose(&sunset.message), &path.key("message"), "must be one line of text");
+            self.page(&path.key("source"), &sunset.source);
+        }
         for (index, url) in toolkit.sources.iter().enumerate() {
             self.page(&Path::root("sources").index(index), url);
         }
@@ -38,7 +46,7 @@ impl Check<'_> {
         self.require(
             !toolkit.schemes().is_empty(),
             &Path::default().key("oauth2"),
-            "at least one scheme is needed: `oauth2`, `api_key`, `bearer_token`, `basic` or `no_auth`",
+            "at least one scheme is needed, such as `oauth2`, `api_key` or `basic`",
         );
     }
 
@@ -101,4 +109,12 @@ fn is_version(version: &str) -> bool {
         return false;
     }
     ("01".."13").contains(&&date[4..6]) && ("01".."32").contains(&&date[6..8])
+}
+
+/// `YYYY-MM-DD`, with a month and a day that there are.
+fn is_date(date: &str) -> bool {
+    let parts: Vec<&str> = date.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return false };
+    let digits = [year, month, day].iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    digits && year.len() == 4 && ("01".."13").contains(month) && ("01".."32").contains(day)
 }

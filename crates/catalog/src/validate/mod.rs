@@ -3,16 +3,21 @@
 //! Two aims: a file that cannot work is refused when it is loaded and not when somebody connects,
 //! and no file can send a credential to a host that it does not name or into a URL (R44, R50).
 
+mod account;
+mod calls;
 mod fields;
 mod general;
+mod names;
 mod oauth2;
-mod requests;
+mod placements;
+mod schemes;
 mod urls;
 
 use std::fmt;
 
-use crate::model::{Field, FieldFormat, Toolkit};
+use crate::model::{Capture, Field, FieldFormat, Toolkit};
 use crate::path::Path;
+use names::Names;
 
 /// Variables that the service itself supplies: where the built-in provider listens, as an origin
 /// and as `host:port`. Only the built-in `sandbox` toolkit has a use for them.
@@ -36,13 +41,13 @@ impl fmt::Display for Finding {
 
 /// Everything that is wrong with a toolkit. `folder` is the name of the folder that its file is in.
 pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>) -> Vec<Finding> {
-    let mut check = Check { toolkit, findings: Vec::new() };
+    let mut check = Check { toolkit, findings: Vec::new(), reports: 0 };
     check.general(folder);
     check.all_fields();
-    check.base_url_and_hosts();
-    check.oauth2();
-    check.key_schemes();
-    check.probes();
+    check.base_urls_and_hosts();
+    check.oauth2_schemes();
+    check.other_schemes();
+    check.account();
     check.findings
 }
 
@@ -50,11 +55,21 @@ pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>) -> Vec<Finding> 
 struct Check<'t> {
     toolkit: &'t Toolkit,
     findings: Vec<Finding>,
+    /// How often something was reported, also what was reported before.
+    reports: usize,
 }
 
 impl Check<'_> {
     fn report(&mut self, path: &Path, message: impl Into<String>) {
-        self.findings.push(Finding { path: path.clone(), message: message.into() });
+        self.reports += 1;
+        let finding = Finding { path: path.clone(), message: message.into() };
+        // A place that several schemes share is checked for each of them, and reported once. What
+        // they differ in is what stands behind the semicolon: the variables that each has.
+        let what = |message: &str| message.split(';').next().map(str::to_owned);
+        let is_known = |known: &Finding| known.path == finding.path && what(&known.message) == what(&finding.message);
+        if !self.findings.iter().any(is_known) {
+            self.findings.push(finding);
+        }
     }
 
     /// Reports `message` unless `holds`.
@@ -66,7 +81,7 @@ impl Check<'_> {
 
     /// Reports a field that a template uses and that may be left out when connecting.
     fn never_empty(&mut self, path: &Path, field: &Field) -> bool {
-        let filled = field.required || field.default.is_some();
+        let filled = (field.required && field.visible_when.is_none()) || field.default.is_some();
         if !filled {
             let message = format!("`{{{}}}` may be empty; make the field required or give it a default", field.name);
             self.report(path, message);
@@ -74,18 +89,52 @@ impl Check<'_> {
         filled
     }
 
-    /// Reports a variable that nothing fills in. `scheme` are the fields of the scheme at hand.
-    fn unknown_variable(&mut self, path: &Path, name: &str, scheme: &[Field], more: &[&str]) {
-        let declared = self.toolkit.fields.iter().chain(scheme).map(|field| field.name.as_str());
-        let known: Vec<String> = more.iter().copied().chain(declared).map(|name| format!("`{{{name}}}`")).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        self.report(path, format!("unknown variable `{{{name}}}`; known variables: {known}"));
+    /// Reports a captured value that a URL uses and that an answer may lack.
+    fn always_captured(&mut self, path: &Path, capture: &Capture) -> bool {
+        if !capture.required {
+            let message = format!("`{{{}}}` may be missing; give what captures it `required = true`", capture.name);
+            self.report(path, message);
+        }
+        capture.required
     }
-}
 
-/// The declared field of this name: a connection field or one of the scheme at hand.
-fn declared<'a>(toolkit: &'a Toolkit, scheme: &'a [Field], name: &str) -> Option<&'a Field> {
-    toolkit.fields.iter().chain(scheme).find(|field| field.name == name)
+    /// Reports a variable that nothing fills in.
+    fn unknown_variable(&mut self, path: &Path, name: &str, names: &Names) {
+        self.report(path, format!("unknown variable `{{{name}}}`; known variables: {}", names.list()));
+    }
+
+    /// A pointer and the value it is compared with: both or neither.
+    fn pointer_and_value(
+        &mut self,
+        path: &Path,
+        pointer_key: &str,
+        pointer: Option<&str>,
+        value_key: &str,
+        has_value: bool,
+    ) {
+        if let Some(pointer) = pointer {
+            self.pointer(&path.key(pointer_key), pointer);
+        }
+        if pointer.is_some() && !has_value {
+            self.report(&path.key(pointer_key), format!("needs `{value_key}` beside it"));
+        }
+        if pointer.is_none() && has_value {
+            self.report(&path.key(value_key), format!("needs `{pointer_key}` beside it"));
+        }
+    }
+
+    fn pointer(&mut self, path: &Path, pointer: &str) {
+        self.require(is_pointer(pointer), path, "must be a JSON pointer such as `/user/id`");
+    }
+
+    /// A JSON pointer, or the name of a header or cookie.
+    fn place(&mut self, path: &Path, place: &str) {
+        let is_place = match place.split_once(':') {
+            Some(("header" | "cookie", name)) => is_header_name(name),
+            _ => is_pointer(place),
+        };
+        self.require(is_place, path, "must be a JSON pointer such as `/user/id`, `header:Name` or `cookie:Name`");
+    }
 }
 
 /// An RFC 9110 section 5.6.2 token: what a header name consists of.

@@ -3,9 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
-use super::requests::Apply;
-use crate::model::{ClientAuthentication, OAuth2, Pkce, Refresh};
+use super::names::{Extra, Names};
+use super::placements::Target;
+use crate::model::{
+    ClientAuthentication, Expiry, ExtraToken, FieldFormat, OAuth2, Pkce, Refresh, SigningAlgorithm, TokenRequestFormat,
+};
 use crate::path::Path;
+use crate::scheme::Scheme;
 use crate::template::is_variable_name;
 
 /// What the service itself writes into an authorization request (RFC 6749 section 4.1.1, RFC 7636
@@ -18,60 +22,192 @@ const TOKEN_PARAMETERS: [&str; 7] =
     ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token"];
 
 impl Check<'_> {
-    pub(super) fn oauth2(&mut self) {
-        let Some(oauth2) = &self.toolkit.oauth2 else {
-            return;
-        };
-        let path = Path::root("oauth2");
-        self.endpoints(&path, oauth2);
-        self.client(&path, oauth2);
-        self.scopes(&path, oauth2);
-        self.parameters(&path, oauth2);
-        self.token_answer(&path, oauth2);
-        let apply = Apply { fields: &[], variables: &["access_token"], query: false };
-        self.placements(&path.key("apply"), &oauth2.apply, &apply);
+    pub(super) fn oauth2_schemes(&mut self) {
+        for scheme in [Scheme::OAuth2, Scheme::DcrOAuth, Scheme::CimdOAuth] {
+            if let Some(oauth2) = self.toolkit.oauth(scheme) {
+                self.oauth2(scheme, oauth2);
+            }
+        }
     }
 
-    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2) {
-        let required = [("authorization_url", &oauth2.authorization_url), ("token_url", &oauth2.token_url)];
-        for (key, url) in required {
-            self.url(&path.key(key), url, &[]);
+    fn oauth2(&mut self, scheme: Scheme, oauth2: &OAuth2) {
+        let path = Path::root(scheme.table());
+        let entered = Names::entered(self.toolkit, scheme);
+        self.endpoints(&path, oauth2, &entered);
+        self.client(&path, oauth2, &entered);
+        self.registration(&path, scheme, oauth2);
+        self.scopes(&path, oauth2);
+        self.parameters(&path, oauth2, &entered);
+        self.callback(&path.key("callback"), oauth2);
+        self.lifetimes(&path, oauth2);
+        self.response(&path.key("response"), &oauth2.response);
+        self.calls(&path, oauth2, scheme);
+        for (index, token) in oauth2.tokens.iter().enumerate() {
+            self.extra_token(&path.key("tokens").index(index), token);
         }
-        let optional = [("refresh_url", &oauth2.refresh_url), ("revocation_url", &oauth2.revocation_url)];
+        let names = Names::connected(self.toolkit, scheme).with(&[Extra::secret("access_token")]);
+        self.placements(&path.key("apply"), &oauth2.apply, &names, false);
+    }
+
+    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
+        let discovered = oauth2.discovery_url.is_some() || oauth2.resource.is_some();
+        // What the callback brings may decide the token endpoint, from a list of the file.
+        let mut returned = entered.clone();
+        returned.and_captured(&oauth2.callback.capture);
+        for (key, url, names) in
+            [("authorization_url", &oauth2.authorization_url, entered), ("token_url", &oauth2.token_url, &returned)]
+        {
+            if !(url.is_empty() && discovered) {
+                self.require(!url.is_empty(), &path.key(key), "is needed, or `discovery_url`");
+                if !url.is_empty() {
+                    self.url(&path.key(key), url, names);
+                }
+            }
+        }
+        let optional = [
+            ("refresh_url", &oauth2.refresh_url),
+            ("revocation_url", &oauth2.revocation_url),
+            ("introspection_url", &oauth2.introspection_url),
+            ("device_authorization_url", &oauth2.device_authorization_url),
+            ("pushed_authorization_request_url", &oauth2.pushed_authorization_request_url),
+            ("registration_url", &oauth2.registration_url),
+            ("discovery_url", &oauth2.discovery_url),
+            ("resource", &oauth2.resource),
+        ];
         for (key, url) in optional {
             if let Some(url) = url {
-                self.url(&path.key(key), url, &[]);
+                self.url(&path.key(key), url, &returned);
             }
         }
         // RFC 9207 section 2: an issuer identifier has no query and no fragment.
         if let Some(issuer) = &oauth2.issuer
-            && self.url(&path.key("issuer"), issuer, &[])
+            && self.url(&path.key("issuer"), issuer, &returned)
         {
             self.require(!issuer.contains('?'), &path.key("issuer"), "must have no query");
         }
-        let known = oauth2.issuer.is_some() || !oauth2.iss_required;
+        let known = oauth2.issuer.is_some() || discovered || !oauth2.iss_required;
         self.require(known, &path.key("iss_required"), "needs `issuer` to compare with");
+        let one = oauth2.revocation_url.is_none() || oauth2.revoke.is_none();
+        self.require(one, &path.key("revoke"), "must be absent where there is a `revocation_url`");
     }
 
-    fn client(&mut self, path: &Path, oauth2: &OAuth2) {
+    fn client(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
         // RFC 9700 section 2.1.1: public clients must use PKCE.
         let public = oauth2.client_authentication == ClientAuthentication::None;
         let unprotected = public && oauth2.pkce == Pkce::Off;
         let message = "must be `S256` where `client_authentication = \"none\"`";
         self.require(!unprotected, &path.key("pkce"), message);
+        let in_url = oauth2.token_request_format == TokenRequestFormat::Query
+            && oauth2.client_authentication == ClientAuthentication::ClientSecretPost;
+        let message = "the client's secret must not be in a URL; use `client_secret_basic`";
+        self.require(!in_url, &path.key("client_authentication"), message);
+        let is_jwt = oauth2.client_authentication == ClientAuthentication::ClientSecretJwt;
+        let hmac = oauth2.client_assertion.algorithm == SigningAlgorithm::HS256;
+        let message = "must be `HS256` for `client_secret_jwt`, and only there";
+        self.require(is_jwt == hmac, &path.key("client_assertion").key("algorithm"), message);
+        for (key, text) in
+            [("audience", &oauth2.client_assertion.audience), ("issuer", &oauth2.client_assertion.issuer)]
+        {
+            if let Some(text) = text {
+                let names = entered.clone().with(&[Extra::plain("client_id"), Extra::plain("redirect_host")]);
+                self.value(&path.key("client_assertion").key(key), text, &names, Target::Parameter);
+            }
+        }
+        self.headers(&path.key("token_headers"), &oauth2.token_headers, entered);
+    }
+
+    fn registration(&mut self, path: &Path, scheme: Scheme, oauth2: &OAuth2) {
+        let discovered = oauth2.discovery_url.is_some() || oauth2.resource.is_some();
+        if scheme == Scheme::DcrOAuth {
+            let known = discovered || oauth2.registration_url.is_some();
+            self.require(known, &path.key("registration_url"), "is needed, or `discovery_url` or `resource`");
+        } else {
+            let message = "belongs in `[dcr_oauth]`";
+            self.require(oauth2.registration_url.is_none(), &path.key("registration_url"), message);
+        }
+    }
+
+    fn lifetimes(&mut self, path: &Path, oauth2: &OAuth2) {
         let unused = oauth2.refresh == Refresh::None && oauth2.refresh_url.is_some();
         let message = "must be absent where `refresh = \"none\"`";
         self.require(!unused, &path.key("refresh_url"), message);
-        let lifetime = oauth2.expires_in != Some(0);
-        self.require(lifetime, &path.key("expires_in"), "must be a number of seconds above 0");
-        self.headers(&path.key("token_headers"), &oauth2.token_headers);
+        let unused = oauth2.refresh == Refresh::None && oauth2.refresh_call.is_some();
+        self.require(!unused, &path.key("refresh_call"), message);
+        for (key, seconds) in [
+            ("expires_in", oauth2.expires_in),
+            ("max_expires_in", oauth2.max_expires_in),
+            ("refresh_margin", oauth2.refresh_margin),
+            ("refresh_token_lifetime", oauth2.refresh_token_lifetime),
+            ("refresh_token_idle", oauth2.refresh_token_idle),
+        ] {
+            self.require(seconds != Some(0), &path.key(key), "must be a number of seconds above 0");
+        }
+        let fixed = oauth2.expiry != Expiry::Fixed || oauth2.expires_in.is_some();
+        self.require(fixed, &path.key("expiry"), "`fixed` needs `expires_in`");
+        let asked = oauth2.expiry != Expiry::Introspection
+            || oauth2.introspection_url.is_some()
+            || oauth2.discovery_url.is_some();
+        self.require(asked, &path.key("expiry"), "`introspection` needs `introspection_url`");
+    }
+
+    fn callback(&mut self, path: &Path, oauth2: &OAuth2) {
+        let own = ["code", "state", "iss", "error"];
+        self.captures(&path.key("capture"), &oauth2.callback.capture, |at| !own.contains(&at), false);
+        for (index, capture) in oauth2.callback.capture.iter().enumerate() {
+            let decides = matches!(capture.format, FieldFormat::Hostname | FieldFormat::Origin);
+            let message = "is needed: whoever completes the flow chooses this value, and it decides a host";
+            let path = path.key("capture").index(index).key("allowed");
+            self.require(!decides || !capture.allowed.is_empty(), &path, message);
+        }
+    }
+
+    /// Requests that the file describes whole.
+    fn calls(&mut self, path: &Path, oauth2: &OAuth2, scheme: Scheme) {
+        let client = [Extra::plain("client_id").in_path(), Extra::secret("client_secret")];
+        let tokens = [Extra::secret("access_token"), Extra::secret("refresh_token")];
+        let mut names = Names::entered(self.toolkit, scheme).with(&client).with(&tokens);
+        names.and_captured(&oauth2.response.capture);
+        names.and_captured(&oauth2.callback.capture);
+        let mut stepping = names.clone().with(&[Extra::plain("redirect_uri")]);
+        for (index, step) in oauth2.steps.iter().enumerate() {
+            self.call(&path.key("steps").index(index), step, &stepping, true);
+            stepping.and_captured(&step.response.capture);
+        }
+        if let Some(call) = &oauth2.refresh_call {
+            self.call(&path.key("refresh_call"), call, &names, true);
+        }
+        if let Some(call) = &oauth2.revoke {
+            let names = names.clone().with(&[Extra::secret("token").in_path()]);
+            self.call(&path.key("revoke"), call, &names, true);
+        }
+    }
+
+    fn extra_token(&mut self, path: &Path, token: &ExtraToken) {
+        let message = "must be a lower-case letter followed by `a-z`, `0-9` and `_`";
+        self.require(is_variable_name(&token.name), &path.key("name"), message);
+        self.place(&path.key("access_token"), &token.access_token);
+        for (index, host) in token.hosts.iter().enumerate() {
+            let known = self.toolkit.hosts.contains(host);
+            self.require(
+                known,
+                &path.key("hosts").index(index),
+                "must be one of the toolkit's `hosts`, as it stands there",
+            );
+        }
     }
 
     fn scopes(&mut self, path: &Path, oauth2: &OAuth2) {
         let separator = oauth2.scope_separator.as_str();
-        let known = [" ", ","].contains(&separator);
-        self.require(known, &path.key("scope_separator"), "must be a space or a comma");
-        let lists = [("scopes", &oauth2.scopes), ("available_scopes", &oauth2.available_scopes)];
+        let known = [" ", ",", "+"].contains(&separator);
+        self.require(known, &path.key("scope_separator"), "must be a space, a comma or `+`");
+        let lists = [
+            ("scopes", &oauth2.scopes),
+            ("always_scopes", &oauth2.always_scopes),
+            ("optional_scopes", &oauth2.optional_scopes),
+            ("available_scopes", &oauth2.available_scopes),
+        ];
+        let optional = oauth2.optional_scopes.is_empty() || oauth2.optional_scope_parameter.is_some();
+        self.require(optional, &path.key("optional_scopes"), "needs `optional_scope_parameter`");
         for (key, scopes) in lists {
             let mut seen = BTreeSet::new();
             for (index, scope) in scopes.iter().enumerate() {
@@ -85,6 +221,7 @@ impl Check<'_> {
         let names = [
             ("scope_parameter", Some(&oauth2.scope_parameter)),
             ("user_scope_parameter", oauth2.user_scope_parameter.as_ref()),
+            ("optional_scope_parameter", oauth2.optional_scope_parameter.as_ref()),
         ];
         for (key, name) in names {
             if let Some(name) = name {
@@ -93,20 +230,35 @@ impl Check<'_> {
         }
     }
 
-    fn parameters(&mut self, path: &Path, oauth2: &OAuth2) {
+    fn parameters(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
         let mut own = AUTHORIZATION_PARAMETERS.to_vec();
         own.push(&oauth2.scope_parameter);
         own.extend(oauth2.user_scope_parameter.as_deref());
-        let authorization = path.key("authorization_parameters");
-        self.parameter_map(&authorization, &oauth2.authorization_parameters, &own);
-        self.parameter_map(&path.key("token_parameters"), &oauth2.token_parameters, &TOKEN_PARAMETERS);
+        own.extend(oauth2.optional_scope_parameter.as_deref());
+        let table = path.key("authorization_parameters");
+        self.parameter_map(&table, &oauth2.authorization_parameters, &own, entered);
+        let with_state = entered.clone().with(&[Extra::plain("state"), Extra::plain("redirect_uri")]);
+        self.parameter_map(&path.key("token_parameters"), &oauth2.token_parameters, &TOKEN_PARAMETERS, &with_state);
+        if let Some(parameters) = &oauth2.refresh_parameters {
+            self.parameter_map(&path.key("refresh_parameters"), parameters, &TOKEN_PARAMETERS, entered);
+        }
+        for name in oauth2.parameter_names.keys() {
+            let known = AUTHORIZATION_PARAMETERS.contains(&name.as_str()) || TOKEN_PARAMETERS.contains(&name.as_str());
+            let path = path.key("parameter_names").key(name);
+            self.require(known, &path, "is not a parameter that the service sends");
+        }
+        for (index, name) in oauth2.authorization_omit.iter().enumerate() {
+            let path = path.key("authorization_omit").index(index);
+            let protects = ["state", "code_challenge", "code_challenge_method"].contains(&name.as_str());
+            self.require(!protects, &path, "protects the user and cannot be left out");
+        }
     }
 
-    fn parameter_map(&mut self, path: &Path, parameters: &BTreeMap<String, String>, own: &[&str]) {
+    fn parameter_map(&mut self, path: &Path, parameters: &BTreeMap<String, String>, own: &[&str], names: &Names) {
         for (name, value) in parameters {
             let path = path.key(name);
             self.parameter(&path, name, own);
-            self.value(&path, value, &Apply::CONNECTION);
+            self.value(&path, value, names, Target::Parameter);
         }
     }
 
@@ -116,33 +268,6 @@ impl Check<'_> {
         self.require(shape, path, "a parameter name consists of letters, digits, `-`, `.` and `_`");
         if own.contains(&name) {
             self.report(path, format!("parameter `{name}` is set by the service itself"));
-        }
-    }
-
-    fn token_answer(&mut self, path: &Path, oauth2: &OAuth2) {
-        let response = &oauth2.response;
-        let path = path.key("response");
-        let pointers = [
-            ("access_token", &response.access_token),
-            ("refresh_token", &response.refresh_token),
-            ("expires_in", &response.expires_in),
-            ("scope", &response.scope),
-            ("token_type", &response.token_type),
-        ];
-        for (key, pointer) in pointers {
-            self.pointer(&path.key(key), pointer);
-        }
-        let has_value = response.error_value.is_some();
-        let pointer = response.error_pointer.as_deref();
-        self.pointer_and_value(&path, "error_pointer", pointer, "error_value", has_value);
-        for (name, pointer) in &response.capture {
-            let path = path.key("capture").key(name);
-            let message = "a captured name is a lower-case letter followed by `a-z`, `0-9` and `_`";
-            self.require(is_variable_name(name), &path, message);
-            let secrets = [&response.access_token, &response.refresh_token];
-            let message = "a captured value is not secret; this pointer is a token's";
-            self.require(!secrets.contains(&pointer), &path, message);
-            self.pointer(&path, pointer);
         }
     }
 }

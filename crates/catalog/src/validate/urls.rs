@@ -4,48 +4,58 @@ use std::net::Ipv6Addr;
 
 use url::Url;
 
-use super::{BUILTIN_VARIABLES, Check, declared};
-use crate::model::{Field, FieldFormat};
+use super::Check;
+use super::names::{Names, Variable};
+use crate::model::FieldFormat;
 use crate::path::Path;
 use crate::template::{self, Part};
 
 /// What stands in for a variable when the rest of a template is checked: a value of its format.
 fn sample(format: FieldFormat) -> &'static str {
     match format {
-        FieldFormat::Text | FieldFormat::DnsLabel => "sample",
+        FieldFormat::Text | FieldFormat::Document | FieldFormat::DnsLabel | FieldFormat::PathSegment => "sample",
         FieldFormat::Hostname => "sample.example.com",
         FieldFormat::Origin => "https://sample.example.com",
     }
 }
 
 impl Check<'_> {
-    pub(super) fn base_url_and_hosts(&mut self) {
+    pub(super) fn base_urls_and_hosts(&mut self) {
         let toolkit = self.toolkit;
         let path = Path::root("hosts");
         self.require(!toolkit.hosts.is_empty(), &path, "at least one host is needed");
+        let names = Names::any(toolkit);
         for (index, host) in toolkit.hosts.iter().enumerate() {
             let path = path.index(index);
-            self.host(&path, host);
+            self.host(&path, host, &names);
             let duplicate = toolkit.hosts[..index].contains(host);
             self.require(!duplicate, &path, "is listed twice");
         }
-        let base_url = Path::root("base_url");
-        if self.url(&base_url, &toolkit.base_url, &[]) {
-            self.require(!toolkit.base_url.contains('?'), &base_url, "must have no query");
-            self.require(!toolkit.base_url.ends_with('/'), &base_url, "must not end in `/`");
-            self.covered(&base_url, &toolkit.base_url);
+        for scheme in toolkit.schemes() {
+            let template = toolkit.base_url(scheme);
+            let own = !std::ptr::eq(template, toolkit.base_url.as_str());
+            let path = if own { Path::root(scheme.table()).key("base_url") } else { Path::root("base_url") };
+            self.base_url(&path, template, &Names::connected(toolkit, scheme));
+        }
+    }
+
+    fn base_url(&mut self, path: &Path, template: &str, names: &Names) {
+        if self.url(path, template, names) {
+            self.require(!template.contains('?'), path, "must have no query");
+            self.require(!template.ends_with('/'), path, "must not end in `/`");
+            self.covered(path, template, names);
         }
     }
 
     /// A URL template that requests go to: https, and every variable is filled in from a value
     /// that cannot turn the URL into another one (R44) and is no secret (R50).
-    pub(super) fn url(&mut self, path: &Path, text: &str, scheme: &[Field]) -> bool {
-        let before = self.findings.len();
-        let Some(sampled) = self.sampled(path, text, scheme) else {
+    pub(super) fn url(&mut self, path: &Path, text: &str, names: &Names) -> bool {
+        let before = self.reports;
+        let Some(sampled) = self.sampled(path, text, names) else {
             return false;
         };
-        self.secure_url(path, text, &sampled);
-        self.findings.len() == before
+        self.secure_url(path, text, &sampled, names);
+        self.reports == before
     }
 
     /// A web page that people are sent to or that facts come from.
@@ -56,15 +66,25 @@ impl Check<'_> {
     }
 
     /// Reports unless the host of a checked URL template is one of `hosts`.
-    pub(super) fn covered(&mut self, path: &Path, text: &str) {
+    pub(super) fn covered(&mut self, path: &Path, text: &str, names: &Names) {
         let authority = authority(text);
-        if !self.toolkit.hosts.iter().any(|rule| covers(rule, authority)) {
+        let is_covered = |authority: &str| self.toolkit.hosts.iter().any(|rule| covers(rule, authority));
+        let name = authority.trim_matches(['{', '}']);
+        let covered = match names.get(name) {
+            _ if is_covered(authority) => true,
+            // A captured host is one of those that are allowed.
+            Some(Variable::Captured(capture)) if is_lone_variable(authority) && !capture.allowed.is_empty() => {
+                capture.allowed.iter().all(|allowed| is_covered(allowed.trim_start_matches("https://")))
+            }
+            _ => false,
+        };
+        if !covered {
             self.report(path, format!("host `{authority}` is not in `hosts`"));
         }
     }
 
     /// Replaces the variables of a URL or host template by samples of their formats.
-    fn sampled(&mut self, path: &Path, text: &str, scheme: &[Field]) -> Option<String> {
+    fn sampled(&mut self, path: &Path, text: &str, names: &Names) -> Option<String> {
         let parts = match template::parts(text) {
             Ok(parts) => parts,
             Err(error) => {
@@ -77,7 +97,7 @@ impl Check<'_> {
             match part {
                 Part::Text(text) => sampled.push_str(text),
                 Part::Variable(name) => {
-                    let format = self.url_variable(path, name, scheme)?;
+                    let format = self.url_variable(path, name, names)?;
                     // Only what stands first can be an origin: `https://{instance}` would be two.
                     if format == FieldFormat::Origin && !sampled.is_empty() {
                         let message = format!("`{{{name}}}` is an origin and must come first");
@@ -92,27 +112,35 @@ impl Check<'_> {
     }
 
     /// A variable of a URL or host template: its format, or a report of why it cannot be one.
-    fn url_variable(&mut self, path: &Path, name: &str, scheme: &[Field]) -> Option<FieldFormat> {
-        if let Some((_, format)) = BUILTIN_VARIABLES.iter().find(|(known, _)| *known == name) {
-            return Some(*format);
+    fn url_variable(&mut self, path: &Path, name: &str, names: &Names) -> Option<FieldFormat> {
+        const FREE: &str = "is free text and cannot be part of a URL; give it another format, \
+                            such as `dns_label`, `path_segment` or `origin`";
+        match names.get(name) {
+            Some(Variable::Builtin(format)) => Some(format),
+            Some(Variable::Field(field)) if field.format.fits_url() && !field.secret => {
+                self.never_empty(path, &field).then_some(field.format)
+            }
+            Some(Variable::Captured(capture)) if capture.format.fits_url() => {
+                self.always_captured(path, &capture).then_some(capture.format)
+            }
+            Some(Variable::Extra(extra)) if extra.in_path => Some(FieldFormat::PathSegment),
+            Some(Variable::Extra(extra)) if extra.secret => {
+                self.report(path, format!("`{{{name}}}` is secret and cannot be part of a URL"));
+                None
+            }
+            Some(_) => {
+                self.report(path, format!("`{{{name}}}` {FREE}"));
+                None
+            }
+            None => {
+                self.unknown_variable(path, name, names);
+                None
+            }
         }
-        let Some(field) = declared(self.toolkit, scheme, name) else {
-            self.unknown_variable(path, name, scheme, &[]);
-            return None;
-        };
-        if field.format == FieldFormat::Text {
-            let message = format!(
-                "`{{{name}}}` is free text and cannot be part of a URL; give the field the format \
-                 `dns_label`, `hostname` or `origin`"
-            );
-            self.report(path, message);
-            return None;
-        }
-        self.never_empty(path, field).then_some(field.format)
     }
 
     /// `text` is a URL template and `sampled` the same with values.
-    fn secure_url(&mut self, path: &Path, text: &str, sampled: &str) {
+    fn secure_url(&mut self, path: &Path, text: &str, sampled: &str, names: &Names) {
         let Ok(url) = Url::parse(sampled) else {
             self.report(path, "must be an https URL");
             return;
@@ -130,7 +158,7 @@ impl Check<'_> {
             self.report(path, "must be an https URL (http only to a loopback address)");
             return;
         }
-        self.fixed_domain(path, authority(text));
+        self.fixed_domain(path, authority(text), names);
         if let Some((_, rest)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) {
             let ends = rest.is_empty() || rest.starts_with(['/', '?']);
             self.require(ends, path, "must go on with `/` after the variable that is its origin");
@@ -148,12 +176,12 @@ impl Check<'_> {
     }
 
     /// An entry of `hosts`: `host`, `*.host`, either with `:port`, or a template.
-    fn host(&mut self, path: &Path, text: &str) {
+    fn host(&mut self, path: &Path, text: &str, names: &Names) {
         const MESSAGE: &str = "must be `host`, `*.host` or `host:port` in lower case, without scheme or path";
-        let Some(sampled) = self.sampled(path, text, &[]) else {
+        let Some(sampled) = self.sampled(path, text, names) else {
             return;
         };
-        self.fixed_domain(path, text.strip_prefix("*.").unwrap_or(text));
+        self.fixed_domain(path, text.strip_prefix("*.").unwrap_or(text), names);
         if is_lone_variable(text) {
             return;
         }
@@ -174,14 +202,18 @@ impl Check<'_> {
 
     /// Reports a host in which a person could choose the domain by entering one label: a variable
     /// is the whole host (then its format is `hostname` or `origin`), or a domain stands behind it.
-    fn fixed_domain(&mut self, path: &Path, host: &str) {
+    fn fixed_domain(&mut self, path: &Path, host: &str, names: &Names) {
         let Some((_, domain)) = host.rsplit_once('}') else {
             return;
         };
         if is_lone_variable(host) {
             let name = host.trim_matches(['{', '}']);
-            let label = declared(self.toolkit, &[], name).is_some_and(|field| field.format == FieldFormat::DnsLabel);
-            self.require(!label, path, "a `dns_label` cannot be a whole host; give it a domain");
+            let whole = match names.get(name) {
+                Some(Variable::Field(field)) => is_whole_host(field.format),
+                Some(Variable::Captured(capture)) => is_whole_host(capture.format),
+                _ => true,
+            };
+            self.require(whole, path, "a `dns_label` cannot be a whole host; give it a domain");
             return;
         }
         let labels = domain.strip_prefix('.').is_some_and(|domain| domain.contains('.'));
@@ -194,6 +226,11 @@ fn is_plain_host(host: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     let empty_label = host.starts_with('.') || host.ends_with('.') || host.contains("..");
     host.bytes().all(allowed) && !empty_label
+}
+
+/// Whether a value of the format can stand for a whole host.
+fn is_whole_host(format: FieldFormat) -> bool {
+    matches!(format, FieldFormat::Hostname | FieldFormat::Origin)
 }
 
 /// `{name}` and nothing else.
@@ -218,7 +255,7 @@ fn covers(rule: &str, authority: &str) -> bool {
         return rule == "{sandbox_host}";
     }
     match rule.strip_prefix('*') {
-        Some(suffix) => authority.len() > suffix.len() && authority.ends_with(suffix),
+        Some(suffix) => authority.len() > suffix.len() && authority.ends_with(suffix) || rule == authority,
         None => rule == authority,
     }
 }

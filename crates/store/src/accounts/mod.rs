@@ -135,6 +135,8 @@ pub struct AccountRow {
     pub refresh_rejections: i64,
     /// No refresh before that.
     pub refresh_retry_at: Option<i64>,
+    /// When it is due to be refreshed; none for one that never is.
+    pub refresh_due_at: Option<i64>,
     /// The newest link that connects it.
     pub link_id: Option<String>,
     /// Creation.

@@ -1,7 +1,7 @@
 //! Finders. Each demands the project.
 
 use super::{AccountRow, AccountStatus, parse_status, parse_type};
-use crate::row::push_in;
+use crate::row::{push_in, push_not_in};
 use crate::{ReadError, Row, Store, Value};
 
 /// Which account types to list.
@@ -72,7 +72,7 @@ macro_rules! select {
             "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, status, status_reason, alias, ",
             "word_id, account_type, acl, params, credential_sealed, credential_version, expires_at, ",
             "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
-            "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, ",
+            "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, refresh_due_at, ",
             has_enabled_auth_config!(),
             " FROM connected_accounts ",
             $($rest)*
@@ -108,7 +108,8 @@ fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         created_at: row.int(23)?,
         updated_at: row.int(24)?,
         link_id: row.opt_text(25)?,
-        has_enabled_auth_config: row.flag(26)?,
+        refresh_due_at: row.opt_int(26)?,
+        has_enabled_auth_config: row.flag(27)?,
     })
 }
 
@@ -174,6 +175,21 @@ impl Store {
             read,
         )
         .await
+    }
+
+    /// ACTIVE accounts of any project that are due to be refreshed, the longest due first, except
+    /// those of some toolkits and those that wait after a failure or are being refreshed. For the
+    /// scheduler alone, which uses no account for anybody.
+    pub async fn due_accounts(&self, now: i64, except: &[String], limit: i64) -> Result<Vec<AccountRow>, ReadError> {
+        let mut args: Vec<Value> = vec![now.into(), limit.into()];
+        let mut conditions = String::from(
+            "refresh_due_at <= $1 AND status = 'ACTIVE' AND deleted_at IS NULL
+             AND (refresh_retry_at IS NULL OR refresh_retry_at <= $1)
+             AND (refresh_lease_until IS NULL OR refresh_lease_until <= $1)",
+        );
+        push_not_in(&mut conditions, &mut args, "toolkit", except);
+        let sql = format!("{} WHERE {conditions} ORDER BY refresh_due_at LIMIT $2", select!(""));
+        self.all(&sql, &args, read).await
     }
 
     /// One page and the number of all that match.

@@ -28,6 +28,8 @@ pub struct Refreshed {
     pub params: String,
     /// When the access token dies.
     pub expires_at: Option<i64>,
+    /// When it is to be refreshed again.
+    pub refresh_due_at: Option<i64>,
     /// When the answer arrived, in milliseconds since 1970.
     pub now: i64,
 }
@@ -38,7 +40,8 @@ pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed
         "fence_lost",
         "UPDATE connected_accounts SET credential_sealed = $4, credential_version = credential_version + 1,
            params = $5, expires_at = $6, issued_at = $7, updated_at = $7, refresh_lease_until = NULL,
-           refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL
+           refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL,
+           refresh_due_at = $8
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND refresh_fence = $3",
         vec![
             project.into(),
@@ -48,6 +51,7 @@ pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed
             refreshed.params.into(),
             refreshed.expires_at.into(),
             refreshed.now.into(),
+            refreshed.refresh_due_at.into(),
         ],
     )
 }
@@ -89,7 +93,7 @@ pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &str, now: 
         "fence_lost",
         "UPDATE connected_accounts SET status = 'EXPIRED', status_reason = $4, credential_sealed = NULL,
            credential_version = credential_version + 1, refresh_lease_until = NULL, refresh_started_at = NULL,
-           updated_at = $5
+           refresh_due_at = NULL, updated_at = $5
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND refresh_fence = $3 AND status = 'ACTIVE'",
         vec![project.into(), id.into(), fence.into(), reason.into(), now.into()],
     )

@@ -82,6 +82,8 @@ pub struct Activation {
     pub params: String,
     /// When the access token dies.
     pub expires_at: Option<i64>,
+    /// When it is to be refreshed; none for one that never is.
+    pub refresh_due_at: Option<i64>,
     /// Now, in milliseconds since 1970.
     pub now: i64,
 }
@@ -93,7 +95,8 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, credential_sealed = $3,
            credential_version = credential_version + 1, params = $4, expires_at = $5, issued_at = $6,
            connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL,
-           refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL
+           refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL,
+           refresh_due_at = $7
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![
             project.into(),
@@ -102,6 +105,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
             activation.params.into(),
             activation.expires_at.into(),
             activation.now.into(),
+            activation.refresh_due_at.into(),
         ],
     )
 }

@@ -1,0 +1,154 @@
+//! Assertions (RFC 7523): a signed JWT that stands for a client at a token endpoint, or for a user
+//! or a service account in a grant.
+
+use serde_json::{Map, Value};
+use switchboard_catalog::{Assertion, ClientAuthentication, OAuth2, SigningAlgorithm};
+use switchboard_vault::Secret;
+
+use crate::error::{BuildError, expand};
+use crate::{JwsAlgorithm, Variables, sign_jwt, x5t_s256};
+
+/// Seconds for which a client's assertion is good.
+const CLIENT_LIFETIME: i64 = 300;
+
+/// When a request is made, and what makes it differ from all others.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// Seconds since 1970.
+    pub now: i64,
+    /// Unique: the `jti` of assertions, which nobody accepts twice (R23).
+    pub unique: &'a str,
+}
+
+/// What a client signs its assertions with.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientKey<'a> {
+    /// A private key in PEM, or the client's secret for `client_secret_jwt`.
+    pub key: &'a Secret,
+    /// `kid` in the header, where the provider has several keys of the client.
+    pub key_id: Option<&'a str>,
+    /// Certificate whose thumbprint names the key.
+    pub certificate: Option<&'a str>,
+}
+
+/// Mints what stands for the client where it authenticates by an assertion (R23); none where it
+/// authenticates otherwise. The audience is the file's, else the issuer, else the token endpoint.
+///
+/// # Errors
+/// [`BuildError`].
+pub fn client_assertion(
+    oauth: &OAuth2,
+    client_id: &str,
+    key: ClientKey<'_>,
+    moment: Moment<'_>,
+    variables: Variables<'_>,
+) -> Result<Option<Secret>, BuildError> {
+    let by_assertion = [ClientAuthentication::PrivateKeyJwt, ClientAuthentication::ClientSecretJwt]
+        .contains(&oauth.client_authentication);
+    if !by_assertion {
+        return Ok(None);
+    }
+    let known = |name: &str| if name == "client_id" { Some(client_id.to_owned()) } else { variables(name) };
+    let said = &oauth.client_assertion;
+    let audience = said.audience.as_ref().or(oauth.issuer.as_ref()).unwrap_or(&oauth.token_url);
+    let issuer = said.issuer.as_ref().map(|template| expand("assertion's issuer", template, &known)).transpose()?;
+    let claims = Map::from_iter([
+        ("iss".to_owned(), issuer.unwrap_or_else(|| client_id.to_owned()).into()),
+        ("sub".to_owned(), client_id.into()),
+        ("aud".to_owned(), expand("assertion's audience", audience, &known)?.into()),
+        ("jti".to_owned(), moment.unique.into()),
+        ("iat".to_owned(), moment.now.into()),
+        ("exp".to_owned(), (moment.now + CLIENT_LIFETIME).into()),
+    ]);
+    let mut header = Map::new();
+    if let Some(key_id) = key.key_id {
+        header.insert("kid".to_owned(), key_id.into());
+    }
+    if let Some(certificate) = key.certificate {
+        header.insert("x5t#S256".to_owned(), x5t_s256(certificate)?.into());
+    }
+    sign_jwt(algorithm(said.algorithm), key.key, &header, &claims).map(Some)
+}
+
+/// Mints the assertion of a call.
+///
+/// # Errors
+/// [`BuildError`].
+pub(crate) fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>) -> Result<Secret, BuildError> {
+    let lifetime = i64::try_from(assertion.lifetime).unwrap_or(CLIENT_LIFETIME);
+    let mut claims = entries("assertion's claim", assertion.claims.iter(), variables)?;
+    claims.insert("jti".to_owned(), moment.unique.into());
+    // A provider whose clock is a little behind refuses what comes from its future.
+    claims.insert("iat".to_owned(), (moment.now - 30).into());
+    claims.insert("exp".to_owned(), (moment.now - 30 + lifetime).into());
+    let mut header = entries("assertion's header", assertion.header.iter(), variables)?;
+    if let Some(template) = &assertion.certificate {
+        let certificate = expand("assertion's certificate", template, variables)?;
+        header.insert("x5t#S256".to_owned(), x5t_s256(&certificate)?.into());
+    }
+    let key = Secret::new(expand("assertion's key", &assertion.key, variables)?);
+    sign_jwt(algorithm(assertion.algorithm), &key, &header, &claims)
+}
+
+/// Members of a JSON object; empty ones are left out.
+fn entries<'e>(
+    what: &'static str,
+    entries: impl Iterator<Item = (&'e String, &'e String)>,
+    variables: Variables<'_>,
+) -> Result<Map<String, Value>, BuildError> {
+    let mut object = Map::new();
+    for (name, template) in entries {
+        let value = expand(what, template, variables)?;
+        if !value.is_empty() {
+            object.insert(name.clone(), value.into());
+        }
+    }
+    Ok(object)
+}
+
+fn algorithm(name: SigningAlgorithm) -> JwsAlgorithm {
+    match name {
+        SigningAlgorithm::RS256 => JwsAlgorithm::Rs256,
+        SigningAlgorithm::PS256 => JwsAlgorithm::Ps256,
+        SigningAlgorithm::ES256 => JwsAlgorithm::Es256,
+        SigningAlgorithm::HS256 => JwsAlgorithm::Hs256,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    use super::*;
+    use crate::fixtures::{no_variables, oauth};
+
+    const MOMENT: Moment<'_> = Moment { now: 1_000, unique: "u-1" };
+
+    fn claims(token: &Secret) -> Value {
+        let part = token.expose().split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_clients_assertion_names_the_issuer_as_its_only_audience() {
+        let key = Secret::from("a-shared-secret-of-some-length-0123456789");
+        let key = ClientKey { key: &key, key_id: None, certificate: None };
+        let cases = [
+            ("", "https://p.example/token"),
+            ("issuer = \"https://p.example\"", "https://p.example"),
+            ("client_assertion.audience = \"https://{client_id}.example\"", "https://id-1.example"),
+        ];
+        for (more, audience) in cases {
+            let lines = format!(
+                "client_authentication = \"client_secret_jwt\"\nclient_assertion.algorithm = \"HS256\"\n{more}"
+            );
+            let minted = client_assertion(&oauth(&lines), "id-1", key, MOMENT, &no_variables).unwrap().unwrap();
+            let expected = serde_json::json!({
+                "iss": "id-1", "sub": "id-1", "aud": audience, "jti": "u-1", "iat": 1000, "exp": 1300,
+            });
+            assert_eq!(claims(&minted), expected);
+        }
+        assert!(client_assertion(&oauth(""), "id-1", key, MOMENT, &no_variables).unwrap().is_none());
+    }
+}

@@ -1,0 +1,257 @@
+//! Signed assertions: JWS in compact form (RFC 7515 section 7.1) over JWT claims (RFC 7519), as
+//! grants and client authentication want them (RFC 7523). Signs only; the one thing that is read
+//! from a foreign token is when it may end.
+
+mod key;
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
+};
+use ring::{hmac, signature};
+use serde_json::{Map, Value};
+use switchboard_vault::Secret;
+
+use crate::error::BuildError;
+use crate::unambiguous::Unambiguous;
+use crate::utc;
+use key::PrivateKey;
+
+/// Longest token that is looked into, in bytes.
+const MAX_TOKEN: usize = 64 * 1024;
+
+/// A signature algorithm by its JWA name (RFC 7518 section 3.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JwsAlgorithm {
+    /// HMAC with SHA-256 under a shared secret.
+    Hs256,
+    /// HMAC with SHA-384 under a shared secret.
+    Hs384,
+    /// HMAC with SHA-512 under a shared secret.
+    Hs512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+}
+
+impl JwsAlgorithm {
+    /// Every algorithm that can be signed with.
+    pub const ALL: [Self; 11] = [
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+    ];
+
+    /// The value of `alg`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+        }
+    }
+
+    /// The algorithm of a name, in its exact spelling (RFC 7515 section 4.1.1).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// Checks that a key, as it is entered, can sign with this algorithm: any text that is not empty
+    /// for HMAC, a private key of the right kind in PEM otherwise.
+    ///
+    /// # Errors
+    /// What is wrong, without the key.
+    pub fn check_key(self, key: &str) -> Result<(), &'static str> {
+        match self.kind() {
+            Kind::Hmac(_) if key.is_empty() => Err("is empty"),
+            Kind::Hmac(_) => Ok(()),
+            kind => {
+                let key = PrivateKey::parse(key)?;
+                if kind.takes(&key) { Ok(()) } else { Err(kind.wanted()) }
+            }
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Hs256 => Kind::Hmac(hmac::HMAC_SHA256),
+            Self::Hs384 => Kind::Hmac(hmac::HMAC_SHA384),
+            Self::Hs512 => Kind::Hmac(hmac::HMAC_SHA512),
+            Self::Rs256 => Kind::Rsa(&RSA_PKCS1_SHA256),
+            Self::Rs384 => Kind::Rsa(&RSA_PKCS1_SHA384),
+            Self::Rs512 => Kind::Rsa(&RSA_PKCS1_SHA512),
+            Self::Ps256 => Kind::Rsa(&RSA_PSS_SHA256),
+            Self::Ps384 => Kind::Rsa(&RSA_PSS_SHA384),
+            Self::Ps512 => Kind::Rsa(&RSA_PSS_SHA512),
+            Self::Es256 => Kind::P256,
+            Self::Es384 => Kind::P384,
+        }
+    }
+
+    /// Signs bytes under a key as text.
+    fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, BuildError> {
+        let kind = self.kind();
+        if let Kind::Hmac(hash) = kind {
+            self.check_key(key).map_err(|reason| BuildError::Key { what: "signing secret", reason })?;
+            return Ok(hmac::sign(&hmac::Key::new(hash, key.as_bytes()), message).as_ref().to_vec());
+        }
+        let refuse = |reason| BuildError::Key { what: "private key", reason };
+        match (kind, PrivateKey::parse(key).map_err(refuse)?) {
+            (Kind::Rsa(padding), PrivateKey::Rsa(key)) => sign_rsa(&key, padding, message),
+            (Kind::P256, PrivateKey::P256(key)) | (Kind::P384, PrivateKey::P384(key)) => sign_ecdsa(&key, message),
+            (kind, _) => Err(kind.wanted()),
+        }
+        .map_err(refuse)
+    }
+}
+
+impl fmt::Display for JwsAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an algorithm signs with.
+#[derive(Clone, Copy)]
+enum Kind {
+    Hmac(hmac::Algorithm),
+    Rsa(&'static dyn RsaEncoding),
+    P256,
+    P384,
+}
+
+impl Kind {
+    fn takes(self, key: &PrivateKey) -> bool {
+        matches!(
+            (self, key),
+            (Self::Rsa(_), PrivateKey::Rsa(_)) | (Self::P256, PrivateKey::P256(_)) | (Self::P384, PrivateKey::P384(_))
+        )
+    }
+
+    /// What to say of a key of another kind.
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Hmac(_) => "is not a shared secret",
+            Self::Rsa(_) => "is not an RSA key, which this algorithm needs",
+            Self::P256 => "is not an EC key of the curve P-256, which this algorithm needs",
+            Self::P384 => "is not an EC key of the curve P-384, which this algorithm needs",
+        }
+    }
+}
+
+/// The randomness comes from the system and is not passed in: it blinds the private operation, salts
+/// PSS and makes ECDSA's nonces, where a repeatable source would give the key away. Tests verify
+/// such signatures instead of comparing them.
+fn sign_rsa(
+    key: &signature::RsaKeyPair,
+    padding: &'static dyn RsaEncoding,
+    message: &[u8],
+) -> Result<Vec<u8>, &'static str> {
+    let mut signed = vec![0; key.public().modulus_len()];
+    key.sign(padding, &SystemRandom::new(), message, &mut signed).map_err(|_| "cannot sign")?;
+    Ok(signed)
+}
+
+/// As two numbers of fixed length (RFC 7518 section 3.4). For the randomness see [`sign_rsa`].
+fn sign_ecdsa(key: &signature::EcdsaKeyPair, message: &[u8]) -> Result<Vec<u8>, &'static str> {
+    let signed = key.sign(&SystemRandom::new(), message).map_err(|_| "cannot sign")?;
+    Ok(signed.as_ref().to_vec())
+}
+
+/// Mints a JWT: header and claims, signed, in compact form. `alg` is set, and `typ` is `JWT` unless
+/// the header says another (RFC 8725 section 3.11). `key` is the shared secret as it is for HMAC, a
+/// private key in PEM otherwise: PKCS#8, or PKCS#1 for RSA, with any line ends.
+///
+/// # Errors
+/// [`BuildError::Key`] for a key that is unusable or of another kind than the algorithm's.
+pub fn sign_jwt(
+    algorithm: JwsAlgorithm,
+    key: &Secret,
+    header: &Map<String, Value>,
+    claims: &Map<String, Value>,
+) -> Result<Secret, BuildError> {
+    let mut header = header.clone();
+    header.insert("alg".to_owned(), algorithm.name().into());
+    header.entry("typ").or_insert("JWT".into());
+    let mut token = encode(&header)?;
+    token.push('.');
+    token.push_str(&encode(claims)?);
+    let signed = algorithm.sign(key.expose(), token.as_bytes())?;
+    token.push('.');
+    // Room first: a signed token that moves leaves a copy behind.
+    token.reserve(signed.len().div_ceil(3) * 4);
+    URL_SAFE_NO_PAD.encode_string(&signed, &mut token);
+    Ok(Secret::new(token))
+}
+
+fn encode(object: &Map<String, Value>) -> Result<String, BuildError> {
+    serde_json::to_vec(object).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| BuildError::Body)
+}
+
+/// Checks that a text holds a private key that can sign, when it is entered: RSA of 2048 to 4096
+/// bits, or EC on P-256 or P-384, in PEM as [`sign_jwt`] takes it.
+///
+/// # Errors
+/// What is wrong and, where it can be mended, how; without the key.
+pub fn check_private_key(text: &str) -> Result<(), &'static str> {
+    PrivateKey::parse(text).map(|_| ())
+}
+
+/// The `exp` claim (RFC 7519 section 4.1.4) of a token that may be a JWT, in seconds since 1970.
+/// Nothing is verified, so this is a hint of when to refresh and proves nothing. `None` for a token
+/// that is no signed JWT, and for a time outside the years 1970 to 9999.
+pub fn unverified_expiry(jwt: &str) -> Option<i64> {
+    if jwt.len() > MAX_TOKEN {
+        return None;
+    }
+    let mut parts = jwt.split('.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    // Five parts are an encrypted token (RFC 7516 section 3.1).
+    if parts.next().is_some() {
+        return None;
+    }
+    let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+    let Unambiguous(claims) = serde_json::from_slice(&json).ok()?;
+    let expiry = claims.get("exp")?;
+    // A NumericDate may have a fraction (section 2).
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and the range is checked below")]
+    let seconds = expiry.as_i64().or_else(|| expiry.as_f64().map(|seconds| seconds.floor() as i64))?;
+    // A larger one does not count seconds.
+    (0..=utc::LAST).contains(&seconds).then_some(seconds)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Private keys in PEM, and what to say of those that cannot be used.
+
+use ring::error::KeyRejected;
+use ring::rand::SystemRandom;
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, RsaKeyPair,
+};
+
+use crate::pem::Section;
+
+const NO_PEM: &str = "is not PEM text, which begins with -----BEGIN PRIVATE KEY----- and ends with \
+                      -----END PRIVATE KEY-----";
+const NOT_BASE64: &str = "holds something other than base64 between its first and last line; was it cut?";
+const ENCRYPTED: &str = "is encrypted with a passphrase; decrypt it with: openssl pkey -in key.pem -out plain.pem";
+const SEC1: &str = "is in SEC1 form (EC PRIVATE KEY); convert it with: openssl pkcs8 -topk8 -nocrypt -in key.pem";
+const OPENSSH: &str = "is in OpenSSH form; convert a copy with: ssh-keygen -p -N \"\" -m PKCS8 -f key";
+const PUBLIC: &str = "is a public key; the private key is needed";
+const CERTIFICATE: &str = "is a certificate; the private key that belongs to it is needed";
+const OTHER_LABEL: &str = "is PEM text of something other than a private key";
+const OTHER_KIND: &str = "is neither an RSA key nor an EC key of the curve P-256 or P-384";
+const UNREADABLE: &str = "cannot be read; writing it anew may help: openssl pkey -in key.pem -out new.pem";
+const UNREADABLE_EC: &str = "is an EC key that cannot be read, perhaps for want of its public key; write it anew with: \
+                             openssl ec -in key.pem | openssl pkcs8 -topk8 -nocrypt";
+const TOO_SMALL: &str = "is an RSA key of less than 2048 bits or of a public exponent below 65537";
+const TOO_LARGE: &str = "is an RSA key of more than 4096 bits";
+const ODD_LENGTH: &str = "is an RSA key whose length is not a multiple of 512 bits";
+const INCONSISTENT: &str = "is an invalid key: its parts do not belong together";
+
+/// A key that can sign. Unlike everything else that holds a secret it cannot be wiped, so it lives
+/// for one signature or one check.
+pub(super) enum PrivateKey {
+    Rsa(RsaKeyPair),
+    P256(EcdsaKeyPair),
+    P384(EcdsaKeyPair),
+}
+
+impl PrivateKey {
+    /// Reads the first private key of a text: PKCS#8 (RFC 5958) or, for RSA, PKCS#1 (RFC 8017
+    /// appendix A.1.2). The error says what is wrong, without any of it.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let is_private = |section: &Section<'_>| section.label.ends_with("PRIVATE KEY");
+        let section = Section::all(text).find(is_private).or_else(|| Section::all(text).next()).ok_or(NO_PEM)?;
+        if section.is_encrypted() {
+            return Err(ENCRYPTED);
+        }
+        let read = match section.label {
+            "PRIVATE KEY" => Self::from_pkcs8,
+            "RSA PRIVATE KEY" => |der: &[u8]| RsaKeyPair::from_der(der).map(Self::Rsa).map_err(reason),
+            "ENCRYPTED PRIVATE KEY" => return Err(ENCRYPTED),
+            "EC PRIVATE KEY" => return Err(SEC1),
+            "OPENSSH PRIVATE KEY" => return Err(OPENSSH),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => return Err(PUBLIC),
+            "CERTIFICATE" => return Err(CERTIFICATE),
+            _ => return Err(OTHER_LABEL),
+        };
+        read(&section.decode().ok_or(NOT_BASE64)?)
+    }
+
+    /// The kind stands inside, so each is tried until one does not call it another's.
+    fn from_pkcs8(der: &[u8]) -> Result<Self, &'static str> {
+        let ec = |algorithm: &'static EcdsaSigningAlgorithm| {
+            // Used for blinding a self-check of the key.
+            EcdsaKeyPair::from_pkcs8(algorithm, der, &SystemRandom::new())
+        };
+        let is_other_kind = |rejected: &KeyRejected| rejected.to_string() == "WrongAlgorithm";
+        match RsaKeyPair::from_pkcs8(der) {
+            Err(rejected) if is_other_kind(&rejected) => {}
+            read => return read.map(Self::Rsa).map_err(reason),
+        }
+        match ec(&ECDSA_P256_SHA256_FIXED_SIGNING) {
+            Err(rejected) if is_other_kind(&rejected) => {}
+            read => return read.map(Self::P256).map_err(ec_reason),
+        }
+        ec(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::P384).map_err(ec_reason)
+    }
+}
+
+/// `ring` names its reasons in `Display` only; one that it renames becomes the general one.
+fn reason(rejected: KeyRejected) -> &'static str {
+    match rejected.to_string().as_str() {
+        "WrongAlgorithm" => OTHER_KIND,
+        "TooSmall" => TOO_SMALL,
+        "TooLarge" => TOO_LARGE,
+        "PrivateModulusLenNotMultipleOf512Bits" => ODD_LENGTH,
+        "InconsistentComponents" | "InvalidComponent" => INCONSISTENT,
+        _ => UNREADABLE,
+    }
+}
+
+/// `ring` wants the public key that RFC 5915 section 3 lets out.
+fn ec_reason(rejected: KeyRejected) -> &'static str {
+    match reason(rejected) {
+        UNREADABLE => UNREADABLE_EC,
+        other => other,
+    }
+}

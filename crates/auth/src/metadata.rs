@@ -1,0 +1,320 @@
+//! What an authorization server says of itself (RFC 8414, OpenID Connect Discovery), and what a
+//! protected resource says of its authorization server (RFC 9728). All of it may be an attacker's:
+//! the issuer must be the one that was asked, and endpoints are https URLs.
+
+use serde::Deserialize;
+use switchboard_catalog::{ClientAuthentication, OAuth2};
+use thiserror::Error;
+use url::Url;
+
+/// Largest metadata document, in bytes (R21).
+pub const MAX_METADATA: usize = 256 * 1024;
+
+/// Metadata of an authorization server (RFC 8414 section 2), as far as it is used.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Issuer identifier.
+    pub issuer: String,
+    /// Authorization endpoint.
+    pub authorization_endpoint: Option<String>,
+    /// Token endpoint.
+    pub token_endpoint: Option<String>,
+    /// Revocation endpoint (RFC 7009).
+    pub revocation_endpoint: Option<String>,
+    /// Introspection endpoint (RFC 7662).
+    pub introspection_endpoint: Option<String>,
+    /// Client registration endpoint (RFC 7591).
+    pub registration_endpoint: Option<String>,
+    /// Device authorization endpoint (RFC 8628).
+    pub device_authorization_endpoint: Option<String>,
+    /// Pushed authorization request endpoint (RFC 9126).
+    pub pushed_authorization_request_endpoint: Option<String>,
+    /// Requests must be pushed (RFC 9126 section 5).
+    pub require_pushed_authorization_requests: bool,
+    /// Who the user is (OpenID Connect Core section 5.3).
+    pub userinfo_endpoint: Option<String>,
+    /// PKCE methods (RFC 7636).
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// Client authentication methods.
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// Every callback names the issuer (RFC 9207).
+    pub authorization_response_iss_parameter_supported: bool,
+    /// Scopes that may be asked for.
+    pub scopes_supported: Option<Vec<String>>,
+    /// Clients may be named by the URL of their metadata.
+    pub client_id_metadata_document_supported: bool,
+}
+
+/// Why metadata cannot be used.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum MetadataError {
+    /// Not a JSON object with fields of the right types.
+    #[error("the metadata cannot be read")]
+    Unreadable,
+    /// It speaks of another issuer than the one that was asked (RFC 8414 section 3.3).
+    #[error("the metadata names another issuer than it was asked for")]
+    Issuer,
+    /// It lacks an endpoint, or names one that is no https URL.
+    #[error("the metadata names no usable {0}")]
+    Endpoint(&'static str),
+    /// PKCE is not offered, and it is needed (R19, R91).
+    #[error("the provider does not offer PKCE with S256")]
+    Pkce,
+}
+
+/// Reads the metadata that was fetched from a well-known URL.
+///
+/// # Errors
+/// [`MetadataError`].
+pub fn parse_metadata(fetched_from: &Url, body: &[u8]) -> Result<Metadata, MetadataError> {
+    let metadata: Metadata = serde_json::from_slice(body).map_err(|_| MetadataError::Unreadable)?;
+    if !issuers_of(fetched_from).contains(&metadata.issuer) {
+        return Err(MetadataError::Issuer);
+    }
+    let endpoints = [
+        ("authorization endpoint", &metadata.authorization_endpoint),
+        ("token endpoint", &metadata.token_endpoint),
+        ("revocation endpoint", &metadata.revocation_endpoint),
+        ("introspection endpoint", &metadata.introspection_endpoint),
+        ("registration endpoint", &metadata.registration_endpoint),
+        ("device authorization endpoint", &metadata.device_authorization_endpoint),
+        ("pushed authorization request endpoint", &metadata.pushed_authorization_request_endpoint),
+        ("userinfo endpoint", &metadata.userinfo_endpoint),
+    ];
+    for (name, endpoint) in endpoints {
+        if endpoint.as_deref().is_some_and(|url| !is_endpoint(url)) {
+            return Err(MetadataError::Endpoint(name));
+        }
+    }
+    Ok(metadata)
+}
+
+/// The issuers whose metadata may stand at a URL: with the well-known part behind the issuer's path
+/// (OpenID Connect Discovery section 4) or before it (RFC 8414 section 3).
+fn issuers_of(url: &Url) -> Vec<String> {
+    const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+    let origin = url.origin().ascii_serialization();
+    let path = url.path();
+    let mut issuers = Vec::new();
+    for name in NAMES {
+        if let Some(before) = path.strip_suffix(name) {
+            issuers.push(format!("{origin}{before}"));
+            issuers.push(format!("{origin}{before}/"));
+        }
+        if let Some(after) = path.strip_prefix(name) {
+            issuers.push(format!("{origin}{after}"));
+        }
+    }
+    issuers
+}
+
+/// https, or http to a loopback address, as in toolkit files.
+fn is_endpoint(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        _ => false,
+    };
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    secure && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+}
+
+/// The file's OAuth section with what it leaves out taken from the metadata. What the file says
+/// stands.
+///
+/// # Errors
+/// [`MetadataError::Endpoint`] where an endpoint is known from neither; [`MetadataError::Pkce`] where
+/// the metadata lists methods and S256 is not among them, although the file wants it.
+pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataError> {
+    let mut whole = oauth.clone();
+    let fill = |text: &mut String, found: &Option<String>, what| match found {
+        _ if !text.is_empty() => Ok(()),
+        Some(url) => {
+            *text = literal(url);
+            Ok(())
+        }
+        None => Err(MetadataError::Endpoint(what)),
+    };
+    fill(&mut whole.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
+    fill(&mut whole.token_url, &metadata.token_endpoint, "token endpoint")?;
+    let or = |said: &mut Option<String>, found: &Option<String>| {
+        if said.is_none() {
+            *said = found.as_deref().map(literal);
+        }
+    };
+    if whole.revoke.is_none() {
+        or(&mut whole.revocation_url, &metadata.revocation_endpoint);
+    }
+    or(&mut whole.introspection_url, &metadata.introspection_endpoint);
+    or(&mut whole.registration_url, &metadata.registration_endpoint);
+    or(&mut whole.device_authorization_url, &metadata.device_authorization_endpoint);
+    if metadata.require_pushed_authorization_requests {
+        or(&mut whole.pushed_authorization_request_url, &metadata.pushed_authorization_request_endpoint);
+    }
+    or(&mut whole.issuer, &Some(metadata.issuer.clone()));
+    whole.iss_required |= metadata.authorization_response_iss_parameter_supported;
+    if let Some(methods) = &metadata.code_challenge_methods_supported
+        && whole.pkce == switchboard_catalog::Pkce::S256
+        && !methods.iter().any(|method| method == "S256")
+    {
+        return Err(MetadataError::Pkce);
+    }
+    choose_authentication(&mut whole, metadata);
+    Ok(whole)
+}
+
+/// A file that leaves the method at its default takes one that the provider offers.
+fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
+    if whole.client_authentication != ClientAuthentication::ClientSecretPost {
+        return;
+    }
+    // RFC 8414 section 2: left out, the method is `client_secret_basic`.
+    let offered = metadata.token_endpoint_auth_methods_supported.as_deref();
+    let offers = |name: &str| match offered {
+        Some(methods) => methods.iter().any(|method| method == name),
+        None => name == "client_secret_basic",
+    };
+    if !offers("client_secret_post") && offers("client_secret_basic") {
+        whole.client_authentication = ClientAuthentication::ClientSecretBasic;
+    }
+}
+
+/// A URL as a template that says exactly it.
+fn literal(url: &str) -> String {
+    url.replace('{', "{{")
+}
+
+/// What a protected resource says (RFC 9728 section 2), as far as it is used.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ResourceMetadata {
+    /// The resource.
+    pub resource: String,
+    /// Issuers of its authorization servers.
+    #[serde(default)]
+    pub authorization_servers: Vec<String>,
+    /// Scopes of the resource.
+    pub scopes_supported: Option<Vec<String>>,
+}
+
+/// Where a resource's metadata stands (RFC 9728 section 3): the well-known part goes before the path.
+pub fn resource_metadata_url(resource: &Url) -> Url {
+    well_known(resource, "/.well-known/oauth-protected-resource")
+}
+
+/// Where an issuer's metadata may stand, in the order in which to try.
+pub fn metadata_urls(issuer: &Url) -> [Url; 3] {
+    let mut behind = issuer.clone();
+    let path = issuer.path().trim_end_matches('/').to_owned();
+    behind.set_path(&format!("{path}/.well-known/openid-configuration"));
+    [
+        well_known(issuer, "/.well-known/oauth-authorization-server"),
+        behind,
+        well_known(issuer, "/.well-known/openid-configuration"),
+    ]
+}
+
+fn well_known(url: &Url, name: &str) -> Url {
+    let mut moved = url.clone();
+    moved.set_path(&format!("{name}{}", url.path().trim_end_matches('/')));
+    moved.set_query(None);
+    moved.set_fragment(None);
+    moved
+}
+
+/// Reads a resource's metadata; it must speak of the resource that was asked (RFC 9728 section 3.3).
+///
+/// # Errors
+/// [`MetadataError`].
+pub fn parse_resource_metadata(resource: &str, body: &[u8]) -> Result<ResourceMetadata, MetadataError> {
+    let metadata: ResourceMetadata = serde_json::from_slice(body).map_err(|_| MetadataError::Unreadable)?;
+    let same = metadata.resource.trim_end_matches('/') == resource.trim_end_matches('/');
+    if same { Ok(metadata) } else { Err(MetadataError::Issuer) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::oauth;
+    use proptest::prelude::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_issuer_is_the_one_that_was_asked() {
+        let body = |issuer: &str| format!(r#"{{"issuer":"{issuer}"}}"#).into_bytes();
+        for (from, issuer, expected) in [
+            ("https://a.example/.well-known/openid-configuration", "https://a.example", true),
+            ("https://a.example/.well-known/openid-configuration", "https://a.example/", true),
+            ("https://a.example/t/.well-known/openid-configuration", "https://a.example/t", true),
+            ("https://a.example/.well-known/oauth-authorization-server/t", "https://a.example/t", true),
+            ("https://a.example/.well-known/openid-configuration", "https://b.example", false),
+            ("https://a.example/.well-known/openid-configuration", "https://a.example/t", false),
+            ("https://a.example/metadata", "https://a.example", false),
+        ] {
+            assert_eq!(parse_metadata(&url(from), &body(issuer)).is_ok(), expected, "{from} {issuer}");
+        }
+    }
+
+    #[test]
+    fn endpoints_are_https() {
+        let from = url("https://a.example/.well-known/openid-configuration");
+        for endpoint in ["http://a.example/t", "ftp://a.example", "https://u@a.example", "/t", "https://a.example/#x"] {
+            let body = format!(r#"{{"issuer":"https://a.example","token_endpoint":"{endpoint}"}}"#);
+            let refused = parse_metadata(&from, body.as_bytes()).unwrap_err();
+            assert_eq!(refused, MetadataError::Endpoint("token endpoint"), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_completed_and_what_it_says_stands() {
+        let from = url("https://a.example/.well-known/openid-configuration");
+        let metadata = parse_metadata(
+            &from,
+            br#"{"issuer":"https://a.example","authorization_endpoint":"https://a.example/authorize",
+                "token_endpoint":"https://a.example/{token}","revocation_endpoint":"https://a.example/revoke",
+                "token_endpoint_auth_methods_supported":["client_secret_basic"],
+                "authorization_response_iss_parameter_supported":true,"code_challenge_methods_supported":["S256"]}"#,
+        )
+        .unwrap();
+        let said = oauth("authorization_url = \"https://said.example/\"\ntoken_url = \"\"");
+        let whole = complete(&said, &metadata).unwrap();
+        assert_eq!(whole.authorization_url, "https://said.example/");
+        assert_eq!(whole.token_url, "https://a.example/{{token}");
+        assert_eq!(whole.revocation_url.as_deref(), Some("https://a.example/revoke"));
+        assert_eq!((whole.issuer.as_deref(), whole.iss_required), (Some("https://a.example"), true));
+        assert_eq!(whole.client_authentication, ClientAuthentication::ClientSecretBasic);
+        let plain = Metadata { code_challenge_methods_supported: Some(vec!["plain".to_owned()]), ..metadata };
+        assert_eq!(complete(&said, &plain).unwrap_err(), MetadataError::Pkce);
+        let empty = complete(&oauth("token_url = \"\""), &Metadata::default()).unwrap_err();
+        assert_eq!(empty, MetadataError::Endpoint("token endpoint"));
+    }
+
+    #[test]
+    fn where_documents_stand() {
+        let urls = metadata_urls(&url("https://a.example/t/")).map(String::from);
+        assert_eq!(
+            urls,
+            [
+                "https://a.example/.well-known/oauth-authorization-server/t",
+                "https://a.example/t/.well-known/openid-configuration",
+                "https://a.example/.well-known/openid-configuration/t",
+            ]
+        );
+        let resource = resource_metadata_url(&url("https://mcp.example/mcp?x=1"));
+        assert_eq!(resource.as_str(), "https://mcp.example/.well-known/oauth-protected-resource/mcp");
+        let body = br#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://a.example"]}"#;
+        assert!(parse_resource_metadata("https://mcp.example/mcp", body).is_ok());
+        assert!(parse_resource_metadata("https://other.example/mcp", body).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_document_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_metadata(&url("https://a.example/.well-known/openid-configuration"), &body);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! OAuth 1.0a (RFC 5849) as pure functions: clock and nonce are passed in.
+//!
+//! In the order in which it happens: [`request_token_request`] asks for temporary credentials and
+//! [`parse_request_token_response`] reads them, [`authorization_url`] sends a person to the
+//! provider, [`parse_callback`] reads what the browser brings back, [`access_token_request`] and
+//! [`parse_access_token_response`] turn it into token credentials. [`Signer`] signs every request
+//! after that. There is no `state` and no refresh in this protocol: the flow is found again by what
+//! the caller puts into the callback's URL, and the credentials live until they are revoked.
+//!
+//! Here [`ClientCredentials`](crate::ClientCredentials) are the consumer key and the consumer
+//! secret; with an RSA method the secret is the private key in PEM.
+
+mod answer;
+mod base_string;
+mod callback;
+mod requests;
+mod signature;
+mod signer;
+
+use std::fmt;
+
+use switchboard_vault::Entropy;
+
+pub use answer::{TokenCredentials, parse_access_token_response, parse_request_token_response};
+pub use callback::{CallbackQuery, parse_callback};
+pub use requests::{access_token_request, authorization_url, request_token_request};
+pub use signature::check_client_secret;
+pub use signer::Signer;
+
+/// Temporary or token credentials to sign with (RFC 5849 section 1.1).
+#[derive(Clone, Copy)]
+pub struct Token<'a> {
+    /// `oauth_token`.
+    pub token: &'a str,
+    /// `oauth_token_secret`; never sent, except by `PLAINTEXT`.
+    pub secret: &'a str,
+}
+
+impl fmt::Debug for Token<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(redacted)")
+    }
+}
+
+/// What makes a request unlike every other (RFC 5849 section 3.3). A request that is sent again
+/// needs a new one.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Seconds since 1970.
+    pub timestamp: u64,
+    /// Unique among the requests of this second.
+    pub nonce: &'a str,
+}
+
+/// A new nonce: 120 random bits as 30 letters and digits, a length and an alphabet that every
+/// server takes.
+pub fn nonce(entropy: &dyn Entropy) -> String {
+    let mut random = [0_u8; 16];
+    entropy.fill(&mut random[1..]);
+    format!("{:030x}", u128::from_be_bytes(random))
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,113 @@
+//! A request to a provider that no RFC fixes: everything about it is said by the file.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ClientAuthentication, TokenResponse};
+
+/// A request for, about or with a token. All its texts are templates over connection fields, fields
+/// of the scheme, what was captured so far, and `{client_id}`, `{client_secret}`, `{access_token}`,
+/// `{refresh_token}`, `{redirect_uri}`, `{assertion}` where there are such values.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// `GET`, `POST` (default), `PUT` or `DELETE`.
+    #[serde(default = "post")]
+    pub method: String,
+    /// Where it goes. `{client_id}` and, when a token is revoked, the token are encoded as a part of
+    /// the path; no other secret may be in it.
+    pub url: String,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// How the client authenticates; left out, it does not.
+    pub client_authentication: Option<ClientAuthentication>,
+    /// How `parameters` are sent.
+    #[serde(default)]
+    pub format: CallFormat,
+    /// Parameters, one by one.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// The whole body, in the place of `parameters`.
+    pub body: Option<String>,
+    /// Its media type; needed with `body`.
+    pub content_type: Option<String>,
+    /// How values are written into `body`.
+    #[serde(default)]
+    pub escape: Escape,
+    /// A signed assertion (RFC 7523) that templates use as `{assertion}`.
+    pub assertion: Option<Assertion>,
+    /// Where values stand in the answer.
+    #[serde(default)]
+    pub response: TokenResponse,
+}
+
+/// How parameters are sent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallFormat {
+    /// `application/x-www-form-urlencoded`.
+    #[default]
+    Form,
+    /// A JSON object of strings.
+    Json,
+    /// In the URL. Never the client's secret (R22).
+    Query,
+}
+
+/// How values are written into a body, so that none can end the place it was put in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Escape {
+    /// As the inside of a JSON string.
+    #[default]
+    Json,
+    /// As XML text or an attribute's value.
+    Xml,
+}
+
+/// A signed JWT (RFC 7519) that stands for a client or a user. `iat`, `exp` and `jti` are added.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// Signature algorithm.
+    #[serde(default)]
+    pub algorithm: SigningAlgorithm,
+    /// The key: a PEM document, or the shared secret of `HS256`. A template.
+    pub key: String,
+    /// Members of the header besides `alg` and `typ`; values are templates, empty ones are left out.
+    #[serde(default)]
+    pub header: BTreeMap<String, String>,
+    /// A PEM certificate whose SHA-256 thumbprint becomes the header's `x5t#S256`. A template.
+    pub certificate: Option<String>,
+    /// Claims; values are templates, empty ones are left out.
+    #[serde(default)]
+    pub claims: BTreeMap<String, String>,
+    /// Seconds until it ends (default 300).
+    #[serde(default = "five_minutes")]
+    pub lifetime: u64,
+}
+
+/// Signature algorithms of assertions (RFC 7518 section 3.1).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum SigningAlgorithm {
+    /// RSA PKCS #1 with SHA-256.
+    #[default]
+    RS256,
+    /// RSA PSS with SHA-256.
+    PS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// HMAC with SHA-256.
+    HS256,
+}
+
+fn post() -> String {
+    "POST".to_owned()
+}
+
+fn five_minutes() -> u64 {
+    300
+}

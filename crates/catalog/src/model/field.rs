@@ -1,0 +1,118 @@
+//! What a person enters when connecting.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::yes;
+
+/// A value that a person enters when connecting.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Field {
+    /// Name in templates and in the API: `[a-z][a-z0-9_]*`.
+    pub name: String,
+    /// Label on the connect page.
+    pub display_name: String,
+    /// What to enter and where to find it.
+    #[serde(default)]
+    pub description: String,
+    /// Masked on the page, sealed at rest. Not for connection fields.
+    #[serde(default)]
+    pub secret: bool,
+    /// Must be given (default true).
+    #[serde(default = "yes")]
+    pub required: bool,
+    /// Used when nothing is entered.
+    pub default: Option<String>,
+    /// Shown inside the empty input.
+    pub example: Option<String>,
+    /// What the value must look like.
+    #[serde(default)]
+    pub format: FieldFormat,
+    /// A regular expression that the whole value must match, besides its format.
+    pub pattern: Option<String>,
+    /// Cut off where the value begins with it, so that a pasted address is taken, too:
+    /// `["https://"]`.
+    #[serde(default)]
+    pub strip_prefixes: Vec<String>,
+    /// Cut off where the value ends with it: `[".example.com/", ".example.com"]`.
+    #[serde(default)]
+    pub strip_suffixes: Vec<String>,
+    /// The values to choose from; with any, there is no other.
+    #[serde(default)]
+    pub options: Vec<FieldOption>,
+    /// Asked for only while another field has a certain value.
+    pub visible_when: Option<Condition>,
+}
+
+impl Field {
+    /// A field of free text with nothing but a name and a label.
+    pub fn text(name: &str, display_name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            display_name: display_name.to_owned(),
+            description: String::new(),
+            secret: false,
+            required: true,
+            default: None,
+            example: None,
+            format: FieldFormat::Text,
+            pattern: None,
+            strip_prefixes: Vec::new(),
+            strip_suffixes: Vec::new(),
+            options: Vec::new(),
+            visible_when: None,
+        }
+    }
+}
+
+/// What a field's value must look like. A value that becomes part of a URL is never free text (R44).
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldFormat {
+    /// 1 to 4,096 characters without control characters. Cannot be part of a URL.
+    #[default]
+    Text,
+    /// Up to 32,768 characters with line breaks: a key, a certificate, a JSON file. Cannot be part
+    /// of a URL.
+    Document,
+    /// One lower-case DNS label: `acme` in `acme.example.com`.
+    DnsLabel,
+    /// A lower-case host name with a dot, no port, no IP address.
+    Hostname,
+    /// `https://host` or `https://host:port`, no path.
+    Origin,
+    /// One part of a path: 1 to 128 letters, digits, `-`, `_`, `.` and `~`, not dots alone.
+    PathSegment,
+}
+
+/// One of the values that a field may have.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldOption {
+    /// The value.
+    pub value: String,
+    /// What people read.
+    pub label: String,
+}
+
+/// Holds while another field has a value.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    /// Name of a connection field or of a field of the same scheme.
+    pub field: String,
+    /// The value.
+    pub is: String,
+}
+
+/// Label and help of a fixed field.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldText {
+    /// Label on the connect page.
+    pub display_name: String,
+    /// What to enter and where to find it.
+    #[serde(default)]
+    pub description: String,
+}

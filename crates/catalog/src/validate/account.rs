@@ -1,0 +1,115 @@
+//! Rules for what is asked of a provider with an account's credential: proof, identity, choices.
+
+use super::names::Names;
+use super::{Check, is_header_name, is_pointer};
+use crate::model::{PostConnect, Probe};
+use crate::path::Path;
+use crate::scheme::Scheme;
+
+impl Check<'_> {
+    pub(super) fn account(&mut self) {
+        let toolkit = self.toolkit;
+        for (index, step) in toolkit.post_connect.iter().enumerate() {
+            self.post_connect(&Path::root("post_connect").index(index), step);
+        }
+        let Some(identity) = &toolkit.identity else {
+            return;
+        };
+        let path = Path::root("identity");
+        if let Some(request) = &identity.request {
+            for scheme in self.connecting() {
+                let names = Names::connected(toolkit, scheme);
+                self.probe(&path.key("request"), request, &names, toolkit.base_url(scheme));
+            }
+        } else {
+            let any_token = toolkit.schemes().into_iter().any(Scheme::is_oauth2);
+            self.require(any_token, &path.key("request"), "is needed where no token answer says who it is");
+        }
+        let pointers = [
+            ("id", Some(&identity.id)),
+            ("email", identity.email.as_ref()),
+            ("name", identity.name.as_ref()),
+            ("avatar", identity.avatar.as_ref()),
+            ("tenant", identity.tenant.as_ref()),
+            ("tenant_name", identity.tenant_name.as_ref()),
+        ];
+        for (key, pointer) in pointers {
+            if let Some(pointer) = pointer {
+                self.pointer(&path.key(key), pointer);
+            }
+        }
+    }
+
+    /// Schemes whose accounts are asked something after they connected.
+    fn connecting(&self) -> Vec<Scheme> {
+        self.toolkit.schemes().into_iter().filter(|scheme| *scheme != Scheme::NoAuth).collect()
+    }
+
+    fn post_connect(&mut self, path: &Path, step: &PostConnect) {
+        for scheme in self.connecting() {
+            let names = Names::connected(self.toolkit, scheme);
+            self.probe(&path.key("request"), &step.request, &names, self.toolkit.base_url(scheme));
+        }
+        self.require(!step.capture.is_empty(), &path.key("capture"), "at least one value is to be kept");
+        self.captures(&path.key("capture"), &step.capture, |_| true, true);
+        if let Some(items) = &step.items {
+            let is_place = items.is_empty() || is_pointer(items);
+            self.require(is_place, &path.key("items"), "must be a JSON pointer, or empty for the answer itself");
+        }
+        let both = step.items.is_some() == step.choose.is_some();
+        self.require(both, path, "`items` and `choose` need each other: of several things, one is meant");
+        if let Some(choose) = &step.choose {
+            let path = path.key("choose");
+            let pointers =
+                [("id", Some(&choose.id)), ("label", Some(&choose.label)), ("detail", choose.detail.as_ref())];
+            for (key, pointer) in pointers {
+                if let Some(pointer) = pointer {
+                    self.pointer(&path.key(key), pointer);
+                }
+            }
+        }
+    }
+
+    /// A request with an account's credential.
+    pub(super) fn probe(&mut self, path: &Path, probe: &Probe, names: &Names, base_url: &str) {
+        let method = ["GET", "POST"].contains(&probe.method.as_str());
+        self.require(method, &path.key("method"), "must be `GET` or `POST`");
+        let body = probe.json.is_none() || probe.method == "POST";
+        self.require(body, &path.key("json"), "needs `method = \"POST\"`");
+        self.probe_url(&path.key("url"), &probe.url, names, base_url);
+        self.headers(&path.key("headers"), &probe.headers, names);
+        self.pointer_and_value(path, "ok_pointer", probe.ok_pointer.as_deref(), "ok_value", probe.ok_value.is_some());
+    }
+
+    fn probe_url(&mut self, path: &Path, text: &str, names: &Names, base_url: &str) {
+        if !text.starts_with('/') {
+            if self.url(path, text, names) {
+                self.covered(path, text, names);
+            }
+            return;
+        }
+        // `//host` is the one form in which a relative URL names a host.
+        let relative = !text.starts_with("//");
+        self.require(relative, path, "must begin with a single `/`, or be an https URL");
+        if relative {
+            let stands_in = if base_url.is_empty() { "" } else { "https://base.example.com" };
+            self.url(path, &format!("{stands_in}{text}"), names);
+        }
+    }
+
+    /// How the provider says "too many requests".
+    pub(super) fn rate_limits(&mut self) {
+        for (index, limit) in self.toolkit.rate_limits.iter().enumerate() {
+            let path = Path::root("rate_limits").index(index);
+            self.require((200..600).contains(&limit.status), &path.key("status"), "must be an HTTP status");
+            for (key, name) in [("header", &limit.header), ("reset_header", &limit.reset_header)] {
+                let valid = name.as_deref().is_none_or(is_header_name);
+                self.require(valid, &path.key(key), "is not a header name");
+            }
+            let paired = limit.header.is_some() == limit.header_value.is_some();
+            self.require(paired, &path, "`header` and `header_value` need each other");
+            let told = limit.status == 429 || limit.header.is_some() || limit.body_contains.is_some();
+            self.require(told, &path, "a status other than 429 needs `header` or `body_contains` to be told by");
+        }
+    }
+}

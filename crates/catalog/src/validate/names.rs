@@ -1,0 +1,129 @@
+//! Which variables the templates of one place may use, and what is known of each.
+
+use crate::model::{Capture, Field, FieldFormat, Toolkit};
+use crate::scheme::Scheme;
+
+use super::BUILTIN_VARIABLES;
+
+/// A variable that is neither a field nor a captured value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extra {
+    pub(super) name: &'static str,
+    /// Part of the credential.
+    pub(super) secret: bool,
+    /// Encoded as part of a path where a URL names it.
+    pub(super) in_path: bool,
+}
+
+impl Extra {
+    pub(super) const fn secret(name: &'static str) -> Self {
+        Self { name, secret: true, in_path: false }
+    }
+
+    pub(super) const fn plain(name: &'static str) -> Self {
+        Self { name, secret: false, in_path: false }
+    }
+
+    pub(super) const fn in_path(self) -> Self {
+        Self { in_path: true, ..self }
+    }
+}
+
+/// What a template's variable is.
+#[derive(Clone, Debug)]
+pub(super) enum Variable {
+    /// A field that somebody enters.
+    Field(Field),
+    /// A value of a provider's answer.
+    Captured(Capture),
+    /// Anything else.
+    Extra(Extra),
+    /// A value of the installation.
+    Builtin(FieldFormat),
+}
+
+/// The variables of one place.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    fields: Vec<Field>,
+    captured: Vec<Capture>,
+    extra: Vec<Extra>,
+}
+
+impl Names {
+    /// Connection fields, the fields of a scheme, and all that is captured when connecting with it.
+    pub(super) fn connected(toolkit: &Toolkit, scheme: Scheme) -> Self {
+        let mut names = Self::entered(toolkit, scheme);
+        if let Some(oauth) = toolkit.oauth(scheme) {
+            names.captured.extend(oauth.response.capture.iter().cloned());
+            names.captured.extend(oauth.callback.capture.iter().cloned());
+            names.captured.extend(oauth.steps.iter().flat_map(|step| step.response.capture.iter().cloned()));
+        }
+        if let (Scheme::OAuth1, Some(oauth1)) = (scheme, &toolkit.oauth1) {
+            names.captured.extend(oauth1.capture.iter().cloned());
+        }
+        if let Some(tokens) = toolkit.token_scheme(scheme) {
+            names.captured.extend(tokens.steps.iter().flat_map(|step| step.response.capture.iter().cloned()));
+        }
+        names.captured.extend(toolkit.post_connect.iter().flat_map(|step| step.capture.iter().cloned()));
+        names
+    }
+
+    /// Connection fields and those of a scheme.
+    pub(super) fn entered(toolkit: &Toolkit, scheme: Scheme) -> Self {
+        let mut fields = toolkit.fields.clone();
+        fields.extend(toolkit.own_fields(scheme));
+        Self { fields, ..Self::default() }
+    }
+
+    /// What any account of the toolkit may have, whatever its scheme.
+    pub(super) fn any(toolkit: &Toolkit) -> Self {
+        let mut all = Self { fields: toolkit.fields.clone(), ..Self::default() };
+        for scheme in toolkit.schemes() {
+            let names = Self::connected(toolkit, scheme);
+            all.fields.extend(names.fields.into_iter().skip(toolkit.fields.len()));
+            all.captured.extend(names.captured);
+        }
+        all
+    }
+
+    /// With more variables.
+    pub(super) fn with(mut self, extra: &[Extra]) -> Self {
+        self.extra.extend(extra);
+        self
+    }
+
+    /// With what one more answer holds.
+    pub(super) fn and_captured(&mut self, captured: &[Capture]) {
+        self.captured.extend(captured.iter().cloned());
+    }
+
+    /// What a name stands for.
+    pub(super) fn get(&self, name: &str) -> Option<Variable> {
+        if let Some((_, format)) = BUILTIN_VARIABLES.iter().find(|(known, _)| *known == name) {
+            return Some(Variable::Builtin(*format));
+        }
+        if let Some(field) = self.fields.iter().find(|field| field.name == name) {
+            return Some(Variable::Field(field.clone()));
+        }
+        if let Some(capture) = self.captured.iter().find(|capture| capture.name == name) {
+            return Some(Variable::Captured(capture.clone()));
+        }
+        self.extra.iter().find(|extra| extra.name == name).map(|extra| Variable::Extra(*extra))
+    }
+
+    /// `{a}`, `{b}`: for messages.
+    pub(super) fn list(&self) -> String {
+        let mut names: Vec<&str> = self.extra.iter().map(|extra| extra.name).collect();
+        names.extend(self.fields.iter().map(|field| field.name.as_str()));
+        names.extend(self.captured.iter().map(|capture| capture.name.as_str()));
+        let mut listed: Vec<String> = Vec::with_capacity(names.len());
+        for name in names {
+            let shown = format!("`{{{name}}}`");
+            if !listed.contains(&shown) {
+                listed.push(shown);
+            }
+        }
+        if listed.is_empty() { "none".to_owned() } else { listed.join(", ") }
+    }
+}

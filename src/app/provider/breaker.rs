@@ -1,0 +1,108 @@
+//! A provider that is down is asked by one request at a time, not by every account that waits for it
+//! (R40, F16): after a few outages in a row its token endpoint is left alone for a while that grows,
+//! or for as long as it asks; then one request tries, and a success lets all others through.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::time::Millis;
+
+/// Outages in a row before an endpoint is left alone.
+const TOLERATED: u32 = 5;
+/// First pause; it doubles with every further outage.
+const FIRST_PAUSE: Millis = 2_000;
+/// Longest pause of our own, and the longest that a provider may ask for.
+const LONGEST_PAUSE: Millis = 60_000;
+const LONGEST_ASKED: Millis = 5 * 60_000;
+
+/// The state of the token endpoints that this process talks to.
+#[derive(Debug, Default)]
+pub struct Breakers(Mutex<HashMap<String, Breaker>>);
+
+#[derive(Debug, Default)]
+struct Breaker {
+    outages: u32,
+    /// Nobody asks before that.
+    closed_until: Millis,
+}
+
+impl Breakers {
+    /// Whether an endpoint may be asked now; else how long to wait. While it is unwell, whoever is let
+    /// through keeps the others away until its answer is known.
+    pub fn admit(&self, endpoint: &str, now: Millis) -> Result<(), Millis> {
+        let mut breakers = self.lock();
+        let Some(breaker) = breakers.get_mut(endpoint).filter(|breaker| breaker.outages >= TOLERATED) else {
+            return Ok(());
+        };
+        // One that is longer than any we give comes from a clock that was set back.
+        if now < breaker.closed_until && breaker.closed_until <= now + LONGEST_ASKED {
+            return Err(breaker.closed_until - now);
+        }
+        breaker.closed_until = now + pause(breaker.outages);
+        Ok(())
+    }
+
+    /// The endpoint answered as it should, or at least as a provider that is well.
+    pub fn succeeded(&self, endpoint: &str) {
+        self.lock().remove(endpoint);
+    }
+
+    /// It did not; `asked` is how long it wants to be left alone.
+    pub fn failed(&self, endpoint: &str, asked: Option<Millis>, now: Millis) {
+        let mut breakers = self.lock();
+        let breaker = breakers.entry(endpoint.to_owned()).or_default();
+        breaker.outages = breaker.outages.saturating_add(1);
+        if let Some(asked) = asked {
+            // Asked to wait, we wait, whether or not it is the first time.
+            breaker.outages = breaker.outages.max(TOLERATED);
+            breaker.closed_until = breaker.closed_until.max(now + asked.clamp(0, LONGEST_ASKED));
+        }
+        if breaker.outages >= TOLERATED {
+            breaker.closed_until = breaker.closed_until.max(now + pause(breaker.outages));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Breaker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn pause(outages: u32) -> Millis {
+    let doublings = outages.saturating_sub(TOLERATED).min(10);
+    (FIRST_PAUSE << doublings).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_that_is_down_is_asked_once_in_a_while() {
+        let breakers = Breakers::default();
+        let mut asked = 0;
+        // Ten minutes in which somebody wants something every 100 ms, and everything fails.
+        for tick in 0..6_000 {
+            let now = tick * 100;
+            if breakers.admit("https://p.example", now).is_ok() {
+                asked += 1;
+                breakers.failed("https://p.example", None, now);
+            }
+        }
+        assert!((10..=25).contains(&asked), "{asked}");
+        assert!(breakers.admit("https://other.example", 600_000).is_ok());
+        breakers.succeeded("https://p.example");
+        assert!(breakers.admit("https://p.example", 600_000).is_ok());
+    }
+
+    #[test]
+    fn what_the_provider_asks_for_is_honoured_within_reason() {
+        let breakers = Breakers::default();
+        breakers.failed("p", Some(90_000), 0);
+        assert_eq!(breakers.admit("p", 1_000), Err(89_000));
+        assert!(breakers.admit("p", 90_000).is_ok());
+        assert!(breakers.admit("p", 90_001).is_err(), "one at a time");
+        breakers.failed("q", Some(i64::MAX), 0);
+        assert!(breakers.admit("q", LONGEST_ASKED).is_ok());
+        assert!(breakers.admit("q", 0).is_err() || breakers.admit("q", 1).is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! Who an account is at its provider: asked once, when it connects, and kept with it. An e-mail
+//! address is shown and never identifies (R32); an ID token is not believed, since nobody checks it.
+
+use serde_json::Value;
+use switchboard_catalog::{Identity, Scheme, Toolkit};
+use switchboard_vault::Secrets;
+
+use crate::app::App;
+use crate::app::params::{AccountIdentity, AccountParams};
+use crate::app::upstream::Verification;
+
+/// Longest value kept of an identity, in characters.
+const LONGEST: usize = 512;
+
+impl App {
+    /// Asks who an account is; none where the toolkit does not say how, or the provider does not
+    /// answer. `answer` is the token answer, which some providers say it in.
+    pub async fn identify(
+        &self,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        secrets: &Secrets,
+        params: &AccountParams,
+        answer: Option<&Value>,
+    ) -> Option<AccountIdentity> {
+        let identity = toolkit.identity.as_ref()?;
+        let Some(request) = &identity.request else { return read(identity, answer?) };
+        match self.probe(toolkit, scheme, request, secrets, params).await {
+            Ok((Verification::Accepted, answer)) => read(identity, &answer),
+            Ok((verdict, _)) => {
+                tracing::warn!(toolkit = %toolkit.slug, ?verdict, "the provider did not say who an account is");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(toolkit = %toolkit.slug, error = error.message(), "asking who an account is failed");
+                None
+            }
+        }
+    }
+}
+
+/// The identity in an answer; none without an identifier.
+fn read(identity: &Identity, answer: &Value) -> Option<AccountIdentity> {
+    let at = |pointer: &Option<String>| text(answer.pointer(pointer.as_deref()?)?);
+    Some(AccountIdentity {
+        id: text(answer.pointer(&identity.id)?)?,
+        email: at(&identity.email),
+        name: at(&identity.name),
+        avatar_url: at(&identity.avatar).filter(|url| url.starts_with("https://")),
+        tenant_id: at(&identity.tenant),
+        tenant_name: at(&identity.tenant_name),
+    })
+}
+
+/// A single value as a line of text.
+pub(super) fn text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let fits = text.chars().count() <= LONGEST && !text.chars().any(char::is_control) && !text.trim().is_empty();
+    fits.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_read_of_an_answer() {
+        let identity: Identity = serde_json::from_value(json!({
+            "id": "/user/id", "email": "/user/email", "name": "/user/name", "avatar": "/user/picture",
+            "tenant": "/team/id", "tenant_name": "/team/name",
+        }))
+        .unwrap();
+        let answer = json!({
+            "user": { "id": 7, "email": "a@b.example", "name": "A\nB", "picture": "javascript:alert(1)" },
+            "team": { "id": "T1", "name": "" },
+        });
+        let expected = AccountIdentity {
+            id: "7".to_owned(),
+            email: Some("a@b.example".to_owned()),
+            tenant_id: Some("T1".to_owned()),
+            ..AccountIdentity::default()
+        };
+        assert_eq!(read(&identity, &answer), Some(expected));
+        assert_eq!(read(&identity, &json!({ "user": {} })), None);
+    }
+}

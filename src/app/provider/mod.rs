@@ -1,0 +1,125 @@
+//! What is asked of a provider, and what its answers mean to us. The requests and the reading of
+//! answers are `crates/auth`'s, what differs between providers is the toolkit file's; here they are
+//! sent.
+//!
+//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `tokens.rs` gets tokens in every way
+//! there is, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
+
+mod breaker;
+mod discovery;
+mod identity;
+mod post_connect;
+mod tokens;
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use http::{HeaderMap, StatusCode, header};
+use switchboard_auth::TokenError;
+use switchboard_egress::EgressError;
+
+use super::upstream::egress_error;
+use crate::error::{Code, Error};
+use crate::time::{Millis, millis};
+
+pub use breaker::Breakers;
+pub use discovery::Discovered;
+pub use post_connect::{Chosen, Found, Thing};
+pub use tokens::Provider;
+
+/// Why a request for a token gave none.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing was sent: our side is at fault.
+    Unsent(Error),
+    /// It was sent, and no answer came that could be read.
+    Lost(EgressError),
+    /// The provider said no, or nothing that can be used.
+    Refused {
+        /// What it said.
+        error: TokenError,
+        /// With which status.
+        status: StatusCode,
+        /// How long it wants to be left alone.
+        retry_after: Option<Millis>,
+    },
+}
+
+impl From<EgressError> for Failure {
+    fn from(error: EgressError) -> Self {
+        if error.may_have_arrived() { Self::Lost(error) } else { Self::Unsent(egress_error(&error)) }
+    }
+}
+
+impl Failure {
+    /// What a person may be told: the provider's own words, or ours. No secret.
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::Unsent(error) => Some(error.message().to_owned()),
+            Self::Lost(error) => Some(egress_error(error).message().to_owned()),
+            Self::Refused { error, .. } => said(error),
+        }
+    }
+
+    /// For the log.
+    pub fn logged(&self) -> String {
+        match self {
+            Self::Unsent(error) => match error.causes() {
+                Some(causes) => format!("{}: {causes}", error.message()),
+                None => error.message().to_owned(),
+            },
+            Self::Lost(error) => error.to_string(),
+            Self::Refused { error, .. } => error.to_string(),
+        }
+    }
+
+    /// For a caller of the API.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Unsent(error) => error,
+            Self::Lost(error) => egress_error(&error),
+            Self::Refused { error, .. } => Error::new(Code::UpstreamUnreachable, error.to_string()),
+        }
+    }
+}
+
+/// The provider's code and words.
+fn said(error: &TokenError) -> Option<String> {
+    match (&error.code, &error.description) {
+        (Some(code), Some(description)) => Some(format!("{code}: {description}")),
+        (Some(code), None) => Some(code.clone()),
+        (None, description) => description.clone(),
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds from now: seconds, or a date.
+pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<u64>() {
+        return Some(millis(Duration::from_secs(seconds)));
+    }
+    let at = DateTime::parse_from_rfc2822(value).ok()?.timestamp_millis();
+    Some((at - now).max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_seconds_or_dates() {
+        let now = 1_795_000_000_000;
+        let wait = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        assert_eq!(wait(" 120 "), Some(120_000));
+        assert_eq!(wait("Wed, 18 Nov 2026 11:07:40 GMT"), Some(60_000));
+        assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), Some(0), "over already");
+        for other in ["", "soon", "-1", "1.5"] {
+            assert_eq!(wait(other), None, "{other}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

@@ -1,0 +1,120 @@
+//! What a toolkit asks once after connecting: which site, which tenant, which data centre. Where
+//! there are several, the user says which; what is found is kept with the account.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use switchboard_catalog::{Choice, PostConnect, Scheme, Toolkit};
+use switchboard_vault::Secrets;
+
+use super::identity::text;
+use crate::app::App;
+use crate::app::params::AccountParams;
+use crate::app::upstream::Verification;
+use crate::error::{Code, Error, Result};
+
+/// Most things that a person is asked to choose among.
+const MOST: usize = 200;
+
+/// What was chosen so far: the number of the step, and the identifier of the thing.
+pub type Chosen = BTreeMap<usize, String>;
+
+/// One of several things to choose from.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Thing {
+    /// Identifies it.
+    pub id: String,
+    /// Its name.
+    pub label: String,
+    /// A second line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What the steps came to.
+#[derive(Debug)]
+pub enum Found {
+    /// All is known, and in the parameters.
+    Settled,
+    /// The user must say which.
+    Choose {
+        /// Number of the step.
+        step: usize,
+        /// The question.
+        title: String,
+        /// What there is.
+        options: Vec<Thing>,
+    },
+}
+
+impl App {
+    /// Makes the toolkit's requests and puts what they find into `params`. Every run makes all of
+    /// them again: they change nothing, and an answer that is minutes old proves nothing.
+    ///
+    /// # Errors
+    /// When the provider does not answer, or there is nothing to choose from.
+    pub async fn post_connect(
+        &self,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        secrets: &Secrets,
+        params: &mut AccountParams,
+        chosen: &Chosen,
+    ) -> Result<Found> {
+        for (number, step) in toolkit.post_connect.iter().enumerate() {
+            let (Verification::Accepted, answer) = self.probe(toolkit, scheme, &step.request, secrets, params).await?
+            else {
+                return Err(unanswered(toolkit, "did not answer which data the account reaches"));
+            };
+            let Some((items, choose)) = step.items.as_deref().zip(step.choose.as_ref()) else {
+                keep(step, &answer, params).map_err(|why| unanswered(toolkit, &why))?;
+                continue;
+            };
+            let things = match answer.pointer(items) {
+                Some(Value::Array(things)) => things.as_slice(),
+                _ => &[],
+            };
+            let thing = match (things, chosen.get(&number)) {
+                ([], _) => return Err(unanswered(toolkit, "says that the account reaches nothing that could be used")),
+                ([only], _) => only,
+                (many, None) => {
+                    let options: Vec<Thing> = many.iter().filter_map(|it| option(choose, it)).take(MOST).collect();
+                    return Ok(Found::Choose { step: number, title: choose.title.clone(), options });
+                }
+                (many, Some(id)) => many
+                    .iter()
+                    .find(|it| option(choose, it).is_some_and(|option| option.id == *id))
+                    .ok_or_else(|| Error::field("choice", "is not one of those that there are"))?,
+            };
+            keep(step, thing, params).map_err(|why| unanswered(toolkit, &why))?;
+        }
+        Ok(Found::Settled)
+    }
+}
+
+fn option(choose: &Choice, thing: &Value) -> Option<Thing> {
+    let id = text(thing.pointer(&choose.id)?)?;
+    let label = thing.pointer(&choose.label).and_then(text).unwrap_or_else(|| id.clone());
+    let detail = choose.detail.as_ref().and_then(|pointer| thing.pointer(pointer)).and_then(text);
+    Some(Thing { id, label, detail })
+}
+
+/// Keeps what a step is made for.
+fn keep(step: &PostConnect, thing: &Value, params: &mut AccountParams) -> std::result::Result<(), String> {
+    for capture in &step.capture {
+        let found = thing.pointer(&capture.at).and_then(text);
+        match found.filter(|value| capture.check(value).is_ok()) {
+            Some(value) => {
+                params.captured.insert(capture.name.clone(), value);
+            }
+            None if capture.required => return Err(format!("did not say a usable {}", capture.name)),
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn unanswered(toolkit: &Toolkit, what: &str) -> Error {
+    Error::new(Code::UpstreamUnreachable, format!("{} {what}", toolkit.name))
+}

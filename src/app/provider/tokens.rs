@@ -1,0 +1,321 @@
+//! Tokens, in every way there is: a code, a refresh token, a chain of calls that needs nobody.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+use switchboard_auth::{
+    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, Moment, Reading, TokenError,
+    TokenSet, call_request, client_assertion, code_request, introspection_request, parse_pushed_response,
+    parse_step_response, parse_token_response, pushed_request, refresh_request,
+};
+use switchboard_catalog::{Call, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::{OneTimeToken, Secret, Secrets};
+use url::Url;
+
+use super::{Failure, retry_after};
+use crate::app::App;
+use crate::app::credentials::Client;
+use crate::app::params::AccountParams;
+use crate::error::{Error, Result};
+
+/// An OAuth 2.0 provider as one account meets it.
+#[derive(Debug)]
+pub struct Provider<'a> {
+    /// The toolkit's section, completed from metadata.
+    pub oauth: Cow<'a, OAuth2>,
+    /// The OAuth client of the account's auth config.
+    pub client: Client,
+    /// The account's values for templates.
+    pub params: &'a AccountParams,
+}
+
+type Tokens = std::result::Result<TokenSet, Failure>;
+
+impl App {
+    /// The provider of an account, ready to be asked.
+    pub async fn provider<'a>(
+        &self,
+        toolkit: &'a Toolkit,
+        scheme: Scheme,
+        config: &AuthConfigRow,
+        params: &'a AccountParams,
+    ) -> Result<Provider<'a>> {
+        let oauth =
+            toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        let oauth = self.completed(oauth, params).await?;
+        Ok(Provider { oauth, client: self.oauth_client(config)?, params })
+    }
+
+    /// The resource that tokens are asked for (RFC 8707).
+    pub fn resource(&self, oauth: &OAuth2, params: &AccountParams) -> Result<Option<String>> {
+        oauth.resource.as_deref().map(|resource| self.expand(resource, params)).transpose()
+    }
+
+    /// Exchanges a code, and makes the further calls that the file demands.
+    pub async fn exchange_code(
+        &self,
+        provider: &Provider<'_>,
+        code: &Secret,
+        redirect_uri: &str,
+        verifier: Option<&Secret>,
+        state: &str,
+    ) -> Tokens {
+        let oauth = &provider.oauth;
+        let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
+        let grant = CodeGrant {
+            code: code.expose(),
+            redirect_uri,
+            verifier: verifier.map(Secret::expose),
+            state,
+            resource: resource.as_deref(),
+        };
+        let request =
+            self.authenticated(provider, |client, variables| code_request(oauth, client, &grant, variables))?;
+        let mut tokens =
+            self.ask(request, oauth.as_ref().into(), &provider.secrets(&[code, verifier.unwrap_or(code)])).await?;
+        for step in &oauth.steps {
+            let next = self.step(provider, step, &tokens, redirect_uri).await?;
+            tokens = merged(tokens, next);
+        }
+        self.introspected(provider, tokens).await
+    }
+
+    /// Where the user's browser is sent: the request itself, or a reference to it where the provider
+    /// wants it pushed (RFC 9126).
+    pub async fn authorization_url(
+        &self,
+        provider: &Provider<'_>,
+        request: &AuthorizationRequest<'_>,
+    ) -> std::result::Result<Url, Failure> {
+        if provider.oauth.pushed_authorization_request_url.is_none() {
+            return request.url().map_err(unbuilt);
+        }
+        let pushed = self.authenticated(provider, |client, _| {
+            pushed_request(&provider.oauth, client, request).unwrap_or(Err(BuildError::Body))
+        })?;
+        let (status, headers, body) = self.send_parts(pushed).await?;
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let refused = |error: TokenError| Failure::Refused {
+            error: error.without(&provider.secrets(&[])),
+            status,
+            retry_after: retry_after(&headers, self.now()),
+        };
+        let reference = parse_pushed_response(&answer).map_err(refused)?;
+        request.pushed_url(&reference).map_err(unbuilt)
+    }
+
+    /// Buys new tokens with what the account has, in the way of the file.
+    pub async fn refresh_tokens(&self, provider: &Provider<'_>, secrets: &Secrets) -> Tokens {
+        let oauth = &provider.oauth;
+        let held: Vec<Secret> = secrets.iter().map(|(_, secret)| secret.clone()).collect();
+        let sent = provider.secrets(&held.iter().collect::<Vec<_>>());
+        let tokens = if let Some(call) = &oauth.refresh_call {
+            let request = self.authenticated(provider, |client, variables| {
+                let known = |name: &str| secrets.get(name).map(str::to_owned).or_else(|| variables(name));
+                call_request(call, Some(client), self.moment(&self.unique()), &known)
+            })?;
+            let reading = Reading { response: &call.response, ..oauth.as_ref().into() };
+            self.ask(request, reading, &sent).await?
+        } else {
+            let token = secrets.get("refresh_token").unwrap_or_default();
+            let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
+            let request = self.authenticated(provider, |client, variables| {
+                refresh_request(oauth, client, token, &[], resource.as_deref(), variables)
+            })?;
+            self.ask(request, oauth.as_ref().into(), &sent).await?
+        };
+        self.introspected(provider, tokens).await
+    }
+
+    /// Gets a token by a chain of calls (contract schemes `S2S_OAUTH2` and its like). `secrets` and
+    /// `params` are what was entered.
+    pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
+        let document = members_of(secrets);
+        let mut earlier: BTreeMap<String, Secret> = BTreeMap::new();
+        let mut captured = BTreeMap::new();
+        let (last, first) = scheme.steps.split_last().ok_or_else(|| Failure::Unsent(Error::internal("no step")))?;
+        let entered: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
+        for step in first {
+            let request = self.entered_call(step, secrets, params, &document, &earlier, &captured)?;
+            let (status, headers, body) = self.send_parts(request).await?;
+            let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+            let read = parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
+                error: error.without(&entered),
+                status,
+                retry_after: retry_after(&headers, self.now()),
+            })?;
+            captured.extend(read.captured);
+            earlier.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
+        }
+        let request = self.entered_call(last, secrets, params, &document, &earlier, &captured)?;
+        let reading = Reading::of_call(&last.response, scheme.expires_in);
+        let mut tokens = self.ask(request, reading, &entered).await?;
+        captured.append(&mut tokens.captured);
+        tokens.captured = captured;
+        Ok(tokens)
+    }
+
+    fn entered_call(
+        &self,
+        call: &Call,
+        secrets: &Secrets,
+        params: &AccountParams,
+        document: &BTreeMap<String, String>,
+        earlier: &BTreeMap<String, Secret>,
+        captured: &BTreeMap<String, String>,
+    ) -> std::result::Result<Request<Bytes>, Failure> {
+        let known = |name: &str| {
+            let secret = earlier.get(name).map(Secret::expose).or_else(|| secrets.get(name)).map(str::to_owned);
+            let plain = || captured.get(name).or_else(|| document.get(name)).cloned();
+            secret.or_else(plain).or_else(|| self.variable(params, name))
+        };
+        let client_id = known("client_id");
+        let client_secret = known("client_secret").map(Secret::new);
+        let client = client_id.as_deref().map(|client_id| ClientCredentials {
+            client_id,
+            client_secret: client_secret.as_ref().map(Secret::expose),
+            assertion: None,
+        });
+        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(unbuilt)
+    }
+
+    /// One more call after the code exchange.
+    async fn step(&self, provider: &Provider<'_>, step: &Call, tokens: &TokenSet, redirect_uri: &str) -> Tokens {
+        let request = self.authenticated(provider, |client, variables| {
+            let known = |name: &str| match name {
+                "access_token" => Some(tokens.access_token.expose().to_owned()),
+                "refresh_token" => tokens.refresh_token.as_ref().map(|token| token.expose().to_owned()),
+                "redirect_uri" => Some(redirect_uri.to_owned()),
+                _ => tokens.captured.get(name).cloned().or_else(|| variables(name)),
+            };
+            call_request(step, Some(client), self.moment(&self.unique()), &known)
+        })?;
+        let reading = Reading { response: &step.response, ..provider.oauth.as_ref().into() };
+        self.ask(request, reading, &provider.secrets(&[&tokens.access_token])).await
+    }
+
+    /// Builds a request with the client's authentication; an assertion is minted where the file
+    /// demands one.
+    pub fn authenticated(
+        &self,
+        provider: &Provider<'_>,
+        build: impl FnOnce(
+            &ClientCredentials<'_>,
+            switchboard_auth::Variables<'_>,
+        ) -> std::result::Result<Request<Bytes>, BuildError>,
+    ) -> std::result::Result<Request<Bytes>, Failure> {
+        let client = &provider.client;
+        let variables = |name: &str| self.variable(provider.params, name);
+        let unique = self.unique();
+        let key = client.private_key.as_ref().or(client.client_secret.as_ref()).map(|key| ClientKey {
+            key,
+            key_id: client.key_id.as_deref(),
+            certificate: client.certificate.as_deref(),
+        });
+        let assertion = match key {
+            Some(key) => client_assertion(&provider.oauth, &client.client_id, key, self.moment(&unique), &variables)
+                .map_err(unbuilt)?,
+            None => None,
+        };
+        let credentials = ClientCredentials {
+            client_id: &client.client_id,
+            client_secret: client.client_secret.as_ref().map(Secret::expose),
+            assertion: assertion.as_ref().map(Secret::expose),
+        };
+        build(&credentials, &variables).map_err(unbuilt)
+    }
+
+    /// Sends a token request and reads its answer. `sent` are the request's secrets, which an error
+    /// may repeat.
+    async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, sent: &[&str]) -> Tokens {
+        let (status, headers, body) = self.send_parts(request).await?;
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        parse_token_response(reading, &answer).map_err(|error| Failure::Refused {
+            error: error.without(sent),
+            status,
+            retry_after: retry_after(&headers, self.now()),
+        })
+    }
+
+    async fn send_parts(
+        &self,
+        request: Request<Bytes>,
+    ) -> std::result::Result<(http::StatusCode, http::HeaderMap, Bytes), Failure> {
+        let (parts, body) = self.send_protocol(request).await?.into_parts();
+        Ok((parts.status, parts.headers, body))
+    }
+
+    /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
+    /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
+    async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> Tokens {
+        let oauth = &provider.oauth;
+        if oauth.expiry != Expiry::Introspection || tokens.expires_in.is_some_and(|_| oauth.expires_in.is_none()) {
+            return Ok(tokens);
+        }
+        let token = tokens.access_token.expose();
+        let request = self.authenticated(provider, |client, variables| {
+            introspection_request(oauth, client, token, variables).unwrap_or(Err(BuildError::Body))
+        })?;
+        if let Ok((status, _, body)) = self.send_parts(request).await
+            && status.is_success()
+            && let Ok(said) = serde_json::from_slice::<Value>(&body)
+            && let Some(end) = said.get("exp").and_then(Value::as_i64)
+        {
+            tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
+        }
+        Ok(tokens)
+    }
+
+    /// Now, and a value that no other request has.
+    pub fn moment<'u>(&self, unique: &'u str) -> Moment<'u> {
+        Moment { now: self.now() / 1_000, unique }
+    }
+
+    /// A value that no other request has.
+    pub fn unique(&self) -> String {
+        OneTimeToken::new(&*self.entropy, "").text().to_owned()
+    }
+}
+
+impl<'a> Provider<'a> {
+    /// What a request to this provider holds that must not come back in an error.
+    fn secrets(&'a self, more: &[&'a Secret]) -> Vec<&'a str> {
+        let client = [&self.client.client_secret, &self.client.private_key].into_iter().flatten();
+        client.chain(more.iter().copied()).map(Secret::expose).collect()
+    }
+}
+
+/// The members of a JSON file among the secrets: a service account's key file is one.
+fn members_of(secrets: &Secrets) -> BTreeMap<String, String> {
+    let Some(file) = secrets.get("credentials_json") else { return BTreeMap::new() };
+    let Ok(Value::Object(members)) = serde_json::from_str(file) else { return BTreeMap::new() };
+    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
+    members.into_iter().filter_map(text).collect()
+}
+
+/// A later token in the place of an earlier one; what the later answer does not say stands.
+fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
+    let mut captured = earlier.captured;
+    captured.extend(later.captured);
+    TokenSet {
+        refresh_token: later.refresh_token.or(earlier.refresh_token),
+        scope: later.scope.or(earlier.scope),
+        id_token: later.id_token.or(earlier.id_token),
+        captured,
+        ..later
+    }
+}
+
+fn unbuilt(error: BuildError) -> Failure {
+    use BuildError::{Key, MissingAssertion, MissingClientSecret};
+    Failure::Unsent(match error {
+        Key { .. } | MissingAssertion | MissingClientSecret => {
+            Error::new(crate::error::Code::AuthConfigBadRequest, format!("The request cannot be made: {error}"))
+        }
+        other => Error::internal(other),
+    })
+}

@@ -1,0 +1,188 @@
+//! In which way an account gets its next token, and what the provider's refusal means for it (R26,
+//! R27). `refresh.rs` decides when, and that only one does it.
+
+use http::StatusCode;
+use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
+use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
+use switchboard_store::accounts::AccountRow;
+use switchboard_vault::Secrets;
+
+use super::App;
+use super::params::AccountParams;
+use super::provider::Failure;
+use crate::error::{Error, Result};
+
+/// Refusals in a row that nobody can parse, before the account is given up (R26).
+const MAX_REJECTIONS: i64 = 5;
+
+/// How an account gets its next token.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Renewal<'t> {
+    /// With what the provider gave for it.
+    OAuth(&'t OAuth2),
+    /// From what was entered, as the first time.
+    Steps(&'t TokenScheme),
+}
+
+impl<'t> Renewal<'t> {
+    /// The way of a scheme; none where credentials do not end, or cannot be renewed.
+    pub(super) fn of(toolkit: &'t Toolkit, scheme: Scheme) -> Option<Self> {
+        if let Some(tokens) = toolkit.token_scheme(scheme) {
+            return Some(Self::Steps(tokens));
+        }
+        toolkit.oauth(scheme).filter(|oauth| oauth.refresh != Refresh::None).map(Self::OAuth)
+    }
+
+    /// Whether a credential holds what it takes.
+    pub(super) fn is_possible(self, secrets: &Secrets) -> bool {
+        match self {
+            Self::OAuth(oauth) => secrets.get(spent(oauth)).is_some_and(|token| !token.is_empty()),
+            Self::Steps(_) => true,
+        }
+    }
+
+    /// Whether only a token that still lives buys the next one.
+    pub(super) fn needs_life(self) -> bool {
+        matches!(self, Self::OAuth(oauth) if spent(oauth) == "access_token")
+    }
+
+    /// Whether the same request may be made twice: nothing is used up by it.
+    pub(super) fn is_repeatable(self) -> bool {
+        match self {
+            Self::OAuth(oauth) => oauth.refresh == Refresh::Stable || oauth.refresh_grace > 0,
+            Self::Steps(_) => true,
+        }
+    }
+
+    /// Seconds before its end at which a token is renewed, where the toolkit says so.
+    pub(super) fn margin(self) -> Option<u64> {
+        match self {
+            Self::OAuth(oauth) => oauth.refresh_margin,
+            Self::Steps(_) => None,
+        }
+    }
+}
+
+/// Name of the secret that a renewal uses.
+fn spent(oauth: &OAuth2) -> &'static str {
+    let uses = |text: &String| template::variables(text).is_ok_and(|used| used.iter().any(|it| it == "refresh_token"));
+    match &oauth.refresh_call {
+        Some(call) if !call.parameters.values().chain(&call.body).chain(call.headers.values()).any(uses) => {
+            "access_token"
+        }
+        _ => "refresh_token",
+    }
+}
+
+/// What a failure means for the account.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// Over: with this reason.
+    Dead(&'static str),
+    /// The auth config is wrong; the account is not.
+    ClientRefused,
+    /// Not now. Whether the provider may have acted, and whether nobody understood its words.
+    Later {
+        /// The answer may be lost, and with it a rotation.
+        lost: bool,
+        /// A refusal that could not be understood.
+        rejected: bool,
+    },
+}
+
+impl App {
+    /// Asks the provider for the next token.
+    pub(super) async fn renew(
+        &self,
+        account: &AccountRow,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        renewal: Renewal<'_>,
+        secrets: &Secrets,
+        params: &AccountParams,
+    ) -> std::result::Result<TokenSet, Failure> {
+        match renewal {
+            Renewal::Steps(steps) => self.fetch_token(steps, secrets, params).await,
+            Renewal::OAuth(_) => {
+                let config = self.config_of(account).await.map_err(Failure::Unsent)?;
+                let provider = self.provider(toolkit, scheme, &config, params).await.map_err(Failure::Unsent)?;
+                self.refresh_tokens(&provider, secrets).await
+            }
+        }
+    }
+
+    async fn config_of(&self, account: &AccountRow) -> Result<switchboard_store::auth_configs::AuthConfigRow> {
+        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))
+    }
+}
+
+/// The credential after a renewal: what the answer leaves out stays (R27), and what was entered is
+/// needed again.
+pub(super) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Renewal<'_>) {
+    for (name, secret) in old.iter() {
+        let stays = match renewal {
+            Renewal::Steps(_) => name != "access_token",
+            Renewal::OAuth(_) => name != "access_token" && name != "id_token",
+        };
+        if stays && new.get(name).is_none() {
+            new.insert(name, secret.clone());
+        }
+    }
+}
+
+/// What a failed renewal means (R26): only the provider's clear word ends an account.
+pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failure, alive: bool) -> Verdict {
+    let (error, status) = match failure {
+        Failure::Unsent(_) => return Verdict::Later { lost: false, rejected: false },
+        Failure::Lost(_) => return Verdict::Later { lost: !renewal.is_repeatable(), rejected: false },
+        Failure::Refused { error, status, .. } => (error, *status),
+    };
+    match error.kind {
+        // What the user or developer entered is refused: nothing but a new one helps.
+        TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidClient if matches!(renewal, Renewal::Steps(_)) => {
+            Verdict::Dead("Permanent auth error during token refresh: the provider refused what was entered")
+        }
+        _ if is_client(error) => Verdict::ClientRefused,
+        TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Dead(
+            "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no longer accepts the old \
+             token",
+        ),
+        TokenErrorKind::InvalidGrant => Verdict::Dead("Permanent auth error during token refresh"),
+        TokenErrorKind::Unclassified if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS => {
+            Verdict::Dead("unclassified_rejections: the provider refused the refresh repeatedly")
+        }
+        TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !alive },
+        // A success that cannot be read may hide a rotation (R38).
+        _ => Verdict::Later { lost: status.is_success() && !renewal.is_repeatable(), rejected: false },
+    }
+}
+
+fn is_client(error: &TokenError) -> bool {
+    error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
+}
+
+/// Whether a failure says that the provider itself is unwell, whoever asks.
+pub(super) fn is_outage(failure: &Failure) -> bool {
+    match failure {
+        Failure::Unsent(error) => error.code() == crate::error::Code::UpstreamUnreachable,
+        Failure::Lost(_) => true,
+        Failure::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+    }
+}
+
+/// The error for a caller who needs the token now.
+pub(super) fn for_caller(failure: Failure) -> Error {
+    use crate::error::Code;
+    match failure {
+        Failure::Refused { error, .. } if is_client(&error) => {
+            Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
+                .fix("Correct client_id and client_secret of the auth config; the account itself is intact.")
+        }
+        Failure::Refused { error, .. } => {
+            let code = error.code.as_deref().unwrap_or("no code");
+            Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"))
+        }
+        other => other.into_error(),
+    }
+}
