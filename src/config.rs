@@ -50,6 +50,8 @@ pub struct Layer {
     pub link_ttl_seconds: Option<u64>,
     /// Pins per toolkit.
     pub max_shared_accounts_per_toolkit: Option<usize>,
+    /// Whether tokens are refreshed before they end, used or not.
+    pub keep_accounts_alive: Option<bool>,
     /// Proxies whose forwarded headers are believed.
     pub trusted_proxies: Option<Vec<String>>,
     /// Requests; 0 is no limit.
@@ -153,6 +155,7 @@ impl Layer {
             max_shared_accounts_per_toolkit: self
                 .max_shared_accounts_per_toolkit
                 .or(below.max_shared_accounts_per_toolkit),
+            keep_accounts_alive: self.keep_accounts_alive.or(below.keep_accounts_alive),
             trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
             rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute.or(below.rate_limit_per_key_per_minute),
             rate_limit_per_address_per_minute: self
@@ -221,6 +224,7 @@ impl Layer {
             link_ttl: Duration::from_secs(link_ttl),
             managed: check_managed(self.managed.unwrap_or_default())?,
             max_shared_accounts_per_toolkit: max_shared,
+            keep_accounts_alive: self.keep_accounts_alive.unwrap_or(true),
             rate_limits,
             trusted_proxies,
         };

@@ -143,6 +143,9 @@ pub async fn status(
 pub struct RefreshBody {
     /// Where the browser goes afterwards, if the user has to be asked. Also taken from the query.
     redirect_url: Option<String>,
+    /// Whether the user may connect another account of the provider than before. Default false: a
+    /// connection stays that of the account it was made with.
+    allow_account_change: Option<bool>,
 }
 
 /// Answer of `POST /connected_accounts/{id}/refresh`.
@@ -166,7 +169,9 @@ pub async fn refresh(
     OptionalJson(body): OptionalJson<RefreshBody>,
 ) -> std::result::Result<Response, ApiError> {
     let callback = query.text("redirect_url").map(ToOwned::to_owned).or(body.redirect_url);
-    let Refreshed { id, status, redirect_url } = app.refresh_account(&caller.actor(), &id, callback.as_deref()).await?;
+    let may_change = body.allow_account_change.unwrap_or(false);
+    let Refreshed { id, status, redirect_url } =
+        app.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
     Ok(json(StatusCode::OK, &RefreshAnswer { id, status: status.as_str(), redirect_url })?)
 }
 

@@ -19,6 +19,7 @@ use super::state_view::state_val;
 use crate::app::App;
 use crate::app::account_create::Connection;
 use crate::app::direct_links::DirectLink;
+use crate::app::expectation::ExpectedIdentity;
 use crate::app::links::Link;
 use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub struct LinkBody {
     connection_data: Option<StateBody>,
     /// Account type and access list.
     experimental: Option<BodyExperimental>,
+    /// Which account at the provider the link is for; another one is refused.
+    expected_identity: Option<ExpectedIdentity>,
 }
 
 /// Answer of `POST /connected_accounts/link`.
@@ -77,6 +80,7 @@ pub async fn link(
         account_type: experimental.account_type(),
         acl: experimental.acl(),
         known: given.connection_data.map(StateBody::into_known).transpose()?,
+        expected: given.expected_identity,
     };
     let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
     let link = app.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
@@ -164,6 +168,7 @@ pub async fn create(
         account_type: experimental.account_type(),
         acl: experimental.acl(),
         known: connection.state.map(StateBody::into_known).transpose()?,
+        expected: None,
     };
     let made = app.create_connection(&caller.actor(), request).await?;
     let answer = create_view(&app, &caller.project_id, made).await?;
@@ -203,10 +208,14 @@ pub struct CompleteBody {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CompletedAuth")]
 pub struct CompleteAnswer {
-    /// The account, ACTIVE now.
+    /// The account, ACTIVE now unless there is a `redirect_url`.
     connected_account_id: String,
     /// Its toolkit.
     toolkit_slug: String,
+    /// Where to send the user's browser, when the user has to choose what of it is connected; the
+    /// account is ACTIVE after that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
 }
 
 /// `POST /connected_accounts/complete_auth` → 200.
@@ -222,7 +231,11 @@ pub async fn complete(
         }
     }
     let confirmed = app.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
-    let answer = CompleteAnswer { connected_account_id: confirmed.account_id, toolkit_slug: confirmed.toolkit };
+    let answer = CompleteAnswer {
+        connected_account_id: confirmed.account_id,
+        toolkit_slug: confirmed.toolkit,
+        redirect_url: confirmed.choose_url,
+    };
     Ok(json(StatusCode::OK, &answer)?)
 }
 

@@ -10,8 +10,8 @@ use switchboard_store::accounts::{AccountStatus, AccountType};
 use super::links::{AnswerExperimental, experimental_view};
 use super::state_view::state_val;
 use crate::app::access::Acl;
-use crate::app::accounts::AccountView;
-use crate::app::params::AccountParams;
+use crate::app::accounts::{AccountView, Lifetime};
+use crate::app::params::{AccountIdentity, AccountParams};
 use crate::error::{Error, Result};
 use crate::time::iso;
 
@@ -52,6 +52,12 @@ pub struct AccountItem {
     pub state: AccountState,
     /// The same as `state.val`.
     pub data: AccountVal,
+    /// Who it is at its provider; null where the toolkit does not say how to ask.
+    pub identity: Option<AccountIdentity>,
+    /// Scopes asked for and granted; null for credentials without scopes.
+    pub scopes: Option<AccountScopes>,
+    /// How long it lives, as far as is known.
+    pub lifetime: AccountLifetime,
     /// Switched off.
     pub is_disabled: bool,
 }
@@ -69,6 +75,30 @@ pub struct AccountAnswer {
     pub requested_scopes: Vec<String>,
     /// User scopes asked for at linking, where the toolkit has such.
     pub requested_user_scopes: Vec<String>,
+}
+
+/// Scopes of an account. Users can untick some at many providers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AccountScopes {
+    /// Asked for.
+    pub requested: Vec<String>,
+    /// Granted; null when the provider did not say, which means as requested (RFC 6749 section 5.1).
+    pub granted: Option<Vec<String>>,
+    /// Asked for, and not granted.
+    pub missing: Vec<String>,
+}
+
+/// When what ends. All times are RFC 3339; null where there is no such end, or none is known.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AccountLifetime {
+    /// End of the access token; it is refreshed before.
+    pub access_token_expires_at: Option<String>,
+    /// When it is due to be refreshed.
+    pub refresh_due_at: Option<String>,
+    /// When the user must connect again, however often the token was refreshed.
+    pub hard_expiry: Option<String>,
+    /// When the refresh token ends unless it is used before; keeping accounts alive moves it on.
+    pub idle_expiry: Option<String>,
 }
 
 /// What an account is of.
@@ -160,6 +190,9 @@ impl AccountItem {
             state: AccountState { auth_scheme: row.scheme.clone(), val: val.clone() },
             data: val,
             is_disabled: account.status() == AccountStatus::Inactive,
+            identity: params.identity.clone(),
+            scopes: scopes(&params),
+            lifetime: lifetime(&account.lifetime),
         })
     }
 }
@@ -174,6 +207,26 @@ impl AccountAnswer {
             requested_scopes: params.requested_scopes,
             requested_user_scopes: params.requested_user_scopes,
         })
+    }
+}
+
+fn scopes(params: &AccountParams) -> Option<AccountScopes> {
+    if params.requested_scopes.is_empty() && params.granted_scopes.is_none() {
+        return None;
+    }
+    Some(AccountScopes {
+        requested: params.requested_scopes.clone(),
+        granted: params.granted_scopes.clone(),
+        missing: params.missing_scopes(),
+    })
+}
+
+fn lifetime(lifetime: &Lifetime) -> AccountLifetime {
+    AccountLifetime {
+        access_token_expires_at: lifetime.access_token_expires_at.map(iso),
+        refresh_due_at: lifetime.refresh_due_at.map(iso),
+        hard_expiry: lifetime.hard_expiry.map(iso),
+        idle_expiry: lifetime.idle_expiry.map(iso),
     }
 }
 

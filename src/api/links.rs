@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::path::Id;
 use crate::app::App;
 use crate::app::access::{Acl, AclInput};
+use crate::app::expectation::ExpectedIdentity;
 use crate::app::links::{Link, LinkRequest};
 use crate::error::{Error, Result};
 
@@ -39,6 +40,8 @@ pub struct Body {
     acl_config_for_shared: Option<AclInput>,
     /// The same two fields where SDKs write them; where both are given they must agree.
     experimental: Option<BodyExperimental>,
+    /// Which account at the provider the link is for; another one is refused.
+    expected_identity: Option<ExpectedIdentity>,
 }
 
 /// Account type and access list.
@@ -153,6 +156,7 @@ impl Body {
             callback_url: self.callback_url,
             account_type: account_type.map_or(AccountType::Private, Into::into),
             acl,
+            expected: self.expected_identity,
         })
     }
 }

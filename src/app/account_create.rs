@@ -74,6 +74,7 @@ impl App {
             account_type: request.account_type,
             base: None,
             prefill: Secrets::new(),
+            expected: None,
         };
         let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
             let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);

@@ -1,13 +1,17 @@
 //! Connected accounts as resources: read, listed, deleted.
 
+use std::time::Duration;
+
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::{Entropy, Secrets};
 
+use super::params::AccountParams;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
+use crate::time::{Millis, millis};
 
 /// An account with what an answer about it needs.
 #[derive(Debug)]
@@ -20,6 +24,21 @@ pub struct AccountView {
     pub secrets: Secrets,
     /// The project shows only the first characters of secrets.
     pub mask: bool,
+    /// When what ends.
+    pub lifetime: Lifetime,
+}
+
+/// When what ends, as far as the toolkit and the provider say; milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lifetime {
+    /// End of the access token.
+    pub access_token_expires_at: Option<Millis>,
+    /// When it is due to be refreshed.
+    pub refresh_due_at: Option<Millis>,
+    /// When the user must connect again in any case.
+    pub hard_expiry: Option<Millis>,
+    /// When the refresh token ends unless it is used.
+    pub idle_expiry: Option<Millis>,
 }
 
 /// Why an account of a disabled auth config cannot be used.
@@ -99,7 +118,26 @@ impl App {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
             Secrets::new()
         });
-        Ok(AccountView { row, auth_config, secrets, mask })
+        let lifetime = self.lifetime(&row, &secrets)?;
+        Ok(AccountView { row, auth_config, secrets, mask, lifetime })
+    }
+
+    fn lifetime(&self, row: &AccountRow, secrets: &Secrets) -> Result<Lifetime> {
+        if !matches!(row.status, AccountStatus::Active | AccountStatus::Inactive) {
+            return Ok(Lifetime::default());
+        }
+        let oauth = self.toolkit(&row.toolkit).and_then(|toolkit| toolkit.oauth(row.scheme.parse().ok()?));
+        let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
+        let after = |from: Option<Millis>, seconds: Option<u64>| {
+            Some(from?.saturating_add(millis(Duration::from_secs(seconds?))))
+        };
+        let params = AccountParams::parse(&row.params)?;
+        Ok(Lifetime {
+            access_token_expires_at: row.expires_at,
+            refresh_due_at: row.refresh_due_at,
+            hard_expiry: after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime)),
+            idle_expiry: after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle)),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::access::AclInput;
 use super::auth_configs::{disabled, not_found, toolkit_gone};
+use super::expectation::{Expectation, ExpectedIdentity};
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
 use super::sessions::check_user;
@@ -33,6 +34,8 @@ pub struct DirectLink {
     pub acl: Option<AclInput>,
     /// Connection fields that are known already.
     pub known: Option<KnownFields>,
+    /// Which account at the provider it is for.
+    pub expected: Option<ExpectedIdentity>,
 }
 
 /// Connection fields as the API hands them over: the scheme they are for, and the values by name.
@@ -69,6 +72,7 @@ impl App {
             None => Secrets::new(),
         };
         let alias = check_alias(request.alias.as_deref())?;
+        let expected = request.expected.map(|it| it.check(usable.toolkit, "expected_identity")).transpose()?;
         let offer = Offer {
             session_id: None,
             user_id: &user_id,
@@ -79,6 +83,7 @@ impl App {
             account_type: request.account_type,
             base: None,
             prefill,
+            expected: expected.map(|identity| Expectation { identity: Some(identity), may_change: false }),
         };
         let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
         self.apply_once(key, unit, link, encode).await.map_err(|refusal| refused(refusal, alias, &usable.config))

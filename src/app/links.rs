@@ -13,6 +13,7 @@ use switchboard_store::{Statement, Unit, auth_configs};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
+use super::expectation::{Expectation, ExpectedIdentity};
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::params::AccountParams;
 use super::sessions::Session;
@@ -35,6 +36,8 @@ pub struct LinkRequest {
     pub account_type: AccountType,
     /// Access list; only with SHARED.
     pub acl: Option<AclInput>,
+    /// Which account at the provider it is for.
+    pub expected: Option<ExpectedIdentity>,
 }
 
 /// What the developer gets.
@@ -71,6 +74,7 @@ impl App {
         check_policy(session, toolkit)?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
+        let expected = request.expected.map(|it| it.check(toolkit, "expected_identity")).transpose()?;
         let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
         let offer = Offer {
@@ -83,6 +87,7 @@ impl App {
             account_type: request.account_type,
             base: session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref()),
             prefill: Secrets::new(),
+            expected: expected.map(|identity| Expectation { identity: Some(identity), may_change: false }),
         };
         let mut tries = 0;
         loop {
@@ -108,6 +113,7 @@ impl App {
         let account_id = self.mint(Kind::ConnectedAccount);
         let (token, link_id) = self.mint_link();
         let expires_at = now + millis(self.settings.link_ttl);
+        let expected = offer.expected.as_ref().and_then(Expectation::to_text);
         let link = NewLink {
             id: &link_id,
             project_id: &actor.project_id,
@@ -117,6 +123,7 @@ impl App {
             callback_url: offer.callback.as_deref(),
             purpose: LinkPurpose::Connect,
             prefill_sealed: self.seal_prefill(&actor.project_id, &link_id, &offer.prefill),
+            expected: expected.as_deref(),
             created_at: now,
             expires_at,
         };
@@ -267,6 +274,8 @@ pub(super) struct Offer<'a> {
     pub base: Option<&'a str>,
     /// Fields that the developer gave beforehand.
     pub prefill: Secrets,
+    /// Who is to finish it.
+    pub expected: Option<Expectation>,
 }
 
 /// The session's filter, its pins, and whether there is anything to connect.

@@ -77,6 +77,12 @@ impl AccountIdentity {
 }
 
 impl AccountParams {
+    /// Scopes that were asked for and not granted.
+    pub fn missing_scopes(&self) -> Vec<String> {
+        let Some(granted) = &self.granted_scopes else { return Vec::new() };
+        self.requested_scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect()
+    }
+
     /// With connection fields only.
     pub fn of_fields(fields: BTreeMap<String, String>) -> Self {
         Self { fields, ..Self::default() }

@@ -12,6 +12,7 @@ use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, NewLink};
 
+use super::expectation::Expectation;
 use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -34,6 +35,7 @@ impl App {
         actor: &Actor,
         id: &str,
         callback_url: Option<&str>,
+        may_change: bool,
     ) -> Result<Refreshed> {
         let not_found = || super::accounts::not_found(id);
         let account = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
@@ -60,7 +62,7 @@ impl App {
             }
             _ => account,
         };
-        self.ask_again(actor, &account, callback.as_deref()).await
+        self.ask_again(actor, &account, callback.as_deref(), may_change).await
     }
 
     fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
@@ -69,8 +71,15 @@ impl App {
     }
 
     /// A link by which the user connects the same account again.
-    async fn ask_again(&self, actor: &Actor, account: &AccountRow, callback: Option<&str>) -> Result<Refreshed> {
+    async fn ask_again(
+        &self,
+        actor: &Actor,
+        account: &AccountRow,
+        callback: Option<&str>,
+        may_change: bool,
+    ) -> Result<Refreshed> {
         let now = self.now();
+        let expected = Expectation { identity: None, may_change }.to_text();
         let (project, id) = (&actor.project_id, &account.id);
         let (token, link_id) = self.mint_link();
         let is_working = account.status == AccountStatus::Active;
@@ -83,6 +92,7 @@ impl App {
             callback_url: callback,
             purpose: if is_working { LinkPurpose::Reconnect } else { LinkPurpose::Connect },
             prefill_sealed: None,
+            expected: expected.as_deref(),
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
         };

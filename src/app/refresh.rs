@@ -80,6 +80,11 @@ impl App {
         self.refresh_in_turn(account, toolkit, wanted).await?.ok_or_else(still_refreshing)
     }
 
+    /// Refreshes an account that is due, for nobody in particular.
+    pub async fn refresh_when_due(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<()> {
+        self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await.map(drop)
+    }
+
     /// Refreshes when it is this caller's turn; none when that takes longer than a caller waits.
     async fn refresh_in_turn(
         self: &Arc<Self>,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub managed: BTreeMap<String, ManagedClient>,
     /// SHARED accounts that a session may pin per toolkit (contract default 1).
     pub max_shared_accounts_per_toolkit: usize,
+    /// Whether this server refreshes tokens before they end, used or not.
+    pub keep_accounts_alive: bool,
     /// Requests per minute.
     pub rate_limits: RateLimits,
     /// Proxies that say who the client is.

@@ -63,8 +63,14 @@ impl App {
         params: &AccountParams,
     ) -> Result<(Verification, Value)> {
         let destination = self.destination(toolkit, params)?;
-        let base = Url::parse(&self.expand(toolkit.base_url(scheme), params)?).map_err(Error::internal)?;
         let endpoint = self.expand(&probe.url, params)?;
+        // Where the data is may be what the request is to find out.
+        let base = if endpoint.starts_with('/') {
+            self.expand(toolkit.base_url(scheme), params)?
+        } else {
+            endpoint.clone()
+        };
+        let base = Url::parse(&base).map_err(Error::internal)?;
         let url = destination.resolve(&base, &endpoint).map_err(|error| egress_error(&error))?;
         let mut headers = self.default_headers(toolkit, probe.headers.iter(), params)?;
         let body = match &probe.json {

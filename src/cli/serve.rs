@@ -52,6 +52,9 @@ pub(super) struct ServerArgs {
     /// SHARED accounts that one session may pin per toolkit [default: 1].
     #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_name = "N")]
     max_shared_accounts_per_toolkit: Option<usize>,
+    /// Refresh tokens before they end, whether or not anybody uses them [default: true].
+    #[arg(long, env = "SWITCHBOARD_KEEP_ACCOUNTS_ALIVE", value_name = "BOOL")]
+    keep_accounts_alive: Option<bool>,
     /// Proxy whose X-Forwarded-For and Forwarded name the client; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<String>,
@@ -87,6 +90,7 @@ impl ServerArgs {
             extra_ca_file: self.extra_ca_file,
             link_ttl_seconds: self.link_ttl_seconds,
             max_shared_accounts_per_toolkit: self.max_shared_accounts_per_toolkit,
+            keep_accounts_alive: self.keep_accounts_alive,
             trusted_proxies: given(self.trusted_proxies),
             rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute,
             rate_limit_per_address_per_minute: self.rate_limit_per_address_per_minute,

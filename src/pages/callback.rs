@@ -65,9 +65,12 @@ async fn returned(
         Ok(arrived) => arrived,
         Err(error) => return error_page(app, &error, &id.0),
     };
+    // A question may follow, at once or after the developer's word; it is for this browser.
+    let is_over = !matches!(arrived.finished.ending, Ending::Choose | Ending::Unconfirmed);
     let mut response = finish(app, arrived.finished, arrived.project_id.as_deref(), &id.0).await;
     // The flow is over, so the cookie has done its work; a wrong browser's is not ours to remove.
-    if let Some(value) = arrived.link_id.and_then(|link| remove_cookie(&browser_cookie_name(&link))) {
+    if let Some(value) = arrived.link_id.filter(|_| is_over).and_then(|link| remove_cookie(&browser_cookie_name(&link)))
+    {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
     response

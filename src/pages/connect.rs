@@ -137,7 +137,9 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
             let shown = Shown { wrong, message, entered: form };
             Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
         }
-        Started::Over(finished) if matches!(finished.ending, Ending::Success | Ending::Unconfirmed) => {
+        Started::Over(finished)
+            if matches!(finished.ending, Ending::Success | Ending::Unconfirmed | Ending::Choose) =>
+        {
             let project = app.visit_project(token).await?;
             Ok(finish(app, finished, project.as_deref(), &id.0).await)
         }
@@ -159,7 +161,7 @@ fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<Strin
     is_other.then(|| format!("{}/link/{token}", app.settings.public_url))
 }
 
-fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
+pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
     let mut response =
         ending_page(app, finished.ending, finished.toolkit.as_deref(), finished.detail.as_deref(), Some(&id.0));
     if finished.ending == Ending::Invalid {

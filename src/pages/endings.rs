@@ -43,7 +43,7 @@ impl ToolkitContext {
 
 /// Sends the browser on, or shows how it ended.
 pub async fn finish(app: &App, finished: Finished, project: Option<&str>, request_id: &str) -> Response {
-    if let Some(url) = &finished.verify_url {
+    if let Some(url) = finished.verify_url.as_ref().or(finished.choose_url.as_ref()) {
         return see_other(url);
     }
     let name =
@@ -129,6 +129,13 @@ fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'sta
             "Almost done".to_owned(),
             format!("The app has to confirm that it was you who connected {name}."),
             "Go back to the app.",
+        ),
+        Ending::Choose => (
+            StatusCode::OK,
+            "success",
+            "One more question".to_owned(),
+            format!("Your {name} account reaches several things; say which one is to be connected."),
+            "Go on to the next page.",
         ),
         Ending::Denied => (
             StatusCode::OK,

@@ -5,6 +5,7 @@
 
 mod assets;
 mod callback;
+mod choice;
 mod connect;
 mod endings;
 mod fields;
@@ -27,6 +28,7 @@ use crate::error::Error;
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/link/done", get(connect::done))
+        .route("/link/choice/{token}", get(choice::show).post(choice::submit))
         .route("/link/{token}", get(connect::show).post(connect::submit))
         .route("/link/{token}/reject", post(connect::reject))
         .layer(from_fn(headers))

@@ -25,6 +25,7 @@ fn environment() -> &'static Environment<'static> {
         for (name, text) in [
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
+            ("choice.html", include_str!("../../templates/choice.html")),
             ("result.html", include_str!("../../templates/result.html")),
             ("fields.html", include_str!("../../templates/fields.html")),
             ("reference.html", include_str!("../../templates/reference.html")),
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_template_compiles() {
-        for name in ["layout.html", "connect.html", "result.html", "fields.html", "reference.html"] {
+        for name in ["layout.html", "connect.html", "choice.html", "result.html", "fields.html", "reference.html"] {
             assert!(environment().get_template(name).is_ok(), "{name}");
         }
     }

@@ -21,6 +21,8 @@ pub struct LinkRow {
     pub purpose: LinkPurpose,
     /// Fields that the developer gave beforehand, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
+    /// JSON: who is to finish it; none for anybody.
+    pub expected: Option<String>,
     /// How far it got.
     pub state: LinkState,
 }
@@ -89,6 +91,8 @@ pub struct NewLink<'a> {
     pub purpose: LinkPurpose,
     /// Fields that the developer gave beforehand, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
+    /// JSON: who is to finish it.
+    pub expected: Option<&'a str>,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Milliseconds since 1970.
@@ -100,8 +104,8 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
     Statement::one(
         "link_exists",
         "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at,
-           purpose, prefill_sealed)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+           purpose, prefill_sealed, expected)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         vec![
             link.id.into(),
             link.project_id.into(),
@@ -113,6 +117,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
             link.expires_at.into(),
             link.purpose.as_str().into(),
             link.prefill_sealed.clone().into(),
+            link.expected.into(),
         ],
     )
 }
@@ -208,7 +213,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, ",
-            "finished_at, outcome, purpose, prefill_sealed FROM links ",
+            "finished_at, outcome, purpose, prefill_sealed, expected FROM links ",
             $rest
         )
     };
@@ -232,6 +237,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         expires_at: row.int(5)?,
         purpose: LinkPurpose::parse(&row.text(9)?)?,
         prefill_sealed: row.opt_blob(10)?,
+        expected: row.opt_text(11)?,
         state,
     })
 }

@@ -40,6 +40,8 @@ pub enum ParkedKind {
     Code,
     /// A key, token or password that was entered.
     Credential,
+    /// A credential whose user still has to say what it is for.
+    Choice,
 }
 
 impl ParkedKind {
@@ -47,6 +49,7 @@ impl ParkedKind {
         match self {
             Self::Code => "code",
             Self::Credential => "credential",
+            Self::Choice => "choice",
         }
     }
 
@@ -54,6 +57,7 @@ impl ParkedKind {
         match text {
             "code" => Ok(Self::Code),
             "credential" => Ok(Self::Credential),
+            "choice" => Ok(Self::Choice),
             other => Err(ReadError::Impossible(format!("parked {other:?}"))),
         }
     }
@@ -101,6 +105,16 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, link_id, account_id, auth_config_version, token_hash, kind, parked_sealed, params, ",
+            "redirect_uri, created_at, expires_at, consumed_at FROM verifications ",
+            $rest
+        )
+    };
+}
+
 fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
     Ok(VerificationRow {
         id: row.text(0)?,
@@ -122,12 +136,12 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
 impl Store {
     /// One verification of a project, by the public part of its session URI.
     pub async fn verification(&self, project: &str, id: &str) -> Result<Option<VerificationRow>, ReadError> {
-        self.one(
-            "SELECT id, project_id, link_id, account_id, auth_config_version, token_hash, kind, parked_sealed, params,
-               redirect_uri, created_at, expires_at, consumed_at FROM verifications WHERE id = $2 AND project_id = $1",
-            &[project.into(), id.into()],
-            read,
-        )
-        .await
+        self.one(select!("WHERE id = $2 AND project_id = $1"), &[project.into(), id.into()], read).await
+    }
+
+    /// A choice that a browser is to make. Its id is public; whoever presents the token proves it by
+    /// `token_hash`.
+    pub async fn choice(&self, id: &str) -> Result<Option<VerificationRow>, ReadError> {
+        self.one(select!("WHERE id = $1 AND kind = 'choice'"), &[id.into()], read).await
     }
 }

@@ -162,14 +162,14 @@ impl App {
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
-            Err(WriteError::Refused(_)) if !offer.scheme.is_redirect() => {
-                // The form was sent twice, and the other one was faster.
-                let is_same = self.holds(offer, &credential.secrets).await?;
-                let ending = if is_same { Ending::Success } else { Ending::Used };
-                Ok(Finished::of(ending, &offer.link, &offer.account.toolkit))
-            }
             Err(WriteError::Refused(_)) => {
-                self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
+                // A form was sent twice, and the other one was faster.
+                if self.holds(offer, &credential.secrets).await? {
+                    return Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit));
+                }
+                if offer.scheme.is_redirect() {
+                    self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
+                }
                 Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit))
             }
             Err(error) => Err(error.into()),

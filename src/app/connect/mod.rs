@@ -3,9 +3,11 @@
 //! `visit.rs` finds the link behind a token, without side effects; `start.rs` claims it for one
 //! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
 //! provider's answer; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
-//! developer has confirmed who finished, where the project asks for that.
+//! developer has confirmed who finished, where the project asks for that; `settle.rs` learns who and
+//! where the account is; `choose.rs` asks the user which of several things is meant.
 
 mod callback;
+mod choose;
 mod exchange;
 mod park;
 mod secrets;
@@ -14,6 +16,7 @@ mod start;
 mod visit;
 
 pub use callback::{Arrived, Returned};
+pub use choose::Choice;
 pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::read_fields;
 pub use start::{Started, browser_cookie_name};
@@ -28,6 +31,8 @@ pub enum Ending {
     Success,
     /// Finished, and waiting for the developer's word on who it was.
     Unconfirmed,
+    /// There are several things to connect, and the user is to say which.
+    Choose,
     /// The user said no at the provider.
     Denied,
     /// The user said "this wasn't me".
@@ -67,12 +72,22 @@ pub struct Finished {
     pub detail: Option<String>,
     /// Where the developer confirms who finished, with the session URI in it.
     pub verify_url: Option<String>,
+    /// Where the user says which of several things is meant.
+    pub choose_url: Option<String>,
 }
 
 impl Finished {
     /// An end that tells a stranger nothing.
     pub fn bare(ending: Ending) -> Self {
-        Self { ending, account_id: None, toolkit: None, callback_url: None, detail: None, verify_url: None }
+        Self {
+            ending,
+            account_id: None,
+            toolkit: None,
+            callback_url: None,
+            detail: None,
+            verify_url: None,
+            choose_url: None,
+        }
     }
 
     /// An end of a known link.
@@ -84,6 +99,7 @@ impl Finished {
             callback_url: link.callback_url.clone(),
             detail: None,
             verify_url: None,
+            choose_url: None,
         }
     }
 

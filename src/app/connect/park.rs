@@ -33,6 +33,8 @@ pub struct Confirmed {
     pub account_id: String,
     /// Toolkit slug.
     pub toolkit: String,
+    /// Where the user says which of several things is meant; the account does not work before.
+    pub choose_url: Option<String>,
 }
 
 impl App {
@@ -121,7 +123,8 @@ impl App {
     pub async fn complete_auth(self: &Arc<Self>, actor: &Actor, session_uri: &str, user: &str) -> Result<Confirmed> {
         let unknown = || Error::of(Code::AuthSessionNotFound, &[]);
         let id = OneTimeToken::row_id(session_uri).ok_or_else(unknown)?;
-        let row = self.store.verification(&actor.project_id, id).await?.ok_or_else(unknown)?;
+        let row = self.store.verification(&actor.project_id, id).await?;
+        let row = row.filter(|row| row.kind != ParkedKind::Choice).ok_or_else(unknown)?;
         let is_live = row.consumed_at.is_none() && self.now() < row.expires_at;
         if !OneTimeToken::matches(session_uri, &row.token_hash) || !is_live {
             return Err(unknown());
@@ -174,6 +177,8 @@ impl App {
         let sealed = row.parked_sealed.as_deref().ok_or_else(|| Error::internal("verification without its content"))?;
         let mut parked = self.open_parked(&row.project_id, &row.id, sealed)?;
         let finished = match row.kind {
+            // Made by the user's browser, not by a developer.
+            ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
                 let params = AccountParams::parse(&row.params)?;
                 self.activate_entered(actor, offer, parked, params).await?
@@ -187,9 +192,11 @@ impl App {
             }
         };
         match finished.ending {
-            Ending::Success => {
-                Ok(Confirmed { account_id: offer.account.id.clone(), toolkit: offer.account.toolkit.clone() })
-            }
+            Ending::Success | Ending::Choose => Ok(Confirmed {
+                account_id: offer.account.id.clone(),
+                toolkit: offer.account.toolkit.clone(),
+                choose_url: finished.choose_url,
+            }),
             Ending::ProviderError => Err(Error::new(
                 Code::AccountBadRequest,
                 format!(

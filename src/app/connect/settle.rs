@@ -2,11 +2,12 @@
 //! work with it.
 
 use serde_json::Value;
-use switchboard_store::links::LinkPurpose;
 
+use super::choose::Pending;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
-use crate::app::params::{AccountIdentity, AccountParams};
+use crate::app::expectation::Expectation;
+use crate::app::params::AccountParams;
 use crate::app::provider::{Chosen, Found};
 use crate::app::{Actor, App};
 use crate::error::Result;
@@ -23,16 +24,22 @@ impl App {
         mut params: AccountParams,
         answer: Option<&Value>,
     ) -> Result<Finished> {
-        let before = params.identity.take();
+        params.identity = None;
         if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.identify(&offer.toolkit, offer.scheme, &credential.secrets, &params, answer).await;
         }
-        let chosen = Chosen::new();
+        self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new() }).await
+    }
+
+    /// The same with what the user chose so far.
+    pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
+        let Pending { credential, mut params, chosen } = pending;
         let found = self.post_connect(&offer.toolkit, offer.scheme, &credential.secrets, &mut params, &chosen).await;
         match found {
             Ok(Found::Settled) => {}
-            Ok(Found::Choose { .. }) => {
-                return self.refuse_connection(actor, offer, &credential, "several to choose from").await;
+            Ok(Found::Choose { step, title, options }) => {
+                let pending = Pending { credential, params, chosen };
+                return self.park_choice(actor, offer, &pending, step, title, options).await;
             }
             Err(error) => {
                 tracing::warn!(account.id = %offer.account.id, error = error.message(), "a connection could not be completed");
@@ -40,9 +47,11 @@ impl App {
             }
         }
         if params.identity.is_none() {
-            params.identity = self.identify(&offer.toolkit, offer.scheme, &credential.secrets, &params, answer).await;
+            params.identity = self.identify(&offer.toolkit, offer.scheme, &credential.secrets, &params, None).await;
         }
-        if let Some(reason) = mismatch(offer, before.as_ref(), params.identity.as_ref()) {
+        let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
+        let expectation = Expectation::parse(offer.link.expected.as_deref())?;
+        if let Some(reason) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
             return self.refuse_connection(actor, offer, &credential, &reason).await;
         }
         params.consented_at = Some(self.now());
@@ -63,19 +72,5 @@ impl App {
         self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
         let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
         Ok(finished.saying(Some(reason.to_owned())))
-    }
-}
-
-/// Why an account is not the one that was meant; none when it is, or when nobody can tell.
-fn mismatch(offer: &Offer, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<String> {
-    let (LinkPurpose::Reconnect, Some(before)) = (offer.link.purpose, before) else { return None };
-    match now {
-        Some(now) if now.is_same(before) => None,
-        Some(now) => Some(format!(
-            "account_mismatch: this connection belongs to {}, and {} signed in",
-            before.shown(),
-            now.shown()
-        )),
-        None => Some("account_mismatch: the provider did not say which account signed in".to_owned()),
     }
 }

@@ -42,6 +42,15 @@ impl Breakers {
         Ok(())
     }
 
+    /// The endpoints that nobody may ask now.
+    pub fn closed(&self, now: Millis) -> Vec<String> {
+        let is_closed = |breaker: &Breaker| {
+            breaker.outages >= TOLERATED && now < breaker.closed_until && breaker.closed_until <= now + LONGEST_ASKED
+        };
+        let breakers = self.lock();
+        breakers.iter().filter(|(_, breaker)| is_closed(breaker)).map(|(endpoint, _)| endpoint.clone()).collect()
+    }
+
     /// The endpoint answered as it should, or at least as a provider that is well.
     pub fn succeeded(&self, endpoint: &str) {
         self.lock().remove(endpoint);

@@ -2,9 +2,11 @@
 
 mod browsers;
 mod callbacks;
+mod choices;
 mod endings;
 mod exchange;
 pub mod flow;
+mod identity;
 mod keys;
 mod links;
 mod nonsense;

@@ -60,6 +60,7 @@ async fn second_server(connected: &Connected) -> Api {
         listen: Some(listener.local_addr().unwrap().to_string()),
         data_dir: Some(first.dir.path().to_owned()),
         toolkits: Some(vec![first.dir.path().join("toolkits")]),
+        keep_accounts_alive: Some(false),
         ..Layer::default()
     };
     let config = layer.over(Layer::defaults().unwrap()).check().unwrap();

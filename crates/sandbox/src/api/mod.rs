@@ -1,8 +1,9 @@
-//! The API that connected apps use: the user, their notes, and an echo of the request.
+//! The API that connected apps use: the user, their notes and workspaces, and an echo of the request.
 
 mod auth;
 mod error;
 mod notes;
+mod workspaces;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/api/me", get(me))
         .route("/api/notes", get(notes::list).post(notes::create))
         .route("/api/notes/{id}", delete(notes::remove))
+        .route("/api/workspaces", get(workspaces::list))
+        .route("/api/workspaces/{id}/summary", get(workspaces::summary))
         .route("/api/echo", any(echo))
         .route("/api/echo/{*rest}", any(echo))
         .route("/api/{*rest}", any(no_such_endpoint))

@@ -1,0 +1,175 @@
+//! Who is to finish a link. A connection as somebody else is refused and given back to its provider:
+//! the agent of one person must not get another's account, whether by mistake or by a forwarded link.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use switchboard_catalog::Toolkit;
+
+use super::params::AccountIdentity;
+use crate::error::{Error, Result};
+
+/// Longest expected value, in characters.
+const LONGEST: usize = 320;
+
+/// Which account at the provider a link is for. All that is given must hold.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[schemars(rename = "ExpectedIdentity")]
+pub struct ExpectedIdentity {
+    /// The provider's identifier of the account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The account's e-mail address, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Domain of the account's e-mail address: `example.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_domain: Option<String>,
+    /// Identifier of the workspace, site or organisation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+}
+
+/// What a link demands of the account that is connected by it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Expectation {
+    /// Which account it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ExpectedIdentity>,
+    /// An account that was connected before may become another one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_change: bool,
+}
+
+impl ExpectedIdentity {
+    /// Checks what a developer gave. `at` is where the request has it.
+    ///
+    /// # Errors
+    /// For a toolkit that cannot tell who an account is, and for values that nothing can equal.
+    pub fn check(self, toolkit: &Toolkit, at: &str) -> Result<Self> {
+        let parts = [
+            ("id", &self.id),
+            ("email", &self.email),
+            ("email_domain", &self.email_domain),
+            ("tenant_id", &self.tenant_id),
+        ];
+        for (name, value) in parts {
+            let fits = |text: &String| {
+                !text.trim().is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control)
+            };
+            if value.as_ref().is_some_and(|text| !fits(text)) {
+                return Err(Error::field(&format!("{at}.{name}"), "must be 1 to 320 visible characters"));
+            }
+        }
+        if parts.iter().all(|(_, value)| value.is_none()) {
+            return Err(Error::field(at, "must hold id, email, email_domain or tenant_id"));
+        }
+        let Some(identity) = &toolkit.identity else {
+            return Err(Error::field(at, "cannot be checked: this toolkit does not say who an account is")
+                .fix(format!("Leave {at} out, or add [identity] to the toolkit file of {}.", toolkit.slug)));
+        };
+        let needs_email = self.email.is_some() || self.email_domain.is_some();
+        if (needs_email && identity.email.is_none()) || (self.tenant_id.is_some() && identity.tenant.is_none()) {
+            return Err(Error::field(at, "cannot be checked: this toolkit does not tell e-mail address or tenant")
+                .fix(format!("Expect another property of accounts of {}.", toolkit.slug)));
+        }
+        Ok(self)
+    }
+
+    fn is_met(&self, found: &AccountIdentity) -> bool {
+        let same = |expected: &Option<String>, found: Option<&str>| {
+            expected.as_deref().is_none_or(|expected| found.is_some_and(|found| found.eq_ignore_ascii_case(expected)))
+        };
+        let exactly = |expected: &Option<String>, found: Option<&str>| {
+            expected.as_deref().is_none_or(|expected| found == Some(expected))
+        };
+        let domain = found.email.as_deref().and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain);
+        exactly(&self.id, Some(&found.id))
+            && same(&self.email, found.email.as_deref())
+            && same(&self.email_domain, domain)
+            && exactly(&self.tenant_id, found.tenant_id.as_deref())
+    }
+}
+
+impl Expectation {
+    /// Reads the stored form.
+    pub fn parse(text: Option<&str>) -> Result<Self> {
+        text.map_or_else(|| Ok(Self::default()), |text| serde_json::from_str(text).map_err(Error::internal))
+    }
+
+    /// The stored form; none when nothing is expected.
+    pub fn to_text(&self) -> Option<String> {
+        if *self == Self::default() { None } else { serde_json::to_string(self).ok() }
+    }
+
+    /// Why an account is not the one that was meant; none when it is. `before` is who the account was
+    /// until now.
+    pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<String> {
+        if let Some(expected) = &self.identity {
+            return match now {
+                Some(now) if expected.is_met(now) => None,
+                Some(now) => Some(format!("account_mismatch: {} signed in, who is not the expected one", now.shown())),
+                None => Some(UNTOLD.to_owned()),
+            };
+        }
+        let before = before.filter(|_| !self.may_change)?;
+        match now {
+            Some(now) if now.is_same(before) => None,
+            Some(now) => Some(format!(
+                "account_mismatch: this connection belongs to {}, and {} signed in",
+                before.shown(),
+                now.shown()
+            )),
+            None => Some(UNTOLD.to_owned()),
+        }
+    }
+}
+
+const UNTOLD: &str = "account_mismatch: the provider did not say which account signed in";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: &str, email: &str, tenant: &str) -> AccountIdentity {
+        AccountIdentity {
+            id: id.to_owned(),
+            email: Some(email.to_owned()),
+            tenant_id: Some(tenant.to_owned()),
+            ..AccountIdentity::default()
+        }
+    }
+
+    #[test]
+    fn everything_that_is_given_must_hold() {
+        let found = account("7", "Ann@Example.com", "T1");
+        let cases = [
+            (r#"{"id":"7"}"#, true),
+            (r#"{"id":"8"}"#, false),
+            (r#"{"email":"ann@example.COM"}"#, true),
+            (r#"{"email":"ann@example.com.evil.test"}"#, false),
+            (r#"{"email_domain":"example.com"}"#, true),
+            (r#"{"email_domain":"ample.com"}"#, false),
+            (r#"{"id":"7","tenant_id":"T2"}"#, false),
+            (r#"{"id":"7","tenant_id":"T1"}"#, true),
+        ];
+        for (expected, met) in cases {
+            let identity: ExpectedIdentity = serde_json::from_str(expected).unwrap();
+            let expectation = Expectation { identity: Some(identity), may_change: false };
+            assert_eq!(expectation.mismatch(None, Some(&found)).is_none(), met, "{expected}");
+            assert!(expectation.mismatch(None, None).is_some(), "untold is not met: {expected}");
+        }
+    }
+
+    #[test]
+    fn a_connection_stays_its_accounts() {
+        let (before, other) = (account("7", "a@x.example", "T1"), account("7", "a@x.example", "T2"));
+        let strict = Expectation::default();
+        assert_eq!(strict.mismatch(Some(&before), Some(&before)), None);
+        assert!(strict.mismatch(Some(&before), Some(&other)).is_some(), "another tenant is another account");
+        assert!(strict.mismatch(Some(&before), None).is_some());
+        assert_eq!(strict.mismatch(None, None), None, "who nobody knew may come back");
+        let loose = Expectation { may_change: true, ..Expectation::default() };
+        assert_eq!(loose.mismatch(Some(&before), Some(&other)), None);
+    }
+}

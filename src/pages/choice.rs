@@ -1,0 +1,109 @@
+//! `/link/choice/{token}`: which of several things an account is to be connected for.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::connect::over_page;
+use super::endings::{ToolkitContext, ending_page, error_page, finish};
+use super::policy::{cookie, csp, form_targets, is_own_form, remove_cookie};
+use super::render::{BRAND, page, short};
+use crate::api::body::read;
+use crate::api::edge::RequestId;
+use crate::api::path::Id;
+use crate::app::App;
+use crate::app::connect::{Choice, Ending, browser_cookie_name};
+use crate::error::Result;
+
+/// Largest form taken.
+const MAX_FORM: usize = 8 * 1_024;
+
+#[derive(Serialize)]
+struct Context {
+    brand: &'static str,
+    project_name: Option<String>,
+    toolkit: Option<ToolkitContext>,
+    title: String,
+    action: String,
+    options: Vec<OptionContext>,
+    is_unanswered: bool,
+}
+
+#[derive(Serialize)]
+struct OptionContext {
+    id: String,
+    label: String,
+    detail: Option<String>,
+}
+
+/// `GET /link/choice/{token}`. Reads, and changes nothing.
+pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
+    match app.choice(&token, |name| cookie(&headers, name)).await {
+        Ok(Ok(choice)) => choice_page(&app, &token, choice, StatusCode::OK),
+        Ok(Err(finished)) => over_page(&app, &finished, &id),
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+/// `POST /link/choice/{token}`: the visitor chose.
+pub async fn submit(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Id(token): Id,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    if !is_own_form(&headers, &app.settings.public_url) {
+        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+    }
+    match try_submit(&app, &id, &token, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
+    let choice = match app.choice(token, |name| cookie(headers, name)).await? {
+        Ok(choice) => choice,
+        Err(finished) => return Ok(over_page(app, &finished, id)),
+    };
+    let form = read(body, MAX_FORM).await?;
+    let chosen = form_urlencoded::parse(&form).find(|(name, _)| name == "choice").map(|(_, value)| value.into_owned());
+    let (project, link) = (choice.offer.link.project_id.clone(), choice.offer.link.id.clone());
+    let Some(finished) = app.choose(&choice, chosen.as_deref().unwrap_or_default(), &id.0).await? else {
+        return Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY));
+    };
+    let is_over = finished.ending != Ending::Choose;
+    let mut response = finish(app, finished, Some(&project), &id.0).await;
+    if let Some(value) = remove_cookie(&browser_cookie_name(&link)).filter(|_| is_over) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    Ok(response)
+}
+
+fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Response {
+    let end = choice.offer.link.callback_url.clone();
+    let option = |thing: crate::app::provider::Thing| OptionContext {
+        id: thing.id,
+        label: short(&thing.label),
+        detail: thing.detail.as_deref().map(short),
+    };
+    let context = Context {
+        brand: BRAND,
+        project_name: Some(short(&choice.offer.project_name)).filter(|name| !name.is_empty()),
+        toolkit: ToolkitContext::of(app, &choice.offer.toolkit.slug),
+        title: choice.title,
+        action: format!("/link/choice/{token}"),
+        options: choice.options.into_iter().map(option).collect(),
+        is_unanswered: status != StatusCode::OK,
+    };
+    let mut response = page(status, "choice.html", &context);
+    // What the last redirect after the form leads to.
+    let targets = form_targets(None, end.as_deref());
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
+    response
+}

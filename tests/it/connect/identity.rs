@@ -1,0 +1,102 @@
+//! Who an account is: shown, expected, and not exchanged for somebody else.
+
+use serde_json::{Value, json};
+
+use crate::support::browser::Browser;
+use crate::support::server::TestServer;
+
+async fn link_for(server: &TestServer, session: &str, expected: Value) -> Value {
+    let body = json!({ "toolkit": "sandbox", "expected_identity": expected });
+    server.api.post(&format!("/tool_router/session/{session}/link"), &body).await.expect(201)
+}
+
+async fn follow(person: &str, link: &Value) -> String {
+    let landing = Browser::new(person).follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    landing.reply.unwrap().text()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_says_who_it_is_and_how_long_it_lives() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    let link = server.api.link(&session, "sandbox").await;
+    follow("alice", &link).await;
+    let path = format!("/connected_accounts/{}", link["connected_account_id"].as_str().unwrap());
+    let shown = server.api.get(&path).await.expect(200);
+    let expected = json!({ "id": "user_alice", "email": "alice@sandbox.example", "name": "Alice Example" });
+    assert_eq!(shown["identity"], expected, "{shown}");
+    assert_eq!(shown["scopes"]["missing"], json!([]), "{shown}");
+    let lifetime = &shown["lifetime"];
+    let (due, end) =
+        (lifetime["refresh_due_at"].as_str().unwrap(), lifetime["access_token_expires_at"].as_str().unwrap());
+    assert!(due < end, "{lifetime}");
+    let listed = server.api.get("/connected_accounts").await.expect(200);
+    assert_eq!(listed["items"][0]["identity"], expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_for_one_account_refuses_another_and_gives_its_tokens_back() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    for expected in [
+        json!({ "id": "user_alice" }),
+        json!({ "email": "ALICE@sandbox.example" }),
+        json!({ "email_domain": "sandbox.example", "id": "user_alice" }),
+    ] {
+        let link = link_for(&server, &session, expected.clone()).await;
+        let page = follow("bob", &link).await;
+        assert!(page.contains("account_mismatch"), "{expected}: {page}");
+        let account = link["connected_account_id"].as_str().unwrap();
+        let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+        assert_eq!(shown["status"], "FAILED", "{shown}");
+        assert!(shown["status_reason"].as_str().unwrap().starts_with("account_mismatch"), "{shown}");
+        let link = link_for(&server, &session, expected).await;
+        follow("alice", &link).await;
+        assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "ACTIVE");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_expected_is_said_at_once() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    for (expected, at) in [
+        (json!({}), "expected_identity"),
+        (json!({ "email": "" }), "expected_identity.email"),
+        (json!({ "tenant_id": "T1" }), "expected_identity"),
+        (json!({ "id": "a\nb" }), "expected_identity.id"),
+    ] {
+        let body = json!({ "toolkit": "sandbox", "expected_identity": expected });
+        let path = format!("/tool_router/session/{session}/link");
+        let error = server.api.post(&path, &body).await.expect_error(400, "HTTP_BadRequest");
+        let told = error["errors"][0].as_str().unwrap();
+        assert!(told.contains(&format!("payload.{at}")), "{expected}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_changes_hands_only_when_that_is_allowed() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    let link = server.api.link(&session, "sandbox").await;
+    follow("alice", &link).await;
+    let account = link["connected_account_id"].as_str().unwrap();
+    // Without a refresh token only the user can go on.
+    let path = format!("/connected_accounts/{account}");
+    let expire = async || {
+        let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
+        let statement = switchboard_store::accounts::expire_refreshed(
+            &server.project_id,
+            account,
+            row.refresh_fence,
+            "for the test",
+            server.app.now(),
+        );
+        server.app.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
+    };
+    expire().await;
+    let again = server.api.post(&format!("{path}/refresh"), &json!({ "allow_account_change": true })).await.expect(200);
+    follow("bob", &again).await;
+    let shown = server.api.get(&path).await.expect(200);
+    assert_eq!((&shown["status"], &shown["identity"]["id"]), (&json!("ACTIVE"), &json!("user_bob")), "{shown}");
+}
