@@ -239,7 +239,7 @@ fn parse_scheme(given: Option<&str>) -> Result<Scheme> {
 }
 
 /// Schemes of the contract that this server does not have yet.
-const UNBUILT_SCHEMES: [&str; 4] = ["OAUTH1", "CALCOM_AUTH", "DCR_OAUTH", "CIMD_OAUTH"];
+const UNBUILT_SCHEMES: [&str; 1] = ["CALCOM_AUTH"];
 
 /// Where a creation has its credentials.
 const CREDENTIALS: &str = "auth_config.credentials";

@@ -1,5 +1,6 @@
 //! Where secrets are sealed, and the only functions that open them.
 
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkRow;
@@ -24,6 +25,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// One without a secret.
+    pub fn public(client_id: String) -> Self {
+        Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None }
+    }
+
     /// The operator's.
     pub fn managed(client: &ManagedClient) -> Self {
         Self {
@@ -144,6 +150,9 @@ impl App {
                 )
             })?;
             return Ok(Client::managed(client));
+        }
+        if config.scheme == Scheme::CimdOAuth.as_str() {
+            return Ok(Client::public(self.client_metadata_url(&config.id)));
         }
         let mut secrets = self.open_auth_config(config)?;
         Client::of(&mut secrets).ok_or_else(|| {

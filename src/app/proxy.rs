@@ -100,8 +100,13 @@ impl App {
         let (scheme, secrets, params) = match account {
             Some(account) => {
                 self.count_account(&account.id)?;
-                let (account, secrets) = self.fresh_credential(account, toolkit).await?;
+                let (account, mut secrets) = self.fresh_credential(account, toolkit).await?;
                 let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+                if scheme == Scheme::OAuth1 {
+                    let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+                    let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+                    secrets = self.signing_secrets(scheme, &config, &secrets)?;
+                }
                 (scheme, secrets, AccountParams::parse(&account.params)?)
             }
             None => (Scheme::NoAuth, Secrets::new(), AccountParams::default()),

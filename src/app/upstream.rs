@@ -65,11 +65,8 @@ impl App {
         let destination = self.destination(toolkit, params)?;
         let endpoint = self.expand(&probe.url, params)?;
         // Where the data is may be what the request is to find out.
-        let base = if endpoint.starts_with('/') {
-            self.expand(toolkit.base_url(scheme), params)?
-        } else {
-            endpoint.clone()
-        };
+        let base =
+            if endpoint.starts_with('/') { self.expand(toolkit.base_url(scheme), params)? } else { endpoint.clone() };
         let base = Url::parse(&base).map_err(Error::internal)?;
         let url = destination.resolve(&base, &endpoint).map_err(|error| egress_error(&error))?;
         let mut headers = self.default_headers(toolkit, probe.headers.iter(), params)?;
@@ -126,6 +123,9 @@ impl App {
         };
         if let (Scheme::Basic, Some(basic)) = (scheme, &toolkit.basic) {
             return switchboard_auth::apply_basic(basic, secrets, &mut draft.headers).map_err(unfit);
+        }
+        if scheme == Scheme::OAuth1 {
+            return self.oauth1_sign(toolkit, secrets, params, draft).map_err(unfit);
         }
         let other = self.token_for(toolkit, scheme, secrets, params, draft)?;
         let secrets = other.as_ref().unwrap_or(secrets);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{OriginalUri, RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::endings::{ending_page, error_page, finish, see_other};
@@ -51,6 +51,25 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
     // What else a provider posts (an id_token, say) is not needed, and too long for a URL.
     query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, _)| ANSWER.contains(&&**name)));
     see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
+}
+
+/// `GET /toolkits/auth/client/{auth_config_id}`: what the client of an auth config says of itself, for
+/// providers that name clients by the URL of their description.
+pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_id): Id) -> Response {
+    match app.client_description(&auth_config_id).await {
+        Ok(Some(description)) => {
+            let mut response = Response::new(Body::from(description.to_string()));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        }
+        Ok(None) => {
+            let mut response = ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
+        Err(error) => error_page(&app, &error, &id.0),
+    }
 }
 
 async fn returned(

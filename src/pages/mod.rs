@@ -46,6 +46,7 @@ pub fn callbacks() -> Router<Arc<App>> {
     Router::new()
         .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
         .route("/toolkits/auth/callback/{auth_config_id}", get(callback::own).post(callback::posted))
+        .route("/toolkits/auth/client/{auth_config_id}", get(callback::client))
 }
 
 /// Whether people see what is answered at this path.

@@ -1,5 +1,6 @@
 //! What is written down twice says the same: the manual of the settings, the list of what is not
-//! built, the migrations. (`docs/toolkit.schema.json` is compared in `crates/catalog`.)
+//! built, the migrations, the versions of dependencies. (`docs/toolkit.schema.json` is compared in
+//! `crates/catalog`.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -138,6 +139,23 @@ fn the_committed_openapi_document_is_the_one_that_is_served() {
             "docs/openapi.json: run `UPDATE_DOCS=1 cargo test -p switchboard --test it documents`"
         );
     }
+}
+
+/// Name and version of each package in a lock file.
+fn locked(path: &str) -> BTreeSet<(String, String)> {
+    let lock: toml::Table = read(path).parse().unwrap();
+    let text = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+    lock["package"].as_array().unwrap().iter().map(|it| (text(it, "name"), text(it, "version"))).collect()
+}
+
+#[test]
+fn what_is_fuzzed_has_the_versions_that_are_shipped() {
+    let shipped = locked("Cargo.lock");
+    let names: BTreeSet<&String> = shipped.iter().map(|(name, _)| name).collect();
+    let fuzzed = locked("fuzz/Cargo.lock");
+    let other: Vec<_> = fuzzed.difference(&shipped).filter(|(name, _)| names.contains(name)).collect();
+    assert!(other.is_empty(), "{other:?}: run `cp Cargo.lock fuzz/Cargo.lock && FUZZ_SECONDS=0 scripts/fuzz`");
+    assert!(fuzzed.intersection(&shipped).count() > 50);
 }
 
 #[test]

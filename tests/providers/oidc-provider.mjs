@@ -1,5 +1,6 @@
 // A certified OpenID Provider (npm: oidc-provider) as a test upstream: PKCE, RFC 9207 `iss`, single-use codes,
 // rotating refresh tokens with family revocation, RFC 7009 revocation. Everything is in memory. See README.md.
+import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 import { RedirectUris, escapeHtml, integer, readBody, readOptions, serve } from './front.mjs';
 
@@ -28,15 +29,34 @@ const CLIENTS = [
     token_endpoint_auth_method: 'client_secret_basic',
   },
   { client_id: 'public-client', token_endpoint_auth_method: 'none' },
+  {
+    client_id: 'machine-client',
+    client_secret: 'machine-client-secret-0123456789abcdef01234567',
+    token_endpoint_auth_method: 'client_secret_basic',
+    grant_types: ['client_credentials'],
+  },
+  signingClient(),
 ];
+
+/** A client that proves itself with a key of its own (RFC 7523); the key is in the ready line. */
+function signingClient() {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  return {
+    client_id: 'signing-client',
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'RS256',
+    private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'key-1', use: 'sig', alg: 'RS256' }] },
+  };
+}
 
 function createProvider(issuer) {
   const provider = new Provider(issuer, {
-    clients: CLIENTS.map((client) => ({
-      ...client,
+    clients: CLIENTS.map(({ private_key: _, ...client }) => ({
       grant_types: ['authorization_code', 'refresh_token'],
-      response_types: ['code'],
-      redirect_uris: ['http://127.0.0.1/decided-by-redirectUriAllowed'],
+      response_types: client.grant_types ? [] : ['code'],
+      redirect_uris: client.grant_types ? [] : ['http://127.0.0.1/decided-by-redirectUriAllowed'],
+      ...client,
     })),
     findAccount: (_ctx, id) => ({
       accountId: id,
@@ -60,6 +80,9 @@ function createProvider(issuer) {
     },
     features: {
       devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true },
+      registration: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
     },
@@ -98,14 +121,15 @@ function route(provider, ctx, next) {
 /** The protected resource: whose token is this? */
 async function describeBearer(provider, ctx) {
   const bearer = /^Bearer (.+)$/i.exec(ctx.get('authorization'))?.[1];
-  const token = bearer && (await provider.AccessToken.find(bearer));
+  const token =
+    bearer && ((await provider.AccessToken.find(bearer)) ?? (await provider.ClientCredentials.find(bearer)));
   if (!token || token.isExpired) {
     ctx.status = 401;
     ctx.set('WWW-Authenticate', 'Bearer error="invalid_token"');
     ctx.body = { error: 'invalid_token' };
     return;
   }
-  ctx.body = { sub: token.accountId, scope: token.scope, client_id: token.clientId };
+  ctx.body = { sub: token.accountId ?? token.clientId, scope: token.scope, client_id: token.clientId };
 }
 
 /** Login and consent: as pages with --form-login, else decided at once for the user of --login. */

@@ -27,6 +27,17 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// A request that somebody else built.
+    ///
+    /// # Errors
+    /// [`BuildError::Endpoint`] for a request without a whole URL.
+    pub fn of(request: Request<Bytes>) -> Result<Self, BuildError> {
+        let (parts, body) = request.into_parts();
+        let url = Url::parse(&parts.uri.to_string())
+            .map_err(|_| BuildError::Endpoint { what: "URL", reason: "is not a URL" })?;
+        Ok(Self { method: parts.method, url, headers: parts.headers, body })
+    }
+
     /// The request itself.
     ///
     /// # Errors

@@ -75,6 +75,28 @@ pub fn parse_callback(query: &str) -> Result<CallbackQuery, CallbackError> {
     })
 }
 
+/// One parameter of a callback's query, by a name that its provider chose; one without a value counts
+/// as left out.
+///
+/// # Errors
+/// [`CallbackError`].
+pub fn callback_parameter(query: &str, name: &str) -> Result<Option<String>, CallbackError> {
+    let mut pieces = Vec::new();
+    for piece in query.split('&') {
+        if form::decode(form::split(piece).0).is_some_and(|decoded| decoded == name) {
+            pieces.push(form::split(piece).1);
+        }
+    }
+    match pieces.as_slice() {
+        _ if query.len() > MAX => Err(CallbackError::TooLong),
+        [] => Ok(None),
+        [one] => form::decode(one)
+            .map(|value| Some(value).filter(|text| !text.is_empty()))
+            .ok_or(CallbackError::Malformed("a parameter")),
+        _ => Err(CallbackError::Repeated("a parameter")),
+    }
+}
+
 /// The values of some parameters of a callback's query; one without a value counts as left out.
 pub(crate) fn named_values<const COUNT: usize>(
     query: &str,

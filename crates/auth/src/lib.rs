@@ -51,7 +51,7 @@ pub use apply::{Draft, apply, apply_basic, credential_headers};
 pub use assertion::{ClientKey, Moment, client_assertion};
 pub use authorize::AuthorizationRequest;
 pub use call::call_request;
-pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, check_issuer, parse_callback};
+pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, callback_parameter, check_issuer, parse_callback};
 pub use certificate::{check_certificate, x5t, x5t_s256};
 pub use client::{ClientCredentials, check_client_secret};
 pub use error::BuildError;

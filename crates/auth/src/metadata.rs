@@ -176,8 +176,13 @@ fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
         Some(methods) => methods.iter().any(|method| method == name),
         None => name == "client_secret_basic",
     };
-    if !offers("client_secret_post") && offers("client_secret_basic") {
+    if offers("client_secret_post") {
+        return;
+    }
+    if offers("client_secret_basic") {
         whole.client_authentication = ClientAuthentication::ClientSecretBasic;
+    } else if offers("none") {
+        whole.client_authentication = ClientAuthentication::None;
     }
 }
 

@@ -36,8 +36,18 @@ pub(crate) fn description(raw: &str) -> Option<String> {
         rest = after;
     }
     shown.push_str(rest);
-    let shortened: String = shown.chars().take(DESCRIPTION).collect();
+    let shortened = shorten(&shown);
     (!shortened.is_empty()).then_some(shortened)
+}
+
+/// Replaces what is known to be a secret in a description that was made by [`description`], which
+/// stays as short as it was promised to be.
+pub(crate) fn mask(description: &str, secret: &str) -> String {
+    shorten(&description.replace(secret, MASK))
+}
+
+fn shorten(description: &str) -> String {
+    description.chars().take(DESCRIPTION).collect()
 }
 
 /// White space as a space; control characters, and characters that are invisible or change the

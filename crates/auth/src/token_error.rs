@@ -66,7 +66,7 @@ impl TokenError {
     pub fn without(mut self, request_values: &[&str]) -> Self {
         for value in request_values.iter().filter(|value| !value.is_empty()) {
             self.code = self.code.filter(|code| !code.contains(value));
-            self.description = self.description.map(|description| description.replace(value, "[…]"));
+            self.description = self.description.map(|description| text::mask(&description, value));
         }
         self
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use regex_lite::Regex;
 use url::{Host, Url};
 
+use crate::host;
 use crate::model::{Capture, Field, FieldFormat};
 
 /// Longest value of a text field, in characters: room for a signed token, none for a document.
@@ -140,7 +141,9 @@ fn check_text(value: &str) -> Result<(), &'static str> {
 fn check_dns_label(value: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let shape = (1..=63).contains(&value.len()) && value.bytes().all(allowed);
-    if !shape || value.starts_with('-') || value.ends_with('-') {
+    // `xn--zz` encodes nothing: no URL parser takes a host with this label.
+    let readable = || matches!(Host::parse(&format!("{value}.test")), Ok(Host::Domain(_)));
+    if !shape || value.starts_with('-') || value.ends_with('-') || !readable() {
         return Err("must be a single name of 1 to 63 lower-case letters, digits and hyphens, without dots");
     }
     Ok(())
@@ -168,7 +171,8 @@ fn check_origin(value: &str) -> Result<(), &'static str> {
         return Err(MESSAGE);
     };
     let without_default_port = value.strip_suffix(":443").unwrap_or(value);
-    if url.scheme() != "https" || url.origin().ascii_serialization() != without_default_port {
+    let as_written = url.origin().ascii_serialization() == without_default_port;
+    if url.scheme() != "https" || !as_written || !host::is_plain(&url) {
         return Err(MESSAGE);
     }
     Ok(())
@@ -222,7 +226,7 @@ mod tests {
         assert_cases(
             FieldFormat::DnsLabel,
             &["acme", "a", "7", "acme-2", "xn--bcher-kva", &long[..63]],
-            &[&ATTACKS[..], &["acme.evil.test", ".", "-a", "a-", "ACME", "a_b", &long]].concat(),
+            &[&ATTACKS[..], &["acme.evil.test", ".", "-a", "a-", "ACME", "a_b", "xn--zz", &long]].concat(),
         );
     }
 
@@ -268,6 +272,12 @@ mod tests {
                     "https://GITLAB.example.com",
                     "https://",
                     "https://a:99999",
+                    "https://a:0",
+                    "https://*.example.com",
+                    "https://*",
+                    "https://a..b",
+                    "https://a.",
+                    "https://a!b",
                     "javascript:alert(1)",
                     "file:///etc/passwd",
                 ],

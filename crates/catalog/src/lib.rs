@@ -11,6 +11,7 @@ mod builtin;
 mod catalog;
 mod error;
 mod field;
+mod host;
 pub mod model;
 mod parse;
 mod path;

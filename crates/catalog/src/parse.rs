@@ -9,11 +9,12 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{CatalogError, Problem};
 use crate::model::Toolkit;
 use crate::path::{Path, Step};
-use crate::validate;
+use crate::validate::{self, Finding};
 
 /// Reads and validates one file.
 pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
-    let problem = |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message };
+    let problem =
+        |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message: visible(&message) };
     let source = match DeTable::parse(text) {
         Ok(root) => Source { text, root },
         Err(error) => {
@@ -33,10 +34,10 @@ pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
             return Err(CatalogError::new(vec![problem(line, message)]));
         }
     };
-    let mut problems: Vec<Problem> = validate::findings(&toolkit, folder_of(file))
-        .into_iter()
-        .map(|finding| problem(source.line(&finding.path), finding.to_string()))
-        .collect();
+    let mut findings = validate::findings(&toolkit, folder_of(file));
+    source.beyond_json(&mut findings);
+    let mut problems: Vec<Problem> =
+        findings.into_iter().map(|finding| problem(source.line(&finding.path), finding.to_string())).collect();
     if problems.is_empty() {
         return Ok(toolkit);
     }
@@ -115,6 +116,12 @@ impl Source<'_> {
         (line, explained)
     }
 
+    /// Values that JSON cannot say. The typed reading takes them where the format has a JSON value,
+    /// and makes of them what nobody wrote.
+    fn beyond_json(&self, findings: &mut Vec<Finding>) {
+        beyond_json_in_table(self.root.get_ref(), &Path::default(), findings);
+    }
+
     /// Path of the innermost key or value that stands at a byte offset.
     fn path_at(&self, offset: usize) -> Path {
         let mut found = Path::default();
@@ -156,6 +163,30 @@ fn visit_value(value: &Spanned<DeValue<'_>>, path: &Path, offset: usize, found: 
     }
 }
 
+fn beyond_json_in_table(table: &DeTable<'_>, path: &Path, findings: &mut Vec<Finding>) {
+    for (key, value) in table {
+        beyond_json(value.get_ref(), &path.key(key.get_ref()), findings);
+    }
+}
+
+fn beyond_json(value: &DeValue<'_>, path: &Path, findings: &mut Vec<Finding>) {
+    let message = match value {
+        DeValue::Table(table) => return beyond_json_in_table(table, path, findings),
+        DeValue::Array(array) => {
+            for (index, element) in array.iter().enumerate() {
+                beyond_json(element.get_ref(), &path.index(index), findings);
+            }
+            return;
+        }
+        DeValue::Datetime(_) => "a date is not JSON".to_owned(),
+        DeValue::Float(number) if number.as_str().parse::<f64>().is_ok_and(|number| !number.is_finite()) => {
+            format!("`{}` is not JSON", number.as_str())
+        }
+        _ => return,
+    };
+    findings.push(Finding { path: path.clone(), message });
+}
+
 /// How a table is called in messages.
 fn in_table(steps: &[Step]) -> String {
     if steps.is_empty() {
@@ -175,6 +206,15 @@ fn quoted_names(message: &str) -> Vec<&str> {
 
 fn one_line(message: &str) -> String {
     message.lines().collect::<Vec<_>>().join("; ")
+}
+
+/// Control characters written out: a message is one line, and leaves the terminal alone.
+fn visible(message: &str) -> String {
+    let mut visible = String::with_capacity(message.len());
+    for letter in message.chars() {
+        if letter.is_control() { visible.extend(letter.escape_default()) } else { visible.push(letter) }
+    }
+    visible
 }
 
 /// Line of a byte offset, from 1.

@@ -70,6 +70,39 @@ fn what_is_not_the_format() {
 }
 
 #[test]
+fn what_json_cannot_say() {
+    assert_refused(&[
+        ("error_value = false", "error_value = 1979-05-27", &["52: oauth2.response.error_value: a date is not JSON"]),
+        ("ok_value = true", "ok_value = nan", &["60: api_key.verify.ok_value: `nan` is not JSON"]),
+        (
+            "json = { query = \"{ me }\" }",
+            "json = { at = [07:32:00], most = [1, { number = -inf }] }",
+            &[
+                "78: basic.verify.json.at[0]: a date is not JSON",
+                "78: basic.verify.json.most[1].number: `-inf` is not JSON",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_would_break_a_message() {
+    assert_refused(&[
+        ("Acme-Version", "\"Acme\\nVersion\"", &[r"12: headers.Acme\nVersion: `Acme\nVersion` is not a header name"]),
+        (
+            "pkce = \"S256\"",
+            "pkce = \"\\u001b[31m\"",
+            &[r"34: oauth2.pkce: unknown value `\u{1b}[31m`; allowed: `S256`, `off`"],
+        ),
+        (
+            "\"{{{site}\"",
+            "\"{a\\rb}\"",
+            &[r"58: api_key.apply[1].value: `{a\rb}` is not a variable: names are lower-case letters, digits and `_`"],
+        ),
+    ]);
+}
+
+#[test]
 fn what_describes_the_toolkit() {
     assert_refused(&[
         (
@@ -119,7 +152,7 @@ fn where_credentials_may_go() {
         (
             "base_url = \"https://{site}.acme.test/v1\"",
             "base_url = \"https://*.files.acme.test\"",
-            &["10: base_url: must have a host of letters, digits, dots and hyphens"],
+            &["10: base_url: must have a host of letters, digits, dots and hyphens, and no port 0"],
         ),
         (
             "base_url = \"https://{site}.acme.test/v1\"",
@@ -144,6 +177,8 @@ fn where_credentials_may_go() {
         ("\"127.0.0.1:9000\"", "\"https://acme.test\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"ACME.test\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"127.1\"", wrong_host),
+        ("\"127.0.0.1:9000\"", "\"acme.test:0\"", wrong_host),
+        ("\"127.0.0.1:9000\"", "\"{sandbox_host}.acme.test\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"*\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"acme.test/x\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"*.127.0.0.1\"", &["11: hosts[2]: must name at least two labels after `*.`"]),

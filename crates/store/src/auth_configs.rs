@@ -83,6 +83,17 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
     )
 }
 
+/// Sets the client of an auth config that has none; refused as `client_is_set` otherwise. What is
+/// under way with the auth config goes on.
+pub fn set_client(project: &str, id: &str, sealed: Vec<u8>) -> Statement {
+    Statement::one(
+        "client_is_set",
+        "UPDATE auth_configs SET credentials_sealed = $3
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credentials_sealed IS NULL",
+        vec![project.into(), id.into(), sealed.into()],
+    )
+}
+
 /// Replaces what can be changed of an auth config that was read at version `replaces`; refused as
 /// `auth_config_changed` when it was changed or deleted since.
 pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
@@ -170,6 +181,16 @@ fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
 }
 
 impl Store {
+    /// A live auth config of one scheme, whose description is public, by its id alone.
+    pub async fn public_auth_config(&self, id: &str, scheme: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+        self.one(
+            select!("WHERE id = $1 AND scheme = $2 AND status = 'ENABLED' AND deleted_at IS NULL"),
+            &[id.into(), scheme.into()],
+            read,
+        )
+        .await
+    }
+
     /// One auth config of a project.
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use switchboard_auth::{CallbackQuery, check_issuer, parse_callback};
+use switchboard_auth::{CallbackQuery, callback_parameter, check_issuer, oauth1, parse_callback, verify_query_hmac};
+use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError};
@@ -47,6 +48,29 @@ pub struct Returned<'a> {
     pub request_id: &'a str,
 }
 
+/// What a browser came back with.
+struct Came {
+    /// The query as it came; holds the code.
+    raw: Secret,
+    query: CallbackQuery,
+    /// Auth config of the path.
+    auth_config_id: Option<String>,
+}
+
+/// What the provider says by it.
+#[derive(Default)]
+struct Told {
+    code: Option<Secret>,
+    /// Error code and words.
+    refusal: Option<(String, Option<String>)>,
+}
+
+impl Told {
+    fn refused(why: &str) -> Self {
+        Self { code: None, refusal: Some(("invalid_callback".to_owned(), Some(why.to_owned()))) }
+    }
+}
+
 impl App {
     /// Completes a flow. `cookie` gives the value of a cookie by name.
     pub async fn complete(
@@ -74,37 +98,28 @@ impl App {
         let app = Arc::clone(self);
         let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
         // From here on the state may be spent, so the rest finishes without the browser (R35).
-        let task = self.tasks.spawn(async move { app.arrive(actor, auth_config_id, query, attempt).await });
+        let came = Came { raw: Secret::from(returned.query), query, auth_config_id };
+        let task = self.tasks.spawn(async move { app.arrive(actor, came, attempt).await });
         let finished = task.await.map_err(Error::internal)??;
         Ok(Arrived { finished, project_id, link_id })
     }
 
     /// The right browser is back: the context decides, the state is consumed, the code exchanged.
-    async fn arrive(
-        self: Arc<Self>,
-        actor: Actor,
-        auth_config_id: Option<String>,
-        query: CallbackQuery,
-        attempt: AttemptRow,
-    ) -> Result<Finished> {
+    async fn arrive(self: Arc<Self>, actor: Actor, came: Came, attempt: AttemptRow) -> Result<Finished> {
         let link = self.store.link(&attempt.link_id).await?;
         let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
         // The attempt has a time of its own: the link's is for opening it.
         let link = LinkRow { expires_at: attempt.expires_at, ..link };
-        let offer = match self.visit_link(link).await? {
+        let mut offer = match self.visit_link(link).await? {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(finished),
         };
-        let state = query.state.clone().unwrap_or_default();
-        let is_ours = self.context_matches(auth_config_id.as_deref(), &query, &attempt, &offer).await?;
-        let code = query.code.filter(|code| !code.is_empty());
-        if is_ours
-            && query.error.is_none()
-            && offer.verifier_url.is_some()
-            && let Some(code) = code
-        {
+        let state = came.query.state.clone().unwrap_or_default();
+        let is_ours = self.context_matches(&came, &attempt, &offer).await?;
+        let told = if is_ours { self.told(&came, &attempt, &mut offer)? } else { Told::default() };
+        if let (true, Some(code), None) = (offer.verifier_url.is_some(), &told.code, &told.refusal) {
             // No token request before the developer has said who this was (R05).
-            let grant = self.grant(&attempt, code, &state)?;
+            let grant = self.grant(&attempt, code.clone(), &state)?;
             return self.park_code(&actor, &offer, &attempt, grant).await;
         }
         if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
@@ -114,10 +129,10 @@ impl App {
             self.end_link(&actor, &offer.link, &offer.account, "failed", "context_mismatch").await?;
             return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
         }
-        if let Some(error) = query.error {
-            return self.refused(&actor, &offer, error, query.error_description).await;
+        if let Some((error, description)) = told.refusal {
+            return self.refused(&actor, &offer, error, description).await;
         }
-        let Some(code) = code else {
+        let Some(code) = told.code else {
             let reason = "The provider returned neither a code nor an error";
             self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await?;
             return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
@@ -126,13 +141,61 @@ impl App {
         self.exchange(&actor, &offer, &grant).await
     }
 
+    /// What the provider says by the callback: a code, or why there is none. What the toolkit keeps of
+    /// it goes into the account's parameters.
+    fn told(&self, came: &Came, attempt: &AttemptRow, offer: &mut Offer) -> Result<Told> {
+        let unreadable = || Told::refused("the callback cannot be read");
+        let Some(oauth) = offer.toolkit.oauth(offer.scheme) else {
+            // OAuth 1.0a: the token must be the one that this flow began with (R28).
+            let Ok(answer) = oauth1::parse_callback(came.raw.expose()) else { return Ok(unreadable()) };
+            if let Some(error) = answer.refusal {
+                return Ok(Told { code: None, refusal: Some((error, None)) });
+            }
+            let kept = self.kept(attempt)?;
+            let is_same = answer.token.zip(kept).is_some_and(|(token, kept)| self.oauth1_matches(&kept, &token));
+            return Ok(if is_same {
+                Told { code: answer.verifier, refusal: None }
+            } else {
+                Told::refused("it came back with another token than it was sent with")
+            });
+        };
+        if let Some(error) = &came.query.error {
+            return Ok(Told { code: None, refusal: Some((error.clone(), came.query.error_description.clone())) });
+        }
+        let code = match &oauth.callback.code {
+            None => came.query.code.clone(),
+            Some(name) => match callback_parameter(came.raw.expose(), name) {
+                Ok(code) => code.map(Secret::new),
+                Err(_) => return Ok(unreadable()),
+            },
+        };
+        let mut params = AccountParams::parse(&offer.account.params)?;
+        for capture in &oauth.callback.capture {
+            let found = callback_parameter(came.raw.expose(), &capture.at).ok().flatten();
+            match found.filter(|value| capture.check(value).is_ok()) {
+                Some(value) => {
+                    params.captured.insert(capture.name.clone(), value);
+                }
+                None if capture.required => {
+                    return Ok(Told::refused(&format!("the callback holds no usable {}", capture.at)));
+                }
+                None => {}
+            }
+        }
+        offer.account.params = params.to_text();
+        Ok(Told { code: code.filter(|code| !code.is_empty()), refusal: None })
+    }
+
     /// What a token request needs, from the attempt as it was read before its state was consumed.
     fn grant(&self, attempt: &AttemptRow, code: Secret, state: &str) -> Result<Grant> {
-        let verifier = match &attempt.verifier_sealed {
-            Some(sealed) => Some(self.open_verifier(&attempt.project_id, &attempt.id, sealed)?),
-            None => None,
-        };
+        let verifier = self.kept(attempt)?;
         Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
+    }
+
+    /// PKCE verifier or temporary credentials.
+    fn kept(&self, attempt: &AttemptRow) -> Result<Option<Secret>> {
+        let sealed = attempt.verifier_sealed.as_deref();
+        sealed.map(|sealed| self.open_verifier(&attempt.project_id, &attempt.id, sealed)).transpose()
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).
@@ -166,25 +229,26 @@ impl App {
         }))
     }
 
-    async fn context_matches(
-        &self,
-        auth_config_id: Option<&str>,
-        query: &CallbackQuery,
-        attempt: &AttemptRow,
-        offer: &Offer,
-    ) -> Result<bool> {
-        let path_matches = match auth_config_id {
+    async fn context_matches(&self, came: &Came, attempt: &AttemptRow, offer: &Offer) -> Result<bool> {
+        let path_matches = match came.auth_config_id.as_deref() {
             Some(id) => id == attempt.auth_config_id,
             // The shared path serves auth configs with a redirect URI of their own.
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
         let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
+        if offer.scheme == Scheme::OAuth1 {
+            return Ok(path_matches && config_unchanged);
+        }
         let params = AccountParams::parse(&offer.account.params)?;
         let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
         let oauth = &provider.oauth;
         let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &params)).transpose()?;
-        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, query.iss.as_deref()).is_ok();
-        Ok(path_matches && config_unchanged && issuer_matches)
+        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, came.query.iss.as_deref()).is_ok();
+        let is_signed = oauth.callback.hmac.as_deref().is_none_or(|name| {
+            let secret = provider.client.client_secret.as_ref();
+            secret.is_some_and(|secret| verify_query_hmac(came.raw.expose(), name, secret))
+        });
+        Ok(path_matches && config_unchanged && issuer_matches && is_signed)
     }
 
     /// Consumes the state; false when another request was faster.

@@ -19,7 +19,7 @@ use crate::app::provider::Failure;
 use crate::app::renewal::Renewal;
 use crate::app::upstream::extra_token_name;
 use crate::app::{Actor, App};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
 /// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
@@ -85,6 +85,19 @@ impl App {
     /// Exchanges a code and connects the account.
     pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
         let mut params = AccountParams::parse(&offer.account.params)?;
+        if let Some(oauth1) = offer.toolkit.oauth1.as_ref().filter(|_| offer.scheme == Scheme::OAuth1) {
+            let kept = grant.verifier.as_ref().ok_or_else(|| Error::internal("attempt without its credentials"))?;
+            let client = self.oauth_client(&offer.config)?;
+            return match self.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
+                Ok(secrets) => {
+                    let seconds = oauth1.expires_in.map(Duration::from_secs);
+                    let expires_at = seconds.map(|lifetime| self.now().saturating_add(millis(lifetime)));
+                    let credential = TokenCredential { secrets, expires_at };
+                    self.settle_connection(actor, offer, credential, params, None).await
+                }
+                Err(failure) => self.exchange_failed(actor, offer, &failure).await,
+            };
+        }
         let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
             Ok(provider) => {
                 let verifier = grant.verifier.as_ref();

@@ -8,6 +8,7 @@
 
 mod callback;
 mod choose;
+mod depart;
 mod exchange;
 mod park;
 mod secrets;

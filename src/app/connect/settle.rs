@@ -25,8 +25,9 @@ impl App {
         answer: Option<&Value>,
     ) -> Result<Finished> {
         params.identity = None;
+        let secrets = self.signing_secrets(offer.scheme, &offer.config, &credential.secrets)?;
         if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
-            params.identity = self.identify(&offer.toolkit, offer.scheme, &credential.secrets, &params, answer).await;
+            params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
         self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new() }).await
     }
@@ -34,7 +35,8 @@ impl App {
     /// The same with what the user chose so far.
     pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
         let Pending { credential, mut params, chosen } = pending;
-        let found = self.post_connect(&offer.toolkit, offer.scheme, &credential.secrets, &mut params, &chosen).await;
+        let secrets = self.signing_secrets(offer.scheme, &offer.config, &credential.secrets)?;
+        let found = self.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
         match found {
             Ok(Found::Settled) => {}
             Ok(Found::Choose { step, title, options }) => {
@@ -47,7 +49,7 @@ impl App {
             }
         }
         if params.identity.is_none() {
-            params.identity = self.identify(&offer.toolkit, offer.scheme, &credential.secrets, &params, None).await;
+            params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, None).await;
         }
         let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;

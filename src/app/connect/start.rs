@@ -7,8 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use switchboard_auth::{AuthorizationRequest, PkcePair};
-use switchboard_catalog::Pkce;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::{self, LinkPurpose, LinkState};
 use switchboard_store::{Statement, Unit, WriteError, accounts, verifications};
@@ -19,7 +17,7 @@ use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::millis;
 
@@ -124,7 +122,7 @@ impl App {
     async fn start_oauth(
         &self,
         actor: &Actor,
-        offer: Box<Offer>,
+        mut offer: Box<Offer>,
         form: &BTreeMap<String, String>,
         claim: Claim,
     ) -> Result<Started> {
@@ -133,41 +131,13 @@ impl App {
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
         let entered = AccountParams::of_fields(fields);
-        let provider = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &entered).await {
-            Ok(provider) => provider,
-            Err(error) if error.code() == Code::UpstreamUnreachable => {
-                let message = Some(error.message().to_owned());
-                return Ok(Started::Form { offer, wrong: BTreeMap::new(), message });
-            }
-            Err(error) => return Err(error),
-        };
-        let oauth = &provider.oauth;
         let now = self.now();
         let attempt_id = self.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.entropy, &attempt_id);
-        let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
         let redirect_uri = self.redirect_uri(&offer);
-        let resource = self.resource(oauth, &entered)?;
-        let scopes = offer.scopes();
-        let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
-        let request = AuthorizationRequest {
-            oauth,
-            client_id: &provider.client.client_id,
-            redirect_uri: &redirect_uri,
-            state: state.text(),
-            scopes: &scopes,
-            user_scopes: &user_scopes,
-            code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
-            resource: resource.as_deref(),
-            variables: &|name| self.variable(&entered, name),
-        };
-        let url = match self.authorization_url(&provider, &request).await {
-            Ok(url) => url,
-            Err(failure) => {
-                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "no authorization request");
-                let message = failure.shown().or_else(|| Some("The provider did not take the request.".to_owned()));
-                return Ok(Started::Form { offer, wrong: BTreeMap::new(), message });
-            }
+        let departure = match self.depart(actor, &mut offer, &entered, &redirect_uri, &state).await? {
+            Ok(departure) => departure,
+            Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
         };
         let attempt = AttemptRow {
             project_id: actor.project_id.clone(),
@@ -178,7 +148,7 @@ impl App {
             state_hash: state.digest().to_vec(),
             browser_hash: digest(&claim.browser).to_vec(),
             redirect_uri,
-            verifier_sealed: pkce.map(|pair| self.seal_verifier(&actor.project_id, &attempt_id, &pair.verifier)),
+            verifier_sealed: departure.kept.map(|kept| self.seal_verifier(&actor.project_id, &attempt_id, &kept)),
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
             consumed_at: None,
@@ -186,8 +156,8 @@ impl App {
         };
         let params = AccountParams {
             fields: entered.fields.clone(),
-            requested_scopes: scopes,
-            requested_user_scopes: user_scopes,
+            requested_scopes: departure.scopes,
+            requested_user_scopes: departure.user_scopes,
             ..AccountParams::default()
         };
         let unit = Unit::new()
@@ -204,7 +174,7 @@ impl App {
             LinkPurpose::Reconnect => unit,
         };
         match self.store.apply(unit).await {
-            Ok(_) => Ok(Started::Provider { url, cookie: claim.browser }),
+            Ok(_) => Ok(Started::Provider { url: departure.url, cookie: claim.browser }),
             Err(WriteError::Refused(_)) => self.lost_start(&offer).await,
             Err(error) => Err(error.into()),
         }

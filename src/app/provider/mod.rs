@@ -3,12 +3,14 @@
 //! sent.
 //!
 //! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `tokens.rs` gets tokens in every way
-//! there is, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
+//! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
 
 mod breaker;
 mod discovery;
 mod identity;
+mod oauth1;
 mod post_connect;
+mod register;
 mod tokens;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use switchboard_auth::{
     TokenSet, call_request, client_assertion, code_request, introspection_request, parse_pushed_response,
     parse_step_response, parse_token_response, pushed_request, refresh_request,
 };
-use switchboard_catalog::{Call, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
+use switchboard_catalog::{Call, ClientAuthentication, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
@@ -46,8 +46,13 @@ impl App {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
-        let oauth = self.completed(oauth, params).await?;
-        Ok(Provider { oauth, client: self.oauth_client(config)?, params })
+        let mut oauth = self.completed(oauth, params).await?;
+        let client = self.oauth_client(config)?;
+        let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
+        if is_public && oauth.client_authentication != ClientAuthentication::None {
+            oauth.to_mut().client_authentication = ClientAuthentication::None;
+        }
+        Ok(Provider { oauth, client, params })
     }
 
     /// The resource that tokens are asked for (RFC 8707).
@@ -241,7 +246,7 @@ impl App {
         })
     }
 
-    async fn send_parts(
+    pub(super) async fn send_parts(
         &self,
         request: Request<Bytes>,
     ) -> std::result::Result<(http::StatusCode, http::HeaderMap, Bytes), Failure> {
@@ -310,7 +315,7 @@ fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
     }
 }
 
-fn unbuilt(error: BuildError) -> Failure {
+pub(super) fn unbuilt(error: BuildError) -> Failure {
     use BuildError::{Key, MissingAssertion, MissingClientSecret};
     Failure::Unsent(match error {
         Key { .. } | MissingAssertion | MissingClientSecret => {

@@ -3,9 +3,9 @@
 
 use http::header;
 use switchboard_auth::{
-    ClientCredentials, RevocationAnswer, TokenError, call_request, parse_revocation_response, revocation_request,
+    ClientCredentials, Draft, RevocationAnswer, TokenError, call_request, parse_revocation_response, revocation_request,
 };
-use switchboard_catalog::{Call, TokenResponse};
+use switchboard_catalog::{Call, TokenResponse, Toolkit};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
 
@@ -125,6 +125,7 @@ impl App {
         };
         let oauth = match task.how {
             Revocable::OAuth(oauth) => oauth,
+            Revocable::Signed(toolkit, call) => return self.signed_revocation(task, toolkit, call, secret),
             Revocable::Call(call) => {
                 let known = |name: &str| match name {
                     "token" => Some(secret.to_owned()),
@@ -173,11 +174,34 @@ impl App {
     }
 }
 
+impl App {
+    /// A request that OAuth 1.0a signs.
+    fn signed_revocation(
+        &self,
+        task: &Task<'_>,
+        toolkit: &Toolkit,
+        call: &Call,
+        token: &str,
+    ) -> Result<http::Request<bytes::Bytes>, OneToken> {
+        let unmade =
+            |error: switchboard_auth::BuildError| OneToken::Refused(format!("The request cannot be made: {error}"));
+        let known = |name: &str| match name {
+            "token" => Some(token.to_owned()),
+            "client_id" => task.material.get("consumer_key").map(str::to_owned),
+            _ => self.variable(task.params, name),
+        };
+        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(unmade)?;
+        let mut draft = Draft::of(request).map_err(unmade)?;
+        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(unmade)?;
+        draft.into_request().map_err(unmade)
+    }
+}
+
 impl<'a> Task<'a> {
     /// Where the answer says what.
     fn response(&self) -> &'a TokenResponse {
         match self.how {
-            Revocable::Call(call) => &call.response,
+            Revocable::Call(call) | Revocable::Signed(_, call) => &call.response,
             Revocable::OAuth(oauth) => oauth.revoke.as_ref().map_or(&oauth.response, |call| &call.response),
         }
     }
@@ -186,7 +210,7 @@ impl<'a> Task<'a> {
     fn tokens(&self) -> &'static [RevokedToken] {
         const BOTH: [RevokedToken; 2] = [RevokedToken::RefreshToken, RevokedToken::AccessToken];
         let call = match self.how {
-            Revocable::Call(call) => Some(call),
+            Revocable::Call(call) | Revocable::Signed(_, call) => Some(call),
             Revocable::OAuth(oauth) => oauth.revoke.as_ref(),
         };
         let uses = |name: &str| {

@@ -62,6 +62,8 @@ pub(in crate::app) enum Revocable<'a> {
     OAuth(&'a OAuth2),
     /// As the file says.
     Call(&'a Call),
+    /// As the file says, and signed.
+    Signed(&'a Toolkit, &'a Call),
 }
 
 /// How an account's credential can be revoked, or why it cannot.
@@ -77,6 +79,10 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
     if let Some(tokens) = toolkit.token_scheme(parsed) {
         return tokens.revoke.as_ref().map(Revocable::Call).ok_or_else(none);
     }
+    if parsed == Scheme::OAuth1 {
+        let call = toolkit.oauth1.as_ref().and_then(|oauth1| oauth1.revoke.as_ref());
+        return call.map(|call| Revocable::Signed(toolkit, call)).ok_or_else(none);
+    }
     let oauth = toolkit.oauth(parsed).filter(|oauth| {
         oauth.revocation_url.is_some()
             || oauth.revoke.is_some()
@@ -88,7 +94,7 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
 
 /// Whether a scheme has tokens, which a provider can be asked to forget.
 fn is_revocable(scheme: Scheme) -> bool {
-    !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth | Scheme::OAuth1)
+    !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth)
 }
 
 impl App {
@@ -109,7 +115,15 @@ impl App {
         }
         let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
-        if !scheme.is_oauth2() {
+        if scheme == Scheme::OAuth1 {
+            // The token stands where all tokens do.
+            if let Some(token) = credential.get("oauth_token") {
+                material.insert("access_token", Secret::from(token));
+            }
+            for (name, secret) in self.signing_secrets(scheme, config, &credential)?.iter() {
+                material.insert(name, secret.clone());
+            }
+        } else if !scheme.is_oauth2() {
             // What was entered is what the request needs.
             for (name, secret) in credential.iter() {
                 material.insert(name, secret.clone());

@@ -14,4 +14,5 @@ mod pages;
 mod providers;
 mod revocation;
 mod scanners;
+mod schemes;
 mod verification;

@@ -39,7 +39,6 @@ impl Provider {
     }
 
     /// OAuth 1.0a on `oauthlib`.
-    #[expect(dead_code, reason = "its flow is being built")]
     pub fn oauth1(arguments: &[&str]) -> Self {
         let script = root().join("tests/providers/oauth1_provider.py");
         Self::start(Command::new(tool("providers-python/bin/python")).arg(script).args(arguments))

@@ -337,6 +337,9 @@ fn explanations_are_shown_but_not_what_was_sent() {
     let error = refusal(&oauth(""), 400, r#"{"error":"no_s3cr","error_description":"code s3cr unknown"}"#);
     let clean = error.without(&["", "s3cr"]);
     assert_eq!((clean.code, clean.description.as_deref()), (None, Some("code […] unknown")));
+    let error = refusal(&oauth(""), 400, &format!(r#"{{"error":"x","error_description":"{}"}}"#, "a b ".repeat(50)));
+    let clean = error.without(&["a"]).description.unwrap();
+    assert!(clean.chars().count() <= 200 && clean.starts_with("[…] b […] b"), "{clean}");
 }
 
 /// Something shaped like an answer, right or wrong.

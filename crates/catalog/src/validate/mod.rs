@@ -15,14 +15,14 @@ mod urls;
 
 use std::fmt;
 
-use crate::model::{Capture, Field, FieldFormat, Toolkit};
+use crate::model::{Capture, Field, Toolkit};
 use crate::path::Path;
 use names::Names;
 
-/// Variables that the service itself supplies: where the built-in provider listens, as an origin
-/// and as `host:port`. Only the built-in `sandbox` toolkit has a use for them.
-const BUILTIN_VARIABLES: [(&str, FieldFormat); 2] =
-    [("sandbox_url", FieldFormat::Origin), ("sandbox_host", FieldFormat::Hostname)];
+/// Variables that the service itself supplies, with a value as it may be: where the built-in provider
+/// listens, as an origin and as `host:port`. Only the built-in `sandbox` toolkit has a use for them.
+const BUILTIN_VARIABLES: [(&str, &str); 2] =
+    [("sandbox_url", "http://127.0.0.1:8788"), ("sandbox_host", "127.0.0.1:8788")];
 
 /// One rule that a file breaks.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Which variables the templates of one place may use, and what is known of each.
 
-use crate::model::{Capture, Field, FieldFormat, Toolkit};
+use crate::model::{Capture, Field, Toolkit};
 use crate::scheme::Scheme;
 
 use super::BUILTIN_VARIABLES;
@@ -39,7 +39,7 @@ pub(super) enum Variable {
     /// Anything else.
     Extra(Extra),
     /// A value of the installation.
-    Builtin(FieldFormat),
+    Builtin(&'static str),
 }
 
 /// The variables of one place.
@@ -100,8 +100,8 @@ impl Names {
 
     /// What a name stands for.
     pub(super) fn get(&self, name: &str) -> Option<Variable> {
-        if let Some((_, format)) = BUILTIN_VARIABLES.iter().find(|(known, _)| *known == name) {
-            return Some(Variable::Builtin(*format));
+        if let Some((_, value)) = BUILTIN_VARIABLES.iter().find(|(known, _)| *known == name) {
+            return Some(Variable::Builtin(value));
         }
         if let Some(field) = self.fields.iter().find(|field| field.name == name) {
             return Some(Variable::Field(field.clone()));

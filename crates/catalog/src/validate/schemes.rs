@@ -110,8 +110,8 @@ impl Check<'_> {
         let message = "`PLAINTEXT` sends the secret itself and needs https";
         self.require(!plain || https || loopback, &path.key("signature_method"), message);
         if let Some(revoke) = &oauth1.revoke {
-            let names = names.with(&[Extra::secret("token").in_path()]);
-            self.call(&path.key("revoke"), revoke, &names, false);
+            let extra = [Extra::secret("token").in_path(), Extra::plain("client_id").in_path()];
+            self.call(&path.key("revoke"), revoke, &names.with(&extra), false);
         }
     }
 }

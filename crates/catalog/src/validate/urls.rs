@@ -6,6 +6,7 @@ use url::Url;
 
 use super::Check;
 use super::names::{Names, Variable};
+use crate::host;
 use crate::model::FieldFormat;
 use crate::path::Path;
 use crate::template::{self, Part};
@@ -97,33 +98,33 @@ impl Check<'_> {
             match part {
                 Part::Text(text) => sampled.push_str(text),
                 Part::Variable(name) => {
-                    let format = self.url_variable(path, name, names)?;
+                    let value = self.url_variable(path, name, names)?;
                     // Only what stands first can be an origin: `https://{instance}` would be two.
-                    if format == FieldFormat::Origin && !sampled.is_empty() {
+                    if value.contains("://") && !sampled.is_empty() {
                         let message = format!("`{{{name}}}` is an origin and must come first");
                         self.report(path, message);
                         return None;
                     }
-                    sampled.push_str(sample(format));
+                    sampled.push_str(value);
                 }
             }
         }
         Some(sampled)
     }
 
-    /// A variable of a URL or host template: its format, or a report of why it cannot be one.
-    fn url_variable(&mut self, path: &Path, name: &str, names: &Names) -> Option<FieldFormat> {
+    /// A variable of a URL or host template: a value of it, or a report of why it cannot be one.
+    fn url_variable(&mut self, path: &Path, name: &str, names: &Names) -> Option<&'static str> {
         const FREE: &str = "is free text and cannot be part of a URL; give it another format, \
                             such as `dns_label`, `path_segment` or `origin`";
         match names.get(name) {
-            Some(Variable::Builtin(format)) => Some(format),
+            Some(Variable::Builtin(value)) => Some(value),
             Some(Variable::Field(field)) if field.format.fits_url() && !field.secret => {
-                self.never_empty(path, &field).then_some(field.format)
+                self.never_empty(path, &field).then(|| sample(field.format))
             }
             Some(Variable::Captured(capture)) if capture.format.fits_url() => {
-                self.always_captured(path, &capture).then_some(capture.format)
+                self.always_captured(path, &capture).then(|| sample(capture.format))
             }
-            Some(Variable::Extra(extra)) if extra.in_path => Some(FieldFormat::PathSegment),
+            Some(Variable::Extra(extra)) if extra.in_path => Some(sample(FieldFormat::PathSegment)),
             Some(Variable::Extra(extra)) if extra.secret => {
                 self.report(path, format!("`{{{name}}}` is secret and cannot be part of a URL"));
                 None
@@ -150,8 +151,8 @@ impl Check<'_> {
             Some(url::Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
             _ => false,
         };
-        if !url.host_str().is_some_and(is_plain_host) {
-            self.report(path, "must have a host of letters, digits, dots and hyphens");
+        if !host::is_plain(&url) {
+            self.report(path, "must have a host of letters, digits, dots and hyphens, and no port 0");
             return;
         }
         if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
@@ -192,7 +193,7 @@ impl Check<'_> {
         // The URL parser decides what a host is; what it would rewrite is not one.
         let url = format!("https://{host}");
         let parsed = Url::parse(&url).ok().filter(|parsed| parsed.origin().ascii_serialization() == url);
-        let Some(parsed) = parsed.filter(|_| is_plain_host(host)) else {
+        let Some(parsed) = parsed.filter(host::is_plain) else {
             self.report(path, MESSAGE);
             return;
         };
@@ -219,13 +220,6 @@ impl Check<'_> {
         let labels = domain.strip_prefix('.').is_some_and(|domain| domain.contains('.'));
         self.require(labels, path, "a variable must be followed by a domain such as `.example.com`");
     }
-}
-
-/// A host without what the URL parser lets through: `*` and other symbols, empty labels.
-fn is_plain_host(host: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
-    let empty_label = host.starts_with('.') || host.ends_with('.') || host.contains("..");
-    host.bytes().all(allowed) && !empty_label
 }
 
 /// Whether a value of the format can stand for a whole host.

@@ -1,0 +1,92 @@
+//! A token endpoint's answer becomes usable tokens, or an error that is fit to be shown.
+
+use std::sync::LazyLock;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+use switchboard_auth::{Answer, TokenError, TokenErrorKind, TokenSet, parse_token_response};
+use switchboard_catalog::{Catalog, OAuth2, TokenResponse};
+
+use crate::shown;
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Longest lifetime believed, in seconds.
+const TEN_YEARS: u64 = 10 * 365 * 86_400;
+
+/// A provider that keeps to RFC 6749, and one whose answers have values in other places.
+static PROVIDERS: LazyLock<[OAuth2; 2]> = LazyLock::new(|| {
+    let mut catalog = Catalog::default();
+    catalog.add("toolkit.toml", include_str!("../../crates/catalog/tests/acme.toml")).expect("a valid file");
+    let elsewhere = catalog.get("acme").and_then(|toolkit| toolkit.oauth2.clone()).expect("a file with OAuth");
+    [OAuth2 { response: TokenResponse::default(), expires_in: None, ..elsewhere.clone() }, elsewhere]
+});
+
+fn parse(oauth: &OAuth2, status: u16, content_type: Option<&str>, body: &[u8]) -> Result<TokenSet, TokenError> {
+    let mut headers = HeaderMap::new();
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, content_type.parse().expect("a header value"));
+    }
+    parse_token_response(oauth.into(), &Answer { status, headers: &headers, body, now: 1_795_000_000 })
+}
+
+/// `body` as the answer of a request that succeeded.
+pub fn response(body: &[u8]) {
+    let [standard, elsewhere] = &*PROVIDERS;
+    for content_type in [None, Some(FORM)] {
+        for oauth in [standard, elsewhere] {
+            match parse(oauth, 200, content_type, body) {
+                Ok(tokens) => check_tokens(&tokens),
+                Err(error) => shown::check_error(&error),
+            }
+        }
+        if let Ok(tokens) = parse(standard, 200, content_type, body) {
+            let expected = access_token(content_type.is_some(), body);
+            assert_eq!(Some(tokens.access_token.expose()), expected.as_deref());
+        }
+    }
+}
+
+/// `body` as the answer of a request that failed: never tokens. The length of the body chooses the
+/// status, 400 to 599.
+pub fn error(body: &[u8]) {
+    let status = 400 + u16::try_from(body.len() % 200).expect("less than 200");
+    for content_type in [None, Some(FORM)] {
+        for oauth in &*PROVIDERS {
+            let error = parse(oauth, status, content_type, body).expect_err("a status that refuses");
+            shown::check_error(&error);
+            // What ends an account is never guessed.
+            let ends = error.kind == TokenErrorKind::InvalidGrant;
+            let is_refusal = status < 500 && ![408, 429].contains(&status);
+            let says_so = error.code.as_deref() == Some("invalid_grant");
+            assert_eq!(ends, is_refusal && says_so, "{status}: {error:?}");
+            assert_ne!(error.kind, TokenErrorKind::UnsupportedTokenType, "{status}: {error:?}");
+        }
+    }
+}
+
+fn check_tokens(tokens: &TokenSet) {
+    let optional = [&tokens.refresh_token, &tokens.id_token];
+    for token in optional.into_iter().flatten().chain([&tokens.access_token]) {
+        let text = token.expose();
+        assert!(!text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "token {text:?}");
+    }
+    assert_eq!(tokens.token_type, "Bearer");
+    assert!(tokens.expires_in.is_none_or(|seconds| (1..=TEN_YEARS).contains(&seconds)), "{:?}", tokens.expires_in);
+    for value in tokens.captured.values() {
+        assert!(value.len() <= 4096 && !value.chars().any(char::is_control), "captured {value:?}");
+    }
+}
+
+/// The access token as a reader finds it that knows nothing of this service.
+fn access_token(form: bool, body: &[u8]) -> Option<String> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    if form {
+        let text = std::str::from_utf8(body).ok()?.trim();
+        let mut pairs = form_urlencoded::parse(text.as_bytes());
+        return pairs.find(|(name, _)| name == "access_token").map(|(_, value)| value.into_owned());
+    }
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    answer.get("access_token")?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,108 @@
+//! Where a browser goes to connect: the authorization request of OAuth 2.0, or the temporary
+//! credentials of OAuth 1.0a, and what has to be kept until it comes back.
+
+use switchboard_auth::{AuthorizationRequest, PkcePair};
+use switchboard_catalog::{Pkce, Scheme};
+use switchboard_vault::{OneTimeToken, Secret};
+use url::Url;
+
+use super::visit::Offer;
+use crate::app::params::AccountParams;
+use crate::app::provider::Failure;
+use crate::app::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// A browser on its way.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub url: Url,
+    /// PKCE verifier, or temporary credentials.
+    pub kept: Option<Secret>,
+    pub scopes: Vec<String>,
+    pub user_scopes: Vec<String>,
+}
+
+/// Why there is none, for the visitor.
+pub(super) type Hindrance = String;
+
+impl App {
+    /// Prepares the way to the provider. A provider that does not take part is said on the page, and
+    /// the link stays as it was.
+    pub(super) async fn depart(
+        &self,
+        actor: &Actor,
+        offer: &mut Offer,
+        entered: &AccountParams,
+        redirect_uri: &str,
+        state: &OneTimeToken,
+    ) -> Result<std::result::Result<Departure, Hindrance>> {
+        let departed = match offer.scheme {
+            Scheme::OAuth1 => self.depart_oauth1(offer, entered, redirect_uri, state).await,
+            _ => self.depart_oauth2(actor, offer, entered, redirect_uri, state).await,
+        };
+        match departed {
+            Ok(departure) => Ok(Ok(departure)),
+            Err(Failure::Unsent(error)) if !is_passing(&error) => Err(error),
+            Err(failure) => {
+                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "nobody could be sent to the provider");
+                let said = failure.shown().unwrap_or_else(|| "it did not take the request".to_owned());
+                Ok(Err(format!("{} could not begin: {said}. Try again in a minute.", offer.toolkit.name)))
+            }
+        }
+    }
+
+    async fn depart_oauth2(
+        &self,
+        actor: &Actor,
+        offer: &mut Offer,
+        entered: &AccountParams,
+        redirect_uri: &str,
+        state: &OneTimeToken,
+    ) -> std::result::Result<Departure, Failure> {
+        let config = offer.config.clone();
+        offer.config =
+            self.registered(actor, config, &offer.toolkit, entered, redirect_uri).await.map_err(Failure::Unsent)?;
+        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
+        let provider = provider.map_err(Failure::Unsent)?;
+        let oauth = &provider.oauth;
+        let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
+        let resource = self.resource(oauth, entered).map_err(Failure::Unsent)?;
+        let scopes = offer.scopes();
+        let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
+        let request = AuthorizationRequest {
+            oauth,
+            client_id: &provider.client.client_id,
+            redirect_uri,
+            state: state.text(),
+            scopes: &scopes,
+            user_scopes: &user_scopes,
+            code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
+            resource: resource.as_deref(),
+            variables: &|name| self.variable(entered, name),
+        };
+        let url = self.authorization_url(&provider, &request).await?;
+        Ok(Departure { url, kept: pkce.map(|pair| pair.verifier), scopes, user_scopes })
+    }
+
+    /// OAuth 1.0a has no `state`: it stands in the callback's own query (R28).
+    async fn depart_oauth1(
+        &self,
+        offer: &Offer,
+        entered: &AccountParams,
+        redirect_uri: &str,
+        state: &OneTimeToken,
+    ) -> std::result::Result<Departure, Failure> {
+        let lost = || Failure::Unsent(Error::internal("auth config of a scheme that the toolkit lost"));
+        let oauth = offer.toolkit.oauth1.as_ref().ok_or_else(lost)?;
+        let client = self.oauth_client(&offer.config).map_err(Failure::Unsent)?;
+        let mut callback = Url::parse(redirect_uri).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        callback.query_pairs_mut().append_pair("state", state.text());
+        let (url, kept) = self.oauth1_start(oauth, &client, callback.as_str(), entered).await?;
+        Ok(Departure { url, kept: Some(kept), scopes: Vec::new(), user_scopes: Vec::new() })
+    }
+}
+
+/// Whether trying again may help: the provider's fault, not ours or the caller's.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.code(), Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls | Code::EgressDenied)
+}

@@ -1,0 +1,155 @@
+//! OAuth 1.0a at a provider (RFC 5849): temporary credentials, token credentials, signed requests.
+
+use serde::{Deserialize, Serialize};
+use switchboard_auth::oauth1::{
+    Signer, Stamp, Token, TokenCredentials, access_token_request, authorization_url, nonce,
+    parse_access_token_response, parse_request_token_response, request_token_request,
+};
+use switchboard_auth::{ClientCredentials, Draft, TokenError};
+use switchboard_catalog::{Capture, OAuth1, Scheme, Toolkit};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::{Secret, Secrets};
+use url::Url;
+
+use super::{Failure, retry_after};
+use crate::app::App;
+use crate::app::credentials::Client;
+use crate::app::params::AccountParams;
+use crate::error::{Error, Result};
+
+/// Temporary credentials between the redirect and the callback.
+#[derive(Deserialize, Serialize)]
+struct Temporary {
+    token: String,
+    secret: String,
+}
+
+impl App {
+    /// Gets temporary credentials: where the browser goes, and what is kept until it comes back.
+    pub async fn oauth1_start(
+        &self,
+        oauth: &OAuth1,
+        client: &Client,
+        callback: &str,
+        params: &AccountParams,
+    ) -> std::result::Result<(Url, Secret), Failure> {
+        let variables = |name: &str| self.variable(params, name);
+        let unique = nonce(&*self.entropy);
+        let request = request_token_request(oauth, &credentials(client), callback, self.stamp(&unique), &variables)
+            .map_err(super::tokens::unbuilt)?;
+        let (status, headers, body) = self.send_parts(request).await?;
+        let temporary = parse_request_token_response(&[], status.as_u16(), &body)
+            .map_err(|error| self.oauth1_refused(error, client, status, &headers))?;
+        let url = authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::unbuilt)?;
+        let kept =
+            Temporary { token: temporary.token.expose().to_owned(), secret: temporary.secret.expose().to_owned() };
+        let kept = serde_json::to_string(&kept).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        Ok((url, Secret::new(kept)))
+    }
+
+    /// Exchanges what came back for token credentials; the values that the file keeps go into
+    /// `params`. `kept` is what [`Self::oauth1_start`] gave.
+    pub async fn oauth1_finish(
+        &self,
+        oauth: &OAuth1,
+        client: &Client,
+        kept: &Secret,
+        verifier: &Secret,
+        params: &mut AccountParams,
+    ) -> std::result::Result<Secrets, Failure> {
+        let temporary: Temporary =
+            serde_json::from_str(kept.expose()).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        let token = Token { token: &temporary.token, secret: &temporary.secret };
+        let unique = nonce(&*self.entropy);
+        let request = {
+            let variables = |name: &str| self.variable(params, name);
+            let stamp = self.stamp(&unique);
+            access_token_request(oauth, &credentials(client), token, verifier.expose(), stamp, &variables)
+                .map_err(super::tokens::unbuilt)?
+        };
+        let (status, headers, body) = self.send_parts(request).await?;
+        let names: Vec<String> = oauth.capture.iter().map(|capture| name_of(capture).to_owned()).collect();
+        let got = parse_access_token_response(&names, status.as_u16(), &body)
+            .map_err(|error| self.oauth1_refused(error, client, status, &headers))?;
+        for capture in &oauth.capture {
+            if let Some(value) = got.captured.get(name_of(capture)).filter(|value| capture.check(value).is_ok()) {
+                params.captured.insert(capture.name.clone(), value.clone());
+            }
+        }
+        let TokenCredentials { token, secret, .. } = got;
+        Ok(Secrets::from([("oauth_token", token), ("oauth_token_secret", secret)]))
+    }
+
+    /// Whether what came back belongs to what is kept.
+    pub fn oauth1_matches(&self, kept: &Secret, token: &Secret) -> bool {
+        serde_json::from_str::<Temporary>(kept.expose()).is_ok_and(|temporary| {
+            switchboard_vault::digest(&temporary.token) == switchboard_vault::digest(token.expose())
+        })
+    }
+
+    /// What requests are signed with: the account's token, and the client that it belongs to. The
+    /// client is never stored with the account.
+    pub fn signing_secrets(&self, scheme: Scheme, config: &AuthConfigRow, secrets: &Secrets) -> Result<Secrets> {
+        let mut whole = secrets.clone();
+        if scheme == Scheme::OAuth1 {
+            let client = self.oauth_client(config)?;
+            whole.insert("consumer_key", Secret::new(client.client_id));
+            if let Some(secret) = client.client_secret {
+                whole.insert("consumer_secret", secret);
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Signs one request.
+    pub fn oauth1_sign(
+        &self,
+        toolkit: &Toolkit,
+        secrets: &Secrets,
+        params: &AccountParams,
+        draft: &mut Draft,
+    ) -> std::result::Result<(), switchboard_auth::BuildError> {
+        let lacks = |name| switchboard_auth::BuildError::Credential { name, reason: "is missing" };
+        let oauth = toolkit.oauth1.as_ref().ok_or_else(|| lacks("oauth1"))?;
+        let client = ClientCredentials {
+            client_id: secrets.get("consumer_key").ok_or_else(|| lacks("consumer_key"))?,
+            client_secret: secrets.get("consumer_secret"),
+            assertion: None,
+        };
+        let token = Token {
+            token: secrets.get("oauth_token").ok_or_else(|| lacks("oauth_token"))?,
+            secret: secrets.get("oauth_token_secret").ok_or_else(|| lacks("oauth_token_secret"))?,
+        };
+        let signer = Signer::new(oauth, client, Some(token), &|name| self.variable(params, name))?;
+        let unique = nonce(&*self.entropy);
+        signer.apply(self.stamp(&unique), &draft.method, &draft.url, &mut draft.headers, &draft.body)
+    }
+
+    fn stamp<'n>(&self, nonce: &'n str) -> Stamp<'n> {
+        Stamp { timestamp: u64::try_from(self.now() / 1_000).unwrap_or_default(), nonce }
+    }
+
+    fn oauth1_refused(
+        &self,
+        error: TokenError,
+        client: &Client,
+        status: http::StatusCode,
+        headers: &http::HeaderMap,
+    ) -> Failure {
+        let sent: Vec<&str> = client.client_secret.iter().map(Secret::expose).collect();
+        Failure::Refused { error: error.without(&sent), status, retry_after: retry_after(headers, self.now()) }
+    }
+}
+
+fn credentials(client: &Client) -> ClientCredentials<'_> {
+    ClientCredentials {
+        client_id: &client.client_id,
+        client_secret: client.client_secret.as_ref().map(Secret::expose),
+        assertion: None,
+    }
+}
+
+/// The name of a value in an answer, which is flat here: `/user_id` or `user_id`.
+fn name_of(capture: &Capture) -> &str {
+    capture.at.trim_start_matches('/')
+}

@@ -1,0 +1,302 @@
+//! Every way to authenticate that is not a typed key or OAuth 2.0 with a client registered by hand: at
+//! real providers, over real HTTP.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::browser::Browser;
+use crate::support::providers::Provider;
+use crate::support::server::TestServer;
+
+fn file(slug: &str, origin: &str, rest: &str) -> String {
+    let host = origin.split_once("://").unwrap().1;
+    format!(
+        r##"
+slug = "{slug}"
+name = "Test provider"
+description = "A real provider, started by the test"
+categories = ["testing"]
+color = "#336699"
+version = "20261126_00"
+base_url = "{origin}"
+hosts = ["{host}"]
+{rest}
+"##
+    )
+}
+
+async fn auth_config(server: &TestServer, slug: &str, scheme: &str, credentials: Value) -> String {
+    let body = json!({ "toolkit": { "slug": slug }, "auth_config": {
+        "type": "use_custom_auth", "authScheme": scheme, "credentials": credentials } });
+    let made = server.api.post("/auth_configs", &body).await.expect(201);
+    made["auth_config"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn admit(server: &TestServer, provider: &Provider, auth_config: &str) {
+    provider.admit(&format!("{}/toolkits/auth/callback/{auth_config}", server.api.base)).await;
+}
+
+fn oauth1_file(provider: &Provider, method: &str) -> String {
+    let rest = format!(
+        r#"
+[oauth1]
+request_token_url = "{}"
+authorization_url = "{}"
+access_token_url = "{}"
+signature_method = "{method}"
+
+[identity]
+request = {{ url = "/api/me" }}
+id = "/sub"
+"#,
+        provider.text("request_token_endpoint"),
+        provider.text("authorization_endpoint"),
+        provider.text("access_token_endpoint"),
+    );
+    file("old", &provider.origin(), &rest)
+}
+
+async fn connect(server: &TestServer, slug: &str, person: &str) -> (String, String, String) {
+    let session = server.api.session("user-1", slug).await;
+    let link = server.api.link(&session, slug).await;
+    let account = link["connected_account_id"].as_str().unwrap().to_owned();
+    let landing = Browser::new(person).follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    (session, account, landing.reply.unwrap().text())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_1_signs_every_request_in_each_way() {
+    let provider = Provider::oauth1(&[]);
+    for method in ["HMAC-SHA1", "HMAC-SHA256", "PLAINTEXT"] {
+        let server = TestServer::builder().toolkit("old", &oauth1_file(&provider, method)).start().await;
+        let credentials =
+            json!({ "consumer_key": provider.text("client_id"), "consumer_secret": provider.text("client_secret") });
+        let id = auth_config(&server, "old", "OAUTH1", credentials).await;
+        admit(&server, &provider, &id).await;
+        let (session, account, page) = connect(&server, "old", "alice").await;
+        assert!(page.contains("data-result=\"success\""), "{method}: {page}");
+        let used = server.api.proxy_get(&session, "old", "/api/me?b=2&a=%C3%BC&a=1").await.expect(200);
+        assert_eq!((&used["status"], &used["data"]["sub"]), (&json!(200), &json!("alice")), "{method}: {used}");
+        let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+        assert_eq!(shown["identity"]["id"], "alice", "{shown}");
+        let val = &shown["state"]["val"];
+        assert!(val["oauth_token"].is_string() && val["oauth_token_secret"].is_string(), "{shown}");
+        assert!(!shown.to_string().contains(provider.text("client_secret")), "the client is not the account's");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_1_is_bound_to_its_browser_and_may_be_denied() {
+    let provider = Provider::oauth1(&[]);
+    let server = TestServer::builder().toolkit("old", &oauth1_file(&provider, "HMAC-SHA1")).start().await;
+    let credentials =
+        json!({ "consumer_key": provider.text("client_id"), "consumer_secret": provider.text("client_secret") });
+    let id = auth_config(&server, "old", "OAUTH1", credentials).await;
+    admit(&server, &provider, &id).await;
+    let session = server.api.session("user-1", "old").await;
+    let link = server.api.link(&session, "old").await;
+    let account = link["connected_account_id"].as_str().unwrap();
+    let is_callback = |url: &url::Url| url.path().contains("/toolkits/auth/callback/");
+    let landing = Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), is_callback).await;
+    let stranger = Browser::new("bob").get(landing.url.as_str()).await;
+    assert_eq!(stranger.status, 403, "{}", stranger.text());
+    assert_eq!(server.api.status(account).await, "INITIATED");
+    // Temporary credentials of another flow do not finish this one.
+    let link = server.api.link(&session, "old").await;
+    let mut browser = Browser::new("alice");
+    let landing = browser.follow(link["redirect_url"].as_str().unwrap(), is_callback).await;
+    let mut url = landing.url.clone();
+    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    url.query_pairs_mut()
+        .clear()
+        .append_pair("state", &state)
+        .append_pair("oauth_token", "other")
+        .append_pair("oauth_verifier", "x");
+    let refused = browser.get(url.as_str()).await;
+    assert!(refused.text().contains("another token"), "{}", refused.text());
+    assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "FAILED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_registers_itself_does_so_once() {
+    let provider = Provider::oidc(&[]);
+    let rest = format!(
+        r#"
+[dcr_oauth]
+discovery_url = "{}/.well-known/openid-configuration"
+scopes = ["openid", "offline_access", "email"]
+authorization_parameters = {{ prompt = "consent" }}
+"#,
+        provider.text("issuer")
+    );
+    let text = file("mcp", &provider.origin(), &rest);
+    let server = TestServer::builder().toolkit("mcp", &text).start().await;
+    let id = auth_config(&server, "mcp", "DCR_OAUTH", json!({})).await;
+    admit(&server, &provider, &id).await;
+    let (session, account, page) = connect(&server, "mcp", "alice").await;
+    assert!(page.contains("data-result=\"success\""), "{page}");
+    let used = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
+    assert_eq!(used["data"]["sub"], "alice", "{used}");
+    let client = used["data"]["client_id"].as_str().unwrap().to_owned();
+    assert_ne!(client, provider.text("client_id"), "it has a client of its own");
+    server.clock.advance(Duration::from_hours(1));
+    let used = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
+    assert_eq!(used["data"]["client_id"], client.as_str(), "refreshed with it: {used}");
+    let (session, _, _) = connect(&server, "mcp", "bob").await;
+    let again = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
+    assert_eq!(again["data"]["client_id"], client.as_str(), "the next user does not register another");
+    server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_be_the_address_of_its_description() {
+    let provider = Provider::oidc(&[]);
+    let rest = format!(
+        "[cimd_oauth]\ndiscovery_url = \"{}/.well-known/openid-configuration\"\nscopes = [\"openid\"]",
+        provider.text("issuer")
+    );
+    let server = TestServer::builder().toolkit("mcp", &file("mcp", &provider.origin(), &rest)).start().await;
+    let id = auth_config(&server, "mcp", "CIMD_OAUTH", json!({})).await;
+    let session = server.api.session("user-1", "mcp").await;
+    let link = server.api.link(&session, "mcp").await;
+    let is_provider = |url: &url::Url| url.origin().ascii_serialization() == provider.origin();
+    let landing = Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), is_provider).await;
+    let client = landing.url.query_pairs().find(|(name, _)| name == "client_id").unwrap().1.into_owned();
+    let described = crate::support::http::Http::new().send("GET", &client, &[], "").await;
+    let description = described.expect(200);
+    assert_eq!(description["client_id"], client.as_str());
+    assert_eq!(description["token_endpoint_auth_method"], "none");
+    let redirect = landing.url.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+    assert_eq!(description["redirect_uris"], json!([redirect]));
+    // Nothing is told of any other auth config.
+    let other = client.replace(&id, "ac_other");
+    assert_eq!(crate::support::http::Http::new().send("GET", &other, &[], "").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_issuer_is_added_with_an_address_and_a_client() {
+    let provider = Provider::oidc(&[]);
+    // The pushed request proves that discovered endpoints are used.
+    let rest = format!(
+        r#"
+[oauth2]
+discovery_url = "{issuer}/.well-known/openid-configuration"
+pushed_authorization_request_url = "{issuer}/request"
+scopes = ["openid", "offline_access", "email"]
+authorization_parameters = {{ prompt = "consent" }}
+expiry = "introspection"
+"#,
+        issuer = provider.text("issuer")
+    );
+    let server = TestServer::builder().toolkit("any", &file("any", &provider.origin(), &rest)).start().await;
+    provider.auth_config(&server.api, "any").await;
+    let (session, account, page) = connect(&server, "any", "alice").await;
+    assert!(page.contains("data-result=\"success\""), "{page}");
+    assert_eq!(server.api.proxy_get(&session, "any", "/api/me").await.expect(200)["data"]["sub"], "alice");
+    let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert!(shown["lifetime"]["access_token_expires_at"].is_string(), "{shown}");
+    server.clock.advance(Duration::from_hours(1));
+    assert_eq!(server.api.proxy_get(&session, "any", "/api/me").await.expect(200)["status"], 200);
+    let revoked = server.api.post(&format!("/connected_accounts/{account}/revoke"), &json!({})).await.expect(200);
+    assert_eq!(revoked["revoked_tokens"], json!(["refresh_token", "access_token"]), "{revoked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_of_another_issuer_is_refused() {
+    let provider = Provider::oidc(&[]);
+    let port = provider.origin().rsplit_once(':').unwrap().1.to_owned();
+    // The same server under another name says that it is somebody else.
+    let rest = format!(
+        "[oauth2]\ndiscovery_url = \"http://127.0.0.1:{port}/other/.well-known/openid-configuration\"\nscopes = [\"openid\"]"
+    );
+    let server = TestServer::builder().toolkit("any", &file("any", &provider.origin(), &rest)).start().await;
+    provider.auth_config(&server.api, "any").await;
+    let session = server.api.session("user-1", "any").await;
+    let link = server.api.link(&session, "any").await;
+    let page = Browser::new("alice").submit(link["redirect_url"].as_str().unwrap(), &[]).await;
+    assert_eq!(page.status, 422, "{}", page.text());
+    assert!(page.text().contains("metadata"), "{}", page.text());
+    assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "INITIALIZING");
+}
+
+fn machine_file(provider: &Provider, steps: &str) -> String {
+    let rest = format!(
+        r#"
+[s2s_oauth2]
+fields = [
+  {{ name = "client_id", display_name = "Client id" }},
+  {{ name = "client_secret", display_name = "Client secret", secret = true, format = "document" }},
+]
+{steps}
+"#
+    );
+    file("m2m", &provider.origin(), &rest)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_gets_tokens_by_itself_again_and_again() {
+    let provider = Provider::oidc(&[]);
+    let steps = format!(
+        r#"
+[[s2s_oauth2.steps]]
+url = "{}"
+client_authentication = "client_secret_basic"
+parameters = {{ grant_type = "client_credentials", scope = "api:read" }}
+"#,
+        provider.text("token_endpoint")
+    );
+    let server = TestServer::builder().toolkit("m2m", &machine_file(&provider, &steps)).start().await;
+    auth_config(&server, "m2m", "S2S_OAUTH2", json!({})).await;
+    let session = server.api.session("user-1", "m2m").await;
+    let link = server.api.link(&session, "m2m").await;
+    let url = link["redirect_url"].as_str().unwrap();
+    let mut browser = Browser::new("alice");
+    let wrong = browser.submit(url, &[("client_id", "machine-client"), ("client_secret", "wrong")]).await;
+    assert_eq!(wrong.status, 422, "{}", wrong.text());
+    assert!(wrong.text().contains("does not accept this"), "{}", wrong.text());
+    let secret = "machine-client-secret-0123456789abcdef01234567";
+    let done = browser.submit(url, &[("client_id", "machine-client"), ("client_secret", secret)]).await;
+    assert_eq!(done.status, 303, "{}", done.text());
+    for tokens in [2, 3] {
+        let used = server.api.proxy_get(&session, "m2m", "/api/me").await.expect(200);
+        assert_eq!(used["data"]["sub"], "machine-client", "{used}");
+        assert_eq!(provider.grants("client_credentials").await, tokens, "one wrong, and one for each life");
+        server.clock.advance(Duration::from_hours(1));
+    }
+    let account = link["connected_account_id"].as_str().unwrap();
+    let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert!(!shown.to_string().contains(secret), "{shown}");
+    let renewed = server.api.post(&format!("/connected_accounts/{account}/refresh"), &json!({})).await.expect(200);
+    assert_eq!((&renewed["status"], &renewed["redirect_url"]), (&json!("ACTIVE"), &json!(null)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_proves_itself_with_a_key_of_its_own() {
+    let provider = Provider::oidc(&[]);
+    let more = format!(
+        "issuer = \"{}\"\niss_required = true\nauthorization_parameters = {{ prompt = \"consent\" }}\n\
+         revocation_url = \"{}\"",
+        provider.text("issuer"),
+        provider.text("revocation_endpoint")
+    );
+    let text = provider.toolkit("jwt", &more).replace("\"client_secret_basic\"", "\"private_key_jwt\"");
+    let server = TestServer::builder().toolkit("jwt", &text).start().await;
+    let clients = provider.info["clients"].as_array().unwrap();
+    let client = clients.iter().find(|client| client["client_id"] == "signing-client").unwrap();
+    let credentials = json!({ "client_id": "signing-client", "private_key": client["private_key"], "key_id": "key-1" });
+    let id = auth_config(&server, "jwt", "OAUTH2", credentials).await;
+    admit(&server, &provider, &id).await;
+    let (session, account, page) = connect(&server, "jwt", "alice").await;
+    assert!(page.contains("data-result=\"success\""), "{page}");
+    server.clock.advance(Duration::from_mins(1));
+    assert_eq!(server.api.proxy_get(&session, "jwt", "/api/me").await.expect(200)["data"]["sub"], "alice");
+    server.api.post(&format!("/connected_accounts/{account}/revoke"), &json!({})).await.expect(200);
+    let shown = server.api.get(&format!("/auth_configs/{id}")).await.expect(200).to_string();
+    assert!(!shown.contains("PRIVATE KEY"), "{shown}");
+    // A key that cannot sign is refused when it is entered.
+    let body = json!({ "toolkit": { "slug": "jwt" }, "auth_config": { "type": "use_custom_auth", "authScheme": "OAUTH2",
+        "credentials": { "client_id": "x", "private_key": "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----" } } });
+    let error = server.api.post("/auth_configs", &body).await.expect_error(400, "HTTP_BadRequest");
+    assert!(error["errors"][0].as_str().unwrap().contains("private_key"), "{error}");
+}
