@@ -26,8 +26,6 @@ pub struct Metadata {
     pub introspection_endpoint: Option<String>,
     /// Client registration endpoint (RFC 7591).
     pub registration_endpoint: Option<String>,
-    /// Device authorization endpoint (RFC 8628).
-    pub device_authorization_endpoint: Option<String>,
     /// Pushed authorization request endpoint (RFC 9126).
     pub pushed_authorization_request_endpoint: Option<String>,
     /// Requests must be pushed (RFC 9126 section 5).
@@ -78,7 +76,6 @@ pub fn parse_metadata(fetched_from: &Url, body: &[u8]) -> Result<Metadata, Metad
         ("revocation endpoint", &metadata.revocation_endpoint),
         ("introspection endpoint", &metadata.introspection_endpoint),
         ("registration endpoint", &metadata.registration_endpoint),
-        ("device authorization endpoint", &metadata.device_authorization_endpoint),
         ("pushed authorization request endpoint", &metadata.pushed_authorization_request_endpoint),
         ("userinfo endpoint", &metadata.userinfo_endpoint),
     ];
@@ -149,7 +146,6 @@ pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataE
     }
     or(&mut whole.introspection_url, &metadata.introspection_endpoint);
     or(&mut whole.registration_url, &metadata.registration_endpoint);
-    or(&mut whole.device_authorization_url, &metadata.device_authorization_endpoint);
     if metadata.require_pushed_authorization_requests {
         or(&mut whole.pushed_authorization_request_url, &metadata.pushed_authorization_request_endpoint);
     }

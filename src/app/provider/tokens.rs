@@ -258,7 +258,7 @@ impl App {
     /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
     async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> Tokens {
         let oauth = &provider.oauth;
-        if oauth.expiry != Expiry::Introspection || tokens.expires_in.is_some_and(|_| oauth.expires_in.is_none()) {
+        if oauth.expiry != Expiry::Introspection {
             return Ok(tokens);
         }
         let token = tokens.access_token.expose();

@@ -40,7 +40,7 @@ value = "{generic_api_key}"
 [[post_connect]]
 request = { url = "{sandbox_url}/api/workspaces" }
 items = "/workspaces"
-choose = { title = "Which workspace?", id = "/id", label = "/name" }
+choose = { title = "Which workspace?", id = "/id", label = "/name", detail = "/id" }
 capture = [{ name = "workspace_id", at = "/id", format = "path_segment", required = true }]
 
 [identity]
@@ -78,7 +78,7 @@ async fn the_user_says_which_of_several_is_meant() {
     let mut browser = Browser::new("alice");
     let (url, page) = asked(&mut browser, &link).await;
     let html = page.text();
-    for shown in ["Which workspace?", "Alice at home", "The whole team"] {
+    for shown in ["Which workspace?", "Alice at home", "The whole team", ">ws_home<"] {
         assert!(html.contains(shown), "{html}");
     }
     assert!(!html.contains("checked"), "nothing is preselected: {html}");

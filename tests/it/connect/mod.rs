@@ -12,6 +12,7 @@ mod links;
 mod nonsense;
 mod pages;
 mod providers;
+mod quirks;
 mod revocation;
 mod scanners;
 mod schemes;

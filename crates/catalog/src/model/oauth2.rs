@@ -34,8 +34,6 @@ pub struct OAuth2 {
     pub revoke: Option<Call>,
     /// Introspection endpoint (RFC 7662).
     pub introspection_url: Option<String>,
-    /// Device authorization endpoint (RFC 8628).
-    pub device_authorization_url: Option<String>,
     /// Pushed authorization request endpoint (RFC 9126); authorization requests are then pushed.
     pub pushed_authorization_request_url: Option<String>,
     /// Client registration endpoint (RFC 7591); only in `[dcr_oauth]`.

@@ -68,7 +68,6 @@ impl Check<'_> {
             ("refresh_url", &oauth2.refresh_url),
             ("revocation_url", &oauth2.revocation_url),
             ("introspection_url", &oauth2.introspection_url),
-            ("device_authorization_url", &oauth2.device_authorization_url),
             ("pushed_authorization_request_url", &oauth2.pushed_authorization_request_url),
             ("registration_url", &oauth2.registration_url),
             ("discovery_url", &oauth2.discovery_url),
