@@ -35,6 +35,7 @@ pub mod proxy;
 pub mod reauth;
 pub mod recent;
 pub mod refresh;
+mod rejection;
 mod renewal;
 pub mod resolve;
 pub mod revocation;

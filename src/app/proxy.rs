@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::Limits;
+use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
@@ -97,20 +98,44 @@ impl App {
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
         }
         let Usable { toolkit, account } = &self.resolve(session, &request.toolkit, request.account.as_deref()).await?;
-        let (scheme, secrets, params) = match account {
-            Some(account) => {
-                self.count_account(&account.id)?;
-                let (account, mut secrets) = self.fresh_credential(account, toolkit).await?;
-                let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-                if scheme == Scheme::OAuth1 {
-                    let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-                    let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
-                    secrets = self.signing_secrets(scheme, &config, &secrets)?;
-                }
-                (scheme, secrets, AccountParams::parse(&account.params)?)
-            }
-            None => (Scheme::NoAuth, Secrets::new(), AccountParams::default()),
+        let Some(account) = account else {
+            let without = (Scheme::NoAuth, Secrets::new(), AccountParams::default());
+            return Ok(self.forward(toolkit, without, &request).await?.0);
         };
+        self.count_account(&account.id)?;
+        let (account, secrets) = self.fresh_credential(account, toolkit).await?;
+        let (answer, is_refused) = self.forward(toolkit, self.bearer(&account, secrets).await?, &request).await?;
+        if !is_refused {
+            return Ok(answer);
+        }
+        match self.renewed_after_refusal(&account, toolkit).await? {
+            // A request that may have done something is the caller's to repeat.
+            Some((account, secrets)) if request.method.is_idempotent() => {
+                Ok(self.forward(toolkit, self.bearer(&account, secrets).await?, &request).await?.0)
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// What requests with an account need to know of it.
+    async fn bearer(&self, account: &AccountRow, secrets: Secrets) -> Result<(Scheme, Secrets, AccountParams)> {
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let mut secrets = secrets;
+        if scheme == Scheme::OAuth1 {
+            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+            secrets = self.signing_secrets(scheme, &config, &secrets)?;
+        }
+        Ok((scheme, secrets, AccountParams::parse(&account.params)?))
+    }
+
+    /// One request to the provider; also whether it says that it does not know the credential.
+    async fn forward(
+        &self,
+        toolkit: &Toolkit,
+        (scheme, secrets, params): (Scheme, Secrets, AccountParams),
+        request: &ProxyRequest,
+    ) -> Result<(ProxyAnswer, bool)> {
         let destination = self.destination(toolkit, &params)?;
         let base = Url::parse(&self.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
@@ -118,14 +143,15 @@ impl App {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
-        add_caller_headers(&mut headers, toolkit, scheme, &request)?;
-        let body = request.body.map(|body| body.bytes).unwrap_or_default();
-        let mut draft = Draft { method: request.method, url, headers, body };
+        add_caller_headers(&mut headers, toolkit, scheme, request)?;
+        let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
+        let mut draft = Draft { method: request.method.clone(), url, headers, body };
         self.apply_credential(toolkit, scheme, &secrets, &params, &mut draft)?;
         let outgoing = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
         let answer =
             self.egress.send(&destination, outgoing, &Limits::default()).await.map_err(|error| egress_error(&error))?;
-        Ok(read_answer(answer, &secrets))
+        let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
+        Ok((read_answer(answer, &secrets), is_refused))
     }
 }
 

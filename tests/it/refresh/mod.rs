@@ -3,6 +3,7 @@
 mod failures;
 mod outage;
 mod races;
+mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;
