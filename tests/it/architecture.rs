@@ -177,7 +177,13 @@ fn no_provider_is_named_in_code() {
     for source in sources().iter().filter(|source| source.path != "crates/catalog/src/builtin.rs") {
         for line in &source.lines {
             let text = format!("{}\n{}", line.code, line.strings.join("\n")).to_ascii_lowercase();
-            for name in names.iter().filter(|name| text.contains(name.as_str())) {
+            let said = line.strings.join("\n").to_ascii_lowercase();
+            let is_named = |name: &str| match name {
+                // Also a word of the language.
+                "box" => said.split(|c: char| !c.is_alphanumeric()).any(|word| word == name),
+                _ => text.contains(name),
+            };
+            for name in names.iter().filter(|name| is_named(name)) {
                 broken.push(format!("{}:{}: {name}", source.path, line.number));
             }
         }

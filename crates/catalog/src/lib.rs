@@ -13,6 +13,7 @@ mod error;
 mod field;
 mod host;
 pub mod model;
+mod overview;
 mod parse;
 mod path;
 mod schema;
@@ -29,5 +30,6 @@ pub use model::{
     RefreshToken, Sign, SignatureMethod, SigningAlgorithm, Sunset, TimeUnit, TokenErrors, TokenRequestFormat,
     TokenResponse, TokenScheme, Toolkit,
 };
+pub use overview::overview;
 pub use schema::{json_schema, key_reference};
 pub use scheme::{Scheme, UnknownScheme};

@@ -39,6 +39,7 @@ fn builtin_toolkits_name_credentials_as_the_api_does() {
                 Scheme::Basic => &["password"],
                 Scheme::GoogleServiceAccount => &["credentials_json"],
                 Scheme::ServiceAccount => &["private_key"],
+                Scheme::S2sOAuth2 if secrets == ["private_key"] => continue,
                 Scheme::S2sOAuth2 => &["client_secret"],
                 _ => &[],
             };
@@ -192,6 +193,16 @@ fn the_table_of_keys_is_current() {
     }
     let published = fs::read_to_string(path).expect("read");
     assert!(published == switchboard_catalog::key_reference(), "run the tests with UPDATE_DOCS=1");
+}
+
+#[test]
+fn the_page_of_all_toolkits_is_current() {
+    let path = repository().join("docs/toolkits.md");
+    let page = switchboard_catalog::overview(&Catalog::builtin().expect("valid"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).expect("write");
+    }
+    assert!(fs::read_to_string(path).expect("read") == page, "run the tests with UPDATE_DOCS=1");
 }
 
 #[test]

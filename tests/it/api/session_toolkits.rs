@@ -103,7 +103,7 @@ async fn lists_are_searched_filtered_by_connection_and_cut_into_pages() {
     let session = create(api, json!({})).await;
     let all = list(api, &session, "?limit=50").await;
     let total = all["total_items"].as_u64().unwrap();
-    assert!(total > 5 && total == slugs(&all).len() as u64);
+    assert!(total > 50 && slugs(&all).len() == 50, "a page holds no more");
     assert_eq!(slugs(&list(api, &session, "?is_connected=true").await), ["up"]);
     let rest = list(api, &session, "?is_connected=false&limit=50").await;
     assert_eq!(rest["total_items"], total - 1);
@@ -126,7 +126,8 @@ async fn lists_are_searched_filtered_by_connection_and_cut_into_pages() {
         let Some(cursor) = page["next_cursor"].as_str() else { break };
         query = format!("?cursor={cursor}");
     }
-    assert_eq!(seen, slugs(&all));
+    assert_eq!(seen[..50], slugs(&all));
+    assert_eq!(seen.len() as u64, total);
     assert_eq!(list(api, &session, "?limit=9999").await["items"], all["items"], "a larger limit is cut");
     assert!(slugs(&list(api, &session, "").await).len() <= 20);
     for wrong in ["limit=0", "cursor=x", "is_connected=yes"] {
