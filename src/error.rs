@@ -162,6 +162,10 @@ codes! {
     /// Unknown or foreign revocation job.
     RevokeJobNotFound = (616, "RevokeJob_NotFound", NotFound, "Revoke job \"{id}\" not found", "Use the revoke_job_id of a DELETE of this project.");
 
+    // --- links (number is ours) ---
+    /// Unknown or foreign link, or one whose account was deleted.
+    LinkNotFound = (617, "Link_NotFound", NotFound, "Link \"{id}\" not found", "Use the id of a link of this project: the first 23 characters of its link_token. The whole token is a secret and has no place in a URL.");
+
     // --- 16xx: the provider ---
     /// The provider could not be reached or gave no usable answer.
     UpstreamUnreachable = (1602, "Upstream_Unreachable", BadGateway, "The provider could not be reached", "Try again; if it lasts, check the provider's status page.");

@@ -17,7 +17,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use switchboard_catalog::Catalog;
+use switchboard_catalog::{Catalog, Folders};
 use switchboard_egress::{Egress, EgressConfig};
 use switchboard_store::{Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy};
@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::app::catalog::CurrentCatalog;
 use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered};
 use crate::app::recent::Recent;
@@ -106,11 +107,10 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     if !with_sandbox {
         catalog = catalog.without("sandbox");
     }
-    for folder in &config.toolkits {
-        catalog.load_dir(folder).map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
-    }
+    let folders = Folders::open(&config.toolkits).map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
+    let catalog = CurrentCatalog::new(catalog, folders);
     for toolkit in config.settings.managed.keys() {
-        if catalog.get(toolkit).and_then(|toolkit| toolkit.oauth2.as_ref()).is_none() {
+        if catalog.get().get(toolkit).and_then(|toolkit| toolkit.oauth2.as_ref()).is_none() {
             bail!("setting managed.{toolkit}: there is no toolkit {toolkit:?} with OAuth 2.0");
         }
     }

@@ -144,7 +144,7 @@ impl AuthConfig {
         let row = &config.row;
         let toolkit = app.toolkit(&row.toolkit);
         let scheme = row.scheme.parse().ok();
-        let fields = toolkit.zip(scheme).map(|(toolkit, scheme)| connection_fields(toolkit, scheme));
+        let fields = toolkit.as_ref().zip(scheme).map(|(toolkit, scheme)| connection_fields(toolkit, scheme));
         let fields = fields.unwrap_or_default();
         let settings = &config.settings;
         let tool_access = settings.tool_access_config.clone();

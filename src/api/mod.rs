@@ -21,6 +21,7 @@ pub mod body;
 pub mod connected_accounts;
 pub mod edge;
 pub mod error;
+pub mod explain;
 pub mod health;
 pub mod limits;
 pub mod links;

@@ -43,6 +43,9 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
     for (name, value) in params.fields.iter().chain(&params.captured) {
         val.insert(name.clone(), value.as_str().into());
     }
+    if let Some(client_id) = &view.client_id {
+        val.insert("client_id".to_owned(), client_id.as_str().into());
+    }
     match view.row.status {
         AccountStatus::Initializing => {}
         AccountStatus::Initiated => {
@@ -73,7 +76,7 @@ fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params:
         (false, false) => Mask::Show,
     };
     add_secrets(val, &view.secrets, &view.row.scheme, mask);
-    if view.row.scheme == "OAUTH2" {
+    if ["OAUTH2", "DCR_OAUTH", "CIMD_OAUTH", "S2S_OAUTH2"].contains(&view.row.scheme.as_str()) {
         let granted = params.granted_scopes.as_ref().unwrap_or(&params.requested_scopes);
         val.insert("scope".to_owned(), granted.join(" ").into());
         val.insert("token_type".to_owned(), params.token_type.as_deref().unwrap_or("Bearer").into());

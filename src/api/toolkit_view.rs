@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_catalog::{Scheme, Sunset, Toolkit};
 
 use super::toolkit_details::{AuthDetails, details};
 use crate::app::App;
@@ -133,8 +133,24 @@ pub struct ToolkitAnswer {
     /// Its method.
     #[serde(skip_serializing_if = "Option::is_none")]
     get_current_user_endpoint_method: Option<String>,
+    /// Changes that the provider has announced, soonest first. Ours.
+    sunset: Vec<SunsetItem>,
+    /// What could not be checked against a public page of the vendor. Ours.
+    unverified: Vec<String>,
     /// Older names.
     deprecated: Deprecated,
+}
+
+/// A dated change at a provider.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ToolkitSunset")]
+pub struct SunsetItem {
+    /// `YYYY-MM-DD`.
+    date: String,
+    /// What happens then, and what to do before.
+    message: String,
+    /// The page that says so.
+    source: String,
 }
 
 /// Older names of a whole toolkit's values.
@@ -248,12 +264,25 @@ pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
         meta: meta(app, toolkit, category, Some(vec![toolkit.version.clone()])),
         get_current_user_endpoint: identity.map(|it| it.url.clone()),
         get_current_user_endpoint_method: identity.map(|it| it.method.clone()),
+        sunset: sunsets(toolkit),
+        unverified: toolkit.unverified.clone(),
         deprecated: Deprecated {
             toolkit_id: toolkit.slug.clone(),
             get_current_user_endpoint: identity.map(|it| it.url.clone()),
             raw_proxy_info: Vec::new(),
         },
     }
+}
+
+fn sunsets(toolkit: &Toolkit) -> Vec<SunsetItem> {
+    let item = |sunset: &Sunset| SunsetItem {
+        date: sunset.date.clone(),
+        message: sunset.message.clone(),
+        source: sunset.source.clone(),
+    };
+    let mut items: Vec<SunsetItem> = toolkit.sunset.iter().map(item).collect();
+    items.sort_by(|one, other| one.date.cmp(&other.date));
+    items
 }
 
 /// The versions of toolkits; each has the one of its file.

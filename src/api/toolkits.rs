@@ -119,21 +119,21 @@ pub async fn read(
     query: Query,
 ) -> Result<Response, ApiError> {
     let toolkit = app.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
-    require_version(toolkit, &query)?;
-    Ok(json(StatusCode::OK, &view::whole(&app, &caller.project_id, toolkit))?)
+    require_version(&toolkit, &query)?;
+    Ok(json(StatusCode::OK, &view::whole(&app, &caller.project_id, &toolkit))?)
 }
 
 /// `GET /toolkits/categories` → 200 page.
 pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, MOST, MOST)?;
-    let all: Vec<&str> = app.categories().into_iter().collect();
+    let all: Vec<String> = app.categories().into_iter().collect();
     let items: Vec<CategoryItem> = page.cut(&all).map(|id| CategoryItem::of(id)).collect();
     Ok(json(StatusCode::OK, &page.envelope(items, count(&all)))?)
 }
 
 /// `GET /toolkits/changelog` → 200: every toolkit and the versions that its file knows.
 pub async fn changelog(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &view::changelog(app.catalog.iter().map(AsRef::as_ref)))?)
+    Ok(json(StatusCode::OK, &view::changelog(app.catalog.get().iter().map(AsRef::as_ref)))?)
 }
 
 async fn answer(

@@ -12,6 +12,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::access::Acl;
 use super::connect::read_fields;
 use super::direct_links::{DirectLink, Usable, refused};
+use super::explain::Facts;
 use super::links::{Offer, check_access, check_alias};
 use super::params::AccountParams;
 use super::sessions::check_user;
@@ -67,7 +68,7 @@ impl App {
         let mut offer = Offer {
             session_id: None,
             user_id: &user_id,
-            toolkit: usable.toolkit,
+            toolkit: &usable.toolkit,
             alias,
             acl,
             callback: None,
@@ -110,7 +111,7 @@ impl App {
     /// fields of the connection.
     fn imported(
         &self,
-        usable: &Usable<'_>,
+        usable: &Usable,
         values: &BTreeMap<String, String>,
         shared: &Secrets,
     ) -> Result<Option<Imported>> {
@@ -121,7 +122,7 @@ impl App {
         name_generic_key(usable, &mut values);
         let entered = read_fields(&usable.fields(), &values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
-        let entered = entered.into_credential(usable.scheme, usable.toolkit);
+        let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams::of_fields(entered.fields);
         Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None, is_renewable: false }))
     }
@@ -129,7 +130,7 @@ impl App {
     /// Tokens that were got elsewhere, with the same client or as they are.
     fn imported_tokens(
         &self,
-        usable: &Usable<'_>,
+        usable: &Usable,
         values: &BTreeMap<String, String>,
         shared: &Secrets,
     ) -> Result<Option<Imported>> {
@@ -186,17 +187,23 @@ impl App {
             refresh_due_at: self.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),
             now: self.now(),
         };
+        let facts = Facts {
+            auth_config_id: Some(config.id.clone()),
+            expires_at: imported.expires_at,
+            is_renewable: Some(imported.is_renewable),
+            ..Facts::default()
+        };
         let unit = Unit::new()
             .with(self.insert_account(actor, offer, config, &id, None))
             .with(accounts::activate(&actor.project_id, &id, activation))
-            .with(self.audit(actor, "connected_account.import", &id, "ok", None));
+            .with(self.audit(actor, "connected_account.import", &id, "ok", Some(&facts.to_value())));
         (id, unit)
     }
 }
 
 /// SDKs call the key of every toolkit `generic_api_key` or `api_key`; where the toolkit has one
 /// secret under another name, that is meant.
-pub(super) fn name_generic_key(usable: &Usable<'_>, values: &mut BTreeMap<String, String>) {
+pub(super) fn name_generic_key(usable: &Usable, values: &mut BTreeMap<String, String>) {
     let secrets: Vec<String> =
         usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
     let [only] = secrets.as_slice() else { return };
@@ -211,7 +218,7 @@ pub(super) fn name_generic_key(usable: &Usable<'_>, values: &mut BTreeMap<String
 
 /// Missing fields have an error of their own (612); others are named one by one.
 pub(super) fn wrong_fields(
-    usable: &Usable<'_>,
+    usable: &Usable,
     values: &BTreeMap<String, String>,
     wrong: BTreeMap<String, String>,
 ) -> Error {
@@ -229,7 +236,7 @@ pub(super) fn wrong_fields(
     Error::validation(lines.collect())
 }
 
-fn missing_fields(usable: &Usable<'_>) -> Error {
+fn missing_fields(usable: &Usable) -> Error {
     let fields = usable.fields();
     let names: Vec<&str> = fields.iter().filter(|it| it.required).map(|it| it.display_name.as_str()).collect();
     Error::of(Code::MissingRequiredFields, &[("fields", &names.join(", "))]).fix(

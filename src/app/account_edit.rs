@@ -12,6 +12,7 @@ use super::access::{Acl, AclInput};
 use super::account_create::{name_generic_key, wrong_fields};
 use super::connect::read_fields;
 use super::direct_links::Usable;
+use super::explain::Facts;
 use super::links::{alias_in_use, check_alias};
 use super::params::AccountParams;
 use super::{Actor, App};
@@ -29,6 +30,18 @@ pub struct AccountPatch {
     pub acl: Option<AclInput>,
     /// The scheme, and values to set; `None` takes a value away.
     pub credential: Option<CredentialPatch>,
+}
+
+impl AccountPatch {
+    /// What it changes, in words.
+    fn changed(&self) -> Vec<String> {
+        let parts = [
+            (self.alias.is_some(), "alias"),
+            (self.acl.is_some(), "access list"),
+            (self.credential.is_some(), "credential"),
+        ];
+        parts.iter().filter(|(is_given, _)| *is_given).map(|(_, name)| (*name).to_owned()).collect()
+    }
 }
 
 /// Values of a credential to change.
@@ -53,12 +66,13 @@ impl App {
                     None => None,
                 },
             };
+            let facts = Facts { changed: patch.changed(), ..Facts::default() }.to_value();
             let unit = Unit::new().with(accounts::edit(&actor.project_id, id, edit, self.now())).with(self.audit(
                 actor,
                 "connected_account.update",
                 id,
                 "ok",
-                None,
+                Some(&facts),
             ));
             match self.store.apply(unit).await {
                 Ok(_) => return self.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
@@ -122,7 +136,7 @@ impl App {
         let values = self.merged(&usable, row, patch)?;
         let entered = read_fields(&usable.fields(), &values, &Secrets::new());
         let entered = entered.map_err(|wrong| wrong_fields(&usable, &values, wrong))?;
-        let entered = entered.into_credential(usable.scheme, usable.toolkit);
+        let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..AccountParams::parse(&row.params)? };
         Ok(CredentialEdit {
             sealed: self.seal_credential(&row.project_id, &row.id, &entered.secrets),
@@ -132,12 +146,7 @@ impl App {
     }
 
     /// The account's values with the changes over them, by the names of a connection's fields.
-    fn merged(
-        &self,
-        usable: &Usable<'_>,
-        row: &AccountRow,
-        patch: &CredentialPatch,
-    ) -> Result<BTreeMap<String, String>> {
+    fn merged(&self, usable: &Usable, row: &AccountRow, patch: &CredentialPatch) -> Result<BTreeMap<String, String>> {
         let mut values = AccountParams::parse(&row.params)?.fields;
         for (name, secret) in self.open_credential(row)?.iter() {
             // An imported token is stored under the name that the toolkit applies.

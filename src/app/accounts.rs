@@ -22,6 +22,9 @@ pub struct AccountView {
     pub auth_config: Option<AuthConfigRow>,
     /// The credential; whoever shows it masks it (contract section 4.4).
     pub secrets: Secrets,
+    /// The client that it was connected with, where that is not the developer's own but one that
+    /// registered itself, or is described at an address.
+    pub client_id: Option<String>,
     /// The project shows only the first characters of secrets.
     pub mask: bool,
     /// When what ends.
@@ -119,14 +122,18 @@ impl App {
             Secrets::new()
         });
         let lifetime = self.lifetime(&row, &secrets)?;
-        Ok(AccountView { row, auth_config, secrets, mask, lifetime })
+        let client_id = auth_config.as_ref().filter(|_| ["DCR_OAUTH", "CIMD_OAUTH"].contains(&row.scheme.as_str()));
+        // Before the first connection it has not registered.
+        let client_id = client_id.and_then(|config| self.oauth_client(config).ok()).map(|client| client.client_id);
+        Ok(AccountView { row, auth_config, secrets, client_id, mask, lifetime })
     }
 
     fn lifetime(&self, row: &AccountRow, secrets: &Secrets) -> Result<Lifetime> {
         if !matches!(row.status, AccountStatus::Active | AccountStatus::Inactive) {
             return Ok(Lifetime::default());
         }
-        let oauth = self.toolkit(&row.toolkit).and_then(|toolkit| toolkit.oauth(row.scheme.parse().ok()?));
+        let toolkit = self.toolkit(&row.toolkit);
+        let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme.parse().ok()?));
         let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
         let after = |from: Option<Millis>, seconds: Option<u64>| {
             Some(from?.saturating_add(millis(Duration::from_secs(seconds?))))

@@ -126,7 +126,8 @@ impl App {
                 None => drop(secrets.remove(name)),
             }
         }
-        check_client(self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?, scheme, &secrets, "credentials")?;
+        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
+        check_client(&toolkit, scheme, &secrets, "credentials")?;
         row.credentials_sealed = (!secrets.is_empty()).then(|| self.seal_client(&row.project_id, &row.id, &secrets));
         Ok(())
     }
@@ -135,7 +136,7 @@ impl App {
         let Some(shared) = &patch.shared else { return Ok(()) };
         let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
         let scheme = row.scheme.parse().map_err(Error::internal)?;
-        check_shared(toolkit, scheme, shared, "shared_connection_fields")?;
+        check_shared(&toolkit, scheme, shared, "shared_connection_fields")?;
         row.shared_sealed = self.seal_shared(&row.project_id, &row.id, shared);
         Ok(())
     }

@@ -99,13 +99,13 @@ impl App {
         }
         let mut row = match &new.source {
             Source::Managed => {
-                self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| missing_client(toolkit))?
+                self.managed_auth_config(&actor.project_id, &toolkit).ok_or_else(|| missing_client(&toolkit))?
             }
-            Source::Custom { scheme, credentials } => self.custom_row(actor, toolkit, *scheme, credentials)?,
+            Source::Custom { scheme, credentials } => self.custom_row(actor, &toolkit, *scheme, credentials)?,
         };
         row.name = check_name(new.name, "auth_config.name")?.unwrap_or(row.name);
         let scheme = row.scheme.parse().map_err(Error::internal)?;
-        check_shared(toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
+        check_shared(&toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
         row.shared_sealed = self.seal_shared(&row.project_id, &row.id, &new.shared);
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;

@@ -1,6 +1,7 @@
 //! Links without a session: for one auth config and one user (contract section 3.7).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_store::Unit;
@@ -47,9 +48,9 @@ pub struct KnownFields {
 }
 
 /// An auth config that can connect accounts now, with its toolkit and scheme.
-pub(super) struct Usable<'a> {
+pub(super) struct Usable {
     pub config: AuthConfigRow,
-    pub toolkit: &'a Toolkit,
+    pub toolkit: Arc<Toolkit>,
     pub scheme: Scheme,
 }
 
@@ -72,11 +73,11 @@ impl App {
             None => Secrets::new(),
         };
         let alias = check_alias(request.alias.as_deref())?;
-        let expected = request.expected.map(|it| it.check(usable.toolkit, "expected_identity")).transpose()?;
+        let expected = request.expected.map(|it| it.check(&usable.toolkit, "expected_identity")).transpose()?;
         let offer = Offer {
             session_id: None,
             user_id: &user_id,
-            toolkit: usable.toolkit,
+            toolkit: &usable.toolkit,
             alias,
             acl: check_access(request.account_type, request.acl.as_ref())?,
             callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
@@ -90,26 +91,26 @@ impl App {
     }
 
     /// The auth config of a request, when accounts can be connected with it.
-    pub(super) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable<'_>> {
+    pub(super) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
         let config = self.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| not_found(id))?;
         if !config.is_enabled {
             return Err(disabled(&config));
         }
         let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
-        check_needs_account(toolkit)?;
+        check_needs_account(&toolkit)?;
         if self.lacks_client(&config) {
-            return Err(super::links::no_managed_auth(toolkit));
+            return Err(super::links::no_managed_auth(&toolkit));
         }
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         Ok(Usable { config, toolkit, scheme })
     }
 }
 
-impl Usable<'_> {
+impl Usable {
     /// Fields of a connection of this auth config.
     pub fn fields(&self) -> Vec<Field> {
-        super::connect::connection_fields(self.toolkit, self.scheme)
+        super::connect::connection_fields(&self.toolkit, self.scheme)
     }
 
     /// The known fields that belong to the connection, checked; other names are not kept.

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
+use super::explain::Facts;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 
@@ -67,9 +68,10 @@ impl Rotation {
             now: self.now,
         };
         let actor = Actor::system(&self.project_id);
+        let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_value();
         Ok(Unit::new()
             .with(accounts::store_refreshed(&self.project_id, &self.account_id, self.fence, refreshed))
-            .with(app.audit(&actor, "connected_account.refresh", &self.account_id, "ok", None)))
+            .with(app.audit(&actor, "connected_account.refresh", &self.account_id, "ok", Some(&facts))))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
-//! refreshed before they end and revoked at their providers, counters of rate limits that are whole again are forgotten.
+//! refreshed before they end and revoked at their providers, counters of rate limits that are whole again are
+//! forgotten, toolkit files that changed are read again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, keep_alive, revocation};
+use super::{Actor, App, catalog, keep_alive, revocation};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -66,9 +67,12 @@ impl App {
 
 /// Runs the jobs until told to stop. A failure is logged; the next round tries again.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    let revocations = revocation::run(Arc::clone(&app), stop.clone());
-    let refreshes = keep_alive::run(Arc::clone(&app), stop.clone());
-    tokio::join!(sweep(app, stop), revocations, refreshes);
+    tokio::join!(
+        sweep(Arc::clone(&app), stop.clone()),
+        catalog::watch(Arc::clone(&app), stop.clone()),
+        keep_alive::run(Arc::clone(&app), stop.clone()),
+        revocation::run(app, stop)
+    );
 }
 
 async fn sweep(app: Arc<App>, stop: CancellationToken) {

@@ -64,7 +64,7 @@ impl App {
             except.extend(self.breakers.closed(self.now()));
             let mut started = false;
             for account in self.store.due_accounts(self.now(), &except, PAGE).await? {
-                let Some(toolkit) = self.toolkit(&account.toolkit).cloned() else { continue };
+                let Some(toolkit) = self.toolkit(&account.toolkit) else { continue };
                 if !lock(&under_way.accounts).insert(account.id.clone()) {
                     continue;
                 }

@@ -14,6 +14,7 @@ use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
 use super::expectation::{Expectation, ExpectedIdentity};
+use super::explain::Facts;
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::params::AccountParams;
 use super::sessions::Session;
@@ -71,16 +72,16 @@ impl App {
             return Ok(Once::Replayed(replay));
         }
         let toolkit = self.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
-        check_policy(session, toolkit)?;
+        check_policy(session, &toolkit)?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
-        let expected = request.expected.map(|it| it.check(toolkit, "expected_identity")).transpose()?;
+        let expected = request.expected.map(|it| it.check(&toolkit, "expected_identity")).transpose()?;
         let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
         let offer = Offer {
             session_id: Some(&session.id),
             user_id: &session.user_id,
-            toolkit,
+            toolkit: &toolkit,
             alias,
             acl,
             callback,
@@ -92,7 +93,7 @@ impl App {
         let mut tries = 0;
         loop {
             let mut unit = Unit::new();
-            let config = self.pick_auth_config(actor, session, toolkit, &mut unit).await?;
+            let config = self.pick_auth_config(actor, session, &toolkit, &mut unit).await?;
             let (link, unit) = self.offer(actor, &offer, &config, unit);
             match self.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
@@ -127,10 +128,15 @@ impl App {
             created_at: now,
             expires_at,
         };
+        let facts = Facts {
+            auth_config_id: Some(config.id.clone()),
+            link_expires_at: Some(expires_at),
+            ..Facts::of_link(&link_id)
+        };
         let unit = unit
             .with(self.insert_account(actor, offer, config, &account_id, Some(&link_id)))
             .with(links::insert(&link))
-            .with(self.audit(actor, "link.create", &account_id, "ok", None));
+            .with(self.audit(actor, "link.create", &account_id, "ok", Some(&facts.to_value())));
         let answer = Link {
             redirect_url: self.link_url(offer.base, &token),
             token: token.text().to_owned(),

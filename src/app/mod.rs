@@ -9,6 +9,7 @@ pub mod audit;
 pub mod auth_config_edit;
 pub mod auth_configs;
 pub mod callback_url;
+pub mod catalog;
 pub mod change;
 pub mod connect;
 pub mod credentials;
@@ -16,6 +17,7 @@ pub mod custom_tools;
 pub mod direct_links;
 pub mod durable;
 pub mod expectation;
+pub mod explain;
 mod failpoint;
 mod freshness;
 pub mod idempotency;
@@ -55,7 +57,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use switchboard_catalog::{Catalog, Toolkit};
+use switchboard_catalog::Toolkit;
 use switchboard_egress::Egress;
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
@@ -68,6 +70,7 @@ use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
+use catalog::CurrentCatalog;
 use params::AccountParams;
 use recent::Recent;
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -86,7 +89,7 @@ pub struct App {
     /// The only way out.
     pub egress: Egress,
     /// Providers.
-    pub catalog: Catalog,
+    pub catalog: CurrentCatalog,
     /// The operator's settings.
     pub settings: Settings,
     /// Template variables of the installation, such as `sandbox_url`.
@@ -153,11 +156,12 @@ impl App {
     }
 
     /// A toolkit by its slug in any case.
-    pub fn toolkit(&self, slug: &str) -> Option<&Arc<Toolkit>> {
+    pub fn toolkit(&self, slug: &str) -> Option<Arc<Toolkit>> {
+        let catalog = self.catalog.get();
         if slug.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return self.catalog.get(&slug.to_ascii_lowercase());
+            return catalog.get(&slug.to_ascii_lowercase()).cloned();
         }
-        self.catalog.get(slug)
+        catalog.get(slug).cloned()
     }
 
     /// Template variables of one account, then the installation's.

@@ -13,6 +13,7 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, NewLink};
 
 use super::expectation::Expectation;
+use super::explain::Facts;
 use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -50,8 +51,8 @@ impl App {
             AccountStatus::Active if !scheme.is_oauth2() && toolkit.token_scheme(scheme).is_none() => {
                 return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
             }
-            AccountStatus::Active if self.can_renew(&account, toolkit, scheme)? => {
-                match self.refresh_now(&account, toolkit).await {
+            AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
+                match self.refresh_now(&account, &toolkit).await {
                     Ok(account) => return Ok(refreshed(&account)),
                     // The provider will never refresh it again: the user is asked.
                     Err(error) if error.code() == Code::ReauthRequired => {
@@ -96,6 +97,12 @@ impl App {
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
         };
+        let facts = Facts {
+            auth_config_id: Some(account.auth_config_id.clone()),
+            link_expires_at: Some(link.expires_at),
+            is_reconnect: is_working,
+            ..Facts::of_link(&link_id)
+        };
         let unit = links::end_of_account(project, id, "replaced", now)
             .with(if is_working {
                 accounts::relink(project, id, &link_id)
@@ -103,7 +110,7 @@ impl App {
                 accounts::restart(project, id, &link_id, now)
             })
             .with(links::insert(&link))
-            .with(self.audit(actor, "link.create", id, "ok", None));
+            .with(self.audit(actor, "link.create", id, "ok", Some(&facts.to_value())));
         match self.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused("account_changed")) => {

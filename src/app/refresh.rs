@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::json;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
@@ -19,6 +18,7 @@ use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
 use super::durable::Rotation;
+use super::explain::Facts;
 use super::freshness::{Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, pausing, still_refreshing};
 use super::params::AccountParams;
 use super::provider::Failure;
@@ -269,7 +269,7 @@ impl App {
     ) -> Result<Outcome> {
         self.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
-        let detail = failure.and_then(Failure::shown).map(|said| json!({ "provider": said }));
+        let detail = failure.map(|failure| Facts::of_failure(failure).to_value());
         let unit = Unit::new()
             .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
             .with(self.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
@@ -296,7 +296,7 @@ impl App {
         let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
         let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
         let outcome = if how.lost { "answer_lost" } else { "failed" };
-        let detail = json!({ "provider": failure.shown(), "next_try_ms": pause });
+        let detail = Facts { next_try_ms: Some(pause), ..Facts::of_failure(&failure) }.to_value();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
         // The first of a row says it all; an outage must not fill the log of events.

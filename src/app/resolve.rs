@@ -44,7 +44,7 @@ impl App {
         }
         let candidates = self.candidates(session, slug).await?;
         if candidates.is_empty() && toolkit.schemes() == [Scheme::NoAuth] {
-            return Ok(Usable { toolkit: Arc::clone(toolkit), account: None });
+            return Ok(Usable { toolkit, account: None });
         }
         let account = match selector {
             Some(selector) => select(session, slug, &candidates, selector)?,
@@ -55,7 +55,7 @@ impl App {
             return Err(Error::of(Code::SharedAccessDenied, &holes));
         }
         check_usable(&account)?;
-        Ok(Usable { toolkit: Arc::clone(toolkit), account: Some(account) })
+        Ok(Usable { toolkit, account: Some(account) })
     }
 
     /// The account that [`Self::resolve`] would use without being told which, whatever its status:

@@ -71,8 +71,9 @@ impl App {
             };
             is_wanted && search.as_ref().is_none_or(|part| mentions(toolkit, part))
         };
+        let catalog = self.catalog.get();
         let mut found: Vec<(&Arc<Toolkit>, Option<AccountRow>)> = Vec::new();
-        for toolkit in self.catalog.iter().filter(is_listed) {
+        for toolkit in catalog.iter().filter(is_listed) {
             // Without the filter only the page's own toolkits need their accounts.
             let Some(wanted) = filter.is_connected else {
                 found.push((toolkit, None));

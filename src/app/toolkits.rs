@@ -32,7 +32,7 @@ pub(super) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
 
 impl App {
     /// The toolkits that a filter admits, by name or by use.
-    pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<&Arc<Toolkit>>> {
+    pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
         let slugs: Option<BTreeSet<String>> =
             filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
         let category = filter.category.as_deref().map(str::to_ascii_lowercase);
@@ -43,7 +43,7 @@ impl App {
                 && search.as_ref().is_none_or(|wanted| mentions(toolkit, wanted))
                 && filter.managed.is_none_or(|wanted| wanted == self.managed_scheme(project, toolkit).is_some())
         };
-        let mut found: Vec<&Arc<Toolkit>> = self.catalog.iter().filter(admits).collect();
+        let mut found: Vec<Arc<Toolkit>> = self.catalog.get().iter().filter(admits).cloned().collect();
         let usage: HashMap<String, i64> = if filter.by_usage {
             self.store.accounts_per_toolkit(project).await?.into_iter().collect()
         } else {
@@ -58,7 +58,7 @@ impl App {
     }
 
     /// Identifiers of all categories that some toolkit has, in order.
-    pub fn categories(&self) -> BTreeSet<&str> {
-        self.catalog.iter().flat_map(|toolkit| toolkit.categories.iter().map(String::as_str)).collect()
+    pub fn categories(&self) -> BTreeSet<String> {
+        self.catalog.get().iter().flat_map(|toolkit| toolkit.categories.iter().cloned()).collect()
     }
 }

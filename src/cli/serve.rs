@@ -112,7 +112,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let metrics_listener = bind_metrics(&config).await?;
     let app = server::open(config, Surroundings::default()).await?;
     serve_metrics(&app, metrics_listener);
-    tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.len(), "serving");
+    tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.get().len(), "serving");
     let router = api::router(&app);
     stop_on_signal(&app)?;
     server::serve(app, router, listener).await

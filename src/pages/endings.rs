@@ -46,8 +46,8 @@ pub async fn finish(app: &App, finished: Finished, project: Option<&str>, reques
     if let Some(url) = finished.verify_url.as_ref().or(finished.choose_url.as_ref()) {
         return see_other(url);
     }
-    let name =
-        finished.toolkit.as_deref().and_then(|slug| app.toolkit(slug)).map_or("the provider", |it| it.name.as_str());
+    let toolkit = finished.toolkit.as_deref().and_then(|slug| app.toolkit(slug));
+    let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str());
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
         (outcome(&finished, name), &finished.callback_url, &finished.account_id, project)
     {

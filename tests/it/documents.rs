@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use switchboard::api::operations::{self, State};
+use switchboard::app::explain::Finding;
 use switchboard::config::{DEFAULTS, Layer};
 use switchboard::error::Code;
 
@@ -125,6 +126,17 @@ fn the_catalogue_of_errors_is_the_code_s_own() {
         writeln!(table, "| {} | `{}` | {status} | {message} | {fix} |", code.number(), code.slug()).unwrap();
     }
     assert_generated("docs/errors.md", "errors", &table);
+}
+
+#[test]
+fn the_table_of_what_may_have_become_of_a_connection_is_the_code_s_own() {
+    let mut table = String::from("| `code` | Where it stands | Why | What to do |\n|---|---|---|---|\n");
+    for finding in Finding::ALL {
+        let (code, summary) = (finding.code(), finding.summary_template());
+        writeln!(table, "| `{code}` | {summary} | {} | {} |", finding.cause_template(), finding.fix_template())
+            .unwrap();
+    }
+    assert_generated("docs/connecting.md", "explanations", &table);
 }
 
 #[test]

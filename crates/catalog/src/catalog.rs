@@ -58,7 +58,7 @@ impl Catalog {
         }
         let count = loaded.len();
         for toolkit in loaded {
-            self.insert(toolkit);
+            self.insert(Arc::new(toolkit));
         }
         Ok(count)
     }
@@ -70,7 +70,7 @@ impl Catalog {
     /// All problems of the file.
     pub fn add(&mut self, file_name: &str, text: &str) -> Result<(), CatalogError> {
         let toolkit = parse::toolkit(file_name, text)?;
-        self.insert(toolkit);
+        self.insert(Arc::new(toolkit));
         Ok(())
     }
 
@@ -81,8 +81,24 @@ impl Catalog {
         self
     }
 
-    fn insert(&mut self, toolkit: Toolkit) {
-        self.toolkits.insert(toolkit.slug.clone(), Arc::new(toolkit));
+    pub(crate) fn insert(&mut self, toolkit: Arc<Toolkit>) {
+        self.toolkits.insert(toolkit.slug.clone(), toolkit);
+    }
+
+    /// Adds one file, whatever its own name is, and answers its slug; a slug that exists already is
+    /// replaced. The folder of a `toolkit.toml` must be named as its slug.
+    ///
+    /// # Errors
+    /// All problems of the file.
+    pub fn load_file(&mut self, path: &Path) -> Result<String, CatalogError> {
+        let shown = path.display().to_string();
+        let text = read(path, &shown)?;
+        // Only a file in its place has a folder that must fit.
+        let in_place = path.file_name().is_some_and(|name| name == FILE_NAME);
+        let toolkit = if in_place { parse::toolkit(&shown, &text)? } else { parse::loose_toolkit(&shown, &text)? };
+        let slug = toolkit.slug.clone();
+        self.insert(Arc::new(toolkit));
+        Ok(slug)
     }
 
     /// The toolkit with exactly this lower-case slug.
@@ -107,7 +123,7 @@ impl Catalog {
 }
 
 /// The toolkit files below `dir`, sorted, whether or not each exists.
-fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+pub(crate) fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let unreadable = |error: std::io::Error| {
         CatalogError::unreadable(&dir.display().to_string(), format!("cannot read folder: {error}"))
     };
@@ -124,7 +140,7 @@ fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     Ok(files)
 }
 
-fn read(path: &Path, file_name: &str) -> Result<String, CatalogError> {
+pub(crate) fn read(path: &Path, file_name: &str) -> Result<String, CatalogError> {
     let mut bytes = Vec::new();
     let read = fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
     if let Err(error) = read {

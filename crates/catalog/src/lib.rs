@@ -11,6 +11,7 @@ mod builtin;
 mod catalog;
 mod error;
 mod field;
+mod folders;
 mod host;
 pub mod model;
 mod overview;
@@ -23,6 +24,7 @@ mod validate;
 
 pub use catalog::Catalog;
 pub use error::{CatalogError, Problem};
+pub use folders::{Changes, Folders};
 pub use model::{
     Assertion, BasicScheme, Call, CallFormat, Callback, Capture, Choice, ClientAssertion, ClientAuthentication,
     Condition, Escape, Expiry, ExtraToken, Field, FieldFormat, FieldOption, FieldText, Identity, KeyScheme, NoAuth,

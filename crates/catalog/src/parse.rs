@@ -13,6 +13,15 @@ use crate::validate::{self, Finding};
 
 /// Reads and validates one file.
 pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
+    read(file, text, folder_of(file))
+}
+
+/// Reads and validates a file whose folder need not be named as its slug.
+pub(crate) fn loose_toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
+    read(file, text, None)
+}
+
+fn read(file: &str, text: &str, folder: Option<&str>) -> Result<Toolkit, CatalogError> {
     let problem =
         |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message: visible(&message) };
     let source = match DeTable::parse(text) {
@@ -34,7 +43,7 @@ pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
             return Err(CatalogError::new(vec![problem(line, message)]));
         }
     };
-    let mut findings = validate::findings(&toolkit, folder_of(file));
+    let mut findings = validate::findings(&toolkit, folder);
     source.beyond_json(&mut findings);
     let mut problems: Vec<Problem> =
         findings.into_iter().map(|finding| problem(source.line(&finding.path), finding.to_string())).collect();

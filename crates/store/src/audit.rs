@@ -60,6 +60,25 @@ fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
 }
 
 impl Store {
+    /// The newest events about one object, at most so many, oldest first.
+    pub async fn newest_audit_events(
+        &self,
+        project: &str,
+        object: &str,
+        limit: i64,
+    ) -> Result<Vec<AuditEvent>, ReadError> {
+        let mut newest = self
+            .all(
+                "SELECT id, project_id, at, actor, action, object, outcome, request_id, detail FROM audit_events
+                 WHERE project_id = $1 AND object = $2 ORDER BY id DESC LIMIT $3",
+                &[project.into(), object.into(), limit.into()],
+                read,
+            )
+            .await?;
+        newest.reverse();
+        Ok(newest)
+    }
+
     /// Events about one object, oldest first, at most 1,000.
     pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
         self.all(

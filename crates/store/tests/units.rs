@@ -100,6 +100,10 @@ async fn arguments_go_to_the_number_they_are_written_with() {
     let found = store.audit_events("pr_1", "pr_1").await.unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].id.as_str(), found[0].at, found[0].request_id.as_deref()), ("evt_1", 7, None));
+    let unit = Unit::new().with(audit::insert(event("evt_3", "pr_1"))).with(audit::insert(event("evt_4", "pr_1")));
+    store.apply(unit).await.unwrap();
+    let newest = store.newest_audit_events("pr_1", "pr_1", 2).await.unwrap();
+    assert_eq!(newest.iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["evt_3", "evt_4"]);
 }
 
 #[test]

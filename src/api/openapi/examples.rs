@@ -40,6 +40,8 @@ const RECORDED: &[(&str, &str)] = recorded![
     "get_auth_session_info",
     "get_connected_accounts",
     "get_connected_accounts_id",
+    "get_connected_accounts_id_explain",
+    "get_links_id_explain",
     "get_org_list",
     "get_org_owner_project_id",
     "get_org_owner_project_list",

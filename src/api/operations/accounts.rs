@@ -5,7 +5,7 @@ use axum::routing::{delete, get, patch, post};
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::account_view::{AccountAnswer, AccountItem};
 use crate::api::page::Page;
-use crate::api::{account_changes, account_links, connected_accounts, revoke_jobs};
+use crate::api::{account_changes, account_links, connected_accounts, explain, revoke_jobs};
 use crate::app::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
 
@@ -164,6 +164,36 @@ pub(super) const OPERATIONS: &[Operation] = &[
                      its credential is erased; when it fails, the answer is 502 and the account stays ACTIVE.",
                 )
                 .answer::<connected_accounts::Revoked>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/connected_accounts/{id}/explain",
+        Keys::ProjectOrUser,
+        READ,
+        || get(explain::account),
+        || {
+            Docs::ok("Explain what became of a connection")
+                .about(
+                    "Where the account stands, why, what to do, and what happened to it, with the provider's own \
+                     words. Asks no provider and changes nothing.",
+                )
+                .answer::<explain::Answer>()
+        },
+    ),
+    Operation::works(
+        "GET",
+        "/links/{id}/explain",
+        Keys::ProjectOrUser,
+        READ,
+        || get(explain::link),
+        || {
+            Docs::ok("Explain what became of a link")
+                .about(
+                    "The same of one link. `id` is the first 23 characters of the link_token; the whole token is a \
+                     secret and is not taken in a URL.",
+                )
+                .answer::<explain::Answer>()
         },
     ),
     Operation::works(

@@ -17,6 +17,7 @@ use switchboard_vault::{OneTimeToken, Secret};
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, browser_cookie_name};
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
@@ -115,7 +116,8 @@ impl App {
             Visit::Over(finished) => return Ok(finished),
         };
         let state = came.query.state.clone().unwrap_or_default();
-        let is_ours = self.context_matches(&came, &attempt, &offer).await?;
+        let strange = self.context_mismatch(&came, &attempt, &offer).await?;
+        let is_ours = strange.is_none();
         let told = if is_ours { self.told(&came, &attempt, &mut offer)? } else { Told::default() };
         if let (true, Some(code), None) = (offer.verifier_url.is_some(), &told.code, &told.refusal) {
             // No token request before the developer has said who this was (R05).
@@ -126,7 +128,8 @@ impl App {
             return Ok(Finished::bare(Ending::Invalid));
         }
         if !is_ours {
-            self.end_link(&actor, &offer.link, &offer.account, "failed", "context_mismatch").await?;
+            let facts = Facts { detail: strange.map(ToOwned::to_owned), ..Facts::default() };
+            self.end_link_noting(&actor, &offer.link, &offer.account, ("failed", "context_mismatch"), facts).await?;
             return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
         }
         if let Some((error, description)) = told.refusal {
@@ -209,9 +212,10 @@ impl App {
         let ending = if error == "access_denied" { Ending::Denied } else { Ending::ProviderError };
         let detail = match description {
             Some(description) => format!("{error}: {description}"),
-            None => error,
+            None => error.clone(),
         };
-        self.end_link(actor, &offer.link, &offer.account, "failed", &detail).await?;
+        let facts = Facts { provider: Some(detail.clone()), code: Some(error), ..Facts::default() };
+        self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &detail), facts).await?;
         let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
         Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
     }
@@ -229,15 +233,22 @@ impl App {
         }))
     }
 
-    async fn context_matches(&self, came: &Came, attempt: &AttemptRow, offer: &Offer) -> Result<bool> {
+    /// What the answer does not fit to; none when it fits.
+    async fn context_mismatch(&self, came: &Came, attempt: &AttemptRow, offer: &Offer) -> Result<Option<&'static str>> {
         let path_matches = match came.auth_config_id.as_deref() {
             Some(id) => id == attempt.auth_config_id,
             // The shared path serves auth configs with a redirect URI of their own.
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
         let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
+        if !path_matches {
+            return Ok(Some("It came to another redirect URI than the one that was asked for."));
+        }
+        if !config_unchanged {
+            return Ok(Some("The auth config was changed while the user was at the provider."));
+        }
         if offer.scheme == Scheme::OAuth1 {
-            return Ok(path_matches && config_unchanged);
+            return Ok(None);
         }
         let params = AccountParams::parse(&offer.account.params)?;
         let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
@@ -248,7 +259,11 @@ impl App {
             let secret = provider.client.client_secret.as_ref();
             secret.is_some_and(|secret| verify_query_hmac(came.raw.expose(), name, secret))
         });
-        Ok(path_matches && config_unchanged && issuer_matches && is_signed)
+        Ok(match (issuer_matches, is_signed) {
+            (true, true) => None,
+            (false, _) => Some("It names another issuer than the one that was asked, or none."),
+            (_, false) => Some("Its signature is missing or wrong."),
+        })
     }
 
     /// Consumes the state; false when another request was faster.

@@ -7,6 +7,7 @@ use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
 use super::visit::Offer;
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::{Actor, App};
@@ -45,6 +46,8 @@ impl App {
             Err(Failure::Unsent(error)) if !is_passing(&error) => Err(error),
             Err(failure) => {
                 tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "nobody could be sent to the provider");
+                let facts = Facts::of_failure(&failure);
+                self.note_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
                 let said = failure.shown().unwrap_or_else(|| "it did not take the request".to_owned());
                 Ok(Err(format!("{} could not begin: {said}. Try again in a minute.", offer.toolkit.name)))
             }

@@ -14,6 +14,7 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::visit::Offer;
 use super::{Ending, Finished};
+use crate::app::explain::{Facts, missing_scopes};
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::renewal::Renewal;
@@ -134,7 +135,8 @@ impl App {
             Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
             None => EXCHANGE_FAILED.to_owned(),
         };
-        self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
+        let facts = Facts::of_failure(failure);
+        self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
         Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(shown))
     }
 
@@ -165,12 +167,19 @@ impl App {
             refresh_due_at: self.first_due_at(&offer.toolkit, offer.scheme, &credential),
             now,
         };
+        let facts = Facts {
+            missing_scopes: missing_scopes(&params.requested_scopes, params.granted_scopes.as_deref()),
+            expires_at: credential.expires_at,
+            is_renewable: Some(activation.refresh_due_at.is_some()),
+            is_reconnect: offer.is_reconnect(),
+            ..Facts::of_link(&offer.link.id)
+        };
         let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
             actor,
             "connected_account.connect",
             &offer.account.id,
             "ok",
-            None,
+            Some(&facts.to_value()),
         ));
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
@@ -199,9 +208,24 @@ impl App {
         outcome: &str,
         reason: &str,
     ) -> Result<bool> {
+        self.end_link_noting(actor, link, account, (outcome, reason), Facts::default()).await
+    }
+
+    /// The same with what is known of the end: its outcome and reason, and facts for whoever asks.
+    pub(in crate::app) async fn end_link_noting(
+        &self,
+        actor: &Actor,
+        link: &LinkRow,
+        account: &AccountRow,
+        (outcome, reason): (&str, &str),
+        facts: Facts,
+    ) -> Result<bool> {
         let now = self.now();
+        let is_reconnect = link.purpose == LinkPurpose::Reconnect;
+        let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_value();
         let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
-        let unit = links::end(&link.id, outcome, now).with(self.audit(actor, "link.end", &account.id, reason, None));
+        let unit =
+            links::end(&link.id, outcome, now).with(self.audit(actor, "link.end", &account.id, reason, Some(&facts)));
         let unit = match link.purpose {
             LinkPurpose::Connect => {
                 unit.with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))

@@ -17,6 +17,7 @@ use url::Url;
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -143,12 +144,13 @@ impl App {
     async fn settle(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { "ok" } else { "wrong_user" };
+        let facts = Facts::of_link(&row.link_id).to_value();
         let unit = Unit::new().with(verifications::consume(&actor.project_id, &row.id, self.now())).with(self.audit(
             actor,
             "link.confirm",
             &row.account_id,
             outcome,
-            None,
+            Some(&facts),
         ));
         match self.store.apply(unit).await {
             Ok(_) => {}

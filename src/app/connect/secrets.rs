@@ -12,6 +12,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::start::Started;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::upstream::Verification;
@@ -80,6 +81,8 @@ impl App {
         let task = self.tasks.spawn(async move {
             let params = AccountParams::of_fields(entered.fields);
             if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
+                let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
+                app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
             if offer.verifier_url.is_some() {
@@ -90,6 +93,8 @@ impl App {
                     app.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
                 }
                 Err(failure) => {
+                    let facts = Facts::of_failure(&failure);
+                    app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                     let message = Some(refused_words(&offer.toolkit.name, &failure));
                     Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
                 }
@@ -148,7 +153,8 @@ impl App {
             Ok((credential, params)) => self.settle_connection(actor, offer, credential, params, None).await,
             Err(failure) => {
                 let reason = refused_words(&offer.toolkit.name, &failure);
-                self.end_link(actor, &offer.link, &offer.account, "failed", &reason).await?;
+                let facts = Facts::of_failure(&failure);
+                self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
                 let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
                 Ok(finished.saying(Some(reason)))
             }

@@ -15,6 +15,7 @@ use url::Url;
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
@@ -139,6 +140,12 @@ impl App {
             Ok(departure) => departure,
             Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
         };
+        let facts = Facts {
+            host: departure.url.host_str().map(ToOwned::to_owned),
+            redirect_uri: Some(redirect_uri.clone()),
+            scopes: departure.scopes.iter().chain(&departure.user_scopes).cloned().collect(),
+            ..Facts::default()
+        };
         let attempt = AttemptRow {
             project_id: actor.project_id.clone(),
             link_id: offer.link.id.clone(),
@@ -165,7 +172,7 @@ impl App {
             .with(attempts::cancel_of_link(&offer.link.id, now))
             .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(attempts::insert(&attempt))
-            .with(self.audit(actor, "link.open", &offer.account.id, "ok", None));
+            .with(self.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => {
                 unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
@@ -198,9 +205,14 @@ impl App {
     }
 
     pub(super) async fn note_mismatch(&self, actor: &Actor, account: &str) {
-        let unit = Unit::new().with(self.audit(actor, "link.refuse", account, "browser_mismatch", None));
-        if let Err(error) = self.store.apply(unit).await {
-            tracing::warn!(error = %error, "a browser mismatch was not recorded");
+        self.note_refusal(actor, account, "browser_mismatch", &Facts::default()).await;
+    }
+
+    /// Records that a visitor did not get on, and why; the link stays as it is.
+    pub(super) async fn note_refusal(&self, actor: &Actor, account: &str, why: &str, facts: &Facts) {
+        let audit = self.audit(actor, "link.refuse", account, why, Some(&facts.to_value()));
+        if let Err(error) = self.store.apply(Unit::new().with(audit)).await {
+            tracing::warn!(error = %error, why, "a refused visit was not recorded");
         }
     }
 }

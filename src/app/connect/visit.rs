@@ -142,7 +142,7 @@ impl App {
             return Ok(Visit::Over(Finished::of(ending, &link, &account.toolkit)));
         }
         let config = self.store.auth_config(&link.project_id, &account.auth_config_id).await?;
-        let toolkit = self.toolkit(&account.toolkit).cloned();
+        let toolkit = self.toolkit(&account.toolkit);
         let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
             return Ok(Visit::Over(Finished::of(Ending::Invalid, &link, &account.toolkit)));
         };

@@ -51,6 +51,14 @@ impl Breakers {
         breakers.iter().filter(|(_, breaker)| is_closed(breaker)).map(|(endpoint, _)| endpoint.clone()).collect()
     }
 
+    /// How long an endpoint is left alone still; none while it is well. Asks for nothing.
+    pub fn pause_of(&self, endpoint: &str, now: Millis) -> Option<Millis> {
+        let breakers = self.lock();
+        let breaker = breakers.get(endpoint).filter(|breaker| breaker.outages >= TOLERATED)?;
+        let rest = breaker.closed_until - now;
+        (1..=LONGEST_ASKED).contains(&rest).then_some(rest)
+    }
+
     /// The endpoint answered as it should, or at least as a provider that is well.
     pub fn succeeded(&self, endpoint: &str) {
         self.lock().remove(endpoint);
@@ -106,7 +114,9 @@ mod tests {
     #[test]
     fn what_the_provider_asks_for_is_honoured_within_reason() {
         let breakers = Breakers::default();
+        assert_eq!(breakers.pause_of("p", 0), None);
         breakers.failed("p", Some(90_000), 0);
+        assert_eq!((breakers.pause_of("p", 1_000), breakers.pause_of("p", 90_000)), (Some(89_000), None));
         assert_eq!(breakers.admit("p", 1_000), Err(89_000));
         assert!(breakers.admit("p", 90_000).is_ok());
         assert!(breakers.admit("p", 90_001).is_err(), "one at a time");

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{End, Task, Verdict};
 use super::{parse_tokens, revocable, tokens_text};
+use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::upstream::TOKEN_TIMEOUT;
 use crate::app::{Actor, App};
@@ -125,7 +126,10 @@ impl App {
         let tried = Tried { tries: row.tries, tokens, detail };
         let actor = Actor::system(&row.project_id);
         let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.now());
-        let audit = self.audit(&actor, "connected_account.revoke_upstream", &row.account_id, outcome.as_str(), None);
+        let facts = Facts { revoke_job_id: Some(row.job_id.clone()), detail: tried.detail.clone(), ..Facts::default() }
+            .to_value();
+        let audit =
+            self.audit(&actor, "connected_account.revoke_upstream", &row.account_id, outcome.as_str(), Some(&facts));
         self.note(Unit::new().with(finish).with(audit)).await
     }
 
@@ -136,13 +140,13 @@ impl App {
         };
         let material = self.open_revocation(&row.project_id, &row.id, material)?;
         let params = AccountParams::parse(&row.params)?;
-        let toolkit = self.toolkit(&row.toolkit).map(AsRef::as_ref);
+        let toolkit = self.toolkit(&row.toolkit);
         if toolkit.is_none() {
             // Another server on this database may have its file.
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
             return Ok(Verdict { tokens: done, end: End::Later { detail, wait: None } });
         }
-        let how = match revocable(&row.scheme, &row.toolkit, toolkit) {
+        let how = match revocable(&row.scheme, &row.toolkit, toolkit.as_deref()) {
             Ok(how) => how,
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
         };

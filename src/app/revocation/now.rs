@@ -47,8 +47,8 @@ impl App {
             if account.status == AccountStatus::Revoked {
                 return Ok(Vec::new());
             }
-            let toolkit = self.toolkit(&account.toolkit).map(AsRef::as_ref);
-            let how = revocable(&account.scheme, &account.toolkit, toolkit).map_err(cannot)?;
+            let toolkit = self.toolkit(&account.toolkit);
+            let how = revocable(&account.scheme, &account.toolkit, toolkit.as_deref()).map_err(cannot)?;
             if account.status != AccountStatus::Active {
                 return Err(Error::of(Code::AccountConflict, &[("id", &id), ("status", &account.status.as_str())]));
             }

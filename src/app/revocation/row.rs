@@ -21,7 +21,7 @@ impl App {
         // A toolkit that only the server knows, not the command line, is the server's to judge.
         let toolkit = self.toolkit(&account.toolkit);
         let is_known = toolkit.is_some() || !account.scheme.parse().is_ok_and(is_revocable);
-        match revocable(&account.scheme, &account.toolkit, toolkit.map(AsRef::as_ref)) {
+        match revocable(&account.scheme, &account.toolkit, toolkit.as_deref()) {
             Err(why) if is_known => {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.now() };
                 self.row_in(state, Some(why), self.mint(Kind::Revocation), job, account, config)

@@ -5,14 +5,16 @@
 //! operation gets a step here and a name in `src/api/openapi/examples.rs`.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
 use switchboard::api::operations::{self, Keys, Operation, State};
 use switchboard::app::projects::ProjectSettings;
 
+use crate::connect::flow::{deny, press, provider_url};
 use crate::support::browser::Browser;
+use crate::support::connected::finished;
 use crate::support::http::Reply;
 use crate::support::server::TestServer;
 use crate::support::tools::root;
@@ -140,6 +142,11 @@ impl Equaliser {
             return "2026-01-15T09:30:00.000Z".to_owned();
         }
         let mut text = text.to_owned();
+        for word in text.clone().split(' ').map(|word| word.trim_end_matches('.')) {
+            if is_time(word) {
+                text = text.replace(word, "2026-01-15T09:30:00.000Z");
+            }
+        }
         for (origin, neutral) in &self.origins {
             text = text.replace(origin, neutral);
             let host = |url: &str| url.split_once("://").unwrap().1.to_owned();
@@ -263,10 +270,23 @@ async fn auth_configs(world: &mut World) -> String {
     config
 }
 
+/// A link whose user says no.
+async fn explained_link(world: &mut World) {
+    let session = world.server.api.session("user-42", "sandbox").await;
+    let link = world.server.api.link(&session, "sandbox").await;
+    let mut browser = Browser::new("alice");
+    let pressed = press(&mut browser, &text(&link["redirect_url"])).await;
+    let callback = deny(&mut browser, &provider_url(&pressed)).await;
+    browser.get(&callback).await;
+    let id = text(&link["link_token"])[..23].to_owned();
+    world.call("get_links_id_explain", at(&[("id", &id)])).await;
+}
+
 async fn accounts(world: &mut World, account: &str, config: &str) {
     world.call("get_connected_accounts", Step { query: &[("user_ids", "user-42")], ..Step::default() }).await;
     let it = [("id", account)];
     world.call("get_connected_accounts_id", at(&it)).await;
+    world.call("get_connected_accounts_id_explain", at(&it)).await;
     let change = |body| Step { body: Some(body), ..at(&it) };
     world.call("patch_connected_accounts_id", change(json!({ "alias": "private" }))).await;
     world.call("post_connected_accounts_id_refresh", at(&it)).await;
@@ -293,17 +313,14 @@ async fn confirmation(world: &mut World) {
 
 async fn deletions(world: &mut World, session: &str, account: &str, config: &str) {
     world.call("delete_auth_configs_id", at(&[("id", config)])).await;
+    explained_link(world).await;
     let link = world.server.api.link(session, "sandbox").await;
     finish(&link).await;
     let revoked = text(&link["connected_account_id"]);
     world.call("post_connected_accounts_id_revoke", at(&[("id", &revoked)])).await;
     let deleted = world.call("delete_connected_accounts_id", at(&[("id", account)])).await;
     let job = text(&deleted["revoke_job_id"]);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while world.server.api.get(&format!("/revoke_jobs/{job}")).await.expect(200)["status"] != "finished" {
-        assert!(Instant::now() < deadline, "the provider was not asked");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    finished(&world.server.api, &job).await;
     world.call("get_revoke_jobs_id", at(&[("id", &job)])).await;
     world.call("delete_tool_router_session_session_id", at(&[("session_id", session)])).await;
     let gone = world.server.api.get(&format!("/tool_router/session/{session}")).await;

@@ -18,19 +18,22 @@ struct Graph {
     shared: String,
     config: String,
     job: String,
+    link: String,
 }
 
 async fn graph(api: &Api, key: &str) -> Graph {
     let config = auth_config(api, "up", "API_KEY").await;
     let session = api.session("same-user", "up").await;
-    let account = finish(api, &api.link(&session, "up").await, &[("generic_api_key", key)]).await;
+    let made = api.link(&session, "up").await;
+    let link = text(&made, "link_token")[..23].to_owned();
+    let account = finish(api, &made, &[("generic_api_key", key)]).await;
     let body = json!({ "toolkit": "up", "alias": "all", "account_type": "SHARED", "acl_config_for_shared": { "allow_all_users": true } });
     let made = on_session(api, &session, "link", &body).await.expect(201);
     let shared = finish(api, &made, &[("generic_api_key", key)]).await;
-    let link = api.link(&session, "up").await;
-    let deleted = finish(api, &link, &[("generic_api_key", key)]).await;
+    let made = api.link(&session, "up").await;
+    let deleted = finish(api, &made, &[("generic_api_key", key)]).await;
     let job = text(&api.delete(&format!("/connected_accounts/{deleted}")).await.expect(200), "revoke_job_id");
-    Graph { api: api.clone(), session, account, shared, config, job }
+    Graph { api: api.clone(), session, account, shared, config, job, link }
 }
 
 /// Everything a project owns but the keys' last use.
@@ -65,7 +68,7 @@ fn anonymous(reply: &Reply, id: &str) -> (u16, Value) {
 
 /// Method, path and body with `{ID}`, and the kind of id that stands there.
 fn requests() -> Vec<(Kind, &'static str, String, Value)> {
-    use Kind::{AuthConfig, ConnectedAccount, RevokeJob, Session};
+    use Kind::{AuthConfig, ConnectedAccount, Link, RevokeJob, Session};
     let state = json!({ "authScheme": "API_KEY", "val": { "generic_api_key": KEY } });
     let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
     let with = |field: &str, value: Value| {
@@ -134,6 +137,8 @@ fn requests() -> Vec<(Kind, &'static str, String, Value)> {
         (AuthConfig, "PATCH", "/auth_configs/{ID}/ENABLED".to_owned(), Value::Null),
         (AuthConfig, "DELETE", "/auth_configs/{ID}".to_owned(), Value::Null),
         (RevokeJob, "GET", "/revoke_jobs/{ID}".to_owned(), Value::Null),
+        (ConnectedAccount, "GET", "/connected_accounts/{ID}/explain".to_owned(), Value::Null),
+        (Link, "GET", "/links/{ID}/explain".to_owned(), Value::Null),
     ]
 }
 
@@ -147,6 +152,7 @@ fn ids_of(graph: &Graph, kind: Kind) -> Vec<String> {
         Kind::Session => vec![graph.session.clone()],
         Kind::AuthConfig => vec![graph.config.clone()],
         Kind::RevokeJob => vec![graph.job.clone()],
+        Kind::Link => vec![graph.link.clone()],
         _ => vec![graph.account.clone(), graph.shared.clone()],
     }
 }

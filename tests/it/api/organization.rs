@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::help::{KEY, auth_config, connect_key, finish_oauth, sql, text, with_upstream};
 use crate::support::http::{Api, Http, Reply};
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 /// Holder of a key beyond one project.
 struct Holder {
@@ -210,11 +211,7 @@ async fn a_deleted_project_s_tokens_are_dead_at_the_provider() {
     let answer = owner.call("DELETE", &format!("/org/owner/project/{}", server.project_id), "").await.expect(200);
     assert!(text(&answer, "revoke_job_id").starts_with("rvj_"), "{answer}");
     assert_eq!(server.api.get("/toolkits").await.status, 401);
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while me().await == 200 {
-        assert!(std::time::Instant::now() < deadline, "the provider still takes the token");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the end of the token", async || me().await != 200).await;
     let left = sql(
         &server.database(),
         "SELECT (SELECT COUNT(*) FROM connected_accounts WHERE deleted_at IS NULL),

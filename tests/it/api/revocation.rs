@@ -1,31 +1,31 @@
-//! Credentials are revoked at their provider: by deleting, by `POST …/revoke`, by the command line
-//! (R42, R76; contract section 4.6).
+//! Credentials are revoked at their provider after a deletion, from a queue (R42, R76; contract
+//! section 4.6).
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard::app::ManagedClient;
-use switchboard::config::Layer;
 use switchboard::id::Kind;
-use switchboard::server::{self, Surroundings};
 
 use super::help::{Upstream, connect_key, finish_oauth, http, sql, text, unknown, with_upstream};
-use crate::support::http::{Api, Http, Reply};
-use crate::support::process::run;
+use super::revocation_on_request::revoke;
+use crate::support::connected::{finished, receipt_when, second_server_with};
+use crate::support::http::{Api, Http};
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 const SECRET: &str = "sandbox secret with :odd/ %characters+";
 
 /// An account's tokens at the sandbox.
-struct Tokens {
+pub struct Tokens {
     access: String,
     refresh: String,
 }
 
 impl Tokens {
     /// What is sealed for an account, read past the API.
-    async fn of(server: &TestServer, account: &str) -> Self {
+    pub async fn of(server: &TestServer, account: &str) -> Self {
         let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
         let secrets = server.app.open_credential(&row).unwrap();
         let one = |name| secrets.get(name).unwrap().to_owned();
@@ -33,7 +33,7 @@ impl Tokens {
     }
 
     /// Status of a call with the access token, and of a refresh.
-    async fn at_provider(&self, server: &TestServer) -> (u16, u16) {
+    pub async fn at_provider(&self, server: &TestServer) -> (u16, u16) {
         let bearer = format!("Bearer {}", self.access);
         let url = format!("{}/api/me", server.sandbox_url);
         let used = Http::new().send("GET", &url, &[("authorization", &bearer)], "").await;
@@ -48,13 +48,13 @@ impl Tokens {
 }
 
 /// Connects a user to a toolkit that the sandbox provides, by OAuth.
-async fn oauth_account(server: &TestServer, user: &str, toolkit: &str) -> String {
+pub async fn oauth_account(server: &TestServer, user: &str, toolkit: &str) -> String {
     let session = server.api.session(user, toolkit).await;
     finish_oauth(&server.api, &server.api.link(&session, toolkit).await).await
 }
 
 /// The sandbox as toolkit `rv`, whose revocation endpoint is a provider of raw bytes.
-async fn with_revocation_at(upstream: &Upstream) -> TestServer {
+pub async fn with_revocation_at(upstream: &Upstream) -> TestServer {
     let file = include_str!("../../../toolkits/sandbox/toolkit.toml")
         .replace("slug = \"sandbox\"", "slug = \"rv\"")
         .replace("{sandbox_url}/oauth/revoke", &format!("http://{}/revoke", upstream.host));
@@ -70,34 +70,12 @@ async fn receipt(api: &Api, job: &str) -> Value {
     api.get(&format!("/revoke_jobs/{job}")).await.expect(200)
 }
 
-/// The receipt, once it says what is wanted.
-async fn receipt_when(api: &Api, job: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let receipt = receipt(api, job).await;
-        if wanted(&receipt) {
-            return receipt;
-        }
-        assert!(Instant::now() < deadline, "{receipt}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn finished(api: &Api, job: &str) -> Value {
-    receipt_when(api, job, |receipt| receipt["status"] == "finished").await
-}
-
 async fn delete(api: &Api, path: &str) -> String {
     let deleted = api.delete(path).await.expect(200);
     assert_eq!(deleted["success"], true);
     let job = text(&deleted, "revoke_job_id");
     assert!(Kind::RevokeJob.admits(&job), "{job}");
     job
-}
-
-async fn revoke(api: &Api, account: &str) -> Reply {
-    // As the SDKs send it: no body, and sometimes a content type all the same.
-    api.call("POST", &format!("/connected_accounts/{account}/revoke"), "").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,101 +309,14 @@ async fn two_servers_on_one_database_ask_the_provider_once() {
     assert_eq!(upstream.take().len(), 24);
 }
 
-/// Another server on the same files and with the same clock.
+/// A second server, which offers `rv` to no project any more: its old tokens are revoked all the same.
 async fn reopened(first: &TestServer) -> Api {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let layer = Layer {
-        listen: Some(listener.local_addr().unwrap().to_string()),
-        data_dir: Some(first.dir.path().to_owned()),
-        toolkits: Some(vec![first.dir.path().join("toolkits")]),
-        ..Layer::default()
-    };
-    let mut config = layer.over(Layer::defaults().unwrap()).check().unwrap();
-    let url = config.settings.public_url.clone();
     let client = ManagedClient {
         client_id: "test".to_owned(),
         client_secret: Some(SECRET.into()),
-        // Offered to no project any more: its old tokens are revoked with it all the same.
         projects: vec!["pr_other".to_owned()],
     };
-    config.settings.managed.insert("rv".to_owned(), client);
-    let surroundings = Surroundings {
-        clock: Arc::new(first.clock.clone()),
-        builtins: first.app.builtins.clone(),
-        allow_loopback: true,
-        with_sandbox: true,
-        ..Surroundings::default()
-    };
-    let app = server::open(config, surroundings).await.unwrap();
-    let router = switchboard::api::router(&app);
-    tokio::spawn(server::serve(app, router, listener));
-    Api::new(&url, &first.api.key)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn revoking_on_request_waits_for_the_provider() {
-    let server = TestServer::start().await;
-    let account = oauth_account(&server, "u", "sandbox").await;
-    let tokens = Tokens::of(&server, &account).await;
-    let revoked = revoke(&server.api, &account).await.expect(200);
-    assert_eq!(
-        revoked,
-        json!({ "revoked_tokens": ["refresh_token", "access_token"],
-            "connected_account": { "id": account, "status": "REVOKED" } })
-    );
-    assert_eq!(tokens.at_provider(&server).await, (401, 400));
-    let read = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
-    assert_eq!(
-        (&read["status"], &read["status_reason"]),
-        (&json!("REVOKED"), &json!("Revoked via user-initiated revoke endpoint"))
-    );
-    assert!(read["state"]["val"].get("access_token").is_none(), "{read}");
-    let again = revoke(&server.api, &account).await.expect(200);
-    assert_eq!(again["revoked_tokens"], json!([]));
-    let held = sql(&server.database(), "SELECT COUNT(*) FROM connected_accounts WHERE credential_sealed IS NOT NULL");
-    assert_eq!(held, json!([[0]]));
-    // Nothing is left for a deletion to revoke.
-    let deleted = server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
-    assert_eq!(deleted, json!({ "success": true }));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_account_stays_active_when_its_provider_fails_to_revoke() {
-    let upstream = Upstream::start().await;
-    upstream.play(http("503 Service Unavailable", "", b""));
-    let server = with_revocation_at(&upstream).await;
-    let session = server.api.session("u", "rv").await;
-    let account = finish_oauth(&server.api, &server.api.link(&session, "rv").await).await;
-    let refused = revoke(&server.api, &account).await;
-    assert_eq!(refused.header("x-should-retry"), Some("false"));
-    refused.expect_error(502, "Upstream_Unreachable");
-    assert_eq!(server.api.status(&account).await, "ACTIVE");
-    // Not held any longer: its refresh works at once.
-    server.clock.advance(Duration::from_mins(5));
-    server.api.proxy_get(&session, "rv", "/api/me").await.expect(200);
-    upstream.play(http("200 OK", "", b""));
-    revoke(&server.api, &account).await.expect(200);
-    assert_eq!(server.api.status(&account).await, "REVOKED");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_revoked_is_refused_by_its_reason() {
-    let (server, _upstream) = with_upstream().await;
-    let (_, keyed) = connect_key(&server.api, "u", "up").await;
-    revoke(&server.api, &keyed).await.expect_error(400, "ConnectedAccount_BadRequest");
-    assert_eq!(server.api.status(&keyed).await, "ACTIVE");
-
-    let session = server.api.session("u", "sandbox").await;
-    let unopened = text(&server.api.link(&session, "sandbox").await, "connected_account_id");
-    let refused = revoke(&server.api, &unopened).await;
-    assert_eq!(refused.header("x-should-retry"), Some("false"));
-    let error = refused.expect_error(409, "ConnectedAccount_Conflict");
-    assert_eq!(error["code"], 607);
-
-    let other = server.other_project("Other").await;
-    for (api, account) in [(&other, &keyed), (&server.api, &unknown(Kind::ConnectedAccount))] {
-        revoke(api, account).await.expect_error(404, "ConnectedAccount_ResourceNotFound");
-    }
+    second_server_with(first, BTreeMap::from([("rv".to_owned(), client)])).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -444,41 +335,6 @@ async fn a_receipt_is_unknown_to_other_projects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_revokes_the_accounts_of_one_toolkit_or_user() {
-    let server = TestServer::start().await;
-    let mut accounts = Vec::new();
-    for user in ["a", "b", "c"] {
-        let account = oauth_account(&server, user, "sandbox").await;
-        let tokens = Tokens::of(&server, &account).await;
-        accounts.push((account, tokens));
-    }
-    let data = server.dir.path().to_str().unwrap();
-    let command = |more: &[&str]| {
-        // The command has the real time, which is ahead of the server's.
-        server.clock.advance(Duration::from_mins(1));
-        let all = [&["revoke", "--json", "--data-dir", data, "--project", &server.project_id], more].concat();
-        let (code, stdout, stderr) = run(&all);
-        assert_eq!(code, Some(0), "{stderr}");
-        serde_json::from_str::<Value>(&stdout).unwrap()
-    };
-    assert_eq!(command(&["--toolkit", "github"]), json!({ "revoke_job_id": null, "accounts": 0 }));
-    let one = command(&["--user", "a"]);
-    assert_eq!(one["accounts"], 1);
-    assert_eq!(finished(&server.api, &text(&one, "revoke_job_id")).await["revoked"], 1);
-    assert_eq!(accounts[0].1.at_provider(&server).await, (401, 400));
-    assert_eq!(server.api.status(&accounts[1].0).await, "ACTIVE");
-    let all = command(&["--toolkit", "SANDBOX"]);
-    assert_eq!(finished(&server.api, &text(&all, "revoke_job_id")).await["revoked"], 2);
-    for (account, tokens) in &accounts {
-        let read = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
-        assert_eq!((&read["status"], &read["status_reason"]), (&json!("REVOKED"), &json!("Revoked via admin tool")));
-        assert_eq!(tokens.at_provider(&server).await, (401, 400));
-    }
-    let (code, _, stderr) = run(&["revoke", "--data-dir", data, "--project", "pr_nobody"]);
-    assert!(code == Some(1) && stderr.contains("pr_nobody"), "{stderr}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_project_is_emptied_and_its_credentials_are_revoked() {
     let server = TestServer::start().await;
     let account = oauth_account(&server, "u", "sandbox").await;
@@ -494,9 +350,5 @@ async fn a_deleted_project_is_emptied_and_its_credentials_are_revoked() {
     assert_eq!(sql(&server.database(), left), json!([[0]]));
     let jobs = sql(&server.database(), "SELECT DISTINCT job_id FROM revocations");
     assert_eq!(jobs, json!([[server.project_id.replace("pr_", "rvj_")]]));
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while tokens.at_provider(&server).await != (401, 400) {
-        assert!(Instant::now() < deadline, "the tokens live on");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("the end of the tokens", async || tokens.at_provider(&server).await == (401, 400)).await;
 }

@@ -2,11 +2,10 @@
 //! (R19, R22, R24, R35).
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -19,6 +18,7 @@ use super::flow::{
 use crate::support::browser::Browser;
 use crate::support::http::Http;
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 /// A member of a form body that occurs once.
 #[track_caller]
@@ -135,17 +135,11 @@ async fn leave_in_mid_callback(browser: &mut Browser, link: &Offer, server: &Tes
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let state_of_flow = parameter(callback.as_str(), "code").unwrap();
-    let until = Instant::now() + Duration::from_secs(10);
-    loop {
-        let url = format!("{}/_seen?path={token_path}", mock().origin());
-        let seen: Value = Http::new().send("GET", &url, &[], "").await.expect(200);
-        let bodies = seen.as_array().unwrap().iter().map(|it| it["body"].as_str().unwrap());
-        if bodies.into_iter().any(|body| member(body, "code") == state_of_flow) {
-            return;
-        }
-        assert!(Instant::now() < until, "no token request was sent");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the token request", async || {
+        let seen = mock().seen(token_path).await;
+        seen.iter().any(|it| member(it["body"].as_str().unwrap(), "code") == state_of_flow)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +159,7 @@ async fn what_a_code_bought_is_kept_when_the_browser_leaves() {
         let mut browser = Browser::new("alice");
         leave_in_mid_callback(&mut browser, &link, &server, path).await;
         assert_eq!(state(&server.api, &link.account).await.0, "INITIATED", "the provider has not answered yet");
-        wait_for(&server.api, &link.account, wanted, Duration::from_secs(10)).await;
+        wait_for(&server.api, &link.account, wanted).await;
         assert_eq!(browser.get(&link.page).await.status, 410);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use url::Url;
@@ -12,6 +12,7 @@ use crate::support::http::{Api, Reply};
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 use crate::support::tools::tool;
+use crate::support::wait::until;
 
 /// A link that was offered to a user.
 #[derive(Clone, Debug)]
@@ -165,17 +166,13 @@ pub async fn state(api: &Api, account: &str) -> (String, Option<String>) {
     (account["status"].as_str().unwrap().to_owned(), account["status_reason"].as_str().map(ToOwned::to_owned))
 }
 
-/// Waits until an account has a status; fails with what it has instead after `patience`.
-pub async fn wait_for(api: &Api, account: &str, wanted: &str, patience: Duration) {
-    let until = Instant::now() + patience;
-    loop {
+/// Waits until an account has a status; fails with what it has instead.
+pub async fn wait_for(api: &Api, account: &str, wanted: &str) {
+    until(wanted, async || {
         let now = state(api, account).await;
-        if now.0 == wanted {
-            return;
-        }
-        assert!(Instant::now() < until, "still {now:?}, not {wanted}");
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+        if now.0 == wanted { Ok(()) } else { Err(format!("{now:?}")) }
+    })
+    .await;
 }
 
 /// One mock provider for all tests that need one: it takes any client and any redirect URI.

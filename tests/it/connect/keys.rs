@@ -1,7 +1,5 @@
 //! Links on which a person types a key or a password instead of going to a provider (R10, R79).
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use switchboard::app::projects::ProjectSettings;
 use tokio::io::AsyncWriteExt as _;
@@ -13,6 +11,7 @@ use super::flow::{
 use crate::support::browser::Browser;
 use crate::support::http::{Http, Reply};
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 const CALLBACK: &str = "https://app.example.com/done?user_id=42";
 
@@ -249,13 +248,8 @@ async fn a_key_that_was_being_proven_connects_although_the_browser_left() {
     let head = format!("POST /link/{} HTTP/1.1\r\nhost: {host}\r\nsec-fetch-site: same-origin\r\n", link.token());
     let mut stream = TcpStream::connect(host).await.unwrap();
     stream.write_all(format!("{head}content-length: 12\r\n\r\nkey=late-key").as_bytes()).await.unwrap();
-    let url = format!("{}/_seen?path=/verify-late", mock().origin());
-    let until = Instant::now() + Duration::from_secs(10);
-    while Http::new().send("GET", &url, &[], "").await.expect(200).as_array().unwrap().is_empty() {
-        assert!(Instant::now() < until, "the key was not sent to be proven");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the request that proves the key", async || !mock().seen("/verify-late").await.is_empty()).await;
     drop(stream);
     assert_eq!(state(&server.api, &link.account).await.0, "INITIALIZING", "the provider has not answered yet");
-    wait_for(&server.api, &link.account, "ACTIVE", Duration::from_secs(10)).await;
+    wait_for(&server.api, &link.account, "ACTIVE").await;
 }

@@ -5,59 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
+use crate::support::connected::{Connected, finished, receipt_when};
 use crate::support::http::{Http, Reply};
 use crate::support::process::run;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
-
-struct Connected {
-    server: TestServer,
-    session: String,
-    account: String,
-}
-
-/// Connects alice through toolkit `tk`, which knows the provider's revocation endpoint.
-async fn connected(provider: &Provider, more: &str) -> Connected {
-    let more = format!("revocation_url = \"{}\"\n{more}", provider.text("revocation_endpoint"));
-    let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", &more)).start().await;
-    provider.auth_config(&server.api, "tk").await;
-    let session = server.api.session("user-1", "tk").await;
-    let link = server.api.link(&session, "tk").await;
-    let account = link["connected_account_id"].as_str().unwrap().to_owned();
-    Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
-    assert_eq!(server.api.status(&account).await, "ACTIVE");
-    Connected { server, session, account }
-}
-
-impl Connected {
-    /// Access and refresh token, read past the API.
-    async fn tokens(&self) -> (String, String) {
-        let row = self.server.app.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
-        let secrets = self.server.app.open_credential(&row).unwrap();
-        (secrets.get("access_token").unwrap().to_owned(), secrets.get("refresh_token").unwrap().to_owned())
-    }
-
-    async fn delete(&self) -> String {
-        let deleted = self.server.api.delete(&format!("/connected_accounts/{}", self.account)).await.expect(200);
-        deleted["revoke_job_id"].as_str().unwrap().to_owned()
-    }
-
-    async fn receipt_when(&self, job: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let receipt = self.server.api.get(&format!("/revoke_jobs/{job}")).await.expect(200);
-            if wanted(&receipt) {
-                return receipt;
-            }
-            assert!(Instant::now() < deadline, "{receipt}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn finished(&self, job: &str) -> Value {
-        self.receipt_when(job, |receipt| receipt["status"] == "finished").await
-    }
-}
+use crate::support::wait::{until, within};
 
 /// A refresh straight at the provider.
 async fn refresh(provider: &Provider, refresh_token: &str) -> Reply {
@@ -77,11 +30,11 @@ async fn use_token(provider: &Provider, access_token: &str) -> u16 {
 }
 
 async fn deleted_means_dead(provider: &Provider, more: &str) {
-    let connected = connected(provider, more).await;
+    let connected = Connected::revocable(provider, more).await;
     let (access, refresh_token) = connected.tokens().await;
     assert_eq!(use_token(provider, &access).await, 200);
     let job = connected.delete().await;
-    let receipt = connected.finished(&job).await;
+    let receipt = finished(&connected.server.api, &job).await;
     assert_eq!(receipt["revoked"], 1, "{receipt}");
     assert_eq!(use_token(provider, &access).await, 401);
     refresh(provider, &refresh_token).await.expect(400);
@@ -100,7 +53,7 @@ async fn django_knows_the_tokens_no_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
     let provider = Provider::oidc(&[]);
-    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    let connected = Connected::revocable(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     let (_, refresh_token) = connected.tokens().await;
     provider.fault(&json!({ "path": "/token/revocation", "reset": true })).await;
     let asked = Instant::now();
@@ -112,10 +65,10 @@ async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
         .proxy_get(&connected.session, "tk", "/api/me")
         .await
         .expect_error(404, "ToolRouterV2_NoActiveConnection");
-    connected.receipt_when(&job, |receipt| receipt["items"][0]["detail"].is_string()).await;
+    receipt_when(&connected.server.api, &job, |receipt| receipt["items"][0]["detail"].is_string()).await;
     provider.heal().await;
     connected.server.clock.advance(Duration::from_mins(1));
-    let receipt = connected.finished(&job).await;
+    let receipt = finished(&connected.server.api, &job).await;
     assert_eq!((&receipt["revoked"], &receipt["items"][0]["tries"]), (&json!(1), &json!(2)), "{receipt}");
     refresh(&provider, &refresh_token).await.expect(400);
 }
@@ -123,7 +76,7 @@ async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_arrive_after_the_deletion_are_revoked_too() {
     let provider = Provider::oidc(&[]);
-    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    let connected = Connected::revocable(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_hours(1));
     // The provider rotates; its answer is still on the way while the account is deleted.
     provider
@@ -134,33 +87,24 @@ async fn tokens_that_arrive_after_the_deletion_are_revoked_too() {
         .await;
     let (api, session) = (connected.server.api.clone(), connected.session.clone());
     let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while provider.grants("refresh_token").await == 0 {
-        assert!(Instant::now() < deadline, "the refresh never started");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the refresh", async || provider.grants("refresh_token").await == 1).await;
     let job = connected.delete().await;
     assert!((400..500).contains(&calling.await.unwrap()));
-    let receipt = connected.receipt_when(&job, |it| it["total"] == 2 && it["status"] == "finished").await;
+    let receipt = receipt_when(&connected.server.api, &job, |it| it["total"] == 2 && it["status"] == "finished").await;
     assert_eq!(receipt["revoked"], 2, "{receipt}");
-    let url = format!("{}/_seen?path=/token/revocation", provider.origin());
-    let seen = Http::new().send("GET", &url, &[], "").await.text();
+    let seen = serde_json::to_string(&provider.seen("/token/revocation").await).unwrap();
     assert!(seen.contains("late-refresh-canary") && seen.contains("late-access-canary"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_on_request_takes_its_turn_after_a_refresh() {
     let provider = Provider::oidc(&[]);
-    let connected = connected(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
+    let connected = Connected::revocable(&provider, "authorization_parameters = { prompt = \"consent\" }").await;
     connected.server.clock.advance(Duration::from_hours(1));
     provider.fault(&json!({ "path": "/token", "delay_ms": 300, "times": 1 })).await;
     let (api, session) = (connected.server.api.clone(), connected.session.clone());
     let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while provider.grants("refresh_token").await == 0 {
-        assert!(Instant::now() < deadline, "the refresh never started");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the refresh", async || provider.grants("refresh_token").await == 1).await;
     let path = format!("/connected_accounts/{}/revoke", connected.account);
     let revoked = connected.server.api.call("POST", &path, "").await.expect(200);
     assert_eq!(revoked["revoked_tokens"], json!(["refresh_token", "access_token"]));
@@ -208,18 +152,14 @@ async fn one_command_ends_every_account_of_a_project_at_all_its_providers() {
     let queued: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(queued["accounts"], 12);
     let path = format!("/revoke_jobs/{}", queued["revoke_job_id"].as_str().unwrap());
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
+    let receipt = within(Duration::from_mins(1), "the receipt", async || {
         // Also past the pauses after a provider was too busy.
         server.clock.advance(Duration::from_mins(2));
         let receipt = server.api.get(&path).await.expect(200);
-        if receipt["status"] == "finished" {
-            assert_eq!(receipt["revoked"], 12, "{receipt}");
-            break;
-        }
-        assert!(Instant::now() < deadline, "{receipt}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        if receipt["status"] == "finished" { Ok(receipt) } else { Err(receipt) }
+    })
+    .await;
+    assert_eq!(receipt["revoked"], 12, "{receipt}");
     for (provider, refresh_token) in &held {
         refresh(provider, refresh_token).await.expect(400);
     }

@@ -140,6 +140,9 @@ authorization_parameters = {{ prompt = "consent" }}
     assert_eq!(used["data"]["sub"], "alice", "{used}");
     let client = used["data"]["client_id"].as_str().unwrap().to_owned();
     assert_ne!(client, provider.text("client_id"), "it has a client of its own");
+    let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert_eq!(shown["state"]["val"]["client_id"], client.as_str(), "{shown}");
+    assert!(shown["state"]["val"]["scope"].as_str().unwrap().contains("email"), "{shown}");
     server.clock.advance(Duration::from_hours(1));
     let used = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
     assert_eq!(used["data"]["client_id"], client.as_str(), "refreshed with it: {used}");

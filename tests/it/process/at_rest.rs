@@ -2,7 +2,7 @@
 //! deleted (R75), and no use of another row's credential (R70).
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -12,6 +12,7 @@ use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
 use crate::support::process::Dev;
 use crate::support::server::TestServer;
+use crate::support::wait::until;
 
 /// A connection like that of any other program.
 pub fn open(database: &Path) -> Connection {
@@ -146,11 +147,8 @@ async fn a_deleted_credential_leaves_no_bytes_behind() {
 
     api.delete(&format!("/connected_accounts/{deleted}")).await.expect(200);
     assert_eq!(sealed(&database, &deleted), None);
-    let deadline = Instant::now() + Duration::from_secs(10);
     let checkpoint = || database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)).unwrap();
-    while checkpoint() != 0 {
-        assert!(Instant::now() < deadline, "no checkpoint");
-    }
+    until("a checkpoint", async || checkpoint() == 0).await;
     let after = database_bytes(folder.path());
     assert!(!contains(&after, &of_deleted), "the ciphertext is still in the files");
     assert!(contains(&after, &of_kept), "the other one is still there");

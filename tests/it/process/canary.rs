@@ -5,14 +5,13 @@
 mod given;
 mod world;
 
-use std::time::{Duration, Instant};
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use self::world::World;
 use super::needles::Needles;
+use crate::support::wait::until;
 
 /// With characters that JSON, forms and HTTP Basic write differently.
 fn canary(name: &str) -> String {
@@ -223,18 +222,14 @@ async fn deleted_and_revoked(world: &mut World, secret: &str, tokens: &Value) {
     let reply = world.api.delete(&format!("/connected_accounts/{account}")).await;
     world.note("deletion that revokes", &reply, &[]);
     let job = reply.expect(200)["revoke_job_id"].as_str().unwrap().to_owned();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
+    let receipt = until("the receipt", async || {
         let reply = world.api.get(&format!("/revoke_jobs/{job}")).await;
         world.note("receipt", &reply, &[]);
         let receipt = reply.expect(200);
-        if receipt["status"] == "finished" {
-            assert_eq!(receipt["failed"], 1, "{receipt}");
-            break;
-        }
-        assert!(Instant::now() < deadline, "{receipt}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        if receipt["status"] == "finished" { Ok(receipt) } else { Err(receipt) }
+    })
+    .await;
+    assert_eq!(receipt["failed"], 1, "{receipt}");
     world.mock.heal().await;
 }
 

@@ -12,6 +12,7 @@ mod needles;
 mod pages;
 mod quickstart;
 mod reference;
+mod reload;
 mod schemathesis;
 mod sdk;
 mod settings;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::needles::files_under;
 use crate::support::http::Http;
 use crate::support::process::{PROGRAM, run};
+use crate::support::wait::until;
 
 const ENDED: Duration = Duration::from_secs(5);
 
@@ -209,16 +210,15 @@ impl Drop for Server {
 
 /// Waits until a server answers; fails when it ends instead.
 pub async fn ready(Server(server): &mut Server, address: &str) {
-    let deadline = Instant::now() + Duration::from_secs(10);
     let url = format!("http://{address}/readyz");
-    while !Http::new().try_send("GET", &url, &[], "").await.is_ok_and(|reply| reply.status == 200) {
-        assert!(Instant::now() < deadline, "{address} does not get ready");
+    until(&format!("a ready server on {address}"), async || {
         if let Some(status) = server.try_wait().unwrap() {
             let stderr = server.stderr.take().map(crate::support::process::drain);
             panic!("the server on {address} ended with {status}: {stderr:?}");
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+        Http::new().try_send("GET", &url, &[], "").await.is_ok_and(|reply| reply.status == 200)
+    })
+    .await;
 }
 
 #[test]

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::browser::Browser;
-use crate::support::http::{Api, Http};
+use crate::support::http::Api;
 use crate::support::process::Dev;
 use crate::support::providers::Provider;
+use crate::support::wait::until;
 
 /// `dev` with a provider of its own.
 fn start(listen: &str, folder: &Path, provider: &Provider) -> Dev {
@@ -30,16 +31,11 @@ fn signal(dev: &Dev) {
 
 /// Waits until the provider has been asked so often on a path.
 async fn asked(provider: &Provider, path: &str, times: usize) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let url = format!("{}/_seen?path={path}", provider.origin());
-        let seen = Http::new().send("GET", &url, &[], "").await.expect(200).as_array().unwrap().len();
-        if seen >= times {
-            return;
-        }
-        assert!(Instant::now() < deadline, "the provider has seen {seen} requests to {path}, not {times}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until(&format!("{times} requests to {path}"), async || {
+        let seen = provider.seen(path).await.len();
+        if seen >= times { Ok(()) } else { Err(seen) }
+    })
+    .await;
 }
 
 /// From a link to the callback URL with a code in it: account, browser, URL.
@@ -84,11 +80,7 @@ async fn sigterm_under_load_answers_what_was_accepted_and_stores_what_was_bought
     let acknowledged: Arc<Mutex<Vec<String>>> = Arc::default();
     let clients: Vec<_> =
         (0..8).map(|_| tokio::spawn(hammer(api.clone(), Arc::clone(&stopped), Arc::clone(&acknowledged)))).collect();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while acknowledged.lock().unwrap().len() <= 8 {
-        assert!(Instant::now() < deadline, "the clients were not served");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("clients that are served", async || acknowledged.lock().unwrap().len() > 8).await;
 
     signal(&dev);
     signal(&dev);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Connected;
+use crate::support::connected::Connected;
 use crate::support::providers::Provider;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,17 +2,15 @@
 //! kept, spooled, and stored as soon as it can be; by the next process if this one dies.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use super::{Connected, second_server};
+use crate::support::connected::{Connected, second_server};
 use crate::support::providers::Provider;
-
-/// Longest wait for anything here.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::wait::until;
 
 fn spool_files(database: &Path) -> Vec<PathBuf> {
     let folder = PathBuf::from(format!("{}.spool", database.display()));
@@ -21,18 +19,10 @@ fn spool_files(database: &Path) -> Vec<PathBuf> {
     files.filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect()
 }
 
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Holds the database's only write lock until it is dropped.
 fn lock_writes(database: &Path) -> Connection {
     let lock = Connection::open(database).unwrap();
-    lock.busy_timeout(PATIENCE).unwrap();
+    lock.busy_timeout(Duration::from_secs(20)).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     lock
 }
@@ -48,9 +38,9 @@ fn outage_during_a_refresh(
     runtime.block_on(provider.fault(&json!({ "path": "/token", "delay_ms": 500, "times": 1 })));
     let (api, session) = (connected.server.api.clone(), connected.session.clone());
     let call = runtime.spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
-    wait_until("the refresh", || runtime.block_on(provider.grants("refresh_token")) == 1);
+    runtime.block_on(until("the refresh", async || provider.grants("refresh_token").await == 1));
     let lock = lock_writes(&connected.server.database());
-    wait_until("spooling", || !spool_files(&connected.server.database()).is_empty());
+    runtime.block_on(until("spooling", async || !spool_files(&connected.server.database()).is_empty()));
     (lock, call)
 }
 
@@ -64,7 +54,7 @@ fn a_rotated_token_outlives_an_outage_of_the_database() {
     assert!(!spooled.contains("access_token"), "the spool holds sealed bytes only: {spooled}");
     drop(lock);
     assert_eq!(runtime.block_on(call).unwrap(), 200);
-    wait_until("emptying the spool", || spool_files(&connected.server.database()).is_empty());
+    runtime.block_on(until("emptying the spool", async || spool_files(&connected.server.database()).is_empty()));
     connected.expire();
     assert_eq!(runtime.block_on(connected.call()), 200, "the family is alive");
     assert_eq!(runtime.block_on(provider.grants("refresh_token")), 2);
@@ -83,7 +73,7 @@ fn a_rotated_token_outlives_the_process_that_could_not_store_it() {
     assert_eq!(spool_files(&connected.server.database()).len(), 1);
 
     let second = Runtime::new().unwrap();
-    let api = second.block_on(second_server(&connected));
+    let api = second.block_on(second_server(&connected.server));
     assert!(spool_files(&connected.server.database()).is_empty(), "stored at start");
     let reply = second.block_on(api.proxy_get(&connected.session, "tk", "/api/me"));
     assert_eq!(reply.expect(200)["status"], 200);

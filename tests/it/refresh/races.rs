@@ -1,86 +1,87 @@
-//! Many callers, several servers, callers that leave: still one refresh per rotation (R33–R35).
+//! Many callers, one or two servers: exactly one token request per rotation, at providers that kill a
+//! family whose token is used twice, and at those that do not (R33, R34).
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use super::{Connected, second_server};
-use crate::support::providers::Provider;
 use serde_json::json;
+use tokio::task::JoinSet;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_calls_on_an_expired_account_refresh_it_once() {
-    let provider = Provider::oidc(&[]);
-    let connected = Arc::new(Connected::at(&provider, "").await);
-    for rotation in 1..=5 {
-        connected.expire();
-        let calls: Vec<_> = (0..200)
-            .map(|_| {
-                let connected = Arc::clone(&connected);
-                tokio::spawn(async move { connected.call().await })
-            })
-            .collect();
-        for call in calls {
-            assert_eq!(call.await.unwrap(), 200);
-        }
-        assert_eq!(provider.grants("refresh_token").await, rotation, "the provider would have killed the family");
+use crate::support::connected::{Connected, second_server};
+use crate::support::http::Api;
+use crate::support::providers::Provider;
+use crate::support::wait::until;
+
+/// Rotations in a row with one server.
+const ROTATIONS: usize = 20;
+/// Further ones with two servers.
+const SHARED_ROTATIONS: usize = 10;
+/// Calls at once on an account whose token is dead.
+const CALLS: usize = 200;
+/// Of them with two servers.
+const SHARED_CALLS: usize = 40;
+
+/// So many calls at once, spread over servers: all succeed.
+async fn stampede(connected: &Connected, many: usize, servers: &[&Api]) {
+    let mut calls = JoinSet::new();
+    for number in 0..many {
+        let (api, session) = (servers[number % servers.len()].clone(), connected.session.clone());
+        calls.spawn(async move { api.proxy_get(&session, "tk", "/api/me").await });
+    }
+    for reply in calls.join_all().await {
+        let answer = reply.expect(200);
+        assert_eq!((&answer["status"], &answer["data"]["sub"]), (&json!(200), &json!("alice")), "{answer}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_servers_on_one_database_refresh_once() {
-    let provider = Provider::oidc(&[]);
-    let connected = Connected::at(&provider, "").await;
-    let other = second_server(&connected).await;
-    for rotation in 1..=3 {
+async fn one_refresh_per_rotation(provider: &Provider) {
+    let connected = Connected::at(provider, "").await;
+    let first = &connected.server.api;
+    let other = second_server(&connected.server).await;
+    for rotation in 1..=ROTATIONS + SHARED_ROTATIONS {
         connected.expire();
-        let mut calls = Vec::new();
-        for number in 0..60 {
-            let api = if number % 2 == 0 { connected.server.api.clone() } else { other.clone() };
-            let session = connected.session.clone();
-            calls.push(tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await }));
+        if rotation <= ROTATIONS {
+            stampede(&connected, CALLS, &[first]).await;
+        } else {
+            stampede(&connected, SHARED_CALLS, &[first, &other]).await;
         }
-        for call in calls {
-            let reply = call.await.unwrap();
-            assert_eq!(reply.expect(200)["status"], 200);
-        }
-        assert_eq!(provider.grants("refresh_token").await, rotation);
+        assert_eq!(provider.grants("refresh_token").await, rotation, "one token request per rotation");
     }
+    for further in 1..=2 {
+        connected.expire();
+        assert_eq!(connected.call().await, 200, "the family is alive");
+        assert_eq!(provider.grants("refresh_token").await, ROTATIONS + SHARED_ROTATIONS + further);
+    }
+    assert_eq!(connected.status().await.0, "ACTIVE");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn callers_that_leave_lose_no_rotated_token() {
-    let provider = Provider::oidc(&[]);
-    let connected = Connected::at(&provider, "").await;
-    for round in 1..=20_u64 {
-        connected.expire();
-        provider.fault(&json!({ "path": "/token", "delay_ms": 40, "times": 1 })).await;
-        let before = provider.grants("refresh_token").await;
-        let leaving = connected.server.api.clone();
-        let session = connected.session.clone();
-        // Dropping the future closes the connection while the refresh is under way.
-        let call = leaving.proxy_get(&session, "tk", "/api/me");
-        let _ = tokio::time::timeout(Duration::from_millis(round * 4), call).await;
-        assert_eq!(connected.call().await, 200, "round {round}");
-        assert_eq!(provider.grants("refresh_token").await, before + 1, "round {round}");
-    }
+async fn one_refresh_per_rotation_at_the_certified_provider_that_rotates() {
+    one_refresh_per_rotation(&Provider::oidc(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refresh_per_rotation_at_the_certified_provider_that_does_not_rotate() {
+    one_refresh_per_rotation(&Provider::oidc(&["--no-rotate"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refresh_per_rotation_at_django_with_reuse_protection() {
+    one_refresh_per_rotation(&Provider::django(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_refresh_per_rotation_at_django_with_a_grace_period() {
+    one_refresh_per_rotation(&Provider::django(&["--grace", "30", "--no-reuse-protection"])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_deleted_during_its_refresh_stays_deleted() {
     let provider = Provider::oidc(&[]);
-    let connected = Arc::new(Connected::at(&provider, "").await);
+    let connected = Connected::at(&provider, "").await;
     connected.expire();
     provider.fault(&json!({ "path": "/token", "delay_ms": 300, "times": 1 })).await;
-    let calling = {
-        let connected = Arc::clone(&connected);
-        tokio::spawn(async move { connected.call().await })
-    };
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while provider.grants("refresh_token").await == 0 {
-        assert!(Instant::now() < deadline, "the refresh never started");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    connected.server.api.delete(&format!("/connected_accounts/{}", connected.account)).await.expect(200);
+    let (api, session) = (connected.server.api.clone(), connected.session.clone());
+    let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
+    until("the refresh", async || provider.grants("refresh_token").await == 1).await;
+    connected.delete().await;
     let status = calling.await.unwrap();
     assert!((400..500).contains(&status), "the account is gone: {status}");
     assert_eq!(connected.call().await, 404);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use tokio::task::JoinSet;
 
-use super::Connected;
+use crate::support::connected::Connected;
 use crate::support::providers::Provider;
 
 /// The provider answers 401 to the next requests.

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::http::{Api, Http};
 use super::tools::{root, tool};
@@ -73,7 +74,7 @@ impl Provider {
     }
 
     pub fn origin(&self) -> String {
-        url::Url::parse(self.text("resource")).unwrap().origin().ascii_serialization()
+        Url::parse(self.text("resource")).unwrap().origin().ascii_serialization()
     }
 
     fn host(&self) -> String {
@@ -138,7 +139,12 @@ scopes = {scopes}
 
     /// Token requests that reached the provider, oldest first.
     pub async fn token_requests(&self) -> Vec<Value> {
-        let reply = Http::new().send("GET", &format!("{}/_seen", self.origin()), &[], "").await;
+        self.seen(Url::parse(self.text("token_endpoint")).unwrap().path()).await
+    }
+
+    /// Requests to a path that reached the provider, oldest first.
+    pub async fn seen(&self, path: &str) -> Vec<Value> {
+        let reply = Http::new().send("GET", &format!("{}/_seen?path={path}", self.origin()), &[], "").await;
         reply.expect(200).as_array().unwrap().clone()
     }
 

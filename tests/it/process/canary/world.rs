@@ -1,7 +1,6 @@
 //! `dev` with providers around it, and a record of every secret and every answer.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -13,6 +12,7 @@ use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
 use crate::support::process::{Dev, run};
 use crate::support::providers::Provider;
+use crate::support::wait::until;
 
 /// An answer of the server, headers and all.
 pub struct Answer {
@@ -173,13 +173,15 @@ impl World {
 
     /// Uses the account until the provider has seen so many refreshes.
     pub async fn proxy_until_refreshed(&mut self, session: &str, toolkit: &str, refreshes: usize) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while self.mock.grants("refresh_token").await < refreshes {
-            assert!(Instant::now() < deadline, "no refresh");
+        until("a refresh", async || {
+            if self.mock.grants("refresh_token").await >= refreshes {
+                return true;
+            }
             let reply = self.api.proxy_get(session, toolkit, "/api/me").await;
             self.note(&format!("{toolkit} proxy"), &reply, &[]);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            false
+        })
+        .await;
     }
 
     /// Tokens of the sandbox, which only a client of it gets to see: its published one.
@@ -225,6 +227,16 @@ impl World {
             );
         }
         assert!(paths.len() > 10, "{paths:?}");
+        let accounts = paths.iter().filter(|path| path.starts_with("/connected_accounts/"));
+        let mut explained: Vec<String> = accounts.map(|path| format!("{path}/explain")).collect();
+        let tokens = self.secrets.iter().filter(|(name, _)| name == "link token");
+        explained.extend(tokens.map(|(_, token)| format!("/links/{}/explain", &token[..23])));
+        for path in explained {
+            let reply = self.api.get(&path).await;
+            self.note(&path, &reply, &[]);
+            // The account of a link may be deleted by now.
+            assert!(reply.status == 200 || path.starts_with("/links/"), "{path}: {}", reply.text());
+        }
         for path in paths {
             let reply = self.api.get(&path).await;
             self.note(&path, &reply, &[]);

@@ -1,0 +1,263 @@
+//! What became of a connection, from its status, its reason and its events.
+//!
+//! The reasons are texts that answers show and that old databases hold (`docs/connecting.md` lists
+//! them), so they are read here as they are written there.
+
+use switchboard_store::accounts::{AccountRow, AccountStatus};
+
+use super::facts::Facts;
+use super::timeline::Event;
+use super::words::Finding;
+use crate::time::Millis;
+
+/// What was found, and the event that says it.
+#[derive(Debug)]
+pub struct Diagnosis<'e> {
+    /// What became of it.
+    pub finding: Finding,
+    /// Where it is written.
+    pub evidence: Option<&'e Event>,
+}
+
+impl<'e> Diagnosis<'e> {
+    fn new(finding: Finding, evidence: Option<&'e Event>) -> Self {
+        Self { finding, evidence }
+    }
+}
+
+/// Beginning of a reason, and what it means where no more needs to be known.
+const REASONS: &[(&str, Finding)] = &[
+    ("rejected_by_user", Finding::RejectedByUser),
+    ("context_mismatch", Finding::ContextMismatch),
+    ("IDENTITY_VERIFICATION_FAILED", Finding::WrongUser),
+    ("account_mismatch: the provider did not say", Finding::AccountUnknown),
+    ("account_mismatch", Finding::AccountMismatch),
+    ("The provider returned neither a code nor an error", Finding::NoCode),
+    ("The provider gave no refresh token", Finding::NoRefreshToken),
+    ("The auth config was changed while", Finding::ConfigChanged),
+    ("several to choose from", Finding::SeveralToChoose),
+    ("Permanent auth error during token refresh: the provider refused what was entered", Finding::EnteredRefused),
+    ("Permanent auth error during token refresh", Finding::GrantEnded),
+    ("The access token expired and the provider gave no refresh token", Finding::TokenEnded),
+    ("refresh_interrupted", Finding::Interrupted),
+    ("unclassified_rejections", Finding::Unclassified),
+    ("Revoked via user-initiated revoke endpoint", Finding::RevokedByRequest),
+    ("Revoked via admin tool", Finding::RevokedByOperator),
+];
+
+/// Parts of reasons that come from the requests after a token exchange.
+const POST_CONNECT: [&str; 3] = [
+    "did not answer which data the account reaches",
+    "says that the account reaches nothing that could be used",
+    "did not say a usable ",
+];
+
+/// Where an account stands. `events` are all of them; `link` the newest link's, oldest first.
+pub fn of_account<'e>(
+    account: &AccountRow,
+    shown: AccountStatus,
+    events: &'e [Event],
+    now: Millis,
+    is_paused: bool,
+) -> Diagnosis<'e> {
+    match shown {
+        AccountStatus::Initializing | AccountStatus::Initiated => {
+            of_open_link(events.iter().filter(|event| event.link_id() == account.link_id.as_deref()))
+        }
+        AccountStatus::Active => of_active(account, events, now, is_paused),
+        AccountStatus::Inactive if account.status == AccountStatus::Active => {
+            Diagnosis::new(Finding::ConfigDisabled, last(events, "auth_config.disable"))
+        }
+        AccountStatus::Inactive => Diagnosis::new(Finding::Disabled, last(events, "connected_account.disable")),
+        AccountStatus::Failed | AccountStatus::Expired | AccountStatus::Revoked => {
+            of_reason(account.status_reason.as_deref().unwrap_or_default(), events)
+        }
+    }
+}
+
+/// Where a link stands that is not over.
+pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e> {
+    let mut found = Diagnosis::new(Finding::LinkOffered, None);
+    for event in events {
+        let finding = match (event.action(), event.outcome()) {
+            ("link.open", _) => Finding::AtProvider,
+            ("link.refuse", "browser_mismatch") => Finding::BrowserMismatch,
+            ("link.refuse", "credential_refused") => Finding::EntryRefused,
+            ("link.refuse", "authorization_request") => Finding::RequestRefused,
+            ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,
+            ("link.callback" | "link.confirm", "ok") => Finding::Exchanging,
+            _ => continue,
+        };
+        found = Diagnosis::new(finding, Some(event));
+    }
+    found
+}
+
+/// Why something ended; `events` are the account's or the link's.
+pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
+    let evidence = events.iter().rev().find(|event| event.outcome() == reason);
+    let nothing = Facts::default();
+    let facts = evidence.map_or(&nothing, |event| &event.facts);
+    if reason.starts_with("Connection initiation did not complete") {
+        let of_link = |event: &&Event| event.link_id().is_some_and(|id| facts.link_id.as_deref() == Some(id));
+        let mut on_the_way = events.iter().filter(of_link);
+        let opened = on_the_way.clone().any(|event| event.action() == "link.open");
+        let elsewhere = on_the_way.rfind(|event| event.action() == "link.refuse" || event.action() == "link.open");
+        return match elsewhere {
+            Some(event) if event.action() == "link.refuse" => of_open_link(std::iter::once(event)),
+            _ if opened => Diagnosis::new(Finding::LinkNotFinished, evidence),
+            _ => Diagnosis::new(Finding::LinkNotOpened, evidence),
+        };
+    }
+    let finding = if let Some(said) = reason.strip_prefix("OAuth callback failed during token exchange") {
+        of_exchange(facts, said.trim_start_matches([':', ' ']))
+    } else if let Some((_, finding)) = REASONS.iter().find(|(start, _)| reason.starts_with(start)) {
+        *finding
+    } else if POST_CONNECT.iter().any(|part| reason.contains(part)) {
+        Finding::PostConnectFailed
+    } else if reason.contains(" does not accept this") || reason.contains("could not be reached to confirm this") {
+        Finding::EntryRefused
+    } else {
+        of_authorization(facts.code.as_deref().or_else(|| leading_code(reason)), reason)
+    };
+    Diagnosis::new(finding, evidence)
+}
+
+/// The provider sent the browser back with an error (RFC 6749 section 4.1.2.1).
+fn of_authorization(code: Option<&str>, said: &str) -> Finding {
+    if is_about_redirect(said) {
+        return Finding::RedirectUri;
+    }
+    match code {
+        Some("access_denied") => Finding::AccessDenied,
+        Some("invalid_client" | "unauthorized_client") => Finding::ClientRefused,
+        Some("invalid_scope") => Finding::InvalidScope,
+        Some("server_error" | "temporarily_unavailable") => Finding::Unreachable,
+        Some("login_required" | "consent_required" | "interaction_required" | "account_selection_required") => {
+            Finding::InteractionRequired
+        }
+        Some(_) => Finding::AuthorizationRefused,
+        None => Finding::Other,
+    }
+}
+
+/// The token request for a code failed. `said` is the reason's end, for events without facts.
+fn of_exchange(facts: &Facts, said: &str) -> Finding {
+    if said.starts_with("The request cannot be made") {
+        return Finding::ClientIncomplete;
+    }
+    if facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage) {
+        return Finding::Unreachable;
+    }
+    if is_about_redirect(said) {
+        return Finding::RedirectUri;
+    }
+    match facts.code.as_deref().or_else(|| leading_code(said)) {
+        Some("invalid_client" | "unauthorized_client") => Finding::ClientRefused,
+        None if facts.http_status == Some(401) => Finding::ClientRefused,
+        Some("invalid_grant") => Finding::CodeRefused,
+        Some("invalid_scope") => Finding::InvalidScope,
+        _ => Finding::ExchangeRefused,
+    }
+}
+
+fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paused: bool) -> Diagnosis<'e> {
+    if account.refresh_failures > 0 {
+        let evidence =
+            events.iter().rev().find(|it| it.action() == "connected_account.refresh" && it.outcome() != "ok");
+        let facts = evidence.map(|event| &event.facts);
+        let code = facts.and_then(|facts| facts.code.as_deref());
+        let is_unreachable =
+            facts.is_some_and(|facts| facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage));
+        let finding = if matches!(code, Some("invalid_client" | "unauthorized_client")) {
+            Finding::RefreshClientRefused
+        } else if account.refresh_started_at.is_some() && account.refresh_lease_until.is_none() {
+            Finding::AnswerLost
+        } else if is_paused {
+            Finding::ProviderPaused
+        } else if is_unreachable {
+            Finding::RefreshUnreachable
+        } else if account.refresh_rejections > 0 {
+            Finding::RefreshRejected
+        } else {
+            Finding::RefreshRefused
+        };
+        return Diagnosis::new(finding, evidence);
+    }
+    let is_over = account.expires_at.is_some_and(|at| at <= now);
+    if is_over && account.refresh_due_at.is_none() {
+        return Diagnosis::new(Finding::NothingToRenew, None);
+    }
+    let connected = last(events, "connected_account.connect");
+    match connected {
+        Some(event) if !event.facts.missing_scopes.is_empty() => Diagnosis::new(Finding::MissingScopes, connected),
+        _ if is_paused && is_over => Diagnosis::new(Finding::ProviderPaused, None),
+        _ => Diagnosis::new(Finding::Works, None),
+    }
+}
+
+/// An account that works was to be connected once more, and the newest try did not: why.
+pub fn of_reconnection(events: &[Event]) -> Option<Diagnosis<'_>> {
+    let newest = events.iter().rev().find(|event| {
+        matches!(event.action(), "connected_account.connect" | "link.end" | "connected_account.update")
+    })?;
+    let is_failed_reconnection = newest.action() == "link.end" && newest.facts.is_reconnect;
+    is_failed_reconnection.then(|| of_reason(newest.outcome(), events))
+}
+
+/// The newest event of an action.
+pub fn last<'e>(events: &'e [Event], action: &str) -> Option<&'e Event> {
+    events.iter().rev().find(|event| event.action() == action)
+}
+
+/// Whether a status says that the provider itself is unwell.
+fn is_outage(status: u16) -> bool {
+    status >= 500 || status == 429
+}
+
+fn is_about_redirect(said: &str) -> bool {
+    let said = said.to_ascii_lowercase().replace(['_', '-'], " ");
+    said.contains("redirect uri") || said.contains("redirect url") || said.contains("callback url")
+}
+
+/// The error code that a reason begins with.
+fn leading_code(said: &str) -> Option<&str> {
+    let code = said.split(':').next().unwrap_or_default();
+    let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    is_code.then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_without_events_are_understood_as_far_as_they_go() {
+        let cases = [
+            ("access_denied", Finding::AccessDenied),
+            ("access_denied: The user said no", Finding::AccessDenied),
+            ("invalid_request: The redirect_uri is not registered", Finding::RedirectUri),
+            ("unauthorized_client", Finding::ClientRefused),
+            ("something_else: x", Finding::AuthorizationRefused),
+            ("OAuth callback failed during token exchange", Finding::ExchangeRefused),
+            ("OAuth callback failed during token exchange: invalid_client: no", Finding::ClientRefused),
+            ("OAuth callback failed during token exchange: invalid_grant", Finding::CodeRefused),
+            ("OAuth callback failed during token exchange: invalid_grant: redirect-URI differs", Finding::RedirectUri),
+            ("OAuth callback failed during token exchange: The request cannot be made: x", Finding::ClientIncomplete),
+            ("Permanent auth error during token refresh", Finding::GrantEnded),
+            (
+                "Permanent auth error during token refresh: the provider refused what was entered",
+                Finding::EnteredRefused,
+            ),
+            ("account_mismatch: this connection belongs to a, and b signed in", Finding::AccountMismatch),
+            ("account_mismatch: the provider did not say which account signed in", Finding::AccountUnknown),
+            ("Connection initiation did not complete within 10 minutes", Finding::LinkNotOpened),
+            ("Acme did not say a usable site", Finding::PostConnectFailed),
+            ("words of a later program", Finding::Other),
+            ("", Finding::Other),
+        ];
+        for (reason, expected) in cases {
+            assert_eq!(of_reason(reason, &[]).finding, expected, "{reason}");
+        }
+    }
+}

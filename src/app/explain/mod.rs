@@ -1,0 +1,262 @@
+//! What became of a connection, and why, for the developer who asks: `GET …/explain`.
+//!
+//! Nothing is kept for it but the audit log: `facts.rs` is what its events say, `timeline.rs` tells
+//! them, `diagnosis.rs` finds what they come to, `words.rs` has the words. Reading changes nothing
+//! and asks no provider.
+
+mod diagnosis;
+mod facts;
+mod timeline;
+mod words;
+
+use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_store::links::{LinkRow, LinkState};
+
+use self::diagnosis::Diagnosis;
+use self::timeline::Event;
+use super::App;
+use super::accounts::{not_found, shown_status};
+use super::freshness::{is_leased, is_pausing};
+use super::params::AccountParams;
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::text::cut_to;
+use crate::time::{Millis, iso};
+
+pub use facts::{Facts, missing_scopes};
+pub use timeline::{Ended, Entry};
+pub use words::Finding;
+
+/// Most events that are told of an account, and of its auth config.
+const MOST: i64 = 1_000;
+/// Length of a link's id, the public part of its token.
+pub const LINK_ID_LENGTH: usize = 23;
+
+/// What became of a connection.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The account.
+    pub account_id: String,
+    /// The link that was asked for, and how far it got.
+    pub link: Option<(String, LinkStatus)>,
+    /// Status as answers show it.
+    pub status: AccountStatus,
+    /// What was found.
+    pub finding: Finding,
+    /// Where it stands.
+    pub summary: String,
+    /// Why; none where nothing is wrong.
+    pub cause: Option<String>,
+    /// What to do.
+    pub fix: Option<String>,
+    /// The provider's own words, where they are why.
+    pub provider_message: Option<String>,
+    /// What happened, oldest first.
+    pub timeline: Vec<Entry>,
+    /// There were more events, which are not told.
+    pub is_cut: bool,
+    /// What comes next.
+    pub next: Next,
+}
+
+/// How far a link got.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LinkStatus {
+    /// Nobody pressed Continue.
+    Offered,
+    /// One browser did.
+    Claimed,
+    /// It did its work.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Its time is over.
+    Expired,
+    /// A newer one took its place.
+    Replaced,
+}
+
+/// What comes next, and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Next {
+    /// From then on the token is refreshed.
+    pub refresh_due_at: Option<Millis>,
+    /// It is not tried before that.
+    pub retry_at: Option<Millis>,
+    /// Somebody refreshes it now, until then at the latest.
+    pub leased_until: Option<Millis>,
+    /// The access token ends.
+    pub expires_at: Option<Millis>,
+    /// The link ends.
+    pub link_expires_at: Option<Millis>,
+}
+
+impl App {
+    /// What became of an account.
+    pub async fn explain_account(&self, project: &str, id: &str) -> Result<Explanation> {
+        let account = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let (events, is_cut) = self.events_of(&account).await?;
+        let now = self.now();
+        let pause = self.breakers.pause_of(&account.toolkit, now).filter(|_| can_renew(&account));
+        let shown = shown_status(&account);
+        let diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
+        let link = match &account.link_id {
+            Some(id) => self.store.link(id).await?,
+            None => None,
+        };
+        let next = next(&account, link.as_ref(), now, pause);
+        let mut told = self.explanation(&account, shown, &events, &diagnosis)?;
+        if shown == AccountStatus::Active {
+            told.summary.push_str(&life(&account, diagnosis.finding, now));
+            let is_well = matches!(diagnosis.finding, Finding::Works | Finding::MissingScopes);
+            if let Some(failed) = diagnosis::of_reconnection(&events).filter(|_| is_well) {
+                told = self.explanation(&account, shown, &events, &failed)?;
+                told.summary = format!("The account works; connecting it once more did not: {}", told.summary);
+            }
+        }
+        Ok(Explanation { is_cut, next, ..told })
+    }
+
+    /// What became of a link. `id` is the public part of its token.
+    pub async fn explain_link(&self, project: &str, id: &str) -> Result<Explanation> {
+        let unknown = || Error::of(Code::LinkNotFound, &[("id", &cut_to(id, LINK_ID_LENGTH))]);
+        // The whole token is a secret that has no place in an address, so it finds nothing.
+        if !Kind::Link.admits(id) {
+            return Err(unknown());
+        }
+        let link = self.store.link(id).await?.filter(|link| link.project_id == project).ok_or_else(unknown)?;
+        let account = self.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
+        let (events, is_cut) = self.events_of(&account).await?;
+        let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();
+        let (status, diagnosis) = of_link(&link, &events, self.now());
+        let shown = shown_status(&account);
+        let link_expires_at = matches!(status, LinkStatus::Offered | LinkStatus::Claimed).then_some(link.expires_at);
+        let next = Next { link_expires_at, ..Next::default() };
+        let told = self.explanation(&account, shown, &events, &diagnosis)?;
+        Ok(Explanation { link: Some((link.id, status)), is_cut, next, ..told })
+    }
+
+    /// Events about an account, and about its auth config since there is the account.
+    async fn events_of(&self, account: &AccountRow) -> Result<(Vec<Event>, bool)> {
+        let project = &account.project_id;
+        let own = self.store.newest_audit_events(project, &account.id, MOST).await?;
+        let of_config = self.store.newest_audit_events(project, &account.auth_config_id, MOST).await?;
+        let is_cut = i64::try_from(own.len()).is_ok_and(|count| count >= MOST);
+        let since = |at: Millis| at >= account.created_at;
+        let of_config = of_config.into_iter().filter(|event| since(event.at) && event.action != "auth_config.create");
+        let mut events: Vec<Event> = own.into_iter().chain(of_config).map(Event::new).collect();
+        events.sort_by(|one, other| one.order().cmp(&other.order()));
+        Ok((events, is_cut))
+    }
+
+    fn explanation(
+        &self,
+        account: &AccountRow,
+        status: AccountStatus,
+        events: &[Event],
+        diagnosis: &Diagnosis<'_>,
+    ) -> Result<Explanation> {
+        let toolkit = self.toolkit(&account.toolkit);
+        let name = toolkit.as_ref().map_or(account.toolkit.as_str(), |toolkit| toolkit.name.as_str());
+        let params = AccountParams::parse(&account.params)?;
+        let nothing = Facts::default();
+        let opened = diagnosis::last(events, "link.open").map_or(&nothing, |event| &event.facts);
+        let found = diagnosis.evidence.map_or(&nothing, |event| &event.facts);
+        let scopes = found.missing_scopes.join(" ");
+        let holes = [
+            ("toolkit", name),
+            ("auth_config", account.auth_config_id.as_str()),
+            ("id", account.id.as_str()),
+            ("host", opened.host.as_deref().unwrap_or(name)),
+            ("redirect_uri", opened.redirect_uri.as_deref().unwrap_or("the redirect URI of the auth config")),
+            ("scopes", scopes.as_str()),
+            ("reason", account.status_reason.as_deref().unwrap_or("nothing")),
+        ];
+        let finding = diagnosis.finding;
+        let mut timeline = timeline::timeline(events, name);
+        if let Some(identity) = &params.identity
+            && let Some(connected) = timeline.iter_mut().rfind(|entry| entry.event == "connected")
+        {
+            let who = format!("It is {} at {name}.", identity.shown());
+            connected.detail = Some(connected.detail.take().map_or(who.clone(), |detail| format!("{who} {detail}")));
+        }
+        Ok(Explanation {
+            account_id: account.id.clone(),
+            link: None,
+            status,
+            finding,
+            summary: finding.summary(&holes),
+            cause: finding.cause(&holes),
+            fix: finding.fix(&holes),
+            provider_message: found.provider.clone(),
+            timeline,
+            is_cut: false,
+            next: Next::default(),
+        })
+    }
+}
+
+/// How far a link got, and what that means.
+fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus, Diagnosis<'e>) {
+    let bare = |finding| Diagnosis { finding, evidence: None };
+    let ended = || {
+        let reason = diagnosis::last(events, "link.end").map(|event| event.outcome().to_owned());
+        diagnosis::of_reason(&reason.unwrap_or_default(), events)
+    };
+    let is_reached = |status: LinkStatus| {
+        let is_over = now >= link.expires_at && status == LinkStatus::Offered;
+        if is_over {
+            (LinkStatus::Expired, bare(Finding::LinkNotOpened))
+        } else {
+            (status, diagnosis::of_open_link(events.iter()))
+        }
+    };
+    match &link.state {
+        LinkState::Offered => is_reached(LinkStatus::Offered),
+        LinkState::Claimed { .. } => is_reached(LinkStatus::Claimed),
+        LinkState::Finished { outcome } => match outcome.as_str() {
+            "success" => (LinkStatus::Succeeded, bare(Finding::LinkFinished)),
+            "replaced" => (LinkStatus::Replaced, bare(Finding::LinkReplaced)),
+            "expired" => (LinkStatus::Expired, ended()),
+            _ => (LinkStatus::Failed, ended()),
+        },
+    }
+}
+
+/// Whether anything is ever refreshed for the account.
+fn can_renew(account: &AccountRow) -> bool {
+    account.status == AccountStatus::Active && account.refresh_due_at.is_some()
+}
+
+fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option<Millis>) -> Next {
+    let is_open = |link: &&LinkRow| !matches!(link.state, LinkState::Finished { .. }) && now < link.expires_at;
+    let link_expires_at = link.filter(is_open).map(|link| link.expires_at);
+    if account.status != AccountStatus::Active {
+        return Next { link_expires_at, ..Next::default() };
+    }
+    let own = account.refresh_retry_at.filter(|_| is_pausing(account, now));
+    Next {
+        refresh_due_at: account.refresh_due_at,
+        retry_at: own.max(pause.map(|pause| now + pause)),
+        leased_until: account.refresh_lease_until.filter(|_| is_leased(account, now)),
+        expires_at: account.expires_at,
+        link_expires_at,
+    }
+}
+
+/// What a failing refresh means for calls.
+fn life(account: &AccountRow, finding: Finding, now: Millis) -> String {
+    if account.refresh_failures == 0 && finding != Finding::ProviderPaused {
+        return String::new();
+    }
+    let failed = match account.refresh_failures {
+        0 => String::new(),
+        1 => " One try failed.".to_owned(),
+        tries => format!(" {tries} tries in a row failed."),
+    };
+    match account.expires_at {
+        Some(at) if now >= at => format!("{failed} Its token is over, so calls fail until a refresh succeeds."),
+        Some(at) => format!("{failed} The token that it has works until {}.", iso(at)),
+        None => format!("{failed} The token that it has goes on working."),
+    }
+}

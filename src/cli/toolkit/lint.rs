@@ -1,0 +1,120 @@
+//! `switchboard toolkit lint`: mistakes, which no server takes, and warnings, which say where a file
+//! tells less than it should.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use serde_json::json;
+use switchboard_catalog::{Catalog, Problem, Toolkit};
+
+use super::source::FILE_NAME;
+use super::words::{count, today};
+
+#[derive(Debug, Args)]
+pub(super) struct LintArgs {
+    /// Toolkit file, folder of one toolkit, or folder with one sub-folder per toolkit.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something that works and could be better.
+struct Warning {
+    slug: String,
+    message: String,
+}
+
+/// What all paths came to.
+#[derive(Default)]
+struct Findings {
+    toolkits: usize,
+    unverified: usize,
+    problems: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+pub(super) fn run(args: &LintArgs) -> Result<()> {
+    let mut findings = Findings::default();
+    for path in &args.paths {
+        match read(path) {
+            Ok(catalog) => catalog.iter().for_each(|toolkit| findings.add(toolkit, &today())),
+            Err(problems) => findings.problems.extend(problems),
+        }
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&findings.to_json())?);
+    } else {
+        for warning in &findings.warnings {
+            println!("warning: {}: {}", warning.slug, warning.message);
+        }
+    }
+    if findings.problems.is_empty() {
+        if !args.json {
+            println!("{}", findings.summary());
+        }
+        return Ok(());
+    }
+    if args.json {
+        bail!("{}", count(findings.problems.len(), "mistake"));
+    }
+    let lines: Vec<String> = findings.problems.iter().map(ToString::to_string).collect();
+    Err(anyhow!("\n{}", lines.join("\n")))
+}
+
+/// The toolkits of one path.
+fn read(path: &Path) -> Result<Catalog, Vec<Problem>> {
+    let mut catalog = Catalog::default();
+    let file = path.join(FILE_NAME);
+    let read = if !path.is_dir() {
+        catalog.load_file(path).map(drop)
+    } else if file.exists() {
+        catalog.load_file(&file).map(drop)
+    } else {
+        catalog.load_dir(path).map(drop)
+    };
+    match read {
+        Ok(()) => Ok(catalog),
+        Err(error) => Err(error.problems().to_vec()),
+    }
+}
+
+impl Findings {
+    fn add(&mut self, toolkit: &Toolkit, today: &str) {
+        self.toolkits += 1;
+        self.unverified += toolkit.unverified.len();
+        let mut warn = |message: String| self.warnings.push(Warning { slug: toolkit.slug.clone(), message });
+        if toolkit.sources.is_empty() {
+            warn("no `sources`: list the pages that the file was checked against".to_owned());
+        }
+        if toolkit.identity.is_none() && toolkit.no_auth.is_none() {
+            warn("no `identity`: nobody can tell two accounts apart".to_owned());
+        }
+        // Dates of this form are in the order of their texts.
+        for sunset in toolkit.sunset.iter().filter(|sunset| sunset.date.as_str() < today) {
+            warn(format!("the sunset of {} is past: {}", sunset.date, sunset.message));
+        }
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{}, no mistakes, {}, {}",
+            count(self.toolkits, "toolkit"),
+            count(self.warnings.len(), "warning"),
+            count(self.unverified, "unverified fact"),
+        )
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        let problem = |it: &Problem| json!({ "file": it.file, "line": it.line, "message": it.message });
+        let warning = |it: &Warning| json!({ "toolkit": it.slug, "message": it.message });
+        json!({
+            "toolkits": self.toolkits,
+            "unverified": self.unverified,
+            "errors": self.problems.iter().map(problem).collect::<Vec<_>>(),
+            "warnings": self.warnings.iter().map(warning).collect::<Vec<_>>(),
+        })
+    }
+}

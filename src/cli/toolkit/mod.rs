@@ -1,0 +1,33 @@
+//! `switchboard toolkit`: what an author does with a toolkit file.
+
+mod lint;
+mod placeholders;
+mod raw;
+mod requests;
+mod show;
+mod source;
+mod words;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub(super) struct ToolkitArgs {
+    #[command(subcommand)]
+    command: ToolkitCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ToolkitCommand {
+    /// Check toolkit files; names file, line and key of every mistake.
+    Lint(lint::LintArgs),
+    /// Show what a toolkit is, and the requests that it leads to.
+    Show(show::ShowArgs),
+}
+
+pub(super) fn run(args: ToolkitArgs) -> Result<()> {
+    match args.command {
+        ToolkitCommand::Lint(args) => lint::run(&args),
+        ToolkitCommand::Show(args) => show::run(&args),
+    }
+}

@@ -1,0 +1,279 @@
+//! `switchboard toolkit show`: what a toolkit is, for people.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use switchboard_catalog::{
+    Call, Expiry, Field, FieldFormat, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme, TokenScheme, Toolkit,
+};
+
+use super::placeholders::fields;
+use super::requests;
+use super::source::Source;
+use super::words::{duration, today};
+use crate::app::upstream::placements;
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    #[command(flatten)]
+    source: Source,
+    /// Also the HTTP requests that each scheme leads to.
+    #[arg(long)]
+    requests: bool,
+    /// The toolkit as the server reads it, defaults filled in, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &ShowArgs) -> Result<()> {
+    let toolkit = args.source.load()?;
+    let plans = || toolkit.schemes().into_iter().flat_map(|scheme| requests::of(&toolkit, scheme));
+    if args.json {
+        let shown = if args.requests {
+            json!({ "toolkit": &*toolkit, "requests": plans().collect::<Vec<_>>() })
+        } else {
+            serde_json::to_value(&*toolkit)?
+        };
+        println!("{}", serde_json::to_string_pretty(&shown)?);
+        return Ok(());
+    }
+    print!("{}", text(&toolkit, args.requests));
+    Ok(())
+}
+
+fn text(toolkit: &Toolkit, with_requests: bool) -> String {
+    let mut page = Page::default();
+    let _ = writeln!(page.0, "{} ({}), version {}", toolkit.name, toolkit.slug, toolkit.version);
+    let _ = writeln!(page.0, "{}\n", toolkit.description);
+    page.line("Categories", &toolkit.categories.join(", "));
+    page.line("API", &toolkit.base_url);
+    page.line("Hosts", &format!("{} (credentials go nowhere else)", toolkit.hosts.join(", ")));
+    page.maybe("Guide", toolkit.auth_guide_url.as_deref());
+    page.maybe("Home", toolkit.app_url.as_deref());
+    for (name, value) in &toolkit.headers {
+        page.line("Header", &format!("{name}: {value}"));
+    }
+    for scheme in toolkit.schemes() {
+        page.scheme(toolkit, scheme);
+        if with_requests {
+            for planned in requests::of(toolkit, scheme) {
+                let _ = writeln!(page.0, "\n  ── {} ──", planned.name);
+                planned.http.lines().for_each(|line| page.indented(line));
+                planned.note.iter().for_each(|note| page.indented(&format!("({note})")));
+            }
+        }
+    }
+    page.account(toolkit);
+    page.list(
+        "Sunset",
+        toolkit.sunset.iter().map(|sunset| {
+            let when = if sunset.date < today() { "past" } else { "to come" };
+            format!("{} ({when}): {} ({})", sunset.date, sunset.message, sunset.source)
+        }),
+    );
+    page.list("Unverified", toolkit.unverified.iter().cloned());
+    page.list("Sources", toolkit.sources.iter().cloned());
+    page.0
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, label: &str, value: &str) {
+        if !value.is_empty() {
+            let _ = writeln!(self.0, "  {label:<14}{value}");
+        }
+    }
+
+    fn maybe(&mut self, label: &str, value: Option<&str>) {
+        self.line(label, value.unwrap_or_default());
+    }
+
+    fn indented(&mut self, line: &str) {
+        let _ = writeln!(self.0, "{}", format!("    {line}").trim_end());
+    }
+
+    fn list(&mut self, title: &str, items: impl Iterator<Item = String>) {
+        let items: Vec<String> = items.collect();
+        if !items.is_empty() {
+            let _ = writeln!(self.0, "\n{title}");
+            for item in items {
+                let _ = writeln!(self.0, "  - {item}");
+            }
+        }
+    }
+
+    fn scheme(&mut self, toolkit: &Toolkit, scheme: Scheme) {
+        let _ = writeln!(self.0, "\n{scheme}");
+        if let Some(oauth) = toolkit.oauth(scheme) {
+            self.oauth2(oauth);
+        } else if let (Scheme::OAuth1, Some(oauth)) = (scheme, &toolkit.oauth1) {
+            self.oauth1(oauth);
+        } else if let Some(tokens) = toolkit.token_scheme(scheme) {
+            self.tokens(tokens);
+        }
+        for field in fields(toolkit, scheme) {
+            self.line("Asked", &asked(&field));
+        }
+        for placement in placements(toolkit, scheme) {
+            let places = [
+                ("header", &placement.header),
+                ("query", &placement.query),
+                ("cookie", &placement.cookie),
+                ("body", &placement.body),
+            ];
+            for (kind, name) in places.iter().filter_map(|(kind, name)| Some((kind, name.as_ref()?))) {
+                self.line("Sent", &format!("{kind} {name}: {}", placement.value));
+            }
+        }
+        if toolkit.base_url(scheme) != toolkit.base_url {
+            self.line("API", toolkit.base_url(scheme));
+        }
+    }
+
+    fn oauth2(&mut self, oauth: &OAuth2) {
+        self.maybe("Discovery", oauth.discovery_url.as_deref());
+        self.maybe("Resource", oauth.resource.as_deref());
+        let endpoints = [
+            ("Pushed to", oauth.pushed_authorization_request_url.as_deref()),
+            ("Authorization", Some(oauth.authorization_url.as_str())),
+            ("Token", Some(oauth.token_url.as_str())),
+            ("Refresh", oauth.refresh_url.as_deref()),
+            ("Registration", oauth.registration_url.as_deref()),
+            ("Introspection", oauth.introspection_url.as_deref()),
+        ];
+        for (label, url) in endpoints {
+            self.maybe(label, url);
+        }
+        let revocation = match (&oauth.revocation_url, &oauth.revoke) {
+            (Some(url), _) => format!("{url} (RFC 7009)"),
+            (None, Some(call)) => call_line(call),
+            (None, None) => "none known".to_owned(),
+        };
+        self.line("Revocation", &revocation);
+        self.maybe("Issuer", oauth.issuer.as_deref());
+        let pkce = if oauth.pkce == Pkce::S256 { "with PKCE (S256)" } else { "without PKCE" };
+        self.line(
+            "Client",
+            &format!("{}, {pkce}, {} requests", key(oauth.client_authentication), key(oauth.token_request_format)),
+        );
+        self.line("Scopes", &oauth.scopes.join(" "));
+        self.line("Always", &oauth.always_scopes.join(" "));
+        self.line("Optional", &oauth.optional_scopes.join(" "));
+        self.line("Offered", &oauth.available_scopes.join(" "));
+        self.line("Lifetime", &token_life(oauth));
+        self.line("Refreshing", &refreshing(oauth));
+        self.line("Ends", &ends(oauth));
+    }
+
+    fn oauth1(&mut self, oauth: &OAuth1) {
+        self.line("Temporary", &oauth.request_token_url);
+        self.line("Authorization", &oauth.authorization_url);
+        self.line("Token", &oauth.access_token_url);
+        self.line("Signed by", oauth.signature_method.name());
+        let life = oauth
+            .expires_in
+            .map_or("tokens do not end".to_owned(), |seconds| format!("tokens live {}", duration(seconds)));
+        self.line("Lifetime", &life);
+    }
+
+    fn tokens(&mut self, tokens: &TokenScheme) {
+        for step in &tokens.steps {
+            self.line("Token", &call_line(step));
+        }
+        let revocation = tokens.revoke.as_ref().map_or("none known".to_owned(), call_line);
+        self.line("Revocation", &revocation);
+        let unsaid = tokens.expires_in.map(|seconds| format!("; {} where it does not say", duration(seconds)));
+        self.line("Lifetime", &format!("as the answer says{}", unsaid.unwrap_or_default()));
+        self.line("Refreshing", "by the same requests, as often as needed; nobody is asked");
+    }
+
+    fn account(&mut self, toolkit: &Toolkit) {
+        if toolkit.post_connect.is_empty() && toolkit.identity.is_none() {
+            return;
+        }
+        let _ = writeln!(self.0, "\nAfter connecting");
+        for step in &toolkit.post_connect {
+            let names: Vec<&str> = step.capture.iter().map(|capture| capture.name.as_str()).collect();
+            self.line("Asks", &format!("{} {} for {}", step.request.method, step.request.url, names.join(", ")));
+            self.maybe("Choice", step.choose.as_ref().map(|choice| choice.title.as_str()));
+        }
+        if let Some(identity) = &toolkit.identity {
+            let request = identity.request.as_ref();
+            let from = request.map_or("the token answer".to_owned(), |it| format!("{} {}", it.method, it.url));
+            self.line("Identity", &format!("{} of {from}", identity.id));
+        }
+    }
+}
+
+/// A value by its name in toolkit files.
+fn key(value: impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn call_line(call: &Call) -> String {
+    format!("{} {}", call.method, call.url)
+}
+
+fn asked(field: &Field) -> String {
+    let format = match field.format {
+        FieldFormat::Text => None,
+        other => Some(key(other)),
+    };
+    let words = [
+        Some(if field.secret { "secret" } else { "plain" }.to_owned()),
+        (!field.required).then(|| "may be empty".to_owned()),
+        format,
+        field.example.as_ref().map(|example| format!("such as {example}")),
+        field.default.as_ref().map(|default| format!("else {default}")),
+        field.visible_when.as_ref().map(|when| format!("only while {} is {}", when.field, when.is)),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    format!("{} ({}): {}", field.name, field.display_name, words.join(", "))
+}
+
+fn token_life(oauth: &OAuth2) -> String {
+    let assumed = oauth.expires_in.map(duration);
+    let known = match oauth.expiry {
+        Expiry::Never => return "access tokens do not end".to_owned(),
+        Expiry::Fixed => return format!("access tokens live {}", assumed.unwrap_or_default()),
+        Expiry::Stated => "as the answer says",
+        Expiry::Jwt => "as the token itself says (exp)",
+        Expiry::Introspection => "as introspection says",
+    };
+    let unsaid = match assumed {
+        Some(time) => format!("{time} where it does not say"),
+        None => "for ever where it does not say".to_owned(),
+    };
+    let most = oauth.max_expires_in.map(|seconds| format!(", {} at most", duration(seconds)));
+    format!("access tokens live {known}; {unsaid}{}", most.unwrap_or_default())
+}
+
+fn refreshing(oauth: &OAuth2) -> String {
+    let mut text = match oauth.refresh {
+        Refresh::None => return "never: the user connects again when the token has ended".to_owned(),
+        Refresh::Rotating => "each refresh token works once (rotating)".to_owned(),
+        Refresh::Stable => "the refresh token stays the same (stable)".to_owned(),
+    };
+    if oauth.refresh_grace > 0 {
+        let _ = write!(text, "; a used one works {} longer", duration(oauth.refresh_grace));
+    }
+    if let Some(margin) = oauth.refresh_margin {
+        let _ = write!(text, "; {} before the end", duration(margin));
+    }
+    let _ = match oauth.refresh_token {
+        RefreshToken::Optional => Ok(()),
+        RefreshToken::Required => write!(text, "; connecting fails without a refresh token"),
+        RefreshToken::FirstConsent => write!(text, "; given at the first consent only"),
+    };
+    text
+}
+
+fn ends(oauth: &OAuth2) -> String {
+    let hard = oauth.refresh_token_lifetime.map(|it| format!("{} after connecting, whatever happens", duration(it)));
+    let idle = oauth.refresh_token_idle.map(|it| format!("{} without a refresh", duration(it)));
+    hard.into_iter().chain(idle).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,45 @@
+//! Which toolkit is meant: a slug of the catalog, a file, or a toolkit's folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow, bail};
+use clap::Args;
+use switchboard_catalog::{Catalog, Toolkit};
+
+/// Name of the file in a toolkit's folder.
+pub(super) const FILE_NAME: &str = "toolkit.toml";
+
+/// The toolkit that a command is about.
+#[derive(Debug, Args)]
+pub(super) struct Source {
+    /// Slug of a toolkit, a toolkit file, or the folder of one.
+    #[arg(value_name = "SLUG|FILE")]
+    toolkit: String,
+    /// Folder with further toolkits; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
+    toolkits: Vec<PathBuf>,
+}
+
+impl Source {
+    /// Reads it. A path has a slash or ends in `.toml`.
+    pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
+        let path = Path::new(&self.toolkit);
+        let is_path = self.toolkit.contains(std::path::MAIN_SEPARATOR)
+            || path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+        let mut catalog = Catalog::builtin()?;
+        let slug = if is_path {
+            let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+            catalog.load_file(&file).map_err(|error| anyhow!("\n{error}"))?
+        } else {
+            for dir in &self.toolkits {
+                catalog.load_dir(dir).map_err(|error| anyhow!("\n{error}"))?;
+            }
+            self.toolkit.to_ascii_lowercase()
+        };
+        let Some(toolkit) = catalog.get(&slug) else {
+            bail!("there is no toolkit {slug:?}; for a file, give its path, such as ./{slug}/{FILE_NAME}")
+        };
+        Ok(Arc::clone(toolkit))
+    }
+}

@@ -1,0 +1,138 @@
+//! An account that is ACTIVE at a real provider, and further servers on the database that holds it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use switchboard::app::ManagedClient;
+use switchboard::config::Layer;
+use switchboard::server::{self, Surroundings};
+use tokio::net::TcpListener;
+
+use super::browser::Browser;
+use super::http::Api;
+use super::providers::Provider;
+use super::server::TestServer;
+use super::wait::until;
+
+/// A server, a session of `user-1`, and the account that it uses.
+pub struct Connected {
+    pub server: TestServer,
+    pub session: String,
+    pub account: String,
+}
+
+impl Connected {
+    /// Connects alice through toolkit `tk`; `more` goes into its `[oauth2]`.
+    pub async fn at(provider: &Provider, more: &str) -> Self {
+        let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", more)).start().await;
+        provider.auth_config(&server.api, "tk").await;
+        let (session, account) = connect(&server.api, "user-1", "tk").await;
+        Self { server, session, account }
+    }
+
+    /// The same, with the provider's revocation endpoint in the toolkit.
+    pub async fn revocable(provider: &Provider, more: &str) -> Self {
+        let endpoint = provider.text("revocation_endpoint");
+        Self::at(provider, &format!("revocation_url = \"{endpoint}\"\n{more}")).await
+    }
+
+    /// The access token dies.
+    pub fn expire(&self) {
+        self.server.clock.advance(Duration::from_hours(1));
+    }
+
+    /// Uses the account; the HTTP status of the answer.
+    pub async fn call(&self) -> u16 {
+        self.server.api.proxy_get(&self.session, "tk", "/api/me").await.status
+    }
+
+    /// Status and reason.
+    pub async fn status(&self) -> (String, String) {
+        let account = self.server.api.get(&format!("/connected_accounts/{}", self.account)).await.expect(200);
+        let text = |name: &str| account[name].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("status_reason"))
+    }
+
+    /// Access and refresh token, read past the API.
+    pub async fn tokens(&self) -> (String, String) {
+        let row = self.server.app.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
+        let secrets = self.server.app.open_credential(&row).unwrap();
+        (secrets.get("access_token").unwrap().to_owned(), secrets.get("refresh_token").unwrap().to_owned())
+    }
+
+    /// Deletes the account; the job that revokes its credential.
+    pub async fn delete(&self) -> String {
+        let deleted = self.server.api.delete(&format!("/connected_accounts/{}", self.account)).await.expect(200);
+        deleted["revoke_job_id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// Connects alice for a user by OAuth, in a browser of her own; session and account.
+pub async fn connect(api: &Api, user: &str, toolkit: &str) -> (String, String) {
+    let session = api.session(user, toolkit).await;
+    let link = api.link(&session, toolkit).await;
+    let account = link["connected_account_id"].as_str().unwrap().to_owned();
+    Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    assert_eq!(api.status(&account).await, "ACTIVE");
+    (session, account)
+}
+
+/// The receipt of a job, once it says what is wanted.
+pub async fn receipt_when(api: &Api, job: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    until("the receipt", async || {
+        let receipt = api.get(&format!("/revoke_jobs/{job}")).await.expect(200);
+        if wanted(&receipt) { Ok(receipt) } else { Err(receipt) }
+    })
+    .await
+}
+
+/// The receipt of a job that is finished.
+pub async fn finished(api: &Api, job: &str) -> Value {
+    receipt_when(api, job, |receipt| receipt["status"] == "finished").await
+}
+
+/// Another server on the same database, files and master key, with the same clock.
+pub async fn second_server(first: &TestServer) -> Api {
+    second_server_with(first, BTreeMap::new()).await
+}
+
+/// The same with clients of the operator.
+pub async fn second_server_with(first: &TestServer, managed: BTreeMap<String, ManagedClient>) -> Api {
+    let surroundings = Surroundings {
+        clock: Arc::new(first.clock.clone()),
+        builtins: first.app.builtins.clone(),
+        allow_loopback: true,
+        with_sandbox: true,
+        ..Surroundings::default()
+    };
+    server_on(first.dir.path(), &first.dir.path().join("toolkits"), surroundings, managed, &first.api.key).await
+}
+
+/// A server in this process on files that another made; a client with a key that it knows.
+pub async fn server_on(
+    data: &Path,
+    toolkits: &Path,
+    surroundings: Surroundings,
+    managed: BTreeMap<String, ManagedClient>,
+    key: &str,
+) -> Api {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let layer = Layer {
+        listen: Some(listener.local_addr().unwrap().to_string()),
+        data_dir: Some(data.to_owned()),
+        toolkits: Some(vec![toolkits.to_owned()]),
+        // Tests say when a token is refreshed.
+        keep_accounts_alive: Some(false),
+        ..Layer::default()
+    };
+    let mut config = layer.over(Layer::defaults().unwrap()).check().unwrap();
+    let url = config.settings.public_url.clone();
+    config.settings.managed = managed;
+    let app = server::open(config, surroundings).await.unwrap();
+    let router = switchboard::api::router(&app);
+    tokio::spawn(server::serve(app, router, listener));
+    Api::new(&url, key)
+}
