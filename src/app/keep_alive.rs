@@ -7,10 +7,12 @@
 //! not queue here. Several servers may do this on one database: a lease decides who refreshes.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use switchboard_catalog::Toolkit;
+use switchboard_store::accounts::AccountRow;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
@@ -20,16 +22,74 @@ use crate::error::Result;
 const AT_ONCE: usize = 64;
 /// Of these, at one toolkit's provider.
 const PER_TOOLKIT: usize = 24;
+/// Accounts of one toolkit that are being refreshed or wait for their turn.
+const QUEUE: usize = 128;
 /// Accounts looked at in one go.
 const PAGE: i64 = 256;
-/// Between two looks.
+/// Between two looks when nothing is under way.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is under way.
-#[derive(Default)]
 struct UnderWay {
-    toolkits: HashMap<String, Arc<Semaphore>>,
-    accounts: Arc<Mutex<HashSet<String>>>,
+    places: Semaphore,
+    lines: Mutex<Lines>,
+    /// A line that was full has room again.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Lines {
+    accounts: HashSet<String>,
+    toolkits: HashMap<String, Line>,
+}
+
+/// The accounts of one toolkit.
+struct Line {
+    turns: Arc<Semaphore>,
+    length: usize,
+}
+
+impl UnderWay {
+    fn new() -> Self {
+        Self { places: Semaphore::new(AT_ONCE), lines: Mutex::default(), room: Notify::new() }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Toolkits that nobody may join.
+    fn full(&self) -> Vec<String> {
+        let lines = self.lines();
+        lines.toolkits.iter().filter(|(_, line)| line.length >= QUEUE).map(|(slug, _)| slug.clone()).collect()
+    }
+
+    /// The turns that an account now waits for; none when it does already, or its line is full.
+    fn join(&self, account: &AccountRow) -> Option<Arc<Semaphore>> {
+        let mut lines = self.lines();
+        let Lines { accounts, toolkits } = &mut *lines;
+        let line = toolkits
+            .entry(account.toolkit.clone())
+            .or_insert_with(|| Line { turns: Arc::new(Semaphore::new(PER_TOOLKIT)), length: 0 });
+        if line.length >= QUEUE || !accounts.insert(account.id.clone()) {
+            return None;
+        }
+        line.length += 1;
+        Some(Arc::clone(&line.turns))
+    }
+
+    fn leave(&self, account: &AccountRow) {
+        let mut lines = self.lines();
+        lines.accounts.remove(&account.id);
+        let Some(line) = lines.toolkits.get_mut(&account.toolkit) else { return };
+        line.length -= 1;
+        match line.length {
+            0 => drop(lines.toolkits.remove(&account.toolkit)),
+            // Not at each departure: a look costs a query.
+            length if length == QUEUE / 2 => self.room.notify_one(),
+            _ => {}
+        }
+    }
 }
 
 /// Refreshes what is due until told to stop.
@@ -37,65 +97,53 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     if !app.settings.keep_accounts_alive {
         return;
     }
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut under_way = UnderWay::default();
-    loop {
-        if let Err(error) = app.start_due_refreshes(&places, &mut under_way, &stop).await {
+    let under_way = Arc::new(UnderWay::new());
+    while !stop.is_cancelled() {
+        if let Err(error) = app.start_due_refreshes(&under_way, &stop).await {
             tracing::error!(error = error.message(), cause = error.causes(), "accounts could not be looked up");
         }
-        if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            () = under_way.room.notified() => {}
+            () = stop.cancelled() => {}
         }
     }
 }
 
 impl App {
-    async fn start_due_refreshes(
-        self: &Arc<Self>,
-        places: &Arc<Semaphore>,
-        under_way: &mut UnderWay,
-        stop: &CancellationToken,
-    ) -> Result<()> {
-        under_way.toolkits.retain(|_, turns| turns.available_permits() < PER_TOOLKIT);
-        while !stop.is_cancelled() {
-            let full = |turns: &Semaphore| turns.available_permits() == 0;
-            let mut except: Vec<String> =
-                under_way.toolkits.iter().filter(|(_, turns)| full(turns)).map(|(slug, _)| slug.clone()).collect();
+    async fn start_due_refreshes(self: &Arc<Self>, under_way: &Arc<UnderWay>, stop: &CancellationToken) -> Result<()> {
+        loop {
+            let mut except = under_way.full();
             except.extend(self.breakers.closed(self.now()));
-            let mut started = false;
+            let mut has_started = false;
             for account in self.store.due_accounts(self.now(), &except, PAGE).await? {
                 let Some(toolkit) = self.toolkit(&account.toolkit) else { continue };
-                if !lock(&under_way.accounts).insert(account.id.clone()) {
-                    continue;
-                }
-                // Waiting for a place here is what bounds the whole.
-                let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(places).acquire_owned()).await else {
-                    return Ok(());
-                };
-                let turns = under_way.toolkits.entry(toolkit.slug.clone());
-                let turns = turns.or_insert_with(|| Arc::new(Semaphore::new(PER_TOOLKIT)));
-                let Ok(turn) = Arc::clone(turns).try_acquire_owned() else {
-                    lock(&under_way.accounts).remove(&account.id);
-                    continue;
-                };
-                started = true;
-                let (app, accounts) = (Arc::clone(self), Arc::clone(&under_way.accounts));
+                let Some(turns) = under_way.join(&account) else { continue };
+                has_started = true;
+                let (app, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
                 self.tasks.spawn(async move {
-                    if let Err(error) = app.refresh_when_due(&account, &toolkit).await {
-                        tracing::debug!(account.id = %account.id, error = error.message(), "not refreshed");
-                    }
-                    lock(&accounts).remove(&account.id);
-                    drop((place, turn));
+                    // Whoever still waits when the service stops is due the next time, too.
+                    stop.run_until_cancelled(app.refresh_in_line(&account, &toolkit, &turns, &under_way.places)).await;
+                    under_way.leave(&account);
                 });
             }
-            if !started {
+            if !has_started || stop.is_cancelled() {
                 return Ok(());
             }
         }
-        Ok(())
     }
-}
 
-fn lock(accounts: &Mutex<HashSet<String>>) -> std::sync::MutexGuard<'_, HashSet<String>> {
-    accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn refresh_in_line(
+        self: &Arc<Self>,
+        account: &AccountRow,
+        toolkit: &Arc<Toolkit>,
+        turns: &Semaphore,
+        places: &Semaphore,
+    ) {
+        // Neither is ever closed.
+        let (Ok(_turn), Ok(_place)) = (turns.acquire().await, places.acquire().await) else { return };
+        if let Err(error) = self.refresh_when_due(account, toolkit).await {
+            tracing::debug!(account.id = %account.id, error = error.message(), "not refreshed");
+        }
+    }
 }

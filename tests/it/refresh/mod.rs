@@ -1,5 +1,6 @@
 //! Tokens that expire: one refresh per rotation, whatever happens around it.
 
+mod alive;
 mod departures;
 mod failures;
 mod outage;
