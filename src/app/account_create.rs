@@ -88,6 +88,7 @@ impl App {
             if let Some(state) = &request.known {
                 offer.prefill = usable.check_known(state, "connection.state")?;
             }
+            self.check_developer_fields(&usable.toolkit, &usable.config, &offer.prefill).await?;
             let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
             let params = AccountParams::default().to_text();
             let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.now());

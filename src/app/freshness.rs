@@ -5,12 +5,18 @@ use std::time::Duration;
 use switchboard_store::accounts::AccountRow;
 
 use super::App;
+use super::provider::INTROSPECTION_TIMEOUT;
+use super::renewal::PREPARATION;
 use super::upstream::TOKEN_TIMEOUT;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
-/// A lease must outlive the request it protects.
-pub(super) const LEASE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 15);
+/// A lease outlives what it protects, with a moment for the database. It also outlives a process that
+/// dies, and then the old token has to be tried again while the provider still takes it: where there
+/// is a grace period, it is seldom shorter than thirty seconds (R37).
+pub(super) const LEASE: Duration =
+    Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + INTROSPECTION_TIMEOUT.as_secs() + 2);
+const _: () = assert!(LEASE.as_secs() <= 25, "a grace period of thirty seconds would be over");
 /// Refresh this long before expiry, unless the toolkit says otherwise, and never longer than a fifth
 /// of the lifetime (R39).
 const MARGIN: Millis = 5 * 60_000;

@@ -14,6 +14,7 @@ pub mod change;
 pub mod connect;
 pub mod credentials;
 pub mod custom_tools;
+mod developer_fields;
 pub mod direct_links;
 pub mod durable;
 pub mod expectation;

@@ -2,7 +2,7 @@
 //!
 //! Within this process callers queue on one lock per account and find the new credential there.
 //! Between processes one conditional UPDATE takes a lease with a fence; the lease outlives the
-//! token request's deadline, and only the newest fence may write. The work runs in a task that
+//! deadlines of all requests, and only the newest fence may write. The work runs in a task that
 //! outlives its caller: a disconnect never loses a rotated token. A journal mark is written before
 //! the request; if we die between the provider's answer and our commit, the next holder tries the
 //! old token once, and a refusal then ends the account as `refresh_interrupted`.

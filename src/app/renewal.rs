@@ -1,7 +1,8 @@
 //! In which way an account gets its next token, and what the provider's refusal means for it (R26,
 //! R27). `refresh.rs` decides when, and that only one does it.
 
-use http::StatusCode;
+use std::time::Duration;
+
 use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
@@ -10,8 +11,10 @@ use switchboard_vault::Secrets;
 use super::App;
 use super::params::AccountParams;
 use super::provider::Failure;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
+/// How long it may take to learn where tokens are had, before a token is asked for.
+pub(super) const PREPARATION: Duration = Duration::from_secs(5);
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
 const MAX_REJECTIONS: i64 = 5;
 
@@ -105,7 +108,9 @@ impl App {
             Renewal::Steps(steps) => self.fetch_token(steps, secrets, params).await,
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
-                let provider = self.provider(toolkit, scheme, &config, params).await.map_err(Failure::Unsent)?;
+                let provider = tokio::time::timeout(PREPARATION, self.provider(toolkit, scheme, &config, params));
+                let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
+                let provider = provider.await.unwrap_or_else(|_| Err(late())).map_err(Failure::Unsent)?;
                 self.refresh_tokens(&provider, secrets).await
             }
         }
@@ -165,15 +170,15 @@ fn is_client(error: &TokenError) -> bool {
 /// Whether a failure says that the provider itself is unwell, whoever asks.
 pub(super) fn is_outage(failure: &Failure) -> bool {
     match failure {
-        Failure::Unsent(error) => error.code() == crate::error::Code::UpstreamUnreachable,
+        Failure::Unsent(error) => error.code() == Code::UpstreamUnreachable,
         Failure::Lost(_) => true,
-        Failure::Refused { status, .. } => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+        // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
+        Failure::Refused { error, .. } => error.kind == TokenErrorKind::Transient,
     }
 }
 
 /// The error for a caller who needs the token now.
 pub(super) fn for_caller(failure: Failure) -> Error {
-    use crate::error::Code;
     match failure {
         Failure::Refused { error, .. } if is_client(&error) => {
             Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")

@@ -2,16 +2,19 @@
 // until the browser is sent to --until-url or a page shows its result (`data-result`).
 //
 //   node connect.mjs --url URL [--username alice] [--password alice] [--deny | --reject] [--until-url PREFIX]
-//                    [--form NAME=VALUE]… [--screenshots DIR] [--timeout SECONDS]
+//                    [--form NAME=VALUE]… [--choose LABEL] [--axe] [--screenshots DIR] [--timeout SECONDS]
 //
 // --deny says no to the provider, --reject says "this wasn't me" to the connect page, --form fills an input of the
-// connect page. Prints one JSON line: {"final_url", "result", "console_errors", "csp_violations", "steps", "error"}.
+// connect page, --choose answers the question which of several things is meant, --axe examines our pages against WCAG.
+// Prints one JSON line: {"final_url", "result", "console_errors", "csp_violations", "axe", "steps", "error"}.
 // "error" is null and the exit status 0 when an end was reached. Chromium is $CHROMIUM or /usr/bin/chromium.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import axe from 'axe-core';
 import { VIEW_OPTIONS, usage, view, withPage } from './chromium.mjs';
 
+const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22a', 'wcag22aa'];
 const MAX_STEPS = 12;
 const YES = /^(allow|authori[sz]e|accept|approve|continue|confirm|agree|yes)\b/i;
 const NO = /^(deny|cancel|reject|refuse|decline|no)\b/i;
@@ -25,6 +28,8 @@ const { values: options } = parseArgs({
     reject: { type: 'boolean', default: false },
     'until-url': { type: 'string' },
     form: { type: 'string', multiple: true, default: [] },
+    choose: { type: 'string' },
+    axe: { type: 'boolean', default: false },
     screenshots: { type: 'string' },
     timeout: { type: 'string', default: '20' },
     ...VIEW_OPTIONS,
@@ -34,7 +39,7 @@ if (!options.url) usage('node connect.mjs --url URL [--username NAME] [--passwor
 if (options.screenshots) mkdirSync(options.screenshots, { recursive: true });
 const timeout = Number(options.timeout) * 1000;
 
-const report = { final_url: options.url, result: null, console_errors: [], csp_violations: [], steps: [], error: null };
+const report = { final_url: options.url, result: null, console_errors: [], csp_violations: [], axe: [], steps: [], error: null };
 
 /** Collects what a developer would see in the console. */
 function listen(page) {
@@ -117,6 +122,12 @@ async function nextButton(page) {
     await fillConnectForm(page);
     return proceed;
   }
+  const choose = page.locator('button[data-action=choose]');
+  if (await choose.count()) {
+    await once(page, 'the choice');
+    await page.getByLabel(options.choose).check();
+    return choose;
+  }
   const password = page.locator('input[type=password]:visible').first();
   if (await password.count()) {
     await once(page, 'the login');
@@ -138,6 +149,7 @@ async function connect(page) {
     report.steps.push(report.final_url);
     if (options.screenshots) await picture(page, step);
     if (end.url) return;
+    if (options.axe) await examine(page);
 
     const result = page.locator('[data-result]');
     if (await result.count()) {
@@ -149,6 +161,14 @@ async function connect(page) {
     if (!button) throw new Error(`nothing to click on "${await page.title()}" at ${page.url()}`);
     await navigate(page, end, () => button.click({ timeout, noWaitAfter: true }));
   }
+}
+
+/** Adds what axe-core finds wrong with one of our own pages; others are not ours to mend. */
+async function examine(page) {
+  if (new URL(page.url()).origin !== new URL(options.url).origin) return;
+  await page.evaluate(axe.source); // evaluated from outside: the page's own policy admits no script
+  const { violations } = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: tags }), AXE_TAGS);
+  for (const { id, help } of violations) report.axe.push({ url: page.url(), id, help });
 }
 
 const picture = (page, step) =>

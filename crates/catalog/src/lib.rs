@@ -20,6 +20,7 @@ mod path;
 mod schema;
 mod scheme;
 pub mod template;
+mod trust;
 mod validate;
 
 pub use catalog::Catalog;

@@ -19,7 +19,7 @@ use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::renewal::Renewal;
 use crate::app::upstream::extra_token_name;
-use crate::app::{Actor, App};
+use crate::app::{Actor, App, failpoint};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
@@ -110,6 +110,7 @@ impl App {
             Ok(token) => token,
             Err(failure) => return self.exchange_failed(actor, offer, &failure).await,
         };
+        failpoint::hit("after_code_response");
         if offer.is_reconnect() {
             params.requested_scopes = offer.scopes();
             params.granted_scopes = None;

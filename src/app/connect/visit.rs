@@ -55,7 +55,10 @@ impl Offer {
     pub fn asked_fields(&self) -> Vec<Field> {
         let is_asked = |field: &Field| {
             let is_known = self.known.get(&field.name).is_some();
-            self.shared.get(&field.name).is_none() && !(is_known && (field.secret || self.has_given_secret()))
+            let is_ours = self.toolkit.developer_fields(self.scheme).contains(&field.name.as_str());
+            self.shared.get(&field.name).is_none()
+                && !is_ours
+                && !(is_known && (field.secret || self.has_given_secret()))
         };
         self.fields().into_iter().filter(is_asked).collect()
     }
@@ -68,7 +71,9 @@ impl Offer {
     ) -> std::result::Result<Entered, BTreeMap<String, String>> {
         let mut form = form.clone();
         let is_fixed = |name: &String| {
-            self.shared.get(name).is_some() || (self.has_given_secret() && self.known.get(name).is_some())
+            self.shared.get(name).is_some()
+                || self.toolkit.developer_fields(self.scheme).contains(&name.as_str())
+                || (self.has_given_secret() && self.known.get(name).is_some())
         };
         form.retain(|name, _| !is_fixed(name));
         read_fields(&self.fields(), &form, &self.known)

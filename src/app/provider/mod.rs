@@ -27,7 +27,7 @@ use crate::time::{Millis, millis};
 pub use breaker::Breakers;
 pub use discovery::Discovered;
 pub use post_connect::{Chosen, Found, Thing};
-pub use tokens::Provider;
+pub use tokens::{INTROSPECTION_TIMEOUT, Provider};
 
 /// Why a request for a token gave none.
 #[derive(Debug)]
@@ -97,8 +97,9 @@ fn said(error: &TokenError) -> Option<String> {
 /// `Retry-After` (RFC 9110 section 10.2.3) in milliseconds from now: seconds, or a date.
 pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(millis(Duration::from_secs(seconds)));
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than a number can hold is long, not nothing.
+        return Some(millis(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
     }
     let at = DateTime::parse_from_rfc2822(value).ok()?.timestamp_millis();
     Some((at - now).max(0))
@@ -117,6 +118,7 @@ mod tests {
             retry_after(&headers, now)
         };
         assert_eq!(wait(" 120 "), Some(120_000));
+        assert_eq!(wait("99999999999999999999999999"), Some(i64::MAX));
         assert_eq!(wait("Wed, 18 Nov 2026 11:07:40 GMT"), Some(60_000));
         assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), Some(0), "over already");
         for other in ["", "soon", "-1", "1.5"] {

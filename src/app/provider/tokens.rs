@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -21,6 +22,9 @@ use crate::app::App;
 use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
+
+/// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
+pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An OAuth 2.0 provider as one account meets it.
 #[derive(Debug)]
@@ -265,7 +269,7 @@ impl App {
         let request = self.authenticated(provider, |client, variables| {
             introspection_request(oauth, client, token, variables).unwrap_or(Err(BuildError::Body))
         })?;
-        if let Ok((status, _, body)) = self.send_parts(request).await
+        if let Ok(Ok((status, _, body))) = tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
             && status.is_success()
             && let Ok(said) = serde_json::from_slice::<Value>(&body)
             && let Some(end) = said.get("exp").and_then(Value::as_i64)

@@ -204,16 +204,22 @@ impl App {
         Ok(())
     }
 
-    /// Queues a credential that a refresh brought home after its account had been ended: the
-    /// revocation that was queued then has only the older tokens.
+    /// Queues a credential that a refresh brought home after its account had been ended: a revocation
+    /// that was queued then has only the older tokens, and an account that another server took for
+    /// dead has none. An account that lives on with another's refresh keeps its grant: to revoke one
+    /// token of it may end them all (RFC 7009 section 2.1).
     pub(in crate::app) async fn revoke_orphan(&self, account: &AccountRow, credential: &Secrets) -> Result<()> {
         let project = &account.project_id;
-        // Nobody asked for a revocation, or the account lives on with another server's refresh.
-        let Some(job) = self.store.revocation_job_of_account(project, &account.id).await? else { return Ok(()) };
         let now = self.store.account(project, &account.id).await?;
-        if now.is_some_and(|account| account.credential_sealed.is_some()) {
+        if now.as_ref().is_some_and(|account| account.credential_sealed.is_some()) {
             return Ok(());
         }
+        let job = match self.store.revocation_job_of_account(project, &account.id).await? {
+            Some(job) => job,
+            None if now.is_some() => self.mint(Kind::RevokeJob),
+            // Deleted by somebody who wanted nothing revoked.
+            None => return Ok(()),
+        };
         let config = self.store.auth_config(project, &account.auth_config_id).await?;
         self.queue_tokens(&job, account, config.as_ref(), credential, "ok").await
     }

@@ -50,7 +50,8 @@ email = "/email"
 name = "/name"
 "##;
 
-async fn server(settings: ProjectSettings) -> TestServer {
+/// A server with that toolkit.
+pub async fn server(settings: ProjectSettings) -> TestServer {
     let client = || switchboard::app::ManagedClient {
         client_id: "test".to_owned(),
         client_secret: Some("sandbox secret with :odd/ %characters+".into()),

@@ -2,7 +2,7 @@
 
 mod browsers;
 mod callbacks;
-mod choices;
+pub mod choices;
 mod endings;
 mod exchange;
 pub mod flow;

@@ -206,6 +206,50 @@ expiry = "introspection"
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_visitor_chooses_where_the_clients_secret_goes() {
+    const ISSUER: &str = "https://login.example.com";
+    let rest = r#"
+[[fields]]
+name = "issuer"
+display_name = "Issuer"
+format = "origin"
+
+[oauth2]
+authorization_url = "{issuer}/authorize"
+token_url = "{issuer}/token"
+scopes = ["openid"]
+"#;
+    let server = TestServer::builder().toolkit("any", &file("any", "https://api.example.com", rest)).start().await;
+    let id = auth_config(&server, "any", "OAUTH2", json!({ "client_id": "a", "client_secret": "b" })).await;
+    let session = server.api.session("user-1", "any").await;
+    let path = format!("/tool_router/session/{session}/link");
+    let refused = server.api.post(&path, &json!({ "toolkit": "any" })).await;
+    let error = refused.expect_error(400, "ConnectedAccount_MissingRequiredFields");
+    assert!(error["suggested_fix"].as_str().unwrap().contains("shared_connection_fields"), "{error}");
+    // Given by the developer, it is not asked for, and no form changes it.
+    let shared = json!({ "type": "custom", "shared_connection_fields": { "issuer": ISSUER } });
+    server.api.call("PATCH", &format!("/auth_configs/{id}"), shared.to_string()).await.expect(200);
+    let link = server.api.link(&session, "any").await;
+    let url = link["redirect_url"].as_str().unwrap();
+    let mut browser = Browser::new("alice");
+    assert!(!browser.get(url).await.text().contains("Issuer"));
+    let started = browser.submit(url, &[("action", "continue"), ("issuer", "https://evil.example.com")]).await;
+    assert_eq!(started.status, 303, "{}", started.text());
+    assert!(started.header("location").unwrap().starts_with(ISSUER), "{:?}", started.headers);
+    // The same with the link.
+    let known = json!({ "authScheme": "OAUTH2", "val": { "issuer": ISSUER } });
+    let body = json!({ "auth_config_id": id, "user_id": "user-2", "connection_data": known });
+    server
+        .api
+        .call("PATCH", &format!("/auth_configs/{id}"), r#"{"type":"custom","shared_connection_fields":{}}"#)
+        .await;
+    let link = server.api.post("/connected_accounts/link", &body).await.expect(201);
+    let started =
+        browser.submit(link["redirect_url"].as_str().unwrap(), &[("issuer", "https://evil.example.com")]).await;
+    assert!(started.header("location").unwrap().starts_with(ISSUER), "{}", started.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metadata_of_another_issuer_is_refused() {
     let provider = Provider::oidc(&[]);
     let port = provider.origin().rsplit_once(':').unwrap().1.to_owned();

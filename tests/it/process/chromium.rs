@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Html;
-use serde_json::Value;
+use serde_json::{Value, json};
+use switchboard::app::projects::ProjectSettings;
 use tokio::net::TcpListener;
 
 use crate::support::http::Api;
@@ -104,6 +105,21 @@ async fn there_and_back(server: &TestServer, toolkit: &str, me: &str, expect: (&
 async fn through_the_sandbox() {
     let server = TestServer::start().await;
     there_and_back(&server, "sandbox", "/me", ("username", "alice")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_chooses_among_several_places() {
+    let server = crate::connect::choices::server(ProjectSettings::default()).await;
+    for look in [&["--scheme", "light"][..], &["--scheme", "dark", "--width", "390", "--height", "844"]] {
+        let session = server.api.session("user-1", "spaces").await;
+        let made = link(&server.api, &session, "spaces", None).await;
+        let arguments = [&["--axe", "--choose", "The whole team"], look].concat();
+        let report = connect(made["redirect_url"].as_str().unwrap(), &arguments).await;
+        assert_eq!((&report["result"], &report["axe"]), (&json!("success"), &json!([])), "{report}");
+        assert!(report["steps"].to_string().contains("/link/choice/"), "{report}");
+        let used = server.api.proxy_get(&session, "spaces", "/summary").await.expect(200);
+        assert_eq!(used["data"]["name"], "The whole team", "{used}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

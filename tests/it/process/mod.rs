@@ -6,6 +6,7 @@ mod chromium;
 mod commands;
 mod conformance;
 mod echo;
+mod interrupted;
 mod kill;
 mod master_key;
 mod needles;

@@ -4,5 +4,7 @@ mod alive;
 mod departures;
 mod failures;
 mod outage;
+mod paused;
+mod provider_outage;
 mod races;
 mod refused;

@@ -27,14 +27,23 @@ impl Dev {
 
     /// The same on a given address, with stderr (the log) going somewhere.
     pub fn start_on(listen: &str, data_dir: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["dev", "--listen", listen, "--data-dir"])
-            .arg(data_dir)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        Self::spawn(Self::command(listen, data_dir, arguments).stderr(log))
+    }
+
+    /// The same, and it ends as by a power cut when it reaches a named place (`src/app/failpoint.rs`).
+    pub fn start_until(place: &str, listen: &str, data_dir: &Path, arguments: &[&str]) -> Self {
+        let mut command = Self::command(listen, data_dir, arguments);
+        Self::spawn(command.env("SWITCHBOARD_FAILPOINT", place).stderr(Stdio::null()))
+    }
+
+    fn command(listen: &str, data_dir: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(["dev", "--listen", listen, "--data-dir"]).arg(data_dir).args(arguments);
+        command
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut printed = String::new();
         while !printed.contains("Stop with Ctrl-C") {
