@@ -25,14 +25,14 @@ const ACCESS_TTL: &str = "3";
 /// Longer than a lease, which outlives its holder.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// `dev` with a provider of its own as toolkit `tk`.
-struct Files {
+/// The files of a `dev` that has a provider as toolkit `tk`.
+pub struct Files {
     folder: TempDir,
     listen: String,
 }
 
 impl Files {
-    fn of(provider: &Provider) -> Self {
+    pub fn of(provider: &Provider) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("toolkits/tk")).unwrap();
         std::fs::write(folder.path().join("toolkits/tk/toolkit.toml"), provider.toolkit("tk", "")).unwrap();
@@ -48,7 +48,7 @@ impl Files {
         self.folder.path().join("toolkits")
     }
 
-    /// Starts it; with a place, it ends there.
+    /// Starts a server on a port of its own, the same each time; with a place, it ends there.
     fn start(&self, place: Option<&str>) -> Dev {
         let toolkits = self.toolkits();
         let arguments = ["--log", "off", "--toolkits", toolkits.to_str().unwrap()];
@@ -57,10 +57,15 @@ impl Files {
             None => Dev::start_on(&self.listen, &self.data(), &arguments, Stdio::null()),
         }
     }
+
+    /// Starts one more server, on any port.
+    pub fn start_another(&self) -> Dev {
+        Dev::start(&self.data(), &["--log", "off", "--toolkits", self.toolkits().to_str().unwrap()])
+    }
 }
 
 /// A call that may lose its server: none then.
-async fn call(api: &Api, session: &str) -> Option<Reply> {
+pub async fn call(api: &Api, session: &str) -> Option<Reply> {
     let url = format!("{}/tool_router/session/{session}/proxy_execute", api.base);
     let headers = [("x-api-key", api.key.as_str()), ("content-type", "application/json")];
     let body = json!({ "toolkit_slug": "tk", "endpoint": "/api/me", "method": "GET" });

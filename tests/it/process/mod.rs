@@ -17,4 +17,5 @@ mod reload;
 mod schemathesis;
 mod sdk;
 mod settings;
+mod stopped;
 mod terminate;
