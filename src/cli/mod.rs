@@ -127,7 +127,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Project(args) => project::run(args).await,
         Command::Key(args) => key::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
-        Command::Toolkit(args) => toolkit::run(args),
+        Command::Toolkit(args) => toolkit::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => {
             print!("{DEFAULTS}");
             Ok(())

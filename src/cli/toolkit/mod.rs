@@ -1,5 +1,6 @@
 //! `switchboard toolkit`: what an author does with a toolkit file.
 
+mod draft;
 mod lint;
 mod placeholders;
 mod raw;
@@ -23,11 +24,14 @@ enum ToolkitCommand {
     Lint(lint::LintArgs),
     /// Show what a toolkit is, and the requests that it leads to.
     Show(show::ShowArgs),
+    /// Draft a toolkit file from what an issuer says of itself.
+    New(draft::NewArgs),
 }
 
-pub(super) fn run(args: ToolkitArgs) -> Result<()> {
+pub(super) async fn run(args: ToolkitArgs) -> Result<()> {
     match args.command {
         ToolkitCommand::Lint(args) => lint::run(&args),
         ToolkitCommand::Show(args) => show::run(&args),
+        ToolkitCommand::New(args) => draft::run(args).await,
     }
 }

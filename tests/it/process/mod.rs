@@ -5,6 +5,7 @@ mod canary;
 mod chromium;
 mod commands;
 mod conformance;
+mod draft;
 mod echo;
 mod interrupted;
 mod kill;
