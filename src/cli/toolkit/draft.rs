@@ -21,7 +21,7 @@ const STANDARD_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_acces
 
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// Address of the issuer, such as https://login.example.com
+    /// Address of the issuer.
     #[arg(long, value_name = "URL")]
     issuer: Url,
     /// Where the API is [default: the issuer's origin]

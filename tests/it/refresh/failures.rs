@@ -1,7 +1,7 @@
 //! Providers that refuse, fail or vanish: what ends an account, and what must not (R26, R27,
 //! R36–R38).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -149,4 +149,22 @@ async fn a_lost_answer_of_a_provider_that_does_not_rotate_is_survived() {
     connected.server.clock.advance(Duration::from_mins(10));
     assert_eq!(connected.call().await, 200);
     assert_eq!(connected.status().await.0, "ACTIVE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_does_not_wait_long_to_hear_of_its_end() {
+    let provider = Provider::oidc(&[]);
+    let url = provider.text("introspection_endpoint");
+    let more = format!("expiry = \"introspection\"\nexpires_in = 60\nintrospection_url = \"{url}\"");
+    let connected = Connected::at(&provider, &more).await;
+    connected.expire();
+    provider.fault(&json!({ "path": "/token/introspection", "delay_ms": 12_000 })).await;
+    let asked = Instant::now();
+    assert_eq!(connected.call().await, 200);
+    assert!(asked.elapsed() < Duration::from_secs(10), "it waits unstored: {:?}", asked.elapsed());
+    assert_eq!(provider.seen("/token/introspection").await.len(), 2, "for the code's token and for this one");
+    provider.heal().await;
+    connected.expire();
+    assert_eq!(connected.call().await, 200, "the token that nobody could tell the end of was stored");
+    assert_eq!(provider.grants("refresh_token").await, 2);
 }
