@@ -6,6 +6,7 @@
 
 mod floor;
 mod forward;
+mod issuer;
 mod link;
 mod listen;
 mod load;
@@ -16,6 +17,7 @@ mod report;
 mod rounds;
 mod start;
 mod stats;
+mod wave;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,7 +49,9 @@ enum What {
     Proxy,
     /// Start-up time, memory, size of the binary.
     Start,
-    /// All of them.
+    /// Accounts whose tokens end within one minute; takes minutes, so it is not part of `all`.
+    Wave,
+    /// All of them but `wave`.
     All,
 }
 
@@ -72,6 +76,9 @@ struct Options {
     /// Log filter of the server [default: the server's own].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Accounts of `wave`.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
+    accounts: u64,
     /// Where the server's log goes [default: nowhere].
     #[arg(long, value_name = "FILE")]
     server_log: Option<PathBuf>,
@@ -90,6 +97,9 @@ struct Role {
     /// Serve the bare proxy to this address.
     #[arg(long, hide = true, value_name = "ADDR")]
     bare_proxy: Option<std::net::SocketAddr>,
+    /// Serve the token endpoint of the wave.
+    #[arg(long, hide = true)]
+    issuer: bool,
     /// Serve the upstream.
     #[arg(long, hide = true)]
     upstream: bool,
@@ -105,6 +115,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.role {
         Role { floor: Some(database), .. } => floor::run(database),
         Role { bare_proxy: Some(upstream), .. } => forward::run_proxy(*upstream),
+        Role { issuer: true, .. } => issuer::run(),
         Role { upstream: true, .. } => forward::run_upstream(),
         _ => measure(cli.what, &cli.options),
     };
@@ -145,6 +156,11 @@ async fn run(what: What, options: &Options) -> Result<()> {
         .with_context(|| format!("cannot make a temporary folder in {}", parent.display()))?;
     let bench = rounds::Bench { own, binary, folder: folder.path().to_owned(), options };
 
+    if what == What::Wave {
+        let wave = wave::measure(&bench, usize::try_from(options.accounts)?).await.context("measuring the wave")?;
+        print!("{wave}");
+        return write_json(options, &wave);
+    }
     let mut report = Report::new(options);
     let wants = |part| what == part || what == What::All;
     if wants(What::Start) {
@@ -158,8 +174,12 @@ async fn run(what: What, options: &Options) -> Result<()> {
     }
     report.judge();
     print!("{report}");
+    write_json(options, &report)
+}
+
+fn write_json(options: &Options, figures: &impl serde::Serialize) -> Result<()> {
     if let Some(file) = &options.json {
-        let text = serde_json::to_string_pretty(&report)? + "\n";
+        let text = serde_json::to_string_pretty(figures)? + "\n";
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())

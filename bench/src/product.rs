@@ -77,6 +77,12 @@ impl Product {
         request("POST", &path, self.process.address(), &headers(&self.key), &body.to_string())
     }
 
+    /// Bytes of a request to any operation; `null` for no body.
+    pub fn api_request(&self, method: &str, path: &str, body: &Value) -> Vec<u8> {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        request(method, &format!("/api/v3.1{path}"), self.process.address(), &headers(&self.key), &text)
+    }
+
     /// Connects the session's user to a toolkit as a browser does: page, form.
     pub async fn connect(&self, session: &str, toolkit: &str, form: &str) -> Result<()> {
         let address = self.process.address();
@@ -141,6 +147,19 @@ apply = [{{ header = "X-Api-Key", value = "{{generic_api_key}}" }}]
 "##
     );
     fs::write(own.join("toolkit.toml"), text)?;
+    Ok(toolkits)
+}
+
+/// A toolkit whose provider is the wave's token endpoint.
+pub fn write_oauth_toolkit(folder: &Path, slug: &str, upstream: SocketAddr) -> Result<PathBuf> {
+    let toolkits = write_toolkit(folder, slug, upstream)?;
+    let file = toolkits.join(slug).join("toolkit.toml");
+    let text = fs::read_to_string(&file)?;
+    let head = text.split("[api_key]").next().unwrap_or_default();
+    let oauth = format!(
+        "[oauth2]\nauthorization_url = \"http://{upstream}/authorize\"\ntoken_url = \"http://{upstream}/token\"\nscopes = [\"all\"]\n"
+    );
+    fs::write(file, format!("{head}{oauth}"))?;
     Ok(toolkits)
 }
 

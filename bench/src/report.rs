@@ -221,6 +221,7 @@ mod tests {
     #[test]
     fn noise_that_makes_a_proxy_faster_than_no_proxy_meets_no_goal() {
         let options = Options {
+            accounts: 2_000,
             seconds: 1,
             rounds: 1,
             connections: vec![1],

@@ -26,6 +26,7 @@ toolkit_files! {
     "confluence"
     "datadog"
     "discord"
+    "discordbot"
     "docusign"
     "dropbox"
     "excel"
@@ -34,6 +35,7 @@ toolkit_files! {
     "github"
     "gitlab"
     "gmail"
+    "googlebigquery"
     "googlecalendar"
     "googledocs"
     "googledrive"
@@ -81,6 +83,7 @@ toolkit_files! {
     "vercel"
     "webflow"
     "xero"
+    "youtube"
     "zendesk"
     "zoom"
 }

@@ -1,0 +1,149 @@
+//! Many accounts whose tokens end within one minute: is each refreshed once and in time, and do users notice?
+
+use std::fmt::{self, Display, Formatter};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::issuer::{self, Seen};
+use crate::load::{Connection, Sample, Target, request};
+use crate::process::Process;
+use crate::product::{Product, write_oauth_toolkit};
+use crate::rounds::Bench;
+
+const TOOLKIT: &str = "wave";
+/// Users who call all the time.
+const USERS: u64 = 200;
+/// Connections of these, and of the set-up.
+const CONNECTIONS: usize = 16;
+/// Accounts by which the rate of imports is known.
+const SAMPLE: usize = 1_000;
+/// All tokens end within this.
+const MINUTE: Duration = Duration::from_mins(1);
+/// Between the last import and the first end: room for two margins.
+const HEADWAY: Duration = Duration::from_secs(150);
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Wave {
+    /// Accounts.
+    pub accounts: usize,
+    /// What the provider saw.
+    pub seen: Seen,
+    /// Accounts that are ACTIVE afterwards.
+    pub active: u64,
+    /// User calls before it.
+    pub before: Sample,
+    /// User calls while it lasted.
+    pub during: Sample,
+    /// Resident memory of the server afterwards, KiB.
+    pub resident_kib: u32,
+}
+
+/// Measures.
+pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
+    let upstream = Process::start(Command::new(&bench.own).arg("--issuer"), |printed| printed.trim().parse().ok())?.0;
+    let toolkits = write_oauth_toolkit(&bench.folder, TOOLKIT, upstream.address())?;
+    let product = Arc::new(Product::start(bench, &bench.folder.join("wave"), Some(&toolkits))?);
+    let client = json!({ "client_id": "bench", "client_secret": "bench-secret" });
+    let body = json!({ "toolkit": { "slug": TOOLKIT }, "auth_config": {
+        "type": "use_custom_auth", "authScheme": "OAUTH2", "credentials": client } });
+    let made = product.try_request(&product.api_request("POST", "/auth_configs", &body)).await?;
+    let config = made["auth_config"]["id"].as_str().context("no auth config")?.to_owned();
+
+    let started = Instant::now();
+    let far = issuer::now() + 86_400_000;
+    import(&product, &config, 0..SAMPLE.min(accounts), move |_| far).await?;
+    let per_account = started.elapsed() / u32::try_from(SAMPLE.min(accounts))?;
+    // The sample is of the users who call; the wave is of all others.
+    let wave = accounts.saturating_sub(SAMPLE);
+    let imports = per_account * u32::try_from(wave)? * 13 / 10;
+    let first = issuer::now() + (imports + HEADWAY).as_millis();
+    let count = u128::try_from(wave.max(1))?;
+    let end = move |number: usize| first + MINUTE.as_millis() * number.saturating_sub(SAMPLE) as u128 / count;
+    import(&product, &config, SAMPLE.min(accounts)..accounts, end).await?;
+    eprintln!("wave: {accounts} accounts imported in {:?}", started.elapsed());
+
+    let target = callers(&product).await?;
+    let before = target.load(CONNECTIONS, Duration::from_secs(10)).await?;
+    let left = Duration::from_millis(u64::try_from((first + MINUTE.as_millis()).saturating_sub(issuer::now()))?);
+    let during = target.load(CONNECTIONS, left + Duration::from_secs(5)).await?;
+    let seen = Connection::open(upstream.address())
+        .await?
+        .exchange(&request("GET", "/seen", upstream.address(), &[], ""))
+        .await
+        .and_then(|answer| Ok(serde_json::from_slice(answer.body)?))?;
+    let list = product.api_request("GET", "/connected_accounts?statuses=ACTIVE&limit=1", &Value::Null);
+    let active = product.try_request(&list).await?["total_items"].as_u64().context("no total")?;
+    let resident_kib = product.process.resident_kib()?;
+    Ok(Wave { accounts: wave, seen, active, before, during, resident_kib })
+}
+
+/// Imports accounts over some connections at once.
+async fn import(
+    product: &Arc<Product>,
+    config: &str,
+    numbers: std::ops::Range<usize>,
+    end: impl Fn(usize) -> u128 + Copy + Send + 'static,
+) -> Result<()> {
+    let mut makers = JoinSet::new();
+    for first in numbers.start..numbers.end.min(numbers.start + CONNECTIONS) {
+        let (product, config, last) = (Arc::clone(product), config.to_owned(), numbers.end);
+        makers.spawn(async move {
+            let mut connection = Connection::open(product.process.address()).await?;
+            for number in (first..last).step_by(CONNECTIONS) {
+                let end = end(number);
+                let val = json!({ "status": "ACTIVE", "access_token": format!("imported-access-token-{number}"),
+                    "refresh_token": issuer::refresh_token(number, end),
+                    "expires_in": u64::try_from(end.saturating_sub(issuer::now()) / 1_000)? });
+                let body = json!({ "auth_config": { "id": config }, "connection": {
+                    "user_id": format!("user-{number:04}"), "state": { "authScheme": "OAUTH2", "val": val } } });
+                let answer = connection.exchange(&product.api_request("POST", "/connected_accounts", &body)).await?;
+                anyhow::ensure!(answer.status == 201, "an import answered {}", answer.status);
+            }
+            Ok(())
+        });
+    }
+    while let Some(done) = makers.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+/// Users with an account each, who call their provider.
+async fn callers(product: &Product) -> Result<Target<'_>> {
+    let call = json!({ "toolkit_slug": TOOLKIT, "endpoint": "/me", "method": "GET" });
+    let sessions = product.sessions(USERS).await?;
+    let requests = sessions.iter().map(|it| product.session_request(it, "proxy_execute", &call)).collect();
+    Ok(Target { name: "switchboard", process: &product.process, requests: Arc::new(requests) })
+}
+
+impl Display for Wave {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let peak = self.seen.by_second.values().max().copied().unwrap_or(0);
+        let seconds = self.seen.by_second.len();
+        writeln!(f, "\nrefresh wave\n")?;
+        writeln!(f, "accounts whose tokens ended within a minute   {}", self.accounts)?;
+        writeln!(f, "refresh requests                              {}", self.seen.requests)?;
+        writeln!(f, "  with a token that was shown before          {}", self.seen.repeated)?;
+        writeln!(f, "  after the access token had ended            {}", self.seen.late)?;
+        writeln!(f, "  in the busiest second; seconds with any     {peak}; {seconds}")?;
+        writeln!(f, "accounts ACTIVE afterwards, with the callers' {}", self.active)?;
+        for (name, sample) in [("before", self.before), ("during", self.during)] {
+            writeln!(
+                f,
+                "user calls {name}: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms, errors {}",
+                sample.per_second,
+                sample.p50_us / 1_000.0,
+                sample.p99_us / 1_000.0,
+                sample.errors
+            )?;
+        }
+        writeln!(f, "resident memory afterwards                    {} MiB", self.resident_kib / 1_024)
+    }
+}
