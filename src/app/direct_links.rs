@@ -84,7 +84,7 @@ impl App {
             account_type: request.account_type,
             base: None,
             prefill,
-            expected: expected.map(|identity| Expectation { identity: Some(identity), may_change: false }),
+            expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
         self.check_developer_fields(&usable.toolkit, &usable.config, &offer.prefill).await?;
         let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());

@@ -36,6 +36,10 @@ pub struct Expectation {
     /// Which account it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExpectedIdentity>,
+    /// Who the account was when it was asked to be connected again. Kept here since a connection that
+    /// begins overwrites what the account says of itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<AccountIdentity>,
     /// An account that was connected before may become another one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub may_change: bool,
@@ -102,8 +106,8 @@ impl Expectation {
         if *self == Self::default() { None } else { serde_json::to_string(self).ok() }
     }
 
-    /// Why an account is not the one that was meant; none when it is. `before` is who the account was
-    /// until now.
+    /// Why an account is not the one that was meant; none when it is. `before` is who the account is
+    /// now, if it works.
     pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<String> {
         if let Some(expected) = &self.identity {
             return match now {
@@ -112,7 +116,7 @@ impl Expectation {
                 None => Some(UNTOLD.to_owned()),
             };
         }
-        let before = before.filter(|_| !self.may_change)?;
+        let before = self.before.as_ref().or(before).filter(|_| !self.may_change)?;
         match now {
             Some(now) if now.is_same(before) => None,
             Some(now) => Some(format!(
@@ -155,7 +159,7 @@ mod tests {
         ];
         for (expected, met) in cases {
             let identity: ExpectedIdentity = serde_json::from_str(expected).unwrap();
-            let expectation = Expectation { identity: Some(identity), may_change: false };
+            let expectation = Expectation { identity: Some(identity), ..Expectation::default() };
             assert_eq!(expectation.mismatch(None, Some(&found)).is_none(), met, "{expected}");
             assert!(expectation.mismatch(None, None).is_some(), "untold is not met: {expected}");
         }
@@ -169,6 +173,9 @@ mod tests {
         assert!(strict.mismatch(Some(&before), Some(&other)).is_some(), "another tenant is another account");
         assert!(strict.mismatch(Some(&before), None).is_some());
         assert_eq!(strict.mismatch(None, None), None, "who nobody knew may come back");
+        let over = Expectation { before: Some(before.clone()), ..Expectation::default() };
+        assert_eq!(over.mismatch(None, Some(&before)), None);
+        assert!(over.mismatch(Some(&other), Some(&other)).is_some(), "who it was when it was asked counts");
         let loose = Expectation { may_change: true, ..Expectation::default() };
         assert_eq!(loose.mismatch(Some(&before), Some(&other)), None);
     }

@@ -88,7 +88,7 @@ impl App {
             account_type: request.account_type,
             base: session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref()),
             prefill: Secrets::new(),
-            expected: expected.map(|identity| Expectation { identity: Some(identity), may_change: false }),
+            expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
         let mut tries = 0;
         loop {

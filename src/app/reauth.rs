@@ -14,6 +14,7 @@ use switchboard_store::links::{self, LinkPurpose, NewLink};
 
 use super::expectation::Expectation;
 use super::explain::Facts;
+use super::params::AccountParams;
 use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -80,7 +81,12 @@ impl App {
         may_change: bool,
     ) -> Result<Refreshed> {
         let now = self.now();
-        let expected = Expectation { identity: None, may_change }.to_text();
+        let expected = Expectation {
+            before: AccountParams::parse(&account.params)?.identity,
+            may_change,
+            ..Expectation::default()
+        }
+        .to_text();
         let (project, id) = (&actor.project_id, &account.id);
         let (token, link_id) = self.mint_link();
         let is_working = account.status == AccountStatus::Active;

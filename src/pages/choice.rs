@@ -16,7 +16,8 @@ use crate::api::body::read;
 use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::app::App;
-use crate::app::connect::{Choice, Ending, browser_cookie_name};
+use crate::app::connect::{Choice, Chose, Ending, browser_cookie_name};
+use crate::app::provider::MOST_THINGS;
 use crate::error::Result;
 
 /// Largest form taken.
@@ -30,6 +31,8 @@ struct Context {
     title: String,
     action: String,
     options: Vec<OptionContext>,
+    /// How many are listed, where there may be more.
+    most: Option<usize>,
     is_unanswered: bool,
 }
 
@@ -67,15 +70,13 @@ pub async fn submit(
 }
 
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
-    let choice = match app.choice(token, |name| cookie(headers, name)).await? {
-        Ok(choice) => choice,
-        Err(finished) => return Ok(over_page(app, &finished, id)),
-    };
     let form = read(body, MAX_FORM).await?;
     let chosen = form_urlencoded::parse(&form).find(|(name, _)| name == "choice").map(|(_, value)| value.into_owned());
-    let (project, link) = (choice.offer.link.project_id.clone(), choice.offer.link.id.clone());
-    let Some(finished) = app.choose(&choice, chosen.as_deref().unwrap_or_default(), &id.0).await? else {
-        return Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY));
+    let chosen = chosen.unwrap_or_default();
+    let (finished, project, link) = match app.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
+        Chose::Nothing(choice) => return Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
+        Chose::Before(finished) => return Ok(over_page(app, &finished, id)),
+        Chose::Now { finished, project_id, link_id } => (finished, project_id, link_id),
     };
     let is_over = finished.ending != Ending::Choose;
     let mut response = finish(app, finished, Some(&project), &id.0).await;
@@ -98,6 +99,7 @@ fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Re
         toolkit: ToolkitContext::of(app, &choice.offer.toolkit.slug),
         title: choice.title,
         action: format!("/link/choice/{token}"),
+        most: (choice.options.len() >= MOST_THINGS).then_some(MOST_THINGS),
         options: choice.options.into_iter().map(option).collect(),
         is_unanswered: status != StatusCode::OK,
     };

@@ -1,6 +1,6 @@
 //! Link sessions: one offer, to one user, to connect one account.
 
-use crate::{ReadError, Row, Statement, Store, Unit, attempts, verifications};
+use crate::{ReadError, Row, Statement, Store, Unit, attempts, revocations, verifications};
 
 /// A link and how far it got.
 #[derive(Clone, Debug)]
@@ -142,6 +142,11 @@ pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
     )
 }
 
+/// Holds while a link is not over; refused as `link_finished` otherwise.
+pub fn is_open(id: &str) -> Statement {
+    Statement::one("link_finished", "UPDATE links SET id = id WHERE id = $1 AND finished_at IS NULL", vec![id.into()])
+}
+
 /// Ends a link once.
 fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
@@ -157,6 +162,7 @@ pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
         .with(finish(id, outcome, now))
         .with(attempts::cancel_of_link(id, now))
         .with(verifications::cancel_of_link(id, now))
+        .with(revocations::bring_forward_of_link(id, now))
 }
 
 /// Ends the links that a subquery of `$1`, the project, and `$2`, their owner, selects.
@@ -180,6 +186,16 @@ macro_rules! end_links {
                     "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $3), parked_sealed = NULL
                      WHERE link_id IN ",
                     $links
+                ),
+                vec![$project.into(), $owner.into(), $now.into()],
+            ))
+            .with(Statement::any(
+                concat!(
+                    "UPDATE revocations SET next_try_at = $3
+                     WHERE promised_for IS NOT NULL AND outcome IS NULL AND tries = 0 AND next_try_at > $3
+                       AND account_id IN (SELECT account_id FROM links WHERE id IN ",
+                    $links,
+                    ")"
                 ),
                 vec![$project.into(), $owner.into(), $now.into()],
             ))

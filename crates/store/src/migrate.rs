@@ -21,6 +21,11 @@ const SQLITE: &[Migration] = &[
         name: "credential_engine",
         sql: include_str!("../../../migrations/sqlite/0003_credential_engine.sql"),
     },
+    Migration {
+        number: 4,
+        name: "promised_revocations",
+        sql: include_str!("../../../migrations/sqlite/0004_promised_revocations.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

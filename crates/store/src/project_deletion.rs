@@ -86,6 +86,13 @@ fn end_links(project: &str, now: i64) -> Unit {
             project,
             now,
         ))
+        .with(all(
+            "UPDATE revocations SET next_try_at = $2
+             WHERE project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0
+               AND next_try_at > $2",
+            project,
+            now,
+        ))
 }
 
 /// A statement about the rows of a project (`$1`) at a time (`$2`).

@@ -4,6 +4,9 @@
 //! credential nor the promise is lost. Whoever tries it claims it first by compare-and-swap on
 //! `tries` and `next_try_at`: two servers never send the same one at once, and a claim whose holder
 //! died is due again when its time is over. The outcome erases the material.
+//!
+//! Tokens that wait for their user's choice have a row of their own from the moment they are stored,
+//! a promise: it is withdrawn when an account gets them, and due when nobody can choose any more.
 
 use crate::row::push_not_in;
 use crate::{ReadError, Row, Statement, Store, Value};
@@ -82,6 +85,8 @@ pub struct RevocationRow {
     pub next_try_at: i64,
     /// Creation.
     pub created_at: i64,
+    /// The verification whose tokens these are, unless they are to be revoked whatever comes.
+    pub promised_for: Option<String>,
 }
 
 /// What became of the credentials of one job.
@@ -100,7 +105,8 @@ pub struct RevocationCounts {
 }
 
 const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
-                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme";
+                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme, \
+                       promised_for";
 
 /// Adds a credential to be revoked, or the receipt of one that cannot be.
 pub fn insert(row: &RevocationRow) -> Statement {
@@ -111,8 +117,9 @@ pub fn insert(row: &RevocationRow) -> Statement {
     Statement::one(
         "revocation_exists",
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
-           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme,
+           promised_for)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
         vec![
             (&row.id).into(),
             (&row.job_id).into(),
@@ -131,6 +138,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
             row.created_at.into(),
             finished_at.into(),
             (&row.scheme).into(),
+            row.promised_for.clone().into(),
         ],
     )
 }
@@ -143,6 +151,69 @@ pub fn claim(row: &RevocationRow, until: i64) -> Statement {
         "UPDATE revocations SET tries = tries + 1, next_try_at = $5
          WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3 AND next_try_at = $4",
         vec![(&row.project_id).into(), (&row.id).into(), row.tries.into(), row.next_try_at.into(), until.into()],
+    )
+}
+
+/// The tokens of a verification are being looked at: nobody revokes them before `until`. Refused as
+/// `promise_kept` when somebody does already.
+pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
+    Statement::one(
+        "promise_kept",
+        "UPDATE revocations SET next_try_at = $3
+         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
+           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
+        vec![project.into(), verification.into(), until.into()],
+    )
+}
+
+/// The tokens of a verification are revoked now, whatever comes.
+pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE revocations SET next_try_at = $3, promised_for = NULL
+         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
+           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
+        vec![project.into(), verification.into(), now.into()],
+    )
+}
+
+/// Nobody will choose any more: tokens that wait for that are revoked now, unless their account works
+/// with others.
+pub(crate) fn bring_forward_of_link(link: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE revocations SET next_try_at = $2
+         WHERE account_id = (SELECT account_id FROM links WHERE id = $1) AND promised_for IS NOT NULL
+           AND outcome IS NULL AND tries = 0 AND next_try_at > $2",
+        vec![link.into(), now.into()],
+    )
+}
+
+/// The tokens of a verification live on.
+pub fn withdraw(project: &str, verification: &str) -> Statement {
+    Statement::any(
+        "DELETE FROM revocations
+         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
+           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
+        vec![project.into(), verification.into()],
+    )
+}
+
+/// An account has a credential: tokens that waited for a choice about it may be of the same grant,
+/// which at some providers ends with any of them (RFC 7009 section 2.1).
+pub fn withdraw_of_account(project: &str, account: &str) -> Statement {
+    Statement::any(
+        "DELETE FROM revocations
+         WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0",
+        vec![project.into(), account.into()],
+    )
+}
+
+/// The same for one that was claimed already.
+pub fn withdraw_claimed(project: &str, id: &str, tries: i64) -> Statement {
+    Statement::one(
+        "revocation_taken",
+        "DELETE FROM revocations
+         WHERE id = $2 AND project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = $3",
+        vec![project.into(), id.into(), tries.into()],
     )
 }
 
@@ -218,6 +289,7 @@ fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         tries: row.int(12)?,
         next_try_at: row.int(13)?,
         created_at: row.int(14)?,
+        promised_for: row.opt_text(17)?,
     })
 }
 
@@ -275,6 +347,18 @@ impl Store {
             )
             .await?;
         Ok(counts.unwrap_or_default())
+    }
+
+    /// The job that revokes an account's tokens unless their user chooses; none where none wait.
+    pub async fn promised_job(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
+        self.one(
+            "SELECT job_id FROM revocations
+             WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL
+             ORDER BY id DESC LIMIT 1",
+            &[project.into(), account.into()],
+            |row| row.text(0),
+        )
+        .await
     }
 
     /// The newest job that revokes a credential of an account.

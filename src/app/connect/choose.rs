@@ -2,15 +2,18 @@
 //! ours, before the account works. Until then the credential waits, sealed, as it does for a
 //! developer's confirmation.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use switchboard_store::Unit;
-use switchboard_store::links::{LinkRow, LinkState};
+use switchboard_store::links::{self, LinkRow, LinkState};
+use switchboard_store::revocations;
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
+use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
+use super::settle::Refused;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, TokenCredential, browser_cookie_name};
 use crate::app::params::AccountParams;
@@ -22,6 +25,9 @@ use crate::time::{Millis, millis};
 
 /// Name of the secret that holds what is no secret but waits with them.
 const WAITING: &str = "_waiting";
+/// How long a connection may take once the user has chosen, with ten minutes for the database: then
+/// its tokens are given back.
+const SETTLING: Duration = Duration::from_mins(12);
 
 /// A credential whose connection is not settled.
 #[derive(Debug)]
@@ -30,16 +36,19 @@ pub(super) struct Pending {
     pub params: AccountParams,
     /// What the user chose so far.
     pub chosen: Chosen,
+    /// The verification that it waited in, with the promise to give it back.
+    pub waited_in: Option<String>,
 }
 
 /// What waits beside the credential.
 #[derive(Debug, Deserialize, Serialize)]
 struct Waiting {
     expires_at: Option<Millis>,
-    chosen: BTreeMap<usize, String>,
-    step: usize,
+    chosen: Chosen,
     title: String,
     options: Vec<Thing>,
+    /// Its tokens are revoked unless somebody chooses.
+    has_promise: bool,
 }
 
 /// A choice that can be made now.
@@ -54,6 +63,24 @@ pub struct Choice {
     row: VerificationRow,
 }
 
+/// How a submitted choice ended.
+#[derive(Debug)]
+pub enum Chose {
+    /// It named none of the things that there are: the question stands.
+    Nothing(Choice),
+    /// It could not be made any more.
+    Before(Finished),
+    /// It was made.
+    Now {
+        /// How the connection ended.
+        finished: Finished,
+        /// Whose it is.
+        project_id: String,
+        /// Its link, whose cookie is done unless there is another question.
+        link_id: String,
+    },
+}
+
 impl App {
     /// Keeps a credential until its user has said which of several things is meant.
     pub(super) async fn park_choice(
@@ -61,16 +88,21 @@ impl App {
         actor: &Actor,
         offer: &Offer,
         pending: &Pending,
-        step: usize,
         title: String,
         options: Vec<Thing>,
     ) -> Result<Finished> {
         let now = self.now();
+        let expires_at = now + millis(self.settings.link_ttl);
         let id = self.mint(Kind::Verification);
         let session = OneTimeToken::new(&*self.entropy, &id);
         let project = &offer.link.project_id;
-        let waiting =
-            Waiting { expires_at: pending.credential.expires_at, chosen: pending.chosen.clone(), step, title, options };
+        let waiting = Waiting {
+            expires_at: pending.credential.expires_at,
+            chosen: pending.chosen.clone(),
+            title,
+            options,
+            has_promise: offer.has_bought_tokens(),
+        };
         let mut parked = pending.credential.secrets.clone();
         parked.insert(WAITING, Secret::new(serde_json::to_string(&waiting).map_err(Error::internal)?));
         let row = VerificationRow {
@@ -84,16 +116,35 @@ impl App {
             params: pending.params.to_text(),
             redirect_uri: None,
             created_at: now,
-            expires_at: now + millis(self.settings.link_ttl),
+            expires_at,
             consumed_at: None,
             id,
         };
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
-        let unit = Unit::new()
+        let mut unit = Unit::new()
+            .with(links::is_open(&offer.link.id))
             .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(verifications::insert(&row))
             .with(self.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
-        self.apply_patiently(unit).await?;
+        if let Some(earlier) = &pending.waited_in {
+            unit.push(revocations::withdraw(project, earlier));
+        }
+        if waiting.has_promise {
+            let secrets = &pending.credential.secrets;
+            let promise = self.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
+            unit.push(revocations::insert(&promise));
+        }
+        match self.apply_patiently(unit).await {
+            Ok(()) => {}
+            // Deleted, or ended otherwise, while the provider answered.
+            Err(WriteError::Refused(_)) => {
+                let (secrets, waited_in) = (&pending.credential.secrets, pending.waited_in.as_deref());
+                let identity = pending.params.identity.as_ref();
+                self.give_tokens_back(offer, Refused { secrets, waited_in, identity }).await?;
+                return Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit));
+            }
+            Err(error) => return Err(error.into()),
+        }
         let mut finished = Finished::of(Ending::Choose, &offer.link, &offer.account.toolkit);
         finished.choose_url = Some(format!("{}/link/choice/{}", self.settings.public_url, session.text()));
         Ok(finished)
@@ -125,8 +176,10 @@ impl App {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(Err(finished)),
         };
-        let is_live = row.consumed_at.is_none() && self.now() < row.expires_at;
-        if !is_live || offer.config.updated_at != row.auth_config_version {
+        if row.consumed_at.is_some() {
+            return Ok(Err(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)));
+        }
+        if self.now() >= row.expires_at || offer.config.updated_at != row.auth_config_version {
             return Ok(Err(Finished::of(Ending::Expired, &offer.link, &offer.account.toolkit)));
         }
         let (_, waiting) = self.waiting(&row)?;
@@ -137,23 +190,88 @@ impl App {
         Ok(Ok(Choice { title: waiting.title, options: waiting.options, offer, row }))
     }
 
-    /// The user chose. None when that is not one of the things that there are.
-    pub async fn choose(&self, choice: &Choice, id: &str, request_id: &str) -> Result<Option<Finished>> {
-        if !choice.options.iter().any(|option| option.id == id) {
-            return Ok(None);
+    /// The user chose. A second click waits for the first, and ends as that did.
+    pub async fn choose(
+        self: &Arc<Self>,
+        token: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+        chosen: &str,
+        request_id: &str,
+    ) -> Result<Chose> {
+        let lock = self.flights.lock_of(OneTimeToken::row_id(token).unwrap_or_default());
+        let (turn, is_second) = match Arc::clone(&lock).try_lock_owned() {
+            Ok(turn) => (turn, false),
+            Err(_) => (lock.lock_owned().await, true),
+        };
+        let choice = match self.choice(token, cookie).await? {
+            Ok(choice) => choice,
+            Err(finished) if is_second => return self.chosen_before(token, finished).await,
+            Err(finished) => return Ok(Chose::Before(finished)),
+        };
+        if !choice.options.iter().any(|option| option.id == chosen) {
+            return Ok(Chose::Nothing(choice));
         }
-        let offer = &choice.offer;
         let actor = Actor {
-            project_id: offer.link.project_id.clone(),
-            name: format!("link:{}", offer.link.id),
+            project_id: choice.offer.link.project_id.clone(),
+            name: format!("link:{}", choice.offer.link.id),
             request_id: Some(request_id.to_owned()),
         };
-        let (secrets, waiting) = self.waiting(&choice.row)?;
+        let (project_id, link_id) = (actor.project_id.clone(), choice.offer.link.id.clone());
+        let (app, chosen) = (Arc::clone(self), chosen.to_owned());
+        // What waited is spent from here on: the rest finishes without the browser (R35).
+        let task = self.tasks.spawn(async move {
+            let _turn = turn;
+            app.take_choice(&actor, &choice, chosen).await
+        });
+        let finished = task.await.map_err(Error::internal)??;
+        Ok(Chose::Now { finished, project_id, link_id })
+    }
+
+    async fn take_choice(&self, actor: &Actor, choice: &Choice, id: String) -> Result<Finished> {
+        let (offer, row) = (&choice.offer, &choice.row);
+        let (secrets, waiting) = self.waiting(row)?;
+        let now = self.now();
+        let detail = json!({ "question": waiting.title, "chosen": id });
+        let mut unit = Unit::new()
+            .with(verifications::consume(&row.project_id, &row.id, now))
+            .with(links::is_open(&offer.link.id))
+            .with(self.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
+        if waiting.has_promise {
+            // Kept by whoever finds it, should we not come to an end.
+            unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(SETTLING)));
+        }
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            // On another server, in the same moment; or its time is over.
+            Err(WriteError::Refused(_)) => return Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)),
+            Err(error) => return Err(error.into()),
+        }
         let mut chosen = waiting.chosen;
-        chosen.insert(waiting.step, id.to_owned());
-        let credential = TokenCredential { secrets, expires_at: waiting.expires_at };
-        let params = AccountParams::parse(&choice.row.params)?;
-        self.settle_chosen(&actor, offer, Pending { credential, params, chosen }).await.map(Some)
+        chosen.insert(waiting.title, id);
+        let pending = Pending {
+            credential: TokenCredential { secrets, expires_at: waiting.expires_at },
+            params: AccountParams::parse(&row.params)?,
+            chosen,
+            waited_in: waiting.has_promise.then(|| row.id.clone()),
+        };
+        self.settle_chosen(actor, offer, pending).await
+    }
+
+    /// How a choice ended that another click made in the same moment.
+    async fn chosen_before(&self, token: &str, finished: Finished) -> Result<Chose> {
+        let row = match OneTimeToken::row_id(token) {
+            Some(id) => self.store.choice(id).await?.filter(|row| OneTimeToken::matches(token, &row.token_hash)),
+            None => None,
+        };
+        let Some(row) = row else { return Ok(Chose::Before(finished)) };
+        let link = self.store.link(&row.link_id).await?;
+        let is_connected =
+            link.is_some_and(|link| matches!(link.state, LinkState::Finished { outcome } if outcome == "success"));
+        if !is_connected {
+            return Ok(Chose::Before(finished));
+        }
+        let finished = Finished { ending: Ending::Success, ..finished };
+        Ok(Chose::Now { finished, project_id: row.project_id, link_id: row.link_id })
     }
 
     fn waiting(&self, row: &VerificationRow) -> Result<(Secrets, Waiting)> {

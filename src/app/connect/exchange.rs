@@ -9,9 +9,10 @@ use switchboard_auth::TokenSet;
 use switchboard_catalog::{RefreshToken, Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
 use switchboard_store::links::{self, LinkPurpose, LinkRow};
-use switchboard_store::{Statement, WriteError};
+use switchboard_store::{Statement, WriteError, revocations};
 use switchboard_vault::{Secret, Secrets};
 
+use super::settle::Refused;
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::explain::{Facts, missing_scopes};
@@ -121,10 +122,8 @@ impl App {
         let credential = TokenCredential::new(token, &mut params, self.now());
         if lacks_refresh {
             let reason = "The provider gave no refresh token, and its connections need one";
-            self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
-            self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
-            let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
-            return Ok(finished.saying(Some(reason.to_owned())));
+            let refused = Refused { secrets: &credential.secrets, waited_in: None, identity: None };
+            return self.refuse_connection(actor, offer, refused, reason).await;
         }
         self.settle_connection(actor, offer, credential, params, Some(&answer)).await
     }
@@ -159,10 +158,12 @@ impl App {
         offer: &Offer,
         credential: TokenCredential,
         params: &AccountParams,
+        waited_in: Option<&str>,
     ) -> Result<Finished> {
         let now = self.now();
+        let (project, account) = (&actor.project_id, &offer.account.id);
         let activation = Activation {
-            credential: Some(self.seal_credential(&actor.project_id, &offer.account.id, &credential.secrets)),
+            credential: Some(self.seal_credential(project, account, &credential.secrets)),
             params: params.to_text(),
             expires_at: credential.expires_at,
             refresh_due_at: self.first_due_at(&offer.toolkit, offer.scheme, &credential),
@@ -175,13 +176,10 @@ impl App {
             is_reconnect: offer.is_reconnect(),
             ..Facts::of_link(&offer.link.id)
         };
-        let unit = links::end(&offer.link.id, "success", now).with(offer.activation(activation)).with(self.audit(
-            actor,
-            "connected_account.connect",
-            &offer.account.id,
-            "ok",
-            Some(&facts.to_value()),
-        ));
+        let unit = links::end(&offer.link.id, "success", now)
+            .with(offer.activation(activation))
+            .with(revocations::withdraw_of_account(project, account))
+            .with(self.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
@@ -190,9 +188,8 @@ impl App {
                 if self.holds(offer, &credential.secrets).await? {
                     return Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit));
                 }
-                if offer.scheme.is_redirect() {
-                    self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
-                }
+                let identity = params.identity.as_ref();
+                self.give_tokens_back(offer, Refused { secrets: &credential.secrets, waited_in, identity }).await?;
                 Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit))
             }
             Err(error) => Err(error.into()),

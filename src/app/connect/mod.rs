@@ -17,7 +17,7 @@ mod start;
 mod visit;
 
 pub use callback::{Arrived, Returned};
-pub use choose::Choice;
+pub use choose::{Choice, Chose};
 pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::read_fields;
 pub use start::{Started, browser_cookie_name};

@@ -2,12 +2,14 @@
 //! work with it.
 
 use serde_json::Value;
+use switchboard_store::{Unit, revocations};
+use switchboard_vault::Secrets;
 
 use super::choose::Pending;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
 use crate::app::expectation::Expectation;
-use crate::app::params::AccountParams;
+use crate::app::params::{AccountIdentity, AccountParams};
 use crate::app::provider::{Chosen, Found};
 use crate::app::{Actor, App};
 use crate::error::Result;
@@ -29,23 +31,24 @@ impl App {
         if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
-        self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new() }).await
+        self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new(), waited_in: None }).await
     }
 
     /// The same with what the user chose so far.
     pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
-        let Pending { credential, mut params, chosen } = pending;
+        let Pending { credential, mut params, chosen, waited_in } = pending;
         let secrets = self.signing_secrets(offer.scheme, &offer.config, &credential.secrets)?;
         let found = self.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
         match found {
             Ok(Found::Settled) => {}
-            Ok(Found::Choose { step, title, options }) => {
-                let pending = Pending { credential, params, chosen };
-                return self.park_choice(actor, offer, &pending, step, title, options).await;
+            Ok(Found::Choose { title, options }) => {
+                let pending = Pending { credential, params, chosen, waited_in };
+                return self.park_choice(actor, offer, &pending, title, options).await;
             }
             Err(error) => {
                 tracing::warn!(account.id = %offer.account.id, error = error.message(), "a connection could not be completed");
-                return self.refuse_connection(actor, offer, &credential, error.message()).await;
+                let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity: None };
+                return self.refuse_connection(actor, offer, refused, error.message()).await;
             }
         }
         if params.identity.is_none() {
@@ -54,25 +57,89 @@ impl App {
         let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;
         if let Some(reason) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
-            return self.refuse_connection(actor, offer, &credential, &reason).await;
+            let identity = params.identity.as_ref();
+            let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity };
+            return self.refuse_connection(actor, offer, refused, &reason).await;
         }
         params.consented_at = Some(self.now());
-        self.activate_exchanged(actor, offer, credential, &params).await
+        self.activate_exchanged(actor, offer, credential, &params, waited_in.as_deref()).await
     }
 
     /// Ends a connection that must not be, and gives its tokens back.
-    async fn refuse_connection(
+    pub(super) async fn refuse_connection(
         &self,
         actor: &Actor,
         offer: &Offer,
-        credential: &TokenCredential,
+        refused: Refused<'_>,
         reason: &str,
     ) -> Result<Finished> {
-        if offer.scheme.is_redirect() {
-            self.revoke_unwanted(&offer.account, &offer.config, &credential.secrets).await?;
-        }
+        self.give_tokens_back(offer, refused).await?;
         self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
         let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
         Ok(finished.saying(Some(reason.to_owned())))
     }
+
+    /// Gives tokens back that no account gets, unless a working account may be of the same grant: to
+    /// revoke one token of a grant may end them all (RFC 7009 section 2.1).
+    pub(super) async fn give_tokens_back(&self, offer: &Offer, refused: Refused<'_>) -> Result<()> {
+        let Refused { secrets, waited_in, identity } = refused;
+        if !offer.has_bought_tokens() {
+            return Ok(());
+        }
+        let project = &offer.account.project_id;
+        let lives_on = if let Some(identity) = identity {
+            self.is_connected(offer, identity).await?
+        } else {
+            // Most likely the user whose account it is.
+            let account = self.store.account(project, &offer.account.id).await?;
+            account.is_some_and(|account| account.credential_sealed.is_some())
+        };
+        if lives_on {
+            let mut unit = Unit::new().with(self.audit(
+                &Actor::system(project),
+                "connected_account.revoke",
+                &offer.account.id,
+                "kept",
+                None,
+            ));
+            if let Some(verification) = waited_in {
+                unit.push(revocations::withdraw(project, verification));
+            }
+            self.apply_patiently(unit).await?;
+            return Ok(());
+        }
+        match waited_in {
+            Some(verification) => {
+                let unit = Unit::new().with(revocations::keep(project, verification, self.now()));
+                self.apply_patiently(unit).await?;
+                self.revocation_wake.notify_one();
+                Ok(())
+            }
+            None => self.revoke_unwanted(&offer.account, &offer.config, secrets).await,
+        }
+    }
+
+    /// Whether an account of the same auth config works as this identity.
+    async fn is_connected(&self, offer: &Offer, identity: &AccountIdentity) -> Result<bool> {
+        let (project, config) = (&offer.account.project_id, &offer.config.id);
+        let held = self.store.params_of_identity(project, config, &identity.id).await?;
+        let is_same = |params: &String| {
+            let theirs = AccountParams::parse(params).ok().and_then(|params| params.identity);
+            // Another tenant of the same person may be the same grant.
+            theirs.is_some_and(|theirs| theirs.id == identity.id)
+        };
+        Ok(held.iter().any(is_same))
+    }
 }
+
+/// Tokens that no account gets.
+#[derive(Clone, Copy)]
+pub(super) struct Refused<'a> {
+    pub secrets: &'a Secrets,
+    /// The verification that they waited in.
+    pub waited_in: Option<&'a str>,
+    /// Whose they are, where the provider said.
+    pub identity: Option<&'a AccountIdentity>,
+}
+
+crate::redacted_debug!(Refused<'a>);

@@ -165,6 +165,8 @@ impl App {
             fields: entered.fields.clone(),
             requested_scopes: departure.scopes,
             requested_user_scopes: departure.user_scopes,
+            // An account that was connected before still belongs to whom it belonged.
+            identity: AccountParams::parse(&offer.account.params)?.identity,
             ..AccountParams::default()
         };
         let unit = Unit::new()

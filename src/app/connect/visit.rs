@@ -97,6 +97,12 @@ impl Offer {
         !browser.is_some_and(|browser| OneTimeToken::matches(&browser, browser_hash))
     }
 
+    /// Whether the credential holds tokens that were issued for this connection, and that nobody else
+    /// has: unlike a key that was entered.
+    pub(super) fn has_bought_tokens(&self) -> bool {
+        self.scheme.is_redirect() || self.toolkit.token_scheme(self.scheme).is_some()
+    }
+
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
         let Some(oauth) = self.toolkit.oauth(self.scheme) else { return Vec::new() };

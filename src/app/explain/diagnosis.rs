@@ -46,9 +46,10 @@ const REASONS: &[(&str, Finding)] = &[
 ];
 
 /// Parts of reasons that come from the requests after a token exchange.
-const POST_CONNECT: [&str; 3] = [
+const POST_CONNECT: [&str; 4] = [
     "did not answer which data the account reaches",
     "says that the account reaches nothing that could be used",
+    "says that the account no longer reaches what was chosen",
     "did not say a usable ",
 ];
 
@@ -85,7 +86,8 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
             ("link.refuse", "credential_refused") => Finding::EntryRefused,
             ("link.refuse", "authorization_request") => Finding::RequestRefused,
             ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,
-            ("link.callback" | "link.confirm", "ok") => Finding::Exchanging,
+            ("link.choose", "asked") => Finding::AwaitingChoice,
+            ("link.callback" | "link.confirm" | "link.choose", "ok") => Finding::Exchanging,
             _ => continue,
         };
         found = Diagnosis::new(finding, Some(event));

@@ -46,8 +46,9 @@ impl Event {
             "link.refuse" => 2,
             "link.enter" | "link.callback" => 3,
             "link.confirm" => 4,
-            "link.end" | "connected_account.connect" => 5,
-            _ => 6,
+            "link.choose" => 5,
+            "link.end" | "connected_account.connect" => 6,
+            _ => 7,
         };
         (self.audit.at, rank, &self.audit.id)
     }
@@ -164,6 +165,10 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.enter", _) => {
             ("entered", Waiting, "The user entered a credential and waits for complete_auth".to_owned())
         }
+        ("link.choose", "asked") => {
+            ("choice_asked", Waiting, "The user was asked which of several things is meant".to_owned())
+        }
+        ("link.choose", _) => ("chosen", Ok, "The user chose what is meant".to_owned()),
         ("link.confirm", "ok") => ("confirmed", Ok, "The user was confirmed".to_owned()),
         ("link.confirm", _) => ("confirmed", Failed, "The user was not the one whom the link was for".to_owned()),
         ("link.end", "rejected_by_user") => ("link_ended", Failed, "The visitor said \"This wasn't me\"".to_owned()),
@@ -193,6 +198,9 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("connected_account.revoke", "ok") => ("revoked", Ok, "The credential was revoked".to_owned()),
         ("connected_account.revoke", "unwanted") => {
             ("revoked", Waiting, format!("Tokens that nobody uses are being given back to {toolkit}"))
+        }
+        ("connected_account.revoke", "kept") => {
+            ("tokens_kept", Ok, "Tokens were not given back: a working account may be of the same grant".to_owned())
         }
         ("connected_account.revoke", _) => ("revoked", Failed, format!("{toolkit} did not revoke the credential")),
         ("connected_account.revoke_upstream", "revoked") => {

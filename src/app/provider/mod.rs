@@ -26,7 +26,7 @@ use crate::time::{Millis, millis};
 
 pub use breaker::Breakers;
 pub use discovery::Discovered;
-pub use post_connect::{Chosen, Found, Thing};
+pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider};
 
 /// Why a request for a token gave none.

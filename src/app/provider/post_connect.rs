@@ -15,10 +15,13 @@ use crate::app::upstream::Verification;
 use crate::error::{Code, Error, Result};
 
 /// Most things that a person is asked to choose among.
-const MOST: usize = 200;
+pub const MOST_THINGS: usize = 1_000;
 
-/// What was chosen so far: the number of the step, and the identifier of the thing.
-pub type Chosen = BTreeMap<usize, String>;
+const NOTHING: &str = "says that the account reaches nothing that could be used";
+
+/// What was chosen so far: the question, and the identifier of the thing. A file that is read again
+/// meanwhile may have other steps.
+pub type Chosen = BTreeMap<String, String>;
 
 /// One of several things to choose from.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -39,8 +42,6 @@ pub enum Found {
     Settled,
     /// The user must say which.
     Choose {
-        /// Number of the step.
-        step: usize,
         /// The question.
         title: String,
         /// What there is.
@@ -62,7 +63,7 @@ impl App {
         params: &mut AccountParams,
         chosen: &Chosen,
     ) -> Result<Found> {
-        for (number, step) in toolkit.post_connect.iter().enumerate() {
+        for step in &toolkit.post_connect {
             let (Verification::Accepted, answer) = self.probe(toolkit, scheme, &step.request, secrets, params).await?
             else {
                 return Err(unanswered(toolkit, "did not answer which data the account reaches"));
@@ -75,17 +76,21 @@ impl App {
                 Some(Value::Array(things)) => things.as_slice(),
                 _ => &[],
             };
-            let thing = match (things, chosen.get(&number)) {
-                ([], _) => return Err(unanswered(toolkit, "says that the account reaches nothing that could be used")),
-                ([only], _) => only,
+            let thing = match (things, chosen.get(&choose.title)) {
+                ([], _) => return Err(unanswered(toolkit, NOTHING)),
+                ([only], None) => only,
                 (many, None) => {
-                    let options: Vec<Thing> = many.iter().filter_map(|it| option(choose, it)).take(MOST).collect();
-                    return Ok(Found::Choose { step: number, title: choose.title.clone(), options });
+                    let options: Vec<Thing> =
+                        many.iter().filter_map(|it| option(choose, it)).take(MOST_THINGS).collect();
+                    if options.is_empty() {
+                        return Err(unanswered(toolkit, NOTHING));
+                    }
+                    return Ok(Found::Choose { title: choose.title.clone(), options });
                 }
                 (many, Some(id)) => many
                     .iter()
                     .find(|it| option(choose, it).is_some_and(|option| option.id == *id))
-                    .ok_or_else(|| Error::field("choice", "is not one of those that there are"))?,
+                    .ok_or_else(|| unanswered(toolkit, "says that the account no longer reaches what was chosen"))?,
             };
             keep(step, thing, params).map_err(|why| unanswered(toolkit, &why))?;
         }

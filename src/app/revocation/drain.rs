@@ -97,6 +97,10 @@ impl App {
 
     /// One try of one claimed revocation, and what follows from it.
     async fn work_off(&self, row: &RevocationRow) -> Result<()> {
+        if row.promised_for.is_some() && self.has_credential(row).await? {
+            let withdraw = revocations::withdraw_claimed(&row.project_id, &row.id, row.tries);
+            return self.note(Unit::new().with(withdraw)).await;
+        }
         let verdict = match self.try_row(row).await {
             Ok(verdict) => verdict,
             Err(error) => {
@@ -131,6 +135,12 @@ impl App {
         let audit =
             self.audit(&actor, "connected_account.revoke_upstream", &row.account_id, outcome.as_str(), Some(&facts));
         self.note(Unit::new().with(finish).with(audit)).await
+    }
+
+    /// Whether the account of promised tokens works with others, which may be of the same grant.
+    async fn has_credential(&self, row: &RevocationRow) -> Result<bool> {
+        let account = self.store.account(&row.project_id, &row.account_id).await?;
+        Ok(account.is_some_and(|account| account.credential_sealed.is_some()))
     }
 
     async fn try_row(&self, row: &RevocationRow) -> Result<Verdict> {

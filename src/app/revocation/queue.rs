@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, HeldFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
-use switchboard_store::revocations;
+use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Unit, WriteError, links, project_deletion};
 use switchboard_vault::Secrets;
 
@@ -15,6 +15,7 @@ use super::{BY_OPERATOR, too_busy};
 use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::id::Kind;
+use crate::time::Millis;
 
 /// Accounts in one unit.
 const BATCH: i64 = 100;
@@ -77,14 +78,16 @@ impl App {
             let project = &actor.project_id;
             let account = self.store.account(project, id).await?;
             let account = account.ok_or_else(|| crate::app::accounts::not_found(id))?;
-            let job = account.credential_sealed.is_some().then(|| self.mint(Kind::RevokeJob));
+            let is_held = account.credential_sealed.is_some();
+            let job =
+                if is_held { Some(self.mint(Kind::RevokeJob)) } else { self.store.promised_job(project, id).await? };
             let detail = job.as_ref().map(|job| json!({ "revoke_job_id": job }));
             let now = self.now();
             let mut unit = Unit::new()
                 .with(accounts::delete_version(project, id, account.credential_version, now))
                 .and(links::end_of_account(project, id, "deleted", now))
                 .with(self.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
-            if let Some(job) = &job {
+            if let Some(job) = job.as_ref().filter(|_| is_held) {
                 let config = self.store.auth_config(project, &account.auth_config_id).await?;
                 unit.push(revocations::insert(&self.revocation_of(job, &account, config.as_ref())));
             }
@@ -233,6 +236,20 @@ impl App {
         credential: &Secrets,
     ) -> Result<()> {
         self.queue_tokens(&self.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
+    }
+
+    /// What gives tokens back that wait for their user's choice, from `due` on, unless it is withdrawn.
+    pub(in crate::app) fn promise(
+        &self,
+        account: &AccountRow,
+        config: &AuthConfigRow,
+        credential: &Secrets,
+        verification: &str,
+        due: Millis,
+    ) -> RevocationRow {
+        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config));
+        let row = self.revocation_row(&self.mint(Kind::RevokeJob), account, Some(config), material);
+        RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
     }
 
     /// Queues tokens that no account holds.

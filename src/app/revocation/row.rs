@@ -79,6 +79,7 @@ impl App {
             tries: 0,
             next_try_at: now,
             created_at: now,
+            promised_for: None,
         }
     }
 }

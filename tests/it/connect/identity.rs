@@ -95,6 +95,18 @@ async fn a_connection_changes_hands_only_when_that_is_allowed() {
         server.app.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
     };
     expire().await;
+    // However often it is tried: an account that is over still belongs to whom it belonged.
+    for _ in 0..2 {
+        let again = server.api.post(&format!("{path}/refresh"), &json!({})).await.expect(200);
+        let page = follow("bob", &again).await;
+        assert!(page.contains("account_mismatch"), "{page}");
+        let shown = server.api.get(&path).await.expect(200);
+        assert_eq!(shown["status"], "FAILED", "{shown}");
+    }
+    let again = server.api.post(&format!("{path}/refresh"), &json!({})).await.expect(200);
+    follow("alice", &again).await;
+    assert_eq!(server.api.status(account).await, "ACTIVE");
+    expire().await;
     let again = server.api.post(&format!("{path}/refresh"), &json!({ "allow_account_change": true })).await.expect(200);
     follow("bob", &again).await;
     let shown = server.api.get(&path).await.expect(200);

@@ -276,7 +276,7 @@ impl Provider {
         Http::new().send("GET", &url, &[], "").await.expect(200).as_array().unwrap().clone()
     }
 
-    async fn forget(&self) {
+    pub async fn forget(&self) {
         Http::new().send("DELETE", &format!("{}/_seen", self.origin()), &[], "").await;
     }
 }
