@@ -17,6 +17,11 @@ use crate::app::connect::{Ending, Returned, browser_cookie_name};
 
 /// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
 const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+/// What is never put into a URL.
+const TOKENS: [&str; 3] = ["id_token", "access_token", "refresh_token"];
+/// Longest value of any other parameter, in bytes. A toolkit may keep such a value, read the code from
+/// it, or check a signature over all of them.
+const LONGEST_OTHER: usize = 512;
 /// Largest `form_post` answer taken.
 const MAX_FORM: usize = 16 * 1_024;
 
@@ -48,8 +53,9 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
         return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
     };
     let mut query = form_urlencoded::Serializer::new(String::new());
-    // What else a provider posts (an id_token, say) is not needed, and too long for a URL.
-    query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, _)| ANSWER.contains(&&**name)));
+    query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, value)| {
+        ANSWER.contains(&&**name) || (!TOKENS.contains(&&**name) && value.len() <= LONGEST_OTHER)
+    }));
     see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
 }
 

@@ -5,7 +5,7 @@
 //! [`parse_callback`] and [`check_issuer`] read what the browser brings back, [`code_request`],
 //! [`refresh_request`] and [`revocation_request`] talk to the provider, [`parse_token_response`] and
 //! [`parse_revocation_response`] read its answers. [`call_request`] builds what no RFC fixes and a
-//! toolkit file describes. OAuth 1.0a (RFC 5849), which signs every request, is in [`oauth1`].
+//! toolkit file describes. [`Sent`] keeps what was sent out of errors. OAuth 1.0a (RFC 5849), which signs every request, is in [`oauth1`].
 //!
 //! For every scheme, [`apply`] and [`apply_basic`] put the credential on an API request,
 //! [`check_caller_header`] keeps callers from overriding it, and [`Redactor`] keeps it from coming
@@ -36,6 +36,7 @@ mod pem;
 mod pkce;
 mod redact;
 mod revocation;
+mod sent;
 mod sign;
 mod signatures;
 mod sigv4;
@@ -64,6 +65,7 @@ pub use metadata::{
 pub use pkce::PkcePair;
 pub use redact::Redactor;
 pub use revocation::{RevocationAnswer, parse_revocation_response};
+pub use sent::Sent;
 pub use sign::{sign, signature_headers};
 pub use signatures::{SignatureEncoding, SignatureHash, hmac_signature, verify_query_hmac};
 pub use sigv4::SigV4;

@@ -17,7 +17,7 @@ use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::explain::{Facts, missing_scopes};
 use crate::app::params::AccountParams;
-use crate::app::provider::Failure;
+use crate::app::provider::{Failure, Unfinished};
 use crate::app::renewal::Renewal;
 use crate::app::upstream::extra_token_name;
 use crate::app::{Actor, App, failpoint};
@@ -105,11 +105,18 @@ impl App {
                 let verifier = grant.verifier.as_ref();
                 self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await
             }
-            Err(error) => Err(Failure::Unsent(error)),
+            Err(error) => Err(Failure::Unsent(error).into()),
         };
         let token = match token {
             Ok(token) => token,
-            Err(failure) => return self.exchange_failed(actor, offer, &failure).await,
+            Err(Unfinished { failure, bought }) => {
+                if let Some(bought) = bought {
+                    let secrets = TokenCredential::new(*bought, &mut params, self.now()).secrets;
+                    let refused = Refused { secrets: &secrets, waited_in: None, identity: None };
+                    self.give_tokens_back(offer, refused).await?;
+                }
+                return self.exchange_failed(actor, offer, &failure).await;
+            }
         };
         failpoint::hit("after_code_response");
         if offer.is_reconnect() {

@@ -27,7 +27,7 @@ use crate::time::{Millis, millis};
 pub use breaker::Breakers;
 pub use discovery::Discovered;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
-pub use tokens::{INTROSPECTION_TIMEOUT, Provider};
+pub use tokens::{INTROSPECTION_TIMEOUT, Provider, Unfinished};
 
 /// Why a request for a token gave none.
 #[derive(Debug)]

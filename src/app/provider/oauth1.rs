@@ -5,7 +5,7 @@ use switchboard_auth::oauth1::{
     Signer, Stamp, Token, TokenCredentials, access_token_request, authorization_url, nonce,
     parse_access_token_response, parse_request_token_response, request_token_request,
 };
-use switchboard_auth::{ClientCredentials, Draft, TokenError};
+use switchboard_auth::{ClientCredentials, Draft, Sent, TokenError};
 use switchboard_catalog::{Capture, OAuth1, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
@@ -37,9 +37,10 @@ impl App {
         let unique = nonce(&*self.entropy);
         let request = request_token_request(oauth, &credentials(client), callback, self.stamp(&unique), &variables)
             .map_err(super::tokens::unbuilt)?;
+        let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let temporary = parse_request_token_response(&[], status.as_u16(), &body)
-            .map_err(|error| self.oauth1_refused(error, client, status, &headers))?;
+            .map_err(|error| self.oauth1_refused(error, &sent, status, &headers))?;
         let url = authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::unbuilt)?;
         let kept =
             Temporary { token: temporary.token.expose().to_owned(), secret: temporary.secret.expose().to_owned() };
@@ -67,10 +68,11 @@ impl App {
             access_token_request(oauth, &credentials(client), token, verifier.expose(), stamp, &variables)
                 .map_err(super::tokens::unbuilt)?
         };
+        let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let names: Vec<String> = oauth.capture.iter().map(|capture| name_of(capture).to_owned()).collect();
         let got = parse_access_token_response(&names, status.as_u16(), &body)
-            .map_err(|error| self.oauth1_refused(error, client, status, &headers))?;
+            .map_err(|error| self.oauth1_refused(error, &sent, status, &headers))?;
         for capture in &oauth.capture {
             if let Some(value) = got.captured.get(name_of(capture)).filter(|value| capture.check(value).is_ok()) {
                 params.captured.insert(capture.name.clone(), value.clone());
@@ -132,12 +134,11 @@ impl App {
     fn oauth1_refused(
         &self,
         error: TokenError,
-        client: &Client,
+        sent: &Sent,
         status: http::StatusCode,
         headers: &http::HeaderMap,
     ) -> Failure {
-        let sent: Vec<&str> = client.client_secret.iter().map(Secret::expose).collect();
-        Failure::Refused { error: error.without(&sent), status, retry_after: retry_after(headers, self.now()) }
+        Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.now()) }
     }
 }
 

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 use switchboard_auth::{
-    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, Moment, Reading, TokenError,
-    TokenSet, call_request, client_assertion, code_request, introspection_request, parse_pushed_response,
+    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, Moment, Reading, Sent,
+    TokenError, TokenSet, call_request, client_assertion, code_request, introspection_request, parse_pushed_response,
     parse_step_response, parse_token_response, pushed_request, refresh_request,
 };
 use switchboard_catalog::{Call, ClientAuthentication, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
@@ -38,6 +38,21 @@ pub struct Provider<'a> {
 }
 
 type Tokens = std::result::Result<TokenSet, Failure>;
+
+/// A code exchange that did not come to its end.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// Why.
+    pub failure: Failure,
+    /// What the code had bought by then.
+    pub bought: Option<Box<TokenSet>>,
+}
+
+impl From<Failure> for Unfinished {
+    fn from(failure: Failure) -> Self {
+        Self { failure, bought: None }
+    }
+}
 
 impl App {
     /// The provider of an account, ready to be asked.
@@ -72,7 +87,7 @@ impl App {
         redirect_uri: &str,
         verifier: Option<&Secret>,
         state: &str,
-    ) -> Tokens {
+    ) -> std::result::Result<TokenSet, Unfinished> {
         let oauth = &provider.oauth;
         let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
         let grant = CodeGrant {
@@ -84,13 +99,14 @@ impl App {
         };
         let request =
             self.authenticated(provider, |client, variables| code_request(oauth, client, &grant, variables))?;
-        let mut tokens =
-            self.ask(request, oauth.as_ref().into(), &provider.secrets(&[code, verifier.unwrap_or(code)])).await?;
+        let mut tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
         for step in &oauth.steps {
-            let next = self.step(provider, step, &tokens, redirect_uri).await?;
-            tokens = merged(tokens, next);
+            match self.step(provider, step, &tokens, redirect_uri).await {
+                Ok(next) => tokens = merged(tokens, next),
+                Err(failure) => return Err(Unfinished { failure, bought: Some(Box::new(tokens)) }),
+            }
         }
-        self.introspected(provider, tokens).await
+        Ok(self.introspected(provider, tokens).await)
     }
 
     /// Where the user's browser is sent: the request itself, or a reference to it where the provider
@@ -106,10 +122,11 @@ impl App {
         let pushed = self.authenticated(provider, |client, _| {
             pushed_request(&provider.oauth, client, request).unwrap_or(Err(BuildError::Body))
         })?;
+        let sent = Sent::of(&pushed);
         let (status, headers, body) = self.send_parts(pushed).await?;
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
         let refused = |error: TokenError| Failure::Refused {
-            error: error.without(&provider.secrets(&[])),
+            error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
         };
@@ -120,24 +137,23 @@ impl App {
     /// Buys new tokens with what the account has, in the way of the file.
     pub async fn refresh_tokens(&self, provider: &Provider<'_>, secrets: &Secrets) -> Tokens {
         let oauth = &provider.oauth;
-        let held: Vec<Secret> = secrets.iter().map(|(_, secret)| secret.clone()).collect();
-        let sent = provider.secrets(&held.iter().collect::<Vec<_>>());
+        let held: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let tokens = if let Some(call) = &oauth.refresh_call {
             let request = self.authenticated(provider, |client, variables| {
                 let known = |name: &str| secrets.get(name).map(str::to_owned).or_else(|| variables(name));
                 call_request(call, Some(client), self.moment(&self.unique()), &known)
             })?;
             let reading = Reading { response: &call.response, ..oauth.as_ref().into() };
-            self.ask(request, reading, &sent).await?
+            self.ask(request, reading, &held).await?
         } else {
             let token = secrets.get("refresh_token").unwrap_or_default();
             let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
             let request = self.authenticated(provider, |client, variables| {
                 refresh_request(oauth, client, token, &[], resource.as_deref(), variables)
             })?;
-            self.ask(request, oauth.as_ref().into(), &sent).await?
+            self.ask(request, oauth.as_ref().into(), &held).await?
         };
-        self.introspected(provider, tokens).await
+        Ok(self.introspected(provider, tokens).await)
     }
 
     /// Gets a token by a chain of calls (contract schemes `S2S_OAUTH2` and its like). `secrets` and
@@ -150,10 +166,11 @@ impl App {
         let entered: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         for step in first {
             let request = self.entered_call(step, secrets, params, &document, &earlier, &captured)?;
+            let sent = Sent::of(&request);
             let (status, headers, body) = self.send_parts(request).await?;
             let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
             let read = parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
-                error: error.without(&entered),
+                error: sent.mask(error).without(&entered),
                 status,
                 retry_after: retry_after(&headers, self.now()),
             })?;
@@ -204,7 +221,7 @@ impl App {
             call_request(step, Some(client), self.moment(&self.unique()), &known)
         })?;
         let reading = Reading { response: &step.response, ..provider.oauth.as_ref().into() };
-        self.ask(request, reading, &provider.secrets(&[&tokens.access_token])).await
+        self.ask(request, reading, &[]).await
     }
 
     /// Builds a request with the client's authentication; an assertion is minted where the file
@@ -238,13 +255,14 @@ impl App {
         build(&credentials, &variables).map_err(unbuilt)
     }
 
-    /// Sends a token request and reads its answer. `sent` are the request's secrets, which an error
-    /// may repeat.
-    async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, sent: &[&str]) -> Tokens {
+    /// Sends a token request and reads its answer. An error repeats nothing that was sent, nor any of
+    /// `held`: secrets of which the request may hold a part or a form of its own.
+    async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, held: &[&str]) -> Tokens {
+        let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
         parse_token_response(reading, &answer).map_err(|error| Failure::Refused {
-            error: error.without(sent),
+            error: sent.mask(error).without(held),
             status,
             retry_after: retry_after(&headers, self.now()),
         })
@@ -260,15 +278,22 @@ impl App {
 
     /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
     /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
-    async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> Tokens {
+    async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> TokenSet {
         let oauth = &provider.oauth;
         if oauth.expiry != Expiry::Introspection {
-            return Ok(tokens);
+            return tokens;
         }
         let token = tokens.access_token.expose();
         let request = self.authenticated(provider, |client, variables| {
             introspection_request(oauth, client, token, variables).unwrap_or(Err(BuildError::Body))
-        })?;
+        });
+        let request = match request {
+            Ok(request) => request,
+            Err(failure) => {
+                tracing::warn!(reason = %failure.logged(), "a token's end could not be asked for");
+                return tokens;
+            }
+        };
         if let Ok(Ok((status, _, body))) = tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
             && status.is_success()
             && let Ok(said) = serde_json::from_slice::<Value>(&body)
@@ -276,7 +301,7 @@ impl App {
         {
             tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
         }
-        Ok(tokens)
+        tokens
     }
 
     /// Now, and a value that no other request has.
@@ -287,14 +312,6 @@ impl App {
     /// A value that no other request has.
     pub fn unique(&self) -> String {
         OneTimeToken::new(&*self.entropy, "").text().to_owned()
-    }
-}
-
-impl<'a> Provider<'a> {
-    /// What a request to this provider holds that must not come back in an error.
-    fn secrets(&'a self, more: &[&'a Secret]) -> Vec<&'a str> {
-        let client = [&self.client.client_secret, &self.client.private_key].into_iter().flatten();
-        client.chain(more.iter().copied()).map(Secret::expose).collect()
     }
 }
 

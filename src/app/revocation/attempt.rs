@@ -3,11 +3,12 @@
 
 use http::header;
 use switchboard_auth::{
-    ClientCredentials, Draft, RevocationAnswer, TokenError, call_request, parse_revocation_response, revocation_request,
+    ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
+    revocation_request,
 };
 use switchboard_catalog::{Call, TokenResponse, Toolkit};
 use switchboard_egress::EgressError;
-use switchboard_vault::{Secret, Secrets};
+use switchboard_vault::Secrets;
 
 use super::{Revocable, RevokedToken};
 use crate::app::App;
@@ -94,6 +95,7 @@ impl App {
             Ok(request) => request,
             Err(refusal) => return refusal,
         };
+        let sent = Sent::of(&request);
         let answer = match self.send_protocol(request).await {
             Ok(answer) => answer,
             Err(error) => return undelivered(&error),
@@ -102,9 +104,8 @@ impl App {
         let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let said = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
-            let managed = self.settings.managed.get(task.toolkit).and_then(|client| client.client_secret.as_ref());
-            let ours: Vec<&str> = ours.map(|(_, secret)| secret).chain(managed).map(Secret::expose).collect();
-            words(token, status, &error.without(&ours))
+            let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
+            words(token, status, &sent.mask(error).without(&ours))
         };
         match parse_revocation_response(task.response(), status, content_type, answer.body()) {
             RevocationAnswer::Revoked => OneToken::Revoked,

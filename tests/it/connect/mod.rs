@@ -16,5 +16,5 @@ mod quirks;
 mod revocation;
 mod scanners;
 mod schemes;
-mod unchosen;
+mod unwanted;
 mod verification;

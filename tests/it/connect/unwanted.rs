@@ -1,4 +1,4 @@
-//! Tokens that wait for their user's choice: used once, and never left behind at the provider.
+//! Tokens that no account gets, or none yet: used once, and never left behind at the provider.
 
 use std::time::Duration;
 
@@ -33,9 +33,17 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// `more` stands in the toolkit after `[oauth2]`.
+    async fn with(more: &str) -> Self {
         let provider = Provider::mock(&[]);
         let revocation = format!("revocation_url = \"{}\"", provider.text("revocation_endpoint"));
-        let file = provider.toolkit("tk", &format!("{revocation}\n{}", STEPS.replace("$ORIGIN", &provider.origin())));
+        let file = provider.toolkit(
+            "tk",
+            &format!("{revocation}\n{}", format!("{more}{STEPS}").replace("$ORIGIN", &provider.origin())),
+        );
         let server = TestServer::builder().toolkit("tk", &file).start().await;
         let auth_config = provider.auth_config(&server.api, "tk").await;
         let session = server.api.session("u", "tk").await;
@@ -230,4 +238,28 @@ async fn a_working_account_keeps_its_grant() {
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "their account lives on");
     assert_eq!(api.status(account_of(&theirs)).await, "ACTIVE");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_an_exchange_gives_its_token_back() {
+    let step =
+        "[[oauth2.steps]]\nmethod = \"POST\"\nurl = \"$ORIGIN/longer\"\nparameters = { token = \"{access_token}\" }\n";
+    let world = World::with(step).await;
+    // It repeats what it was sent, which is too short to look like a token.
+    world.plays(json!({ "path": "/token", "body": r#"{"access_token":"AT-half"}"#, "times": 1 })).await;
+    world
+        .provider
+        .fault(&json!({ "path": "/longer", "status": 400, "body":
+        r#"{"error":"invalid_request","error_description":"no longer token for AT-half"}"# }))
+        .await;
+    let link = world.link().await;
+    let landing = Browser::new("ann").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    let page = landing.reply.unwrap().text();
+    assert!(page.contains("no longer token for") && !page.contains("AT-half"), "{page}");
+    let shown = world.server.api.get(&format!("/connected_accounts/{}", account_of(&link))).await.expect(200);
+    assert_eq!(shown["status"], "FAILED", "{shown}");
+    assert!(!shown.to_string().contains("AT-half"), "{shown}");
+    until("the revocation", async || world.revocations().await > 0).await;
+    let seen = world.provider.seen("/revoke").await;
+    assert!(seen[0]["body"].as_str().unwrap().contains("token=AT-half"), "{seen:?}");
 }
