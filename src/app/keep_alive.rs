@@ -11,12 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
-use switchboard_store::accounts::AccountRow;
+use switchboard_store::Unit;
+use switchboard_store::accounts::{self, AccountRow};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::App;
-use crate::error::Result;
+use super::renewal::Renewal;
+use crate::error::{Error, Result};
+use crate::time::Millis;
 
 /// Refreshes at once.
 const AT_ONCE: usize = 64;
@@ -28,6 +31,9 @@ const QUEUE: usize = 128;
 const PAGE: i64 = 256;
 /// Between two looks when nothing is under way.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Before an account is looked at again that could not be refreshed for a reason of ours, in
+/// milliseconds.
+const PUT_OFF: Millis = 60_000;
 
 /// What is under way.
 struct UnderWay {
@@ -112,14 +118,26 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 
 impl App {
     async fn start_due_refreshes(self: &Arc<Self>, under_way: &Arc<UnderWay>, stop: &CancellationToken) -> Result<()> {
+        // Each once: whatever goes wrong with one, others have their turn before it is tried again.
+        let mut tried = HashSet::new();
+        let mut unknown = HashSet::new();
         loop {
             let mut except = under_way.full();
             except.extend(self.breakers.closed(self.now()));
-            let mut has_started = false;
+            except.extend(unknown.iter().cloned());
+            let mut goes_on = false;
             for account in self.store.due_accounts(self.now(), &except, PAGE).await? {
-                let Some(toolkit) = self.toolkit(&account.toolkit) else { continue };
+                let Some(toolkit) = self.toolkit(&account.toolkit) else {
+                    // Another server on this database may have its file.
+                    goes_on |= unknown.insert(account.toolkit);
+                    continue;
+                };
+                if tried.contains(&account.id) {
+                    continue;
+                }
                 let Some(turns) = under_way.join(&account) else { continue };
-                has_started = true;
+                tried.insert(account.id.clone());
+                goes_on = true;
                 let (app, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
                 self.tasks.spawn(async move {
                     // Whoever still waits when the service stops is due the next time, too.
@@ -127,7 +145,7 @@ impl App {
                     under_way.leave(&account);
                 });
             }
-            if !has_started || stop.is_cancelled() {
+            if !goes_on || stop.is_cancelled() {
                 return Ok(());
             }
         }
@@ -142,8 +160,30 @@ impl App {
     ) {
         // Neither is ever closed.
         let (Ok(_turn), Ok(_place)) = (turns.acquire().await, places.acquire().await) else { return };
-        if let Err(error) = self.refresh_when_due(account, toolkit).await {
-            tracing::debug!(account.id = %account.id, error = error.message(), "not refreshed");
+        match self.refresh_when_due(account, toolkit).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => tracing::debug!(account.id = %account.id, error = error.message(), "not refreshed"),
         }
+        if let Err(error) = self.put_off(account, toolkit).await {
+            tracing::warn!(account.id = %account.id, error = error.message(), "an account that is due could not be put off");
+        }
+    }
+
+    /// An account that got nothing, and of which nothing else says when to try again, does not stand
+    /// in front of the others.
+    async fn put_off(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<()> {
+        let now = self.now();
+        let scheme = account.scheme.parse().map_err(Error::internal)?;
+        let can_renew = match Renewal::of(toolkit, scheme) {
+            // One that cannot be opened may be opened by another server.
+            Some(renewal) => self.open_credential(account).map_or(true, |secrets| renewal.is_possible(&secrets)),
+            None => false,
+        };
+        let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(PUT_OFF));
+        let (project, id, version) = (&account.project_id, &account.id, account.credential_version);
+        let put_off = accounts::put_off(project, id, version, due_at, now);
+        self.store.apply(Unit::new().with(put_off)).await?;
+        Ok(())
     }
 }

@@ -80,9 +80,11 @@ impl App {
         self.refresh_in_turn(account, toolkit, wanted).await?.ok_or_else(still_refreshing)
     }
 
-    /// Refreshes an account that is due, for nobody in particular.
-    pub async fn refresh_when_due(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<()> {
-        self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await.map(drop)
+    /// Refreshes an account that is due, for nobody in particular. Whether it has a newer credential
+    /// now.
+    pub async fn refresh_when_due(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<bool> {
+        let now = self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await?;
+        Ok(now.is_some_and(|now| now.credential_version > account.credential_version))
     }
 
     /// Refreshes when it is this caller's turn; none when that takes longer than a caller waits.
@@ -166,8 +168,10 @@ impl App {
             return Ok(Outcome::Later(still_refreshing()));
         }
         // Asked before the lease: an outage costs no write.
-        if renewal.is_some()
-            && let Err(wait) = self.breakers.admit(&account.toolkit, self.now())
+        let mut params = AccountParams::parse(&account.params)?;
+        let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));
+        if let Some(endpoint) = &endpoint
+            && let Err(wait) = self.breakers.admit(endpoint, self.now())
         {
             return Ok(Outcome::Later(provider_down(wait)));
         }
@@ -186,14 +190,13 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         let fence = account.refresh_fence + 1;
-        let Some(renewal) = renewal else {
+        let (Some(renewal), Some(endpoint)) = (renewal, endpoint) else {
             let reason = "The access token expired and the provider gave no refresh token";
             return self.expire(account, fence, reason, None).await;
         };
-        let mut params = AccountParams::parse(&account.params)?;
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok(token) => {
-                self.breakers.succeeded(&account.toolkit);
+                self.breakers.succeeded(&endpoint);
                 failpoint::hit("after_token_response");
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
                 carry_over(&mut credential.secrets, &secrets, renewal);
@@ -201,7 +204,18 @@ impl App {
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 self.store_rotated(account, fence, &credential, &params, renewal.margin()).await
             }
-            Err(failure) => self.refresh_failed(account, fence, renewal, failure, alive).await,
+            Err(failure) => {
+                let asked = match &failure {
+                    Failure::Refused { retry_after, .. } => *retry_after,
+                    _ => None,
+                };
+                if is_outage(&failure) {
+                    self.breakers.failed(&endpoint, asked, self.now());
+                } else {
+                    self.breakers.succeeded(&endpoint);
+                }
+                self.refresh_failed(account, fence, renewal, failure, asked, alive).await
+            }
         }
     }
 
@@ -211,18 +225,10 @@ impl App {
         fence: i64,
         renewal: Renewal<'_>,
         failure: Failure,
+        asked: Option<Millis>,
         alive: bool,
     ) -> Result<Outcome> {
         tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason = %failure.logged(), "refresh failed");
-        let asked = match &failure {
-            Failure::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        };
-        if is_outage(&failure) {
-            self.breakers.failed(&account.toolkit, asked, self.now());
-        } else {
-            self.breakers.succeeded(&account.toolkit);
-        }
         match judge(account, renewal, &failure, alive) {
             Verdict::Dead(reason) => self.expire(account, fence, reason, Some(&failure)).await,
             Verdict::ClientRefused => self.give_back(account, fence, GiveBack::default(), failure, asked).await,

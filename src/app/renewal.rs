@@ -7,11 +7,13 @@ use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
+use url::Url;
 
 use super::App;
 use super::params::AccountParams;
 use super::provider::Failure;
 use crate::error::{Code, Error, Result};
+use crate::time::Millis;
 
 /// How long it may take to learn where tokens are had, before a token is asked for.
 pub(super) const PREPARATION: Duration = Duration::from_secs(5);
@@ -114,6 +116,36 @@ impl App {
                 self.refresh_tokens(&provider, secrets).await
             }
         }
+    }
+
+    /// What the breaker knows an account's provider by: the toolkit, and the host where that is the
+    /// account's own, so that one tenant's server that is down keeps no other waiting.
+    pub(super) fn endpoint(&self, toolkit: &Toolkit, renewal: Renewal<'_>, params: &AccountParams) -> String {
+        let given = |url: &&String| !url.is_empty();
+        let url = match renewal {
+            Renewal::Steps(steps) => steps.steps.last().map(|call| &call.url),
+            Renewal::OAuth(oauth) => (oauth.refresh_call.as_ref().map(|call| &call.url))
+                .or_else(|| Some(&oauth.token_url).filter(given))
+                .or(oauth.discovery_url.as_ref())
+                .or(oauth.resource.as_ref()),
+        };
+        let is_own = |url: &&String| template::variables(url).is_ok_and(|used| !used.is_empty());
+        let host = url.filter(is_own).and_then(|url| {
+            let url = Url::parse(&self.expand(url, params).ok()?).ok()?;
+            Some(url.authority().to_owned())
+        });
+        match host {
+            Some(host) => format!("{} {host}", toolkit.slug),
+            None => toolkit.slug.clone(),
+        }
+    }
+
+    /// How long an account's provider is left alone still; none while it is well.
+    pub(super) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
+        let toolkit = self.toolkit(&account.toolkit)?;
+        let renewal = Renewal::of(&toolkit, account.scheme.parse().ok()?)?;
+        let params = AccountParams::parse(&account.params).ok()?;
+        self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.now())
     }
 
     async fn config_of(&self, account: &AccountRow) -> Result<switchboard_store::auth_configs::AuthConfigRow> {

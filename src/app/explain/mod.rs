@@ -97,7 +97,7 @@ impl App {
         let account = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
         let (events, is_cut) = self.events_of(&account).await?;
         let now = self.now();
-        let pause = self.breakers.pause_of(&account.toolkit, now).filter(|_| can_renew(&account));
+        let pause = self.provider_pause(&account).filter(|_| can_renew(&account));
         let shown = shown_status(&account);
         let diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
         let link = match &account.link_id {

@@ -15,6 +15,9 @@ const FIRST_PAUSE: Millis = 2_000;
 const LONGEST_PAUSE: Millis = 60_000;
 const LONGEST_ASKED: Millis = 5 * 60_000;
 
+/// Endpoints remembered; past this many, those that are not left alone at present are forgotten.
+const CAPACITY: usize = 4_096;
+
 /// The state of the token endpoints that this process talks to.
 #[derive(Debug, Default)]
 pub struct Breakers(Mutex<HashMap<String, Breaker>>);
@@ -67,6 +70,9 @@ impl Breakers {
     /// It did not; `asked` is how long it wants to be left alone.
     pub fn failed(&self, endpoint: &str, asked: Option<Millis>, now: Millis) {
         let mut breakers = self.lock();
+        if breakers.len() >= CAPACITY {
+            breakers.retain(|_, breaker| breaker.closed_until > now);
+        }
         let breaker = breakers.entry(endpoint.to_owned()).or_default();
         breaker.outages = breaker.outages.saturating_add(1);
         if let Some(asked) = asked {

@@ -12,7 +12,7 @@ mod state;
 
 pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
 pub use read::{AccountFilter, AccountOrder, AccountTypeFilter, HeldFilter};
-pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, store_refreshed};
+pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, put_off, store_refreshed};
 pub use revoke::{delete_version, hold, release, revoke_version};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
 

@@ -87,6 +87,19 @@ pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure)
     )
 }
 
+/// The scheduler did not get on with an account that is due: it looks again at `due_at`, or, without
+/// that, leaves it to its callers. Nothing happens where something else is known by now: a newer
+/// credential, a pause, a holder.
+pub fn put_off(project: &str, id: &str, version: i64, due_at: Option<i64>, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE connected_accounts SET refresh_due_at = $4
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE' AND credential_version = $3
+           AND refresh_due_at <= $5 AND (refresh_retry_at IS NULL OR refresh_retry_at <= $5)
+           AND (refresh_lease_until IS NULL OR refresh_lease_until <= $5)",
+        vec![project.into(), id.into(), version.into(), due_at.into(), now.into()],
+    )
+}
+
 /// The provider will never refresh this again: EXPIRED, and the dead credential is erased.
 pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &str, now: i64) -> Statement {
     Statement::one(
