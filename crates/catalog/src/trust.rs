@@ -28,6 +28,7 @@ impl Toolkit {
             urls.extend(calls.map(|call| call.url.as_str()));
         } else if let (Scheme::OAuth1, Some(oauth)) = (scheme, &self.oauth1) {
             urls.extend([oauth.request_token_url.as_str(), &oauth.access_token_url]);
+            urls.extend(oauth.revoke.as_ref().map(|call| call.url.as_str()));
         }
         let used: Vec<String> = urls.into_iter().filter_map(|url| template::variables(url).ok()).flatten().collect();
         let decides = |format| matches!(format, FieldFormat::Origin | FieldFormat::Hostname);
