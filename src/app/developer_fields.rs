@@ -8,9 +8,18 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::Secrets;
 
 use super::App;
+use super::connect::unconfirmable;
+use super::projects::ProjectSettings;
 use crate::error::{Code, Error, Result};
 
 impl App {
+    /// Refuses a link by a code in a project that confirms who finished.
+    async fn check_unconfirmed(&self, project: &str) -> Result<()> {
+        let project = self.project(project).await?;
+        let settings = ProjectSettings::parse(&project.settings)?;
+        if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
+    }
+
     /// Refuses a link whose visitor would have to enter such a field. `prefill` is what the developer gave
     /// with the link.
     ///
@@ -23,6 +32,9 @@ impl App {
         prefill: &Secrets,
     ) -> Result<()> {
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        if toolkit.uses_device_code(scheme) {
+            self.check_unconfirmed(&config.project_id).await?;
+        }
         let needed = toolkit.developer_fields(scheme);
         if needed.is_empty() {
             return Ok(());

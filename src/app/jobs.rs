@@ -1,5 +1,6 @@
 //! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
-//! refreshed before they end and revoked at their providers, counters of rate limits that are whole again are
+//! refreshed before they end and revoked at their providers, providers are asked whether a user has entered
+//! a code, counters of rate limits that are whole again are
 //! forgotten, toolkit files that changed are read again.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, catalog, keep_alive, revocation};
+use super::{Actor, App, catalog, connect, keep_alive, revocation};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -71,6 +72,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         sweep(Arc::clone(&app), stop.clone()),
         catalog::watch(Arc::clone(&app), stop.clone()),
         keep_alive::run(Arc::clone(&app), stop.clone()),
+        connect::ask_providers(Arc::clone(&app), stop.clone()),
         revocation::run(app, stop)
     );
 }

@@ -7,6 +7,7 @@ mod assets;
 mod callback;
 mod choice;
 mod connect;
+mod device;
 mod endings;
 mod fields;
 mod policy;
@@ -29,6 +30,7 @@ pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/link/done", get(connect::done))
         .route("/link/choice/{token}", get(choice::show).post(choice::submit))
+        .route("/link/device/{token}", get(device::show))
         .route("/link/{token}", get(connect::show).post(connect::submit))
         .route("/link/{token}/reject", post(connect::reject))
         .layer(from_fn(headers))

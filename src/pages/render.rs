@@ -26,6 +26,7 @@ fn environment() -> &'static Environment<'static> {
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
             ("choice.html", include_str!("../../templates/choice.html")),
+            ("device.html", include_str!("../../templates/device.html")),
             ("result.html", include_str!("../../templates/result.html")),
             ("fields.html", include_str!("../../templates/fields.html")),
             ("reference.html", include_str!("../../templates/reference.html")),
@@ -93,7 +94,15 @@ mod tests {
 
     #[test]
     fn every_template_compiles() {
-        for name in ["layout.html", "connect.html", "choice.html", "result.html", "fields.html", "reference.html"] {
+        for name in [
+            "layout.html",
+            "connect.html",
+            "choice.html",
+            "device.html",
+            "result.html",
+            "fields.html",
+            "reference.html",
+        ] {
             assert!(environment().get_template(name).is_ok(), "{name}");
         }
     }

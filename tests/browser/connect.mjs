@@ -128,6 +128,12 @@ async function nextButton(page) {
     await page.getByLabel(options.choose).check();
     return choose;
   }
+  const done = page.locator('button[data-action=done]');
+  if (await done.count()) {
+    await once(page, 'the code');
+    await confirmCode(page);
+    return done;
+  }
   const password = page.locator('input[type=password]:visible').first();
   if (await password.count()) {
     await once(page, 'the login');
@@ -138,6 +144,16 @@ async function nextButton(page) {
   }
   const wanted = options.deny ? NO : YES;
   return (await buttons(page)).find(({ text }) => wanted.test(text))?.locator ?? null;
+}
+
+/** Enters a code at the provider, in the tab that our page opens. */
+async function confirmCode(page) {
+  const [tab] = await Promise.all([page.waitForEvent('popup', { timeout }), page.locator('a[data-action=open]').click()]);
+  const confirm = tab.getByRole('button', { name: YES });
+  await confirm.first().click({ timeout });
+  await tab.getByText(/success/i).first().waitFor({ timeout });
+  report.steps.push(tab.url());
+  await tab.close();
 }
 
 async function connect(page) {

@@ -53,7 +53,7 @@ function signingClient() {
 function createProvider(issuer) {
   const provider = new Provider(issuer, {
     clients: CLIENTS.map(({ private_key: _, ...client }) => ({
-      grant_types: ['authorization_code', 'refresh_token'],
+      grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
       response_types: client.grant_types ? [] : ['code'],
       redirect_uris: client.grant_types ? [] : ['http://127.0.0.1/decided-by-redirectUriAllowed'],
       ...client,
@@ -80,6 +80,7 @@ function createProvider(issuer) {
     },
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: { enabled: true },
       clientCredentials: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
       registration: { enabled: true },
@@ -197,6 +198,7 @@ await serve(options, redirectUris, (issuer) => {
       authorization_endpoint: `${issuer}/auth`,
       token_endpoint: `${issuer}/token`,
       revocation_endpoint: `${issuer}/token/revocation`,
+      device_authorization_endpoint: `${issuer}/device/auth`,
       introspection_endpoint: `${issuer}/token/introspection`,
       userinfo_endpoint: `${issuer}/me`,
       resource: `${issuer}/api/me`,

@@ -4,7 +4,8 @@
 //! provider says of itself, [`PkcePair`] and [`AuthorizationRequest`] send a person there,
 //! [`parse_callback`] and [`check_issuer`] read what the browser brings back, [`code_request`],
 //! [`refresh_request`] and [`revocation_request`] talk to the provider, [`parse_token_response`] and
-//! [`parse_revocation_response`] read its answers. [`call_request`] builds what no RFC fixes and a
+//! [`parse_revocation_response`] read its answers. Without a browser that comes back, [`device_request`]
+//! and [`device_token_request`] take the place of the first steps (RFC 8628). [`call_request`] builds what no RFC fixes and a
 //! toolkit file describes. [`Sent`] keeps what was sent out of errors. OAuth 1.0a (RFC 5849), which signs every request, is in [`oauth1`].
 //!
 //! For every scheme, [`apply`] and [`apply_basic`] put the credential on an API request,
@@ -24,6 +25,7 @@ mod call;
 mod callback;
 mod certificate;
 mod client;
+mod device;
 mod document;
 mod error;
 mod form;
@@ -55,6 +57,7 @@ pub use call::call_request;
 pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, callback_parameter, check_issuer, parse_callback};
 pub use certificate::{check_certificate, x5t, x5t_s256};
 pub use client::{ClientCredentials, check_client_secret};
+pub use device::{DeviceAuthorization, DeviceRefusal, device_request, device_token_request, parse_device_response};
 pub use error::BuildError;
 pub use headers::check_caller_header;
 pub use jws::{JwsAlgorithm, check_private_key, sign_jwt, unverified_expiry};

@@ -134,7 +134,10 @@ pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataE
         }
         None => Err(MetadataError::Endpoint(what)),
     };
-    fill(&mut whole.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
+    // Who enters a code is not sent to the authorization endpoint (RFC 8628).
+    if whole.device_authorization_url.is_none() {
+        fill(&mut whole.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
+    }
     fill(&mut whole.token_url, &metadata.token_endpoint, "token endpoint")?;
     let or = |said: &mut Option<String>, found: &Option<String>| {
         if said.is_none() {

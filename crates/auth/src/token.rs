@@ -158,17 +158,17 @@ fn token_question(
     TokenRequest { oauth, client, variables }.build(url, parameters, &BTreeMap::new())
 }
 
-type Parameters<'a> = Vec<(&'a str, Cow<'a, str>)>;
+pub(crate) type Parameters<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 /// What all requests to a provider's endpoints have in common.
-struct TokenRequest<'a> {
-    oauth: &'a OAuth2,
-    client: &'a ClientCredentials<'a>,
-    variables: Variables<'a>,
+pub(crate) struct TokenRequest<'a> {
+    pub(crate) oauth: &'a OAuth2,
+    pub(crate) client: &'a ClientCredentials<'a>,
+    pub(crate) variables: Variables<'a>,
 }
 
 impl<'a> TokenRequest<'a> {
-    fn build(
+    pub(crate) fn build(
         &self,
         mut url: Url,
         mut parameters: Parameters<'a>,

@@ -209,7 +209,7 @@ pub fn parse_pushed_response(answer: &Answer<'_>) -> Result<String, TokenError> 
     reference.map(str::to_owned).ok_or_else(|| TokenError::malformed("the answer holds no request_uri"))
 }
 
-fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<String, Value>, TokenError> {
+pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<String, Value>, TokenError> {
     let outside = response.access_token.contains(':');
     let document = match document::parse(answer.content_type(), answer.body) {
         Ok(document) => document,

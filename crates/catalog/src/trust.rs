@@ -5,6 +5,12 @@ use crate::model::{FieldFormat, Toolkit};
 use crate::{Scheme, template};
 
 impl Toolkit {
+    /// Whether the user of a scheme enters a code at the provider, from which no browser comes back
+    /// (RFC 8628).
+    pub fn uses_device_code(&self, scheme: Scheme) -> bool {
+        self.oauth(scheme).is_some_and(|oauth| oauth.device_authorization_url.is_some())
+    }
+
     /// Names of the connection fields that decide, all by themselves, to which host token requests of a
     /// scheme go, and with them the client's secret. A field with `options` or a `pattern` is bound to the
     /// provider's hosts by the file, and so is one that is only a part of a host.
@@ -22,6 +28,7 @@ impl Toolkit {
                 &oauth.introspection_url,
                 &oauth.pushed_authorization_request_url,
                 &oauth.registration_url,
+                &oauth.device_authorization_url,
             ];
             urls.extend(optional.into_iter().flatten().map(String::as_str));
             let calls = oauth.steps.iter().chain(&oauth.refresh_call).chain(&oauth.revoke);

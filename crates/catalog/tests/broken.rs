@@ -41,7 +41,7 @@ fn what_is_not_the_format() {
             "\nscope_param = ",
             &[
                 "41: unknown key `scope_param` in [oauth2]; known keys: discovery_url, resource, authorization_url, token_url, refresh_url, revocation_url, revoke, \
-             introspection_url, pushed_authorization_request_url, \
+             introspection_url, device_authorization_url, pushed_authorization_request_url, \
              registration_url, registration_parameters, issuer, iss_required, pkce, client_authentication, \
              client_assertion, token_request_format, token_headers, scopes, always_scopes, optional_scopes, \
              available_scopes, scope_separator, scope_parameter, user_scope_parameter, \
@@ -378,6 +378,21 @@ fn what_oauth_says() {
             "at = \"/refresh_token\"",
             &["53: oauth2.response.capture[0].at: a captured value is not secret; this place is a token's"],
         ),
+    ]);
+}
+
+/// No browser comes back from where a code is entered, so nothing can be taken from its way.
+#[test]
+fn what_a_code_that_is_entered_elsewhere_excludes() {
+    let device = "device_authorization_url = \"https://auth.acme.example/device\"\n";
+    let authorization = ACME.lines().find(|line| line.starts_with("authorization_url")).unwrap();
+    let both = format!("{device}{authorization}");
+    let pushed = format!("{device}pushed_authorization_request_url = \"https://auth.acme.example/par\"");
+    let absent = "must be absent where there is a `device_authorization_url`: no browser comes back";
+    let line = ACME.lines().position(|line| line.starts_with("authorization_url")).unwrap() + 1;
+    assert_refused(&[
+        (authorization, &both, &[&format!("{}: oauth2.authorization_url: {absent}", line + 1)]),
+        (authorization, &pushed, &[&format!("{}: oauth2.pushed_authorization_request_url: {absent}", line + 1)]),
     ]);
 }
 

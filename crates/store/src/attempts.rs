@@ -1,4 +1,5 @@
-//! Attempts: one run of a link through the provider, found by the OAuth `state` that comes back.
+//! Attempts: one run of a link through the provider, found by the OAuth `state` that comes back; or,
+//! where the user enters a code there and nobody comes back, by its time to ask (RFC 8628).
 
 use crate::{ReadError, Row, Statement, Store};
 
@@ -23,7 +24,7 @@ pub struct AttemptRow {
     pub browser_hash: Vec<u8>,
     /// Exactly as sent to the provider.
     pub redirect_uri: String,
-    /// PKCE verifier, sealed.
+    /// PKCE verifier or its like, sealed.
     pub verifier_sealed: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -31,6 +32,17 @@ pub struct AttemptRow {
     pub expires_at: i64,
     /// When the state came back; it counts once.
     pub consumed_at: Option<i64>,
+    /// When the provider is asked next, and how often; none where somebody comes back.
+    pub poll: Option<Poll>,
+}
+
+/// Asking a provider again and again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Poll {
+    /// Not before that; milliseconds since 1970.
+    pub at: i64,
+    /// Between two questions, in milliseconds.
+    pub interval: i64,
 }
 
 /// A new attempt.
@@ -38,8 +50,8 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
     Statement::one(
         "attempt_exists",
         "INSERT INTO attempts (id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash,
-           browser_hash, redirect_uri, verifier_sealed, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, poll_at, poll_interval)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         vec![
             (&attempt.id).into(),
             (&attempt.project_id).into(),
@@ -53,6 +65,8 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
             attempt.verifier_sealed.clone().into(),
             attempt.created_at.into(),
             attempt.expires_at.into(),
+            attempt.poll.map(|poll| poll.at).into(),
+            attempt.poll.map(|poll| poll.interval).into(),
         ],
     )
 }
@@ -75,6 +89,34 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
+/// Takes an attempt for one question: whoever was faster asks it. From then on it is due at `next`.
+pub fn claim_poll(id: &str, poll: Poll, next: i64) -> Statement {
+    Statement::one(
+        "attempt_taken",
+        "UPDATE attempts SET poll_at = $3 WHERE id = $1 AND poll_at = $2 AND consumed_at IS NULL",
+        vec![id.into(), poll.at.into(), next.into()],
+    )
+}
+
+/// The provider wants to be asked at another time, and as often as `poll` says from then on.
+pub fn set_poll(id: &str, poll: Poll) -> Statement {
+    Statement::any(
+        "UPDATE attempts SET poll_at = $2, poll_interval = $3 WHERE id = $1 AND consumed_at IS NULL",
+        vec![id.into(), poll.at.into(), poll.interval.into()],
+    )
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash, ",
+            "browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, consumed_at, poll_at, ",
+            "poll_interval FROM attempts ",
+            $rest
+        )
+    };
+}
+
 fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
     Ok(AttemptRow {
         id: row.text(0)?,
@@ -90,16 +132,21 @@ fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
         created_at: row.int(10)?,
         expires_at: row.int(11)?,
         consumed_at: row.opt_int(12)?,
+        poll: row.opt_int(13)?.zip(row.opt_int(14)?).map(|(at, interval)| Poll { at, interval }),
     })
 }
 
 impl Store {
     /// One attempt, by the public part of its state.
     pub async fn attempt(&self, id: &str) -> Result<Option<AttemptRow>, ReadError> {
-        self.one(
-            "SELECT id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash, browser_hash,
-               redirect_uri, verifier_sealed, created_at, expires_at, consumed_at FROM attempts WHERE id = $1",
-            &[id.into()],
+        self.one(select!("WHERE id = $1"), &[id.into()], read).await
+    }
+
+    /// Attempts whose provider is to be asked now, the longest due first.
+    pub async fn attempts_to_poll(&self, now: i64, limit: i64) -> Result<Vec<AttemptRow>, ReadError> {
+        self.all(
+            select!("WHERE poll_at <= $1 AND consumed_at IS NULL AND expires_at > $1 ORDER BY poll_at LIMIT $2"),
+            &[now.into(), limit.into()],
             read,
         )
         .await

@@ -26,6 +26,11 @@ const SQLITE: &[Migration] = &[
         name: "promised_revocations",
         sql: include_str!("../../../migrations/sqlite/0004_promised_revocations.sql"),
     },
+    Migration {
+        number: 5,
+        name: "device_authorization",
+        sql: include_str!("../../../migrations/sqlite/0005_device_authorization.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

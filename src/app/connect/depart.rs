@@ -1,24 +1,33 @@
 //! Where a browser goes to connect: the authorization request of OAuth 2.0, or the temporary
 //! credentials of OAuth 1.0a, and what has to be kept until it comes back.
 
+use std::time::Duration;
+
 use switchboard_auth::{AuthorizationRequest, PkcePair};
 use switchboard_catalog::{Pkce, Scheme};
 use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
+use super::device::Waiting;
 use super::visit::Offer;
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
+use crate::time::{Millis, millis};
 
 /// A browser on its way.
 #[derive(Debug)]
 pub(super) struct Departure {
     pub url: Url,
-    /// PKCE verifier, or temporary credentials.
+    /// The provider's host, where the user goes on.
+    pub host: Option<String>,
+    /// PKCE verifier, temporary credentials, or a device code.
     pub kept: Option<Secret>,
+    /// How often the provider is asked, and for how long, in milliseconds; none where a browser comes
+    /// back.
+    pub poll: Option<(Millis, Millis)>,
     pub scopes: Vec<String>,
     pub user_scopes: Vec<String>,
 }
@@ -39,6 +48,9 @@ impl App {
     ) -> Result<std::result::Result<Departure, Hindrance>> {
         let departed = match offer.scheme {
             Scheme::OAuth1 => self.depart_oauth1(offer, entered, redirect_uri, state).await,
+            scheme if offer.toolkit.uses_device_code(scheme) => {
+                self.depart_device(actor, offer, entered, redirect_uri, state).await
+            }
             _ => self.depart_oauth2(actor, offer, entered, redirect_uri, state).await,
         };
         match departed {
@@ -84,7 +96,50 @@ impl App {
             variables: &|name| self.variable(entered, name),
         };
         let url = self.authorization_url(&provider, &request).await?;
-        Ok(Departure { url, kept: pkce.map(|pair| pair.verifier), scopes, user_scopes })
+        let host = url.host_str().map(ToOwned::to_owned);
+        Ok(Departure { url, host, kept: pkce.map(|pair| pair.verifier), poll: None, scopes, user_scopes })
+    }
+
+    /// The user enters a code at the provider (RFC 8628): the browser stays here, on a page that shows
+    /// it.
+    async fn depart_device(
+        &self,
+        actor: &Actor,
+        offer: &mut Offer,
+        entered: &AccountParams,
+        redirect_uri: &str,
+        state: &OneTimeToken,
+    ) -> std::result::Result<Departure, Failure> {
+        if offer.verifier_url.is_some() {
+            return Err(Failure::Unsent(unconfirmable()));
+        }
+        let config = offer.config.clone();
+        offer.config =
+            self.registered(actor, config, &offer.toolkit, entered, redirect_uri).await.map_err(Failure::Unsent)?;
+        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
+        let provider = provider.map_err(Failure::Unsent)?;
+        let scopes = offer.scopes();
+        let code = self.device_code(&provider, &scopes).await?;
+        let page = format!("{}/link/device/{}", self.settings.public_url, state.text());
+        let url = Url::parse(&page).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        let host = code.verification_uri.host_str().map(ToOwned::to_owned);
+        let poll = (code.interval, code.expires_in);
+        let waiting = Waiting {
+            device_code: code.device_code.expose().to_owned(),
+            user_code: code.user_code,
+            verification_uri: code.verification_uri.into(),
+            verification_uri_complete: code.verification_uri_complete.map(String::from),
+        };
+        let kept = serde_json::to_string(&waiting).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        let (interval, life) = (Duration::from_secs(poll.0), Duration::from_secs(poll.1));
+        Ok(Departure {
+            url,
+            host,
+            kept: Some(Secret::new(kept)),
+            poll: Some((millis(interval), millis(life))),
+            scopes,
+            user_scopes: Vec::new(),
+        })
     }
 
     /// OAuth 1.0a has no `state`: it stands in the callback's own query (R28).
@@ -101,8 +156,16 @@ impl App {
         let mut callback = Url::parse(redirect_uri).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         callback.query_pairs_mut().append_pair("state", state.text());
         let (url, kept) = self.oauth1_start(oauth, &client, callback.as_str(), entered).await?;
-        Ok(Departure { url, kept: Some(kept), scopes: Vec::new(), user_scopes: Vec::new() })
+        let host = url.host_str().map(ToOwned::to_owned);
+        Ok(Departure { url, host, kept: Some(kept), poll: None, scopes: Vec::new(), user_scopes: Vec::new() })
     }
+}
+
+/// Where the developer confirms who finished, no token is asked for before (R05); and here nobody comes
+/// back who could be confirmed.
+pub(in crate::app) fn unconfirmable() -> Error {
+    Error::new(Code::NotImplemented, "Connecting by a code in a project with oauth_callback_verifier_url is not built")
+        .fix("Connect such toolkits in a project of their own, without that setting.")
 }
 
 /// Whether trying again may help: the provider's fault, not ours or the caller's.

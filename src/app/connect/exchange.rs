@@ -107,17 +107,20 @@ impl App {
             }
             Err(error) => Err(Failure::Unsent(error).into()),
         };
-        let token = match token {
-            Ok(token) => token,
-            Err(Unfinished { failure, bought }) => {
-                if let Some(bought) = bought {
-                    let secrets = TokenCredential::new(*bought, &mut params, self.now()).secrets;
-                    let refused = Refused { secrets: &secrets, waited_in: None, identity: None };
-                    self.give_tokens_back(offer, refused).await?;
-                }
-                return self.exchange_failed(actor, offer, &failure).await;
-            }
-        };
+        match token {
+            Ok(token) => self.exchanged(actor, offer, token, params).await,
+            Err(unfinished) => self.unfinished(actor, offer, unfinished, &mut params).await,
+        }
+    }
+
+    /// Tokens have come: the account is settled with them.
+    pub(super) async fn exchanged(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        token: TokenSet,
+        mut params: AccountParams,
+    ) -> Result<Finished> {
         failpoint::hit("after_code_response");
         if offer.is_reconnect() {
             params.requested_scopes = offer.scopes();
@@ -135,7 +138,23 @@ impl App {
         self.settle_connection(actor, offer, credential, params, Some(&answer)).await
     }
 
-    async fn exchange_failed(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
+    /// No tokens have come that could be used; what was bought on the way is given back.
+    pub(super) async fn unfinished(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        unfinished: Unfinished,
+        params: &mut AccountParams,
+    ) -> Result<Finished> {
+        if let Some(bought) = unfinished.bought {
+            let secrets = TokenCredential::new(*bought, params, self.now()).secrets;
+            let refused = Refused { secrets: &secrets, waited_in: None, identity: None };
+            self.give_tokens_back(offer, refused).await?;
+        }
+        self.exchange_failed(actor, offer, &unfinished.failure).await
+    }
+
+    pub(super) async fn exchange_failed(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
         tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.logged(), "token exchange failed");
         let shown = failure.shown();
         let reason = match &shown {

@@ -2,13 +2,14 @@
 //!
 //! `visit.rs` finds the link behind a token, without side effects; `start.rs` claims it for one
 //! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
-//! provider's answer; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
+//! provider's answer, and `device.rs` asks for it where no browser comes back; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
 //! developer has confirmed who finished, where the project asks for that; `settle.rs` learns who and
 //! where the account is; `choose.rs` asks the user which of several things is meant.
 
 mod callback;
 mod choose;
 mod depart;
+mod device;
 mod exchange;
 mod park;
 mod secrets;
@@ -18,6 +19,8 @@ mod visit;
 
 pub use callback::{Arrived, Returned};
 pub use choose::{Choice, Chose};
+pub(in crate::app) use depart::unconfirmable;
+pub use device::{DeviceCode, DevicePage, run as ask_providers};
 pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::read_fields;
 pub use start::{Started, browser_cookie_name};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use switchboard_store::attempts::{self, AttemptRow};
+use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkState};
 use switchboard_store::{Statement, Unit, WriteError, accounts, verifications};
 use switchboard_vault::{OneTimeToken, digest};
@@ -141,8 +141,8 @@ impl App {
             Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
         };
         let facts = Facts {
-            host: departure.url.host_str().map(ToOwned::to_owned),
-            redirect_uri: Some(redirect_uri.clone()),
+            host: departure.host,
+            redirect_uri: departure.poll.is_none().then(|| redirect_uri.clone()),
             scopes: departure.scopes.iter().chain(&departure.user_scopes).cloned().collect(),
             ..Facts::default()
         };
@@ -157,8 +157,9 @@ impl App {
             redirect_uri,
             verifier_sealed: departure.kept.map(|kept| self.seal_verifier(&actor.project_id, &attempt_id, &kept)),
             created_at: now,
-            expires_at: now + millis(self.settings.link_ttl),
+            expires_at: now + departure.poll.map_or(millis(self.settings.link_ttl), |(_, life)| life),
             consumed_at: None,
+            poll: departure.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
             id: attempt_id,
         };
         let params = AccountParams {

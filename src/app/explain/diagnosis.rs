@@ -132,6 +132,7 @@ fn of_authorization(code: Option<&str>, said: &str) -> Finding {
     }
     match code {
         Some("access_denied") => Finding::AccessDenied,
+        Some("expired_token") => Finding::LinkNotFinished,
         Some("invalid_client" | "unauthorized_client") => Finding::ClientRefused,
         Some("invalid_scope") => Finding::InvalidScope,
         Some("server_error" | "temporarily_unavailable") => Finding::Unreachable,

@@ -49,7 +49,8 @@ impl Discovered {
 impl App {
     /// The OAuth section as requests need it.
     pub async fn completed<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
-        let known = [&oauth.authorization_url, &oauth.token_url].iter().all(|url| !url.is_empty());
+        let by_device = oauth.device_authorization_url.is_some();
+        let known = (by_device || !oauth.authorization_url.is_empty()) && !oauth.token_url.is_empty();
         let metadata = if let Some(template) = &oauth.discovery_url {
             if known && oauth.issuer.is_some() {
                 return Ok(Cow::Borrowed(oauth));

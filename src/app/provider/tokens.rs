@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 use switchboard_auth::{
-    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, Moment, Reading, Sent,
-    TokenError, TokenSet, call_request, client_assertion, code_request, introspection_request, parse_pushed_response,
-    parse_step_response, parse_token_response, pushed_request, refresh_request,
+    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
+    Reading, Sent, TokenError, TokenSet, call_request, client_assertion, code_request, device_request,
+    device_token_request, introspection_request, parse_device_response, parse_pushed_response, parse_step_response,
+    parse_token_response, pushed_request, refresh_request,
 };
 use switchboard_catalog::{Call, ClientAuthentication, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -99,8 +100,52 @@ impl App {
         };
         let request =
             self.authenticated(provider, |client, variables| code_request(oauth, client, &grant, variables))?;
-        let mut tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
-        for step in &oauth.steps {
+        let tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
+        self.stepped(provider, tokens, redirect_uri).await
+    }
+
+    /// Asks for a code that the user enters at the provider (RFC 8628).
+    pub async fn device_code(
+        &self,
+        provider: &Provider<'_>,
+        scopes: &[String],
+    ) -> std::result::Result<DeviceAuthorization, Failure> {
+        let resource = self.resource(&provider.oauth, provider.params).map_err(Failure::Unsent)?;
+        let request = self.authenticated(provider, |client, variables| {
+            device_request(&provider.oauth, client, scopes, resource.as_deref(), variables)
+                .unwrap_or(Err(BuildError::Body))
+        })?;
+        let sent = Sent::of(&request);
+        let (status, headers, body) = self.send_parts(request).await?;
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        parse_device_response(&answer).map_err(|error| Failure::Refused {
+            error: sent.mask(error),
+            status,
+            retry_after: retry_after(&headers, self.now()),
+        })
+    }
+
+    /// Asks whether the user has entered the code, and for tokens if so.
+    pub async fn device_tokens(
+        &self,
+        provider: &Provider<'_>,
+        device_code: &Secret,
+    ) -> std::result::Result<TokenSet, Unfinished> {
+        let oauth = &provider.oauth;
+        let request = self
+            .authenticated(provider, |client, variables| device_token_request(oauth, client, device_code, variables))?;
+        let tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
+        self.stepped(provider, tokens, "").await
+    }
+
+    /// The further calls that the file demands after the first tokens.
+    async fn stepped(
+        &self,
+        provider: &Provider<'_>,
+        mut tokens: TokenSet,
+        redirect_uri: &str,
+    ) -> std::result::Result<TokenSet, Unfinished> {
+        for step in &provider.oauth.steps {
             match self.step(provider, step, &tokens, redirect_uri).await {
                 Ok(next) => tokens = merged(tokens, next),
                 Err(failure) => return Err(Unfinished { failure, bought: Some(Box::new(tokens)) }),

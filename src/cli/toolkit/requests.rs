@@ -8,13 +8,14 @@ use serde::Serialize;
 use switchboard_auth::oauth1::{self, Stamp, Token};
 use switchboard_auth::{
     AuthorizationRequest, BuildError, ClientCredentials, CodeGrant, Draft, Moment, Variables, apply, apply_basic,
-    call_request, code_request, introspection_request, pushed_request, refresh_request, revocation_request, sign,
+    call_request, code_request, device_request, device_token_request, introspection_request, pushed_request,
+    refresh_request, revocation_request, sign,
 };
 use switchboard_catalog::{
     Assertion, Call, OAuth1, OAuth2, Probe, Refresh, Scheme, Sign, TokenScheme, Toolkit, template,
 };
 use switchboard_egress::Destination;
-use switchboard_vault::SystemEntropy;
+use switchboard_vault::{Secret, SystemEntropy};
 use url::Url;
 
 use super::placeholders::{CLIENT_ID, Placeholders};
@@ -92,17 +93,57 @@ impl Plan<'_> {
     }
 
     fn oauth2(&mut self, oauth: &OAuth2) {
-        if oauth.authorization_url.is_empty() || oauth.token_url.is_empty() {
+        let by_device = oauth.device_authorization_url.is_some();
+        if (oauth.authorization_url.is_empty() && !by_device) || oauth.token_url.is_empty() {
             let url = oauth.discovery_url.clone().or_else(|| oauth.resource.clone()).unwrap_or_default();
             let note = "the endpoints that the file leaves out come from there, for each account".to_owned();
             let request = self.expanded(&url).and_then(|url| plain(Method::GET, &url));
             self.add("Metadata", request, Some(note));
             return;
         }
+        if by_device {
+            self.device(oauth);
+        } else {
+            self.code(oauth);
+        }
+        let text = |name: &str| self.placeholders.text(name);
+        let (refresh_token, access_token) = (text("refresh_token"), text("access_token"));
+        let resource = oauth.resource.as_deref().and_then(|text| self.expanded(text).ok());
+        for (number, step) in oauth.steps.iter().enumerate() {
+            self.call(&format!("Step {} after the exchange", number + 1), step);
+        }
+        if let Some(call) = &oauth.refresh_call {
+            self.call("Refresh", call);
+        } else if oauth.refresh != Refresh::None {
+            self.by_client("Refresh", |client, variables| {
+                refresh_request(oauth, client, &refresh_token, &[], resource.as_deref(), variables)
+            });
+        }
+        if oauth.introspection_url.is_some() {
+            self.by_client("Introspection", |client, variables| {
+                introspection_request(oauth, client, &access_token, variables).unwrap_or(Err(BuildError::Body))
+            });
+        }
+    }
+
+    /// A code that the user enters (RFC 8628).
+    fn device(&mut self, oauth: &OAuth2) {
+        let device_code = Secret::new(self.placeholders.text("code"));
+        let resource = oauth.resource.as_deref().and_then(|text| self.expanded(text).ok());
+        let scopes: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
+        self.by_client("Device authorization", |client, variables| {
+            device_request(oauth, client, &scopes, resource.as_deref(), variables).unwrap_or(Err(BuildError::Body))
+        });
+        self.by_client("Until the user has entered the code", |client, variables| {
+            device_token_request(oauth, client, &device_code, variables)
+        });
+    }
+
+    /// A code that the browser brings back.
+    fn code(&mut self, oauth: &OAuth2) {
         let text = |name: &str| self.placeholders.text(name);
         let (redirect_uri, state, challenge) = (text("redirect_uri"), text("state"), text("code_challenge"));
-        let (code, verifier, refresh_token) = (text("code"), text("code_verifier"), text("refresh_token"));
-        let (access_token, secret) = (text("access_token"), text("client_secret"));
+        let (code, verifier, secret) = (text("code"), text("code_verifier"), text("client_secret"));
         let resource = oauth.resource.as_deref().and_then(|text| self.expanded(text).ok());
         let scopes: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
         let variables = |name: &str| self.placeholders.get(name);
@@ -135,21 +176,6 @@ impl Plan<'_> {
             resource: resource.as_deref(),
         };
         self.by_client("Code exchange", |client, variables| code_request(oauth, client, &grant, variables));
-        for (number, step) in oauth.steps.iter().enumerate() {
-            self.call(&format!("Step {} after the exchange", number + 1), step);
-        }
-        if let Some(call) = &oauth.refresh_call {
-            self.call("Refresh", call);
-        } else if oauth.refresh != Refresh::None {
-            self.by_client("Refresh", |client, variables| {
-                refresh_request(oauth, client, &refresh_token, &[], resource.as_deref(), variables)
-            });
-        }
-        if oauth.introspection_url.is_some() {
-            self.by_client("Introspection", |client, variables| {
-                introspection_request(oauth, client, &access_token, variables).unwrap_or(Err(BuildError::Body))
-            });
-        }
     }
 
     fn oauth1(&mut self, oauth: &OAuth1) {

@@ -140,6 +140,7 @@ impl Page {
         let endpoints = [
             ("Pushed to", oauth.pushed_authorization_request_url.as_deref()),
             ("Authorization", Some(oauth.authorization_url.as_str())),
+            ("By a code", oauth.device_authorization_url.as_deref()),
             ("Token", Some(oauth.token_url.as_str())),
             ("Refresh", oauth.refresh_url.as_deref()),
             ("Registration", oauth.registration_url.as_deref()),

@@ -3,6 +3,7 @@
 mod browsers;
 mod callbacks;
 pub mod choices;
+pub mod device;
 mod endings;
 mod exchange;
 pub mod flow;

@@ -123,6 +123,29 @@ async fn a_person_chooses_among_several_places() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_enters_a_code_at_the_provider() {
+    let provider = Provider::oidc(&[]);
+    let file = crate::connect::device::toolkit(&provider, provider.text("device_authorization_endpoint"), "");
+    let server = TestServer::builder().toolkit("tk", &file).start().await;
+    provider.auth_config(&server.api, "tk").await;
+    let clock = server.clock.clone();
+    let ticking = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            clock.advance(Duration::from_secs(1));
+        }
+    });
+    for look in [&["--scheme", "light"][..], &["--scheme", "dark", "--width", "390", "--height", "844"]] {
+        let session = server.api.session("user-1", "tk").await;
+        let made = link(&server.api, &session, "tk", None).await;
+        let report = connect(made["redirect_url"].as_str().unwrap(), &[&["--axe"], look].concat()).await;
+        assert_eq!((&report["result"], &report["axe"]), (&json!("success"), &json!([])), "{report}");
+        assert!(report["steps"].to_string().contains("/link/device/"), "{report}");
+    }
+    ticking.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn through_oidc_provider() {
     let provider = Provider::oidc(&["--form-login"]);
     let server = TestServer::builder().toolkit("op", &provider.issuer_toolkit("op")).start().await;

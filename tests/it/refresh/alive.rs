@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::DateTime;
 use serde_json::json;
 use switchboard::config::Layer;
 
@@ -51,6 +52,22 @@ async fn what_is_due_is_refreshed_once_without_anybody() {
     let requests = provider.token_requests().await;
     let bodies: BTreeSet<&str> = requests.iter().filter_map(|it| it["body"].as_str()).collect();
     assert_eq!((requests.len(), bodies.len()), (ACCOUNTS, ACCOUNTS), "each once");
+}
+
+/// R39: five minutes before the end, and up to as much again earlier by chance.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lives_an_hour_is_due_five_to_ten_minutes_before_its_end() {
+    let provider = Provider::mock(&[]);
+    let server = TestServer::builder().toolkit("tk", &provider.toolkit("tk", "")).start().await;
+    let auth_config = provider.auth_config(&server.api, "tk").await;
+    let mut seconds = BTreeSet::new();
+    for account in import(&server, &auth_config, 40).await {
+        let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+        let time = |name: &str| DateTime::parse_from_rfc3339(shown["lifetime"][name].as_str().unwrap()).unwrap();
+        seconds.insert((time("access_token_expires_at") - time("refresh_due_at")).num_seconds());
+    }
+    assert!(seconds.iter().all(|before| (300..=600).contains(before)), "{seconds:?}");
+    assert!(seconds.last().unwrap() - seconds.first().unwrap() > 60, "they are spread: {seconds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,11 +159,10 @@ pub fn first_form(html: &str) -> Option<Form> {
             found.fields.push((name, attribute(tag, "value").unwrap_or_default()));
         }
     }
-    let buttons =
-        form.split("<button").skip(1).chain(form.split("<input").skip(1).filter(|tag| tag.contains("submit")));
-    let named = buttons
-        .map(|tag| tag.split('>').next().unwrap())
-        .find_map(|tag| attribute(tag, "name").map(|name| (name, attribute(tag, "value").unwrap_or_default())));
+    let tags = |name: &'static str| form.split(name).skip(1).map(|tag| tag.split('>').next().unwrap());
+    let mut buttons = tags("<button").chain(tags("<input").filter(|tag| tag.contains("submit")));
+    let named =
+        buttons.find_map(|tag| attribute(tag, "name").map(|name| (name, attribute(tag, "value").unwrap_or_default())));
     found.fields.extend(named);
     Some(found)
 }

@@ -34,6 +34,9 @@ pub struct OAuth2 {
     pub revoke: Option<Call>,
     /// Introspection endpoint (RFC 7662).
     pub introspection_url: Option<String>,
+    /// Device authorization endpoint (RFC 8628): the user enters a code at the provider, from which no
+    /// browser comes back. It takes the place of `authorization_url`.
+    pub device_authorization_url: Option<String>,
     /// Pushed authorization request endpoint (RFC 9126); authorization requests are then pushed.
     pub pushed_authorization_request_url: Option<String>,
     /// Client registration endpoint (RFC 7591); only in `[dcr_oauth]`.

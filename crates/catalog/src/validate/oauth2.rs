@@ -21,6 +21,9 @@ const AUTHORIZATION_PARAMETERS: [&str; 6] =
 const TOKEN_PARAMETERS: [&str; 7] =
     ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token"];
 
+/// Why a key makes no sense.
+const BY_DEVICE: &str = "must be absent where there is a `device_authorization_url`: no browser comes back";
+
 impl Check<'_> {
     pub(super) fn oauth2_schemes(&mut self) {
         for scheme in [Scheme::OAuth2, Scheme::DcrOAuth, Scheme::CimdOAuth] {
@@ -57,7 +60,9 @@ impl Check<'_> {
         for (key, url, names) in
             [("authorization_url", &oauth2.authorization_url, entered), ("token_url", &oauth2.token_url, &returned)]
         {
-            if !(url.is_empty() && discovered) {
+            let by_device = key == "authorization_url" && oauth2.device_authorization_url.is_some();
+            self.require(url.is_empty() || !by_device, &path.key(key), BY_DEVICE);
+            if !(url.is_empty() && (discovered || by_device)) {
                 self.require(!url.is_empty(), &path.key(key), "is needed, or `discovery_url`");
                 if !url.is_empty() {
                     self.url(&path.key(key), url, names);
@@ -70,6 +75,7 @@ impl Check<'_> {
             ("introspection_url", &oauth2.introspection_url),
             ("pushed_authorization_request_url", &oauth2.pushed_authorization_request_url),
             ("registration_url", &oauth2.registration_url),
+            ("device_authorization_url", &oauth2.device_authorization_url),
             ("discovery_url", &oauth2.discovery_url),
             ("resource", &oauth2.resource),
         ];
@@ -86,6 +92,17 @@ impl Check<'_> {
         }
         let known = oauth2.issuer.is_some() || discovered || !oauth2.iss_required;
         self.require(known, &path.key("iss_required"), "needs `issuer` to compare with");
+        if oauth2.device_authorization_url.is_some() {
+            let pushed = oauth2.pushed_authorization_request_url.is_none();
+            self.require(pushed, &path.key("pushed_authorization_request_url"), BY_DEVICE);
+            let returned =
+                oauth2.callback.code.is_none() && oauth2.callback.hmac.is_none() && oauth2.callback.capture.is_empty();
+            self.require(returned, &path.key("callback"), BY_DEVICE);
+            let question = self.toolkit.post_connect.iter().position(|step| step.choose.is_some());
+            let message = "cannot be asked where `device_authorization_url` is: nobody comes back to answer";
+            let at = Path::root("post_connect").index(question.unwrap_or_default()).key("choose");
+            self.require(question.is_none(), &at, message);
+        }
         let one = oauth2.revocation_url.is_none() || oauth2.revoke.is_none();
         self.require(one, &path.key("revoke"), "must be absent where there is a `revocation_url`");
     }

@@ -8,9 +8,10 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("Assertion.certificate", "crates/auth/src/assertion.rs"),
     ("Choice.detail", "tests/it/connect/choices.rs"),
+    ("OAuth2.device_authorization_url", "tests/it/connect/device.rs"),
     ("OAuth2.discovery_url", "tests/it/connect/schemes.rs"),
     ("OAuth2.pushed_authorization_request_url", "tests/it/connect/schemes.rs"),
     ("Toolkit.base_url", "tests/it/connect/schemes.rs"),

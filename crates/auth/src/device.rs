@@ -1,0 +1,236 @@
+//! The device authorization grant (RFC 8628): the user enters a short code at the provider, and the
+//! token endpoint is asked until they have.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Map, Value};
+use switchboard_catalog::{OAuth2, TokenResponse};
+use switchboard_vault::Secret;
+use url::Url;
+
+use crate::error::{BuildError, endpoint, expand};
+use crate::text;
+use crate::token::{Parameters, TokenRequest};
+use crate::token_error::{TokenError, TokenErrorKind};
+use crate::token_response::{Answer, read};
+use crate::{ClientCredentials, Variables};
+
+/// RFC 8628 section 3.4.
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// Longest device code taken, in bytes.
+const MAX_DEVICE_CODE: usize = 4_096;
+/// Longest code that people enter, in characters.
+const MAX_USER_CODE: usize = 64;
+/// Seconds between two questions, where the answer does not say (RFC 8628 section 3.2), and bounds.
+const INTERVAL: u64 = 5;
+const INTERVALS: std::ops::RangeInclusive<u64> = 1..=60;
+/// Seconds that a code is taken to live: at most, and where the answer does not say.
+const LONGEST_LIFE: u64 = 30 * 60;
+
+/// A code for the user, and what it stands for.
+#[derive(Clone)]
+pub struct DeviceAuthorization {
+    /// What tokens are asked for with; a secret.
+    pub device_code: Secret,
+    /// What the user enters.
+    pub user_code: String,
+    /// Where.
+    pub verification_uri: Url,
+    /// The same with the code filled in.
+    pub verification_uri_complete: Option<Url>,
+    /// Seconds until both codes end.
+    pub expires_in: u64,
+    /// Seconds between two questions.
+    pub interval: u64,
+}
+
+impl fmt::Debug for DeviceAuthorization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceAuthorization").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// What a refused question for tokens means (RFC 8628 section 3.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum DeviceRefusal {
+    /// The user is not done: ask again.
+    Pending,
+    /// The same, and more slowly by five seconds from now on.
+    SlowDown,
+    /// The provider is unwell: ask again.
+    Passing,
+    /// It will not give any.
+    Final,
+}
+
+impl DeviceRefusal {
+    /// Reads a refusal.
+    pub fn of(error: &TokenError) -> Self {
+        match error.code.as_deref() {
+            Some("authorization_pending") => Self::Pending,
+            Some("slow_down") => Self::SlowDown,
+            _ if error.kind == TokenErrorKind::Transient => Self::Passing,
+            _ => Self::Final,
+        }
+    }
+}
+
+/// Asks for a code for the user. `None` without such an endpoint.
+pub fn device_request(
+    oauth: &OAuth2,
+    client: &ClientCredentials<'_>,
+    scopes: &[String],
+    resource: Option<&str>,
+    variables: Variables<'_>,
+) -> Option<Result<Request<Bytes>, BuildError>> {
+    let template = oauth.device_authorization_url.as_ref()?;
+    let build = || {
+        let mut parameters: Parameters<'_> = Vec::new();
+        if !scopes.is_empty() {
+            parameters.push((&oauth.scope_parameter, scopes.join(&oauth.scope_separator).into()));
+        }
+        if let Some(resource) = resource {
+            parameters.push(("resource", resource.into()));
+        }
+        for (name, template) in &oauth.authorization_parameters {
+            parameters.push((name, expand("authorization parameter", template, variables)?.into()));
+        }
+        let url = endpoint("device authorization URL", template, variables)?;
+        TokenRequest { oauth, client, variables }.build(url, parameters, &BTreeMap::new())
+    };
+    Some(build())
+}
+
+/// Asks whether the user has entered the code, and for tokens if so.
+///
+/// # Errors
+/// [`BuildError`].
+pub fn device_token_request(
+    oauth: &OAuth2,
+    client: &ClientCredentials<'_>,
+    device_code: &Secret,
+    variables: Variables<'_>,
+) -> Result<Request<Bytes>, BuildError> {
+    let parameters: Parameters<'_> =
+        vec![("grant_type", GRANT_TYPE.into()), ("device_code", device_code.expose().into())];
+    let url = endpoint("token URL", &oauth.token_url, variables)?;
+    TokenRequest { oauth, client, variables }.build(url, parameters, &oauth.token_parameters)
+}
+
+/// Reads the answer to [`device_request`] (RFC 8628 section 3.2).
+///
+/// # Errors
+/// [`TokenError`]: the provider's refusal, or an answer whose code nobody could enter.
+pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization, TokenError> {
+    let document = read(&TokenResponse::default(), answer)?;
+    let code = |name: &str, longest: usize| {
+        let text = document.get(name)?.as_str()?;
+        (!text.trim().is_empty() && text.len() <= longest && text::is_vschar(text)).then_some(text)
+    };
+    let (Some(device_code), Some(user_code)) = (code("device_code", MAX_DEVICE_CODE), code("user_code", MAX_USER_CODE))
+    else {
+        return Err(TokenError::malformed("the answer holds no usable device_code and user_code"));
+    };
+    // Some early implementations say `verification_url`.
+    let page = page(&document, "verification_uri").or_else(|| page(&document, "verification_url"));
+    let Some(verification_uri) = page else {
+        return Err(TokenError::malformed("the answer names no https page to enter the code on"));
+    };
+    let complete = ["verification_uri_complete", "verification_url_complete"];
+    let seconds = |name: &str| match document.get(name)? {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64(),
+    };
+    Ok(DeviceAuthorization {
+        device_code: Secret::from(device_code),
+        user_code: user_code.to_owned(),
+        verification_uri,
+        verification_uri_complete: complete.iter().find_map(|name| self::page(&document, name)),
+        expires_in: seconds("expires_in").filter(|seconds| *seconds > 0).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE),
+        interval: seconds("interval").unwrap_or(INTERVAL).clamp(*INTERVALS.start(), *INTERVALS.end()),
+    })
+}
+
+/// A page that a user may be sent to: https, or http on this machine.
+fn page(document: &Map<String, Value>, name: &str) -> Option<Url> {
+    let url = Url::parse(document.get(name)?.as_str()?).ok()?;
+    let is_loopback = match url.host()? {
+        url::Host::Ipv4(address) => address.is_loopback(),
+        url::Host::Ipv6(address) => address.is_loopback(),
+        url::Host::Domain(_) => false,
+    };
+    let is_secure = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    (is_secure && url.username().is_empty() && url.password().is_none()).then_some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+    use proptest::prelude::*;
+
+    fn parsed(status: u16, body: &str) -> Result<DeviceAuthorization, TokenError> {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/json".parse().unwrap());
+        parse_device_response(&Answer { status, headers: &headers, body: body.as_bytes(), now: 0 })
+    }
+
+    #[test]
+    fn answers_are_read_as_providers_write_them() {
+        let read = parsed(
+            200,
+            r#"{"device_code":"dc","user_code":"WDJB-MJHT","verification_uri":"https://p.example/device",
+                "verification_uri_complete":"https://p.example/device?user_code=WDJB-MJHT","expires_in":900,"interval":7}"#,
+        )
+        .unwrap();
+        assert_eq!((read.device_code.expose(), read.user_code.as_str()), ("dc", "WDJB-MJHT"));
+        assert_eq!(read.verification_uri_complete.unwrap().query(), Some("user_code=WDJB-MJHT"));
+        assert_eq!((read.expires_in, read.interval), (900, 7));
+        let early =
+            parsed(200, r#"{"device_code":"dc","user_code":"1","verification_url":"https://p.example","interval":0}"#);
+        let early = early.unwrap();
+        assert_eq!((early.expires_in, early.interval), (1_800, 1));
+        assert!(early.verification_uri_complete.is_none());
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_page_that_is_none() {
+        for page in ["http://p.example", "javascript:alert(1)", "https://a:b@p.example", "/device", ""] {
+            let body = format!(r#"{{"device_code":"dc","user_code":"1","verification_uri":"{page}"}}"#);
+            assert!(parsed(200, &body).is_err(), "{page}");
+        }
+        for body in [
+            r#"{"device_code":"","user_code":"1","verification_uri":"https://p.example"}"#,
+            r#"{"device_code":"d","user_code":"\n","verification_uri":"https://p.example"}"#,
+            r#"{"error":"invalid_client"}"#,
+            "<html>",
+        ] {
+            assert!(parsed(200, body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_whether_to_ask_again() {
+        for (status, body, expected) in [
+            (400, r#"{"error":"authorization_pending"}"#, DeviceRefusal::Pending),
+            (200, r#"{"error":"authorization_pending"}"#, DeviceRefusal::Pending),
+            (400, r#"{"error":"slow_down"}"#, DeviceRefusal::SlowDown),
+            (503, "<html>", DeviceRefusal::Passing),
+            (400, r#"{"error":"expired_token"}"#, DeviceRefusal::Final),
+            (400, r#"{"error":"access_denied"}"#, DeviceRefusal::Final),
+            (401, "", DeviceRefusal::Final),
+        ] {
+            assert_eq!(DeviceRefusal::of(&parsed(status, body).unwrap_err()), expected, "{body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_breaks_it(status in 100_u16..600, body in ".{0,200}") {
+            let _ = parsed(status, &body);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Connecting by a code that the user enters at the provider (RFC 8628), from which no browser comes
+//! back: a page of ours shows the code, and the provider is asked until the user has entered it.
+//!
+//! When to ask next is in the database, so that any server goes on with it, also after a restart, and
+//! only one asks at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use switchboard_auth::DeviceRefusal;
+use switchboard_store::attempts::{self, AttemptRow, Poll};
+use switchboard_store::links::{LinkRow, LinkState};
+use switchboard_store::{Unit, WriteError};
+use switchboard_vault::{OneTimeToken, Secret};
+use tokio_util::sync::CancellationToken;
+
+use super::settle::Refused;
+use super::visit::{Offer, Visit};
+use super::{Ending, Finished, TokenCredential, browser_cookie_name};
+use crate::app::explain::Facts;
+use crate::app::params::AccountParams;
+use crate::app::provider::{Failure, Unfinished};
+use crate::app::upstream::TOKEN_TIMEOUT;
+use crate::app::{Actor, App};
+use crate::error::{Error, Result};
+use crate::time::{Millis, millis};
+
+/// Between two looks for providers to be asked.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Attempts looked at in one go.
+const PAGE: i64 = 64;
+/// How long one question keeps others from asking: its deadline, and a moment for the database.
+const CLAIM: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 10);
+/// What a provider that is asked too often gets (RFC 8628 section 3.5), in milliseconds.
+const SLOWER: Millis = 5_000;
+/// How long a page waits for the user's word before it is shown again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What is kept until the user has entered the code.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Waiting {
+    pub device_code: String,
+    pub user_code: String,
+    pub verification_uri: String,
+    pub verification_uri_complete: Option<String>,
+}
+
+/// A connection whose user is to enter a code.
+pub struct DeviceCode {
+    /// What the user enters, and where; none once the provider has given tokens.
+    pub code: Option<UserCode>,
+    /// The link that it belongs to, still open.
+    pub offer: Offer,
+}
+
+/// What a user enters, and where.
+pub struct UserCode {
+    /// What.
+    pub code: String,
+    /// The page that asks for it.
+    pub verification_uri: String,
+    /// The same with the code filled in.
+    pub verification_uri_complete: Option<String>,
+}
+
+/// What a browser that asks for its code is shown.
+pub enum DevicePage {
+    /// The code.
+    Code(Box<DeviceCode>),
+    /// Nobody knows this address, or another browser began.
+    Nowhere(Finished),
+    /// It is over.
+    Over {
+        /// How.
+        finished: Finished,
+        /// Whose it is.
+        project_id: String,
+        /// Its link, whose cookie is done.
+        link_id: String,
+    },
+}
+
+impl App {
+    /// The code of an attempt, or how that ended. `wait`: until it has, for a while. Reading changes
+    /// nothing. The browser that claimed the link must be the one that asks.
+    pub async fn device_page(
+        &self,
+        token: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+        wait: bool,
+    ) -> Result<DevicePage> {
+        let mut rest = if wait { PATIENCE } else { Duration::ZERO };
+        loop {
+            let page = self.device_page_now(token, &cookie).await?;
+            if !matches!(page, DevicePage::Code(_)) || rest.is_zero() {
+                return Ok(page);
+            }
+            let pause = rest.min(Duration::from_millis(500));
+            tokio::time::sleep(pause).await;
+            rest -= pause;
+        }
+    }
+
+    async fn device_page_now(&self, token: &str, cookie: &impl Fn(&str) -> Option<String>) -> Result<DevicePage> {
+        let invalid = || Ok(DevicePage::Nowhere(Finished::bare(Ending::Invalid)));
+        let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
+        let Some(attempt) = self.store.attempt(id).await?.filter(|attempt| attempt.poll.is_some()) else {
+            return invalid();
+        };
+        if !OneTimeToken::matches(token, &attempt.state_hash) {
+            return invalid();
+        }
+        let browser = cookie(&browser_cookie_name(&attempt.link_id));
+        if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, &attempt.browser_hash)) {
+            return Ok(DevicePage::Nowhere(Finished::bare(Ending::BrowserMismatch)));
+        }
+        let Some(link) = self.store.link(&attempt.link_id).await? else { return invalid() };
+        let (project_id, link_id) = (link.project_id.clone(), link.id.clone());
+        if let LinkState::Finished { outcome } = &link.state {
+            let finished = self.device_end(&link, outcome).await?;
+            return Ok(DevicePage::Over { finished, project_id, link_id });
+        }
+        let offer = match self.visit_link(LinkRow { expires_at: attempt.expires_at, ..link }).await? {
+            Visit::Open(offer) => offer,
+            Visit::Over(finished) => return Ok(DevicePage::Over { finished, project_id, link_id }),
+        };
+        let code = self.device_waiting(&attempt)?.map(|waiting| UserCode {
+            code: waiting.user_code,
+            verification_uri: waiting.verification_uri,
+            verification_uri_complete: waiting.verification_uri_complete,
+        });
+        Ok(DevicePage::Code(Box::new(DeviceCode { code, offer: *offer })))
+    }
+
+    /// How a link ended whose browser was not there.
+    async fn device_end(&self, link: &LinkRow, outcome: &str) -> Result<Finished> {
+        let account = self.store.account(&link.project_id, &link.account_id).await?;
+        let Some(account) = account else { return Ok(Finished::bare(Ending::Used)) };
+        let reason = account.status_reason.clone().unwrap_or_default();
+        let ending = match outcome {
+            "success" => Ending::Success,
+            "expired" => Ending::Expired,
+            "failed" if reason.starts_with("access_denied") => Ending::Denied,
+            "failed" => Ending::ProviderError,
+            _ => Ending::Used,
+        };
+        let finished = Finished::of(ending, link, &account.toolkit);
+        Ok(finished.saying((ending == Ending::ProviderError && !reason.is_empty()).then_some(reason)))
+    }
+
+    fn device_waiting(&self, attempt: &AttemptRow) -> Result<Option<Waiting>> {
+        let Some(sealed) = attempt.verifier_sealed.as_deref() else { return Ok(None) };
+        let kept = self.open_verifier(&attempt.project_id, &attempt.id, sealed)?;
+        serde_json::from_str(kept.expose()).map(Some).map_err(Error::internal)
+    }
+
+    async fn ask_due_providers(self: &Arc<Self>) -> Result<()> {
+        for attempt in self.store.attempts_to_poll(self.now(), PAGE).await? {
+            let Some(poll) = attempt.poll else { continue };
+            let claim = attempts::claim_poll(&attempt.id, poll, self.now() + millis(CLAIM));
+            match self.store.apply(Unit::new().with(claim)).await {
+                Ok(_) => {}
+                Err(WriteError::Refused(_)) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let app = Arc::clone(self);
+            // Shutdown waits for it: what it buys is not lost.
+            self.tasks.spawn(async move {
+                if let Err(error) = app.ask_for_device(&attempt, poll).await {
+                    tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// One question, and what follows from its answer.
+    async fn ask_for_device(&self, attempt: &AttemptRow, poll: Poll) -> Result<()> {
+        let Some(link) = self.store.link(&attempt.link_id).await? else { return Ok(()) };
+        // The attempt has a time of its own: the link's is for opening it.
+        let Visit::Open(offer) = self.visit_link(LinkRow { expires_at: attempt.expires_at, ..link }).await? else {
+            return Ok(());
+        };
+        let actor = Actor {
+            project_id: attempt.project_id.clone(),
+            name: format!("link:{}", attempt.link_id),
+            request_id: None,
+        };
+        if offer.config.updated_at != attempt.auth_config_version {
+            let reason = "The auth config was changed while the user was at the provider";
+            return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
+        }
+        let Some(waiting) = self.device_waiting(attempt)? else { return Ok(()) };
+        let mut params = AccountParams::parse(&offer.account.params)?;
+        let asked = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
+            Ok(provider) => self.device_tokens(&provider, &Secret::new(waiting.device_code)).await,
+            Err(error) => Err(Failure::Unsent(error).into()),
+        };
+        let token = match asked {
+            Ok(token) => token,
+            Err(Unfinished { failure, bought: None }) => {
+                return self.device_refused(&actor, &offer, attempt, poll, failure).await;
+            }
+            Err(unfinished) => return self.unfinished(&actor, &offer, unfinished, &mut params).await.map(drop),
+        };
+        let consume = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+            &actor,
+            "link.callback",
+            &attempt.account_id,
+            "ok",
+            None,
+        ));
+        match self.apply_patiently(consume).await {
+            Ok(()) => self.exchanged(&actor, &offer, token, params).await.map(drop),
+            // The user began again, or it is over, while the provider answered.
+            Err(WriteError::Refused(_)) => {
+                let secrets = TokenCredential::new(token, &mut params, self.now()).secrets;
+                self.give_tokens_back(&offer, Refused { secrets: &secrets, waited_in: None, identity: None }).await
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn device_refused(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        attempt: &AttemptRow,
+        poll: Poll,
+        failure: Failure,
+    ) -> Result<()> {
+        let refusal = match &failure {
+            Failure::Refused { error, .. } => DeviceRefusal::of(error),
+            Failure::Lost(_) | Failure::Unsent(_) => DeviceRefusal::Passing,
+        };
+        let interval = match refusal {
+            DeviceRefusal::Pending | DeviceRefusal::Passing => poll.interval,
+            DeviceRefusal::SlowDown => poll.interval + SLOWER,
+            DeviceRefusal::Final => return self.device_over(actor, offer, &failure).await,
+        };
+        // A provider that is unwell is asked half as often (RFC 8628 section 3.5).
+        let pause = if refusal == DeviceRefusal::Passing { interval * 2 } else { interval };
+        let poll = Poll { at: self.now() + pause, interval };
+        self.store.apply(Unit::new().with(attempts::set_poll(&attempt.id, poll))).await?;
+        Ok(())
+    }
+
+    async fn device_over(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<()> {
+        let code = match failure {
+            Failure::Refused { error, .. } => error.code.as_deref(),
+            _ => None,
+        };
+        let facts = Facts::of_failure(failure);
+        let (outcome, reason) = match code {
+            Some("access_denied") => ("failed", failure.shown().unwrap_or_default()),
+            Some("expired_token") => ("expired", "expired_token: the code was not entered in time".to_owned()),
+            _ => return self.exchange_failed(actor, offer, failure).await.map(drop),
+        };
+        self.end_link_noting(actor, &offer.link, &offer.account, (outcome, &reason), facts).await.map(drop)
+    }
+}
+
+/// Asks providers whether their users have entered the code, until told to stop.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+        if let Err(error) = app.ask_due_providers().await {
+            tracing::error!(error = error.message(), cause = error.causes(), "attempts could not be looked up");
+        }
+    }
+}
+
+crate::redacted_debug!(Waiting, UserCode, DeviceCode, DevicePage);
