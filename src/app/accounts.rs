@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use switchboard_catalog::Refresh;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Unit, WriteError, links};
@@ -139,11 +140,18 @@ impl App {
             Some(from?.saturating_add(millis(Duration::from_secs(seconds?))))
         };
         let params = AccountParams::parse(&row.params)?;
+        let mut hard_expiry = after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime));
+        let mut idle_expiry = after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle));
+        if let (Some(oauth), Some(stated)) = (refreshes, params.refresh_expires_at) {
+            // A refresh replaces a refresh token that rotates, and its end; another stays as it is.
+            let end = if oauth.refresh == Refresh::Rotating { &mut idle_expiry } else { &mut hard_expiry };
+            *end = Some(end.map_or(stated, |known| known.min(stated)));
+        }
         Ok(Lifetime {
             access_token_expires_at: row.expires_at,
             refresh_due_at: row.refresh_due_at,
-            hard_expiry: after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime)),
-            idle_expiry: after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle)),
+            hard_expiry,
+            idle_expiry,
         })
     }
 }

@@ -29,6 +29,9 @@ pub struct AccountParams {
     /// Lifetime of the access token as the provider stated it, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
+    /// When the refresh token ends as the provider stated it, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_expires_at: Option<i64>,
     /// Values that the toolkit keeps from the provider's answers.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub captured: BTreeMap<String, String>,

@@ -77,6 +77,8 @@ pub struct TokenSet {
     /// Seconds from when the answer was sent, at most ten years; the toolkit's default where the
     /// provider states none. `None`: unknown.
     pub expires_in: Option<u64>,
+    /// Seconds that the refresh token lives, where the provider says so; at most ten years.
+    pub refresh_token_expires_in: Option<u64>,
     /// Granted scopes; `None`: as requested.
     pub scope: Option<Vec<String>>,
     /// An `OpenID` Connect ID token, unverified: no identity (R32).
@@ -150,6 +152,10 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
     let token_type = token_type(find(&document, &names.token_type))?;
     let captured = captured(&names.capture, answer, &document)?;
     let stated = lifetime(&reading, answer, &document);
+    let refresh_token_expires_in = find(&document, &names.refresh_token_expires_in)
+        .and_then(seconds)
+        .map(|amount| in_seconds(names, amount))
+        .filter(|seconds| *seconds > 0);
     let scope = find(&document, &names.scope).and_then(|scope| scopes(scope, reading.scope_separator));
     let Some(access_token) = secret(answer, &mut document, &names.access_token, "access token")? else {
         return Err(TokenError::malformed("the answer holds no access token"));
@@ -164,6 +170,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         refresh_token: secret(answer, &mut document, &names.refresh_token, "refresh token")?,
         token_type,
         expires_in: ends(&reading, stated, access_token.expose(), answer.now),
+        refresh_token_expires_in: refresh_token_expires_in.map(|seconds| seconds.min(MAX_EXPIRES_IN)),
         access_token,
         scope,
         id_token: secret(answer, &mut document, "/id_token", "ID token").unwrap_or_default(),
@@ -223,12 +230,16 @@ pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<
     }
 }
 
-/// Seconds to live as the answer states them.
-fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, Value>) -> Option<u64> {
-    let in_seconds = |amount: u64| match reading.response.time_unit {
+fn in_seconds(response: &TokenResponse, amount: u64) -> u64 {
+    match response.time_unit {
         TimeUnit::Seconds => amount,
         TimeUnit::Milliseconds => amount / 1_000,
-    };
+    }
+}
+
+/// Seconds to live as the answer states them.
+fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, Value>) -> Option<u64> {
+    let in_seconds = |amount: u64| in_seconds(reading.response, amount);
     let until = |end: u64| u64::try_from(i64::try_from(end).ok()? - answer.now).ok().filter(|left| *left > 0);
     let end = reading.response.expires_at.as_ref().and_then(|place| find(document, place)).and_then(|value| {
         let text = value.as_str().unwrap_or_default();

@@ -39,6 +39,11 @@ pub struct TokenCredential {
 impl TokenCredential {
     /// Takes a token answer that arrived at `now`; its public parts go into `params`.
     pub fn new(token: TokenSet, params: &mut AccountParams, now: Millis) -> Self {
+        let after = |seconds: u64| now.saturating_add(millis(Duration::from_secs(seconds)));
+        // Of a refresh token that stays the same, nothing new may be said.
+        if token.refresh_token.is_some() || token.refresh_token_expires_in.is_some() {
+            params.refresh_expires_at = token.refresh_token_expires_in.map(after);
+        }
         let mut secrets = Secrets::from([("access_token", token.access_token)]);
         if let Some(refresh_token) = token.refresh_token {
             secrets.insert("refresh_token", refresh_token);
@@ -55,7 +60,7 @@ impl TokenCredential {
             params.granted_scopes = token.scope;
         }
         params.captured.extend(token.captured);
-        let expires_at = token.expires_in.map(|seconds| now.saturating_add(millis(Duration::from_secs(seconds))));
+        let expires_at = token.expires_in.map(after);
         Self { secrets, expires_at }
     }
 }

@@ -374,6 +374,7 @@ fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
     captured.extend(later.captured);
     TokenSet {
         refresh_token: later.refresh_token.or(earlier.refresh_token),
+        refresh_token_expires_in: later.refresh_token_expires_in.or(earlier.refresh_token_expires_in),
         scope: later.scope.or(earlier.scope),
         id_token: later.id_token.or(earlier.id_token),
         captured,

@@ -130,10 +130,21 @@ impl Interrupted {
         assert_eq!(self.provider.grants("refresh_token").await, 2, "one more try, and never a loop");
     }
 
+    /// The same without anybody who calls: the server looks after the account by itself, as soon as the
+    /// lease of the dead is over, which is within the grace period.
+    async fn recovers_alone(self) {
+        within(PATIENCE, "another try", async || self.provider.grants("refresh_token").await > 1).await;
+        self.goes_on().await;
+    }
+
     /// The old token was tried once and is good for others, and so are those.
     async fn recovers(self) {
         self.decided().await.expect(200);
         assert_eq!(self.provider.grants("refresh_token").await, 2, "one try was enough");
+        self.goes_on().await;
+    }
+
+    async fn goes_on(&self) {
         // In its grace period Django repeats the answer that was lost, whose access token is older than
         // it says. That of the next refresh is new in any case.
         until("a further refresh", async || {
@@ -154,8 +165,9 @@ async fn a_refresh_cut_short_by_kill_9_is_tried_once_more_and_ends_as_the_provid
     let forgiving = async { Interrupted::at(Provider::django(&graceful)).await.recovers().await };
     let stable = [&ttl[..], &["--no-rotate"]].concat();
     let repeating = async { Interrupted::at(Provider::oidc(&stable)).await.recovers().await };
+    let alone = async { Interrupted::at(Provider::django(&graceful)).await.recovers_alone().await };
     // Together: each has to wait for the lease of the dead.
-    tokio::join!(rotating, forgiving, repeating);
+    tokio::join!(rotating, forgiving, repeating, alone);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,9 @@ pub struct TokenResponse {
     pub expires_in: String,
     /// When the access token ends: a number since 1970 or RFC 3339 text.
     pub expires_at: Option<String>,
-    /// Unit of both.
+    /// How long the refresh token lives (default `/refresh_token_expires_in`).
+    pub refresh_token_expires_in: String,
+    /// Unit of all of them.
     pub time_unit: TimeUnit,
     /// Granted scopes, a string or a list (default `/scope`).
     pub scope: String,
@@ -45,6 +47,7 @@ impl Default for TokenResponse {
             refresh_token: "/refresh_token".to_owned(),
             expires_in: "/expires_in".to_owned(),
             expires_at: None,
+            refresh_token_expires_in: "/refresh_token_expires_in".to_owned(),
             time_unit: TimeUnit::default(),
             scope: "/scope".to_owned(),
             token_type: "/token_type".to_owned(),

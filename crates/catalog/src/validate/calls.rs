@@ -78,6 +78,7 @@ impl Check<'_> {
             ("refresh_token", Some(&response.refresh_token)),
             ("expires_in", Some(&response.expires_in)),
             ("expires_at", response.expires_at.as_ref()),
+            ("refresh_token_expires_in", Some(&response.refresh_token_expires_in)),
             ("scope", Some(&response.scope)),
             ("token_type", Some(&response.token_type)),
         ];

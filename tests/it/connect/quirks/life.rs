@@ -105,6 +105,22 @@ async fn the_end_of_a_token() {
             expect: &[("account", "\"hard_expiry\":\"2"), ("account", "\"idle_expiry\":\"2")],
             ..P
         },
+        // What the answer says of the refresh token: a rotating one is replaced in time, another is not.
+        Case {
+            keys: &["TokenResponse.refresh_token_expires_in"],
+            tables: "[oauth2]\n[oauth2.response]\nrefresh_token_expires_in = \"/x_refresh_expires\"",
+            answers: &[("/token", r#"{"access_token":"AT1","refresh_token":"RT1","x_refresh_expires":8640000}"#)],
+            expect: &[("account", "\"hard_expiry\":null"), ("account", "\"idle_expiry\":\"2")],
+            ..P
+        },
+        Case {
+            keys: &["TokenResponse.refresh_token_expires_in"],
+            tables: "[oauth2]\nrefresh = \"stable\"",
+            answers: &[("1 /token", r#"{"access_token":"AT1","refresh_token":"RT1","refresh_token_expires_in":604799,"expires_in":600}"#),
+                ("/token", r#"{"access_token":"AT2","expires_in":600}"#)],
+            expect: &[("/api/thing#2", "Bearer AT2"), ("account", "\"hard_expiry\":\"2"), ("account", "\"idle_expiry\":null")],
+            ..P
+        },
     ])
     .await;
 }
