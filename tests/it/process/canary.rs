@@ -2,6 +2,7 @@
 //! none of them is in the log, in any file, or in any answer but the one that hands it out (R59,
 //! R69, R73, R74).
 
+mod engine;
 mod given;
 mod world;
 
@@ -38,6 +39,7 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
     managed_client(&mut world, &managed_secret).await;
     built_in_provider(&mut world).await;
     answers_once_per_idempotency_key(&mut world).await;
+    engine::every_kind(&mut world).await;
     given::by_the_developer(&mut world).await;
     given::unconfirmed_codes(&mut world).await;
     strange_callbacks(&mut world).await;
@@ -72,6 +74,12 @@ async fn no_secret_gets_out(log_format: &str, marks_trace: &str) {
         "project key",
         "organisation key",
         "user key",
+        "private key",
+        "choice",
+        "device code",
+        "registered client",
+        "temporary secret",
+        "machine secret",
     ] {
         assert!(world.secrets.iter().any(|(name, _)| name == kind), "no {kind} was seen");
     }

@@ -44,13 +44,17 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let revocation = format!("revocation_url = \"{}\"", mock.text("revocation_endpoint"));
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let engine = super::engine::toolkits(&mock.origin());
         for (slug, text) in [
             ("mock", mock.toolkit("mock", &revocation)),
             ("mockmanaged", mock.toolkit("mockmanaged", "")),
             ("echokey", echo.toolkit("echokey", API_KEY)),
             ("echobearer", echo.toolkit("echobearer", BEARER)),
             ("echobasic", echo.toolkit("echobasic", BASIC)),
-        ] {
+        ]
+        .into_iter()
+        .chain(engine)
+        {
             std::fs::create_dir_all(folder.path().join("toolkits").join(slug)).unwrap();
             std::fs::write(folder.path().join("toolkits").join(slug).join("toolkit.toml"), text).unwrap();
         }
