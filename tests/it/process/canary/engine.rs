@@ -123,8 +123,8 @@ async fn echoes(world: &mut World, session: &str, toolkit: &str, secrets: &[&str
 
 /// A key that signs, and tokens that wait for a choice: made, left alone, failed.
 async fn choices(world: &mut World) {
-    let line = KEY.lines().nth(3).unwrap();
-    world.secret("private key", line);
+    let of_key = KEY.lines().nth(3).unwrap();
+    world.secret("private key", of_key);
     let credentials = json!({ "client_id": "signing", "private_key": KEY });
     config(world, "enginechoice", "OAUTH2", credentials).await;
     let names = ["chosen access", "chosen refresh", "chosen user", "chosen id"];
