@@ -1,19 +1,23 @@
-//! The provider of the refresh wave: a token endpoint that rotates, remembers every refresh token it is
-//! shown, and knows from the token itself when its account would have ended.
+//! The provider of the refresh wave: a token endpoint that rotates and takes each refresh token once, and
+//! knows from the token itself when its account would have ended; an API that takes living tokens only.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::listen;
+
+/// Seconds that a renewed token lives.
+const RENEWED_FOR: u64 = 86_400;
 
 /// What came in so far.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -24,8 +28,22 @@ pub struct Seen {
     pub repeated: u64,
     /// Of these, after the account's access token had ended.
     pub late: u64,
+    /// Calls of the API with a token that it did not take.
+    pub unauthorized: u64,
     /// By second since 1970.
     pub by_second: BTreeMap<u64, u64>,
+}
+
+impl Seen {
+    /// Whether refreshes were under way at some moment of a span that began at `at`, in milliseconds
+    /// since 1970.
+    pub fn lasted(&self, at: u128, span: Duration) -> bool {
+        let (Some(first), Some(last)) = (self.by_second.keys().next(), self.by_second.keys().next_back()) else {
+            return false;
+        };
+        let end = at + span.as_millis();
+        u128::from(*first) * 1_000 < end && at < (u128::from(*last) + 1) * 1_000
+    }
 }
 
 #[derive(Default)]
@@ -39,52 +57,87 @@ pub fn refresh_token(account: usize, end: u128) -> String {
     format!("rt-{account}-{end}")
 }
 
+/// The access token of the same account.
+pub fn access_token(account: usize, end: u128) -> String {
+    format!("at-{account}-{end}")
+}
+
+/// When a token ends, from the token itself.
+fn end_of(token: &str) -> u128 {
+    token.rsplit('-').next().and_then(|end| end.parse().ok()).unwrap_or(0)
+}
+
 /// Milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "two processes of a benchmark share the machine's clock")]
 pub fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
-/// Serves `/token`, `/me` of 1 KiB, and `/seen`.
-pub fn run() -> Result<()> {
-    let books: Arc<Mutex<Books>> = Arc::default();
-    let me = json!({ "id": "user-1", "note": "x".repeat(1_000) });
+/// What the handlers share.
+#[derive(Clone)]
+struct Provider {
+    books: Arc<Mutex<Books>>,
+    delay: Duration,
+    me: Arc<str>,
+}
+
+/// Serves `/token`, which takes `delay`, `/me` of 1 KiB, and `/seen`.
+pub fn run(delay: Duration) -> Result<()> {
+    let body = json!({ "id": "user-1", "note": "x".repeat(1_000) }).to_string();
+    let provider = Provider { books: Arc::default(), delay, me: body.into() };
     listen::run(async {
         Ok(Router::new()
             .route("/token", post(token))
             .route(
                 "/seen",
-                get(|State(books): State<Arc<Mutex<Books>>>| async move { said(&json!(lock(&books).seen)) }),
+                get(|State(it): State<Provider>| async move {
+                    said(StatusCode::OK, json!(lock(&it.books).seen).to_string())
+                }),
             )
-            .route("/me", get(move || async move { said(&me) }))
-            .with_state(books))
+            .route("/me", get(me))
+            .with_state(provider))
     })
 }
 
 /// A JSON answer.
-type Said = ([(HeaderName, &'static str); 1], String);
+type Said = (StatusCode, [(HeaderName, &'static str); 1], String);
 
-fn said(answer: &Value) -> Said {
-    ([(CONTENT_TYPE, "application/json")], answer.to_string())
+fn said(status: StatusCode, answer: String) -> Said {
+    (status, [(CONTENT_TYPE, "application/json")], answer)
 }
 
-async fn token(State(books): State<Arc<Mutex<Books>>>, body: String) -> Said {
+async fn me(State(provider): State<Provider>, headers: HeaderMap) -> Said {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    if bearer.is_some_and(|token| now() <= end_of(token)) {
+        return said(StatusCode::OK, provider.me.to_string());
+    }
+    lock(&provider.books).seen.unauthorized += 1;
+    said(StatusCode::UNAUTHORIZED, json!({ "error": "invalid_token" }).to_string())
+}
+
+async fn token(State(provider): State<Provider>, body: String) -> Said {
     let shown = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap_or_default();
     let now = now();
-    let end = shown.rsplit('-').next().and_then(|end| end.parse().ok()).unwrap_or(u128::MAX);
-    let mut books = lock(&books);
-    books.seen.requests += 1;
-    books.seen.late += u64::from(now > end);
-    let second = u64::try_from(now / 1_000).unwrap_or(0);
-    *books.seen.by_second.entry(second).or_default() += 1;
-    if !books.tokens.insert(shown.to_owned()) {
-        books.seen.repeated += 1;
+    let (number, is_new) = {
+        let mut books = lock(&provider.books);
+        books.seen.requests += 1;
+        books.seen.late += u64::from(now > end_of(shown));
+        let second = u64::try_from(now / 1_000).unwrap_or(0);
+        *books.seen.by_second.entry(second).or_default() += 1;
+        let is_new = books.tokens.insert(shown.to_owned());
+        books.seen.repeated += u64::from(!is_new);
+        (books.seen.requests, is_new)
+    };
+    tokio::time::sleep(provider.delay).await;
+    if !is_new {
+        return said(StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" }).to_string());
     }
-    let number = books.seen.requests;
-    said(&json!({
-        "access_token": format!("renewed-access-token-{number}"), "token_type": "Bearer", "expires_in": 86_400,
-        "refresh_token": format!("renewed-{number}-{}", u64::MAX),
-    }))
+    let end = now + u128::from(RENEWED_FOR) * 1_000;
+    let answer = json!({
+        "access_token": format!("renewed-access-token-{number}-{end}"), "token_type": "Bearer",
+        "expires_in": RENEWED_FOR, "refresh_token": format!("renewed-{number}-{end}"),
+    });
+    said(StatusCode::OK, answer.to_string())
 }
 
 fn lock(books: &Mutex<Books>) -> std::sync::MutexGuard<'_, Books> {

@@ -1,7 +1,7 @@
 //! Benchmarks that carry their own yardstick: the real server runs beside the least that any server
 //! for the same job has to do, in the same minutes on the same disk, and only ratios are judged.
 //!
-//! `cargo run -p switchboard-bench --release -- [link|proxy|start|all]`; see README.md for what the
+//! `cargo run -p switchboard-bench --release -- [link|proxy|start|wave|all]`; see README.md for what the
 //! figures mean. It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
 
 mod floor;
@@ -79,6 +79,9 @@ struct Options {
     /// Accounts of `wave`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
     accounts: u64,
+    /// How long the provider of `wave` takes for a token, in milliseconds.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=5_000))]
+    provider_ms: u64,
     /// Where the server's log goes [default: nowhere].
     #[arg(long, value_name = "FILE")]
     server_log: Option<PathBuf>,
@@ -97,9 +100,9 @@ struct Role {
     /// Serve the bare proxy to this address.
     #[arg(long, hide = true, value_name = "ADDR")]
     bare_proxy: Option<std::net::SocketAddr>,
-    /// Serve the token endpoint of the wave.
-    #[arg(long, hide = true)]
-    issuer: bool,
+    /// Serve the provider of the wave, which takes so many milliseconds for a token.
+    #[arg(long, hide = true, value_name = "MILLISECONDS")]
+    issuer: Option<u64>,
     /// Serve the upstream.
     #[arg(long, hide = true)]
     upstream: bool,
@@ -115,7 +118,7 @@ fn main() -> ExitCode {
     let outcome = match &cli.role {
         Role { floor: Some(database), .. } => floor::run(database),
         Role { bare_proxy: Some(upstream), .. } => forward::run_proxy(*upstream),
-        Role { issuer: true, .. } => issuer::run(),
+        Role { issuer: Some(delay), .. } => issuer::run(std::time::Duration::from_millis(*delay)),
         Role { upstream: true, .. } => forward::run_upstream(),
         _ => measure(cli.what, &cli.options),
     };

@@ -222,6 +222,7 @@ mod tests {
     fn noise_that_makes_a_proxy_faster_than_no_proxy_meets_no_goal() {
         let options = Options {
             accounts: 2_000,
+            provider_ms: 0,
             seconds: 1,
             rounds: 1,
             connections: vec![1],

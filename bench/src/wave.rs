@@ -25,6 +25,8 @@ const CONNECTIONS: usize = 16;
 const SAMPLE: usize = 1_000;
 /// All tokens end within this.
 const MINUTE: Duration = Duration::from_mins(1);
+/// User calls are measured in slices of this.
+const SLICE: Duration = Duration::from_secs(5);
 /// Between the last import and the first end: room for two margins.
 const HEADWAY: Duration = Duration::from_secs(150);
 
@@ -39,15 +41,17 @@ pub struct Wave {
     pub active: u64,
     /// User calls before it.
     pub before: Sample,
-    /// User calls while it lasted.
-    pub during: Sample,
+    /// User calls from the first refresh to the last, in slices.
+    pub during: Vec<Sample>,
     /// Resident memory of the server afterwards, KiB.
     pub resident_kib: u32,
 }
 
 /// Measures.
 pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
-    let upstream = Process::start(Command::new(&bench.own).arg("--issuer"), |printed| printed.trim().parse().ok())?.0;
+    let delay = bench.options.provider_ms.to_string();
+    let upstream =
+        Process::start(Command::new(&bench.own).args(["--issuer", &delay]), |printed| printed.trim().parse().ok())?.0;
     let toolkits = write_oauth_toolkit(&bench.folder, TOOLKIT, upstream.address())?;
     let product = Arc::new(Product::start(bench, &bench.folder.join("wave"), Some(&toolkits))?);
     let client = json!({ "client_id": "bench", "client_secret": "bench-secret" });
@@ -58,21 +62,23 @@ pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
 
     let started = Instant::now();
     let far = issuer::now() + 86_400_000;
-    import(&product, &config, 0..SAMPLE.min(accounts), move |_| far).await?;
-    let per_account = started.elapsed() / u32::try_from(SAMPLE.min(accounts))?;
-    // The sample is of the users who call; the wave is of all others.
+    // The last ones are the sample; all others, those of the users who call among them, are the wave.
     let wave = accounts.saturating_sub(SAMPLE);
+    import(&product, &config, wave..accounts, move |_| far).await?;
+    let per_account = started.elapsed() / u32::try_from(accounts - wave)?;
     let imports = per_account * u32::try_from(wave)? * 13 / 10;
     let first = issuer::now() + (imports + HEADWAY).as_millis();
     let count = u128::try_from(wave.max(1))?;
-    let end = move |number: usize| first + MINUTE.as_millis() * number.saturating_sub(SAMPLE) as u128 / count;
-    import(&product, &config, SAMPLE.min(accounts)..accounts, end).await?;
+    let end = move |number: usize| first + MINUTE.as_millis() * number as u128 / count;
+    import(&product, &config, 0..wave, end).await?;
     eprintln!("wave: {accounts} accounts imported in {:?}", started.elapsed());
 
     let target = callers(&product).await?;
     let before = target.load(CONNECTIONS, Duration::from_secs(10)).await?;
-    let left = Duration::from_millis(u64::try_from((first + MINUTE.as_millis()).saturating_sub(issuer::now()))?);
-    let during = target.load(CONNECTIONS, left + Duration::from_secs(5)).await?;
+    let mut slices = Vec::new();
+    while issuer::now() < first + MINUTE.as_millis() {
+        slices.push((issuer::now(), target.load(CONNECTIONS, SLICE).await?));
+    }
     let seen = Connection::open(upstream.address())
         .await?
         .exchange(&request("GET", "/seen", upstream.address(), &[], ""))
@@ -81,6 +87,8 @@ pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
     let list = product.api_request("GET", "/connected_accounts?statuses=ACTIVE&limit=1", &Value::Null);
     let active = product.try_request(&list).await?["total_items"].as_u64().context("no total")?;
     let resident_kib = product.process.resident_kib()?;
+    let seen: Seen = seen;
+    let during = slices.into_iter().filter(|(at, _)| seen.lasted(*at, SLICE)).map(|(_, sample)| sample).collect();
     Ok(Wave { accounts: wave, seen, active, before, during, resident_kib })
 }
 
@@ -98,7 +106,7 @@ async fn import(
             let mut connection = Connection::open(product.process.address()).await?;
             for number in (first..last).step_by(CONNECTIONS) {
                 let end = end(number);
-                let val = json!({ "status": "ACTIVE", "access_token": format!("imported-access-token-{number}"),
+                let val = json!({ "status": "ACTIVE", "access_token": issuer::access_token(number, end),
                     "refresh_token": issuer::refresh_token(number, end),
                     "expires_in": u64::try_from(end.saturating_sub(issuer::now()) / 1_000)? });
                 let body = json!({ "auth_config": { "id": config }, "connection": {
@@ -134,7 +142,8 @@ impl Display for Wave {
         writeln!(f, "  after the access token had ended            {}", self.seen.late)?;
         writeln!(f, "  in the busiest second; seconds with any     {peak}; {seconds}")?;
         writeln!(f, "accounts ACTIVE afterwards, with the callers' {}", self.active)?;
-        for (name, sample) in [("before", self.before), ("during", self.during)] {
+        writeln!(f, "  API calls with a token that had ended        {}", self.seen.unauthorized)?;
+        let line = |f: &mut Formatter<'_>, name: &str, sample: &Sample| {
             writeln!(
                 f,
                 "user calls {name}: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms, errors {}",
@@ -142,8 +151,20 @@ impl Display for Wave {
                 sample.p50_us / 1_000.0,
                 sample.p99_us / 1_000.0,
                 sample.errors
-            )?;
+            )
+        };
+        line(f, "before", &self.before)?;
+        let slowest = |one: &&Sample, other: &&Sample| one.p99_us.total_cmp(&other.p99_us);
+        writeln!(f, "from the first refresh to the last, in {} slices of {} s:", self.during.len(), SLICE.as_secs())?;
+        if let (Some(best), Some(worst)) = (self.during.iter().min_by(slowest), self.during.iter().max_by(slowest)) {
+            line(f, "in the best", best)?;
+            line(f, "in the worst", worst)?;
         }
+        writeln!(
+            f,
+            "errors in all of them                         {}",
+            self.during.iter().map(|it| it.errors).sum::<usize>()
+        )?;
         writeln!(f, "resident memory afterwards                    {} MiB", self.resident_kib / 1_024)
     }
 }

@@ -22,13 +22,13 @@ use crate::error::{Error, Result};
 use crate::time::Millis;
 
 /// Refreshes at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 /// Of these, at one toolkit's provider.
-const PER_TOOLKIT: usize = 24;
+const PER_TOOLKIT: usize = 64;
 /// Accounts of one toolkit that are being refreshed or wait for their turn.
-const QUEUE: usize = 128;
+const QUEUE: usize = 256;
 /// Accounts looked at in one go.
-const PAGE: i64 = 256;
+const PAGE: i64 = 512;
 /// Between two looks when nothing is under way.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Before an account is looked at again that could not be refreshed for a reason of ours, in
