@@ -63,9 +63,35 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
             val.insert("revoked_at".to_owned(), iso(view.row.updated_at).into());
         }
     }
+    for name in demanded(&view.row.scheme, view.row.status) {
+        val.entry((*name).to_owned()).or_insert_with(|| match *name {
+            "authUri" => format!("{public_url}/link/{REDACTED}").into(),
+            _ => REDACTED.into(),
+        });
+    }
     // No field of a connection takes the place of the account's own.
     val.remove("status");
     AccountVal { status: view.status().into(), fields: val }
+}
+
+/// Keys that the schema of a state demands (contract section 4.3), whether or not the account has such
+/// a thing: clients that check answers refuse one without.
+fn demanded(scheme: &str, status: AccountStatus) -> &'static [&'static str] {
+    use AccountStatus::{Active, Expired, Failed, Inactive, Initiated};
+    match (scheme, status) {
+        ("OAUTH1", Initiated) => &["oauth_token", "oauth_token_secret", "authUri"],
+        ("OAUTH1", Active | Inactive) => &["oauth_token", "oauth_token_secret"],
+        ("OAUTH2" | "S2S_OAUTH2", Active | Inactive) => &["access_token"],
+        ("DCR_OAUTH" | "CIMD_OAUTH", Initiated) => &["client_id"],
+        ("DCR_OAUTH" | "CIMD_OAUTH", Active | Inactive) => &["client_id", "access_token"],
+        ("BASIC", Active | Inactive) => &["username"],
+        ("BASIC_WITH_JWT", Active | Inactive | Failed | Expired) => &["username", "password"],
+        ("BEARER_TOKEN", Active | Inactive) => &["token"],
+        ("GOOGLE_SERVICE_ACCOUNT", Active | Inactive) => &["credentials_json"],
+        ("SERVICE_ACCOUNT", Active | Inactive) => &["application_id", "installation_id", "private_key"],
+        ("BILLCOM_AUTH", Active | Inactive) => &["sessionId", "devKey"],
+        _ => &[],
+    }
 }
 
 fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params: &AccountParams) {

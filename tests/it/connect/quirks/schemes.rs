@@ -107,7 +107,8 @@ async fn tokens_without_anybody() {
             form: app,
             answers: &[("/app/installations/4242/access_tokens", r#"{"token":"I1","expires_at":"2030-01-01T00:00:00Z"}"#)],
             expect: &[("/app/installations/4242/access_tokens", "authorization: Bearer eyJ"),
-                ("/api/thing", "Bearer I1"), ("account", "2030-01-01")],
+                ("/api/thing", "Bearer I1"), ("account", "2030-01-01"), ("account", "\"application_id\":\"77\""),
+                ("account", "\"private_key\":\"")],
             ..P
         },
         Case {
@@ -141,7 +142,7 @@ async fn tokens_without_anybody() {
                 response = { access_token = "/sessionId" }"#,
             form: &[("username", "ada"), ("password", "a\"b")],
             answers: &[("/session", r#"{"sessionId":"B1"}"#)],
-            expect: &[("/session", r#"{"user":"ada","password":"a\"b"}"#), ("/api/thing", "sessionid: B1")],
+            expect: &[("/session", r#"{"user":"ada","password":"a\"b"}"#), ("/api/thing", "sessionid: B1"), ("account", "\"devKey\":\"REDACTED\""), ("account", "\"sessionId\":\"")],
             ..P
         },
     ])
