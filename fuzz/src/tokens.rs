@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
-use switchboard_auth::{Answer, TokenError, TokenErrorKind, TokenSet, parse_token_response};
+use switchboard_auth::{Answer, TokenError, TokenErrorKind, TokenSet, parse_device_response, parse_token_response};
 use switchboard_catalog::{Catalog, OAuth2, TokenResponse};
 
 use crate::shown;
@@ -34,6 +34,7 @@ fn parse(oauth: &OAuth2, status: u16, content_type: Option<&str>, body: &[u8]) -
 /// `body` as the answer of a request that succeeded.
 pub fn response(body: &[u8]) {
     let [standard, elsewhere] = &*PROVIDERS;
+    device(body);
     for content_type in [None, Some(FORM)] {
         for oauth in [standard, elsewhere] {
             match parse(oauth, 200, content_type, body) {
@@ -66,6 +67,22 @@ pub fn error(body: &[u8]) {
     }
 }
 
+/// The same body as the answer to a request for a code that a user enters (RFC 8628).
+fn device(body: &[u8]) {
+    match parse_device_response(&Answer { status: 200, headers: &HeaderMap::new(), body, now: 1_795_000_000 }) {
+        Ok(code) => {
+            let is_text =
+                |text: &str| !text.trim().is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            assert!(is_text(code.device_code.expose()) && is_text(&code.user_code) && code.user_code.len() <= 64);
+            for page in code.verification_uri_complete.iter().chain([&code.verification_uri]) {
+                assert!(["https", "http"].contains(&page.scheme()) && page.username().is_empty(), "{page}");
+            }
+            assert!((1..=60).contains(&code.interval) && (1..=1_800).contains(&code.expires_in), "{code:?}");
+        }
+        Err(error) => shown::check_error(&error),
+    }
+}
+
 fn check_tokens(tokens: &TokenSet) {
     let optional = [&tokens.refresh_token, &tokens.id_token];
     for token in optional.into_iter().flatten().chain([&tokens.access_token]) {
@@ -73,7 +90,9 @@ fn check_tokens(tokens: &TokenSet) {
         assert!(!text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "token {text:?}");
     }
     assert_eq!(tokens.token_type, "Bearer");
-    assert!(tokens.expires_in.is_none_or(|seconds| (1..=TEN_YEARS).contains(&seconds)), "{:?}", tokens.expires_in);
+    for life in [tokens.expires_in, tokens.refresh_token_expires_in] {
+        assert!(life.is_none_or(|seconds| (1..=TEN_YEARS).contains(&seconds)), "{life:?}");
+    }
     for value in tokens.captured.values() {
         assert!(value.len() <= 4096 && !value.chars().any(char::is_control), "captured {value:?}");
     }
