@@ -261,7 +261,8 @@ fn spool_dir(database: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn create_private_dir(path: &Path) -> Result<()> {
+/// A folder that only its owner can look into.
+pub fn create_private_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
