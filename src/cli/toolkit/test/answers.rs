@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use switchboard_catalog::{
-    Capture, Expiry, ExtraToken, Identity, PostConnect, Refresh, TimeUnit, TokenResponse,
-};
+use switchboard_catalog::{Capture, Expiry, ExtraToken, Identity, PostConnect, Refresh, TimeUnit, TokenResponse};
 
 use super::document::Document;
 use super::provider::Play;
@@ -152,14 +150,11 @@ fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
 
 /// The refresh token of an answer, as the file says that the provider gives them.
 fn next_refresh_token(play: &mut Play, endpoint: Endpoint) -> Option<String> {
-    let refresh = match (&play.oauth, endpoint) {
-        (Some(oauth), _) => oauth.refresh,
+    let Some(refresh) = play.oauth.as_ref().map(|oauth| oauth.refresh) else {
         // A login may give a refresh token that a later step uses.
-        (None, _) => {
-            let tokens = play.toolkit.token_scheme(play.scheme)?;
-            let uses = tokens.steps.iter().flat_map(|step| step.parameters.values().chain(step.headers.values()));
-            return uses.into_iter().any(|text| text.contains("{refresh_token}")).then(|| play.issue("refresh_token"));
-        }
+        let tokens = play.toolkit.token_scheme(play.scheme)?;
+        let mut used = tokens.steps.iter().flat_map(|step| step.parameters.values().chain(step.headers.values()));
+        return used.any(|text| text.contains("{refresh_token}")).then(|| play.issue("refresh_token"));
     };
     let held = play.flow.current("refresh_token");
     match (refresh, held) {

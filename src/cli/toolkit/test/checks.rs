@@ -2,8 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use switchboard_catalog::{ClientAuthentication, OAuth2, Pkce, Refresh, Scheme, template};
+use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Pkce, Refresh, Scheme, template};
 
 use super::provider::{Asked, Play};
 use super::routes::{Endpoint, call};
@@ -56,9 +57,30 @@ pub(super) fn request(play: &Play, endpoint: Endpoint, seen: &Seen) -> Checked {
                     return refuse("invalid_grant", "it carries neither the refresh token nor the living access token");
                 }
             }
+            if call.assertion.is_some() && seen.assertions().is_empty() {
+                return refuse("invalid_grant", "there is no signed assertion in it");
+            }
+            all_parameters(play, call, seen)?;
             call.client_authentication.map_or(Ok(()), |method| client(play, None, method, seen))
         }
     }
+}
+
+/// A parameter whose template has a variable without a value is left out. Here all have values.
+fn all_parameters(play: &Play, call: &Call, seen: &Seen) -> Checked {
+    if call.body.is_some() {
+        return Ok(());
+    }
+    for (name, text) in &call.parameters {
+        let is_known = template::expand(text, &|name| play.variable(name)).is_ok_and(|value| !value.is_empty());
+        if is_known && seen.param(name).is_none() {
+            return refuse(
+                "invalid_request",
+                format!("the parameter `{name}` is missing: a variable of it has no value"),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// An authorization request: in the browser's URL, or pushed.
@@ -158,7 +180,9 @@ fn client(play: &Play, oauth: Option<&OAuth2>, method: ClientAuthentication, see
             (seen.basic() == Some((secret, String::new())), "the secret is to be the user name of HTTP Basic")
         }
         ClientAuthentication::PrivateKeyJwt | ClientAuthentication::ClientSecretJwt => {
-            (seen.param("client_assertion").is_some(), "the client is to prove itself by an assertion")
+            let is_ours = |(_, _, claims): &(String, Value, Value)| claims["sub"] == id.as_str();
+            let is_sent = seen.param("client_assertion").is_some();
+            (is_sent && seen.assertions().iter().any(is_ours), "the client is to prove itself by an assertion")
         }
         ClientAuthentication::None => (has_id, "the client's identifier is to be in the body"),
     };
@@ -218,10 +242,14 @@ fn credential(play: &Play, endpoint: Endpoint, seen: &Seen) -> Checked {
 pub(super) fn fits(play: &Play, endpoint: Endpoint, seen: &Seen) -> bool {
     match endpoint {
         Endpoint::Token => play.flow.code.as_ref().is_some_and(|code| seen.carries(code)),
-        Endpoint::Refresh => !play.flow.code.as_ref().is_some_and(|code| seen.carries(code)),
+        Endpoint::Refresh => {
+            let has_code = play.flow.code.as_ref().is_some_and(|code| seen.carries(code));
+            !has_code && play.flow.current("access_token").is_some()
+        }
         _ => {
             let Some(call) = call(endpoint, &play.toolkit, play.scheme, play.oauth.as_ref()) else { return true };
-            let fixed = call.parameters.iter().filter(|(_, text)| template::variables(text).is_ok_and(|it| it.is_empty()));
+            let fixed =
+                call.parameters.iter().filter(|(_, text)| template::variables(text).is_ok_and(|it| it.is_empty()));
             fixed.into_iter().all(|(name, text)| seen.params().any(|(known, value)| known == name && value == text))
         }
     }

@@ -104,7 +104,8 @@ impl<'d> Dance<'d> {
     /// Follows the link to its end; the account, which works then.
     async fn connect(&mut self, session: &str, config: &str) -> Result<Value> {
         let path = format!("/tool_router/session/{session}/link");
-        let link = self.service.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
+        let link =
+            self.service.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
         let id = link["connected_account_id"].as_str().context("a link without an account")?.to_owned();
         let page = link["redirect_url"].as_str().context("a link without an address")?;
         let page = page.strip_prefix(PUBLIC_URL).context("a link of another server")?.to_owned();
@@ -126,6 +127,13 @@ impl<'d> Dance<'d> {
             let back = back?;
             let path = &back[url::Position::BeforePath..url::Position::AfterQuery];
             reply = self.service.browse(path, &cookies, None).await?;
+            if reply.status == 404 {
+                let shown = of(self.play).values.shown().apply(back.as_str());
+                bail!(
+                    "the server makes nothing of what the browser brings back, {shown}; see `callback` in [{}]",
+                    self.scheme.table()
+                );
+            }
         }
         self.choose(reply, &cookies).await?;
         self.broken()?;
@@ -182,8 +190,10 @@ impl<'d> Dance<'d> {
             Ok(told) => told,
             Err(error) => return error,
         };
-        let mut words: Vec<&str> = ["summary", "cause", "provider_message"].into_iter().filter_map(|name| told[name].as_str()).collect();
-        let last = told["timeline"].as_array().and_then(|events| events.last()).and_then(|event| event["detail"].as_str());
+        let mut words: Vec<&str> =
+            ["summary", "cause", "provider_message"].into_iter().filter_map(|name| told[name].as_str()).collect();
+        let last =
+            told["timeline"].as_array().and_then(|events| events.last()).and_then(|event| event["detail"].as_str());
         words.extend(last.filter(|last| !words.contains(last)));
         anyhow!("not connected: {}", words.join(" "))
     }
@@ -255,7 +265,10 @@ impl<'d> Dance<'d> {
         let renews = [Endpoint::Refresh.title(), Endpoint::TokenStep(0).title()];
         let has_renewed = of(self.play).exchanges.iter().skip(before).any(|exchange| renews.contains(&exchange.title));
         if !has_renewed {
-            bail!("the token was not renewed before its end; see `refresh` and `refresh_call` in [{}]", self.scheme.table());
+            bail!(
+                "the token was not renewed before its end; see `refresh` and `refresh_call` in [{}]",
+                self.scheme.table()
+            );
         }
         self.outcome.push("refreshed".to_owned());
         Ok(())
@@ -268,6 +281,7 @@ impl<'d> Dance<'d> {
             return None;
         }
         match &play.oauth {
+            None if self.scheme == Scheme::OAuth1 => Some("nothing renews a token of OAuth 1.0a"),
             None => Some("what was entered does not end"),
             Some(oauth) if oauth.refresh == Refresh::None => Some("the file says that nothing renews a token"),
             Some(oauth) if oauth.expiry == Expiry::Never => Some("the file says that tokens do not end"),
@@ -278,7 +292,8 @@ impl<'d> Dance<'d> {
     /// The account is deleted, and its provider is told.
     async fn delete(&mut self, account: &Value) -> Result<()> {
         let id = account["id"].as_str().unwrap_or_default();
-        let deleted = self.service.call("DELETE", &format!("/connected_accounts/{id}"), None).await.context("deletion")?;
+        let deleted =
+            self.service.call("DELETE", &format!("/connected_accounts/{id}"), None).await.context("deletion")?;
         let Some(job) = deleted["revoke_job_id"].as_str() else {
             self.outcome.push("deleted; there is nothing to revoke".to_owned());
             return Ok(());
@@ -297,8 +312,9 @@ impl<'d> Dance<'d> {
                     return Ok(());
                 }
                 Some("failed") => bail!("not revoked: {}", item["detail"].as_str().unwrap_or_default()),
-                _ if item["tries"].as_i64().unwrap_or_default() > 0 => {
-                    bail!("not revoked: {}", item["detail"].as_str().unwrap_or("the provider did not answer"))
+                // It was tried, and would be tried again.
+                _ if item["detail"].is_string() => {
+                    bail!("not revoked: {}", item["detail"].as_str().unwrap_or_default())
                 }
                 _ => tokio::time::sleep(PAUSE).await,
             }

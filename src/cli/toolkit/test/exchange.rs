@@ -1,5 +1,7 @@
 //! One request and its answer, as they are printed.
 
+use std::fmt::Write as _;
+
 use http::HeaderMap;
 
 use super::super::raw::{self, Shown};
@@ -23,7 +25,10 @@ pub(super) struct Exchange {
 impl Exchange {
     pub(super) fn new(title: &str, seen: &Seen, reply: &Reply, notes: Vec<String>) -> Self {
         let spoken = reply.headers.iter().filter(|(name, _)| name != "content-type");
-        let mut answer: String = spoken.map(|(name, value)| format!("{}: {value}\n", raw::title(name))).collect();
+        let mut answer = String::new();
+        for (name, value) in spoken {
+            let _ = writeln!(answer, "{}: {value}", raw::title(name));
+        }
         answer.push_str(&reply.body);
         Self {
             title: title.to_owned(),

@@ -122,7 +122,9 @@ fn print(play: &Shared, outcome: &[String], failure: Option<&anyhow::Error>, as_
         println!("→ {}\n{}", exchange.status, exchange.answer(&shown));
     }
     println!();
-    outcome.iter().for_each(|line| println!("{line}"));
+    for line in outcome {
+        println!("{line}");
+    }
     if let Some(failure) = failure {
         println!("failed: {failure}");
     }

@@ -152,7 +152,7 @@ impl Play {
         let checked = checks::request(self, endpoint, seen).and_then(|()| self.pushed(endpoint, seen));
         let reply = match checked {
             Ok(()) => answer(self, endpoint, seen).unwrap_or_else(|conflict| {
-                self.fail(format!("{}: {conflict}; see {}", endpoint.title(), endpoint.keys(self.scheme)));
+                self.fail(format!("{}: {conflict}; see the pointers of the file", endpoint.title()));
                 Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the file cannot be played")
             }),
             Err(refusal) => {

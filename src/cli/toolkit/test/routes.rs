@@ -136,24 +136,32 @@ pub(super) fn of(toolkit: &Toolkit, scheme: Scheme, oauth: Option<&OAuth2>) -> V
             (Endpoint::Introspection, &oauth.introspection_url),
             (Endpoint::Revocation, &oauth.revocation_url),
         ] {
-            url.iter().for_each(|url| add(endpoint, "POST", url));
+            if let Some(url) = url {
+                add(endpoint, "POST", url);
+            }
         }
         for (number, step) in oauth.steps.iter().enumerate() {
             add(Endpoint::Step(number), &step.method, &step.url);
         }
-        oauth.revoke.iter().for_each(|call| add(Endpoint::Revoke, &call.method, &call.url));
+        if let Some(call) = &oauth.revoke {
+            add(Endpoint::Revoke, &call.method, &call.url);
+        }
     }
     if let (Scheme::OAuth1, Some(oauth)) = (scheme, &toolkit.oauth1) {
         add(Endpoint::Temporary, "POST", &oauth.request_token_url);
         add(Endpoint::Authorization, "GET", &oauth.authorization_url);
         add(Endpoint::Lasting, "POST", &oauth.access_token_url);
-        oauth.revoke.iter().for_each(|call| add(Endpoint::Revoke, &call.method, &call.url));
+        if let Some(call) = &oauth.revoke {
+            add(Endpoint::Revoke, &call.method, &call.url);
+        }
     }
     if let Some(tokens) = toolkit.token_scheme(scheme) {
         for (number, step) in tokens.steps.iter().enumerate() {
             add(Endpoint::TokenStep(number), &step.method, &step.url);
         }
-        tokens.revoke.iter().for_each(|call| add(Endpoint::Revoke, &call.method, &call.url));
+        if let Some(call) = &tokens.revoke {
+            add(Endpoint::Revoke, &call.method, &call.url);
+        }
     }
     for (endpoint, probe) in probes(toolkit, scheme) {
         add(endpoint, &probe.method, &probe.url);

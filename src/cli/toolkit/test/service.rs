@@ -159,7 +159,12 @@ impl Service {
         let error = &json["error"];
         let details = error["errors"].as_array().cloned().unwrap_or_default();
         let details: Vec<&str> = details.iter().filter_map(Value::as_str).collect();
-        bail!("the server answers {}: {} {}", reply.status, error["message"].as_str().unwrap_or_default(), details.join("; "))
+        bail!(
+            "the server answers {}: {} {}",
+            reply.status,
+            error["message"].as_str().unwrap_or_default(),
+            details.join("; ")
+        )
     }
 
     /// A page, opened by a browser with these cookies; with a form, it is posted.

@@ -3,15 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail};
-use switchboard_catalog::{Capture, ClientAuthentication, Field, FieldFormat, Scheme, SignatureMethod, Toolkit};
+use anyhow::{Context as _, Result, anyhow, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use switchboard_catalog::{
+    Capture, ClientAuthentication, Field, FieldFormat, Scheme, SignatureMethod, SigningAlgorithm, Toolkit, template,
+};
 
 use super::super::placeholders::{CLIENT_ID, Placeholders, captures, fields};
 use super::super::raw::Shown;
 
 /// Names under which an auth config takes its client, besides the fields of a connection.
-const OF_CLIENTS: [&str; 6] =
-    ["client_id", "client_secret", "private_key", "key_id", "certificate", "consumer_secret"];
+const OF_CLIENTS: [&str; 6] = ["client_id", "client_secret", "private_key", "key_id", "certificate", "consumer_secret"];
 
 /// All values of one dance.
 pub(super) struct Values {
@@ -34,13 +39,14 @@ impl Values {
             let names: Vec<&str> = asked.iter().map(|field| field.name.as_str()).chain(OF_CLIENTS).collect();
             bail!("--set {name}: {scheme} has no such value; there are {}", names.join(", "));
         }
+        let keys = ec_keys(toolkit, scheme);
         let mut missing = Vec::new();
         for field in asked {
             let is_visible = field.visible_when.as_ref().is_none_or(|when| made.text(&when.field) == when.is);
             if !is_visible {
                 continue;
             }
-            match made.of_field(&field, given.get(&field.name))? {
+            match made.of_field(&field, &keys, given.get(&field.name))? {
                 Some(value) => made.entered.push((field, value)),
                 None if field.required => missing.push(field),
                 None => {}
@@ -84,16 +90,18 @@ impl Values {
     }
 
     /// The value of a field: the author's, else the file's, else one that is made up.
-    fn of_field(&mut self, field: &Field, given: Option<&String>) -> Result<Option<String>> {
+    fn of_field(&mut self, field: &Field, keys: &[String], given: Option<&String>) -> Result<Option<String>> {
         if let Some(given) = given {
             let value = field.clean(given).to_owned();
-            field.check(&value).map_err(|reason| anyhow::anyhow!("--set {}: {reason}", field.name))?;
+            field.check(&value).map_err(|reason| anyhow!("--set {}: {reason}", field.name))?;
             self.take(field, &value);
             return Ok(Some(value));
         }
         let options = field.options.first().map(|option| &option.value);
         let of_file = [field.default.as_ref(), options, field.example.as_ref()];
-        let usable = |value: &&String| field.check(value).is_ok() && !(field.secret && field.pattern.is_none());
+        // An example such as `key_…` shows how a value begins, and is none.
+        let is_whole = |value: &&String| value.is_ascii() && !(field.secret && field.pattern.is_none());
+        let usable = |value: &&String| is_whole(value) && field.check(value).is_ok();
         if let Some(value) = of_file.into_iter().flatten().find(usable) {
             self.take(field, value);
             return Ok(Some(value.clone()));
@@ -101,12 +109,18 @@ impl Values {
         if field.name == "client_id" && field.check(CLIENT_ID).is_ok() {
             return Ok(Some(CLIENT_ID.to_owned()));
         }
-        // A document is a key or a file of keys, which has to be one.
-        if field.format == FieldFormat::Document {
-            return Ok(None);
-        }
-        self.known.add(&field.name, field.format);
-        Ok(self.get(&field.name).filter(|value| field.check(value).is_ok()))
+        let made = match field.format {
+            _ if keys.contains(&field.name) => ec_private_key()?,
+            // Another key, or a file of keys.
+            FieldFormat::Document => return Ok(None),
+            FieldFormat::Text if field.secret => long(&field.name),
+            _ => {
+                self.known.add(&field.name, field.format);
+                return Ok(self.get(&field.name).filter(|value| field.check(value).is_ok()));
+            }
+        };
+        self.take(field, &made);
+        Ok(Some(made).filter(|value| field.check(value).is_ok()))
     }
 
     fn take(&mut self, field: &Field, value: &str) {
@@ -142,14 +156,20 @@ impl Values {
                 if scheme == Scheme::DcrOAuth {
                     return Ok(());
                 }
-                let method = toolkit.oauth2.as_ref().map(|oauth| oauth.client_authentication);
+                let oauth = toolkit.oauth2.as_ref();
+                let proves_by_key =
+                    oauth.is_some_and(|oauth| oauth.client_authentication == ClientAuthentication::PrivateKeyJwt);
                 self.client = BTreeMap::from([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
                 for name in ["private_key", "key_id", "certificate"] {
                     if let Some(value) = text(name) {
                         self.client.insert(name.to_owned(), value);
                     }
                 }
-                if method == Some(ClientAuthentication::PrivateKeyJwt) && !given.contains_key("private_key") {
+                if proves_by_key && !given.contains_key("private_key") {
+                    if oauth.is_some_and(|oauth| oauth.client_assertion.algorithm == SigningAlgorithm::ES256) {
+                        self.client.insert("private_key".to_owned(), ec_private_key()?);
+                        return Ok(());
+                    }
                     bail!(
                         "the client authenticates with a key that nobody can make up; give one of your own with \
                          --set private_key=@key.pem"
@@ -182,6 +202,21 @@ fn long(of: &str) -> String {
     format!("zq-{of}-secret-{}", "0123456789abcdef".repeat(2))
 }
 
+/// Fields that hold a key of ECDSA, which can be made up.
+fn ec_keys(toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
+    let steps = toolkit.token_scheme(scheme).into_iter().flat_map(|tokens| &tokens.steps);
+    let assertions = steps.filter_map(|step| step.assertion.as_ref());
+    let keys = assertions.filter(|assertion| assertion.algorithm == SigningAlgorithm::ES256);
+    keys.filter_map(|assertion| template::variables(&assertion.key).ok()).flatten().collect()
+}
+
+/// A new key on P-256, as a PEM document (RFC 5958).
+fn ec_private_key() -> Result<String> {
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    let made = made.map_err(|_| anyhow!("no key could be made"))?;
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(made)))
+}
+
 fn is_known(name: &str, asked: &[Field]) -> bool {
     OF_CLIENTS.contains(&name) || asked.iter().any(|field| field.name == name)
 }
@@ -205,9 +240,7 @@ pub(super) fn parse_settings(texts: &[String]) -> Result<BTreeMap<String, String
             bail!("--set takes name=value or name=@file");
         };
         let value = match value.strip_prefix('@') {
-            Some(file) => {
-                std::fs::read_to_string(file).with_context(|| format!("--set {name}: cannot read {file}"))?
-            }
+            Some(file) => std::fs::read_to_string(file).with_context(|| format!("--set {name}: cannot read {file}"))?,
             None => value.to_owned(),
         };
         given.insert(name.to_owned(), value);
