@@ -44,7 +44,7 @@ email = "/email"
 /// Runs it on a file; exit code, what is printed, and what is said of the failure.
 fn test(text: &str, more: &[&str]) -> (Option<i32>, String, String) {
     let dir = tempfile::tempdir().unwrap();
-    let file = written(&dir, "toolkit.toml", text);
+    let file = written(&dir, "played.toml", text);
     let mut arguments = vec!["toolkit", "test", file.to_str().unwrap()];
     arguments.extend(more);
     run(&arguments)
@@ -98,7 +98,8 @@ fn every_built_in_toolkit_connects_in_each_of_its_schemes() {
             scope.spawn(|| {
                 while let Some((slug, scheme, arguments)) = { queue.lock().unwrap().next() } {
                     let known = KNOWN_TO_FAIL.iter().find(|(of, in_scheme, _)| *of == slug && *in_scheme == scheme);
-                    wrong.lock().unwrap().extend(check(&slug, scheme, &arguments, known.map(|(_, _, why)| *why)));
+                    let found = check(&slug, scheme, &arguments, known.map(|(_, _, why)| *why));
+                    wrong.lock().unwrap().extend(found);
                 }
             });
         }
@@ -207,9 +208,10 @@ fn a_file_with_a_mistake_is_told_what_is_wrong_and_where() {
         ),
         (
             with(
-                "revocation_url = \"https://login.played.example/revoke\"",
+                "#oauth2",
                 "[oauth2.revoke]\nurl = \"https://login.played.example/revoke\"\nparameters = { a = \"b\" }",
-            ),
+            )
+            .replace("revocation_url = \"https://login.played.example/revoke\"\n", ""),
             &[],
             "Revocation: it names no token of the account; see [oauth2.revoke]",
         ),
@@ -245,4 +247,195 @@ fn a_failure_is_part_of_the_json() {
     assert_eq!((&told["ok"], &told["scheme"]), (&json!(false), &json!("OAUTH2")));
     assert!(told["failure"].as_str().unwrap().starts_with("Code exchange: "), "{told}");
     assert_eq!(told["steps"][1]["status"], 400, "{told}");
+}
+
+/// A file of a scheme without OAuth 2.0, and what its dance prints.
+const OTHERS: [(&str, &str, &[&str]); 12] = [
+    ("NO_AUTH", "[no_auth]", &["called, without any credential"]),
+    (
+        "DCR_OAUTH",
+        "[dcr_oauth]\nresource = \"https://api.played.example/mcp\"\nregistration_parameters = { software_id = \"played\" }",
+        &[
+            "GET /.well-known/oauth-protected-resource/mcp HTTP/1.1",
+            "GET /.well-known/oauth-authorization-server HTTP/1.1",
+            "POST /register HTTP/1.1",
+            "\"software_id\":\"played\"",
+            "resource=https%3A%2F%2Fapi.played.example%2Fmcp",
+            "refreshed\nrevoked",
+        ],
+    ),
+    (
+        "OAUTH2",
+        r#"[oauth2]
+        discovery_url = "https://login.played.example/.well-known/openid-configuration"
+        pushed_authorization_request_url = "https://login.played.example/pushed"
+        client_authentication = "client_secret_basic"
+        expiry = "introspection"
+        scopes = ["openid"]
+        [oauth2.callback]
+        capture = [{ name = "realm", at = "realmId", format = "path_segment", required = true }]
+        "#,
+        &[
+            "POST /pushed HTTP/1.1",
+            "GET /authorize?client_id=CLIENT_ID&request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3A<request_uri>",
+            "&iss=https%3A%2F%2Flogin.played.example&realmId=<realm>",
+            "Authorization: Basic base64(CLIENT_ID:<client_secret>)",
+            "POST /introspect HTTP/1.1",
+            "\"id_token\":\"<id_token>\"",
+            "refreshed\nrevoked",
+        ],
+    ),
+    (
+        "OAUTH2",
+        r#"[oauth2]
+        authorization_url = "https://login.played.example/authorize"
+        token_url = "https://login.played.example/token"
+        token_request_format = "json"
+        refresh = "stable"
+        expiry = "jwt"
+        tokens = [{ name = "person", access_token = "/person/0/token", hosts = ["api.played.example"] }]
+        callback = { code = "auth_code", hmac = "signature" }
+        [oauth2.response]
+        access_token = "header:X-Token"
+        refresh_token = "cookie:again"
+        capture = [{ name = "site", at = "/sites/1/host", format = "hostname", allowed = ["*.sites.example"], required = true }]
+        [[oauth2.steps]]
+        method = "GET"
+        url = "https://login.played.example/longer"
+        format = "query"
+        parameters = { site = "{site}" }
+        headers = { Authorization = "Bearer {access_token}" }
+        [oauth2.revoke]
+        method = "DELETE"
+        url = "https://login.played.example/apps/{client_id}/{token}"
+        "#,
+        &[
+            "?auth_code=<code>&state=<state>&signature=",
+            "\"code\":\"<code>\"",
+            "X-Token: <access_token>\nSet-Cookie: again=<refresh_token>; Path=/",
+            "GET /longer?site=played.sites.example HTTP/1.1",
+            "Authorization: Bearer <person_access_token 2>",
+            "\"refresh_token\":\"<refresh_token>\"",
+            "DELETE /apps/CLIENT_ID/<refresh_token> HTTP/1.1",
+            "refreshed\nrevoked",
+        ],
+    ),
+    (
+        "OAUTH2",
+        r#"[oauth2]
+        authorization_url = "https://login.played.example/authorize"
+        token_url = "https://login.played.example/token"
+        [oauth2.refresh_call]
+        url = "https://login.played.example/renew"
+        parameters = { token = "{access_token}" }
+        "#,
+        &["POST /renew HTTP/1.1", "token=<access_token>", "refreshed\ndeleted; the file knows no way to revoke"],
+    ),
+    (
+        "OAUTH1",
+        r#"[oauth1]
+        request_token_url = "https://login.played.example/temporary"
+        authorization_url = "https://login.played.example/allow"
+        access_token_url = "https://login.played.example/lasting"
+        base_url = "https://api.played.example/{team}"
+        capture = [{ name = "team", at = "/team", format = "path_segment", required = true }]
+        [oauth1.revoke]
+        method = "DELETE"
+        url = "https://api.played.example/token"
+        "#,
+        &[
+            "POST /temporary HTTP/1.1",
+            "GET /allow?oauth_token=<temporary>",
+            "oauth_verifier=\"<code>\"",
+            "GET /<team>/ENDPOINT HTTP/1.1",
+            "oauth_token=\"<oauth_token>\"",
+            "DELETE /token HTTP/1.1",
+            "revoked",
+        ],
+    ),
+    (
+        "API_KEY",
+        r#"[api_key]
+        fields = [{ name = "generic_api_key", display_name = "Key", secret = true }]
+        apply = [{ query = "key", value = "{generic_api_key}" }, { body = "key", value = "{generic_api_key}" }]
+        verify = { url = "/check", ok_pointer = "/ok", ok_value = true }
+        "#,
+        &["GET /v1/check?key=<generic_api_key> HTTP/1.1", "{\"ok\":true}", "\"key\":\"<generic_api_key>\""],
+    ),
+    (
+        "API_KEY",
+        r#"[api_key]
+        fields = [{ name = "id", display_name = "Id" }, { name = "generic_api_key", display_name = "Key", secret = true }]
+        sign = { method = "hmac_sha256", key = "{generic_api_key}", message = "{method}", header = "X-Signature", value = "{id}:{signature}" }
+        "#,
+        &["X-Signature: <id>:"],
+    ),
+    (
+        "S2S_OAUTH2",
+        r#"[s2s_oauth2]
+        fields = [{ name = "key_id", display_name = "Id" }, { name = "key", display_name = "Key", secret = true, format = "document" }]
+        [[s2s_oauth2.steps]]
+        url = "https://login.played.example/token"
+        parameters = { grant_type = "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion = "{assertion}" }
+        assertion = { algorithm = "ES256", key = "{key}", header = { kid = "{key_id}" }, claims = { aud = "https://aud.example" } }
+        [s2s_oauth2.revoke]
+        url = "https://login.played.example/end"
+        parameters = { token = "{token}" }
+        "#,
+        &["assertion=<assertion>", "\"kid\":\"<key_id>\"", "token=<access_token 2>", "refreshed\nrevoked"],
+    ),
+    (
+        "BASIC_WITH_JWT",
+        r#"[basic_with_jwt]
+        expires_in = 600
+        fields = [{ name = "username", display_name = "User" }, { name = "password", display_name = "Password", secret = true }]
+        [[basic_with_jwt.steps]]
+        url = "https://login.played.example/login"
+        content_type = "text/xml"
+        escape = "xml"
+        body = "<login user='{username}'>{password}</login>"
+        response = { access_token = "/jwt" }
+        "#,
+        &["<login user='<username>'><password></login>", "{\"expires_in\":600,\"jwt\":\"<access_token>\"", "refreshed"],
+    ),
+    (
+        "BILLCOM_AUTH",
+        r#"[billcom_auth]
+        expires_in = 600
+        fields = [{ name = "username", display_name = "User" }, { name = "password", display_name = "Password", secret = true }]
+        apply = [{ header = "sessionId", value = "{access_token}" }]
+        [[billcom_auth.steps]]
+        url = "https://login.played.example/session"
+        content_type = "application/json"
+        escape = "json"
+        body = "{{\"user\":\"{username}\",\"password\":\"{password}\"}"
+        response = { access_token = "/sessionId" }
+        "#,
+        &["{\"user\":\"<username>\",\"password\":\"<password>\"}", "Sessionid: <access_token>", "refreshed"],
+    ),
+    (
+        "SAML",
+        r#"[saml]
+        expires_in = 600
+        fields = [{ name = "assertion_xml", display_name = "Assertion", secret = true }]
+        [[saml.steps]]
+        url = "https://login.played.example/saml"
+        parameters = { grant_type = "urn:ietf:params:oauth:grant-type:saml2-bearer", assertion = "{assertion_xml}" }
+        "#,
+        &["assertion=<assertion_xml>", "refreshed"],
+    ),
+];
+
+#[test]
+fn every_scheme_is_played() {
+    let (head, _) = PLAIN.split_once("[oauth2]").unwrap();
+    let mut wrong = Vec::new();
+    for (scheme, table, expected) in OTHERS {
+        let (code, printed, said) = test(&format!("{head}{table}"), &["--scheme", scheme]);
+        let missing: Vec<&&str> = expected.iter().filter(|text| !printed.contains(**text)).collect();
+        if code != Some(0) || !missing.is_empty() || printed.contains("zq") {
+            wrong.push(format!("{table}\nlacks {missing:?} ({code:?}):\n{printed}{said}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }

@@ -127,12 +127,8 @@ impl<'d> Dance<'d> {
             let back = back?;
             let path = &back[url::Position::BeforePath..url::Position::AfterQuery];
             reply = self.service.browse(path, &cookies, None).await?;
-            if reply.status == 404 {
-                let shown = of(self.play).values.shown().apply(back.as_str());
-                bail!(
-                    "the server makes nothing of what the browser brings back, {shown}; see `callback` in [{}]",
-                    self.scheme.table()
-                );
+            if (400..500).contains(&reply.status) {
+                return Err(self.unreturned(&id, &back).await);
             }
         }
         self.choose(reply, &cookies).await?;
@@ -142,6 +138,17 @@ impl<'d> Dance<'d> {
             return Err(self.reason(&id).await);
         }
         Ok(account)
+    }
+
+    /// What the browser brought back is not what the server waits for.
+    async fn unreturned(&self, account: &str, back: &Url) -> anyhow::Error {
+        let path = format!("/connected_accounts/{account}");
+        if self.service.call("GET", &path, None).await.is_ok_and(|account| account["status"] == "FAILED") {
+            return self.reason(account).await;
+        }
+        let back = of(self.play).values.shown().apply(back.as_str());
+        let table = self.scheme.table();
+        anyhow!("the server makes nothing of what the browser brings back, {back}; see `callback` in [{table}]")
     }
 
     /// A client that is named by the URL of its description must be described there.
