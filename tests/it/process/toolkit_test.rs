@@ -123,7 +123,8 @@ fn check(slug: &str, scheme: &str, arguments: &[String], known: Option<&str>) ->
     }
     let outcome: Vec<&str> = told["outcome"].as_array()?.iter().filter_map(Value::as_str).collect();
     let has = |word: &str| outcome.iter().any(|line| line.starts_with(word));
-    let leaks = ["zq", "0123456789abcdef", "PRIVATE KEY", "eyJ"].iter().find(|secret| printed.contains(**secret));
+    let leaks =
+        ["zq", "0123456789abcdef", "PRIVATE KEY", "eyJ", "st_00"].iter().find(|secret| printed.contains(**secret));
     if let Some(secret) = leaks {
         return Some(format!("{slug} {scheme}: {secret} is printed: {printed}"));
     }
@@ -345,6 +346,7 @@ const OTHERS: [(&str, &str, &[&str]); 12] = [
         "#,
         &[
             "POST /temporary HTTP/1.1",
+            "%3Fstate%3D<state>",
             "GET /allow?oauth_token=<temporary>",
             "oauth_verifier=\"<code>\"",
             "GET /<team>/ENDPOINT HTTP/1.1",

@@ -17,8 +17,12 @@ mod provider;
 mod routes;
 mod seen;
 mod service;
+#[cfg(test)]
+mod tests;
 mod values;
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -94,6 +98,7 @@ fn print(play: &Shared, outcome: &[String], failure: Option<&anyhow::Error>, as_
     let slug = play.toolkit.slug.clone();
     let shown = play.values.shown().clone();
     let failure = failure.map(|error| shown.apply(&format!("{error:#}")));
+    let mut page = String::new();
     if as_json {
         let steps = play.exchanges.iter().map(|exchange| {
             json!({
@@ -109,24 +114,27 @@ fn print(play: &Shared, outcome: &[String], failure: Option<&anyhow::Error>, as_
             "toolkit": slug, "scheme": scheme, "ok": failure.is_none(),
             "steps": steps, "outcome": outcome, "failure": failure,
         });
-        println!("{}", serde_json::to_string_pretty(&whole)?);
-        return Ok(());
+        writeln!(page, "{}", serde_json::to_string_pretty(&whole)?)?;
+        return Ok(std::io::stdout().write_all(page.as_bytes())?);
     }
-    println!("{slug}, {scheme}: a provider that is played as the file says; all values are made up");
+    writeln!(page, "{slug}, {scheme}: a provider that is played as the file says; all values are made up")?;
     for (number, exchange) in play.exchanges.iter().enumerate() {
-        println!("\n── {}. {} ──", number + 1, exchange.title);
-        print!("{}", exchange.request(&shown));
+        write!(page, "\n── {}. {} ──\n{}", number + 1, exchange.title, exchange.request(&shown))?;
         for note in exchange.notes(&shown) {
-            println!("({note})");
+            writeln!(page, "({note})")?;
         }
-        println!("→ {}\n{}", exchange.status, exchange.answer(&shown));
+        writeln!(page, "→ {}\n{}", exchange.status, exchange.answer(&shown))?;
     }
-    println!();
+    writeln!(page)?;
     for line in outcome {
-        println!("{line}");
+        writeln!(page, "{line}")?;
     }
     if let Some(failure) = failure {
-        println!("failed: {failure}");
+        writeln!(page, "failed: {failure}")?;
     }
-    Ok(())
+    let others: Vec<&str> = play.toolkit.schemes().iter().filter(|it| **it != scheme).map(|it| it.as_str()).collect();
+    if !others.is_empty() {
+        writeln!(page, "other schemes, with --scheme: {}", others.join(", "))?;
+    }
+    Ok(std::io::stdout().write_all(page.as_bytes())?)
 }

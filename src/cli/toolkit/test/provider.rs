@@ -136,8 +136,9 @@ impl Play {
     }
 
     /// Answers a request of the server.
-    fn serve(&mut self, seen: &Seen) -> Reply {
-        if let Some(found) = self.discovered.iter().find(|found| found.url == seen.url) {
+    pub(super) fn serve(&mut self, seen: &Seen) -> Reply {
+        let is_here = |url: &Url| url.authority() == seen.url.authority() && url.path() == seen.url.path();
+        if let Some(found) = self.discovered.iter().find(|found| is_here(&found.url)) {
             let (endpoint, reply) = (found.endpoint, Reply::json(&found.document));
             self.note(&endpoint.title(), seen, &reply);
             return reply;
@@ -162,8 +163,15 @@ impl Play {
                 Reply::error(status, refusal.code, &refusal.why)
             }
         };
-        self.note(&endpoint.title(), seen, &reply);
+        self.note(&self.title(endpoint, seen), seen, &reply);
         reply
+    }
+
+    /// What a request is for. One address may serve several: nobody can tell them apart.
+    fn title(&self, endpoint: Endpoint, seen: &Seen) -> String {
+        let here = routes::probes(&self.toolkit, self.scheme).into_iter().map(|(endpoint, _)| endpoint);
+        let titles: Vec<String> = here.filter(|it| self.is_at(*it, seen)).map(Endpoint::title).collect();
+        if titles.is_empty() || !endpoint.is_about_account() { endpoint.title() } else { titles.join(" / ") }
     }
 
     /// A pushed request is an authorization request.
@@ -242,8 +250,11 @@ impl Play {
 
     /// OAuth 1.0a says in its first request where the browser comes back to.
     fn learn(&mut self, seen: &Seen) {
-        if let Some(callback) = seen.param("oauth_callback").map(str::to_owned) {
-            self.flow.redirect_uri = callback;
+        if let Some(callback) = seen.param("oauth_callback").and_then(|text| Url::parse(text).ok()) {
+            if let Some((_, state)) = callback.query_pairs().find(|(name, _)| name == "state") {
+                self.values.shown().add(&state, "state");
+            }
+            self.flow.redirect_uri = callback.into();
         }
         for name in ["state", "code_challenge", "code_verifier"] {
             if let Some(value) = seen.param(name).filter(|value| value.len() >= 16).map(str::to_owned) {
