@@ -19,7 +19,7 @@ const ENDPOINT: &str = "/ENDPOINT";
 /// How long a token of the played provider has left when it is refreshed, in milliseconds, at most.
 const LEFT: i64 = 20_000;
 /// How often, and how long apart, the outcome of a revocation is asked for.
-const ASKS: u32 = 250;
+const ASKS: u32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A dance and what it came to so far.
