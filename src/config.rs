@@ -365,6 +365,8 @@ mod tests {
             ),
             ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
             ("lisen = \"x\"", "unknown field `lisen`"),
+            // For `toolkit test` alone: no server may be told to send all credentials to one place.
+            ("played_at = \"127.0.0.1:1\"", "unknown field `played_at`"),
             ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
         ] {
             let error = format!("{:#}", check(text).unwrap_err());

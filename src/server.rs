@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ const MAX_CONNECTIONS: usize = 8_192;
 /// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
 const GRACE: Duration = Duration::from_secs(25);
 
-/// What differs between `serve`, `dev` and tests.
+/// What differs between `serve`, `dev`, `toolkit test` and tests.
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
@@ -59,6 +60,9 @@ pub struct Surroundings {
     pub allow_loopback: bool,
     /// Offer the sandbox toolkit, whose provider only `dev` starts.
     pub with_sandbox: bool,
+    /// Where all providers are played, for `toolkit test`: see [`EgressConfig::played_at`]. There is
+    /// no setting for it, and none must be made.
+    pub played_at: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -75,6 +79,7 @@ impl Default for Surroundings {
             builtins: BTreeMap::new(),
             allow_loopback: false,
             with_sandbox: false,
+            played_at: None,
         }
     }
 }
@@ -102,7 +107,7 @@ pub fn open_for_management(config: Config) -> Result<Arc<App>> {
 }
 
 fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
-    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox } = surroundings;
+    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, played_at } = surroundings;
     let mut catalog = Catalog::builtin()?;
     if !with_sandbox {
         catalog = catalog.without("sandbox");
@@ -118,6 +123,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         allow: config.allow_egress,
         allow_loopback,
         extra_ca_pem: config.extra_ca_pem,
+        played_at,
         ..EgressConfig::default()
     })
     .context("setting extra_ca_file")?;
@@ -255,7 +261,8 @@ fn spool_dir(database: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn create_private_dir(path: &Path) -> Result<()> {
+/// A folder that only its owner can look into.
+pub fn create_private_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

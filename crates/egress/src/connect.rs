@@ -167,11 +167,13 @@ pub(crate) fn failure_in(error: &(dyn std::error::Error + 'static)) -> Option<Di
     None
 }
 
-/// Connections as the client wants them: TCP, then TLS for https, all within one time.
+/// Connections as the client wants them: TCP, then TLS for https, all within one time. Or to the
+/// one address at which every host is played, without TLS.
 #[derive(Clone)]
 pub(crate) struct Connector {
     inner: HttpsConnector<Dialer>,
     timeout: Duration,
+    played_at: Option<SocketAddr>,
 }
 
 impl Connector {
@@ -182,7 +184,12 @@ impl Connector {
             .https_or_http()
             .enable_http1()
             .wrap_connector(Dialer::new(guard, lookup, timeout));
-        Self { inner, timeout }
+        Self { inner, timeout, played_at: None }
+    }
+
+    /// Every connection goes to this address instead, as [`crate::EgressConfig::played_at`] says.
+    pub(crate) fn played_at(self, played_at: Option<SocketAddr>) -> Self {
+        Self { played_at, ..self }
     }
 }
 
@@ -196,8 +203,17 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.inner.call(uri);
         let timeout = self.timeout;
+        if let Some(address) = self.played_at {
+            return Box::pin(async move {
+                match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
+                    Ok(Ok(stream)) => Ok(MaybeHttpsStream::Http(TokioIo::new(stream))),
+                    Ok(Err(_)) => Err(DialFailure::Connect),
+                    Err(_) => Err(DialFailure::TimedOut),
+                }
+            });
+        }
+        let connecting = self.inner.call(uri);
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
                 Ok(Ok(stream)) => Ok(stream),

@@ -21,6 +21,7 @@ mod tests;
 mod tls;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,16 +56,23 @@ pub struct EgressConfig {
     pub extra_ca_pem: Vec<Vec<u8>>,
     /// Time for a new connection: look-up, TCP and TLS.
     pub connect_timeout: Duration,
+    /// Where every connection goes in the place of its host: one address, in plain TCP, without a
+    /// look-up, an address check or TLS, whatever the URL says. [`Destination`] still decides which
+    /// hosts may be asked, and the `Host` header names the URL's. For a provider that is played on
+    /// this machine, with made-up credentials alone; no configuration may set it, since every
+    /// credential would leave unprotected.
+    pub played_at: Option<SocketAddr>,
 }
 
 impl Default for EgressConfig {
-    /// Nothing beyond public addresses over https; 10 s to connect.
+    /// Nothing beyond public addresses over https; 10 s to connect; nothing is played.
     fn default() -> Self {
         Self {
             allow: Vec::new(),
             allow_loopback: false,
             extra_ca_pem: Vec::new(),
             connect_timeout: Duration::from_secs(10),
+            played_at: None,
         }
     }
 }
@@ -96,7 +104,7 @@ impl Egress {
     fn with_lookup(config: EgressConfig, lookup: &Lookup) -> Result<Self, ConfigError> {
         let guard = Arc::new(Guard::new(&config.allow, config.allow_loopback)?);
         let tls = tls::client_config(&config.extra_ca_pem)?;
-        let connector = Connector::new(tls, &guard, lookup, config.connect_timeout);
+        let connector = Connector::new(tls, &guard, lookup, config.connect_timeout).played_at(config.played_at);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)

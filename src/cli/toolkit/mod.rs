@@ -7,6 +7,7 @@ mod raw;
 mod requests;
 mod show;
 mod source;
+mod test;
 mod words;
 
 use anyhow::Result;
@@ -24,6 +25,9 @@ enum ToolkitCommand {
     Lint(lint::LintArgs),
     /// Show what a toolkit is, and the requests that it leads to.
     Show(show::ShowArgs),
+    /// Try a toolkit file without its provider: connect, call, refresh and revoke against a provider that is
+    /// played as the file says, and print the exact HTTP.
+    Test(test::TestArgs),
     /// Draft a toolkit file from what an issuer says of itself.
     New(draft::NewArgs),
 }
@@ -32,6 +36,7 @@ pub(super) async fn run(args: ToolkitArgs) -> Result<()> {
     match args.command {
         ToolkitCommand::Lint(args) => lint::run(&args),
         ToolkitCommand::Show(args) => show::run(&args),
+        ToolkitCommand::Test(args) => test::run(args).await,
         ToolkitCommand::New(args) => draft::run(args).await,
     }
 }

@@ -32,9 +32,14 @@ const OF_FLOWS: [&str; 9] = [
 ];
 
 impl Placeholders {
+    /// None yet.
+    pub(super) fn empty() -> Self {
+        Self { values: BTreeMap::new(), shown: Shown::default() }
+    }
+
     /// For one scheme of a toolkit.
     pub(super) fn new(toolkit: &Toolkit, scheme: Scheme) -> Self {
-        let mut made = Self { values: BTreeMap::new(), shown: Shown::default() };
+        let mut made = Self::empty();
         for field in fields(toolkit, scheme) {
             made.add(&field.name, field.format);
         }
@@ -53,7 +58,8 @@ impl Placeholders {
         made
     }
 
-    fn add(&mut self, name: &str, format: FieldFormat) {
+    /// Makes a value of a format up, unless there is one already.
+    pub(super) fn add(&mut self, name: &str, format: FieldFormat) {
         if self.values.contains_key(name) {
             return;
         }
@@ -69,6 +75,11 @@ impl Placeholders {
             self.shown.add(host, &format!("host of {name}"));
         }
         self.values.insert(name.to_owned(), value);
+    }
+
+    /// Takes a value that is printed as it is, unless there is one already.
+    pub(super) fn put(&mut self, name: &str, value: &str) {
+        self.values.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
 
     /// The value of a variable.

@@ -80,7 +80,7 @@ fn readable(value: &str) -> String {
 }
 
 /// `content-type` as people write it: `Content-Type`.
-fn title(name: &str) -> String {
+pub(super) fn title(name: &str) -> String {
     let word = |word: &str| match word.split_at_checked(1) {
         Some((first, rest)) => format!("{}{rest}", first.to_ascii_uppercase()),
         None => String::new(),

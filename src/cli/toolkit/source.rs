@@ -22,14 +22,23 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Reads it. A path has a slash or ends in `.toml`.
-    pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
+    /// The file that is meant, where it is not a slug. A path has a slash or ends in `.toml`.
+    pub(super) fn file(&self) -> Option<PathBuf> {
         let path = Path::new(&self.toolkit);
         let is_path = self.toolkit.contains(std::path::MAIN_SEPARATOR)
             || path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+        is_path.then(|| if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() })
+    }
+
+    /// Folders with further toolkits.
+    pub(super) fn folders(&self) -> &[PathBuf] {
+        &self.toolkits
+    }
+
+    /// Reads it.
+    pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
         let mut catalog = Catalog::builtin()?;
-        let slug = if is_path {
-            let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() };
+        let slug = if let Some(file) = self.file() {
             catalog.load_file(&file).map_err(|error| anyhow!("\n{error}"))?
         } else {
             for dir in &self.toolkits {

@@ -20,3 +20,4 @@ mod sdk;
 mod settings;
 mod stopped;
 mod terminate;
+mod toolkit_test;

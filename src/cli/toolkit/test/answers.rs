@@ -1,0 +1,280 @@
+//! What the played provider answers, so that the pointers of the file find what they look for.
+
+use std::collections::BTreeMap;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use switchboard_catalog::{Capture, Expiry, ExtraToken, Identity, PostConnect, Refresh, TimeUnit, TokenResponse};
+
+use super::document::Document;
+use super::provider::Play;
+use super::routes::{Endpoint, call, probes};
+use super::seen::Seen;
+use crate::time::iso;
+
+/// Who everybody is at a played provider.
+pub(super) const IDENTITY: [&str; 6] =
+    ["1001", "ada@example.com", "Ada Example", "https://images.example/ada.png", "2001", "Example Ltd"];
+/// Seconds that tokens live whose file does not say.
+const LIFETIME: u64 = 3_600;
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn json(value: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status: StatusCode::OK, headers, body: value.to_string() }
+    }
+
+    fn form(pairs: &BTreeMap<String, String>) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        Self { status: StatusCode::OK, headers, body }
+    }
+
+    /// An OAuth error (RFC 6749 section 5.2).
+    pub(super) fn error(status: StatusCode, code: &str, why: &str) -> Self {
+        Self { status, ..Self::json(&json!({ "error": code, "error_description": why })) }
+    }
+}
+
+/// The answer to a request that keeps all rules.
+///
+/// # Errors
+/// What no answer can say at once.
+pub(super) fn answer(play: &mut Play, endpoint: Endpoint, seen: &Seen) -> Result<Reply, String> {
+    match endpoint {
+        Endpoint::Metadata | Endpoint::ResourceMetadata | Endpoint::Api | Endpoint::Authorization => {
+            Ok(Reply::json(&json!({ "played": true })))
+        }
+        Endpoint::Registration => {
+            let client_id = play.client_id();
+            let method = seen.param("token_endpoint_auth_method").unwrap_or("none").to_owned();
+            let mut client = json!({ "client_id": client_id, "token_endpoint_auth_method": method });
+            if method != "none" {
+                client["client_secret"] = play.values.get("client_secret").unwrap_or_default().into();
+            }
+            Ok(Reply { status: StatusCode::CREATED, ..Reply::json(&client) })
+        }
+        Endpoint::Pushed => {
+            let reference = format!("urn:ietf:params:oauth:request_uri:{}", play.issue("request_uri"));
+            play.flow.pushed = Some(reference.clone());
+            let answer = json!({ "request_uri": reference, "expires_in": 60 });
+            Ok(Reply { status: StatusCode::CREATED, ..Reply::json(&answer) })
+        }
+        Endpoint::Introspection => Ok(Reply::json(&json!({ "active": true, "exp": play.seconds() + lifetime(play) }))),
+        Endpoint::Revocation | Endpoint::Revoke => revoked(play, endpoint),
+        Endpoint::Temporary => {
+            let (token, secret) = (play.issue("temporary"), play.issue("temporary_secret"));
+            let pairs = [("oauth_token", token), ("oauth_token_secret", secret)];
+            let mut pairs = pairs.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>();
+            pairs.insert("oauth_callback_confirmed".to_owned(), "true".to_owned());
+            Ok(Reply::form(&pairs))
+        }
+        Endpoint::Lasting => {
+            let (token, secret) = (play.issue("oauth_token"), play.issue("oauth_token_secret"));
+            let pairs = [("oauth_token", token), ("oauth_token_secret", secret)];
+            let mut pairs = pairs.map(|(name, value)| (name.to_owned(), value)).into_iter().collect::<BTreeMap<_, _>>();
+            for capture in play.toolkit.oauth1.iter().flat_map(|oauth| &oauth.capture) {
+                let value = play.values.get(&capture.name).unwrap_or_default();
+                pairs.insert(capture.at.trim_start_matches('/').to_owned(), value);
+            }
+            Ok(Reply::form(&pairs))
+        }
+        Endpoint::Token | Endpoint::Refresh | Endpoint::Step(_) | Endpoint::RefreshCall | Endpoint::TokenStep(_) => {
+            tokens(play, endpoint)
+        }
+        Endpoint::Verify | Endpoint::PostConnect(_) | Endpoint::Identity => about_account(play, seen),
+    }
+}
+
+/// A new token where the file looks for it, with all that the file keeps of the answer.
+fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
+    let toolkit = std::sync::Arc::clone(&play.toolkit);
+    let oauth = play.oauth.clone();
+    let own = call(endpoint, &toolkit, play.scheme, oauth.as_ref()).map(|call| &call.response);
+    let fallback = TokenResponse::default();
+    let response = own.or_else(|| oauth.as_ref().map(|oauth| &oauth.response)).unwrap_or(&fallback);
+    let mut answer = Tokens { document: Document::default(), headers: Vec::new() };
+    if let (Some(pointer), Some(value)) = (&response.ok_pointer, &response.ok_value) {
+        answer.document.put(pointer, value.clone())?;
+    }
+    answer.captures(play, &response.capture)?;
+    let seconds = lifetime(play);
+    let ends = play.seconds() + seconds;
+    let is_jwt = oauth.as_ref().is_some_and(|oauth| oauth.expiry == Expiry::Jwt);
+    let access_token = if is_jwt { play.issue_jwt("access_token", ends) } else { play.issue("access_token") };
+    answer.put(&response.access_token, access_token)?;
+    if let Some(code) = play.flow.code.clone().filter(|_| endpoint == Endpoint::Token) {
+        play.flow.spent.push(code);
+    }
+    if let Some(token) = next_refresh_token(play, endpoint) {
+        answer.put(&response.refresh_token, token)?;
+    }
+    if !oauth.as_ref().is_some_and(|oauth| oauth.expiry == Expiry::Never) {
+        let factor = if response.time_unit == TimeUnit::Milliseconds { 1_000 } else { 1 };
+        match &response.expires_at {
+            Some(place) => answer.document.put(place, iso(ends * 1_000).into())?,
+            None => answer.document.put(&response.expires_in, (seconds * factor).into())?,
+        }
+    }
+    answer.document.put(&response.token_type, "Bearer".into())?;
+    if let Some(oauth) = &oauth {
+        let separator = &oauth.scope_separator;
+        let scope = play.flow.asked.scope.clone().unwrap_or_else(|| oauth.scopes.join(separator));
+        if scope.split(separator.as_str()).any(|scope| scope == "openid") {
+            let token = play.issue_jwt("id_token", ends);
+            answer.document.put("/id_token", token.into())?;
+        }
+        if !scope.is_empty() {
+            answer.document.put(&response.scope, scope.into())?;
+        }
+        for ExtraToken { name, access_token, .. } in &oauth.tokens {
+            let token = play.issue(&format!("{name}_access_token"));
+            answer.put(access_token, token)?;
+        }
+        if let Some(identity) = toolkit.identity.as_ref().filter(|identity| identity.request.is_none()) {
+            identify(&mut answer.document, identity)?;
+        }
+    }
+    let mut reply = Reply::json(&answer.document.into_value());
+    reply.headers.extend(answer.headers);
+    Ok(reply)
+}
+
+/// The refresh token of an answer, as the file says that the provider gives them.
+fn next_refresh_token(play: &mut Play, endpoint: Endpoint) -> Option<String> {
+    let Some(refresh) = play.oauth.as_ref().map(|oauth| oauth.refresh) else {
+        // A login may give a refresh token that a later step uses.
+        let tokens = play.toolkit.token_scheme(play.scheme)?;
+        let mut used = tokens.steps.iter().flat_map(|step| step.parameters.values().chain(step.headers.values()));
+        return used.any(|text| text.contains("{refresh_token}")).then(|| play.issue("refresh_token"));
+    };
+    let held = play.flow.current("refresh_token");
+    match (refresh, held) {
+        (Refresh::None, _) => None,
+        (_, None) => Some(play.issue("refresh_token")),
+        (Refresh::Rotating, Some(old)) if matches!(endpoint, Endpoint::Refresh | Endpoint::RefreshCall) => {
+            play.flow.spent.push(old);
+            Some(play.issue("refresh_token"))
+        }
+        // The old one stays, and need not be repeated.
+        (_, Some(_)) => None,
+    }
+}
+
+struct Tokens {
+    document: Document,
+    headers: Vec<(String, String)>,
+}
+
+impl Tokens {
+    /// Puts a value at a place: a pointer, a header, a cookie.
+    fn put(&mut self, place: &str, value: String) -> Result<(), String> {
+        match place.split_once(':') {
+            Some(("header", name)) => self.headers.push((name.to_ascii_lowercase(), value)),
+            Some(("cookie", name)) => self.headers.push(("set-cookie".to_owned(), format!("{name}={value}; Path=/"))),
+            _ => self.document.put(place, value.into())?,
+        }
+        Ok(())
+    }
+
+    fn captures(&mut self, play: &Play, captures: &[Capture]) -> Result<(), String> {
+        for capture in captures {
+            self.put(&capture.at, play.values.get(&capture.name).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds that a token lives.
+fn lifetime(play: &Play) -> i64 {
+    let of_file = match &play.oauth {
+        Some(oauth) => oauth.expires_in.map(|seconds| seconds.min(oauth.max_expires_in.unwrap_or(seconds))),
+        None => play.toolkit.token_scheme(play.scheme).and_then(|tokens| tokens.expires_in),
+    };
+    i64::try_from(of_file.unwrap_or(LIFETIME)).unwrap_or(i64::MAX)
+}
+
+fn revoked(play: &Play, endpoint: Endpoint) -> Result<Reply, String> {
+    let own = call(endpoint, &play.toolkit, play.scheme, play.oauth.as_ref()).map(|call| &call.response);
+    let response = own.or_else(|| play.oauth.as_ref().map(|oauth| &oauth.response));
+    let mut document = Document::default();
+    if let Some((pointer, value)) = response.and_then(|it| it.ok_pointer.as_ref().zip(it.ok_value.as_ref())) {
+        document.put(pointer, value.clone())?;
+    }
+    Ok(Reply::json(&document.into_value()))
+}
+
+/// Everything that the file wants to know from this address.
+fn about_account(play: &Play, seen: &Seen) -> Result<Reply, String> {
+    let mut document = Document::default();
+    let here = probes(&play.toolkit, play.scheme).into_iter().filter(|(endpoint, _)| play.is_at(*endpoint, seen));
+    let here: Vec<_> = here.collect();
+    for (_, probe) in &here {
+        if let (Some(pointer), Some(value)) = (&probe.ok_pointer, &probe.ok_value) {
+            document.put(pointer, value.clone())?;
+        }
+    }
+    for (endpoint, _) in &here {
+        match endpoint {
+            Endpoint::PostConnect(number) => {
+                let step = play.toolkit.post_connect.get(*number);
+                step.map_or(Ok(()), |step| things(&mut document, play, step))?;
+            }
+            Endpoint::Identity => {
+                let identity = play.toolkit.identity.as_ref();
+                identity.map_or(Ok(()), |identity| identify(&mut document, identity))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(Reply::json(&document.into_value()))
+}
+
+/// One thing, or two to choose from, of which the first is meant.
+fn things(document: &mut Document, play: &Play, step: &PostConnect) -> Result<(), String> {
+    let Some((items, choose)) = step.items.as_ref().zip(step.choose.as_ref()) else {
+        for capture in &step.capture {
+            document.put(&capture.at, play.values.get(&capture.name).unwrap_or_default().into())?;
+        }
+        return Ok(());
+    };
+    let thing = |other: Option<&str>| {
+        let mut thing = Document::default();
+        if let Some(other) = other {
+            thing.put(&choose.id, other.into())?;
+        }
+        for capture in &step.capture {
+            thing.put(&capture.at, play.values.get(&capture.name).unwrap_or_default().into())?;
+        }
+        thing.put(&choose.id, "first".into())?;
+        thing.put(&choose.label, if other.is_some() { "The other" } else { "The first" }.into())?;
+        if let Some(detail) = &choose.detail {
+            thing.put(detail, "made up".into())?;
+        }
+        Ok::<Value, String>(thing.into_value())
+    };
+    document.put(items, json!([thing(None)?, thing(Some("other"))?]))
+}
+
+fn identify(document: &mut Document, identity: &Identity) -> Result<(), String> {
+    let pointers = [
+        Some(&identity.id),
+        identity.email.as_ref(),
+        identity.name.as_ref(),
+        identity.avatar.as_ref(),
+        identity.tenant.as_ref(),
+        identity.tenant_name.as_ref(),
+    ];
+    for (pointer, value) in pointers.into_iter().zip(IDENTITY) {
+        pointer.map_or(Ok(()), |pointer| document.put(pointer, value.into()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! The played provider is as strict as a provider is: each broken rule is refused and named.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use switchboard_catalog::{Catalog, Scheme};
+use url::Url;
+
+use super::provider::Play;
+use super::seen::Seen;
+use super::service::Ahead;
+use super::values::Values;
+
+const FILE: &str = r##"
+slug = "played"
+name = "Played"
+description = "A provider that is played"
+categories = ["testing"]
+color = "#336699"
+version = "20261126_00"
+base_url = "https://api.played.example"
+hosts = ["api.played.example"]
+[oauth2]
+authorization_url = "https://login.played.example/authorize"
+token_url = "https://login.played.example/token"
+revocation_url = "https://login.played.example/revoke"
+authorization_parameters = { prompt = "consent" }
+[identity]
+request = { url = "/me" }
+id = "/id"
+"##;
+
+const BACK: &str = "https://switchboard.example/back";
+const STATE: &str = "a-state-of-its-own";
+/// Of RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+fn play() -> Play {
+    let mut catalog = Catalog::default();
+    catalog.add("played/toolkit.toml", FILE).unwrap();
+    let toolkit = Arc::clone(catalog.get("played").unwrap());
+    let values = Values::new(&toolkit, Scheme::OAuth2, &BTreeMap::new()).unwrap();
+    let mut play = Play::new(toolkit, Scheme::OAuth2, values, Arc::new(Ahead::default())).unwrap();
+    play.flow.redirect_uri = BACK.to_owned();
+    play
+}
+
+fn authorization(changed: &[(&str, &str)]) -> Url {
+    let pairs = [
+        ("response_type", "code"),
+        ("client_id", "CLIENT_ID"),
+        ("redirect_uri", BACK),
+        ("state", STATE),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+        ("prompt", "consent"),
+    ];
+    Url::parse_with_params("https://login.played.example/authorize", changed_pairs(&pairs, changed)).unwrap()
+}
+
+/// Some values in the place of others; an empty one leaves its parameter out.
+fn changed_pairs(pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> Vec<(String, String)> {
+    let value = |name: &str, own: &str| {
+        let other = changed.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        other.unwrap_or(own).to_owned()
+    };
+    let all = pairs.iter().map(|(name, own)| ((*name).to_owned(), value(name, own)));
+    all.filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// A request of the server; the status of the answer.
+fn post(play: &mut Play, path: &str, pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> StatusCode {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(changed_pairs(pairs, changed)).finish();
+    let seen = Seen::new("POST", "login.played.example", path, headers, body.into()).unwrap();
+    play.serve(&seen).status
+}
+
+fn get(play: &mut Play, host: &str, path: &str, token: &str) -> StatusCode {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    play.serve(&Seen::new("GET", host, path, headers, bytes::Bytes::new()).unwrap()).status
+}
+
+fn exchange(play: &mut Play, changed: &[(&str, &str)]) -> StatusCode {
+    let code = play.flow.code.clone().unwrap_or_default();
+    let secret = play.values.get("client_secret").unwrap();
+    let pairs = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", BACK),
+        ("code_verifier", VERIFIER),
+        ("client_id", "CLIENT_ID"),
+        ("client_secret", secret.as_str()),
+    ];
+    post(play, "/token", &pairs, changed)
+}
+
+fn refresh(play: &mut Play, token: &str) -> StatusCode {
+    let secret = play.values.get("client_secret").unwrap();
+    let pairs = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", token),
+        ("client_id", "CLIENT_ID"),
+        ("client_secret", secret.as_str()),
+    ];
+    post(play, "/token", &pairs, &[])
+}
+
+/// A provider whose user has agreed and whose code was exchanged.
+fn connected() -> Play {
+    let mut play = play();
+    play.authorize(&authorization(&[])).unwrap();
+    assert_eq!(exchange(&mut play, &[]), StatusCode::OK, "{:?}", play.failure);
+    play
+}
+
+fn assert_failure(play: &Play, expected: &str) {
+    let failure = play.failure.as_deref().unwrap_or("no failure");
+    assert!(failure.contains(expected), "{expected}: {failure}");
+}
+
+#[test]
+fn authorization_requests_keep_the_rules() {
+    for (name, value, expected) in [
+        ("response_type", "token", "`response_type` is not `code`"),
+        ("client_id", "", "`client_id` is not the client's identifier"),
+        ("redirect_uri", "https://switchboard.example/other", "`redirect_uri` is not the registered one"),
+        ("state", "", "there is no `state`"),
+        ("code_challenge", "", "there is no PKCE challenge with S256"),
+        ("code_challenge_method", "plain", "there is no PKCE challenge with S256"),
+        ("prompt", "", "`prompt` of the file is not sent"),
+    ] {
+        let mut play = play();
+        assert!(play.authorize(&authorization(&[(name, value)])).is_err(), "{name}");
+        assert_failure(&play, expected);
+    }
+    let back = play().authorize(&authorization(&[])).unwrap();
+    assert!(back.as_str().starts_with(&format!("{BACK}?code=")), "{back}");
+    assert!(back.query_pairs().any(|(name, value)| name == "state" && value == STATE), "{back}");
+}
+
+#[test]
+fn a_code_belongs_to_its_request_and_works_once() {
+    for (name, value, expected) in [
+        ("code", "another", "the code is not the one that was given"),
+        ("redirect_uri", "https://switchboard.example/other", "`redirect_uri` is not the authorization request's"),
+        ("code_verifier", "another", "`code_verifier` does not belong to the challenge"),
+        ("client_secret", "", "identifier and secret are to be in the body"),
+    ] {
+        let mut play = play();
+        play.authorize(&authorization(&[])).unwrap();
+        assert!(exchange(&mut play, &[(name, value)]).is_client_error(), "{name}");
+        assert_failure(&play, expected);
+    }
+    let mut play = connected();
+    assert_eq!(exchange(&mut play, &[]), StatusCode::BAD_REQUEST);
+    assert_failure(&play, "the code was used before");
+}
+
+#[test]
+fn a_rotating_refresh_token_works_once() {
+    let mut play = connected();
+    let first = play.flow.current("refresh_token").unwrap();
+    assert_eq!(refresh(&mut play, &first), StatusCode::OK, "{:?}", play.failure);
+    assert_ne!(play.flow.current("refresh_token"), Some(first.clone()));
+    assert_eq!(refresh(&mut play, &first), StatusCode::BAD_REQUEST);
+    assert_failure(&play, "the refresh token was used before");
+}
+
+#[test]
+fn calls_carry_the_newest_token_and_go_to_the_file_s_hosts() {
+    let mut play = connected();
+    let old = play.flow.current("access_token").unwrap();
+    assert_eq!(get(&mut play, "api.played.example", "/anything", &old), StatusCode::OK);
+    let token = play.flow.current("refresh_token").unwrap();
+    refresh(&mut play, &token);
+    assert_eq!(get(&mut play, "api.played.example", "/me", &old), StatusCode::UNAUTHORIZED);
+    assert_failure(&play, "Identity: it does not carry the account's token; see [identity]");
+
+    let mut play = connected();
+    let token = play.flow.current("access_token").unwrap();
+    assert_eq!(get(&mut play, "www.played.example", "/me", &token), StatusCode::NOT_FOUND);
+    assert_failure(&play, "GET https://www.played.example/me is no address of the file");
+}
+
+#[test]
+fn only_tokens_of_the_account_are_revoked() {
+    let mut play = connected();
+    let secret = play.values.get("client_secret").unwrap();
+    let pairs = [("token", "another"), ("client_id", "CLIENT_ID"), ("client_secret", secret.as_str())];
+    assert_eq!(post(&mut play, "/revoke", &pairs, &[]), StatusCode::BAD_REQUEST);
+    assert_failure(&play, "Revocation: it names no token of the account");
+}
