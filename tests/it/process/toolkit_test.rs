@@ -251,8 +251,19 @@ fn a_failure_is_part_of_the_json() {
 }
 
 /// A file of a scheme without OAuth 2.0, and what its dance prints.
-const OTHERS: [(&str, &str, &[&str]); 12] = [
+const OTHERS: [(&str, &str, &[&str]); 13] = [
     ("NO_AUTH", "[no_auth]", &["called, without any credential"]),
+    (
+        "OAUTH2",
+        "[oauth2]\ndevice_authorization_url = \"https://login.played.example/device\"\n\
+         token_url = \"https://login.played.example/token\"\nrevocation_url = \"https://login.played.example/end\"",
+        &[
+            "POST /device HTTP/1.1",
+            "\"user_code\":\"WDJB-MJHT\"",
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=<device_code>",
+            "refreshed\nrevoked",
+        ],
+    ),
     (
         "DCR_OAUTH",
         "[dcr_oauth]\nresource = \"https://api.played.example/mcp\"\nregistration_parameters = { software_id = \"played\" }",

@@ -18,6 +18,10 @@ pub(super) const IDENTITY: [&str; 6] =
 /// Seconds that tokens live whose file does not say.
 const LIFETIME: u64 = 3_600;
 
+/// What the user enters (RFC 8628 section 6.1), and seconds between two questions about it.
+const USER_CODE: &str = "WDJB-MJHT";
+pub(super) const INTERVAL: u32 = 5;
+
 /// An answer.
 #[derive(Debug)]
 pub(super) struct Reply {
@@ -87,9 +91,19 @@ pub(super) fn answer(play: &mut Play, endpoint: Endpoint, seen: &Seen) -> Result
             }
             Ok(Reply::form(&pairs))
         }
-        Endpoint::Token | Endpoint::Refresh | Endpoint::Step(_) | Endpoint::RefreshCall | Endpoint::TokenStep(_) => {
-            tokens(play, endpoint)
+        Endpoint::Device => {
+            let code = play.issue("device_code");
+            play.flow.code = Some(code.clone());
+            let page = format!("https://{}/device", seen.url.authority());
+            Ok(Reply::json(&json!({ "device_code": code, "user_code": USER_CODE, "verification_uri": page,
+                "expires_in": 600, "interval": INTERVAL })))
         }
+        Endpoint::Token
+        | Endpoint::DeviceToken
+        | Endpoint::Refresh
+        | Endpoint::Step(_)
+        | Endpoint::RefreshCall
+        | Endpoint::TokenStep(_) => tokens(play, endpoint),
         Endpoint::Verify | Endpoint::PostConnect(_) | Endpoint::Identity => about_account(play, seen),
     }
 }
@@ -111,7 +125,7 @@ fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
     let is_jwt = oauth.as_ref().is_some_and(|oauth| oauth.expiry == Expiry::Jwt);
     let access_token = if is_jwt { play.issue_jwt("access_token", ends) } else { play.issue("access_token") };
     answer.put(&response.access_token, access_token)?;
-    if let Some(code) = play.flow.code.clone().filter(|_| endpoint == Endpoint::Token) {
+    if let Some(code) = play.flow.code.clone().filter(|_| matches!(endpoint, Endpoint::Token | Endpoint::DeviceToken)) {
         play.flow.spent.push(code);
     }
     if let Some(token) = next_refresh_token(play, endpoint) {

@@ -34,6 +34,8 @@ fn named<'n>(oauth: &'n OAuth2, name: &'n str) -> &'n str {
 pub(super) fn request(play: &Play, endpoint: Endpoint, seen: &Seen) -> Checked {
     match (endpoint, &play.oauth) {
         (Endpoint::Token, Some(oauth)) => code_exchange(play, oauth, seen),
+        (Endpoint::Device, Some(oauth)) => client(play, Some(oauth), oauth.client_authentication, seen),
+        (Endpoint::DeviceToken, Some(oauth)) => device(play, oauth, seen),
         (Endpoint::Refresh, Some(oauth)) => refresh(play, oauth, seen),
         (Endpoint::Introspection | Endpoint::Revocation, Some(oauth)) => {
             issued(play, seen, seen.param(named(oauth, "token")))?;
@@ -140,6 +142,22 @@ fn code_exchange(play: &Play, oauth: &OAuth2, seen: &Seen) -> Checked {
     client(play, Some(oauth), oauth.client_authentication, seen)
 }
 
+/// RFC 8628 section 3.4.
+fn device(play: &Play, oauth: &OAuth2, seen: &Seen) -> Checked {
+    let takes = |name: &str| !oauth.token_omit.iter().any(|omitted| omitted == name);
+    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+    if takes("grant_type") && seen.param(named(oauth, "grant_type")) != Some(grant) {
+        return refuse("unsupported_grant_type", format!("`grant_type` is not `{grant}`"));
+    }
+    let Some(code) = play.flow.code.as_deref().filter(|code| seen.param("device_code") == Some(code)) else {
+        return refuse("invalid_grant", "the device code is not the one that was given");
+    };
+    if play.flow.spent.iter().any(|spent| spent == code) {
+        return refuse("invalid_grant", "the device code was used before");
+    }
+    client(play, Some(oauth), oauth.client_authentication, seen)
+}
+
 fn refresh(play: &Play, oauth: &OAuth2, seen: &Seen) -> Checked {
     let takes = |name: &str| !oauth.token_omit.iter().any(|omitted| omitted == name);
     if takes("grant_type") && seen.param(named(oauth, "grant_type")) != Some("refresh_token") {
@@ -241,7 +259,7 @@ fn credential(play: &Play, endpoint: Endpoint, seen: &Seen) -> Checked {
 /// Whether a request is the call that it could be: the fixed parameters of the file are in it.
 pub(super) fn fits(play: &Play, endpoint: Endpoint, seen: &Seen) -> bool {
     match endpoint {
-        Endpoint::Token => play.flow.code.as_ref().is_some_and(|code| seen.carries(code)),
+        Endpoint::Token | Endpoint::DeviceToken => play.flow.code.as_ref().is_some_and(|code| seen.carries(code)),
         Endpoint::Refresh => {
             let has_code = play.flow.code.as_ref().is_some_and(|code| seen.carries(code));
             !has_code && play.flow.current("access_token").is_some()

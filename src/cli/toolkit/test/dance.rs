@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use switchboard_catalog::{Expiry, Refresh, Scheme};
 use url::Url;
 
+use super::answers::INTERVAL;
 use super::provider::{Shared, of};
 use super::routes::{Endpoint, hindrance};
 use super::service::{Ahead, PUBLIC_URL, Reply, Service};
@@ -117,7 +118,9 @@ impl<'d> Dance<'d> {
         };
         let mut reply = self.service.browse(&page, "", Some(&form)).await?;
         let cookies = reply.cookies();
-        if self.scheme.is_redirect() {
+        if of(self.play).toolkit.uses_device_code(self.scheme) {
+            reply = self.enter_code(reply, &cookies, &id).await?;
+        } else if self.scheme.is_redirect() {
             self.description(config).await?;
             let Some(to) = reply.location.filter(|_| reply.status == 303) else {
                 return Err(self.reason(&id).await);
@@ -138,6 +141,19 @@ impl<'d> Dance<'d> {
             return Err(self.reason(&id).await);
         }
         Ok(account)
+    }
+
+    /// The page shows a code, which the user enters at the provider.
+    async fn enter_code(&self, shown: Reply, cookies: &str, account: &str) -> Result<Reply> {
+        let Some(page) = shown.location.filter(|_| shown.status == 303) else {
+            return Err(self.reason(account).await);
+        };
+        let page = page.strip_prefix(PUBLIC_URL).unwrap_or(&page).to_owned();
+        self.clock.advance_to(self.clock.now() + i64::from(INTERVAL) * 1_000);
+        // It waits for the provider's word.
+        let reply = self.service.browse(&format!("{page}?done=1"), cookies, None).await?;
+        self.broken()?;
+        if reply.status == 303 { Ok(reply) } else { Err(self.reason(account).await) }
     }
 
     /// What the browser brought back is not what the server waits for.

@@ -12,6 +12,8 @@ pub(super) enum Endpoint {
     Registration,
     Pushed,
     Authorization,
+    Device,
+    DeviceToken,
     Token,
     Refresh,
     Step(usize),
@@ -37,6 +39,8 @@ impl Endpoint {
             Self::Registration => "Registration of a client".to_owned(),
             Self::Pushed => "Pushed authorization request".to_owned(),
             Self::Authorization => "Authorization (the browser)".to_owned(),
+            Self::Device => "Device authorization".to_owned(),
+            Self::DeviceToken => "Whether the user has entered the code".to_owned(),
             Self::Token => "Code exchange".to_owned(),
             Self::Refresh | Self::RefreshCall => "Refresh".to_owned(),
             Self::Step(number) => format!("Step {} after the exchange", number + 1),
@@ -62,7 +66,8 @@ impl Endpoint {
             Self::Pushed | Self::Authorization => {
                 format!("`authorization_omit`, `authorization_parameters`, `parameter_names` and `pkce` in [{table}]")
             }
-            Self::Token => {
+            Self::Device => format!("`device_authorization_url` and `client_authentication` in [{table}]"),
+            Self::Token | Self::DeviceToken => {
                 format!("`token_url`, `client_authentication`, `token_parameters` and `token_omit` in [{table}]")
             }
             Self::Refresh => format!("`refresh`, `refresh_url` and `refresh_parameters` in [{table}]"),
@@ -124,8 +129,13 @@ pub(super) fn of(toolkit: &Toolkit, scheme: Scheme, oauth: Option<&OAuth2>) -> V
         routes.push(Route { endpoint, method: method.to_owned(), url: url.to_owned(), base: base.to_owned() });
     };
     if let Some(oauth) = oauth {
-        add(Endpoint::Authorization, "GET", &oauth.authorization_url);
-        add(Endpoint::Token, "POST", &oauth.token_url);
+        if let Some(url) = &oauth.device_authorization_url {
+            add(Endpoint::Device, "POST", url);
+            add(Endpoint::DeviceToken, "POST", &oauth.token_url);
+        } else {
+            add(Endpoint::Authorization, "GET", &oauth.authorization_url);
+            add(Endpoint::Token, "POST", &oauth.token_url);
+        }
         match &oauth.refresh_call {
             Some(call) => add(Endpoint::RefreshCall, &call.method, &call.url),
             None => add(Endpoint::Refresh, "POST", oauth.refresh_url.as_ref().unwrap_or(&oauth.token_url)),
