@@ -132,7 +132,9 @@ impl App {
                     "token" => Some(secret.to_owned()),
                     _ => task.material.get(name).map(str::to_owned).or_else(|| self.variable(task.params, name)),
                 };
-                let client = task.material.get("client_id").map(|client_id| ClientCredentials {
+                // An identifier is no secret: it is among the account's parameters.
+                let client_id = known("client_id");
+                let client = client_id.as_deref().map(|client_id| ClientCredentials {
                     client_id,
                     client_secret: task.material.get("client_secret"),
                     assertion: None,
