@@ -101,6 +101,18 @@ fn every_built_in_toolkit_connects_in_each_of_its_schemes() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A made-up value that is printed: `zq01zq`, `zqt01…`, `zq-…`. Random identifiers may hold the letters, too.
+fn made_up(printed: &str) -> Option<&str> {
+    let values = printed.match_indices("zq").map(|(at, _)| &printed[at..]);
+    values.map(|rest| rest.get(..6).unwrap_or(rest)).find(|value| {
+        let digits =
+            |range: std::ops::Range<usize>| value.get(range).is_some_and(|it| it.bytes().all(|it| it.is_ascii_digit()));
+        value.starts_with("zq-")
+            || (digits(2..4) && value.ends_with("zq"))
+            || (value.starts_with("zqt") && digits(3..5))
+    })
+}
+
 /// What is wrong with one dance.
 fn check(slug: &str, scheme: &str, arguments: &[String]) -> Option<String> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -112,8 +124,8 @@ fn check(slug: &str, scheme: &str, arguments: &[String]) -> Option<String> {
     let failure = told["failure"].as_str();
     let outcome: Vec<&str> = told["outcome"].as_array()?.iter().filter_map(Value::as_str).collect();
     let has = |word: &str| outcome.iter().any(|line| line.starts_with(word));
-    let leaks =
-        ["zq", "0123456789abcdef", "PRIVATE KEY", "eyJ", "st_00"].iter().find(|secret| printed.contains(**secret));
+    let leaks = ["0123456789abcdef", "PRIVATE KEY", "eyJ", "st_00"].into_iter().find(|secret| printed.contains(secret));
+    let leaks = leaks.or_else(|| made_up(&printed));
     if let Some(secret) = leaks {
         return Some(format!("{slug} {scheme}: {secret} is printed: {printed}"));
     }
@@ -142,7 +154,7 @@ fn the_requests_are_printed_as_they_are_sent_with_names_for_values() {
     ] {
         assert!(printed.contains(expected), "{expected} is not in\n{printed}");
     }
-    assert!(!printed.contains("zq"), "{printed}");
+    assert_eq!(made_up(&printed), None, "{printed}");
 }
 
 #[test]
@@ -435,7 +447,7 @@ fn every_scheme_is_played() {
     for (scheme, table, expected) in OTHERS {
         let (code, printed, said) = test(&format!("{head}{table}"), &["--scheme", scheme]);
         let missing: Vec<&&str> = expected.iter().filter(|text| !printed.contains(**text)).collect();
-        if code != Some(0) || !missing.is_empty() || printed.contains("zq") {
+        if code != Some(0) || !missing.is_empty() || made_up(&printed).is_some() {
             wrong.push(format!("{table}\nlacks {missing:?} ({code:?}):\n{printed}{said}"));
         }
     }
