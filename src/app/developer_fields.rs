@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 
 impl App {
     /// Refuses a link by a code in a project that confirms who finished.
-    async fn check_unconfirmed(&self, project: &str) -> Result<()> {
+    pub(super) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
         let project = self.project(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }

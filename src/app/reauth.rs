@@ -80,6 +80,10 @@ impl App {
         callback: Option<&str>,
         may_change: bool,
     ) -> Result<Refreshed> {
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        if self.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
+            self.check_unconfirmed(&actor.project_id).await?;
+        }
         let now = self.now();
         let expected = Expectation {
             before: AccountParams::parse(&account.params)?.identity,

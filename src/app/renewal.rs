@@ -16,7 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
 /// How long it may take to learn where tokens are had, before a token is asked for.
-pub(super) const PREPARATION: Duration = Duration::from_secs(5);
+pub(in crate::app) const PREPARATION: Duration = Duration::from_secs(5);
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
 const MAX_REJECTIONS: i64 = 5;
 
@@ -66,6 +66,12 @@ impl<'t> Renewal<'t> {
             Self::Steps(_) => None,
         }
     }
+}
+
+/// The part of a URL's template that decides the host.
+fn authority(template: &str) -> &str {
+    let rest = template.split_once("://").map_or(template, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
 }
 
 /// Name of the secret that a renewal uses.
@@ -129,7 +135,7 @@ impl App {
                 .or(oauth.discovery_url.as_ref())
                 .or(oauth.resource.as_ref()),
         };
-        let is_own = |url: &&String| template::variables(url).is_ok_and(|used| !used.is_empty());
+        let is_own = |url: &&String| authority(url).contains('{');
         let host = url.filter(is_own).and_then(|url| {
             let url = Url::parse(&self.expand(url, params).ok()?).ok()?;
             Some(url.authority().to_owned())

@@ -17,10 +17,7 @@ use crate::app::connect::{Ending, Returned, browser_cookie_name};
 
 /// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
 const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
-/// What is never put into a URL.
-const TOKENS: [&str; 3] = ["id_token", "access_token", "refresh_token"];
-/// Longest value of any other parameter, in bytes. A toolkit may keep such a value, read the code from
-/// it, or check a signature over all of them.
+/// Longest value of any other parameter that a toolkit reads, in bytes.
 const LONGEST_OTHER: usize = 512;
 /// Largest `form_post` answer taken.
 const MAX_FORM: usize = 16 * 1_024;
@@ -52,10 +49,17 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
     let Ok(form) = read(body, MAX_FORM).await else {
         return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
     };
+    let state = form_urlencoded::parse(&form).find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
+    let read = match app.callback_parameters(state.as_deref().unwrap_or_default()).await {
+        Ok(read) => read,
+        Err(error) => return error_page(&app, &error, &id.0),
+    };
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, value)| {
-        ANSWER.contains(&&**name) || (!TOKENS.contains(&&**name) && value.len() <= LONGEST_OTHER)
-    }));
+    // What else a provider posts (names, addresses, tokens) has no place in a URL.
+    query.extend_pairs(
+        form_urlencoded::parse(&form)
+            .filter(|(name, value)| ANSWER.contains(&&**name) || (value.len() <= LONGEST_OTHER && read.admits(name))),
+    );
     see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
 }
 

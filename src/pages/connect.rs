@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -123,11 +124,10 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     let bytes = read(body, MAX_FORM).await?;
     let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
     match app.start(token, &form, |name| cookie(headers, name), &id.0).await? {
-        Started::Provider { url, cookie: browser } => {
+        Started::Provider { url, cookie: browser, lifetime } => {
             let mut response = see_other(url.as_str());
             let name = switchboard_vault::OneTimeToken::row_id(token).map(browser_cookie_name);
-            // The link's time, and the same again for the attempt that starts at its end.
-            let lifetime = app.settings.link_ttl * 2;
+            let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or_default());
             if let Some(value) = name.and_then(|name| set_cookie(&name, &browser, lifetime)) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }

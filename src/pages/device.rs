@@ -49,7 +49,7 @@ pub async fn show(
         Ok(DevicePage::Nowhere(finished)) => over_page(&app, &finished, &id),
         Ok(DevicePage::Over { finished, project_id, link_id }) => {
             let mut response = finish(&app, finished, Some(&project_id), &id.0).await;
-            if let Some(value) = remove_cookie(&browser_cookie_name(&link_id)) {
+            if let Some(value) = link_id.and_then(|link| remove_cookie(&browser_cookie_name(&link))) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
             response

@@ -26,7 +26,7 @@ const MAX_DEVICE_CODE: usize = 4_096;
 const MAX_USER_CODE: usize = 64;
 /// Seconds between two questions, where the answer does not say (RFC 8628 section 3.2), and bounds.
 const INTERVAL: u64 = 5;
-const INTERVALS: std::ops::RangeInclusive<u64> = 1..=60;
+const INTERVALS: std::ops::RangeInclusive<u64> = 1..=LONGEST_LIFE;
 /// Seconds that a code is taken to live: at most, and where the answer does not say.
 const LONGEST_LIFE: u64 = 30 * 60;
 

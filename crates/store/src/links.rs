@@ -178,7 +178,7 @@ macro_rules! end_links {
                 vec![$project.into(), $owner.into(), $outcome.into(), $now.into()],
             ))
             .with(Statement::any(
-                concat!("UPDATE attempts SET verifier_sealed = NULL WHERE link_id IN ", $links),
+                concat!("UPDATE attempts SET verifier_sealed = NULL, poll_at = NULL WHERE link_id IN ", $links),
                 vec![$project.into(), $owner.into()],
             ))
             .with(Statement::any(

@@ -166,6 +166,16 @@ pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
     )
 }
 
+/// A connection of the account goes on: nothing that is promised for it is due before `until`.
+pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statement {
+    Statement::any(
+        "UPDATE revocations SET next_try_at = $3
+         WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0
+           AND next_try_at < $3",
+        vec![project.into(), account.into(), until.into()],
+    )
+}
+
 /// The tokens of a verification are revoked now, whatever comes.
 pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
     Statement::any(

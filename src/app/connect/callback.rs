@@ -49,6 +49,21 @@ pub struct Returned<'a> {
     pub request_id: &'a str,
 }
 
+/// Which parameters of a callback a toolkit reads, besides those of the standards.
+#[derive(Debug, Default)]
+pub struct CallbackParameters {
+    names: Vec<String>,
+    /// It checks a signature over all of them.
+    all: bool,
+}
+
+impl CallbackParameters {
+    /// Whether a parameter is read.
+    pub fn admits(&self, name: &str) -> bool {
+        self.all || self.names.iter().any(|it| it == name)
+    }
+}
+
 /// What a browser came back with.
 struct Came {
     /// The query as it came; holds the code.
@@ -220,6 +235,25 @@ impl App {
         Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
     }
 
+    /// What the toolkit of a flow reads of its callback; nothing for a state that nobody knows.
+    pub async fn callback_parameters(&self, state: &str) -> Result<CallbackParameters> {
+        let query = CallbackQuery { state: Some(state.to_owned()), ..CallbackQuery::default() };
+        let Some(attempt) = self.attempt_of(&query).await? else { return Ok(CallbackParameters::default()) };
+        let config = self.store.auth_config(&attempt.project_id, &attempt.auth_config_id).await?;
+        let toolkit = config.as_ref().and_then(|config| self.toolkit(&config.toolkit));
+        let Some((config, toolkit)) = config.zip(toolkit) else { return Ok(CallbackParameters::default()) };
+        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let Some(callback) = toolkit.oauth(scheme).map(|oauth| &oauth.callback) else {
+            return Ok(CallbackParameters {
+                names: vec!["oauth_token".to_owned(), "oauth_verifier".to_owned()],
+                all: false,
+            });
+        };
+        let captured = callback.capture.iter().map(|capture| capture.at.clone());
+        let names = captured.chain(callback.code.clone()).collect();
+        Ok(CallbackParameters { names, all: callback.hmac.is_some() })
+    }
+
     /// The attempt that a state belongs to. Unknown, used, old and misshapen states are the same
     /// to the visitor (R02).
     async fn attempt_of(&self, query: &CallbackQuery) -> Result<Option<AttemptRow>> {
@@ -229,6 +263,8 @@ impl App {
         Ok(found.filter(|attempt| {
             OneTimeToken::matches(state, &attempt.state_hash)
                 && attempt.consumed_at.is_none()
+                // Nobody comes back from where a code is entered.
+                && attempt.poll.is_none()
                 && self.now() < attempt.expires_at
         }))
     }

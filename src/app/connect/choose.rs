@@ -27,7 +27,7 @@ use crate::time::{Millis, millis};
 const WAITING: &str = "_waiting";
 /// How long a connection may take once the user has chosen, with ten minutes for the database: then
 /// its tokens are given back.
-const SETTLING: Duration = Duration::from_mins(12);
+pub(super) const SETTLING: Duration = Duration::from_mins(12);
 
 /// A credential whose connection is not settled.
 #[derive(Debug)]
@@ -48,6 +48,7 @@ struct Waiting {
     title: String,
     options: Vec<Thing>,
     /// Its tokens are revoked unless somebody chooses.
+    #[serde(default)]
     has_promise: bool,
 }
 
@@ -125,6 +126,7 @@ impl App {
             .with(links::is_open(&offer.link.id))
             .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(verifications::insert(&row))
+            .with(revocations::postpone_of_account(project, &offer.account.id, expires_at))
             .with(self.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
         if let Some(earlier) = &pending.waited_in {
             unit.push(revocations::withdraw(project, earlier));
@@ -198,7 +200,8 @@ impl App {
         chosen: &str,
         request_id: &str,
     ) -> Result<Chose> {
-        let lock = self.flights.lock_of(OneTimeToken::row_id(token).unwrap_or_default());
+        // In a name space of its own: an address is anybody's to make up.
+        let lock = self.flights.lock_of(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
         let (turn, is_second) = match Arc::clone(&lock).try_lock_owned() {
             Ok(turn) => (turn, false),
             Err(_) => (lock.lock_owned().await, true),
@@ -239,6 +242,7 @@ impl App {
         if waiting.has_promise {
             // Kept by whoever finds it, should we not come to an end.
             unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(SETTLING)));
+            unit.push(revocations::postpone_of_account(&row.project_id, &row.account_id, now + millis(SETTLING)));
         }
         match self.store.apply(unit).await {
             Ok(_) => {}

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use switchboard_auth::DeviceRefusal;
+use switchboard_auth::{DeviceRefusal, TokenSet};
 use switchboard_store::attempts::{self, AttemptRow, Poll};
-use switchboard_store::links::{LinkRow, LinkState};
+use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
 use tokio_util::sync::CancellationToken;
@@ -21,17 +21,21 @@ use super::{Ending, Finished, TokenCredential, browser_cookie_name};
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished};
+use crate::app::renewal::PREPARATION;
 use crate::app::upstream::TOKEN_TIMEOUT;
 use crate::app::{Actor, App};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
 /// Between two looks for providers to be asked.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts looked at in one go.
 const PAGE: i64 = 64;
-/// How long one question keeps others from asking: its deadline, and a moment for the database.
-const CLAIM: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 10);
+/// How long one question keeps others from asking: its preparation, its deadline, and a moment for the
+/// database.
+const CLAIM: Duration = Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + 10);
+/// Longest pause that a provider may ask for, in milliseconds.
+const LONGEST_ASKED: Millis = 5 * 60_000;
 /// What a provider that is asked too often gets (RFC 8628 section 3.5), in milliseconds.
 const SLOWER: Millis = 5_000;
 /// How long a page waits for the user's word before it is shown again.
@@ -76,8 +80,8 @@ pub enum DevicePage {
         finished: Finished,
         /// Whose it is.
         project_id: String,
-        /// Its link, whose cookie is done.
-        link_id: String,
+        /// Its link, when that is over and its cookie done.
+        link_id: Option<String>,
     },
 }
 
@@ -119,11 +123,14 @@ impl App {
         let (project_id, link_id) = (link.project_id.clone(), link.id.clone());
         if let LinkState::Finished { outcome } = &link.state {
             let finished = self.device_end(&link, outcome).await?;
-            return Ok(DevicePage::Over { finished, project_id, link_id });
+            return Ok(DevicePage::Over { finished, project_id, link_id: Some(link_id) });
         }
-        let offer = match self.visit_link(LinkRow { expires_at: attempt.expires_at, ..link }).await? {
+        // Once its tokens have come, an attempt may take longer than its code lives.
+        let expires_at = if attempt.consumed_at.is_some() { Millis::MAX } else { attempt.expires_at };
+        let offer = match self.visit_link(LinkRow { expires_at, ..link }).await? {
             Visit::Open(offer) => offer,
-            Visit::Over(finished) => return Ok(DevicePage::Over { finished, project_id, link_id }),
+            // The link may be open still, for this browser, when the code is not.
+            Visit::Over(finished) => return Ok(DevicePage::Over { finished, project_id, link_id: None }),
         };
         let code = self.device_waiting(&attempt)?.map(|waiting| UserCode {
             code: waiting.user_code,
@@ -137,7 +144,9 @@ impl App {
     async fn device_end(&self, link: &LinkRow, outcome: &str) -> Result<Finished> {
         let account = self.store.account(&link.project_id, &link.account_id).await?;
         let Some(account) = account else { return Ok(Finished::bare(Ending::Used)) };
-        let reason = account.status_reason.clone().unwrap_or_default();
+        // An account that works keeps its own reason, which is nothing to the visitor.
+        let own = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
+        let reason = own.unwrap_or_default();
         let ending = match outcome {
             "success" => Ending::Success,
             "expired" => Ending::Expired,
@@ -191,35 +200,59 @@ impl App {
             let reason = "The auth config was changed while the user was at the provider";
             return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
         }
+        if offer.verifier_url.is_some() {
+            // Since the user began; nobody comes back who could be confirmed (R05).
+            let reason = "The project confirms who finished a connection, which a code does not admit";
+            return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
+        }
         let Some(waiting) = self.device_waiting(attempt)? else { return Ok(()) };
-        let mut params = AccountParams::parse(&offer.account.params)?;
-        let asked = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
-            Ok(provider) => self.device_tokens(&provider, &Secret::new(waiting.device_code)).await,
-            Err(error) => Err(Failure::Unsent(error).into()),
+        let params = AccountParams::parse(&offer.account.params)?;
+        let prepared = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params);
+        let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
+        let prepared = tokio::time::timeout(PREPARATION, prepared).await.unwrap_or_else(|_| Err(late()));
+        let provider = match prepared {
+            Ok(provider) => provider,
+            Err(error) => return self.device_refused(&actor, &offer, attempt, poll, Failure::Unsent(error)).await,
         };
-        let token = match asked {
+        let token = match self.device_tokens(&provider, &Secret::new(waiting.device_code)).await {
             Ok(token) => token,
-            Err(Unfinished { failure, bought: None }) => {
-                return self.device_refused(&actor, &offer, attempt, poll, failure).await;
-            }
-            Err(unfinished) => return self.unfinished(&actor, &offer, unfinished, &mut params).await.map(drop),
+            Err(failure) => return self.device_refused(&actor, &offer, attempt, poll, failure).await,
         };
-        let consume = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
-            &actor,
-            "link.callback",
+        // Before anything else is asked: the code is spent, and nobody asks with it again.
+        let is_ours = self.consume_device(&actor, attempt, "ok").await?;
+        let finished = self.stepped(&provider, token, "").await;
+        let mut params = params.clone();
+        match finished {
+            Ok(token) if is_ours => self.exchanged(&actor, &offer, token, params).await.map(drop),
+            Err(unfinished) if is_ours => self.unfinished(&actor, &offer, unfinished, &mut params).await.map(drop),
+            // The user began again, or it is over, while the provider answered.
+            Ok(token) => self.give_device_tokens_back(&offer, token, &mut params).await,
+            Err(Unfinished { bought: Some(token), .. }) => {
+                self.give_device_tokens_back(&offer, *token, &mut params).await
+            }
+            Err(Unfinished { bought: None, .. }) => Ok(()),
+        }
+    }
+
+    /// The attempt is over; false when it was before.
+    async fn consume_device(&self, actor: &Actor, attempt: &AttemptRow, outcome: &str) -> Result<bool> {
+        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+            actor,
+            "link.code",
             &attempt.account_id,
-            "ok",
+            outcome,
             None,
         ));
-        match self.apply_patiently(consume).await {
-            Ok(()) => self.exchanged(&actor, &offer, token, params).await.map(drop),
-            // The user began again, or it is over, while the provider answered.
-            Err(WriteError::Refused(_)) => {
-                let secrets = TokenCredential::new(token, &mut params, self.now()).secrets;
-                self.give_tokens_back(&offer, Refused { secrets: &secrets, waited_in: None, identity: None }).await
-            }
+        match self.apply_patiently(unit).await {
+            Ok(()) => Ok(true),
+            Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn give_device_tokens_back(&self, offer: &Offer, token: TokenSet, params: &mut AccountParams) -> Result<()> {
+        let secrets = TokenCredential::new(token, params, self.now()).secrets;
+        self.give_tokens_back(offer, Refused { secrets: &secrets, waited_in: None, identity: None }).await
     }
 
     async fn device_refused(
@@ -237,10 +270,18 @@ impl App {
         let interval = match refusal {
             DeviceRefusal::Pending | DeviceRefusal::Passing => poll.interval,
             DeviceRefusal::SlowDown => poll.interval + SLOWER,
-            DeviceRefusal::Final => return self.device_over(actor, offer, &failure).await,
+            // Another question may have got the tokens: its code is spent then, and ours refused.
+            DeviceRefusal::Final if self.consume_device(actor, attempt, "refused").await? => {
+                return self.device_over(actor, offer, &failure).await;
+            }
+            DeviceRefusal::Final => return Ok(()),
+        };
+        let asked = match &failure {
+            Failure::Refused { retry_after, .. } => retry_after.unwrap_or(0).clamp(0, LONGEST_ASKED),
+            Failure::Lost(_) | Failure::Unsent(_) => 0,
         };
         // A provider that is unwell is asked half as often (RFC 8628 section 3.5).
-        let pause = if refusal == DeviceRefusal::Passing { interval * 2 } else { interval };
+        let pause = if refusal == DeviceRefusal::Passing { (interval * 2).max(asked) } else { interval };
         let poll = Poll { at: self.now() + pause, interval };
         self.store.apply(Unit::new().with(attempts::set_poll(&attempt.id, poll))).await?;
         Ok(())

@@ -131,6 +131,7 @@ impl App {
             params.requested_scopes = offer.scopes();
             params.granted_scopes = None;
         }
+        params.refresh_expires_at = None;
         let must_refresh = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.refresh_token);
         let lacks_refresh = token.refresh_token.is_none() && must_refresh == Some(RefreshToken::Required);
         let answer = token.rest.0.clone();

@@ -17,7 +17,7 @@ mod settle;
 mod start;
 mod visit;
 
-pub use callback::{Arrived, Returned};
+pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
 pub(in crate::app) use depart::unconfirmable;
 pub use device::{DeviceCode, DevicePage, run as ask_providers};

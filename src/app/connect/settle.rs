@@ -47,7 +47,8 @@ impl App {
             }
             Err(error) => {
                 tracing::warn!(account.id = %offer.account.id, error = error.message(), "a connection could not be completed");
-                let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity: None };
+                let identity = params.identity.as_ref();
+                let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity };
                 return self.refuse_connection(actor, offer, refused, error.message()).await;
             }
         }
@@ -87,12 +88,10 @@ impl App {
             return Ok(());
         }
         let project = &offer.account.project_id;
-        let lives_on = if let Some(identity) = identity {
-            self.is_connected(offer, identity).await?
-        } else {
+        let lives_on = match identity {
+            Some(identity) => self.is_connected(offer, identity).await?,
             // Most likely the user whose account it is.
-            let account = self.store.account(project, &offer.account.id).await?;
-            account.is_some_and(|account| account.credential_sealed.is_some())
+            None => self.store.user_holds_credential(project, &offer.account.user_id, &offer.config.id).await?,
         };
         if lives_on {
             let mut unit = Unit::new().with(self.audit(
@@ -122,6 +121,13 @@ impl App {
     /// Whether an account of the same auth config works as this identity.
     async fn is_connected(&self, offer: &Offer, identity: &AccountIdentity) -> Result<bool> {
         let (project, config) = (&offer.account.project_id, &offer.config.id);
+        // The account itself may work without anybody knowing as whom.
+        let own = self.store.account(project, &offer.account.id).await?;
+        if let Some(own) = own.filter(|own| own.credential_sealed.is_some())
+            && AccountParams::parse(&own.params)?.identity.is_none()
+        {
+            return Ok(true);
+        }
         let held = self.store.params_of_identity(project, config, &identity.id).await?;
         let is_same = |params: &String| {
             let theirs = AccountParams::parse(params).ok().and_then(|params| params.identity);

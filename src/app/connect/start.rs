@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkState};
-use switchboard_store::{Statement, Unit, WriteError, accounts, verifications};
+use switchboard_store::{Statement, Unit, WriteError, accounts, revocations, verifications};
 use switchboard_vault::{OneTimeToken, digest};
 use url::Url;
 
+use super::choose::SETTLING;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::explain::Facts;
@@ -20,7 +21,7 @@ use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::id::Kind;
-use crate::time::millis;
+use crate::time::{Millis, millis};
 
 /// What the browser does next.
 pub enum Started {
@@ -30,6 +31,8 @@ pub enum Started {
         url: Url,
         /// Value of the browser cookie.
         cookie: String,
+        /// How long that is needed, in milliseconds.
+        lifetime: Millis,
     },
     /// Look at the form again: field → what is wrong with it.
     Form {
@@ -175,6 +178,11 @@ impl App {
             .with(attempts::cancel_of_link(&offer.link.id, now))
             .with(verifications::cancel_of_link(&offer.link.id, now))
             .with(attempts::insert(&attempt))
+            .with(revocations::postpone_of_account(
+                &actor.project_id,
+                &offer.account.id,
+                attempt.expires_at + millis(SETTLING),
+            ))
             .with(self.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => {
@@ -184,7 +192,12 @@ impl App {
             LinkPurpose::Reconnect => unit,
         };
         match self.store.apply(unit).await {
-            Ok(_) => Ok(Started::Provider { url: departure.url, cookie: claim.browser }),
+            Ok(_) => {
+                // The link's time, and that of an attempt that starts at its end.
+                let link_ttl = millis(self.settings.link_ttl);
+                let lifetime = link_ttl + (attempt.expires_at - now).max(link_ttl);
+                Ok(Started::Provider { url: departure.url, cookie: claim.browser, lifetime })
+            }
             Err(WriteError::Refused(_)) => self.lost_start(&offer).await,
             Err(error) => Err(error.into()),
         }

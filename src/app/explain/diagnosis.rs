@@ -87,7 +87,7 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
             ("link.refuse", "authorization_request") => Finding::RequestRefused,
             ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,
             ("link.choose", "asked") => Finding::AwaitingChoice,
-            ("link.callback" | "link.confirm" | "link.choose", "ok") => Finding::Exchanging,
+            ("link.callback" | "link.code" | "link.confirm" | "link.choose", "ok") => Finding::Exchanging,
             _ => continue,
         };
         found = Diagnosis::new(finding, Some(event));

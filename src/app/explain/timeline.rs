@@ -44,7 +44,7 @@ impl Event {
             "connected_account.import" | "link.create" => 0,
             "link.open" => 1,
             "link.refuse" => 2,
-            "link.enter" | "link.callback" => 3,
+            "link.enter" | "link.callback" | "link.code" => 3,
             "link.confirm" => 4,
             "link.choose" => 5,
             "link.end" | "connected_account.connect" => 6,
@@ -159,6 +159,8 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.callback", "awaiting_confirmation") => {
             ("returned", Waiting, format!("The user came back from {toolkit} and waits for complete_auth"))
         }
+        ("link.code", "ok") => ("code_entered", Ok, format!("The user entered the code at {toolkit}")),
+        ("link.code", _) => ("code_refused", Failed, format!("{toolkit} gives no token for the code")),
         ("link.callback", _) => {
             ("returned", Failed, "The user came back with an answer that fits no question".to_owned())
         }

@@ -45,13 +45,14 @@ impl Breakers {
         Ok(())
     }
 
-    /// The endpoints that nobody may ask now.
-    pub fn closed(&self, now: Millis) -> Vec<String> {
+    /// The toolkits whose one endpoint nobody may ask now; endpoints of single hosts are not among them.
+    pub fn closed_toolkits(&self, now: Millis) -> Vec<String> {
         let is_closed = |breaker: &Breaker| {
             breaker.outages >= TOLERATED && now < breaker.closed_until && breaker.closed_until <= now + LONGEST_ASKED
         };
         let breakers = self.lock();
-        breakers.iter().filter(|(_, breaker)| is_closed(breaker)).map(|(endpoint, _)| endpoint.clone()).collect()
+        let closed = breakers.iter().filter(|(endpoint, breaker)| !endpoint.contains(' ') && is_closed(breaker));
+        closed.map(|(endpoint, _)| endpoint.clone()).collect()
     }
 
     /// How long an endpoint is left alone still; none while it is well. Asks for nothing.

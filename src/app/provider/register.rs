@@ -106,11 +106,15 @@ fn client_metadata(oauth: &OAuth2, more: &BTreeMap<String, String>, redirect_uri
         ClientAuthentication::ClientSecretBasic => "client_secret_basic",
         _ => "client_secret_post",
     };
+    let (grant, response_types) = match oauth.device_authorization_url {
+        Some(_) => ("urn:ietf:params:oauth:grant-type:device_code", &[][..]),
+        None => ("authorization_code", &["code"][..]),
+    };
     let mut metadata = Map::from_iter([
         ("client_name".to_owned(), json!(CLIENT_NAME)),
         ("redirect_uris".to_owned(), json!([redirect_uri])),
-        ("grant_types".to_owned(), json!(["authorization_code", "refresh_token"])),
-        ("response_types".to_owned(), json!(["code"])),
+        ("grant_types".to_owned(), json!([grant, "refresh_token"])),
+        ("response_types".to_owned(), json!(response_types)),
         ("token_endpoint_auth_method".to_owned(), json!(method)),
     ]);
     if !oauth.scopes.is_empty() {

@@ -126,20 +126,15 @@ impl App {
     }
 
     /// Asks whether the user has entered the code, and for tokens if so.
-    pub async fn device_tokens(
-        &self,
-        provider: &Provider<'_>,
-        device_code: &Secret,
-    ) -> std::result::Result<TokenSet, Unfinished> {
+    pub async fn device_tokens(&self, provider: &Provider<'_>, device_code: &Secret) -> Tokens {
         let oauth = &provider.oauth;
         let request = self
             .authenticated(provider, |client, variables| device_token_request(oauth, client, device_code, variables))?;
-        let tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
-        self.stepped(provider, tokens, "").await
+        self.ask(request, oauth.as_ref().into(), &[]).await
     }
 
     /// The further calls that the file demands after the first tokens.
-    async fn stepped(
+    pub async fn stepped(
         &self,
         provider: &Provider<'_>,
         mut tokens: TokenSet,

@@ -97,7 +97,7 @@ impl App {
 
     /// One try of one claimed revocation, and what follows from it.
     async fn work_off(&self, row: &RevocationRow) -> Result<()> {
-        if row.promised_for.is_some() && self.has_credential(row).await? {
+        if row.promised_for.is_some() && self.may_share_grant(row).await? {
             let withdraw = revocations::withdraw_claimed(&row.project_id, &row.id, row.tries);
             return self.note(Unit::new().with(withdraw)).await;
         }
@@ -137,10 +137,10 @@ impl App {
         self.note(Unit::new().with(finish).with(audit)).await
     }
 
-    /// Whether the account of promised tokens works with others, which may be of the same grant.
-    async fn has_credential(&self, row: &RevocationRow) -> Result<bool> {
-        let account = self.store.account(&row.project_id, &row.account_id).await?;
-        Ok(account.is_some_and(|account| account.credential_sealed.is_some()))
+    /// Whether the user of promised tokens has an account that works, which may be of the same grant.
+    async fn may_share_grant(&self, row: &RevocationRow) -> Result<bool> {
+        let Some(account) = self.store.account(&row.project_id, &row.account_id).await? else { return Ok(false) };
+        Ok(self.store.user_holds_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
     }
 
     async fn try_row(&self, row: &RevocationRow) -> Result<Verdict> {

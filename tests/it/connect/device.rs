@@ -225,16 +225,72 @@ async fn the_code_is_for_the_browser_that_began() {
     assert!(!stranger.text().contains("WDJB"), "{}", stranger.text());
     let (front, _) = page.rsplit_once('/').unwrap();
     assert_eq!(browser.get(&format!("{front}/la_unknown")).await.status, 404);
+    // No callback finishes it: nobody comes back.
+    let id = auth_config_id(&world).await;
+    let state = page.rsplit_once('/').unwrap().1;
+    for answer in ["code=x", "error=access_denied"] {
+        let back = format!("{}/toolkits/auth/callback/{id}?state={state}&{answer}", world.server.api.base);
+        assert_eq!(browser.get(&back).await.status, 400);
+    }
+    assert_eq!(world.status(&link).await, "INITIATED");
     // Beginning again makes another code; only that one is asked about.
     world.provider.heal().await;
     world.plays("/device", 200, &code_answer("DC-second")).await;
     world.plays("/token", 200, r#"{"access_token":"AT","expires_in":600}"#).await;
     shown(&mut browser, &link).await;
+    let old = browser.get(&page).await;
+    assert_eq!(old.status, 200);
+    assert!(old.text().contains("This code is done with"), "{}", old.text());
     world.server.clock.advance(Duration::from_secs(5));
     until("the account to work", async || world.status(&link).await == "ACTIVE").await;
     let requests = world.provider.token_requests().await;
     let bodies: Vec<&str> = requests.iter().filter_map(|it| it["body"].as_str()).collect();
     assert!(bodies.iter().all(|body| body.contains("device_code=DC-second")), "{bodies:?}");
+}
+
+async fn auth_config_id(world: &World) -> String {
+    let listed = world.server.api.get("/auth_configs").await.expect(200);
+    listed["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Two questions at once, when the first takes longer than others wait for it: the second is told that
+/// the code is spent, while the first still learns who it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_after_the_tokens_ends_nothing() {
+    let world = World::scripted().await;
+    world
+        .provider
+        .fault(&json!({ "path": "/token", "status": 200, "times": 1, "delay_ms": 1_500,
+            "body": r#"{"access_token":"AT","expires_in":600}"# }))
+        .await;
+    let spent = r#"{"error":"invalid_grant"}"#;
+    world.provider.fault(&json!({ "path": "/token", "status": 400, "body": spent, "delay_ms": 1_500 })).await;
+    world
+        .provider
+        .fault(&json!({ "path": "/api/me", "status": 200, "body": r#"{"sub":"ann"}"#, "delay_ms": 4_000 }))
+        .await;
+    let link = world.link().await;
+    let mut browser = Browser::new("ann");
+    shown(&mut browser, &link).await;
+    world.server.clock.advance(Duration::from_secs(5));
+    until("the first question", async || world.asked().await == 1).await;
+    // Its claim is over before its answer is there.
+    world.server.clock.advance(Duration::from_mins(1));
+    until("the second question", async || world.asked().await == 2).await;
+    until("the account to work", async || world.status(&link).await == "ACTIVE").await;
+}
+
+/// The code outlives the link, and so does the browser's proof.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_takes_long_is_still_the_one_who_began() {
+    let world = World::scripted().await;
+    world.plays("/token", 400, r#"{"error":"authorization_pending"}"#).await;
+    let link = world.link().await;
+    let url = link["redirect_url"].as_str().unwrap();
+    let begun = Browser::new("ann").submit(url, &[]).await;
+    let cookie = begun.header("set-cookie").unwrap();
+    let (_, age) = cookie.split_once("Max-Age=").unwrap();
+    assert!(age.parse::<u64>().unwrap() >= 1_200 + 600, "the code and the link: {cookie}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

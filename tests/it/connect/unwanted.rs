@@ -240,6 +240,46 @@ async fn a_working_account_keeps_its_grant() {
     assert_eq!(api.status(account_of(&theirs)).await, "ACTIVE");
 }
 
+/// Many providers end all tokens of a person's grant with one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_user_abandons_does_not_end_his_other_accounts() {
+    let world = World::new().await;
+    let link = world.link().await;
+    let mut browser = Browser::new("ann");
+    let question = asked(&mut browser, &link).await;
+    browser.submit(&question, &[("choice", "s1")]).await;
+    assert_eq!(world.server.api.status(account_of(&link)).await, "ACTIVE");
+    // A second account: left alone, and failed.
+    asked(&mut Browser::new("ann"), &world.link().await).await;
+    world.server.clock.advance(Duration::from_mins(11));
+    world.is_settled().await;
+    let question = asked(&mut browser, &world.link().await).await;
+    world.plays(json!({ "path": "/sites", "status": 500, "times": 1 })).await;
+    assert_eq!(browser.submit(&question, &[("choice", "s1")]).await.status, 502);
+    world.is_settled().await;
+    assert_eq!(world.revocations().await, 0);
+    assert_eq!(world.server.api.status(account_of(&link)).await, "ACTIVE");
+}
+
+/// Who begins again may get the tokens of the same grant once more: the first ones wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_abandoned_waits_while_its_user_begins_again() {
+    let world = World::new().await;
+    let link = world.link().await;
+    let mut browser = Browser::new("ann");
+    asked(&mut browser, &link).await;
+    world.server.clock.advance(Duration::from_secs(9 * 60 + 30));
+    let question = asked(&mut browser, &link).await;
+    // The time of the first question is over, that of the second is not.
+    world.server.clock.advance(Duration::from_mins(2));
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(world.revocations().await, 0);
+    browser.submit(&question, &[("choice", "s2")]).await;
+    assert_eq!(world.server.api.status(account_of(&link)).await, "ACTIVE");
+    world.is_settled().await;
+    assert_eq!(world.revocations().await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn half_an_exchange_gives_its_token_back() {
     let step =

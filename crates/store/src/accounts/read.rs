@@ -240,6 +240,19 @@ impl Store {
         .await
     }
 
+    /// Whether any account of a user under an auth config holds a credential.
+    pub async fn user_holds_credential(&self, project: &str, user: &str, auth_config: &str) -> Result<bool, ReadError> {
+        let found = self
+            .one(
+                "SELECT id FROM connected_accounts WHERE project_id = $1 AND user_id = $2 AND auth_config_id = $3
+                   AND deleted_at IS NULL AND credential_sealed IS NOT NULL LIMIT 1",
+                &[project.into(), user.into(), auth_config.into()],
+                |row| row.text(0),
+            )
+            .await?;
+        Ok(found.is_some())
+    }
+
     /// Parameters of the accounts of an auth config that hold a credential and whose parameters name
     /// an identity with this identifier; others may be among them. At most 1,000.
     pub async fn params_of_identity(
