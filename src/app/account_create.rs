@@ -184,6 +184,7 @@ impl App {
         let activation = Activation {
             credential: Some(self.seal_credential(&actor.project_id, &id, &imported.secrets)),
             params: imported.params.to_text(),
+            identity: None,
             expires_at: imported.expires_at,
             refresh_due_at: self.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),
             now: self.now(),

@@ -197,6 +197,7 @@ impl App {
         let activation = Activation {
             credential: Some(self.seal_credential(project, account, &credential.secrets)),
             params: params.to_text(),
+            identity: params.identity.as_ref().map(|identity| identity.id.clone()),
             expires_at: credential.expires_at,
             refresh_due_at: self.first_due_at(&offer.toolkit, offer.scheme, &credential),
             now,

@@ -128,13 +128,8 @@ impl App {
         {
             return Ok(true);
         }
-        let held = self.store.params_of_identity(project, config, &identity.id).await?;
-        let is_same = |params: &String| {
-            let theirs = AccountParams::parse(params).ok().and_then(|params| params.identity);
-            // Another tenant of the same person may be the same grant.
-            theirs.is_some_and(|theirs| theirs.id == identity.id)
-        };
-        Ok(held.iter().any(is_same))
+        // Another tenant of the same person may be the same grant.
+        Ok(self.store.is_connected_as(project, config, &identity.id).await?)
     }
 }
 

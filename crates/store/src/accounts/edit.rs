@@ -135,6 +135,7 @@ pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
         activation.expires_at.into(),
         activation.now.into(),
         activation.refresh_due_at.into(),
+        activation.identity.into(),
     ];
     Statement::one(
         "account_not_connecting",
@@ -142,7 +143,7 @@ pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
            status_reason = NULL, credential_sealed = $3, credential_version = credential_version + 1, params = $4,
            expires_at = $5, issued_at = $6, connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1,
            refresh_lease_until = NULL, refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0,
-           refresh_retry_at = NULL, refresh_due_at = $7
+           refresh_retry_at = NULL, refresh_due_at = $7, identity_id = $8
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
         args,
     )

@@ -253,25 +253,17 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Parameters of the accounts of an auth config that hold a credential and whose parameters name
-    /// an identity with this identifier; others may be among them. At most 1,000.
-    pub async fn params_of_identity(
-        &self,
-        project: &str,
-        auth_config: &str,
-        identity: &str,
-    ) -> Result<Vec<String>, ReadError> {
-        let written = serde_json::Value::from(identity).to_string();
-        let escaped = written.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-        let pattern = format!("%\"id\":{escaped}%");
-        self.all(
-            "SELECT params FROM connected_accounts
-             WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL
-               AND params LIKE $3 ESCAPE '!' LIMIT 1000",
-            &[project.into(), auth_config.into(), pattern.into()],
-            |row| row.text(0),
-        )
-        .await
+    /// Whether an account of an auth config holds a credential and is this one at its provider.
+    pub async fn is_connected_as(&self, project: &str, auth_config: &str, identity: &str) -> Result<bool, ReadError> {
+        let found = self
+            .one(
+                "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND identity_id = $3
+                   AND deleted_at IS NULL AND credential_sealed IS NOT NULL LIMIT 1",
+                &[project.into(), auth_config.into(), identity.into()],
+                |row| row.text(0),
+            )
+            .await?;
+        Ok(found.is_some())
     }
 
     /// The next live accounts of a project that hold a credential, in the order of their ids, after

@@ -80,6 +80,8 @@ pub struct Activation {
     pub credential: Option<Vec<u8>>,
     /// JSON of parameters.
     pub params: String,
+    /// Identifier of the account at its provider.
+    pub identity: Option<String>,
     /// When the access token dies.
     pub expires_at: Option<i64>,
     /// When it is to be refreshed; none for one that never is.
@@ -96,7 +98,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
            credential_version = credential_version + 1, params = $4, expires_at = $5, issued_at = $6,
            connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL,
            refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL,
-           refresh_due_at = $7
+           refresh_due_at = $7, identity_id = $8
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![
             project.into(),
@@ -106,6 +108,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
             activation.expires_at.into(),
             activation.now.into(),
             activation.refresh_due_at.into(),
+            activation.identity.into(),
         ],
     )
 }
