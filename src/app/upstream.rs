@@ -101,8 +101,9 @@ impl App {
             let name: HeaderName = name.parse().map_err(|_| Error::internal("toolkit with an invalid header name"))?;
             // A header about something that this account does not have is not sent.
             let Ok(value) = self.expand(template, params) else { continue };
-            let value =
-                HeaderValue::from_str(&value).map_err(|_| Error::internal("toolkit with an invalid header value"))?;
+            // Text beyond ASCII goes as UTF-8 (RFC 9110 section 5.5); a field admits no control character.
+            let value = HeaderValue::from_bytes(value.as_bytes())
+                .map_err(|_| Error::internal("toolkit with an invalid header value"))?;
             headers.insert(name, value);
         }
         Ok(headers)

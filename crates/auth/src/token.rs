@@ -222,7 +222,8 @@ impl<'a> TokenRequest<'a> {
             if header == AUTHORIZATION && self.oauth.client_authentication != ClientAuthentication::None {
                 return refuse("would be a second client authentication");
             }
-            let Ok(value) = HeaderValue::from_str(&expand("token header", template, self.variables)?) else {
+            let Ok(value) = HeaderValue::from_bytes(expand("token header", template, self.variables)?.as_bytes())
+            else {
                 return refuse("would hold a control character");
             };
             headers.insert(header, value);

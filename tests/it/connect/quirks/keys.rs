@@ -8,6 +8,22 @@ const KEY: &[(&str, &str)] = &[("generic_api_key", "K3Y")];
 #[tokio::test(flavor = "multi_thread")]
 async fn placements_and_probes() {
     prove(&[
+        // A field's text beyond ASCII is sent as UTF-8, which the recorder reads byte by byte.
+        Case {
+            keys: &["Toolkit.headers"],
+            tables: r#"
+                [headers]
+                "X-Office" = "{office}"
+                [api_key]
+                fields = [
+                  { name = "office", display_name = "Office" },
+                  { name = "generic_api_key", display_name = "Key", secret = true },
+                ]
+                apply = [{ header = "X-Key", value = "{generic_api_key}" }]"#,
+            form: &[("office", "Z\u{fc}rich"), ("generic_api_key", "k\u{e9}y")],
+            expect: &[("/api/thing", "x-office: Z\u{c3}\u{bc}rich"), ("/api/thing", "x-key: k\u{c3}\u{a9}y")],
+            ..P
+        },
         Case {
             keys: &[
                 "Toolkit.api_key",
