@@ -10,6 +10,7 @@ pub mod client_address;
 pub mod config;
 pub mod error;
 pub mod id;
+pub mod log;
 pub mod metrics;
 pub mod pages;
 mod redacted;

@@ -60,6 +60,8 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time until an answer was ready", durations.clone());
         registry.register("token_refreshes", "Refreshes of access tokens, by outcome", refreshes.clone());
         registry.register("rate_limited", "Requests over a rate limit, by what it counts", rate_limited.clone());
+        let lost = crate::log::lost_lines();
+        registry.register("log_lines_lost", "Log lines that could not be written, or not fast enough", lost);
         Self { registry, requests, durations, refreshes, rate_limited }
     }
 }

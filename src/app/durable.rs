@@ -84,8 +84,9 @@ impl App {
             Err(refused @ WriteError::Refused(_)) => return Err(refused),
             Err(failed) => failed,
         };
-        tracing::error!(error = %failed, account.id = %rotation.account_id, "a rotated credential is spooled until the database takes it");
+        // First the file, then the log: until it is there, the credential exists in memory only.
         let spooled = spool(&self.spool_dir, rotation);
+        tracing::error!(error = %failed, account.id = %rotation.account_id, "a rotated credential is spooled until the database takes it");
         if let Err(error) = &spooled {
             tracing::error!(error = %error, "the spool takes no writes either; the credential is in memory only");
         }

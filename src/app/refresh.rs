@@ -201,8 +201,10 @@ impl App {
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
                 carry_over(&mut credential.secrets, &secrets, renewal);
                 self.metrics.refresh("refreshed");
+                let stored = self.store_rotated(account, fence, &credential, &params, renewal.margin()).await;
+                // Not before the write: nothing may stand between the provider's answer and the store.
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
-                self.store_rotated(account, fence, &credential, &params, renewal.margin()).await
+                stored
             }
             Err(failure) => {
                 let asked = match &failure {
@@ -228,14 +230,16 @@ impl App {
         asked: Option<Millis>,
         alive: bool,
     ) -> Result<Outcome> {
-        tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason = %failure.logged(), "refresh failed");
-        match judge(account, renewal, &failure, alive) {
+        let reason = failure.logged();
+        let noted = match judge(account, renewal, &failure, alive) {
             Verdict::Dead(reason) => self.expire(account, fence, reason, Some(&failure)).await,
             Verdict::ClientRefused => self.give_back(account, fence, GiveBack::default(), failure, asked).await,
             Verdict::Later { lost, rejected } => {
                 self.give_back(account, fence, GiveBack { lost, rejected }, failure, asked).await
             }
-        }
+        };
+        tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason, "refresh failed");
+        noted
     }
 
     /// Commits the rotated credential before anyone uses it (R36).

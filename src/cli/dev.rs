@@ -13,12 +13,13 @@ use switchboard_sandbox::{Client, SandboxConfig};
 use switchboard_vault::{Entropy, Secret, SystemEntropy, base62};
 use tokio::net::TcpListener;
 
-use super::serve::{ServerArgs, bind_metrics, serve_metrics, start_log, stop_on_signal};
+use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::{DataArgs, explain, walkthrough};
 use crate::api;
 use crate::app::projects::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::config::Layer;
+use crate::log;
 use crate::server::{self, Surroundings};
 use crate::time::{Clock, SystemClock};
 
@@ -63,7 +64,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let address = listener.local_addr()?;
     layer.listen = Some(address.to_string());
     let mut config = layer.check()?;
-    start_log(&config.log, config.log_json)?;
+    log::start(&config.log, config.log_json)?;
 
     let sandbox = bind_sandbox(address.port()).await?;
     let sandbox_host = sandbox.local_addr()?.to_string();
@@ -108,7 +109,9 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
 
     let key = default_key(&app).await?;
     stop_on_signal(&app)?;
-    walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref());
+    if let Err(error) = walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref()) {
+        tracing::warn!(error = %format!("{error:#}"), "the walk-through could not be shown");
+    }
     let stopping = app.stopping.clone();
     let serving_sandbox = tokio::spawn(async move {
         axum::serve(sandbox, provider).with_graceful_shutdown(async move { stopping.cancelled().await }).await

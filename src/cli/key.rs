@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
 use switchboard_store::organization_keys::OrganizationKeyRow;
 
-use super::{DataArgs, explain};
+use super::{DataArgs, explain, output};
 use crate::app::Actor;
 use crate::app::keys::{KeyScope, Reach, permissions_from};
 use crate::app::networks::Network;
@@ -131,11 +131,10 @@ async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
         }
     };
     if json {
-        println!("{}", json!({ "key_id": id, owner.0: owner.1, "api_key": key.expose() }));
+        output::line(json!({ "key_id": id, owner.0: owner.1, "api_key": key.expose() }))
     } else {
-        println!("Key      {id}\nAPI key  {}   (shown this once)", key.expose());
+        output::line(format_args!("Key      {id}\nAPI key  {}   (shown this once)", key.expose()))
     }
-    Ok(())
 }
 
 async fn list(common: CommonArgs) -> Result<()> {
@@ -154,12 +153,11 @@ async fn list(common: CommonArgs) -> Result<()> {
         }
     };
     if json {
-        println!("{}", json!({ "items": keys.iter().map(Listed::view).collect::<Vec<_>>() }));
-        return Ok(());
+        return output::line(json!({ "items": keys.iter().map(Listed::view).collect::<Vec<_>>() }));
     }
     for key in keys {
         let state = key.revoked_at.map_or_else(|| "live".to_owned(), |at| format!("revoked {}", iso(at)));
-        println!("{}  {}…  {}  {}  {state}", key.id, key.prefix, iso(key.created_at), key.name);
+        output::line(format_args!("{}  {}…  {}  {}  {state}", key.id, key.prefix, iso(key.created_at), key.name))?;
     }
     Ok(())
 }
@@ -173,11 +171,10 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     };
     revoked.map_err(|error| explain(&error))?;
     if json {
-        println!("{}", json!({ "key_id": id, "revoked": true }));
+        output::line(json!({ "key_id": id, "revoked": true }))
     } else {
-        println!("revoked {id}");
+        output::line(format_args!("revoked {id}"))
     }
-    Ok(())
 }
 
 /// A key of either table.

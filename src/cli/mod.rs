@@ -4,6 +4,7 @@
 
 mod dev;
 mod key;
+mod output;
 mod project;
 mod revoke;
 mod serve;
@@ -14,13 +15,20 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::{self, DEFAULTS, Layer};
-use crate::server;
+use crate::{log, server};
+
+/// How long the end waits for the log to be written.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
+/// How long the end waits for threads of the runtime that are still looking up names.
+const THREADS_TIME: Duration = Duration::from_millis(500);
 
 /// Self-hosted tool router: lets AI agents act with their users' own accounts.
 #[derive(Debug, Parser)]
@@ -104,20 +112,28 @@ impl DataArgs {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("switchboard: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(run(cli.command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("switchboard: {error:#}");
-            ExitCode::FAILURE
-        }
+    let outcome = run_to_the_end(cli.command);
+    if let Err(error) = &outcome {
+        log::say(&format!("switchboard: {error:#}"));
     }
+    log::finish(FLUSH_TIME);
+    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_to_the_end(command: Command) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
+    let outcome = runtime.block_on(async {
+        let _signal = outlive_file_size_limit().context("cannot start")?;
+        run(command).await
+    });
+    runtime.shutdown_timeout(THREADS_TIME);
+    outcome
+}
+
+/// A write past the limit of file sizes (`ulimit -f`) then fails, as on a full disk, and does not end
+/// the process. The same goes for SIGPIPE, which Rust programs ignore from the start.
+fn outlive_file_size_limit() -> std::io::Result<tokio::signal::unix::Signal> {
+    signal(SignalKind::from_raw(libc::SIGXFSZ))
 }
 
 async fn run(command: Command) -> Result<()> {
@@ -128,10 +144,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Key(args) => key::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
-        Command::Config(ConfigArgs { command: ConfigCommand::Print }) => {
-            print!("{DEFAULTS}");
-            Ok(())
-        }
+        Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }
 }
 

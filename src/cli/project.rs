@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{DataArgs, explain};
+use super::{DataArgs, explain, output};
 use crate::app::projects::ProjectSettings;
 use crate::time::iso;
 
@@ -60,11 +60,10 @@ async fn create(name: &str, settings: &ProjectSettings, json: bool, data: DataAr
     let app = data.manage(true)?;
     let made = app.create_project("cli", name, settings).await.map_err(|error| explain(&error))?;
     if json {
-        println!("{}", json!({ "project_id": made.project.id, "api_key": made.key.expose() }));
+        output::line(json!({ "project_id": made.project.id, "api_key": made.key.expose() }))
     } else {
-        println!("Project  {}\nAPI key  {}   (shown this once)", made.project.id, made.key.expose());
+        output::line(format_args!("Project  {}\nAPI key  {}   (shown this once)", made.project.id, made.key.expose()))
     }
-    Ok(())
 }
 
 async fn list(json: bool, data: DataArgs) -> Result<()> {
@@ -74,11 +73,10 @@ async fn list(json: bool, data: DataArgs) -> Result<()> {
             .iter()
             .map(|it| json!({ "project_id": it.id, "name": it.name, "created_at": iso(it.created_at) }))
             .collect();
-        println!("{}", json!({ "items": items }));
-        return Ok(());
+        return output::line(json!({ "items": items }));
     }
     for project in projects {
-        println!("{}  {}  {}", project.id, iso(project.created_at), project.name);
+        output::line(format_args!("{}  {}  {}", project.id, iso(project.created_at), project.name))?;
     }
     Ok(())
 }

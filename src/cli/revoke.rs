@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 use switchboard_store::accounts::HeldFilter;
 
-use super::{DataArgs, explain};
+use super::{DataArgs, explain, output};
 use crate::app::Actor;
 use crate::config::Layer;
 use crate::server::{self, Surroundings};
@@ -48,12 +48,10 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
     app.store.finish();
     let (job, accounts) = queued.map_err(|error| explain(&error))?;
     if args.json {
-        println!("{}", json!({ "revoke_job_id": job, "accounts": accounts }));
-        return Ok(());
+        return output::line(json!({ "revoke_job_id": job, "accounts": accounts }));
     }
     match job {
-        Some(job) => println!("Revoke job  {job}\nAccounts    {accounts}"),
-        None => println!("No connected account matches; nothing was revoked"),
+        Some(job) => output::line(format_args!("Revoke job  {job}\nAccounts    {accounts}")),
+        None => output::line("No connected account matches; nothing was revoked"),
     }
-    Ok(())
 }

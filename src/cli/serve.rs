@@ -1,21 +1,23 @@
 //! `switchboard serve`: the server, as it runs in production.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::DataArgs;
+use super::{DataArgs, FLUSH_TIME};
 use crate::api;
 use crate::app::App;
 use crate::config::{Config, Layer};
-use crate::metrics;
 use crate::server::{self, Surroundings};
+use crate::{log, metrics};
+
+/// Signals this close together are one.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -105,7 +107,7 @@ impl ServerArgs {
 
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let config = args.data.layer(args.server.layer())?.over(Layer::defaults()?).check()?;
-    start_log(&config.log, config.log_json)?;
+    log::start(&config.log, config.log_json)?;
     let listen = config.listen;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("setting listen: cannot listen on {listen}"))?;
@@ -132,33 +134,29 @@ pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
     }
 }
 
-/// Log lines go to stderr; stdout is for what commands answer.
-pub(super) fn start_log(filter: &str, json: bool) -> Result<()> {
-    let filter = EnvFilter::try_new(filter).context("setting log: takes a filter such as info or switchboard=debug")?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    if json {
-        builder.json().init();
-    } else {
-        builder.init();
-    }
-    Ok(())
-}
-
-/// SIGTERM and Ctrl-C end the server in order; a second one changes nothing that is under way.
+/// SIGTERM and Ctrl-C end the server in order. Another one ends it at once, unless it comes in the
+/// same moment: a terminal and a wrapper may both pass on the one that was meant.
 pub(super) fn stop_on_signal(app: &Arc<App>) -> Result<()> {
     let stopping = app.stopping.clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
+        let mut first: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
             stopping.cancel();
+            match first {
+                None => first = Some(Instant::now()),
+                Some(first) if first.elapsed() < SAME_SIGNAL => {}
+                Some(_) => {
+                    tracing::error!("told to end a second time: ending without waiting for anybody");
+                    log::finish(FLUSH_TIME);
+                    std::process::exit(1);
+                }
+            }
         }
     });
     Ok(())

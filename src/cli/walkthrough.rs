@@ -2,9 +2,13 @@
 
 use std::path::Path;
 
+use anyhow::Result;
+
+use super::output;
+
 /// Prints to stdout. `key` is there at the first start only.
-pub(super) fn print(url: &str, sandbox_url: &str, data_dir: &Path, key: Option<&str>) {
-    println!("{}", text(url, sandbox_url, data_dir, key));
+pub(super) fn print(url: &str, sandbox_url: &str, data_dir: &Path, key: Option<&str>) -> Result<()> {
+    output::line(text(url, sandbox_url, data_dir, key))
 }
 
 fn text(url: &str, sandbox_url: &str, data_dir: &Path, key: Option<&str>) -> String {

@@ -198,6 +198,13 @@ fn nothing_outside_tests_unwraps() {
 }
 
 #[test]
+fn nothing_prints_with_a_macro_that_panics() {
+    let macros = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
+    let broken = places(|_| true, |code| macros.iter().any(|it| code.contains(it) && !code.contains("writeln!")));
+    assert_none("a closed pipe is no panic: src/log.rs and src/cli/output.rs write", &broken);
+}
+
+#[test]
 fn only_egress_opens_connections() {
     let ways = [
         "reqwest",

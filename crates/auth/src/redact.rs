@@ -54,17 +54,16 @@ impl Redactor {
     /// secret that is cut by the end of a chunk is not found. Time is linear in their length.
     pub fn redact<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         let found = if bytes.len() > LARGE { self.search_large(bytes) } else { Some(self.search(bytes)) };
-        let Some(mut spans) = found else {
+        let Some(spans) = found else {
             // The automaton could not be built: nothing may pass.
             return Cow::Borrowed(REPLACEMENT);
         };
         if spans.is_empty() {
             return Cow::Borrowed(bytes);
         }
-        spans.sort_unstable();
         let mut redacted = Vec::with_capacity(bytes.len());
         let mut copied = 0;
-        for (start, end) in merged(&spans) {
+        for (start, end) in spans {
             redacted.extend_from_slice(&bytes[copied..start]);
             redacted.extend_from_slice(REPLACEMENT);
             copied = end;
@@ -73,6 +72,7 @@ impl Redactor {
         Cow::Owned(redacted)
     }
 
+    /// The spans to replace, in order, none overlapping another.
     fn search(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut spans = Vec::new();
         for form in &self.forms {
@@ -83,7 +83,12 @@ impl Redactor {
                 from = start + 1;
             }
         }
-        spans
+        spans.sort_unstable();
+        let mut joined = Vec::with_capacity(spans.len());
+        for span in spans {
+            join(&mut joined, span);
+        }
+        joined
     }
 
     fn search_large(&self, bytes: &[u8]) -> Option<Vec<(usize, usize)>> {
@@ -95,20 +100,27 @@ impl Redactor {
             .build(self.forms.iter().map(|form| form.text.as_slice()))
             .ok()?;
         let found = automaton.find_overlapping_iter(bytes);
-        Some(found.map(|it| self.forms[it.pattern().as_usize()].widen(bytes, it.start(), it.end())).collect())
+        // Joined as they are found: a text may hold millions that overlap.
+        let mut joined = Vec::new();
+        for it in found {
+            join(&mut joined, self.forms[it.pattern().as_usize()].widen(bytes, it.start(), it.end()));
+        }
+        Some(joined)
     }
 }
 
-/// Sorted spans, those that overlap joined.
-fn merged(spans: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    let mut joined: Vec<(usize, usize)> = Vec::with_capacity(spans.len());
-    for &(start, end) in spans {
-        match joined.last_mut() {
-            Some((_, last_end)) if start < *last_end => *last_end = end.max(*last_end),
-            _ => joined.push((start, end)),
+/// Adds a span and takes those into it that it overlaps. Each must end behind all that were added
+/// before, or begin behind them: so matches come that are sought in order of their ends, or sorted.
+fn join(joined: &mut Vec<(usize, usize)>, (mut start, mut end): (usize, usize)) {
+    while let Some(&(last_start, last_end)) = joined.last() {
+        if start >= last_end {
+            break;
         }
+        start = start.min(last_start);
+        end = end.max(last_end);
+        joined.pop();
     }
-    joined
+    joined.push((start, end));
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use switchboard_egress::{Destination, Egress, EgressConfig, Limits};
 use url::Url;
 
 use super::words::today;
+use crate::cli::output;
+use crate::log;
 
 /// Scopes of OpenID Connect that are asked for where they are offered.
 const STANDARD_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -44,8 +46,10 @@ pub(super) async fn run(args: NewArgs) -> Result<()> {
     let text = draft(&args, &slug, &metadata)?;
     let mut catalog = Catalog::default();
     catalog.add(&format!("{slug}/toolkit.toml"), &text).map_err(|error| anyhow!("the draft is not valid:\n{error}"))?;
-    print!("{text}");
-    eprintln!("Save it as {slug}/toolkit.toml, complete what is marked, and check it: switchboard toolkit lint {slug}");
+    output::print(&text)?;
+    log::say(&format!(
+        "Save it as {slug}/toolkit.toml, complete what is marked, and check it: switchboard toolkit lint {slug}"
+    ));
     Ok(())
 }
 

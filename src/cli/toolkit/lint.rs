@@ -10,6 +10,7 @@ use switchboard_catalog::{Catalog, Problem, Toolkit};
 
 use super::source::FILE_NAME;
 use super::words::{count, today};
+use crate::cli::output;
 
 #[derive(Debug, Args)]
 pub(super) struct LintArgs {
@@ -45,15 +46,15 @@ pub(super) fn run(args: &LintArgs) -> Result<()> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings.to_json())?);
+        output::line(serde_json::to_string_pretty(&findings.to_json())?)?;
     } else {
         for warning in &findings.warnings {
-            println!("warning: {}: {}", warning.slug, warning.message);
+            output::line(format_args!("warning: {}: {}", warning.slug, warning.message))?;
         }
     }
     if findings.problems.is_empty() {
         if !args.json {
-            println!("{}", findings.summary());
+            output::line(findings.summary())?;
         }
         return Ok(());
     }

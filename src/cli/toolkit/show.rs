@@ -14,6 +14,7 @@ use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
 use crate::app::upstream::placements;
+use crate::cli::output;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -36,11 +37,9 @@ pub(super) fn run(args: &ShowArgs) -> Result<()> {
         } else {
             serde_json::to_value(&*toolkit)?
         };
-        println!("{}", serde_json::to_string_pretty(&shown)?);
-        return Ok(());
+        return output::line(serde_json::to_string_pretty(&shown)?);
     }
-    print!("{}", text(&toolkit, args.requests));
-    Ok(())
+    output::print(text(&toolkit, args.requests))
 }
 
 fn text(toolkit: &Toolkit, with_requests: bool) -> String {

@@ -9,6 +9,7 @@ mod draft;
 mod echo;
 mod interrupted;
 mod kill;
+mod log;
 mod master_key;
 mod needles;
 mod pages;

@@ -36,6 +36,14 @@ impl Dev {
         Self::spawn(command.env("SWITCHBOARD_FAILPOINT", place).stderr(Stdio::null()))
     }
 
+    /// The same, in a shell that first runs a command, such as one that sets a limit.
+    pub fn start_after(first: &str, data_dir: &Path, arguments: &[&str], log: impl Into<Stdio>) -> Self {
+        let program = Self::command("127.0.0.1:0", data_dir, arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]).arg(program.get_program());
+        Self::spawn(command.args(program.get_args()).stderr(log))
+    }
+
     fn command(listen: &str, data_dir: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(["dev", "--listen", listen, "--data-dir"]).arg(data_dir).args(arguments);

@@ -156,3 +156,18 @@ proptest! {
         prop_assert_eq!(redactor.redact(text.as_bytes()), text_bytes(&text));
     }
 }
+
+#[test]
+fn matches_are_joined_as_they_are_found() {
+    // One match at each byte, and one that reaches back over many that were found before it.
+    let redactor = redactor(&[("a", "aaaaaa"), ("b", "bbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
+    let large = "a".repeat(1 << 20);
+    let spans = redactor.search_large(large.as_bytes()).unwrap();
+    assert_eq!(spans, [(0, large.len())]);
+    // Room for what overlaps is not kept, either.
+    assert!(spans.capacity() < 16, "{}", spans.capacity());
+    for text in ["aaaaaaaaabbbbbbb", "xaaaaaaaaaaaaayaaaaaa", "-aaaaaa-bbbbbb-", "xaaaaaaaaaaaaay"] {
+        let expected = redactor.search(text.as_bytes());
+        assert_eq!(redactor.search_large(text.as_bytes()).unwrap(), expected, "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! SQLite: one writer thread with group commit, readers inline on thread-local connections.
 
 mod checkpoint;
+mod file_size;
 mod reader;
 mod writer;
 

@@ -10,6 +10,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
+use super::file_size;
 use crate::unit::Expect;
 use crate::{Statement, Unit, Value, WriteError};
 
@@ -138,7 +139,7 @@ fn check_open(connection: &Connection, outcome: &Outcome) -> Result<(), WriteErr
 
 fn run(connection: &Connection, sql: &'static str) -> Result<(), WriteError> {
     let done = connection.prepare_cached(sql).and_then(|mut prepared| prepared.raw_execute());
-    done.map(drop).map_err(|error| write_error(&error))
+    done.map(drop).map_err(|error| write_error(connection, &error))
 }
 
 /// Gives up the group's transaction; nothing of it was acknowledged.
@@ -160,7 +161,7 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
             (Err(error), Expect::One { constraint, .. }) if is_constraint(&error) => {
                 return Err(WriteError::Refused(constraint));
             }
-            (Err(error), _) => return Err(write_error(&error)),
+            (Err(error), _) => return Err(write_error(connection, &error)),
         };
         changed.push(rows);
     }
@@ -187,9 +188,10 @@ fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
-fn write_error(error: &rusqlite::Error) -> WriteError {
+fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => WriteError::Full,
+        Some(ErrorCode::SystemIoFailure) if file_size::is_reached(connection) => WriteError::Full,
         _ => WriteError::Unavailable(error.to_string()),
     }
 }

@@ -22,7 +22,6 @@ mod tests;
 mod values;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -36,6 +35,7 @@ use self::provider::{Play, Shared, of};
 use self::service::{Ahead, Service};
 use self::values::{Values, parse_settings};
 use super::source::Source;
+use crate::cli::output;
 
 #[derive(Debug, Args)]
 pub(super) struct TestArgs {
@@ -115,7 +115,7 @@ fn print(play: &Shared, outcome: &[String], failure: Option<&anyhow::Error>, as_
             "steps": steps, "outcome": outcome, "failure": failure,
         });
         writeln!(page, "{}", serde_json::to_string_pretty(&whole)?)?;
-        return Ok(std::io::stdout().write_all(page.as_bytes())?);
+        return output::print(page);
     }
     writeln!(page, "{slug}, {scheme}: a provider that is played as the file says; all values are made up")?;
     for (number, exchange) in play.exchanges.iter().enumerate() {
@@ -136,5 +136,5 @@ fn print(play: &Shared, outcome: &[String], failure: Option<&anyhow::Error>, as_
     if !others.is_empty() {
         writeln!(page, "other schemes, with --scheme: {}", others.join(", "))?;
     }
-    Ok(std::io::stdout().write_all(page.as_bytes())?)
+    output::print(page)
 }

@@ -1,0 +1,21 @@
+//! A limit of file sizes (`ulimit -f`): to SQLite a write past it is any I/O error; to whoever runs the
+//! server it is storage that is full.
+
+use std::path::Path;
+
+use rlimit::{INFINITY, Resource};
+use rusqlite::Connection;
+
+/// What one write may add, at most: a page and its header, with room to spare.
+const ONE_WRITE: u64 = 64 << 10;
+
+/// Whether the database or its write-ahead log may have reached the process's limit.
+pub(super) fn is_reached(connection: &Connection) -> bool {
+    let limit = Resource::FSIZE.get_soft().unwrap_or(INFINITY);
+    if limit == INFINITY {
+        return false;
+    }
+    let Some(path) = connection.path() else { return false };
+    let length = |path: &str| Path::new(path).metadata().map_or(0, |file| file.len());
+    [length(path), length(&format!("{path}-wal"))].into_iter().any(|it| it.saturating_add(ONE_WRITE) > limit)
+}

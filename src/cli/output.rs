@@ -1,0 +1,18 @@
+//! What commands answer, on stdout. A pipe whose reader has gone, or a full disk, is an error of the
+//! command: `println!` would panic.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+
+/// Writes a line.
+pub(super) fn line(text: impl Display) -> Result<()> {
+    print(format_args!("{text}\n"))
+}
+
+/// Writes a text as it is.
+pub(super) fn print(text: impl Display) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}").and_then(|()| stdout.flush()).context("cannot write the answer to stdout")
+}

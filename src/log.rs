@@ -1,0 +1,363 @@
+//! The log: lines go to stderr by a thread of their own, and whatever becomes of stderr, nothing else
+//! of the server notices.
+//!
+//! Whoever logs puts a finished line into a bounded queue and goes on. When the queue is full, because
+//! the reader of the log stands still or is slow, or when a line cannot be written, because the reader
+//! has gone or the disk is full, the line is lost and counted; as soon as one can be written again, the
+//! log says how many were lost. `tracing-appender` has such a queue, too, but prints with `println!` at
+//! its end, which blocks or panics on the very pipe that is full or closed, and tells nobody of a loss.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use prometheus_client::metrics::counter::Counter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Bytes that may wait to be written: some thousand lines. As many again may be in the writer's hands.
+const CAPACITY: usize = 1 << 20;
+/// Between two writes while lines keep coming: they go out together.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Before a pipe is tried again that somebody set to not block, and that is full.
+const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
+
+/// The queue of this process, once [`start`] was called.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Lines that could not be written, of this process.
+static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+thread_local! {
+    /// Whether this is the thread that writes: what it says of losses always has room.
+    static IS_WRITER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Starts the log of a server.
+///
+/// # Errors
+/// The setting `log` is not a filter.
+pub fn start(filter: &str, json: bool) -> Result<()> {
+    let filter = EnvFilter::try_new(filter).context("setting log: takes a filter such as info or switchboard=debug")?;
+    let queue = Queue::new(Arc::default());
+    if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
+        // Not through `std`'s handle: whoever blocks there holds its lock.
+        queue.start_writer(File::from(stderr));
+    }
+    let queue = QUEUE.get_or_init(|| queue);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(queue.clone())
+        .with_ansi(io::stderr().is_terminal())
+        // Its own errors would be printed with `eprintln!`, which panics where stderr is closed.
+        .log_internal_errors(false);
+    if json {
+        builder.json().init();
+    } else {
+        builder.init();
+    }
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+/// Writes a line for the operator, outside the log's form: through the log's thread where it runs.
+pub fn say(line: &str) {
+    match QUEUE.get() {
+        Some(queue) => queue.push(format!("{line}\n").as_bytes()),
+        // Whoever closed stderr does not want to know.
+        None => drop(writeln!(io::stderr(), "{line}")),
+    }
+}
+
+/// Waits until everything is written, for so long at most: a reader that stands still does not keep
+/// the process from ending.
+pub fn finish(patience: Duration) {
+    if let Some(queue) = QUEUE.get() {
+        queue.finish(patience);
+    }
+}
+
+/// Lines that were lost since the start, for the metrics.
+pub fn lost_lines() -> Counter {
+    LOST.clone()
+}
+
+/// The place of a panic; its text only where that is a literal, since it may quote what it choked on.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let what = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(place, what, "panicked");
+}
+
+/// Lines on their way to a writer.
+#[derive(Clone, Debug)]
+struct Queue {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// The writer has something to do.
+    work: Condvar,
+    /// Everything is written.
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Lines lost that the log does not tell of yet.
+    lost: u64,
+    /// The writer waits to be woken.
+    is_idle: bool,
+    is_stopping: bool,
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self, lines: u64) {
+        self.waiting().lost += lines;
+        LOST.inc_by(lines);
+    }
+}
+
+impl Queue {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Starts the thread. Without one, lines are lost and counted.
+    fn start_writer(&self, to: impl Write + Send + 'static) {
+        let shared = Arc::clone(&self.shared);
+        let started = thread::Builder::new().name("log".to_owned()).spawn(move || write_on(&shared, to));
+        drop(started);
+    }
+
+    fn push(&self, line: &[u8]) {
+        let mut waiting = self.shared.waiting();
+        if waiting.bytes.len() + line.len() > CAPACITY && !IS_WRITER.get() {
+            waiting.lost += 1;
+            drop(waiting);
+            LOST.inc();
+            return;
+        }
+        waiting.bytes.extend_from_slice(line);
+        let is_idle = std::mem::take(&mut waiting.is_idle);
+        drop(waiting);
+        if is_idle {
+            self.shared.work.notify_one();
+        }
+    }
+
+    fn finish(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let mut waiting = self.shared.waiting();
+        waiting.is_stopping = true;
+        self.shared.work.notify_one();
+        while !(waiting.bytes.is_empty() && waiting.is_idle) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            waiting = self.shared.done.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl<'a> MakeWriter<'a> for Queue {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(self)
+    }
+}
+
+/// Takes the one write of a finished line. Never fails.
+struct Line<'a>(&'a Queue);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what comes for as long as the process lives.
+fn write_on(shared: &Shared, mut to: impl Write) {
+    IS_WRITER.set(true);
+    let mut batch = Vec::new();
+    // Whether the last thing written was cut off inside a line.
+    let mut is_cut = false;
+    loop {
+        let is_stopping = take(shared, &mut batch);
+        if is_cut {
+            batch.insert(0, b'\n');
+        }
+        let written = write_all(&mut to, &batch);
+        if written < batch.len() {
+            is_cut = if written > 0 { batch[written - 1] != b'\n' } else { is_cut };
+            shared.lose(lines(&batch[written..]));
+        } else {
+            is_cut = false;
+            tell_of_losses(shared);
+        }
+        if batch.capacity() > CAPACITY / 4 {
+            batch = Vec::new();
+        }
+        if !is_stopping {
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Waits for lines and takes all there are into the empty batch. Whether the process is about to end.
+fn take(shared: &Shared, batch: &mut Vec<u8>) -> bool {
+    batch.clear();
+    let mut waiting = shared.waiting();
+    while waiting.bytes.is_empty() {
+        waiting.is_idle = true;
+        shared.done.notify_all();
+        waiting = shared.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    }
+    waiting.is_idle = false;
+    std::mem::swap(&mut waiting.bytes, batch);
+    waiting.is_stopping
+}
+
+/// How many bytes could be written.
+fn write_all(to: &mut impl Write, bytes: &[u8]) -> usize {
+    let mut written = 0;
+    while written < bytes.len() {
+        match to.write(&bytes[written..]) {
+            Ok(0) => return written,
+            Ok(more) => written += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(FULL_PIPE_PAUSE),
+            Err(_) => return written,
+        }
+    }
+    written
+}
+
+fn lines(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.split(|byte| *byte == b'\n').count() - 1).unwrap_or(u64::MAX)
+}
+
+/// One line of how many are missing before it. It goes through the queue, so that it has the log's form.
+fn tell_of_losses(shared: &Shared) {
+    let lost = std::mem::take(&mut shared.waiting().lost);
+    if lost > 0 {
+        tracing::error!(lines = lost, "log lines were lost: they could not be written, or not fast enough");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A stderr that does what the test says: fails, or waits to be told.
+    struct Pipe {
+        outcomes: mpsc::Receiver<io::Result<()>>,
+        written: Written,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.outcomes.recv().unwrap_or(Ok(()))?;
+            self.written.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    type Written = Arc<Mutex<Vec<u8>>>;
+
+    fn queue() -> (Queue, mpsc::Sender<io::Result<()>>, Written) {
+        let (tell, outcomes) = mpsc::channel();
+        let written = Written::default();
+        let queue = Queue::new(Arc::default());
+        queue.start_writer(Pipe { outcomes, written: Arc::clone(&written) });
+        (queue, tell, written)
+    }
+
+    fn text(written: &Mutex<Vec<u8>>) -> String {
+        String::from_utf8(written.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn lines_are_written_in_order_and_all_of_them_at_the_end() {
+        let (queue, tell, written) = queue();
+        drop(tell);
+        let mut expected = String::new();
+        for number in 0..1_000 {
+            let line = format!("line {number}\n");
+            queue.push(line.as_bytes());
+            expected.push_str(&line);
+        }
+        queue.finish(Duration::from_secs(30));
+        assert_eq!(text(&written), expected);
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_costs_lines_and_nothing_else() {
+        let (queue, tell, written) = queue();
+        let line = [b"x".repeat(1_023), b"\n".to_vec()].concat();
+        let started = Instant::now();
+        // Ten times what has room: in the queue and once more in the writer's hands.
+        for _ in 0..10 * CAPACITY / line.len() {
+            queue.push(&line);
+        }
+        queue.finish(Duration::from_millis(50));
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(queue.shared.waiting().bytes.len() <= CAPACITY);
+        let lost = queue.shared.waiting().lost;
+        assert!(lost >= 8 * 1_024, "{lost}");
+        drop(tell);
+        queue.finish(Duration::from_secs(30));
+        let kept = u64::try_from(text(&written).len() / line.len()).unwrap();
+        assert_eq!(kept + lost, 10 * 1_024);
+    }
+
+    #[test]
+    fn a_write_that_fails_loses_its_lines_and_the_next_one_is_tried() {
+        let (queue, tell, written) = queue();
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull, ErrorKind::FileTooLarge] {
+            tell.send(Err(kind.into())).unwrap();
+            queue.push(b"one\ntwo\n");
+            queue.finish(Duration::from_secs(30));
+        }
+        assert_eq!((queue.shared.waiting().lost, text(&written).as_str()), (6, ""));
+        drop(tell);
+        queue.push(b"three\n");
+        queue.finish(Duration::from_secs(30));
+        assert_eq!(text(&written), "three\n");
+    }
+
+    #[test]
+    fn a_pipe_that_is_full_and_does_not_block_is_tried_again() {
+        let (queue, tell, written) = queue();
+        tell.send(Err(ErrorKind::WouldBlock.into())).unwrap();
+        tell.send(Err(ErrorKind::Interrupted.into())).unwrap();
+        drop(tell);
+        queue.push(b"one\n");
+        queue.finish(Duration::from_secs(30));
+        assert_eq!((queue.shared.waiting().lost, text(&written).as_str()), (0, "one\n"));
+    }
+}
