@@ -35,10 +35,11 @@ impl App {
         })
     }
 
-    /// The hosts that may receive an account's credential.
+    /// The hosts that may receive an account's credential, and where on the base URL's own.
     pub fn destination(&self, toolkit: &Toolkit, params: &AccountParams) -> Result<Destination> {
         let hosts = toolkit.host_rules(&|name| self.variable(params, name)).map_err(Error::internal)?;
-        Destination::new(hosts).map_err(Error::internal)
+        let destination = Destination::new(hosts).map_err(Error::internal)?;
+        Ok(destination.with_paths(&toolkit.paths))
     }
 
     /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names.

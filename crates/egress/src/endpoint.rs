@@ -21,8 +21,9 @@ impl Destination {
     ///
     /// A relative endpoint is appended to the base's path, which is kept as a prefix:
     /// `https://a/v3` and `/users` (or `users`) give `https://a/v3/users`. An absolute one must be
-    /// admitted by this destination and have the base's scheme; the base's path does not bind it.
-    /// A query of the base is not taken over.
+    /// admitted by this destination and have the base's scheme; on the base's own host (and port) it
+    /// must also be at or below the base's path, or one of the destination's further paths
+    /// ([`Destination::with_paths`]). A query of the base is not taken over.
     ///
     /// # Errors
     ///
@@ -40,13 +41,39 @@ impl Destination {
         }
         let url = if let Some((authority, path)) = split_absolute(before_query)? {
             check_path(path)?;
-            absolute(base, endpoint, authority)?
+            self.absolute(base, endpoint, authority)?
         } else {
             check_path(before_query)?;
             relative(base, before_query, query)?
         };
         if self.admits(&url) { Ok(url) } else { refuse("the host is not one of this destination's") }
     }
+
+    fn absolute(&self, base: &Url, endpoint: &str, authority: &str) -> Result<Url, EgressError> {
+        if authority.contains('@') {
+            return refuse("user information");
+        }
+        let Ok(url) = Url::parse(endpoint) else {
+            return refuse("not a url");
+        };
+        if url.scheme() != base.scheme() {
+            return refuse("the scheme differs from the base's");
+        }
+        // What stands on another host is no part of the base's tree.
+        let is_elsewhere = url.origin() != base.origin();
+        let paths = || std::iter::once(base.path()).chain(self.paths().iter().map(String::as_str));
+        if is_elsewhere || paths().any(|prefix| is_at_or_below(url.path(), prefix)) {
+            Ok(url)
+        } else {
+            refuse("on the base url's host, only its path and what is below it may be asked for")
+        }
+    }
+}
+
+/// Whether a path is a prefix of whole segments, or below it.
+fn is_at_or_below(path: &str, prefix: &str) -> bool {
+    let rest = path.strip_prefix(prefix.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn refuse<T>(reason: &'static str) -> Result<T, EgressError> {
@@ -96,19 +123,6 @@ fn split_absolute(text: &str) -> Result<Option<(&str, &str)>, EgressError> {
         return refuse("no host after the scheme");
     }
     Ok(Some((authority, path)))
-}
-
-fn absolute(base: &Url, endpoint: &str, authority: &str) -> Result<Url, EgressError> {
-    if authority.contains('@') {
-        return refuse("user information");
-    }
-    let Ok(url) = Url::parse(endpoint) else {
-        return refuse("not a url");
-    };
-    if url.scheme() != base.scheme() {
-        return refuse("the scheme differs from the base's");
-    }
-    Ok(url)
 }
 
 fn relative(base: &Url, path: &str, query: Option<&str>) -> Result<Url, EgressError> {

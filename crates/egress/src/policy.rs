@@ -15,6 +15,8 @@ use crate::error::ConfigError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     rules: Vec<Rule>,
+    /// Beside a base URL's own path, on its host.
+    paths: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,18 @@ impl Destination {
     /// top-level name (`*.com`).
     pub fn new(rules: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
         let rules = rules.into_iter().map(|rule| Rule::parse(rule.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self { rules })
+        Ok(Self { rules, paths: Vec::new() })
+    }
+
+    /// The same with further paths of a base URL's host at or below which absolute endpoints may
+    /// lie: `/upload/drive/v3`. They bind [`Destination::resolve`] alone.
+    #[must_use]
+    pub fn with_paths(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { paths: paths.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    pub(crate) fn paths(&self) -> &[String] {
+        &self.paths
     }
 
     /// Whether the URL's scheme, host and port are among the rules. A URL with user information

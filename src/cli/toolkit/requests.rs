@@ -258,8 +258,11 @@ impl Plan<'_> {
         let variables = |name: &str| self.placeholders.get(name);
         let hosts = toolkit.host_rules(&variables).map_err(|error| error.to_string())?;
         let destination = Destination::new(hosts).map_err(|error| error.to_string())?;
-        let base = Url::parse(&self.expanded(toolkit.base_url(self.scheme))?).map_err(|error| error.to_string())?;
         let endpoint = self.expanded(&probe.url)?;
+        // The file's own URL is its own base, as it is when the request is made.
+        let base =
+            if endpoint.starts_with('/') { self.expanded(toolkit.base_url(self.scheme))? } else { endpoint.clone() };
+        let base = Url::parse(&base).map_err(|error| error.to_string())?;
         let url = destination.resolve(&base, &endpoint).map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));

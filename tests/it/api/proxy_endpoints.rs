@@ -78,6 +78,15 @@ async fn endpoints_that_leave_the_toolkit_are_refused_and_nothing_is_sent() {
         "/..;/x".to_owned(),
         "/x/..;a=b/y".to_owned(),
         "/..\\x".to_owned(),
+        format!("http://{host}"),
+        format!("http://{host}/"),
+        format!("http://{host}/other/y"),
+        format!("http://{host}/based/y"),
+        format!("http://{host}/BASE/y"),
+        format!("http://{host}//base/y"),
+        format!("http://{host}/base%2Fy"),
+        format!("http://{host}?x=/base/y"),
+        format!("HTTP://{host}/other"),
         // Bytes that end or split a request line.
         "/x\r\nhost: evil".to_owned(),
         "/x\nx".to_owned(),
@@ -121,14 +130,47 @@ async fn honest_endpoints_arrive_as_they_are_written() {
         ("/~user/(a)/@me;v=1".to_owned(), "/base/~user/(a)/@me;v=1"),
         ("/ü".to_owned(), "/base/%C3%BC"),
         ("?q=1".to_owned(), "/base?q=1"),
-        // An absolute one is bound to the host and not to the base path.
-        (format!("http://{host}/other/y?z=1"), "/other/y?z=1"),
+        // An absolute one is bound to the base path like a relative one.
+        (format!("http://{host}/base/y?z=1"), "/base/y?z=1"),
+        (format!("http://{host}/base"), "/base"),
         (format!("HTTP://{host}/base/x"), "/base/x"),
     ] {
         let answer = call(&server.api, &session, &endpoint).await.expect(200);
         assert_eq!(answer["status"], 200, "{endpoint}");
         let seen = upstream.only();
         assert_eq!(seen.lines().next().unwrap(), format!("GET {target} HTTP/1.1"), "{endpoint}");
+    }
+}
+
+/// A site that the user chose stands in the base path: whoever has the endpoint cannot choose another.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_absolute_endpoint_reaches_the_paths_that_the_file_names_and_no_others() {
+    let upstream = Upstream::start().await;
+    let host = upstream.host.clone();
+    let file = keyed("up", &format!("http://{host}/ex/site-1"), &host);
+    let file = file.replacen("\n[[api_key", "\npaths = [\"/upload/ex\"]\n[[api_key", 1);
+    assert!(file.contains("paths"), "{file}");
+    let server = TestServer::builder().toolkit("up", &file).start().await;
+    let (session, _) = connect_key(&server.api, "u", "up").await;
+    upstream.take();
+    for (path, is_sent) in [
+        ("/ex/site-1", true),
+        ("/ex/site-1/x?y=1", true),
+        ("/upload/ex/x", true),
+        ("/ex/site-2/x", false),
+        ("/ex", false),
+        ("/upload/exe", false),
+        ("/admin", false),
+        ("", false),
+    ] {
+        let reply = call(&server.api, &session, &format!("http://{host}{path}")).await;
+        if is_sent {
+            reply.expect(200);
+            assert_eq!(upstream.only().lines().next().unwrap(), format!("GET {path} HTTP/1.1"));
+        } else {
+            reply.expect_error(400, "OriginMismatch");
+            assert!(upstream.take().is_empty(), "{path} was sent");
+        }
     }
 }
 

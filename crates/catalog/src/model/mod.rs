@@ -54,6 +54,12 @@ pub struct Toolkit {
     /// The only hosts that may receive credentials: `api.example.com`, `*.example.com` (any depth of
     /// subdomain, not the domain itself), `host:port`, or a template.
     pub hosts: Vec<String>,
+    /// Further paths of the base URL's host that belong to the API: `["/upload/drive/v3"]`. A whole URL
+    /// as an endpoint may lie at or below them, besides the base URL's own path; everything else on
+    /// that host is refused. Not where the path of a base URL holds a variable, such as a site or a
+    /// tenant: it would lead to the others.
+    #[serde(default)]
+    pub paths: Vec<String>,
     /// Headers of every API request, unless the caller sets them; values are templates.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -38,6 +38,28 @@ impl Check<'_> {
             let path = if own { Path::root(scheme.table()).key("base_url") } else { Path::root("base_url") };
             self.base_url(&path, template, &Names::connected(toolkit, scheme));
         }
+        self.further_paths();
+    }
+
+    /// The entries of `paths`: whole segments as a URL writes them, and none beside a base path that
+    /// tells one customer of the provider from another.
+    fn further_paths(&mut self) {
+        let toolkit = self.toolkit;
+        let path = Path::root("paths");
+        for (index, text) in toolkit.paths.iter().enumerate() {
+            let path = path.index(index);
+            self.require(
+                is_plain_path(text),
+                &path,
+                "must be a path such as `/upload/drive/v3`, without `/` at the end",
+            );
+            self.require(!toolkit.paths[..index].contains(text), &path, "is listed twice");
+        }
+        let holds_variable =
+            toolkit.schemes().into_iter().any(|scheme| path_of(toolkit.base_url(scheme)).contains('{'));
+        if !toolkit.paths.is_empty() && holds_variable {
+            self.report(&path, "cannot stand beside a base URL whose path holds a variable");
+        }
     }
 
     fn base_url(&mut self, path: &Path, template: &str, names: &Names) {
@@ -240,6 +262,21 @@ fn authority(text: &str) -> &str {
     }
     let after_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
     after_scheme.split(['/', '?', '#']).next().unwrap_or_default()
+}
+
+/// The part of a URL template behind its authority.
+fn path_of(text: &str) -> &str {
+    let authority = authority(text);
+    text.split_once(authority).map_or("", |(_, path)| path)
+}
+
+/// One or more segments that every parser writes in the same way.
+fn is_plain_path(text: &str) -> bool {
+    let is_plain = |segment: &str| {
+        let mut bytes = segment.bytes();
+        !matches!(segment, "" | "." | "..") && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    };
+    text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_plain))
 }
 
 /// Whether an entry of `hosts` admits a URL template's authority, by their texts: equal, or below
