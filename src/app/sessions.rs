@@ -90,7 +90,7 @@ impl App {
     /// Everything that a policy must keep to, at creation and after each change. Slugs become lower
     /// case, and the caller's own tools get their final names.
     pub(super) async fn check_policy(&self, actor: &Actor, user: &str, config: &mut SessionConfig) -> Result<()> {
-        config.normalise();
+        config.normalise()?;
         session_rules::check(config)?;
         if let Some(experimental) = &mut config.experimental {
             custom_tools::prepare(experimental)?;

@@ -7,6 +7,7 @@
 mod blocks;
 mod experimental;
 mod schema;
+mod spelling;
 
 use std::collections::BTreeMap;
 
@@ -193,33 +194,6 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 impl SessionConfig {
-    /// Lower-cases toolkit slugs, so that `"GITHUB"` of the SDK documents means `github`, and drops
-    /// what is pinned twice.
-    pub fn normalise(&mut self) {
-        let lower = |list: &mut Option<Vec<String>>| {
-            for slug in list.iter_mut().flatten() {
-                slug.make_ascii_lowercase();
-            }
-        };
-        if let Some(filter) = &mut self.toolkits {
-            lower(&mut filter.enable);
-            lower(&mut filter.disable);
-            lower(&mut filter.require_approval);
-        }
-        self.auth_configs = self.auth_configs.take().map(lower_keys);
-        self.connected_accounts = self.connected_accounts.take().map(lower_keys);
-        self.tools = self.tools.take().map(lower_keys);
-        for pins in self.connected_accounts.iter_mut().flatten().map(|(_, pins)| &mut pins.0) {
-            let mut seen = Vec::with_capacity(pins.len().min(16));
-            pins.retain(|id| {
-                !seen.contains(id) && {
-                    seen.push(id.clone());
-                    true
-                }
-            });
-        }
-    }
-
     /// Whether the policy admits a toolkit.
     pub fn admits_toolkit(&self, slug: &str) -> bool {
         self.toolkits.as_ref().is_none_or(|filter| filter.admits(slug))
@@ -228,7 +202,7 @@ impl SessionConfig {
     /// Whether the policy admits a tool of a toolkit, as far as its slug tells: tags need the tool.
     pub fn admits_tool(&self, toolkit: &str, tool: &str) -> bool {
         let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
-        let in_list = |list: &Vec<String>| list.iter().any(|item| item == tool);
+        let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(tool));
         self.admits_toolkit(toolkit)
             && rule.is_none_or(|rule| {
                 rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list)
@@ -282,8 +256,4 @@ impl SessionConfig {
         named.extend(self.tools.iter().flatten().map(|(slug, _)| slug.as_str()));
         named
     }
-}
-
-fn lower_keys<T>(map: BTreeMap<String, T>) -> BTreeMap<String, T> {
-    map.into_iter().map(|(slug, value)| (slug.to_ascii_lowercase(), value)).collect()
 }

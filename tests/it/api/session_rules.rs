@@ -111,6 +111,29 @@ async fn every_contradiction_is_refused_at_its_field() {
     }
 }
 
+/// What two spellings of one key say cannot both hold, and the one that is lost would be allowed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_in_two_spellings_is_refused_at_creation_and_in_a_change() {
+    let server = TestServer::start().await;
+    let policy = json!({ "user_id": "u", "tools": { "GitHub": { "disable": ["github_delete_a_repository"] } } });
+    let session = server.api.post("/tool_router/session", &policy).await.expect(201);
+    // Toolkits are shown in lower case and tools in upper case, however they were written.
+    assert_eq!(session["config"]["tools"], json!({ "github": { "disabled": ["GITHUB_DELETE_A_REPOSITORY"] } }));
+    let path = format!("/tool_router/session/{}", text(&session, "session_id"));
+    for (field, value) in [
+        ("connected_accounts", json!({ "GITHUB": ["ca_1"], "github": ["ca_2"] })),
+        ("auth_configs", json!({ "Github": "ac_1", "github": "ac_2" })),
+        ("tools", json!({ "GITHUB": { "disable": ["GITHUB_X"] }, "github": { "enable": ["GITHUB_Y"] } })),
+    ] {
+        let line = format!("Error in payload.{field}: github is given in two spellings");
+        let body = json!({ field: value });
+        assert_eq!(refused(&server.api, &body).await, std::slice::from_ref(&line));
+        let error = server.api.call("PATCH", &path, body.to_string()).await.expect_error(400, "HTTP_BadRequest");
+        assert_eq!(error["errors"], json!([line]));
+    }
+    assert_eq!(server.api.get(&path).await.expect(200)["config_version"], 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_contradictions_are_named_at_once() {
     let server = TestServer::start().await;

@@ -1,0 +1,157 @@
+//! One spelling for each name in a policy, and none said twice.
+//!
+//! Toolkit slugs are taken in any case (`"GITHUB"` of the SDK documents means `github`) and tool slugs,
+//! too. A rule that stands there in two spellings is refused, as a key that is given twice is: one of
+//! the two would be lost, and what is lost of a policy is something that is allowed.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::{Instant, PreloadTools, SessionConfig};
+use crate::error::{Error, Result};
+use crate::text::cut;
+
+impl SessionConfig {
+    /// Writes toolkit slugs in lower case and tool slugs in upper case, and drops what is pinned twice.
+    ///
+    /// # Errors
+    /// A validation error that names each key which is there in two spellings.
+    pub fn normalise(&mut self) -> Result<()> {
+        if let Some(filter) = &mut self.toolkits {
+            for list in [&mut filter.enable, &mut filter.disable, &mut filter.require_approval] {
+                each(list, |slug| slug.make_ascii_lowercase());
+            }
+        }
+        let mut twice = Vec::new();
+        one_spelling("auth_configs", &mut self.auth_configs, str::to_ascii_lowercase, &mut twice);
+        one_spelling("connected_accounts", &mut self.connected_accounts, str::to_ascii_lowercase, &mut twice);
+        one_spelling("tools", &mut self.tools, str::to_ascii_lowercase, &mut twice);
+        if let Some(Instant::On(rules)) = &mut self.instant {
+            one_spelling("instant.tools", &mut rules.tools, str::to_ascii_lowercase, &mut twice);
+        }
+        if let Some(permissions) = self.experimental.as_mut().and_then(|it| it.permissions.as_mut()) {
+            one_spelling("experimental.permissions.overrides", &mut permissions.overrides, override_key, &mut twice);
+        }
+        if !twice.is_empty() {
+            return Err(Error::validation(twice).fix("Write each toolkit and each tool once, in one spelling."));
+        }
+        self.normalise_tools();
+        for pins in self.connected_accounts.iter_mut().flatten().map(|(_, pins)| &mut pins.0) {
+            let mut seen = Vec::with_capacity(pins.len().min(16));
+            pins.retain(|id| {
+                !seen.contains(id) && {
+                    seen.push(id.clone());
+                    true
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn normalise_tools(&mut self) {
+        for rule in self.tools.iter_mut().flatten().map(|(_, rule)| rule) {
+            for list in [&mut rule.enable, &mut rule.disable, &mut rule.require_approval] {
+                each(list, |slug| slug.make_ascii_uppercase());
+            }
+        }
+        if let Some(PreloadTools::These(tools)) = self.preload.as_mut().and_then(|preload| preload.tools.as_mut()) {
+            for slug in tools {
+                slug.make_ascii_uppercase();
+            }
+        }
+    }
+}
+
+fn each(list: &mut Option<Vec<String>>, change: impl Fn(&mut String)) {
+    list.iter_mut().flatten().for_each(change);
+}
+
+/// `<TOOL>:<account>`; the account's id keeps its case.
+fn override_key(key: &str) -> String {
+    match key.split_once(':') {
+        Some((tool, account)) => format!("{}:{account}", tool.to_ascii_uppercase()),
+        None => key.to_owned(),
+    }
+}
+
+/// Rewrites the keys of a map, and notes those that two keys become.
+fn one_spelling<T>(
+    field: &str,
+    map: &mut Option<BTreeMap<String, T>>,
+    spell: impl Fn(&str) -> String,
+    twice: &mut Vec<String>,
+) {
+    let Some(given) = map.take() else { return };
+    let mut renamed = BTreeMap::new();
+    for (key, value) in given {
+        match renamed.entry(spell(&key)) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(place) => {
+                twice.push(format!("Error in payload.{field}: {} is given in two spellings", cut(place.key())));
+            }
+        }
+    }
+    *map = Some(renamed);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn normalised(config: serde_json::Value) -> Result<serde_json::Value> {
+        let mut config: SessionConfig = serde_json::from_value(config).unwrap();
+        config.normalise()?;
+        Ok(serde_json::to_value(config).unwrap())
+    }
+
+    #[test]
+    fn slugs_get_the_spelling_that_answers_have() {
+        let given = json!({
+            "toolkits": { "enable": ["GitHub"] },
+            "auth_configs": { "GITHUB": "ac_Aa" },
+            "connected_accounts": { "GITHUB": ["ca_1", "ca_1"] },
+            "tools": { "Github": { "enable": ["github_get_a_repository"] } },
+            "preload": { "tools": ["github_get_a_repository"] },
+            "experimental": {
+                "permissions": { "default": "allow_all", "overrides": { "github_x:ca_Aa": "always_deny" } },
+            },
+        });
+        let expected = json!({
+            "toolkits": { "enable": ["github"] },
+            "auth_configs": { "github": "ac_Aa" },
+            "connected_accounts": { "github": ["ca_1"] },
+            "tools": { "github": { "enable": ["GITHUB_GET_A_REPOSITORY"] } },
+            "preload": { "tools": ["GITHUB_GET_A_REPOSITORY"] },
+            "experimental": {
+                "permissions": { "default": "allow_all", "overrides": { "GITHUB_X:ca_Aa": "always_deny" } },
+            },
+        });
+        assert_eq!(normalised(given).unwrap(), expected);
+        assert_eq!(normalised(expected.clone()).unwrap(), expected, "once is enough");
+    }
+
+    #[test]
+    fn two_spellings_of_one_key_are_refused_wherever_they_stand() {
+        for (config, field, key) in [
+            (json!({ "auth_configs": { "UP": "ac_1", "up": "ac_2" } }), "auth_configs", "up"),
+            (json!({ "connected_accounts": { "Up": ["ca_1"], "up": ["ca_2"] } }), "connected_accounts", "up"),
+            (json!({ "tools": { "UP": { "disable": ["UP_X"] }, "up": { "enable": ["UP_Y"] } } }), "tools", "up"),
+            (json!({ "instant": { "tools": { "UP": {}, "up": {} } } }), "instant.tools", "up"),
+            (
+                json!({ "experimental": { "permissions": {
+                    "default": "allow_all", "overrides": { "UP_X:ca_1": "always_deny", "up_x:ca_1": "always_allow" },
+                } } }),
+                "experimental.permissions.overrides",
+                "UP_X:ca_1",
+            ),
+        ] {
+            let error = normalised(config).unwrap_err();
+            let expected = format!("Error in payload.{field}: {key} is given in two spellings");
+            assert_eq!(error.errors(), [expected]);
+        }
+    }
+}
