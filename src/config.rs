@@ -2,6 +2,8 @@
 //!
 //! Every value is checked before anything starts; an error names the setting and what it takes.
 
+mod text;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -60,6 +62,8 @@ pub struct Layer {
     pub rate_limit_per_address_per_minute: Option<u32>,
     /// Calls to a provider; 0 is no limit.
     pub rate_limit_per_account_per_minute: Option<u32>,
+    /// `refuse` or `warn`.
+    pub unknown_query_parameters: Option<String>,
     /// Address for metrics.
     pub metrics_listen: Option<String>,
     /// Log filter.
@@ -164,6 +168,7 @@ impl Layer {
             rate_limit_per_account_per_minute: self
                 .rate_limit_per_account_per_minute
                 .or(below.rate_limit_per_account_per_minute),
+            unknown_query_parameters: self.unknown_query_parameters.or(below.unknown_query_parameters),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -173,38 +178,33 @@ impl Layer {
 
     /// Checks everything.
     pub fn check(self) -> Result<Config> {
-        let listen = self.listen.unwrap_or_default();
-        let listen: SocketAddr =
-            listen.parse().map_err(|_| wrong("listen", &listen, "an address and port such as 127.0.0.1:8787"))?;
-        let public_url = check_public_url(self.public_url.as_deref(), listen)?;
-        let data_dir = self.data_dir.unwrap_or_default();
-        let database = check_database(self.database_url.as_deref(), &data_dir)?;
+        let this = self.trimmed();
+        let listen = text::address("listen", &this.listen.unwrap_or_default(), "127.0.0.1:8787")?;
+        let public_url = check_public_url(this.public_url.as_deref(), listen)?;
+        let data_dir = this.data_dir.unwrap_or_default();
+        let database = check_database(this.database_url.as_deref(), &data_dir)?;
         let mut allow_egress = Vec::new();
-        for rule in self.allow_egress.unwrap_or_default() {
+        for rule in this.allow_egress.unwrap_or_default() {
             allow_egress.push(rule.parse().map_err(|error| anyhow!("setting allow_egress: {error}"))?);
         }
-        let extra_ca_pem = match &self.extra_ca_file {
+        let extra_ca_pem = match &this.extra_ca_file {
             Some(path) => {
                 vec![fs::read(path).with_context(|| format!("setting extra_ca_file: cannot read {}", path.display()))?]
             }
             None => Vec::new(),
         };
-        let link_ttl = self.link_ttl_seconds.unwrap_or(600);
+        let link_ttl = this.link_ttl_seconds.unwrap_or(600);
         if !(60..=3_600).contains(&link_ttl) {
             return Err(wrong("link_ttl_seconds", &link_ttl.to_string(), "60 to 3600"));
         }
-        let max_shared = self.max_shared_accounts_per_toolkit.unwrap_or(1);
+        let max_shared = this.max_shared_accounts_per_toolkit.unwrap_or(1);
         if !(1..=10).contains(&max_shared) {
             return Err(wrong("max_shared_accounts_per_toolkit", &max_shared.to_string(), "1 to 10"));
         }
-        let metrics_listen = match self.metrics_listen.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => Some(
-                text.parse()
-                    .map_err(|_| wrong("metrics_listen", text, "an address and port such as 127.0.0.1:9090"))?,
-            ),
-            None => None,
-        };
-        let log_format = self.log_format.unwrap_or_default();
+        let metrics_listen = this.metrics_listen.as_deref().filter(|text| !text.is_empty());
+        let metrics_listen =
+            metrics_listen.map(|given| text::address("metrics_listen", given, "127.0.0.1:9090")).transpose()?;
+        let log_format = this.log_format.unwrap_or_default();
         let log_json = match log_format.as_str() {
             "text" => false,
             "json" => true,
@@ -212,32 +212,33 @@ impl Layer {
         };
         let limit = |given: Option<u32>| given.and_then(NonZeroU32::new);
         let rate_limits = RateLimits {
-            per_key: limit(self.rate_limit_per_key_per_minute),
-            per_address: limit(self.rate_limit_per_address_per_minute),
-            per_account: limit(self.rate_limit_per_account_per_minute),
+            per_key: limit(this.rate_limit_per_key_per_minute),
+            per_address: limit(this.rate_limit_per_address_per_minute),
+            per_account: limit(this.rate_limit_per_account_per_minute),
         };
-        let trusted_proxies = TrustedProxies::parse(&self.trusted_proxies.unwrap_or_default())
+        let trusted_proxies = TrustedProxies::parse(&this.trusted_proxies.unwrap_or_default())
             .map_err(|error| anyhow!("setting trusted_proxies: {error}"))?;
         let settings = Settings {
-            allowed_hosts: allowed_hosts(&public_url, listen, self.allowed_hosts.unwrap_or_default())?,
+            allowed_hosts: allowed_hosts(&public_url, listen, this.allowed_hosts.unwrap_or_default())?,
             public_url,
             link_ttl: Duration::from_secs(link_ttl),
-            managed: check_managed(self.managed.unwrap_or_default())?,
+            managed: check_managed(this.managed.unwrap_or_default())?,
             max_shared_accounts_per_toolkit: max_shared,
-            keep_accounts_alive: self.keep_accounts_alive.unwrap_or(true),
+            keep_accounts_alive: this.keep_accounts_alive.unwrap_or(true),
             rate_limits,
             trusted_proxies,
+            unknown_query_parameters: text::unknown_parameters(&this.unknown_query_parameters.unwrap_or_default())?,
         };
         Ok(Config {
             listen,
-            master_key_file: self.master_key_file.unwrap_or_else(|| data_dir.join("master.key")),
+            master_key_file: this.master_key_file.unwrap_or_else(|| data_dir.join("master.key")),
             database,
             data_dir,
-            toolkits: self.toolkits.unwrap_or_default(),
+            toolkits: this.toolkits.unwrap_or_default(),
             allow_egress,
             extra_ca_pem,
             metrics_listen,
-            log: self.log.unwrap_or_default(),
+            log: this.log.unwrap_or_default(),
             log_json,
             settings,
         })

@@ -16,6 +16,7 @@ use super::body::{JsonBody, created, json, replayable};
 use super::error::ApiError;
 use super::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
 use super::state_view::state_val;
+use super::warnings::{WarningAnswer, about_user};
 use crate::app::App;
 use crate::app::account_create::Connection;
 use crate::app::direct_links::DirectLink;
@@ -62,6 +63,9 @@ pub struct LinkAnswer {
     account_type: WireAccountType,
     /// Account type and access list.
     experimental: AnswerExperimental,
+    /// What is allowed and yet unwise; absent when there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningAnswer>,
 }
 
 /// `POST /connected_accounts/link` → 201.
@@ -72,6 +76,7 @@ pub async fn link(
 ) -> std::result::Result<Response, ApiError> {
     let given = body.value;
     let experimental = given.experimental.unwrap_or_default();
+    let warnings = about_user(&given.user_id);
     let request = DirectLink {
         auth_config_id: given.auth_config_id,
         user_id: given.user_id,
@@ -82,12 +87,13 @@ pub async fn link(
         known: given.connection_data.map(StateBody::into_known).transpose()?,
         expected: given.expected_identity,
     };
+    let link_view = |link: &Link| link_view(link, &warnings);
     let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
     let link = app.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
     Ok(created(link, link_view)?)
 }
 
-fn link_view(link: &Link) -> LinkAnswer {
+fn link_view(link: &Link, warnings: &[WarningAnswer]) -> LinkAnswer {
     LinkAnswer {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
@@ -95,6 +101,7 @@ fn link_view(link: &Link) -> LinkAnswer {
         connected_account_id: link.account_id.clone(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
+        warnings: warnings.to_vec(),
     }
 }
 
@@ -149,6 +156,9 @@ pub struct CreateAnswer {
     redirect_uri: Option<String>,
     /// Account type and access list.
     experimental: AnswerExperimental,
+    /// What is allowed and yet unwise; absent when there is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningAnswer>,
 }
 
 /// `POST /connected_accounts` → 201.
@@ -157,7 +167,6 @@ pub async fn create(
     caller: Caller,
     body: JsonBody<CreateBody>,
 ) -> std::result::Result<Response, ApiError> {
-    body.refuse_idempotency_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")?;
     let CreateBody { auth_config, connection } = body.value;
     let experimental = connection.experimental.unwrap_or_default();
     let request = DirectLink {
@@ -189,6 +198,7 @@ async fn create_view(app: &App, project: &str, made: Connection) -> Result<Creat
         redirect_uri: made.redirect_url.clone(),
         redirect_url: made.redirect_url,
         experimental: experimental_view(made.account_type, made.acl),
+        warnings: about_user(&account.row.user_id),
     })
 }
 

@@ -22,6 +22,7 @@ use super::edge::{LoggedKey, RequestId};
 use super::error::ApiError;
 use super::limits;
 use super::operations::{Keys, Operation};
+use super::parameters;
 use crate::app::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -97,7 +98,7 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
     let operation = admission::operation_of(&request);
     let keys = operation.map_or(Keys::Any, |operation| operation.keys);
     if keys == Keys::Nobody {
-        return next.run(request).await;
+        return run(&app, operation, request, next).await;
     }
     let holder = match recognise(&app, keys, request.headers(), request.extensions()).await {
         Ok(holder) => holder,
@@ -107,13 +108,22 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
     // What an admitted key is refused counts for the key, too.
     let handled = async {
         match admit(&app, operation, &mut request, holder).await {
-            Ok(()) => next.run(request).await,
+            Ok(()) => run(&app, operation, request, next).await,
             Err(error) => ApiError(error).into_response(),
         }
     };
     let mut response = limits::with_key(&app, &logged.0, handled).await;
     response.extensions_mut().insert(logged);
     response
+}
+
+/// Runs an operation whose caller is admitted, once its parameters are checked, too.
+async fn run(app: &App, operation: Option<&Operation>, request: Request, next: Next) -> Response {
+    let Some(operation) = operation else { return next.run(request).await };
+    match parameters::check(operation, &request, app.settings.unknown_query_parameters) {
+        Ok(warnings) => parameters::with_warnings(next.run(request).await, &warnings).await,
+        Err(error) => ApiError(error).into_response(),
+    }
 }
 
 /// Admits the holder of a key to an operation, or to a path that is none, and tells the handler who

@@ -62,17 +62,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-impl<T> JsonBody<T> {
-    /// Refuses an `Idempotency-Key` that could not be kept: a promise about repetition is kept or
-    /// not made.
-    pub fn refuse_idempotency_key(&self, instead: &'static str) -> Result<()> {
-        match &self.idempotency {
-            Some(_) => Err(Error::new(Code::Validation, "Idempotency-Key is not kept by this operation").fix(instead)),
-            None => Ok(()),
-        }
-    }
-}
-
 /// A JSON body that may be left out: no bytes are the default.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);

@@ -111,7 +111,7 @@ fn filter(query: &Query) -> Result<AccountFilter> {
     Ok(AccountFilter {
         toolkits: query.list("toolkit_slugs").iter().map(|slug| slug.to_ascii_lowercase()).collect(),
         statuses,
-        users: query.narrowing_list("user_ids")?,
+        users: query.narrowing_names("user_ids")?,
         auth_configs: query.narrowing_list("auth_config_ids")?,
         ids: query.narrowing_list("connected_account_ids")?,
         account_type: query.choice("account_type", &types)?.unwrap_or_default(),

@@ -30,6 +30,7 @@ pub mod operations;
 pub mod org_projects;
 pub mod organization;
 pub mod page;
+mod parameters;
 pub mod path;
 pub mod project_config;
 pub mod proxy;
@@ -45,6 +46,7 @@ pub mod strict;
 pub mod toolkit_details;
 pub mod toolkit_view;
 pub mod toolkits;
+pub mod warnings;
 
 use std::sync::Arc;
 

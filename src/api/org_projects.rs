@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use crate::app::networks;
 use crate::app::permissions::{Access, Preset};
 use crate::app::project_config::ConfigChange;
 use crate::app::projects::ProjectSettings;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::time::iso;
 
 /// A new project.
@@ -125,10 +125,8 @@ pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> st
 pub async fn create(
     State(app): State<Arc<App>>,
     caller: OrgCaller,
-    headers: HeaderMap,
     body: JsonBody<NewProjectBody>,
 ) -> std::result::Result<Response, ApiError> {
-    refuse_idempotency(&headers)?;
     let mut settings = ProjectSettings::default();
     if let Some(config) = &body.value.config {
         config.apply(&mut settings, "payload.config")?;
@@ -173,24 +171,13 @@ pub async fn delete(
 pub async fn regenerate(
     State(app): State<Arc<App>>,
     caller: OrgCaller,
-    headers: HeaderMap,
     Id(id): Id,
 ) -> std::result::Result<Response, ApiError> {
-    refuse_idempotency(&headers)?;
     let (key, row) = app.regenerate_key(&caller.actor(), &id).await?;
     let api_key =
         NewKeyView { id: row.id, name: row.name, key: key.expose().to_owned(), created_at: iso(row.created_at) };
     let message = "A new API key was made; all earlier keys of the project are revoked".to_owned();
     Ok(json(StatusCode::OK, &RegeneratedKey { api_key, message })?)
-}
-
-/// A remembered answer would hold the key, and keys are kept nowhere.
-fn refuse_idempotency(headers: &HeaderMap) -> Result<()> {
-    if !headers.contains_key("idempotency-key") {
-        return Ok(());
-    }
-    Err(Error::new(Code::NotImplemented, "Idempotency-Key is not kept where an API key is answered")
-        .fix("Leave the header out; GET /org/owner/project/list shows whether an earlier request went through."))
 }
 
 impl NewProjectBody {

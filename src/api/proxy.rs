@@ -29,7 +29,8 @@ use crate::error::{Code, Error, Result};
 pub struct Call {
     /// Toolkit whose account is used, in any case.
     toolkit_slug: String,
-    /// Path under the toolkit's base URL, or a URL on one of its hosts.
+    /// Path under the toolkit's base URL, or a URL on one of its hosts; on the base URL's own host a URL
+    /// stays below its path, or one of the `paths` that the toolkit's file lists.
     endpoint: String,
     /// HTTP method.
     method: WireMethod,
@@ -147,12 +148,6 @@ pub async fn execute(
     Id(session_id): Id,
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
-    if body.idempotency.is_some() {
-        let error = Error::new(Code::NotImplemented, "Idempotency-Key is not built for proxy_execute yet");
-        return Err(error
-            .fix("Leave the header out; a proxied call is sent once and never repeated by the server.")
-            .into());
-    }
     let session = app.session(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
     let answer = app.proxy_execute(&session, body.value.into_request(raw)?).await?;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::warnings::{WarningAnswer, about_user};
 use crate::app::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session_config::{
     Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, PreloadTools,
@@ -45,16 +46,6 @@ pub struct McpAnswer {
     pub kind: &'static str,
     /// Under this server's public URL.
     pub url: String,
-}
-
-/// What is allowed and yet unwise.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[schemars(rename = "SessionWarning")]
-pub struct WarningAnswer {
-    /// For programs.
-    pub code: &'static str,
-    /// For people.
-    pub message: String,
 }
 
 /// The policy of a session, with defaults filled in.
@@ -259,7 +250,7 @@ pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionA
         tool_router_tools: Vec::new(),
         config: config_view(&session.user_id, &session.config),
         config_version: session.config_version,
-        warnings: warnings(&session.config),
+        warnings: warnings(session),
         experimental: session.config.experimental.as_ref().map(|it| experimental_view(it, echo)),
     }
 }
@@ -367,12 +358,14 @@ fn experimental_view(experimental: &Experimental, echo: bool) -> ExperimentalAns
     }
 }
 
-fn warnings(config: &SessionConfig) -> Vec<WarningAnswer> {
-    match config.preload.as_ref().and_then(|preload| preload.tools.as_ref()) {
-        Some(PreloadTools::These(tools)) if tools.len() > 20 => vec![WarningAnswer {
+fn warnings(session: &Session) -> Vec<WarningAnswer> {
+    let mut warnings = about_user(&session.user_id);
+    if session.config.preloaded().len() > 20 {
+        let count = session.config.preloaded().len();
+        warnings.push(WarningAnswer {
             code: "PRELOAD_TOOLS_HIGH_CONTEXT_USAGE",
-            message: format!("{} preloaded tools use much of a model's context; preload at most 20.", tools.len()),
-        }],
-        _ => Vec::new(),
+            message: format!("{count} preloaded tools use much of a model's context; preload at most 20."),
+        });
     }
+    warnings
 }

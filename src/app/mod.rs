@@ -76,7 +76,7 @@ use params::AccountParams;
 use recent::Recent;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-pub use settings::{ManagedClient, Settings};
+pub use settings::{ManagedClient, Settings, UnknownParameters};
 
 /// How long one finding of readiness counts, in milliseconds.
 const READY_FOR: Millis = 1_000;

@@ -28,6 +28,18 @@ pub struct Settings {
     pub rate_limits: RateLimits,
     /// Proxies that say who the client is.
     pub trusted_proxies: TrustedProxies,
+    /// What becomes of query parameters that an operation does not know.
+    pub unknown_query_parameters: UnknownParameters,
+}
+
+/// What becomes of query parameters that an operation does not know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownParameters {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// The answer has a warning; what looks like a filter by owner is refused all the same.
+    Warn,
 }
 
 impl Settings {

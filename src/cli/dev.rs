@@ -13,6 +13,7 @@ use switchboard_sandbox::{Client, SandboxConfig};
 use switchboard_vault::{Entropy, Secret, SystemEntropy, base62};
 use tokio::net::TcpListener;
 
+use super::environment::trimmed;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::{DataArgs, explain, walkthrough};
 use crate::api;
@@ -37,7 +38,7 @@ pub(super) struct DevArgs {
     #[command(flatten)]
     server: ServerArgs,
     /// Lifetime of the sandbox provider's access tokens, in seconds.
-    #[arg(long, env = "SWITCHBOARD_SANDBOX_TOKEN_SECONDS", value_name = "SECONDS", default_value_t = ACCESS_TOKEN_SECONDS)]
+    #[arg(long, env = "SWITCHBOARD_SANDBOX_TOKEN_SECONDS", value_parser = trimmed::<u64>, value_name = "SECONDS", default_value_t = ACCESS_TOKEN_SECONDS)]
     sandbox_token_seconds: u64,
 }
 
@@ -56,7 +57,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
         ..Layer::default()
     };
     let mut layer = args.data.layer(args.server.layer())?.over(defaults).over(Layer::defaults()?);
-    let wanted = layer.listen.clone().unwrap_or_default();
+    let wanted = layer.listen.clone().unwrap_or_default().trim().to_owned();
     // Bound before the configuration is checked: with port 0 the public URL needs the real one.
     let listener = TcpListener::bind(&wanted)
         .await

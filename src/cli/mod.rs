@@ -3,6 +3,7 @@
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
 mod dev;
+mod environment;
 mod key;
 mod output;
 mod project;
@@ -111,7 +112,7 @@ impl DataArgs {
 
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = environment::parse::<Cli>();
     let outcome = run_to_the_end(cli.command);
     if let Err(error) = &outcome {
         log::say(&format!("switchboard: {error:#}"));

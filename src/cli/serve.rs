@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::environment::trimmed;
 use super::{DataArgs, FLUSH_TIME};
 use crate::api;
 use crate::app::App;
@@ -49,26 +50,29 @@ pub(super) struct ServerArgs {
     #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
     extra_ca_file: Option<PathBuf>,
     /// How long a link stays open, in seconds [default: 600].
-    #[arg(long, env = "SWITCHBOARD_LINK_TTL_SECONDS", value_name = "SECONDS")]
+    #[arg(long, env = "SWITCHBOARD_LINK_TTL_SECONDS", value_parser = trimmed::<u64>, value_name = "SECONDS")]
     link_ttl_seconds: Option<u64>,
     /// SHARED accounts that one session may pin per toolkit [default: 1].
-    #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_name = "N")]
+    #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_parser = trimmed::<usize>, value_name = "N")]
     max_shared_accounts_per_toolkit: Option<usize>,
     /// Refresh tokens before they end, whether or not anybody uses them [default: true].
-    #[arg(long, env = "SWITCHBOARD_KEEP_ACCOUNTS_ALIVE", value_name = "BOOL")]
+    #[arg(long, env = "SWITCHBOARD_KEEP_ACCOUNTS_ALIVE", value_parser = trimmed::<bool>, value_name = "BOOL")]
     keep_accounts_alive: Option<bool>,
     /// Proxy whose X-Forwarded-For and Forwarded name the client; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     trusted_proxies: Vec<String>,
     /// Requests per minute and API key, 0 for no limit [default: 10000].
-    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_KEY_PER_MINUTE", value_name = "N")]
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_KEY_PER_MINUTE", value_parser = trimmed::<u32>, value_name = "N")]
     rate_limit_per_key_per_minute: Option<u32>,
     /// Requests without a key per minute and address, 0 for no limit [default: 300].
-    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ADDRESS_PER_MINUTE", value_name = "N")]
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ADDRESS_PER_MINUTE", value_parser = trimmed::<u32>, value_name = "N")]
     rate_limit_per_address_per_minute: Option<u32>,
     /// Proxied calls per minute and connected account, 0 for no limit [default: 0].
-    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ACCOUNT_PER_MINUTE", value_name = "N")]
+    #[arg(long, env = "SWITCHBOARD_RATE_LIMIT_PER_ACCOUNT_PER_MINUTE", value_parser = trimmed::<u32>, value_name = "N")]
     rate_limit_per_account_per_minute: Option<u32>,
+    /// Query parameters that an operation does not know: refuse or warn [default: refuse].
+    #[arg(long, env = "SWITCHBOARD_UNKNOWN_QUERY_PARAMETERS", value_name = "WHAT")]
+    unknown_query_parameters: Option<String>,
     /// Address on which /metrics is served, without a key [default: none].
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<String>,
@@ -97,6 +101,7 @@ impl ServerArgs {
             rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute,
             rate_limit_per_address_per_minute: self.rate_limit_per_address_per_minute,
             rate_limit_per_account_per_minute: self.rate_limit_per_account_per_minute,
+            unknown_query_parameters: self.unknown_query_parameters,
             metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,7 +79,10 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// Others may read it.
-    #[error("master key file {path} has mode {mode:o}; run `chmod 600 {path}`")]
+    #[error(
+        "master key file {path} has mode {mode:03o}; run `chmod 600 {path}`, or mount it with mode 0440, owned by root or \
+         by the server's user"
+    )]
     TooOpen {
         /// The file.
         path: String,
@@ -130,12 +133,15 @@ impl KeyRing {
         Self { keys: Arc::new(vec![MasterKey { id, cipher: XChaCha20Poly1305::new((&*key).into()) }]), entropy }
     }
 
-    /// Reads a key file: one key a line, the current one first, `#` starts a comment.
+    /// Reads a key file: one key a line, the current one first, `#` starts a comment. Only its owner may
+    /// read it, or its group, too, where nobody may write it and it belongs to root or to this
+    /// process's user: so secrets are mounted into containers (mode 0440 with an `fsGroup`).
     pub fn load(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeyFileError> {
         let shown = path.display().to_string();
         let io_error = |source| KeyFileError::Io { path: shown.clone(), source };
-        let mode = fs::metadata(path).map_err(io_error)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        let metadata = fs::metadata(path).map_err(io_error)?;
+        let mode = metadata.permissions().mode() & 0o777;
+        if !is_closed(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
             return Err(KeyFileError::TooOpen { path: shown, mode });
         }
         let text = Zeroizing::new(fs::read_to_string(path).map_err(io_error)?);
@@ -230,6 +236,13 @@ impl KeyRing {
     }
 }
 
+/// Whether a key file's mode and owner keep the key from other users.
+fn is_closed(mode: u32, owner: u32, own: u32) -> bool {
+    const ROOT: u32 = 0;
+    let for_others = mode & 0o077;
+    for_others == 0 || (mode == 0o440 && (owner == ROOT || owner == own))
+}
+
 fn parse_key(line: &str) -> Option<MasterKey> {
     let (id_text, key_text) = line.split_once(char::is_whitespace)?;
     if id_text.len() != KEY_ID * 2 {
@@ -306,9 +319,29 @@ mod tests {
         assert!(!KeyRing::create(&path, &SystemEntropy).unwrap(), "an existing key is never replaced");
         assert_eq!(fs::read(&path).unwrap(), before);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let error = KeyRing::load(&path, Arc::new(SystemEntropy)).unwrap_err();
-        assert!(error.to_string().contains("chmod 600"), "{error}");
+        for mode in [0o640, 0o660, 0o604, 0o644, 0o444, 0o666, 0o441, 0o460, 0o450, 0o540] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let error = KeyRing::load(&path, Arc::new(SystemEntropy)).unwrap_err();
+            let expected = format!("has mode {mode:03o}; run `chmod 600");
+            assert!(error.to_string().contains(&expected), "{mode:o}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_of_a_secret_mount_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        KeyRing::create(&path, &SystemEntropy).unwrap();
+        for mode in [0o600, 0o400, 0o440] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(KeyRing::load(&path, Arc::new(SystemEntropy)).is_ok(), "{mode:o}");
+        }
+        // Readable for a group: root's and one's own files alone.
+        for (mode, owner, is_taken) in
+            [(0o440, 0, true), (0o440, 1_000, true), (0o440, 1_001, false), (0o400, 1_001, true), (0o640, 0, false)]
+        {
+            assert_eq!(is_closed(mode, owner, 1_000), is_taken, "{mode:o} of {owner}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::examples::{Example, example};
 use super::schemas::Schemas;
 use crate::api::error::Envelope;
-use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, State};
+use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
 
 /// Where operations stand; the same ones stand under `/api/v3`.
 pub const PREFIX: &str = "/api/v3.1";
@@ -61,6 +61,7 @@ pub fn document(public_url: &str) -> Value {
         "components": {
             "securitySchemes": security_schemes(),
             "headers": headers(),
+            "parameters": scope_headers(),
             "responses": error_responses(),
         },
     });
@@ -119,7 +120,11 @@ fn parameters(operation: &Operation, docs: &Docs, example: Option<&Example>) -> 
         list.push(parameter);
     }
     list.extend(docs.parameters.iter().map(parameter));
-    if docs.idempotent {
+    if operation.keys == Keys::ProjectOrUser {
+        let scope = ["OrganizationScope", "ProjectScope"];
+        list.extend(scope.map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
+    }
+    if docs.repetition == Repetition::Kept {
         list.push(json!({
             "name": "Idempotency-Key",
             "in": "header",
@@ -163,6 +168,9 @@ fn parameter(parameter: &Parameter) -> Value {
     let mut object = json!({
         "name": parameter.name, "in": "query", "required": false, "description": description, "schema": schema,
     });
+    if parameter.deprecated {
+        object["deprecated"] = true.into();
+    }
     if is_list {
         // Joined by commas, as SDKs write them.
         object["style"] = "form".into();
@@ -183,7 +191,7 @@ fn responses(operation: &Operation, docs: &Docs, id: &str, example: Option<&Exam
     }
     let what = if docs.status == 201 { "Made." } else { "Done." };
     let mut headers = answer_headers();
-    if docs.idempotent {
+    if docs.repetition == Repetition::Kept {
         headers["idempotent-replayed"] = json!({ "$ref": "#/components/headers/IdempotentReplayed" });
     }
     let mut responses = json!({
@@ -231,6 +239,26 @@ fn headers() -> Value {
     })
 }
 
+/// Which project a member's key acts in.
+fn scope_headers() -> Value {
+    let header = |name: &str, what: &str| {
+        json!({
+            "name": name,
+            "in": "header",
+            "required": false,
+            "description": format!(
+                "{what}, as `GET /org/project/list` shows it. With a user API key in an installation of several projects \
+                 this header is required, together with the other one of the two; a project API key needs neither."
+            ),
+            "schema": { "type": "string", "minLength": 1, "maxLength": 80 },
+        })
+    };
+    json!({
+        "OrganizationScope": header("x-org-id", "Id of the organisation"),
+        "ProjectScope": header("x-project-id", "Id of the project"),
+    })
+}
+
 fn error_responses() -> Value {
     let error = example("error").map(|example| json!({ "example": { "value": example.response } }));
     let response = |what: &str, with_example: bool, retry: bool| {
@@ -273,7 +301,8 @@ fn security_schemes() -> Value {
         "ApiKeyAuth": key("x-api-key", "A project's key, `ak_…`."),
         "UserApiKeyAuth": key(
             "x-user-api-key",
-            "A key of a person, `uak_…`. `x-project-id`, or `x-org-id` with a project of it, says which project is meant.",
+            "A key of a person, `uak_…`. On operations in a project, `x-org-id` and `x-project-id` say which one is meant: \
+             both, or neither where there is exactly one project.",
         ),
         "OrgApiKeyAuth": key("x-org-api-key", "A key of the organisation, `oak_…`."),
     })

@@ -55,6 +55,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 )
                 .body::<account_links::CreateBody>()
                 .answer::<account_links::CreateAnswer>()
+                .without_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")
         },
     ),
     Operation::works(

@@ -21,10 +21,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List auth configs")
                 .about("Newest first.")
-                .query("toolkit_slug", ParameterType::Text, "Only of this toolkit; several are joined by commas.")
+                .query("toolkit_slug", ParameterType::List, "Only of these toolkits.")
                 .query("is_composio_managed", ParameterType::Flag, "Only with the operator's client, or only without.")
                 .query("show_disabled", ParameterType::Flag, "Disabled ones, too; default false.")
                 .query("search", ParameterType::Text, "Part of the name, or the id.")
+                .deprecated("deprecated_app_id")
+                .deprecated("deprecated_status")
                 .paged(200)
                 .answer::<Page<auth_config_view::AuthConfig>>()
         },

@@ -19,8 +19,17 @@ pub struct Docs {
     pub body_optional: bool,
     /// The answer's body.
     pub answer: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// It keeps an `Idempotency-Key`.
-    pub idempotent: bool,
+    /// What becomes of an `Idempotency-Key`.
+    pub repetition: Repetition,
+}
+
+/// What an operation does with an `Idempotency-Key`: a promise about repetition is kept or not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repetition {
+    /// A repeated request gets the first one's answer and has no second effect.
+    Kept,
+    /// A key is refused; this says what to do instead. On GET and HEAD it is ignored: they do nothing.
+    Refused(&'static str),
 }
 
 /// A query parameter of an operation.
@@ -32,6 +41,8 @@ pub struct Parameter {
     pub kind: ParameterType,
     /// What it means.
     pub description: &'static str,
+    /// Older clients send it.
+    pub deprecated: bool,
 }
 
 /// What a parameter takes.
@@ -62,7 +73,7 @@ impl Docs {
             body: None,
             body_optional: false,
             answer: None,
-            idempotent: false,
+            repetition: Repetition::Refused("Leave the header out."),
         }
     }
 
@@ -102,7 +113,7 @@ impl Docs {
     /// A query parameter.
     #[must_use]
     pub fn query(mut self, name: &'static str, kind: ParameterType, description: &'static str) -> Self {
-        self.parameters.push(Parameter { name, kind, description });
+        self.parameters.push(Parameter { name, kind, description, deprecated: false });
         self
     }
 
@@ -126,7 +137,22 @@ impl Docs {
     /// It keeps an `Idempotency-Key`.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
-        self.idempotent = true;
+        self.repetition = Repetition::Kept;
+        self
+    }
+
+    /// It refuses an `Idempotency-Key`, and says what to do instead.
+    #[must_use]
+    pub fn without_key(mut self, instead: &'static str) -> Self {
+        self.repetition = Repetition::Refused(instead);
+        self
+    }
+
+    /// A parameter that older clients send and that means nothing any more.
+    #[must_use]
+    pub fn deprecated(mut self, name: &'static str) -> Self {
+        let description = "Of older clients; changes nothing.";
+        self.parameters.push(Parameter { name, kind: ParameterType::Text, description, deprecated: true });
         self
     }
 }

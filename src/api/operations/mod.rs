@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::app::permissions::{Access, Preset};
 use crate::error::{Code, Error};
 
-pub use docs::{Docs, Parameter, ParameterType};
+pub use docs::{Docs, Parameter, ParameterType, Repetition};
 
 /// One operation of the published API, or one of ours beside it.
 #[derive(Clone, Copy, Debug)]

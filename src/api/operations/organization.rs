@@ -28,6 +28,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 .about("With `should_create_api_key`, its first key is in the answer, and nowhere else afterwards.")
                 .body::<org_projects::NewProjectBody>()
                 .answer::<org_projects::NewProjectAnswer>()
+                .without_key(
+                    "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
+                     GET /org/owner/project/list shows whether an earlier request went through.",
+                )
         },
     ),
     Operation::works(
@@ -67,6 +71,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
                     "Makes one key for everything in the project and revokes all its earlier keys in the same moment.",
                 )
                 .answer::<org_projects::RegeneratedKey>()
+                .without_key(
+                    "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
+                     GET /org/owner/project/list shows whether an earlier request went through.",
+                )
         },
     ),
     Operation::works(

@@ -66,6 +66,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 )
                 .body::<SessionPatch>()
                 .answer::<SessionAnswer>()
+                .without_key("Leave the header out; expected_config_version makes a change safe to repeat.")
         },
     ),
     Operation::works(
@@ -113,6 +114,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
                 )
                 .body::<proxy::Call>()
                 .answer::<proxy::Answer<'static>>()
+                .without_key(
+                    "Leave the header out; a proxied call is sent once and never repeated by the server. Send the \
+                     provider's own header for repetitions, where it has one, in parameters.",
+                )
         },
     ),
     Operation::works(

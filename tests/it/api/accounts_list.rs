@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::help::{KEY, Upstream, auth_config, finish, text};
+use super::help::{KEY, Upstream, auth_config, finish, text, with_upstream};
 use crate::support::http::Api;
 use crate::support::server::TestServer;
+use switchboard::config::Layer;
 
 struct World {
     server: TestServer,
@@ -70,13 +71,125 @@ async fn accounts_are_found_by_every_filter_and_their_combinations() {
         ("user_ids=u2&toolkit_slugs=up&statuses=ACTIVE".to_owned(), vec![2]),
         (format!("user_ids=u3&auth_config_ids={up}"), vec![]),
         ("toolkit_slugs=&statuses=&cursor=&limit=".to_owned(), vec![4, 3, 2, 1, 0]),
-        ("unknown_filter=x".to_owned(), vec![4, 3, 2, 1, 0]),
+        ("important=true&limit=9999".to_owned(), vec![4, 3, 2, 1, 0]),
     ] {
         let page = api.get(&format!("/connected_accounts?{query}")).await.expect(200);
         let expected: Vec<String> = expected.into_iter().map(|index| all[index].clone()).collect();
         assert_eq!(ids(&page), expected, "{query}");
         assert_eq!(page["total_items"], expected.len(), "{query}");
     }
+}
+
+/// A filter that is misspelt and ignored would list everybody's accounts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_an_operation_does_not_know_is_refused_with_the_nearest_known_one() {
+    let server = TestServer::start().await;
+    for (method, path, line) in [
+        ("GET", "/connected_accounts?user_id=u1", "user_id: is no parameter of this operation; did you mean user_ids?"),
+        ("HEAD", "/connected_accounts?user_id=u1", ""),
+        ("GET", "/connected_accounts?userIds=u1", "userIds: is no parameter of this operation; did you mean user_ids?"),
+        (
+            "GET",
+            "/connected_accounts?limit=5&toolkit_slug=github",
+            "toolkit_slug: is no parameter of this operation; did you mean toolkit_slugs?",
+        ),
+        (
+            "GET",
+            "/auth_configs?toolkit_slugs=github",
+            "toolkit_slugs: is no parameter of this operation; did you mean toolkit_slug?",
+        ),
+        ("GET", "/toolkits?category[]=x", "category[]: is no parameter of this operation; did you mean category?"),
+        ("POST", "/tool_router/session?user_id=u1", "user_id: is no parameter of this operation, which takes none"),
+        (
+            "GET",
+            "/toolkits/github?%76ersionn=x&=",
+            "versionn: is no parameter of this operation; did you mean version?",
+        ),
+        ("DELETE", "/connected_accounts/ca_x?revoke=false", "revoke: is no parameter of this operation"),
+    ] {
+        let reply = server.api.call(method, path, json!({ "user_id": "u" }).to_string()).await;
+        if method == "HEAD" {
+            assert_eq!(reply.status, 400);
+            continue;
+        }
+        let error = reply.expect_error(400, "HTTP_BadRequest");
+        let said = error["errors"][0].as_str().unwrap();
+        assert!(said.starts_with(&format!("Error in query.{line}")), "{path}: {said}");
+    }
+    // A key is asked for first: nobody else learns what there is.
+    let stranger = Api { key: "ak_wrong".to_owned(), ..server.api.clone() };
+    stranger.get("/connected_accounts?user_id=u1").await.expect_error(401, "HTTP_Unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_want_warnings_but_a_filter_by_owner_is_refused_all_the_same() {
+    let layer = Layer { unknown_query_parameters: Some("warn".to_owned()), ..Layer::default() };
+    let server = TestServer::builder().layer(layer).start().await;
+    let page = server.api.get("/connected_accounts?include_pictures=true").await.expect(200);
+    assert_eq!(page["items"], json!([]));
+    let warning = &page["warnings"][0];
+    assert_eq!(warning["code"], "UNKNOWN_QUERY_PARAMETER");
+    assert!(warning["message"].as_str().unwrap().contains("include_pictures"), "{warning}");
+    let made = server.api.post("/tool_router/session?x=1", &json!({ "user_id": "a,b" })).await.expect(201);
+    let codes: Vec<&str> = made["warnings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["USER_ID_WITH_COMMA", "UNKNOWN_QUERY_PARAMETER"]);
+    for query in ["user_id=u1", "account=x", "entityId=x", "project=x"] {
+        server.api.get(&format!("/connected_accounts?{query}")).await.expect_error(400, "HTTP_BadRequest");
+    }
+    assert_eq!(server.api.get("/connected_accounts").await.expect(200).get("warnings"), None);
+}
+
+/// Ids are the application's own: names, distinguished names of a directory, addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_found_by_exactly_the_id_that_was_given() {
+    let (server, _upstream) = with_upstream().await;
+    let users = [
+        "Lovelace",
+        "Lovelace, Ada",
+        " Ada",
+        "Ada",
+        "ada ",
+        " ",
+        ",",
+        "a,b",
+        "cn=ada,ou=people,dc=example",
+        "ada+work@example.com",
+        "ada work@example.com",
+        "\u{e4}d\u{e4}/1",
+        "a\u{308}da",
+        "user_ids[]=x&y",
+        "100%25",
+        "'; DROP TABLE x;--",
+        "\u{1f600}",
+    ];
+    for user in users {
+        let made = server.api.post("/tool_router/session", &json!({ "user_id": user })).await.expect(201);
+        let warnings = made["warnings"].as_array().unwrap();
+        assert_eq!(warnings.len(), usize::from(user.contains(',')), "{user}: {warnings:?}");
+        server.api.link(&text(&made, "session_id"), "up").await;
+        let encoded: String = form_urlencoded::byte_serialize(user.as_bytes()).collect();
+        if let Some(warning) = warnings.first() {
+            assert!(warning["message"].as_str().unwrap().contains(&format!("`user_ids[]={encoded}`")), "{warning}");
+        }
+    }
+    let found = async |query: &str| -> Vec<String> {
+        let page = server.api.get(&format!("/connected_accounts?order_direction=asc&{query}")).await.expect(200);
+        let mut users: Vec<String> =
+            page["items"].as_array().unwrap().iter().map(|item| text(item, "user_id")).collect();
+        users.sort();
+        users
+    };
+    for user in users {
+        let encoded: String = form_urlencoded::byte_serialize(user.as_bytes()).collect();
+        assert_eq!(found(&format!("user_ids[]={encoded}")).await, [user]);
+        assert_eq!(found(&format!("user_ids={encoded}&user_ids=nobody")).await, [user]);
+        if !user.contains(',') {
+            assert_eq!(found(&format!("user_ids={encoded}")).await, [user]);
+        }
+    }
+    // One plain value is the list that an SDK joined.
+    assert_eq!(found("user_ids=Lovelace,%20Ada").await, [" Ada", "Lovelace"]);
+    assert_eq!(found("user_ids=Lovelace,nobody").await, ["Lovelace"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

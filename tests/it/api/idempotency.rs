@@ -1,6 +1,7 @@
 //! `Idempotency-Key` on sessions and links (R68): one effect, one answer, link token included.
 
 use serde_json::{Value, json};
+use switchboard::api::operations::{Keys, Repetition, State};
 
 use super::help::{KEY, accounts, finish, sql, text, with_upstream};
 use crate::support::http::{Api, Reply};
@@ -161,15 +162,42 @@ async fn a_key_has_1_to_255_visible_characters() {
     assert_eq!(sql(&server.database(), "SELECT COUNT(*) FROM sessions"), before);
 }
 
+/// The table of operations says of each whether it keeps a key; nothing else would be a promise kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxied_call_takes_no_key_rather_than_ignoring_it() {
+async fn an_operation_keeps_a_key_or_refuses_it_and_none_ignores_it() {
     let (server, upstream) = with_upstream().await;
-    let (session, _) = super::help::connect_key(&server.api, "u", "up").await;
-    let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "POST" });
-    let reply = post(&server.api, &format!("{SESSION}/{session}/proxy_execute"), "key-1", &body).await;
-    reply.expect_error(501, "HTTP_NotImplemented");
-    assert_eq!(reply.header("x-should-retry"), Some("false"), "SDKs would repeat a 5xx");
+    let (session, account) = super::help::connect_key(&server.api, "u", "up").await;
+    let config = super::help::auth_config(&server.api, "up", "API_KEY").await;
+    upstream.take();
+    let place = |path: &str| {
+        let id = if path.starts_with("/auth_configs") { &config } else { &account };
+        path.replace("{session_id}", &session)
+            .replace("{id}", id)
+            .replace("{status}", "ENABLED")
+            .replace("{slug}", "up")
+    };
+    for operation in switchboard::api::operations::all().filter(|operation| operation.works_here()) {
+        let takes_our_key = matches!(operation.keys, Keys::Project | Keys::ProjectOrUser);
+        let State::Works { docs, .. } = operation.state else { continue };
+        if operation.method == "GET" || !takes_our_key || docs().repetition == Repetition::Kept {
+            continue;
+        }
+        let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "POST" });
+        let path = place(operation.path);
+        let headers = [("idempotency-key", "key-1")];
+        let reply = server.api.call_with(operation.method, &path, &headers, body.to_string()).await;
+        let error = reply.expect_error(400, "HTTP_BadRequest");
+        assert_eq!(error["message"], "Idempotency-Key is not kept by this operation", "{path}");
+        assert!(error["suggested_fix"].as_str().unwrap().contains("eave the header out"), "{error}");
+    }
     assert!(upstream.take().is_empty());
+    assert_eq!(accounts(&server.api).await, 1, "nothing was done");
+    // Reading does nothing twice.
+    server
+        .api
+        .call_with("GET", "/connected_accounts", &[("idempotency-key", "key-1")], String::new())
+        .await
+        .expect(200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,6 +192,44 @@ async fn flags_win_over_variables_and_variables_over_the_file() {
     }
 }
 
+/// Compose files and charts pass on variables that nobody has set, and lists with blanks in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_variable_is_as_good_as_none_for_every_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, help, _) = run(&["serve", "--help"]);
+    assert_eq!(code, Some(0));
+    let names: Vec<&str> = help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next()).collect();
+    assert!(names.len() > 20 && names.iter().all(|name| name.starts_with("SWITCHBOARD_")), "{names:?}");
+    for empty in ["", " "] {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut command = serve(folder.path());
+        command.envs(names.iter().map(|name| (name, empty))).args(["--listen", &address]);
+        let mut server = Server::start(&mut command);
+        ready(&mut server, &address).await;
+        server.0.kill().unwrap();
+        let log = crate::support::process::drain(server.0.stderr.take().unwrap());
+        assert!(log.contains("serving"), "an empty log filter silences nothing: {log}");
+    }
+    let data: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(data, ["switchboard-data"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_are_read_with_blanks_around_them_and_localhost_is_an_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = serve(folder.path());
+    command.envs([
+        ("SWITCHBOARD_LISTEN", format!(" localhost:{port}")),
+        ("SWITCHBOARD_ALLOW_EGRESS", "127.0.0.1/32, 10.0.0.0/8,".to_owned()),
+        ("SWITCHBOARD_ALLOWED_HOSTS", "connect.example.com , other.example.com".to_owned()),
+        ("SWITCHBOARD_LINK_TTL_SECONDS", " 600 ".to_owned()),
+        ("SWITCHBOARD_KEEP_ACCOUNTS_ALIVE", "true ".to_owned()),
+        ("SWITCHBOARD_LOG_FORMAT", "json\n".to_owned()),
+    ]);
+    ready(&mut Server::start(&mut command), &format!("127.0.0.1:{port}")).await;
+}
+
 /// A server that ends with the test, however that ends.
 pub struct Server(pub Child);
 

@@ -1,0 +1,114 @@
+//! Settings as people and machines write them: with blanks around a value or behind a comma, with
+//! `localhost` for an address.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::{Layer, wrong};
+use crate::app::UnknownParameters;
+
+impl Layer {
+    /// The layer without blanks around its values, and without empty entries in its lists: Compose files
+    /// and charts write `10.0.0.0/8, 10.1.2.3` and pass on what nobody has set.
+    pub(super) fn trimmed(mut self) -> Self {
+        let texts = [
+            &mut self.listen,
+            &mut self.public_url,
+            &mut self.database_url,
+            &mut self.metrics_listen,
+            &mut self.log,
+            &mut self.log_format,
+            &mut self.unknown_query_parameters,
+        ];
+        for text in texts.into_iter().flatten() {
+            trim(text);
+        }
+        for list in [&mut self.allowed_hosts, &mut self.allow_egress, &mut self.trusted_proxies].into_iter().flatten() {
+            list.iter_mut().for_each(trim);
+            list.retain(|item| !item.is_empty());
+        }
+        for path in [&mut self.data_dir, &mut self.master_key_file, &mut self.extra_ca_file].into_iter().flatten() {
+            trim_path(path);
+        }
+        if let Some(list) = &mut self.toolkits {
+            list.iter_mut().for_each(trim_path);
+            list.retain(|path| !path.as_os_str().is_empty());
+        }
+        self
+    }
+}
+
+fn trim(text: &mut String) {
+    if text.trim().len() != text.len() {
+        *text = text.trim().to_owned();
+    }
+}
+
+fn trim_path(path: &mut PathBuf) {
+    // What is not UTF-8 was not typed into a Compose file.
+    if let Some(text) = path.to_str().filter(|text| text.trim().len() != text.len()) {
+        *path = PathBuf::from(text.trim());
+    }
+}
+
+/// An address and port to listen on. `localhost` is 127.0.0.1, whatever this machine's hosts file says.
+pub(super) fn address(setting: &str, given: &str, example: &str) -> Result<SocketAddr> {
+    let numeric = match given.split_once(':') {
+        Some((host, port)) if host.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
+        _ => given.to_owned(),
+    };
+    let takes =
+        format!("an address and port such as {example} or localhost:{}", example.rsplit(':').next().unwrap_or("8787"));
+    numeric.parse().map_err(|_| wrong(setting, given, &takes))
+}
+
+/// What to do with query parameters that an operation does not know.
+pub(super) fn unknown_parameters(given: &str) -> Result<UnknownParameters> {
+    match given {
+        "refuse" => Ok(UnknownParameters::Refuse),
+        "warn" => Ok(UnknownParameters::Warn),
+        _ => Err(wrong("unknown_query_parameters", given, "refuse or warn")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localhost_is_an_address() {
+        for (given, expected) in [
+            ("localhost:8787", Some("127.0.0.1:8787")),
+            ("LocalHost:0", Some("127.0.0.1:0")),
+            ("127.0.0.1:1", Some("127.0.0.1:1")),
+            ("[::1]:1", Some("[::1]:1")),
+            ("localhost", None),
+            ("localhost:", None),
+            ("localhost:70000", None),
+            ("localhost.evil.test:1", None),
+            ("8787", None),
+        ] {
+            let read = address("listen", given, "127.0.0.1:8787");
+            assert_eq!(read.ok().map(|found| found.to_string()).as_deref(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn blanks_around_values_and_empty_entries_are_no_part_of_them() {
+        let list = |items: &[&str]| Some(items.iter().map(|&item| item.to_owned()).collect::<Vec<_>>());
+        let layer = Layer {
+            public_url: Some(" https://connect.example.com\n".to_owned()),
+            allow_egress: list(&["10.0.0.0/8", " 10.1.2.3", "", " "]),
+            toolkits: Some(vec![PathBuf::from("/a"), PathBuf::from(" /b "), PathBuf::new()]),
+            master_key_file: Some(PathBuf::from("/run/key ")),
+            ..Layer::default()
+        };
+        let trimmed = layer.trimmed();
+        assert_eq!(trimmed.public_url.as_deref(), Some("https://connect.example.com"));
+        assert_eq!(trimmed.allow_egress, list(&["10.0.0.0/8", "10.1.2.3"]));
+        assert_eq!(trimmed.toolkits, Some(vec![PathBuf::from("/a"), PathBuf::from("/b")]));
+        assert_eq!(trimmed.master_key_file, Some(PathBuf::from("/run/key")));
+    }
+}
