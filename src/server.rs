@@ -21,7 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use switchboard_catalog::{Catalog, Folders};
 use switchboard_egress::{Egress, EgressConfig};
 use switchboard_store::{Store, Unit, WriteError, meta};
-use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy};
+use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy, is_first_layout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,7 @@ use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered};
 use crate::app::recent::Recent;
 use crate::app::refresh::Flights;
+use crate::app::reseal;
 use crate::client_address::Peer;
 use crate::config::Config;
 use crate::time::{Clock, SystemClock};
@@ -89,8 +90,10 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
     create_private_dir(&config.data_dir)?;
     let store = open_store(&config.database)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
+    reseal::settle(&store, &ring, &config.data_dir, &spool_dir(&config.database)).await?;
     let app = assemble(config, surroundings, store, ring)?;
-    let saved = app.replay_spool().await;
+    let spool = app.spool_dir.display().to_string();
+    let saved = app.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {
         tracing::info!(saved, "stored credentials that an earlier run had spooled");
     }
@@ -223,7 +226,7 @@ fn accept(
 /// with another key, or whose key file is gone, is not touched (R72). Several servers may start at
 /// once: one makes the key and the check, the others use them.
 async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Result<KeyRing> {
-    let place = Place { project: "", table: "meta", row: "key_check", field: "value" };
+    let place = || Place::new("", "meta", "key_check", "value");
     let check = store.meta("key_check").await?;
     if !path.exists() {
         if check.is_some() {
@@ -241,16 +244,23 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
     let sealed = if let Some(sealed) = check {
         sealed
     } else {
-        let statement = meta::insert("key_check", ring.seal(&place, b"switchboard"));
-        match store.apply(Unit::new().with(statement)).await {
+        let statement = meta::insert("key_check", ring.seal(place(), b"switchboard"));
+        // In a new database nothing is sealed in an earlier layout.
+        match store.apply(Unit::new().with(statement).with(reseal::mark(&ring))).await {
             Ok(_) => return Ok(ring),
             // Another process was faster; its key must be ours.
             Err(WriteError::Refused(_)) => store.meta("key_check").await?.unwrap_or_default(),
             Err(error) => return Err(error).context("cannot note the master key in the database"),
         }
     };
-    ring.open(&place, &sealed)
-        .map_err(|error| anyhow!("master key file {} does not fit this database: {error}", path.display()))?;
+    let misfit = |error| anyhow!("master key file {} does not fit this database: {error}", path.display());
+    if is_first_layout(&sealed) {
+        let anew = ring.seal_anew(place(), &sealed, place()).map_err(misfit)?;
+        let statement = switchboard_store::reseal::replace_meta("key_check", &sealed, anew);
+        store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
+    } else {
+        ring.open(place(), &sealed).map_err(misfit)?;
+    }
     Ok(ring)
 }
 

@@ -182,7 +182,11 @@ impl App {
     ) -> (String, Unit) {
         let id = self.mint(Kind::ConnectedAccount);
         let activation = Activation {
-            credential: Some(self.seal_credential(&actor.project_id, &id, &imported.secrets)),
+            credential: Some(self.seal_credential(
+                &offer.owner(&actor.project_id, &id, config),
+                &imported.params,
+                &imported.secrets,
+            )),
             params: imported.params.to_text(),
             identity: None,
             expires_at: imported.expires_at,

@@ -139,7 +139,7 @@ impl App {
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..AccountParams::parse(&row.params)? };
         Ok(CredentialEdit {
-            sealed: self.seal_credential(&row.project_id, &row.id, &entered.secrets),
+            sealed: self.seal_credential(&row.into(), &params, &entered.secrets),
             params: params.to_text(),
             replaces: row.credential_version,
         })

@@ -60,8 +60,7 @@ impl App {
             let mut settings = AuthConfigSettings::parse(&row.settings)?;
             patch.apply(&mut settings);
             row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
-            self.merge_credentials(row, patch)?;
-            self.replace_shared(row, patch)?;
+            self.change_secrets(row, patch)?;
             Ok(true)
         })
         .await
@@ -111,33 +110,31 @@ impl App {
         Err(Error::new(Code::Conflict, "The auth config is being changed by others at this moment"))
     }
 
-    fn merge_credentials(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
+    /// Changes client and shared fields, which are sealed together.
+    fn change_secrets(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
         let scheme: Scheme = row.scheme.parse().map_err(Error::internal)?;
         let known = client_names(scheme);
-        let changes = patch.credentials.iter().filter(|(name, _)| known.contains(&name.as_str()));
+        let changes = patch.credentials.iter().filter(|(name, _)| !row.is_managed && known.contains(&name.as_str()));
         let changes: Vec<(&String, &Option<String>)> = changes.collect();
-        if changes.is_empty() || row.is_managed {
+        if changes.is_empty() && patch.shared.is_none() {
             return Ok(());
         }
-        let mut secrets = self.open_auth_config(row)?;
-        for (name, value) in changes {
+        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
+        let mut client = self.open_auth_config(row)?;
+        for (name, value) in &changes {
             match value {
-                Some(value) => secrets.insert(name, Secret::from(value.as_str())),
-                None => drop(secrets.remove(name)),
+                Some(value) => client.insert(name, Secret::from(value.as_str())),
+                None => drop(client.remove(name)),
             }
         }
-        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
-        check_client(&toolkit, scheme, &secrets, "credentials")?;
-        row.credentials_sealed = (!secrets.is_empty()).then(|| self.seal_client(&row.project_id, &row.id, &secrets));
-        Ok(())
-    }
-
-    fn replace_shared(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
-        let Some(shared) = &patch.shared else { return Ok(()) };
-        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
-        let scheme = row.scheme.parse().map_err(Error::internal)?;
-        check_shared(&toolkit, scheme, shared, "shared_connection_fields")?;
-        row.shared_sealed = self.seal_shared(&row.project_id, &row.id, shared);
+        if !changes.is_empty() {
+            check_client(&toolkit, scheme, &client, "credentials")?;
+        }
+        if let Some(shared) = &patch.shared {
+            check_shared(&toolkit, scheme, shared, "shared_connection_fields")?;
+            row.shared_sealed = self.seal_shared(row, shared);
+        }
+        row.credentials_sealed = (!client.is_empty()).then(|| self.seal_client(row, &client));
         Ok(())
     }
 }

@@ -106,7 +106,12 @@ impl App {
         row.name = check_name(new.name, "auth_config.name")?.unwrap_or(row.name);
         let scheme = row.scheme.parse().map_err(Error::internal)?;
         check_shared(&toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
-        row.shared_sealed = self.seal_shared(&row.project_id, &row.id, &new.shared);
+        row.shared_sealed = self.seal_shared(&row, &new.shared);
+        if let Source::Custom { credentials, .. } = &new.source
+            && !credentials.is_empty()
+        {
+            row.credentials_sealed = Some(self.seal_client(&row, credentials));
+        }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
@@ -202,11 +207,7 @@ impl App {
             .fix(format!("Use one of: {}.", known.join(", "))));
         }
         check_client(toolkit, scheme, credentials, "auth_config.credentials")?;
-        let mut row = self.new_row(&actor.project_id, toolkit, scheme, false);
-        if !credentials.is_empty() {
-            row.credentials_sealed = Some(self.seal_client(&actor.project_id, &row.id, credentials));
-        }
-        Ok(row)
+        Ok(self.new_row(&actor.project_id, toolkit, scheme, false))
     }
 
     fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {

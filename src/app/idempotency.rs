@@ -48,9 +48,16 @@ impl IdempotencyKey {
         Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { project: &self.project_id, table: "idempotency_keys", row: &self.key, field: "response_sealed" }
+    fn place(&self, status: i64) -> Place {
+        place(&self.project_id, &self.key, &self.request_hash, status)
     }
+}
+
+/// Place of a remembered answer: it answers one request, with one status.
+pub(super) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> Place {
+    Place::new(project, "idempotency_keys", key, "response_sealed")
+        .with("request", request_hash)
+        .with("status", status.to_string())
 }
 
 impl App {
@@ -64,16 +71,17 @@ impl App {
                 "This Idempotency-Key was used with a different request",
             ));
         }
-        let body = self.ring.open(&key.place(), &row.response_sealed)?.to_vec();
+        let body = self.ring.open(key.place(row.status), &row.response_sealed)?.to_vec();
         Ok(Some(Replay { status: u16::try_from(row.status).unwrap_or(500), body }))
     }
 
     /// The statement that remembers an answer; its unit is refused when the key is taken.
     pub fn remember(&self, key: &IdempotencyKey, replay: &Replay) -> Statement {
+        let status = i64::from(replay.status);
         let row = IdempotencyRow {
             request_hash: key.request_hash.to_vec(),
-            status: i64::from(replay.status),
-            response_sealed: self.ring.seal(&key.place(), &replay.body),
+            status,
+            response_sealed: self.ring.seal(key.place(status), &replay.body),
             created_at: self.now(),
         };
         idempotency::insert(&key.project_id, &key.key, row)

@@ -17,6 +17,7 @@ use super::expectation::{Expectation, ExpectedIdentity};
 use super::explain::Facts;
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::params::AccountParams;
+use super::seals::Owner;
 use super::sessions::Session;
 use super::{Actor, App, callback_url};
 use crate::error::{Code, Error, Result};
@@ -124,7 +125,11 @@ impl App {
             token_hash: token.digest(),
             callback_url: offer.callback.as_deref(),
             purpose: LinkPurpose::Connect,
-            prefill_sealed: self.seal_prefill(&actor.project_id, &link_id, &offer.prefill),
+            prefill_sealed: self.seal_prefill(
+                &offer.owner(&actor.project_id, &account_id, config),
+                &link_id,
+                &offer.prefill,
+            ),
             expected: expected.as_deref(),
             created_at: now,
             expires_at,
@@ -283,6 +288,21 @@ pub(super) struct Offer<'a> {
     pub prefill: Secrets,
     /// Who is to finish it.
     pub expected: Option<Expectation>,
+}
+
+impl<'a> Offer<'a> {
+    /// Whose the secrets of the account will be.
+    pub(super) fn owner(&self, project: &'a str, account: &'a str, config: &'a AuthConfigRow) -> Owner<'a> {
+        Owner {
+            project_id: project,
+            account_id: account,
+            user_id: self.user_id,
+            toolkit: &self.toolkit.slug,
+            auth_config_id: &config.id,
+            account_type: self.account_type,
+            scheme: &config.scheme,
+        }
+    }
 }
 
 /// The session's filter, its pins, and whether there is anything to connect.

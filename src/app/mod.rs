@@ -40,8 +40,10 @@ pub mod recent;
 pub mod refresh;
 mod rejection;
 mod renewal;
+pub mod reseal;
 pub mod resolve;
 pub mod revocation;
+pub mod seals;
 pub mod session_change;
 pub mod session_config;
 pub mod session_patch;
@@ -49,6 +51,7 @@ pub mod session_rules;
 pub mod session_toolkits;
 pub mod sessions;
 pub mod settings;
+mod spool;
 pub mod toolkits;
 pub mod upstream;
 

@@ -17,13 +17,13 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
-use super::durable::Rotation;
 use super::explain::Facts;
 use super::freshness::{Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, pausing, still_refreshing};
 use super::params::AccountParams;
 use super::provider::Failure;
 use super::renewal::{Renewal, Verdict, carry_over, for_caller, is_outage, judge};
 use super::resolve::reauth_required;
+use super::spool::Rotation;
 use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App, failpoint};
 use crate::error::{Code, Error, Result};
@@ -113,8 +113,8 @@ impl App {
     async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit, wanted: Wanted) -> Result<AccountRow> {
         let deadline = self.now() + millis(LEASE);
         let mut has_refreshed = false;
+        let mut looked_under = None;
         loop {
-            let spooled = self.finish_spooled(id).await;
             let account = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
@@ -125,10 +125,16 @@ impl App {
             }
             // Whoever wants a newer one is not served with what there is.
             let alive = wanted == Wanted::WhenDue && !matches!(freshness(&account, now), Freshness::Dead);
-            // The old refresh token is not sent while a newer one waits in a file.
-            match spooled {
-                Err(_) if alive => return Ok(account),
-                other => other?,
+            // The old refresh token is not sent while a newer one waits in a file. While another holds the
+            // lease, one look is enough; there is another when it is over.
+            if !is_leased(&account, now) || looked_under != Some(account.refresh_fence) {
+                looked_under = Some(account.refresh_fence);
+                match self.finish_spooled(&account).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(_) if alive => return Ok(account),
+                    Err(error) => return Err(error),
+                }
             }
             // A lifetime shorter than our own commit must not rotate without end.
             if has_refreshed || (alive && is_pausing(&account, now)) {
@@ -253,7 +259,7 @@ impl App {
     ) -> Result<Outcome> {
         let refreshed = Refreshed {
             refresh_due_at: self.due_at(margin, credential.expires_at),
-            credential: self.seal_credential(&account.project_id, &account.id, &credential.secrets),
+            credential: self.seal_credential(&account.into(), params, &credential.secrets),
             params: params.to_text(),
             expires_at: credential.expires_at,
             now: self.now(),

@@ -22,6 +22,7 @@ pub mod meta;
 pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
+pub mod reseal;
 pub mod revocations;
 pub mod sessions;
 pub mod verifications;

@@ -104,7 +104,7 @@ pub struct RevocationCounts {
     pub pending: i64,
 }
 
-const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
+pub(crate) const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
                        params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme, \
                        promised_for";
 
@@ -273,7 +273,7 @@ pub fn reschedule(project: &str, id: &str, tried: &Tried, next_try_at: i64) -> S
     )
 }
 
-fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
+pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
     let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_int(15)?) {
         (None, Some(material), None) => RevocationState::Pending { material },
         (Some(word), None, Some(at)) => {

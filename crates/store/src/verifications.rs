@@ -45,7 +45,8 @@ pub enum ParkedKind {
 }
 
 impl ParkedKind {
-    fn as_str(self) -> &'static str {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Code => "code",
             Self::Credential => "credential",

@@ -1,8 +1,8 @@
-//! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to the row it is stored in.
+//! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to where a value is stored, whose it is
+//! and where it may be sent ([`Place`]).
 //!
-//! Layout of a sealed value: version (1 byte) · key id (4) · nonce (24) · ciphertext and tag.
-//! The additional authenticated data are the project, table, row and field, each with its length,
-//! and the key id: a ciphertext copied to another row, column or project does not open (R70).
+//! A sealed value is: layout (1 byte) · key id (4) · nonce (24) · ciphertext and tag. Copied to another row,
+//! column or project, or with its row rewritten for somebody else, it does not open (R70).
 //! 24-byte random nonces need no counter; two collide after some 2^96 seals.
 
 use std::fmt;
@@ -16,94 +16,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{Entropy, Secrets};
+use crate::error::{KeyFileError, OpenError};
+use crate::place::{FIRST_LAYOUT, KEY_ID, LAYOUT, is_first_layout};
+use crate::{Entropy, Place, Secrets};
 
-const VERSION: u8 = 1;
-const KEY_ID: usize = 4;
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
-
-/// Where a sealed value lives. It opens there and nowhere else.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Project that owns the row; empty for the installation itself.
-    pub project: &'a str,
-    /// Table name.
-    pub table: &'a str,
-    /// Primary key of the row.
-    pub row: &'a str,
-    /// Column name.
-    pub field: &'a str,
-}
-
-impl Place<'_> {
-    fn authenticated_data(&self, key_id: [u8; KEY_ID]) -> Vec<u8> {
-        let mut data = Vec::with_capacity(96);
-        data.push(VERSION);
-        data.extend_from_slice(&key_id);
-        for part in [self.project, self.table, self.row, self.field] {
-            data.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            data.extend_from_slice(part.as_bytes());
-        }
-        data
-    }
-}
-
-/// Why a sealed value did not open. All three mean the stored data or the key ring is not what it
-/// was; none is a caller's fault.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum OpenError {
-    /// Shorter than a header, or of a later version.
-    #[error("sealed value is malformed")]
-    Malformed,
-    /// Sealed with a key that is not in the ring.
-    #[error("sealed value needs master key {0}, which is not in the key file")]
-    UnknownKey(String),
-    /// The tag does not match: another row's ciphertext, or damage.
-    #[error("sealed value does not belong to this row or is damaged")]
-    Unreadable,
-}
-
-/// Why a key file could not be used.
-#[derive(Debug, Error)]
-pub enum KeyFileError {
-    /// Reading or writing failed.
-    #[error("cannot use master key file {path}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// Others may read it.
-    #[error(
-        "master key file {path} has mode {mode:03o}; run `chmod 600 {path}`, or mount it with mode 0440, owned by root or \
-         by the server's user"
-    )]
-    TooOpen {
-        /// The file.
-        path: String,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// Not `<8 hex digits> <base64 of 32 bytes>`.
-    #[error("master key file {path}, line {line}: expected `<8 hex digits> <base64 of 32 bytes>`")]
-    Malformed {
-        /// The file.
-        path: String,
-        /// One-based line.
-        line: usize,
-    },
-    /// No key in it.
-    #[error("master key file {path} holds no key")]
-    Empty {
-        /// The file.
-        path: String,
-    },
-}
 
 struct MasterKey {
     id: [u8; KEY_ID],
@@ -192,25 +112,46 @@ impl KeyRing {
     }
 
     /// Seals bytes for one place with the current key.
-    pub fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Vec<u8> {
+    pub fn seal(&self, place: Place, plaintext: &[u8]) -> Vec<u8> {
+        self.seal_in(LAYOUT, place, plaintext)
+    }
+
+    /// Opens bytes sealed for this place.
+    pub fn open(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        match sealed.first() {
+            Some(&LAYOUT) => self.open_any(place, sealed),
+            Some(&FIRST_LAYOUT) => Err(OpenError::FirstLayout),
+            _ => Err(OpenError::Malformed),
+        }
+    }
+
+    /// Seals anew, for `to`, what an earlier program sealed for `from`, a place without pairs. There is no other way
+    /// to what is sealed in the first layout.
+    pub fn seal_anew(&self, from: Place, sealed: &[u8], to: Place) -> Result<Vec<u8>, OpenError> {
+        if !is_first_layout(sealed) {
+            return Err(OpenError::Malformed);
+        }
+        Ok(self.seal(to, &self.open_any(from, sealed)?))
+    }
+
+    fn seal_in(&self, layout: u8, place: Place, plaintext: &[u8]) -> Vec<u8> {
         // A ring is never empty: `load` refuses an empty file.
         let Some(key) = self.keys.first() else { return Vec::new() };
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
-        let payload = Payload { msg: plaintext, aad: &place.authenticated_data(key.id) };
+        let payload = Payload { msg: plaintext, aad: &place.authenticated_data(layout, key.id) };
         // Encryption fails only past 256 GiB; an empty value then fails to open, loudly.
         let ciphertext = key.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
-        sealed.push(VERSION);
+        sealed.push(layout);
         sealed.extend_from_slice(&key.id);
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(&ciphertext);
         sealed
     }
 
-    /// Opens bytes sealed for this place.
-    pub fn open(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        if sealed.len() < HEADER || sealed[0] != VERSION {
+    fn open_any(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        if sealed.len() < HEADER {
             return Err(OpenError::Malformed);
         }
         let (header, ciphertext) = sealed.split_at(HEADER);
@@ -219,18 +160,18 @@ impl KeyRing {
         let mut nonce = [0; NONCE];
         nonce.copy_from_slice(&header[1 + KEY_ID..]);
         let key = self.keys.iter().find(|key| key.id == id).ok_or_else(|| OpenError::UnknownKey(hex(id)))?;
-        let payload = Payload { msg: ciphertext, aad: &place.authenticated_data(id) };
+        let payload = Payload { msg: ciphertext, aad: &place.authenticated_data(header[0], id) };
         let plaintext = key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| OpenError::Unreadable)?;
         Ok(Zeroizing::new(plaintext))
     }
 
     /// Seals named secrets.
-    pub fn seal_secrets(&self, place: &Place<'_>, secrets: &Secrets) -> Vec<u8> {
+    pub fn seal_secrets(&self, place: Place, secrets: &Secrets) -> Vec<u8> {
         self.seal(place, &secrets.to_plaintext())
     }
 
     /// Opens named secrets.
-    pub fn open_secrets(&self, place: &Place<'_>, sealed: &[u8]) -> Result<Secrets, OpenError> {
+    pub fn open_secrets(&self, place: Place, sealed: &[u8]) -> Result<Secrets, OpenError> {
         let plaintext = self.open(place, sealed)?;
         Secrets::from_plaintext(&plaintext).ok_or(OpenError::Malformed)
     }
@@ -264,34 +205,78 @@ mod tests {
     use crate::{Secret, SystemEntropy};
     use proptest::prelude::*;
 
-    fn place<'a>(row: &'a str, field: &'a str) -> Place<'a> {
-        Place { project: "pr_1", table: "connected_accounts", row, field }
+    fn ring() -> KeyRing {
+        KeyRing::ephemeral(Arc::new(SystemEntropy))
+    }
+
+    fn place(row: &str, column: &str) -> Place {
+        Place::new("pr_1", "connected_accounts", row, column)
     }
 
     #[test]
     fn a_ciphertext_moved_to_another_place_does_not_open() {
-        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
-        let sealed = ring.seal(&place("ca_1", "credential"), b"token");
-        assert_eq!(&**ring.open(&place("ca_1", "credential"), &sealed).unwrap(), b"token");
+        let ring = ring();
+        let sealed = ring.seal(place("ca_1", "credential"), b"token");
+        assert_eq!(&**ring.open(place("ca_1", "credential"), &sealed).unwrap(), b"token");
         for elsewhere in [
             place("ca_2", "credential"),
             place("ca_1", "verifier"),
-            Place { project: "pr_2", ..place("ca_1", "credential") },
-            Place { table: "auth_configs", ..place("ca_1", "credential") },
-            Place { project: "pr_1connected", table: "_accounts", row: "ca_1", field: "credential" },
+            Place::new("pr_2", "connected_accounts", "ca_1", "credential"),
+            Place::new("pr_1", "auth_configs", "ca_1", "credential"),
+            Place::new("pr_1connected", "_accounts", "ca_1", "credential"),
         ] {
-            assert_eq!(ring.open(&elsewhere, &sealed).unwrap_err(), OpenError::Unreadable);
+            assert_eq!(ring.open(elsewhere, &sealed).unwrap_err(), OpenError::Unreadable);
+        }
+    }
+
+    #[test]
+    fn a_ciphertext_opens_only_with_the_values_that_it_is_bound_to() {
+        let ring = ring();
+        let bound = || place("ca_1", "credential").with("user", "ann").with("field.site", "https://a.example");
+        let sealed = ring.seal(bound(), b"token");
+        assert_eq!(&**ring.open(bound(), &sealed).unwrap(), b"token");
+        let row = || place("ca_1", "credential");
+        for other in [
+            row(),
+            row().with("user", "ann"),
+            row().with("user", "bob").with("field.site", "https://a.example"),
+            row().with("user", "ann").with("field.site", "https://evil.example"),
+            row().with("field.site", "https://a.example").with("user", "ann"),
+            row().with("user", "annfield.site").with("", "https://a.example"),
+            bound().with("field.other", ""),
+        ] {
+            assert_eq!(ring.open(other, &sealed).unwrap_err(), OpenError::Unreadable);
+        }
+    }
+
+    #[test]
+    fn the_first_layout_opens_only_for_being_sealed_anew() {
+        let ring = ring();
+        let first = ring.seal_in(FIRST_LAYOUT, place("ca_1", "credential"), b"token");
+        assert!(is_first_layout(&first));
+        assert_eq!(ring.open(place("ca_1", "credential"), &first).unwrap_err(), OpenError::FirstLayout);
+        let anew =
+            |sealed: &[u8]| ring.seal_anew(place("ca_1", "credential"), sealed, place("ca_1", "x").with("a", "b"));
+        let sealed = anew(&first).unwrap();
+        assert_eq!(&**ring.open(place("ca_1", "x").with("a", "b"), &sealed).unwrap(), b"token");
+        let now = ring.seal(place("ca_1", "credential"), b"token");
+        assert_eq!(anew(&now).unwrap_err(), OpenError::Malformed);
+        // The byte that says the layout is authenticated, too.
+        for (sealed, layout) in [(first, LAYOUT), (now, FIRST_LAYOUT)] {
+            let relabelled = [&[layout], &sealed[1..]].concat();
+            assert!(ring.open(place("ca_1", "credential"), &relabelled).is_err());
+            assert!(anew(&relabelled).is_err());
         }
     }
 
     #[test]
     fn every_flipped_bit_is_noticed() {
-        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
-        let sealed = ring.seal(&place("ca_1", "credential"), b"token");
+        let ring = ring();
+        let sealed = ring.seal(place("ca_1", "credential"), b"token");
         for bit in 0..sealed.len() * 8 {
             let mut damaged = sealed.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(ring.open(&place("ca_1", "credential"), &damaged).is_err(), "bit {bit}");
+            assert!(ring.open(place("ca_1", "credential"), &damaged).is_err(), "bit {bit}");
         }
     }
 
@@ -301,12 +286,12 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
         KeyRing::create(&old, &SystemEntropy).unwrap();
         KeyRing::create(&new, &SystemEntropy).unwrap();
-        let sealed = KeyRing::load(&old, Arc::new(SystemEntropy)).unwrap().seal(&place("a", "b"), b"x");
+        let sealed = KeyRing::load(&old, Arc::new(SystemEntropy)).unwrap().seal(place("a", "b"), b"x");
         let both = format!("{}\n{}", fs::read_to_string(&new).unwrap(), fs::read_to_string(&old).unwrap());
         fs::write(&new, both).unwrap();
         let ring = KeyRing::load(&new, Arc::new(SystemEntropy)).unwrap();
-        assert_eq!(&**ring.open(&place("a", "b"), &sealed).unwrap(), b"x");
-        assert_ne!(ring.seal(&place("a", "b"), b"x")[1..5], sealed[1..5]);
+        assert_eq!(&**ring.open(place("a", "b"), &sealed).unwrap(), b"x");
+        assert_ne!(ring.seal(place("a", "b"), b"x")[1..5], sealed[1..5]);
     }
 
     #[test]
@@ -346,17 +331,17 @@ mod tests {
 
     #[test]
     fn secrets_come_back_as_they_were() {
-        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let ring = ring();
         let secrets = Secrets::from([("a", Secret::from("\"quoted\"\n")), ("b", Secret::from(""))]);
-        let sealed = ring.seal_secrets(&place("r", "f"), &secrets);
-        assert!(ring.open_secrets(&place("r", "f"), &sealed).unwrap() == secrets);
+        let sealed = ring.seal_secrets(place("r", "f"), &secrets);
+        assert!(ring.open_secrets(place("r", "f"), &sealed).unwrap() == secrets);
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_open_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
-            prop_assert!(ring.open(&place("r", "f"), &bytes).is_err());
+            let ring = ring();
+            prop_assert!(ring.open(place("r", "f"), &bytes).is_err());
         }
     }
 }

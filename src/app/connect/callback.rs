@@ -136,7 +136,7 @@ impl App {
         let told = if is_ours { self.told(&came, &attempt, &mut offer)? } else { Told::default() };
         if let (true, Some(code), None) = (offer.verifier_url.is_some(), &told.code, &told.refusal) {
             // No token request before the developer has said who this was (R05).
-            let grant = self.grant(&attempt, code.clone(), &state)?;
+            let grant = self.grant(&attempt, &offer, code.clone(), &state)?;
             return self.park_code(&actor, &offer, &attempt, grant).await;
         }
         if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
@@ -155,7 +155,7 @@ impl App {
             self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await?;
             return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
         };
-        let grant = self.grant(&attempt, code, &state)?;
+        let grant = self.grant(&attempt, &offer, code, &state)?;
         self.exchange(&actor, &offer, &grant).await
     }
 
@@ -169,7 +169,7 @@ impl App {
             if let Some(error) = answer.refusal {
                 return Ok(Told { code: None, refusal: Some((error, None)) });
             }
-            let kept = self.kept(attempt)?;
+            let kept = self.open_verifier(attempt, &offer.account)?;
             let is_same = answer.token.zip(kept).is_some_and(|(token, kept)| self.oauth1_matches(&kept, &token));
             return Ok(if is_same {
                 Told { code: answer.verifier, refusal: None }
@@ -205,15 +205,9 @@ impl App {
     }
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.
-    fn grant(&self, attempt: &AttemptRow, code: Secret, state: &str) -> Result<Grant> {
-        let verifier = self.kept(attempt)?;
+    fn grant(&self, attempt: &AttemptRow, offer: &Offer, code: Secret, state: &str) -> Result<Grant> {
+        let verifier = self.open_verifier(attempt, &offer.account)?;
         Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
-    }
-
-    /// PKCE verifier or temporary credentials.
-    fn kept(&self, attempt: &AttemptRow) -> Result<Option<Secret>> {
-        let sealed = attempt.verifier_sealed.as_deref();
-        sealed.map(|sealed| self.open_verifier(&attempt.project_id, &attempt.id, sealed)).transpose()
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).

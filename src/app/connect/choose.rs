@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use switchboard_store::accounts::AccountRow;
 use switchboard_store::links::{self, LinkRow, LinkState};
 use switchboard_store::revocations;
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
@@ -106,14 +107,14 @@ impl App {
         };
         let mut parked = pending.credential.secrets.clone();
         parked.insert(WAITING, Secret::new(serde_json::to_string(&waiting).map_err(Error::internal)?));
-        let row = VerificationRow {
+        let mut row = VerificationRow {
             project_id: project.clone(),
             link_id: offer.link.id.clone(),
             account_id: offer.account.id.clone(),
             auth_config_version: offer.config.updated_at,
             token_hash: session.digest().to_vec(),
             kind: ParkedKind::Choice,
-            parked_sealed: Some(self.seal_parked(project, &id, &parked)),
+            parked_sealed: None,
             params: pending.params.to_text(),
             redirect_uri: None,
             created_at: now,
@@ -121,6 +122,7 @@ impl App {
             consumed_at: None,
             id,
         };
+        row.parked_sealed = Some(self.seal_parked(&row, &offer.account, &parked)?);
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
         let mut unit = Unit::new()
             .with(links::is_open(&offer.link.id))
@@ -184,7 +186,7 @@ impl App {
         if self.now() >= row.expires_at || offer.config.updated_at != row.auth_config_version {
             return Ok(Err(Finished::of(Ending::Expired, &offer.link, &offer.account.toolkit)));
         }
-        let (_, waiting) = self.waiting(&row)?;
+        let (_, waiting) = self.waiting(&row, &offer.account)?;
         // A working account stays as it is until it has its new credential.
         if !offer.is_reconnect() {
             offer.account.params.clone_from(&row.params);
@@ -232,7 +234,7 @@ impl App {
 
     async fn take_choice(&self, actor: &Actor, choice: &Choice, id: String) -> Result<Finished> {
         let (offer, row) = (&choice.offer, &choice.row);
-        let (secrets, waiting) = self.waiting(row)?;
+        let (secrets, waiting) = self.waiting(row, &offer.account)?;
         let now = self.now();
         let detail = json!({ "question": waiting.title, "chosen": id });
         let mut unit = Unit::new()
@@ -278,9 +280,8 @@ impl App {
         Ok(Chose::Now { finished, project_id: row.project_id, link_id: row.link_id })
     }
 
-    fn waiting(&self, row: &VerificationRow) -> Result<(Secrets, Waiting)> {
-        let sealed = row.parked_sealed.as_deref().ok_or_else(|| Error::internal("choice without its content"))?;
-        let mut parked = self.open_parked(&row.project_id, &row.id, sealed)?;
+    fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, Waiting)> {
+        let mut parked = self.open_parked(row, account)?;
         let waiting = parked.remove(WAITING).ok_or_else(|| Error::internal("choice without its question"))?;
         let waiting = serde_json::from_str(waiting.expose()).map_err(Error::internal)?;
         Ok((parked, waiting))

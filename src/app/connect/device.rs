@@ -132,7 +132,7 @@ impl App {
             // The link may be open still, for this browser, when the code is not.
             Visit::Over(finished) => return Ok(DevicePage::Over { finished, project_id, link_id: None }),
         };
-        let code = self.device_waiting(&attempt)?.map(|waiting| UserCode {
+        let code = self.device_waiting(&attempt, &offer)?.map(|waiting| UserCode {
             code: waiting.user_code,
             verification_uri: waiting.verification_uri,
             verification_uri_complete: waiting.verification_uri_complete,
@@ -158,9 +158,8 @@ impl App {
         Ok(finished.saying((ending == Ending::ProviderError && !reason.is_empty()).then_some(reason)))
     }
 
-    fn device_waiting(&self, attempt: &AttemptRow) -> Result<Option<Waiting>> {
-        let Some(sealed) = attempt.verifier_sealed.as_deref() else { return Ok(None) };
-        let kept = self.open_verifier(&attempt.project_id, &attempt.id, sealed)?;
+    fn device_waiting(&self, attempt: &AttemptRow, offer: &Offer) -> Result<Option<Waiting>> {
+        let Some(kept) = self.open_verifier(attempt, &offer.account)? else { return Ok(None) };
         serde_json::from_str(kept.expose()).map(Some).map_err(Error::internal)
     }
 
@@ -205,7 +204,7 @@ impl App {
             let reason = "The project confirms who finished a connection, which a code does not admit";
             return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
         }
-        let Some(waiting) = self.device_waiting(attempt)? else { return Ok(()) };
+        let Some(waiting) = self.device_waiting(attempt, &offer)? else { return Ok(()) };
         let params = AccountParams::parse(&offer.account.params)?;
         let prepared = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params);
         let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");

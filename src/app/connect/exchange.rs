@@ -195,7 +195,7 @@ impl App {
         let now = self.now();
         let (project, account) = (&actor.project_id, &offer.account.id);
         let activation = Activation {
-            credential: Some(self.seal_credential(project, account, &credential.secrets)),
+            credential: Some(self.seal_credential(&(&offer.account).into(), params, &credential.secrets)),
             params: params.to_text(),
             identity: params.identity.as_ref().map(|identity| identity.id.clone()),
             expires_at: credential.expires_at,

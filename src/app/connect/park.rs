@@ -93,14 +93,14 @@ impl App {
         let id = self.mint(Kind::Verification);
         let session = OneTimeToken::new(&*self.entropy, &id);
         let project = &offer.link.project_id;
-        let row = VerificationRow {
+        let mut row = VerificationRow {
             project_id: project.clone(),
             link_id: offer.link.id.clone(),
             account_id: offer.account.id.clone(),
             auth_config_version: offer.config.updated_at,
             token_hash: session.digest().to_vec(),
             kind,
-            parked_sealed: Some(self.seal_parked(project, &id, parked)),
+            parked_sealed: None,
             params: params.to_owned(),
             redirect_uri,
             created_at: now,
@@ -108,6 +108,7 @@ impl App {
             consumed_at: None,
             id,
         };
+        row.parked_sealed = Some(self.seal_parked(&row, &offer.account, parked)?);
         match self.store.apply(unit.with(verifications::insert(&row))).await {
             Ok(_) => {}
             // Another request came with the same state.
@@ -176,8 +177,7 @@ impl App {
     }
 
     async fn connect_parked(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
-        let sealed = row.parked_sealed.as_deref().ok_or_else(|| Error::internal("verification without its content"))?;
-        let mut parked = self.open_parked(&row.project_id, &row.id, sealed)?;
+        let mut parked = self.open_parked(&row, &offer.account)?;
         let finished = match row.kind {
             // Made by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),

@@ -149,7 +149,7 @@ impl App {
             scopes: departure.scopes.iter().chain(&departure.user_scopes).cloned().collect(),
             ..Facts::default()
         };
-        let attempt = AttemptRow {
+        let mut attempt = AttemptRow {
             project_id: actor.project_id.clone(),
             link_id: offer.link.id.clone(),
             account_id: offer.account.id.clone(),
@@ -158,7 +158,7 @@ impl App {
             state_hash: state.digest().to_vec(),
             browser_hash: digest(&claim.browser).to_vec(),
             redirect_uri,
-            verifier_sealed: departure.kept.map(|kept| self.seal_verifier(&actor.project_id, &attempt_id, &kept)),
+            verifier_sealed: None,
             created_at: now,
             expires_at: now + departure.poll.map_or(millis(self.settings.link_ttl), |(_, life)| life),
             consumed_at: None,
@@ -173,6 +173,13 @@ impl App {
             identity: AccountParams::parse(&offer.account.params)?.identity,
             ..AccountParams::default()
         };
+        let params = params.to_text();
+        // A working account keeps its parameters until it has its new credential.
+        let meanwhile = if offer.is_reconnect() { &offer.account.params } else { &params };
+        attempt.verifier_sealed = match &departure.kept {
+            Some(kept) => Some(self.seal_verifier(&attempt, &offer.account, meanwhile, kept)?),
+            None => None,
+        };
         let unit = Unit::new()
             .with(claim.statement)
             .with(attempts::cancel_of_link(&offer.link.id, now))
@@ -185,9 +192,7 @@ impl App {
             ))
             .with(self.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
         let unit = match offer.link.purpose {
-            LinkPurpose::Connect => {
-                unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params.to_text(), now))
-            }
+            LinkPurpose::Connect => unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params, now)),
             // A working account stays as it is until it has its new credential.
             LinkPurpose::Reconnect => unit,
         };

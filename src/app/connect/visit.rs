@@ -186,7 +186,7 @@ impl App {
     /// What the developer gave with the link; else what the account was connected with, or started to.
     /// Shared fields come before either.
     fn known_fields(&self, link: &LinkRow, account: &AccountRow, shared: &Secrets) -> Result<Secrets> {
-        let mut known = self.open_prefill(link)?;
+        let mut known = self.open_prefill(link, account)?;
         for (name, value) in AccountParams::parse(&account.params)?.fields {
             if known.get(&name).is_none() {
                 known.insert(&name, Secret::new(value));

@@ -35,8 +35,8 @@ impl App {
         let oauth = toolkit.oauth(Scheme::DcrOAuth).ok_or_else(|| Error::internal("toolkit without its scheme"))?;
         let oauth = self.completed(oauth, params).await?;
         let client = self.register_client(&oauth, params, redirect_uri).await?;
-        let sealed = self.seal_client(&config.project_id, &config.id, &client);
-        let unit = Unit::new().with(auth_configs::set_client(&config.project_id, &config.id, sealed)).with(self.audit(
+        let sealed = self.seal_client(&config, &client);
+        let unit = Unit::new().with(auth_configs::set_client(&config, sealed)).with(self.audit(
             actor,
             "auth_config.register_client",
             &config.id,

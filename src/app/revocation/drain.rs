@@ -148,7 +148,7 @@ impl App {
         let RevocationState::Pending { material } = &row.state else {
             return Ok(Verdict { tokens: done, end: End::Revoked });
         };
-        let material = self.open_revocation(&row.project_id, &row.id, material)?;
+        let material = self.open_revocation(row, material)?;
         let params = AccountParams::parse(&row.params)?;
         let toolkit = self.toolkit(&row.toolkit);
         if toolkit.is_none() {

@@ -42,8 +42,10 @@ impl App {
 
     async fn revoke_in_turn(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         for _ in 0..TURNS {
-            self.finish_spooled(id).await?;
             let account = self.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            if self.finish_spooled(&account).await? {
+                continue;
+            }
             if account.status == AccountStatus::Revoked {
                 return Ok(Vec::new());
             }

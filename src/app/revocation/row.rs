@@ -39,18 +39,17 @@ impl App {
         material: Result<Secrets>,
     ) -> RevocationRow {
         let id = self.mint(Kind::Revocation);
-        let (state, detail) = match material {
-            Ok(material) => {
-                let material = self.seal_revocation(&account.project_id, &id, &material);
-                (RevocationState::Pending { material }, None)
-            }
+        // Sealed for the row that it goes into.
+        let pending = RevocationState::Pending { material: Vec::new() };
+        let row = self.row_in(pending, None, id.clone(), job, account, config);
+        match material.and_then(|material| self.seal_revocation(&row, &material)) {
+            Ok(material) => RevocationRow { state: RevocationState::Pending { material }, ..row },
             Err(error) => {
                 tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential cannot be revoked");
                 let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.now() };
-                (state, Some(error.message().to_owned()))
+                self.row_in(state, Some(error.message().to_owned()), id, job, account, config)
             }
-        };
-        self.row_in(state, detail, id, job, account, config)
+        }
     }
 
     fn row_in(

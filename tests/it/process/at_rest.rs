@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use switchboard::error::Code;
 
 use super::needles::{contains, files_under};
 use crate::support::browser::Browser;
@@ -36,7 +37,7 @@ pub async fn key_session(api: &Api, user: &str) -> String {
 }
 
 /// A session whose user has connected with that user's sandbox key: session, account.
-async fn connected(api: &Api, user: &str) -> (String, String) {
+pub async fn connected(api: &Api, user: &str) -> (String, String) {
     let session = key_session(api, user).await;
     let link = api.link(&session, "sandbox").await;
     let form = [("generic_api_key", &*format!("sandbox_{user}_key"))];
@@ -84,6 +85,67 @@ async fn a_credential_moved_to_another_row_is_of_no_use() {
     for (session, user) in [(&alices, "alice"), (&bobs, "bob")] {
         let answer = server.api.proxy_get(session, "sandbox", "/me").await.expect(200);
         assert_eq!(answer["data"]["username"], user, "back in their places they are good");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_rewritten_for_somebody_else_is_of_no_use() {
+    let server = TestServer::start().await;
+    let (alices, alice) = connected(&server.api, "alice").await;
+    let config = server.api.get(&format!("/connected_accounts/{alice}")).await.expect(200)["auth_config"]["id"].clone();
+    let database = open(&server.database());
+    let rewrite = |set: &str| {
+        let sql = format!("UPDATE connected_accounts SET {set} WHERE id = ?1");
+        assert_eq!(database.execute(&sql, [&alice]).unwrap(), 1, "{set}");
+    };
+    // Its user's credential does not become another user's.
+    rewrite("user_id = 'mallory'");
+    let mallorys = key_session(&server.api, "mallory").await;
+    let answer = server.api.proxy_get(&mallorys, "sandbox", "/me").await;
+    answer.expect_error(500, "credential_unreadable");
+    rewrite("user_id = 'alice'");
+    // Nor does it go elsewhere, or become another thing.
+    let whole: String =
+        database.query_row("SELECT params FROM connected_accounts WHERE id = ?1", [&alice], |row| row.get(0)).unwrap();
+    for (set, back) in [
+        ("toolkit = 'github'", "toolkit = 'sandbox'".to_owned()),
+        ("auth_config_id = 'ac_other'", format!("auth_config_id = '{}'", config.as_str().unwrap())),
+        ("account_type = 'SHARED'", "account_type = 'PRIVATE'".to_owned()),
+        ("scheme = 'BEARER_TOKEN'", "scheme = 'API_KEY'".to_owned()),
+        ("params = '{\"fields\":{\"site\":\"https://evil.example\"}}'", format!("params = '{whole}'")),
+        ("params = '{\"captured\":{\"site\":\"https://evil.example\"}}'", format!("params = '{whole}'")),
+        ("project_id = 'pr_other'", format!("project_id = '{}'", server.project_id)),
+    ] {
+        rewrite(set);
+        let project = if set.starts_with("project_id") { "pr_other" } else { &server.project_id };
+        let row = server.app.store.account(project, &alice).await.unwrap().unwrap();
+        let error = server.app.open_credential(&row).unwrap_err();
+        assert_eq!(error.code(), Code::CredentialUnreadable, "{set}");
+        rewrite(&back);
+    }
+    assert_eq!(server.api.proxy_get(&alices, "sandbox", "/me").await.expect(200)["data"]["username"], "alice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_and_what_is_shared_belong_to_their_toolkit_and_to_each_other() {
+    let server = TestServer::start().await;
+    let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": { "type": "use_custom_auth", "authScheme": "OAUTH2",
+        "credentials": { "client_id": "test", "client_secret": "a-secret" } } });
+    let id = server.api.post("/auth_configs", &body).await.expect(201)["auth_config"]["id"].clone();
+    let id = id.as_str().unwrap();
+    let database = open(&server.database());
+    for (set, back) in [
+        ("toolkit = 'github'", "toolkit = 'sandbox'"),
+        ("scheme = 'DCR_OAUTH'", "scheme = 'OAUTH2'"),
+        ("shared_sealed = X'0203'", "shared_sealed = NULL"),
+    ] {
+        for (set, is_good) in [(set, false), (back, true)] {
+            let sql = format!("UPDATE auth_configs SET {set} WHERE id = ?1");
+            assert_eq!(database.execute(&sql, [id]).unwrap(), 1);
+            let row = server.app.store.auth_config(&server.project_id, id).await.unwrap().unwrap();
+            let opened = server.app.open_auth_config(&row).map_err(|error| error.code());
+            assert_eq!(opened.is_ok(), is_good, "{set}: {opened:?}");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod pages;
 mod quickstart;
 mod reference;
 mod reload;
+mod reseal;
 mod schemathesis;
 mod sdk;
 mod settings;

@@ -81,3 +81,20 @@ fn a_rotated_token_outlives_the_process_that_could_not_store_it() {
     connected.expire();
     assert_eq!(second.block_on(api.proxy_get(&connected.session, "tk", "/api/me")).status, 200, "the family is alive");
 }
+
+/// Whether a newer token waits in a file is not known: the old refresh token stays at home.
+#[test]
+fn a_spool_that_cannot_be_looked_into_is_not_an_empty_one() {
+    let runtime = Runtime::new().unwrap();
+    let provider = Provider::oidc(&[]);
+    let connected = runtime.block_on(Connected::at(&provider, ""));
+    let spool = PathBuf::from(format!("{}.spool", connected.server.database().display()));
+    std::fs::write(&spool, "not a folder").unwrap();
+    connected.expire();
+    let reply = runtime.block_on(connected.server.api.proxy_get(&connected.session, "tk", "/api/me"));
+    reply.expect_error(503, "credential_store_unavailable");
+    assert_eq!(runtime.block_on(provider.grants("refresh_token")), 0);
+    std::fs::remove_file(&spool).unwrap();
+    assert_eq!(runtime.block_on(connected.call()), 200);
+    assert_eq!(runtime.block_on(provider.grants("refresh_token")), 1);
+}

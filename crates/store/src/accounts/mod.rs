@@ -151,6 +151,6 @@ fn parse_status(text: &str) -> Result<AccountStatus, ReadError> {
     AccountStatus::parse(text).ok_or_else(|| ReadError::Impossible(format!("account status {text:?}")))
 }
 
-fn parse_type(text: &str) -> Result<AccountType, ReadError> {
+pub(crate) fn parse_type(text: &str) -> Result<AccountType, ReadError> {
     AccountType::parse(text).ok_or_else(|| ReadError::Impossible(format!("account type {text:?}")))
 }

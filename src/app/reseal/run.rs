@@ -1,0 +1,295 @@
+//! One run over all stored values: page by page along the primary keys. Each value takes the place of the bytes that
+//! were read and of no others, so that a run can be killed at any moment and started again, also by several servers
+//! at once.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
+use switchboard_store::{Statement, Store, Unit};
+use switchboard_vault::{KeyRing, OpenError, Place};
+
+use crate::app::seals::{self, Destination, Owner};
+use crate::app::{failpoint, idempotency, spool};
+use crate::error::Error;
+
+/// The first layout's number, which sealed values of it begin with.
+const FIRST: u8 = 1;
+/// Rows of one page, which is one transaction.
+const PAGE: i64 = 2_048;
+/// Values after which the log says how far it is.
+const REPORTED: usize = 100_000;
+
+/// What was found and done.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Resealed {
+    /// Sealed anew.
+    pub values: usize,
+    /// Damaged, or sealed with a key that is not in the key file: left as they are, which nobody reads.
+    pub unreadable: usize,
+}
+
+/// Seals everything anew that is in the first layout.
+pub async fn run(store: &Store, ring: &KeyRing, spool_dir: &Path) -> Result<Resealed> {
+    let mut run = Run { store, ring, done: Resealed::default() };
+    run.accounts().await?;
+    run.auth_configs().await?;
+    for column in [
+        SealedColumn::Prefill,
+        SealedColumn::Verifier,
+        SealedColumn::Parked,
+        SealedColumn::Revocation,
+        SealedColumn::Response,
+    ] {
+        run.column(column).await?;
+    }
+    run.spool(spool_dir).await?;
+    Ok(run.done)
+}
+
+/// How many stored values are in the first layout, up to a page of each kind.
+pub async fn count(store: &Store) -> Result<usize> {
+    let mut found = store.accounts_sealed_with(FIRST, "", PAGE).await?.len();
+    found += store.auth_configs_sealed_with(FIRST, "", PAGE).await?.len();
+    Ok(found)
+}
+
+struct Run<'a> {
+    store: &'a Store,
+    ring: &'a KeyRing,
+    done: Resealed,
+}
+
+/// Why a value was not sealed anew.
+enum Skipped {
+    /// It does not open.
+    Unreadable(OpenError),
+    /// What it is bound to cannot be read.
+    Unbound(Error),
+    /// What it belongs to is gone, and with it its use.
+    Orphan,
+}
+
+impl From<OpenError> for Skipped {
+    fn from(error: OpenError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<Error> for Skipped {
+    fn from(error: Error) -> Self {
+        Self::Unbound(error)
+    }
+}
+
+impl Run<'_> {
+    /// Accounts, of which there may be millions: one page is sealed while the one before it is written.
+    async fn accounts(&mut self) -> Result<()> {
+        let mut written = Unit::new();
+        let mut after = String::new();
+        loop {
+            let (applied, page) = tokio::join!(self.store.apply(std::mem::take(&mut written)), async {
+                let page = self.store.accounts_sealed_with(FIRST, &after, PAGE).await?;
+                let sealed: Vec<_> = page.iter().map(|account| self.credential(account)).collect();
+                anyhow::Ok((page, sealed))
+            });
+            applied.context("sealing stored credentials anew")?;
+            if self.done.values > 0 {
+                failpoint::hit("reseal_page");
+            }
+            let (page, sealed) = page?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after.clone_from(&last.id);
+            for (account, sealed) in page.iter().zip(sealed) {
+                if let Some(sealed) = self.counted("connected_accounts", &account.id, sealed) {
+                    written.push(reseal::replace_credential(account, sealed));
+                }
+            }
+        }
+    }
+
+    fn credential(&self, account: &SealedAccount) -> std::result::Result<Vec<u8>, Skipped> {
+        let owner = Owner {
+            project_id: &account.project_id,
+            account_id: &account.id,
+            user_id: &account.user_id,
+            toolkit: &account.toolkit,
+            auth_config_id: &account.auth_config_id,
+            account_type: account.account_type,
+            scheme: &account.scheme,
+        };
+        let old = Place::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
+        let place = seals::credential_place(&owner, &Destination::parse(&account.params)?);
+        Ok(self.ring.seal_anew(old, &account.sealed, place)?)
+    }
+
+    async fn auth_configs(&mut self) -> Result<()> {
+        let mut after = String::new();
+        loop {
+            let page = self.store.auth_configs_sealed_with(FIRST, &after, PAGE).await?;
+            let Some((_, last)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            let mut unit = Unit::new();
+            for key in &page {
+                let Some(statement) = self.auth_config(key).await? else { continue };
+                unit.push(statement);
+            }
+            self.store.apply(unit).await.context("sealing stored clients anew")?;
+        }
+    }
+
+    /// The shared fields first: the client is bound to them.
+    async fn auth_config(&mut self, key: &RowKey) -> Result<Option<Statement>> {
+        let Some(mut config) = self.store.auth_config(&key.0, &key.1).await? else { return Ok(None) };
+        let old = (config.credentials_sealed.clone(), config.shared_sealed.clone());
+        // A client in the present layout beside shared fields in the first is nothing that a program wrote.
+        if let Some(shared) = &old.1 {
+            let sealed = self.anew("auth_configs", key, "shared_sealed", shared, seals::shared_place(&config));
+            let Some(sealed) = self.counted("auth_configs", &key.1, sealed) else { return Ok(None) };
+            config.shared_sealed = Some(sealed);
+        }
+        if let Some(client) = &old.0 {
+            let sealed = self.anew("auth_configs", key, "credentials_sealed", client, seals::client_place(&config));
+            let Some(sealed) = self.counted("auth_configs", &key.1, sealed) else { return Ok(None) };
+            config.credentials_sealed = Some(sealed);
+        }
+        let new = (config.credentials_sealed, config.shared_sealed);
+        Ok(Some(reseal::replace_auth_config(&key.1, old, new)))
+    }
+
+    async fn column(&mut self, column: SealedColumn) -> Result<()> {
+        let mut after = RowKey::default();
+        loop {
+            let page = self.store.rows_sealed_with(column, FIRST, &after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after.clone_from(last);
+            let mut unit = Unit::new();
+            for (key, old) in &page {
+                let sealed = self.value(column, key, old).await?;
+                if let Some(sealed) = self.counted(table(column), &key.1, sealed) {
+                    unit.push(reseal::replace(column, key, old, sealed));
+                }
+            }
+            self.store.apply(unit).await.with_context(|| format!("sealing {} anew", table(column)))?;
+        }
+    }
+
+    /// One value, sealed for what its row is bound to.
+    async fn value(
+        &self,
+        column: SealedColumn,
+        key: &RowKey,
+        old: &[u8],
+    ) -> Result<std::result::Result<Vec<u8>, Skipped>> {
+        let (project, id) = key;
+        let (name, place) = match column {
+            SealedColumn::Prefill => {
+                let Some(link) = self.store.link(id).await? else { return Ok(Err(Skipped::Orphan)) };
+                let Some(account) = self.account(project, &link.account_id).await? else {
+                    return Ok(Err(Skipped::Orphan));
+                };
+                ("prefill_sealed", Ok(seals::prefill_place(&(&account).into(), id)))
+            }
+            SealedColumn::Verifier => {
+                let Some(attempt) = self.store.attempt(id).await? else { return Ok(Err(Skipped::Orphan)) };
+                let Some(account) = self.account(project, &attempt.account_id).await? else {
+                    return Ok(Err(Skipped::Orphan));
+                };
+                ("verifier_sealed", seals::verifier_place(&(&account).into(), &attempt, &account.params))
+            }
+            SealedColumn::Parked => {
+                let Some(row) = self.store.verification(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
+                let Some(account) = self.account(project, &row.account_id).await? else {
+                    return Ok(Err(Skipped::Orphan));
+                };
+                ("parked_sealed", seals::parked_place(&(&account).into(), &row))
+            }
+            SealedColumn::Revocation => {
+                let Some(row) = self.store.revocation(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
+                ("material_sealed", seals::revocation_place(&row))
+            }
+            SealedColumn::Response => {
+                let Some(row) = self.store.idempotency(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
+                ("response_sealed", Ok(idempotency::place(project, id, &row.request_hash, row.status)))
+            }
+        };
+        Ok(place.map_err(Skipped::from).and_then(|place| self.anew(table(column), key, name, old, place)))
+    }
+
+    async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>> {
+        Ok(self.store.account(project, id).await?)
+    }
+
+    /// Files of the spool are rewritten as whole files.
+    async fn spool(&mut self, dir: &Path) -> Result<()> {
+        for file in spool::files(dir).with_context(|| format!("cannot look into {}", dir.display()))? {
+            // What cannot be read is reported and kept when the spool is replayed.
+            let Ok(Some(rotation)) = spool::read(&file) else { continue };
+            let Ok(old) = rotation.sealed() else { continue };
+            if !switchboard_vault::is_first_layout(&old) {
+                continue;
+            }
+            let key = (rotation.project_id.clone(), rotation.account_id.clone());
+            let Some(account) = self.account(&key.0, &key.1).await? else { continue };
+            let sealed = Destination::parse(&rotation.params).map_err(Skipped::from).and_then(|destination| {
+                let place = seals::credential_place(&(&account).into(), &destination);
+                self.anew("connected_accounts", &key, "credential_sealed", &old, place)
+            });
+            if let Some(sealed) = self.counted("spool", &key.1, sealed) {
+                spool::write(dir, &rotation.resealed(&sealed))
+                    .with_context(|| format!("cannot write to {}", dir.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn anew(
+        &self,
+        table: &str,
+        (project, id): &RowKey,
+        column: &str,
+        sealed: &[u8],
+        place: Place,
+    ) -> std::result::Result<Vec<u8>, Skipped> {
+        Ok(self.ring.seal_anew(Place::new(project, table, id, column), sealed, place)?)
+    }
+
+    /// Counts and reports.
+    fn counted(&mut self, table: &str, id: &str, sealed: std::result::Result<Vec<u8>, Skipped>) -> Option<Vec<u8>> {
+        match sealed {
+            Ok(sealed) => {
+                self.done.values += 1;
+                if self.done.values.is_multiple_of(REPORTED) {
+                    tracing::info!(values = self.done.values, table, "sealing stored values anew");
+                }
+                return Some(sealed);
+            }
+            Err(Skipped::Orphan) => return None,
+            Err(Skipped::Unreadable(error)) => {
+                tracing::error!(table, id, error = %error, "a stored value cannot be sealed anew, nor read from now on");
+            }
+            Err(Skipped::Unbound(error)) => {
+                tracing::error!(
+                    table,
+                    id,
+                    error = error.message(),
+                    cause = error.causes(),
+                    "a stored value cannot be sealed anew, nor read from now on"
+                );
+            }
+        }
+        self.done.unreadable += 1;
+        None
+    }
+}
+
+fn table(column: SealedColumn) -> &'static str {
+    match column {
+        SealedColumn::Prefill => "links",
+        SealedColumn::Verifier => "attempts",
+        SealedColumn::Parked => "verifications",
+        SealedColumn::Revocation => "revocations",
+        SealedColumn::Response => "idempotency_keys",
+    }
+}

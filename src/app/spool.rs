@@ -1,0 +1,200 @@
+//! Files in which rotated credentials wait for a database that takes no writes (R36), beside the database, so
+//! that all its servers find them. One file for each account and lease; what is in it is sealed for the
+//! account's row.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use switchboard_store::accounts::{self, AccountRow, Refreshed};
+use switchboard_store::{Unit, WriteError};
+
+use super::explain::Facts;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// A refreshed credential on its way into the database. The credential is sealed.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Rotation {
+    /// Owner of the account.
+    pub project_id: String,
+    /// The account.
+    pub account_id: String,
+    /// The lease under which the token was refreshed.
+    pub fence: i64,
+    /// Sealed for the account's row, base64.
+    credential: String,
+    /// Parameters that it was sealed with.
+    pub params: String,
+    expires_at: Option<i64>,
+    #[serde(default)]
+    refresh_due_at: Option<i64>,
+    now: i64,
+}
+
+impl Rotation {
+    /// A rotation of one account under one lease.
+    pub fn new(project_id: &str, account_id: &str, fence: i64, refreshed: &Refreshed) -> Self {
+        Self {
+            project_id: project_id.to_owned(),
+            account_id: account_id.to_owned(),
+            fence,
+            credential: BASE64.encode(&refreshed.credential),
+            params: refreshed.params.clone(),
+            expires_at: refreshed.expires_at,
+            refresh_due_at: refreshed.refresh_due_at,
+            now: refreshed.now,
+        }
+    }
+
+    /// The sealed credential.
+    pub(super) fn sealed(&self) -> Result<Vec<u8>> {
+        BASE64.decode(&self.credential).map_err(Error::internal)
+    }
+
+    /// The same with the credential sealed anew.
+    pub(super) fn resealed(self, sealed: &[u8]) -> Self {
+        Self { credential: BASE64.encode(sealed), ..self }
+    }
+
+    /// What writes it into its row.
+    pub(super) fn unit(&self, app: &App) -> Result<Unit> {
+        let refreshed = Refreshed {
+            credential: self.sealed()?,
+            params: self.params.clone(),
+            expires_at: self.expires_at,
+            refresh_due_at: self.refresh_due_at,
+            now: self.now,
+        };
+        let actor = Actor::system(&self.project_id);
+        let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_value();
+        Ok(Unit::new()
+            .with(accounts::store_refreshed(&self.project_id, &self.account_id, self.fence, refreshed))
+            .with(app.audit(&actor, "connected_account.refresh", &self.account_id, "ok", Some(&facts))))
+    }
+}
+
+impl App {
+    /// Finishes what an earlier process could not write. Returns how many credentials were saved.
+    /// A file that cannot be used is logged and kept; it keeps nobody from starting.
+    ///
+    /// # Errors
+    /// When the folder cannot be looked into: then nobody knows whether newer tokens wait there.
+    pub async fn replay_spool(&self) -> io::Result<usize> {
+        let mut saved = 0;
+        for file in files(&self.spool_dir)? {
+            let stored = match read(&file) {
+                Ok(Some(rotation)) => self.replay_rotation(&rotation).await,
+                Ok(None) => continue,
+                Err(error) => Err(Error::internal(error)),
+            };
+            match stored {
+                Ok(true) => saved += 1,
+                Ok(false) => tracing::warn!(file = %file.display(), "a spooled credential is out of date"),
+                Err(error) => {
+                    warn_unstored(&error, &file);
+                    continue;
+                }
+            }
+            remove(&file);
+        }
+        Ok(saved)
+    }
+
+    /// Stores what is spooled for an account, so that its old refresh token is never sent while a newer one
+    /// waits in a file. True when something was: the account is to be read again. What was spooled under an
+    /// earlier lease than its newest is out of date, and not looked at.
+    ///
+    /// # Errors
+    /// When that is not possible now, or nobody can tell whether a file is there.
+    pub async fn finish_spooled(&self, account: &AccountRow) -> Result<bool> {
+        let unknown = || Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet");
+        let file = file_of(&self.spool_dir, &account.id, account.refresh_fence);
+        let wanted = file.clone();
+        // Not on a thread that serves: a network disk takes its time.
+        let found = tokio::task::spawn_blocking(move || read(&wanted)).await.map_err(Error::internal)?;
+        let stored = match found {
+            Ok(None) => return Ok(false),
+            Ok(Some(rotation)) => self.replay_rotation(&rotation).await,
+            Err(error) => Err(Error::internal(error)),
+        };
+        if let Err(error) = stored {
+            warn_unstored(&error, &file);
+            return Err(unknown());
+        }
+        remove(&file);
+        Ok(true)
+    }
+
+    /// True when the credential was stored, false when a newer one had been.
+    async fn replay_rotation(&self, rotation: &Rotation) -> Result<bool> {
+        let Some(account) = self.store.account(&rotation.project_id, &rotation.account_id).await? else {
+            return Ok(false);
+        };
+        // Whatever else lies there would take the place of a credential that works.
+        self.check_sealed_for(&account, &rotation.params, &rotation.sealed()?)?;
+        match self.store.apply(rotation.unit(self)?).await {
+            Ok(_) => Ok(true),
+            Err(WriteError::Refused(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// All files of the spool.
+///
+/// # Errors
+/// Only a folder that is not there is an empty one.
+pub(super) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|it| it == "json")).collect())
+}
+
+/// What a file holds; none where there is none.
+pub(super) fn read(file: &Path) -> io::Result<Option<Rotation>> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts a rotation into its file, which is whole or not there.
+pub(super) fn write(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let file = file_of(dir, &rotation.account_id, rotation.fence);
+    // Written under another name first: a half-written file is never replayed.
+    let partial = file.with_extension("partial");
+    let mut writer = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    writer.write_all(&serde_json::to_vec(rotation)?)?;
+    writer.sync_all()?;
+    fs::rename(&partial, &file)?;
+    // The name must survive a power cut as well as the bytes.
+    fs::File::open(dir)?.sync_all()?;
+    Ok(file)
+}
+
+pub(super) fn remove(file: &Path) {
+    if let Err(error) = fs::remove_file(file)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(error = %error, "a spooled credential could not be removed");
+    }
+}
+
+fn file_of(dir: &Path, account: &str, fence: i64) -> PathBuf {
+    dir.join(format!("{account}-{fence}.json"))
+}
+
+fn warn_unstored(error: &Error, file: &Path) {
+    tracing::error!(error = error.message(), cause = error.causes(), file = %file.display(), "a spooled credential could not be stored");
+}
