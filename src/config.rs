@@ -42,6 +42,10 @@ pub struct Layer {
     pub database_url: Option<String>,
     /// Master key file.
     pub master_key_file: Option<PathBuf>,
+    /// The audit log's head.
+    pub audit_head_file: Option<PathBuf>,
+    /// Days; 0 is for ever.
+    pub audit_retention_days: Option<u32>,
     /// Toolkit folders.
     pub toolkits: Option<Vec<PathBuf>>,
     /// Internal destinations.
@@ -95,6 +99,8 @@ pub struct Config {
     pub database: PathBuf,
     /// Master key file.
     pub master_key_file: PathBuf,
+    /// The audit log's head, where it is not beside the database.
+    pub audit_head_file: Option<PathBuf>,
     /// Toolkit folders.
     pub toolkits: Vec<PathBuf>,
     /// Internal destinations.
@@ -152,6 +158,8 @@ impl Layer {
             data_dir: self.data_dir.or(below.data_dir),
             database_url: self.database_url.or(below.database_url),
             master_key_file: self.master_key_file.or(below.master_key_file),
+            audit_head_file: self.audit_head_file.or(below.audit_head_file),
+            audit_retention_days: self.audit_retention_days.or(below.audit_retention_days),
             toolkits: self.toolkits.or(below.toolkits),
             allow_egress: self.allow_egress.or(below.allow_egress),
             extra_ca_file: self.extra_ca_file.or(below.extra_ca_file),
@@ -225,6 +233,7 @@ impl Layer {
             managed: check_managed(this.managed.unwrap_or_default())?,
             max_shared_accounts_per_toolkit: max_shared,
             keep_accounts_alive: this.keep_accounts_alive.unwrap_or(true),
+            audit_retention_days: limit(this.audit_retention_days),
             rate_limits,
             trusted_proxies,
             unknown_query_parameters: text::unknown_parameters(&this.unknown_query_parameters.unwrap_or_default())?,
@@ -232,6 +241,7 @@ impl Layer {
         Ok(Config {
             listen,
             master_key_file: this.master_key_file.unwrap_or_else(|| data_dir.join("master.key")),
+            audit_head_file: this.audit_head_file,
             database,
             data_dir,
             toolkits: this.toolkits.unwrap_or_default(),

@@ -109,6 +109,14 @@ pub fn open_for_management(config: Config) -> Result<Arc<App>> {
     assemble(config, surroundings, store, ring)
 }
 
+/// Opens the database and the master key, and begins nothing: to look at the audit log.
+pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
+    let store = open_store(&config.database)?;
+    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
+    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
+    assemble(config, surroundings, store, ring)
+}
+
 fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
     let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, played_at } = surroundings;
     let mut catalog = Catalog::builtin()?;
@@ -138,7 +146,9 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         catalog,
         settings: config.settings,
         builtins,
-        spool_dir: spool_dir(&config.database),
+        // Beside the database, so that all servers of one database share it.
+        spool_dir: beside(&config.database, ".spool"),
+        audit_head: config.audit_head_file.unwrap_or_else(|| beside(&config.database, ".audit-head")),
         clock,
         entropy,
         tasks: TaskTracker::new(),
@@ -188,6 +198,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
         tracing::error!("some credential writes did not finish in time");
     }
     jobs.await?;
+    app.seal_audit_log_at_end().await;
     app.store.finish();
     Ok(())
 }
@@ -264,10 +275,10 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
     Ok(ring)
 }
 
-/// Beside the database, so that all servers of one database share it.
-fn spool_dir(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".spool");
+/// A path that differs from another by what is appended to its name.
+fn beside(path: &Path, appended: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(appended);
     PathBuf::from(name)
 }
 

@@ -7,6 +7,9 @@ use chrono::{DateTime, SecondsFormat};
 /// Milliseconds since 1970 UTC.
 pub type Millis = i64;
 
+/// A day.
+pub const DAY: Millis = 24 * 60 * 60 * 1_000;
+
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     /// Now.

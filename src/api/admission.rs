@@ -45,7 +45,12 @@ pub(super) async fn admit(
         }
         (Keys::ProjectOrUser, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => {
             let project_id = named_project(app, headers).await?;
-            Ok(Some(Caller { project_id, key_id: member.key.id.clone(), request_id: member.request_id.clone() }))
+            Ok(Some(Caller {
+                project_id,
+                key_id: member.key.id.clone(),
+                request_id: member.request_id.clone(),
+                caller_request_id: member.caller_request_id.clone(),
+            }))
         }
         (Keys::User, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => Ok(None),
         (Keys::Organization, Asker::Beyond(owner)) if owner.key.kind == OrganizationKeyKind::Organization => Ok(None),

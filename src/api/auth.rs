@@ -18,7 +18,7 @@ use switchboard_store::organization_keys::OrganizationKeyRow;
 use switchboard_vault::KeyKind;
 
 use super::admission;
-use super::edge::{LoggedKey, RequestId};
+use super::edge::{CallerRequestId, LoggedKey, RequestId};
 use super::error::ApiError;
 use super::limits;
 use super::operations::{Keys, Operation};
@@ -45,6 +45,8 @@ pub struct Caller {
     pub key_id: String,
     /// Of this request.
     pub request_id: Arc<str>,
+    /// The caller's own id of it.
+    pub caller_request_id: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -54,6 +56,7 @@ impl Caller {
             project_id: self.project_id.clone(),
             name: self.key_id.clone(),
             request_id: Some(self.request_id.to_string()),
+            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
         }
     }
 }
@@ -65,12 +68,19 @@ pub struct OrgCaller {
     pub key: OrganizationKeyRow,
     /// Of this request.
     pub request_id: Arc<str>,
+    /// The caller's own id of it.
+    pub caller_request_id: Option<Arc<str>>,
 }
 
 impl OrgCaller {
     /// The caller as the audit log names it, in no project.
     pub fn actor(&self) -> Actor {
-        Actor { project_id: String::new(), name: self.key.id.clone(), request_id: Some(self.request_id.to_string()) }
+        Actor {
+            project_id: String::new(),
+            name: self.key.id.clone(),
+            request_id: Some(self.request_id.to_string()),
+            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
+        }
     }
 }
 
@@ -179,12 +189,14 @@ async fn recognise(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Exte
     };
     let (kind, presented) = presented_key(headers)?.ok_or_else(|| advised(keys::invalid()))?;
     let request_id = extensions.get::<RequestId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
+    let caller_request_id = extensions.get::<CallerRequestId>().map(|id| Arc::clone(&id.0));
     if kind != KeyKind::Project {
         let key = app.authenticate_beyond(presented, kind).await.map_err(advised)?;
-        return Ok(Holder { asker: Asker::Beyond(OrgCaller { key, request_id }), scope: KeyScope::default() });
+        let asker = Asker::Beyond(OrgCaller { key, request_id, caller_request_id });
+        return Ok(Holder { asker, scope: KeyScope::default() });
     }
     let key = app.authenticate(presented).await.map_err(advised)?;
-    let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id };
+    let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id, caller_request_id };
     Ok(Holder { asker: Asker::Project(caller), scope: key.scope })
 }
 

@@ -29,9 +29,14 @@ const MAX_HEAD: usize = 64 * 1_024;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Identifier of a request: the caller's `x-request-id` when it is harmless, else our own.
+/// Our own identifier of a request: what the log and the audit log name it by.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
+
+/// The caller's `x-request-id`, when it is harmless: answered as it came and shown beside our own.
+/// Anybody may have chosen it, also to look like another request.
+#[derive(Clone, Debug)]
+pub struct CallerRequestId(pub Arc<str>);
 
 /// Which key made a request; for the log line.
 #[derive(Clone, Debug)]
@@ -40,8 +45,13 @@ pub struct LoggedKey(pub String);
 /// Wraps every request.
 pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers(), &app);
+    let id: Arc<str> = app.mint(Kind::Request).into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let caller_id = caller_request_id(request.headers());
+    if let Some(caller_id) = &caller_id {
+        request.extensions_mut().insert(CallerRequestId(Arc::clone(caller_id)));
+    }
+    let answered_id = caller_id.as_ref().unwrap_or(&id);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     // At debug level every line of a request carries its id; at info only the request's own does.
@@ -58,14 +68,14 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     let error = response.extensions_mut().remove::<Unrendered>();
     if let Some(Unrendered(error)) = &error {
         let kept = std::mem::take(response.headers_mut());
-        response = render(error, &id);
+        response = render(error, answered_id);
         for (name, value) in &kept {
             if name != header::CONTENT_LENGTH {
                 response.headers_mut().insert(name.clone(), value.clone());
             }
         }
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    if let Ok(value) = HeaderValue::from_str(answered_id) {
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
     default_headers(response.headers_mut());
@@ -75,7 +85,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let route_name = route.as_ref().map_or("-", MatchedPath::as_str);
     app.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
-    log(&id, &method, route_name, &response, error.as_ref(), started);
+    log((&id, caller_id.as_deref()), &method, route_name, &response, error.as_ref(), started);
     response
 }
 
@@ -84,13 +94,12 @@ fn default_headers(headers: &mut HeaderMap) {
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
 }
 
-fn request_id(headers: &HeaderMap, app: &App) -> Arc<str> {
+fn caller_request_id(headers: &HeaderMap) -> Option<Arc<str>> {
     let harmless = |text: &&str| {
         (1..=128).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    let given = headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(harmless);
-    given.map_or_else(|| app.mint(Kind::Request).into(), Into::into)
+    headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(harmless).map(Into::into)
 }
 
 /// R80, R81, R84: one Host that is ours, no other authority, a URI of reasonable length.
@@ -137,18 +146,25 @@ async fn without_panic(handler: impl Future<Output = Response>) -> Response {
     guarded.await.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
 }
 
-fn log(id: &str, method: &Method, route: &str, response: &Response, error: Option<&Unrendered>, started: Instant) {
+fn log(
+    (id, caller_id): (&str, Option<&str>),
+    method: &Method,
+    route: &str,
+    response: &Response,
+    error: Option<&Unrendered>,
+    started: Instant,
+) {
     let status = response.status().as_u16();
     let key = response.extensions().get::<LoggedKey>().map(|key| key.0.as_str());
     let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     let Some(Unrendered(error)) = error else {
-        tracing::info!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
+        tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, "request");
         return;
     };
     let (slug, cause) = (error.code().slug(), error.causes());
     if matches!(error.code().class(), Class::Internal | Class::Unavailable) {
-        tracing::error!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
+        tracing::error!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.message = error.message(), error.cause = cause, "request");
     } else {
-        tracing::info!(request.id = id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
+        tracing::info!(request.id = id, request.caller_id = caller_id, http.method = %method, http.route = route, http.status = status, key.id = key, duration_us, error.slug = slug, error.cause = cause, "request");
     }
 }

@@ -112,6 +112,9 @@ pub struct ExplainedEvent {
     /// The request that caused it, as in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// The `x-request-id` that the caller sent with that request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller_request_id: Option<String>,
     /// Who did it: `key_…`, `link:lt_…` for the link's visitor, `system` for the server, `cli` for the operator.
     pub actor: String,
 }
@@ -203,6 +206,7 @@ impl From<Entry> for ExplainedEvent {
             http_status: it.http_status,
             link_id: it.link_id,
             request_id: it.request_id,
+            caller_request_id: it.caller_request_id,
             actor: it.actor,
         }
     }

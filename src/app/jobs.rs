@@ -1,7 +1,7 @@
 //! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
 //! refreshed before they end and revoked at their providers, providers are asked whether a user has entered
-//! a code, counters of rate limits that are whole again are
-//! forgotten, toolkit files that changed are read again.
+//! a code, the audit log is sealed, counters of rate limits that are whole again are forgotten, toolkit
+//! files that changed are read again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError, idempotency, links};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, catalog, connect, keep_alive, revocation};
+use super::{Actor, App, audit, catalog, connect, keep_alive, revocation};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -73,6 +73,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         catalog::watch(Arc::clone(&app), stop.clone()),
         keep_alive::run(Arc::clone(&app), stop.clone()),
         connect::ask_providers(Arc::clone(&app), stop.clone()),
+        audit::run(Arc::clone(&app), stop.clone()),
         revocation::run(app, stop)
     );
 }

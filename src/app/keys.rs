@@ -203,6 +203,7 @@ impl App {
                 project_id: project_id.to_owned(),
                 name: "revocation".to_owned(),
                 request_id: Some(request_id.to_owned()),
+                caller_request_id: None,
             };
             if kind == KeyKind::Project {
                 let found = self.store.api_key_by_hash(digest).await?;

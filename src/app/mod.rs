@@ -100,6 +100,8 @@ pub struct App {
     pub builtins: BTreeMap<String, String>,
     /// Where rotated credentials wait for a database that takes no writes.
     pub spool_dir: PathBuf,
+    /// The audit log's head, outside the database.
+    pub audit_head: PathBuf,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -181,13 +183,26 @@ pub struct Actor {
     pub project_id: String,
     /// `key_…`, `link:lt_…`, `system`, `cli`.
     pub name: String,
-    /// The request that caused it.
+    /// Our own id of the request that caused it.
     pub request_id: Option<String>,
+    /// The caller's id of that request.
+    pub caller_request_id: Option<String>,
 }
 
 impl Actor {
     /// The server itself.
     pub fn system(project_id: &str) -> Self {
-        Self { project_id: project_id.to_owned(), name: "system".to_owned(), request_id: None }
+        Self::without_request(project_id, "system")
+    }
+
+    /// Whoever runs a command.
+    pub fn cli(project_id: &str) -> Self {
+        Self::without_request(project_id, "cli")
+    }
+
+    /// Somebody who acts without a request.
+    pub fn without_request(project_id: &str, name: &str) -> Self {
+        let (project_id, name) = (project_id.to_owned(), name.to_owned());
+        Self { project_id, name, request_id: None, caller_request_id: None }
     }
 }

@@ -118,7 +118,7 @@ impl App {
         for url in &settings.callback_urls {
             callback_url::check(url).map_err(|reason| Error::field("callback_urls", format!("{url} {reason}")))?;
         }
-        let actor = Actor { project_id: String::new(), name: actor_name.to_owned(), request_id: None };
+        let actor = Actor::without_request("", actor_name);
         let (project, key) = self.add_project(&actor, name, settings, Some(&KeyScope::default())).await?;
         let (key, key_id) = key.ok_or_else(|| Error::internal("a project was made without its key"))?;
         Ok(NewProject { project, key, key_id })

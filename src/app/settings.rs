@@ -1,6 +1,7 @@
 //! The operator's settings as the application sees them; `config.rs` reads and checks them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use switchboard_vault::Secret;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub max_shared_accounts_per_toolkit: usize,
     /// Whether this server refreshes tokens before they end, used or not.
     pub keep_accounts_alive: bool,
+    /// Days that audit events are kept; none: for ever.
+    pub audit_retention_days: Option<NonZeroU32>,
     /// Requests per minute.
     pub rate_limits: RateLimits,
     /// Proxies that say who the client is.

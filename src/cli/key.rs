@@ -92,7 +92,7 @@ impl OwnerArgs {
 }
 
 fn actor(project_id: &str) -> Actor {
-    Actor { project_id: project_id.to_owned(), name: "cli".to_owned(), request_id: None }
+    Actor::cli(project_id)
 }
 
 pub(super) async fn run(args: KeyArgs) -> Result<()> {

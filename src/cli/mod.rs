@@ -1,7 +1,8 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `toolkit`, `config`.
+//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `audit`, `toolkit`, `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
+mod audit;
 mod dev;
 mod environment;
 mod key;
@@ -51,6 +52,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Revoke a project's connected accounts, all or some, here and at their providers.
     Revoke(revoke::RevokeArgs),
+    /// Check the audit log.
+    Audit(audit::AuditArgs),
     /// Work with toolkit files.
     Toolkit(toolkit::ToolkitArgs),
     /// Show the configuration manual.
@@ -84,6 +87,9 @@ struct DataArgs {
     /// Master key file [default: master.key in the data folder].
     #[arg(long, env = "SWITCHBOARD_MASTER_KEY_FILE", value_name = "FILE")]
     master_key_file: Option<PathBuf>,
+    /// The audit log's head [default: the database's name with .audit-head].
+    #[arg(long, env = "SWITCHBOARD_AUDIT_HEAD_FILE", value_name = "FILE")]
+    audit_head_file: Option<PathBuf>,
 }
 
 impl DataArgs {
@@ -94,6 +100,7 @@ impl DataArgs {
             data_dir: self.data_dir,
             database_url: self.database_url,
             master_key_file: self.master_key_file,
+            audit_head_file: self.audit_head_file,
             ..flags
         };
         Ok(own.over(file))
@@ -144,6 +151,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Project(args) => project::run(args).await,
         Command::Key(args) => key::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
+        Command::Audit(args) => audit::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }

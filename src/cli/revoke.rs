@@ -43,7 +43,7 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
         user: args.user,
         ..HeldFilter::default()
     };
-    let actor = Actor { project_id: args.project, name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli(&args.project);
     let queued = app.revoke_accounts(&actor, &filter).await;
     app.store.finish();
     let (job, accounts) = queued.map_err(|error| explain(&error))?;

@@ -73,6 +73,9 @@ pub(super) struct ServerArgs {
     /// Query parameters that an operation does not know: refuse or warn [default: refuse].
     #[arg(long, env = "SWITCHBOARD_UNKNOWN_QUERY_PARAMETERS", value_name = "WHAT")]
     unknown_query_parameters: Option<String>,
+    /// Days that audit events are kept, 0 for ever [default: 0].
+    #[arg(long, env = "SWITCHBOARD_AUDIT_RETENTION_DAYS", value_parser = trimmed::<u32>, value_name = "DAYS")]
+    audit_retention_days: Option<u32>,
     /// Address on which /metrics is served, without a key [default: none].
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<String>,
@@ -102,6 +105,7 @@ impl ServerArgs {
             rate_limit_per_address_per_minute: self.rate_limit_per_address_per_minute,
             rate_limit_per_account_per_minute: self.rate_limit_per_account_per_minute,
             unknown_query_parameters: self.unknown_query_parameters,
+            audit_retention_days: self.audit_retention_days,
             metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,

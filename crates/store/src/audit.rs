@@ -19,18 +19,28 @@ pub struct AuditEvent {
     pub object: String,
     /// `ok` or what stood in the way.
     pub outcome: String,
-    /// Of the request that caused it.
+    /// Our own id of the request that caused it.
     pub request_id: Option<String>,
+    /// The `x-request-id` that the caller sent: anybody may have chosen it, also another request's.
+    pub caller_request_id: Option<String>,
     /// JSON.
     pub detail: Option<String>,
 }
 
-/// Adds an event.
+pub(crate) const COLUMNS: &str =
+    "id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id";
+
+/// Adds an event. One whose id belongs to a range that is sealed already, because its process was
+/// held up, is given the first time after that range: what is sealed never grows.
 pub fn insert(event: AuditEvent) -> Statement {
     Statement::one(
         "audit_event_exists",
-        "INSERT INTO audit_events (id, project_id, at, actor, action, object, outcome, request_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO audit_events
+           (id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id)
+         VALUES (CASE WHEN $1 < (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1)
+             THEN (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1) || substr($1, 14)
+             ELSE $1 END,
+           $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         vec![
             event.id.into(),
             event.project_id.into(),
@@ -41,11 +51,12 @@ pub fn insert(event: AuditEvent) -> Statement {
             event.outcome.into(),
             event.request_id.into(),
             event.detail.into(),
+            event.caller_request_id.into(),
         ],
     )
 }
 
-fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
+pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
     Ok(AuditEvent {
         id: row.text(0)?,
         project_id: row.opt_text(1)?,
@@ -56,6 +67,7 @@ fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
         outcome: row.text(6)?,
         request_id: row.opt_text(7)?,
         detail: row.opt_text(8)?,
+        caller_request_id: row.opt_text(9)?,
     })
 }
 
@@ -69,8 +81,10 @@ impl Store {
     ) -> Result<Vec<AuditEvent>, ReadError> {
         let mut newest = self
             .all(
-                "SELECT id, project_id, at, actor, action, object, outcome, request_id, detail FROM audit_events
-                 WHERE project_id = $1 AND object = $2 ORDER BY id DESC LIMIT $3",
+                &format!(
+                    "SELECT {COLUMNS} FROM audit_events
+                     WHERE project_id = $1 AND object = $2 ORDER BY id DESC LIMIT $3"
+                ),
                 &[project.into(), object.into(), limit.into()],
                 read,
             )
@@ -82,8 +96,7 @@ impl Store {
     /// Events about one object, oldest first, at most 1,000.
     pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
         self.all(
-            "SELECT id, project_id, at, actor, action, object, outcome, request_id, detail FROM audit_events
-             WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000",
+            &format!("SELECT {COLUMNS} FROM audit_events WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000"),
             &[project.into(), object.into()],
             read,
         )

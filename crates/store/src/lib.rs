@@ -15,6 +15,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
+pub mod audit_segments;
 pub mod auth_configs;
 pub mod idempotency;
 pub mod links;

@@ -31,6 +31,11 @@ const SQLITE: &[Migration] = &[
         name: "device_authorization",
         sql: include_str!("../../../migrations/sqlite/0005_device_authorization.sql"),
     },
+    Migration {
+        number: 6,
+        name: "audit_segments",
+        sql: include_str!("../../../migrations/sqlite/0006_audit_segments.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -93,6 +93,7 @@ async fn arguments_go_to_the_number_they_are_written_with() {
         object: object.to_owned(),
         outcome: "ok".to_owned(),
         request_id: None,
+        caller_request_id: None,
         detail: None,
     };
     let unit = Unit::new().with(audit::insert(event("evt_1", "pr_1"))).with(audit::insert(event("evt_2", "other")));
@@ -115,10 +116,21 @@ fn the_audit_log_can_only_grow() {
         "INSERT INTO audit_events (id, at, actor, action, object, outcome) VALUES ('evt_1', 1, 'cli', 'a', 'b', 'ok')",
     )
     .unwrap();
-    for statement in ["UPDATE audit_events SET actor = 'nobody'", "DELETE FROM audit_events"] {
+    let columns = "id, at, actor, action, object, outcome";
+    let other = format!("INTO audit_events ({columns}) VALUES ('evt_1', 1, 'nobody', 'a', 'b', 'ok')");
+    for statement in [
+        "UPDATE audit_events SET actor = 'nobody'",
+        "DELETE FROM audit_events",
+        &format!("INSERT OR REPLACE {other}"),
+        &format!("REPLACE {other}"),
+        &format!("INSERT {other} ON CONFLICT (id) DO UPDATE SET actor = excluded.actor"),
+        "INSERT OR REPLACE INTO audit_events SELECT * FROM audit_events",
+    ] {
         let error = file.execute_batch(statement).unwrap_err();
-        assert!(error.to_string().contains("append-only"), "{error}");
+        assert!(error.to_string().contains("append-only"), "{statement}: {error}");
     }
+    let actor: String = file.query_row("SELECT actor FROM audit_events", [], |row| row.get(0)).unwrap();
+    assert_eq!(actor, "cli");
 }
 
 #[test]

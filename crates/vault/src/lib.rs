@@ -1,5 +1,5 @@
 //! The only ciphers of the project: secret types, envelope encryption bound to a row, the key
-//! ring, API keys and one-time tokens.
+//! ring, authentication codes, API keys and one-time tokens.
 //!
 //! Plaintext of a credential exists only as [`Secret`] or [`Secrets`]: both are wiped when
 //! dropped, print nothing and cannot be serialised. They reach a database only through
@@ -8,6 +8,7 @@
 mod api_key;
 mod entropy;
 mod error;
+mod mac;
 mod place;
 mod ring;
 mod secret;
@@ -16,6 +17,7 @@ mod token;
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{KeyFileError, OpenError};
+pub use mac::{MAC_LENGTH, Mac, MacError};
 pub use place::{Place, is_first_layout};
 pub use ring::KeyRing;
 pub use secret::{Secret, Secrets};

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{KeyFileError, OpenError};
 use crate::place::{FIRST_LAYOUT, KEY_ID, LAYOUT, is_first_layout};
-use crate::{Entropy, Place, Secrets};
+use crate::{Entropy, Place, Secrets, mac};
 
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
@@ -28,6 +28,14 @@ const HEADER: usize = 1 + KEY_ID + NONCE;
 struct MasterKey {
     id: [u8; KEY_ID],
     cipher: XChaCha20Poly1305,
+    /// Where the keys of authentication codes come from (`mac.rs`).
+    mac_root: Zeroizing<[u8; 32]>,
+}
+
+impl MasterKey {
+    fn new(id: [u8; KEY_ID], key: &[u8; 32]) -> Self {
+        Self { id, cipher: XChaCha20Poly1305::new(key.into()), mac_root: mac::root(key) }
+    }
 }
 
 /// The master keys: the first seals, all open. Cheap to clone; prints nothing.
@@ -50,7 +58,7 @@ impl KeyRing {
         let mut key = Zeroizing::new([0; 32]);
         entropy.fill(&mut id);
         entropy.fill(&mut *key);
-        Self { keys: Arc::new(vec![MasterKey { id, cipher: XChaCha20Poly1305::new((&*key).into()) }]), entropy }
+        Self { keys: Arc::new(vec![MasterKey::new(id, &key)]), entropy }
     }
 
     /// Reads a key file: one key a line, the current one first, `#` starts a comment. Only its owner may
@@ -109,6 +117,17 @@ impl KeyRing {
             }
         };
         write().map_err(|source| KeyFileError::Io { path: path.display().to_string(), source })
+    }
+
+    /// Id of the current key, and the root of its authentication keys.
+    pub(crate) fn current_root(&self) -> (String, &[u8; 32]) {
+        // A ring is never empty: `load` refuses an empty file. A code under zeros verifies nowhere.
+        self.keys.first().map_or((String::new(), &[0; 32]), |key| (hex(key.id), &*key.mac_root))
+    }
+
+    /// The root of the authentication keys of one master key.
+    pub(crate) fn root_of(&self, key_id: &str) -> Option<&[u8; 32]> {
+        self.keys.iter().find(|key| hex(key.id) == key_id).map(|key| &*key.mac_root)
     }
 
     /// Seals bytes for one place with the current key.
@@ -192,7 +211,7 @@ fn parse_key(line: &str) -> Option<MasterKey> {
     let id = u32::from_str_radix(id_text, 16).ok()?.to_be_bytes();
     let bytes = Zeroizing::new(BASE64.decode(key_text.trim()).ok()?);
     let key: &[u8; 32] = bytes.as_slice().try_into().ok()?;
-    Some(MasterKey { id, cipher: XChaCha20Poly1305::new(key.into()) })
+    Some(MasterKey::new(id, key))
 }
 
 fn hex(id: [u8; KEY_ID]) -> String {

@@ -220,7 +220,7 @@ fn headers() -> Value {
     let text = json!({ "type": "string" });
     json!({
         "RequestId": {
-            "description": "Names this request in logs: the caller's own `x-request-id` where it is harmless.",
+            "description": "Names this request: the caller's own `x-request-id` where it is harmless, else the server's. The log has both.",
             "required": true,
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
         },

@@ -104,6 +104,7 @@ impl App {
             project_id: attempt.project_id.clone(),
             name: format!("link:{}", attempt.link_id),
             request_id: Some(returned.request_id.to_owned()),
+            caller_request_id: None,
         };
         let browser = cookie(&browser_cookie_name(&attempt.link_id));
         if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, &attempt.browser_hash)) {

@@ -220,6 +220,7 @@ impl App {
             project_id: choice.offer.link.project_id.clone(),
             name: format!("link:{}", choice.offer.link.id),
             request_id: Some(request_id.to_owned()),
+            caller_request_id: None,
         };
         let (project_id, link_id) = (actor.project_id.clone(), choice.offer.link.id.clone());
         let (app, chosen) = (Arc::clone(self), chosen.to_owned());

@@ -194,6 +194,7 @@ impl App {
             project_id: attempt.project_id.clone(),
             name: format!("link:{}", attempt.link_id),
             request_id: None,
+            caller_request_id: None,
         };
         if offer.config.updated_at != attempt.auth_config_version {
             let reason = "The auth config was changed while the user was at the provider";

@@ -76,6 +76,7 @@ impl App {
             project_id: offer.link.project_id.clone(),
             name: format!("link:{}", offer.link.id),
             request_id: Some(request_id.to_owned()),
+            caller_request_id: None,
         };
         if !offer.scheme.is_redirect() {
             return self.enter_secrets(actor, offer, form).await;
@@ -97,6 +98,7 @@ impl App {
             project_id: offer.link.project_id.clone(),
             name: format!("link:{}", offer.link.id),
             request_id: Some(request_id.to_owned()),
+            caller_request_id: None,
         };
         let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
         if self.end_link(&actor, &offer.link, &offer.account, "rejected", "rejected_by_user").await? {

@@ -88,8 +88,10 @@ pub struct Entry {
     pub http_status: Option<u16>,
     /// The link that it is about.
     pub link_id: Option<String>,
-    /// The request that caused it.
+    /// Our own id of the request that caused it.
     pub request_id: Option<String>,
+    /// The caller's id of that request.
+    pub caller_request_id: Option<String>,
     /// Who did it, as the audit log names him.
     pub actor: String,
 }
@@ -132,6 +134,7 @@ fn entry(event: &Event, toolkit: &str) -> Entry {
         http_status: facts.http_status,
         link_id: event.link_id().map(ToOwned::to_owned),
         request_id: event.audit.request_id.clone(),
+        caller_request_id: event.audit.caller_request_id.clone(),
         actor: event.audit.actor.clone(),
     }
 }
@@ -273,6 +276,7 @@ mod tests {
             object: "ca_1".to_owned(),
             outcome: outcome.to_owned(),
             request_id: None,
+            caller_request_id: None,
             detail: detail.map(ToOwned::to_owned),
         })
     }

@@ -29,7 +29,7 @@ fn refused(reply: &Reply, place: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_answers_without_exactly_one_valid_key() {
     let server = TestServer::start().await;
-    let actor = Actor { project_id: server.project_id.clone(), name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli(&server.project_id);
     let (revoked, row) = server.app.create_key(&actor, "old").await.unwrap();
     server.app.revoke_key(&actor, &row.id).await.unwrap();
     let (expired, row) = server.app.create_key(&actor, "short").await.unwrap();
@@ -167,7 +167,7 @@ async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_name_in_any_case_and_a_further_key_open_the_project() {
     let server = TestServer::start().await;
-    let actor = Actor { project_id: server.project_id.clone(), name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli(&server.project_id);
     let (second, row) = server.app.create_key(&actor, "second").await.unwrap();
     let url = format!("{}/toolkits", server.api.base);
     for name in ["X-API-KEY", "x-api-key", "X-Api-Key"] {

@@ -83,7 +83,7 @@ async fn two_credentials_are_refused_even_when_each_is_valid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_beyond_a_project_end_from_the_next_request_on() {
     let server = TestServer::start().await;
-    let actor = switchboard::app::Actor { project_id: String::new(), name: "cli".to_owned(), request_id: None };
+    let actor = switchboard::app::Actor::cli("");
     let reach = switchboard::app::keys::Reach::User { email: "ada@example.com".to_owned() };
     let (key, row) = server.app.create_organization_key(&actor, "laptop", &reach).await.unwrap();
     let url = format!("{}/org/list", server.api.base);

@@ -5,6 +5,8 @@ mod account_links;
 mod accounts_list;
 mod allowed_addresses;
 mod api_key_revocation;
+mod audit_log;
+mod audit_retention;
 mod auth_config_edit;
 mod auth_configs;
 mod authentication;

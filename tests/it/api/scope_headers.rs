@@ -85,7 +85,7 @@ async fn half_a_scope_and_uuids_are_refused_and_what_is_not_there_is_unknown() {
     member.call("GET", "/org/list", &[("x-org-id", "nonsense")], &Value::Null).await.expect(200);
     let headers = [("x-org-id", "nonsense")];
     server.api.call_with("GET", "/toolkits", &headers, "").await.expect(200);
-    let actor = Actor { project_id: String::new(), name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli("");
     server.app.delete_project(&actor, project, true).await.unwrap();
     let scope = [("x-org-id", org), ("x-project-id", project)];
     member.call("GET", "/toolkits", &scope, &Value::Null).await.expect_error(404, "Project_NotFound");

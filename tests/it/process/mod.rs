@@ -1,6 +1,7 @@
 //! The program as a user meets it: command line, restarts, kills, browsers, SDKs.
 
 mod at_rest;
+mod audit_log;
 mod canary;
 mod chromium;
 mod commands;

@@ -64,13 +64,13 @@ impl TestServer {
     }
 
     async fn key_beyond(&self, reach: &Reach) -> String {
-        let actor = Actor { project_id: String::new(), name: "cli".to_owned(), request_id: None };
+        let actor = Actor::cli("");
         self.app.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
     }
 
     /// A further key of the project, with a scope.
     pub async fn scoped_key(&self, scope: &KeyScope) -> String {
-        let actor = Actor { project_id: self.project_id.clone(), name: "cli".to_owned(), request_id: None };
+        let actor = Actor::cli(&self.project_id);
         self.app.create_scoped_key(&actor, "scoped", scope).await.unwrap().0.expose().to_owned()
     }
 

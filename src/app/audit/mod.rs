@@ -1,4 +1,17 @@
-//! Audit events: every mutation carries one in its own unit (R92).
+//! Audit events: every mutation carries one in its own unit (R92). Afterwards, and never in the
+//! write path, a job seals them in segments:
+//!
+//! - `canon.rs`: what a segment's hash and authentication codes are made of;
+//! - `seal.rs`: making segments, and dropping them when they are past their retention;
+//! - `head.rs`: the newest segment, written outside the database;
+//! - `check.rs`: what was changed, is missing, or is not yet sealed.
+
+mod canon;
+pub mod check;
+pub mod head;
+mod seal;
+
+pub use seal::run;
 
 use serde_json::Value;
 use switchboard_store::Statement;
@@ -19,6 +32,7 @@ impl App {
             object: object.to_owned(),
             outcome: outcome.to_owned(),
             request_id: actor.request_id.clone(),
+            caller_request_id: actor.caller_request_id.clone(),
             detail: detail.map(Value::to_string),
         })
     }

@@ -1,0 +1,203 @@
+//! Segments of the audit log: each vouches for the events of one project in one range of ids, and
+//! names the one before. What retention drops leaves a tombstone.
+
+use crate::audit::{AuditEvent, COLUMNS, read as read_event};
+use crate::{ReadError, Row, Statement, Store, Unit};
+
+/// One sealed segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// From 1, without gaps over the whole installation.
+    pub number: i64,
+    /// Whose events; none: of the installation itself.
+    pub project_id: Option<String>,
+    /// Ids from here …
+    pub from_id: String,
+    /// … to before here.
+    pub until_id: String,
+    /// How many.
+    pub events: i64,
+    /// SHA-256 of the events.
+    pub digest: Vec<u8>,
+    /// When the newest of them was written, in milliseconds since 1970.
+    pub newest_at: i64,
+    /// When the segment was sealed.
+    pub sealed_at: i64,
+    /// MAC of the segment before.
+    pub previous: Vec<u8>,
+    /// The master key that the MAC's key is derived from.
+    pub key_id: String,
+    /// Over all of the above.
+    pub mac: Vec<u8>,
+    /// Set when retention dropped it and all before it.
+    pub tombstone: Option<Tombstone>,
+}
+
+/// What retention left of a segment and all before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// When they were dropped.
+    pub dropped_at: i64,
+    /// How many events went, from the first one on.
+    pub dropped_events: i64,
+    /// The master key that the MAC's key is derived from.
+    pub key_id: String,
+    /// Over the segment's number and MAC, and the above.
+    pub mac: Vec<u8>,
+}
+
+const SEGMENT: &str = "number, project_id, from_id, until_id, events, digest, newest_at, sealed_at, previous, key_id, \
+                       mac, dropped_at, dropped_events, drop_key_id, drop_mac";
+
+/// Adds segments of one range, in the order of their numbers. Refused as `audit_sealed_meanwhile`
+/// when another process was faster, or when the range holds another number of events than were read.
+pub fn seal(segments: &[Segment]) -> Unit {
+    let counted: i64 = segments.iter().map(|segment| segment.events).sum();
+    let mut unit = Unit::new();
+    for (index, segment) in segments.iter().enumerate() {
+        let mut args = vec![
+            segment.number.into(),
+            segment.project_id.as_deref().into(),
+            segment.from_id.as_str().into(),
+            segment.until_id.as_str().into(),
+            segment.events.into(),
+            segment.digest.clone().into(),
+            segment.newest_at.into(),
+            segment.sealed_at.into(),
+            segment.previous.clone().into(),
+            segment.key_id.as_str().into(),
+            segment.mac.clone().into(),
+        ];
+        let sql = if index == 0 {
+            args.push(counted.into());
+            "INSERT INTO audit_segments (number, project_id, from_id, until_id, events, digest, newest_at, sealed_at,
+               previous, key_id, mac)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
+             WHERE (SELECT COUNT(*) FROM audit_events WHERE id >= $3 AND id < $4) = $12
+               AND $1 = COALESCE((SELECT MAX(number) FROM audit_segments), 0) + 1"
+        } else {
+            "INSERT INTO audit_segments (number, project_id, from_id, until_id, events, digest, newest_at, sealed_at,
+               previous, key_id, mac)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        };
+        unit.push(Statement::one("audit_sealed_meanwhile", sql, args));
+    }
+    unit
+}
+
+/// Makes a segment the tombstone: it stays, and all before it and all events before its end go.
+/// Refused as `audit_dropped_meanwhile` when it is one already.
+pub fn drop_through(number: i64, until_id: &str, tombstone: &Tombstone) -> Unit {
+    Unit::new()
+        .with(Statement::one(
+            "audit_dropped_meanwhile",
+            "UPDATE audit_segments SET dropped_at = $2, dropped_events = $3, drop_key_id = $4, drop_mac = $5
+             WHERE number = $1 AND dropped_at IS NULL",
+            vec![
+                number.into(),
+                tombstone.dropped_at.into(),
+                tombstone.dropped_events.into(),
+                tombstone.key_id.as_str().into(),
+                tombstone.mac.clone().into(),
+            ],
+        ))
+        .with(Statement::any("DELETE FROM audit_segments WHERE number < $1", vec![number.into()]))
+        .with(Statement::any("DELETE FROM audit_events WHERE id < $1", vec![until_id.into()]))
+}
+
+fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
+    let tombstone = match (row.opt_int(11)?, row.opt_int(12)?, row.opt_text(13)?, row.opt_blob(14)?) {
+        (None, ..) => None,
+        // A tombstone that somebody made by hand lacks what only the master key can give.
+        (Some(dropped_at), events, key_id, mac) => Some(Tombstone {
+            dropped_at,
+            dropped_events: events.unwrap_or_default(),
+            key_id: key_id.unwrap_or_default(),
+            mac: mac.unwrap_or_default(),
+        }),
+    };
+    Ok(Segment {
+        number: row.int(0)?,
+        project_id: row.opt_text(1)?,
+        from_id: row.text(2)?,
+        until_id: row.text(3)?,
+        events: row.int(4)?,
+        digest: row.blob(5)?,
+        newest_at: row.int(6)?,
+        sealed_at: row.int(7)?,
+        previous: row.blob(8)?,
+        key_id: row.text(9)?,
+        mac: row.blob(10)?,
+        tombstone,
+    })
+}
+
+impl Store {
+    /// The newest segment.
+    pub async fn newest_audit_segment(&self) -> Result<Option<Segment>, ReadError> {
+        let found = self.segments("ORDER BY number DESC LIMIT 1", &[]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The oldest segment that is kept: a tombstone where retention has dropped any.
+    pub async fn oldest_audit_segment(&self) -> Result<Option<Segment>, ReadError> {
+        let found = self.segments("ORDER BY number LIMIT 1", &[]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// One segment.
+    pub async fn audit_segment(&self, number: i64) -> Result<Option<Segment>, ReadError> {
+        let found = self.segments("WHERE number = $1", &[number.into()]).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Segments after a number, in order.
+    pub async fn audit_segments_after(&self, number: i64, limit: i64) -> Result<Vec<Segment>, ReadError> {
+        self.segments("WHERE number > $1 ORDER BY number LIMIT $2", &[number.into(), limit.into()]).await
+    }
+
+    async fn segments(&self, rest: &str, args: &[crate::Value]) -> Result<Vec<Segment>, ReadError> {
+        self.all(&format!("SELECT {SEGMENT} FROM audit_segments {rest}"), args, read).await
+    }
+
+    /// Events of all projects in a range of ids, `from` included and `until` not, in order.
+    pub async fn audit_events_between(
+        &self,
+        from: &str,
+        until: &str,
+        limit: i64,
+    ) -> Result<Vec<AuditEvent>, ReadError> {
+        let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3");
+        self.all(&sql, &[from.into(), until.into(), limit.into()], read_event).await
+    }
+
+    /// The id of the event that follows so many others in a range.
+    pub async fn audit_event_id_at(&self, from: &str, until: &str, skip: i64) -> Result<Option<String>, ReadError> {
+        self.one(
+            "SELECT id FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3",
+            &[from.into(), until.into(), skip.into()],
+            |row| row.text(0),
+        )
+        .await
+    }
+
+    /// The newest event's id before a text.
+    pub async fn newest_audit_event_before(&self, until: &str) -> Result<Option<String>, ReadError> {
+        self.one("SELECT id FROM audit_events WHERE id < $1 ORDER BY id DESC LIMIT 1", &[until.into()], |row| {
+            row.text(0)
+        })
+        .await
+    }
+
+    /// How many events have an id from here on, of one project or of all, and when the oldest was.
+    pub async fn audit_events_from(&self, from: &str, project: Option<&str>) -> Result<(i64, Option<i64>), ReadError> {
+        let found = self
+            .one(
+                "SELECT COUNT(*), MIN(at) FROM audit_events WHERE id >= $1 AND ($2 IS NULL OR project_id = $2)",
+                &[from.into(), project.into()],
+                |row| Ok((row.int(0)?, row.opt_int(1)?)),
+            )
+            .await?;
+        Ok(found.unwrap_or_default())
+    }
+}

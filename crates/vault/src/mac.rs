@@ -1,0 +1,111 @@
+//! Authentication codes: proof that this program wrote something, for data that need not be secret.
+//!
+//! HMAC-SHA256 (RFC 2104). Each purpose has a key of its own: HMAC of the purpose's name under a root
+//! that was derived from the master key in the same way. Nobody computes a code of one purpose from
+//! codes of another, and the ciphers' key takes part in neither.
+
+use hmac::{Hmac, KeyInit, Mac as _};
+use sha2::Sha256;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::KeyRing;
+
+/// Name under which the root of all such keys is derived from a master key.
+const ROOT: &[u8] = b"switchboard: root of authentication keys, version 1";
+
+/// Bytes of a code.
+pub const MAC_LENGTH: usize = 32;
+
+/// An authentication code and the master key that it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mac {
+    /// Eight hex digits, as in the key file.
+    pub key_id: String,
+    /// The code.
+    pub code: [u8; MAC_LENGTH],
+}
+
+/// Why a code was not accepted.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum MacError {
+    /// Made with a key that is not in the ring.
+    #[error("master key {0} is not in the key file")]
+    UnknownKey(String),
+    /// Not what this key makes of this message.
+    #[error("the authentication code does not match")]
+    Mismatch,
+}
+
+/// The root of a master key's authentication keys.
+pub(crate) fn root(master_key: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(finish(start(master_key, ROOT)))
+}
+
+impl KeyRing {
+    /// The code of a message under the current master key, for one purpose.
+    pub fn authenticate(&self, purpose: &str, message: &[u8]) -> Mac {
+        let (key_id, root) = self.current_root();
+        Mac { key_id, code: finish(start(&key_for(root, purpose), message)) }
+    }
+
+    /// Checks a code, in constant time.
+    pub fn verify(&self, purpose: &str, message: &[u8], key_id: &str, code: &[u8]) -> Result<(), MacError> {
+        let root = self.root_of(key_id).ok_or_else(|| MacError::UnknownKey(key_id.to_owned()))?;
+        start(&key_for(root, purpose), message).verify_slice(code).map_err(|_| MacError::Mismatch)
+    }
+}
+
+fn key_for(root: &[u8; 32], purpose: &str) -> Zeroizing<[u8; 32]> {
+    Zeroizing::new(finish(start(root, purpose.as_bytes())))
+}
+
+fn start(key: &[u8; 32], message: &[u8]) -> Hmac<Sha256> {
+    // HMAC pads a short key with zeros to a block of 64 bytes.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    let mut hmac = Hmac::<Sha256>::new((&*block).into());
+    hmac.update(message);
+    hmac
+}
+
+fn finish(hmac: Hmac<Sha256>) -> [u8; 32] {
+    hmac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::SystemEntropy;
+
+    #[test]
+    fn it_is_hmac_sha256() {
+        // RFC 4231 section 4.3: a key shorter than a block.
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let code = finish(start(&key, b"what do ya want for nothing?"));
+        let hex: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
+
+    #[test]
+    fn a_code_is_of_one_key_one_purpose_and_one_message() {
+        let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let mac = ring.authenticate("audit", b"message");
+        assert_eq!(ring.verify("audit", b"message", &mac.key_id, &mac.code), Ok(()));
+        for (purpose, message) in [("audi", "message"), ("other", "message"), ("audit", "messagf"), ("audit", "")] {
+            let refused = ring.verify(purpose, message.as_bytes(), &mac.key_id, &mac.code);
+            assert_eq!(refused, Err(MacError::Mismatch), "{purpose} {message}");
+        }
+        for code in [&mac.code[..31], &[0; 32], &[]] {
+            assert_eq!(ring.verify("audit", b"message", &mac.key_id, code), Err(MacError::Mismatch));
+        }
+        let other = KeyRing::ephemeral(Arc::new(SystemEntropy));
+        let refused = other.verify("audit", b"message", &mac.key_id, &mac.code);
+        assert_eq!(refused, Err(MacError::UnknownKey(mac.key_id.clone())));
+        let forged = other.authenticate("audit", b"message");
+        assert_eq!(ring.verify("audit", b"message", &mac.key_id, &forged.code), Err(MacError::Mismatch));
+    }
+}

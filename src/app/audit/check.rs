@@ -1,0 +1,261 @@
+//! What `switchboard audit check` finds: whether the events are those that were sealed, whether any
+//! segment is missing, and how many events are not yet sealed.
+
+use std::path::Path;
+
+use serde::Serialize;
+use switchboard_store::audit_segments::Segment;
+use switchboard_vault::MacError;
+
+use super::canon::{self, Events, GENESIS};
+use super::head::{self, Head, Standing};
+use crate::app::App;
+use crate::error::Result;
+use crate::time::Millis;
+
+/// Segments read at once.
+const PAGE: i64 = 500;
+
+/// What is wrong, in the words of the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A sealed range holds as many events as were sealed, and others.
+    Changed,
+    /// It holds fewer.
+    Missing,
+    /// It holds more, or events of a project that had none.
+    Inserted,
+    /// A segment's own row was changed.
+    SegmentChanged,
+    /// Segments between others are missing.
+    SegmentMissing,
+    /// The tombstone was not written by retention.
+    TombstoneChanged,
+    /// A segment was sealed under a master key that is not in the key file.
+    UnknownKey,
+    /// The head names a later segment: the newest segments were cut off, or an older database restored.
+    Truncated,
+    /// The head names another segment of that number.
+    HeadDiffers,
+    /// There is no head file.
+    HeadMissing,
+    /// The head file cannot be read.
+    HeadUnreadable,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// What.
+    pub kind: Kind,
+    /// The segment, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segment: Option<i64>,
+    /// Whose events; none: of the installation itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<String>,
+    /// For people.
+    pub message: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// Nothing was changed and nothing is missing.
+    pub intact: bool,
+    /// Segments that were looked at.
+    pub segments: i64,
+    /// Number of the newest one.
+    pub newest_segment: i64,
+    /// Events that are as they were sealed.
+    pub sealed_events: i64,
+    /// Events that no segment vouches for yet.
+    pub unsealed_events: i64,
+    /// When the oldest of them was written, in milliseconds since 1970.
+    pub unsealed_since: Option<Millis>,
+    /// Events that retention has dropped.
+    pub dropped_events: i64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    fn find(&mut self, kind: Kind, segment: Option<&Segment>, message: String) {
+        let project_id = segment.and_then(|segment| segment.project_id.clone());
+        self.findings.push(Finding { kind, segment: segment.map(|it| it.number), project_id, message });
+    }
+}
+
+impl App {
+    /// Compares the audit log with its segments and with a head file. With a project, only that
+    /// project's events are compared, and all segments. Changes nothing; may run beside a server.
+    pub async fn check_audit_log(&self, project: Option<&str>, head_file: &Path) -> Result<Report> {
+        let mut report = Report::default();
+        // The head first: what is sealed while the rest is read makes it older, not newer.
+        self.check_head(head_file, &mut report).await?;
+        let end = self.check_segments(project, &mut report).await?;
+        let (unsealed, since) = self.store.audit_events_from(&end, project).await?;
+        (report.unsealed_events, report.unsealed_since) = (unsealed, since);
+        report.intact = report.findings.is_empty();
+        Ok(report)
+    }
+
+    async fn check_head(&self, file: &Path, report: &mut Report) -> Result<()> {
+        let shown = file.display();
+        let said = |head: &Head| format!("the head file {shown} names segment {} ({})", head.segment, head.mac);
+        let (kind, message) = match head::standing(self, file).await? {
+            Standing::Agrees(_) => return Ok(()),
+            // A database that no server has sealed anything of has no head to miss.
+            Standing::Missing if self.store.newest_audit_segment().await?.is_none() => return Ok(()),
+            Standing::Missing => (Kind::HeadMissing, format!("there is no head file at {shown}")),
+            Standing::Unreadable(error) => {
+                (Kind::HeadUnreadable, format!("the head file {shown} cannot be read: {error}"))
+            }
+            Standing::Ahead(head) => (
+                Kind::Truncated,
+                format!(
+                    "{}, which the database does not have: the newest segments were cut off, or this is an older database",
+                    said(&head)
+                ),
+            ),
+            Standing::Differs(head) => {
+                (Kind::HeadDiffers, format!("{}, but the database has another one of that number", said(&head)))
+            }
+        };
+        report.find(kind, None, message);
+        Ok(())
+    }
+
+    /// Walks all segments; returns where the sealed ranges end.
+    async fn check_segments(&self, project: Option<&str>, report: &mut Report) -> Result<String> {
+        let mut end = String::new();
+        let mut previous: Option<Segment> = None;
+        let mut range: Vec<Segment> = Vec::new();
+        let mut number = 0;
+        loop {
+            let page = self.store.audit_segments_after(number, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            number = last.number;
+            for segment in page {
+                self.check_link(previous.as_ref(), &segment, report);
+                previous = Some(segment.clone());
+                if segment.tombstone.is_some() {
+                    self.check_tombstone(&segment, report).await?;
+                    end.clone_from(&segment.until_id);
+                    continue;
+                }
+                if range.first().is_some_and(|first| first.until_id != segment.until_id) {
+                    self.check_range(&range, project, report).await?;
+                    range.clear();
+                }
+                end.clone_from(&segment.until_id);
+                range.push(segment);
+            }
+        }
+        self.check_range(&range, project, report).await?;
+        report.newest_segment = number;
+        Ok(end)
+    }
+
+    /// A segment's own row, and that it follows the one before.
+    fn check_link(&self, previous: Option<&Segment>, segment: &Segment, report: &mut Report) {
+        report.segments += 1;
+        let number = segment.number;
+        let expected = previous.map_or(1, |it| it.number + 1);
+        // Before a tombstone all are gone, as they should.
+        let is_first_kept = previous.is_none() && segment.tombstone.is_some();
+        if number != expected && !is_first_kept {
+            let message = format!("segments {expected} to {} are missing", number - 1);
+            report.find(Kind::SegmentMissing, Some(segment), message);
+        }
+        match self.ring.verify(canon::SEGMENT, &canon::segment(segment), &segment.key_id, &segment.mac) {
+            Ok(()) => {
+                let before = previous.map_or(GENESIS.as_slice(), |it| it.mac.as_slice());
+                if number == expected && !is_first_kept && segment.previous != before {
+                    let message = format!("segment {number} names another one before it than is there");
+                    report.find(Kind::SegmentChanged, Some(segment), message);
+                }
+            }
+            Err(MacError::UnknownKey(key)) => {
+                let message =
+                    format!("segment {number} was sealed under master key {key}, which is not in the key file");
+                report.find(Kind::UnknownKey, Some(segment), message);
+            }
+            Err(MacError::Mismatch) => {
+                report.find(Kind::SegmentChanged, Some(segment), format!("segment {number} itself was changed"));
+            }
+        }
+    }
+
+    /// The tombstone itself, and that nothing is left of what it stands for.
+    async fn check_tombstone(&self, segment: &Segment, report: &mut Report) -> Result<()> {
+        let Some(tombstone) = &segment.tombstone else { return Ok(()) };
+        let message = canon::tombstone(segment, tombstone);
+        match self.ring.verify(canon::TOMBSTONE, &message, &tombstone.key_id, &tombstone.mac) {
+            Ok(()) => report.dropped_events = tombstone.dropped_events,
+            Err(error) => {
+                let kind = if error == MacError::Mismatch { Kind::TombstoneChanged } else { Kind::UnknownKey };
+                let message = format!("the tombstone of segment {} is not retention's: {error}", segment.number);
+                report.find(kind, Some(segment), message);
+            }
+        }
+        let left = self.store.audit_events_between("", &segment.until_id, 1).await?;
+        if !left.is_empty() {
+            let message = format!("there are events in the range that was dropped with segment {}", segment.number);
+            report.find(Kind::Inserted, Some(segment), message);
+        }
+        Ok(())
+    }
+
+    /// The events of one range against its segments.
+    async fn check_range(&self, range: &[Segment], project: Option<&str>, report: &mut Report) -> Result<()> {
+        let Some(first) = range.first() else { return Ok(()) };
+        let mut found = self.hash_audit_events(&first.from_id, &first.until_id).await?;
+        let oldest = self.store.oldest_audit_segment().await?;
+        if oldest.is_some_and(|oldest| oldest.tombstone.is_some() && oldest.number >= first.number) {
+            // Retention was here meanwhile.
+            return Ok(());
+        }
+        let is_asked = |of: Option<&str>| project.is_none() || project == of;
+        for segment in range {
+            let events = found.remove(&segment.project_id).unwrap_or_default();
+            if is_asked(segment.project_id.as_deref()) {
+                compare(segment, events, report);
+            }
+        }
+        for (project_id, events) in found.into_iter().filter(|(it, _)| is_asked(it.as_deref())) {
+            let message = format!(
+                "{} events of {} are in the range of segment {}, in which it had none",
+                events.count,
+                whose(project_id.as_deref()),
+                first.number
+            );
+            report.findings.push(Finding { kind: Kind::Inserted, segment: Some(first.number), project_id, message });
+        }
+        Ok(())
+    }
+}
+
+fn compare(segment: &Segment, events: Events, report: &mut Report) {
+    let (sealed, count) = (segment.events, events.count);
+    let kind = match count - sealed {
+        0 if events.digest() == segment.digest => {
+            report.sealed_events += sealed;
+            return;
+        }
+        0 => Kind::Changed,
+        more if more > 0 => Kind::Inserted,
+        _ => Kind::Missing,
+    };
+    let what = match kind {
+        Kind::Changed => format!("some of {sealed} events were changed"),
+        _ => format!("{sealed} events were sealed and {count} are there"),
+    };
+    let message = format!("segment {} of {}: {what}", segment.number, whose(segment.project_id.as_deref()));
+    report.find(kind, Some(segment), message);
+}
+
+fn whose(project: Option<&str>) -> String {
+    project.map_or_else(|| "the installation".to_owned(), |project| format!("project {project}"))
+}

@@ -1,0 +1,293 @@
+//! Sealing: events become segments, batch by batch, in a job of its own.
+//!
+//! Ids of events begin with the time. A round seals the events that were there a round ago, so that
+//! those on their way into the database keep the time in their ids. Which events a segment has does
+//! not rest on that pause: the unit that adds a segment is refused if its range holds another number
+//! of events than were read, and an event that comes later for a sealed range is put behind it
+//! (`switchboard_store::audit::insert`). Several servers may seal at once: one of them wins.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use switchboard_store::WriteError;
+use switchboard_store::audit_segments::{self, Segment, Tombstone};
+use tokio_util::sync::CancellationToken;
+
+use super::canon::{self, Events, GENESIS};
+use super::head;
+use crate::app::{App, failpoint};
+use crate::error::Result;
+use crate::time::{DAY, Millis};
+
+/// Between two rounds.
+const INTERVAL: Duration = Duration::from_mins(1);
+/// Events in the segments of one unit: the writer counts them again, in about a millisecond.
+const BATCH: i64 = 1_000;
+/// Events read at once.
+pub(super) const PAGE: i64 = 1_000;
+/// How often another server may be faster before the rest is left to it.
+const LOST: u32 = 5;
+/// How long a server that ends goes on sealing.
+const AT_END: Duration = Duration::from_secs(5);
+/// Characters of an id up to the end of its time.
+const DATED: usize = "evt_".len() + 9;
+/// After every id that this program makes, until the year 8900.
+const AFTER_ALL: &str = "evt_1";
+
+/// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    report(head::begin(&app).await, "writing the audit log's first head");
+    let mut seen = None;
+    loop {
+        // The first round takes what an earlier process left.
+        let newest = match app.store.newest_audit_event_before(AFTER_ALL).await {
+            Ok(newest) => newest,
+            Err(error) => {
+                tracing::error!(error = %error, "the audit log cannot be read");
+                None
+            }
+        };
+        let through = std::mem::replace(&mut seen, newest.clone()).or(newest);
+        report(app.seal_audit_log(through.as_deref()).await, "sealing the audit log");
+        report(app.drop_old_audit_events().await, "dropping old audit events");
+        if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn report<T>(done: Result<T>, what: &str) {
+    if let Err(error) = done {
+        tracing::error!(error = error.message(), cause = error.causes(), "{what} failed");
+    }
+}
+
+impl App {
+    /// Seals all events, for some seconds at most: at the end of a process.
+    pub async fn seal_audit_log_at_end(&self) {
+        match tokio::time::timeout(AT_END, self.seal_whole_audit_log()).await {
+            Ok(done) => report(done, "sealing the audit log"),
+            Err(_) => tracing::warn!("the audit log is not sealed to its end; the next start goes on"),
+        }
+    }
+
+    /// Seals all events that are there. Returns how many.
+    pub async fn seal_whole_audit_log(&self) -> Result<i64> {
+        let newest = self.store.newest_audit_event_before(AFTER_ALL).await?;
+        self.seal_audit_log(newest.as_deref()).await
+    }
+
+    /// Seals the events up to the one with this id, and lets the head follow. Returns how many events
+    /// were sealed. Stops early when other servers are faster.
+    pub async fn seal_audit_log(&self, through: Option<&str>) -> Result<i64> {
+        let mut sealed = 0;
+        if let Some(through) = through {
+            let end = after_time_of(through);
+            let mut lost = 0;
+            while lost < LOST {
+                match self.seal_batch(&end).await? {
+                    Batch::Sealed(events) => sealed += events,
+                    Batch::Nothing => break,
+                    Batch::Lost => lost += 1,
+                }
+                failpoint::hit("after_audit_batch");
+            }
+            failpoint::hit("before_audit_head");
+        }
+        head::advance(self).await?;
+        Ok(sealed)
+    }
+
+    /// Seals one batch of the events before an id.
+    async fn seal_batch(&self, end: &str) -> Result<Batch> {
+        let newest = self.store.newest_audit_segment().await?;
+        let from = newest.as_ref().map_or("", |segment| segment.until_id.as_str());
+        if from >= end {
+            return Ok(Batch::Nothing);
+        }
+        let until = self.end_of_batch(from, end).await?;
+        let events = self.hash_audit_events(from, &until).await?;
+        if events.is_empty() {
+            return Ok(Batch::Nothing);
+        }
+        let segments = self.segments(newest.as_ref(), from, &until, events);
+        match self.store.apply(audit_segments::seal(&segments)).await {
+            Ok(_) => Ok(Batch::Sealed(segments.iter().map(|segment| segment.events).sum())),
+            Err(WriteError::Refused(_)) => Ok(Batch::Lost),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where a batch ends: between two milliseconds, after about `BATCH` events.
+    async fn end_of_batch(&self, from: &str, end: &str) -> Result<String> {
+        let Some(next) = self.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
+        let before_next = dated(&next);
+        let cut = self.store.audit_event_id_at(from, &before_next, 0).await?;
+        // All of them are of one millisecond: they go together.
+        Ok(if cut.is_some() { before_next } else { after_time_of(&next) })
+    }
+
+    /// The hash of each project's events in a range.
+    pub(super) async fn hash_audit_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<String>, Events>> {
+        let mut hashed: BTreeMap<Option<String>, Events> = BTreeMap::new();
+        let mut next = from.to_owned();
+        loop {
+            let page = self.store.audit_events_between(&next, until, PAGE).await?;
+            for event in &page {
+                if let Some(events) = hashed.get_mut(&event.project_id) {
+                    events.add(event);
+                } else {
+                    hashed.entry(event.project_id.clone()).or_default().add(event);
+                }
+            }
+            let Some(last) = page.last().filter(|_| page.len() as i64 == PAGE) else { return Ok(hashed) };
+            // The smallest text after the last id.
+            next = format!("{}\0", last.id);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn segments(
+        &self,
+        newest: Option<&Segment>,
+        from: &str,
+        until: &str,
+        events: BTreeMap<Option<String>, Events>,
+    ) -> Vec<Segment> {
+        let (mut number, mut previous) = newest.map_or((0, GENESIS.to_vec()), |it| (it.number, it.mac.clone()));
+        let sealed_at = self.now();
+        let mut segments = Vec::with_capacity(events.len());
+        for (project_id, events) in events {
+            number += 1;
+            let mut segment = Segment {
+                number,
+                project_id,
+                from_id: from.to_owned(),
+                until_id: until.to_owned(),
+                events: events.count,
+                newest_at: events.newest_at,
+                digest: events.digest(),
+                sealed_at,
+                previous,
+                key_id: String::new(),
+                mac: Vec::new(),
+                tombstone: None,
+            };
+            let mac = self.ring.authenticate(canon::SEGMENT, &canon::segment(&segment));
+            segment.key_id = mac.key_id;
+            segment.mac = mac.code.to_vec();
+            previous = segment.mac.clone();
+            segments.push(segment);
+        }
+        segments
+    }
+
+    /// Drops what is past the retention of audit events, whole segments, oldest first. Returns how
+    /// many events went.
+    pub async fn drop_old_audit_events(&self) -> Result<i64> {
+        let Some(days) = self.settings.audit_retention_days else { return Ok(0) };
+        let before = self.now() - i64::from(days.get()) * DAY;
+        let mut dropped = 0;
+        while let Some(events) = self.drop_oldest_range(before).await? {
+            dropped += events;
+        }
+        Ok(dropped)
+    }
+
+    /// Drops the segments of the oldest range, if its events were all written before a time.
+    async fn drop_oldest_range(&self, before: Millis) -> Result<Option<i64>> {
+        let oldest = self.store.oldest_audit_segment().await?;
+        let tombstone = oldest.filter(|segment| segment.tombstone.is_some());
+        let after = tombstone.as_ref().map_or(0, |segment| segment.number);
+        let gone = tombstone.and_then(|segment| segment.tombstone).map_or(0, |it| it.dropped_events);
+        let kept = self.store.audit_segments_after(after, BATCH + 1).await?;
+        let Some(first) = kept.first() else { return Ok(None) };
+        let range: Vec<&Segment> = kept.iter().take_while(|segment| segment.until_id == first.until_id).collect();
+        let Some(last) = range.last().filter(|_| range.iter().all(|segment| segment.newest_at < before)) else {
+            return Ok(None);
+        };
+        let events: i64 = range.iter().map(|segment| segment.events).sum();
+        let mut tombstone =
+            Tombstone { dropped_at: self.now(), dropped_events: gone + events, key_id: String::new(), mac: Vec::new() };
+        let mac = self.ring.authenticate(canon::TOMBSTONE, &canon::tombstone(last, &tombstone));
+        tombstone.key_id = mac.key_id;
+        tombstone.mac = mac.code.to_vec();
+        match self.store.apply(audit_segments::drop_through(last.number, &last.until_id, &tombstone)).await {
+            Ok(_) => Ok(Some(events)),
+            Err(WriteError::Refused(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What became of a batch.
+enum Batch {
+    /// So many events were sealed.
+    Sealed(i64),
+    /// There are none.
+    Nothing,
+    /// Another server was faster, or an event came into the range meanwhile.
+    Lost,
+}
+
+/// The part of an id that says the time. What is shorter is filled up.
+fn dated(id: &str) -> String {
+    let time: String = id.chars().skip("evt_".len()).take(9).collect();
+    format!("evt_{time:0<9}")
+}
+
+/// The first text of the millisecond after an id's: greater than all ids of that one.
+fn after_time_of(id: &str) -> String {
+    let mut text = dated(id).into_bytes();
+    for at in ("evt_".len()..text.len().min(DATED)).rev() {
+        match text[at] {
+            b'z' => text[at] = b'0',
+            b'9' => text[at] = b'A',
+            b'Z' => text[at] = b'a',
+            digit if digit.is_ascii_alphanumeric() => {
+                text[at] = digit + 1;
+                break;
+            }
+            // No id of this program: as if it were the last digit there is.
+            _ => text[at] = b'0',
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Kind;
+    use proptest::prelude::*;
+    use switchboard_vault::SystemEntropy;
+
+    #[test]
+    fn a_batch_ends_after_the_millisecond_of_its_last_event() {
+        for (id, after) in [
+            ("evt_00Vabc012CCCCCCCCCCC", "evt_00Vabc013"),
+            ("evt_00Vabc019CCCCCCCCCCC", "evt_00Vabc01A"),
+            ("evt_00Vabc01ZCCCCCCCCCCC", "evt_00Vabc01a"),
+            ("evt_00Vabczzz", "evt_00Vabd000"),
+            ("evt_00V", "evt_00V000001"),
+        ] {
+            assert_eq!(after_time_of(id), after, "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_greater_than_every_id_of_that_time(at in 0_i64..4_000_000_000_000) {
+            let id = Kind::AuditEvent.mint(at, &SystemEntropy);
+            let after = after_time_of(&id);
+            prop_assert!(id < after && dated(&id) <= id);
+            prop_assert!(after <= Kind::AuditEvent.mint(at + 1, &SystemEntropy));
+        }
+
+        #[test]
+        fn odd_ids_do_no_harm(id in ".{0,30}") {
+            prop_assert!(!after_time_of(&id).is_empty());
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `switchboard audit check|accept-head`: whether the audit log is what was written.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+
+use super::{DataArgs, explain};
+use crate::app::App;
+use crate::app::audit::check::Report;
+use crate::config::Layer;
+use crate::server;
+use crate::time::iso;
+
+#[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Compare the audit log with its sealed segments and with the head file (also while the server
+    /// runs). Ends with 0 only if nothing was changed and nothing is missing. Needs the master key.
+    Check {
+        /// Compare the events of this project only.
+        #[arg(long, value_name = "ID")]
+        project: Option<String>,
+        /// Head file to compare with, such as a copy that is kept elsewhere [default: the server's].
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+        /// Answer as JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        data: DataArgs,
+    },
+    /// Take the database's newest segment for the head, after a backup was restored or the head file
+    /// was lost. The audit log notes it.
+    AcceptHead {
+        #[command(flatten)]
+        data: DataArgs,
+    },
+}
+
+pub(super) async fn run(args: AuditArgs) -> Result<()> {
+    match args.command {
+        AuditCommand::Check { project, head, json, data } => check(project, head, json, data).await,
+        AuditCommand::AcceptHead { data } => accept_head(data).await,
+    }
+}
+
+async fn open(data: DataArgs) -> Result<std::sync::Arc<App>> {
+    let config = data.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+    if !config.database.exists() {
+        bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
+    }
+    server::open_for_audit(config).await
+}
+
+async fn check(project: Option<String>, head: Option<PathBuf>, json: bool, data: DataArgs) -> Result<()> {
+    let app = open(data).await?;
+    let head = head.unwrap_or_else(|| app.audit_head.clone());
+    let report = app.check_audit_log(project.as_deref(), &head).await.map_err(|error| explain(&error))?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        show(&report);
+    }
+    if report.intact {
+        return Ok(());
+    }
+    bail!("the audit log is not what was sealed: {} findings", report.findings.len())
+}
+
+fn show(report: &Report) {
+    println!("Sealed          {} events in segments up to {}", report.sealed_events, report.newest_segment);
+    let since = report.unsealed_since.map(|at| format!(", the oldest of {}", iso(at))).unwrap_or_default();
+    println!("Not yet sealed  {} events{since}", report.unsealed_events);
+    if report.dropped_events > 0 {
+        println!("Dropped         {} events, by retention", report.dropped_events);
+    }
+    for finding in &report.findings {
+        println!("{:15} {}", word(finding.kind), finding.message);
+    }
+    if report.intact {
+        println!("Nothing was changed, and nothing is missing");
+    }
+}
+
+fn word(kind: crate::app::audit::check::Kind) -> String {
+    let name = serde_json::to_value(kind).ok();
+    let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
+    crate::text::capital(&name.replace('_', " "))
+}
+
+async fn accept_head(data: DataArgs) -> Result<()> {
+    let app = open(data).await?;
+    let head = app.accept_audit_head().await.map_err(|error| explain(&error))?;
+    app.store.finish();
+    println!("Head  segment {}\nFile  {}", head.segment, app.audit_head.display());
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Audit events past their retention: whole segments go, a tombstone stays, the rest can be checked.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+use switchboard::app::audit::check::Kind;
+use switchboard::config::Layer;
+
+use super::audit_log::{attacker, check, kinds, make_sessions};
+use crate::support::server::TestServer;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// A server that keeps audit events for so many days, with events of three days, sealed by themselves.
+async fn three_days(keep: u32) -> TestServer {
+    let layer = Layer { audit_retention_days: Some(keep), ..Layer::default() };
+    let server = TestServer::builder().layer(layer).start().await;
+    for _ in 0..3 {
+        make_sessions(&server, &server.api, 4).await;
+        server.app.seal_whole_audit_log().await.unwrap();
+        server.clock.advance(DAY);
+    }
+    server
+}
+
+fn rows(server: &TestServer, what: &str) -> i64 {
+    let database = Connection::open(server.database()).unwrap();
+    database.query_row(&format!("SELECT COUNT(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_kept_for_ever_unless_a_setting_says_otherwise() {
+    let server = three_days(0).await;
+    server.clock.advance(DAY * 10_000);
+    assert_eq!(server.app.drop_old_audit_events().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_segments_go_and_a_tombstone_keeps_the_chain_checkable() {
+    let server = three_days(2).await;
+    let all = rows(&server, "audit_events");
+    let segments = rows(&server, "audit_segments");
+    // The first day's are three days old now, the second day's two and a second, the third day's one.
+    let dropped = server.app.drop_old_audit_events().await.unwrap();
+    assert_eq!(dropped, all - 4);
+    assert_eq!(rows(&server, "audit_events"), 4);
+    let report = check(&server.app).await;
+    assert!(report.intact, "{report:?}");
+    assert_eq!((report.sealed_events, report.dropped_events, report.newest_segment), (4, dropped, segments));
+    assert_eq!(server.app.drop_old_audit_events().await.unwrap(), 0, "once is enough");
+    // The next day one more goes; the older tombstone is part of the newer one.
+    make_sessions(&server, &server.api, 1).await;
+    server.app.seal_whole_audit_log().await.unwrap();
+    server.clock.advance(DAY);
+    assert_eq!(server.app.drop_old_audit_events().await.unwrap(), 4);
+    let report = check(&server.app).await;
+    assert!(report.intact, "{report:?}");
+    assert_eq!((report.sealed_events, report.dropped_events), (1, dropped + 4));
+    assert_eq!(rows(&server, "audit_segments WHERE dropped_at IS NOT NULL"), 1);
+    // Everything may go; sealing goes on behind it.
+    server.clock.advance(DAY * 9);
+    assert_eq!(server.app.drop_old_audit_events().await.unwrap(), 1);
+    make_sessions(&server, &server.api, 2).await;
+    server.app.seal_whole_audit_log().await.unwrap();
+    let report = check(&server.app).await;
+    assert!(report.intact && report.sealed_events == 2, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_a_tombstone_names_can_be_deleted() {
+    let server = three_days(2).await;
+    server.app.drop_old_audit_events().await.unwrap();
+    let database = Connection::open(server.database()).unwrap();
+    for sql in [
+        "DELETE FROM audit_events",
+        "DELETE FROM audit_segments",
+        "DELETE FROM audit_segments WHERE dropped_at IS NOT NULL",
+        "UPDATE audit_segments SET events = 1",
+        "UPDATE audit_segments SET dropped_at = 1 WHERE dropped_at IS NOT NULL",
+        "INSERT OR REPLACE INTO audit_segments SELECT * FROM audit_segments",
+    ] {
+        let refused = database.execute_batch(sql).unwrap_err().to_string();
+        assert!(refused.contains("append-only"), "{sql}: {refused}");
+    }
+    assert!(check(&server.app).await.intact);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_puts_where_events_were_dropped_is_found() {
+    let server = three_days(2).await;
+    server.app.drop_old_audit_events().await.unwrap();
+    let database = attacker(&server.database());
+    let columns = "at, actor, action, object, outcome";
+    let insert =
+        format!("INSERT INTO audit_events (id, {columns}) VALUES ('evt_00000000000000000000', 1, 'a', 'b', 'c', 'd')");
+    database.execute_batch(&insert).unwrap();
+    assert_eq!(kinds(&check(&server.app).await), [Kind::Inserted]);
+    database.execute_batch("DELETE FROM audit_events WHERE id = 'evt_00000000000000000000'").unwrap();
+    database.execute_batch("UPDATE audit_segments SET dropped_events = 1 WHERE dropped_at IS NOT NULL").unwrap();
+    assert_eq!(kinds(&check(&server.app).await), [Kind::TombstoneChanged]);
+}
