@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{DataArgs, explain};
+use super::{DataArgs, explain, output};
 use crate::app::App;
 use crate::app::audit::check::Report;
 use crate::config::Layer;
@@ -62,30 +62,27 @@ async fn check(project: Option<String>, head: Option<PathBuf>, json: bool, data:
     let app = open(data).await?;
     let head = head.unwrap_or_else(|| app.audit_head.clone());
     let report = app.check_audit_log(project.as_deref(), &head).await.map_err(|error| explain(&error))?;
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        show(&report);
-    }
+    output::line(if json { serde_json::to_string(&report)? } else { shown(&report) })?;
     if report.intact {
         return Ok(());
     }
     bail!("the audit log is not what was sealed: {} findings", report.findings.len())
 }
 
-fn show(report: &Report) {
-    println!("Sealed          {} events in segments up to {}", report.sealed_events, report.newest_segment);
+fn shown(report: &Report) -> String {
     let since = report.unsealed_since.map(|at| format!(", the oldest of {}", iso(at))).unwrap_or_default();
-    println!("Not yet sealed  {} events{since}", report.unsealed_events);
+    let mut lines = vec![
+        format!("Sealed          {} events in segments up to {}", report.sealed_events, report.newest_segment),
+        format!("Not yet sealed  {} events{since}", report.unsealed_events),
+    ];
     if report.dropped_events > 0 {
-        println!("Dropped         {} events, by retention", report.dropped_events);
+        lines.push(format!("Dropped         {} events, by retention", report.dropped_events));
     }
-    for finding in &report.findings {
-        println!("{:15} {}", word(finding.kind), finding.message);
-    }
+    lines.extend(report.findings.iter().map(|finding| format!("{:15} {}", word(finding.kind), finding.message)));
     if report.intact {
-        println!("Nothing was changed, and nothing is missing");
+        lines.push("Nothing was changed, and nothing is missing".to_owned());
     }
+    lines.join("\n")
 }
 
 fn word(kind: crate::app::audit::check::Kind) -> String {
@@ -98,6 +95,5 @@ async fn accept_head(data: DataArgs) -> Result<()> {
     let app = open(data).await?;
     let head = app.accept_audit_head().await.map_err(|error| explain(&error))?;
     app.store.finish();
-    println!("Head  segment {}\nFile  {}", head.segment, app.audit_head.display());
-    Ok(())
+    output::line(format_args!("Head  segment {}\nFile  {}", head.segment, app.audit_head.display()))
 }

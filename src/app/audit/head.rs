@@ -104,7 +104,7 @@ pub async fn advance(app: &App) -> Result<()> {
             }
         }
         Standing::Missing => {
-            tracing::error!(file = %shown, "the audit log's head file is missing: run `switchboard audit check`")
+            tracing::error!(file = %shown, "the audit log's head file is missing: run `switchboard audit check`");
         }
         Standing::Unreadable(error) => {
             tracing::error!(file = %shown, error, "the audit log's head file cannot be read: run `switchboard audit check`");

@@ -66,10 +66,11 @@ fn report<T>(done: Result<T>, what: &str) {
 impl App {
     /// Seals all events, for some seconds at most: at the end of a process.
     pub async fn seal_audit_log_at_end(&self) {
-        match tokio::time::timeout(AT_END, self.seal_whole_audit_log()).await {
-            Ok(done) => report(done, "sealing the audit log"),
-            Err(_) => tracing::warn!("the audit log is not sealed to its end; the next start goes on"),
-        }
+        let Ok(done) = tokio::time::timeout(AT_END, self.seal_whole_audit_log()).await else {
+            tracing::warn!("the audit log is not sealed to its end; the next start goes on");
+            return;
+        };
+        report(done, "sealing the audit log");
     }
 
     /// Seals all events that are there. Returns how many.
@@ -141,7 +142,7 @@ impl App {
                     hashed.entry(event.project_id.clone()).or_default().add(event);
                 }
             }
-            let Some(last) = page.last().filter(|_| page.len() as i64 == PAGE) else { return Ok(hashed) };
+            let Some(last) = page.last().filter(|_| i64::try_from(page.len()) == Ok(PAGE)) else { return Ok(hashed) };
             // The smallest text after the last id.
             next = format!("{}\0", last.id);
             tokio::task::yield_now().await;
@@ -175,9 +176,9 @@ impl App {
                 tombstone: None,
             };
             let mac = self.ring.authenticate(canon::SEGMENT, &canon::segment(&segment));
+            previous = mac.code.to_vec();
             segment.key_id = mac.key_id;
             segment.mac = mac.code.to_vec();
-            previous = segment.mac.clone();
             segments.push(segment);
         }
         segments
