@@ -284,11 +284,10 @@ async fn a_hundred_thousand_events_are_sealed_and_checked_in_seconds() {
     assert_eq!(report.sealed_events, EVENTS + before);
     assert!(report.segments > EVENTS / 1_000, "{}", report.segments);
     assert!(
-        started.elapsed() < Duration::from_secs(60),
+        started.elapsed() < Duration::from_mins(1),
         "sealed after {sealed:?}, checked after {:?}",
         started.elapsed()
     );
-    eprintln!("sealed in {sealed:?}, checked in {:?}", started.elapsed() - sealed);
 }
 
 #[tokio::test(flavor = "multi_thread")]
