@@ -90,7 +90,7 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
     create_private_dir(&config.data_dir)?;
     let store = open_store(&config.database)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
-    reseal::settle(&store, &ring, &config.data_dir, &spool_dir(&config.database)).await?;
+    reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
     let spool = app.spool_dir.display().to_string();
     let saved = app.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;

@@ -29,7 +29,8 @@ impl Layer {
             list.iter_mut().for_each(trim);
             list.retain(|item| !item.is_empty());
         }
-        for path in [&mut self.data_dir, &mut self.master_key_file, &mut self.extra_ca_file].into_iter().flatten() {
+        let paths = [&mut self.data_dir, &mut self.master_key_file, &mut self.audit_head_file, &mut self.extra_ca_file];
+        for path in paths.into_iter().flatten() {
             trim_path(path);
         }
         if let Some(list) = &mut self.toolkits {

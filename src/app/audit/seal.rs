@@ -37,7 +37,6 @@ const AFTER_ALL: &str = "evt_1";
 
 /// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    report(head::begin(&app).await, "writing the audit log's first head");
     let mut seen = None;
     loop {
         // The first round takes what an earlier process left.
@@ -82,6 +81,7 @@ impl App {
     /// Seals the events up to the one with this id, and lets the head follow. Returns how many events
     /// were sealed. Stops early when other servers are faster.
     pub async fn seal_audit_log(&self, through: Option<&str>) -> Result<i64> {
+        head::begin(self).await?;
         let mut sealed = 0;
         if let Some(through) = through {
             let end = after_time_of(through);
