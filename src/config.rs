@@ -2,6 +2,7 @@
 //!
 //! Every value is checked before anything starts; an error names the setting and what it takes.
 
+mod keep;
 mod text;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use url::{Host, Url};
 use crate::app::limits::RateLimits;
 use crate::app::{ManagedClient, Settings};
 use crate::client_address::TrustedProxies;
+
+pub use keep::KeepLayer;
 
 /// The manual and the defaults in one.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -68,6 +71,8 @@ pub struct Layer {
     pub rate_limit_per_account_per_minute: Option<u32>,
     /// `refuse` or `warn`.
     pub unknown_query_parameters: Option<String>,
+    /// For how long what is over is kept.
+    pub keep: KeepLayer,
     /// Address for metrics.
     pub metrics_listen: Option<String>,
     /// Log filter.
@@ -177,6 +182,7 @@ impl Layer {
                 .rate_limit_per_account_per_minute
                 .or(below.rate_limit_per_account_per_minute),
             unknown_query_parameters: self.unknown_query_parameters.or(below.unknown_query_parameters),
+            keep: self.keep.over(below.keep),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -234,6 +240,7 @@ impl Layer {
             max_shared_accounts_per_toolkit: max_shared,
             keep_accounts_alive: this.keep_accounts_alive.unwrap_or(true),
             audit_retention_days: limit(this.audit_retention_days),
+            retention: this.keep.check()?,
             rate_limits,
             trusted_proxies,
             unknown_query_parameters: text::unknown_parameters(&this.unknown_query_parameters.unwrap_or_default())?,
@@ -368,6 +375,8 @@ mod tests {
             ("database_url = \"postgres://localhost/x\"", "PostgreSQL is not built yet"),
             ("database_url = \"mysql:x\"", "setting database_url: takes sqlite"),
             ("link_ttl_seconds = 5", "setting link_ttl_seconds: takes 60 to 3600"),
+            ("[keep]\nended_links_days = 4000", "setting keep.ended_links_days: takes 0 to 3650"),
+            ("[keep]\nsession_versions = 0", "setting keep.session_versions: takes 1 to 10000"),
             ("log_format = \"xml\"", "setting log_format: takes text or json"),
             ("allow_egress = [\"10.0.0.0/99\"]", "setting allow_egress:"),
             (

@@ -117,6 +117,8 @@ codes! {
     NotImplemented = (10501, "HTTP_NotImplemented", NotImplemented, "{what} is not built yet", "docs/compatibility.md lists what is built and what is not.");
     /// The database cannot answer now.
     Unavailable = (10503, "HTTP_ServiceUnavailable", Unavailable, "The database cannot answer now", "Try again in a few seconds.");
+    /// A stored row holds what no version writes.
+    RowUnreadable = (10500, "stored_row_unreadable", Internal, "A stored row cannot be read: {what}", "No version of this server writes that: restore the database from a backup, or have the operator mend the row.");
     /// The disk is full; reads go on.
     StorageFull = (10503, "storage_full", Unavailable, "The server's storage is full", "Free disk space on the server's data directory; no restart is needed.");
     /// A rotated credential could not be written yet.
@@ -350,7 +352,10 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(_) => Self::new(Code::Unavailable, "The database cannot answer now").because(error),
-            ReadError::Impossible(_) => Self::internal(error),
+            ReadError::Busy => Self::new(Code::Unavailable, "Too many lists of this project are being read at once")
+                .fix("Try again in a second, with fewer lists at once.")
+                .retry_after(1),
+            ReadError::Impossible(what) => Self::of(Code::RowUnreadable, &[("what", &what)]),
         }
     }
 }

@@ -20,7 +20,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use switchboard_catalog::{Catalog, Folders};
 use switchboard_egress::{Egress, EgressConfig};
-use switchboard_store::{Store, Unit, WriteError, meta};
+use switchboard_store::{OpenError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy, is_first_layout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
@@ -29,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::catalog::CurrentCatalog;
+use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered};
 use crate::app::recent::Recent;
@@ -88,7 +89,8 @@ impl Default for Surroundings {
 /// Opens the database, the master key, the toolkits.
 pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>> {
     create_private_dir(&config.data_dir)?;
-    let store = open_store(&config.database)?;
+    refuse_emptied(&config.database, &config.master_key_file).await?;
+    let store = open_store(&config.database, Store::open)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
@@ -103,7 +105,7 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
 /// Opens the database alone. Sealed values cannot be read this way, and none must be written.
 pub fn open_for_management(config: Config) -> Result<Arc<App>> {
     create_private_dir(&config.data_dir)?;
-    let store = open_store(&config.database)?;
+    let store = open_store(&config.database, Store::open_beside_a_server)?;
     let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
     let ring = KeyRing::ephemeral(Arc::clone(&surroundings.entropy));
     assemble(config, surroundings, store, ring)
@@ -156,6 +158,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         revocation_wake: Notify::new(),
         recent_sessions: Recent::default(),
         recent_auth_configs: Recent::default(),
+        key_uses: KeyUses::default(),
         breakers: Breakers::default(),
         discovered: Discovered::default(),
         metrics: Arc::default(),
@@ -291,9 +294,26 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("setting data_dir: cannot create {}", path.display()))
 }
 
+/// Refuses a database file of 0 bytes beside a master key: it was cut to nothing, and would be taken for a
+/// new one. Another server that starts in the same moment gets a while to fill it.
+async fn refuse_emptied(database: &Path, key: &Path) -> Result<()> {
+    let is_empty = || key.exists() && fs::metadata(database).is_ok_and(|file| file.len() == 0);
+    for _ in 0..20 {
+        if !is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!(
+        "setting database_url: {} has 0 bytes, and there is a master key ({}): restore the database from a backup, or remove the empty file to begin anew",
+        database.display(),
+        key.display()
+    )
+}
+
 /// Opens the database, readable by its owner only. The file is there before SQLite opens it, since
 /// the WAL beside it takes over its mode.
-pub fn open_store(database: &Path) -> Result<Store> {
+fn open_store(database: &Path, open: impl FnOnce(&Path) -> Result<Store, OpenError>) -> Result<Store> {
     fs::OpenOptions::new()
         .append(true)
         .create(true)
@@ -301,5 +321,5 @@ pub fn open_store(database: &Path) -> Result<Store> {
         .open(database)
         .and_then(|file| file.set_permissions(fs::Permissions::from_mode(0o600)))
         .with_context(|| format!("setting database_url: cannot use {}", database.display()))?;
-    Store::open(database).map_err(|error| anyhow::Error::new(error).context("setting database_url"))
+    open(database).map_err(|error| anyhow::Error::new(error).context("setting database_url"))
 }

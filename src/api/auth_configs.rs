@@ -113,9 +113,9 @@ pub async fn list(
         include_disabled: query.flag("show_disabled")?.unwrap_or(false),
         search: query.text("search").map(ToOwned::to_owned),
     };
-    let (configs, total) = app.auth_configs(&caller.project_id, &filter, page.offset(), page.limit).await?;
-    let items: Vec<AuthConfig> = configs.iter().map(|config| AuthConfig::new(&app, config)).collect();
-    Ok(json(StatusCode::OK, &page.envelope(items, total))?)
+    let found = app.auth_configs(&caller.project_id, filter, page.of_store()).await?;
+    let items: Vec<AuthConfig> = found.rows.iter().map(|config| AuthConfig::new(&app, config)).collect();
+    Ok(json(StatusCode::OK, &page.envelope(items, found.total, found.next.as_ref()))?)
 }
 
 /// `GET /auth_configs/{id}` → 200.

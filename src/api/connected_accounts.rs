@@ -17,6 +17,7 @@ use super::page::PageRequest;
 use super::path::Id;
 use super::query::{Query, wrong};
 use crate::app::App;
+use crate::app::accounts::readable;
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
 
@@ -28,10 +29,16 @@ pub async fn list(
 ) -> std::result::Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 1_000)?;
     let filter = filter(&query)?;
-    let (accounts, total) = app.accounts(&caller.project_id, &filter, page.offset(), page.limit).await?;
+    if page.tells_order().is_some_and(|tells| tells != (filter.order == AccountOrder::UpdatedAt)) {
+        return Err(wrong("cursor", "must be a next_cursor of an answer with the same order_by").into());
+    }
+    let found = app.accounts(&caller.project_id, filter, page.of_store()).await?;
     let public_url = &app.settings.public_url;
-    let items: Result<Vec<_>> = accounts.iter().map(|account| AccountItem::new(account, public_url)).collect();
-    Ok(json(StatusCode::OK, &page.envelope(items?, total))?)
+    let mut items = Vec::with_capacity(found.rows.len());
+    for account in &found.rows {
+        items.extend(readable(&account.row.id, AccountItem::new(account, public_url)));
+    }
+    Ok(json(StatusCode::OK, &page.envelope(items, found.total, found.next.as_ref()))?)
 }
 
 /// `GET /connected_accounts/{id}` → 200.

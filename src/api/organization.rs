@@ -98,9 +98,9 @@ impl ProjectView {
 pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPage> {
     let page = PageRequest::from_query(query, DEFAULT_PAGE, MOST)?;
     let organization = app.organization().await?;
-    let (rows, total) = app.store.projects_page(page.offset(), page.limit).await?;
-    let data = rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
-    Ok(ProjectPage { data, place: page.place(total) })
+    let found = app.store.projects_page(page.of_store()).await?;
+    let data = found.rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
+    Ok(ProjectPage { data, place: page.place(found.total, found.next.as_ref()) })
 }
 
 /// `GET /org/list` → 200.
@@ -115,7 +115,7 @@ pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> st
         updated_at: made,
     };
     let organizations = if page.page == 1 { vec![view] } else { Vec::new() };
-    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: page.place(1) })?)
+    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: page.counted_place(1) })?)
 }
 
 /// `GET /org/project/list` → 200. A member sees every project, with `list_all_org_projects` or not.

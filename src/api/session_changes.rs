@@ -90,8 +90,9 @@ pub async fn history(
     query: Query,
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 100)?;
-    let (user, policies, total) = app.session_history(&caller.project_id, &id, page.offset(), page.limit).await?;
-    let items = policies
+    let (user, found) = app.session_history(&caller.project_id, &id, page.of_store()).await?;
+    let items = found
+        .rows
         .into_iter()
         .map(|policy| HistoryItem {
             version: policy.version,
@@ -100,5 +101,5 @@ pub async fn history(
             is_current: policy.is_current,
         })
         .collect();
-    Ok(json(StatusCode::OK, &page.envelope::<HistoryItem>(items, total))?)
+    Ok(json(StatusCode::OK, &page.envelope::<HistoryItem>(items, found.total, found.next.as_ref()))?)
 }

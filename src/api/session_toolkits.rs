@@ -12,7 +12,7 @@ use switchboard_catalog::Scheme;
 use super::auth::Caller;
 use super::body::json;
 use super::error::ApiError;
-use super::page::PageRequest;
+use super::page::{Page, PageRequest};
 use super::path::Id;
 use super::query::Query;
 use super::toolkit_view::logo_url;
@@ -94,7 +94,7 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
     let (toolkits, total) = app.session_toolkits(&session, &filter, offset, limit).await?;
     let items = toolkits.into_iter().map(|toolkit| item(&app, toolkit)).collect();
     let total = i64::try_from(total).unwrap_or(i64::MAX);
-    Ok(json(StatusCode::OK, &page.envelope::<ToolkitItem>(items, total))?)
+    Ok(json(StatusCode::OK, &Page::<ToolkitItem> { items, place: page.counted_place(total) })?)
 }
 
 fn item(app: &App, found: SessionToolkit) -> ToolkitItem {

@@ -13,7 +13,7 @@ use switchboard_catalog::Toolkit;
 use super::auth::Caller;
 use super::body::{OptionalJson, json};
 use super::error::ApiError;
-use super::page::PageRequest;
+use super::page::{Page, PageRequest};
 use super::path::Id;
 use super::query::{Query, wrong};
 use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
@@ -127,8 +127,7 @@ pub async fn read(
 pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, MOST, MOST)?;
     let all: Vec<String> = app.categories().into_iter().collect();
-    let items: Vec<CategoryItem> = page.cut(&all).map(|id| CategoryItem::of(id)).collect();
-    Ok(json(StatusCode::OK, &page.envelope(items, count(&all)))?)
+    Ok(json(StatusCode::OK, &page.envelope_of(&all, |id| CategoryItem::of(id)))?)
 }
 
 /// `GET /toolkits/changelog` → 200: every toolkit and the versions that its file knows.
@@ -143,8 +142,8 @@ async fn answer(
     filter: &ToolkitListFilter,
 ) -> Result<Response, ApiError> {
     let all = app.toolkits(&caller.project_id, filter).await?;
-    let items: Vec<ToolkitItem> = page.cut(&all).map(|toolkit| view::item(app, &caller.project_id, toolkit)).collect();
-    Ok(json(StatusCode::OK, &page.envelope(items, count(&all)))?)
+    let answer: Page<ToolkitItem> = page.envelope_of(&all, |toolkit| view::item(app, &caller.project_id, toolkit));
+    Ok(json(StatusCode::OK, &answer)?)
 }
 
 fn managed(by: Option<ManagedBy>) -> Option<bool> {
@@ -163,8 +162,4 @@ fn require_version(toolkit: &Toolkit, query: &Query) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-fn count<T>(all: &[T]) -> i64 {
-    i64::try_from(all.len()).unwrap_or(i64::MAX)
 }

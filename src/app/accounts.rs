@@ -1,11 +1,12 @@
 //! Connected accounts as resources: read, listed, deleted.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use switchboard_catalog::Refresh;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::{Unit, WriteError, links};
+use switchboard_store::{Listed, PageOf, Unit, WriteError, links};
 use switchboard_vault::{Entropy, Secrets};
 
 use super::params::AccountParams;
@@ -45,6 +46,9 @@ pub struct Lifetime {
     pub idle_expiry: Option<Millis>,
 }
 
+/// Credentials opened for a list before other requests have their turn.
+const AT_A_TIME: usize = 50;
+
 /// Why an account of a disabled auth config cannot be used.
 pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 
@@ -77,24 +81,28 @@ impl App {
     pub async fn account(&self, project: &str, id: &str) -> Result<AccountView> {
         let row = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
         let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
-        self.account_view(row, mask).await
+        let config = self.store.auth_config(project, &row.auth_config_id).await?;
+        self.account_view(row, config, mask)
     }
 
-    /// One page of accounts and the number of all that match.
-    pub async fn accounts(
-        &self,
-        project: &str,
-        filter: &AccountFilter,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(Vec<AccountView>, i64)> {
-        let (rows, total) = self.store.accounts(project, filter, offset, limit).await?;
+    /// One page of accounts and the number of all that match. A row that cannot be read is logged and
+    /// left out.
+    pub async fn accounts(&self, project: &str, filter: AccountFilter, page: PageOf) -> Result<Listed<AccountView>> {
+        let Listed { rows, next, total } = self.store.accounts(project, filter, page).await?;
         let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
+        let ids: Vec<String> = ids.into_iter().cloned().collect();
+        let configs = self.store.auth_configs_by_id(project, &ids).await?;
+        let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
-            views.push(self.account_view(row, mask).await?);
+            if views.len() % AT_A_TIME == AT_A_TIME - 1 {
+                tokio::task::yield_now().await;
+            }
+            let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
+            views.extend(readable(&id, self.account_view(row, config, mask)));
         }
-        Ok((views, total))
+        Ok(Listed { rows: views, next, total })
     }
 
     /// Deletes an account: its credential is erased at once, its links end. With `revoke`, its
@@ -115,8 +123,7 @@ impl App {
         }
     }
 
-    async fn account_view(&self, row: AccountRow, mask: bool) -> Result<AccountView> {
-        let auth_config = self.store.auth_config(&row.project_id, &row.auth_config_id).await?;
+    fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> Result<AccountView> {
         // One damaged row must not hide all others; using it fails by its own name (R70).
         let secrets = self.open_credential(&row).unwrap_or_else(|error| {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
@@ -156,6 +163,18 @@ impl App {
     }
 }
 
+/// An item of a list; none, and a line in the log, where the stored row cannot be read: it must not hide
+/// the others. Who asks for it by its id learns what is wrong.
+pub fn readable<T>(id: &str, item: Result<T>) -> Option<T> {
+    match item {
+        Ok(item) => Some(item),
+        Err(error) => {
+            tracing::error!(row.id = %id, cause = error.causes(), "a stored row cannot be read; lists leave it out");
+            None
+        }
+    }
+}
+
 /// Unknown, deleted or foreign account: all the same answer.
 pub fn not_found(id: &str) -> Error {
     Error::of(Code::AccountNotFound, &[("id", &cut(id))])
@@ -172,10 +191,35 @@ const NOUNS: [&str; 32] = [
     "orchard", "otter", "pine", "river", "summit", "tower", "valley", "willow",
 ];
 
-/// A name in words, such as `github_red-castle`, for people and agents to tell accounts apart.
+/// Letters and digits that are not taken for each other.
+const LETTERS: [char; 32] = [
+    'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y',
+    'z', '2', '3', '4', '5', '6', '7', '8', '9',
+];
+
+/// A name in words, such as `github_red-castle-7k2m`, for people and agents to tell accounts apart: one of
+/// a thousand million, so that a user's accounts have different ones.
 pub fn word_id(toolkit: &str, entropy: &dyn Entropy) -> String {
-    let mut bytes = [0; 2];
+    let mut bytes = [0; 6];
     entropy.fill(&mut bytes);
-    let [adjective, noun] = bytes.map(|byte| usize::from(byte % 32));
-    format!("{toolkit}_{}-{}", ADJECTIVES[adjective], NOUNS[noun])
+    let [adjective, noun, letters @ ..] = bytes.map(|byte| usize::from(byte % 32));
+    let letters: String = letters.into_iter().map(|letter| LETTERS[letter]).collect();
+    format!("{toolkit}_{}-{}-{letters}", ADJECTIVES[adjective], NOUNS[noun])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use switchboard_vault::SystemEntropy;
+
+    use super::*;
+
+    #[test]
+    fn the_accounts_of_a_user_have_different_names_in_words() {
+        // With a thousand and twenty-four names, two hundred of them never were all different.
+        let names: HashSet<String> = (0..200).map(|_| word_id("github", &SystemEntropy)).collect();
+        assert_eq!(names.len(), 200);
+        assert!(names.iter().all(|name| name.starts_with("github_") && name.split('-').count() == 3));
+    }
 }

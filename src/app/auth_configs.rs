@@ -1,10 +1,12 @@
 //! Auth configs: how one toolkit authenticates in one project (contract section 5).
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Unit, WriteError, accounts, links};
+use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links};
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
@@ -145,23 +147,26 @@ impl App {
     /// One auth config of the caller's project.
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<AuthConfigView> {
         let row = self.store.auth_config(project, id).await?.ok_or_else(|| not_found(id))?;
-        self.auth_config_view(row).await
+        let connections = self.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
+        self.auth_config_view(row, &connections)
     }
 
-    /// One page of auth configs and the number of all that match.
+    /// One page of auth configs and the number of all that match. A row that cannot be read is logged
+    /// and left out.
     pub async fn auth_configs(
         &self,
         project: &str,
-        filter: &AuthConfigFilter,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(Vec<AuthConfigView>, i64)> {
-        let (rows, total) = self.store.auth_configs(project, filter, offset, limit).await?;
+        filter: AuthConfigFilter,
+        page: PageOf,
+    ) -> Result<Listed<AuthConfigView>> {
+        let Listed { rows, next, total } = self.store.auth_configs(project, filter, page).await?;
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let connections = self.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
-        for row in rows {
-            views.push(self.auth_config_view(row).await?);
+        for (id, row) in ids.iter().zip(rows) {
+            views.extend(super::accounts::readable(id, self.auth_config_view(row, &connections)));
         }
-        Ok((views, total))
+        Ok(Listed { rows: views, next, total })
     }
 
     /// Deletes an auth config and, with it, its accounts and their credentials. With `revoke`,
@@ -229,11 +234,11 @@ impl App {
         }
     }
 
-    async fn auth_config_view(&self, row: AuthConfigRow) -> Result<AuthConfigView> {
+    fn auth_config_view(&self, row: AuthConfigRow, connections: &HashMap<String, i64>) -> Result<AuthConfigView> {
         let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
         let secrets = self.open_auth_config(&row)?;
         let shared = self.open_shared(&row)?;
-        let connections = self.store.auth_config_connections(&row.project_id, &row.id).await?;
+        let connections = connections.get(&row.id).copied().unwrap_or_default();
         Ok(AuthConfigView { row, settings, secrets, shared, connections })
     }
 }

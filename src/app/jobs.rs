@@ -1,4 +1,4 @@
-//! Work that nobody asks for: links past their time end, old idempotency keys go, credentials are
+//! Work that nobody asks for: links past their time end, what is over goes, credentials are
 //! refreshed before they end and revoked at their providers, providers are asked whether a user has entered
 //! a code, the audit log is sealed, counters of rate limits that are whole again are forgotten, toolkit
 //! files that changed are read again.
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::links::LinkRow;
-use switchboard_store::{Unit, WriteError, idempotency, links};
+use switchboard_store::{WriteError, links};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, catalog, connect, keep_alive, revocation};
+use super::{Actor, App, audit, catalog, connect, keep_alive, retention, revocation};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -19,8 +19,6 @@ const EXCHANGE_TIME: i64 = 11 * 60 * 1_000;
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Links ended by one sweep.
 const BATCH: i64 = 500;
-/// A day, in milliseconds.
-const IDEMPOTENCY_TTL: i64 = 24 * 60 * 60 * 1_000;
 
 impl App {
     /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
@@ -57,13 +55,6 @@ impl App {
             Err(error) => Err(error.into()),
         }
     }
-
-    /// Forgets idempotency keys older than a day.
-    pub async fn sweep_idempotency_keys(&self) -> Result<()> {
-        let statement = idempotency::delete_older(self.now() - IDEMPOTENCY_TTL);
-        self.store.apply(Unit::new().with(statement)).await?;
-        Ok(())
-    }
 }
 
 /// Runs the jobs until told to stop. A failure is logged; the next round tries again.
@@ -74,6 +65,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         keep_alive::run(Arc::clone(&app), stop.clone()),
         connect::ask_providers(Arc::clone(&app), stop.clone()),
         audit::run(Arc::clone(&app), stop.clone()),
+        retention::run(Arc::clone(&app), stop.clone()),
         revocation::run(app, stop)
     );
 }
@@ -91,12 +83,6 @@ async fn sweep(app: Arc<App>, stop: CancellationToken) {
             tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
         app.limits.prune();
-        // Every half hour is often enough for a limit of a day.
-        if rounds.is_multiple_of(900)
-            && let Err(error) = app.sweep_idempotency_keys().await
-        {
-            tracing::error!(error = error.message(), cause = error.causes(), "sweeping idempotency keys failed");
-        }
         rounds += 1;
     }
 }

@@ -14,12 +14,10 @@ use switchboard_vault::{ApiKey, KeyKind};
 
 use super::networks::{self, Network};
 use super::permissions::{Access, Permissions, Preset};
-use super::{Actor, App};
+use super::{Actor, App, key_uses};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
-/// A minute: `last_used_at` is no more precise, so that reads stay reads.
-const TOUCH_INTERVAL: i64 = 60_000;
 /// Characters of a key's name.
 const MAX_NAME: usize = 100;
 
@@ -232,7 +230,7 @@ impl App {
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
-        if is_touched(row.last_used_at, now) {
+        if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
             self.touch_key(api_keys::touch(&row.id, now));
         }
         Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
@@ -246,7 +244,7 @@ impl App {
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
-        if is_touched(row.last_used_at, now) {
+        if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
             self.touch_key(organization_keys::touch(&row.id, now));
         }
         Ok(row)
@@ -277,8 +275,9 @@ pub fn is_live(revoked_at: Option<i64>, expires_at: Option<i64>, now: i64) -> bo
     revoked_at.is_none() && expires_at.is_none_or(|expires| expires > now)
 }
 
-fn is_touched(last_used_at: Option<i64>, now: i64) -> bool {
-    last_used_at.is_none_or(|used| used + TOUCH_INTERVAL <= now)
+/// Whether the stored time of the last use is too old, so that reads stay reads.
+fn is_due(last_used_at: Option<i64>, now: i64) -> bool {
+    last_used_at.is_none_or(|used| used + key_uses::INTERVAL <= now)
 }
 
 /// A scope that cannot be read admits nothing: the request fails.

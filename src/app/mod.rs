@@ -24,6 +24,7 @@ mod freshness;
 pub mod idempotency;
 pub mod jobs;
 pub mod keep_alive;
+pub mod key_uses;
 pub mod keys;
 pub mod limits;
 pub mod links;
@@ -32,6 +33,7 @@ pub mod organization;
 pub mod params;
 pub mod permissions;
 pub mod project_config;
+mod project_deletion;
 pub mod projects;
 pub mod provider;
 pub mod proxy;
@@ -42,6 +44,7 @@ mod rejection;
 mod renewal;
 pub mod reseal;
 pub mod resolve;
+pub mod retention;
 pub mod revocation;
 pub mod seals;
 pub mod session_change;
@@ -120,6 +123,8 @@ pub struct App {
     pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
     /// The auth config that links of a project and toolkit use, without its credentials.
     pub recent_auth_configs: Recent<(String, String), Arc<AuthConfigRow>>,
+    /// Which keys' uses were noted lately.
+    pub key_uses: key_uses::KeyUses,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often each key, address, account and link was used lately.

@@ -5,7 +5,16 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+
+/// Scopes that are kept of an account.
+const MOST_SCOPES: usize = 1_000;
+/// Bytes of all of them.
+const MOST_SCOPE_BYTES: usize = 16 * 1_024;
+/// Bytes of the token's type.
+const MOST_TOKEN_TYPE: usize = 64;
+/// Bytes of one value that a provider gave.
+const MOST_VALUE: usize = 4 * 1_024;
 
 /// Non-secret facts of an account.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -73,6 +82,12 @@ impl AccountIdentity {
         self.id == other.id && self.tenant_id == other.tenant_id
     }
 
+    /// All that it says.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let optional = [&self.email, &self.name, &self.avatar_url, &self.tenant_id, &self.tenant_name];
+        std::iter::once(self.id.as_str()).chain(optional.into_iter().flatten().map(String::as_str))
+    }
+
     /// For messages: the e-mail address, else the name, else the identifier.
     pub fn shown(&self) -> &str {
         self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.id)
@@ -98,12 +113,64 @@ impl AccountParams {
 
     /// Reads the stored form.
     pub fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(Error::internal)
+        serde_json::from_str(text).map_err(|error| {
+            Error::of(Code::RowUnreadable, &[("what", &"parameters of a connected account")]).because(error)
+        })
     }
 
-    /// The stored form.
+    /// The stored form. What a provider wrote beyond all measure is left out: every list would carry it.
     pub fn to_text(&self) -> String {
-        // A struct of strings always serialises; an empty object is the harmless answer.
-        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
+        let text = |params: &Self| {
+            // A struct of strings always serialises; an empty object is the harmless answer.
+            serde_json::to_string(params).unwrap_or_else(|_| "{}".to_owned())
+        };
+        if self.is_of_sane_size() { text(self) } else { text(&self.without_what_is_too_long()) }
+    }
+
+    fn is_of_sane_size(&self) -> bool {
+        self.granted_scopes.as_deref().is_none_or(are_sane_scopes)
+            && self.token_type.as_ref().is_none_or(|text| text.len() <= MOST_TOKEN_TYPE)
+            && self.captured.values().all(|text| text.len() <= MOST_VALUE)
+            && self.identity.as_ref().is_none_or(|identity| identity.texts().all(|text| text.len() <= MOST_VALUE))
+    }
+
+    fn without_what_is_too_long(&self) -> Self {
+        let mut params = self.clone();
+        params.granted_scopes = params.granted_scopes.filter(|scopes| are_sane_scopes(scopes));
+        params.token_type = params.token_type.filter(|text| text.len() <= MOST_TOKEN_TYPE);
+        params.captured.retain(|_, text| text.len() <= MOST_VALUE);
+        // Half an identity would be another one.
+        params.identity = params.identity.filter(|identity| identity.texts().all(|text| text.len() <= MOST_VALUE));
+        params
+    }
+}
+
+/// Scopes as they are kept: more of them, or longer, count as not stated.
+fn are_sane_scopes(scopes: &[String]) -> bool {
+    scopes.len() <= MOST_SCOPES && scopes.iter().map(String::len).sum::<usize>() <= MOST_SCOPE_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_provider_writes_beyond_all_measure_is_not_kept() {
+        let long = "x".repeat(400_000);
+        let identity = AccountIdentity { id: "1".to_owned(), name: Some(long.clone()), ..AccountIdentity::default() };
+        let params = AccountParams {
+            granted_scopes: Some(vec![long.clone()]),
+            token_type: Some(long.clone()),
+            captured: BTreeMap::from([("long".to_owned(), long), ("site".to_owned(), "acme".to_owned())]),
+            identity: Some(identity),
+            expires_in: Some(60),
+            ..AccountParams::default()
+        };
+        assert_eq!(params.to_text(), r#"{"expires_in":60,"captured":{"site":"acme"}}"#);
+        let many = AccountParams { granted_scopes: Some(vec!["a".to_owned(); 1_001]), ..AccountParams::default() };
+        assert_eq!(many.to_text(), "{}");
+        let scopes = Some(vec!["https://provider.example/auth/of.some.length".to_owned(); 300]);
+        let usual = AccountParams { granted_scopes: scopes.clone(), ..AccountParams::default() };
+        assert_eq!(AccountParams::parse(&usual.to_text()).unwrap().granted_scopes, scopes);
     }
 }

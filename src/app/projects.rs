@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Unit, WriteError, api_keys, project_deletion};
+use switchboard_store::{Unit, WriteError, api_keys};
 use switchboard_vault::ApiKey;
 
 use super::keys::KeyScope;
@@ -176,25 +176,6 @@ impl App {
             Err(WriteError::Refused("project_gone")) => Err(not_found(project)),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Deletes a project with all that is in it. Its keys are refused from the next request on. With
-    /// `revoke` its credentials go to be revoked at their providers: the id of that job, if there
-    /// were any. If that is cut short, the server's jobs finish it.
-    pub async fn delete_project(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
-        let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
-        let now = self.now();
-        let unit =
-            project_deletion::close(project, now).with(self.audit(&actor, "project.delete", project, "ok", None));
-        let unit = if revoke { unit } else { unit.and(project_deletion::erase(project, now)) };
-        match self.store.apply(unit).await {
-            Ok(_) => {}
-            Err(WriteError::Refused("project_not_found")) => return Err(not_found(project)),
-            Err(error) => return Err(error.into()),
-        }
-        self.recent_sessions.forget_where(|session| session.project_id == project);
-        self.recent_auth_configs.forget_where(|config| config.project_id == project);
-        if revoke { self.queue_revocations_of_project(&actor).await } else { Ok(None) }
     }
 
     /// The settings of a project.

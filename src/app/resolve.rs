@@ -6,10 +6,11 @@
 //! SHARED accounts take part only when pinned, and their access list is asked at each call (R65).
 //! A session with several accounts per toolkit may be told which; any other has one to use.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
+use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted};
 
 use super::App;
 use super::links::{invalid_slugs, toolkit_not_allowed};
@@ -58,18 +59,33 @@ impl App {
         Ok(Usable { toolkit, account: Some(account) })
     }
 
-    /// The account that [`Self::resolve`] would use without being told which, whatever its status:
-    /// what a session shows of a toolkit. None where there is none, or none that the user may use.
-    pub async fn shown_account(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
-        let first = match session.config.pins(slug) {
-            Some([first, ..]) => self.store.account(&session.project_id, first).await?,
-            Some([]) => None,
-            None => self.newest(session, slug).await?,
-        };
-        match first {
-            Some(account) if may_use(session, &account)? => Ok(Some(account)),
-            _ => Ok(None),
+    /// The accounts that [`Self::resolve`] would use without being told which, whatever their status, by
+    /// toolkit: what a session shows of its toolkits. A toolkit without one, or without one that the user
+    /// may use, is not in it.
+    pub async fn shown_accounts(
+        &self,
+        session: &Session,
+        toolkits: &[&Arc<Toolkit>],
+    ) -> Result<HashMap<String, AccountRow>> {
+        let wanted = toolkits.iter().filter_map(|toolkit| {
+            let slug = toolkit.slug.as_str();
+            Some(match session.config.pins(slug) {
+                Some([first, ..]) => Wanted::Pinned { id: first.clone(), toolkit: slug.to_owned() },
+                Some([]) => return None,
+                None => Wanted::Newest {
+                    toolkit: slug.to_owned(),
+                    auth_config: session.config.auth_config(slug).map(ToOwned::to_owned),
+                },
+            })
+        });
+        let found = self.store.wanted_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
+        let mut shown = HashMap::with_capacity(found.len());
+        for (toolkit, account) in found {
+            if may_use(session, &account)? {
+                shown.insert(toolkit, account);
+            }
         }
+        Ok(shown)
     }
 
     /// What there is to choose from, the default first. Pins that are gone stay as gaps, so that the

@@ -2,9 +2,10 @@
 //! (contract sections 2.4, 2.6, 2.7).
 
 use serde_json::json;
-use switchboard_store::WriteError;
-use switchboard_store::sessions::{self, SessionRow};
+use switchboard_store::sessions::{self, SessionRow, SessionVersion};
+use switchboard_store::{Listed, PageOf, WriteError};
 
+use super::accounts::readable;
 use super::session_config::{Experimental, SessionConfig};
 use super::session_patch::SessionPatch;
 use super::sessions::{Session, check_id, not_found, policy_text};
@@ -48,7 +49,8 @@ impl App {
             }
             let (stored, changed, text) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
-            let unit = sessions::change(&actor.project_id, id, stored, &text, self.now()).with(self.audit(
+            let most = self.settings.retention.session_versions;
+            let unit = sessions::change(&actor.project_id, id, stored, &text, most, self.now()).with(self.audit(
                 actor,
                 "session.update",
                 id,
@@ -93,27 +95,20 @@ impl App {
         Ok(session)
     }
 
-    /// One page of a session's policies, newest first, and the number of all of them.
-    pub async fn session_history(
-        &self,
-        project: &str,
-        id: &str,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(String, Vec<PastPolicy>, i64)> {
+    /// One page of a session's policies, newest first, the number of all of them, and their user.
+    pub async fn session_history(&self, project: &str, id: &str, page: PageOf) -> Result<(String, Listed<PastPolicy>)> {
         let session = self.session(project, id).await?;
-        let (rows, total) = self.store.session_versions(project, id, offset, limit).await?;
-        let policies: Result<Vec<PastPolicy>> = rows
-            .into_iter()
-            .map(|row| {
-                Ok(PastPolicy {
-                    version: row.version,
-                    created_at: row.created_at,
-                    config: serde_json::from_str(&row.config).map_err(Error::internal)?,
-                    is_current: row.is_current,
-                })
-            })
-            .collect();
-        Ok((session.user_id.clone(), policies?, total))
+        let Listed { rows, next, total } = self.store.session_versions(project, id, page).await?;
+        let policies = rows.into_iter().filter_map(|row| readable(id, past_policy(&row))).collect();
+        Ok((session.user_id.clone(), Listed { rows: policies, next, total }))
     }
+}
+
+fn past_policy(row: &SessionVersion) -> Result<PastPolicy> {
+    Ok(PastPolicy {
+        version: row.version,
+        created_at: row.created_at,
+        config: serde_json::from_str(&row.config).map_err(Error::internal)?,
+        is_current: row.is_current,
+    })
 }

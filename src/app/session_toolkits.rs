@@ -1,6 +1,7 @@
 //! A session's toolkits as it sees them: which it admits, and the account that it would use for
 //! each (contract section 2.8).
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
@@ -72,49 +73,48 @@ impl App {
             is_wanted && search.as_ref().is_none_or(|part| mentions(toolkit, part))
         };
         let catalog = self.catalog.get();
-        let mut found: Vec<(&Arc<Toolkit>, Option<AccountRow>)> = Vec::new();
-        for toolkit in catalog.iter().filter(is_listed) {
-            // Without the filter only the page's own toolkits need their accounts.
-            let Some(wanted) = filter.is_connected else {
-                found.push((toolkit, None));
-                continue;
-            };
-            let account = self.shown_account(session, &toolkit.slug).await?;
-            if account.as_ref().is_some_and(|it| shown_status(it) == AccountStatus::Active) == wanted {
-                found.push((toolkit, account));
-            }
+        let mut found: Vec<&Arc<Toolkit>> = catalog.iter().filter(is_listed).collect();
+        // Without the filter only the page's own toolkits need their accounts.
+        let mut accounts = HashMap::new();
+        if let Some(wanted) = filter.is_connected {
+            accounts = self.shown_accounts(session, &found).await?;
+            found.retain(|toolkit| {
+                let account = accounts.get(&toolkit.slug);
+                account.is_some_and(|it| shown_status(it) == AccountStatus::Active) == wanted
+            });
         }
         let total = found.len();
-        let mut page = Vec::new();
-        for (toolkit, account) in found.into_iter().skip(offset).take(limit) {
-            let account = match (account, filter.is_connected) {
-                (None, None) => self.shown_account(session, &toolkit.slug).await?,
-                (account, _) => account,
-            };
-            page.push(self.session_toolkit(session, toolkit, account).await?);
+        let page: Vec<&Arc<Toolkit>> = found.into_iter().skip(offset).take(limit).collect();
+        if filter.is_connected.is_none() {
+            accounts = self.shown_accounts(session, &page).await?;
         }
-        Ok((page, total))
+        let used = page.iter().filter_map(|toolkit| accounts.get(&toolkit.slug));
+        let ids: BTreeSet<String> = used.map(|account| account.auth_config_id.clone()).collect();
+        let ids: Vec<String> = ids.into_iter().collect();
+        let configs = self.store.auth_configs_by_id(&session.project_id, &ids).await?;
+        let managed: BTreeSet<&str> =
+            configs.iter().filter(|config| config.is_managed).map(|config| config.id.as_str()).collect();
+        let shown = page.into_iter().map(|toolkit| {
+            let account = accounts.remove(&toolkit.slug);
+            let account =
+                account.map(|row| ShownAccount { is_managed: managed.contains(row.auth_config_id.as_str()), row });
+            self.session_toolkit(session, toolkit, account)
+        });
+        Ok((shown.collect(), total))
     }
 
-    async fn session_toolkit(
+    fn session_toolkit(
         &self,
         session: &Session,
         toolkit: &Arc<Toolkit>,
-        account: Option<AccountRow>,
-    ) -> Result<SessionToolkit> {
-        let account = match account {
-            Some(row) => {
-                let config = self.store.auth_config(&session.project_id, &row.auth_config_id).await?;
-                Some(ShownAccount { row, is_managed: config.is_some_and(|config| config.is_managed) })
-            }
-            None => None,
-        };
-        Ok(SessionToolkit {
+        account: Option<ShownAccount>,
+    ) -> SessionToolkit {
+        SessionToolkit {
             toolkit: Arc::clone(toolkit),
             is_enabled: session.config.admits_toolkit(&toolkit.slug),
             is_no_auth: toolkit.schemes() == [Scheme::NoAuth],
             managed_scheme: self.managed_scheme(&session.project_id, toolkit),
             account,
-        })
+        }
     }
 }

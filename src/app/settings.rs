@@ -7,6 +7,7 @@ use std::time::Duration;
 use switchboard_vault::Secret;
 
 use super::limits::RateLimits;
+use super::retention::Retention;
 use crate::client_address::TrustedProxies;
 
 /// Settings of the running server.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub keep_accounts_alive: bool,
     /// Days that audit events are kept; none: for ever.
     pub audit_retention_days: Option<NonZeroU32>,
+    /// For how long what is over is kept.
+    pub retention: Retention,
     /// Requests per minute.
     pub rate_limits: RateLimits,
     /// Proxies that say who the client is.

@@ -13,7 +13,7 @@ use super::environment::trimmed;
 use super::{DataArgs, FLUSH_TIME};
 use crate::api;
 use crate::app::App;
-use crate::config::{Config, Layer};
+use crate::config::{Config, KeepLayer, Layer};
 use crate::server::{self, Surroundings};
 use crate::{log, metrics};
 
@@ -76,6 +76,8 @@ pub(super) struct ServerArgs {
     /// Days that audit events are kept, 0 for ever [default: 0].
     #[arg(long, env = "SWITCHBOARD_AUDIT_RETENTION_DAYS", value_parser = trimmed::<u32>, value_name = "DAYS")]
     audit_retention_days: Option<u32>,
+    #[command(flatten)]
+    keep: KeepLayer,
     /// Address on which /metrics is served, without a key [default: none].
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<String>,
@@ -106,6 +108,7 @@ impl ServerArgs {
             rate_limit_per_account_per_minute: self.rate_limit_per_account_per_minute,
             unknown_query_parameters: self.unknown_query_parameters,
             audit_retention_days: self.audit_retention_days,
+            keep: self.keep,
             metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,

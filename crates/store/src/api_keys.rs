@@ -112,7 +112,8 @@ impl Store {
 
     /// Keys of a project, oldest first.
     pub async fn api_keys(&self, project: &str) -> Result<Vec<ApiKeyRow>, ReadError> {
-        self.all(select!("WHERE project_id = $1 ORDER BY id LIMIT 1000"), &[project.into()], read).await
+        let sql = select!("WHERE project_id = $1 ORDER BY id LIMIT 1000");
+        self.list(project, sql, vec![project.into()], read).await
     }
 
     /// One key of a project, whatever its state.

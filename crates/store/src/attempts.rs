@@ -144,9 +144,10 @@ impl Store {
 
     /// Attempts whose provider is to be asked now, the longest due first.
     pub async fn attempts_to_poll(&self, now: i64, limit: i64) -> Result<Vec<AttemptRow>, ReadError> {
-        self.all(
+        self.list(
+            "",
             select!("WHERE poll_at <= $1 AND consumed_at IS NULL AND expires_at > $1 ORDER BY poll_at LIMIT $2"),
-            &[now.into(), limit.into()],
+            vec![now.into(), limit.into()],
             read,
         )
         .await

@@ -80,12 +80,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AuditEvent>, ReadError> {
         let mut newest = self
-            .all(
-                &format!(
+            .list(
+                project,
+                format!(
                     "SELECT {COLUMNS} FROM audit_events
                      WHERE project_id = $1 AND object = $2 ORDER BY id DESC LIMIT $3"
                 ),
-                &[project.into(), object.into(), limit.into()],
+                vec![project.into(), object.into(), limit.into()],
                 read,
             )
             .await?;
@@ -95,9 +96,10 @@ impl Store {
 
     /// Events about one object, oldest first, at most 1,000.
     pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
-        self.all(
-            &format!("SELECT {COLUMNS} FROM audit_events WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000"),
-            &[project.into(), object.into()],
+        self.list(
+            project,
+            format!("SELECT {COLUMNS} FROM audit_events WHERE project_id = $1 AND object = $2 ORDER BY id LIMIT 1000"),
+            vec![project.into(), object.into()],
             read,
         )
         .await

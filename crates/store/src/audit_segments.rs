@@ -157,7 +157,8 @@ impl Store {
     }
 
     async fn segments(&self, rest: &str, args: &[crate::Value]) -> Result<Vec<Segment>, ReadError> {
-        self.all(&format!("SELECT {SEGMENT} FROM audit_segments {rest}"), args, read).await
+        let (sql, args) = (format!("SELECT {SEGMENT} FROM audit_segments {rest}"), args.to_vec());
+        self.scan("", move |reading| reading.all(&sql, &args, read)).await
     }
 
     /// Events of all projects in a range of ids, `from` included and `until` not, in order.
@@ -168,7 +169,8 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AuditEvent>, ReadError> {
         let sql = format!("SELECT {COLUMNS} FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3");
-        self.all(&sql, &[from.into(), until.into(), limit.into()], read_event).await
+        let args: [crate::Value; 3] = [from.into(), until.into(), limit.into()];
+        self.scan("", move |reading| reading.all(&sql, &args, read_event)).await
     }
 
     /// The id of the event that follows so many others in a range.

@@ -1,8 +1,10 @@
 //! Auth configs: how one toolkit authenticates in one project.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::{ReadError, Row, Statement, Store, Value};
+use crate::sqlite::Reading;
+use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value, counts};
 
 /// An auth config that was not deleted.
 #[derive(Clone, Debug)]
@@ -239,42 +241,82 @@ impl Store {
     pub async fn auth_configs(
         &self,
         project: &str,
-        filter: &AuthConfigFilter,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(Vec<AuthConfigRow>, i64), ReadError> {
-        let mut args: Vec<Value> = vec![project.into()];
-        let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
-        crate::row::push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
-        if let Some(is_managed) = filter.is_managed {
-            args.push(is_managed.into());
-            let _ = write!(conditions, " AND is_managed = ${}", args.len());
-        }
-        if !filter.include_disabled {
-            conditions.push_str(" AND status = 'ENABLED'");
-        }
-        if let Some(search) = &filter.search {
-            args.push(search.into());
-            let at = args.len();
-            let _ = write!(conditions, " AND (id = ${at} OR instr(lower(name), lower(${at})) > 0)");
-        }
-        let total = self.count(&format!("SELECT COUNT(*) FROM auth_configs WHERE {conditions}"), &args).await?;
-        args.extend([Value::Int(limit), Value::Int(offset)]);
-        let sql = format!(
-            "{} WHERE {conditions} ORDER BY id DESC LIMIT ${} OFFSET ${}",
-            select!(""),
-            args.len() - 1,
-            args.len()
-        );
-        Ok((self.all(&sql, &args, read).await?, total))
+        filter: AuthConfigFilter,
+        page: PageOf,
+    ) -> Result<Listed<AuthConfigRow>, ReadError> {
+        let whose = project.to_owned();
+        self.scan(project, move |reading| list(reading, &whose, &filter, &page)).await
     }
 
-    /// How many live accounts use an auth config.
-    pub async fn auth_config_connections(&self, project: &str, id: &str) -> Result<i64, ReadError> {
-        self.count(
-            "SELECT COUNT(*) FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL",
-            &[project.into(), id.into()],
-        )
-        .await
+    /// Auth configs of a project by their ids; those that are gone are missing.
+    pub async fn auth_configs_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AuthConfigRow>, ReadError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut args: Vec<Value> = vec![project.into()];
+        let mut sql = select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned();
+        crate::row::push_in(&mut sql, &mut args, "id", ids);
+        self.list(project, sql, args, read).await
     }
+
+    /// How many live accounts use each of these auth configs; one without any is not in it.
+    pub async fn auth_config_connections(
+        &self,
+        project: &str,
+        ids: &[String],
+    ) -> Result<HashMap<String, i64>, ReadError> {
+        let mut args: Vec<Value> = vec![project.into()];
+        let mut sql = "SELECT auth_config_id, SUM(accounts) FROM account_counts WHERE project_id = $1".to_owned();
+        crate::row::push_in(&mut sql, &mut args, "auth_config_id", ids);
+        sql.push_str(" GROUP BY auth_config_id");
+        let found = self.list(project, sql, args, |row| Ok((row.text(0)?, row.int(1)?))).await?;
+        Ok(found.into_iter().collect())
+    }
+}
+
+fn list(
+    reading: &Reading<'_>,
+    project: &str,
+    filter: &AuthConfigFilter,
+    page: &PageOf,
+) -> Result<Listed<AuthConfigRow>, ReadError> {
+    let mut args: Vec<Value> = vec![project.into()];
+    let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
+    crate::row::push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
+    if let Some(is_managed) = filter.is_managed {
+        args.push(is_managed.into());
+        let _ = write!(conditions, " AND is_managed = ${}", args.len());
+    }
+    if !filter.include_disabled {
+        conditions.push_str(" AND status = 'ENABLED'");
+    }
+    if let Some(search) = &filter.search {
+        args.push(search.into());
+        args.push(contains(search).into());
+        let (id, part) = (args.len() - 1, args.len());
+        let _ = write!(conditions, " AND (id = ${id} OR lower(name) LIKE ${part} ESCAPE '\\')");
+    }
+    let total = if filter.toolkits.is_empty() && filter.is_managed.is_none() && filter.search.is_none() {
+        let enabled = counts::read(reading, project, counts::ENABLED_AUTH_CONFIGS)?;
+        let disabled =
+            if filter.include_disabled { counts::read(reading, project, counts::DISABLED_AUTH_CONFIGS)? } else { 0 };
+        enabled + disabled
+    } else {
+        counts::matching(reading, "auth_configs", &conditions, &args)?
+    };
+    if let Some(position) = page.after() {
+        args.push((&position.id).into());
+        let _ = write!(conditions, " AND id < ${}", args.len());
+    }
+    args.extend([Value::Int(page.limit + 1), Value::Int(page.skip())]);
+    let (limit, skip) = (args.len() - 1, args.len());
+    let sql = format!("{} WHERE {conditions} ORDER BY id DESC LIMIT ${limit} OFFSET ${skip}", select!(""));
+    let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
+    Ok(Listed { rows, next, total })
+}
+
+/// A pattern for what contains a text, in lower case.
+fn contains(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    format!("%{}%", lower.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }

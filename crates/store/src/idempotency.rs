@@ -32,11 +32,6 @@ pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
     )
 }
 
-/// Forgets answers older than a time.
-pub fn delete_older(than: i64) -> Statement {
-    Statement::any("DELETE FROM idempotency_keys WHERE created_at < $1", vec![than.into()])
-}
-
 impl Store {
     /// The remembered answer of a key.
     pub async fn idempotency(&self, project: &str, key: &str) -> Result<Option<IdempotencyRow>, ReadError> {

@@ -4,9 +4,12 @@
 //! function in its table's file and applied atomically by [`Store::apply`]. Conditions stand in
 //! the `WHERE` (compare-and-swap), never in code between two statements. That is what lets one
 //! writer thread commit hundreds of units with one `fsync` (`sqlite/writer.rs`).
-//! Reads are functions in the same files.
+//! Reads are functions in the same files. They go through two doors: a read by key, on the caller's
+//! thread, and a scan, on threads of its own, where each project takes its turn (`sqlite/scans.rs`).
 
+mod counts;
 mod migrate;
+mod page;
 mod row;
 mod sqlite;
 mod unit;
@@ -24,11 +27,13 @@ pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
 pub mod reseal;
+pub mod retention;
 pub mod revocations;
 pub mod sessions;
 pub mod verifications;
 
 pub use migrate::MigrationError;
+pub use page::{COUNTED, Listed, PageOf, Position, Start};
 pub use row::Row;
 pub use sqlite::{OpenError, Store};
 pub use unit::{Statement, Unit, Value};
@@ -55,6 +60,9 @@ pub enum ReadError {
     /// The database cannot answer now.
     #[error("database is unavailable: {0}")]
     Unavailable(String),
+    /// Too many lists of the same project wait to be read.
+    #[error("too many lists of this project are being read")]
+    Busy,
     /// A stored row holds what no version of this program writes.
     #[error("stored row is impossible: {0}")]
     Impossible(String),

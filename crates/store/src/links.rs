@@ -214,6 +214,11 @@ pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> 
     )
 }
 
+/// The same for one link.
+pub(crate) fn end_one(project: &str, link: &str, outcome: &str, now: i64) -> Unit {
+    end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
+}
+
 /// The same for all accounts of an auth config.
 pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Unit {
     end_links!(
@@ -268,7 +273,8 @@ impl Store {
     /// most `limit`. An attempt that came back after `consumed_since` may still be exchanging its
     /// code.
     pub async fn overdue_links(&self, now: i64, consumed_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
-        self.all(
+        self.list(
+            "",
             select!(
                 "WHERE finished_at IS NULL AND expires_at <= $1
                AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
@@ -277,7 +283,7 @@ impl Store {
                                AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
              ORDER BY expires_at LIMIT $3"
             ),
-            &[now.into(), consumed_since.into(), limit.into()],
+            vec![now.into(), consumed_since.into(), limit.into()],
             read,
         )
         .await

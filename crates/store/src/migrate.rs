@@ -3,8 +3,14 @@
 //! Each file of `migrations/<engine>/` is applied in its own transaction together with its row in
 //! `schema_migrations`, so that a process killed half-way leaves either all of it or nothing.
 
-use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use thiserror::Error;
+
+/// How long another process may take to let go of the database.
+const ALONE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One migration file.
 struct Migration {
@@ -36,6 +42,12 @@ const SQLITE: &[Migration] = &[
         name: "audit_segments",
         sql: include_str!("../../../migrations/sqlite/0006_audit_segments.sql"),
     },
+    Migration {
+        number: 7,
+        name: "pages_and_counts",
+        sql: include_str!("../../../migrations/sqlite/0007_pages_and_counts.sql"),
+    },
+    Migration { number: 8, name: "retention", sql: include_str!("../../../migrations/sqlite/0008_retention.sql") },
 ];
 
 /// Why the schema could not be brought up to date.
@@ -49,9 +61,46 @@ pub enum MigrationError {
         /// Newest version known here.
         known: i64,
     },
+    /// Of an older version, and a process has it open that is of that version.
+    #[error(
+        "the database has schema version {found}, this program needs {known}, and another process is using it: \
+         stop the server first, or use the program that it was started with"
+    )]
+    InUse {
+        /// Version in the database.
+        found: i64,
+        /// Version that this program makes of it.
+        known: i64,
+    },
     /// The engine refused.
     #[error("cannot migrate the database")]
     Engine(#[from] rusqlite::Error),
+}
+
+/// Refuses a database that is to be migrated while another process has it open: that one may be a server of
+/// the version before, which must not lose its schema under its feet. A database without a schema, or
+/// with the newest, is left to [`run`].
+pub(crate) fn check_alone(path: &Path) -> Result<(), MigrationError> {
+    let known = SQLITE.last().map_or(0, |migration| migration.number);
+    let connection = Connection::open(path)?;
+    // In this mode the first access needs the whole file, which every open connection keeps a part of.
+    let found = {
+        let reader = Connection::open(path)?;
+        let sql = "SELECT MAX(number) FROM schema_migrations";
+        reader.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).unwrap_or_default().unwrap_or(known)
+    };
+    if found >= known {
+        return Ok(());
+    }
+    connection.busy_timeout(ALONE_TIMEOUT)?;
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    match connection.execute_batch("BEGIN IMMEDIATE; COMMIT") {
+        Ok(()) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            Err(MigrationError::InUse { found, known })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Applies what is missing. Waits for another process that is migrating.

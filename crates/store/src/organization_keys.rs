@@ -126,12 +126,13 @@ impl Store {
         kind: OrganizationKeyKind,
         email: Option<&str>,
     ) -> Result<Vec<OrganizationKeyRow>, ReadError> {
-        self.all(
+        self.list(
+            "",
             select!(
                 "WHERE kind = $1 AND COALESCE(email, '') = COALESCE($2, '')
              ORDER BY id LIMIT 1000"
             ),
-            &[kind.as_str().into(), email.into()],
+            vec![kind.as_str().into(), email.into()],
             read,
         )
         .await

@@ -1,113 +1,135 @@
 //! Deleting a project with everything in it. Here stands what each table holds of a project, so that
-//! a new table is forgotten in one place only. Rows stay for the audit log; every secret is erased.
+//! a new table is forgotten in one place only. Rows stay until their time is over;
+//! every secret is erased.
 //!
-//! [`close`] and [`erase`] in one unit delete it at once: nobody ever sees half of it. Where its
-//! credentials are to be revoked, [`close`] goes alone; then the accounts that hold one are ended
-//! with their revocations, batch by batch, and [`finish`] ends what is left.
+//! [`close`] shuts it: from then on no key opens it. What is in it is then ended in batches, each by an
+//! index and small enough that other writes wait for none of them; a mark on the project says when
+//! nothing is left, so that any server on the database can go on where one was stopped.
 
-use crate::{ReadError, Statement, Store, Unit};
+use crate::{ReadError, Statement, Store, Unit, links};
 
-/// Closes a live project: no key opens it, nothing in it goes on. Refused as `project_not_found`
-/// otherwise.
-pub fn close(project: &str, now: i64) -> Unit {
+/// Rows that one statement ends.
+pub const BATCH: usize = 500;
+
+/// A deleted project that holds something still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// `pr_…`.
+    pub id: String,
+    /// Its credentials are to be revoked at their providers.
+    pub revokes: bool,
+}
+
+/// Closes a live project: no key opens it. Refused as `project_not_found` otherwise.
+pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
             "project_not_found",
-            "UPDATE projects SET deleted_at = $2, updated_at = $2 WHERE id = $1 AND deleted_at IS NULL",
-            vec![project.into(), now.into()],
+            "UPDATE projects SET deleted_at = $2, updated_at = $2, revokes_on_delete = $3
+             WHERE id = $1 AND deleted_at IS NULL",
+            vec![project.into(), now.into(), revokes.into()],
         ))
         .with(crate::api_keys::revoke_of_project(project, now))
-        .with(all(
-            "UPDATE sessions SET deleted_at = $2, updated_at = $2 WHERE project_id = $1 AND deleted_at IS NULL",
-            project,
-            now,
-        ))
-        .with(Statement::any("DELETE FROM idempotency_keys WHERE project_id = $1", vec![project.into()]))
-        .and(end_links(project, now))
 }
 
-/// Ends the accounts and auth configs of a project that is being deleted, without revoking anything.
-pub fn erase(project: &str, now: i64) -> Unit {
-    Unit::new()
-        .with(all(
-            "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
-               refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
-             WHERE project_id = $1 AND deleted_at IS NULL",
-            project,
-            now,
-        ))
-        .with(all(
-            "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
-             WHERE project_id = $1 AND deleted_at IS NULL",
-            project,
-            now,
-        ))
+/// Ends a link with what it left at the provider or waiting for confirmation, if it is not over.
+pub fn end_link(project: &str, link: &str, now: i64) -> Unit {
+    links::end_one(project, link, "deleted", now)
 }
 
-/// Ends what is left of a closed project but the accounts that hold a credential and their auth
-/// configs: those go with their revocations. A link that was made in the moment of closing is ended
-/// here.
-pub fn finish(project: &str, now: i64) -> Unit {
-    end_links(project, now)
-        .with(all(
-            "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, refresh_fence = refresh_fence + 1
-             WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL",
-            project,
-            now,
-        ))
-        .with(all(
-            "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
-             WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
-               (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
-                  AND deleted_at IS NULL AND credential_sealed IS NOT NULL)",
-            project,
-            now,
-        ))
+/// Ends [`BATCH`] live sessions.
+pub fn end_sessions(project: &str, now: i64) -> Statement {
+    batch(
+        "UPDATE sessions SET deleted_at = $2, updated_at = $2
+         WHERE id IN (SELECT id FROM sessions WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)",
+        project,
+        now,
+    )
 }
 
-/// Links, and what they left at providers or waiting for confirmation.
-fn end_links(project: &str, now: i64) -> Unit {
-    Unit::new()
-        .with(all(
-            "UPDATE links SET finished_at = COALESCE(finished_at, $2), outcome = COALESCE(outcome, 'deleted'),
-               prefill_sealed = NULL
-             WHERE project_id = $1 AND (finished_at IS NULL OR prefill_sealed IS NOT NULL)",
-            project,
-            now,
-        ))
-        .with(all(
-            "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL WHERE project_id = $1 AND consumed_at IS NULL",
-            project,
-            now,
-        ))
-        .with(all(
-            "UPDATE verifications SET consumed_at = COALESCE(consumed_at, $2), parked_sealed = NULL
-             WHERE project_id = $1 AND (consumed_at IS NULL OR parked_sealed IS NOT NULL)",
-            project,
-            now,
-        ))
-        .with(all(
-            "UPDATE revocations SET next_try_at = $2
-             WHERE project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0
-               AND next_try_at > $2",
-            project,
-            now,
-        ))
+/// Ends [`BATCH`] live accounts and erases what credentials they hold.
+pub fn end_accounts(project: &str, now: i64) -> Statement {
+    batch(
+        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
+           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)",
+        project,
+        now,
+    )
+}
+
+/// Ends [`BATCH`] live accounts that hold no credential.
+pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
+    batch(
+        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, refresh_fence = refresh_fence + 1
+         WHERE id IN (SELECT id FROM connected_accounts
+                      WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 500)",
+        project,
+        now,
+    )
+}
+
+/// Ends [`BATCH`] auth configs of which no account holds a credential.
+pub fn end_auth_configs(project: &str, now: i64) -> Statement {
+    batch(
+        "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
+         WHERE id IN (SELECT id FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
+                        (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
+                           AND deleted_at IS NULL AND credential_sealed IS NOT NULL)
+                      LIMIT 500)",
+        project,
+        now,
+    )
+}
+
+/// Forgets [`BATCH`] idempotency keys.
+pub fn forget_idempotency_keys(project: &str) -> Statement {
+    Statement::any(
+        "DELETE FROM idempotency_keys WHERE project_id = $1
+           AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 500)",
+        vec![project.into()],
+    )
+}
+
+/// Marks a deleted project as empty; refused as `project_not_empty` when something in it lives, or when it
+/// was marked before.
+pub fn mark_empty(project: &str, now: i64) -> Statement {
+    Statement::one(
+        "project_not_empty",
+        "UPDATE projects SET emptied_at = $2
+         WHERE id = $1 AND deleted_at IS NOT NULL AND emptied_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL)
+           AND NOT EXISTS (SELECT 1 FROM sessions WHERE project_id = $1 AND deleted_at IS NULL)",
+        vec![project.into(), now.into()],
+    )
 }
 
 /// A statement about the rows of a project (`$1`) at a time (`$2`).
-fn all(sql: &'static str, project: &str, now: i64) -> Statement {
+fn batch(sql: &'static str, project: &str, now: i64) -> Statement {
     Statement::any(sql, vec![project.into(), now.into()])
 }
 
 impl Store {
-    /// Deleted projects whose accounts are not all gone.
-    pub async fn deleted_projects_with_accounts(&self, limit: i64) -> Result<Vec<String>, ReadError> {
-        self.all(
-            "SELECT id FROM projects WHERE deleted_at IS NOT NULL AND EXISTS
-               (SELECT 1 FROM connected_accounts WHERE project_id = projects.id AND deleted_at IS NULL)
+    /// Deleted projects that are not marked as empty.
+    pub async fn closed_projects(&self, limit: i64) -> Result<Vec<Closed>, ReadError> {
+        self.list(
+            "",
+            "SELECT id, revokes_on_delete FROM projects WHERE deleted_at IS NOT NULL AND emptied_at IS NULL
              ORDER BY id LIMIT $1",
-            &[limit.into()],
+            vec![limit.into()],
+            |row| Ok(Closed { id: row.text(0)?, revokes: row.flag(1)? }),
+        )
+        .await
+    }
+
+    /// Links of a project that are not over, at most `limit`. Looks through those of all projects, which
+    /// are few: a link is over when its time is.
+    pub async fn open_links_of_project(&self, project: &str, limit: i64) -> Result<Vec<String>, ReadError> {
+        self.list(
+            project,
+            "SELECT id FROM links WHERE finished_at IS NULL AND expires_at > 0 AND project_id = $1 LIMIT $2",
+            vec![project.into(), limit.into()],
             |row| row.text(0),
         )
         .await

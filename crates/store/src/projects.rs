@@ -1,6 +1,6 @@
 //! Projects: the tenants. Everything else belongs to one.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, counts};
 
 /// A project that was not deleted.
 #[derive(Clone, Debug)]
@@ -65,19 +65,25 @@ impl Store {
 
     /// All live projects, oldest first.
     pub async fn projects(&self) -> Result<Vec<Project>, ReadError> {
-        self.all(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 10000"), &[], read).await
+        self.list("", select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 10000"), Vec::new(), read).await
     }
 
     /// One page of live projects, newest first, and the number of all.
-    pub async fn projects_page(&self, offset: i64, limit: i64) -> Result<(Vec<Project>, i64), ReadError> {
-        let total = self.count("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL", &[]).await?;
-        let sql = select!("WHERE deleted_at IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2");
-        Ok((self.all(sql, &[limit.into(), offset.into()], read).await?, total))
+    pub async fn projects_page(&self, page: PageOf) -> Result<Listed<Project>, ReadError> {
+        self.scan("", move |reading| {
+            let total = counts::read(reading, "", counts::PROJECTS)?;
+            let sql = select!("WHERE deleted_at IS NULL AND ($1 = '' OR id < $1) ORDER BY id DESC LIMIT $2 OFFSET $3");
+            let after = page.after().map_or("", |position| position.id.as_str());
+            let args = [after.into(), (page.limit + 1).into(), page.skip().into()];
+            let (rows, next) = page.read(reading, sql, &args, Position::of_id, read)?;
+            Ok(Listed { rows, next, total })
+        })
+        .await
     }
 
     /// The installation's project, when it has exactly one.
     pub async fn sole_project(&self) -> Result<Option<Project>, ReadError> {
-        let mut found = self.all(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 2"), &[], read).await?;
+        let mut found = self.few(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 2"), &[], read).await?;
         let first = found.pop();
         Ok(first.filter(|_| found.is_empty()))
     }

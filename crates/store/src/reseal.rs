@@ -3,7 +3,7 @@
 
 use crate::accounts::{AccountType, parse_type};
 use crate::revocations::{self, RevocationRow};
-use crate::{ReadError, Statement, Store, Value};
+use crate::{ReadError, Row, Statement, Store, Value};
 
 /// A sealed column of a table whose rows are few, or read one by one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -105,25 +105,24 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<SealedAccount>, ReadError> {
-        self.all(
+        let args: [Value; 3] = [after.into(), vec![layout].into(), limit.into()];
+        let sql =
             "SELECT id, project_id, user_id, toolkit, auth_config_id, scheme, account_type, params, credential_sealed
-             FROM connected_accounts WHERE id > $1 AND substr(credential_sealed, 1, 1) = $2 ORDER BY id LIMIT $3",
-            &[after.into(), vec![layout].into(), limit.into()],
-            |row| {
-                Ok(SealedAccount {
-                    id: row.text(0)?,
-                    project_id: row.text(1)?,
-                    user_id: row.text(2)?,
-                    toolkit: row.text(3)?,
-                    auth_config_id: row.text(4)?,
-                    scheme: row.text(5)?,
-                    account_type: parse_type(&row.text(6)?)?,
-                    params: row.text(7)?,
-                    sealed: row.blob(8)?,
-                })
-            },
-        )
-        .await
+             FROM connected_accounts WHERE id > $1 AND substr(credential_sealed, 1, 1) = $2 ORDER BY id LIMIT $3";
+        let read = |row: &Row<'_>| {
+            Ok(SealedAccount {
+                id: row.text(0)?,
+                project_id: row.text(1)?,
+                user_id: row.text(2)?,
+                toolkit: row.text(3)?,
+                auth_config_id: row.text(4)?,
+                scheme: row.text(5)?,
+                account_type: parse_type(&row.text(6)?)?,
+                params: row.text(7)?,
+                sealed: row.blob(8)?,
+            })
+        };
+        self.scan("", move |reading| reading.all(sql, &args, read)).await
     }
 
     /// Auth configs of which a sealed column begins with a byte, after the auth config `after`.
@@ -133,14 +132,11 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Vec<RowKey>, ReadError> {
-        self.all(
-            "SELECT project_id, id FROM auth_configs
+        let args: [Value; 3] = [after.into(), vec![layout].into(), limit.into()];
+        let sql = "SELECT project_id, id FROM auth_configs
              WHERE id > $1 AND (substr(credentials_sealed, 1, 1) = $2 OR substr(shared_sealed, 1, 1) = $2)
-             ORDER BY id LIMIT $3",
-            &[after.into(), vec![layout].into(), limit.into()],
-            |row| Ok((row.text(0)?, row.text(1)?)),
-        )
-        .await
+             ORDER BY id LIMIT $3";
+        self.scan("", move |reading| reading.all(sql, &args, |row| Ok((row.text(0)?, row.text(1)?)))).await
     }
 
     /// Rows whose sealed column begins with a byte, after the row `after`, with what is in it.
@@ -175,12 +171,14 @@ impl Store {
             }
         };
         let args: [Value; 4] = [(&after.0).into(), (&after.1).into(), vec![layout].into(), limit.into()];
-        self.all(sql, &args, |row| Ok(((row.text(0)?, row.text(1)?), row.blob(2)?))).await
+        let read = |row: &Row<'_>| Ok(((row.text(0)?, row.text(1)?), row.blob(2)?));
+        self.scan("", move |reading| reading.all(sql, &args, read)).await
     }
 
     /// One revocation of a project.
     pub async fn revocation(&self, project: &str, id: &str) -> Result<Option<RevocationRow>, ReadError> {
         let sql = format!("SELECT {} FROM revocations WHERE id = $2 AND project_id = $1", revocations::COLUMNS);
-        Ok(self.all(&sql, &[project.into(), id.into()], revocations::read).await?.pop())
+        let args: [Value; 2] = [project.into(), id.into()];
+        self.scan(project, move |reading| reading.one(&sql, &args, revocations::read)).await
     }
 }

@@ -9,7 +9,8 @@
 //! a promise: it is withdrawn when an account gets them, and due when nobody can choose any more.
 
 use crate::row::push_not_in;
-use crate::{ReadError, Row, Statement, Store, Value};
+use crate::sqlite::Reading;
+use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value};
 
 /// How a revocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -303,6 +304,26 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
     })
 }
 
+fn read_counts(reading: &Reading<'_>, whose: &[Value; 2]) -> Result<RevocationCounts, ReadError> {
+    let counts = reading.one(
+        "SELECT COUNT(*), COUNT(CASE WHEN outcome = 'revoked' THEN 1 END),
+           COUNT(CASE WHEN outcome = 'not_supported' THEN 1 END),
+           COUNT(CASE WHEN outcome = 'failed' THEN 1 END), COUNT(CASE WHEN outcome IS NULL THEN 1 END)
+         FROM revocations WHERE project_id = $1 AND job_id = $2",
+        whose,
+        |row| {
+            Ok(RevocationCounts {
+                total: row.int(0)?,
+                revoked: row.int(1)?,
+                not_supported: row.int(2)?,
+                failed: row.int(3)?,
+                pending: row.int(4)?,
+            })
+        },
+    )?;
+    Ok(counts.unwrap_or_default())
+}
+
 impl Store {
     /// Revocations whose time has come, over all projects, but none of the toolkits `without`.
     pub async fn due_revocations(
@@ -315,48 +336,37 @@ impl Store {
         let mut sql = format!("SELECT {COLUMNS} FROM revocations WHERE outcome IS NULL AND next_try_at <= $1");
         push_not_in(&mut sql, &mut args, "toolkit", without);
         sql.push_str(" ORDER BY next_try_at LIMIT $2");
-        self.all(&sql, &args, read).await
+        self.list("", sql, args, read).await
     }
 
-    /// One page of a job's revocations, oldest first.
+    /// One page of a job's revocations, oldest first, and what became of all of them: all zero for an
+    /// unknown one.
     pub async fn revocations(
         &self,
         project: &str,
         job: &str,
-        offset: i64,
-        limit: i64,
-    ) -> Result<Vec<RevocationRow>, ReadError> {
-        self.all(
-            &format!(
-                "SELECT {COLUMNS} FROM revocations WHERE project_id = $1 AND job_id = $2 ORDER BY id LIMIT $3 OFFSET $4"
-            ),
-            &[project.into(), job.into(), limit.into(), offset.into()],
-            read,
-        )
+        page: PageOf,
+    ) -> Result<(Listed<RevocationRow>, RevocationCounts), ReadError> {
+        let whose: [Value; 2] = [project.into(), job.into()];
+        self.scan(project, move |reading| {
+            let counts = read_counts(reading, &whose)?;
+            let sql = format!(
+                "SELECT {COLUMNS} FROM revocations WHERE project_id = $1 AND job_id = $2 AND id > $3
+                 ORDER BY id LIMIT $4 OFFSET $5"
+            );
+            let [project, job] = whose;
+            let after = page.after().map_or("", |position| position.id.as_str());
+            let args = [project, job, after.into(), (page.limit + 1).into(), page.skip().into()];
+            let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
+            Ok((Listed { rows, next, total: counts.total }, counts))
+        })
         .await
     }
 
     /// What became of a job's credentials; all zero for an unknown one.
     pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
-        let counts = self
-            .one(
-                "SELECT COUNT(*), COUNT(CASE WHEN outcome = 'revoked' THEN 1 END),
-                   COUNT(CASE WHEN outcome = 'not_supported' THEN 1 END),
-                   COUNT(CASE WHEN outcome = 'failed' THEN 1 END), COUNT(CASE WHEN outcome IS NULL THEN 1 END)
-                 FROM revocations WHERE project_id = $1 AND job_id = $2",
-                &[project.into(), job.into()],
-                |row| {
-                    Ok(RevocationCounts {
-                        total: row.int(0)?,
-                        revoked: row.int(1)?,
-                        not_supported: row.int(2)?,
-                        failed: row.int(3)?,
-                        pending: row.int(4)?,
-                    })
-                },
-            )
-            .await?;
-        Ok(counts.unwrap_or_default())
+        let whose = [project.into(), job.into()];
+        self.scan(project, move |reading| read_counts(reading, &whose)).await
     }
 
     /// The job that revokes an account's tokens unless their user chooses; none where none wait.

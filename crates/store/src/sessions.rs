@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, and the policies that it had before.
 
-use crate::{ReadError, Row, Statement, Store, Unit};
+use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Unit, Value};
 
 /// A session that was not deleted.
 #[derive(Clone, Debug)]
@@ -58,9 +58,13 @@ pub struct SessionVersion {
     pub is_current: bool,
 }
 
-/// Replaces the policy that has `version`, and keeps that one in the session's history. Refused as
+/// Bytes of earlier policies that are kept of one session, besides the newest of them.
+pub const HISTORY_BYTES: i64 = 1 << 20;
+
+/// Replaces the policy that has `version`, and keeps that one in the session's history: of earlier ones,
+/// `most` and [`HISTORY_BYTES`] at most, and the newest of them in any case. Refused as
 /// `session_changed` when the session has another version by now, or is gone.
-pub fn change(project: &str, id: &str, version: i64, config: &str, now: i64) -> Unit {
+pub fn change(project: &str, id: &str, version: i64, config: &str, most: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
             "session_changed",
@@ -74,6 +78,15 @@ pub fn change(project: &str, id: &str, version: i64, config: &str, now: i64) -> 
             "UPDATE sessions SET config = $4, config_version = config_version + 1, updated_at = $5
              WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
             vec![project.into(), id.into(), version.into(), config.into(), now.into()],
+        ))
+        .with(Statement::any(
+            "DELETE FROM session_versions WHERE session_id = $1 AND version < $2 AND version IN
+               (SELECT version FROM
+                 (SELECT version, ROW_NUMBER() OVER (ORDER BY version DESC) AS place,
+                    SUM(LENGTH(config)) OVER (ORDER BY version DESC) AS bytes
+                  FROM session_versions WHERE session_id = $1) AS found
+                WHERE place > $3 OR bytes > $4)",
+            vec![id.into(), version.into(), most.into(), HISTORY_BYTES.into()],
         ))
 }
 
@@ -109,19 +122,26 @@ impl Store {
         &self,
         project: &str,
         id: &str,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(Vec<SessionVersion>, i64), ReadError> {
-        let whose = [project.into(), id.into()];
-        // The present version is one more than those before it, whichever page is asked for.
-        let earlier = "SELECT COUNT(*) FROM session_versions WHERE session_id = $2 AND project_id = $1";
-        let total = self.count(earlier, &whose).await? + 1;
-        let page = "SELECT config_version, updated_at, config, 1 FROM sessions
-             WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
-             UNION ALL
-             SELECT version, created_at, config, 0 FROM session_versions WHERE session_id = $2 AND project_id = $1
-             ORDER BY 1 DESC LIMIT $3 OFFSET $4";
-        let [project, id] = whose;
-        Ok((self.all(page, &[project, id, limit.into(), offset.into()], read_version).await?, total))
+        page: PageOf,
+    ) -> Result<Listed<SessionVersion>, ReadError> {
+        let whose: [Value; 2] = [project.into(), id.into()];
+        self.scan(project, move |reading| {
+            // The present version is one more than those before it, whichever page is asked for.
+            let earlier = "SELECT COUNT(*) FROM session_versions WHERE session_id = $2 AND project_id = $1";
+            let total = reading.count(earlier, &whose)? + 1;
+            let sql = "SELECT config_version, updated_at, config, 1 FROM sessions
+                 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND config_version < $3
+                 UNION ALL
+                 SELECT version, created_at, config, 0 FROM session_versions
+                 WHERE session_id = $2 AND project_id = $1 AND version < $3
+                 ORDER BY 1 DESC LIMIT $4 OFFSET $5";
+            let [project, id] = whose;
+            let before = page.after().map_or(i64::MAX, |position| position.at);
+            let args = [project, id, before.into(), (page.limit + 1).into(), page.skip().into()];
+            let position = |row: &Row<'_>| Ok(Position { at: row.int(0)?, id: String::new() });
+            let (rows, next) = page.read(reading, sql, &args, position, read_version)?;
+            Ok(Listed { rows, next, total })
+        })
+        .await
     }
 }

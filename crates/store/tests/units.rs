@@ -146,6 +146,31 @@ fn a_newer_schema_is_refused_and_an_old_one_is_not_migrated_twice() {
 }
 
 #[test]
+fn a_command_does_not_migrate_under_a_running_older_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.db");
+    drop(open(folder.path()));
+    let open_beside = || Store::open_beside_a_server(&path).map(drop);
+    let server = open(folder.path());
+    open_beside().unwrap();
+    drop(server);
+    // A server of the version before: it has the database open, in which a migration is missing.
+    let server = rusqlite::Connection::open(&path).unwrap();
+    server
+        .execute_batch("DELETE FROM schema_migrations WHERE number = (SELECT MAX(number) FROM schema_migrations)")
+        .unwrap();
+    let error = open_beside().unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("another process is using it: stop the server first"), "{cause}");
+    let version: i64 = server.query_row("SELECT MAX(number) FROM schema_migrations", [], |row| row.get(0)).unwrap();
+    drop(server);
+    // Alone, it is migrated; here that means that what is there already cannot be made again.
+    let error = open_beside().unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("cannot migrate") && version > 0, "{cause}");
+}
+
+#[test]
 fn many_processes_may_open_an_empty_database_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("test.db");

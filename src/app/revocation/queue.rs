@@ -8,7 +8,7 @@ use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, HeldFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
-use switchboard_store::{Unit, WriteError, links, project_deletion};
+use switchboard_store::{Unit, WriteError, links};
 use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, too_busy};
@@ -177,34 +177,6 @@ impl App {
         let job = self.mint(Kind::RevokeJob);
         let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))
-    }
-
-    /// Empties a closed project: all its accounts are deleted, their credentials go to be revoked, and
-    /// what is left ends. The job's id, where there was a credential; it follows from the project's
-    /// id, so that whoever goes on has the same. What it did is done even if it fails half-way; called
-    /// again, by the jobs of any server on this database, it does the rest.
-    pub async fn queue_revocations_of_project(&self, actor: &Actor) -> Result<Option<String>> {
-        let project = &actor.project_id;
-        let own = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
-        let job = format!("{}{own}", Kind::RevokeJob.prefix());
-        self.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, &job).await?;
-        let unit =
-            project_deletion::finish(project, self.now()).with(self.audit(actor, "project.empty", project, "ok", None));
-        self.store.apply(unit).await?;
-        self.recent_auth_configs.forget_where(|config| config.project_id == *project);
-        let counts = self.store.revocation_counts(project, &job).await?;
-        Ok((counts.total > 0).then_some(job))
-    }
-
-    /// Goes on with deleted projects that were not emptied to the end.
-    pub async fn empty_deleted_projects(&self) -> Result<()> {
-        for project in self.store.deleted_projects_with_accounts(100).await? {
-            // One that cannot be emptied now does not keep the others.
-            if let Err(error) = self.queue_revocations_of_project(&Actor::system(&project)).await {
-                tracing::error!(project.id = %project, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
-            }
-        }
-        Ok(())
     }
 
     /// Queues a credential that a refresh brought home after its account had been ended: a revocation

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::revocations::{RevocationCounts, RevocationRow, RevocationState};
+use switchboard_store::{Listed, PageOf};
 
 use super::{RevokedToken, parse_tokens};
 use crate::app::App;
+use crate::app::accounts::readable;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 use crate::time::iso;
@@ -65,16 +67,14 @@ impl App {
         &self,
         project: &str,
         id: &str,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(RevocationCounts, Vec<RevokeJobItem>)> {
-        let counts = self.store.revocation_counts(project, id).await?;
-        if counts.total == 0 {
+        page: PageOf,
+    ) -> Result<(Listed<RevokeJobItem>, RevocationCounts)> {
+        let (Listed { rows, next, total }, counts) = self.store.revocations(project, id, page).await?;
+        if total == 0 {
             return Err(Error::of(Code::RevokeJobNotFound, &[("id", &cut(id))]));
         }
-        let rows = self.store.revocations(project, id, offset, limit).await?;
-        let items: Result<Vec<RevokeJobItem>> = rows.into_iter().map(item).collect();
-        Ok((counts, items?))
+        let items = rows.into_iter().filter_map(|row| readable(&row.id.clone(), item(row))).collect();
+        Ok((Listed { rows: items, next, total }, counts))
     }
 }
 

@@ -118,7 +118,7 @@ async fn a_project_lives_from_its_creation_to_its_deletion() {
     assert!(config.starts_with("ac_") && !KEY.is_empty());
     let events = server.app.store.audit_events(&id, &id).await.unwrap();
     let actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
-    assert_eq!(actions, ["project.create", "api_key.revoke_all", "project.delete"]);
+    assert_eq!(actions, ["project.create", "api_key.revoke_all", "project.delete", "project.empty"]);
     assert!(events.iter().all(|event| event.actor.starts_with("key_") && event.request_id.is_some()));
 }
 

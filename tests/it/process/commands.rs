@@ -10,7 +10,7 @@ use crate::support::http::Api;
 use crate::support::process::{Dev, run};
 
 /// Runs a command on a data folder; its JSON.
-fn json(data: &Path, arguments: &[&str]) -> Value {
+pub(super) fn json(data: &Path, arguments: &[&str]) -> Value {
     let all = [arguments, &["--json", "--data-dir", data.to_str().unwrap()]].concat();
     let (code, stdout, stderr) = run(&all);
     assert_eq!(code, Some(0), "{arguments:?}: {stderr}");

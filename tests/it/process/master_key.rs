@@ -54,6 +54,13 @@ fn is_refused(data: &Path, says: &str) {
 }
 
 #[test]
+fn a_database_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+    let data = data_with_a_project();
+    fs::write(data.path().join("switchboard.db"), "").unwrap();
+    is_refused(data.path(), "has 0 bytes, and there is a master key");
+}
+
+#[test]
 fn another_master_key_is_refused_and_the_data_stays_as_it_is() {
     let (data, other) = (data_with_a_project(), data_with_a_project());
     let key = data.path().join("master.key");

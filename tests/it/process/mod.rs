@@ -11,6 +11,7 @@ mod echo;
 mod interrupted;
 mod kill;
 mod log;
+mod many_accounts;
 mod master_key;
 mod needles;
 mod pages;

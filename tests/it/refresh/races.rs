@@ -86,3 +86,25 @@ async fn an_account_deleted_during_its_refresh_stays_deleted() {
     assert!((400..500).contains(&status), "the account is gone: {status}");
     assert_eq!(connected.call().await, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_switched_off_during_its_refresh_keeps_the_new_token() {
+    let provider = Provider::oidc(&[]);
+    let connected = Connected::at(&provider, "").await;
+    connected.expire();
+    provider.fault(&json!({ "path": "/token", "delay_ms": 300, "times": 1 })).await;
+    let (api, session) = (connected.server.api.clone(), connected.session.clone());
+    let calling = tokio::spawn(async move { api.proxy_get(&session, "tk", "/api/me").await.status });
+    until("the refresh", async || provider.grants("refresh_token").await == 1).await;
+    let switch = async |enabled: bool| {
+        let path = format!("/connected_accounts/{}/status", connected.account);
+        connected.server.api.call("PATCH", &path, json!({ "enabled": enabled }).to_string()).await.expect(200);
+    };
+    switch(false).await;
+    calling.await.unwrap();
+    assert_eq!(connected.status().await.0, "INACTIVE");
+    switch(true).await;
+    // The token before is spent: without the new one the next refresh would end the account.
+    assert_eq!(connected.call().await, 200);
+    assert_eq!(provider.grants("refresh_token").await, 1);
+}

@@ -84,7 +84,8 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
     )
 }
 
-/// Switches an ACTIVE account off. A refresh under way loses its lease.
+/// Switches an ACTIVE account off. A refresh under way goes on and may still store its token: the one
+/// before may be spent already, and the account is to work when it is switched on again.
 pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_changed",

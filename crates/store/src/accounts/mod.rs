@@ -2,16 +2,18 @@
 //!
 //! `state.rs` holds the writes of the link flow, `edit.rs` what a developer changes afterwards,
 //! `refresh.rs` the fenced writes of a refresh, `revoke.rs` the ends that hand a credential over to
-//! be revoked, `read.rs` the finders. Every finder demands the project; there is no other.
+//! be revoked, `read.rs` the finders, `list.rs` the pages of a list. Every finder demands the project; there is no other.
 
 mod edit;
+mod list;
 mod read;
 mod refresh;
 mod revoke;
 mod state;
 
 pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
-pub use read::{AccountFilter, AccountOrder, AccountTypeFilter, HeldFilter};
+pub use list::{AccountFilter, AccountOrder, AccountTypeFilter};
+pub use read::{HeldFilter, Wanted};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, put_off, store_refreshed};
 pub use revoke::{delete_version, hold, release, revoke_version};
 pub use state::{Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert};
@@ -107,7 +109,7 @@ pub struct AccountRow {
     pub status_reason: Option<String>,
     /// Name given by the developer.
     pub alias: Option<String>,
-    /// Name in words, such as `github_red-castle`.
+    /// Name in words, such as `github_red-castle-7k2m`.
     pub word_id: String,
     /// Who may use it.
     pub account_type: AccountType,

@@ -1,51 +1,8 @@
 //! Finders. Each demands the project.
 
-use super::{AccountRow, AccountStatus, parse_status, parse_type};
+use super::{AccountRow, parse_status, parse_type};
 use crate::row::{push_in, push_not_in};
 use crate::{ReadError, Row, Store, Value};
-
-/// Which account types to list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccountTypeFilter {
-    /// Contract default.
-    #[default]
-    Private,
-    /// Shared only.
-    Shared,
-    /// Both.
-    All,
-}
-
-/// Column to sort by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AccountOrder {
-    /// Creation.
-    #[default]
-    CreatedAt,
-    /// Last change.
-    UpdatedAt,
-}
-
-/// Which accounts to list; an empty list admits all.
-#[derive(Clone, Debug, Default)]
-pub struct AccountFilter {
-    /// Toolkit slugs.
-    pub toolkits: Vec<String>,
-    /// Statuses.
-    pub statuses: Vec<AccountStatus>,
-    /// End users.
-    pub users: Vec<String>,
-    /// Auth configs.
-    pub auth_configs: Vec<String>,
-    /// Accounts by id.
-    pub ids: Vec<String>,
-    /// Private, shared, both.
-    pub account_type: AccountTypeFilter,
-    /// Sort column.
-    pub order: AccountOrder,
-    /// Oldest first.
-    pub ascending: bool,
-}
 
 /// Which accounts with a credential to look through; what is `None` admits all.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +13,25 @@ pub struct HeldFilter {
     pub toolkit: Option<String>,
     /// End user.
     pub user: Option<String>,
+}
+
+/// Which account of a toolkit to find.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// This one.
+    Pinned {
+        /// `ca_…`.
+        id: String,
+        /// Toolkit slug that it is asked for.
+        toolkit: String,
+    },
+    /// A user's newest ACTIVE one.
+    Newest {
+        /// Toolkit slug.
+        toolkit: String,
+        /// Of this auth config only.
+        auth_config: Option<String>,
+    },
 }
 
 /// Whether an account's auth config can be used.
@@ -80,7 +56,7 @@ macro_rules! select {
     };
 }
 
-fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
+pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
     Ok(AccountRow {
         id: row.text(0)?,
         project_id: row.text(1)?,
@@ -113,19 +89,31 @@ fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
     })
 }
 
-/// The status that answers show: an ACTIVE account of a disabled auth config is INACTIVE.
-const SHOWN_STATUS: &str =
-    concat!("CASE WHEN status = 'ACTIVE' AND NOT ", has_enabled_auth_config!(), " THEN 'INACTIVE' ELSE status END");
+const BY_ID: &str = select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL");
+/// A user's newest ACTIVE account of a toolkit whose auth config is enabled.
+const NEWEST_USABLE: &str = select!(
+    "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
+       AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+       AND ",
+    has_enabled_auth_config!(),
+    " ORDER BY connected_at DESC, id DESC LIMIT 1"
+);
+/// The same whatever its auth config.
+const NEWEST: &str = select!(
+    "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
+       AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
+     ORDER BY connected_at DESC, id DESC LIMIT 1"
+);
+
+/// Reads all columns of [`read`].
+pub(super) const SELECT: &str = select!("");
+/// Whether an account's auth config can be used.
+pub(super) const ENABLED_AUTH_CONFIG: &str = has_enabled_auth_config!();
 
 impl Store {
     /// One live account of a project.
     pub async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>, ReadError> {
-        self.one(
-            select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL"),
-            &[project.into(), id.into()],
-            read,
-        )
-        .await
+        self.one(BY_ID, &[project.into(), id.into()], read).await
     }
 
     /// The user's ACTIVE private account of a toolkit that was connected most recently, under one
@@ -138,17 +126,40 @@ impl Store {
         toolkit: &str,
         auth_config: Option<&str>,
     ) -> Result<Option<AccountRow>, ReadError> {
-        self.one(
-            select!(
-                "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
-                   AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
-                 ORDER BY ",
-                has_enabled_auth_config!(),
-                " DESC, connected_at DESC, id DESC LIMIT 1"
-            ),
-            &[project.into(), user.into(), toolkit.into(), auth_config.into()],
-            read,
-        )
+        let args = [project.into(), user.into(), toolkit.into(), auth_config.into()];
+        if let Some(found) = self.one(NEWEST_USABLE, &args, read).await? {
+            return Ok(Some(found));
+        }
+        self.one(NEWEST, &args, read).await
+    }
+
+    /// The accounts that a session shows of its toolkits, each with its toolkit: a user's newest, or a
+    /// pinned one. Those that are not there, or cannot be read, are missing.
+    pub async fn wanted_accounts(
+        &self,
+        project: &str,
+        user: &str,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<(String, AccountRow)>, ReadError> {
+        let (whose, user) = (project.to_owned(), user.to_owned());
+        self.scan(project, move |reading| {
+            let mut found = Vec::with_capacity(wanted.len());
+            for one in wanted {
+                let (toolkit, rows) = match one {
+                    Wanted::Pinned { id, toolkit } => {
+                        (toolkit, reading.readable(BY_ID, &[(&whose).into(), id.into()], read)?)
+                    }
+                    Wanted::Newest { toolkit, auth_config } => {
+                        let args = [(&whose).into(), (&user).into(), (&toolkit).into(), auth_config.into()];
+                        let usable = reading.readable(NEWEST_USABLE, &args, read)?;
+                        let rows = if usable.is_empty() { reading.readable(NEWEST, &args, read)? } else { usable };
+                        (toolkit, rows)
+                    }
+                };
+                found.extend(rows.into_iter().next().map(|row| (toolkit, row)));
+            }
+            Ok(found)
+        })
         .await
     }
 
@@ -163,7 +174,7 @@ impl Store {
         auth_config: Option<&str>,
         most: i64,
     ) -> Result<Vec<AccountRow>, ReadError> {
-        self.all(
+        self.few(
             select!(
                 "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
                    AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
@@ -189,52 +200,15 @@ impl Store {
         );
         push_not_in(&mut conditions, &mut args, "toolkit", except);
         let sql = format!("{} WHERE {conditions} ORDER BY refresh_due_at LIMIT $2", select!(""));
-        self.all(&sql, &args, read).await
-    }
-
-    /// One page and the number of all that match.
-    pub async fn accounts(
-        &self,
-        project: &str,
-        filter: &AccountFilter,
-        offset: i64,
-        limit: i64,
-    ) -> Result<(Vec<AccountRow>, i64), ReadError> {
-        let mut args: Vec<Value> = vec![project.into()];
-        let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
-        push_in(&mut conditions, &mut args, "user_id", &filter.users);
-        push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
-        push_in(&mut conditions, &mut args, "auth_config_id", &filter.auth_configs);
-        push_in(&mut conditions, &mut args, "id", &filter.ids);
-        let statuses: Vec<String> = filter.statuses.iter().map(|status| status.as_str().to_owned()).collect();
-        push_in(&mut conditions, &mut args, SHOWN_STATUS, &statuses);
-        match filter.account_type {
-            AccountTypeFilter::Private => conditions.push_str(" AND account_type = 'PRIVATE'"),
-            AccountTypeFilter::Shared => conditions.push_str(" AND account_type = 'SHARED'"),
-            AccountTypeFilter::All => {}
-        }
-        let total = self.count(&format!("SELECT COUNT(*) FROM connected_accounts WHERE {conditions}"), &args).await?;
-        let column = match filter.order {
-            AccountOrder::CreatedAt => "created_at",
-            AccountOrder::UpdatedAt => "updated_at",
-        };
-        let direction = if filter.ascending { "ASC" } else { "DESC" };
-        args.extend([Value::Int(limit), Value::Int(offset)]);
-        let sql = format!(
-            "{} WHERE {conditions} ORDER BY {column} {direction}, id {direction} LIMIT ${} OFFSET ${}",
-            select!(""),
-            args.len() - 1,
-            args.len()
-        );
-        Ok((self.all(&sql, &args, read).await?, total))
+        self.list("", sql, args, read).await
     }
 
     /// How many live accounts a project has for each toolkit; one without any is not in it.
     pub async fn accounts_per_toolkit(&self, project: &str) -> Result<Vec<(String, i64)>, ReadError> {
-        self.all(
-            "SELECT toolkit, COUNT(*) FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL
-             GROUP BY toolkit",
-            &[project.into()],
+        self.list(
+            project,
+            "SELECT toolkit, SUM(accounts) FROM account_counts WHERE project_id = $1 GROUP BY toolkit",
+            vec![project.into()],
             |row| Ok((row.text(0)?, row.int(1)?)),
         )
         .await
@@ -276,15 +250,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<AccountRow>, ReadError> {
         let mut args: Vec<Value> = vec![project.into(), after.into(), limit.into()];
-        // Along the primary key, unless an auth config narrows it: no sorting of all that is left
-        // for every page.
-        let project_column = if filter.auth_config.is_some() { "project_id" } else { "project_id || ''" };
         let mut conditions =
-            format!("{project_column} = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL");
+            String::from("project_id = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL");
         let narrow = [("auth_config_id", &filter.auth_config), ("toolkit", &filter.toolkit), ("user_id", &filter.user)];
         for (column, value) in narrow {
             push_in(&mut conditions, &mut args, column, value.as_slice());
         }
-        self.all(&format!("{} WHERE {conditions} ORDER BY id LIMIT $3", select!("")), &args, read).await
+        let sql = format!("{} WHERE {conditions} ORDER BY id LIMIT $3", select!(""));
+        self.list(project, sql, args, read).await
     }
 }

@@ -1,10 +1,17 @@
-//! SQLite: one writer thread with group commit, readers inline on thread-local connections.
+//! SQLite: one writer thread with group commit; point reads inline on thread-local connections, and
+//! everything that may read many rows on the threads of `scans.rs`.
 
 mod checkpoint;
 mod file_size;
+mod plan;
 mod reader;
+mod reading;
+mod scans;
 mod writer;
 
+pub(crate) use reading::{Reading, left_out_unless_readable};
+
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +23,8 @@ use thiserror::Error;
 
 use crate::migrate::{self, MigrationError};
 use crate::{ReadError, Row, Unit, Value, WriteError};
+
+use scans::Scans;
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,6 +71,7 @@ struct Shared {
     number: u64,
     path: PathBuf,
     writer: writer::Writer,
+    scans: Scans,
     _checkpointer: checkpoint::Checkpointer,
 }
 
@@ -78,7 +88,17 @@ impl Store {
         let writer = writer::Writer::start(connection)?;
         let checkpointer = checkpoint::Checkpointer::start(path)?;
         let number = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { shared: Arc::new(Shared { number, path: path.to_owned(), writer, _checkpointer: checkpointer }) })
+        let scans = Scans::start(number, path)?;
+        let shared = Shared { number, path: path.to_owned(), writer, scans, _checkpointer: checkpointer };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The same for a command that may run beside a server. A database of an older version that another
+    /// process has open is refused, not migrated.
+    pub fn open_beside_a_server(path: &Path) -> Result<Self, OpenError> {
+        let shown = path.display().to_string();
+        migrate::check_alone(path).map_err(|source| OpenError::Migration { path: shown, source })?;
+        Self::open(path)
     }
 
     /// Applies a unit: all of it durably, or nothing. Returns the rows changed by each statement.
@@ -94,8 +114,8 @@ impl Store {
         }
     }
 
-    /// First row of a query. On SQLite this runs inline: an indexed read takes microseconds, less
-    /// than handing it to another thread would.
+    /// First row of a query that finds it by an index: the point door. On SQLite this runs inline: such a
+    /// read takes microseconds, less than handing it to another thread would.
     #[expect(clippy::unused_async, reason = "an engine behind a network answers later; callers are ready for it")]
     pub(crate) async fn one<T>(
         &self,
@@ -103,40 +123,41 @@ impl Store {
         args: &[Value],
         read: impl FnOnce(&Row<'_>) -> Result<T, ReadError>,
     ) -> Result<Option<T>, ReadError> {
-        reader::with(self.shared.number, &self.shared.path, |connection| {
-            let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
-            writer::bind(&mut statement, args).map_err(|error| unavailable(&error))?;
-            let mut rows = statement.raw_query();
-            match rows.next().map_err(|error| unavailable(&error))? {
-                Some(row) => read(&Row(row)).map(Some),
-                None => Ok(None),
-            }
-        })
+        reader::with(self.shared.number, &self.shared.path, |reading| reading.one(sql, args, read))
     }
 
-    /// All rows of a query. Callers bound it with LIMIT.
+    /// The same for a handful of rows: the `LIMIT` is a small number, whatever the table holds.
     #[expect(clippy::unused_async, reason = "an engine behind a network answers later; callers are ready for it")]
-    pub(crate) async fn all<T>(
+    pub(crate) async fn few<T>(
         &self,
-        sql: &str,
+        sql: &'static str,
         args: &[Value],
         read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
     ) -> Result<Vec<T>, ReadError> {
-        reader::with(self.shared.number, &self.shared.path, |connection| {
-            let mut statement = connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
-            writer::bind(&mut statement, args).map_err(|error| unavailable(&error))?;
-            let mut rows = statement.raw_query();
-            let mut found = Vec::new();
-            while let Some(row) = rows.next().map_err(|error| unavailable(&error))? {
-                found.push(read(&Row(row))?);
-            }
-            Ok(found)
-        })
+        reader::with(self.shared.number, &self.shared.path, |reading| reading.all(sql, args, read))
     }
 
-    /// The number that a `SELECT COUNT(*)` gives.
-    pub(crate) async fn count(&self, sql: &str, args: &[Value]) -> Result<i64, ReadError> {
-        Ok(self.all(sql, args, |row| row.int(0)).await?.first().copied().unwrap_or(0))
+    /// The scan door: reads that may take long, as lists do, run on threads of their own. `project` is
+    /// whose turn they take, empty for the server's own work: see `scans.rs`. Refused as
+    /// [`ReadError::Busy`] when too many of the project's wait.
+    pub(crate) async fn scan<T: Send + 'static>(
+        &self,
+        project: &str,
+        read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.shared.scans.run(project, read).await
+    }
+
+    /// The rows of one query through the scan door; rows that cannot be read are logged and left out.
+    pub(crate) async fn list<T: Send + 'static>(
+        &self,
+        project: &str,
+        sql: impl Into<Cow<'static, str>> + Send,
+        args: Vec<Value>,
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<Vec<T>, ReadError> {
+        let sql = sql.into();
+        self.scan(project, move |reading| reading.readable(&sql, &args, read)).await
     }
 }
 

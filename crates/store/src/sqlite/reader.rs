@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::{open_reader, unavailable};
+use super::{Reading, open_reader, unavailable};
 use crate::ReadError;
 
 thread_local! {
@@ -20,17 +20,17 @@ const KEPT: usize = 4;
 pub(super) fn with<T>(
     store: u64,
     path: &Path,
-    read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
     CONNECTIONS.with_borrow_mut(|connections| {
         if let Some((_, connection)) = connections.iter().find(|(number, _)| *number == store) {
-            return read(connection);
+            return read(&Reading(connection));
         }
         let connection = open_reader(path).map_err(|error| unavailable(&error))?;
         if connections.len() == KEPT {
             connections.remove(0);
         }
-        let result = read(&connection);
+        let result = read(&Reading(&connection));
         connections.push((store, connection));
         result
     })

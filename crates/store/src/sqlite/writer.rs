@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::file_size;
+use super::plan;
 use crate::unit::Expect;
 use crate::{Statement, Unit, Value, WriteError};
 
@@ -154,6 +155,7 @@ fn roll_back(connection: &Connection) {
 fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
     let mut changed = Vec::with_capacity(unit.statements.len());
     for statement in &unit.statements {
+        plan::check(connection, statement.sql).map_err(WriteError::Unavailable)?;
         let result = execute(connection, statement);
         let rows = match (result, statement.expect) {
             (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,

@@ -1,0 +1,269 @@
+//! A project's accounts, page by page.
+//!
+//! A page is read along an index in the order of the list. Where a filter names several users, auth
+//! configs or statuses, each of them is a range of an index that is in that order; the page is the first
+//! rows of all ranges together. Only by `updated_at` is what matches sorted.
+
+use std::fmt::Write;
+
+use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
+use super::{AccountRow, AccountStatus, AccountType};
+use crate::row::push_in;
+use crate::sqlite::Reading;
+use crate::{Listed, PageOf, Position, ReadError, Row, Store, Value, counts};
+
+/// More ranges than this are not read one by one; SQLite takes 500.
+const MOST_RANGES: usize = 100;
+
+/// Which account types to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountTypeFilter {
+    /// Contract default.
+    #[default]
+    Private,
+    /// Shared only.
+    Shared,
+    /// Both.
+    All,
+}
+
+/// Column to sort by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AccountOrder {
+    /// Creation, which is the order of ids.
+    #[default]
+    CreatedAt,
+    /// Last change.
+    UpdatedAt,
+}
+
+/// Which accounts to list; an empty list admits all.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Toolkit slugs.
+    pub toolkits: Vec<String>,
+    /// Statuses, as answers show them.
+    pub statuses: Vec<AccountStatus>,
+    /// End users.
+    pub users: Vec<String>,
+    /// Auth configs.
+    pub auth_configs: Vec<String>,
+    /// Accounts by id.
+    pub ids: Vec<String>,
+    /// Private, shared, both.
+    pub account_type: AccountTypeFilter,
+    /// Sort column.
+    pub order: AccountOrder,
+    /// Oldest first.
+    pub ascending: bool,
+}
+
+impl Store {
+    /// One page and the number of all that match.
+    pub async fn accounts(
+        &self,
+        project: &str,
+        filter: AccountFilter,
+        page: PageOf,
+    ) -> Result<Listed<AccountRow>, ReadError> {
+        let whose = project.to_owned();
+        self.scan(project, move |reading| List::new(reading, &whose, &filter)?.page(reading, &page)).await
+    }
+}
+
+/// A list with its conditions, without a page.
+struct List<'a> {
+    project: &'a str,
+    filter: &'a AccountFilter,
+    /// What all rows meet, with its arguments.
+    conditions: String,
+    args: Vec<Value>,
+}
+
+impl AccountTypeFilter {
+    fn types(self) -> &'static [AccountType] {
+        match self {
+            Self::Private => &[AccountType::Private],
+            Self::Shared => &[AccountType::Shared],
+            Self::All => &[AccountType::Private, AccountType::Shared],
+        }
+    }
+}
+
+impl<'a> List<'a> {
+    fn new(reading: &Reading<'_>, project: &'a str, filter: &'a AccountFilter) -> Result<Self, ReadError> {
+        let (conditions, args) = ("project_id = $1 AND deleted_at IS NULL".to_owned(), vec![project.into()]);
+        let mut list = Self { project, filter, conditions, args };
+        let columns =
+            [("user_id", &filter.users), ("toolkit", &filter.toolkits), ("auth_config_id", &filter.auth_configs)];
+        for (column, values) in columns {
+            push_in(&mut list.conditions, &mut list.args, column, values);
+        }
+        push_in(&mut list.conditions, &mut list.args, "id", &filter.ids);
+        if let [one] = filter.account_type.types() {
+            let _ = write!(list.conditions, " AND account_type = '{}'", one.as_str());
+        }
+        if !filter.statuses.is_empty() {
+            list.narrow_to_statuses(reading)?;
+        }
+        Ok(list)
+    }
+
+    /// Answers show an ACTIVE account of a disabled auth config as INACTIVE.
+    fn narrow_to_statuses(&mut self, reading: &Reading<'_>) -> Result<(), ReadError> {
+        let mut statuses = self.filter.statuses.clone();
+        let wants = |status| self.filter.statuses.contains(&status);
+        let (active, inactive) = (wants(AccountStatus::Active), wants(AccountStatus::Inactive));
+        let some_are_disabled =
+            active != inactive && counts::read(reading, self.project, counts::DISABLED_AUTH_CONFIGS)? > 0;
+        if some_are_disabled && inactive {
+            statuses.push(AccountStatus::Active);
+        }
+        let words: Vec<String> = statuses.iter().map(|status| status.as_str().to_owned()).collect();
+        push_in(&mut self.conditions, &mut self.args, "status", &words);
+        if some_are_disabled {
+            let not = if inactive { "NOT " } else { "" };
+            let _ = write!(self.conditions, " AND (status <> 'ACTIVE' OR {not}{ENABLED_AUTH_CONFIG})");
+        }
+        Ok(())
+    }
+
+    fn page(mut self, reading: &Reading<'_>, page: &PageOf) -> Result<Listed<AccountRow>, ReadError> {
+        let total = self.total(reading)?;
+        let is_descending = !self.filter.ascending;
+        let (direction, beyond) = if is_descending { ("DESC", "<") } else { ("ASC", ">") };
+        let ranges = self.ranges(reading)?;
+        if let Some(position) = page.after() {
+            self.args.push((&position.id).into());
+            let id = self.args.len();
+            let _ = match self.filter.order {
+                AccountOrder::CreatedAt => write!(self.conditions, " AND id {beyond} ${id}"),
+                AccountOrder::UpdatedAt => {
+                    self.args.push(position.at.into());
+                    write!(self.conditions, " AND (updated_at, id) {beyond} (${}, ${id})", id + 1)
+                }
+            };
+        }
+        self.args.push((page.limit + 1).saturating_add(page.skip()).into());
+        let most = self.args.len();
+        self.args.extend([Value::Int(page.limit + 1), Value::Int(page.skip())]);
+        let (limit, skip) = (most + 1, most + 2);
+        let Self { conditions, args, .. } = self;
+        let by = match self.filter.order {
+            AccountOrder::CreatedAt => format!("id {direction}"),
+            AccountOrder::UpdatedAt => format!("updated_at {direction}, id {direction}"),
+        };
+        let sql = if ranges.is_empty() {
+            format!("{SELECT} WHERE {conditions} ORDER BY {by} LIMIT ${limit} OFFSET ${skip}")
+        } else {
+            let ranges: Vec<String> = ranges
+                .iter()
+                .map(|range| {
+                    format!(
+                        "SELECT id FROM (SELECT id FROM connected_accounts WHERE {conditions} AND {range}
+                         ORDER BY {by} LIMIT ${most}) AS found_range"
+                    )
+                })
+                .collect();
+            format!(
+                "{SELECT} WHERE id IN (SELECT id FROM ({}) AS found ORDER BY {by} LIMIT ${limit} OFFSET ${skip})
+                 ORDER BY {by}",
+                ranges.join(" UNION ALL ")
+            )
+        };
+        let position = match self.filter.order {
+            AccountOrder::CreatedAt => Position::of_id,
+            AccountOrder::UpdatedAt => |row: &Row<'_>| Ok(Position { at: row.int(24)?, id: row.text(0)? }),
+        };
+        let (rows, next) = page.read(reading, &sql, &args, position, read)?;
+        Ok(Listed { rows, next, total })
+    }
+
+    /// Rows on all pages: from the kept numbers where they can tell, else counted.
+    fn total(&self, reading: &Reading<'_>) -> Result<i64, ReadError> {
+        let filter = self.filter;
+        if !(filter.users.is_empty() && filter.ids.is_empty() && filter.statuses.is_empty()) {
+            return counts::matching(reading, "connected_accounts", &self.conditions, &self.args);
+        }
+        let mut sql = "SELECT SUM(accounts) FROM account_counts WHERE project_id = $1".to_owned();
+        let mut args: Vec<Value> = vec![self.project.into()];
+        push_in(&mut sql, &mut args, "toolkit", &filter.toolkits);
+        push_in(&mut sql, &mut args, "auth_config_id", &filter.auth_configs);
+        if let [one] = filter.account_type.types() {
+            let _ = write!(sql, " AND account_type = '{}'", one.as_str());
+        }
+        reading.count(&sql, &args)
+    }
+
+    /// Conditions each of which selects a range of an index that is in the order of the list; together
+    /// they select all that match. None where the list is sorted instead.
+    fn ranges(&mut self, reading: &Reading<'_>) -> Result<Vec<String>, ReadError> {
+        let filter = self.filter;
+        if filter.order == AccountOrder::UpdatedAt || !filter.ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut ranges = Vec::new();
+        if !filter.users.is_empty() {
+            for user in &filter.users {
+                let user = self.equals("user_id", user);
+                if filter.toolkits.is_empty() {
+                    ranges.push(user);
+                    continue;
+                }
+                for toolkit in &filter.toolkits {
+                    ranges.push(format!("{user} AND {}", self.equals("toolkit", toolkit)));
+                }
+            }
+        } else if let Some(configs) = self.auth_configs(reading)? {
+            for config in configs {
+                ranges.push(self.equals("auth_config_id", &config));
+            }
+        } else {
+            for one in filter.account_type.types() {
+                for status in self.statuses(reading, *one)? {
+                    let status = self.equals("status", &status);
+                    ranges.push(format!("account_type = '{}' AND {status}", one.as_str()));
+                }
+            }
+        }
+        if ranges.len() > MOST_RANGES {
+            ranges.clear();
+        }
+        Ok(ranges)
+    }
+
+    fn equals(&mut self, column: &str, value: &str) -> String {
+        self.args.push(value.into());
+        format!("{column} = ${}", self.args.len())
+    }
+
+    /// The auth configs that a list is of: those of the filter, or those of its toolkits, if these are few.
+    fn auth_configs(&self, reading: &Reading<'_>) -> Result<Option<Vec<String>>, ReadError> {
+        let filter = self.filter;
+        if !filter.auth_configs.is_empty() {
+            return Ok(Some(filter.auth_configs.clone()));
+        }
+        if filter.toolkits.is_empty() {
+            return Ok(None);
+        }
+        let mut args: Vec<Value> = vec![self.project.into()];
+        let mut sql = "SELECT DISTINCT auth_config_id FROM account_counts WHERE project_id = $1".to_owned();
+        push_in(&mut sql, &mut args, "toolkit", &filter.toolkits);
+        let _ = write!(sql, " LIMIT {}", MOST_RANGES + 1);
+        let found = reading.all(&sql, &args, |row| row.text(0))?;
+        Ok((1..=MOST_RANGES).contains(&found.len()).then_some(found))
+    }
+
+    /// The statuses that accounts of a type have: each is found by one look-up.
+    fn statuses(&self, reading: &Reading<'_>, account_type: AccountType) -> Result<Vec<String>, ReadError> {
+        let sql = "WITH RECURSIVE found(status) AS (
+             SELECT MIN(status) FROM connected_accounts
+             WHERE project_id = $1 AND account_type = $2 AND deleted_at IS NULL
+             UNION ALL
+             SELECT (SELECT MIN(status) FROM connected_accounts
+                     WHERE project_id = $1 AND account_type = $2 AND deleted_at IS NULL AND status > found.status)
+             FROM found WHERE found.status IS NOT NULL)
+             SELECT status FROM found WHERE status IS NOT NULL";
+        reading.all(sql, &[self.project.into(), account_type.as_str().into()], |row| row.text(0))
+    }
+}

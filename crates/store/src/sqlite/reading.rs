@@ -1,0 +1,99 @@
+//! What a query reads, on whichever thread it runs.
+
+use rusqlite::Connection;
+
+use super::{plan, unavailable, writer};
+use crate::{ReadError, Row, Value};
+
+/// A connection that reads.
+#[derive(Debug)]
+pub(crate) struct Reading<'a>(pub(super) &'a Connection);
+
+impl Reading<'_> {
+    /// First row of a query.
+    pub(crate) fn one<T>(
+        &self,
+        sql: &str,
+        args: &[Value],
+        read: impl FnOnce(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Option<T>, ReadError> {
+        let mut read = Some(read);
+        let mut found = None;
+        self.each(sql, args, |row| {
+            if let Some(read) = read.take() {
+                found = Some(read(row)?);
+            }
+            Ok(false)
+        })?;
+        Ok(found)
+    }
+
+    /// All rows of a query. Callers bound it with LIMIT.
+    pub(crate) fn all<T>(
+        &self,
+        sql: &str,
+        args: &[Value],
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut found = Vec::new();
+        self.each(sql, args, |row| {
+            found.push(read(row)?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// The same without the rows that cannot be read, which are logged: one of them must not hide all
+    /// the others. The first column says in the log which row it was.
+    pub(crate) fn readable<T>(
+        &self,
+        sql: &str,
+        args: &[Value],
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut found = Vec::new();
+        self.each(sql, args, |row| {
+            found.extend(left_out_unless_readable(row, read(row))?);
+            Ok(true)
+        })?;
+        Ok(found)
+    }
+
+    /// The number that a query gives.
+    pub(crate) fn count(&self, sql: &str, args: &[Value]) -> Result<i64, ReadError> {
+        Ok(self.one(sql, args, |row| row.opt_int(0))?.flatten().unwrap_or(0))
+    }
+
+    /// Calls `take` with each row until it says that it has enough.
+    fn each(
+        &self,
+        sql: &str,
+        args: &[Value],
+        mut take: impl FnMut(&Row<'_>) -> Result<bool, ReadError>,
+    ) -> Result<(), ReadError> {
+        plan::check(self.0, sql).map_err(ReadError::Unavailable)?;
+        let mut statement = self.0.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+        writer::bind(&mut statement, args).map_err(|error| unavailable(&error))?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(|error| unavailable(&error))? {
+            if !take(&Row(row))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was read of a row; nothing, and a line in the log, where it holds what no version of this
+/// program writes.
+pub(crate) fn left_out_unless_readable<T>(row: &Row<'_>, read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(ReadError::Impossible(what)) => {
+            let id = row.text(0).unwrap_or_default();
+            tracing::error!(row.id = %id, error = %what, "a stored row cannot be read; lists leave it out");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

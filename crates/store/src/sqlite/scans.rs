@@ -1,0 +1,267 @@
+//! Threads for reads that may take long, and whose turn it is on them.
+//!
+//! Each project has a queue of its own; the threads take from them in turn. A project never holds the
+//! last thread, so that another one's list waits for one read at most, however many lists the first
+//! one asks for. The threads are made at the start: nothing here needs a new one later.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::{Reading, reader};
+use crate::ReadError;
+
+/// Fewest and most threads; between them, one for each processor.
+const THREADS: (usize, usize) = (2, 4);
+/// Reads of one project that may wait; more are refused.
+const MOST_WAITING: usize = 512;
+
+type Task = Box<dyn FnOnce() + Send>;
+
+/// The threads. They end when this is dropped.
+#[derive(Debug)]
+pub(super) struct Scans {
+    number: u64,
+    path: Arc<Path>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+    /// Reads of one project that may run at once.
+    most_at_once: usize,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("most_at_once", &self.most_at_once).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    by_project: HashMap<String, Waiting>,
+    /// Projects with something to take, each once, the next one first.
+    turns: VecDeque<String>,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    tasks: VecDeque<Task>,
+    running: usize,
+}
+
+impl Scans {
+    /// Starts the threads.
+    pub(super) fn start(number: u64, path: &Path) -> std::io::Result<Self> {
+        let threads = thread::available_parallelism().map_or(THREADS.0, usize::from).clamp(THREADS.0, THREADS.1);
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), most_at_once: threads - 1 });
+        let scans = Self { number, path: Arc::from(path), shared: Arc::clone(&shared) };
+        for index in 0..threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(format!("store-scan-{index}")).spawn(move || shared.work())?;
+        }
+        Ok(scans)
+    }
+
+    /// Runs a read when it is the project's turn. One whose caller has gone away before is not run.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        project: &str,
+        read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let (answer, outcome) = oneshot::channel();
+        let (number, path) = (self.number, Arc::clone(&self.path));
+        let task: Task = Box::new(move || {
+            if !answer.is_closed() {
+                // The caller may go away meanwhile; then nobody needs the answer.
+                let _ = answer.send(reader::with(number, &path, read));
+            }
+        });
+        self.shared.push(project, task)?;
+        outcome.await.unwrap_or_else(|_| Err(ReadError::Unavailable("the read was cut short".to_owned())))
+    }
+}
+
+impl Drop for Scans {
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn push(&self, project: &str, task: Task) -> Result<(), ReadError> {
+        let mut queue = self.lock();
+        let waiting = queue.by_project.entry(project.to_owned()).or_default();
+        if waiting.tasks.len() >= MOST_WAITING {
+            return Err(ReadError::Busy);
+        }
+        waiting.tasks.push_back(task);
+        if waiting.tasks.len() == 1 && waiting.running < self.most_at_once {
+            queue.turns.push_back(project.to_owned());
+        }
+        drop(queue);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// What each thread does until the store is gone.
+    fn work(&self) {
+        while let Some((project, task)) = self.next() {
+            // A panic in a read ends that read; its caller is told.
+            if catch_unwind(AssertUnwindSafe(task)).is_err() {
+                tracing::error!("a read of the database panicked");
+            }
+            self.finished(&project);
+        }
+    }
+
+    /// The next read, waiting for one; none when the store is gone.
+    fn next(&self) -> Option<(String, Task)> {
+        let mut queue = self.lock();
+        loop {
+            if queue.is_closed {
+                return None;
+            }
+            if let Some(taken) = queue.take(self.most_at_once) {
+                return Some(taken);
+            }
+            queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finished(&self, project: &str) {
+        let mut queue = self.lock();
+        let Some(waiting) = queue.by_project.get_mut(project) else { return };
+        let was_full = waiting.running == self.most_at_once;
+        waiting.running -= 1;
+        let (has_tasks, is_idle) = (!waiting.tasks.is_empty(), waiting.running == 0);
+        if has_tasks && was_full {
+            queue.turns.push_back(project.to_owned());
+            drop(queue);
+            self.changed.notify_one();
+        } else if !has_tasks && is_idle {
+            queue.by_project.remove(project);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Takes a read of the project whose turn it is; the project comes last then.
+    fn take(&mut self, most_at_once: usize) -> Option<(String, Task)> {
+        while let Some(project) = self.turns.pop_front() {
+            let Some(waiting) = self.by_project.get_mut(&project) else { continue };
+            let Some(task) = waiting.tasks.pop_front() else { continue };
+            waiting.running += 1;
+            if !waiting.tasks.is_empty() && waiting.running < most_at_once {
+                self.turns.push_back(project.clone());
+            }
+            return Some((project, task));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn scans() -> (tempfile::TempDir, Scans) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        rusqlite::Connection::open(&path).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
+        let scans = Scans::start(u64::MAX, &path).unwrap();
+        (folder, scans)
+    }
+
+    /// A read that stands still until the sender is dropped.
+    fn stuck(stop: mpsc::Receiver<()>) -> impl FnOnce(&Reading<'_>) -> Result<(), ReadError> + Send {
+        move |_| {
+            let _ = stop.recv();
+            Ok(())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_project_that_reads_for_ever_leaves_a_thread_to_the_others() {
+        let (_folder, scans) = scans();
+        let scans = Arc::new(scans);
+        let mut stops = Vec::new();
+        let mut noisy = Vec::new();
+        for _ in 0..20 {
+            let (stop, stopped) = mpsc::channel();
+            stops.push(stop);
+            let scans = Arc::clone(&scans);
+            noisy.push(tokio::spawn(async move { scans.run("noisy", stuck(stopped)).await }));
+        }
+        for _ in 0..3 {
+            let quiet = scans.run("quiet", |reading| reading.count("SELECT 7", &[]));
+            let quiet = tokio::time::timeout(Duration::from_secs(20), quiet).await.expect("its turn came");
+            assert_eq!(quiet.unwrap(), 7);
+        }
+        drop(stops);
+        for read in noisy {
+            read.await.unwrap().unwrap();
+        }
+        assert!(scans.shared.lock().by_project.is_empty(), "nothing stays of who is done");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_ends_one_read_and_no_thread() {
+        let (_folder, scans) = scans();
+        for _ in 0..10 {
+            let ended = scans.run("a", |_| -> Result<(), ReadError> { panic!("in a test") }).await;
+            assert!(matches!(ended, Err(ReadError::Unavailable(_))));
+        }
+        assert_eq!(scans.run("a", |reading| reading.count("SELECT 7", &[])).await.unwrap(), 7);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn more_than_may_wait_are_refused_and_the_others_still_run() {
+        let (_folder, scans) = scans();
+        let scans = Arc::new(scans);
+        let most = scans.shared.most_at_once;
+        let (mut reads, mut stops) = (Vec::new(), Vec::new());
+        for _ in 0..=most + MOST_WAITING {
+            let (stop, stopped) = mpsc::channel();
+            stops.push(stop);
+            let reading = Arc::clone(&scans);
+            reads.push(tokio::spawn(async move { reading.run("a", stuck(stopped)).await }));
+            // All that may run do so before the others come.
+            while reads.len() <= most
+                && scans.shared.lock().by_project.get("a").is_none_or(|waiting| waiting.running < reads.len())
+            {
+                tokio::task::yield_now().await;
+            }
+        }
+        // One too many: whichever it is, it is told at once, while all others stand still.
+        while !reads.iter().any(tokio::task::JoinHandle::is_finished) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(scans.run("b", |reading| reading.count("SELECT 7", &[])).await.unwrap(), 7);
+        drop(stops);
+        let mut refused = 0;
+        for read in reads {
+            match read.await.unwrap() {
+                Ok(()) => {}
+                Err(ReadError::Busy) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(refused, 1);
+    }
+}

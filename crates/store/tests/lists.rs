@@ -1,0 +1,284 @@
+//! Pages of a list give what a reading of everything would, in the same order, whatever the filter, and
+//! the kept numbers are what counting would give. In a debug build, as tests are, a statement that reads
+//! a table from end to end fails, so that these tests also hold that each list has its index.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
+
+use std::collections::HashSet;
+
+use switchboard_store::accounts::{
+    self, AccountFilter, AccountOrder, AccountRow, AccountStatus, AccountType, AccountTypeFilter, Activation,
+    NewAccount,
+};
+use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
+use switchboard_store::projects::{self, Project};
+use switchboard_store::{PageOf, Position, Start, Store, Unit};
+
+const PROJECT: &str = "pr_1";
+const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
+const ACCOUNTS: usize = 240;
+
+fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
+    AuthConfigRow {
+        id: id.to_owned(),
+        project_id: project.to_owned(),
+        toolkit: toolkit.to_owned(),
+        name: format!("Name of {id} 100%"),
+        scheme: "API_KEY".to_owned(),
+        is_managed: id == "ac_1",
+        is_enabled: true,
+        is_enabled_for_tool_router: true,
+        settings: "{}".to_owned(),
+        credentials_sealed: None,
+        shared_sealed: None,
+        created_at: 1,
+        updated_at: 1,
+    }
+}
+
+fn project(id: &str) -> Project {
+    Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
+}
+
+/// Accounts of every user, auth config, type and status there is, and another project beside.
+async fn world(folder: &std::path::Path) -> Store {
+    let store = Store::open(&folder.join("test.db")).unwrap();
+    let mut unit = Unit::new();
+    for owner in [PROJECT, "pr_2"] {
+        unit.push(projects::insert(&project(owner)));
+        for (id, toolkit) in CONFIGS {
+            unit.push(auth_configs::insert(&config(&own(id, owner), owner, toolkit)));
+        }
+        for number in 0..ACCOUNTS {
+            unit = unit.and(account(number, owner));
+        }
+    }
+    // The accounts of one auth config are INACTIVE in answers.
+    let disabled = AuthConfigRow { is_enabled: false, updated_at: 2, ..config("ac_2", PROJECT, "up") };
+    unit.push(auth_configs::replace(&disabled, 1));
+    store.apply(unit).await.unwrap();
+    store
+}
+
+fn own(id: &str, project: &str) -> String {
+    if project == PROJECT { id.to_owned() } else { format!("{id}_{project}") }
+}
+
+fn account(number: usize, project: &str) -> Unit {
+    let (config, toolkit) = CONFIGS[number % 3];
+    let (id, config) = (own(&format!("ca_{number:05}"), project), own(config, project));
+    let user = format!("u{}", number % 5);
+    let time = i64::try_from(number).unwrap();
+    let account_type = if number.is_multiple_of(7) { AccountType::Shared } else { AccountType::Private };
+    let mut unit = Unit::new().with(accounts::insert(&NewAccount {
+        id: &id,
+        project_id: project,
+        user_id: &user,
+        toolkit,
+        auth_config_id: &config,
+        scheme: "API_KEY",
+        alias: None,
+        word_id: "word",
+        account_type,
+        acl: None,
+        params: "{}",
+        link_id: None,
+        now: time,
+    }));
+    let later = 10_000 - time;
+    match number % 4 {
+        0 => {
+            let activation = Activation {
+                credential: Some(b"sealed".to_vec()),
+                params: "{}".to_owned(),
+                identity: None,
+                expires_at: None,
+                refresh_due_at: None,
+                now: later,
+            };
+            unit.push(accounts::activate(project, &id, activation));
+        }
+        1 => unit.push(accounts::end_unconnected(project, &id, AccountStatus::Expired, "too late", later)),
+        _ => {}
+    }
+    if number.is_multiple_of(20) {
+        unit.push(accounts::disable(project, &id, "off", later));
+    }
+    unit
+}
+
+fn shown(row: &AccountRow) -> AccountStatus {
+    let is_off = row.status == AccountStatus::Active && !row.has_enabled_auth_config;
+    if is_off { AccountStatus::Inactive } else { row.status }
+}
+
+fn admits<T: PartialEq>(list: &[T], value: &T) -> bool {
+    list.is_empty() || list.contains(value)
+}
+
+fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
+    let mut found: Vec<&AccountRow> = all
+        .iter()
+        .filter(|row| {
+            admits(&filter.users, &row.user_id)
+                && admits(&filter.toolkits, &row.toolkit)
+                && admits(&filter.auth_configs, &row.auth_config_id)
+                && admits(&filter.ids, &row.id)
+                && admits(&filter.statuses, &shown(row))
+                && match filter.account_type {
+                    AccountTypeFilter::Private => row.account_type == AccountType::Private,
+                    AccountTypeFilter::Shared => row.account_type == AccountType::Shared,
+                    AccountTypeFilter::All => true,
+                }
+        })
+        .collect();
+    match filter.order {
+        AccountOrder::CreatedAt => found.sort_by_key(|row| row.id.clone()),
+        AccountOrder::UpdatedAt => found.sort_by_key(|row| (row.updated_at, row.id.clone())),
+    }
+    if !filter.ascending {
+        found.reverse();
+    }
+    found.into_iter().map(|row| row.id.clone()).collect()
+}
+
+/// All pages, each from where the one before ended, and each counted off.
+async fn walk(store: &Store, filter: &AccountFilter, total: usize) -> Vec<String> {
+    let (mut ids, mut start) = (Vec::new(), Start::Skip(0));
+    loop {
+        let page = PageOf { start, limit: 7 };
+        let found = store.accounts(PROJECT, filter.clone(), page).await.unwrap();
+        assert_eq!(found.total, i64::try_from(total).unwrap(), "{filter:?}");
+        let skip = Start::Skip(i64::try_from(ids.len()).unwrap());
+        let counted = store.accounts(PROJECT, filter.clone(), PageOf { start: skip, limit: 7 }).await.unwrap();
+        let of = |rows: &[AccountRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+        assert_eq!(of(&found.rows), of(&counted.rows), "{filter:?}");
+        ids.extend(of(&found.rows));
+        let Some(next) = found.next else { return ids };
+        start = Start::After(next);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_filter_and_order_gives_what_reading_everything_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = world(folder.path()).await;
+    let everything = AccountFilter { account_type: AccountTypeFilter::All, ..AccountFilter::default() };
+    let all = PageOf { start: Start::Skip(0), limit: 1_000 };
+    let all = store.accounts(PROJECT, everything, all).await.unwrap().rows;
+    assert_eq!(all.len(), ACCOUNTS);
+    let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect::<Vec<String>>();
+    let users = [vec![], texts(&["u1"]), texts(&["u0", "u4", "nobody"])];
+    let toolkits = [vec![], texts(&["down"]), texts(&["up", "down"]), texts(&["none"])];
+    let configs = [vec![], texts(&["ac_2"]), texts(&["ac_1", "ac_3"])];
+    let statuses = [
+        vec![],
+        vec![AccountStatus::Active],
+        vec![AccountStatus::Inactive],
+        vec![AccountStatus::Active, AccountStatus::Inactive],
+        vec![AccountStatus::Initializing, AccountStatus::Active, AccountStatus::Failed],
+        vec![AccountStatus::Expired],
+    ];
+    let types = [AccountTypeFilter::Private, AccountTypeFilter::Shared, AccountTypeFilter::All];
+    let mut tried = HashSet::new();
+    for (number, account_type) in (0..).zip(types.into_iter().cycle().take(648)) {
+        let pick = |of: usize, by: usize| (number / by) % of;
+        let filter = AccountFilter {
+            users: users[pick(3, 3)].clone(),
+            toolkits: toolkits[pick(4, 9)].clone(),
+            auth_configs: configs[pick(3, 36)].clone(),
+            statuses: statuses[pick(6, 108)].clone(),
+            ids: if number % 11 == 0 { texts(&["ca_00000", "ca_00012", "ca_00060", "ca_x"]) } else { vec![] },
+            account_type,
+            order: if number % 2 == 0 { AccountOrder::CreatedAt } else { AccountOrder::UpdatedAt },
+            ascending: number % 5 == 0,
+        };
+        let wanted = expected(&all, &filter);
+        assert_eq!(walk(&store, &filter, wanted.len()).await, wanted, "{filter:?}");
+        tried.insert(format!("{filter:?}"));
+    }
+    assert_eq!(tried.len(), 648);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kept_numbers_are_what_counting_gives_after_every_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = world(folder.path()).await;
+    let check = async |when: &str| {
+        let database = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+        let differences: i64 = database
+            .query_row(
+                "SELECT COUNT(*) FROM (
+                   SELECT * FROM (SELECT project_id, auth_config_id, account_type, toolkit, COUNT(*)
+                                  FROM connected_accounts WHERE deleted_at IS NULL GROUP BY 1, 2, 3, 4
+                                  EXCEPT SELECT * FROM account_counts)
+                   UNION ALL
+                   SELECT * FROM (SELECT * FROM account_counts
+                                  EXCEPT SELECT project_id, auth_config_id, account_type, toolkit, COUNT(*)
+                                  FROM connected_accounts WHERE deleted_at IS NULL GROUP BY 1, 2, 3, 4))",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(differences, 0, "{when}");
+        let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        for (what, sql) in [
+            (
+                "enabled_auth_configs",
+                "SELECT COUNT(*) FROM auth_configs WHERE project_id = 'pr_1' AND deleted_at IS NULL AND status = 'ENABLED'",
+            ),
+            (
+                "disabled_auth_configs",
+                "SELECT COUNT(*) FROM auth_configs WHERE project_id = 'pr_1' AND deleted_at IS NULL AND status = 'DISABLED'",
+            ),
+        ] {
+            let kept = number(&format!(
+                "SELECT COALESCE(SUM(number), 0) FROM counts WHERE project_id = 'pr_1' AND what = '{what}'"
+            ));
+            assert_eq!(kept, number(sql), "{what} {when}");
+        }
+        let projects = number("SELECT number FROM counts WHERE project_id = '' AND what = 'projects'");
+        assert_eq!(projects, number("SELECT COUNT(*) FROM projects WHERE deleted_at IS NULL"), "{when}");
+    };
+    check("at first").await;
+    store.apply(Unit::new().with(accounts::delete(PROJECT, "ca_00005", 9))).await.unwrap();
+    check("after a deletion").await;
+    store.apply(Unit::new().with(accounts::delete(PROJECT, "ca_00005", 9))).await.unwrap_err();
+    check("after a deletion that was refused").await;
+    let again = AuthConfigRow { updated_at: 3, ..config("ac_2", PROJECT, "up") };
+    store.apply(Unit::new().with(auth_configs::replace(&again, 2))).await.unwrap();
+    check("after an auth config was enabled").await;
+    let unit = Unit::new()
+        .with(accounts::delete_of_auth_config(PROJECT, "ac_3", 9))
+        .with(auth_configs::delete(PROJECT, "ac_3", 9));
+    store.apply(unit).await.unwrap();
+    check("after an auth config was deleted").await;
+    store.apply(Unit::new().with(projects::insert(&project("pr_3")))).await.unwrap();
+    check("after a new project").await;
+    let by_toolkit = store.accounts_per_toolkit(PROJECT).await.unwrap();
+    assert_eq!(by_toolkit.iter().map(|(toolkit, _)| toolkit.as_str()).collect::<Vec<_>>(), ["up"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_configs_are_found_by_part_of_their_name_as_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = world(folder.path()).await;
+    for (search, found) in [
+        ("100%", vec!["ac_3", "ac_2", "ac_1"]),
+        ("AC_2 ", vec!["ac_2"]),
+        ("ac_3", vec!["ac_3"]),
+        ("_", vec!["ac_3", "ac_2", "ac_1"]),
+        ("1__%", vec![]),
+        ("\\", vec![]),
+    ] {
+        let filter =
+            AuthConfigFilter { search: Some(search.to_owned()), include_disabled: true, ..AuthConfigFilter::default() };
+        let page = PageOf { start: Start::Skip(0), limit: 10 };
+        let listed = store.auth_configs(PROJECT, filter, page).await.unwrap();
+        let ids: Vec<&str> = listed.rows.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!(ids, found, "{search}");
+        assert_eq!(listed.total, i64::try_from(found.len()).unwrap());
+    }
+    let page = PageOf { start: Start::After(Position { at: 0, id: "ac_3".to_owned() }), limit: 1 };
+    let listed = store.auth_configs(PROJECT, AuthConfigFilter::default(), page).await.unwrap();
+    assert_eq!((listed.rows[0].id.as_str(), listed.next, listed.total), ("ac_1", None, 2), "ac_2 is disabled");
+}

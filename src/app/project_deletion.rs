@@ -1,0 +1,129 @@
+//! Deleting a project: it is closed at once, and emptied in batches.
+
+use std::time::{Duration, Instant};
+
+use switchboard_store::accounts::HeldFilter;
+use switchboard_store::project_deletion::{self, BATCH, Closed};
+use switchboard_store::{Statement, Unit, WriteError};
+
+use super::projects::not_found;
+use super::revocation::Fate;
+use super::{Actor, App};
+use crate::error::{Error, Result};
+use crate::id::Kind;
+
+/// A request empties a project for so long; the server's jobs do the rest.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Links ended by one unit.
+const LINKS: usize = 100;
+/// Closed projects looked after by one run of the job.
+const PROJECTS: i64 = 100;
+
+impl App {
+    /// Deletes a project with all that is in it. Its keys are refused from the next request on. With
+    /// `revoke` its credentials go to be revoked at their providers: the id of that job, if there
+    /// were any. A large project is emptied by the server's jobs, also when this is cut short.
+    pub async fn delete_project(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
+        let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
+        let unit = project_deletion::close(project, revoke, self.now()).with(self.audit(
+            &actor,
+            "project.delete",
+            project,
+            "ok",
+            None,
+        ));
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            Err(WriteError::Refused("project_not_found")) => return Err(not_found(project)),
+            Err(error) => return Err(error.into()),
+        }
+        self.recent_sessions.forget_where(|session| session.project_id == project);
+        self.recent_auth_configs.forget_where(|config| config.project_id == project);
+        let job = revoke_job(project);
+        let until = Instant::now().checked_add(PATIENCE);
+        self.empty_project(&actor, revoke, &job, until).await?;
+        self.recent_auth_configs.forget_where(|config| config.project_id == project);
+        let queued = revoke && self.store.revocation_counts(project, &job).await?.total > 0;
+        Ok(queued.then_some(job))
+    }
+
+    /// Goes on with deleted projects that are not empty yet.
+    pub async fn empty_deleted_projects(&self) -> Result<()> {
+        for Closed { id, revokes } in self.store.closed_projects(PROJECTS).await? {
+            // One that cannot be emptied now does not keep the others.
+            if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
+                tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what is in a closed project, batch by batch, until nothing is left or the time is over. What it
+    /// did is done even if it fails half-way; called again, it does the rest.
+    async fn empty_project(&self, actor: &Actor, revoke: bool, job: &str, until: Option<Instant>) -> Result<()> {
+        let project = actor.project_id.as_str();
+        let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.stopping.is_cancelled();
+        self.end_links_of(project, &is_over).await?;
+        if revoke && !is_over() {
+            self.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, job).await?;
+        }
+        let accounts =
+            if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };
+        self.repeat(|| accounts(project, self.now()), &is_over).await?;
+        self.repeat(|| project_deletion::end_sessions(project, self.now()), &is_over).await?;
+        self.repeat(|| project_deletion::forget_idempotency_keys(project), &is_over).await?;
+        self.repeat(|| project_deletion::end_auth_configs(project, self.now()), &is_over).await?;
+        // One that was made in the moment of closing.
+        self.end_links_of(project, &is_over).await?;
+        if is_over() {
+            return Ok(());
+        }
+        let unit = Unit::new().with(project_deletion::mark_empty(project, self.now())).with(self.audit(
+            actor,
+            "project.empty",
+            project,
+            "ok",
+            None,
+        ));
+        match self.store.apply(unit).await {
+            // What came in between is left to the next run.
+            Ok(_) | Err(WriteError::Refused("project_not_empty")) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Applies a statement that changes a batch of rows until it changes fewer.
+    pub(super) async fn repeat(&self, statement: impl Fn() -> Statement, is_over: &impl Fn() -> bool) -> Result<usize> {
+        let mut changed = 0;
+        while !is_over() {
+            let rows = self.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
+            changed += rows;
+            if rows < BATCH {
+                break;
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn end_links_of(&self, project: &str, is_over: &impl Fn() -> bool) -> Result<()> {
+        while !is_over() {
+            let limit = i64::try_from(LINKS).map_err(Error::internal)?;
+            let open = self.store.open_links_of_project(project, limit).await?;
+            let now = self.now();
+            let unit =
+                open.iter().fold(Unit::new(), |unit, link| unit.and(project_deletion::end_link(project, link, now)));
+            self.store.apply(unit).await?;
+            if open.len() < LINKS {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a project's credentials are revoked under: it follows from the project's id, so that whoever goes
+/// on has the same.
+fn revoke_job(project: &str) -> String {
+    let own = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
+    format!("{}{own}", Kind::RevokeJob.prefix())
+}

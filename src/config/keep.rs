@@ -1,0 +1,79 @@
+//! `[keep]`: for how long what is over is kept.
+
+use anyhow::Result;
+use clap::Args;
+use serde::Deserialize;
+
+use super::wrong;
+use crate::app::retention::Retention;
+
+/// Ten years.
+const MOST_DAYS: u32 = 3_650;
+/// Policies of one session.
+const MOST_VERSIONS: u32 = 10_000;
+/// A day, in milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+
+/// One layer of it. Absent means: as below.
+#[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeepLayer {
+    /// Days that ended links are kept, 0 for ever [default: 30].
+    #[arg(long = "keep-ended-links-days", env = "SWITCHBOARD_KEEP_ENDED_LINKS_DAYS", value_name = "DAYS")]
+    pub ended_links_days: Option<u32>,
+    /// Days that accounts are kept whose link ended without a connection, 0 for ever [default: 30].
+    #[arg(
+        long = "keep-unconnected-accounts-days",
+        env = "SWITCHBOARD_KEEP_UNCONNECTED_ACCOUNTS_DAYS",
+        value_name = "DAYS"
+    )]
+    pub unconnected_accounts_days: Option<u32>,
+    /// Days that rows of deleted accounts, auth configs and sessions are kept, 0 for ever [default: 30].
+    #[arg(long = "keep-deleted-rows-days", env = "SWITCHBOARD_KEEP_DELETED_ROWS_DAYS", value_name = "DAYS")]
+    pub deleted_rows_days: Option<u32>,
+    /// Days that receipts of revocations are kept, 0 for ever [default: 90].
+    #[arg(
+        long = "keep-revocation-receipts-days",
+        env = "SWITCHBOARD_KEEP_REVOCATION_RECEIPTS_DAYS",
+        value_name = "DAYS"
+    )]
+    pub revocation_receipts_days: Option<u32>,
+    /// Earlier policies that are kept of a session [default: 100].
+    #[arg(long = "keep-session-versions", env = "SWITCHBOARD_KEEP_SESSION_VERSIONS", value_name = "N")]
+    pub session_versions: Option<u32>,
+}
+
+impl KeepLayer {
+    /// This layer over another.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            ended_links_days: self.ended_links_days.or(below.ended_links_days),
+            unconnected_accounts_days: self.unconnected_accounts_days.or(below.unconnected_accounts_days),
+            deleted_rows_days: self.deleted_rows_days.or(below.deleted_rows_days),
+            revocation_receipts_days: self.revocation_receipts_days.or(below.revocation_receipts_days),
+            session_versions: self.session_versions.or(below.session_versions),
+        }
+    }
+
+    /// Checks everything.
+    pub fn check(self) -> Result<Retention> {
+        let days = |name: &str, given: Option<u32>| match given {
+            None | Some(0) => Ok(None),
+            Some(days) if days <= MOST_DAYS => Ok(Some(i64::from(days) * DAY)),
+            Some(days) => Err(wrong(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MOST_DAYS}"))),
+        };
+        let versions = self.session_versions.unwrap_or(100);
+        if !(1..=MOST_VERSIONS).contains(&versions) {
+            let takes = format!("1 to {MOST_VERSIONS}");
+            return Err(wrong("keep.session_versions", &versions.to_string(), &takes));
+        }
+        Ok(Retention {
+            ended_links: days("ended_links_days", self.ended_links_days)?,
+            unconnected_accounts: days("unconnected_accounts_days", self.unconnected_accounts_days)?,
+            deleted_rows: days("deleted_rows_days", self.deleted_rows_days)?,
+            revocation_receipts: days("revocation_receipts_days", self.revocation_receipts_days)?,
+            session_versions: i64::from(versions),
+        })
+    }
+}
