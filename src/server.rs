@@ -20,8 +20,8 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use switchboard_catalog::{Catalog, Folders};
 use switchboard_egress::{Egress, EgressConfig};
-use switchboard_store::{OpenError, Store, Unit, WriteError, meta};
-use switchboard_vault::{Entropy, KeyRing, Place, SystemEntropy, is_first_layout};
+use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
+use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,9 @@ const MAX_HEADERS: usize = 100;
 const MAX_CONNECTIONS: usize = 8_192;
 /// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// Names of the facts that say which keys sealed in this database.
+const SEALING_KEY: &str = "sealing_key_";
 
 /// What differs between `serve`, `dev`, `toolkit test` and tests.
 pub struct Surroundings {
@@ -92,6 +95,7 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
     refuse_emptied(&config.database, &config.master_key_file).await?;
     let store = open_store(&config.database, Store::open)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
+    note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
     let spool = app.spool_dir.display().to_string();
@@ -113,7 +117,7 @@ pub fn open_for_management(config: Config) -> Result<Arc<App>> {
 
 /// Opens the database and the master key, and begins nothing: to look at the audit log.
 pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
-    let store = open_store(&config.database)?;
+    let store = open_store(&config.database, Store::open_beside_a_server)?;
     let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
     assemble(config, surroundings, store, ring)
@@ -278,6 +282,26 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
     Ok(ring)
 }
 
+/// Notes which key seals from now on, and says which of those that ever did are no longer in the ring: what
+/// they sealed cannot be read. The server starts all the same, since a key may be lost for good.
+async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
+    let place = |name: &str| Place::new("", "meta", name, "value");
+    // A sealed value names its key in the four bytes after the layout.
+    let probe = ring.seal(place(SEALING_KEY), b"");
+    let id = probe.get(1..5).unwrap_or_default().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let name = format!("{SEALING_KEY}{id}");
+    if store.meta(&name).await?.is_none() {
+        let statement = meta::put(&name, ring.seal(place(&name), b"switchboard"));
+        store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
+    }
+    for (name, sealed) in store.meta_that_begin(SEALING_KEY).await? {
+        if let Err(error @ OpenError::UnknownKey(_)) = ring.open(place(&name), &sealed) {
+            tracing::error!(error = %error, "a master key is missing that values of this database were sealed with; accounts and clients sealed with it cannot be used");
+        }
+    }
+    Ok(())
+}
+
 /// A path that differs from another by what is appended to its name.
 fn beside(path: &Path, appended: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -313,7 +337,7 @@ async fn refuse_emptied(database: &Path, key: &Path) -> Result<()> {
 
 /// Opens the database, readable by its owner only. The file is there before SQLite opens it, since
 /// the WAL beside it takes over its mode.
-fn open_store(database: &Path, open: impl FnOnce(&Path) -> Result<Store, OpenError>) -> Result<Store> {
+fn open_store(database: &Path, open: impl FnOnce(&Path) -> Result<Store, DatabaseError>) -> Result<Store> {
     fs::OpenOptions::new()
         .append(true)
         .create(true)

@@ -16,6 +16,12 @@ pub fn put(name: &str, value: Vec<u8>) -> Statement {
 }
 
 impl Store {
+    /// Facts whose names begin with a text, with their names.
+    pub async fn meta_that_begin(&self, with: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+        let sql = "SELECT name, value FROM meta WHERE substr(name, 1, length($1)) = $1 ORDER BY name LIMIT 1000";
+        self.list("", sql, vec![with.into()], |row| Ok((row.text(0)?, row.blob(1)?))).await
+    }
+
     /// One fact.
     pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
         self.one("SELECT value FROM meta WHERE name = $1", &[name.into()], |row| row.blob(0)).await

@@ -61,6 +61,24 @@ fn a_database_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
 }
 
 #[test]
+fn a_key_that_sealed_here_and_is_gone_from_the_file_is_told_at_the_start() {
+    let (data, other) = (data_with_a_project(), data_with_a_project());
+    let key = data.path().join("master.key");
+    let own = fs::read_to_string(&key).unwrap();
+    let second = fs::read_to_string(other.path().join("master.key")).unwrap();
+    let says = "a master key is missing that values of this database were sealed with";
+    for (ring, is_told) in [(format!("{second}{own}"), false), (own.clone(), true), (format!("{own}{second}"), false)] {
+        fs::write(&key, ring).unwrap();
+        let log = data.path().join("log");
+        Dev::start_on("127.0.0.1:0", data.path(), &[], fs::File::create(&log).unwrap()).terminate();
+        let log = fs::read_to_string(&log).unwrap();
+        assert_eq!(log.contains(says), is_told, "{log}");
+        let id = second.lines().last().unwrap().split(' ').next().unwrap();
+        assert_eq!(log.contains(&format!("needs master key {id}")), is_told, "{log}");
+    }
+}
+
+#[test]
 fn another_master_key_is_refused_and_the_data_stays_as_it_is() {
     let (data, other) = (data_with_a_project(), data_with_a_project());
     let key = data.path().join("master.key");

@@ -4,6 +4,8 @@
 //! throughput of one commit per request at 64 callers, and no slower for a single caller. A group
 //! in which a unit is refused is run again with a savepoint around each.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::thread;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -172,7 +174,7 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
 
 fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
     let mut prepared = connection.prepare_cached(statement.sql)?;
-    bind(&mut prepared, &statement.args)?;
+    bind_known(&mut prepared, statement.sql, &statement.args)?;
     prepared.raw_execute()
 }
 
@@ -201,9 +203,33 @@ fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
 /// Binds arguments by the number in their place: to SQLite `$2` is a name, numbered by where it
 /// first occurs, so that binding in order would put arguments into the wrong places.
 pub(super) fn bind(statement: &mut rusqlite::Statement<'_>, args: &[Value]) -> rusqlite::Result<()> {
-    for index in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(index).and_then(|name| name.get(1..)).and_then(|name| name.parse().ok());
-        let argument = number.and_then(|number: usize| args.get(number.wrapping_sub(1)));
+    let places = places(statement);
+    bind_at(statement, &places, args)
+}
+
+/// The same for a text that never changes, whose places are looked up once.
+fn bind_known(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: &[Value]) -> rusqlite::Result<()> {
+    thread_local! {
+        static KNOWN: RefCell<Known> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let places = known.entry((sql.as_ptr().addr(), sql.len())).or_insert_with(|| places(statement));
+        bind_at(statement, places, args)
+    })
+}
+
+/// What [`places`] found, by address and length of a text.
+type Known = HashMap<(usize, usize), Vec<Option<usize>>>;
+
+/// For each parameter of a statement, the number of the argument that it stands for.
+fn places(statement: &rusqlite::Statement<'_>) -> Vec<Option<usize>> {
+    let number = |index| statement.parameter_name(index)?.get(1..)?.parse().ok();
+    (1..=statement.parameter_count()).map(number).collect()
+}
+
+fn bind_at(statement: &mut rusqlite::Statement<'_>, places: &[Option<usize>], args: &[Value]) -> rusqlite::Result<()> {
+    for (index, place) in (1..).zip(places) {
+        let argument = place.and_then(|number| args.get(number.wrapping_sub(1)));
         let value = match argument.ok_or(rusqlite::Error::InvalidParameterCount(args.len(), index))? {
             Value::Null => ValueRef::Null,
             Value::Int(number) => ValueRef::Integer(*number),
