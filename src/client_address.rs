@@ -14,6 +14,14 @@ use crate::app::networks::Network;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// Marks a request of a connection that is one too many, and may only ask for health; `server.rs` puts
+/// it into each.
+#[derive(Clone, Copy, Debug)]
+pub struct OnlyHealth;
+
+/// Bytes of a request's head (R84): what one connection may buffer, and what its headers may have.
+pub const MAX_HEAD: usize = 64 * 1_024;
+
 /// Proxies whose forwarded headers are believed.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<Network>);
@@ -41,6 +49,11 @@ impl TrustedProxies {
                 if client == self.outermost(nearest, &others) { client } else { nearest }
             }
         }
+    }
+
+    /// Whether a connection comes from one of them.
+    pub fn trusts_peer(&self, peer: Peer) -> bool {
+        self.trusts(peer.0.ip().to_canonical())
     }
 
     fn outermost(&self, nearest: IpAddr, hops: &[Option<IpAddr>]) -> IpAddr {

@@ -8,7 +8,7 @@ mod text;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,6 +73,10 @@ pub struct Layer {
     pub unknown_query_parameters: Option<String>,
     /// For how long what is over is kept.
     pub keep: KeepLayer,
+    /// MiB of answers to proxied calls.
+    pub proxy_memory_mib: Option<usize>,
+    /// Connections; 0 is no limit.
+    pub max_connections_per_address: Option<usize>,
     /// Address for metrics.
     pub metrics_listen: Option<String>,
     /// Log filter.
@@ -183,6 +187,8 @@ impl Layer {
                 .or(below.rate_limit_per_account_per_minute),
             unknown_query_parameters: self.unknown_query_parameters.or(below.unknown_query_parameters),
             keep: self.keep.over(below.keep),
+            proxy_memory_mib: self.proxy_memory_mib.or(below.proxy_memory_mib),
+            max_connections_per_address: self.max_connections_per_address.or(below.max_connections_per_address),
             metrics_listen: self.metrics_listen.or(below.metrics_listen),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
@@ -215,6 +221,10 @@ impl Layer {
         if !(1..=10).contains(&max_shared) {
             return Err(wrong("max_shared_accounts_per_toolkit", &max_shared.to_string(), "1 to 10"));
         }
+        let proxy_memory_mib = this.proxy_memory_mib.unwrap_or(256);
+        if !(16..=65_536).contains(&proxy_memory_mib) {
+            return Err(wrong("proxy_memory_mib", &proxy_memory_mib.to_string(), "16 to 65536"));
+        }
         let metrics_listen = this.metrics_listen.as_deref().filter(|text| !text.is_empty());
         let metrics_listen =
             metrics_listen.map(|given| text::address("metrics_listen", given, "127.0.0.1:9090")).transpose()?;
@@ -241,6 +251,8 @@ impl Layer {
             keep_accounts_alive: this.keep_accounts_alive.unwrap_or(true),
             audit_retention_days: limit(this.audit_retention_days),
             retention: this.keep.check()?,
+            proxy_memory: proxy_memory_mib << 20,
+            max_connections_per_address: this.max_connections_per_address.and_then(NonZeroUsize::new),
             rate_limits,
             trusted_proxies,
             unknown_query_parameters: text::unknown_parameters(&this.unknown_query_parameters.unwrap_or_default())?,
@@ -350,47 +362,4 @@ fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<Stri
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str) -> Result<Config> {
-        let layer: Layer = toml::from_str(text)?;
-        layer.over(Layer::defaults()?).check()
-    }
-
-    #[test]
-    fn the_defaults_are_a_complete_configuration() {
-        let config = check("").unwrap();
-        assert_eq!(config.settings.public_url, "http://127.0.0.1:8787");
-        assert_eq!(config.master_key_file, Path::new("switchboard-data/master.key"));
-    }
-
-    #[test]
-    fn a_wrong_value_names_the_setting_and_what_it_takes() {
-        for (text, expected) in [
-            ("listen = \"8787\"", "setting listen: takes an address and port"),
-            ("listen = \"0.0.0.0:8787\"", "setting public_url: is required"),
-            ("public_url = \"http://connect.example.com\"", "setting public_url: takes an origin"),
-            ("public_url = \"https://connect.example.com/path\"", "setting public_url: takes an origin"),
-            ("database_url = \"postgres://localhost/x\"", "PostgreSQL is not built yet"),
-            ("database_url = \"mysql:x\"", "setting database_url: takes sqlite"),
-            ("link_ttl_seconds = 5", "setting link_ttl_seconds: takes 60 to 3600"),
-            ("[keep]\nended_links_days = 4000", "setting keep.ended_links_days: takes 0 to 3650"),
-            ("[keep]\nsession_versions = 0", "setting keep.session_versions: takes 1 to 10000"),
-            ("log_format = \"xml\"", "setting log_format: takes text or json"),
-            ("allow_egress = [\"10.0.0.0/99\"]", "setting allow_egress:"),
-            (
-                "trusted_proxies = [\"proxy.corp\"]",
-                "setting trusted_proxies: \"proxy.corp\" must be an IP address or a CIDR range",
-            ),
-            ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
-            ("lisen = \"x\"", "unknown field `lisen`"),
-            // For `toolkit test` alone: no server may be told to send all credentials to one place.
-            ("played_at = \"127.0.0.1:1\"", "unknown field `played_at`"),
-            ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
-        ] {
-            let error = format!("{:#}", check(text).unwrap_err());
-            assert!(error.contains(expected), "{text}: {error}");
-        }
-    }
-}
+mod tests;

@@ -121,6 +121,10 @@ codes! {
     RowUnreadable = (10500, "stored_row_unreadable", Internal, "A stored row cannot be read: {what}", "No version of this server writes that: restore the database from a backup, or have the operator mend the row.");
     /// The disk is full; reads go on.
     StorageFull = (10503, "storage_full", Unavailable, "The server's storage is full", "Free disk space on the server's data directory; no restart is needed.");
+    /// As many bytes of answers, or connections, as may be held are held.
+    Busy = (10503, "server_busy", Unavailable, "{reason}", "Try again in a few seconds.");
+    /// A job of the server does not run.
+    JobDown = (10503, "background_job_down", Unavailable, "The background job {job} does not run", "It is started again by itself; the server's log says why it ended (`a background job ended`).");
     /// A rotated credential could not be written yet.
     CredentialStoreUnavailable = (10503, "credential_store_unavailable", Unavailable, "The account's credential is still being refreshed", "Try again in a few seconds; the new credential is kept until it can be written.");
     /// Stored ciphertext does not open at its row.
@@ -225,6 +229,7 @@ pub struct Error {
     fix: Cow<'static, str>,
     details: Vec<String>,
     retry_after: Option<u64>,
+    is_final: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -240,7 +245,7 @@ impl Error {
     /// An error with the code's own advice.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (message, fix) = (message.into(), Cow::Borrowed(code.fix()));
-        Self { code, message, fix, details: Vec::new(), retry_after: None, source: None }
+        Self { code, message, fix, details: Vec::new(), retry_after: None, is_final: false, source: None }
     }
 
     /// An error with the code's own message, its holes filled. What a caller wrote is cut short.
@@ -301,6 +306,13 @@ impl Error {
         self
     }
 
+    /// What was asked for may have been done: SDKs must not repeat it by themselves.
+    #[must_use]
+    pub fn do_not_repeat(mut self) -> Self {
+        self.is_final = true;
+        self
+    }
+
     /// The cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -331,6 +343,11 @@ impl Error {
     /// When it is worth trying again, in seconds, where that is known.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after
+    }
+
+    /// Whether SDKs must not repeat the request by themselves.
+    pub fn is_final(&self) -> bool {
+        self.is_final
     }
 
     /// The chain of causes as one line, for the log.
@@ -380,18 +397,4 @@ impl From<OpenError> for Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_code_has_advice_and_a_slug_of_its_own() {
-        let mut slugs: Vec<&str> = Code::ALL.iter().map(|code| code.slug()).collect();
-        slugs.sort_unstable();
-        let all = slugs.len();
-        slugs.dedup();
-        assert_eq!(slugs.len(), all);
-        for code in Code::ALL {
-            assert!(code.fix().ends_with('.'), "{code:?} needs a sentence of advice");
-        }
-    }
-}
+mod tests;

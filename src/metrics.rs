@@ -16,8 +16,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -89,13 +87,9 @@ impl Metrics {
     }
 }
 
-/// Serves `/metrics` until told to stop.
-pub async fn serve(metrics: Arc<Metrics>, listener: TcpListener, stop: CancellationToken) {
-    let router = Router::new().route("/metrics", get(show)).with_state(metrics);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stop.cancelled().await });
-    if let Err(error) = serving.await {
-        tracing::error!(error = %error, "metrics are no longer served");
-    }
+/// The listener's one route; `server.rs` serves it.
+pub fn router(metrics: Arc<Metrics>) -> Router {
+    Router::new().route("/metrics", get(show)).with_state(metrics)
 }
 
 async fn show(State(metrics): State<Arc<Metrics>>) -> Response {

@@ -1,7 +1,11 @@
-//! Opening the application and serving it: master key, accept loop, shutdown.
+//! Opening the application and serving it: master key, shutdown. Connections are let in by `door.rs`.
+
+mod door;
+mod listen;
+mod places;
+mod stream;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -12,41 +16,37 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use switchboard_catalog::{Catalog, Folders};
-use switchboard_egress::{Egress, EgressConfig};
+use switchboard_egress::{Budget, Egress, EgressConfig};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::catalog::CurrentCatalog;
+use crate::app::files::Files;
+use crate::app::flights::Flights;
 use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered};
 use crate::app::recent::Recent;
-use crate::app::refresh::Flights;
 use crate::app::reseal;
-use crate::client_address::Peer;
+use crate::app::supervision::{Jobs, STOP_TIME};
+use crate::client_address::TrustedProxies;
 use crate::config::Config;
+use crate::metrics;
 use crate::time::{Clock, SystemClock};
 
-/// A request's head must arrive within this; idle connections end after it, too (R83).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head (R84).
-const MAX_HEAD: usize = 64 * 1_024;
-/// Headers of a request.
-const MAX_HEADERS: usize = 100;
-/// Connections at once.
-const MAX_CONNECTIONS: usize = 8_192;
+use door::Door;
+pub use listen::listen;
+
+/// Connections of collectors of metrics at once.
+const METRICS_PLACES: usize = 32;
 /// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -149,15 +149,19 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         store,
         ring,
         egress,
+        answers: Budget::new(config.settings.proxy_memory),
+        large_answers: Semaphore::new(1),
         catalog,
         settings: config.settings,
         builtins,
         // Beside the database, so that all servers of one database share it.
         spool_dir: beside(&config.database, ".spool"),
         audit_head: config.audit_head_file.unwrap_or_else(|| beside(&config.database, ".audit-head")),
+        files: Files::start().context("cannot start threads for files")?,
         clock,
         entropy,
         tasks: TaskTracker::new(),
+        jobs: Jobs::default(),
         flights: Flights::default(),
         revocation_wake: Notify::new(),
         recent_sessions: Recent::default(),
@@ -175,26 +179,15 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
 /// Serves until `app.stopping` is cancelled; then finishes what was accepted and what must not be
 /// lost (R94).
 pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Result<()> {
-    let jobs = tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.stopping.clone()));
+    let mut jobs = JoinSet::new();
+    jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.stopping.clone()));
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let accepting = async {
-        loop {
-            let place = Arc::clone(&places).acquire_owned().await?;
-            match listener.accept().await {
-                Ok((stream, peer)) => accept(stream, Peer(peer), &router, &graceful, place),
-                Err(error) => {
-                    // Out of file descriptors, mostly: wait for connections to end, do not spin.
-                    tracing::warn!(error = %error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    };
-    let ended: Option<Result<Infallible>> = app.stopping.run_until_cancelled(accepting).await;
-    if let Some(Err(error)) = ended {
-        return Err(error);
-    }
+    let open_files = listen::raise_open_files();
+    let places = listen::places(open_files);
+    tracing::info!(connections = places, open_files, "connections that are served at once");
+    let per_address = app.settings.max_connections_per_address;
+    let door = Door::new(places, per_address, app.settings.trusted_proxies.clone(), router);
+    app.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
     drop(listener);
     tracing::info!("shutting down");
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
@@ -204,40 +197,21 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     if tokio::time::timeout(GRACE, app.tasks.wait()).await.is_err() {
         tracing::error!("some credential writes did not finish in time");
     }
-    jobs.await?;
+    // They were told together with everybody else; who is left is cut off.
+    if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
+        tracing::warn!("some background jobs did not end in time");
+    }
     app.seal_audit_log_at_end().await;
     app.store.finish();
     Ok(())
 }
 
-fn accept(
-    stream: TcpStream,
-    peer: Peer,
-    router: &Router,
-    graceful: &GracefulShutdown,
-    place: tokio::sync::OwnedSemaphorePermit,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(error = %error, "no TCP_NODELAY");
-    }
-    let router = TowerToHyperService::new(router.clone());
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.call(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(error = %error, "connection ended early");
-        }
-        drop(place);
-    });
+/// Serves metrics until `app.stopping` is cancelled, to a few connections at once.
+pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
+    let router = metrics::router(Arc::clone(&app.metrics));
+    let door = Door::new(METRICS_PLACES, None, TrustedProxies::default(), router);
+    let graceful = GracefulShutdown::new();
+    app.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
 }
 
 /// Loads the master key, or makes one for a database that has none. A database that was sealed

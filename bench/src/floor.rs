@@ -31,7 +31,7 @@ pub const PATH: &str = "/link";
 /// As in `crates/store/src/sqlite`.
 const QUEUE: usize = 4_096;
 const GROUP: usize = 512;
-const MMAP_BYTES: i64 = 16 << 30;
+const CACHE_KIB: i64 = 8 << 10;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
 const TRUNCATE_PAGES: i64 = 32_768;
 
@@ -117,7 +117,7 @@ fn open(database: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "secure_delete", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 

@@ -7,7 +7,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -19,13 +19,12 @@ use tracing::Instrument;
 
 use super::error::{ApiError, Unrendered, render};
 use crate::app::App;
+use crate::client_address::{MAX_HEAD, OnlyHealth};
 use crate::error::{Class, Code, Error};
 use crate::id::Kind;
 
 /// Bytes of a path with its query (R84).
 const MAX_URI: usize = 8 * 1_024;
-/// Bytes of all headers (R84). hyper's buffer alone lets through about twice its own limit.
-const MAX_HEAD: usize = 64 * 1_024;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -42,22 +41,42 @@ pub struct CallerRequestId(pub Arc<str>);
 #[derive(Clone, Debug)]
 pub struct LoggedKey(pub String);
 
-/// Wraps every request.
-pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+/// Wraps every request. A panic in anything that is done for one, this file's own work and the log line
+/// included, answers 500 and ends nothing else.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let id = OnceLock::new();
+    let answer = without_panic(guarded(app, request, next, &id)).await;
+    answer.unwrap_or_else(|| {
+        let id = id.get().map_or("req_unknown", |id| id);
+        let mut response = render(&Error::internal("the edge panicked"), id);
+        if let Ok(value) = HeaderValue::from_str(id) {
+            response.headers_mut().insert(X_REQUEST_ID.clone(), value);
+        }
+        default_headers(response.headers_mut());
+        response
+    })
+}
+
+/// `known_id` learns what the answer calls the request, as soon as that is known.
+async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &OnceLock<Arc<str>>) -> Response {
     let started = Instant::now();
-    let id: Arc<str> = app.mint(Kind::Request).into();
-    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let caller_id = caller_request_id(request.headers());
     if let Some(caller_id) = &caller_id {
+        known_id.get_or_init(|| Arc::clone(caller_id));
         request.extensions_mut().insert(CallerRequestId(Arc::clone(caller_id)));
     }
-    let answered_id = caller_id.as_ref().unwrap_or(&id);
+    let id: Arc<str> = app.mint(Kind::Request).into();
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let answered_id = known_id.get_or_init(|| Arc::clone(&id));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     // At debug level every line of a request carries its id; at info only the request's own does.
     let span = tracing::debug_span!("request", request.id = %id);
     let mut response = match hygiene(&request, &app) {
-        Ok(()) => without_panic(next.run(request)).instrument(span).await,
+        Ok(()) => {
+            let handled = without_panic(next.run(request)).instrument(span).await;
+            handled.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
+        }
         Err(error) => {
             let mut response = ApiError(error).into_response();
             // Whoever sends such requests may be smuggling; the connection ends here.
@@ -119,11 +138,17 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     if head > MAX_HEAD {
         return Err(Error::new(Code::HeadTooLarge, format!("The request's headers are larger than {MAX_HEAD} bytes")));
     }
+    let is_health = matches!(request.uri().path(), "/livez" | "/readyz");
+    if !is_health && request.extensions().get::<OnlyHealth>().is_some() {
+        let busy = "The server has as many connections, in all or of your address, as it admits";
+        return Err(Error::new(Code::Busy, busy)
+            .fix("Use fewer connections at once, or wait a few seconds; the operator can raise `max_connections_per_address`."));
+    }
     if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err(bad("the request line names another host than the Host header"));
     }
     // Load balancers ask for health by address.
-    if matches!(request.uri().path(), "/livez" | "/readyz") {
+    if is_health {
         return Ok(());
     }
     let host = host.to_ascii_lowercase();
@@ -136,14 +161,14 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     Err(Error::new(Code::Misdirected, "This server does not answer to that host name"))
 }
 
-/// A panic in one request answers 500 and ends nothing else.
-async fn without_panic(handler: impl Future<Output = Response>) -> Response {
+/// The answer, or none where there is a panic instead.
+async fn without_panic(handler: impl Future<Output = Response>) -> Option<Response> {
     let mut handler = pin!(handler);
     let guarded = std::future::poll_fn(move |context| {
         let polled = std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context)));
         polled.map_or_else(|_| Poll::Ready(None), |poll| poll.map(Some))
     });
-    guarded.await.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
+    guarded.await
 }
 
 fn log(

@@ -95,6 +95,9 @@ pub fn render(error: &Error, request_id: &str) -> Response {
         }
         _ => {}
     }
+    if error.is_final() {
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+    }
     if let Some(seconds) = error.retry_after_seconds() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -3,7 +3,7 @@
 //!
 //! A request with a valid key counts for the key, wherever it comes from: no flood of bad keys locks
 //! a good one out. Everything else counts for the client's address: before it is looked at where no
-//! key came with it, and a key once it was refused. Health checks and assets do not count.
+//! key came with it, and a key once it was refused. Health checks do not count.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ struct Keyed;
 /// What a request is, before anybody has looked at its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Health and assets.
+    /// Health.
     Unlimited,
     /// Takes a key, and one came with it.
     WithKey,
@@ -97,7 +97,7 @@ pub async fn with_key(app: &App, key_id: &str, handler: impl Future<Output = Res
 
 fn kind(request: &Request) -> Kind {
     let path = request.uri().path();
-    if matches!(path, "/livez" | "/readyz") || path.starts_with("/assets/") {
+    if matches!(path, "/livez" | "/readyz") {
         return Kind::Unlimited;
     }
     let is_open = admission::operation_of(request).is_some_and(|operation| operation.keys == Keys::Nobody);

@@ -34,6 +34,7 @@ mod parameters;
 pub mod path;
 pub mod project_config;
 pub mod proxy;
+pub mod proxy_answer;
 pub mod query;
 pub mod revoke_jobs;
 pub mod session_changes;

@@ -1,26 +1,26 @@
 //! `POST /tool_router/session/{session_id}/proxy_execute` (contract section 2.13).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{Method, StatusCode};
+use axum::http::Method;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use schemars::JsonSchema;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::auth::Caller;
-use super::body::{JsonBody, json};
+use super::body::JsonBody;
 use super::error::ApiError;
 use super::path::Id;
+use super::proxy_answer;
 use crate::app::App;
-use crate::app::proxy::{ProxyAnswer, ProxyBody, ProxyData, ProxyRequest};
+use crate::app::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
 /// A call to make.
@@ -102,45 +102,6 @@ struct RawBody<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// The provider's answer, whatever it is.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProxyResponse")]
-pub struct Answer<'a> {
-    /// Always `completed`.
-    result_type: &'static str,
-    /// The provider's status.
-    #[schemars(range(min = 100, max = 999))]
-    status: u16,
-    /// Its body, as JSON where it is JSON and as text otherwise; absent without a body.
-    #[schemars(with = "Option<Value>")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Data<'a>>,
-    /// Its headers, without cookies and credentials.
-    #[schemars(with = "BTreeMap<String, String>")]
-    headers: serde_json::Map<String, Value>,
-    /// Its body where that is neither JSON nor text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    binary_data: Option<BinaryData<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Data<'a> {
-    Json(&'a RawValue),
-    Text(&'a str),
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "ProxyBinaryData")]
-struct BinaryData<'a> {
-    /// `data:<type>;base64,…`.
-    url: &'a str,
-    /// As the provider named it.
-    content_type: &'a str,
-    /// Bytes.
-    size: usize,
-}
-
 /// `POST /tool_router/session/{session_id}/proxy_execute` → 200, also when the provider refuses.
 pub async fn execute(
     State(app): State<Arc<App>>,
@@ -151,7 +112,7 @@ pub async fn execute(
     let session = app.session(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
     let answer = app.proxy_execute(&session, body.value.into_request(raw)?).await?;
-    Ok(json(StatusCode::OK, &view(&answer))?)
+    Ok(proxy_answer::response(answer).await)
 }
 
 fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {
@@ -221,15 +182,4 @@ impl From<WireMethod> for Method {
     }
 }
 
-fn view(answer: &ProxyAnswer) -> Answer<'_> {
-    let headers = answer.headers.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
-    let (data, binary_data) = match &answer.data {
-        ProxyData::Empty => (None, None),
-        ProxyData::Json(json) => (Some(Data::Json(json)), None),
-        ProxyData::Text(text) => (Some(Data::Text(text)), None),
-        ProxyData::Binary { url, content_type, size } => (None, Some(BinaryData { url, content_type, size: *size })),
-    };
-    Answer { result_type: "completed", status: answer.status, data, headers, binary_data }
-}
-
-crate::redacted_debug!(Call, Answer<'a>);
+crate::redacted_debug!(Call);

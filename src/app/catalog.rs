@@ -49,19 +49,17 @@ impl CurrentCatalog {
         changes
     }
 
-    fn has_folders(&self) -> bool {
+    /// Whether there are folders to look at.
+    pub fn has_folders(&self) -> bool {
         !self.folders.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
 /// Looks at the files until told to stop, and logs what that changes.
 pub(super) async fn watch(app: Arc<App>, stop: CancellationToken) {
-    if !app.catalog.has_folders() {
-        return;
-    }
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         let reading = Arc::clone(&app);
-        match tokio::task::spawn_blocking(move || reading.catalog.reload()).await {
+        match app.files.run(move || reading.catalog.reload()).await {
             Ok(changes) => log(&changes),
             Err(error) => tracing::error!(%error, "looking at toolkit files failed"),
         }

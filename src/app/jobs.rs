@@ -3,18 +3,23 @@
 //! a code, the audit log is sealed, counters of rate limits that are whole again are forgotten, toolkit
 //! files that changed are read again.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::links::LinkRow;
 use switchboard_store::{WriteError, links};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, catalog, connect, keep_alive, retention, revocation};
+use super::{Actor, App, audit, catalog, connect, keep_alive, retention, revocation, supervision};
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
 const EXCHANGE_TIME: i64 = 11 * 60 * 1_000;
+/// A job, from its start to its end.
+type Job = fn(Arc<App>, CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Between sweeps.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Links ended by one sweep.
@@ -57,32 +62,59 @@ impl App {
     }
 }
 
-/// Runs the jobs until told to stop. A failure is logged; the next round tries again.
+/// Runs the jobs until told to stop, and until each has stopped. Whatever happens to one of them, the
+/// others go on ([`supervision`]).
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    tokio::join!(
-        sweep(Arc::clone(&app), stop.clone()),
-        catalog::watch(Arc::clone(&app), stop.clone()),
-        keep_alive::run(Arc::clone(&app), stop.clone()),
-        connect::ask_providers(Arc::clone(&app), stop.clone()),
-        audit::run(Arc::clone(&app), stop.clone()),
-        retention::run(Arc::clone(&app), stop.clone()),
-        revocation::run(app, stop)
-    );
+    let mut jobs = JoinSet::new();
+    let mut start = |name, job: Job| {
+        let (app, stop) = (Arc::clone(&app), stop.clone());
+        jobs.spawn(async move {
+            let start = || job(Arc::clone(&app), stop.clone());
+            supervision::supervise(&app.jobs, &stop, &supervision::PACE, name, start).await;
+        });
+    };
+    start("expire_links", |app, stop| Box::pin(expire_links(app, stop)));
+    start("empty_deleted_projects", |app, stop| Box::pin(empty_deleted_projects(app, stop)));
+    start("prune_rate_limits", |app, stop| Box::pin(prune_rate_limits(app, stop)));
+    start("ask_providers", |app, stop| Box::pin(connect::ask_providers(app, stop)));
+    start("seal_audit_log", |app, stop| Box::pin(audit::run(app, stop)));
+    start("drop_what_is_over", |app, stop| Box::pin(retention::run(app, stop)));
+    start("revoke_credentials", |app, stop| Box::pin(revocation::run(app, stop)));
+    if app.catalog.has_folders() {
+        start("watch_toolkits", |app, stop| Box::pin(catalog::watch(app, stop)));
+    }
+    if app.settings.keep_accounts_alive {
+        start("refresh_accounts", |app, stop| Box::pin(keep_alive::run(app, stop)));
+    }
+    while jobs.join_next().await.is_some() {}
 }
 
-async fn sweep(app: Arc<App>, stop: CancellationToken) {
-    let mut rounds: u64 = 0;
-    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+/// Waits for the next round of a job; false when it is to stop.
+async fn is_due(stop: &CancellationToken, pause: Duration) -> bool {
+    stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some()
+}
+
+async fn expire_links(app: Arc<App>, stop: CancellationToken) {
+    while is_due(&stop, INTERVAL).await {
         if let Err(error) = app.sweep_links().await {
             tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
         }
-        // Once a minute: only what was cut short is left to do.
-        if rounds.is_multiple_of(30)
-            && let Err(error) = app.empty_deleted_projects().await
-        {
+    }
+}
+
+/// Only what was cut short is left to do.
+async fn empty_deleted_projects(app: Arc<App>, stop: CancellationToken) {
+    let mut pause = INTERVAL;
+    while is_due(&stop, pause).await {
+        pause = Duration::from_mins(1);
+        if let Err(error) = app.empty_deleted_projects().await {
             tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
+    }
+}
+
+async fn prune_rate_limits(app: Arc<App>, stop: CancellationToken) {
+    while is_due(&stop, INTERVAL).await {
         app.limits.prune();
-        rounds += 1;
     }
 }

@@ -70,27 +70,31 @@ impl UnderWay {
         lines.toolkits.iter().filter(|(_, line)| line.length >= QUEUE).map(|(slug, _)| slug.clone()).collect()
     }
 
-    /// The turns that an account now waits for; none when it does already, or its line is full.
-    fn join(&self, account: &AccountRow) -> Option<Arc<Semaphore>> {
+    /// The turns that an account now waits for, and its place in the line; none when it has one already,
+    /// or the line is full.
+    fn join(self: &Arc<Self>, account: &str, toolkit: &str) -> Option<(Arc<Semaphore>, PlaceInLine)> {
         let mut lines = self.lines();
         let Lines { accounts, toolkits } = &mut *lines;
         let line = toolkits
-            .entry(account.toolkit.clone())
+            .entry(toolkit.to_owned())
             .or_insert_with(|| Line { turns: Arc::new(Semaphore::new(PER_TOOLKIT)), length: 0 });
-        if line.length >= QUEUE || !accounts.insert(account.id.clone()) {
+        if line.length >= QUEUE || !accounts.insert(account.to_owned()) {
             return None;
         }
         line.length += 1;
-        Some(Arc::clone(&line.turns))
+        let turns = Arc::clone(&line.turns);
+        let place =
+            PlaceInLine { under_way: Arc::clone(self), account: account.to_owned(), toolkit: toolkit.to_owned() };
+        Some((turns, place))
     }
 
-    fn leave(&self, account: &AccountRow) {
+    fn leave(&self, account: &str, toolkit: &str) {
         let mut lines = self.lines();
-        lines.accounts.remove(&account.id);
-        let Some(line) = lines.toolkits.get_mut(&account.toolkit) else { return };
+        lines.accounts.remove(account);
+        let Some(line) = lines.toolkits.get_mut(toolkit) else { return };
         line.length -= 1;
         match line.length {
-            0 => drop(lines.toolkits.remove(&account.toolkit)),
+            0 => drop(lines.toolkits.remove(toolkit)),
             // Not at each departure: a look costs a query.
             length if length == QUEUE / 2 => self.room.notify_one(),
             _ => {}
@@ -98,11 +102,22 @@ impl UnderWay {
     }
 }
 
+/// An account's place in the line of its toolkit. However its refresh ends, a panic included, the place
+/// is free afterwards.
+struct PlaceInLine {
+    under_way: Arc<UnderWay>,
+    account: String,
+    toolkit: String,
+}
+
+impl Drop for PlaceInLine {
+    fn drop(&mut self) {
+        self.under_way.leave(&self.account, &self.toolkit);
+    }
+}
+
 /// Refreshes what is due until told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    if !app.settings.keep_accounts_alive {
-        return;
-    }
     let under_way = Arc::new(UnderWay::new());
     while !stop.is_cancelled() {
         if let Err(error) = app.start_due_refreshes(&under_way, &stop).await {
@@ -135,14 +150,14 @@ impl App {
                 if tried.contains(&account.id) {
                     continue;
                 }
-                let Some(turns) = under_way.join(&account) else { continue };
+                let Some((turns, place)) = under_way.join(&account.id, &account.toolkit) else { continue };
                 tried.insert(account.id.clone());
                 goes_on = true;
                 let (app, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
                 self.tasks.spawn(async move {
                     // Whoever still waits when the service stops is due the next time, too.
                     stop.run_until_cancelled(app.refresh_in_line(&account, &toolkit, &turns, &under_way.places)).await;
-                    under_way.leave(&account);
+                    drop(place);
                 });
             }
             if !goes_on || stop.is_cancelled() {
@@ -185,5 +200,25 @@ impl App {
         let put_off = accounts::put_off(project, id, version, due_at, now);
         self.store.apply(Unit::new().with(put_off)).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refresh_that_panics_leaves_its_place_to_the_next() {
+        let under_way = Arc::new(UnderWay::new());
+        for _ in 0..2 {
+            let (_, place) = under_way.join("ca_1", "tk").unwrap();
+            assert!(under_way.join("ca_1", "tk").is_none(), "it is under way");
+            let task = tokio::spawn(async move {
+                let _place = place;
+                panic!("in a refresh");
+            });
+            assert!(task.await.unwrap_err().is_panic());
+            assert!(under_way.lines().accounts.is_empty() && under_way.lines().toolkits.is_empty());
+        }
     }
 }

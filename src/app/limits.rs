@@ -6,6 +6,7 @@
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ use crate::time::{Clock, Millis};
 const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// In which one more submission grows back.
 const LINK_REPLENISHED: Duration = Duration::from_mins(1);
+
+/// Fewer are never worth giving memory back for.
+const SHRINK_FROM: usize = 1_024;
 
 /// The operator's limits, in requests per minute; none where there is no limit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,13 +155,15 @@ impl Exceeded {
 struct Limiter<K: Hash + Eq + Clone> {
     limit: u32,
     clock: SteadyClock,
+    /// The most that were remembered since memory was given back.
+    most: AtomicUsize,
     inner: RateLimiter<K, HashMapStateStore<K>, SteadyClock, StateInformationMiddleware>,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     fn new(quota: Quota, limit: NonZeroU32, clock: &SteadyClock) -> Self {
         let inner = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Self { limit: limit.get(), clock: clock.clone(), inner }
+        Self { limit: limit.get(), clock: clock.clone(), most: AtomicUsize::new(0), inner }
     }
 
     fn per_minute(limit: Option<NonZeroU32>, clock: &SteadyClock) -> Option<Self> {
@@ -175,9 +181,17 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
+    /// Gives memory back only where most of it is unused: to do so, all that is left is moved, and
+    /// nobody is counted meanwhile.
     fn prune(&self) {
+        let before = self.inner.len();
         self.inner.retain_recent();
-        self.inner.shrink_to_fit();
+        let most = self.most.fetch_max(before, Ordering::Relaxed).max(before);
+        let left = self.inner.len();
+        if most > SHRINK_FROM && left < most / 4 {
+            self.inner.shrink_to_fit();
+            self.most.store(left, Ordering::Relaxed);
+        }
     }
 }
 
@@ -211,7 +225,7 @@ impl GovernorClock for SteadyClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::AtomicI64;
 
     #[derive(Default)]
     struct TestClock(AtomicI64);

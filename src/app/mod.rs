@@ -20,6 +20,8 @@ pub mod durable;
 pub mod expectation;
 pub mod explain;
 mod failpoint;
+pub mod files;
+pub mod flights;
 mod freshness;
 pub mod idempotency;
 pub mod jobs;
@@ -55,6 +57,7 @@ pub mod session_toolkits;
 pub mod sessions;
 pub mod settings;
 mod spool;
+pub mod supervision;
 pub mod toolkits;
 pub mod upstream;
 
@@ -65,10 +68,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use switchboard_catalog::Toolkit;
-use switchboard_egress::Egress;
+use switchboard_egress::{Budget, Egress};
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -95,12 +98,18 @@ pub struct App {
     pub ring: KeyRing,
     /// The only way out.
     pub egress: Egress,
+    /// Bytes of answers to proxied calls that are held at once.
+    pub answers: Budget,
+    /// Whose turn it is to search a large answer.
+    pub large_answers: Semaphore,
     /// Providers.
     pub catalog: CurrentCatalog,
     /// The operator's settings.
     pub settings: Settings,
     /// Template variables of the installation, such as `sandbox_url`.
     pub builtins: BTreeMap<String, String>,
+    /// Threads that read files.
+    pub files: files::Files,
     /// Where rotated credentials wait for a database that takes no writes.
     pub spool_dir: PathBuf,
     /// The audit log's head, outside the database.
@@ -111,8 +120,10 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// Tasks that outlive the request that caused them; awaited at shutdown.
     pub tasks: TaskTracker,
+    /// Background jobs that do not run.
+    pub jobs: supervision::Jobs,
     /// Refreshes under way in this process.
-    pub flights: refresh::Flights,
+    pub flights: flights::Flights,
     /// Token endpoints that are down.
     pub breakers: provider::Breakers,
     /// What providers said of themselves.

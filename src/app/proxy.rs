@@ -3,16 +3,16 @@
 //! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
 //! caller's own credential never goes along (R53), and the account's never comes back (R52).
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_egress::Limits;
+use switchboard_egress::{EgressError, Limits, NoRoom, Room};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
@@ -34,6 +34,13 @@ const DROPPED: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::CONTENT_LENGTH,
 ];
+
+/// How long a call waits for room for its answer, before it is sent and while the answer arrives.
+const ROOM_PATIENCE: Duration = Duration::from_secs(2);
+/// The same for the answer to a request that may have done something.
+const SENT_PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes from which on answers are searched one after the other.
+const LARGE: usize = 256 * 1_024;
 
 /// What a caller asks to be sent.
 pub struct ProxyRequest {
@@ -71,23 +78,34 @@ pub struct ProxyAnswer {
     pub data: ProxyData,
 }
 
-/// A provider's body, by what it is.
+/// A provider's body, by what it is. Its bytes hold their room in the budget of answers
+/// ([`App::answers`]) until the last of them is dropped; whoever passes them on copies them at most once.
 pub enum ProxyData {
     /// Nothing.
     Empty,
-    /// JSON, passed through unparsed.
-    Json(Box<RawValue>),
-    /// Text.
-    Text(String),
-    /// Anything else, as a `data:` URL.
+    /// JSON, passed through unparsed, without spaces around it.
+    Json(Bytes),
+    /// Text in UTF-8.
+    Text(Bytes),
+    /// Anything else.
     Binary {
-        /// `data:<type>;base64,…`
-        url: String,
+        /// What came.
+        bytes: Bytes,
         /// As the provider named it.
         content_type: String,
-        /// Bytes.
-        size: usize,
     },
+}
+
+/// Bytes of an answer, and the room that they take.
+struct Held {
+    bytes: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl App {
@@ -148,11 +166,30 @@ impl App {
         let mut draft = Draft { method: request.method.clone(), url, headers, body };
         self.apply_credential(toolkit, scheme, &secrets, &params, &mut draft)?;
         let outgoing = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
-        let answer =
-            self.egress.send(&destination, outgoing, &Limits::default()).await.map_err(|error| egress_error(&error))?;
+        let room = self.answers.admit(ROOM_PATIENCE).await.map_err(|NoRoom| busy())?;
+        // What a request may have done cannot be asked for again: its answer is waited for longer.
+        let is_harmless = request.method.is_idempotent();
+        let mut room = room.patience(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
+        let limits = Limits::default();
+        let answer = self.egress.send_within(&destination, outgoing, &limits, &mut room).await.map_err(|error| {
+            let told = egress_error(&error);
+            if error == EgressError::NoRoom && !is_harmless { told.do_not_repeat() } else { told }
+        })?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
-        Ok((read_answer(answer, &secrets), is_refused))
+        // One at a time: searching megabytes takes a thread for as long as it lasts, and others want to run.
+        let _turn = match answer.body().len() {
+            0..LARGE => None,
+            _ => self.large_answers.acquire().await.ok(),
+        };
+        Ok((read_answer(answer, &secrets, room), is_refused))
     }
+}
+
+/// More is held than may be.
+pub(super) fn busy() -> Error {
+    let message = "The server holds as many bytes of providers' answers as it may";
+    Error::new(Code::Busy, message)
+        .fix("Nothing was sent. Try again in a few seconds; the operator can raise `proxy_memory_mib`.")
 }
 
 fn add_caller_headers(
@@ -177,7 +214,7 @@ fn add_caller_headers(
 }
 
 /// The answer with the credential taken out, in whatever form it came back (R52).
-fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets) -> ProxyAnswer {
+fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets, room: Room) -> ProxyAnswer {
     let redactor = Redactor::new(secrets);
     let (parts, body) = answer.into_parts();
     let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());
@@ -195,42 +232,38 @@ fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets) -> ProxyAnswer 
         }
     }
     let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
-    let redacted = redactor.redact(&body).into_owned();
-    let data = classify(redacted, content_type);
+    let bytes = match redactor.redact(&body) {
+        Cow::Borrowed(same) if same.len() == body.len() => body,
+        changed => Bytes::from(changed.into_owned()),
+    };
+    let data = classify(Bytes::from_owner(Held { bytes, _room: room }), content_type);
     ProxyAnswer { status: parts.status.as_u16(), headers, data }
 }
 
-fn classify(body: Vec<u8>, content_type: &str) -> ProxyData {
+fn classify(body: Bytes, content_type: &str) -> ProxyData {
     if body.is_empty() {
         return ProxyData::Empty;
     }
-    let text = match String::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => return binary(error.as_bytes(), content_type),
-    };
+    let Ok(text) = std::str::from_utf8(&body) else { return binary(body, content_type) };
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == "application/json" || kind.ends_with("+json") || kind.is_empty() {
         // Reading into a RawValue builds nothing and does not recurse, however deep the answer is.
-        return match serde_json::from_str::<Box<RawValue>>(&text) {
-            Ok(json) => ProxyData::Json(json),
+        return match serde_json::from_str::<&RawValue>(text) {
+            Ok(json) => ProxyData::Json(body.slice_ref(json.get().as_bytes())),
             // It only claims to be JSON.
-            Err(_) => ProxyData::Text(text),
+            Err(_) => ProxyData::Text(body),
         };
     }
     let is_text = kind.starts_with("text/")
         || ["application/xml", "application/x-www-form-urlencoded", "application/javascript", "application/x-ndjson"]
             .contains(&kind.as_str())
         || kind.ends_with("+xml");
-    if is_text { ProxyData::Text(text) } else { binary(text.as_bytes(), content_type) }
+    if is_text { ProxyData::Text(body) } else { binary(body, content_type) }
 }
 
-fn binary(bytes: &[u8], content_type: &str) -> ProxyData {
+fn binary(bytes: Bytes, content_type: &str) -> ProxyData {
     let content_type = if content_type.is_empty() { "application/octet-stream" } else { content_type };
-    ProxyData::Binary {
-        url: format!("data:{content_type};base64,{}", BASE64.encode(bytes)),
-        content_type: content_type.to_owned(),
-        size: bytes.len(),
-    }
+    ProxyData::Binary { bytes, content_type: content_type.to_owned() }
 }
 
 crate::redacted_debug!(ProxyRequest, ProxyBody, ProxyAnswer, ProxyData);

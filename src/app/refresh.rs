@@ -7,8 +7,7 @@
 //! the request; if we die between the provider's answer and our commit, the next holder tries the
 //! old token once, and a refusal then ends the account as `refresh_interrupted`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::{Scheme, Toolkit};
@@ -35,22 +34,6 @@ const TOLD_FAILURES: i64 = 3;
 const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
 /// Between two refusals that nobody understands, at least, in milliseconds.
 const REJECTION_PAUSE: Millis = 60_000;
-
-/// One lock per account whose refresh is under way in this process.
-#[derive(Debug, Default)]
-pub struct Flights(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
-
-impl Flights {
-    /// The lock of one account.
-    pub(super) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever is the last to leave is found here, not by a destructor.
-        if flights.len() > 256 {
-            flights.retain(|_, lock| Arc::strong_count(lock) > 1);
-        }
-        Arc::clone(flights.entry(account.to_owned()).or_default())
-    }
-}
 
 impl App {
     /// The account with a credential that lives, refreshed first when needed.

@@ -1,7 +1,7 @@
 //! The operator's settings as the application sees them; `config.rs` reads and checks them.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use switchboard_vault::Secret;
@@ -30,6 +30,10 @@ pub struct Settings {
     pub audit_retention_days: Option<NonZeroU32>,
     /// For how long what is over is kept.
     pub retention: Retention,
+    /// Bytes of answers to proxied calls that may be held at once.
+    pub proxy_memory: usize,
+    /// Connections that one address may have; none where there is no limit.
+    pub max_connections_per_address: Option<NonZeroUsize>,
     /// Requests per minute.
     pub rate_limits: RateLimits,
     /// Proxies that say who the client is.

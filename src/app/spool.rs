@@ -116,7 +116,7 @@ impl App {
         let file = file_of(&self.spool_dir, &account.id, account.refresh_fence);
         let wanted = file.clone();
         // Not on a thread that serves: a network disk takes its time.
-        let found = tokio::task::spawn_blocking(move || read(&wanted)).await.map_err(Error::internal)?;
+        let found = self.files.run(move || read(&wanted)).await.map_err(Error::internal)?;
         let stored = match found {
             Ok(None) => return Ok(false),
             Ok(Some(rotation)) => self.replay_rotation(&rotation).await,

@@ -272,6 +272,10 @@ pub fn egress_error(error: &EgressError) -> Error {
         EgressError::TooLarge { limit } => {
             (Code::UpstreamTooLarge, format!("The provider's answer is larger than {limit} bytes"))
         }
+        EgressError::NoRoom => {
+            let advice = "The provider answered, and may have done what was asked. Repeat what is harmless to repeat.";
+            return super::proxy::busy().fix(advice);
+        }
         EgressError::UnsupportedEncoding | EgressError::InvalidResponse => {
             (Code::UpstreamUnreachable, "The provider's answer could not be read".to_owned())
         }

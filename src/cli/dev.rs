@@ -59,8 +59,12 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let mut layer = args.data.layer(args.server.layer())?.over(defaults).over(Layer::defaults()?);
     let wanted = layer.listen.clone().unwrap_or_default().trim().to_owned();
     // Bound before the configuration is checked: with port 0 the public URL needs the real one.
-    let listener = TcpListener::bind(&wanted)
-        .await
+    let listener = match wanted.parse() {
+        Ok(address) => server::listen(address),
+        // A name, such as localhost.
+        Err(_) => TcpListener::bind(&wanted).await,
+    };
+    let listener = listener
         .with_context(|| format!("setting listen: cannot listen on {wanted:?}; is another server running there?"))?;
     let address = listener.local_addr()?;
     layer.listen = Some(address.to_string());
@@ -89,7 +93,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
         with_sandbox: true,
         ..Surroundings::default()
     };
-    let metrics_listener = bind_metrics(&config).await?;
+    let metrics_listener = bind_metrics(&config)?;
     let app = server::open(config, surroundings).await?;
     serve_metrics(&app, metrics_listener);
     let client = |client_id: &str, client_secret: &str| Client {

@@ -14,8 +14,8 @@ use super::{DataArgs, FLUSH_TIME};
 use crate::api;
 use crate::app::App;
 use crate::config::{Config, KeepLayer, Layer};
+use crate::log;
 use crate::server::{self, Surroundings};
-use crate::{log, metrics};
 
 /// Signals this close together are one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
@@ -78,6 +78,12 @@ pub(super) struct ServerArgs {
     audit_retention_days: Option<u32>,
     #[command(flatten)]
     keep: KeepLayer,
+    /// MiB of providers' answers that are held at once [default: 256].
+    #[arg(long, env = "SWITCHBOARD_PROXY_MEMORY_MIB", value_parser = trimmed::<usize>, value_name = "MIB")]
+    proxy_memory_mib: Option<usize>,
+    /// Connections that one address may have, 0 for no limit [default: 1024].
+    #[arg(long, env = "SWITCHBOARD_MAX_CONNECTIONS_PER_ADDRESS", value_parser = trimmed::<usize>, value_name = "N")]
+    max_connections_per_address: Option<usize>,
     /// Address on which /metrics is served, without a key [default: none].
     #[arg(long, env = "SWITCHBOARD_METRICS_LISTEN", value_name = "ADDR")]
     metrics_listen: Option<String>,
@@ -109,6 +115,8 @@ impl ServerArgs {
             unknown_query_parameters: self.unknown_query_parameters,
             audit_retention_days: self.audit_retention_days,
             keep: self.keep,
+            proxy_memory_mib: self.proxy_memory_mib,
+            max_connections_per_address: self.max_connections_per_address,
             metrics_listen: self.metrics_listen,
             log: self.log,
             log_format: self.log_format,
@@ -121,9 +129,8 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let config = args.data.layer(args.server.layer())?.over(Layer::defaults()?).check()?;
     log::start(&config.log, config.log_json)?;
     let listen = config.listen;
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("setting listen: cannot listen on {listen}"))?;
-    let metrics_listener = bind_metrics(&config).await?;
+    let listener = server::listen(listen).with_context(|| format!("setting listen: cannot listen on {listen}"))?;
+    let metrics_listener = bind_metrics(&config)?;
     let app = server::open(config, Surroundings::default()).await?;
     serve_metrics(&app, metrics_listener);
     tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.get().len(), "serving");
@@ -133,16 +140,16 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
 }
 
 /// The listener for metrics, where one is configured.
-pub(super) async fn bind_metrics(config: &Config) -> Result<Option<TcpListener>> {
+pub(super) fn bind_metrics(config: &Config) -> Result<Option<TcpListener>> {
     let Some(address) = config.metrics_listen else { return Ok(None) };
-    let listener = TcpListener::bind(address).await;
+    let listener = server::listen(address);
     Ok(Some(listener.with_context(|| format!("setting metrics_listen: cannot listen on {address}"))?))
 }
 
 /// Serves metrics until the server ends.
 pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
     if let Some(listener) = listener {
-        tokio::spawn(metrics::serve(Arc::clone(&app.metrics), listener, app.stopping.clone()));
+        tokio::spawn(server::serve_metrics(Arc::clone(app), listener));
     }
 }
 

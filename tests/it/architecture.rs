@@ -136,12 +136,13 @@ fn a_leaf_crate_uses_only_the_crates_that_its_manifest_may_name() {
 #[test]
 fn no_module_uses_one_above_it() {
     // In the folder of the left, none of the modules of the right.
-    let above: [(&str, &[&str]); 5] = [
+    let above: [(&str, &[&str]); 6] = [
         ("src/app/", &["api", "pages", "cli", "server"]),
         ("src/api/", &["cli", "server"]),
         ("src/pages/", &["cli", "server"]),
         ("src/error.rs", &["app", "api", "pages", "cli", "server", "config"]),
         ("src/server.rs", &["cli", "api", "pages"]),
+        ("src/server/", &["cli", "api", "pages"]),
     ];
     let mut broken = Vec::new();
     for (folder, modules) in above {
@@ -202,6 +203,14 @@ fn nothing_prints_with_a_macro_that_panics() {
     let macros = ["println!", "print!", "eprintln!", "eprint!", "dbg!"];
     let broken = places(|_| true, |code| macros.iter().any(|it| code.contains(it) && !code.contains("writeln!")));
     assert_none("a closed pipe is no panic: src/log.rs and src/cli/output.rs write", &broken);
+}
+
+#[test]
+fn nothing_asks_the_runtime_for_a_thread() {
+    let ways = ["spawn_blocking", "block_in_place", "thread::spawn("];
+    // The sandbox is a part of `dev` alone.
+    let broken = places(|path| !path.starts_with("crates/sandbox/"), |code| ways.iter().any(|way| code.contains(way)));
+    assert_none("want of threads is an error, not a panic: `App::files`, or `thread::Builder`", &broken);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use tower::Service;
 
 use crate::allow::{Guard, Refusal};
 use crate::error::EgressError;
+use crate::lookup::Owner;
 
 /// Why no connection was made. Carries neither the name nor an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +71,11 @@ pub(crate) type Lookup =
 
 /// The system's resolver.
 pub(crate) fn system_lookup() -> Lookup {
-    Arc::new(|name| Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) }))
+    let resolver = Arc::new(Owner::system());
+    Arc::new(move |name| {
+        let resolver = Arc::clone(&resolver);
+        Box::pin(async move { resolver.look_up(name).await })
+    })
 }
 
 /// Resolves a name once and lets its addresses through only if all of them are acceptable.

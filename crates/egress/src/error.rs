@@ -47,6 +47,9 @@ pub enum EgressError {
         /// The limit that was passed, in bytes.
         limit: usize,
     },
+    /// The answer was on its way, and too much of other answers was held already.
+    #[error("no room for the answer")]
+    NoRoom,
     /// The answer is encoded although only `identity` was accepted.
     #[error("answer has an unsupported content or transfer encoding")]
     UnsupportedEncoding,
@@ -62,7 +65,11 @@ impl EgressError {
     pub fn may_have_arrived(&self) -> bool {
         match self {
             Self::Timeout { sent } => *sent,
-            Self::Interrupted | Self::TooLarge { .. } | Self::UnsupportedEncoding | Self::InvalidResponse => true,
+            Self::Interrupted
+            | Self::TooLarge { .. }
+            | Self::NoRoom
+            | Self::UnsupportedEncoding
+            | Self::InvalidResponse => true,
             Self::EndpointNotAllowed { .. }
             | Self::HostNotAllowed
             | Self::AddressDenied

@@ -14,7 +14,9 @@ mod connect;
 mod endpoint;
 mod error;
 mod limits;
+mod lookup;
 mod policy;
+mod room;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use crate::allow::AllowRule;
 pub use crate::error::{ConfigError, EgressError};
 pub use crate::limits::Limits;
 pub use crate::policy::Destination;
+pub use crate::room::{Budget, NoRoom, Room};
 
 use crate::allow::Guard;
 use crate::connect::{Connector, Lookup};
@@ -134,6 +137,22 @@ impl Egress {
         request: Request<Bytes>,
         limits: &Limits,
     ) -> Result<Response<Bytes>, EgressError> {
-        send::send(&self.client, &self.guard, to, request, limits).await
+        send::send(&self.client, &self.guard, to, request, limits, None).await
+    }
+
+    /// The same, for an answer that may be large: it takes room before it is read on. The room is as
+    /// large as the answer afterwards, and is to be kept for as long as the answer is.
+    ///
+    /// # Errors
+    ///
+    /// Also [`EgressError::NoRoom`], when the answer could not be held in time.
+    pub async fn send_within(
+        &self,
+        to: &Destination,
+        request: Request<Bytes>,
+        limits: &Limits,
+        room: &mut Room,
+    ) -> Result<Response<Bytes>, EgressError> {
+        send::send(&self.client, &self.guard, to, request, limits, Some(room)).await
     }
 }

@@ -15,6 +15,7 @@ use crate::connect::{Connector, failure_in};
 use crate::error::EgressError;
 use crate::limits::Limits;
 use crate::policy::Destination;
+use crate::room::{NoRoom, Room};
 
 pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
 
@@ -37,12 +38,13 @@ pub(crate) async fn send(
     to: &Destination,
     request: Request<Bytes>,
     limits: &Limits,
+    room: Option<&mut Room>,
 ) -> Result<Response<Bytes>, EgressError> {
     let url = checked_url(request.uri(), to, guard)?;
     let mut outgoing = outgoing(request, &url)?;
     // Set as soon as a connection is handed this request, so "not sent" is certain.
     let connection = capture_connection(&mut outgoing);
-    match tokio::time::timeout(limits.total, exchange(client, outgoing, limits)).await {
+    match tokio::time::timeout(limits.total, exchange(client, outgoing, limits, room)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(EgressError::Timeout { sent: connection.connection_metadata().is_some() }),
     }
@@ -97,11 +99,12 @@ async fn exchange(
     client: &HttpClient,
     request: Request<Full<Bytes>>,
     limits: &Limits,
+    room: Option<&mut Room>,
 ) -> Result<Response<Bytes>, EgressError> {
     let answer = client.request(request).await.map_err(|error| client_error(&error, limits))?;
     let (parts, body) = answer.into_parts();
     check_head(parts.status, &parts.headers, &body, limits)?;
-    let body = read_body(body, limits.max_body).await?;
+    let body = read_body(body, limits.max_body, room).await?;
 
     // A new response: the client's one carries the peer's address in its extensions.
     let mut response = Response::new(body);
@@ -133,7 +136,7 @@ fn check_head(status: StatusCode, headers: &HeaderMap, body: &Incoming, limits: 
     Ok(())
 }
 
-async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, EgressError> {
+async fn read_body(mut body: Incoming, limit: usize, mut room: Option<&mut Room>) -> Result<Bytes, EgressError> {
     let too_large = EgressError::TooLarge { limit };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -149,10 +152,20 @@ async fn read_body(mut body: Incoming, limit: usize) -> Result<Bytes, EgressErro
         if data.len() > limit - collected.len() {
             return Err(too_large);
         }
+        let length = collected.len() + data.len();
+        if let Some(room) = &mut room {
+            let is_known = body.size_hint().exact().is_some();
+            let (needed, most) = if is_known { (announced, announced) } else { (length, limit) };
+            // Nothing more is read of the provider until there is room for it.
+            room.hold(needed.max(length), most).await.map_err(|NoRoom| EgressError::NoRoom)?;
+        }
         if collected.is_empty() && data.len() == announced {
             return Ok(data); // the whole body in one piece: nothing to copy
         }
         collected.extend_from_slice(&data);
+    }
+    if let Some(room) = room {
+        room.shrink(collected.len());
     }
     Ok(collected.freeze())
 }

@@ -5,7 +5,7 @@ use axum::routing::{delete, get, patch, post};
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::page::Page;
 use crate::api::session_view::SessionAnswer;
-use crate::api::{links, proxy, session_changes, session_toolkits, sessions};
+use crate::api::{links, proxy, proxy_answer, session_changes, session_toolkits, sessions};
 use crate::app::permissions::{Access, Preset};
 use crate::app::session_config::SessionConfig;
 use crate::app::session_patch::SessionPatch;
@@ -113,7 +113,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
                      are not built yet and answer 501.",
                 )
                 .body::<proxy::Call>()
-                .answer::<proxy::Answer<'static>>()
+                .answer::<proxy_answer::Answer>()
                 .without_key(
                     "Leave the header out; a proxied call is sent once and never repeated by the server. Send the \
                      provider's own header for repetitions, where it has one, in parameters.",

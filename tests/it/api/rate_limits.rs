@@ -186,7 +186,9 @@ async fn every_answer_says_what_is_left() {
     // A key changes nothing where none is asked for.
     let keyed = http.send("GET", &format!("{}/nowhere", server.url), &[("x-api-key", &server.api.key)], "").await;
     assert_eq!(standing(&keyed).0, 50);
-    for path in ["/livez", "/readyz", "/assets/toolkits/sandbox.svg"] {
+    let asset = http.send("GET", &format!("{}/assets/toolkits/sandbox.svg", server.url), &[], "").await;
+    assert_eq!((asset.status, standing(&asset).0), (200, 50));
+    for path in ["/livez", "/readyz"] {
         let reply = http.send("GET", &format!("{}{path}", server.url), &[], "").await;
         assert!(reply.status == 200 && reply.header("x-ratelimit").is_none(), "{path} {}", reply.status);
     }
@@ -217,7 +219,7 @@ async fn pages_and_callbacks_are_limited_by_address_and_health_is_not() {
         assert!(page.text().contains("data-result=\"limited\"") && page.text().contains("Too many tries"), "{path}");
         assert!(page.header("content-security-policy").is_some() && page.header("x-frame-options").is_some());
     }
-    for path in ["/docs", "/openapi.json", "/nowhere", "/api/v3.1/toolkits"] {
+    for path in ["/docs", "/openapi.json", "/nowhere", "/api/v3.1/toolkits", "/assets/toolkits/sandbox.svg"] {
         get(path).await.expect_error(429, "HTTP_TooManyRequests");
     }
     let revoke = format!("{}/api/v3.1/api_key_revocation", server.url);
@@ -225,7 +227,7 @@ async fn pages_and_callbacks_are_limited_by_address_and_health_is_not() {
         let reply = http.send("POST", &revoke, headers, "{}").await;
         reply.expect_error(429, "HTTP_TooManyRequests");
     }
-    for path in ["/livez", "/readyz", "/assets/toolkits/sandbox.svg"] {
+    for path in ["/livez", "/readyz"] {
         for _ in 0..10 {
             assert_eq!(get(path).await.status, 200, "{path}");
         }
@@ -368,8 +370,7 @@ async fn limited_requests_are_counted_by_what_limits_them() {
     let server = limited(1, 1).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-    let stop = server.app.stopping.clone();
-    tokio::spawn(switchboard::metrics::serve(std::sync::Arc::clone(&server.app.metrics), listener, stop));
+    tokio::spawn(switchboard::server::serve_metrics(std::sync::Arc::clone(&server.app), listener));
     for _ in 0..3 {
         server.api.get("/toolkits/sandbox").await;
         bad_key(&server, &[]).await;

@@ -6,6 +6,7 @@ mod canary;
 mod chromium;
 mod commands;
 mod conformance;
+mod damaged;
 mod draft;
 mod echo;
 mod interrupted;

@@ -1,18 +1,23 @@
 //! A clock that stands still until a test moves it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use switchboard::time::{Clock, SystemClock};
 
 /// Starts at the real time; moves only by [`ManualClock::advance`].
 #[derive(Clone)]
-pub struct ManualClock(Arc<AtomicI64>);
+pub struct ManualClock(Arc<AtomicI64>, Arc<AtomicBool>);
 
 impl ManualClock {
     pub fn new() -> Self {
-        Self(Arc::new(AtomicI64::new(SystemClock.now())))
+        Self(Arc::new(AtomicI64::new(SystemClock.now())), Arc::default())
+    }
+
+    /// Whoever asks for the time panics, or no longer.
+    pub fn panics(&self, does: bool) {
+        self.1.store(does, Ordering::SeqCst);
     }
 
     pub fn advance(&self, by: Duration) {
@@ -22,6 +27,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> i64 {
+        assert!(!self.1.load(Ordering::SeqCst), "the clock is broken");
         self.0.load(Ordering::SeqCst)
     }
 }

@@ -30,8 +30,8 @@ use scans::Scans;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between two tries to change the journal mode.
 const WAL_PAUSE: Duration = Duration::from_millis(20);
-/// Address space for memory-mapped reads: more than most databases, reclaimable pages only.
-const MMAP_BYTES: i64 = 16 << 30;
+/// Memory for pages, of each connection, in KiB.
+const CACHE_KIB: i64 = 8 << 10;
 
 static NEXT_STORE: AtomicU64 = AtomicU64::new(1);
 
@@ -170,7 +170,7 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "secure_delete", true)?;
     // Checkpoints run on their own thread: in the writer they would be the p99.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    read_pages(connection)?;
     // Statement journals stay in memory; the default writes a file for each large group.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     keep_plans(connection)
@@ -191,6 +191,13 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
+/// Pages are read, not mapped: a read that fails is an error then, where a map would end the process by a
+/// signal (SIGBUS), and no map has to be made anew after each commit of the writer.
+fn read_pages(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)
+}
+
 /// Plans that depend on bound values are made anew with every use; ours never need to.
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -202,7 +209,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "mmap_size", MMAP_BYTES)?;
+    read_pages(&connection)?;
     keep_plans(&connection)?;
     Ok(connection)
 }

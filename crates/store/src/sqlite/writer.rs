@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -59,7 +60,12 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
         {
             group.push(job);
         }
-        commit_group(connection, &mut group);
+        let committed = catch_unwind(AssertUnwindSafe(|| commit_group(connection, &mut group)));
+        if committed.is_err() {
+            // Whoever waits for an answer learns that there is none when the group is dropped.
+            group.clear();
+            let _ = catch_unwind(AssertUnwindSafe(|| roll_back(connection)));
+        }
     }
 }
 

@@ -1,0 +1,321 @@
+//! The answer of `proxy_execute`, written around the provider's bytes: JSON goes through as it came, text
+//! is escaped and other bytes are encoded piece by piece, as the caller takes them. However slow a caller
+//! is, an answer is held once, and what it takes of the budget is held until the last piece has gone.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::proxy::{ProxyAnswer, ProxyData};
+
+/// Bytes of the provider's that one piece is made of; a multiple of three, so that pieces of base64 join.
+const PIECE: usize = 48 * 1_024;
+/// Answers up to this many bytes are written in one piece: most.
+const SMALL: usize = 64 * 1_024;
+
+/// Bytes of text that are looked through in one go: less than a millisecond's work.
+const STRETCH: usize = 512 * 1_024;
+
+/// The provider's answer, whatever it is.
+// For the document alone: `parts` writes it without building it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyResponse")]
+pub struct Answer {
+    /// Always `completed`.
+    result_type: &'static str,
+    /// The provider's status.
+    #[schemars(range(min = 100, max = 999))]
+    status: u16,
+    /// Its body, as JSON where it is JSON and as text otherwise; absent without a body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    /// Its headers, without cookies and credentials.
+    headers: BTreeMap<String, String>,
+    /// Its body where that is neither JSON nor text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    binary_data: Option<BinaryData>,
+}
+
+/// Bytes, as a URL that holds them.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProxyBinaryData")]
+pub struct BinaryData {
+    /// `data:<type>;base64,…`.
+    url: String,
+    /// As the provider named it.
+    content_type: String,
+    /// Bytes.
+    size: usize,
+}
+
+/// One part of the JSON text.
+enum Part {
+    /// As it is.
+    Raw(Bytes),
+    /// The inside of a JSON string, of text in UTF-8.
+    Text(Bytes),
+    /// In base64.
+    Base64(Bytes),
+}
+
+/// 200 with the provider's answer.
+pub async fn response(answer: ProxyAnswer) -> Response {
+    let parts = parts(answer);
+    let mut length = 0;
+    for part in &parts {
+        length += part.length_without_haste().await;
+    }
+    let mut body = Pieces { parts, left: length };
+    let body = if length <= SMALL {
+        let mut whole = Vec::with_capacity(length);
+        while let Some(part) = body.parts.pop_front() {
+            part.write(&mut whole);
+        }
+        Body::from(whole)
+    } else {
+        Body::new(body)
+    };
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn parts(answer: ProxyAnswer) -> VecDeque<Part> {
+    let headers: serde_json::Map<String, Value> =
+        answer.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    let headers = format!("\"headers\":{}", Value::Object(headers));
+    let head = format!("{{\"result_type\":\"completed\",\"status\":{},", answer.status);
+    let raw = |text: String| Part::Raw(text.into());
+    match answer.data {
+        ProxyData::Empty => [raw(format!("{head}{headers}}}"))].into(),
+        ProxyData::Json(json) => {
+            [raw(format!("{head}\"data\":")), Part::Raw(json), raw(format!(",{headers}}}"))].into()
+        }
+        ProxyData::Text(text) => {
+            [raw(format!("{head}\"data\":\"")), Part::Text(text), raw(format!("\",{headers}}}"))].into()
+        }
+        ProxyData::Binary { bytes, content_type } => {
+            let size = bytes.len();
+            let url = Value::from(format!("data:{content_type};base64,")).to_string();
+            // Without its closing quotation mark.
+            let url = url.get(..url.len() - 1).unwrap_or_default();
+            let content_type = Value::from(content_type);
+            let tail = format!("\",\"content_type\":{content_type},\"size\":{size}}}}}");
+            [raw(format!("{head}{headers},\"binary_data\":{{\"url\":{url}")), Part::Base64(bytes), raw(tail)].into()
+        }
+    }
+}
+
+impl Part {
+    fn bytes(&mut self) -> &mut Bytes {
+        match self {
+            Self::Raw(bytes) | Self::Text(bytes) | Self::Base64(bytes) => bytes,
+        }
+    }
+
+    /// Bytes that it becomes.
+    fn length(&self) -> usize {
+        match self {
+            Self::Raw(bytes) => bytes.len(),
+            Self::Text(bytes) => bytes.iter().map(|byte| escaped_length(*byte)).sum(),
+            Self::Base64(bytes) => bytes.len().div_ceil(3) * 4,
+        }
+    }
+
+    /// The same, and others have their turn while a long text is looked through.
+    async fn length_without_haste(&self) -> usize {
+        let Self::Text(bytes) = self else { return self.length() };
+        let mut length = 0;
+        for stretch in bytes.chunks(STRETCH) {
+            if length > 0 {
+                tokio::task::yield_now().await;
+            }
+            length += stretch.iter().map(|byte| escaped_length(*byte)).sum::<usize>();
+        }
+        length
+    }
+
+    /// Takes the next piece off its front.
+    fn split(&mut self) -> Self {
+        let is_text = matches!(self, Self::Text(_));
+        let bytes = self.bytes();
+        let mut at = bytes.len().min(PIECE);
+        // Not inside a character.
+        while is_text && at < bytes.len() && bytes[at] & 0xc0 == 0x80 {
+            at -= 1;
+        }
+        let piece = bytes.split_to(at);
+        match self {
+            Self::Raw(_) => Self::Raw(piece),
+            Self::Text(_) => Self::Text(piece),
+            Self::Base64(_) => Self::Base64(piece),
+        }
+    }
+
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Raw(bytes) => to.extend_from_slice(bytes),
+            Self::Text(bytes) => escape(bytes, to),
+            Self::Base64(bytes) => {
+                let start = to.len();
+                to.resize(start + bytes.len().div_ceil(3) * 4, 0);
+                // As long as it has to be.
+                let _ = BASE64.encode_slice(bytes, &mut to[start..]);
+            }
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if let Self::Raw(bytes) = self {
+            return bytes;
+        }
+        let mut written = Vec::with_capacity(self.length());
+        self.write(&mut written);
+        written.into()
+    }
+}
+
+/// The letter that stands behind the backslash in the short form of a character (RFC 8259 section 7).
+fn short_form(byte: u8) -> Option<u8> {
+    match byte {
+        b'"' | b'\\' => Some(byte),
+        8 => Some(b'b'),
+        9 => Some(b't'),
+        10 => Some(b'n'),
+        12 => Some(b'f'),
+        13 => Some(b'r'),
+        _ => None,
+    }
+}
+
+fn escaped_length(byte: u8) -> usize {
+    match (short_form(byte), byte) {
+        (Some(_), _) => 2,
+        (None, 0..32) => 6,
+        (None, _) => 1,
+    }
+}
+
+fn escape(text: &[u8], to: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| escaped_length(*byte) > 1) {
+        let (plain, after) = rest.split_at(at);
+        to.extend_from_slice(plain);
+        match short_form(after[0]) {
+            Some(letter) => to.extend_from_slice(&[b'\\', letter]),
+            None => to.extend_from_slice(format!("\\u{:04x}", after[0]).as_bytes()),
+        }
+        rest = &after[1..];
+    }
+    to.extend_from_slice(rest);
+}
+
+/// A body that makes its pieces as they are asked for.
+struct Pieces {
+    parts: VecDeque<Part>,
+    left: usize,
+}
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
+        let piece = part.split();
+        if part.bytes().is_empty() {
+            self.parts.pop_front();
+        }
+        let bytes = piece.into_bytes();
+        self.left = self.left.saturating_sub(bytes.len());
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.left).unwrap_or(u64::MAX))
+    }
+}
+
+crate::redacted_debug!(Answer, BinaryData);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn rendered(data: ProxyData) -> Value {
+        let headers = vec![("x-b".to_owned(), "1".to_owned()), ("x-a".to_owned(), "\"".to_owned())];
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let response = runtime.block_on(response(ProxyAnswer { status: 207, headers, data }));
+        let body = response.into_body();
+        let announced = http_body::Body::size_hint(&body).exact();
+        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
+        assert_eq!(announced, Some(bytes.len() as u64));
+        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["headers"], json!({ "x-a": "\"", "x-b": "1" }));
+        assert_eq!((&value["status"], &value["result_type"]), (&json!(207), &json!("completed")));
+        value
+    }
+
+    /// Short, and of several pieces: with every kind of character at the borders.
+    fn texts() -> impl Strategy<Value = String> {
+        ("[\\x00-\\x7fü€😀]{0,40}", prop_oneof![Just(1_usize), Just(4_000), Just(9_000)])
+            .prop_map(|(text, times)| text.repeat(times))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn text_arrives_as_it_was(text in texts()) {
+            let value = rendered(ProxyData::Text(text.clone().into()));
+            prop_assert_eq!(value["data"].as_str(), Some(text.as_str()));
+            prop_assert!(value.get("binary_data").is_none());
+        }
+
+        #[test]
+        fn bytes_arrive_as_they_were(
+            bytes in proptest::collection::vec(any::<u8>(), 1..200),
+            times in prop_oneof![Just(1_usize), Just(3_000)],
+            content_type in "[a-z]{1,5}/[a-z]{1,5}(; x=\"y\")?",
+        ) {
+            let bytes = bytes.repeat(times);
+            let data = ProxyData::Binary { bytes: bytes.clone().into(), content_type: content_type.clone() };
+            let binary = &rendered(data)["binary_data"];
+            let url = format!("data:{content_type};base64,{}", BASE64.encode(&bytes));
+            prop_assert_eq!(binary, &json!({ "url": url, "content_type": content_type, "size": bytes.len() }));
+        }
+    }
+
+    #[test]
+    fn json_is_passed_on_and_no_body_is_none() {
+        let large = format!("[{}1.10]", "1e400,".repeat(40_000));
+        for text in ["{\"a\":1.10}", "null", &large] {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let data = ProxyData::Json(text.to_owned().into());
+            let response = runtime.block_on(response(ProxyAnswer { status: 200, headers: Vec::new(), data }));
+            let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
+            let expected = format!("{{\"result_type\":\"completed\",\"status\":200,\"data\":{text},\"headers\":{{}}}}");
+            assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);
+        }
+        assert!(rendered(ProxyData::Empty).get("data").is_none());
+    }
+}

@@ -1,0 +1,54 @@
+//! A panic stays where it happens: in one request, in one round of one job; and `/readyz` tells of a job
+//! that does not run.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::http::Http;
+use crate::support::server::TestServer;
+use crate::support::wait::within;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_no_connection_and_no_job() {
+    let server = TestServer::start().await;
+    let http = Http::new();
+    let ready = async || http.send("GET", &format!("{}/readyz", server.url), &[("x-request-id", "r")], "").await;
+    assert_eq!(ready().await.status, 200);
+
+    server.clock.panics(true);
+    // In a handler, and at the very edge, before the request has an id.
+    let named = server.api.call_with("GET", "/toolkits", &[("x-request-id", "mine")], "").await;
+    assert_eq!(named.expect_error(500, "HTTP_InternalServerError")["request_id"], "mine");
+    server.api.get("/toolkits").await.expect_error(500, "HTTP_InternalServerError");
+    let job = within(Duration::from_secs(30), "a job that does not run", async || server.app.jobs.down()).await;
+
+    server.clock.panics(false);
+    // It has yet to show that it runs again.
+    let error = ready().await.expect_error(503, "background_job_down");
+    assert_eq!(error["message"], json!(format!("The background job {job} does not run")));
+    server.api.get("/toolkits").await.expect(200);
+    within(Duration::from_mins(1), "all jobs again", async || ready().await.status == 200).await;
+    // They do what they are for: a link that nobody opens ends.
+    let session = server.api.session("user-1", "sandbox").await;
+    let link = server.api.link(&session, "sandbox").await;
+    let account = link["connected_account_id"].as_str().unwrap();
+    server.clock.advance(Duration::from_secs(601));
+    within(Duration::from_secs(30), "the end of the link", async || {
+        let status = server.api.status(account).await;
+        if status == "EXPIRED" { Ok(()) } else { Err(status) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_does_not_run_is_named_to_whoever_asks_for_readiness() {
+    let server = TestServer::start().await;
+    let url = format!("{}/readyz", server.url);
+    server.app.jobs.ended("refresh_accounts");
+    let reply = Http::new().send("GET", &url, &[], "").await;
+    let error = reply.expect_error(503, "background_job_down");
+    assert_eq!(error["message"], json!("The background job refresh_accounts does not run"));
+    server.app.jobs.runs("refresh_accounts");
+    assert_eq!(Http::new().send("GET", &url, &[], "").await.status, 200);
+}
