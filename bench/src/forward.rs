@@ -19,7 +19,12 @@ use crate::listen;
 /// Path of the one resource.
 pub const PATH: &str = "/me";
 
-/// Serves 1,024 bytes of JSON.
+/// Path of ten megabytes of text, every byte of which becomes six in JSON.
+pub const LARGE_PATH: &str = "/large";
+/// Bytes of it.
+pub const LARGE: usize = 10_400_000;
+
+/// Serves 1,024 bytes of JSON, and the large text.
 pub fn run_upstream() -> Result<()> {
     let filler = "x".repeat(1_024 - r#"{"id":"user-1","note":""}"#.len());
     let body: Arc<str> = format!(r#"{{"id":"user-1","note":"{filler}"}}"#).into();
@@ -28,7 +33,13 @@ pub fn run_upstream() -> Result<()> {
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());
         async move { (json, body) }
     };
-    listen::run(async { Ok(Router::new().route(PATH, get(answer))) })
+    let large = bytes::Bytes::from(vec![1; LARGE]);
+    let text = [(header::CONTENT_TYPE, "text/plain")];
+    let large = move || {
+        let large = large.clone();
+        async move { (text, large) }
+    };
+    listen::run(async { Ok(Router::new().route(PATH, get(answer)).route(LARGE_PATH, get(large))) })
 }
 
 #[derive(Clone)]

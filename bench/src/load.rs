@@ -41,6 +41,39 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(16 * 1_024) })
     }
 
+    /// Over a stream that is there.
+    pub fn over(stream: TcpStream) -> Self {
+        Self { stream, received: Vec::with_capacity(16 * 1_024) }
+    }
+
+    /// Sends a whole request.
+    pub async fn send(&mut self, request: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(request).await?)
+    }
+
+    /// Reads a whole answer and keeps nothing of it but the status.
+    pub async fn skip_answer(&mut self) -> Result<u16> {
+        self.received.clear();
+        let head = loop {
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                bail!("the server closed the connection");
+            }
+            if let Some(head) = Head::parse(&self.received)? {
+                break head;
+            }
+        };
+        let mut left = (head.length + head.body).saturating_sub(self.received.len());
+        let mut piece = vec![0; 64 * 1_024];
+        while left > 0 {
+            let length = self.stream.read(&mut piece).await?;
+            if length == 0 {
+                bail!("the server closed the connection in the middle of an answer");
+            }
+            left = left.saturating_sub(length);
+        }
+        Ok(head.status)
+    }
+
     /// Sends a whole request and reads its whole answer.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request).await?;

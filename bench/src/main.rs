@@ -17,6 +17,7 @@ mod report;
 mod rounds;
 mod start;
 mod stats;
+mod strain;
 mod wave;
 
 use std::path::PathBuf;
@@ -51,7 +52,9 @@ enum What {
     Start,
     /// Accounts whose tokens end within one minute; takes minutes, so it is not part of `all`.
     Wave,
-    /// All of them but `wave`.
+    /// Clients that take nothing, are slow, or too many; large answers; a log that nobody reads.
+    Strain,
+    /// All of them but `wave` and `strain`.
     All,
 }
 
@@ -163,6 +166,11 @@ async fn run(what: What, options: &Options) -> Result<()> {
         let wave = wave::measure(&bench, usize::try_from(options.accounts)?).await.context("measuring the wave")?;
         print!("{wave}");
         return write_json(options, &wave);
+    }
+    if what == What::Strain {
+        let strain = strain::measure(&bench).await.context("measuring under strain")?;
+        print!("{strain}");
+        return write_json(options, &strain);
     }
     let mut report = Report::new(options);
     let wants = |part| what == part || what == What::All;

@@ -77,6 +77,12 @@ impl Process {
         number.context("the server has no resident memory: it has ended")
     }
 
+    /// Files that it has open, connections included.
+    pub fn open_files(&self) -> Result<usize> {
+        let path = format!("/proc/{}/fd", self.child.id());
+        Ok(fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?.count())
+    }
+
     /// Ends it in order (SIGTERM), so that it closes its database.
     pub fn stop(mut self) -> Result<()> {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().context("cannot run kill")?;

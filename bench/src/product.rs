@@ -32,7 +32,17 @@ pub struct Product {
 impl Product {
     /// Starts `dev` with a new database in `data_dir`.
     pub fn start(bench: &Bench<'_>, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
+        Self::start_with(command(bench)?, data_dir, toolkits)
+    }
+
+    /// The same, with its log going somewhere.
+    pub fn start_logging(bench: &Bench<'_>, data_dir: &Path, toolkits: &Path, log: Stdio) -> Result<Self> {
         let mut command = command(bench)?;
+        command.stderr(log);
+        Self::start_with(command, data_dir, Some(toolkits))
+    }
+
+    fn start_with(mut command: Command, data_dir: &Path, toolkits: Option<&Path>) -> Result<Self> {
         command.args(["dev", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
         if let Some(folder) = toolkits {
             command.arg("--toolkits").arg(folder);

@@ -21,11 +21,12 @@ pub const BARE: &str = "bare proxy";
 /// See [`DIRECT`].
 pub const PRODUCT: &str = "switchboard";
 
-const TOOLKIT: &str = "bench";
+/// The toolkit of the upstream.
+pub const TOOLKIT: &str = "bench";
 /// Users with a connected account each.
 const USERS: u64 = 16;
 /// As long as the API keys of most providers.
-const FORM: &str = "generic_api_key=benchmark_0123456789abcdefghijklmnopqrs";
+pub const FORM: &str = "generic_api_key=benchmark_0123456789abcdefghijklmnopqrs";
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -63,6 +64,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Proxy> {
     Ok(Proxy { levels, resident_kib: product.process.resident_kib()? })
 }
 
-fn start_own(bench: &Bench<'_>, args: &[&str]) -> Result<Process> {
+/// Starts this program as one of its own servers.
+pub fn start_own(bench: &Bench<'_>, args: &[&str]) -> Result<Process> {
     Ok(Process::start(Command::new(&bench.own).args(args), |printed| printed.trim().parse().ok())?.0)
 }

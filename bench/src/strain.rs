@@ -1,0 +1,319 @@
+//! What a server bears: clients that read nothing, slow ones, more of them than it has places, answers of
+//! ten megabytes, a log that cannot be written. What counts is that `/livez` answers, and memory.
+
+use std::fmt;
+use std::io::PipeReader;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::forward;
+use crate::load::{Connection, request};
+use crate::process::Process;
+use crate::product::{Product, write_toolkit};
+use crate::proxy::{FORM, TOOLKIT, start_own};
+use crate::rounds::Bench;
+use crate::stats::percentile;
+
+/// Goals: of `/livez`, and of resident memory.
+const LIVEZ_GOAL: Duration = Duration::from_millis(100);
+const RESIDENT_GOAL_MIB: u32 = 512;
+/// Longest wait for `/livez`; past it the probe counts as lost.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two probes.
+const PROBE_PAUSE: Duration = Duration::from_millis(50);
+/// Addresses of this machine that clients come from.
+const ADDRESSES: usize = 100;
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Strain {
+    rows: Vec<Row>,
+}
+
+/// One scenario.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: &'static str,
+    probes: usize,
+    lost: usize,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+    resident_mib: u32,
+    /// What else is worth knowing.
+    note: String,
+}
+
+/// Runs all scenarios, each on a server of its own.
+pub async fn measure(bench: &Bench<'_>) -> Result<Strain> {
+    rlimit::increase_nofile_limit(u64::MAX).context("cannot open enough files")?;
+    let upstream = start_own(bench, &["--upstream"])?;
+    let toolkits = write_toolkit(&bench.folder, TOOLKIT, upstream.address())?;
+    let mut rows = Vec::new();
+    let start = |name: &str| Product::start(bench, &bench.folder.join(name), Some(&toolkits));
+    eprintln!("8,300 clients that read nothing");
+    rows.push(never_read(&start("never-read")?).await?);
+    eprintln!("2,000 clients, a tenth of them slow");
+    rows.push(slow(&start("slow")?).await?);
+    for (name, callers, reads) in [
+        ("60 answers of 10 MB that nobody reads", 60, false),
+        ("60 answers of 10 MB that are read", 60, true),
+        ("500 answers of 10 MB that are read", 500, true),
+    ] {
+        eprintln!("{name}");
+        rows.push(large(&start(name)?, name, callers, reads).await?);
+    }
+    for (name, log, _reader) in logs()? {
+        eprintln!("{name}");
+        let product = Product::start_logging(bench, &bench.folder.join(name), &toolkits, log)?;
+        rows.push(logging(&product, name).await?);
+    }
+    Ok(Strain { rows })
+}
+
+/// A log whose reader has gone, one whose reader stands still, one on a full disk.
+fn logs() -> Result<[(&'static str, Stdio, Option<PipeReader>); 3]> {
+    let (gone, closed) = std::io::pipe()?;
+    drop(gone);
+    let (still, stalled) = std::io::pipe()?;
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+    Ok([
+        ("log: its reader has gone", closed.into(), None),
+        ("log: its reader stands still", stalled.into(), Some(still)),
+        ("log: the disk is full", full.into(), None),
+    ])
+}
+
+/// Asks for `/livez` on new connections, and looks at the memory, while something else goes on.
+async fn probed(name: &'static str, server: &Process, load: impl Future<Output = Result<String>>) -> Result<Row> {
+    let stop = AtomicBool::new(false);
+    let probing = async {
+        let (mut took, mut lost, mut resident) = (Vec::new(), 0, 0);
+        while !stop.load(Ordering::Relaxed) {
+            let started = Instant::now();
+            match tokio::time::timeout(PROBE_PATIENCE, livez(server.address())).await {
+                Ok(Ok(())) => took.push(started.elapsed()),
+                _ => lost += 1,
+            }
+            resident = resident.max(server.resident_kib()?);
+            tokio::time::sleep(PROBE_PAUSE).await;
+        }
+        took.sort_unstable();
+        anyhow::Ok((took, lost, resident))
+    };
+    let loading = async {
+        let note = load.await;
+        stop.store(true, Ordering::Relaxed);
+        note
+    };
+    let (measured, note) = tokio::join!(probing, loading);
+    let (took, lost, resident_kib) = measured?;
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    Ok(Row {
+        name,
+        probes: took.len() + lost,
+        lost,
+        p50_ms: ms(percentile(&took, 50)),
+        p99_ms: ms(percentile(&took, 99)),
+        max_ms: ms(took.last().copied().unwrap_or_default()),
+        resident_mib: resident_kib / 1_024,
+        note: note?,
+    })
+}
+
+async fn livez(address: SocketAddr) -> Result<()> {
+    let mut connection = Connection::open(address).await?;
+    let answer = connection.exchange(&request("GET", "/livez", address, &[("connection", "close")], "")).await?;
+    anyhow::ensure!(answer.status == 200, "{}", answer.status);
+    Ok(())
+}
+
+/// Connects from one of many addresses, with a small buffer for what comes.
+async fn connect(number: usize, to: SocketAddr) -> Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(4_096)?;
+    let last = u8::try_from(number % ADDRESSES + 2)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)))?;
+    Ok(socket.connect(to).await?)
+}
+
+async fn never_read(product: &Product) -> Result<Row> {
+    const CLIENTS: usize = 8_300;
+    let server = &product.process;
+    let ask = Arc::new(request("GET", "/assets/connect.css", server.address(), &[], "").repeat(700));
+    let load = async {
+        let mut clients = JoinSet::new();
+        for number in 0..CLIENTS {
+            let (ask, to) = (Arc::clone(&ask), server.address());
+            clients.spawn(async move {
+                let mut stream = connect(number, to).await?;
+                // It blocks once nobody takes what is answered, and fails once the server has gone.
+                let _ = tokio::time::timeout(Duration::from_secs(40), stream.write_all(&ask)).await;
+                anyhow::Ok(stream)
+            });
+            if number % 100 == 99 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        let held = server.open_files()?;
+        let mut streams = Vec::new();
+        while let Some(stream) = clients.join_next().await {
+            streams.extend(stream?);
+        }
+        Ok(format!("{held} files open at first, {} after 40 s", server.open_files()?))
+    };
+    probed("8,300 clients that read nothing", server, load).await
+}
+
+async fn slow(product: &Product) -> Result<Row> {
+    const CLIENTS: usize = 2_000;
+    const SECONDS: u64 = 30;
+    let server = &product.process;
+    let answers = Arc::new(AtomicUsize::new(0));
+    let ask = Arc::new(product.api_request("GET", "/toolkits?limit=20", &json!(null)));
+    let load = async {
+        let end = Instant::now() + Duration::from_secs(SECONDS);
+        let mut clients = JoinSet::new();
+        for number in 0..CLIENTS {
+            let (ask, to, answers) = (Arc::clone(&ask), server.address(), Arc::clone(&answers));
+            clients.spawn(async move {
+                if number % 10 == 0 {
+                    read_slowly(connect(number, to).await?, &ask, end).await
+                } else {
+                    read_well(to, &ask, end, &answers).await
+                }
+            });
+        }
+        let mut failed = 0;
+        while let Some(client) = clients.join_next().await {
+            failed += usize::from(client?.is_err());
+        }
+        let per_second = answers.load(Ordering::Relaxed) as u64 / SECONDS;
+        Ok(format!("{per_second} answers a second, {failed} clients failed"))
+    };
+    probed("2,000 clients, a tenth slow", server, load).await
+}
+
+/// A request each few seconds, read at once; on a new connection where the server has closed it as idle.
+async fn read_well(to: SocketAddr, ask: &[u8], end: Instant, answers: &AtomicUsize) -> Result<()> {
+    while Instant::now() < end {
+        let mut connection = Connection::open(to).await?;
+        while Instant::now() < end {
+            let Ok(answer) = connection.exchange(ask).await else { break };
+            anyhow::ensure!(answer.status == 200, "{}", answer.status);
+            answers.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+    }
+    Ok(())
+}
+
+/// A kilobyte each tenth of a second.
+async fn read_slowly(mut stream: TcpStream, ask: &[u8], end: Instant) -> Result<()> {
+    stream.write_all(&ask.repeat(20)).await?;
+    let mut piece = [0; 1_024];
+    while Instant::now() < end && stream.read(&mut piece).await? > 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(())
+}
+
+async fn large(product: &Product, name: &'static str, callers: usize, reads: bool) -> Result<Row> {
+    let server = &product.process;
+    let session = product.sessions(1).await?.pop().context("no session")?;
+    product.connect(&session, TOOLKIT, FORM).await?;
+    let body = json!({ "toolkit_slug": TOOLKIT, "endpoint": forward::LARGE_PATH, "method": "GET" });
+    let ask = Arc::new(product.session_request(&session, "proxy_execute", &body));
+    let load = async {
+        let mut calls = JoinSet::new();
+        for number in 0..callers {
+            let (ask, to) = (Arc::clone(&ask), server.address());
+            calls.spawn(async move { call(number, to, &ask, reads).await });
+        }
+        let (mut whole, mut refused, mut cut) = (0, 0, 0);
+        while let Some(outcome) = calls.join_next().await {
+            match outcome? {
+                Ok(200) => whole += 1,
+                Ok(_) => refused += 1,
+                Err(_) => cut += 1,
+            }
+        }
+        Ok(format!("{whole} whole, {refused} told to come again, {cut} cut off"))
+    };
+    probed(name, server, load).await
+}
+
+/// The status of a call, whose answer is read at once, or not for longer than any server waits.
+async fn call(number: usize, to: SocketAddr, ask: &[u8], reads: bool) -> Result<u16> {
+    if reads {
+        let mut connection = Connection::open(to).await?;
+        connection.send(ask).await?;
+        return connection.skip_answer().await;
+    }
+    let mut connection = Connection::over(connect(number, to).await?);
+    connection.send(ask).await?;
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    connection.skip_answer().await
+}
+
+async fn logging(product: &Product, name: &'static str) -> Result<Row> {
+    let server = &product.process;
+    let ask = Arc::new(product.api_request("GET", "/toolkits?limit=1", &json!(null)));
+    let answers = Arc::new(AtomicUsize::new(0));
+    let load = async {
+        let end = Instant::now() + Duration::from_secs(10);
+        let mut clients = JoinSet::new();
+        for _ in 0..16 {
+            let (ask, to, answers) = (Arc::clone(&ask), server.address(), Arc::clone(&answers));
+            clients.spawn(async move {
+                let mut connection = Connection::open(to).await?;
+                while Instant::now() < end {
+                    anyhow::ensure!(connection.exchange(&ask).await?.status == 200);
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            });
+        }
+        let mut failed = 0;
+        while let Some(client) = clients.join_next().await {
+            failed += usize::from(client?.is_err());
+        }
+        Ok(format!("{} answers a second, {failed} clients failed", answers.load(Ordering::Relaxed) / 10))
+    };
+    probed(name, server, load).await
+}
+
+impl fmt::Display for Strain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| | /livez p50 ms | p99 ms | max ms | lost | resident MiB | goals | |")?;
+        writeln!(f, "|---|---:|---:|---:|---:|---:|---|---|")?;
+        for row in &self.rows {
+            let is_met =
+                row.lost == 0 && row.p99_ms < LIVEZ_GOAL.as_secs_f64() * 1e3 && row.resident_mib <= RESIDENT_GOAL_MIB;
+            writeln!(
+                f,
+                "| {} | {:.1} | {:.1} | {:.1} | {} of {} | {} | {} | {} |",
+                row.name,
+                row.p50_ms,
+                row.p99_ms,
+                row.max_ms,
+                row.lost,
+                row.probes,
+                row.resident_mib,
+                if is_met { "met" } else { "missed" },
+                row.note
+            )?;
+        }
+        Ok(())
+    }
+}
