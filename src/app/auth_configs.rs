@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links};
+use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links, unread_answers};
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
@@ -182,6 +182,7 @@ impl App {
             .with(auth_configs::delete(&actor.project_id, id, now))
             .and(links::end_of_auth_config(&actor.project_id, id, "deleted", now))
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
+            .with(unread_answers::delete_of_auth_config(&actor.project_id, id))
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => {

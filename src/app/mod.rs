@@ -56,6 +56,7 @@ pub mod sessions;
 pub mod settings;
 mod spool;
 pub mod toolkits;
+pub mod unread;
 pub mod upstream;
 
 use std::collections::BTreeMap;

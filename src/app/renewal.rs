@@ -10,8 +10,9 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::App;
+use super::freshness::left_alone;
 use super::params::AccountParams;
-use super::provider::Failure;
+use super::provider::{Failure, Health, said};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -192,10 +193,13 @@ pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failur
              token",
         ),
         TokenErrorKind::InvalidGrant => Verdict::Dead("Permanent auth error during token refresh"),
-        TokenErrorKind::Unclassified if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS => {
+        TokenErrorKind::Unclassified | TokenErrorKind::Unusable
+            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS =>
+        {
             Verdict::Dead("unclassified_rejections: the provider refused the refresh repeatedly")
         }
         TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !alive },
+        TokenErrorKind::Unusable => Verdict::Later { lost: !renewal.is_repeatable(), rejected: !alive },
         // A success that cannot be read may hide a rotation (R38).
         _ => Verdict::Later { lost: status.is_success() && !renewal.is_repeatable(), rejected: false },
     }
@@ -205,27 +209,19 @@ fn is_client(error: &TokenError) -> bool {
     error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
 }
 
-/// Whether a failure says that the provider itself is unwell, whoever asks.
-pub(super) fn is_outage(failure: &Failure) -> bool {
-    match failure {
-        Failure::Unsent(error) => error.code() == Code::UpstreamUnreachable,
-        Failure::Lost(_) => true,
-        // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
-        Failure::Refused { error, .. } => error.kind == TokenErrorKind::Transient,
-    }
-}
-
-/// The error for a caller who needs the token now.
-pub(super) fn for_caller(failure: Failure) -> Error {
+/// The error for a caller who needs the token now; it is tried again in `wait` milliseconds.
+pub(super) fn for_caller(failure: Failure, wait: Millis) -> Error {
     match failure {
         Failure::Refused { error, .. } if is_client(&error) => {
             Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
                 .fix("Correct client_id and client_secret of the auth config; the account itself is intact.")
         }
-        Failure::Refused { error, .. } => {
-            let code = error.code.as_deref().unwrap_or("no code");
-            Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"))
+        // In the provider's words, where it has any.
+        Failure::Refused { ref error, .. } => {
+            let said = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
+            left_alone(&format!("The provider did not refresh the token ({said})"), wait)
         }
-        other => other.into_error(),
+        other if other.health() == Health::NotAsked => other.into_error(),
+        other => left_alone(&other.shown().unwrap_or_default(), wait),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use switchboard_auth::{Draft, credential_headers, signature_headers};
+use switchboard_auth::{Draft, credential_headers, signature_headers, unpacked};
 use switchboard_catalog::{Placement, Probe, RateLimit, Scheme, Sign, Toolkit, template};
 use switchboard_egress::{Destination, EgressError, Limits};
 use switchboard_vault::{Secret, Secrets};
@@ -18,11 +18,11 @@ use crate::error::{Code, Error, Result};
 /// Deadline of token, verification and revocation requests. Shorter than a refresh lease.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest token or verification answer.
-const MAX_TOKEN_ANSWER: usize = 1 << 20;
+pub const MAX_TOKEN_ANSWER: usize = 1 << 20;
 
-/// Limits of token requests.
+/// Limits of token requests. Whoever reads the answer unpacks it.
 pub fn token_limits() -> Limits {
-    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, ..Limits::default() }
+    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, any_coding: true, ..Limits::default() }
 }
 
 impl App {
@@ -42,11 +42,13 @@ impl App {
         Ok(destination.with_paths(&toolkit.paths))
     }
 
-    /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names.
+    /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names. It
+    /// carries a `User-Agent`: some providers refuse whoever does not say who he is.
     pub async fn send_protocol(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
     ) -> std::result::Result<http::Response<Bytes>, EgressError> {
+        request.headers_mut().entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let destination = Destination::new([authority])
             .map_err(|_| EgressError::InvalidRequest { reason: "the URL names no host" })?;
@@ -84,7 +86,10 @@ impl App {
         let request = draft.into_request().map_err(Error::internal)?;
         let answer =
             self.egress.send(&destination, request, &token_limits()).await.map_err(|error| egress_error(&error))?;
-        let json = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        let json = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
+            .ok()
+            .and_then(|body| serde_json::from_slice(&body).ok())
+            .unwrap_or(Value::Null);
         Ok((judge(toolkit, probe, &answer, &json), json))
     }
 

@@ -34,6 +34,7 @@ mod hex;
 mod jws;
 mod metadata;
 pub mod oauth1;
+mod packed;
 mod pem;
 mod pkce;
 mod redact;
@@ -65,6 +66,7 @@ pub use metadata::{
     MAX_METADATA, Metadata, MetadataError, ResourceMetadata, complete, metadata_urls, parse_metadata,
     parse_resource_metadata, resource_metadata_url,
 };
+pub use packed::{Packed, unpacked};
 pub use pkce::PkcePair;
 pub use redact::Redactor;
 pub use revocation::{RevocationAnswer, parse_revocation_response};

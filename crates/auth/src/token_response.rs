@@ -45,11 +45,6 @@ impl fmt::Debug for Answer<'_> {
 }
 
 impl Answer<'_> {
-    /// The media type, where the provider names one.
-    pub fn content_type(&self) -> Option<&str> {
-        self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
-    }
-
     /// The value of a header, or of a cookie that the answer sets.
     fn outside(&self, place: &str) -> Option<String> {
         let (kind, name) = place.split_once(':')?;
@@ -140,8 +135,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Reads a token endpoint's answer. The body is a form when the content type says so, else JSON
-/// whatever the content type says; at most 1 MiB.
+/// Reads a token endpoint's answer: JSON or a form, packed or not, of at most 1 MiB once unpacked.
 ///
 /// # Errors
 /// [`TokenError`]: the provider's refusal, or an answer that holds no usable token. It contains no
@@ -158,7 +152,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         .filter(|seconds| *seconds > 0);
     let scope = find(&document, &names.scope).and_then(|scope| scopes(scope, reading.scope_separator));
     let Some(access_token) = secret(answer, &mut document, &names.access_token, "access token")? else {
-        return Err(TokenError::malformed("the answer holds no access token"));
+        return Err(TokenError::without_token(&names.errors, &document));
     };
     let mut extra = BTreeMap::new();
     for token in reading.extra {
@@ -218,11 +212,11 @@ pub fn parse_pushed_response(answer: &Answer<'_>) -> Result<String, TokenError> 
 
 pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<String, Value>, TokenError> {
     let outside = response.access_token.contains(':');
-    let document = match document::parse(answer.content_type(), answer.body) {
+    let document = match document::parse(answer.headers, answer.body) {
         Ok(document) => document,
         // Where the token stands in a header or cookie, the body may be anything.
         Err(_) if outside && matches!(answer.status, 200..=299) => Map::new(),
-        Err(reason) => return Err(TokenError::unreadable(answer.status, reason)),
+        Err(reason) => return Err(TokenError::unreadable(&response.errors, answer.status, &reason)),
     };
     match TokenError::reported(response, answer.status, &document) {
         Some(error) => Err(error),

@@ -9,7 +9,7 @@ use switchboard_auth::TokenSet;
 use switchboard_catalog::{RefreshToken, Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
 use switchboard_store::links::{self, LinkPurpose, LinkRow};
-use switchboard_store::{Statement, WriteError, revocations};
+use switchboard_store::{Statement, Unit, WriteError, revocations};
 use switchboard_vault::{Secret, Secrets};
 
 use super::settle::Refused;
@@ -168,6 +168,9 @@ impl App {
             None => EXCHANGE_FAILED.to_owned(),
         };
         let facts = Facts::of_failure(failure);
+        if let Some(kept) = self.keep_unread(&offer.account, failure) {
+            self.apply_patiently(Unit::new().with(kept)).await?;
+        }
         self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
         Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(shown))
     }

@@ -55,6 +55,9 @@ pub struct Facts {
     /// Nothing that can be read came back: our words for what happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<String>,
+    /// What the provider answered could not be read, and is kept for a week.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
     /// Pause before the next try, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_ms: Option<Millis>,
@@ -81,7 +84,8 @@ impl Facts {
     /// What became of a request to the provider.
     pub fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Refused { error, status, .. } => Self {
+            Failure::Refused { error, status, unread, .. } => Self {
+                is_kept: unread.is_some(),
                 provider: failure.shown(),
                 code: error.code.clone(),
                 http_status: Some(status.as_u16()),

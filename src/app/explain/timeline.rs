@@ -254,6 +254,10 @@ fn detail(event: &Event) -> Option<String> {
         (!facts.changed.is_empty()).then(|| format!("Changed: {}", facts.changed.join(", "))),
         (!facts.revoked_tokens.is_empty()).then(|| format!("Revoked: {}", facts.revoked_tokens.join(", "))),
         facts.revoke_job_id.as_ref().map(|job| format!("Receipt: {job}")),
+        facts.is_kept.then(|| {
+            "The answer is kept for seven days, since it may hold tokens: `switchboard answer` writes it to a file"
+                .to_owned()
+        }),
         facts.detail.clone(),
     ];
     parts.extend(told.into_iter().flatten());

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::app::App;
 use crate::app::params::AccountParams;
-use crate::app::upstream::egress_error;
+use crate::app::upstream::{USER_AGENT, egress_error};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -114,6 +114,7 @@ impl App {
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let destination = Destination::new([authority]).map_err(Error::internal)?;
         let limits = Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, ..Limits::default() };
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let answer = self.egress.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))?;
         if !answer.status().is_success() {
             return Err(unusable(&format!("it answered {}", answer.status().as_u16())));

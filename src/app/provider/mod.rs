@@ -17,14 +17,15 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
-use switchboard_auth::TokenError;
+use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_egress::EgressError;
 
+use super::unread::UnreadAnswer;
 use super::upstream::egress_error;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
-pub use breaker::Breakers;
+pub use breaker::{Breakers, Health};
 pub use discovery::Discovered;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, Unfinished};
@@ -44,6 +45,8 @@ pub enum Failure {
         status: StatusCode,
         /// How long it wants to be left alone.
         retry_after: Option<Millis>,
+        /// What it answered, where tokens may be in it that nobody can ask for again.
+        unread: Option<UnreadAnswer>,
     },
 }
 
@@ -75,6 +78,23 @@ impl Failure {
         }
     }
 
+    /// What it says of the provider, whoever asked.
+    pub fn health(&self) -> Health {
+        match self {
+            // Nobody can reach it, or nobody can trust its certificate.
+            Self::Unsent(error) => match error.code() {
+                Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls => Health::Outage { asked: None },
+                _ => Health::NotAsked,
+            },
+            Self::Lost(_) => Health::Outage { asked: None },
+            // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
+            Self::Refused { error, retry_after, .. } => match error.kind {
+                TokenErrorKind::Transient | TokenErrorKind::Unreadable => Health::Outage { asked: *retry_after },
+                _ => Health::Answered,
+            },
+        }
+    }
+
     /// For a caller of the API.
     pub fn into_error(self) -> Error {
         match self {
@@ -86,7 +106,7 @@ impl Failure {
 }
 
 /// The provider's code and words.
-fn said(error: &TokenError) -> Option<String> {
+pub fn said(error: &TokenError) -> Option<String> {
     match (&error.code, &error.description) {
         (Some(code), Some(description)) => Some(format!("{code}: {description}")),
         (Some(code), None) => Some(code.clone()),
@@ -108,6 +128,45 @@ pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_failure_says_of_the_provider() {
+        let outage = Health::Outage { asked: None };
+        for (error, health) in [
+            (EgressError::Timeout { sent: false }, outage),
+            (EgressError::Timeout { sent: true }, outage),
+            (EgressError::Tls, outage),
+            (EgressError::Dns, outage),
+            (EgressError::Connect, outage),
+            (EgressError::Interrupted, outage),
+            (EgressError::TooLarge { limit: 1 }, outage),
+            (EgressError::AddressDenied, Health::NotAsked),
+            (EgressError::HostNotAllowed, Health::NotAsked),
+            (EgressError::InvalidRequest { reason: "x" }, Health::NotAsked),
+        ] {
+            assert_eq!(Failure::from(error.clone()).health(), health, "{error}");
+        }
+        let ours = Error::new(Code::NoManagedAuth, "The operator offers no client");
+        assert_eq!(Failure::Unsent(ours).health(), Health::NotAsked);
+        let refused = |kind, asked| Failure::Refused {
+            error: TokenError { kind, code: None, description: None },
+            status: StatusCode::OK,
+            retry_after: asked,
+            unread: None,
+        };
+        assert_eq!(refused(TokenErrorKind::Transient, Some(5)).health(), Health::Outage { asked: Some(5) });
+        assert_eq!(refused(TokenErrorKind::Unreadable, None).health(), outage);
+        for kind in [
+            TokenErrorKind::InvalidGrant,
+            TokenErrorKind::InvalidClient,
+            TokenErrorKind::InvalidRequest,
+            TokenErrorKind::Unclassified,
+            TokenErrorKind::Unusable,
+            TokenErrorKind::UnsupportedTokenType,
+        ] {
+            assert_eq!(refused(kind, None).health(), Health::Answered, "{kind:?}");
+        }
+    }
 
     #[test]
     fn waits_are_seconds_or_dates() {

@@ -11,7 +11,7 @@ use switchboard_auth::{
     Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
     Reading, Sent, TokenError, TokenSet, call_request, client_assertion, code_request, device_request,
     device_token_request, introspection_request, parse_device_response, parse_pushed_response, parse_step_response,
-    parse_token_response, pushed_request, refresh_request,
+    parse_token_response, pushed_request, refresh_request, unpacked,
 };
 use switchboard_catalog::{Call, ClientAuthentication, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -22,6 +22,8 @@ use super::{Failure, retry_after};
 use crate::app::App;
 use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
+use crate::app::unread::UnreadAnswer;
+use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::error::{Error, Result};
 
 /// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
@@ -122,6 +124,7 @@ impl App {
             error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
+            unread: None,
         })
     }
 
@@ -169,6 +172,7 @@ impl App {
             error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
+            unread: None,
         };
         let reference = parse_pushed_response(&answer).map_err(refused)?;
         request.pushed_url(&reference).map_err(unbuilt)
@@ -213,6 +217,7 @@ impl App {
                 error: sent.mask(error).without(&entered),
                 status,
                 retry_after: retry_after(&headers, self.now()),
+                unread: None,
             })?;
             captured.extend(read.captured);
             earlier.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
@@ -301,10 +306,13 @@ impl App {
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
-        parse_token_response(reading, &answer).map_err(|error| Failure::Refused {
+        let read = parse_token_response(reading, &answer);
+        let unread = read.as_ref().err().and_then(|error| UnreadAnswer::of(error, status, &headers, &body));
+        read.map_err(|error| Failure::Refused {
             error: sent.mask(error).without(held),
             status,
             retry_after: retry_after(&headers, self.now()),
+            unread,
         })
     }
 
@@ -334,8 +342,10 @@ impl App {
                 return tokens;
             }
         };
-        if let Ok(Ok((status, _, body))) = tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
+        if let Ok(Ok((status, headers, body))) =
+            tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
             && status.is_success()
+            && let Ok(body) = unpacked(&headers, &body, MAX_TOKEN_ANSWER)
             && let Ok(said) = serde_json::from_slice::<Value>(&body)
             && let Some(end) = said.get("exp").and_then(Value::as_i64)
         {

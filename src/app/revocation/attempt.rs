@@ -1,9 +1,8 @@
 //! One try at the provider: the refresh token first, since without it nothing new can be had, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
-use http::header;
 use switchboard_auth::{
-    ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
+    Answer, ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
     revocation_request,
 };
 use switchboard_catalog::{Call, TokenResponse, Toolkit};
@@ -101,13 +100,14 @@ impl App {
             Err(error) => return undelivered(&error),
         };
         let status = answer.status().as_u16();
-        let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let (headers, body) = (answer.headers(), answer.body());
+        let read = Answer { status, headers, body, now: self.now() / 1_000 };
         let said = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
             let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
             words(token, status, &sent.mask(error).without(&ours))
         };
-        match parse_revocation_response(task.response(), status, content_type, answer.body()) {
+        match parse_revocation_response(task.response(), &read) {
             RevocationAnswer::Revoked => OneToken::Revoked,
             RevocationAnswer::UnsupportedToken => OneToken::Unsupported,
             RevocationAnswer::Refused(error) => OneToken::Refused(said(error)),

@@ -292,7 +292,7 @@ async fn a_lost_answer_is_told_before_and_after_it_ends_the_account() {
     let link = world.connected().await;
     world.advance();
     world.provider.fault(&json!({ "path": "/token", "drop_response": true, "times": 1 })).await;
-    assert_eq!(world.call().await, 502);
+    assert_eq!(world.call().await, 503);
     let answer = world.explain(&link).await;
     assert_eq!((&answer["code"], &answer["status"]), (&json!("refresh_answer_lost"), &json!("ACTIVE")));
     assert!(has(&line(&answer, "refresh_failed")["title"], "was lost"));
