@@ -31,7 +31,7 @@ use crate::app::App;
 use crate::app::catalog::CurrentCatalog;
 use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
-use crate::app::provider::{Breakers, Discovered};
+use crate::app::provider::{Breakers, Discovered, Nonces};
 use crate::app::recent::Recent;
 use crate::app::refresh::Flights;
 use crate::app::reseal;
@@ -164,6 +164,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         recent_auth_configs: Recent::default(),
         key_uses: KeyUses::default(),
         breakers: Breakers::default(),
+        dpop_nonces: Nonces::default(),
         discovered: Discovered::default(),
         metrics: Arc::default(),
         limits,

@@ -116,6 +116,8 @@ pub struct App {
     pub flights: refresh::Flights,
     /// Token endpoints that are down.
     pub breakers: provider::Breakers,
+    /// The nonces that servers want in proofs of possession.
+    pub dpop_nonces: provider::Nonces,
     /// What providers said of themselves.
     pub discovered: provider::Discovered,
     /// Told when a credential was handed over to be revoked at its provider.

@@ -145,11 +145,9 @@ impl App {
         let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
-        let mut draft = Draft { method: request.method.clone(), url, headers, body };
-        self.apply_credential(toolkit, scheme, &secrets, &params, &mut draft)?;
-        let outgoing = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
-        let answer =
-            self.egress.send(&destination, outgoing, &Limits::default()).await.map_err(|error| egress_error(&error))?;
+        let draft = Draft { method: request.method.clone(), url, headers, body };
+        let account = (toolkit, scheme, &secrets, &params);
+        let answer = self.send_as(account, &destination, draft, &Limits::default()).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
         Ok((read_answer(answer, &secrets), is_refused))
     }

@@ -324,7 +324,7 @@ impl App {
             unit.push(self.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
         }
         match self.store.apply(unit).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(failure, pause))),
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(account, failure, pause))),
             Err(failed) => Err(failed.into()),
         }
     }

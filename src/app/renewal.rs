@@ -9,10 +9,10 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::App;
 use super::freshness::left_alone;
 use super::params::AccountParams;
 use super::provider::{Failure, Health, said};
+use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -117,10 +117,15 @@ impl App {
             Renewal::Steps(steps) => self.fetch_token(steps, secrets, params).await,
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
-                let provider = tokio::time::timeout(PREPARATION, self.provider(toolkit, scheme, &config, params));
+                let provider = tokio::time::timeout(PREPARATION, self.provider_again(toolkit, scheme, &config, params));
                 let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
                 let provider = provider.await.unwrap_or_else(|_| Err(late())).map_err(Failure::Unsent)?;
-                self.refresh_tokens(&provider, secrets).await
+                let tokens = self.refresh_tokens(&provider, secrets).await;
+                if let Err(failure) = &tokens {
+                    let actor = Actor::system(&account.project_id);
+                    self.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
+                }
+                tokens
             }
         }
     }
@@ -187,6 +192,17 @@ pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failur
         TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidClient if matches!(renewal, Renewal::Steps(_)) => {
             Verdict::Dead("Permanent auth error during token refresh: the provider refused what was entered")
         }
+        // A client that registered itself and was forgotten comes back under another name, which this
+        // account's grant is not for.
+        TokenErrorKind::InvalidClient if is_registered(account) => {
+            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS {
+                Verdict::Dead(
+                    "client_forgotten: the provider no longer knows the client that this account was connected with",
+                )
+            } else {
+                Verdict::Later { lost: false, rejected: !alive }
+            }
+        }
         _ if is_client(error) => Verdict::ClientRefused,
         TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Dead(
             "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no longer accepts the old \
@@ -205,13 +221,24 @@ pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failur
     }
 }
 
+/// Whether the account's client registered itself.
+fn is_registered(account: &AccountRow) -> bool {
+    account.scheme == Scheme::DcrOAuth.as_str()
+}
+
 fn is_client(error: &TokenError) -> bool {
     error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
 }
 
 /// The error for a caller who needs the token now; it is tried again in `wait` milliseconds.
-pub(super) fn for_caller(failure: Failure, wait: Millis) -> Error {
+pub(super) fn for_caller(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
     match failure {
+        Failure::Refused { error, .. } if is_registered(account) && error.kind == TokenErrorKind::InvalidClient => {
+            let message = "The provider no longer knows the client that this account was connected with";
+            Error::new(Code::ReauthRequired, message).fix(
+                "Let the user connect again: POST /connected_accounts/{id}/refresh gives a link. A new client is registered for it.",
+            )
+        }
         Failure::Refused { error, .. } if is_client(&error) => {
             Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
                 .fix("Correct client_id and client_secret of the auth config; the account itself is intact.")

@@ -45,7 +45,7 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
         .open(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
     let app = server::open(config, Surroundings { with_sandbox: true, ..Surroundings::default() }).await?;
-    let actor = Actor { project_id: args.project, name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli(&args.project);
     let read = app.read_unread(&actor, &args.account).await;
     app.store.finish();
     let answers = match read {

@@ -67,8 +67,10 @@ pub struct TokenSet {
     pub access_token: Secret,
     /// Absent in an answer to a refresh: the old one stays valid (RFC 6749 section 6). Never empty.
     pub refresh_token: Option<Secret>,
-    /// `Bearer`, however the provider spells it, and where it says nothing.
+    /// `Bearer`, however the provider spells it, and where it says nothing; `DPoP` where that is demanded.
     pub token_type: String,
+    /// The key that the tokens are bound to (RFC 9449), added by whoever made it.
+    pub dpop_key: Option<Secret>,
     /// Seconds from when the answer was sent, at most ten years; the toolkit's default where the
     /// provider states none. `None`: unknown.
     pub expires_in: Option<u64>,
@@ -111,6 +113,8 @@ pub struct Reading<'a> {
     pub expires_in: Option<u64>,
     /// Longest life that is believed.
     pub max_expires_in: Option<u64>,
+    /// Tokens are bound to a key (RFC 9449), and others are refused.
+    pub dpop: bool,
     /// Names and places of further tokens.
     pub extra: &'a [switchboard_catalog::ExtraToken],
 }
@@ -123,6 +127,7 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
             expiry: oauth.expiry,
             expires_in: oauth.expires_in,
             max_expires_in: oauth.max_expires_in,
+            dpop: oauth.dpop,
             extra: &oauth.tokens,
         }
     }
@@ -131,7 +136,15 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
 impl<'a> Reading<'a> {
     /// Of a call's answer; `expires_in` is what its scheme assumes.
     pub fn of_call(response: &'a TokenResponse, expires_in: Option<u64>) -> Self {
-        Self { response, scope_separator: " ", expiry: Expiry::Stated, expires_in, max_expires_in: None, extra: &[] }
+        Self {
+            response,
+            scope_separator: " ",
+            expiry: Expiry::Stated,
+            expires_in,
+            max_expires_in: None,
+            dpop: false,
+            extra: &[],
+        }
     }
 }
 
@@ -143,7 +156,7 @@ impl<'a> Reading<'a> {
 pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result<TokenSet, TokenError> {
     let mut document = read(reading.response, answer)?;
     let names = reading.response;
-    let token_type = token_type(find(&document, &names.token_type))?;
+    let token_type = token_type(find(&document, &names.token_type), reading.dpop)?;
     let captured = captured(&names.capture, answer, &document)?;
     let stated = lifetime(&reading, answer, &document);
     let refresh_token_expires_in = find(&document, &names.refresh_token_expires_in)
@@ -163,6 +176,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
     Ok(TokenSet {
         refresh_token: secret(answer, &mut document, &names.refresh_token, "refresh token")?,
         token_type,
+        dpop_key: None,
         expires_in: ends(&reading, stated, access_token.expose(), answer.now),
         refresh_token_expires_in: refresh_token_expires_in.map(|seconds| seconds.min(MAX_EXPIRES_IN)),
         access_token,
@@ -262,9 +276,13 @@ fn ends(reading: &Reading<'_>, stated: Option<u64>, token: &str, now: i64) -> Op
 }
 
 /// Section 7.1: a client must not use a token of a type that it does not understand. Some
-/// providers leave the required parameter out; what they issue is a bearer token.
-fn token_type(found: Option<&Value>) -> Result<String, TokenError> {
+/// providers leave the required parameter out; what they issue is a bearer token. Where tokens are to be
+/// bound to a key, one that is not is refused (RFC 9449 section 5).
+fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
     match found {
+        Some(Value::String(name)) if dpop && name.eq_ignore_ascii_case("dpop") => Ok("DPoP".to_owned()),
+        Some(Value::String(name)) if dpop => Err(TokenError::unsupported(name)),
+        None | Some(Value::Null) if dpop => Err(TokenError::unsupported("is missing, where DPoP is demanded")),
         None | Some(Value::Null) => Ok("Bearer".to_owned()),
         Some(Value::String(name)) if name.is_empty() || name.eq_ignore_ascii_case("bearer") => Ok("Bearer".to_owned()),
         Some(Value::String(name)) => Err(TokenError::unsupported(name)),

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use switchboard_auth::{TokenError, TokenErrorKind};
 
 use crate::app::provider::Failure;
 use crate::time::Millis;
@@ -49,6 +50,9 @@ pub struct Facts {
     /// Its error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// What the code means, in the standard's word, where the toolkit file gives it that meaning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
     /// The status of its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
@@ -86,6 +90,7 @@ impl Facts {
         match failure {
             Failure::Refused { error, status, unread, .. } => Self {
                 is_kept: unread.is_some(),
+                meaning: meaning(error),
                 provider: failure.shown(),
                 code: error.code.clone(),
                 http_status: Some(status.as_u16()),
@@ -105,6 +110,16 @@ impl Facts {
     pub fn parse(detail: Option<&str>) -> Self {
         detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
+}
+
+/// What a refusal means, where its code does not say so itself.
+fn meaning(error: &TokenError) -> Option<String> {
+    let word = match error.kind {
+        TokenErrorKind::InvalidGrant => "invalid_grant",
+        TokenErrorKind::InvalidClient => "invalid_client",
+        _ => return None,
+    };
+    (error.code.as_deref() != Some(word)).then(|| word.to_owned())
 }
 
 /// Scopes that many providers take and never name again.

@@ -214,6 +214,12 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("connected_account.revoke_upstream", _) => {
             ("revoked_at_provider", Failed, format!("{toolkit} did not revoke the tokens"))
         }
+        ("auth_config.register_client", _) => {
+            ("client_registered", Ok, format!("This server registered itself as a client at {toolkit}"))
+        }
+        ("auth_config.forget_client", _) => {
+            ("client_forgotten", Failed, format!("{toolkit} no longer knows the client that was registered there"))
+        }
         ("auth_config.update", _) => ("auth_config_updated", Ok, "The auth config was changed".to_owned()),
         ("auth_config.disable", _) => {
             ("auth_config_disabled", Ok, "The auth config was disabled, and the account with it".to_owned())

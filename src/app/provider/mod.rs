@@ -2,13 +2,15 @@
 //! answers are `crates/auth`'s, what differs between providers is the toolkit file's; here they are
 //! sent.
 //!
-//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `tokens.rs` gets tokens in every way
+//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `asking.rs` is one request for tokens, `possession.rs` the proof of a key in it, `tokens.rs` gets tokens in every way
 //! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
 
+mod asking;
 mod breaker;
 mod discovery;
 mod identity;
 mod oauth1;
+mod possession;
 mod post_connect;
 mod register;
 mod tokens;
@@ -27,7 +29,9 @@ use crate::time::{Millis, millis};
 
 pub use breaker::{Breakers, Health};
 pub use discovery::Discovered;
+pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
+pub(in crate::app) use tokens::settle_method;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, Unfinished};
 
 /// Why a request for a token gave none.
@@ -93,6 +97,11 @@ impl Failure {
                 _ => Health::Answered,
             },
         }
+    }
+
+    /// Whether the provider refused the client, whoever the account is.
+    pub fn is_of_client(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.kind == TokenErrorKind::InvalidClient)
     }
 
     /// For a caller of the API.

@@ -157,7 +157,7 @@ async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
     let detail = told["timeline"].as_array().unwrap().last().unwrap()["detail"].as_str().unwrap();
     assert!(detail.contains("kept for seven days") && detail.contains("`switchboard answer`"), "{detail}");
 
-    let actor = Actor { project_id: server.project_id.clone(), name: "cli".to_owned(), request_id: None };
+    let actor = Actor::cli(&server.project_id);
     let kept = server.app.read_unread(&actor, &connected.account).await.unwrap();
     assert_eq!(kept.len(), 1);
     let expected =
