@@ -181,6 +181,8 @@ codes! {
     UpstreamTooLarge = (1605, "upstream_too_large", BadGateway, "The provider's answer is larger than {limit} bytes", "Ask the provider for less, for example with its paging parameters.");
     /// The provider took too long.
     UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "The provider did not answer in time", "Try again; a request that changes something may have been carried out.");
+    /// The provider is left alone for a while: it failed or refused just now (number is ours).
+    ProviderPaused = (1607, "provider_paused", Unavailable, "{reason}; next try in {seconds} s", "Wait as many seconds as the Retry-After header says. GET /connected_accounts/{id}/explain says what the provider answered last.");
     /// The destination is a private address.
     EgressDenied = (1606, "egress_denied", Forbidden, "The destination is not a public address", "The operator can admit an internal destination with --allow-egress.");
 

@@ -40,6 +40,8 @@ pub enum Kind {
     RevokeJob,
     /// `rvk_…`: one credential of it.
     Revocation,
+    /// `ua_…`: an answer of a provider that could not be read.
+    UnreadAnswer,
 }
 
 impl Kind {
@@ -59,6 +61,7 @@ impl Kind {
             Self::Request => "req_",
             Self::RevokeJob => "rvj_",
             Self::Revocation => "rvk_",
+            Self::UnreadAnswer => "ua_",
         }
     }
 

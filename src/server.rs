@@ -33,7 +33,7 @@ use crate::app::files::Files;
 use crate::app::flights::Flights;
 use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
-use crate::app::provider::{Breakers, Discovered};
+use crate::app::provider::{Breakers, Discovered, Nonces};
 use crate::app::recent::Recent;
 use crate::app::reseal;
 use crate::app::supervision::{Jobs, STOP_TIME};
@@ -168,6 +168,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         recent_auth_configs: Recent::default(),
         key_uses: KeyUses::default(),
         breakers: Breakers::default(),
+        dpop_nonces: Nonces::default(),
         discovered: Discovered::default(),
         metrics: Arc::default(),
         limits,

@@ -1,4 +1,5 @@
-//! Words for people: what a caller wrote, cut short, and a capital letter at the start.
+//! Words for people: what a caller wrote, cut short, and a capital letter at the start. And what people
+//! paste, without what was copied along.
 
 /// Longest part of a message that the caller wrote, in characters. Longer than any id of ours.
 pub const MAX_ECHO: usize = 64;
@@ -23,9 +24,30 @@ pub fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// A character that nobody sees and that no identifier or key has: zero-width ones, a byte order mark,
+/// marks of direction, control characters.
+pub fn is_invisible(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+/// What was pasted, without the blanks and invisible characters around it.
+pub fn pasted(text: &str) -> &str {
+    text.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_copied_along_is_cut_off() {
+        for text in ["a b", " a b ", "a b\u{200b}", "\u{feff}a b\r\n", "\u{a0}a b\u{2060}\t"] {
+            assert_eq!(pasted(text), "a b", "{text:?}");
+        }
+        assert_eq!(pasted(" \u{200b} "), "");
+        assert!(pasted("a\u{200b}b").chars().any(is_invisible));
+    }
 
     #[test]
     fn what_a_caller_wrote_is_cut_and_stays_one_line() {

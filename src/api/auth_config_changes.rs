@@ -62,8 +62,10 @@ pub struct PatchBody {
 #[schemars(rename = "UpdateAuthConfigType")]
 enum PatchType {
     /// The operator's client.
+    #[serde(alias = "use_composio_managed_auth")]
     Default,
     /// The project's own.
+    #[serde(alias = "use_custom_auth")]
     Custom,
 }
 

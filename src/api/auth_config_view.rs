@@ -197,7 +197,11 @@ fn shared_fields(config: &AuthConfigView, fields: &[Field]) -> Map<String, Value
 fn masked_credentials(config: &AuthConfigView) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, secret) in config.secrets.iter() {
-        let is_public = matches!(name, "client_id" | "consumer_key");
+        // Of the client before, and of its registration, nothing needs to be shown.
+        if name.starts_with("former_") || name == "client_secret_expires_at" {
+            continue;
+        }
+        let is_public = matches!(name, "client_id" | "consumer_key" | "token_endpoint_auth_method");
         shown.insert(name.to_owned(), if is_public { secret.expose().into() } else { REDACTED.into() });
     }
     if let Some(scopes) = &config.settings.scopes {

@@ -219,8 +219,9 @@ enum Kind {
 impl BodyConfig {
     fn kind(&self) -> Result<Kind> {
         match self.kind.as_deref() {
-            Some("use_composio_managed_auth") => Ok(Kind::Managed),
-            Some("use_custom_auth") => Ok(Kind::Custom),
+            // The words of PATCH mean the same.
+            Some("use_composio_managed_auth" | "default") => Ok(Kind::Managed),
+            Some("use_custom_auth" | "custom") => Ok(Kind::Custom),
             None if self.auth_scheme.is_none() && self.credentials.is_none() => Ok(Kind::Managed),
             _ => Err(Error::field("auth_config.type", "must be use_composio_managed_auth or use_custom_auth")),
         }

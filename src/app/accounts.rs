@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard_catalog::Refresh;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::{Listed, PageOf, Unit, WriteError, links};
+use switchboard_store::{Listed, PageOf, Unit, WriteError, links, unread_answers};
 use switchboard_vault::{Entropy, Secrets};
 
 use super::params::AccountParams;
@@ -115,6 +115,7 @@ impl App {
         let unit = Unit::new()
             .with(accounts::delete(&actor.project_id, id, now))
             .and(links::end_of_account(&actor.project_id, id, "deleted", now))
+            .with(unread_answers::delete_of_account(&actor.project_id, id))
             .with(self.audit(actor, "connected_account.delete", id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => Ok(None),

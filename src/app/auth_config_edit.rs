@@ -17,7 +17,7 @@ use super::auth_configs::{
 };
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::{cut, pasted};
 
 /// How often a change is tried again when the auth config changes meanwhile.
 const TRIES: usize = 50;
@@ -123,7 +123,7 @@ impl App {
         let mut client = self.open_auth_config(row)?;
         for (name, value) in &changes {
             match value {
-                Some(value) => client.insert(name, Secret::from(value.as_str())),
+                Some(value) => client.insert(name, Secret::from(pasted(value))),
                 None => drop(client.remove(name)),
             }
         }

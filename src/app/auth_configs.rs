@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links};
+use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links, unread_answers};
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::cut;
+use crate::text::{cut, is_invisible, pasted};
 
 /// What is stored of an auth config besides its columns. Nothing secret.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -182,6 +182,7 @@ impl App {
             .with(auth_configs::delete(&actor.project_id, id, now))
             .and(links::end_of_auth_config(&actor.project_id, id, "deleted", now))
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
+            .with(unread_answers::delete_of_auth_config(&actor.project_id, id))
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => {
@@ -253,7 +254,9 @@ impl AuthConfigSettings {
 /// Names of what an auth config of a scheme takes besides its settings.
 pub fn client_names(scheme: Scheme) -> &'static [&'static str] {
     match scheme {
-        Scheme::OAuth2 => &["client_id", "client_secret", "private_key", "key_id", "certificate"],
+        Scheme::OAuth2 => {
+            &["client_id", "client_secret", "private_key", "key_id", "certificate", "token_endpoint_auth_method"]
+        }
         Scheme::OAuth1 => &["consumer_key", "consumer_secret", "client_id", "client_secret"],
         _ => &[],
     }
@@ -281,6 +284,21 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
         return Err(missing("Client id"));
     }
     let wrong = |name: &str, reason: &str| Error::field(&format!("{at}.{name}"), reason);
+    // What the developer registered there stands.
+    let method = match given("token_endpoint_auth_method") {
+        Some(name) => Some(ClientAuthentication::from_name(name).ok_or_else(|| {
+            let known = "client_secret_basic, client_secret_basic_unencoded, client_secret_post, client_secret_jwt, \
+                         private_key_jwt, none";
+            wrong("token_endpoint_auth_method", &format!("must be one of {known}"))
+        })?),
+        None => method,
+    };
+    for name in ["client_id", "consumer_key", "key_id"] {
+        // RFC 6749 appendix A.1: visible ASCII, and what is invisible was copied along.
+        if given(name).is_some_and(|id| id.chars().any(is_invisible)) {
+            return Err(wrong(name, "holds an invisible character; copy it once more, or type it"));
+        }
+    }
     if let Some(key) = given("private_key") {
         switchboard_auth::check_private_key(key).map_err(|reason| wrong("private_key", reason))?;
     }
@@ -367,11 +385,11 @@ pub fn toolkit_not_found(slug: &str) -> Error {
     Error::of(Code::ToolkitNotFound, &[("slug", &cut(slug))])
 }
 
-/// Client credentials from pairs of a request.
+/// Client credentials from pairs of a request, without the blanks that were copied along.
 pub fn secrets_from(pairs: impl IntoIterator<Item = (String, String)>) -> Secrets {
     let mut secrets = Secrets::new();
     for (name, value) in pairs {
-        secrets.insert(&name, Secret::new(value));
+        secrets.insert(&name, Secret::from(pasted(&value)));
     }
     secrets
 }

@@ -1,6 +1,6 @@
 //! The OAuth client of an auth config, as token requests need it.
 
-use switchboard_catalog::Scheme;
+use switchboard_catalog::{ClientAuthentication, Scheme};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
@@ -20,12 +20,14 @@ pub struct Client {
     pub key_id: Option<String>,
     /// Certificate of the key in PEM.
     pub certificate: Option<String>,
+    /// How it authenticates, where its registration or the auth config says so.
+    pub method: Option<ClientAuthentication>,
 }
 
 impl Client {
     /// One without a secret.
     pub fn public(client_id: String) -> Self {
-        Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None }
+        Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None, method: None }
     }
 
     /// The operator's.
@@ -36,7 +38,19 @@ impl Client {
             private_key: None,
             key_id: None,
             certificate: None,
+            method: None,
         }
+    }
+
+    /// The client that an auth config had before it registered another.
+    pub fn former(secrets: &Secrets) -> Option<Self> {
+        let mut own = Secrets::new();
+        for (name, secret) in secrets.iter() {
+            if let Some(name) = name.strip_prefix(FORMER) {
+                own.insert(name, secret.clone());
+            }
+        }
+        Self::of(&mut own)
     }
 
     /// The client that some secrets are, by the names that the API has for them.
@@ -46,6 +60,7 @@ impl Client {
             client_id: text(secrets, "client_id").or_else(|| text(secrets, "consumer_key"))?,
             key_id: text(secrets, "key_id"),
             certificate: text(secrets, "certificate"),
+            method: secrets.get("token_endpoint_auth_method").and_then(ClientAuthentication::from_name),
             client_secret: ["client_secret", "consumer_secret"]
                 .into_iter()
                 .find_map(|name| secrets.remove(name).filter(|secret| !secret.is_empty())),
@@ -53,6 +68,10 @@ impl Client {
         })
     }
 }
+
+/// Before the names of the client that an auth config had before it registered another: accounts that were
+/// connected with that one go on with it.
+pub(super) const FORMER: &str = "former_";
 
 impl App {
     /// The OAuth client to use with an auth config: its own, or the operator's while this project
@@ -71,7 +90,25 @@ impl App {
             return Ok(Client::public(self.client_metadata_url(&config.id)));
         }
         let mut secrets = self.open_auth_config(config)?;
-        Client::of(&mut secrets).ok_or_else(|| {
+        Self::client_in(config, &mut secrets)
+    }
+
+    /// The client that an account was connected with: of a client that registered itself, maybe the one
+    /// before. `client_id` is the account's, none for one of before that was known.
+    pub fn client_of(&self, config: &AuthConfigRow, client_id: Option<&str>) -> Result<Client> {
+        if config.is_managed || config.scheme != Scheme::DcrOAuth.as_str() {
+            return self.oauth_client(config);
+        }
+        let mut secrets = self.open_auth_config(config)?;
+        let former = Client::former(&secrets);
+        if let Some(former) = former.filter(|former| client_id.is_none_or(|id| id == former.client_id)) {
+            return Ok(former);
+        }
+        Self::client_in(config, &mut secrets)
+    }
+
+    fn client_in(config: &AuthConfigRow, secrets: &mut Secrets) -> Result<Client> {
+        Client::of(secrets).ok_or_else(|| {
             Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" has no client_id", config.id))
         })
     }

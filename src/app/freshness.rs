@@ -81,9 +81,12 @@ pub(super) fn still_refreshing() -> Error {
 
 /// The pause after a failure is not over.
 pub(super) fn pausing(account: &AccountRow, now: Millis) -> Error {
-    let seconds = account.refresh_retry_at.map_or(1, |retry_at| (retry_at - now) / 1_000 + 1);
-    Error::new(
-        Code::UpstreamUnreachable,
-        format!("The provider does not refresh this account at present; next try in {seconds} s"),
-    )
+    let wait = account.refresh_retry_at.map_or(0, |retry_at| retry_at - now);
+    left_alone("The provider does not refresh this account at present", wait)
+}
+
+/// Nobody asks the provider for this many milliseconds: it did not answer, or refused, just now.
+pub(super) fn left_alone(why: &str, wait: Millis) -> Error {
+    let seconds = u64::try_from(wait / 1_000 + 1).unwrap_or(1);
+    Error::new(Code::ProviderPaused, format!("{why}; next try in {seconds} s")).retry_after(seconds)
 }

@@ -138,7 +138,7 @@ impl App {
         let mut unknown = HashSet::new();
         loop {
             let mut except = under_way.full();
-            except.extend(self.breakers.closed_toolkits(self.now()));
+            except.extend(self.breakers.open_toolkits(self.now()));
             except.extend(unknown.iter().cloned());
             let mut goes_on = false;
             for account in self.store.due_accounts(self.now(), &except, PAGE).await? {

@@ -59,6 +59,7 @@ pub mod settings;
 mod spool;
 pub mod supervision;
 pub mod toolkits;
+pub mod unread;
 pub mod upstream;
 
 use std::collections::BTreeMap;
@@ -126,6 +127,8 @@ pub struct App {
     pub flights: flights::Flights,
     /// Token endpoints that are down.
     pub breakers: provider::Breakers,
+    /// The nonces that servers want in proofs of possession.
+    pub dpop_nonces: provider::Nonces,
     /// What providers said of themselves.
     pub discovered: provider::Discovered,
     /// Told when a credential was handed over to be revoked at its provider.

@@ -47,6 +47,12 @@ pub struct AccountParams {
     /// Who the account is at its provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<AccountIdentity>,
+    /// The client that it was connected with, where that registered itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The redirect URI of the code exchange, where the toolkit's refreshes repeat it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirect_uri: Option<String>,
     /// When the user last consented, in milliseconds since 1970: hard ends count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consented_at: Option<i64>,
@@ -95,10 +101,9 @@ impl AccountIdentity {
 }
 
 impl AccountParams {
-    /// Scopes that were asked for and not granted.
+    /// Scopes that were asked for and not granted; the one place that says so.
     pub fn missing_scopes(&self) -> Vec<String> {
-        let Some(granted) = &self.granted_scopes else { return Vec::new() };
-        self.requested_scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect()
+        super::explain::missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
     }
 
     /// With connection fields only.

@@ -163,18 +163,13 @@ impl App {
         let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
-        let mut draft = Draft { method: request.method.clone(), url, headers, body };
-        self.apply_credential(toolkit, scheme, &secrets, &params, &mut draft)?;
-        let outgoing = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
         let room = self.answers.admit(ROOM_PATIENCE).await.map_err(|NoRoom| busy())?;
         // What a request may have done cannot be asked for again: its answer is waited for longer.
-        let is_harmless = request.method.is_idempotent();
-        let mut room = room.patience(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
-        let limits = Limits::default();
-        let answer = self.egress.send_within(&destination, outgoing, &limits, &mut room).await.map_err(|error| {
-            let told = egress_error(&error);
-            if error == EgressError::NoRoom && !is_harmless { told.do_not_repeat() } else { told }
-        })?;
+        let patience = if request.method.is_idempotent() { ROOM_PATIENCE } else { SENT_PATIENCE };
+        let mut room = room.patience(patience);
+        let draft = Draft { method: request.method.clone(), url, headers, body };
+        let account = (toolkit, scheme, &secrets, &params);
+        let answer = self.send_as(account, &destination, draft, &Limits::default(), Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
         // One at a time: searching megabytes takes a thread for as long as it lasts, and others want to run.
         let _turn = match answer.body().len() {

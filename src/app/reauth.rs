@@ -49,11 +49,15 @@ impl App {
         }
         let account = match account.status {
             AccountStatus::Inactive => return Err(not_refreshable(&account, "it is disabled; enable it first")),
+            // A token of OAuth 1.0a does not end by itself; its user may withdraw it, and grant it again.
+            AccountStatus::Active if scheme == Scheme::OAuth1 => account,
             AccountStatus::Active if !scheme.is_oauth2() && toolkit.token_scheme(scheme).is_none() => {
                 return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
             }
             AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
                 match self.refresh_now(&account, &toolkit).await {
+                    // What the user did not grant, no refresh brings: he is asked, and the account works on.
+                    Ok(account) if !AccountParams::parse(&account.params)?.missing_scopes().is_empty() => account,
                     Ok(account) => return Ok(refreshed(&account)),
                     // The provider will never refresh it again: the user is asked.
                     Err(error) if error.code() == Code::ReauthRequired => {

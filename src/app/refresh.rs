@@ -17,15 +17,17 @@ use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
 use super::explain::Facts;
-use super::freshness::{Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, pausing, still_refreshing};
+use super::freshness::{
+    Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
+};
 use super::params::AccountParams;
-use super::provider::Failure;
-use super::renewal::{Renewal, Verdict, carry_over, for_caller, is_outage, judge};
+use super::provider::{Failure, Health};
+use super::renewal::{Renewal, Verdict, carry_over, for_caller, judge};
 use super::resolve::reauth_required;
 use super::spool::Rotation;
 use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App, failpoint};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
 /// Failures in a row that are written down as events.
@@ -185,7 +187,7 @@ impl App {
         };
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok(token) => {
-                self.breakers.succeeded(&endpoint);
+                self.breakers.note(&endpoint, Health::Answered, self.now());
                 failpoint::hit("after_token_response");
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
                 carry_over(&mut credential.secrets, &secrets, renewal);
@@ -200,11 +202,7 @@ impl App {
                     Failure::Refused { retry_after, .. } => *retry_after,
                     _ => None,
                 };
-                if is_outage(&failure) {
-                    self.breakers.failed(&endpoint, asked, self.now());
-                } else {
-                    self.breakers.succeeded(&endpoint);
-                }
+                self.breakers.note(&endpoint, failure.health(), self.now());
                 self.refresh_failed(account, fence, renewal, failure, asked, alive).await
             }
         }
@@ -269,9 +267,12 @@ impl App {
         self.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
         let detail = failure.map(|failure| Facts::of_failure(failure).to_value());
-        let unit = Unit::new()
+        let mut unit = Unit::new()
             .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
             .with(self.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
+        if let Some(kept) = failure.and_then(|failure| self.keep_unread(account, failure)) {
+            unit.push(kept);
+        }
         match self.apply_patiently(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
             Err(error) => Err(error.into()),
@@ -298,12 +299,15 @@ impl App {
         let detail = Facts { next_try_ms: Some(pause), ..Facts::of_failure(&failure) }.to_value();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
+        if let Some(kept) = self.keep_unread(account, &failure) {
+            unit.push(kept);
+        }
         // The first of a row says it all; an outage must not fill the log of events.
         if account.refresh_failures < TOLD_FAILURES {
             unit.push(self.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
         }
         match self.store.apply(unit).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(failure))),
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(account, failure, pause))),
             Err(failed) => Err(failed.into()),
         }
     }
@@ -357,6 +361,5 @@ struct GiveBack {
 
 /// The provider is down for everybody.
 fn provider_down(wait: Millis) -> Error {
-    let seconds = wait / 1_000 + 1;
-    Error::new(Code::UpstreamUnreachable, format!("The provider is not answering at present; next try in {seconds} s"))
+    left_alone("The provider is not answering at present", wait)
 }

@@ -5,17 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::AccountRow;
+use switchboard_store::accounts::{self, AccountRow};
+use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
-use super::App;
+use super::params::AccountParams;
 use super::renewal::Renewal;
+use super::resolve::reauth_required;
+use super::upstream::Verification;
+use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
 /// A token younger than this is not renewed: an endpoint that refuses every token must not make an
 /// account rotate at each call.
 const MINIMUM_AGE: Duration = Duration::from_mins(1);
+
+/// Status reason of an account whose token its user withdrew at the provider.
+const WITHDRAWN: &str = "Permanent auth error: the provider no longer accepts the token";
 
 impl App {
     /// The account with a newer credential than the one that was refused; none where there is no
@@ -30,6 +37,10 @@ impl App {
     ) -> Result<Option<(AccountRow, Secrets)>> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         let secrets = self.open_credential(account)?;
+        if scheme == Scheme::OAuth1 {
+            self.end_if_withdrawn(account, toolkit, scheme, &secrets).await?;
+            return Ok(None);
+        }
         let is_possible = Renewal::of(toolkit, scheme).is_some_and(|renewal| renewal.is_possible(&secrets));
         let is_young = account.issued_at.is_none_or(|at| self.now() - at < millis(MINIMUM_AGE));
         if !is_possible || is_young {
@@ -43,6 +54,44 @@ impl App {
             }
             Err(error) if error.code() == Code::ReauthRequired => Err(error),
             Err(_) => Ok(None),
+        }
+    }
+
+    /// A token that cannot be renewed was refused: where the toolkit's own request is refused as well, with
+    /// 401, its user has withdrawn it, and the account is over.
+    ///
+    /// # Errors
+    /// `reauth_required` when it is.
+    async fn end_if_withdrawn(
+        &self,
+        account: &AccountRow,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        secrets: &Secrets,
+    ) -> Result<()> {
+        let Some(request) = toolkit.identity.as_ref().and_then(|identity| identity.request.as_ref()) else {
+            return Ok(());
+        };
+        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let signing = self.signing_secrets(scheme, &config, secrets)?;
+        let params = AccountParams::parse(&account.params)?;
+        let verdict = self.probe(toolkit, scheme, request, &signing, &params).await;
+        if !matches!(verdict, Ok((Verification::Refused, _))) {
+            return Ok(());
+        }
+        let (project, id, now) = (&account.project_id, &account.id, self.now());
+        let unit = Unit::new()
+            .with(accounts::expire_refreshed(project, id, account.refresh_fence, WITHDRAWN, now))
+            .with(self.audit(&Actor::system(project), "connected_account.expire", id, WITHDRAWN, None));
+        match self.store.apply(unit).await {
+            // Somebody changed it meanwhile; the refusal of this call stands.
+            Err(WriteError::Refused(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+            Ok(_) => {
+                let ended = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+                Err(reauth_required(&ended))
+            }
         }
     }
 }

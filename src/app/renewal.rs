@@ -9,9 +9,10 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::App;
+use super::freshness::left_alone;
 use super::params::AccountParams;
-use super::provider::Failure;
+use super::provider::{Failure, Health, said};
+use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -116,10 +117,15 @@ impl App {
             Renewal::Steps(steps) => self.fetch_token(steps, secrets, params).await,
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
-                let provider = tokio::time::timeout(PREPARATION, self.provider(toolkit, scheme, &config, params));
+                let provider = tokio::time::timeout(PREPARATION, self.provider_again(toolkit, scheme, &config, params));
                 let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
                 let provider = provider.await.unwrap_or_else(|_| Err(late())).map_err(Failure::Unsent)?;
-                self.refresh_tokens(&provider, secrets).await
+                let tokens = self.refresh_tokens(&provider, secrets).await;
+                if let Err(failure) = &tokens {
+                    let actor = Actor::system(&account.project_id);
+                    self.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
+                }
+                tokens
             }
         }
     }
@@ -186,46 +192,63 @@ pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failur
         TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidClient if matches!(renewal, Renewal::Steps(_)) => {
             Verdict::Dead("Permanent auth error during token refresh: the provider refused what was entered")
         }
+        // A client that registered itself and was forgotten comes back under another name, which this
+        // account's grant is not for.
+        TokenErrorKind::InvalidClient if is_registered(account) => {
+            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS {
+                Verdict::Dead(
+                    "client_forgotten: the provider no longer knows the client that this account was connected with",
+                )
+            } else {
+                Verdict::Later { lost: false, rejected: !alive }
+            }
+        }
         _ if is_client(error) => Verdict::ClientRefused,
         TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Dead(
             "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no longer accepts the old \
              token",
         ),
         TokenErrorKind::InvalidGrant => Verdict::Dead("Permanent auth error during token refresh"),
-        TokenErrorKind::Unclassified if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS => {
+        TokenErrorKind::Unclassified | TokenErrorKind::Unusable
+            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS =>
+        {
             Verdict::Dead("unclassified_rejections: the provider refused the refresh repeatedly")
         }
         TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !alive },
+        TokenErrorKind::Unusable => Verdict::Later { lost: !renewal.is_repeatable(), rejected: !alive },
         // A success that cannot be read may hide a rotation (R38).
         _ => Verdict::Later { lost: status.is_success() && !renewal.is_repeatable(), rejected: false },
     }
+}
+
+/// Whether the account's client registered itself.
+fn is_registered(account: &AccountRow) -> bool {
+    account.scheme == Scheme::DcrOAuth.as_str()
 }
 
 fn is_client(error: &TokenError) -> bool {
     error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
 }
 
-/// Whether a failure says that the provider itself is unwell, whoever asks.
-pub(super) fn is_outage(failure: &Failure) -> bool {
+/// The error for a caller who needs the token now; it is tried again in `wait` milliseconds.
+pub(super) fn for_caller(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
     match failure {
-        Failure::Unsent(error) => error.code() == Code::UpstreamUnreachable,
-        Failure::Lost(_) => true,
-        // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
-        Failure::Refused { error, .. } => error.kind == TokenErrorKind::Transient,
-    }
-}
-
-/// The error for a caller who needs the token now.
-pub(super) fn for_caller(failure: Failure) -> Error {
-    match failure {
+        Failure::Refused { error, .. } if is_registered(account) && error.kind == TokenErrorKind::InvalidClient => {
+            let message = "The provider no longer knows the client that this account was connected with";
+            Error::new(Code::ReauthRequired, message).fix(
+                "Let the user connect again: POST /connected_accounts/{id}/refresh gives a link. A new client is registered for it.",
+            )
+        }
         Failure::Refused { error, .. } if is_client(&error) => {
             Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
                 .fix("Correct client_id and client_secret of the auth config; the account itself is intact.")
         }
-        Failure::Refused { error, .. } => {
-            let code = error.code.as_deref().unwrap_or("no code");
-            Error::new(Code::UpstreamUnreachable, format!("The provider did not refresh the token ({code})"))
+        // In the provider's words, where it has any.
+        Failure::Refused { ref error, .. } => {
+            let said = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
+            left_alone(&format!("The provider did not refresh the token ({said})"), wait)
         }
-        other => other.into_error(),
+        other if other.health() == Health::NotAsked => other.into_error(),
+        other => left_alone(&other.shown().unwrap_or_default(), wait),
     }
 }

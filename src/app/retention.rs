@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::retention;
+use switchboard_store::{retention, unread_answers};
 use switchboard_store::{Unit, WriteError};
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +45,10 @@ impl App {
     /// Deletes what is over and past its time. Returns how many rows of each kind's own table went.
     pub async fn sweep_what_is_over(&self) -> Result<usize> {
         let keep = self.settings.retention;
-        let kinds: [(Option<Millis>, Batch); 6] = [
+        let kinds: [(Option<Millis>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
+            // Each says when its own time is over.
+            (Some(0), (unread_answers::over, retention::BATCH)),
             (keep.ended_links, (retention::links, retention::BATCH)),
             (keep.revocation_receipts, (retention::revocations, retention::BATCH)),
             (keep.deleted_rows, (retention::accounts, retention::BATCH)),
@@ -79,6 +81,7 @@ impl App {
             for (project, id) in &found {
                 let unit = Unit::new()
                     .with(retention::unconnected_account(project, id, before, self.now()))
+                    .with(unread_answers::delete_of_account(project, id))
                     .with(self.audit(&Actor::system(project), "connected_account.delete", id, "never connected", None));
                 match self.store.apply(unit).await {
                     Ok(_) => deleted += 1,

@@ -13,8 +13,10 @@ use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkRow;
 use switchboard_store::revocations::RevocationRow;
+use switchboard_store::unread_answers::UnreadAnswerRow;
 use switchboard_store::verifications::VerificationRow;
 use switchboard_vault::{Place, Secret, Secrets};
+use zeroize::Zeroizing;
 
 use super::App;
 use super::params::AccountParams;
@@ -147,6 +149,16 @@ pub(super) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<P
     Ok(bound_to_destination(place, &destination.fields, &destination.captured))
 }
 
+/// Place of an answer of an account's token endpoint that could not be read.
+fn unread_place(owner: &Owner<'_>, id: &str) -> Place {
+    Place::new(owner.project_id, "unread_answers", id, "answer_sealed")
+        .with("account", owner.account_id)
+        .with("user", owner.user_id)
+        .with("toolkit", owner.toolkit)
+        .with("auth_config", owner.auth_config_id)
+        .with("scheme", owner.scheme)
+}
+
 /// Place of what a queued revocation needs.
 pub(super) fn revocation_place(row: &RevocationRow) -> Result<Place> {
     let place = Place::new(&row.project_id, "revocations", &row.id, "material_sealed")
@@ -244,6 +256,16 @@ impl App {
         String::from_utf8(plaintext.to_vec())
             .map(|text| Some(Secret::new(text)))
             .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
+    }
+
+    /// Seals an answer of an account's token endpoint that could not be read.
+    pub(super) fn seal_unread(&self, owner: &Owner<'_>, id: &str, answer: &[u8]) -> Vec<u8> {
+        self.ring.seal(unread_place(owner, id), answer)
+    }
+
+    /// Opens such an answer.
+    pub(super) fn open_unread(&self, owner: &Owner<'_>, row: &UnreadAnswerRow) -> Result<Zeroizing<Vec<u8>>> {
+        Ok(self.ring.open(unread_place(owner, &row.id), &row.answer_sealed)?)
     }
 
     /// Seals what a queued revocation needs.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use switchboard_auth::{Draft, credential_headers, signature_headers};
+use switchboard_auth::{Draft, credential_headers, signature_headers, unpacked, wants_dpop_nonce};
 use switchboard_catalog::{Placement, Probe, RateLimit, Scheme, Sign, Toolkit, template};
-use switchboard_egress::{Destination, EgressError, Limits};
+use switchboard_egress::{Destination, EgressError, Limits, Room};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
@@ -18,11 +18,11 @@ use crate::error::{Code, Error, Result};
 /// Deadline of token, verification and revocation requests. Shorter than a refresh lease.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest token or verification answer.
-const MAX_TOKEN_ANSWER: usize = 1 << 20;
+pub const MAX_TOKEN_ANSWER: usize = 1 << 20;
 
-/// Limits of token requests.
+/// Limits of token requests. Whoever reads the answer unpacks it.
 pub fn token_limits() -> Limits {
-    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, ..Limits::default() }
+    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, any_coding: true, ..Limits::default() }
 }
 
 impl App {
@@ -42,11 +42,13 @@ impl App {
         Ok(destination.with_paths(&toolkit.paths))
     }
 
-    /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names.
+    /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names. It
+    /// carries a `User-Agent`: some providers refuse whoever does not say who he is.
     pub async fn send_protocol(
         &self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
     ) -> std::result::Result<http::Response<Bytes>, EgressError> {
+        request.headers_mut().entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let destination = Destination::new([authority])
             .map_err(|_| EgressError::InvalidRequest { reason: "the URL names no host" })?;
@@ -79,13 +81,59 @@ impl App {
             None => Bytes::new(),
         };
         let method = http::Method::from_bytes(probe.method.as_bytes()).map_err(Error::internal)?;
-        let mut draft = Draft { method, url, headers, body };
-        self.apply_credential(toolkit, scheme, secrets, params, &mut draft)?;
-        let request = draft.into_request().map_err(Error::internal)?;
-        let answer =
-            self.egress.send(&destination, request, &token_limits()).await.map_err(|error| egress_error(&error))?;
-        let json = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
+        let draft = Draft { method, url, headers, body };
+        let answer = self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
+        let json = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
+            .ok()
+            .and_then(|body| serde_json::from_slice(&body).ok())
+            .unwrap_or(Value::Null);
         Ok((judge(toolkit, probe, &answer, &json), json))
+    }
+
+    /// Sends a request with an account's credential, as often as a server's nonce makes it necessary: once
+    /// more, where it refused the first for want of it and has done nothing (RFC 9449 section 9). An answer
+    /// that may be large takes `room`.
+    pub async fn send_as(
+        &self,
+        (toolkit, scheme, secrets, params): (&Toolkit, Scheme, &Secrets, &AccountParams),
+        destination: &Destination,
+        mut draft: Draft,
+        limits: &Limits,
+        mut room: Option<&mut Room>,
+    ) -> Result<http::Response<Bytes>> {
+        let proves = dpop_key(toolkit, scheme, secrets).is_some();
+        let spare = proves.then(|| copy(&draft));
+        self.apply_credential(toolkit, scheme, secrets, params, &mut draft)?;
+        let answer = self.send_draft(destination, draft, limits, room.as_deref_mut()).await?;
+        let Some(mut again) = spare else { return Ok(answer) };
+        self.dpop_nonces.note(&again.url, answer.headers());
+        if answer.status() != http::StatusCode::UNAUTHORIZED || !wants_dpop_nonce(answer.headers()) {
+            return Ok(answer);
+        }
+        let url = again.url.clone();
+        self.apply_credential(toolkit, scheme, secrets, params, &mut again)?;
+        let answer = self.send_draft(destination, again, limits, room).await?;
+        self.dpop_nonces.note(&url, answer.headers());
+        Ok(answer)
+    }
+
+    async fn send_draft(
+        &self,
+        destination: &Destination,
+        draft: Draft,
+        limits: &Limits,
+        room: Option<&mut Room>,
+    ) -> Result<http::Response<Bytes>> {
+        let is_harmless = draft.method.is_idempotent();
+        let request = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
+        let sent = match room {
+            Some(room) => self.egress.send_within(destination, request, limits, room).await,
+            None => self.egress.send(destination, request, limits).await,
+        };
+        sent.map_err(|error| {
+            let told = egress_error(&error);
+            if error == EgressError::NoRoom && !is_harmless { told.do_not_repeat() } else { told }
+        })
     }
 
     /// A toolkit's own headers, and further ones over them.
@@ -132,6 +180,10 @@ impl App {
         let other = self.token_for(toolkit, scheme, secrets, params, draft)?;
         let secrets = other.as_ref().unwrap_or(secrets);
         switchboard_auth::apply(placements(toolkit, scheme), secrets, &variables, draft).map_err(unfit)?;
+        if let Some(key) = dpop_key(toolkit, scheme, secrets) {
+            let token = secrets.get("access_token");
+            self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(unfit)?;
+        }
         let now = self.now() / 1_000;
         match signature(toolkit, scheme) {
             Some(sign) => switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.entropy).map_err(unfit),
@@ -161,6 +213,22 @@ impl App {
         }
         Ok(None)
     }
+}
+
+/// The same request once more.
+fn copy(draft: &Draft) -> Draft {
+    Draft {
+        method: draft.method.clone(),
+        url: draft.url.clone(),
+        headers: draft.headers.clone(),
+        body: draft.body.clone(),
+    }
+}
+
+/// The key that an account's requests prove possession of; none where its tokens are bound to none.
+fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secret> {
+    toolkit.oauth(scheme).filter(|oauth| oauth.dpop)?;
+    secrets.get("dpop_key").map(Secret::from)
 }
 
 /// Name of a further token among an account's secrets.
@@ -201,6 +269,9 @@ fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
 pub fn reserved_headers(toolkit: &Toolkit, scheme: Scheme) -> Vec<HeaderName> {
     let mut reserved = credential_headers(placements(toolkit, scheme));
     reserved.push(header::AUTHORIZATION);
+    if toolkit.oauth(scheme).is_some_and(|oauth| oauth.dpop) {
+        reserved.push(HeaderName::from_static("dpop"));
+    }
     reserved.extend(signature(toolkit, scheme).map(signature_headers).unwrap_or_default());
     reserved
 }

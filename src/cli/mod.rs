@@ -1,7 +1,8 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `audit`, `toolkit`, `config`.
+//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `toolkit`, `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
+mod answer;
 mod audit;
 mod dev;
 mod environment;
@@ -52,6 +53,8 @@ enum Command {
     Key(key::KeyArgs),
     /// Revoke a project's connected accounts, all or some, here and at their providers.
     Revoke(revoke::RevokeArgs),
+    /// Save answers of token endpoints that could not be read.
+    Answer(answer::AnswerArgs),
     /// Check the audit log.
     Audit(audit::AuditArgs),
     /// Work with toolkit files.
@@ -151,6 +154,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Project(args) => project::run(args).await,
         Command::Key(args) => key::run(args).await,
         Command::Revoke(args) => revoke::run(args).await,
+        Command::Answer(args) => answer::run(args).await,
         Command::Audit(args) => audit::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),

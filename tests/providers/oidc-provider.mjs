@@ -12,6 +12,7 @@ const options = readOptions({
   'no-rotate': { type: 'boolean', default: false },
   'no-require-pkce': { type: 'boolean', default: false },
   'no-iss': { type: 'boolean', default: false },
+  dpop: { type: 'boolean', default: false },
 });
 const redirectUris = new RedirectUris(options);
 const USERS = ['alice', 'bob']; // the password is the name
@@ -21,6 +22,7 @@ const CLIENTS = [
     client_id: 'test-client',
     client_secret: 'test-client-secret-0123456789abcdef0123456789',
     token_endpoint_auth_method: options['client-auth'],
+    dpop_bound_access_tokens: options.dpop,
   },
   {
     // Characters that must be form-encoded before they are joined for HTTP Basic (RFC 6749 section 2.3.1).
@@ -86,6 +88,8 @@ function createProvider(issuer) {
       registration: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      // RFC 9449, with a nonce in every proof.
+      dPoP: { enabled: options.dpop, nonceSecret: Buffer.alloc(32, 7), requireNonce: () => options.dpop },
     },
     renderError(ctx, out) {
       ctx.type = 'json';

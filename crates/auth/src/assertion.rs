@@ -11,6 +11,10 @@ use crate::{JwsAlgorithm, Variables, sign_jwt, x5t_s256};
 /// Seconds for which a client's assertion is good.
 const CLIENT_LIFETIME: i64 = 300;
 
+/// Seconds by which assertions are dated back: a provider whose clock is a little behind refuses what comes
+/// from its future.
+const DATED_BACK: i64 = 30;
+
 /// When a request is made, and what makes it differ from all others.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
@@ -57,8 +61,8 @@ pub fn client_assertion(
         ("sub".to_owned(), client_id.into()),
         ("aud".to_owned(), expand("assertion's audience", audience, &known)?.into()),
         ("jti".to_owned(), moment.unique.into()),
-        ("iat".to_owned(), moment.now.into()),
-        ("exp".to_owned(), (moment.now + CLIENT_LIFETIME).into()),
+        ("iat".to_owned(), (moment.now - DATED_BACK).into()),
+        ("exp".to_owned(), (moment.now - DATED_BACK + CLIENT_LIFETIME).into()),
     ]);
     let mut header = Map::new();
     if let Some(key_id) = key.key_id {
@@ -78,9 +82,8 @@ pub(crate) fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variabl
     let lifetime = i64::try_from(assertion.lifetime).unwrap_or(CLIENT_LIFETIME);
     let mut claims = entries("assertion's claim", assertion.claims.iter(), variables)?;
     claims.insert("jti".to_owned(), moment.unique.into());
-    // A provider whose clock is a little behind refuses what comes from its future.
-    claims.insert("iat".to_owned(), (moment.now - 30).into());
-    claims.insert("exp".to_owned(), (moment.now - 30 + lifetime).into());
+    claims.insert("iat".to_owned(), (moment.now - DATED_BACK).into());
+    claims.insert("exp".to_owned(), (moment.now - DATED_BACK + lifetime).into());
     let mut header = entries("assertion's header", assertion.header.iter(), variables)?;
     if let Some(template) = &assertion.certificate {
         let certificate = expand("assertion's certificate", template, variables)?;
@@ -145,7 +148,7 @@ mod tests {
             );
             let minted = client_assertion(&oauth(&lines), "id-1", key, MOMENT, &no_variables).unwrap().unwrap();
             let expected = serde_json::json!({
-                "iss": "id-1", "sub": "id-1", "aud": audience, "jti": "u-1", "iat": 1000, "exp": 1300,
+                "iss": "id-1", "sub": "id-1", "aud": audience, "jti": "u-1", "iat": 970, "exp": 1270,
             });
             assert_eq!(claims(&minted), expected);
         }

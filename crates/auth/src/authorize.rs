@@ -7,6 +7,7 @@ use switchboard_catalog::{OAuth2, Pkce, QueryEncoding};
 use url::Url;
 
 use crate::error::{BuildError, endpoint, expand};
+use crate::nonce::nonce_of;
 use crate::{Variables, form};
 
 /// Parameters that belong to the flow; a toolkit cannot set them.
@@ -82,10 +83,11 @@ impl AuthorizationRequest<'_> {
         if let Some(resource) = self.resource {
             pairs.push(("resource", resource.into()));
         }
+        let known = |name: &str| if name == "nonce" { Some(nonce_of(self.state)) } else { (self.variables)(name) };
         for (name, template) in &oauth.authorization_parameters {
             let taken = RESERVED.contains(&name.as_str()) || pairs.iter().any(|(ours, _)| ours == name);
             if !taken {
-                pairs.push((name, expand("authorization parameter", template, self.variables)?.into()));
+                pairs.push((name, expand("authorization parameter", template, &known)?.into()));
             }
         }
         pairs.retain(|(name, _)| !oauth.authorization_omit.iter().any(|omitted| omitted == name));

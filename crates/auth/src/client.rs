@@ -66,6 +66,7 @@ pub(crate) fn authenticate<'a>(
             let encoded_secret = Zeroizing::new(form::encode(secret(client)?));
             basic(&id, &encoded_secret).map(Some)
         }
+        ClientAuthentication::ClientSecretBasicUnencoded => basic(client.client_id, secret(client)?).map(Some),
         ClientAuthentication::ClientSecretAsUsername => basic(secret(client)?, "").map(Some),
         ClientAuthentication::PrivateKeyJwt | ClientAuthentication::ClientSecretJwt => {
             parameters.push(("client_id", client.client_id));
@@ -118,6 +119,15 @@ mod tests {
         let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
         let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
         assert_eq!(pair, "test%3Aclient%2Bodd%2520id:se%3Acr%2Bet%25%2F%3D%26+%7E0123456789abcdef");
+    }
+
+    #[test]
+    fn a_provider_may_take_basic_as_it_is() {
+        let method = ClientAuthentication::ClientSecretBasicUnencoded;
+        let header = authenticate(method, &CLIENT, &mut Vec::new()).unwrap().unwrap();
+        let encoded = header.to_str().unwrap().strip_prefix("Basic ").unwrap();
+        let pair = String::from_utf8(STANDARD.decode(encoded).unwrap()).unwrap();
+        assert_eq!(pair, format!("{}:{}", CLIENT.client_id, CLIENT.client_secret.unwrap()));
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl DeviceRefusal {
         match error.code.as_deref() {
             Some("authorization_pending") => Self::Pending,
             Some("slow_down") => Self::SlowDown,
-            _ if error.kind == TokenErrorKind::Transient => Self::Passing,
+            _ if matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) => Self::Passing,
             _ => Self::Final,
         }
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::SystemRandom;
+use ring::signature::KeyPair as _;
 use ring::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
 };
@@ -234,6 +235,17 @@ pub fn check_private_key(text: &str) -> Result<(), &'static str> {
 /// Nothing is verified, so this is a hint of when to refresh and proves nothing. `None` for a token
 /// that is no signed JWT, and for a time outside the years 1970 to 9999.
 pub fn unverified_expiry(jwt: &str) -> Option<i64> {
+    let claims = unverified_claims(jwt)?;
+    let expiry = claims.get("exp")?;
+    // A NumericDate may have a fraction (section 2).
+    #[expect(clippy::cast_possible_truncation, reason = "saturates, and the range is checked below")]
+    let seconds = expiry.as_i64().or_else(|| expiry.as_f64().map(|seconds| seconds.floor() as i64))?;
+    // A larger one does not count seconds.
+    (0..=utc::LAST).contains(&seconds).then_some(seconds)
+}
+
+/// The claims of a token that may be a JWT. Nothing is verified.
+pub(crate) fn unverified_claims(jwt: &str) -> Option<Value> {
     if jwt.len() > MAX_TOKEN {
         return None;
     }
@@ -245,12 +257,16 @@ pub fn unverified_expiry(jwt: &str) -> Option<i64> {
     }
     let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
     let Unambiguous(claims) = serde_json::from_slice(&json).ok()?;
-    let expiry = claims.get("exp")?;
-    // A NumericDate may have a fraction (section 2).
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, and the range is checked below")]
-    let seconds = expiry.as_i64().or_else(|| expiry.as_f64().map(|seconds| seconds.floor() as i64))?;
-    // A larger one does not count seconds.
-    (0..=utc::LAST).contains(&seconds).then_some(seconds)
+    Some(claims)
+}
+
+/// The point of an EC key on P-256, uncompressed: what others verify its signatures with.
+pub(crate) fn p256_point(key: &Secret) -> Result<Vec<u8>, BuildError> {
+    let refuse = |reason| BuildError::Key { what: "proof key", reason };
+    match PrivateKey::parse(key.expose()).map_err(refuse)? {
+        PrivateKey::P256(key) => Ok(key.public_key().as_ref().to_vec()),
+        _ => Err(refuse(Kind::P256.wanted())),
+    }
 }
 
 #[cfg(test)]

@@ -27,13 +27,16 @@ mod certificate;
 mod client;
 mod device;
 mod document;
+mod dpop;
 mod error;
 mod form;
 mod headers;
 mod hex;
 mod jws;
 mod metadata;
+mod nonce;
 pub mod oauth1;
+mod packed;
 mod pem;
 mod pkce;
 mod redact;
@@ -58,13 +61,16 @@ pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, callback_parame
 pub use certificate::{check_certificate, x5t, x5t_s256};
 pub use client::{ClientCredentials, check_client_secret};
 pub use device::{DeviceAuthorization, DeviceRefusal, device_request, device_token_request, parse_device_response};
+pub use dpop::{dpop_nonce, new_dpop_key, prove_possession, wants_dpop_nonce};
 pub use error::BuildError;
 pub use headers::check_caller_header;
 pub use jws::{JwsAlgorithm, check_private_key, sign_jwt, unverified_expiry};
 pub use metadata::{
-    MAX_METADATA, Metadata, MetadataError, ResourceMetadata, complete, metadata_urls, parse_metadata,
-    parse_resource_metadata, resource_metadata_url,
+    MAX_METADATA, Metadata, MetadataError, ResourceMetadata, challenged_metadata_url, complete, metadata_urls,
+    origin_metadata_url, parse_metadata, parse_resource_metadata, resource_metadata_url,
 };
+pub use nonce::nonce_matches;
+pub use packed::{Packed, unpacked};
 pub use pkce::PkcePair;
 pub use redact::Redactor;
 pub use revocation::{RevocationAnswer, parse_revocation_response};

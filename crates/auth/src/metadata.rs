@@ -2,6 +2,8 @@
 //! protected resource says of its authorization server (RFC 9728). All of it may be an attacker's:
 //! the issuer must be the one that was asked, and endpoints are https URLs.
 
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
 use serde::Deserialize;
 use switchboard_catalog::{ClientAuthentication, OAuth2};
 use thiserror::Error;
@@ -36,12 +38,17 @@ pub struct Metadata {
     pub code_challenge_methods_supported: Option<Vec<String>>,
     /// Client authentication methods.
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// Client authentication methods of the revocation endpoint.
+    pub revocation_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// Every callback names the issuer (RFC 9207).
     pub authorization_response_iss_parameter_supported: bool,
     /// Scopes that may be asked for.
     pub scopes_supported: Option<Vec<String>>,
     /// Clients may be named by the URL of their metadata.
     pub client_id_metadata_document_supported: bool,
+    /// The resource whose metadata led here, as it calls itself (RFC 9728 section 2); not read.
+    #[serde(skip)]
+    pub resource: Option<String>,
 }
 
 /// Why metadata cannot be used.
@@ -53,6 +60,9 @@ pub enum MetadataError {
     /// It speaks of another issuer than the one that was asked (RFC 8414 section 3.3).
     #[error("the metadata names another issuer than it was asked for")]
     Issuer,
+    /// It speaks of another resource than the one that was asked (RFC 9728 section 3.3).
+    #[error("the metadata names another resource than it was asked for")]
+    Resource,
     /// It lacks an endpoint, or names one that is no https URL.
     #[error("the metadata names no usable {0}")]
     Endpoint(&'static str),
@@ -160,6 +170,9 @@ pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataE
     {
         return Err(MetadataError::Pkce);
     }
+    if let Some(resource) = &metadata.resource {
+        whole.resource = Some(literal(resource));
+    }
     choose_authentication(&mut whole, metadata);
     Ok(whole)
 }
@@ -185,6 +198,18 @@ fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
     }
 }
 
+impl Metadata {
+    /// How a client of this method authenticates at the revocation endpoint, by what the provider lists
+    /// of it (RFC 8414 section 2). Without a list it is as at the token endpoint.
+    pub fn revocation_authentication(&self, method: ClientAuthentication) -> ClientAuthentication {
+        use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};
+        let Some(listed) = &self.revocation_endpoint_auth_methods_supported else { return method };
+        let is_listed = |it: &ClientAuthentication| listed.iter().any(|name| name == it.name());
+        let mut known = [method, ClientSecretBasic, ClientSecretPost, None].into_iter();
+        known.find(is_listed).unwrap_or(method)
+    }
+}
+
 /// A URL as a template that says exactly it.
 fn literal(url: &str) -> String {
     url.replace('{', "{{")
@@ -207,6 +232,26 @@ pub fn resource_metadata_url(resource: &Url) -> Url {
     well_known(resource, "/.well-known/oauth-protected-resource")
 }
 
+/// Where the metadata of a whole origin stands.
+pub fn origin_metadata_url(resource: &Url) -> Url {
+    let mut origin = resource.clone();
+    origin.set_path("/");
+    resource_metadata_url(&origin)
+}
+
+/// Where a challenge says that a resource's metadata stands (RFC 9728 section 5.1): an https URL, or one
+/// of this machine.
+pub fn challenged_metadata_url(headers: &HeaderMap) -> Option<Url> {
+    headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| {
+        let (_, rest) = value.to_str().ok()?.split_once("resource_metadata=")?;
+        let text = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next()?,
+            None => rest.split([',', ' ']).next()?,
+        };
+        is_endpoint(text).then(|| Url::parse(text).ok()).flatten()
+    })
+}
+
 /// Where an issuer's metadata may stand, in the order in which to try.
 pub fn metadata_urls(issuer: &Url) -> [Url; 3] {
     let mut behind = issuer.clone();
@@ -227,98 +272,24 @@ fn well_known(url: &Url, name: &str) -> Url {
     moved
 }
 
-/// Reads a resource's metadata; it must speak of the resource that was asked (RFC 9728 section 3.3).
+/// Reads a resource's metadata; it must speak of the resource that was asked (RFC 9728 section 3.3), or of
+/// one of the same origin that the resource is below: many name their origin.
 ///
 /// # Errors
 /// [`MetadataError`].
 pub fn parse_resource_metadata(resource: &str, body: &[u8]) -> Result<ResourceMetadata, MetadataError> {
     let metadata: ResourceMetadata = serde_json::from_slice(body).map_err(|_| MetadataError::Unreadable)?;
-    let same = metadata.resource.trim_end_matches('/') == resource.trim_end_matches('/');
-    if same { Ok(metadata) } else { Err(MetadataError::Issuer) }
+    if covers(&metadata.resource, resource) { Ok(metadata) } else { Err(MetadataError::Resource) }
+}
+
+/// Whether a resource is the other, or above it on the same origin.
+fn covers(named: &str, asked: &str) -> bool {
+    let (Ok(named), Ok(asked)) = (Url::parse(named), Url::parse(asked)) else { return false };
+    let (above, below) = (named.path().trim_end_matches('/'), asked.path().trim_end_matches('/'));
+    let is_below = below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_plain = named.query().is_none_or(|query| Some(query) == asked.query());
+    named.origin() == asked.origin() && is_below && is_plain && named.fragment().is_none()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::oauth;
-    use proptest::prelude::*;
-
-    fn url(text: &str) -> Url {
-        Url::parse(text).unwrap()
-    }
-
-    #[test]
-    fn the_issuer_is_the_one_that_was_asked() {
-        let body = |issuer: &str| format!(r#"{{"issuer":"{issuer}"}}"#).into_bytes();
-        for (from, issuer, expected) in [
-            ("https://a.example/.well-known/openid-configuration", "https://a.example", true),
-            ("https://a.example/.well-known/openid-configuration", "https://a.example/", true),
-            ("https://a.example/t/.well-known/openid-configuration", "https://a.example/t", true),
-            ("https://a.example/.well-known/oauth-authorization-server/t", "https://a.example/t", true),
-            ("https://a.example/.well-known/openid-configuration", "https://b.example", false),
-            ("https://a.example/.well-known/openid-configuration", "https://a.example/t", false),
-            ("https://a.example/metadata", "https://a.example", false),
-        ] {
-            assert_eq!(parse_metadata(&url(from), &body(issuer)).is_ok(), expected, "{from} {issuer}");
-        }
-    }
-
-    #[test]
-    fn endpoints_are_https() {
-        let from = url("https://a.example/.well-known/openid-configuration");
-        for endpoint in ["http://a.example/t", "ftp://a.example", "https://u@a.example", "/t", "https://a.example/#x"] {
-            let body = format!(r#"{{"issuer":"https://a.example","token_endpoint":"{endpoint}"}}"#);
-            let refused = parse_metadata(&from, body.as_bytes()).unwrap_err();
-            assert_eq!(refused, MetadataError::Endpoint("token endpoint"), "{endpoint}");
-        }
-    }
-
-    #[test]
-    fn a_file_is_completed_and_what_it_says_stands() {
-        let from = url("https://a.example/.well-known/openid-configuration");
-        let metadata = parse_metadata(
-            &from,
-            br#"{"issuer":"https://a.example","authorization_endpoint":"https://a.example/authorize",
-                "token_endpoint":"https://a.example/{token}","revocation_endpoint":"https://a.example/revoke",
-                "token_endpoint_auth_methods_supported":["client_secret_basic"],
-                "authorization_response_iss_parameter_supported":true,"code_challenge_methods_supported":["S256"]}"#,
-        )
-        .unwrap();
-        let said = oauth("authorization_url = \"https://said.example/\"\ntoken_url = \"\"");
-        let whole = complete(&said, &metadata).unwrap();
-        assert_eq!(whole.authorization_url, "https://said.example/");
-        assert_eq!(whole.token_url, "https://a.example/{{token}");
-        assert_eq!(whole.revocation_url.as_deref(), Some("https://a.example/revoke"));
-        assert_eq!((whole.issuer.as_deref(), whole.iss_required), (Some("https://a.example"), true));
-        assert_eq!(whole.client_authentication, ClientAuthentication::ClientSecretBasic);
-        let plain = Metadata { code_challenge_methods_supported: Some(vec!["plain".to_owned()]), ..metadata };
-        assert_eq!(complete(&said, &plain).unwrap_err(), MetadataError::Pkce);
-        let empty = complete(&oauth("token_url = \"\""), &Metadata::default()).unwrap_err();
-        assert_eq!(empty, MetadataError::Endpoint("token endpoint"));
-    }
-
-    #[test]
-    fn where_documents_stand() {
-        let urls = metadata_urls(&url("https://a.example/t/")).map(String::from);
-        assert_eq!(
-            urls,
-            [
-                "https://a.example/.well-known/oauth-authorization-server/t",
-                "https://a.example/t/.well-known/openid-configuration",
-                "https://a.example/.well-known/openid-configuration/t",
-            ]
-        );
-        let resource = resource_metadata_url(&url("https://mcp.example/mcp?x=1"));
-        assert_eq!(resource.as_str(), "https://mcp.example/.well-known/oauth-protected-resource/mcp");
-        let body = br#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://a.example"]}"#;
-        assert!(parse_resource_metadata("https://mcp.example/mcp", body).is_ok());
-        assert!(parse_resource_metadata("https://other.example/mcp", body).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_document_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_metadata(&url("https://a.example/.well-known/openid-configuration"), &body);
-        }
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use switchboard_catalog::TokenResponse;
 
 use crate::document;
 use crate::token_error::{TokenError, TokenErrorKind};
+use crate::token_response::Answer;
 
 /// Codes that say that the token is dead already, which is what was asked for (section 2.2: an
 /// invalid token is no error; section 2.1 of RFC 6750 and several providers name it all the same).
@@ -26,16 +27,12 @@ pub enum RevocationAnswer {
 }
 
 /// Reads a revocation endpoint's answer.
-pub fn parse_revocation_response(
-    response: &TokenResponse,
-    status: u16,
-    content_type: Option<&str>,
-    body: &[u8],
-) -> RevocationAnswer {
-    let error = match document::parse(content_type, body) {
+pub fn parse_revocation_response(response: &TokenResponse, answer: &Answer<'_>) -> RevocationAnswer {
+    let status = answer.status;
+    let error = match document::parse(answer.headers, answer.body) {
         Ok(answer) => TokenError::reported(response, status, &answer),
         Err(_) if matches!(status, 200..=299) => None,
-        Err(reason) => Some(TokenError::unreadable(status, reason)),
+        Err(reason) => Some(TokenError::unreadable(&response.errors, status, &reason)),
     };
     let Some(error) = error else { return RevocationAnswer::Revoked };
     match error.code.as_deref() {
@@ -48,13 +45,19 @@ pub fn parse_revocation_response(
 
 #[cfg(test)]
 mod tests {
+    use http::header::CONTENT_TYPE;
+    use http::{HeaderMap, HeaderValue};
+
     use super::*;
     use crate::fixtures::oauth;
 
-    const JSON: Option<&str> = Some("application/json");
+    fn parsed(response: &TokenResponse, status: u16, body: &str) -> RevocationAnswer {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        parse_revocation_response(response, &Answer { status, headers: &headers, body: body.as_bytes(), now: 0 })
+    }
 
     fn answer(status: u16, body: &str) -> RevocationAnswer {
-        parse_revocation_response(&oauth("").response, status, JSON, body.as_bytes())
+        parsed(&oauth("").response, status, body)
     }
 
     #[test]
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn an_error_may_come_with_status_200_where_the_toolkit_says_how() {
         let odd = oauth("response = { error_pointer = \"/ok\", error_value = false }");
-        let body = br#"{"ok":false,"error":"not_allowed_token_type"}"#;
-        assert!(matches!(parse_revocation_response(&odd.response, 200, JSON, body), RevocationAnswer::Refused(_)));
+        let body = r#"{"ok":false,"error":"not_allowed_token_type"}"#;
+        assert!(matches!(parsed(&odd.response, 200, body), RevocationAnswer::Refused(_)));
     }
 }

@@ -15,9 +15,9 @@ use crate::client::authenticate;
 use crate::error::{BuildError, endpoint, expand};
 use crate::{AuthorizationRequest, ClientCredentials, Variables, form};
 
-/// Parameters that belong to the request; a toolkit cannot set them.
-const RESERVED: [&str; 7] =
-    ["grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "client_id", "client_secret"];
+/// Parameters that belong to the request; a toolkit cannot set them. `redirect_uri` is the service's own in
+/// a code exchange, and the toolkit's in a refresh.
+const RESERVED: [&str; 6] = ["grant_type", "code", "code_verifier", "refresh_token", "client_id", "client_secret"];
 
 /// A code and what belonged to its authorization request.
 #[derive(Clone, Copy)]

@@ -29,8 +29,12 @@ pub enum TokenErrorKind {
     InvalidClient,
     /// Another refusal with a well-formed error code.
     InvalidRequest,
-    /// The provider is unwell or its answer unreadable; trying again may help.
+    /// The provider is unwell; trying again may help.
     Transient,
+    /// A success that cannot be read, such as a page: the provider may have acted or be unwell.
+    Unreadable,
+    /// A success that was read and holds no token where one should be: the provider has answered.
+    Unusable,
     /// A refusal that cannot be understood.
     Unclassified,
     /// Tokens of a type that this service cannot use (RFC 6749 section 7.1).
@@ -44,6 +48,9 @@ impl fmt::Display for TokenError {
             TokenErrorKind::InvalidClient => "the provider refused the client",
             TokenErrorKind::InvalidRequest => "the provider refused the token request",
             TokenErrorKind::Transient => "the provider could not answer the token request",
+            TokenErrorKind::Unreadable => "the provider's answer to the token request cannot be read",
+            TokenErrorKind::Unusable => "the provider's answer to the token request holds no usable token",
+            TokenErrorKind::Unclassified if self.code.is_some() => "the provider refused the token request",
             TokenErrorKind::Unclassified => "the provider refused the token request in an unknown way",
             TokenErrorKind::UnsupportedTokenType => "the provider issued an unsupported type of token",
         })?;
@@ -71,14 +78,27 @@ impl TokenError {
         self
     }
 
-    /// An answer whose body could not be read at all.
-    pub(crate) fn unreadable(status: u16, reason: &str) -> Self {
-        Self { kind: classify(&TokenErrors::default(), status, None), code: None, description: Some(reason.to_owned()) }
+    /// An answer whose body could not be read at all; what the file says of its status counts.
+    pub(crate) fn unreadable(errors: &TokenErrors, status: u16, reason: &str) -> Self {
+        let kind = match classify(errors, status, None) {
+            TokenErrorKind::Transient if is_success(status) => TokenErrorKind::Unreadable,
+            kind => kind,
+        };
+        Self { kind, code: None, description: Some(reason.to_owned()) }
     }
 
     /// A successful answer that lacks what it must hold.
     pub(crate) fn malformed(reason: &str) -> Self {
-        Self { kind: TokenErrorKind::Transient, code: None, description: Some(reason.to_owned()) }
+        Self { kind: TokenErrorKind::Unusable, code: None, description: Some(reason.to_owned()) }
+    }
+
+    /// A successful answer without a token: a refusal where it says so in words of its own.
+    pub(crate) fn without_token(errors: &TokenErrors, answer: &Map<String, Value>) -> Self {
+        let (code, words) = code_and_description(errors, None, answer);
+        let code = code.and_then(text::error_code);
+        let words = words.or_else(|| own_words(answer)).and_then(text::description);
+        let kind = if says_no(answer) { TokenErrorKind::Unclassified } else { TokenErrorKind::Unusable };
+        Self { kind, code, description: words.or_else(|| Some("the answer holds no access token".to_owned())) }
     }
 
     /// A token of another type than `Bearer`.
@@ -108,10 +128,28 @@ impl TokenError {
     }
 }
 
+/// Codes of token endpoints whose meaning is fixed and that say nothing of the grant: RFC 6749 section
+/// 5.2, RFC 8628 section 3.5, RFC 8707 section 2, RFC 9449 section 12.2.
+const STANDARD: [&str; 11] = [
+    "access_denied",
+    "authorization_pending",
+    "expired_token",
+    "invalid_dpop_proof",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "slow_down",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "use_dpop_nonce",
+];
+
 /// Kind of a refusal. Redirects count as transient: following one would send the secrets
 /// elsewhere (R49), and they commonly lead to a maintenance page.
 fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenErrorKind {
-    let is_one_of = |codes: &[String]| code.is_some_and(|code| codes.iter().any(|it| it == code));
+    // Without a code, the status is all that there is to go by.
+    let said = code.map_or_else(|| format!("status:{status}"), str::to_owned);
+    let is_one_of = |codes: &[String]| codes.contains(&said);
     let refused = matches!(status, 400..=499) && !matches!(status, 408 | 429);
     if !refused && !is_success(status) {
         return TokenErrorKind::Transient;
@@ -124,7 +162,8 @@ fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenError
         Some("invalid_client") => TokenErrorKind::InvalidClient,
         // Codes of section 4.1.2.1 that providers use here too.
         Some("server_error" | "temporarily_unavailable") => TokenErrorKind::Transient,
-        Some(_) => TokenErrorKind::InvalidRequest,
+        Some(code) if STANDARD.contains(&code) => TokenErrorKind::InvalidRequest,
+        Some(_) => TokenErrorKind::Unclassified,
         None if refused => TokenErrorKind::Unclassified,
         None => TokenErrorKind::Transient,
     }
@@ -157,6 +196,27 @@ pub(crate) fn code_and_description<'v>(
         }
         _ => (None, description),
     }
+}
+
+/// Whether an answer says that it failed, in one of the ways that are seen without a standard.
+fn says_no(answer: &Map<String, Value>) -> bool {
+    let failed = |value: &Value| {
+        let words = ["error", "fail", "failed", "failure", "ko", "nok"];
+        value.as_str().is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()))
+    };
+    let is_false = |name: &&str| answer.get(*name) == Some(&Value::Bool(false));
+    let is_set = |name: &&str| answer.get(*name).is_some_and(|value| !is_nothing(value));
+    ["success", "ok", "succeeded", "successful"].iter().any(is_false)
+        || ["status", "result", "stat"].iter().any(|name| answer.get(*name).is_some_and(failed))
+        || ["errors", "errcode", "error_code", "errorCode", "error_message", "error_description", "errorMessage"]
+            .iter()
+            .any(is_set)
+}
+
+/// Where a provider without a standard writes why.
+fn own_words(answer: &Map<String, Value>) -> Option<&str> {
+    let names = ["errorMessage", "errmsg", "error_msg", "msg", "detail", "reason", "title", "description"];
+    names.iter().find_map(|name| answer.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty()))
 }
 
 /// Whether the toolkit's `error_pointer` finds its `error_value`, or its `ok_pointer` not its

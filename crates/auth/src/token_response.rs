@@ -45,11 +45,6 @@ impl fmt::Debug for Answer<'_> {
 }
 
 impl Answer<'_> {
-    /// The media type, where the provider names one.
-    pub fn content_type(&self) -> Option<&str> {
-        self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
-    }
-
     /// The value of a header, or of a cookie that the answer sets.
     fn outside(&self, place: &str) -> Option<String> {
         let (kind, name) = place.split_once(':')?;
@@ -72,8 +67,10 @@ pub struct TokenSet {
     pub access_token: Secret,
     /// Absent in an answer to a refresh: the old one stays valid (RFC 6749 section 6). Never empty.
     pub refresh_token: Option<Secret>,
-    /// `Bearer`, however the provider spells it, and where it says nothing.
+    /// `Bearer`, however the provider spells it, and where it says nothing; `DPoP` where that is demanded.
     pub token_type: String,
+    /// The key that the tokens are bound to (RFC 9449), added by whoever made it.
+    pub dpop_key: Option<Secret>,
     /// Seconds from when the answer was sent, at most ten years; the toolkit's default where the
     /// provider states none. `None`: unknown.
     pub expires_in: Option<u64>,
@@ -116,6 +113,8 @@ pub struct Reading<'a> {
     pub expires_in: Option<u64>,
     /// Longest life that is believed.
     pub max_expires_in: Option<u64>,
+    /// Tokens are bound to a key (RFC 9449), and others are refused.
+    pub dpop: bool,
     /// Names and places of further tokens.
     pub extra: &'a [switchboard_catalog::ExtraToken],
 }
@@ -128,6 +127,7 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
             expiry: oauth.expiry,
             expires_in: oauth.expires_in,
             max_expires_in: oauth.max_expires_in,
+            dpop: oauth.dpop,
             extra: &oauth.tokens,
         }
     }
@@ -136,12 +136,19 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
 impl<'a> Reading<'a> {
     /// Of a call's answer; `expires_in` is what its scheme assumes.
     pub fn of_call(response: &'a TokenResponse, expires_in: Option<u64>) -> Self {
-        Self { response, scope_separator: " ", expiry: Expiry::Stated, expires_in, max_expires_in: None, extra: &[] }
+        Self {
+            response,
+            scope_separator: " ",
+            expiry: Expiry::Stated,
+            expires_in,
+            max_expires_in: None,
+            dpop: false,
+            extra: &[],
+        }
     }
 }
 
-/// Reads a token endpoint's answer. The body is a form when the content type says so, else JSON
-/// whatever the content type says; at most 1 MiB.
+/// Reads a token endpoint's answer: JSON or a form, packed or not, of at most 1 MiB once unpacked.
 ///
 /// # Errors
 /// [`TokenError`]: the provider's refusal, or an answer that holds no usable token. It contains no
@@ -149,7 +156,7 @@ impl<'a> Reading<'a> {
 pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result<TokenSet, TokenError> {
     let mut document = read(reading.response, answer)?;
     let names = reading.response;
-    let token_type = token_type(find(&document, &names.token_type))?;
+    let token_type = token_type(find(&document, &names.token_type), reading.dpop)?;
     let captured = captured(&names.capture, answer, &document)?;
     let stated = lifetime(&reading, answer, &document);
     let refresh_token_expires_in = find(&document, &names.refresh_token_expires_in)
@@ -158,7 +165,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         .filter(|seconds| *seconds > 0);
     let scope = find(&document, &names.scope).and_then(|scope| scopes(scope, reading.scope_separator));
     let Some(access_token) = secret(answer, &mut document, &names.access_token, "access token")? else {
-        return Err(TokenError::malformed("the answer holds no access token"));
+        return Err(TokenError::without_token(&names.errors, &document));
     };
     let mut extra = BTreeMap::new();
     for token in reading.extra {
@@ -169,6 +176,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
     Ok(TokenSet {
         refresh_token: secret(answer, &mut document, &names.refresh_token, "refresh token")?,
         token_type,
+        dpop_key: None,
         expires_in: ends(&reading, stated, access_token.expose(), answer.now),
         refresh_token_expires_in: refresh_token_expires_in.map(|seconds| seconds.min(MAX_EXPIRES_IN)),
         access_token,
@@ -218,11 +226,11 @@ pub fn parse_pushed_response(answer: &Answer<'_>) -> Result<String, TokenError> 
 
 pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<String, Value>, TokenError> {
     let outside = response.access_token.contains(':');
-    let document = match document::parse(answer.content_type(), answer.body) {
+    let document = match document::parse(answer.headers, answer.body) {
         Ok(document) => document,
         // Where the token stands in a header or cookie, the body may be anything.
         Err(_) if outside && matches!(answer.status, 200..=299) => Map::new(),
-        Err(reason) => return Err(TokenError::unreadable(answer.status, reason)),
+        Err(reason) => return Err(TokenError::unreadable(&response.errors, answer.status, &reason)),
     };
     match TokenError::reported(response, answer.status, &document) {
         Some(error) => Err(error),
@@ -268,9 +276,13 @@ fn ends(reading: &Reading<'_>, stated: Option<u64>, token: &str, now: i64) -> Op
 }
 
 /// Section 7.1: a client must not use a token of a type that it does not understand. Some
-/// providers leave the required parameter out; what they issue is a bearer token.
-fn token_type(found: Option<&Value>) -> Result<String, TokenError> {
+/// providers leave the required parameter out; what they issue is a bearer token. Where tokens are to be
+/// bound to a key, one that is not is refused (RFC 9449 section 5).
+fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
     match found {
+        Some(Value::String(name)) if dpop && name.eq_ignore_ascii_case("dpop") => Ok("DPoP".to_owned()),
+        Some(Value::String(name)) if dpop => Err(TokenError::unsupported(name)),
+        None | Some(Value::Null) if dpop => Err(TokenError::unsupported("is missing, where DPoP is demanded")),
         None | Some(Value::Null) => Ok("Bearer".to_owned()),
         Some(Value::String(name)) if name.is_empty() || name.eq_ignore_ascii_case("bearer") => Ok("Bearer".to_owned()),
         Some(Value::String(name)) => Err(TokenError::unsupported(name)),

@@ -21,6 +21,9 @@ impl Field {
     /// Says what the value must look like, never what it is: it may be a secret.
     pub fn check(&self, value: &str) -> Result<(), Cow<'static, str>> {
         self.format.check(value)?;
+        if self.secret && value.chars().any(is_invisible) {
+            return Err("holds an invisible character that was copied along; copy it once more".into());
+        }
         if !self.options.is_empty() && !self.options.iter().any(|option| option.value == value) {
             let values: Vec<&str> = self.options.iter().map(|option| option.value.as_str()).collect();
             return Err(format!("must be one of: {}", values.join(", ")).into());
@@ -35,10 +38,10 @@ impl Field {
         }
     }
 
-    /// What a person entered without the white space around it, and without the beginning and end
+    /// What a person entered without the white space and invisible characters around it, and without the beginning and end
     /// that the file says to cut off.
     pub fn clean<'v>(&self, entered: &'v str) -> &'v str {
-        let mut value = entered.trim();
+        let mut value = entered.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter));
         for prefix in &self.strip_prefixes {
             value = value.strip_prefix(prefix.as_str()).unwrap_or(value);
         }
@@ -47,6 +50,11 @@ impl Field {
         }
         value
     }
+}
+
+/// A character without width that no key has: a byte order mark, a zero-width space, a mark of direction.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 impl FieldFormat {

@@ -85,16 +85,22 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
     )
 }
 
-/// Sets the client of an auth config that has none; refused as `client_is_set` otherwise, and when its shared
-/// fields, which the client is sealed with, are other ones by now. What is under way with the auth config goes
-/// on.
+/// Sets the client of an auth config in the place of the one that was read with it; refused as `client_is_set`
+/// where another stands by now, or the shared fields that the client is sealed with are others. What is under
+/// way with the auth config goes on.
 pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
     Statement::one(
         "client_is_set",
         "UPDATE auth_configs SET credentials_sealed = $3
-         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credentials_sealed IS NULL
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credentials_sealed IS NOT DISTINCT FROM $5
            AND shared_sealed IS NOT DISTINCT FROM $4",
-        vec![(&config.project_id).into(), (&config.id).into(), sealed.into(), config.shared_sealed.clone().into()],
+        vec![
+            (&config.project_id).into(),
+            (&config.id).into(),
+            sealed.into(),
+            config.shared_sealed.clone().into(),
+            config.credentials_sealed.clone().into(),
+        ],
     )
 }
 

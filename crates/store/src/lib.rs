@@ -30,6 +30,7 @@ pub mod reseal;
 pub mod retention;
 pub mod revocations;
 pub mod sessions;
+pub mod unread_answers;
 pub mod verifications;
 
 pub use migrate::MigrationError;

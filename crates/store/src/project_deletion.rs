@@ -30,6 +30,7 @@ pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
             vec![project.into(), now.into(), revokes.into()],
         ))
         .with(crate::api_keys::revoke_of_project(project, now))
+        .with(crate::unread_answers::delete_of_project(project))
 }
 
 /// Ends a link with what it left at the provider or waiting for confirmation, if it is not over.

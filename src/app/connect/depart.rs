@@ -46,13 +46,12 @@ impl App {
         redirect_uri: &str,
         state: &OneTimeToken,
     ) -> Result<std::result::Result<Departure, Hindrance>> {
-        let departed = match offer.scheme {
-            Scheme::OAuth1 => self.depart_oauth1(offer, entered, redirect_uri, state).await,
-            scheme if offer.toolkit.uses_device_code(scheme) => {
-                self.depart_device(actor, offer, entered, redirect_uri, state).await
-            }
-            _ => self.depart_oauth2(actor, offer, entered, redirect_uri, state).await,
-        };
+        let mut departed = self.depart_once(actor, offer, entered, redirect_uri, state).await;
+        if let Err(failure) = &departed
+            && self.gave_client_up(actor, offer, failure).await?
+        {
+            departed = self.depart_once(actor, offer, entered, redirect_uri, state).await;
+        }
         match departed {
             Ok(departure) => Ok(Ok(departure)),
             Err(Failure::Unsent(error)) if !is_passing(&error) => Err(error),
@@ -64,6 +63,36 @@ impl App {
                 Ok(Err(format!("{} could not begin: {said}. Try again in a minute.", offer.toolkit.name)))
             }
         }
+    }
+
+    async fn depart_once(
+        &self,
+        actor: &Actor,
+        offer: &mut Offer,
+        entered: &AccountParams,
+        redirect_uri: &str,
+        state: &OneTimeToken,
+    ) -> std::result::Result<Departure, Failure> {
+        match offer.scheme {
+            Scheme::OAuth1 => self.depart_oauth1(offer, entered, redirect_uri, state).await,
+            scheme if offer.toolkit.uses_device_code(scheme) => {
+                self.depart_device(actor, offer, entered, redirect_uri, state).await
+            }
+            _ => self.depart_oauth2(actor, offer, entered, redirect_uri, state).await,
+        }
+    }
+
+    /// Whether the provider refused a client that had registered itself, so that another may be
+    /// registered: nothing is spent yet.
+    async fn gave_client_up(&self, actor: &Actor, offer: &mut Offer, failure: &Failure) -> Result<bool> {
+        if offer.scheme != Scheme::DcrOAuth || !failure.is_of_client() {
+            return Ok(false);
+        }
+        let client_id = self.oauth_client(&offer.config)?.client_id;
+        self.note_forgotten(actor, &offer.config, &client_id, failure).await;
+        let config = self.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
+        offer.config = config.ok_or_else(|| crate::app::auth_configs::not_found(&offer.config.id))?;
+        Ok(true)
     }
 
     async fn depart_oauth2(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use switchboard_auth::{DeviceRefusal, TokenSet};
+use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
@@ -216,12 +217,16 @@ impl App {
         };
         let token = match self.device_tokens(&provider, &Secret::new(waiting.device_code)).await {
             Ok(token) => token,
-            Err(failure) => return self.device_refused(&actor, &offer, attempt, poll, failure).await,
+            Err(failure) => {
+                self.note_forgotten(&actor, &offer.config, &provider.client.client_id, &failure).await;
+                return self.device_refused(&actor, &offer, attempt, poll, failure).await;
+            }
         };
         // Before anything else is asked: the code is spent, and nobody asks with it again.
         let is_ours = self.consume_device(&actor, attempt, "ok").await?;
         let finished = self.stepped(&provider, token, "").await;
         let mut params = params.clone();
+        params.client_id = (offer.scheme == Scheme::DcrOAuth).then(|| provider.client.client_id.clone());
         match finished {
             Ok(token) if is_ours => self.exchanged(&actor, &offer, token, params).await.map(drop),
             Err(unfinished) if is_ours => self.unfinished(&actor, &offer, unfinished, &mut params).await.map(drop),

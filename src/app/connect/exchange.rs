@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use switchboard_auth::TokenSet;
-use switchboard_catalog::{RefreshToken, Scheme, Toolkit};
+use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
 use switchboard_store::links::{self, LinkPurpose, LinkRow};
-use switchboard_store::{Statement, WriteError, revocations};
+use switchboard_store::{Statement, Unit, WriteError, revocations};
 use switchboard_vault::{Secret, Secrets};
 
 use super::settle::Refused;
@@ -51,6 +51,9 @@ impl TokenCredential {
         if let Some(id_token) = token.id_token {
             secrets.insert("id_token", id_token);
         }
+        if let Some(key) = token.dpop_key {
+            secrets.insert("dpop_key", key);
+        }
         for (name, token) in token.extra {
             secrets.insert(&extra_token_name(&name), token);
         }
@@ -78,6 +81,16 @@ pub(super) struct Grant {
 }
 
 impl Offer {
+    /// Whether the toolkit's refreshes repeat the redirect URI.
+    fn repeats_redirect_uri(&self) -> bool {
+        let Some(oauth) = self.toolkit.oauth(self.scheme) else { return false };
+        let call = oauth.refresh_call.iter().flat_map(|call| {
+            call.parameters.values().chain(call.headers.values()).chain(&call.body).chain([&call.url])
+        });
+        let mut texts = oauth.refresh_parameters.iter().flat_map(|it| it.values()).chain(call);
+        texts.any(|text| template::variables(text).is_ok_and(|used| used.iter().any(|it| it == "redirect_uri")))
+    }
+
     /// The statement that gives the account its credential.
     pub(super) fn activation(&self, activation: Activation) -> Statement {
         let (project, id) = (&self.account.project_id, &self.account.id);
@@ -105,13 +118,20 @@ impl App {
                 Err(failure) => self.exchange_failed(actor, offer, &failure).await,
             };
         }
+        let mut client_id = None;
         let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
             Ok(provider) => {
                 let verifier = grant.verifier.as_ref();
+                client_id = Some(provider.client.client_id.clone());
                 self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await
             }
             Err(error) => Err(Failure::Unsent(error).into()),
         };
+        if let (Err(unfinished), Some(client_id)) = (&token, &client_id) {
+            self.note_forgotten(actor, &offer.config, client_id, &unfinished.failure).await;
+        }
+        params.redirect_uri = offer.repeats_redirect_uri().then(|| grant.redirect_uri.clone());
+        params.client_id = client_id.filter(|_| offer.scheme == Scheme::DcrOAuth);
         match token {
             Ok(token) => self.exchanged(actor, offer, token, params).await,
             Err(unfinished) => self.unfinished(actor, offer, unfinished, &mut params).await,
@@ -168,6 +188,9 @@ impl App {
             None => EXCHANGE_FAILED.to_owned(),
         };
         let facts = Facts::of_failure(failure);
+        if let Some(kept) = self.keep_unread(&offer.account, failure) {
+            self.apply_patiently(Unit::new().with(kept)).await?;
+        }
         self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
         Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(shown))
     }

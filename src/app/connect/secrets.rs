@@ -194,7 +194,9 @@ fn verification(offer: &Offer) -> Option<&Probe> {
 /// Why a provider gave no token for what was entered, for whoever entered it.
 fn refused_words(name: &str, failure: &Failure) -> String {
     match failure {
-        Failure::Refused { error, .. } if error.kind != TokenErrorKind::Transient => {
+        Failure::Refused { error, .. }
+            if !matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) =>
+        {
             let said = failure.shown().map(|said| format!(" ({said})")).unwrap_or_default();
             format!("{name} does not accept this{said}. Check that it was copied completely and is still valid.")
         }

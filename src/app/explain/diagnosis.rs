@@ -3,11 +3,13 @@
 //! The reasons are texts that answers show and that old databases hold (`docs/connecting.md` lists
 //! them), so they are read here as they are written there.
 
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::facts::Facts;
 use super::timeline::Event;
 use super::words::Finding;
+use crate::app::params::AccountParams;
 use crate::time::Millis;
 
 /// What was found, and the event that says it.
@@ -38,9 +40,11 @@ const REASONS: &[(&str, Finding)] = &[
     ("several to choose from", Finding::SeveralToChoose),
     ("Permanent auth error during token refresh: the provider refused what was entered", Finding::EnteredRefused),
     ("Permanent auth error during token refresh", Finding::GrantEnded),
+    ("Permanent auth error: the provider no longer accepts the token", Finding::GrantEnded),
     ("The access token expired and the provider gave no refresh token", Finding::TokenEnded),
     ("refresh_interrupted", Finding::Interrupted),
     ("unclassified_rejections", Finding::Unclassified),
+    ("client_forgotten", Finding::ClientForgotten),
     ("Revoked via user-initiated revoke endpoint", Finding::RevokedByRequest),
     ("Revoked via admin tool", Finding::RevokedByOperator),
 ];
@@ -155,7 +159,8 @@ fn of_exchange(facts: &Facts, said: &str) -> Finding {
     if is_about_redirect(said) {
         return Finding::RedirectUri;
     }
-    match facts.code.as_deref().or_else(|| leading_code(said)) {
+    let code = facts.meaning.as_deref().or(facts.code.as_deref()).or_else(|| leading_code(said));
+    match code {
         Some("invalid_client" | "unauthorized_client") => Finding::ClientRefused,
         None if facts.http_status == Some(401) => Finding::ClientRefused,
         Some("invalid_grant") => Finding::CodeRefused,
@@ -169,10 +174,13 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
         let evidence =
             events.iter().rev().find(|it| it.action() == "connected_account.refresh" && it.outcome() != "ok");
         let facts = evidence.map(|event| &event.facts);
-        let code = facts.and_then(|facts| facts.code.as_deref());
+        let code = facts.and_then(|facts| facts.meaning.as_deref().or(facts.code.as_deref()));
         let is_unreachable =
             facts.is_some_and(|facts| facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage));
-        let finding = if matches!(code, Some("invalid_client" | "unauthorized_client")) {
+        let is_registered = account.scheme == Scheme::DcrOAuth.as_str();
+        let finding = if is_registered && code == Some("invalid_client") {
+            Finding::ClientForgotten
+        } else if matches!(code, Some("invalid_client" | "unauthorized_client")) {
             Finding::RefreshClientRefused
         } else if account.refresh_started_at.is_some() && account.refresh_lease_until.is_none() {
             Finding::AnswerLost
@@ -191,9 +199,10 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
     if is_over && account.refresh_due_at.is_none() {
         return Diagnosis::new(Finding::NothingToRenew, None);
     }
-    let connected = last(events, "connected_account.connect");
-    match connected {
-        Some(event) if !event.facts.missing_scopes.is_empty() => Diagnosis::new(Finding::MissingScopes, connected),
+    // As account answers say it: a refresh may have taken a scope away since.
+    let lacks_scopes = AccountParams::parse(&account.params).is_ok_and(|params| !params.missing_scopes().is_empty());
+    match last(events, "connected_account.connect") {
+        connected if lacks_scopes => Diagnosis::new(Finding::MissingScopes, connected),
         _ if is_paused && is_over => Diagnosis::new(Finding::ProviderPaused, None),
         _ => Diagnosis::new(Finding::Works, None),
     }

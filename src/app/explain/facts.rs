@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use switchboard_auth::{TokenError, TokenErrorKind};
 
 use crate::app::provider::Failure;
 use crate::time::Millis;
@@ -49,12 +50,18 @@ pub struct Facts {
     /// Its error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// What the code means, in the standard's word, where the toolkit file gives it that meaning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
     /// The status of its answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
     /// Nothing that can be read came back: our words for what happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<String>,
+    /// What the provider answered could not be read, and is kept for a week.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_kept: bool,
     /// Pause before the next try, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_ms: Option<Millis>,
@@ -81,7 +88,9 @@ impl Facts {
     /// What became of a request to the provider.
     pub fn of_failure(failure: &Failure) -> Self {
         match failure {
-            Failure::Refused { error, status, .. } => Self {
+            Failure::Refused { error, status, unread, .. } => Self {
+                is_kept: unread.is_some(),
+                meaning: meaning(error),
                 provider: failure.shown(),
                 code: error.code.clone(),
                 http_status: Some(status.as_u16()),
@@ -101,6 +110,16 @@ impl Facts {
     pub fn parse(detail: Option<&str>) -> Self {
         detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
+}
+
+/// What a refusal means, where its code does not say so itself.
+fn meaning(error: &TokenError) -> Option<String> {
+    let word = match error.kind {
+        TokenErrorKind::InvalidGrant => "invalid_grant",
+        TokenErrorKind::InvalidClient => "invalid_client",
+        _ => return None,
+    };
+    (error.code.as_deref() != Some(word)).then(|| word.to_owned())
 }
 
 /// Scopes that many providers take and never name again.

@@ -162,7 +162,7 @@ impl App {
         let nothing = Facts::default();
         let opened = diagnosis::last(events, "link.open").map_or(&nothing, |event| &event.facts);
         let found = diagnosis.evidence.map_or(&nothing, |event| &event.facts);
-        let scopes = found.missing_scopes.join(" ");
+        let scopes = params.missing_scopes().join(" ");
         let holes = [
             ("toolkit", name),
             ("auth_config", account.auth_config_id.as_str()),

@@ -214,6 +214,12 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("connected_account.revoke_upstream", _) => {
             ("revoked_at_provider", Failed, format!("{toolkit} did not revoke the tokens"))
         }
+        ("auth_config.register_client", _) => {
+            ("client_registered", Ok, format!("This server registered itself as a client at {toolkit}"))
+        }
+        ("auth_config.forget_client", _) => {
+            ("client_forgotten", Failed, format!("{toolkit} no longer knows the client that was registered there"))
+        }
         ("auth_config.update", _) => ("auth_config_updated", Ok, "The auth config was changed".to_owned()),
         ("auth_config.disable", _) => {
             ("auth_config_disabled", Ok, "The auth config was disabled, and the account with it".to_owned())
@@ -254,6 +260,10 @@ fn detail(event: &Event) -> Option<String> {
         (!facts.changed.is_empty()).then(|| format!("Changed: {}", facts.changed.join(", "))),
         (!facts.revoked_tokens.is_empty()).then(|| format!("Revoked: {}", facts.revoked_tokens.join(", "))),
         facts.revoke_job_id.as_ref().map(|job| format!("Receipt: {job}")),
+        facts.is_kept.then(|| {
+            "The answer is kept for seven days, since it may hold tokens: `switchboard answer` writes it to a file"
+                .to_owned()
+        }),
         facts.detail.clone(),
     ];
     parts.extend(told.into_iter().flatten());

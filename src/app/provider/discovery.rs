@@ -1,102 +1,184 @@
 //! Completing a toolkit's OAuth section from its provider's metadata (RFC 8414, RFC 9728): what the
-//! file leaves out. Read once, believed for an hour; the file's own words always stand.
+//! file leaves out. Read once by whoever needs it first, believed for an hour; the file's own words
+//! always stand. A place that holds a page, or another's metadata, is passed over.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use switchboard_auth::{
-    MAX_METADATA, Metadata, complete, metadata_urls, parse_metadata, parse_resource_metadata, resource_metadata_url,
+    MAX_METADATA, Metadata, ResourceMetadata, challenged_metadata_url, complete, metadata_urls, origin_metadata_url,
+    parse_metadata, parse_resource_metadata, resource_metadata_url, unpacked,
 };
 use switchboard_catalog::OAuth2;
 use switchboard_egress::{Destination, Limits};
+use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use crate::app::App;
 use crate::app::params::AccountParams;
-use crate::app::upstream::egress_error;
+use crate::app::refresh::Flights;
+use crate::app::upstream::{USER_AGENT, egress_error};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
 /// How long one reading counts.
 const BELIEVED_FOR: Millis = 60 * 60 * 1_000;
-/// Providers remembered; past this many the cache starts over.
+/// Providers remembered; past this many, those whose time is over are forgotten, then the oldest.
 const CAPACITY: usize = 1_024;
+/// The part of every place where metadata stands.
+const WELL_KNOWN: &str = "/.well-known/";
 
 /// Metadata by the URL or resource that it was asked for, and when.
 #[derive(Debug, Default)]
-pub struct Discovered(Mutex<HashMap<String, (Millis, Arc<Metadata>)>>);
+pub struct Discovered {
+    entries: Mutex<HashMap<String, (Millis, Arc<Metadata>)>>,
+    /// One reader of a place at a time; the others find what it read.
+    flights: Flights,
+}
 
 impl Discovered {
     fn get(&self, key: &str, now: Millis) -> Option<Arc<Metadata>> {
-        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.entries();
         let (read_at, metadata) = entries.get(key)?;
-        (*read_at..read_at.saturating_add(BELIEVED_FOR)).contains(&now).then(|| Arc::clone(metadata))
+        is_believed(*read_at, now).then(|| Arc::clone(metadata))
     }
 
     fn put(&self, key: &str, now: Millis, metadata: &Arc<Metadata>) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries();
         if entries.len() >= CAPACITY {
-            entries.clear();
+            entries.retain(|_, (read_at, _)| is_believed(*read_at, now));
+        }
+        if entries.len() >= CAPACITY
+            && let Some(oldest) = entries.iter().min_by_key(|(_, (read_at, _))| *read_at).map(|(key, _)| key.clone())
+        {
+            entries.remove(&oldest);
         }
         entries.insert(key.to_owned(), (now, Arc::clone(metadata)));
     }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, (Millis, Arc<Metadata>)>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_believed(read_at: Millis, now: Millis) -> bool {
+    (read_at..read_at.saturating_add(BELIEVED_FOR)).contains(&now)
 }
 
 impl App {
     /// The OAuth section as requests need it.
     pub async fn completed<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
+        Ok(self.completed_with(oauth, params).await?.0)
+    }
+
+    /// The same with the metadata that it was completed from, where there is any.
+    pub async fn completed_with<'o>(
+        &self,
+        oauth: &'o OAuth2,
+        params: &AccountParams,
+    ) -> Result<(Cow<'o, OAuth2>, Option<Arc<Metadata>>)> {
         let by_device = oauth.device_authorization_url.is_some();
         let known = (by_device || !oauth.authorization_url.is_empty()) && !oauth.token_url.is_empty();
         let metadata = if let Some(template) = &oauth.discovery_url {
             if known && oauth.issuer.is_some() {
-                return Ok(Cow::Borrowed(oauth));
+                return Ok((Cow::Borrowed(oauth), None));
             }
             self.metadata_at(&self.expand(template, params)?).await?
         } else if let (Some(template), false) = (&oauth.resource, known) {
             self.metadata_of_resource(&self.expand(template, params)?).await?
         } else {
-            return Ok(Cow::Borrowed(oauth));
+            return Ok((Cow::Borrowed(oauth), None));
         };
         let whole = complete(oauth, &metadata).map_err(|error| unusable(&error.to_string()))?;
-        Ok(Cow::Owned(whole))
+        Ok((Cow::Owned(whole), Some(metadata)))
     }
 
-    /// The metadata at a well-known URL.
+    /// The metadata at a well-known URL, or of the issuer that a URL is.
     pub async fn metadata_at(&self, url: &str) -> Result<Arc<Metadata>> {
-        if let Some(known) = self.discovered.get(url, self.now()) {
-            return Ok(known);
-        }
+        let _turn = match self.known_or_turn(url).await {
+            Ok(known) => return Ok(known),
+            Err(turn) => turn,
+        };
         let parsed = Url::parse(url).map_err(|_| unusable("its address is not a URL"))?;
-        let body = self.document(&parsed).await?;
-        let metadata = parse_metadata(&parsed, &body).map_err(|error| unusable(&error.to_string()))?;
+        let metadata = if parsed.path().contains(WELL_KNOWN) {
+            self.metadata_in(&[parsed]).await?
+        } else {
+            self.metadata_in(&metadata_urls(&parsed)).await?
+        };
         Ok(self.remember_metadata(url, metadata))
     }
 
-    /// The metadata of the authorization server that a resource names.
+    /// The metadata of the authorization server that a resource names. A resource without metadata is
+    /// one of the time before RFC 9728: its origin is the server.
     async fn metadata_of_resource(&self, resource: &str) -> Result<Arc<Metadata>> {
-        if let Some(known) = self.discovered.get(resource, self.now()) {
-            return Ok(known);
-        }
+        let _turn = match self.known_or_turn(resource).await {
+            Ok(known) => return Ok(known),
+            Err(turn) => turn,
+        };
         let url = Url::parse(resource).map_err(|_| unusable("the resource is not a URL"))?;
-        let body = self.document(&resource_metadata_url(&url)).await?;
-        let said = parse_resource_metadata(resource, &body).map_err(|error| unusable(&error.to_string()))?;
-        let issuer = said.authorization_servers.first().ok_or_else(|| unusable("the resource names no server"))?;
-        let issuer = Url::parse(issuer).map_err(|_| unusable("the resource names a server that is no URL"))?;
+        let metadata = match self.resource_metadata(resource, &url).await {
+            Ok(said) => {
+                let issuer = said.authorization_servers.first();
+                let issuer = issuer.ok_or_else(|| unusable("the resource names no server"))?;
+                let issuer = Url::parse(issuer).map_err(|_| unusable("the resource names a server that is no URL"))?;
+                let metadata = self.metadata_in(&metadata_urls(&issuer)).await?;
+                Metadata { resource: Some(said.resource), ..metadata }
+            }
+            Err(failure) => {
+                let mut origin = url.clone();
+                origin.set_path("/");
+                origin.set_query(None);
+                self.metadata_in(&metadata_urls(&origin)).await.map_err(|_| failure)?
+            }
+        };
+        Ok(self.remember_metadata(resource, metadata))
+    }
+
+    /// What a resource says of itself: at its own place, where its challenge says, at its origin's place.
+    async fn resource_metadata(&self, resource: &str, url: &Url) -> Result<ResourceMetadata> {
+        let read = |body: &[u8]| parse_resource_metadata(resource, body).map_err(|error| unusable(&error.to_string()));
+        let own = resource_metadata_url(url);
+        // A host that cannot be reached is not asked again and again.
+        let failure = match document(self.fetch(&own).await?).and_then(|body| read(&body)) {
+            Ok(said) => return Ok(said),
+            Err(failure) => failure,
+        };
+        let challenged = match self.fetch(url).await {
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => challenged_metadata_url(answer.headers()),
+            _ => None,
+        };
+        for place in challenged.into_iter().chain([origin_metadata_url(url)]).filter(|place| *place != own) {
+            if let Ok(said) = self.fetch(&place).await.and_then(document).and_then(|body| read(&body)) {
+                return Ok(said);
+            }
+        }
+        Err(failure)
+    }
+
+    /// The metadata in the first of these places that holds it.
+    async fn metadata_in(&self, places: &[Url]) -> Result<Metadata> {
         let mut failure = unusable("the server has none");
-        for candidate in metadata_urls(&issuer) {
-            match self.document(&candidate).await {
-                Ok(body) => {
-                    let metadata = parse_metadata(&candidate, &body).map_err(|error| unusable(&error.to_string()))?;
-                    return Ok(self.remember_metadata(resource, metadata));
-                }
+        for place in places {
+            let read = |body: Bytes| parse_metadata(place, &body).map_err(|error| unusable(&error.to_string()));
+            match document(self.fetch(place).await?).and_then(read) {
+                Ok(metadata) => return Ok(metadata),
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+
+    /// What is known of a place; else the turn to read it, which one caller has at a time.
+    async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
+        if let Some(known) = self.discovered.get(key, self.now()) {
+            return Ok(known);
+        }
+        let turn = self.discovered.flights.lock_of(key).lock_owned().await;
+        self.discovered.get(key, self.now()).ok_or(turn)
     }
 
     fn remember_metadata(&self, key: &str, metadata: Metadata) -> Arc<Metadata> {
@@ -105,21 +187,32 @@ impl App {
         metadata
     }
 
-    /// One JSON document, without a credential and without following redirects.
-    async fn document(&self, url: &Url) -> Result<Bytes> {
+    /// One answer, without a credential and without following redirects.
+    async fn fetch(&self, url: &Url) -> Result<Response<Bytes>> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = url.as_str().parse().map_err(|_| unusable("its address is not a URL"))?;
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         let authority = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         let destination = Destination::new([authority]).map_err(Error::internal)?;
-        let limits = Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, ..Limits::default() };
-        let answer = self.egress.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))?;
-        if !answer.status().is_success() {
-            return Err(unusable(&format!("it answered {}", answer.status().as_u16())));
-        }
-        Ok(answer.into_body())
+        let limits =
+            Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, any_coding: true, ..Limits::default() };
+        self.egress.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))
     }
+}
+
+/// The document in an answer, unpacked and without its byte order mark.
+fn document(answer: Response<Bytes>) -> Result<Bytes> {
+    if !answer.status().is_success() {
+        return Err(unusable(&format!("it answered {}", answer.status().as_u16())));
+    }
+    let (parts, body) = answer.into_parts();
+    let body = match unpacked(&parts.headers, &body, MAX_METADATA).map_err(|error| unusable(&error.to_string()))? {
+        Cow::Owned(unpacked) => unpacked.into(),
+        Cow::Borrowed(_) => body,
+    };
+    Ok(if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body })
 }
 
 fn unusable(why: &str) -> Error {

@@ -2,13 +2,15 @@
 //! answers are `crates/auth`'s, what differs between providers is the toolkit file's; here they are
 //! sent.
 //!
-//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `tokens.rs` gets tokens in every way
+//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `asking.rs` is one request for tokens, `possession.rs` the proof of a key in it, `tokens.rs` gets tokens in every way
 //! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
 
+mod asking;
 mod breaker;
 mod discovery;
 mod identity;
 mod oauth1;
+mod possession;
 mod post_connect;
 mod register;
 mod tokens;
@@ -17,16 +19,19 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
-use switchboard_auth::TokenError;
+use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_egress::EgressError;
 
+use super::unread::UnreadAnswer;
 use super::upstream::egress_error;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
-pub use breaker::Breakers;
+pub use breaker::{Breakers, Health};
 pub use discovery::Discovered;
+pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
+pub(in crate::app) use tokens::settle_method;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, Unfinished};
 
 /// Why a request for a token gave none.
@@ -44,6 +49,8 @@ pub enum Failure {
         status: StatusCode,
         /// How long it wants to be left alone.
         retry_after: Option<Millis>,
+        /// What it answered, where tokens may be in it that nobody can ask for again.
+        unread: Option<UnreadAnswer>,
     },
 }
 
@@ -75,6 +82,28 @@ impl Failure {
         }
     }
 
+    /// What it says of the provider, whoever asked.
+    pub fn health(&self) -> Health {
+        match self {
+            // Nobody can reach it, or nobody can trust its certificate.
+            Self::Unsent(error) => match error.code() {
+                Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls => Health::Outage { asked: None },
+                _ => Health::NotAsked,
+            },
+            Self::Lost(_) => Health::Outage { asked: None },
+            // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
+            Self::Refused { error, retry_after, .. } => match error.kind {
+                TokenErrorKind::Transient | TokenErrorKind::Unreadable => Health::Outage { asked: *retry_after },
+                _ => Health::Answered,
+            },
+        }
+    }
+
+    /// Whether the provider refused the client, whoever the account is.
+    pub fn is_of_client(&self) -> bool {
+        matches!(self, Self::Refused { error, .. } if error.kind == TokenErrorKind::InvalidClient)
+    }
+
     /// For a caller of the API.
     pub fn into_error(self) -> Error {
         match self {
@@ -86,7 +115,7 @@ impl Failure {
 }
 
 /// The provider's code and words.
-fn said(error: &TokenError) -> Option<String> {
+pub fn said(error: &TokenError) -> Option<String> {
     match (&error.code, &error.description) {
         (Some(code), Some(description)) => Some(format!("{code}: {description}")),
         (Some(code), None) => Some(code.clone()),
@@ -108,6 +137,45 @@ pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_failure_says_of_the_provider() {
+        let outage = Health::Outage { asked: None };
+        for (error, health) in [
+            (EgressError::Timeout { sent: false }, outage),
+            (EgressError::Timeout { sent: true }, outage),
+            (EgressError::Tls, outage),
+            (EgressError::Dns, outage),
+            (EgressError::Connect, outage),
+            (EgressError::Interrupted, outage),
+            (EgressError::TooLarge { limit: 1 }, outage),
+            (EgressError::AddressDenied, Health::NotAsked),
+            (EgressError::HostNotAllowed, Health::NotAsked),
+            (EgressError::InvalidRequest { reason: "x" }, Health::NotAsked),
+        ] {
+            assert_eq!(Failure::from(error.clone()).health(), health, "{error}");
+        }
+        let ours = Error::new(Code::NoManagedAuth, "The operator offers no client");
+        assert_eq!(Failure::Unsent(ours).health(), Health::NotAsked);
+        let refused = |kind, asked| Failure::Refused {
+            error: TokenError { kind, code: None, description: None },
+            status: StatusCode::OK,
+            retry_after: asked,
+            unread: None,
+        };
+        assert_eq!(refused(TokenErrorKind::Transient, Some(5)).health(), Health::Outage { asked: Some(5) });
+        assert_eq!(refused(TokenErrorKind::Unreadable, None).health(), outage);
+        for kind in [
+            TokenErrorKind::InvalidGrant,
+            TokenErrorKind::InvalidClient,
+            TokenErrorKind::InvalidRequest,
+            TokenErrorKind::Unclassified,
+            TokenErrorKind::Unusable,
+            TokenErrorKind::UnsupportedTokenType,
+        ] {
+            assert_eq!(refused(kind, None).health(), Health::Answered, "{kind:?}");
+        }
+    }
 
     #[test]
     fn waits_are_seconds_or_dates() {

@@ -1,11 +1,13 @@
 //! OAuth 1.0a at a provider (RFC 5849): temporary credentials, token credentials, signed requests.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use switchboard_auth::oauth1::{
     Signer, Stamp, Token, TokenCredentials, access_token_request, authorization_url, nonce,
     parse_access_token_response, parse_request_token_response, request_token_request,
 };
-use switchboard_auth::{ClientCredentials, Draft, Sent, TokenError};
+use switchboard_auth::{ClientCredentials, Draft, Sent, TokenError, unpacked};
 use switchboard_catalog::{Capture, OAuth1, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
@@ -15,6 +17,8 @@ use super::{Failure, retry_after};
 use crate::app::App;
 use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
+use crate::app::unread::UnreadAnswer;
+use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::error::{Error, Result};
 
 /// Temporary credentials between the redirect and the callback.
@@ -39,8 +43,8 @@ impl App {
             .map_err(super::tokens::unbuilt)?;
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let temporary = parse_request_token_response(&[], status.as_u16(), &body)
-            .map_err(|error| self.oauth1_refused(error, &sent, status, &headers))?;
+        let temporary = parse_request_token_response(&[], status.as_u16(), &plain(&headers, &body))
+            .map_err(|error| self.oauth1_refused(error, &sent, status, &headers, None))?;
         let url = authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::unbuilt)?;
         let kept =
             Temporary { token: temporary.token.expose().to_owned(), secret: temporary.secret.expose().to_owned() };
@@ -71,8 +75,10 @@ impl App {
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let names: Vec<String> = oauth.capture.iter().map(|capture| name_of(capture).to_owned()).collect();
-        let got = parse_access_token_response(&names, status.as_u16(), &body)
-            .map_err(|error| self.oauth1_refused(error, &sent, status, &headers))?;
+        let got = parse_access_token_response(&names, status.as_u16(), &plain(&headers, &body)).map_err(|error| {
+            let unread = UnreadAnswer::of(&error, status, &headers, &body);
+            self.oauth1_refused(error, &sent, status, &headers, unread)
+        })?;
         for capture in &oauth.capture {
             if let Some(value) = got.captured.get(name_of(capture)).filter(|value| capture.check(value).is_ok()) {
                 params.captured.insert(capture.name.clone(), value.clone());
@@ -137,9 +143,15 @@ impl App {
         sent: &Sent,
         status: http::StatusCode,
         headers: &http::HeaderMap,
+        unread: Option<UnreadAnswer>,
     ) -> Failure {
-        Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.now()) }
+        Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.now()), unread }
     }
+}
+
+/// The body unpacked; as it came where it cannot be, and whoever reads it says so.
+fn plain<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
+    unpacked(headers, body, MAX_TOKEN_ANSWER).unwrap_or(Cow::Borrowed(body))
 }
 
 fn credentials(client: &Client) -> ClientCredentials<'_> {

@@ -1,26 +1,40 @@
 //! Clients that nobody registers by hand: one that registers itself at the provider (RFC 7591), and one
 //! whose identifier is the URL of its own description.
+//!
+//! What the answer to a registration says of the client stands (section 3.2.1): how it authenticates, and
+//! when its secret ends. A client that the provider forgot, or whose secret is over, is registered anew;
+//! accounts that were connected with it go on with it as long as the provider lets them.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use serde_json::{Map, Value, json};
+use switchboard_auth::{TokenErrorKind, unpacked};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
+use super::Failure;
+use crate::app::credentials::FORMER;
 use crate::app::params::AccountParams;
+use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// Name that providers show to users.
 const CLIENT_NAME: &str = "Switchboard";
+/// A secret that ends within this many seconds is not used for a new connection.
+const LAST_MINUTES: i64 = 15 * 60;
+/// What is kept of a client.
+const KEPT: [&str; 4] = ["client_id", "client_secret", "token_endpoint_auth_method", EXPIRES_AT];
+/// When the secret ends, in seconds since 1970; 0 for never (RFC 7591 section 3.2.1).
+const EXPIRES_AT: &str = "client_secret_expires_at";
 
 impl App {
-    /// The auth config with a client, which is registered now if it has none. The first registration
-    /// of several at once counts.
+    /// The auth config with a client, which is registered now if it has none that can be used. Of several
+    /// at once one registers.
     pub async fn registered(
         &self,
         actor: &Actor,
@@ -29,24 +43,66 @@ impl App {
         params: &AccountParams,
         redirect_uri: &str,
     ) -> Result<AuthConfigRow> {
-        if config.scheme != Scheme::DcrOAuth.as_str() || config.credentials_sealed.is_some() {
+        if config.scheme != Scheme::DcrOAuth.as_str() || self.has_client(&config)? {
+            return Ok(config);
+        }
+        let lock = self.flights.lock_of(&config.id);
+        let _turn = lock.lock().await;
+        let config = self.config_again(&config).await?;
+        if self.has_client(&config)? {
             return Ok(config);
         }
         let oauth = toolkit.oauth(Scheme::DcrOAuth).ok_or_else(|| Error::internal("toolkit without its scheme"))?;
         let oauth = self.completed(oauth, params).await?;
-        let client = self.register_client(&oauth, params, redirect_uri).await?;
-        let sealed = self.seal_client(&config, &client);
-        let unit = Unit::new().with(auth_configs::set_client(&config, sealed)).with(self.audit(
-            actor,
-            "auth_config.register_client",
-            &config.id,
-            "ok",
-            None,
-        ));
-        match self.store.apply(unit).await {
-            Ok(_) | Err(WriteError::Refused("client_is_set")) => {}
-            Err(error) => return Err(error.into()),
+        let mut client = self.register_client(&oauth, params, redirect_uri).await?;
+        for (name, secret) in former(&self.open_auth_config(&config)?).iter() {
+            client.insert(name, secret.clone());
         }
+        self.set_client(actor, &config, &client, "auth_config.register_client").await?;
+        self.config_again(&config).await
+    }
+
+    /// Takes note that the provider no longer knows the client that registered itself: the next link
+    /// registers anew. Nothing happens where the failure is another, or another client stands by now.
+    pub async fn note_forgotten(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str, failure: &Failure) {
+        let Failure::Refused { error, .. } = failure else { return };
+        if config.scheme != Scheme::DcrOAuth.as_str() || error.kind != TokenErrorKind::InvalidClient {
+            return;
+        }
+        if let Err(error) = self.forget_client(actor, config, client_id).await {
+            tracing::warn!(auth_config.id = %config.id, error = error.message(), "a client that was forgotten could not be given up");
+        }
+    }
+
+    async fn forget_client(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str) -> Result<()> {
+        let config = self.config_again(config).await?;
+        let secrets = self.open_auth_config(&config)?;
+        if secrets.get("client_id") != Some(client_id) {
+            return Ok(());
+        }
+        self.set_client(actor, &config, &former(&secrets), "auth_config.forget_client").await
+    }
+
+    /// Whether there is a client that can be used for a new connection.
+    fn has_client(&self, config: &AuthConfigRow) -> Result<bool> {
+        let secrets = self.open_auth_config(config)?;
+        let ends_at = secrets.get(EXPIRES_AT).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
+        let lives = ends_at.is_none_or(|at| self.now() / 1_000 + LAST_MINUTES < at);
+        Ok(secrets.get("client_id").is_some() && lives)
+    }
+
+    async fn set_client(&self, actor: &Actor, config: &AuthConfigRow, client: &Secrets, action: &str) -> Result<()> {
+        let unit = Unit::new()
+            .with(auth_configs::set_client(config, self.seal_client(config, client)))
+            .with(self.audit(actor, action, &config.id, "ok", None));
+        match self.store.apply(unit).await {
+            // Another server was faster.
+            Ok(_) | Err(WriteError::Refused("client_is_set")) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn config_again(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
         let found = self.store.auth_config(&config.project_id, &config.id).await?;
         found.ok_or_else(|| crate::app::auth_configs::not_found(&config.id))
     }
@@ -61,18 +117,13 @@ impl App {
         request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
         request.headers_mut().insert(header::ACCEPT, json);
         let answer = self.send_protocol(request).await.map_err(|error| crate::app::upstream::egress_error(&error))?;
-        let body: Value = serde_json::from_slice(answer.body()).unwrap_or(Value::Null);
-        let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        match text("client_id") {
-            Some(client_id) if answer.status().is_success() => {
-                let mut client = Secrets::from([("client_id", Secret::from(client_id))]);
-                if let Some(secret) = text("client_secret") {
-                    client.insert("client_secret", Secret::from(secret));
-                }
-                Ok(client)
-            }
-            _ => Err(refused(text("error").filter(|code| code.len() <= 64).unwrap_or("it gave no client"))),
+        let body = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER);
+        let body: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
+        let error = body.get("error").and_then(Value::as_str).filter(|code| code.len() <= 64);
+        if !answer.status().is_success() {
+            return Err(refused(error.unwrap_or("it gave no client")));
         }
+        client_of_answer(&body).map_err(|why| refused(error.unwrap_or(why)))
     }
 
     /// The identifier of a client that describes itself: where the description is.
@@ -99,11 +150,57 @@ impl App {
     }
 }
 
+/// What a registration's answer says of the client. Its words stand, also where they are not what was
+/// asked for.
+fn client_of_answer(body: &Value) -> std::result::Result<Secrets, &'static str> {
+    let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let client_id = text("client_id").ok_or("it gave no client")?;
+    let mut client = Secrets::from([("client_id", Secret::from(client_id))]);
+    let secret = text("client_secret");
+    if let Some(secret) = secret {
+        client.insert("client_secret", Secret::from(secret));
+    }
+    if let Some(method) = text("token_endpoint_auth_method") {
+        let known =
+            ClientAuthentication::from_name(method).ok_or("it wants a way to authenticate that is not known")?;
+        let needs_key = known == ClientAuthentication::PrivateKeyJwt;
+        if needs_key || (known != ClientAuthentication::None && secret.is_none()) {
+            return Err("it wants the client to authenticate and gave it nothing to do so with");
+        }
+        client.insert("token_endpoint_auth_method", Secret::from(method));
+    }
+    let ends_at = match body.get(EXPIRES_AT) {
+        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    if let Some(at) = ends_at.filter(|at| *at > 0 && secret.is_some()) {
+        client.insert(EXPIRES_AT, Secret::new(at.to_string()));
+    }
+    Ok(client)
+}
+
+/// A client under the names of the one before; of one that has gone already, as it is.
+fn former(secrets: &Secrets) -> Secrets {
+    let mut kept = Secrets::new();
+    let has_client = secrets.get("client_id").is_some();
+    for (name, secret) in secrets.iter() {
+        if has_client && KEPT.contains(&name) {
+            kept.insert(&format!("{FORMER}{name}"), secret.clone());
+        } else if !has_client && name.starts_with(FORMER) {
+            kept.insert(name, secret.clone());
+        }
+    }
+    kept
+}
+
 /// What a client says of itself (RFC 7591 section 2).
 fn client_metadata(oauth: &OAuth2, more: &BTreeMap<String, String>, redirect_uri: &str) -> Map<String, Value> {
     let method = match oauth.client_authentication {
         ClientAuthentication::None => "none",
-        ClientAuthentication::ClientSecretBasic => "client_secret_basic",
+        ClientAuthentication::ClientSecretBasic | ClientAuthentication::ClientSecretBasicUnencoded => {
+            "client_secret_basic"
+        }
         _ => "client_secret_post",
     };
     let (grant, response_types) = match oauth.device_authorization_url {
@@ -129,4 +226,55 @@ fn client_metadata(oauth: &OAuth2, more: &BTreeMap<String, String>, redirect_uri
 fn refused(why: &str) -> Error {
     Error::new(Code::UpstreamUnreachable, format!("The provider did not register this server as a client: {why}"))
         .fix("Register a client by hand and use authScheme OAUTH2, if the provider allows that.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_a_registration_stands() {
+        let read = |body: Value| {
+            client_of_answer(&body).map(|client| {
+                let text = |name: &str| client.get(name).unwrap_or_default().to_owned();
+                (text("client_secret"), text("token_endpoint_auth_method"), text(EXPIRES_AT))
+            })
+        };
+        let of = |secret: &str, method: &str, ends: &str| Ok((secret.to_owned(), method.to_owned(), ends.to_owned()));
+        assert_eq!(read(json!({ "client_id": "c", "client_secret": "s" })), of("s", "", ""));
+        assert_eq!(
+            read(json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": 1_900_000_000,
+                "token_endpoint_auth_method": "client_secret_basic" })),
+            of("s", "client_secret_basic", "1900000000")
+        );
+        assert_eq!(
+            read(json!({ "client_id": "c", "client_secret": "s", "client_secret_expires_at": 0 })),
+            of("s", "", "")
+        );
+        assert_eq!(read(json!({ "client_id": "c", "token_endpoint_auth_method": "none" })), of("", "none", ""));
+        for body in [
+            json!({ "client_secret": "s" }),
+            json!({ "client_id": "" }),
+            json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": "tls_client_auth" }),
+            json!({ "client_id": "c", "client_secret": "s", "token_endpoint_auth_method": "private_key_jwt" }),
+            json!({ "client_id": "c", "token_endpoint_auth_method": "client_secret_basic" }),
+        ] {
+            assert!(read(body.clone()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn one_former_client_is_kept() {
+        let pairs = |secrets: &Secrets| -> Vec<(String, String)> {
+            secrets.iter().map(|(name, secret)| (name.to_owned(), secret.expose().to_owned())).collect()
+        };
+        let first = Secrets::from([("client_id", Secret::from("a")), ("client_secret", Secret::from("s"))]);
+        let gone = former(&first);
+        let expected = [("former_client_id", "a"), ("former_client_secret", "s")];
+        assert_eq!(pairs(&gone), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(pairs(&former(&gone)), pairs(&gone), "nothing is lost while there is no other");
+        let mut second = gone.clone();
+        second.insert("client_id", Secret::from("b"));
+        assert_eq!(pairs(&former(&second)), [("former_client_id".to_owned(), "b".to_owned())]);
+    }
 }

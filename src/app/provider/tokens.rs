@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, StatusCode};
 use serde_json::Value;
 use switchboard_auth::{
     Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
-    Reading, Sent, TokenError, TokenSet, call_request, client_assertion, code_request, device_request,
-    device_token_request, introspection_request, parse_device_response, parse_pushed_response, parse_step_response,
-    parse_token_response, pushed_request, refresh_request,
+    Reading, Sent, TokenError, TokenErrorKind, TokenSet, call_request, client_assertion, code_request, device_request,
+    device_token_request, nonce_matches, parse_device_response, parse_pushed_response, parse_step_response,
+    pushed_request, refresh_request,
 };
-use switchboard_catalog::{Call, ClientAuthentication, Expiry, OAuth2, Scheme, TokenScheme, Toolkit};
+use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme, TokenScheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
@@ -38,7 +38,7 @@ pub struct Provider<'a> {
     pub params: &'a AccountParams,
 }
 
-type Tokens = std::result::Result<TokenSet, Failure>;
+pub(super) type Tokens = std::result::Result<TokenSet, Failure>;
 
 /// A code exchange that did not come to its end.
 #[derive(Debug)]
@@ -68,10 +68,23 @@ impl App {
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let mut oauth = self.completed(oauth, params).await?;
         let client = self.oauth_client(config)?;
-        let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
-        if is_public && oauth.client_authentication != ClientAuthentication::None {
-            oauth.to_mut().client_authentication = ClientAuthentication::None;
-        }
+        settle_method(&mut oauth, scheme, &client);
+        Ok(Provider { oauth, client, params })
+    }
+
+    /// The provider of an account that was connected earlier, maybe with the client before.
+    pub async fn provider_again<'a>(
+        &self,
+        toolkit: &'a Toolkit,
+        scheme: Scheme,
+        config: &AuthConfigRow,
+        params: &'a AccountParams,
+    ) -> Result<Provider<'a>> {
+        let oauth =
+            toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        let mut oauth = self.completed(oauth, params).await?;
+        let client = self.client_of(config, params.client_id.as_deref())?;
+        settle_method(&mut oauth, scheme, &client);
         Ok(Provider { oauth, client, params })
     }
 
@@ -100,7 +113,13 @@ impl App {
         };
         let request =
             self.authenticated(provider, |client, variables| code_request(oauth, client, &grant, variables))?;
-        let tokens = self.ask(request, oauth.as_ref().into(), &[]).await?;
+        let tokens = self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await?;
+        if tokens.id_token.as_ref().is_some_and(|token| !nonce_matches(oauth, state, token.expose())) {
+            let description = "the ID token is not for this authorization request: its nonce is another".to_owned();
+            let error = TokenError { kind: TokenErrorKind::Unusable, code: None, description: Some(description) };
+            let failure = Failure::Refused { error, status: StatusCode::OK, retry_after: None, unread: None };
+            return Err(Unfinished { failure, bought: Some(Box::new(tokens)) });
+        }
         self.stepped(provider, tokens, redirect_uri).await
     }
 
@@ -122,6 +141,7 @@ impl App {
             error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
+            unread: None,
         })
     }
 
@@ -130,7 +150,7 @@ impl App {
         let oauth = &provider.oauth;
         let request = self
             .authenticated(provider, |client, variables| device_token_request(oauth, client, device_code, variables))?;
-        self.ask(request, oauth.as_ref().into(), &[]).await
+        self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await
     }
 
     /// The further calls that the file demands after the first tokens.
@@ -169,6 +189,7 @@ impl App {
             error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
+            unread: None,
         };
         let reference = parse_pushed_response(&answer).map_err(refused)?;
         request.pushed_url(&reference).map_err(unbuilt)
@@ -180,18 +201,25 @@ impl App {
         let held: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let tokens = if let Some(call) = &oauth.refresh_call {
             let request = self.authenticated(provider, |client, variables| {
-                let known = |name: &str| secrets.get(name).map(str::to_owned).or_else(|| variables(name));
+                let known = |name: &str| match name {
+                    "redirect_uri" => provider.params.redirect_uri.clone(),
+                    _ => secrets.get(name).map(str::to_owned).or_else(|| variables(name)),
+                };
                 call_request(call, Some(client), self.moment(&self.unique()), &known)
             })?;
             let reading = Reading { response: &call.response, ..oauth.as_ref().into() };
-            self.ask(request, reading, &held).await?
+            self.ask_bound(provider, request, reading, &held, secrets.get("dpop_key")).await?
         } else {
             let token = secrets.get("refresh_token").unwrap_or_default();
             let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
             let request = self.authenticated(provider, |client, variables| {
-                refresh_request(oauth, client, token, &[], resource.as_deref(), variables)
+                let known = |name: &str| match name {
+                    "redirect_uri" => provider.params.redirect_uri.clone(),
+                    _ => variables(name),
+                };
+                refresh_request(oauth, client, token, &[], resource.as_deref(), &known)
             })?;
-            self.ask(request, oauth.as_ref().into(), &held).await?
+            self.ask_bound(provider, request, oauth.as_ref().into(), &held, secrets.get("dpop_key")).await?
         };
         Ok(self.introspected(provider, tokens).await)
     }
@@ -213,6 +241,7 @@ impl App {
                 error: sent.mask(error).without(&entered),
                 status,
                 retry_after: retry_after(&headers, self.now()),
+                unread: None,
             })?;
             captured.extend(read.captured);
             earlier.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
@@ -295,55 +324,6 @@ impl App {
         build(&credentials, &variables).map_err(unbuilt)
     }
 
-    /// Sends a token request and reads its answer. An error repeats nothing that was sent, nor any of
-    /// `held`: secrets of which the request may hold a part or a form of its own.
-    async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, held: &[&str]) -> Tokens {
-        let sent = Sent::of(&request);
-        let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
-        parse_token_response(reading, &answer).map_err(|error| Failure::Refused {
-            error: sent.mask(error).without(held),
-            status,
-            retry_after: retry_after(&headers, self.now()),
-        })
-    }
-
-    pub(super) async fn send_parts(
-        &self,
-        request: Request<Bytes>,
-    ) -> std::result::Result<(http::StatusCode, http::HeaderMap, Bytes), Failure> {
-        let (parts, body) = self.send_protocol(request).await?.into_parts();
-        Ok((parts.status, parts.headers, body))
-    }
-
-    /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
-    /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
-    async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> TokenSet {
-        let oauth = &provider.oauth;
-        if oauth.expiry != Expiry::Introspection {
-            return tokens;
-        }
-        let token = tokens.access_token.expose();
-        let request = self.authenticated(provider, |client, variables| {
-            introspection_request(oauth, client, token, variables).unwrap_or(Err(BuildError::Body))
-        });
-        let request = match request {
-            Ok(request) => request,
-            Err(failure) => {
-                tracing::warn!(reason = %failure.logged(), "a token's end could not be asked for");
-                return tokens;
-            }
-        };
-        if let Ok(Ok((status, _, body))) = tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
-            && status.is_success()
-            && let Ok(said) = serde_json::from_slice::<Value>(&body)
-            && let Some(end) = said.get("exp").and_then(Value::as_i64)
-        {
-            tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
-        }
-        tokens
-    }
-
     /// Now, and a value that no other request has.
     pub fn moment<'u>(&self, unique: &'u str) -> Moment<'u> {
         Moment { now: self.now() / 1_000, unique }
@@ -352,6 +332,16 @@ impl App {
     /// A value that no other request has.
     pub fn unique(&self) -> String {
         OneTimeToken::new(&*self.entropy, "").text().to_owned()
+    }
+}
+
+/// How the client authenticates: as its registration or its auth config says, else as the file and the
+/// provider's metadata do. It is settled before a code is spent.
+pub(in crate::app) fn settle_method(oauth: &mut Cow<'_, OAuth2>, scheme: Scheme, client: &Client) {
+    let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
+    let method = if is_public { Some(ClientAuthentication::None) } else { client.method };
+    if let Some(method) = method.filter(|method| *method != oauth.client_authentication) {
+        oauth.to_mut().client_authentication = method;
     }
 }
 
@@ -372,6 +362,7 @@ fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
         refresh_token_expires_in: later.refresh_token_expires_in.or(earlier.refresh_token_expires_in),
         scope: later.scope.or(earlier.scope),
         id_token: later.id_token.or(earlier.id_token),
+        dpop_key: later.dpop_key.or(earlier.dpop_key),
         captured,
         ..later
     }

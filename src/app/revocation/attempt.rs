@@ -1,21 +1,20 @@
 //! One try at the provider: the refresh token first, since without it nothing new can be had, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
-use http::header;
 use switchboard_auth::{
-    ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
+    Answer, ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
     revocation_request,
 };
-use switchboard_catalog::{Call, TokenResponse, Toolkit};
+use switchboard_catalog::{Call, Scheme, TokenResponse, Toolkit};
 use switchboard_egress::EgressError;
-use switchboard_vault::Secrets;
+use switchboard_vault::{Secret, Secrets};
 
 use super::{Revocable, RevokedToken};
 use crate::app::App;
 use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
-use crate::app::provider::{Failure, Provider, retry_after};
-use crate::app::upstream::egress_error;
+use crate::app::provider::{Failure, Provider, retry_after, settle_method};
+use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
 /// What one try came to.
@@ -48,6 +47,7 @@ pub(super) enum End {
 /// What is to be revoked, and with what.
 pub(super) struct Task<'a> {
     pub(super) toolkit: &'a str,
+    pub(super) scheme: Scheme,
     pub(super) how: Revocable<'a>,
     pub(super) is_managed: bool,
     pub(super) material: &'a Secrets,
@@ -74,6 +74,17 @@ impl App {
             let Some(secret) = task.material.get(token.as_str()).filter(|_| !tokens.contains(&token)) else { continue };
             match self.revoke_token(&task, token, secret).await {
                 OneToken::Revoked => tokens.push(token),
+                // Both tokens are of one grant: revoking the refresh token ends the access token (RFC 7009
+                // section 2.1), and some providers then answer 400 for what is dead already.
+                OneToken::Refused(detail)
+                    if token == RevokedToken::AccessToken && tokens.contains(&RevokedToken::RefreshToken) =>
+                {
+                    if self.is_alive(&task, secret).await {
+                        refusal.get_or_insert(detail);
+                    } else {
+                        tokens.push(token);
+                    }
+                }
                 OneToken::Unsupported => unsupported = true,
                 OneToken::Refused(detail) => {
                     refusal.get_or_insert(detail);
@@ -90,6 +101,20 @@ impl App {
         Verdict { tokens, end }
     }
 
+    /// Whether the provider still takes an access token, by introspection, or by the toolkit's own request
+    /// for it. One that nobody can ask about is as dead as its refresh token.
+    async fn is_alive(&self, task: &Task<'_>, access_token: &str) -> bool {
+        let Some(toolkit) = self.toolkit(task.toolkit) else { return false };
+        let request = (toolkit.bearer_token.as_ref().and_then(|bearer| bearer.verify.as_ref()))
+            .or_else(|| toolkit.identity.as_ref()?.request.as_ref());
+        let Some(request) = request else { return false };
+        let secrets = Secrets::from([("access_token", Secret::from(access_token))]);
+        match self.probe(&toolkit, task.scheme, request, &secrets, task.params).await {
+            Ok((Verification::Accepted, _)) => true,
+            Ok((Verification::Refused | Verification::Unclear, _)) | Err(_) => false,
+        }
+    }
+
     async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {
         let request = match self.revocation_request(task, token, secret).await {
             Ok(request) => request,
@@ -101,13 +126,14 @@ impl App {
             Err(error) => return undelivered(&error),
         };
         let status = answer.status().as_u16();
-        let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let (headers, body) = (answer.headers(), answer.body());
+        let read = Answer { status, headers, body, now: self.now() / 1_000 };
         let said = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
             let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
             words(token, status, &sent.mask(error).without(&ours))
         };
-        match parse_revocation_response(task.response(), status, content_type, answer.body()) {
+        match parse_revocation_response(task.response(), &read) {
             RevocationAnswer::Revoked => OneToken::Revoked,
             RevocationAnswer::UnsupportedToken => OneToken::Unsupported,
             RevocationAnswer::Refused(error) => OneToken::Refused(said(error)),
@@ -152,10 +178,17 @@ impl App {
                 OneToken::Later(detail.to_owned(), None)
             })?,
         };
-        let oauth = self
-            .completed(oauth, task.params)
-            .await
-            .map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
+        let completed = self.completed_with(oauth, task.params).await;
+        let (mut oauth, metadata) = completed.map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
+        settle_method(&mut oauth, task.scheme, &client);
+        // The endpoint has a list of its own.
+        let method = oauth.revocation_client_authentication.unwrap_or_else(|| {
+            let method = oauth.client_authentication;
+            metadata.map_or(method, |metadata| metadata.revocation_authentication(method))
+        });
+        if method != oauth.client_authentication {
+            oauth.to_mut().client_authentication = method;
+        }
         let provider = Provider { oauth, client, params: task.params };
         let oauth = &provider.oauth;
         if oauth.revoke.is_none() && oauth.revocation_url.is_none() {

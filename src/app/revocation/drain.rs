@@ -18,7 +18,7 @@ use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::upstream::TOKEN_TIMEOUT;
 use crate::app::{Actor, App};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
 /// Tries at once.
@@ -161,7 +161,10 @@ impl App {
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
         };
         let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
-        Ok(self.try_revoking(Task { toolkit, how, is_managed, material: &material, params: &params, done }).await)
+        let scheme = row.scheme.parse().map_err(Error::internal)?;
+        Ok(self
+            .try_revoking(Task { toolkit, scheme, how, is_managed, material: &material, params: &params, done })
+            .await)
     }
 
     /// Writes what is known by now. Another server that took over is told by its own try.

@@ -21,6 +21,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
+use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 pub use drain::run;
@@ -92,6 +93,15 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
     oauth.map(Revocable::OAuth).ok_or_else(none)
 }
 
+/// To which client of an auth config tokens were issued.
+#[derive(Clone, Copy)]
+enum Issued<'a> {
+    /// To the one that it has now.
+    JustNow,
+    /// To the one of this identifier; none for accounts of the time when it had but one.
+    Earlier(Option<&'a str>),
+}
+
 /// Whether a scheme has tokens, which a provider can be asked to forget.
 fn is_revocable(scheme: Scheme) -> bool {
     !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth)
@@ -102,11 +112,18 @@ impl App {
     /// owns it, the client they were issued to. The auth config may be gone when it is used.
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.open_credential(account)?;
-        self.with_client(credential, &account.auth_config_id, config)
+        let client_id = AccountParams::parse(&account.params)?.client_id;
+        self.with_client(credential, &account.auth_config_id, config, Issued::Earlier(client_id.as_deref()))
     }
 
     /// The same for a credential that never reached its account.
-    fn with_client(&self, mut credential: Secrets, id: &str, config: Option<&AuthConfigRow>) -> Result<Secrets> {
+    fn with_client(
+        &self,
+        mut credential: Secrets,
+        id: &str,
+        config: Option<&AuthConfigRow>,
+        issued: Issued<'_>,
+    ) -> Result<Secrets> {
         let mut material = Secrets::new();
         for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
             if let Some(secret) = credential.remove(token.as_str()).filter(|secret| !secret.is_empty()) {
@@ -129,8 +146,14 @@ impl App {
                 material.insert(name, secret.clone());
             }
         } else if !config.is_managed {
-            let client = self.oauth_client(config)?;
+            let client = match issued {
+                Issued::JustNow => self.oauth_client(config)?,
+                Issued::Earlier(client_id) => self.client_of(config, client_id)?,
+            };
             material.insert("client_id", Secret::new(client.client_id));
+            if let Some(method) = client.method {
+                material.insert("token_endpoint_auth_method", Secret::from(method.written()));
+            }
             let parts = [("client_secret", client.client_secret), ("private_key", client.private_key)];
             for (name, secret) in parts {
                 if let Some(secret) = secret {

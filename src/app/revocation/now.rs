@@ -63,7 +63,9 @@ impl App {
             }
             let is_managed = config.is_some_and(|config| config.is_managed);
             let toolkit = account.toolkit.as_str();
-            let task = Task { toolkit, how, is_managed, material: &material, params: &params, done: Vec::new() };
+            let scheme = account.scheme.parse().map_err(Error::internal)?;
+            let task =
+                Task { toolkit, scheme, how, is_managed, material: &material, params: &params, done: Vec::new() };
             let tried = tokio::time::timeout(PROVIDER_TIME, self.try_revoking(task)).await;
             let (code, detail) = match tried.map(|verdict| (verdict.end, verdict.tokens)) {
                 Ok((End::Revoked, tokens)) => return self.note_revoked(actor, &account, tokens).await,

@@ -8,10 +8,10 @@ use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, HeldFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
-use switchboard_store::{Unit, WriteError, links};
+use switchboard_store::{Unit, WriteError, links, unread_answers};
 use switchboard_vault::Secrets;
 
-use super::{BY_OPERATOR, too_busy};
+use super::{BY_OPERATOR, Issued, too_busy};
 use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::id::Kind;
@@ -86,6 +86,7 @@ impl App {
             let mut unit = Unit::new()
                 .with(accounts::delete_version(project, id, account.credential_version, now))
                 .and(links::end_of_account(project, id, "deleted", now))
+                .with(unread_answers::delete_of_account(project, id))
                 .with(self.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
             if let Some(job) = job.as_ref().filter(|_| is_held) {
                 let config = self.store.auth_config(project, &account.auth_config_id).await?;
@@ -125,6 +126,7 @@ impl App {
                     .and(links::end_of_auth_config(project, id, "deleted", now))
                     .with(auth_configs::delete_unused(project, id, now))
                     .with(accounts::delete_of_auth_config(project, id, now))
+                    .with(unread_answers::delete_of_auth_config(project, id))
                     .with(self.audit(actor, "auth_config.delete", id, "ok", None));
             }
             match self.store.apply(unit).await {
@@ -219,7 +221,7 @@ impl App {
         verification: &str,
         due: Millis,
     ) -> RevocationRow {
-        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config));
+        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config), Issued::JustNow);
         let row = self.revocation_row(&self.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
     }
@@ -233,7 +235,7 @@ impl App {
         tokens: &Secrets,
         outcome: &str,
     ) -> Result<()> {
-        let material = self.with_client(tokens.clone(), &account.auth_config_id, config);
+        let material = self.with_client(tokens.clone(), &account.auth_config_id, config, Issued::JustNow);
         let row = self.revocation_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
@@ -264,6 +266,7 @@ impl App {
             unit.push(end);
             if fate == Fate::Deleted {
                 unit = unit.and(links::end_of_account(project, id, "deleted", now));
+                unit.push(unread_answers::delete_of_account(project, id));
             }
             unit.push(revocations::insert(&self.revocation_of(job, account, config)));
             unit.push(self.audit(actor, action, id, "ok", Some(&detail)));

@@ -2,6 +2,8 @@
 //! Connect Discovery). What no metadata says is marked as unverified, so that the draft does not pass for checked.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -15,6 +17,7 @@ use switchboard_egress::{Destination, Egress, EgressConfig, Limits};
 use url::Url;
 
 use super::words::today;
+use crate::app::upstream::USER_AGENT;
 use crate::cli::output;
 use crate::log;
 
@@ -38,6 +41,9 @@ pub(super) struct NewArgs {
     /// Addresses and hosts that may be reached although they are not public, as in `serve`
     #[arg(long, value_name = "RULE", value_delimiter = ',')]
     allow_egress: Vec<String>,
+    /// Certificate authorities trusted beside the public ones, a PEM file, as in `serve`
+    #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
+    extra_ca_file: Option<PathBuf>,
 }
 
 pub(super) async fn run(args: NewArgs) -> Result<()> {
@@ -56,7 +62,14 @@ pub(super) async fn run(args: NewArgs) -> Result<()> {
 async fn read_metadata(args: &NewArgs) -> Result<Metadata> {
     let allow = args.allow_egress.iter().map(|rule| rule.parse()).collect::<Result<_, _>>();
     let allow = allow.map_err(|error| anyhow!("--allow-egress: {error}"))?;
-    let egress = Egress::new(EgressConfig { allow, ..EgressConfig::default() })?;
+    let extra_ca_pem = match &args.extra_ca_file {
+        Some(path) => {
+            vec![fs::read(path).with_context(|| format!("--extra-ca-file: cannot read {}", path.display()))?]
+        }
+        None => Vec::new(),
+    };
+    let egress = Egress::new(EgressConfig { allow, extra_ca_pem, ..EgressConfig::default() })
+        .context("--allow-egress or --extra-ca-file")?;
     let mut failures = Vec::new();
     let mut places = metadata_urls(&args.issuer).to_vec();
     places.dedup();
@@ -76,6 +89,7 @@ async fn fetch(egress: &Egress, url: &Url) -> Result<Bytes> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = url.as_str().parse()?;
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     let destination = Destination::new([authority(url)])?;
     let limits = Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, ..Limits::default() };
     let answer = egress.send(&destination, request, &limits).await?;

@@ -50,6 +50,7 @@ impl Placeholders {
             made.add(name, FieldFormat::Text);
         }
         made.add("redirect_uri", FieldFormat::Origin);
+        made.add("nonce", FieldFormat::Text);
         // Where the built-in provider listens.
         made.add("sandbox_url", FieldFormat::Origin);
         if let Some(host) = made.text("sandbox_url").strip_prefix("https://") {

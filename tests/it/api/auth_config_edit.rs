@@ -105,7 +105,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     }
     for (id, body, words) in [
         (&own, json!({ "name": "x" }), "type"),
-        (&own, json!({ "type": "use_custom_auth" }), "type"),
+        (&own, json!({ "type": "use_own_auth" }), "type"),
         (&own, json!({ "type": "custom", "name": "" }), "payload.name"),
         (&own, json!({ "type": "custom", "credentials": { "verification_token": "x" } }), "verification_token"),
         (&own, json!({ "type": "custom", "credentials": { "client_secret": "a\nb" } }), "credentials.client_secret"),
@@ -124,6 +124,9 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     }
     assert_eq!((read(api, &own).await, read(api, &managed).await, read(api, &keyed).await), before);
 
+    // The words of POST mean the same.
+    patch(api, &own, &json!({ "type": "use_custom_auth" })).await.expect(200);
+    patch(api, &managed, &json!({ "type": "use_composio_managed_auth" })).await.expect(200);
     patch(api, &managed, &json!({ "type": "default", "scopes": "notes:read", "user_scopes": ["u"] })).await.expect(200);
     assert_eq!(read(api, &managed).await["credentials"], json!({ "scopes": ["notes:read"], "user_scopes": ["u"] }));
     patch(api, &managed, &json!({ "type": "default", "scopes": [], "user_scopes": null })).await.expect(200);

@@ -42,6 +42,40 @@ async fn the_managed_variant_is_the_default_and_python_sends_it_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_copied_along_with_a_client_is_cut_off_and_refused_inside() {
+    let server = TestServer::start().await;
+    for (given, kept) in
+        [(" my-client ", "my-client"), ("my-client\u{200b}", "my-client"), ("\u{feff}my-client\u{a0}\n", "my-client")]
+    {
+        let config = own_client(&json!({ "client_id": given, "client_secret": format!(" {given}") }));
+        let id = create(&server.api, "sandbox", &config).await["auth_config"]["id"].as_str().unwrap().to_owned();
+        let read = server.api.get(&format!("/auth_configs/{id}")).await.expect(200);
+        assert_eq!(read["credentials"]["client_id"], kept, "{given:?}");
+        let change = json!({ "type": "custom", "credentials": { "client_id": format!("{given} ") } });
+        server.api.call("PATCH", &format!("/auth_configs/{id}"), change.to_string()).await.expect(200);
+        assert_eq!(server.api.get(&format!("/auth_configs/{id}")).await.expect(200)["credentials"]["client_id"], kept);
+    }
+    for (name, value) in [("client_id", "my\u{200b}client"), ("client_secret", "se\u{feff}cret")] {
+        let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": own_client(&json!({ name: value })) });
+        let error = server.api.post("/auth_configs", &body).await.expect_error(400, "HTTP_BadRequest");
+        assert!(error["errors"].to_string().contains(name), "{error}");
+    }
+    for method in ["client_secret_basic", "client_secret_post", "client_secret_basic_unencoded"] {
+        let config = own_client(&json!({ "token_endpoint_auth_method": method }));
+        let id = create(&server.api, "sandbox", &config).await["auth_config"]["id"].as_str().unwrap().to_owned();
+        let read = server.api.get(&format!("/auth_configs/{id}")).await.expect(200);
+        assert_eq!(read["credentials"]["token_endpoint_auth_method"], method);
+    }
+    let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": own_client(&json!({ "token_endpoint_auth_method": "mtls" })) });
+    let error = server.api.post("/auth_configs", &body).await.expect_error(400, "HTTP_BadRequest");
+    assert!(error["errors"].to_string().contains("client_secret_basic_unencoded"), "{error}");
+    // The words of PATCH mean the same.
+    let mut config = own_client(&json!({}));
+    config["type"] = "custom".into();
+    create(&server.api, "sandbox", &config).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_custom_config_is_read_back_whole_with_its_secrets_hidden() {
     let server = TestServer::start().await;
     let mut config =

@@ -284,6 +284,15 @@ async fn a_grant_that_ended_has_a_cause_and_a_way_back() {
     let asked = line(&answer, "redirected")["detail"].as_str().unwrap().split_once("Scopes: ").unwrap().1;
     let other = asked.trim_end_matches('.').split(' ').find(|scope| *scope != "openid").unwrap();
     assert!(has(&answer["cause"], other) && !has(&answer["cause"], "openid"), "{answer}");
+    // Account answers say the same, and the link that is promised is there.
+    let shown = world.server.api.get(&format!("/connected_accounts/{}", link.account)).await.expect(200);
+    assert_eq!(shown["scopes"]["missing"], json!([other]), "{shown}");
+    let path = format!("/connected_accounts/{}/refresh", link.account);
+    let refreshed = world.server.api.post(&path, &json!({})).await.expect(200);
+    assert_eq!(refreshed["status"], "ACTIVE");
+    let page = refreshed["redirect_url"].as_str().unwrap();
+    let reply = Browser::new("alice").get(page).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -292,7 +301,7 @@ async fn a_lost_answer_is_told_before_and_after_it_ends_the_account() {
     let link = world.connected().await;
     world.advance();
     world.provider.fault(&json!({ "path": "/token", "drop_response": true, "times": 1 })).await;
-    assert_eq!(world.call().await, 502);
+    assert_eq!(world.call().await, 503);
     let answer = world.explain(&link).await;
     assert_eq!((&answer["code"], &answer["status"]), (&json!("refresh_answer_lost"), &json!("ACTIVE")));
     assert!(has(&line(&answer, "refresh_failed")["title"], "was lost"));

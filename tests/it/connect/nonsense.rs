@@ -129,7 +129,8 @@ async fn answers_without_a_usable_token_fail_the_account_with_a_reason() {
     let twice = r#"{"access_token":"a","access_token":"b","token_type":"bearer"}"#;
     let deep = format!(r#"{{"access_token":"a","x":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
     let good = token_with(&json!({}))["body"].as_str().unwrap().to_owned();
-    let gzip = json!({ "body": good, "headers": { "content-encoding": "gzip" } });
+    // Ten bytes of a header, and nothing of what was packed.
+    let gzip = json!({ "base64": "H4sIAAAAAAAAAw==", "headers": { "content-encoding": "gzip" } });
     let flood = json!({ "body": "{\"access_token\":\"a\",\"x\":\"".to_owned() + &"x".repeat(1_000), "repeat": 20_000 });
     let big_headers =
         json!({ "body": good, "headers": { "x-large": "h".repeat(15_000), "x-larger": "h".repeat(60_000) } });
@@ -141,13 +142,14 @@ async fn answers_without_a_usable_token_fail_the_account_with_a_reason() {
         (body("null"), "not a JSON object"),
         (body(""), "empty"),
         (status(204, ""), "empty"),
-        (body("access_token=good-token&token_type=bearer"), "not JSON"),
+        (body("access_token=&token_type=bearer"), "no access token"),
+        (body("access_token=good-token&access_token=good-token"), "repeats a parameter"),
         (body(r#"{"access_token":"good-to"#), "not JSON"),
         (body(twice), "repeats a JSON key"),
         (body(&deep), "not JSON"),
-        (json!({ "base64": "eyJhY2Nlc3NfdG9rZW4iOiL//v4ifQ==" }), "not JSON"),
+        (json!({ "base64": "eyJhY2Nlc3NfdG9rZW4iOiL//v4ifQ==" }), "outside printable ASCII"),
         (html, "not JSON"),
-        (gzip, "could not be read"),
+        (gzip, "compression is broken"),
         (token_with(&json!({ "access_token": "" })), "no access token"),
         (token_with(&json!({ "access_token": null })), "no access token"),
         (token_with(&json!({ "access_token": 5 })), "not a string"),

@@ -50,6 +50,35 @@ async fn django_knows_the_tokens_no_more() {
     deleted_means_dead(&Provider::django(&[]), "").await;
 }
 
+/// Revoking the refresh token ends the access token with it; some providers then answer 400 for what is dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_success_of_a_pair_counts() {
+    let provider = Provider::mock(&[]);
+    let dead = json!({ "error": "invalid_request", "error_description": "No such token" }).to_string();
+    let faults = json!([
+        { "path": "/revoke", "status": 200, "body": "", "times": 1 },
+        { "path": "/revoke", "status": 400, "body": dead, "times": 1 },
+    ]);
+    let connected = Connected::revocable(&provider, "").await;
+    provider.fault(&faults).await;
+    let path = format!("/connected_accounts/{}/revoke", connected.account);
+    let revoked = connected.server.api.post(&path, &json!({})).await.expect(200);
+    assert_eq!(revoked["revoked_tokens"], json!(["refresh_token", "access_token"]));
+
+    let connected = Connected::revocable(&provider, "").await;
+    provider.fault(&faults).await;
+    let receipt = finished(&connected.server.api, &connected.delete().await).await;
+    assert_eq!((&receipt["revoked"], &receipt["failed"]), (&json!(1), &json!(0)), "{receipt}");
+
+    // The other way round nothing is known of the refresh token.
+    let connected = Connected::revocable(&provider, "").await;
+    let mut turned = faults.as_array().unwrap().clone();
+    turned.reverse();
+    provider.fault(&Value::Array(turned)).await;
+    let receipt = finished(&connected.server.api, &connected.delete().await).await;
+    assert_eq!(receipt["failed"], 1, "{receipt}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_away_is_asked_again_when_it_is_back() {
     let provider = Provider::oidc(&[]);

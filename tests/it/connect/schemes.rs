@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
+use crate::support::http::Http;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 
@@ -84,6 +85,35 @@ async fn oauth_1_signs_every_request_in_each_way() {
         assert!(val["oauth_token"].is_string() && val["oauth_token_secret"].is_string(), "{shown}");
         assert!(!shown.to_string().contains(provider.text("client_secret")), "the client is not the account's");
     }
+}
+
+/// A token of OAuth 1.0a does not end by itself; its user may withdraw it at the provider.
+#[tokio::test(flavor = "multi_thread")]
+async fn oauth_1_ends_when_its_user_withdraws_it_and_has_a_way_back() {
+    let provider = Provider::oauth1(&[]);
+    let server = TestServer::builder().toolkit("old", &oauth1_file(&provider, "HMAC-SHA1")).start().await;
+    let credentials =
+        json!({ "consumer_key": provider.text("client_id"), "consumer_secret": provider.text("client_secret") });
+    let id = auth_config(&server, "old", "OAUTH1", credentials).await;
+    admit(&server, &provider, &id).await;
+    let (session, account, _) = connect(&server, "old", "alice").await;
+    let refresh = format!("/connected_accounts/{account}/refresh");
+    let again = server.api.post(&refresh, &json!({})).await.expect(200);
+    assert!(again["redirect_url"].as_str().unwrap().contains("/link/"), "{again}");
+    assert_eq!(again["status"], "ACTIVE", "it works meanwhile: {again}");
+
+    // One endpoint that refuses is no proof while another takes the token.
+    let call = |path: &'static str| server.api.proxy_get(&session, "old", path);
+    server.clock.advance(Duration::from_mins(5));
+    Http::new().send("DELETE", &format!("{}/_control/tokens", provider.origin()), &[], "").await;
+    call("/api/me").await.expect_error(422, "reauth_required");
+    let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert_eq!(shown["status"], "EXPIRED", "{shown}");
+    let told = server.api.get(&format!("/connected_accounts/{account}/explain")).await.expect(200);
+    assert_eq!(told["code"], "grant_ended", "{told}");
+    let link = server.api.post(&refresh, &json!({})).await.expect(200)["redirect_url"].as_str().unwrap().to_owned();
+    Browser::new("alice").follow(&link, |_| false).await;
+    assert_eq!(call("/api/me").await.expect(200)["data"]["sub"], "alice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -217,7 +217,19 @@ async fn custom_client(world: &mut World) {
     };
     world.oauth(&session, "mock", fault).await;
     world.mock.heal().await;
+    unread_answer(world, &session).await;
     deleted_and_revoked(world, &secret, &second).await;
+}
+
+/// An answer with tokens in it that cannot be read: it is kept, and only sealed.
+async fn unread_answer(world: &mut World, session: &str) {
+    let lost = canary("unread");
+    world.secret("unread token", &lost);
+    let body = format!("<html>{lost}</html>");
+    let headers = json!({ "content-type": "text/html" });
+    let page = json!({ "path": "/token", "times": 1, "status": 200, "headers": headers, "body": body });
+    world.oauth(session, "mock", |_| page.clone()).await;
+    world.mock.heal().await;
 }
 
 /// A deletion whose provider refuses to revoke the tokens, and repeats them while it says so.

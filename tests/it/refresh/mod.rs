@@ -3,6 +3,8 @@
 mod alive;
 mod departures;
 mod failures;
+mod lenient;
+mod neighbours;
 mod outage;
 mod paused;
 mod provider_outage;

@@ -86,7 +86,7 @@ impl Crowd {
             self.advance(STEP);
             let is_alive = DUE + past < Duration::from_secs(TTL.parse().unwrap());
             for reply in self.calls().await {
-                let is_right = if is_alive { reply.status == 200 } else { (502..=504).contains(&reply.status) };
+                let is_right = if is_alive { reply.status == 200 } else { is_paused(&reply) };
                 assert!(is_right, "{fault} after {past:?}: {} {}", reply.status, reply.text());
             }
             self.all_are_active(&format!("{fault} after {past:?}")).await;
@@ -120,6 +120,12 @@ impl Crowd {
         assert!(self.calls().await.iter().all(|reply| reply.status == 200), "{fault}");
         self.all_are_active("in the end").await;
     }
+}
+
+/// 503 with a code of its own and a time to try again.
+fn is_paused(reply: &Reply) -> bool {
+    let has_wait = reply.header("retry-after").is_some_and(|value| value.parse::<u64>().is_ok_and(|it| it > 0));
+    reply.status == 503 && has_wait && reply.json()["error"]["slug"] == "provider_paused"
 }
 
 fn token(answer: Value) -> Value {

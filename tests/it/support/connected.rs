@@ -49,6 +49,17 @@ impl Connected {
         self.server.api.proxy_get(&self.session, "tk", "/api/me").await.status
     }
 
+    /// Uses the account while its token is over and cannot be renewed: 503 with a code of its own; the
+    /// seconds of `Retry-After`.
+    pub async fn paused(&self) -> u64 {
+        let reply = self.server.api.proxy_get(&self.session, "tk", "/api/me").await;
+        let error = reply.expect_error(503, "provider_paused");
+        let seconds = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!(error["message"].as_str().unwrap().ends_with(&format!("; next try in {seconds} s")), "{error}");
+        assert_eq!(reply.header("x-should-retry"), None, "nothing was done, so it may be repeated");
+        seconds
+    }
+
     /// Status and reason.
     pub async fn status(&self) -> (String, String) {
         let account = self.server.api.get(&format!("/connected_accounts/{}", self.account)).await.expect(200);

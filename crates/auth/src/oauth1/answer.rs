@@ -185,7 +185,9 @@ fn kind(step: Step, status: u16, code: Option<&str>) -> TokenErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use TokenErrorKind::{InvalidClient, InvalidGrant, InvalidRequest, Transient, Unclassified, UnsupportedTokenType};
+    use TokenErrorKind::{
+        InvalidClient, InvalidGrant, InvalidRequest, Transient, Unclassified, UnsupportedTokenType, Unusable,
+    };
     use proptest::prelude::*;
 
     type Parser = fn(&[String], u16, &[u8]) -> Result<TokenCredentials, TokenError>;
@@ -258,7 +260,7 @@ mod tests {
         for (body, reason) in cases {
             for parse in BOTH {
                 let error = parse(&[], 200, body.as_bytes()).unwrap_err();
-                assert_eq!((error.kind, error.description.as_deref()), (Transient, Some(reason)), "{body}");
+                assert_eq!((error.kind, error.description.as_deref()), (Unusable, Some(reason)), "{body}");
             }
         }
     }

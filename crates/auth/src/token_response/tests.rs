@@ -5,7 +5,7 @@ use switchboard_catalog::OAuth2;
 
 use super::*;
 use crate::TokenErrorKind::{
-    InvalidClient, InvalidGrant, InvalidRequest, Transient, Unclassified, UnsupportedTokenType,
+    InvalidClient, InvalidGrant, InvalidRequest, Transient, Unclassified, Unreadable, UnsupportedTokenType, Unusable,
 };
 use crate::fixtures::{oauth, strings};
 
@@ -161,7 +161,7 @@ fn values_in_other_places() {
 
     for (body, kind, code) in [
         (r#"{"ok":false,"error":"invalid_grant"}"#, InvalidGrant, Some("invalid_grant")),
-        (r#"{"ok":false,"error":"bad_code"}"#, InvalidRequest, Some("bad_code")),
+        (r#"{"ok":false,"error":"bad_code"}"#, Unclassified, Some("bad_code")),
         (r#"{"ok":false,"data":[{"token":"a"}]}"#, Unclassified, None),
     ] {
         let error = refusal(&oauth, 200, body);
@@ -199,7 +199,7 @@ fn tokens_times_and_errors_of_other_shapes() {
         (r#"{"result":"1","why":{"type":"dead","text":"gone"}}"#, InvalidGrant),
         (r#"{"result":"1","why":{"type":"busy"}}"#, Transient),
         (r#"{"result":"1"}"#, Unclassified),
-        (r#"{"why":{"type":"other"}}"#, InvalidRequest),
+        (r#"{"why":{"type":"other"}}"#, Unclassified),
     ] {
         assert_eq!(read(body, &headers).unwrap_err().kind, kind, "{body}");
     }
@@ -236,13 +236,14 @@ fn further_tokens_and_what_is_left() {
 }
 
 #[test]
-fn forms_only_where_the_content_type_says_so() {
+fn a_form_is_read_whatever_it_is_called() {
     let body = b"access_token=a%2B1&scope=repo%2Cuser&token_type=bearer&expires_in=28800";
     let tokens = parse(&oauth(""), 200, Some(FORM), body).unwrap();
     assert_eq!(tokens.access_token.expose(), "a+1");
     assert_eq!((tokens.scope, tokens.expires_in), (Some(strings(&["repo", "user"])), Some(28800)));
-    let error = parse(&oauth(""), 200, Some("text/plain"), body).unwrap_err();
-    assert_eq!(error.kind, Transient);
+    for label in [None, Some("text/plain"), Some("text/html; charset=utf-8"), Some("application/json")] {
+        assert_eq!(parse(&oauth(""), 200, label, body).unwrap().access_token.expose(), "a+1", "{label:?}");
+    }
     let refused = b"error=bad_verification_code&error_description=The+code+has+expired.";
     let error = parse(&oauth(""), 200, Some(FORM), refused).unwrap_err();
     assert_eq!(
@@ -256,21 +257,21 @@ fn answers_without_usable_tokens() {
     let large = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(1 << 20));
     let deep = format!(r#"{{"access_token":"a","x":{}"#, "[".repeat(20_000));
     let cases = [
-        ("", Transient, "the answer is empty"),
-        ("<html>Sign in</html>", Transient, "the answer is not JSON"),
-        ("[]", Transient, "the answer is not a JSON object"),
-        ("\"a\"", Transient, "the answer is not a JSON object"),
-        ("{}", Transient, "the answer holds no access token"),
-        (r#"{"access_token":""}"#, Transient, "the answer holds no access token"),
-        (r#"{"access_token":null}"#, Transient, "the answer holds no access token"),
-        (r#"{"access_token":7}"#, Transient, "the access token is not a string"),
-        (r#"{"access_token":["a"]}"#, Transient, "the access token is not a string"),
-        (r#"{"access_token":"a\r\nx: y"}"#, Transient, "the access token holds a character outside printable ASCII"),
-        (r#"{"access_token":"a","refresh_token":7}"#, Transient, "the refresh token is not a string"),
-        (r#"{"access_token":"a","access_token":"b"}"#, Transient, "the answer repeats a JSON key"),
-        (r#"{"access_token":"a""#, Transient, "the answer is not JSON"),
-        (&large, Transient, "the answer is larger than 1 MiB"),
-        (&deep, Transient, "the answer is not JSON"),
+        ("", Unreadable, "the answer is empty"),
+        ("<html>Sign in</html>", Unreadable, "the answer is not JSON"),
+        ("[]", Unreadable, "the answer is not a JSON object"),
+        ("\"a\"", Unreadable, "the answer is not a JSON object"),
+        ("{}", Unusable, "the answer holds no access token"),
+        (r#"{"access_token":""}"#, Unusable, "the answer holds no access token"),
+        (r#"{"access_token":null}"#, Unusable, "the answer holds no access token"),
+        (r#"{"access_token":7}"#, Unusable, "the access token is not a string"),
+        (r#"{"access_token":["a"]}"#, Unusable, "the access token is not a string"),
+        (r#"{"access_token":"a\r\nx: y"}"#, Unusable, "the access token holds a character outside printable ASCII"),
+        (r#"{"access_token":"a","refresh_token":7}"#, Unusable, "the refresh token is not a string"),
+        (r#"{"access_token":"a","access_token":"b"}"#, Unreadable, "the answer repeats a JSON key"),
+        (r#"{"access_token":"a""#, Unreadable, "the answer is not JSON"),
+        (&large, Unreadable, "the answer is larger than 1 MiB"),
+        (&deep, Unreadable, "the answer is not JSON"),
         (r#"{"access_token":"a","token_type":"mac"}"#, UnsupportedTokenType, "token type mac"),
         (r#"{"access_token":"a","token_type":"Bearer "}"#, UnsupportedTokenType, "token type Bearer"),
         (r#"{"access_token":"a","token_type":"DPoP"}"#, UnsupportedTokenType, "token type DPoP"),
@@ -283,6 +284,35 @@ fn answers_without_usable_tokens() {
     }
 }
 
+/// Some providers refuse with status 200 and words of their own: that is an answer, not an outage.
+#[test]
+fn a_success_that_says_no_is_a_refusal_in_its_own_words() {
+    for (body, kind, description) in [
+        (r#"{"success":false,"message":"refresh token expired"}"#, Unclassified, "refresh token expired"),
+        (r#"{"ok":false}"#, Unclassified, "the answer holds no access token"),
+        (r#"{"status":"FAILED","reason":"app removed"}"#, Unclassified, "app removed"),
+        (r#"{"errcode":40030,"errmsg":"invalid refresh_token"}"#, Unclassified, "invalid refresh_token"),
+        (r#"{"error_description":"gone"}"#, Unclassified, "gone"),
+        // It may be a token in another place.
+        (r#"{"success":true,"message":"fine","data":{"token":"x"}}"#, Unusable, "fine"),
+        (r#"{"status":"ok"}"#, Unusable, "the answer holds no access token"),
+    ] {
+        let error = refusal(&oauth(""), 200, body);
+        assert_eq!((error.kind, error.description.as_deref()), (kind, Some(description)), "{body}");
+    }
+}
+
+#[test]
+fn a_status_may_stand_for_a_code() {
+    let odd = oauth("response.errors = { invalid_grant = [\"status:400\"], transient = [\"status:403\"] }");
+    assert_eq!(refusal(&odd, 400, "").kind, InvalidGrant);
+    assert_eq!(refusal(&odd, 400, "<html>").kind, InvalidGrant);
+    assert_eq!(refusal(&odd, 400, "{}").kind, InvalidGrant);
+    assert_eq!(refusal(&odd, 403, "").kind, Transient);
+    assert_eq!(refusal(&odd, 401, "").kind, Unclassified);
+    assert_eq!(refusal(&odd, 400, r#"{"error":"invalid_scope"}"#).kind, InvalidRequest, "a code says more");
+}
+
 #[test]
 fn refusals() {
     let cases = [
@@ -293,9 +323,9 @@ fn refusals() {
         (401, r#"{"error":"invalid_client"}"#, InvalidClient, Some("invalid_client")),
         (400, r#"{"error":"invalid_client"}"#, InvalidClient, Some("invalid_client")),
         (400, r#"{"error":"unauthorized_client"}"#, InvalidRequest, Some("unauthorized_client")),
-        (403, r#"{"error":"invalid_code"}"#, InvalidRequest, Some("invalid_code")),
-        (400, r#"{"error":"Invalid_Grant"}"#, InvalidRequest, Some("Invalid_Grant")),
-        (200, r#"{"error":"bad_verification_code"}"#, InvalidRequest, Some("bad_verification_code")),
+        (403, r#"{"error":"invalid_code"}"#, Unclassified, Some("invalid_code")),
+        (400, r#"{"error":"Invalid_Grant"}"#, Unclassified, Some("Invalid_Grant")),
+        (200, r#"{"error":"bad_verification_code"}"#, Unclassified, Some("bad_verification_code")),
         (400, r#"{"error":"temporarily_unavailable"}"#, Transient, Some("temporarily_unavailable")),
         (400, r#"{"error":"server_error"}"#, Transient, Some("server_error")),
         (500, r#"{"error":"invalid_grant"}"#, Transient, Some("invalid_grant")),

@@ -80,7 +80,8 @@ pub struct TokenErrors {
     pub code: Option<String>,
     /// Pointer to the explanation.
     pub description: Option<String>,
-    /// Codes that mean what `invalid_grant` does: the credential is dead for good.
+    /// Codes that mean what `invalid_grant` does: the credential is dead for good. `status:400` stands
+    /// for an answer of that status that has no code.
     pub invalid_grant: Vec<String>,
     /// Codes that mean what `invalid_client` does: the auth config is wrong, the account is not.
     pub invalid_client: Vec<String>,

@@ -39,6 +39,9 @@ pub struct OAuth2 {
     pub device_authorization_url: Option<String>,
     /// Pushed authorization request endpoint (RFC 9126); authorization requests are then pushed.
     pub pushed_authorization_request_url: Option<String>,
+    /// How the client authenticates at the revocation endpoint, if not as at the token endpoint. Left
+    /// out, the provider's metadata decides where it lists methods of that endpoint.
+    pub revocation_client_authentication: Option<ClientAuthentication>,
     /// Client registration endpoint (RFC 7591); only in `[dcr_oauth]`.
     pub registration_url: Option<String>,
     /// Metadata of the client to register, besides what the service knows.
@@ -58,6 +61,10 @@ pub struct OAuth2 {
     /// What `private_key_jwt` and `client_secret_jwt` sign.
     #[serde(default)]
     pub client_assertion: ClientAssertion,
+    /// Tokens are bound to a key of the account, and each request proves that it is held (RFC 9449); the
+    /// provider must answer with tokens of type `DPoP`.
+    #[serde(default)]
+    pub dpop: bool,
     /// Encoding of token requests.
     #[serde(default)]
     pub token_request_format: TokenRequestFormat,
@@ -87,7 +94,8 @@ pub struct OAuth2 {
     pub user_scope_parameter: Option<String>,
     /// Parameter of optional scopes.
     pub optional_scope_parameter: Option<String>,
-    /// More parameters of the authorization request: `{ prompt = "consent" }`.
+    /// More parameters of the authorization request: `{ prompt = "consent" }`. `{nonce}` is a fresh value
+    /// (OpenID Connect Core section 3.1.2.1), which an ID token of the code must repeat.
     #[serde(default)]
     pub authorization_parameters: BTreeMap<String, String>,
     /// Parameters of the authorization request that the provider does not take.
@@ -97,7 +105,7 @@ pub struct OAuth2 {
     /// `{state}` is the authorization request's.
     #[serde(default)]
     pub token_parameters: BTreeMap<String, String>,
-    /// More parameters of refreshes.
+    /// More parameters of refreshes. `{redirect_uri}` is the code exchange's.
     pub refresh_parameters: Option<BTreeMap<String, String>>,
     /// Parameters of token requests that the provider does not take.
     #[serde(default)]
@@ -189,6 +197,8 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// HTTP Basic, both halves form-encoded first (RFC 6749 section 2.3.1).
     ClientSecretBasic,
+    /// HTTP Basic with both halves as they are, for providers that do not decode them.
+    ClientSecretBasicUnencoded,
     /// HTTP Basic with the secret as the user name and no password.
     ClientSecretAsUsername,
     /// An assertion signed with the client's private key (RFC 7523, OpenID Connect Core section 9).
@@ -197,6 +207,44 @@ pub enum ClientAuthentication {
     ClientSecretJwt,
     /// A public client: identifier only, no secret.
     None,
+}
+
+impl ClientAuthentication {
+    /// The method that a registration (RFC 7591 section 2) or an auth config names.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Self::ClientSecretPost,
+            Self::ClientSecretBasic,
+            Self::ClientSecretBasicUnencoded,
+            Self::PrivateKeyJwt,
+            Self::ClientSecretJwt,
+            Self::None,
+        ]
+        .into_iter()
+        .find(|method| method.written() == name)
+    }
+
+    /// As toolkit files and auth configs write it.
+    pub fn written(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasicUnencoded => "client_secret_basic_unencoded",
+            Self::ClientSecretAsUsername => "client_secret_as_username",
+            method => method.name(),
+        }
+    }
+
+    /// Its registered name; the nearest one for what has none.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretBasic | Self::ClientSecretBasicUnencoded | Self::ClientSecretAsUsername => {
+                "client_secret_basic"
+            }
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::None => "none",
+        }
+    }
 }
 
 /// What a client's assertion says (RFC 7523 section 3). Issuer and subject are the client.

@@ -141,6 +141,12 @@ impl Check<'_> {
             let message = "belongs in `[dcr_oauth]`";
             self.require(oauth2.registration_url.is_none(), &path.key("registration_url"), message);
         }
+        // RFC 7591 section 2: these are lists, or the service's to say.
+        for name in oauth2.registration_parameters.keys() {
+            let own = ["redirect_uris", "grant_types", "response_types", "contacts", "jwks"].contains(&name.as_str());
+            let path = path.key("registration_parameters").key(name);
+            self.require(!own, &path, "is set by the service itself, or is no text");
+        }
     }
 
     fn lifetimes(&mut self, path: &Path, oauth2: &OAuth2) {
@@ -190,6 +196,7 @@ impl Check<'_> {
             stepping.and_captured(&step.response.capture);
         }
         if let Some(call) = &oauth2.refresh_call {
+            let names = names.clone().with(&[Extra::plain("redirect_uri")]);
             self.call(&path.key("refresh_call"), call, &names, true);
         }
         if let Some(call) = &oauth2.revoke {
@@ -252,11 +259,14 @@ impl Check<'_> {
         own.extend(oauth2.user_scope_parameter.as_deref());
         own.extend(oauth2.optional_scope_parameter.as_deref());
         let table = path.key("authorization_parameters");
-        self.parameter_map(&table, &oauth2.authorization_parameters, &own, entered);
+        let with_nonce = entered.clone().with(&[Extra::plain("nonce")]);
+        self.parameter_map(&table, &oauth2.authorization_parameters, &own, &with_nonce);
         let with_state = entered.clone().with(&[Extra::plain("state"), Extra::plain("redirect_uri")]);
         self.parameter_map(&path.key("token_parameters"), &oauth2.token_parameters, &TOKEN_PARAMETERS, &with_state);
         if let Some(parameters) = &oauth2.refresh_parameters {
-            self.parameter_map(&path.key("refresh_parameters"), parameters, &TOKEN_PARAMETERS, entered);
+            let own: Vec<&str> = TOKEN_PARAMETERS.into_iter().filter(|name| *name != "redirect_uri").collect();
+            let names = entered.clone().with(&[Extra::plain("redirect_uri")]);
+            self.parameter_map(&path.key("refresh_parameters"), parameters, &own, &names);
         }
         for name in oauth2.parameter_names.keys() {
             let known = AUTHORIZATION_PARAMETERS.contains(&name.as_str()) || TOKEN_PARAMETERS.contains(&name.as_str());

@@ -138,7 +138,8 @@ fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
             None => answer.document.put(&response.expires_in, (seconds * factor).into())?,
         }
     }
-    answer.document.put(&response.token_type, "Bearer".into())?;
+    let is_bound = oauth.as_ref().is_some_and(|oauth| oauth.dpop);
+    answer.document.put(&response.token_type, if is_bound { "DPoP" } else { "Bearer" }.into())?;
     if let Some(oauth) = &oauth {
         let separator = &oauth.scope_separator;
         let scope = play.flow.asked.scope.clone().unwrap_or_else(|| oauth.scopes.join(separator));

@@ -115,6 +115,7 @@ pub(super) fn authorization(play: &Play, oauth: &OAuth2, seen: &Seen) -> Checked
         state: state.to_owned(),
         challenge: challenge.map(str::to_owned),
         scope: param(&oauth.scope_parameter).map(str::to_owned),
+        nonce: param("nonce").map(str::to_owned),
     })
 }
 
@@ -193,6 +194,9 @@ fn client(play: &Play, oauth: Option<&OAuth2>, method: ClientAuthentication, see
         ),
         ClientAuthentication::ClientSecretBasic => {
             (seen.basic() == Some((encoded(&id), encoded(&secret))), "identifier and secret are to be in HTTP Basic")
+        }
+        ClientAuthentication::ClientSecretBasicUnencoded => {
+            (seen.basic() == Some((id, secret)), "identifier and secret are to be in HTTP Basic, as they are")
         }
         ClientAuthentication::ClientSecretAsUsername => {
             (seen.basic() == Some((secret, String::new())), "the secret is to be the user name of HTTP Basic")

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchboard_auth::{complete, metadata_urls, parse_metadata, resource_metadata_url};
-use switchboard_catalog::{ClientAuthentication, OAuth2, template};
+use switchboard_catalog::{OAuth2, template};
 use url::Url;
 
 use super::routes::Endpoint;
@@ -55,13 +55,7 @@ fn document(
         Some(url) => expand(url),
         None => Ok(format!("{}/{path}", issuer.trim_end_matches('/'))),
     };
-    let method = match oauth.client_authentication {
-        ClientAuthentication::ClientSecretPost | ClientAuthentication::ClientSecretAsUsername => "client_secret_post",
-        ClientAuthentication::ClientSecretBasic => "client_secret_basic",
-        ClientAuthentication::PrivateKeyJwt => "private_key_jwt",
-        ClientAuthentication::ClientSecretJwt => "client_secret_jwt",
-        ClientAuthentication::None => "none",
-    };
+    let method = oauth.client_authentication.name();
     Ok(json!({
         "issuer": issuer,
         "authorization_endpoint": at(Some(&oauth.authorization_url), "authorize")?,

@@ -12,6 +12,7 @@ pub(super) struct Asked {
     pub(super) state: String,
     pub(super) challenge: Option<String>,
     pub(super) scope: Option<String>,
+    pub(super) nonce: Option<String>,
 }
 
 /// One connection at the provider.
@@ -55,7 +56,10 @@ impl Flow {
     pub(super) fn issue_jwt(&mut self, name: &str, expires_at: i64) -> (String, String) {
         self.made += 1;
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let claims = json!({ "sub": "1001", "exp": expires_at, "jti": format!("zq{:02}", self.made) });
+        let mut claims = json!({ "sub": "1001", "exp": expires_at, "jti": format!("zq{:02}", self.made) });
+        if let Some(nonce) = &self.asked.nonce {
+            claims["nonce"] = nonce.as_str().into();
+        }
         let token = format!("{}.{}.c2lnbmF0dXJl", part(&json!({ "alg": "RS256", "typ": "JWT" })), part(&claims));
         (token.clone(), self.keep(name, token))
     }

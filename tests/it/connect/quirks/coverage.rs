@@ -8,10 +8,11 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 13] = [
+const ELSEWHERE: [(&str, &str); 14] = [
     ("Assertion.certificate", "crates/auth/src/assertion.rs"),
     ("Choice.detail", "tests/it/connect/choices.rs"),
     ("OAuth2.device_authorization_url", "tests/it/connect/device.rs"),
+    ("OAuth2.dpop", "tests/it/connect/possession.rs"),
     ("OAuth2.discovery_url", "tests/it/connect/schemes.rs"),
     ("OAuth2.pushed_authorization_request_url", "tests/it/connect/schemes.rs"),
     ("Toolkit.base_url", "tests/it/connect/schemes.rs"),

@@ -15,6 +15,13 @@ async fn the_end_of_a_token() {
             ..P
         },
         Case {
+            keys: &["TokenErrors.invalid_grant"],
+            tables: "[oauth2]\n[oauth2.response.errors]\ninvalid_grant = [\"status:400\"]",
+            answers: &[("1 /token", super::TOKEN), ("/token", "400\n")],
+            expect: &[("account", "EXPIRED"), ("account", "Permanent auth error")],
+            ..P
+        },
+        Case {
             keys: &["Expiry.never"],
             tables: "[oauth2]\nexpiry = \"never\"",
             expect: &[("/token#2", "!refresh"), ("account", "\"access_token_expires_at\":null")],

@@ -138,6 +138,49 @@ async fn token_requests() {
             ..P
         },
         Case {
+            keys: &["ClientAuthentication.client_secret_basic_unencoded"],
+            tables: "[oauth2]\nclient_authentication = \"client_secret_basic_unencoded\"",
+            credentials: r#"{ "client_secret": "s/+=:% x" }"#,
+            // the-client:s/+=:% x
+            expect: &[("/token#1", "authorization: Basic dGhlLWNsaWVudDpzLys9OiUgeA==")],
+            ..P
+        },
+        // What the auth config says of its client stands.
+        Case {
+            keys: &["ClientAuthentication.client_secret_basic"],
+            tables: "[oauth2]\n",
+            credentials: r#"{ "token_endpoint_auth_method": "client_secret_basic" }"#,
+            expect: &[("/token#1", "authorization: Basic "), ("/token#1", "!client_secret")],
+            ..P
+        },
+        Case {
+            keys: &["OAuth2.revocation_client_authentication"],
+            tables: "[oauth2]\nrevocation_url = \"$ORIGIN/revoke\"\nrevocation_client_authentication = \"client_secret_basic\"",
+            answers: &[("/revoke", "{}")],
+            expect: &[("/token#1", "client_secret="), ("/revoke#1", "authorization: Basic "), ("/revoke#1", "!client_secret")],
+            ..P
+        },
+        Case {
+            keys: &["OAuth2.refresh_parameters"],
+            tables: "[oauth2]\nrefresh_parameters = { redirect_uri = \"{redirect_uri}\" }",
+            expect: &[("/token#2", "redirect_uri=http%3A%2F%2F127.0.0.1"), ("/token#2", "toolkits%2Fauth%2Fcallback%2Fac_")],
+            ..P
+        },
+        Case {
+            keys: &["OAuth2.authorization_parameters"],
+            tables: "[oauth2]\nauthorization_parameters = { nonce = \"{nonce}\" }",
+            expect: &[("authorize", "&nonce="), ("authorize", "!{nonce}"), ("account", "ACTIVE")],
+            ..P
+        },
+        Case {
+            keys: &["OAuth2.authorization_parameters"],
+            tables: "[oauth2]\nauthorization_parameters = { nonce = \"{nonce}\" }",
+            // {"nonce":"another"}
+            answers: &[("/token", r#"{"access_token":"AT1","id_token":"e30.eyJub25jZSI6ImFub3RoZXIifQ.x"}"#)],
+            expect: &[("account", "FAILED"), ("account", "its nonce is another")],
+            ..P
+        },
+        Case {
             keys: &["ClientAuthentication.client_secret_as_username"],
             tables: "[oauth2]\nclient_authentication = \"client_secret_as_username\"",
             // the client secret:

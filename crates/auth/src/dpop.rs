@@ -1,0 +1,165 @@
+//! Demonstrating proof of possession (RFC 9449): a token is bound to a key of its account, and each request
+//! with it carries a fresh proof, so that the token alone is worth nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use serde_json::{Map, json};
+use switchboard_vault::Secret;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::client::sensitive;
+use crate::error::BuildError;
+use crate::jws::p256_point;
+use crate::{JwsAlgorithm, Moment, sign_jwt};
+
+/// Where a proof stands.
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// Where a server gives the nonce that it wants in the next proof (section 8).
+const DPOP_NONCE: &str = "dpop-nonce";
+/// Longest nonce that is repeated, in bytes.
+const MAX_NONCE: usize = 1024;
+
+/// A key of one account, P-256 in PKCS#8 as PEM.
+///
+/// # Errors
+/// [`BuildError::Key`] when the system has no randomness.
+pub fn new_dpop_key() -> Result<Secret, BuildError> {
+    let failed = |_| BuildError::Key { what: "proof key", reason: "cannot be made" };
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    let base64 = Zeroizing::new(STANDARD.encode(document.map_err(failed)?.as_ref()));
+    Ok(Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64)))
+}
+
+/// Puts a proof on a request; with an access token, it goes along in the scheme `DPoP` (section 7.1).
+/// `nonce` is the one that the server gave last.
+///
+/// # Errors
+/// [`BuildError`].
+pub fn prove_possession(
+    key: &Secret,
+    method: &Method,
+    url: &Url,
+    headers: &mut HeaderMap,
+    access_token: Option<&str>,
+    nonce: Option<&str>,
+    moment: Moment<'_>,
+) -> Result<(), BuildError> {
+    let proof = proof(key, method, url, access_token, nonce, moment)?;
+    if let Some(token) = access_token {
+        let value = Zeroizing::new(format!("DPoP {token}"));
+        headers.insert(AUTHORIZATION, sensitive("authorization", &value)?);
+    }
+    headers.insert(DPOP, sensitive("dpop", proof.expose())?);
+    Ok(())
+}
+
+fn proof(
+    key: &Secret,
+    method: &Method,
+    url: &Url,
+    access_token: Option<&str>,
+    nonce: Option<&str>,
+    moment: Moment<'_>,
+) -> Result<Secret, BuildError> {
+    // Uncompressed: 4, then two numbers of 32 bytes.
+    let point = p256_point(key)?;
+    let (x, y) = point.get(1..).and_then(|both| both.split_at_checked(32)).ok_or(BuildError::Body)?;
+    let jwk = json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
+    let header = Map::from_iter([("typ".to_owned(), "dpop+jwt".into()), ("jwk".to_owned(), jwk)]);
+    // Section 4.2: without query and fragment.
+    let mut target = url.clone();
+    target.set_query(None);
+    target.set_fragment(None);
+    let mut claims = Map::from_iter([
+        ("jti".to_owned(), moment.unique.into()),
+        ("htm".to_owned(), method.as_str().into()),
+        ("htu".to_owned(), target.as_str().into()),
+        ("iat".to_owned(), moment.now.into()),
+    ]);
+    if let Some(token) = access_token {
+        claims.insert("ath".to_owned(), URL_SAFE_NO_PAD.encode(switchboard_vault::digest(token)).into());
+    }
+    if let Some(nonce) = nonce {
+        claims.insert("nonce".to_owned(), nonce.into());
+    }
+    sign_jwt(JwsAlgorithm::Es256, key, &header, &claims)
+}
+
+/// The nonce that a server wants from now on.
+pub fn dpop_nonce(headers: &HeaderMap) -> Option<&str> {
+    let nonce = headers.get(DPOP_NONCE)?.to_str().ok()?;
+    (1..=MAX_NONCE).contains(&nonce.len()).then_some(nonce)
+}
+
+/// Whether an API refuses a request for want of its nonce (section 9): it has done nothing yet.
+pub fn wants_dpop_nonce(headers: &HeaderMap) -> bool {
+    let says_so = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("use_dpop_nonce"));
+    headers.get_all(WWW_AUTHENTICATE).iter().any(says_so) && dpop_nonce(headers).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    use serde_json::Value;
+
+    use super::*;
+
+    const MOMENT: Moment<'_> = Moment { now: 1_000, unique: "u-1" };
+
+    fn part(token: &str, number: usize) -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(number).unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_proof_is_for_one_request_and_verifies_with_its_own_key() {
+        let key = new_dpop_key().unwrap();
+        let url = Url::parse("https://p.example/api/me?a=b#c").unwrap();
+        let mut headers = HeaderMap::new();
+        prove_possession(&key, &Method::GET, &url, &mut headers, Some("at-1"), Some("n-1"), MOMENT).unwrap();
+        assert_eq!(headers[AUTHORIZATION], "DPoP at-1");
+        assert!(headers[AUTHORIZATION].is_sensitive() && headers[DPOP].is_sensitive());
+        let proof = headers[DPOP].to_str().unwrap();
+        let (header, claims) = (part(proof, 0), part(proof, 1));
+        assert_eq!((&header["typ"], &header["alg"]), (&json!("dpop+jwt"), &json!("ES256")));
+        assert!(header["jwk"].get("d").is_none(), "the private part stays here");
+        let expected = json!({ "jti": "u-1", "htm": "GET", "htu": "https://p.example/api/me", "iat": 1000, "nonce": "n-1",
+            "ath": URL_SAFE_NO_PAD.encode(switchboard_vault::digest("at-1")) });
+        assert_eq!(claims, expected);
+
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(header["jwk"][name].as_str().unwrap()).unwrap();
+        let point = [vec![4], bytes("x"), bytes("y")].concat();
+        let (message, signature) = proof.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &signature).unwrap();
+    }
+
+    #[test]
+    fn a_token_request_has_a_proof_and_no_token() {
+        let key = new_dpop_key().unwrap();
+        let url = Url::parse("https://p.example/token").unwrap();
+        let mut headers = HeaderMap::new();
+        prove_possession(&key, &Method::POST, &url, &mut headers, None, None, MOMENT).unwrap();
+        assert!(!headers.contains_key(AUTHORIZATION));
+        let claims = part(headers[DPOP].to_str().unwrap(), 1);
+        assert!(claims.get("ath").is_none() && claims.get("nonce").is_none(), "{claims}");
+        let refused = prove_possession(&Secret::from("x"), &Method::GET, &url, &mut headers, None, None, MOMENT);
+        assert!(matches!(refused, Err(BuildError::Key { .. })));
+    }
+
+    #[test]
+    fn a_server_says_which_nonce_it_wants() {
+        let mut headers = HeaderMap::new();
+        assert_eq!((dpop_nonce(&headers), wants_dpop_nonce(&headers)), (None, false));
+        headers.insert(WWW_AUTHENTICATE, "DPoP error=\"use_dpop_nonce\"".parse().unwrap());
+        assert!(!wants_dpop_nonce(&headers), "it gives none");
+        headers.insert(DPOP_NONCE, "n-1".parse().unwrap());
+        assert_eq!((dpop_nonce(&headers), wants_dpop_nonce(&headers)), (Some("n-1"), true));
+        headers.insert(DPOP_NONCE, "n".repeat(MAX_NONCE + 1).parse().unwrap());
+        assert_eq!(dpop_nonce(&headers), None);
+    }
+}

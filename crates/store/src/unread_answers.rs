@@ -1,0 +1,98 @@
+//! Answers of token endpoints that could not be read: kept sealed for some days, since a code and most
+//! refresh tokens work once and what they bought may be in there.
+
+use crate::{ReadError, Row, Statement, Store, Unit};
+
+/// Answers kept of one account at once. The first of a row is the one that may hold tokens.
+const MOST: i64 = 4;
+
+/// An answer that could not be read.
+#[derive(Clone, Debug)]
+pub struct UnreadAnswerRow {
+    /// Identifier.
+    pub id: String,
+    /// Owner.
+    pub project_id: String,
+    /// The account that it was for.
+    pub account_id: String,
+    /// Sealed.
+    pub answer_sealed: Vec<u8>,
+    /// Milliseconds since 1970.
+    pub created_at: i64,
+    /// Deleted after this.
+    pub expires_at: i64,
+}
+
+/// Keeps an answer, unless the account has four already or is deleted.
+pub fn insert(answer: &UnreadAnswerRow) -> Statement {
+    Statement::any(
+        "INSERT INTO unread_answers (id, project_id, account_id, answer_sealed, created_at, expires_at)
+         SELECT $1, $2, $3, $4, $5, $6
+         WHERE (SELECT COUNT(*) FROM unread_answers WHERE account_id = $3) < $7
+           AND EXISTS (SELECT 1 FROM connected_accounts WHERE id = $3 AND project_id = $2 AND deleted_at IS NULL)",
+        vec![
+            (&answer.id).into(),
+            (&answer.project_id).into(),
+            (&answer.account_id).into(),
+            answer.answer_sealed.clone().into(),
+            answer.created_at.into(),
+            answer.expires_at.into(),
+            MOST.into(),
+        ],
+    )
+}
+
+/// Deletes those of an account.
+pub fn delete_of_account(project: &str, account: &str) -> Statement {
+    Statement::any(
+        "DELETE FROM unread_answers WHERE account_id = $2 AND project_id = $1",
+        vec![project.into(), account.into()],
+    )
+}
+
+/// Deletes those of an auth config's accounts.
+pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
+    Statement::any(
+        "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
+           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+        vec![project.into(), auth_config.into()],
+    )
+}
+
+/// Deletes those of a project.
+pub(crate) fn delete_of_project(project: &str) -> Statement {
+    Statement::any("DELETE FROM unread_answers WHERE project_id = $1", vec![project.into()])
+}
+
+/// Deletes a batch of those whose time is over.
+pub fn over(now: i64) -> Unit {
+    Unit::new().with(Statement::any(
+        "DELETE FROM unread_answers WHERE id IN
+           (SELECT id FROM unread_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+        vec![now.into()],
+    ))
+}
+
+fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
+    Ok(UnreadAnswerRow {
+        id: row.text(0)?,
+        project_id: row.text(1)?,
+        account_id: row.text(2)?,
+        answer_sealed: row.blob(3)?,
+        created_at: row.int(4)?,
+        expires_at: row.int(5)?,
+    })
+}
+
+impl Store {
+    /// The answers that are kept of an account, oldest first.
+    pub async fn unread_answers(&self, project: &str, account: &str) -> Result<Vec<UnreadAnswerRow>, ReadError> {
+        self.all(
+            "SELECT id, project_id, account_id, answer_sealed, created_at, expires_at FROM unread_answers
+             WHERE account_id = $2 AND project_id = $1 ORDER BY created_at, id",
+            &[project.into(), account.into()],
+            read,
+        )
+        .await
+    }
+}

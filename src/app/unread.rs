@@ -1,0 +1,90 @@
+//! Answers of token endpoints that could not be read. A code and most refresh tokens work once, so what
+//! they bought may be in there: it is kept, sealed for its account, until somebody reads it by command
+//! or its time is over.
+
+use http::{HeaderMap, StatusCode, header};
+use switchboard_auth::{TokenError, TokenErrorKind};
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::unread_answers::{self, UnreadAnswerRow};
+use switchboard_store::{Statement, Unit};
+use zeroize::Zeroizing;
+
+use super::provider::Failure;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+use crate::id::Kind;
+use crate::time::Millis;
+
+/// How long an answer is kept, in milliseconds: a week.
+const KEPT_FOR: Millis = 7 * 24 * 60 * 60 * 1_000;
+/// Longest part of one that is kept, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// An answer as it came: its status, the two headers that say how to read it, its body. Holds secrets.
+pub struct UnreadAnswer(Zeroizing<Vec<u8>>);
+
+impl UnreadAnswer {
+    /// What is to be kept of an answer; none where nothing can be lost with it: the provider said no, or
+    /// nothing at all.
+    pub fn of(error: &TokenError, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        use TokenErrorKind::{Unreadable, UnsupportedTokenType, Unusable};
+        let may_hold_tokens = matches!(error.kind, Unreadable | Unusable | UnsupportedTokenType);
+        if !status.is_success() || !may_hold_tokens || body.is_empty() {
+            return None;
+        }
+        let mut kept = Zeroizing::new(format!("HTTP/1.1 {}\r\n", status.as_u16()).into_bytes());
+        for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+            for value in headers.get_all(&name) {
+                kept.extend_from_slice(name.as_str().as_bytes());
+                kept.extend_from_slice(b": ");
+                kept.extend_from_slice(value.as_bytes());
+                kept.extend_from_slice(b"\r\n");
+            }
+        }
+        kept.extend_from_slice(b"\r\n");
+        let room = LONGEST.saturating_sub(kept.len());
+        kept.extend_from_slice(&body[..body.len().min(room)]);
+        Some(Self(kept))
+    }
+}
+
+crate::redacted_debug!(UnreadAnswer);
+
+impl App {
+    /// The statement that keeps what a failed request for tokens left unread; none where nothing is.
+    pub(super) fn keep_unread(&self, account: &AccountRow, failure: &Failure) -> Option<Statement> {
+        let Failure::Refused { unread: Some(unread), .. } = failure else { return None };
+        let (id, now) = (self.mint(Kind::UnreadAnswer), self.now());
+        Some(unread_answers::insert(&UnreadAnswerRow {
+            answer_sealed: self.seal_unread(&account.into(), &id, &unread.0),
+            id,
+            project_id: account.project_id.clone(),
+            account_id: account.id.clone(),
+            created_at: now,
+            expires_at: now + KEPT_FOR,
+        }))
+    }
+
+    /// What is kept of an account, oldest first, each as it came. Whoever reads it is written down first.
+    ///
+    /// # Errors
+    /// [`Code::AccountNotFound`]; [`Code::AccountBadRequest`] where nothing is kept.
+    pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+        let project = &actor.project_id;
+        let found = self.store.account(project, account).await?;
+        let owner = found.ok_or_else(|| super::accounts::not_found(account))?;
+        let now = self.now();
+        let mut rows = self.store.unread_answers(project, account).await?;
+        rows.retain(|row| now < row.expires_at);
+        if rows.is_empty() {
+            return Err(Error::new(
+                Code::AccountBadRequest,
+                format!("No unread answer is kept of connected account {account}"),
+            )
+            .fix("Answers of token endpoints that cannot be read are kept for seven days."));
+        }
+        let unit = Unit::new().with(self.audit(actor, "connected_account.read_answer", account, "ok", None));
+        self.store.apply(unit).await?;
+        rows.iter().map(|row| self.open_unread(&(&owner).into(), row)).collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! `switchboard answer`: what a token endpoint answered and nobody could read.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::{DataArgs, explain, output};
+use crate::app::Actor;
+use crate::config::Layer;
+use crate::server::{self, Surroundings};
+
+/// Writes the answers of an account's token endpoint that could not be read to a new file that its owner
+/// alone can read. They may hold tokens that nobody can ask for again, and are kept for seven days. The
+/// command is written to the audit log. Needs the master key, as `serve` does.
+#[derive(Debug, Args)]
+pub(super) struct AnswerArgs {
+    /// Connected account, `ca_…`.
+    #[arg(value_name = "ACCOUNT")]
+    account: String,
+    /// Project, `pr_…`.
+    #[arg(long, value_name = "ID")]
+    project: String,
+    /// The file to make; it must not exist.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(super) async fn run(args: AnswerArgs) -> Result<()> {
+    let config = args.data.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+    if !config.database.exists() {
+        bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
+    }
+    // Before anything is read: what cannot be written is not opened.
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&args.out)
+        .with_context(|| format!("cannot make {}", args.out.display()))?;
+    let app = server::open(config, Surroundings { with_sandbox: true, ..Surroundings::default() }).await?;
+    let actor = Actor::cli(&args.project);
+    let read = app.read_unread(&actor, &args.account).await;
+    app.store.finish();
+    let answers = match read {
+        Ok(answers) => answers,
+        Err(error) => {
+            drop(file);
+            // An empty file would look like an answer.
+            std::fs::remove_file(&args.out).with_context(|| format!("cannot remove {}", args.out.display()))?;
+            return Err(explain(&error));
+        }
+    };
+    for answer in &answers {
+        file.write_all(answer).and_then(|()| file.write_all(b"\r\n\r\n")).context("cannot write the file")?;
+    }
+    file.sync_all().context("cannot write the file")?;
+    output::line(format_args!(
+        "Answers  {}\nFile     {}   (may hold tokens: delete it when you are done)",
+        answers.len(),
+        args.out.display()
+    ))
+}
