@@ -12,7 +12,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::value::RawValue;
 use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_egress::{EgressError, Limits, NoRoom, Room};
+use switchboard_egress::{Limits, NoRoom, Room};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;

@@ -87,7 +87,7 @@ fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
 impl Store {
     /// The answers that are kept of an account, oldest first.
     pub async fn unread_answers(&self, project: &str, account: &str) -> Result<Vec<UnreadAnswerRow>, ReadError> {
-        self.all(
+        self.few(
             "SELECT id, project_id, account_id, answer_sealed, created_at, expires_at FROM unread_answers
              WHERE account_id = $2 AND project_id = $1 ORDER BY created_at, id",
             &[project.into(), account.into()],
