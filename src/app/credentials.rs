@@ -23,6 +23,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether it has one that must not reach anybody else.
+    pub fn has_secret(&self) -> bool {
+        self.client_secret.is_some() || self.private_key.is_some()
+    }
+
     /// One without a secret.
     pub fn public(client_id: String) -> Self {
         Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None }
@@ -55,8 +60,8 @@ impl Client {
 }
 
 impl App {
-    /// The OAuth client to use with an auth config: its own, or the operator's while this project
-    /// is still listed for it.
+    /// The OAuth client of an auth config: its own, or the operator's while this project is still listed for it.
+    /// Requests for an account take it from [`Self::client_for`], which looks where they go.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
         if config.is_managed {
             let client = self.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {

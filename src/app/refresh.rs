@@ -157,7 +157,13 @@ impl App {
             return Ok(Outcome::Later(still_refreshing()));
         }
         // Asked before the lease: an outage costs no write.
-        let mut params = AccountParams::parse(&account.params)?;
+        let mut params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
+            // Nothing is leased for a client that is for another place by now.
+            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+            self.client_for(toolkit, scheme, &config, &params)?;
+        }
         let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));
         if let Some(endpoint) = &endpoint
             && let Err(wait) = self.breakers.admit(endpoint, self.now())

@@ -66,8 +66,9 @@ impl App {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        // First: nothing is even asked where the client is not for.
+        let client = self.client_for(toolkit, scheme, config, params)?;
         let mut oauth = self.completed(oauth, params).await?;
-        let client = self.oauth_client(config)?;
         let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
         if is_public && oauth.client_authentication != ClientAuthentication::None {
             oauth.to_mut().client_authentication = ClientAuthentication::None;

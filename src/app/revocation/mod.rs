@@ -21,6 +21,8 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
+use super::credentials::Client;
+use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 pub use drain::run;
@@ -102,34 +104,49 @@ impl App {
     /// owns it, the client they were issued to. The auth config may be gone when it is used.
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.open_credential(account)?;
-        self.with_client(credential, &account.auth_config_id, config)
+        self.with_client(credential, account, config)
     }
 
     /// The same for a credential that never reached its account.
-    fn with_client(&self, mut credential: Secrets, id: &str, config: Option<&AuthConfigRow>) -> Result<Secrets> {
+    fn with_client(
+        &self,
+        mut credential: Secrets,
+        account: &AccountRow,
+        config: Option<&AuthConfigRow>,
+    ) -> Result<Secrets> {
         let mut material = Secrets::new();
         for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
             if let Some(secret) = credential.remove(token.as_str()).filter(|secret| !secret.is_empty()) {
                 material.insert(token.as_str(), secret);
             }
         }
-        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        if !scheme.is_redirect() {
+            // What was entered is what the request needs.
+            for (name, secret) in credential.iter() {
+                material.insert(name, secret.clone());
+            }
+            return Ok(material);
+        }
+        // The operator's is looked up, and looked at, when the provider is asked.
+        if config.is_managed && scheme.is_oauth2() {
+            return Ok(material);
+        }
+        let client = self.revoking_client(account, scheme, config)?;
         if scheme == Scheme::OAuth1 {
             // The token stands where all tokens do.
             if let Some(token) = credential.get("oauth_token") {
                 material.insert("access_token", Secret::from(token));
             }
-            for (name, secret) in self.signing_secrets(scheme, config, &credential)?.iter() {
-                material.insert(name, secret.clone());
-            }
-        } else if !scheme.is_oauth2() {
-            // What was entered is what the request needs.
             for (name, secret) in credential.iter() {
                 material.insert(name, secret.clone());
             }
-        } else if !config.is_managed {
-            let client = self.oauth_client(config)?;
+            material.insert("consumer_key", Secret::new(client.client_id));
+            if let Some(secret) = client.client_secret {
+                material.insert("consumer_secret", secret);
+            }
+        } else {
             material.insert("client_id", Secret::new(client.client_id));
             let parts = [("client_secret", client.client_secret), ("private_key", client.private_key)];
             for (name, secret) in parts {
@@ -144,6 +161,21 @@ impl App {
             }
         }
         Ok(material)
+    }
+}
+
+impl App {
+    /// The client of an account that is being revoked, if its secret was given for where the account is.
+    fn revoking_client(&self, account: &AccountRow, scheme: Scheme, config: &AuthConfigRow) -> Result<Client> {
+        let params = AccountParams::parse(&account.params)?;
+        match self.toolkit(&account.toolkit) {
+            Some(toolkit) => {
+                let params = params.completed(&toolkit, scheme);
+                self.client_for(&toolkit, scheme, config, &params)
+            }
+            // Only the server has its file: what is shared must be as it was.
+            None => self.client_for_unknown(config, &params),
+        }
     }
 }
 

@@ -219,7 +219,7 @@ impl App {
         verification: &str,
         due: Millis,
     ) -> RevocationRow {
-        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config));
+        let material = self.with_client(credential.clone(), account, Some(config));
         let row = self.revocation_row(&self.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
     }
@@ -233,7 +233,7 @@ impl App {
         tokens: &Secrets,
         outcome: &str,
     ) -> Result<()> {
-        let material = self.with_client(tokens.clone(), &account.auth_config_id, config);
+        let material = self.with_client(tokens.clone(), account, config);
         let row = self.revocation_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
