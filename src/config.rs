@@ -95,6 +95,8 @@ pub struct ManagedLayer {
     client_secret: Option<Secret>,
     client_secret_file: Option<PathBuf>,
     projects: Vec<String>,
+    #[serde(default)]
+    hosts: Vec<String>,
 }
 
 /// Checked configuration of a process.
@@ -356,9 +358,23 @@ fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<Stri
         if layer.client_id.is_empty() {
             bail!("setting {setting}.client_id: must not be empty");
         }
-        clients.insert(toolkit, ManagedClient { client_id: layer.client_id, client_secret, projects: layer.projects });
+        let hosts: Result<Vec<String>> = layer.hosts.iter().map(|host| check_host(&setting, host)).collect();
+        let client =
+            ManagedClient { client_id: layer.client_id, client_secret, projects: layer.projects, hosts: hosts? };
+        clients.insert(toolkit, client);
     }
     Ok(clients)
+}
+
+/// An origin that a client's secret may be sent to, as a URL parser writes it.
+fn check_host(setting: &str, given: &str) -> Result<String> {
+    let wrong = || wrong(&format!("{setting}.hosts"), given, "origins such as https://login.example.com");
+    let url = Url::parse(given).map_err(|_| wrong())?;
+    let is_origin = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if url.scheme() != "https" || !is_origin || url.password().is_some() {
+        return Err(wrong());
+    }
+    Ok(url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
-use switchboard_catalog::{Catalog, Folders};
+use switchboard_catalog::{Catalog, Folders, Scheme};
 use switchboard_egress::{Budget, Egress, EgressConfig};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
@@ -131,9 +131,18 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     }
     let folders = Folders::open(&config.toolkits).map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
     let catalog = CurrentCatalog::new(catalog, folders);
-    for toolkit in config.settings.managed.keys() {
-        if catalog.get().get(toolkit).and_then(|toolkit| toolkit.oauth2.as_ref()).is_none() {
-            bail!("setting managed.{toolkit}: there is no toolkit {toolkit:?} with OAuth 2.0");
+    for (slug, client) in &config.settings.managed {
+        let current = catalog.get();
+        let toolkit = current.get(slug).filter(|toolkit| toolkit.oauth2.is_some());
+        let Some(toolkit) = toolkit else {
+            bail!("setting managed.{slug}: there is no toolkit {slug:?} with OAuth 2.0");
+        };
+        let has_open_host = !toolkit.developer_fields(Scheme::OAuth2).is_empty();
+        if !has_open_host && !client.hosts.is_empty() {
+            bail!("setting managed.{slug}.hosts: has no use, the file of toolkit {slug} says where its client goes");
+        }
+        if has_open_host && client.hosts.is_empty() && client.client_secret.is_some() {
+            tracing::warn!(toolkit = %slug, "the managed client is refused until managed.{slug}.hosts says where its secret may be sent");
         }
     }
     let egress = Egress::new(EgressConfig {

@@ -15,6 +15,7 @@ use super::direct_links::{DirectLink, Usable, refused};
 use super::explain::Facts;
 use super::links::{Offer, check_access, check_alias};
 use super::params::AccountParams;
+use super::secret_addresses::Given;
 use super::sessions::check_user;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -88,7 +89,7 @@ impl App {
             if let Some(state) = &request.known {
                 offer.prefill = usable.check_known(state, "connection.state")?;
             }
-            self.check_developer_fields(&usable.toolkit, &usable.config, &offer.prefill).await?;
+            self.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
             let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
             let params = AccountParams::default().to_text();
             let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.now());
@@ -121,11 +122,19 @@ impl App {
         }
         let mut values = values.clone();
         name_generic_key(usable, &mut values);
+        self.check_imported(usable, &values, shared)?;
         let entered = read_fields(&usable.fields(), &values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams::of_fields(entered.fields);
         Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None, is_renewable: false }))
+    }
+
+    /// Neither the auth config's secrets nor its client go where only this request says.
+    fn check_imported(&self, usable: &Usable, values: &BTreeMap<String, String>, shared: &Secrets) -> Result<()> {
+        let value = |name: &str| values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty());
+        let given = Given { at: "connection.state", value: &value, overrides_secrets: true };
+        self.check_given(&usable.toolkit, &usable.config, shared, given)
     }
 
     /// Tokens that were got elsewhere, with the same client or as they are.
@@ -149,6 +158,7 @@ impl App {
                 return Err(Error::field(&field, "must not contain spaces, line breaks or other control characters"));
             }
         }
+        self.check_imported(usable, values, shared)?;
         let entered = read_fields(&usable.fields(), values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
         let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {

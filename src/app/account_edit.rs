@@ -10,11 +10,12 @@ use switchboard_vault::Secrets;
 
 use super::access::{Acl, AclInput};
 use super::account_create::{name_generic_key, wrong_fields};
-use super::connect::read_fields;
+use super::connect::{Entered, read_fields};
 use super::direct_links::Usable;
 use super::explain::Facts;
 use super::links::{alias_in_use, check_alias};
 use super::params::AccountParams;
+use super::secret_addresses::changed;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 
@@ -133,33 +134,59 @@ impl App {
             return Err(Error::new(Code::AccountBadRequest, reason)
                 .fix("Connect the account by a link: POST /api/v3.1/connected_accounts/{id}/refresh gives one."));
         }
-        let values = self.merged(&usable, row, patch)?;
-        let entered = read_fields(&usable.fields(), &values, &Secrets::new());
-        let entered = entered.map_err(|wrong| wrong_fields(&usable, &values, wrong))?;
+        let params = AccountParams::parse(&row.params)?;
+        let given = patch.given(&usable);
+        let stays = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
+        let mut form = params.fields.clone();
+        form.retain(|name, _| stays(name));
+        form.extend(given.clone());
+        let mut known = Secrets::new();
+        for (name, secret) in self.open_credential(row)?.iter() {
+            // An imported token is stored under the name that the toolkit applies.
+            let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
+            let name = if is_imported { "token" } else { name };
+            if stays(name) {
+                known.insert(name, secret.clone());
+            }
+        }
+        let entered = read_fields(&usable.fields(), &form, &known);
+        let entered = entered.map_err(|wrong| wrong_fields(&usable, &form, wrong))?;
+        check_secrets_are_given(&usable, &params.fields, &entered, &given)?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
-        let params = AccountParams { fields: entered.fields, ..AccountParams::parse(&row.params)? };
+        let params = AccountParams { fields: entered.fields, ..params };
         Ok(CredentialEdit {
             sealed: self.seal_credential(&row.into(), &params, &entered.secrets),
             params: params.to_text(),
             replaces: row.credential_version,
         })
     }
+}
 
-    /// The account's values with the changes over them, by the names of a connection's fields.
-    fn merged(&self, usable: &Usable, row: &AccountRow, patch: &CredentialPatch) -> Result<BTreeMap<String, String>> {
-        let mut values = AccountParams::parse(&row.params)?.fields;
-        for (name, secret) in self.open_credential(row)?.iter() {
-            // An imported token is stored under the name that the toolkit applies.
-            let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
-            values.insert(if is_imported { "token" } else { name }.to_owned(), secret.expose().to_owned());
-        }
+impl CredentialPatch {
+    /// The values that it sets, by the names of the connection's fields.
+    fn given(&self, usable: &Usable) -> BTreeMap<String, String> {
         let mut given: BTreeMap<String, String> =
-            patch.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
+            self.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         name_generic_key(usable, &mut given);
-        values.retain(|name, _| patch.values.get(name).is_none_or(Option::is_some));
-        values.extend(given);
-        Ok(values)
+        given
     }
+}
+
+/// A secret that stays does not follow a field that decides where it goes.
+fn check_secrets_are_given(
+    usable: &Usable,
+    old: &BTreeMap<String, String>,
+    entered: &Entered,
+    given: &BTreeMap<String, String>,
+) -> Result<()> {
+    let addresses = usable.toolkit.address_fields(usable.scheme);
+    let moved = changed(&addresses, &|name| old.get(name).cloned(), &|name| entered.fields.get(name).cloned());
+    let Some(moved) = moved.first() else { return Ok(()) };
+    let kept = entered.secrets.names().find(|name| given.get(*name).is_none_or(String::is_empty));
+    let Some(kept) = kept else { return Ok(()) };
+    let field = format!("connection.state.val.{moved}");
+    Err(Error::field(&field, format!("takes part in where {kept} goes, which was given for another value"))
+        .fix(format!("Send {kept} in the same request, or connect the account again by a link.")))
 }
 
 fn alias_edit(alias: Option<&str>) -> Result<AliasEdit> {

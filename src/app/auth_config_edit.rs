@@ -15,6 +15,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::auth_configs::{
     AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone,
 };
+use super::secret_addresses::{changed, check_shared_secrets};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::{cut, pasted};
@@ -132,6 +133,16 @@ impl App {
         }
         if let Some(shared) = &patch.shared {
             check_shared(&toolkit, scheme, shared, "shared_connection_fields")?;
+            check_shared_secrets(&toolkit, scheme, shared)?;
+            let old = self.open_shared(row)?;
+            let value = |of: &Secrets, name: &str| of.get(name).map(str::to_owned);
+            let moved = changed(&toolkit.client_fields(scheme), &|name| value(&old, name), &|name| value(shared, name));
+            match moved.first() {
+                // It was registered at the old place, by itself; at the new one it registers again.
+                Some(_) if scheme == Scheme::DcrOAuth => client = Secrets::new(),
+                Some(field) => patch.check_secrets_are_given(&client, field)?,
+                None => {}
+            }
             row.shared_sealed = self.seal_shared(row, shared);
         }
         row.credentials_sealed = (!client.is_empty()).then(|| self.seal_client(row, &client));
@@ -140,6 +151,24 @@ impl App {
 }
 
 impl AuthConfigPatch {
+    /// A client's secret that stays does not follow a field that decides where it goes.
+    fn check_secrets_are_given(&self, client: &Secrets, field: &str) -> Result<()> {
+        let is_kept = |name: &&str| {
+            client.get(name).is_some_and(|value| !value.is_empty())
+                && self.credentials.get(*name).is_none_or(Option::is_none)
+        };
+        let Some(kept) = ["client_secret", "consumer_secret", "private_key"].into_iter().find(is_kept) else {
+            return Ok(());
+        };
+        let field = format!("shared_connection_fields.{field}");
+        Err(Error::field(&field, format!("takes part in where {kept} goes, which was given for another value")).fix(
+            format!(
+                "Send credentials.{kept} in the same request. Accounts that were connected at the old place must be \
+                 connected again."
+            ),
+        ))
+    }
+
     fn check_fits(&self, row: &AuthConfigRow) -> Result<()> {
         if self.is_managed != row.is_managed {
             let word = if row.is_managed { "default" } else { "custom" };

@@ -10,6 +10,7 @@ use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links, unrea
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
+use super::secret_addresses::check_shared_secrets;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
@@ -108,6 +109,7 @@ impl App {
         row.name = check_name(new.name, "auth_config.name")?.unwrap_or(row.name);
         let scheme = row.scheme.parse().map_err(Error::internal)?;
         check_shared(&toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
+        check_shared_secrets(&toolkit, scheme, &new.shared)?;
         row.shared_sealed = self.seal_shared(&row, &new.shared);
         if let Source::Custom { credentials, .. } = &new.source
             && !credentials.is_empty()

@@ -25,6 +25,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// Whether it has one that must not reach anybody else.
+    pub fn has_secret(&self) -> bool {
+        self.client_secret.is_some() || self.private_key.is_some()
+    }
+
     /// One without a secret.
     pub fn public(client_id: String) -> Self {
         Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None, method: None }
@@ -73,9 +78,18 @@ impl Client {
 /// connected with that one go on with it.
 pub(super) const FORMER: &str = "former_";
 
+/// To which client of an auth config tokens were issued.
+#[derive(Clone, Copy, Debug)]
+pub enum Issued<'a> {
+    /// To the one that it has now.
+    JustNow,
+    /// To the one of this identifier; none for accounts of the time when it had but one.
+    Earlier(Option<&'a str>),
+}
+
 impl App {
-    /// The OAuth client to use with an auth config: its own, or the operator's while this project
-    /// is still listed for it.
+    /// The OAuth client of an auth config: its own, or the operator's while this project is still listed for it.
+    /// Requests for an account take it from [`Self::client_for`], which looks where they go.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
         if config.is_managed {
             let client = self.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
@@ -105,6 +119,14 @@ impl App {
             return Ok(former);
         }
         Self::client_in(config, &mut secrets)
+    }
+
+    /// The client that tokens were issued to.
+    pub(super) fn issued_client(&self, config: &AuthConfigRow, issued: Issued<'_>) -> Result<Client> {
+        match issued {
+            Issued::JustNow => self.oauth_client(config),
+            Issued::Earlier(client_id) => self.client_of(config, client_id),
+        }
     }
 
     fn client_in(config: &AuthConfigRow, secrets: &mut Secrets) -> Result<Client> {

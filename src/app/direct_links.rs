@@ -86,7 +86,7 @@ impl App {
             prefill,
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
-        self.check_developer_fields(&usable.toolkit, &usable.config, &offer.prefill).await?;
+        self.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
         let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
         self.apply_once(key, unit, link, encode).await.map_err(|refusal| refused(refusal, alias, &usable.config))
     }

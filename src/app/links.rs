@@ -95,7 +95,7 @@ impl App {
         loop {
             let mut unit = Unit::new();
             let config = self.pick_auth_config(actor, session, &toolkit, &mut unit).await?;
-            self.check_developer_fields(&toolkit, &config, &offer.prefill).await?;
+            self.check_offered(&toolkit, &config, &offer.prefill).await?;
             let (link, unit) = self.offer(actor, &offer, &config, unit);
             match self.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),

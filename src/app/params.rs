@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use switchboard_catalog::{Scheme, Toolkit};
 
 use crate::error::{Code, Error, Result};
 
@@ -56,6 +57,9 @@ pub struct AccountParams {
     /// When the user last consented, in milliseconds since 1970: hard ends count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consented_at: Option<i64>,
+    /// Defaults of connection fields that the account has no value for. Not stored.
+    #[serde(skip)]
+    pub defaults: BTreeMap<String, String>,
 }
 
 /// Who an account is at its provider, as its API said. The identifier and the tenant tell two
@@ -111,9 +115,20 @@ impl AccountParams {
         Self { fields, ..Self::default() }
     }
 
-    /// A template variable of the account: a connection field, or what was captured.
+    /// With the defaults of fields that the toolkit's file has got since the account was connected.
+    #[must_use]
+    pub fn completed(mut self, toolkit: &Toolkit, scheme: Scheme) -> Self {
+        for (name, default) in toolkit.field_defaults(scheme) {
+            if !self.fields.contains_key(name) {
+                self.defaults.insert(name.to_owned(), default.to_owned());
+            }
+        }
+        self
+    }
+
+    /// A template variable of the account: a connection field, what was captured, or a field's default.
     pub fn value(&self, name: &str) -> Option<&String> {
-        self.fields.get(name).or_else(|| self.captured.get(name))
+        self.fields.get(name).or_else(|| self.captured.get(name)).or_else(|| self.defaults.get(name))
     }
 
     /// Reads the stored form.

@@ -122,29 +122,36 @@ impl App {
         };
         self.count_account(&account.id)?;
         let (account, secrets) = self.fresh_credential(account, toolkit).await?;
-        let (answer, is_refused) = self.forward(toolkit, self.bearer(&account, secrets).await?, &request).await?;
+        let (answer, is_refused) =
+            self.forward(toolkit, self.bearer(toolkit, &account, secrets).await?, &request).await?;
         if !is_refused {
             return Ok(answer);
         }
         match self.renewed_after_refusal(&account, toolkit).await? {
             // A request that may have done something is the caller's to repeat.
             Some((account, secrets)) if request.method.is_idempotent() => {
-                Ok(self.forward(toolkit, self.bearer(&account, secrets).await?, &request).await?.0)
+                Ok(self.forward(toolkit, self.bearer(toolkit, &account, secrets).await?, &request).await?.0)
             }
             _ => Ok(answer),
         }
     }
 
     /// What requests with an account need to know of it.
-    async fn bearer(&self, account: &AccountRow, secrets: Secrets) -> Result<(Scheme, Secrets, AccountParams)> {
+    async fn bearer(
+        &self,
+        toolkit: &Toolkit,
+        account: &AccountRow,
+        secrets: Secrets,
+    ) -> Result<(Scheme, Secrets, AccountParams)> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
             let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
-            secrets = self.signing_secrets(scheme, &config, &secrets)?;
+            secrets = self.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
         }
-        Ok((scheme, secrets, AccountParams::parse(&account.params)?))
+        Ok((scheme, secrets, params))
     }
 
     /// One request to the provider; also whether it says that it does not know the credential.

@@ -16,6 +16,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
+use super::credentials::Issued;
 use super::explain::Facts;
 use super::freshness::{
     Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
@@ -159,7 +160,13 @@ impl App {
             return Ok(Outcome::Later(still_refreshing()));
         }
         // Asked before the lease: an outage costs no write.
-        let mut params = AccountParams::parse(&account.params)?;
+        let mut params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
+            // Nothing is leased for a client that is for another place by now.
+            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+            self.client_for(toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))?;
+        }
         let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));
         if let Some(endpoint) = &endpoint
             && let Err(wait) = self.breakers.admit(endpoint, self.now())

@@ -74,8 +74,8 @@ impl App {
         };
         let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
-        let signing = self.signing_secrets(scheme, &config, secrets)?;
-        let params = AccountParams::parse(&account.params)?;
+        let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        let signing = self.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
         let verdict = self.probe(toolkit, scheme, request, &signing, &params).await;
         if !matches!(verdict, Ok((Verification::Refused, _))) {
             return Ok(());

@@ -155,8 +155,9 @@ impl App {
     /// How long an account's provider is left alone still; none while it is well.
     pub(super) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
         let toolkit = self.toolkit(&account.toolkit)?;
-        let renewal = Renewal::of(&toolkit, account.scheme.parse().ok()?)?;
-        let params = AccountParams::parse(&account.params).ok()?;
+        let scheme = account.scheme.parse().ok()?;
+        let renewal = Renewal::of(&toolkit, scheme)?;
+        let params = AccountParams::parse(&account.params).ok()?.completed(&toolkit, scheme);
         self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.now())
     }
 

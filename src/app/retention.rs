@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{retention, unread_answers};
 use switchboard_store::{Unit, WriteError};
+use switchboard_store::{retention, unread_answers};
 use tokio_util::sync::CancellationToken;
 
 use super::{Actor, App};

@@ -60,7 +60,7 @@ impl Settings {
 }
 
 /// An OAuth client that the operator registered at a provider.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ManagedClient {
     /// Client identifier.
     pub client_id: String,
@@ -68,6 +68,8 @@ pub struct ManagedClient {
     pub client_secret: Option<Secret>,
     /// Projects that may use it; `*` means all of this installation's.
     pub projects: Vec<String>,
+    /// Origins that its secret may be sent to, for a toolkit whose host is a connection field.
+    pub hosts: Vec<String>,
 }
 
 impl ManagedClient {

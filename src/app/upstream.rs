@@ -82,7 +82,8 @@ impl App {
         };
         let method = http::Method::from_bytes(probe.method.as_bytes()).map_err(Error::internal)?;
         let draft = Draft { method, url, headers, body };
-        let answer = self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
+        let answer =
+            self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
         let json = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
             .ok()
             .and_then(|body| serde_json::from_slice(&body).ok())

@@ -38,6 +38,10 @@ fn a_wrong_value_names_the_setting_and_what_it_takes() {
         // For `toolkit test` alone: no server may be told to send all credentials to one place.
         ("played_at = \"127.0.0.1:1\"", "unknown field `played_at`"),
         ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
+        (
+            "[managed.okta]\nclient_id = \"a\"\nprojects = []\nhosts = [\"http://acme.okta.com\"]",
+            "setting managed.okta.hosts: takes origins such as https://login.example.com",
+        ),
     ] {
         let error = format!("{:#}", check(text).unwrap_err());
         assert!(error.contains(expected), "{text}: {error}");

@@ -1,7 +1,9 @@
-//! Who may choose where a client's secret is sent: the developer, whose secret it is, and not a visitor of
-//! the connect page.
+//! Which fields decide where a secret is sent, and who may choose them: whoever gives the secret, and not a visitor of
+//! the connect page where the secret is somebody else's.
 
-use crate::model::{FieldFormat, Toolkit};
+use std::collections::BTreeSet;
+
+use crate::model::{Call, Field, FieldFormat, OAuth1, OAuth2, Probe, SignatureMethod, Toolkit};
 use crate::{Scheme, template};
 
 impl Toolkit {
@@ -11,39 +13,150 @@ impl Toolkit {
         self.oauth(scheme).is_some_and(|oauth| oauth.device_authorization_url.is_some())
     }
 
-    /// Names of the connection fields that decide, all by themselves, to which host token requests of a
-    /// scheme go, and with them the client's secret. A field with `options` or a `pattern` is bound to the
-    /// provider's hosts by the file, and so is one that is only a part of a host.
-    pub fn developer_fields(&self, scheme: Scheme) -> Vec<&str> {
-        let mut urls: Vec<&str> = Vec::new();
-        let mut own = [].as_slice();
-        if let Some(oauth) = self.oauth(scheme) {
-            own = &oauth.fields;
-            urls.push(&oauth.token_url);
-            let optional = [
-                &oauth.discovery_url,
-                &oauth.resource,
-                &oauth.refresh_url,
-                &oauth.revocation_url,
-                &oauth.introspection_url,
-                &oauth.pushed_authorization_request_url,
-                &oauth.registration_url,
-                &oauth.device_authorization_url,
-            ];
-            urls.extend(optional.into_iter().flatten().map(String::as_str));
-            let calls = oauth.steps.iter().chain(&oauth.refresh_call).chain(&oauth.revoke);
-            urls.extend(calls.map(|call| call.url.as_str()));
-        } else if let (Scheme::OAuth1, Some(oauth)) = (scheme, &self.oauth1) {
-            urls.extend([oauth.request_token_url.as_str(), &oauth.access_token_url]);
-            urls.extend(oauth.revoke.as_ref().map(|call| call.url.as_str()));
+    /// The connection fields that take part in where a credential of a scheme goes: in hosts, base URL, or the URL of a
+    /// request that carries it or the client's secret.
+    pub fn address_fields(&self, scheme: Scheme) -> Vec<&Field> {
+        if !self.has_plain_fields(scheme) {
+            return Vec::new();
         }
-        let used: Vec<String> = urls.into_iter().filter_map(|url| template::variables(url).ok()).flatten().collect();
+        let mut texts = self.client_addresses(scheme);
+        texts.push(self.base_url(scheme));
+        texts.extend(self.hosts.iter().map(String::as_str));
+        let own = match scheme {
+            Scheme::ApiKey => self.api_key.as_ref().and_then(|key| key.verify.as_ref()),
+            Scheme::BearerToken => self.bearer_token.as_ref().and_then(|key| key.verify.as_ref()),
+            Scheme::Basic => self.basic.as_ref().and_then(|basic| basic.verify.as_ref()),
+            _ => None,
+        };
+        let identity = self.identity.as_ref().and_then(|identity| identity.request.as_ref());
+        let probes = own.into_iter().chain(identity).chain(self.post_connect.iter().map(|step| &step.request));
+        texts.extend(probes.map(|probe: &Probe| probe.url.as_str()));
+        if let Some(oauth) = self.oauth(scheme) {
+            texts.extend(oauth.tokens.iter().flat_map(|token| &token.hosts).map(String::as_str));
+        }
+        if let Some(tokens) = self.token_scheme(scheme) {
+            texts.extend(tokens.steps.iter().chain(&tokens.revoke).map(|call| call.url.as_str()));
+        }
+        self.fields_in(scheme, &texts)
+    }
+
+    /// The connection fields that take part in where the secret of a scheme's OAuth client goes.
+    pub fn client_fields(&self, scheme: Scheme) -> Vec<&Field> {
+        if !self.has_plain_fields(scheme) {
+            return Vec::new();
+        }
+        self.fields_in(scheme, &self.client_addresses(scheme))
+    }
+
+    /// Of these, the ones that decide, all by themselves, to which host it goes. A field with `options` or a `pattern`
+    /// is bound to the provider's hosts by the file, and so is one that is only a part of a host.
+    pub fn developer_fields(&self, scheme: Scheme) -> Vec<&Field> {
         let decides = |format| matches!(format, FieldFormat::Origin | FieldFormat::Hostname);
-        let fields = self.fields.iter().chain(own);
-        fields
-            .filter(|field| decides(field.format) && field.options.is_empty() && field.pattern.is_none())
-            .filter(|field| used.contains(&field.name))
-            .map(|field| field.name.as_str())
-            .collect()
+        let is_open = |field: &&Field| decides(field.format) && field.options.is_empty() && field.pattern.is_none();
+        self.client_fields(scheme).into_iter().filter(is_open).collect()
+    }
+
+    /// Names and defaults of the fields that have one. A field that a newer file adds counts as its default for
+    /// accounts of before.
+    pub fn field_defaults(&self, scheme: Scheme) -> impl Iterator<Item = (&str, &str)> {
+        self.plain_fields(scheme).filter_map(|field| Some((field.name.as_str(), field.default.as_deref()?)))
+    }
+
+    /// The fields of one scheme that its table lists.
+    fn declared_fields(&self, scheme: Scheme) -> &[Field] {
+        match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+                self.oauth(scheme).map_or(&[], |oauth| oauth.fields.as_slice())
+            }
+            Scheme::ApiKey => self.api_key.as_ref().map_or(&[], |key| key.fields.as_slice()),
+            Scheme::BearerToken => self.bearer_token.as_ref().map_or(&[], |key| key.fields.as_slice()),
+            Scheme::Basic => self.basic.as_ref().map_or(&[], |basic| basic.fields.as_slice()),
+            Scheme::OAuth1 | Scheme::NoAuth => &[],
+            _ => self.token_scheme(scheme).map_or(&[], |tokens| tokens.fields.as_slice()),
+        }
+    }
+
+    /// Templates of the addresses that get the secret of a scheme's client.
+    fn client_addresses(&self, scheme: Scheme) -> Vec<&str> {
+        if let Some(oauth) = self.oauth(scheme) {
+            return oauth_addresses(oauth);
+        }
+        let Some(oauth) = self.oauth1.as_ref().filter(|_| scheme == Scheme::OAuth1) else { return Vec::new() };
+        let mut texts = oauth1_addresses(oauth);
+        if oauth.signature_method == SignatureMethod::Plaintext {
+            // The secret itself is the signature, also of API requests (RFC 5849 section 3.4.4).
+            texts.push(self.base_url(scheme));
+            texts.extend(self.hosts.iter().map(String::as_str));
+        }
+        texts
+    }
+
+    /// What is entered for a scheme and is no secret: only that can be part of a URL.
+    fn plain_fields(&self, scheme: Scheme) -> impl Iterator<Item = &Field> {
+        self.fields.iter().chain(self.declared_fields(scheme)).filter(|field| !field.secret)
+    }
+
+    /// Most files have none.
+    fn has_plain_fields(&self, scheme: Scheme) -> bool {
+        self.plain_fields(scheme).next().is_some()
+    }
+
+    fn fields_in(&self, scheme: Scheme, texts: &[&str]) -> Vec<&Field> {
+        let used = texts.iter().filter_map(|text| template::variables(text).ok()).flatten();
+        let used: BTreeSet<String> = used.collect();
+        self.plain_fields(scheme).filter(|field| used.contains(&field.name)).collect()
+    }
+}
+
+fn oauth_addresses(oauth: &OAuth2) -> Vec<&str> {
+    let optional = [
+        &oauth.discovery_url,
+        &oauth.resource,
+        &oauth.refresh_url,
+        &oauth.revocation_url,
+        &oauth.introspection_url,
+        &oauth.pushed_authorization_request_url,
+        &oauth.registration_url,
+        &oauth.device_authorization_url,
+    ];
+    let calls = oauth.steps.iter().chain(&oauth.refresh_call).chain(&oauth.revoke);
+    let fixed = std::iter::once(oauth.token_url.as_str()).chain(optional.into_iter().flatten().map(String::as_str));
+    fixed.chain(calls.map(|call: &Call| call.url.as_str())).collect()
+}
+
+fn oauth1_addresses(oauth: &OAuth1) -> Vec<&str> {
+    let revoke = oauth.revoke.iter().map(|call| call.url.as_str());
+    [oauth.request_token_url.as_str(), &oauth.access_token_url].into_iter().chain(revoke).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Catalog, Scheme};
+
+    #[test]
+    fn fields_are_told_apart_by_what_they_decide() {
+        let catalog = Catalog::builtin().expect("built-in files are good");
+        let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+        let cases = [
+            // A host of one's own: the developer's.
+            ("okta", Scheme::OAuth2, vec!["domain"], vec!["domain"], vec!["domain"]),
+            ("okta", Scheme::ApiKey, vec!["domain"], vec![], vec![]),
+            // Bound to the provider's hosts by a pattern, or a part of one: anybody's who connects.
+            ("salesforce", Scheme::OAuth2, vec!["login_host"], vec!["login_host"], vec![]),
+            ("zendesk", Scheme::OAuth2, vec!["subdomain"], vec!["subdomain"], vec![]),
+            // Where the data is, and not where the client's secret goes.
+            ("sentry", Scheme::OAuth2, vec!["region"], vec![], vec![]),
+            ("github", Scheme::OAuth2, vec![], vec![], vec![]),
+        ];
+        for (slug, scheme, address, client, developer) in cases {
+            let toolkit = catalog.get(slug).expect("there");
+            let found =
+                (toolkit.address_fields(scheme), toolkit.client_fields(scheme), toolkit.developer_fields(scheme));
+            assert_eq!(names(found.0), address, "{slug} {scheme}: address");
+            assert_eq!(names(found.1), client, "{slug} {scheme}: client");
+            assert_eq!(names(found.2), developer, "{slug} {scheme}: developer");
+        }
+        let defaults: Vec<_> = catalog.get("sentry").expect("there").field_defaults(Scheme::ApiKey).collect();
+        assert_eq!(defaults, [("region", "us")]);
     }
 }

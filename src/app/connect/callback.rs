@@ -281,7 +281,7 @@ impl App {
         if offer.scheme == Scheme::OAuth1 {
             return Ok(None);
         }
-        let params = AccountParams::parse(&offer.account.params)?;
+        let params = offer.params()?;
         let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
         let oauth = &provider.oauth;
         let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &params)).transpose()?;

@@ -10,6 +10,7 @@ use url::Url;
 
 use super::device::Waiting;
 use super::visit::Offer;
+use crate::app::credentials::Issued;
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
@@ -181,7 +182,9 @@ impl App {
     ) -> std::result::Result<Departure, Failure> {
         let lost = || Failure::Unsent(Error::internal("auth config of a scheme that the toolkit lost"));
         let oauth = offer.toolkit.oauth1.as_ref().ok_or_else(lost)?;
-        let client = self.oauth_client(&offer.config).map_err(Failure::Unsent)?;
+        let client = self
+            .client_for(&offer.toolkit, offer.scheme, &offer.config, entered, Issued::JustNow)
+            .map_err(Failure::Unsent)?;
         let mut callback = Url::parse(redirect_uri).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         callback.query_pairs_mut().append_pair("state", state.text());
         let (url, kept) = self.oauth1_start(oauth, &client, callback.as_str(), entered).await?;

@@ -207,7 +207,7 @@ impl App {
             return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
         }
         let Some(waiting) = self.device_waiting(attempt, &offer)? else { return Ok(()) };
-        let params = AccountParams::parse(&offer.account.params)?;
+        let params = offer.params()?;
         let prepared = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params);
         let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
         let prepared = tokio::time::timeout(PREPARATION, prepared).await.unwrap_or_else(|_| Err(late()));

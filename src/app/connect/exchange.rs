@@ -15,6 +15,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::settle::Refused;
 use super::visit::Offer;
 use super::{Ending, Finished};
+use crate::app::credentials::Issued;
 use crate::app::explain::{Facts, missing_scopes};
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished};
@@ -104,10 +105,10 @@ impl Offer {
 impl App {
     /// Exchanges a code and connects the account.
     pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
-        let mut params = AccountParams::parse(&offer.account.params)?;
+        let mut params = offer.params()?;
         if let Some(oauth1) = offer.toolkit.oauth1.as_ref().filter(|_| offer.scheme == Scheme::OAuth1) {
             let kept = grant.verifier.as_ref().ok_or_else(|| Error::internal("attempt without its credentials"))?;
-            let client = self.oauth_client(&offer.config)?;
+            let client = self.client_for(&offer.toolkit, offer.scheme, &offer.config, &params, Issued::JustNow)?;
             return match self.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
                 Ok(secrets) => {
                     let seconds = oauth1.expires_in.map(Duration::from_secs);

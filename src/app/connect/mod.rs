@@ -22,7 +22,7 @@ pub use choose::{Choice, Chose};
 pub(in crate::app) use depart::unconfirmable;
 pub use device::{DeviceCode, DevicePage, run as ask_providers};
 pub use exchange::TokenCredential;
-pub(in crate::app) use secrets::read_fields;
+pub(in crate::app) use secrets::{Entered, read_fields};
 pub use start::{Started, browser_cookie_name};
 pub use visit::{Offer, Visit, connection_fields};
 

@@ -27,7 +27,8 @@ impl App {
         answer: Option<&Value>,
     ) -> Result<Finished> {
         params.identity = None;
-        let secrets = self.signing_secrets(offer.scheme, &offer.config, &credential.secrets)?;
+        let secrets =
+            self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
         if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
@@ -37,7 +38,8 @@ impl App {
     /// The same with what the user chose so far.
     pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
         let Pending { credential, mut params, chosen, waited_in } = pending;
-        let secrets = self.signing_secrets(offer.scheme, &offer.config, &credential.secrets)?;
+        let secrets =
+            self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
         let found = self.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
         match found {
             Ok(Found::Settled) => {}

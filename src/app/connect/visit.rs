@@ -55,9 +55,8 @@ impl Offer {
     pub fn asked_fields(&self) -> Vec<Field> {
         let is_asked = |field: &Field| {
             let is_known = self.known.get(&field.name).is_some();
-            let is_ours = self.toolkit.developer_fields(self.scheme).contains(&field.name.as_str());
             self.shared.get(&field.name).is_none()
-                && !is_ours
+                && !self.is_fixed_address(&field.name)
                 && !(is_known && (field.secret || self.has_given_secret()))
         };
         self.fields().into_iter().filter(is_asked).collect()
@@ -72,11 +71,23 @@ impl Offer {
         let mut form = form.clone();
         let is_fixed = |name: &String| {
             self.shared.get(name).is_some()
-                || self.toolkit.developer_fields(self.scheme).contains(&name.as_str())
+                || self.is_fixed_address(name)
                 || (self.has_given_secret() && self.known.get(name).is_some())
         };
         form.retain(|name, _| !is_fixed(name));
         read_fields(&self.fields(), &form, &self.known)
+    }
+
+    /// Whether a field takes part in where a secret goes that the visitor did not enter.
+    fn is_fixed_address(&self, name: &str) -> bool {
+        let is_named = |fields: Vec<&Field>| fields.iter().any(|field| field.name == name);
+        is_named(self.toolkit.developer_fields(self.scheme))
+            || (self.has_given_secret() && is_named(self.toolkit.address_fields(self.scheme)))
+    }
+
+    /// The account's parameters, as requests for it need them.
+    pub fn params(&self) -> Result<AccountParams> {
+        Ok(AccountParams::parse(&self.account.params)?.completed(&self.toolkit, self.scheme))
     }
 
     /// Whether a secret is known that the visitor did not enter. Then all that is known is fixed: a
@@ -146,7 +157,7 @@ impl App {
 
     /// The same for a link that was found otherwise.
     pub(super) async fn visit_link(&self, link: LinkRow) -> Result<Visit> {
-        let Some(account) = self.store.account(&link.project_id, &link.account_id).await? else {
+        let Some(mut account) = self.store.account(&link.project_id, &link.account_id).await? else {
             return Ok(Visit::Over(Finished::bare(Ending::Used)));
         };
         if let Some(ending) = self.ending_of(&link, &account) {
@@ -167,8 +178,8 @@ impl App {
             }
             None => (String::new(), None),
         };
-        let shared = self.shared_fields(&config, scheme, &link, &account)?;
-        let known = self.known_fields(&link, &account, &shared)?;
+        let shared = self.shared_fields(&config, &toolkit, scheme, &link, &mut account)?;
+        let known = self.known_fields(&link, &account, &toolkit, scheme, &shared)?;
         Ok(Visit::Open(Box::new(Offer {
             link,
             account,
@@ -185,10 +196,21 @@ impl App {
 
     /// What the developer gave with the link; else what the account was connected with, or started to.
     /// Shared fields come before either.
-    fn known_fields(&self, link: &LinkRow, account: &AccountRow, shared: &Secrets) -> Result<Secrets> {
+    fn known_fields(
+        &self,
+        link: &LinkRow,
+        account: &AccountRow,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        shared: &Secrets,
+    ) -> Result<Secrets> {
         let mut known = self.open_prefill(link, account)?;
+        let is_given = |field: &Field| field.secret && (known.get(&field.name).or(shared.get(&field.name))).is_some();
+        let has_given_secret = connection_fields(toolkit, scheme).iter().any(is_given);
+        // Where a visitor connected before is not where a secret goes that somebody else gave since.
+        let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
         for (name, value) in AccountParams::parse(&account.params)?.fields {
-            if known.get(&name).is_none() {
+            if known.get(&name).is_none() && !fixed.iter().any(|field| field.name == name) {
                 known.insert(&name, Secret::new(value));
             }
         }
@@ -198,20 +220,29 @@ impl App {
         Ok(known)
     }
 
-    /// What all accounts of the auth config share. A working OAuth account keeps all the values that
-    /// it was connected with, and its visitor is not asked for them: its code is exchanged with those.
+    /// What all accounts of the auth config share. A working OAuth account keeps the values that it was connected
+    /// with, and its visitor is not asked for them: its code is exchanged with those. Where the auth config says by
+    /// now that its client is for another place, the account moves there.
     fn shared_fields(
         &self,
         config: &AuthConfigRow,
+        toolkit: &Toolkit,
         scheme: Scheme,
         link: &LinkRow,
-        account: &AccountRow,
+        account: &mut AccountRow,
     ) -> Result<Secrets> {
         let mut shared = self.open_shared(config)?;
         if link.purpose == LinkPurpose::Reconnect && scheme.is_redirect() {
-            for (name, value) in AccountParams::parse(&account.params)?.fields {
-                shared.insert(&name, Secret::new(value));
+            let mut params = AccountParams::parse(&account.params)?;
+            for field in toolkit.client_fields(scheme) {
+                if let Some(value) = shared.get(&field.name) {
+                    params.fields.insert(field.name.clone(), value.to_owned());
+                }
             }
+            for (name, value) in &params.fields {
+                shared.insert(name, Secret::from(value.as_str()));
+            }
+            account.params = params.to_text();
         }
         Ok(shared)
     }

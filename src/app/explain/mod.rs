@@ -16,6 +16,7 @@ use self::diagnosis::Diagnosis;
 use self::timeline::Event;
 use super::App;
 use super::accounts::{not_found, shown_status};
+use super::credentials::Issued;
 use super::freshness::{is_leased, is_pausing};
 use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
@@ -99,7 +100,10 @@ impl App {
         let now = self.now();
         let pause = self.provider_pause(&account).filter(|_| can_renew(&account));
         let shown = shown_status(&account);
-        let diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
+        let mut diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
+        if shown == AccountStatus::Active && self.has_moved(&account).await? {
+            diagnosis = Diagnosis { finding: Finding::HostChanged, evidence: None };
+        }
         let link = match &account.link_id {
             Some(id) => self.store.link(id).await?,
             None => None,
@@ -134,6 +138,23 @@ impl App {
         let next = Next { link_expires_at, ..Next::default() };
         let told = self.explanation(&account, shown, &events, &diagnosis)?;
         Ok(Explanation { link: Some((link.id, status)), is_cut, next, ..told })
+    }
+
+    /// Whether the auth config names another place for its client than where the account was connected.
+    async fn has_moved(&self, account: &AccountRow) -> Result<bool> {
+        let (Some(toolkit), Ok(scheme)) = (self.toolkit(&account.toolkit), account.scheme.parse()) else {
+            return Ok(false);
+        };
+        if toolkit.client_fields(scheme).is_empty() {
+            return Ok(false);
+        }
+        let Some(config) = self.store.auth_config(&account.project_id, &account.auth_config_id).await? else {
+            return Ok(false);
+        };
+        let params = AccountParams::parse(&account.params)?.completed(&toolkit, scheme);
+        Ok(self
+            .client_for(&toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))
+            .is_err_and(|it| it.code() == Code::ReauthRequired))
     }
 
     /// Events about an account, and about its auth config since there is the account.

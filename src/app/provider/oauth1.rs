@@ -15,7 +15,7 @@ use url::Url;
 
 use super::{Failure, retry_after};
 use crate::app::App;
-use crate::app::credentials::Client;
+use crate::app::credentials::{Client, Issued};
 use crate::app::params::AccountParams;
 use crate::app::unread::UnreadAnswer;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
@@ -97,10 +97,17 @@ impl App {
 
     /// What requests are signed with: the account's token, and the client that it belongs to. The
     /// client is never stored with the account.
-    pub fn signing_secrets(&self, scheme: Scheme, config: &AuthConfigRow, secrets: &Secrets) -> Result<Secrets> {
+    pub fn signing_secrets(
+        &self,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        config: &AuthConfigRow,
+        params: &AccountParams,
+        secrets: &Secrets,
+    ) -> Result<Secrets> {
         let mut whole = secrets.clone();
         if scheme == Scheme::OAuth1 {
-            let client = self.oauth_client(config)?;
+            let client = self.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
             whole.insert("consumer_key", Secret::new(client.client_id));
             if let Some(secret) = client.client_secret {
                 whole.insert("consumer_secret", secret);

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{Failure, retry_after};
 use crate::app::App;
-use crate::app::credentials::Client;
+use crate::app::credentials::{Client, Issued};
 use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 
@@ -66,8 +66,9 @@ impl App {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        // First: nothing is even asked where the client is not for.
+        let client = self.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
         let mut oauth = self.completed(oauth, params).await?;
-        let client = self.oauth_client(config)?;
         settle_method(&mut oauth, scheme, &client);
         Ok(Provider { oauth, client, params })
     }
@@ -82,8 +83,9 @@ impl App {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
+        let issued = Issued::Earlier(params.client_id.as_deref());
+        let client = self.client_for(toolkit, scheme, config, params, issued)?;
         let mut oauth = self.completed(oauth, params).await?;
-        let client = self.client_of(config, params.client_id.as_deref())?;
         settle_method(&mut oauth, scheme, &client);
         Ok(Provider { oauth, client, params })
     }

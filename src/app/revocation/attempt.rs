@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::app::credentials::Client;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Provider, retry_after, settle_method};
+use crate::app::secret_addresses::check_managed_hosts;
 use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
@@ -172,7 +173,15 @@ impl App {
         // The operator's client may no longer be offered to this project; the token is its all the same.
         let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
         let client = match managed {
-            Some(client) => Client::managed(client),
+            Some(client) => {
+                let value = |name: &str| task.params.value(name).cloned();
+                if let Some(toolkit) = self.toolkit(task.toolkit)
+                    && let Err(error) = check_managed_hosts(&toolkit, Scheme::OAuth2, client, &value)
+                {
+                    return Err(OneToken::Refused(error.message().to_owned()));
+                }
+                Client::managed(client)
+            }
             None => Client::of(&mut task.material.clone()).ok_or_else(|| {
                 let detail = "The operator's OAuth client for this toolkit is not configured any more";
                 OneToken::Later(detail.to_owned(), None)

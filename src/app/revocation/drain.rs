@@ -149,8 +149,11 @@ impl App {
             return Ok(Verdict { tokens: done, end: End::Revoked });
         };
         let material = self.open_revocation(row, material)?;
-        let params = AccountParams::parse(&row.params)?;
+        let mut params = AccountParams::parse(&row.params)?;
         let toolkit = self.toolkit(&row.toolkit);
+        if let (Some(toolkit), Ok(scheme)) = (&toolkit, row.scheme.parse()) {
+            params = params.completed(toolkit, scheme);
+        }
         if toolkit.is_none() {
             // Another server on this database may have its file.
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);

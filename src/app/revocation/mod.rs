@@ -21,6 +21,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
+use super::credentials::{Client, Issued};
 use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
@@ -93,15 +94,6 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
     oauth.map(Revocable::OAuth).ok_or_else(none)
 }
 
-/// To which client of an auth config tokens were issued.
-#[derive(Clone, Copy)]
-enum Issued<'a> {
-    /// To the one that it has now.
-    JustNow,
-    /// To the one of this identifier; none for accounts of the time when it had but one.
-    Earlier(Option<&'a str>),
-}
-
 /// Whether a scheme has tokens, which a provider can be asked to forget.
 fn is_revocable(scheme: Scheme) -> bool {
     !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth)
@@ -113,14 +105,14 @@ impl App {
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.open_credential(account)?;
         let client_id = AccountParams::parse(&account.params)?.client_id;
-        self.with_client(credential, &account.auth_config_id, config, Issued::Earlier(client_id.as_deref()))
+        self.with_client(credential, account, config, Issued::Earlier(client_id.as_deref()))
     }
 
     /// The same for a credential that never reached its account.
     fn with_client(
         &self,
         mut credential: Secrets,
-        id: &str,
+        account: &AccountRow,
         config: Option<&AuthConfigRow>,
         issued: Issued<'_>,
     ) -> Result<Secrets> {
@@ -130,26 +122,33 @@ impl App {
                 material.insert(token.as_str(), secret);
             }
         }
-        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        if !scheme.is_redirect() {
+            // What was entered is what the request needs.
+            for (name, secret) in credential.iter() {
+                material.insert(name, secret.clone());
+            }
+            return Ok(material);
+        }
+        // The operator's is looked up, and looked at, when the provider is asked.
+        if config.is_managed && scheme.is_oauth2() {
+            return Ok(material);
+        }
+        let client = self.revoking_client(account, scheme, config, issued)?;
         if scheme == Scheme::OAuth1 {
             // The token stands where all tokens do.
             if let Some(token) = credential.get("oauth_token") {
                 material.insert("access_token", Secret::from(token));
             }
-            for (name, secret) in self.signing_secrets(scheme, config, &credential)?.iter() {
-                material.insert(name, secret.clone());
-            }
-        } else if !scheme.is_oauth2() {
-            // What was entered is what the request needs.
             for (name, secret) in credential.iter() {
                 material.insert(name, secret.clone());
             }
-        } else if !config.is_managed {
-            let client = match issued {
-                Issued::JustNow => self.oauth_client(config)?,
-                Issued::Earlier(client_id) => self.client_of(config, client_id)?,
-            };
+            material.insert("consumer_key", Secret::new(client.client_id));
+            if let Some(secret) = client.client_secret {
+                material.insert("consumer_secret", secret);
+            }
+        } else {
             material.insert("client_id", Secret::new(client.client_id));
             if let Some(method) = client.method {
                 material.insert("token_endpoint_auth_method", Secret::from(method.written()));
@@ -167,6 +166,27 @@ impl App {
             }
         }
         Ok(material)
+    }
+}
+
+impl App {
+    /// The client of an account that is being revoked, if its secret was given for where the account is.
+    fn revoking_client(
+        &self,
+        account: &AccountRow,
+        scheme: Scheme,
+        config: &AuthConfigRow,
+        issued: Issued<'_>,
+    ) -> Result<Client> {
+        let params = AccountParams::parse(&account.params)?;
+        match self.toolkit(&account.toolkit) {
+            Some(toolkit) => {
+                let params = params.completed(&toolkit, scheme);
+                self.client_for(&toolkit, scheme, config, &params, issued)
+            }
+            // Only the server has its file: what is shared must be as it was.
+            None => self.client_for_unknown(config, &params, issued),
+        }
     }
 }
 

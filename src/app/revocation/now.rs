@@ -56,7 +56,10 @@ impl App {
             }
             let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let material = self.revocation_material(&account, config.as_ref())?;
-            let params = AccountParams::parse(&account.params)?;
+            let mut params = AccountParams::parse(&account.params)?;
+            if let (Some(toolkit), Ok(scheme)) = (&toolkit, account.scheme.parse()) {
+                params = params.completed(toolkit, scheme);
+            }
             if !self.hold(&account).await? {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;

@@ -11,7 +11,8 @@ use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Unit, WriteError, links, unread_answers};
 use switchboard_vault::Secrets;
 
-use super::{BY_OPERATOR, Issued, too_busy};
+use super::{BY_OPERATOR, too_busy};
+use crate::app::credentials::Issued;
 use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::id::Kind;
@@ -221,7 +222,7 @@ impl App {
         verification: &str,
         due: Millis,
     ) -> RevocationRow {
-        let material = self.with_client(credential.clone(), &account.auth_config_id, Some(config), Issued::JustNow);
+        let material = self.with_client(credential.clone(), account, Some(config), Issued::JustNow);
         let row = self.revocation_row(&self.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
     }
@@ -235,7 +236,7 @@ impl App {
         tokens: &Secrets,
         outcome: &str,
     ) -> Result<()> {
-        let material = self.with_client(tokens.clone(), &account.auth_config_id, config, Issued::JustNow);
+        let material = self.with_client(tokens.clone(), account, config, Issued::JustNow);
         let row = self.revocation_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));

@@ -43,6 +43,7 @@ mod revocation;
 mod revocation_on_request;
 mod scope_headers;
 mod scoped_keys;
+mod secret_addresses;
 mod session_history;
 mod session_patch;
 mod session_patch_refusals;

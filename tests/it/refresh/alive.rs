@@ -1,10 +1,11 @@
 //! Accounts that nobody uses stay alive: the service refreshes them before they end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::json;
+use switchboard::app::params::AccountParams;
 use switchboard::config::Layer;
 
 use crate::support::providers::Provider;
@@ -107,12 +108,16 @@ async fn one_tenants_server_that_is_down_keeps_no_other_waiting() {
     let accounts = import(&server, &auth_config, 40).await;
     let (of_ill, of_well) = accounts.split_at(20);
     for (provider, accounts) in [(&ill, of_ill), (&well, of_well)] {
-        let fields = json!({ "sandbox_url": provider.origin() }).to_string();
         for id in accounts {
+            // Its credential is sealed for where it goes.
+            let row = server.app.store.account(&server.project_id, id).await.unwrap().unwrap();
+            let secrets = server.app.open_credential(&row).unwrap();
+            let fields = BTreeMap::from([("sandbox_url".to_owned(), provider.origin())]);
+            let params = AccountParams { fields, ..AccountParams::parse(&row.params).unwrap() };
+            let sealed = server.app.seal_credential(&(&row).into(), &params, &secrets);
             let sql =
-                "UPDATE connected_accounts SET params = json_set(params, '$.fields', json(?1)), refresh_due_at = 1
-                 WHERE id = ?2";
-            database.execute(sql, [&fields, id]).unwrap();
+                "UPDATE connected_accounts SET params = ?1, credential_sealed = ?2, refresh_due_at = 1 WHERE id = ?3";
+            database.execute(sql, (params.to_text(), sealed, id)).unwrap();
         }
         // One is left alone after a few tries; it stands in the other's way no more than that.
         until("its accounts", async || provider.grants("refresh_token").await >= 5).await;

@@ -75,7 +75,8 @@ impl<'d> Dance<'d> {
         let body = {
             let play = of(self.play);
             let developer = play.toolkit.developer_fields(self.scheme);
-            let shared = play.values.entered.iter().filter(|(field, _)| developer.contains(&field.name.as_str()));
+            let shared =
+                play.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
             let shared: serde_json::Map<String, Value> =
                 shared.map(|(field, value)| (field.name.clone(), value.as_str().into())).collect();
             json!({ "toolkit": { "slug": self.slug }, "auth_config": {
