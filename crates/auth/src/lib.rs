@@ -34,6 +34,8 @@ mod hex;
 mod jws;
 mod metadata;
 pub mod oauth1;
+#[cfg_attr(not(test), expect(dead_code, reason = "what token answers need of it comes with them"))]
+mod packed;
 mod pem;
 mod pkce;
 mod redact;
@@ -50,7 +52,7 @@ mod unambiguous;
 mod utc;
 mod wsse;
 
-pub use apply::{Draft, apply, apply_basic, credential_headers};
+pub use apply::{Draft, apply, apply_basic, basic_username, credential_headers};
 pub use assertion::{ClientKey, Moment, client_assertion};
 pub use authorize::AuthorizationRequest;
 pub use call::call_request;
@@ -65,6 +67,7 @@ pub use metadata::{
     MAX_METADATA, Metadata, MetadataError, ResourceMetadata, complete, metadata_urls, parse_metadata,
     parse_resource_metadata, resource_metadata_url,
 };
+pub use packed::{Packed, unpacked};
 pub use pkce::PkcePair;
 pub use redact::Redactor;
 pub use revocation::{RevocationAnswer, parse_revocation_response};

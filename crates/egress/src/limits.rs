@@ -18,11 +18,19 @@ pub struct Limits {
     /// Largest sum of the answer's header fields, in bytes (each as `name: value` and line end).
     /// More than 128 KiB, or more than 256 fields, is refused in any case.
     pub max_header_bytes: usize,
+    /// An answer with a content coding is handed on as it came, its `Content-Encoding` with it; else it
+    /// is refused. `max_body` holds for what came.
+    pub any_coding: bool,
 }
 
 impl Default for Limits {
-    /// 30 s, 10 MiB of body, 64 KiB of headers.
+    /// 30 s, 10 MiB of body, 64 KiB of headers, no content coding.
     fn default() -> Self {
-        Self { total: Duration::from_secs(30), max_body: 10 * 1024 * 1024, max_header_bytes: 64 * 1024 }
+        Self {
+            total: Duration::from_secs(30),
+            max_body: 10 * 1024 * 1024,
+            max_header_bytes: 64 * 1024,
+            any_coding: false,
+        }
     }
 }

@@ -128,7 +128,8 @@ fn check_head(status: StatusCode, headers: &HeaderMap, body: &Incoming, limits: 
             .iter()
             .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(expected.as_bytes()))
     };
-    let plain = is(header::CONTENT_ENCODING, "identity") && is(header::TRANSFER_ENCODING, "chunked");
+    let coded = !limits.any_coding && !is(header::CONTENT_ENCODING, "identity");
+    let plain = !coded && is(header::TRANSFER_ENCODING, "chunked");
     // The answer to a HEAD may describe an encoded body that never comes.
     if !plain && !body.is_end_stream() {
         return Err(EgressError::UnsupportedEncoding);

@@ -11,7 +11,7 @@ use crate::{EgressError, Limits};
 
 /// Small enough to be exceeded quickly, slow enough to be met on a busy machine.
 fn limits() -> Limits {
-    Limits { total: Duration::from_secs(10), max_body: 1000, max_header_bytes: 2000 }
+    Limits { total: Duration::from_secs(10), max_body: 1000, max_header_bytes: 2000, any_coding: false }
 }
 
 async fn answer_to_get(reply: Reply) -> Result<http::Response<Bytes>, EgressError> {
@@ -105,6 +105,16 @@ async fn encoded_answers_are_refused() {
     assert_eq!(error_of(Reply::Keep(reply)).await, EgressError::UnsupportedEncoding);
     let identity = with_body("content-encoding: Identity\r\ncontent-length: 2\r\n", b"ok");
     assert_eq!(answer_to_get(Reply::Keep(identity)).await.unwrap().body().as_ref(), b"ok");
+
+    // Whoever unpacks it gets it as it came.
+    let reply = with_body("content-encoding: gzip\r\ncontent-length: 2\r\n", b"\x1f\x8b");
+    let server = Server::start(vec![Reply::Keep(reply)]).await;
+    let request = Request::get(server.url("/")).body(Bytes::new()).unwrap();
+    let answer = send(&local_egress(), request, &Limits { any_coding: true, ..limits() }).await.unwrap();
+    assert_eq!(
+        (answer.headers()["content-encoding"].as_bytes(), answer.body().as_ref()),
+        (&b"gzip"[..], &b"\x1f\x8b"[..])
+    );
 
     // A HEAD's answer describes a body that does not come.
     let server = Server::start(vec![Reply::Keep(head("content-encoding: gzip\r\ncontent-length: 5000\r\n"))]).await;
