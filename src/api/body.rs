@@ -114,14 +114,28 @@ async fn discard(body: &mut Body, most: usize) {
     let _ = tokio::time::timeout(DISCARD_TIME, draining).await;
 }
 
+/// What a word processor or a chat makes of JSON, where that is why it cannot be read.
+fn typographic(bytes: &[u8]) -> &'static str {
+    const MARKS: [char; 8] =
+        ['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}', '\u{a0}', '\u{200b}', '\u{feff}', '\u{2028}'];
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.starts_with('\u{feff}') => "; it begins with a byte order mark: send UTF-8 without one",
+        Ok(text) if text.contains(MARKS) => {
+            "; it has typographic quotes or invisible characters in it: write \" and plain spaces"
+        }
+        Ok(_) => "",
+        Err(_) => "; it is not in UTF-8",
+    }
+}
+
 /// Parses JSON; the error says where in the body what was expected.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let wrong = |what: String| Error::validation(vec![format!("Error in {what}")]);
     if bytes.is_empty() {
         return Err(wrong("payload: a JSON body is required".to_owned()));
     }
-    let Unambiguous(value) =
-        serde_json::from_slice(bytes).map_err(|error| wrong(format!("payload: is not JSON: {error}")))?;
+    let Unambiguous(value) = serde_json::from_slice(bytes)
+        .map_err(|error| wrong(format!("payload: is not JSON: {error}{}", typographic(bytes))))?;
     strict::read(&value).map_err(|error| wrong(error.to_string()))
 }
 
@@ -157,5 +171,32 @@ fn raw(status: StatusCode, body: Vec<u8>) -> Response {
 impl<T> std::fmt::Debug for JsonBody<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("JsonBody(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn what_editors_and_chats_make_of_json_is_named() {
+        for (body, cause) in [
+            (&b"\xef\xbb\xbf{}"[..], "it begins with a byte order mark: send UTF-8 without one"),
+            ("{\u{201c}a\u{201d}: 1}".as_bytes(), "it has typographic quotes or invisible characters in it"),
+            ("{\u{a0}\"a\": 1}".as_bytes(), "it has typographic quotes or invisible characters in it"),
+            (b"{\"a\": \xff}", "it is not in UTF-8"),
+        ] {
+            let error = parse::<Value>(body).unwrap_err();
+            assert!(error.errors()[0].ends_with(cause) || error.errors()[0].contains(cause), "{:?}", error.errors());
+        }
+        let plain = parse::<Value>(b"{").unwrap_err();
+        assert!(
+            plain.errors()[0].contains("is not JSON: EOF") && !plain.errors()[0].contains(';'),
+            "{:?}",
+            plain.errors()
+        );
+        assert!(parse::<Value>("{\"\u{201c}\": \"\u{a0}\"}".as_bytes()).is_ok());
     }
 }

@@ -22,6 +22,7 @@ pub mod connected_accounts;
 pub mod edge;
 pub mod error;
 pub mod explain;
+mod form_body;
 pub mod health;
 pub mod limits;
 pub mod links;

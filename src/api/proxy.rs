@@ -7,7 +7,6 @@ use axum::http::Method;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -17,6 +16,7 @@ use serde_json::value::RawValue;
 use super::auth::Caller;
 use super::body::JsonBody;
 use super::error::ApiError;
+use super::form_body;
 use super::path::Id;
 use super::proxy_answer;
 use crate::app::App;
@@ -35,7 +35,8 @@ pub struct Call {
     /// HTTP method.
     method: WireMethod,
     // Read as it came by `raw_body`, so that no number changes on its way.
-    /// JSON to send as it is; a string is sent as text.
+    /// JSON to send as it is; a string is sent as text, and an object whose `Content-Type` is
+    /// `application/x-www-form-urlencoded` as that form.
     #[serde(rename = "body")]
     #[schemars(with = "Option<Value>")]
     _body: Option<IgnoredAny>,
@@ -127,14 +128,15 @@ impl Call {
             return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
                 .fix("Connect an account and leave custom_connection_data out."));
         }
+        let (headers, query): (Vec<Parameter>, Vec<Parameter>) =
+            self.parameters.unwrap_or_default().into_iter().partition(|it| it.kind == ParameterKind::Header);
+        let content_type = headers.iter().rev().find(|header| header.name.eq_ignore_ascii_case("content-type"));
         let body = match (raw, self.binary_body) {
             (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
-            (Some(json), None) => Some(json_body(json)),
+            (Some(json), None) => Some(json_body(json, content_type.map(|header| header.value.as_str()))?),
             (None, Some(binary)) => Some(binary.into_body()?),
             (None, None) => None,
         };
-        let (headers, query): (Vec<Parameter>, Vec<Parameter>) =
-            self.parameters.unwrap_or_default().into_iter().partition(|it| it.kind == ParameterKind::Header);
         let pairs = |list: Vec<Parameter>| list.into_iter().map(|it| (it.name, it.value)).collect();
         Ok(ProxyRequest {
             toolkit: self.toolkit_slug,
@@ -148,12 +150,13 @@ impl Call {
     }
 }
 
-/// A string is sent as it is, anything else as JSON.
-fn json_body(json: &RawValue) -> ProxyBody {
+/// A string is sent as it is, anything else as JSON, or as the form that the caller calls it.
+fn json_body(json: &RawValue, content_type: Option<&str>) -> Result<ProxyBody> {
     if let Ok(text) = serde_json::from_str::<String>(json.get()) {
-        return ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() };
+        return Ok(ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() });
     }
-    ProxyBody { bytes: Bytes::copy_from_slice(json.get().as_bytes()), content_type: "application/json".to_owned() }
+    let bytes = form_body::bytes(json, content_type)?;
+    Ok(ProxyBody { bytes: bytes.into(), content_type: "application/json".to_owned() })
 }
 
 impl BinaryBody {

@@ -37,6 +37,7 @@ pub mod project_config;
 mod project_deletion;
 pub mod projects;
 pub mod provider;
+mod provider_answer;
 pub mod proxy;
 pub mod reauth;
 pub mod recent;

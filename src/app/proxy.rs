@@ -3,22 +3,21 @@
 //! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
 //! caller's own credential never goes along (R53), and the account's never comes back (R52).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use serde_json::value::RawValue;
 use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_egress::{Limits, NoRoom, Room};
+use switchboard_egress::{Destination, EgressError, Limits, NoRoom, Room};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
 use super::App;
 use super::params::AccountParams;
+use super::provider_answer::{self, Content};
 use super::resolve::Usable;
 use super::sessions::Session;
 use super::upstream::{egress_error, reserved_headers};
@@ -41,6 +40,12 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 const SENT_PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes from which on answers are searched one after the other.
 const LARGE: usize = 256 * 1_024;
+
+/// Headers that ask for a part of an answer.
+const RANGES: [&str; 3] = ["range", "x-ms-range", "x-goog-range"];
+
+/// Largest body of an answer, in bytes, as it comes and once it is unpacked and in UTF-8.
+const MAX_ANSWER: usize = 10 * 1024 * 1024;
 
 /// What a caller asks to be sent.
 pub struct ProxyRequest {
@@ -167,23 +172,64 @@ impl App {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
+        let is_ranged = self.check_caller_range(toolkit, &params, request, &url)?;
         let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
         let room = self.answers.admit(ROOM_PATIENCE).await.map_err(|NoRoom| busy())?;
         // What a request may have done cannot be asked for again: its answer is waited for longer.
-        let patience = if request.method.is_idempotent() { ROOM_PATIENCE } else { SENT_PATIENCE };
-        let mut room = room.patience(patience);
+        let is_harmless = request.method.is_idempotent();
+        let mut room = room.patience(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
+        let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
         let draft = Draft { method: request.method.clone(), url, headers, body };
         let account = (toolkit, scheme, &secrets, &params);
-        let answer = self.send_as(account, &destination, draft, &Limits::default(), Some(&mut room)).await?;
+        let answer = self.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
+        if provider_answer::may_grow(answer.headers()) {
+            let held = room.hold(MAX_ANSWER, MAX_ANSWER).await;
+            held.map_err(|NoRoom| {
+                let told = egress_error(&EgressError::NoRoom);
+                if is_harmless { told } else { told.do_not_repeat() }
+            })?;
+        }
         // One at a time: searching megabytes takes a thread for as long as it lasts, and others want to run.
         let _turn = match answer.body().len() {
-            0..LARGE => None,
+            0..LARGE if !provider_answer::may_grow(answer.headers()) => None,
             _ => self.large_answers.acquire().await.ok(),
         };
-        Ok((read_answer(answer, &secrets, room), is_refused))
+        let answer = read_answer(answer, &redactor(toolkit, scheme, &secrets), room)?;
+        if answer.status == 206 && is_ranged && matches!(answer.data, ProxyData::Json(_) | ProxyData::Text(_)) {
+            // It may have been cut through the credential.
+            let message = "The provider's answer is a part of a text, and texts are handed over whole";
+            return Err(Error::new(Code::HeaderNotAllowed, message).fix("Leave the header Range out."));
+        }
+        Ok((answer, is_refused))
+    }
+}
+
+impl App {
+    /// Whether the caller sends a `Range`. It is refused, but for the binary files that the toolkit's file
+    /// names: a text that is fetched piece by piece brings the credential back in pieces, which nobody can
+    /// search.
+    fn check_caller_range(
+        &self,
+        toolkit: &Toolkit,
+        params: &AccountParams,
+        request: &ProxyRequest,
+        url: &Url,
+    ) -> Result<bool> {
+        let is_range = |name: &str| RANGES.iter().any(|range| name.replace('_', "-").eq_ignore_ascii_case(range));
+        let Some((name, _)) = request.headers.iter().find(|(name, _)| is_range(name)) else { return Ok(false) };
+        for place in &toolkit.ranges {
+            let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+            let admits = Destination::new([self.expand(host, params)?]).is_ok_and(|host| host.admits(url));
+            if admits && switchboard_egress::is_at_or_below(url.path(), path) && request.method == http::Method::GET {
+                return Ok(true);
+            }
+        }
+        let message = format!("Header \"{}\" is not allowed: answers are handed over whole", cut(name));
+        Err(Error::new(Code::HeaderNotAllowed, message)
+            .fix("Leave it out. A toolkit file says with `ranges` where binary files may be fetched in parts."))
     }
 }
 
@@ -215,10 +261,23 @@ fn add_caller_headers(
     Ok(())
 }
 
-/// The answer with the credential taken out, in whatever form it came back (R52).
-fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets, room: Room) -> ProxyAnswer {
-    let redactor = Redactor::new(secrets);
-    let (parts, body) = answer.into_parts();
+/// What takes the account's secrets out of answers: those that the toolkit's file calls secret.
+fn redactor(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Redactor {
+    let redactor = Redactor::new(secrets, |name| toolkit.is_secret(scheme, name));
+    match (&toolkit.basic, secrets.get("username")) {
+        (Some(basic), Some(_)) if scheme == Scheme::Basic => {
+            // As it was sent; it was, or there would be no answer.
+            let username = switchboard_auth::basic_username(basic, secrets).unwrap_or_default();
+            redactor.with_basic(username.expose(), secrets.get("password").unwrap_or_default())
+        }
+        _ => redactor,
+    }
+}
+
+/// The answer unpacked and with the credential taken out, in whatever form it came back (R52).
+fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Room) -> Result<ProxyAnswer> {
+    let (mut parts, body) = answer.into_parts();
+    let body = provider_answer::unpack(&mut parts.headers, body, MAX_ANSWER)?;
     let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());
     for (name, value) in &parts.headers {
         if DROPPED.contains(name) {
@@ -233,34 +292,19 @@ fn read_answer(answer: http::Response<Bytes>, secrets: &Secrets, room: Room) -> 
             None => headers.push((name.as_str().to_owned(), value)),
         }
     }
-    let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value.as_str());
-    let bytes = match redactor.redact(&body) {
-        Cow::Borrowed(same) if same.len() == body.len() => body,
-        changed => Bytes::from(changed.into_owned()),
+    let content = provider_answer::content(&parts.headers, body, redactor, MAX_ANSWER)?;
+    room.shrink(content.bytes().map_or(0, Bytes::len));
+    let held = |bytes: Bytes| Bytes::from_owner(Held { bytes, _room: room });
+    let data = match content {
+        Content::Empty => ProxyData::Empty,
+        Content::Json(json) => ProxyData::Json(held(json)),
+        Content::Text(text) => ProxyData::Text(held(text)),
+        Content::Binary(bytes) => {
+            let content_type = headers.iter().find(|(name, _)| name == "content-type");
+            binary(held(bytes), content_type.map_or("", |(_, value)| value.as_str()))
+        }
     };
-    let data = classify(Bytes::from_owner(Held { bytes, _room: room }), content_type);
-    ProxyAnswer { status: parts.status.as_u16(), headers, data }
-}
-
-fn classify(body: Bytes, content_type: &str) -> ProxyData {
-    if body.is_empty() {
-        return ProxyData::Empty;
-    }
-    let Ok(text) = std::str::from_utf8(&body) else { return binary(body, content_type) };
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind == "application/json" || kind.ends_with("+json") || kind.is_empty() {
-        // Reading into a RawValue builds nothing and does not recurse, however deep the answer is.
-        return match serde_json::from_str::<&RawValue>(text) {
-            Ok(json) => ProxyData::Json(body.slice_ref(json.get().as_bytes())),
-            // It only claims to be JSON.
-            Err(_) => ProxyData::Text(body),
-        };
-    }
-    let is_text = kind.starts_with("text/")
-        || ["application/xml", "application/x-www-form-urlencoded", "application/javascript", "application/x-ndjson"]
-            .contains(&kind.as_str())
-        || kind.ends_with("+xml");
-    if is_text { ProxyData::Text(body) } else { binary(body, content_type) }
+    Ok(ProxyAnswer { status: parts.status.as_u16(), headers, data })
 }
 
 fn binary(bytes: Bytes, content_type: &str) -> ProxyData {

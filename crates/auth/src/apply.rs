@@ -146,15 +146,7 @@ fn with_members(body: &Bytes, headers: &mut HeaderMap, members: &[(&str, Secret)
 /// a control character.
 pub fn apply_basic(scheme: &BasicScheme, secrets: &Secrets, headers: &mut HeaderMap) -> Result<(), BuildError> {
     let refuse = |name, reason| Err(BuildError::Credential { name, reason });
-    let Some(username) = secrets.get("username") else {
-        return refuse("username", "is missing");
-    };
-    let username = match &scheme.username_template {
-        Some(text) => template::expand(text, &|name| secrets.get(name).map(str::to_owned))
-            .map_err(|source| BuildError::Template { what: "user name", source })?,
-        None => username.to_owned(),
-    };
-    let username = Secret::new(username);
+    let username = basic_username(scheme, secrets)?;
     let username = username.expose();
     let password = secrets.get("password").unwrap_or_default();
     if username.contains(':') {
@@ -167,6 +159,22 @@ pub fn apply_basic(scheme: &BasicScheme, secrets: &Secrets, headers: &mut Header
     }
     headers.insert(AUTHORIZATION, basic(username, password)?);
     Ok(())
+}
+
+/// The user name that HTTP Basic sends: with what the scheme says of it around the entered one.
+///
+/// # Errors
+/// [`BuildError::Credential`] when it is missing.
+pub fn basic_username(scheme: &BasicScheme, secrets: &Secrets) -> Result<Secret, BuildError> {
+    let Some(username) = secrets.get("username") else {
+        return Err(BuildError::Credential { name: "username", reason: "is missing" });
+    };
+    match &scheme.username_template {
+        Some(text) => template::expand(text, &|name| secrets.get(name).map(str::to_owned))
+            .map(Secret::new)
+            .map_err(|source| BuildError::Template { what: "user name", source }),
+        None => Ok(Secret::from(username)),
+    }
 }
 
 /// The headers that carry the credential, which callers may therefore not set. For HTTP Basic the

@@ -53,7 +53,7 @@ mod unambiguous;
 mod utc;
 mod wsse;
 
-pub use apply::{Draft, apply, apply_basic, credential_headers};
+pub use apply::{Draft, apply, apply_basic, basic_username, credential_headers};
 pub use assertion::{ClientKey, Moment, client_assertion};
 pub use authorize::AuthorizationRequest;
 pub use call::call_request;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{Field, FieldText, OAuth2, TokenScheme, Toolkit};
+use crate::model::{BasicScheme, Field, FieldText, OAuth2, TokenScheme, Toolkit};
 use crate::template::{self, TemplateError};
 
 macro_rules! schemes {
@@ -200,9 +200,10 @@ impl Toolkit {
             Scheme::Basic => {
                 let Some(basic) = &self.basic else { return Vec::new() };
                 let mut fields = basic.fields.clone();
-                fields.push(basic_field("username", "User name", basic.without_password, basic.username.as_ref()));
+                fields.push(basic_field("username", "User name", basic.username_is_secret(), basic.username.as_ref()));
                 if !basic.without_password {
-                    fields.push(basic_field("password", "Password", true, basic.password.as_ref()));
+                    let is_secret = basic.password_is_secret();
+                    fields.push(basic_field("password", "Password", is_secret, basic.password.as_ref()));
                 }
                 fields
             }
@@ -232,6 +233,35 @@ impl Toolkit {
 /// The host, and the port if there is one, of an origin or of what is that already.
 fn host_of(text: &str) -> &str {
     text.split_once("://").map_or(text, |(_, host)| host)
+}
+
+impl BasicScheme {
+    /// Whether the user name is the key.
+    pub fn username_is_secret(&self) -> bool {
+        self.username.as_ref().and_then(|text| text.secret).unwrap_or(self.without_password)
+    }
+
+    /// Whether the password is one, and not a word that the provider wants from everybody.
+    pub fn password_is_secret(&self) -> bool {
+        self.password.as_ref().and_then(|text| text.secret).unwrap_or(true)
+    }
+}
+
+impl Toolkit {
+    /// Whether a value that an account keeps sealed is a secret by itself, and not only a part of a
+    /// credential: a user name and a client's identifier say who somebody is.
+    pub fn is_secret(&self, scheme: Scheme, name: &str) -> bool {
+        match (scheme, name) {
+            (Scheme::Basic, "username") => self.basic.as_ref().is_none_or(BasicScheme::username_is_secret),
+            (Scheme::Basic, "password") => self.basic.as_ref().is_none_or(BasicScheme::password_is_secret),
+            (Scheme::OAuth1, "consumer_key") => false,
+            (_, "username") => {
+                let fields = self.token_scheme(scheme).map_or(&[][..], |tokens| tokens.fields.as_slice());
+                fields.iter().any(|field| field.name == name && field.secret)
+            }
+            _ => true,
+        }
+    }
 }
 
 fn basic_field(name: &str, label: &str, secret: bool, text: Option<&FieldText>) -> Field {

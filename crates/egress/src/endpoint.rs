@@ -70,8 +70,8 @@ impl Destination {
     }
 }
 
-/// Whether a path is a prefix of whole segments, or below it.
-fn is_at_or_below(path: &str, prefix: &str) -> bool {
+/// Whether a path is the prefix or below it, by whole segments.
+pub fn is_at_or_below(path: &str, prefix: &str) -> bool {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
@@ -96,7 +96,7 @@ fn check_text(endpoint: &str) -> Result<(), EgressError> {
         return refuse("blank at the beginning or end");
     }
     if endpoint.contains('#') {
-        return refuse("fragment");
+        return refuse("a fragment is never sent; write %23 for a # of the path or query");
     }
     Ok(())
 }

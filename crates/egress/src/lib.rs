@@ -34,6 +34,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use crate::address::is_public;
 pub use crate::allow::AllowRule;
+pub use crate::endpoint::is_at_or_below;
 pub use crate::error::{ConfigError, EgressError};
 pub use crate::limits::Limits;
 pub use crate::policy::Destination;

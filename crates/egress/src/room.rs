@@ -74,7 +74,7 @@ impl Room {
 
     /// Makes room for an answer of so many bytes. When it will not get longer than `length`, that is
     /// all it takes; otherwise more than it needs now, so that it need not ask at every piece.
-    pub(crate) async fn hold(&mut self, needed: usize, length: usize) -> Result<(), NoRoom> {
+    pub async fn hold(&mut self, needed: usize, length: usize) -> Result<(), NoRoom> {
         if needed <= self.bytes {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Room {
     }
 
     /// Gives back what an answer of so many bytes does not need.
-    pub(crate) fn shrink(&mut self, needed: usize) {
+    pub fn shrink(&mut self, needed: usize) {
         let surplus = units(self.bytes.saturating_sub(needed.max(FIRST)));
         if let Some((large, all)) = &mut self.more {
             let surplus = surplus.min(large.num_permits());

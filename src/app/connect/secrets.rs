@@ -209,10 +209,12 @@ impl Entered {
     /// The values as the account stores them: a user name is part of the credential, and an imported
     /// token stands where the toolkit's own tokens do.
     pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
-        if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt)
-            && let Some(username) = self.fields.remove("username")
-        {
-            self.secrets.insert("username", Secret::new(username));
+        if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt) {
+            for name in ["username", "password"] {
+                if let Some(value) = self.fields.remove(name) {
+                    self.secrets.insert(name, Secret::new(value));
+                }
+            }
         }
         if scheme == Scheme::BearerToken
             && toolkit.bearer_token.is_none()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
-use switchboard_catalog::{Catalog, Problem, Toolkit};
+use switchboard_catalog::{BasicScheme, Catalog, FieldText, Problem, Toolkit};
 
 use super::source::FILE_NAME;
 use super::words::{count, today};
@@ -82,6 +82,27 @@ fn read(path: &Path) -> Result<Catalog, Vec<Problem>> {
     }
 }
 
+/// What a file does not say of Basic authentication, and its words leave open.
+fn questions(basic: &BasicScheme) -> Vec<String> {
+    let says = |text: &Option<FieldText>, words: &[&str]| {
+        text.as_ref().filter(|text| text.secret.is_none()).is_some_and(|text| {
+            let words_of = format!("{} {}", text.display_name, text.description).to_ascii_lowercase();
+            words.iter().any(|word| words_of.contains(word))
+        })
+    };
+    let mut questions = Vec::new();
+    if !basic.without_password && says(&basic.username, &["key", "token", "secret"]) {
+        questions
+            .push("`basic.username`: is the key entered here? Say `secret = true`, or `secret = false`".to_owned());
+    }
+    if says(&basic.password, &["any text", "anything", "enter x", "not your password", "leave it empty"]) {
+        let question = "`basic.password`: is it the same for everybody? Say `secret = false`, and of the user name whether \
+                        it is the key";
+        questions.push(question.to_owned());
+    }
+    questions
+}
+
 impl Findings {
     fn add(&mut self, toolkit: &Toolkit, today: &str) {
         self.toolkits += 1;
@@ -92,6 +113,11 @@ impl Findings {
         }
         if toolkit.identity.is_none() && toolkit.no_auth.is_none() {
             warn("no `identity`: nobody can tell two accounts apart".to_owned());
+        }
+        if let Some(basic) = &toolkit.basic {
+            for question in questions(basic) {
+                warn(question);
+            }
         }
         // Dates of this form are in the order of their texts.
         for sunset in toolkit.sunset.iter().filter(|sunset| sunset.date.as_str() < today) {

@@ -1,6 +1,8 @@
 //! `proxy_execute` (contract section 2.13): what is sent is what was asked for, and the provider's
 //! answer comes back whole, whatever it is.
 
+use std::io::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -37,6 +39,14 @@ impl World {
         let error = proxy(&self.server.api, &self.session, &body).await.expect_error(status, slug);
         assert!(self.upstream.take().is_empty(), "{body}");
         error
+    }
+
+    /// A call whose answer cannot be handed over.
+    async fn refusing(&self, answer: Vec<u8>, slug: &str) {
+        self.upstream.play(answer);
+        let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
+        proxy(&self.server.api, &self.session, &body).await.expect_error(502, slug);
+        self.upstream.take();
     }
 }
 
@@ -172,6 +182,13 @@ async fn answers_come_back_by_what_they_are() {
         ("content-type: text/html\r\n", "<p>ü</p>".as_bytes(), json!("<p>ü</p>")),
         ("content-type: text/plain\r\n", br#"{"text":1}"#, json!(r#"{"text":1}"#)),
         ("content-type: application/xml\r\n", b"<a/>", json!("<a/>")),
+        ("content-type: text/plain; charset=latin1\r\n", b"\xfcber", json!("\u{fc}ber")),
+        ("content-type: application/yaml\r\n", b"a: 1\n", json!("a: 1\n")),
+        ("content-type: application/toml\r\n", b"a = 1\n", json!("a = 1\n")),
+        ("content-type: application/vnd.example.v3.diff\r\n", b"diff --git a/x b/x\n", json!("diff --git a/x b/x\n")),
+        ("content-type: application/vnd.example.raw; charset=utf-8\r\n", b"# Title\n", json!("# Title\n")),
+        ("content-type: application/octet-stream\r\ncontent-type: text/csv\r\n", b"a,b\n", json!("a,b\n")),
+        (json_type, b"\xef\xbb\xbf{\"a\":1}", json!({ "a": 1 })),
     ] {
         world.upstream.play(http("200 OK", headers, body));
         let answer = world.call(json!({})).await;
@@ -182,7 +199,7 @@ async fn answers_come_back_by_what_they_are() {
     for (headers, body, kind) in [
         ("content-type: image/png\r\n", b"\x89PNG".as_slice(), "image/png"),
         ("content-type: application/pdf\r\n", b"%PDF", "application/pdf"),
-        ("content-type: text/plain; charset=latin1\r\n", b"\xfc", "text/plain; charset=latin1"),
+        ("content-type: text/plain\r\n", b"\xfc\xff", "text/plain"),
         ("", b"\xff\x00", "application/octet-stream"),
     ] {
         world.upstream.play(http("200 OK", headers, body));
@@ -197,6 +214,54 @@ async fn answers_come_back_by_what_they_are() {
     let reply = proxy(&world.server.api, &world.session, &body).await;
     assert_eq!(reply.status, 200);
     assert!(reply.text().contains(&deep));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Some servers and networks compress although nobody asked for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_answer_is_read_within_the_usual_limit() {
+    let world = world().await;
+    let packed = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
+    world.upstream.play(http("200 OK", packed, &gzip(br#"{"a":1}"#)));
+    let answer = world.call(json!({})).await;
+    assert_eq!(answer["data"], json!({ "a": 1 }));
+    assert_eq!(answer["headers"].get("content-encoding"), None, "{answer}");
+    // The credential is not hidden by it.
+    world.upstream.play(http("200 OK", packed, &gzip(json!({ "echo": KEY }).to_string().as_bytes())));
+    assert_eq!(world.call(json!({})).await["data"], json!({ "echo": "REDACTED" }));
+    world.refusing(http("200 OK", packed, &gzip(&vec![b' '; 11 << 20])), "upstream_too_large").await;
+    world.refusing(http("200 OK", packed, &gzip(b"{}")[..12]), "Upstream_Unreachable").await;
+    world.refusing(http("200 OK", "content-encoding: br\r\n", b"{}"), "Upstream_Unreachable").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_goes_out_as_the_form_that_its_content_type_says() {
+    let world = world().await;
+    let form = |body: Value| {
+        let kind = json!([{ "name": "Content-Type", "value": "application/x-www-form-urlencoded", "type": "header" }]);
+        json!({ "method": "POST", "body": body, "parameters": kind })
+    };
+    for (body, expected) in [
+        (json!({ "amount": "2000", "currency": "eur" }), "amount=2000&currency=eur"),
+        (json!({ "count": 3, "on": true, "text": "a b&c=d\u{fc}" }), "count=3&on=true&text=a+b%26c%3Dd%C3%BC"),
+        (json!("already=a+form"), "already=a+form"),
+        (json!({}), ""),
+    ] {
+        world.call(form(body)).await;
+        let seen = world.upstream.only();
+        assert_eq!(header(&seen, "content-type"), ["application/x-www-form-urlencoded"]);
+        assert_eq!(seen.split_once("\r\n\r\n").unwrap().1, expected);
+    }
+    for body in [json!({ "items": [1] }), json!({ "a": { "b": 1 } }), json!({ "a": null }), json!([1])] {
+        let error = world.refused(form(body), 400, "HTTP_BadRequest").await;
+        assert!(error["errors"][0].as_str().unwrap().starts_with("Error in payload.body"), "{error}");
+    }
+    assert!(world.upstream.take().is_empty(), "nothing was sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]

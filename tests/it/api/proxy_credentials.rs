@@ -219,6 +219,80 @@ async fn no_form_of_the_credential_comes_back_in_headers_or_body() {
     );
 }
 
+/// Who somebody is, is no secret: what the provider says of it reaches the caller as it was said.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_are_not_taken_for_secrets_and_keys_of_json_stay() {
+    let upstream = Upstream::start().await;
+    let base = format!("http://{}", upstream.host);
+    let desk = format!("{}[basic]\n", super::help::bare("desk", &base, &upstream.host));
+    let keys = format!(
+        "{}[basic]\nusername = {{ display_name = \"API key\", secret = true }}\n\
+         password = {{ display_name = \"Password\", description = \"Enter X.\", secret = false }}\n",
+        super::help::bare("keys", &base, &upstream.host)
+    );
+    let server = TestServer::builder().toolkit("desk", &desk).toolkit("keys", &keys).start().await;
+    let api = &server.api;
+    let said = json!({
+        "emailAddress": "ada@example.com", "text": "Ask ada@example.com.", "api_token_id": 7, "api_token": "an api_token", "size": "X",
+    });
+    let call = |slug: &str| json!({ "toolkit_slug": slug, "endpoint": "/x", "method": "GET" });
+    let (session, _) = connect(api, "u", "desk", &[("username", "ada@example.com"), ("password", "api_token")]).await;
+    upstream.play(http(
+        "200 OK",
+        "content-type: application/json\r\nx-user: ada@example.com\r\n",
+        said.to_string().as_bytes(),
+    ));
+    let answer = proxy(api, &session, &call("desk")).await.expect(200);
+    let mut expected = said.clone();
+    expected["api_token"] = "an REDACTED".into();
+    assert_eq!((&answer["data"], &answer["headers"]["x-user"]), (&expected, &json!("ada@example.com")));
+    // Where the key is entered as the user name, that is the secret.
+    let (session, _) = connect(api, "u", "keys", &[("username", KEY), ("password", "X")]).await;
+    upstream.take();
+    let said = json!({ "size": "X", "who": KEY, "sent": STANDARD.encode(format!("{KEY}:X")) });
+    upstream.play(http("200 OK", "content-type: application/json\r\n", said.to_string().as_bytes()));
+    let answer = proxy(api, &session, &call("keys")).await.expect(200);
+    assert_eq!(answer["data"], json!({ "size": "X", "who": "REDACTED", "sent": "REDACTED" }));
+    let sent = format!("authorization: Basic {}", STANDARD.encode(format!("{KEY}:X")));
+    assert!(upstream.only().contains(&sent));
+}
+
+/// A text that is fetched in parts brings the credential back in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_is_refused_but_for_the_binary_files_that_the_toolkit_names() {
+    let upstream = Upstream::start().await;
+    let file = format!("ranges = [\"{}/base/files\"]\n[[api_key", upstream.host);
+    let file = upstream.toolkit("up").replacen("[[api_key", &file, 1);
+    let server = TestServer::builder().toolkit("up", &file).start().await;
+    let (session, _) = connect_key(&server.api, "u", "up").await;
+    upstream.take();
+    let ranged = |endpoint: &str, method: &str, name: &str| {
+        json!({ "toolkit_slug": "up", "endpoint": endpoint, "method": method,
+            "parameters": [{ "name": name, "value": "bytes=0-7", "type": "header" }] })
+    };
+    for (endpoint, method, name) in [
+        ("/x", "GET", "range"),
+        ("/x", "GET", "Range"),
+        ("/x", "GET", "X_MS_Range"),
+        ("/filesx/1", "GET", "range"),
+        ("/files/1", "POST", "range"),
+    ] {
+        let reply = proxy(&server.api, &session, &ranged(endpoint, method, name)).await;
+        let error = reply.expect_error(400, "header_not_allowed");
+        assert!(error["message"].as_str().unwrap().contains("handed over whole"), "{error}");
+    }
+    assert!(upstream.take().is_empty());
+    upstream.play(http("206 Partial Content", "content-type: image/png\r\n", b"\x89PNG"));
+    let answer = proxy(&server.api, &session, &ranged("/files/1", "GET", "Range")).await.expect(200);
+    assert_eq!((&answer["status"], &answer["binary_data"]["size"]), (&json!(206), &json!(4)));
+    assert!(upstream.only().contains("range: bytes=0-7\r\n"));
+    for kind in ["text/plain", "application/json"] {
+        upstream.play(http("206 Partial Content", &format!("content-type: {kind}\r\n"), &KEY.as_bytes()[..8]));
+        let reply = proxy(&server.api, &session, &ranged("/files/1", "GET", "Range")).await;
+        reply.expect_error(400, "header_not_allowed");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn cookies_and_headers_of_the_connection_stay_behind() {
     let (server, upstream) = with_upstream().await;

@@ -39,7 +39,7 @@ async fn broken_answers_are_502_and_are_asked_for_once() {
         ("two lengths", "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".to_owned()),
         (
             "an encoding that was not asked for",
-            "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\nconnection: close\r\n\r\n\x1f\x0b"
+            "HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 2\r\nconnection: close\r\n\r\n\x1f\x0b"
                 .to_owned(),
         ),
         ("too many headers", format!("HTTP/1.1 200 OK\r\n{many_headers}content-length: 0\r\n\r\n")),

@@ -1,165 +1,147 @@
-//! The forms in which a secret may stand in an answer.
-
-use std::fmt::Write as _;
+//! The forms in which a secret may stand in an answer, before anything is escaped in them.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use memchr::memmem;
+use std::ops::Range;
 use zeroize::Zeroizing;
+
+use super::unescape::{Escapes, unescaped};
+
+/// How much of a form, or of what it is made of, is looked for where its end alone is sure to be the
+/// secret's: of forms that are rare and several times as long as the secret.
+const ENOUGH: usize = 64;
 
 /// One form of a secret.
 pub(super) struct Form {
-    /// The bytes to look for.
+    /// The bytes to look for: the whole form, or its end.
     pub(super) text: Zeroizing<Vec<u8>>,
+    /// Bytes of the form before them.
+    before: usize,
     /// Base64: the character before also holds bits of the secret.
     left: bool,
     /// Base64: the character after also holds bits of the secret, and padding may follow.
-    right: bool,
+    pub(super) right: bool,
 }
 
 impl Form {
-    fn plain(text: &str) -> Self {
-        Self { text: Zeroizing::new(text.as_bytes().to_vec()), left: false, right: false }
+    fn plain(text: impl Into<Vec<u8>>) -> Self {
+        Self { text: Zeroizing::new(text.into()), before: 0, left: false, right: false }
     }
 
-    /// Where this form stands first.
-    pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
+    /// Bytes of the whole form.
+    pub(super) fn length(&self) -> usize {
+        self.before + self.text.len()
+    }
+
+    /// Whether the byte before the form holds bits of the secret.
+    pub(super) fn holds_bits_before(&self, byte: u8) -> bool {
+        self.left && is_base64(byte)
+    }
+
+    /// Calls `found` with each place at which the looked-for bytes stand, in order.
+    pub(super) fn find_all(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
         // Most texts are shorter than most secrets; no search is faster than none.
-        if bytes.len() < self.text.len() { None } else { memmem::find(bytes, &self.text) }
+        let mut from = 0;
+        while bytes.len() - from >= self.text.len() {
+            let Some(at) = memmem::find(&bytes[from..], &self.text) else { return };
+            let start = from + at;
+            found(start..start + self.text.len());
+            from = start + 1;
+        }
     }
 
-    /// The part of `bytes` to replace when this form was found from `start` to `end`.
-    pub(super) fn widen(&self, bytes: &[u8], start: usize, end: usize) -> (usize, usize) {
+    /// The part of `bytes` to replace when the looked-for bytes were found here.
+    pub(super) fn widen(&self, bytes: &[u8], found: Range<usize>) -> Range<usize> {
         let is_base64 = |index: usize| bytes.get(index).is_some_and(|byte| is_base64(*byte));
-        let wide_start = if self.left && start > 0 && is_base64(start - 1) { start - 1 } else { start };
-        let wide_end = if self.right && is_base64(end) { end + 1 } else { end };
-        (wide_start, wide_end)
+        let start = found.start.saturating_sub(self.before);
+        let start = if self.left && start > 0 && is_base64(start - 1) { start - 1 } else { start };
+        let end = if self.right && is_base64(found.end) { found.end + 1 } else { found.end };
+        start..end
     }
 }
 
-fn is_base64(byte: u8) -> bool {
+pub(super) fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)
 }
 
 /// Adds all forms of one secret.
 pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
-    forms.push(Form::plain(secret));
+    let bytes = secret.as_bytes();
+    push_plain(secret, forms);
     for offset in 0..3 {
-        push_base64(secret, offset, forms);
+        let once = base64(bytes, offset);
+        for outer in 0..3 {
+            push_base64(end_of_base64(&once.text, outer), forms);
+        }
+        push_base64(once, forms);
     }
-    // Most tokens are of letters that no encoding touches; then all the forms below are the secret.
-    if secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte)) {
-        return;
+    let end = &bytes[bytes.len().saturating_sub(ENOUGH / 2)..];
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        let hex: Vec<u8> =
+            end.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|it| digits[usize::from(it)]).collect();
+        forms.push(Form { before: 2 * (bytes.len() - end.len()), ..Form::plain(hex) });
     }
-    for text in [
-        json(secret, |_| false),
-        json(secret, |letter| !letter.is_ascii()),
-        json(secret, |letter| "<>&'".contains(letter) || !letter.is_ascii()),
-        json(secret, |letter| "<>&".contains(letter)),
-        html(secret),
-    ] {
-        push_with_escaped_slashes(&text, forms);
-    }
-    push_percent(secret, forms);
 }
 
 /// Adds the whole of `user:password` in base64 (RFC 7617), with its padding.
 pub(super) fn collect_pair(username: &str, password: &str, forms: &mut Vec<Form>) {
+    /// Shortest pair: eight characters of base64.
+    const SHORTEST: usize = 6;
     let pair = Zeroizing::new(format!("{username}:{password}"));
-    if pair.len() < super::SHORTEST {
+    if pair.len() >= SHORTEST {
+        forms.push(Form::plain(STANDARD.encode(pair.as_bytes())));
+    }
+}
+
+/// The secret itself, as a form writes its blanks, and without its line breaks.
+fn push_plain(secret: &str, forms: &mut Vec<Form>) {
+    let bytes = secret.as_bytes();
+    forms.push(Form::plain(bytes));
+    // Most tokens are of letters that no encoding touches.
+    if bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/=".contains(byte)) {
         return;
     }
-    let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
-    push_with_escaped_slashes(&encoded, forms);
-    push_percent(&encoded, forms);
-}
-
-/// The form, and as encoders write it that put a `\` before each `/` in JSON.
-fn push_with_escaped_slashes(text: &str, forms: &mut Vec<Form>) {
-    forms.push(Form::plain(text));
-    let escaped = Zeroizing::new(text.replace('/', "\\/"));
-    forms.push(Form::plain(&escaped));
-}
-
-/// Percent-encoded as a form and as a URI component (RFC 3986), in both cases of the digits.
-fn push_percent(text: &str, forms: &mut Vec<Form>) {
-    for (kept, space) in [("*-._", "+"), ("-._~", "%20"), ("-._~!*'()", "%20")] {
-        for lower in [false, true] {
-            let mut encoded = Zeroizing::new(String::new());
-            for byte in text.bytes() {
-                let letter = char::from(byte);
-                // Writing to a string cannot fail.
-                let _ = match byte {
-                    b' ' => encoded.write_str(space),
-                    _ if byte.is_ascii_alphanumeric() || kept.contains(letter) => encoded.write_char(letter),
-                    _ if lower => write!(encoded, "%{byte:02x}"),
-                    _ => write!(encoded, "%{byte:02X}"),
-                };
-            }
-            forms.push(Form::plain(&encoded));
-        }
+    if secret.contains(' ') {
+        forms.push(Form::plain(secret.replace(' ', "+")));
     }
+    let on_one_line = unescaped(bytes, Escapes::NONE);
+    if on_one_line != bytes && !on_one_line.is_empty() {
+        forms.push(Form::plain(on_one_line));
+    }
+}
+
+/// The form, and as URLs write it.
+fn push_base64(form: Form, forms: &mut Vec<Form>) {
+    if form.text.iter().any(|byte| matches!(byte, b'+' | b'/')) {
+        let safe = form.text.iter().map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => *other,
+        });
+        forms.push(Form { text: Zeroizing::new(safe.collect()), ..form });
+    }
+    forms.push(form);
 }
 
 /// The characters of base64 that depend on the secret alone when `offset` other bytes stand before
 /// it in its group of three. The characters at the borders hold up to four more of its bits each;
 /// [`Form::widen`] takes them along.
-fn push_base64(secret: &str, offset: usize, forms: &mut Vec<Form>) {
-    let shifted = Zeroizing::new([&[0; 2][..offset], secret.as_bytes()].concat());
+fn base64(secret: &[u8], offset: usize) -> Form {
+    let shifted = Zeroizing::new([&[0; 2][..offset], secret].concat());
     let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(shifted.as_slice()));
     // A byte is 8 bits, a character 6: the first whole one and the end of the last whole one.
     let first = (offset * 8).div_ceil(6);
     let end = shifted.len() * 8 / 6;
-    let standard = &encoded[first..end];
-    if !standard.contains(['+', '/']) {
-        let text = Zeroizing::new(standard.as_bytes().to_vec());
-        forms.push(Form { text, left: offset != 0, right: shifted.len() % 3 != 0 });
-        return;
-    }
-    let url_safe = Zeroizing::new(standard.replace('+', "-").replace('/', "_"));
-    let in_json = Zeroizing::new(standard.replace('/', "\\/"));
-    let percent = |plus: &str, slash: &str| Zeroizing::new(standard.replace('+', plus).replace('/', slash));
-    for text in [standard, &url_safe, &in_json, &percent("%2B", "%2F"), &percent("%2b", "%2f")] {
-        let text = Zeroizing::new(text.as_bytes().to_vec());
-        forms.push(Form { text, left: offset != 0, right: shifted.len() % 3 != 0 });
-    }
+    let text = Zeroizing::new(encoded.as_bytes()[first..end].to_vec());
+    Form { text, before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
 }
 
-/// The inside of a JSON string, with more characters written as `\uXXXX` than need be.
-fn json(secret: &str, escape: impl Fn(char) -> bool) -> Zeroizing<String> {
-    let mut escaped = Zeroizing::new(String::new());
-    for letter in secret.chars() {
-        match letter {
-            '"' => escaped.push_str("\\\""),
-            '\\' => escaped.push_str("\\\\"),
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\t' => escaped.push_str("\\t"),
-            '\u{8}' => escaped.push_str("\\b"),
-            '\u{c}' => escaped.push_str("\\f"),
-            _ if letter < ' ' || escape(letter) => {
-                for unit in letter.encode_utf16(&mut [0; 2]) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(escaped, "\\u{unit:04x}");
-                }
-            }
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
-fn html(secret: &str) -> Zeroizing<String> {
-    let mut escaped = Zeroizing::new(String::new());
-    for letter in secret.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
+/// The same, of which the end alone is looked for.
+fn end_of_base64(text: &[u8], offset: usize) -> Form {
+    let skipped = text.len().saturating_sub(ENOUGH);
+    let end = base64(&text[skipped..], (offset + skipped) % 3);
+    // As many characters as depend on the text alone.
+    let length = (offset + text.len()) * 8 / 6 - (offset * 8).div_ceil(6);
+    Form { before: length - end.text.len(), left: offset != 0, ..end }
 }

@@ -12,7 +12,7 @@ fn redactor(values: &[(&str, &str)]) -> Redactor {
     for (name, value) in values {
         secrets.insert(name, Secret::from(*value));
     }
-    Redactor::new(&secrets)
+    Redactor::new(&secrets, |name| name != "username")
 }
 
 fn redact(secret: &str, text: &str) -> String {
@@ -21,22 +21,122 @@ fn redact(secret: &str, text: &str) -> String {
 }
 
 #[test]
-fn all_forms_are_replaced() {
+fn a_secret_is_found_in_every_spelling() {
     let cases = [
-        ("tok-123", "Bearer tok-123", "Bearer REDACTED"),
-        ("tok-123", "tok-123tok-123, tok-12", "REDACTEDREDACTED, tok-12"),
-        ("a\"b\\c/d", r#"{"x":"a\"b\\c/d"}"#, r#"{"x":"REDACTED"}"#),
-        ("a\"b\\c/d", r#"{"x":"a\"b\\c\/d"}"#, r#"{"x":"REDACTED"}"#),
+        ("tok-1234", "Bearer tok-1234", "Bearer REDACTED"),
+        ("tok-1234", "tok-1234tok-1234, tok-123", "REDACTEDREDACTED, tok-123"),
+        ("a\"b\\c/def", r#"{"x":"a\"b\\c/def"}"#, r#"{"x":"REDACTED"}"#),
+        ("a\"b\\c/def", r#"{"x":"a\"b\\c\/def"}"#, r#"{"x":"REDACTED"}"#),
         ("a<b>c&dü", r#""a\u003cb\u003ec\u0026d\u00fc""#, r#""REDACTED""#),
-        ("a<b>c&dü", r#""a<b>c&d\u00fc""#, r#""REDACTED""#),
-        ("a<b>c&dü", r#""a\u003cb\u003ec\u0026dü""#, r#""REDACTED""#),
+        ("a<b>c&dü", r#""a<b>c&d\u00FC""#, r#""REDACTED""#),
+        ("a<b>c&d😀", r#""a<b>c&d\ud83d\ude00""#, r#""REDACTED""#),
+        ("tok-1234", r"\u0074\u006f\u006b\u002d\u0031\u0032\u0033\u0034", "REDACTED"),
+        ("tok-1234", r"\x74ok\x2d1234", "REDACTED"),
         ("a<b>c&'\"", "<p>a&lt;b&gt;c&amp;&#39;&quot;</p>", "<p>REDACTED</p>"),
-        ("a b+c/~d", "?k=a+b%2Bc%2F%7Ed&x", "?k=REDACTED&x"),
-        ("a b+c/~d", "?k=a%20b%2Bc%2F~d&x", "?k=REDACTED&x"),
-        ("a b+c/~d", "?k=a%20b%2bc%2f~d&x", "?k=REDACTED&x"),
+        ("a<b>c&'\"", "<p>a&lt;b>c&amp;&#x27;&#34;</p>", "<p>REDACTED</p>"),
+        ("a<b>c&'\"", "<p>a&lt;b&gt;c&amp;&apos;&#x22;</p>", "<p>REDACTED</p>"),
+        ("tok-1234", "&#116;&#x6F;k-1234", "REDACTED"),
+        ("a b+c/~de", "?k=a+b%2Bc%2F%7Ede&x", "?k=REDACTED&x"),
+        ("a b+c/~de", "?k=a%20b%2Bc%2F~de&x", "?k=REDACTED&x"),
+        ("a b+c/~de", "?k=a%20b%2bc%2f~de&x", "?k=REDACTED&x"),
+        ("tok-1234", "?k=%74%6F%6b-1234&x", "?k=REDACTED&x"),
+        ("a%41b\"&amp;\\nz", r#""a%41b\"&amp;\\nz""#, r#""REDACTED""#),
+        ("a%41b\"&amp;\\nz", "a%41b&quot;&amp;amp;\\nz!", "REDACTED!"),
+        ("a%41b\"&amp;\\nz", "a%2541b%22%26amp%3B%5Cnz!", "REDACTED!"),
+        ("tok-1234", "746f6b2d31323334 746F6B2D31323334.", "REDACTED REDACTED."),
+        (
+            "line one\nline two",
+            "line one\r\nline two|line one\\nline two|line one\n\tline two",
+            "REDACTED|REDACTED|REDACTED",
+        ),
+        ("tok-1234", "tok-\n 1234", "REDACTED"),
     ];
     for (secret, text, expected) in cases {
         assert_eq!(redact(secret, text), expected, "{text}");
+        // The other way of searching, for large texts.
+        let padding = "-\n".repeat(LARGE);
+        assert_eq!(
+            redact(secret, &format!("{padding}{text}{padding}")),
+            format!("{padding}{expected}{padding}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn base64_is_found_broken_into_lines_and_made_twice() {
+    let secret = "keycanaryABCDEF0123456789".repeat(5);
+    for before in ["", "x", "xy", "Authorization: Bearer "] {
+        let once = STANDARD.encode(format!("{before}{secret}"));
+        for (width, ending) in [(76, "\n"), (76, "\r\n"), (64, "\r\n "), (60, "\\n"), (4, "\n")] {
+            let lines: Vec<&str> =
+                once.as_bytes().chunks(width).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            let redacted = redact(&secret, &lines.join(ending));
+            assert!(redacted.len() < before.len() * 2 + 24, "{redacted}");
+        }
+        for more in ["", "a", "ab"] {
+            let twice = STANDARD.encode(format!("{more}{once}"));
+            for text in [twice.clone(), crate::form::encode(&twice), twice.replace('/', "\\/")] {
+                let redacted = redact(&secret, &text);
+                // Of what stands before it, and of the borders, a few characters are left.
+                assert!(redacted.contains("REDACTED") && redacted.len() < before.len() * 2 + 32, "{redacted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_of_json_and_what_is_no_secret_stay() {
+    let all =
+        redactor(&[("username", "ada@example.com"), ("password", "api_token"), ("pin", "1234567"), ("id", "12345678")]);
+    for (text, expected) in [
+        (r#"{"api_token":1,"x_api_token_id":"api_token"}"#, r#"{"api_token":1,"x_api_token_id":"REDACTED"}"#),
+        (
+            r#"{"email" : "ada@example.com", "a":["ada@example.com"]}"#,
+            r#"{"email" : "ada@example.com", "a":["ada@example.com"]}"#,
+        ),
+        (r#"{"api_token" :"an api_token, api\u005ftoken"}"#, r#"{"api_token" :"an REDACTED, REDACTED"}"#),
+        // A short secret is one as a whole value only.
+        (
+            r#"{"a":"1234567","b":"12345678 1234567","c":1234567,"1234567":[1234567.0]}"#,
+            r#"{"a":"REDACTED","b":"REDACTED 1234567","c":"REDACTED","1234567":[1234567.0]}"#,
+        ),
+        (r#"["\u0031234567", "x1234567"]"#, r#"["REDACTED", "x1234567"]"#),
+        // A number stays a value.
+        (r#"{"n":12345678,"m":-123456789e5}"#, r#"{"n":"REDACTED","m":"REDACTED"}"#),
+        ("12345678", r#""REDACTED""#),
+        (r#""\"api_token\"""#, r#""\"REDACTED\"""#),
+        ("{}", "{}"),
+    ] {
+        assert_eq!(all.redact_json(text), expected);
+        assert!(serde_json::from_str::<serde_json::Value>(&all.redact_json(text)).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn an_escape_that_a_secret_begins_or_ends_in_is_replaced_whole() {
+    for (secret, text, expected) in [
+        ("n1234567", r#""\n1234567""#, r#""REDACTED""#),
+        ("00e9abcd", r#""x\u00e9abcd""#, r#""xREDACTED""#),
+        ("abcdefg\\", r#""abcdefg\\u0041""#, r#""REDACTEDu0041""#),
+        ("abcdefg\\", r#""abcdefg\"h""#, r#""REDACTEDh""#),
+        ("\\12345678", r#""\\12345678""#, r#""REDACTED""#),
+    ] {
+        assert_eq!(redactor(&[("s", secret)]).redact_json(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn short_secrets_are_replaced_as_whole_values_alone() {
+    let redactor = redactor(&[("pin", "1234567")]);
+    for (text, expected) in [
+        ("1234567", "REDACTED"),
+        (" 1234567\n", "REDACTED"),
+        ("1234567 ", "REDACTED"),
+        ("a1234567", "a1234567"),
+        ("pin=1234567", "pin=1234567"),
+    ] {
+        assert_eq!(redactor.redact(text.as_bytes()), text_bytes(expected), "{text}");
     }
 }
 
@@ -50,12 +150,13 @@ fn basic_credentials_are_replaced_whole() {
         ("key-000000", ""),
     ];
     for (username, password) in cases {
-        let redactor = redactor(&[("username", username), ("password", password)]);
+        let redactor = redactor(&[("username", username), ("password", password)]).with_basic(username, password);
         let encoded = STANDARD.encode(format!("{username}:{password}"));
         for text in [encoded.clone(), encoded.replace('/', "\\/"), crate::form::encode(&encoded)] {
             let found = redactor.redact(text.as_bytes()).into_owned();
             assert_eq!(String::from_utf8(found).unwrap(), "REDACTED", "{username}:{password}");
         }
+        assert_eq!(redactor.redact(username.as_bytes()), text_bytes(username), "a user name is no secret");
     }
 }
 
@@ -64,10 +165,12 @@ fn base64_borders_do_not_leak_bits() {
     // Alone, after one byte and after two, with bytes after it: only the other bytes' characters
     // and padding remain.
     for (before, after, expected) in
-        [("", "", "REDACTED=="), ("x", "", "eREDACTED="), ("xy", "", "eHREDACTED"), ("xyz", "12", "eHl6REDACTEDEy")]
+        [("", "", "REDACTED="), ("x", "", "eREDACTED"), ("xy", "", "eHREDACTED=="), ("xyz", "123", "eHl6REDACTEDxMjM=")]
     {
-        let encoded = STANDARD.encode(format!("{before}secret7{after}"));
-        assert_eq!(redact("secret7", &encoded), expected);
+        let encoded = STANDARD.encode(format!("{before}secret78{after}"));
+        assert_eq!(redact("secret78", &encoded), expected, "{encoded}");
+        let padding = "-\n".repeat(LARGE);
+        assert_eq!(redact("secret78", &format!("{padding}{encoded}")), format!("{padding}{expected}"), "{encoded}");
     }
 }
 
@@ -83,9 +186,9 @@ fn every_spelling_of_base64_is_replaced() {
 
 #[test]
 fn overlapping_secrets_are_replaced_as_one() {
-    let redactor = redactor(&[("a", "abcdefgh"), ("b", "efghijkl"), ("c", "fghijk"), ("d", "aaaaaa")]);
+    let redactor = redactor(&[("a", "abcdefgh"), ("b", "efghijkl"), ("c", "fghijkmn"), ("d", "aaaaaaaa")]);
     for (text, expected) in
-        [("-abcdefghijkl-", "-REDACTED-"), ("fghijk efghijkl", "REDACTED REDACTED"), ("aaaaaaaaaaaaa.", "REDACTED.")]
+        [("-abcdefghijkl-", "-REDACTED-"), ("fghijkmn efghijkl", "REDACTED REDACTED"), ("aaaaaaaaaaaaa.", "REDACTED.")]
     {
         assert_eq!(redactor.redact(text.as_bytes()), text_bytes(expected), "{text}");
     }
@@ -98,9 +201,9 @@ fn text_bytes(text: &str) -> Cow<'_, [u8]> {
 #[test]
 fn innocent_bytes_are_passed_on_uncopied() {
     let short = redactor(&[("pin", "12345"), ("username", "ab"), ("password", "cd")]);
-    let long = redactor(&[("token", "tok-123")]);
-    for redactor in [short, long, Redactor::new(&Secrets::new())] {
-        let bytes = b"12345 ab cd YWI6Y2Q= \xff\x00 tok-12";
+    let long = redactor(&[("token", "tok-1234")]);
+    for redactor in [short, long, Redactor::new(&Secrets::new(), |_| true)] {
+        let bytes = b"12345 ab cd YWI6Y2Q= \xff\x00 tok-123 \n%zz&;";
         assert!(matches!(redactor.redact(bytes), Cow::Borrowed(same) if same == bytes));
         assert_eq!(format!("{redactor:?}"), "Redactor(redacted)");
     }
@@ -112,6 +215,11 @@ fn a_body_full_of_matches_takes_linear_time() {
     let body = vec![b'a'; 4 << 20];
     // One span; quadratic time would be 16 G steps, minutes even when optimised.
     assert_eq!(redactor(&[("a", &secret)]).redact(&body), text_bytes("REDACTED"));
+    let escaped = "\\u0061".repeat(1 << 19);
+    assert_eq!(redactor(&[("a", &secret)]).redact(escaped.as_bytes()), text_bytes("REDACTED"));
+    let json = format!("\"{}\"", "aaaaaaaa.".repeat(1 << 18));
+    let redacted = redactor(&[("a", "aaaaaaaa")]).redact_json(&json).into_owned();
+    assert!(redacted == format!("\"{}\"", "REDACTED.".repeat(1 << 18)));
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
@@ -121,9 +229,9 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 proptest! {
     #[test]
     fn no_secret_is_left(
-        secrets in proptest::collection::vec("[ -~ü]{6,24}", 1..4),
+        secrets in proptest::collection::vec("[ -~ü]{8,24}", 1..4),
         noise in proptest::collection::vec(any::<u8>(), 0..40),
-        order in proptest::collection::vec((0..4_usize, 0..6_usize), 1..8),
+        order in proptest::collection::vec((0..4_usize, 0..11_usize), 1..8),
     ) {
         let values: Vec<(String, &str)> =
             secrets.iter().enumerate().map(|(index, secret)| (index.to_string(), secret.as_str())).collect();
@@ -137,6 +245,11 @@ proptest! {
                 2 => crate::form::encode(secret),
                 3 => STANDARD.encode(secret),
                 4 => STANDARD.encode(format!("user:{secret}")),
+                5 => STANDARD.encode(STANDARD.encode(secret)),
+                6 => secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+                7 => secret.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+                8 => secret.chars().map(|letter| format!("&#x{:X};", u32::from(letter))).collect(),
+                9 => secret.chars().map(|letter| format!("\\u{:04x}", u32::from(letter))).collect(),
                 _ => URL_SAFE_NO_PAD.encode(format!("{secret}.x")),
             };
             body.extend_from_slice(text.as_bytes());
@@ -144,9 +257,11 @@ proptest! {
         }
         let redacted = redactor(&named).redact(&body).into_owned();
         for secret in &secrets {
-            prop_assert!(!contains(&redacted, secret.as_bytes()));
+            prop_assert!(!contains(&redacted, secret.as_bytes()), "{}", String::from_utf8_lossy(&redacted));
             prop_assert!(!contains(&redacted, STANDARD.encode(secret).trim_end_matches('=').as_bytes()));
             prop_assert!(!contains(&redacted, crate::form::encode(secret).as_bytes()));
+            let unescaped = unescape::unescaped(&redacted, Escapes::ALL);
+            prop_assert!(!contains(&unescaped, &unescape::unescaped(secret.as_bytes(), Escapes::NONE)));
         }
     }
 
@@ -155,19 +270,51 @@ proptest! {
         let redactor = redactor(&[("s", &secret)]);
         prop_assert_eq!(redactor.redact(text.as_bytes()), text_bytes(&text));
     }
+
+    /// A JSON text stays one and keeps its keys, whatever is taken out of it, and both ways of searching
+    /// find the same.
+    #[test]
+    fn json_stays_json(
+        secret in "[ -~ü\\\\\"]{8,12}|[0-9]{5,9}", key in "[ -~]{0,9}", noise in "[ -~\n\t\u{1}]{0,20}", number in 0..u64::MAX,
+    ) {
+        let value = serde_json::json!({
+            key.as_str(): format!("{noise}{secret}{noise}"), secret.as_str(): [secret, number], "n": format!("{number}{noise}"),
+        });
+        let redactor = redactor(&[("s", &secret)]);
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let redacted = redactor.redact_json(&text).into_owned();
+            let read: serde_json::Value = serde_json::from_str(&redacted).unwrap();
+            let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+            prop_assert_eq!(keys(&read), keys(&value));
+            if secret.chars().count() >= SHORTEST {
+                prop_assert!(!read.as_object().unwrap().values().any(|it| it.as_str().is_some_and(|text| text.contains(&secret))), "{}", redacted);
+            }
+            prop_assert_eq!(&read[&secret][0], "REDACTED");
+            let large = format!("[{}{redacted}]", " ".repeat(LARGE));
+            let large_before = format!("[{}{text}]", " ".repeat(LARGE));
+            prop_assert_eq!(redactor.redact_json(&large_before), large);
+        }
+    }
 }
 
 #[test]
 fn matches_are_joined_as_they_are_found() {
     // One match at each byte, and one that reaches back over many that were found before it.
-    let redactor = redactor(&[("a", "aaaaaa"), ("b", "bbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
-    let large = "a".repeat(1 << 20);
-    let spans = redactor.search_large(large.as_bytes()).unwrap();
-    assert_eq!(spans, [(0, large.len())]);
-    // Room for what overlaps is not kept, either.
-    assert!(spans.capacity() < 16, "{}", spans.capacity());
-    for text in ["aaaaaaaaabbbbbbb", "xaaaaaaaaaaaaayaaaaaa", "-aaaaaa-bbbbbb-", "xaaaaaaaaaaaaay"] {
-        let expected = redactor.search(text.as_bytes());
-        assert_eq!(redactor.search_large(text.as_bytes()).unwrap(), expected, "{text}");
+    let redactor = redactor(&[("a", "aaaaaaaa"), ("b", "bbbbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
+    for text in ["a".repeat(1 << 20), "\\u0061".repeat(1 << 18)] {
+        let spans = large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap();
+        assert_eq!(spans, [0..text.len()]);
+        // Room for what overlaps is not kept, either.
+        assert!(spans.capacity() < 16, "{}", spans.capacity());
+    }
+    for text in [
+        "aaaaaaaaabbbbbbbbb",
+        "xaaaaaaaaaaaaayaaaaaaaa",
+        "-aaaaaaaa-bbbbbbbb-",
+        "xaaaaaaaaaaaaay",
+        "%61aaaaaaaaaa&#97;",
+    ] {
+        let expected = redactor.find(text.as_bytes()).unwrap();
+        assert_eq!(large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap(), expected, "{text}");
     }
 }

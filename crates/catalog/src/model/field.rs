@@ -115,4 +115,8 @@ pub struct FieldText {
     /// What to enter and where to find it.
     #[serde(default)]
     pub description: String,
+    /// Whether it is a secret: hidden on the connect page and taken out of the provider's answers.
+    /// Default: a password is one, a user name only with `without_password`. Say `true` where the key is
+    /// entered as the user name, and `false` of a password that is the same for everybody.
+    pub secret: Option<bool>,
 }

@@ -60,6 +60,11 @@ pub struct Toolkit {
     /// tenant: it would lead to the others.
     #[serde(default)]
     pub paths: Vec<String>,
+    /// Where binary files lie that a caller may ask for in parts (`Range`): a host of `hosts`, and a path at
+    /// or below which all of them are, such as `files.example.com` or `api.example.com/v2/files`.
+    /// Elsewhere a `Range` is refused: the pieces of an answer cannot be searched for the credential.
+    #[serde(default)]
+    pub ranges: Vec<String>,
     /// Headers of every API request, unless the caller sets them; values are templates.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

@@ -27,6 +27,12 @@ impl Check<'_> {
                 let used = template::variables(template).is_ok_and(|used| used.iter().any(|it| it == "username"));
                 self.require(used, &path.key("username_template"), "must use `{username}`");
             }
+            let says_so = basic.username.as_ref().is_some_and(|text| text.secret.is_some());
+            if !basic.password_is_secret() && !says_so {
+                let message = "must say whether it is a secret, since the password is none: `secret = true` where the \
+                               key is entered as the user name";
+                self.report(&path.key("username"), message);
+            }
             if let Some(probe) = &basic.verify {
                 self.probe(&path.key("verify"), probe, &names, toolkit.base_url(Scheme::Basic));
             }

@@ -39,6 +39,24 @@ impl Check<'_> {
             self.base_url(&path, template, &Names::connected(toolkit, scheme));
         }
         self.further_paths();
+        self.file_ranges();
+    }
+
+    /// The entries of `ranges`: each begins with an entry of `hosts`.
+    fn file_ranges(&mut self) {
+        let toolkit = self.toolkit;
+        for (index, text) in toolkit.ranges.iter().enumerate() {
+            let path = Path::root("ranges").index(index);
+            let (host, rest) = text.split_at(text.find('/').unwrap_or(text.len()));
+            let known = toolkit.hosts.iter().any(|known| known == host);
+            self.require(known, &path, "must begin with one of the toolkit's `hosts`, as it stands there");
+            self.require(
+                rest.is_empty() || is_plain_path(rest),
+                &path,
+                "must end with a path such as `/v2/files`, or none",
+            );
+            self.require(!toolkit.ranges[..index].contains(text), &path, "is listed twice");
+        }
     }
 
     /// The entries of `paths`: whole segments as a URL writes them, and none beside a base path that

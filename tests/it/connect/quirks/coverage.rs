@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 17] = [
     ("Assertion.certificate", "crates/auth/src/assertion.rs"),
     ("Choice.detail", "tests/it/connect/choices.rs"),
     ("OAuth2.device_authorization_url", "tests/it/connect/device.rs"),
@@ -20,6 +20,9 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("Toolkit.hosts", "tests/it/connect/schemes.rs"),
     ("Toolkit.no_auth", "tests/it/api/proxy.rs"),
     ("Toolkit.oauth2", "tests/it/connect/schemes.rs"),
+    ("Toolkit.paths", "tests/it/api/proxy_endpoints.rs"),
+    ("Toolkit.ranges", "tests/it/api/proxy_credentials.rs"),
+    ("FieldText.secret", "tests/it/api/proxy_credentials.rs"),
     ("FieldText.display_name", "tests/it/connect/quirks/keys.rs"),
     ("FieldText.description", "toolkits/sandbox/toolkit.toml"),
     ("Field.name", "tests/it/connect/quirks/keys.rs"),

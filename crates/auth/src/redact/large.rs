@@ -1,0 +1,102 @@
+//! Searching a large text: one automaton for all forms, walked once over the bytes as they are and once
+//! over each reading of them, in which escapes are undone. Time is linear in the text, memory is not: of the text
+//! no more is kept than the longest form has.
+
+use std::ops::Range;
+
+use aho_corasick::Anchored;
+use aho_corasick::automaton::{Automaton, StateID};
+use aho_corasick::nfa::contiguous::NFA;
+
+use super::forms::{Form, is_base64};
+use super::push;
+use super::unescape::{Escapes, unescape};
+
+/// Where forms stand in the bytes: in order, none touching another. None when there are too many forms
+/// for an automaton.
+pub(super) fn find(forms: &[Form], readings: &[Escapes], bytes: &[u8]) -> Option<Vec<Range<usize>>> {
+    let automaton = NFA::new(forms.iter().map(|form| form.text.as_slice())).ok()?;
+    let start = automaton.start_state(Anchored::No).ok()?;
+    let mut spans = Vec::new();
+    let mut state = start;
+    for (at, byte) in bytes.iter().enumerate() {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        for form in matches(&automaton, state, forms) {
+            let end = at + 1;
+            push(&mut spans, form.widen(bytes, end - form.text.len()..end));
+        }
+    }
+    for escapes in readings {
+        spans.append(&mut read(&automaton, start, forms, *escapes, bytes));
+    }
+    spans.sort_unstable_by_key(|span| (span.end, span.start));
+    let mut joined = Vec::with_capacity(spans.len());
+    for span in spans {
+        push(&mut joined, span);
+    }
+    Some(joined)
+}
+
+/// Where forms stand in what the bytes are when these escapes are undone.
+fn read(automaton: &NFA, start: StateID, forms: &[Form], escapes: Escapes, bytes: &[u8]) -> Vec<Range<usize>> {
+    let mut reader = Unescaped::new(forms);
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    let mut state = start;
+    // A form ended with the byte before, and the next one may hold bits of the secret, too.
+    let mut ended = false;
+    unescape(bytes, escapes, |byte, place| {
+        if std::mem::take(&mut ended)
+            && is_base64(byte)
+            && let Some(span) = spans.last_mut()
+        {
+            span.end = place.end;
+        }
+        state = automaton.next_state(Anchored::No, state, byte);
+        reader.see(byte, place);
+        for form in matches(automaton, state, forms) {
+            push(&mut spans, reader.span(form));
+            ended |= form.right;
+        }
+    });
+    spans
+}
+
+fn matches<'f>(automaton: &NFA, state: StateID, forms: &'f [Form]) -> impl Iterator<Item = &'f Form> {
+    let count = if automaton.is_match(state) { automaton.match_len(state) } else { 0 };
+    let patterns: Vec<_> = (0..count).map(|index| automaton.match_pattern(state, index)).collect();
+    patterns.into_iter().map(|pattern| &forms[pattern.as_usize()])
+}
+
+/// The last unescaped bytes and where they stand, as many as the longest form has.
+struct Unescaped {
+    last: Vec<(u8, Range<usize>)>,
+    seen: usize,
+}
+
+impl Unescaped {
+    fn new(forms: &[Form]) -> Self {
+        // One more: the character before may hold bits of the secret.
+        let longest = forms.iter().map(Form::length).max().unwrap_or_default() + 1;
+        Self { last: vec![(0, 0..0); longest], seen: 0 }
+    }
+
+    fn see(&mut self, byte: u8, place: Range<usize>) {
+        let index = self.seen % self.last.len();
+        self.last[index] = (byte, place);
+        self.seen += 1;
+    }
+
+    /// The byte that was seen so many bytes ago.
+    fn ago(&self, bytes: usize) -> Option<&(u8, Range<usize>)> {
+        (bytes < self.seen.min(self.last.len())).then(|| &self.last[(self.seen - 1 - bytes) % self.last.len()])
+    }
+
+    /// What to replace when a form ends with the last byte, up to that byte.
+    fn span(&self, form: &Form) -> Range<usize> {
+        let end = self.ago(0).map_or(0, |(_, place)| place.end);
+        let length = form.length();
+        let before = self.ago(length).filter(|(byte, _)| form.holds_bits_before(*byte));
+        let first = before.or_else(|| self.ago(length - 1));
+        first.map_or(0, |(_, place)| place.start)..end
+    }
+}

@@ -1,0 +1,188 @@
+//! Undoing what encoders do to text, byte by byte and with the places where each byte came from, so
+//! that a secret is found in whatever spelling it comes back.
+
+use std::ops::Range;
+
+/// Which ways of escaping are undone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Escapes {
+    /// `%41` of URLs and forms (RFC 3986 section 2.1).
+    pub(super) percent: bool,
+    /// `\u0041`, `\x41`, `\n`, `\/` of JSON and of programming languages.
+    pub(super) backslash: bool,
+    /// `&amp;`, `&#65;`, `&#x41;` of HTML and XML.
+    pub(super) html: bool,
+}
+
+impl Escapes {
+    /// All of them.
+    pub(super) const ALL: Self = Self { percent: true, backslash: true, html: true };
+    /// All of them, and each alone.
+    pub(super) const EACH: [Self; 4] = [
+        Self::ALL,
+        Self { percent: true, ..Self::NONE },
+        Self { backslash: true, ..Self::NONE },
+        Self { html: true, ..Self::NONE },
+    ];
+    /// None: only line breaks go.
+    pub(super) const NONE: Self = Self { percent: false, backslash: false, html: false };
+}
+
+/// Whether anything in a text would be undone.
+pub(super) fn has_escapes(text: &[u8]) -> bool {
+    memchr::memchr3(b'%', b'\\', b'&', text).is_some() || memchr::memchr2(b'\n', b'\r', text).is_some()
+}
+
+/// Calls `emit` with each byte of the text and where it stands there. Escapes are undone once. Line
+/// breaks, and blanks at the beginning of the next line, are left out: base64 in mails and PEM files is
+/// broken into lines (RFC 2045 section 6.8), and headers are folded.
+pub(super) fn unescape(text: &[u8], escapes: Escapes, mut emit: impl FnMut(u8, Range<usize>)) {
+    let mut at = 0;
+    let mut at_line_start = false;
+    while at < text.len() {
+        let (piece, length) = next(&text[at..], escapes);
+        let place = at..at + length;
+        at += length;
+        for &byte in piece.bytes() {
+            match byte {
+                b'\r' | b'\n' => at_line_start = true,
+                b' ' | b'\t' if at_line_start => {}
+                _ => {
+                    at_line_start = false;
+                    emit(byte, place.clone());
+                }
+            }
+        }
+    }
+}
+
+/// A text as `unescape` emits it.
+pub(super) fn unescaped(text: &[u8], escapes: Escapes) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    unescape(text, escapes, |byte, _| bytes.push(byte));
+    bytes
+}
+
+/// What one escape stands for: a character in UTF-8.
+struct Piece {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl Piece {
+    fn byte(byte: u8) -> Self {
+        Self { bytes: [byte, 0, 0, 0], length: 1 }
+    }
+
+    fn character(character: char) -> Self {
+        let mut bytes = [0; 4];
+        let length = character.encode_utf8(&mut bytes).len();
+        Self { bytes, length }
+    }
+
+    fn bytes(&self) -> std::slice::Iter<'_, u8> {
+        self.bytes[..self.length].iter()
+    }
+}
+
+/// The first byte of a text, or what its first escape stands for, and how many bytes that takes.
+fn next(text: &[u8], escapes: Escapes) -> (Piece, usize) {
+    let first = text[0];
+    let found = match first {
+        b'%' if escapes.percent => number(text.get(1..3), 16).map(|byte| (Piece::byte(low(byte)), 3)),
+        b'\\' if escapes.backslash => backslash(text),
+        b'&' if escapes.html => entity(text),
+        _ => None,
+    };
+    found.unwrap_or((Piece::byte(first), 1))
+}
+
+fn low(number: u32) -> u8 {
+    number.to_le_bytes()[0]
+}
+
+/// Digits and nothing else.
+fn number(digits: Option<&[u8]>, radix: u32) -> Option<u32> {
+    let digits = digits.filter(|digits| !digits.is_empty())?;
+    digits
+        .iter()
+        .try_fold(0_u32, |value, digit| value.checked_mul(radix)?.checked_add(char::from(*digit).to_digit(radix)?))
+}
+
+fn backslash(text: &[u8]) -> Option<(Piece, usize)> {
+    let plain = |byte| Some((Piece::byte(byte), 2));
+    match *text.get(1)? {
+        b'n' => plain(b'\n'),
+        b'r' => plain(b'\r'),
+        b't' => plain(b'\t'),
+        b'b' => plain(8),
+        b'f' => plain(12),
+        byte @ (b'"' | b'\\' | b'/' | b'\'') => plain(byte),
+        b'x' => number(text.get(2..4), 16).map(|byte| (Piece::byte(low(byte)), 4)),
+        b'u' => {
+            let first = number(text.get(2..6), 16)?;
+            if let Some(character) = char::from_u32(first) {
+                return Some((Piece::character(character), 6));
+            }
+            // Half of a character beyond the first 65,536; the other half follows (RFC 8259 section 7).
+            let second = text.get(6..8).filter(|start| *start == b"\\u").and_then(|_| number(text.get(8..12), 16))?;
+            let is_pair = (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&second);
+            let code = is_pair.then(|| 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?;
+            Some((Piece::character(char::from_u32(code)?), 12))
+        }
+        _ => None,
+    }
+}
+
+fn entity(text: &[u8]) -> Option<(Piece, usize)> {
+    const LONGEST: usize = 12;
+    let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let character = match &text[1..end] {
+        b"amp" => '&',
+        b"lt" => '<',
+        b"gt" => '>',
+        b"quot" => '"',
+        b"apos" => '\'',
+        [b'#', b'x' | b'X', digits @ ..] => char::from_u32(number(Some(digits), 16)?)?,
+        [b'#', digits @ ..] => char::from_u32(number(Some(digits), 10)?)?,
+        _ => return None,
+    };
+    Some((Piece::character(character), end + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_escape_is_undone_once() {
+        for (text, expected) in [
+            ("a%41%2f%2F%zz%", "aA//%zz%"),
+            ("%2541", "%41"),
+            (r#"\u0041\x41\"\\\/\q\u00fc\ud83d\ude00\ud83d!"#, "AA\"\\/\\qü😀\\ud83d!"),
+            ("\\\\u0041", "\\u0041"),
+            ("&lt;&gt;&amp;&quot;&apos;&#39;&#x27;&#X41;&#0065;&nope;&amp", "<>&\"'''AA&nope;&amp"),
+            ("&amp;amp;", "&amp;"),
+            ("a\r\n  b\\n\\tc%0Ad&#10;e f", "abcde f"),
+            ("&#1114112;&#xffffffffff;", "&#1114112;&#xffffffffff;"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&unescaped(text.as_bytes(), Escapes::ALL)), expected, "{text}");
+        }
+        assert_eq!(unescaped(b"%41\n\\n&amp;", Escapes::NONE), b"%41\\n&amp;");
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_in_order_and_nothing_panics(text in "[%\\\\&#;xu0-9a-f \n]{0,60}|\\PC{0,20}") {
+            let bytes = text.as_bytes();
+            let mut last = 0;
+            unescape(bytes, Escapes::ALL, |_, place| {
+                assert!(place.start < place.end && place.end <= bytes.len() && place.start >= last.min(place.start));
+                last = place.start;
+            });
+            prop_assert!(unescaped(bytes, Escapes::ALL).len() <= bytes.len());
+        }
+    }
+}
