@@ -344,7 +344,8 @@ fn no_client(toolkit: &Toolkit, scheme: Scheme) -> Error {
              OAUTH1, consumer_key and consumer_secret for toolkit {slug}."
         ),
         _ => {
-            let fields = toolkit.developer_fields(scheme).join(", ");
+            let fields: Vec<&str> = toolkit.developer_fields(scheme).iter().map(|field| field.name.as_str()).collect();
+            let fields = fields.join(", ");
             format!(
                 "Create an auth config: POST /auth_configs with type use_custom_auth, authScheme {scheme} and \
                  shared_connection_fields {fields} for toolkit {slug}."

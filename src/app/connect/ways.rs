@@ -53,7 +53,7 @@ impl App {
         for scheme in toolkit.schemes() {
             let config = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
             let can = match &config {
-                Some(config) => as_answer(self.check_developer_fields(toolkit, config, &Secrets::new()).await)?,
+                Some(config) => as_answer(self.check_offered(toolkit, config, &Secrets::new()).await)?,
                 None => self.can_make_now(project, toolkit, scheme).await?,
             };
             if can {
