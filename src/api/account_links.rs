@@ -63,6 +63,10 @@ pub struct LinkAnswer {
     account_type: WireAccountType,
     /// Account type and access list.
     experimental: AnswerExperimental,
+    /// As asked.
+    auth_config_id: String,
+    /// The auth config's scheme.
+    auth_scheme: String,
     /// What is allowed and yet unwise; absent when there is nothing to say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningAnswer>,
@@ -101,6 +105,8 @@ fn link_view(link: &Link, warnings: &[WarningAnswer]) -> LinkAnswer {
         connected_account_id: link.account_id.clone(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
+        auth_config_id: link.auth_config_id.clone(),
+        auth_scheme: link.auth_scheme.clone(),
         warnings: warnings.to_vec(),
     }
 }

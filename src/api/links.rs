@@ -13,6 +13,7 @@ use super::auth::Caller;
 use super::body::{JsonBody, created, replayable};
 use super::error::ApiError;
 use super::path::Id;
+use super::warnings::WarningAnswer;
 use crate::app::App;
 use crate::app::access::{Acl, AclInput};
 use crate::app::expectation::ExpectedIdentity;
@@ -42,6 +43,10 @@ pub struct Body {
     experimental: Option<BodyExperimental>,
     /// Which account at the provider the link is for; another one is refused.
     expected_identity: Option<ExpectedIdentity>,
+    /// How the account is to authenticate: a scheme of the toolkit such as `API_KEY`, or `choose`, which asks
+    /// the user. Left out: the newest auth config's; where there is none, the first scheme that can.
+    #[schemars(length(min = 1, max = 64))]
+    auth_scheme: Option<String>,
 }
 
 /// Account type and access list.
@@ -110,6 +115,15 @@ pub struct Answer {
     account_type: WireAccountType,
     /// Account type and access list.
     experimental: AnswerExperimental,
+    /// The auth config that will be used. With `choose`, the user may take another one; the account says
+    /// which.
+    auth_config_id: String,
+    /// Its scheme.
+    auth_scheme: String,
+    /// What you should know of the link: `SEVERAL_AUTH_CONFIGS`, `OTHER_SCHEME`, `NO_CHOICE`; absent when there
+    /// is nothing to say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningAnswer>,
 }
 
 /// Account type and access list, as stored.
@@ -157,6 +171,7 @@ impl Body {
             account_type: account_type.map_or(AccountType::Private, Into::into),
             acl,
             expected: self.expected_identity,
+            auth_scheme: self.auth_scheme,
         })
     }
 }
@@ -179,6 +194,9 @@ fn view(link: &Link) -> Answer {
         connected_account_id: link.account_id.clone(),
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
+        auth_config_id: link.auth_config_id.clone(),
+        auth_scheme: link.auth_scheme.clone(),
+        warnings: link.warnings.iter().map(WarningAnswer::of_link).collect(),
     }
 }
 

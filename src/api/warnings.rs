@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::app::link_schemes::LinkWarning;
+
 /// What is allowed and yet unwise.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Warning")]
@@ -11,6 +13,13 @@ pub struct WarningAnswer {
     pub code: &'static str,
     /// For people.
     pub message: String,
+}
+
+impl WarningAnswer {
+    /// As the application words it.
+    pub fn of_link(warning: &LinkWarning) -> Self {
+        Self { code: warning.code, message: warning.message.clone() }
+    }
 }
 
 /// What whoever makes something for a user should know of the user's id: ids are taken as they are, but

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
@@ -75,6 +76,7 @@ impl App {
             callback: None,
             account_type: request.account_type,
             base: None,
+            choice: LinkChoice::None,
             prefill: Secrets::new(),
             expected: None,
         };

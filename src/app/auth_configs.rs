@@ -29,6 +29,9 @@ pub struct AuthConfigSettings {
     /// Redirect URI registered at the provider, instead of the server's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth_redirect_uri: Option<String>,
+    /// Made for links that asked for its scheme: others do not use it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub made_for_scheme: bool,
     /// Kept for the API; has effect once tools are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_access_config: Option<Value>,
@@ -137,7 +140,7 @@ impl App {
         if toolkit.oauth2.is_some() {
             return self.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
         }
-        toolkit.schemes().into_iter().next()
+        toolkit.schemes().into_iter().find(|scheme| self.can_make(project, toolkit, *scheme))
     }
 
     /// A managed auth config that is not yet stored.
@@ -176,7 +179,7 @@ impl App {
     pub async fn delete_auth_config(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             let job = self.delete_auth_config_and_revoke(actor, id).await;
-            self.recent_auth_configs.forget_where(|config| config.id == id);
+            self.recent_auth_configs.forget_where(|it| it.has(id));
             return job;
         }
         let now = self.now();
@@ -188,7 +191,7 @@ impl App {
             .with(self.audit(actor, "auth_config.delete", id, "ok", None));
         match self.store.apply(unit).await {
             Ok(_) => {
-                self.recent_auth_configs.forget_where(|config| config.id == id);
+                self.recent_auth_configs.forget_where(|it| it.has(id));
                 Ok(None)
             }
             Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
@@ -218,7 +221,7 @@ impl App {
         Ok(self.new_row(&actor.project_id, toolkit, scheme, false))
     }
 
-    fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {
+    pub(super) fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {
         let now = self.now();
         AuthConfigRow {
             id: self.mint(Kind::AuthConfig),
@@ -250,6 +253,12 @@ impl AuthConfigSettings {
     /// Reads the stored form.
     pub fn parse(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(Error::internal)
+    }
+
+    /// The stored form.
+    pub fn to_text(&self) -> String {
+        // A struct of texts and lists always serialises.
+        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
 }
 

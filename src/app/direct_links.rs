@@ -7,6 +7,7 @@ use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::accounts::AccountType;
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
 use super::access::AclInput;
@@ -83,6 +84,7 @@ impl App {
             callback: self.link_callback(actor, request.callback_url.as_deref(), None).await?,
             account_type: request.account_type,
             base: None,
+            choice: LinkChoice::None,
             prefill,
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
@@ -101,7 +103,7 @@ impl App {
         let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
         check_needs_account(&toolkit)?;
         if self.lacks_client(&config) {
-            return Err(super::links::no_managed_auth(&toolkit));
+            return Err(super::link_schemes::no_managed_auth(&toolkit));
         }
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         Ok(Usable { config, toolkit, scheme })

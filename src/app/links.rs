@@ -3,19 +3,18 @@
 //! A link call checks the session's policy, picks the auth config, and writes a new account
 //! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
 
-use std::sync::Arc;
-
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::links::{self, LinkPurpose, NewLink};
-use switchboard_store::{Statement, Unit, auth_configs};
+use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
+use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
 use super::expectation::{Expectation, ExpectedIdentity};
 use super::explain::Facts;
 use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use super::link_schemes::{LinkWarning, Picked, SchemeWish};
 use super::params::AccountParams;
 use super::seals::Owner;
 use super::sessions::Session;
@@ -40,6 +39,8 @@ pub struct LinkRequest {
     pub acl: Option<AclInput>,
     /// Which account at the provider it is for.
     pub expected: Option<ExpectedIdentity>,
+    /// How it is to authenticate: a scheme's name, or `choose`.
+    pub auth_scheme: Option<String>,
 }
 
 /// What the developer gets.
@@ -57,6 +58,12 @@ pub struct Link {
     pub acl: Option<Acl>,
     /// The link cannot be opened after this.
     pub expires_at: Millis,
+    /// The auth config that will be used, unless the user chooses another one.
+    pub auth_config_id: String,
+    /// Its scheme.
+    pub auth_scheme: String,
+    /// What the developer should know.
+    pub warnings: Vec<LinkWarning>,
 }
 
 impl App {
@@ -77,9 +84,10 @@ impl App {
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
         let expected = request.expected.map(|it| it.check(&toolkit, "expected_identity")).transpose()?;
+        let wish = SchemeWish::parse(request.auth_scheme.as_deref(), &toolkit)?;
         let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
-        let offer = Offer {
+        let mut offer = Offer {
             session_id: Some(&session.id),
             user_id: &session.user_id,
             toolkit: &toolkit,
@@ -88,15 +96,19 @@ impl App {
             callback,
             account_type: request.account_type,
             base: session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref()),
+            choice: LinkChoice::None,
             prefill: Secrets::new(),
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
         let mut tries = 0;
         loop {
             let mut unit = Unit::new();
-            let config = self.pick_auth_config(actor, session, &toolkit, &mut unit).await?;
+            let picked = self.pick_auth_config(actor, session, &toolkit, wish, &mut unit).await?;
+            let Picked { config, user_chooses, warnings } = picked;
             self.check_offered(&toolkit, &config, &offer.prefill).await?;
-            let (link, unit) = self.offer(actor, &offer, &config, unit);
+            offer.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
+            let (mut link, unit) = self.offer(actor, &offer, &config, unit);
+            link.warnings = warnings;
             match self.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
                 Err(Refusal::Named("alias_in_use")) => return Err(alias_in_use(alias.unwrap_or_default())),
@@ -125,6 +137,7 @@ impl App {
             token_hash: token.digest(),
             callback_url: offer.callback.as_deref(),
             purpose: LinkPurpose::Connect,
+            choice: offer.choice,
             prefill_sealed: self.seal_prefill(
                 &offer.owner(&actor.project_id, &account_id, config),
                 &link_id,
@@ -150,6 +163,9 @@ impl App {
             account_type: offer.account_type,
             acl: offer.acl.clone(),
             expires_at,
+            auth_config_id: config.id.clone(),
+            auth_scheme: config.scheme.clone(),
+            warnings: Vec::new(),
         };
         (answer, unit)
     }
@@ -193,67 +209,6 @@ impl App {
         format!("{}/link/{}", base.trim_end_matches('/'), token.text())
     }
 
-    /// Session override, then the newest enabled auth config, then a managed one made now.
-    async fn pick_auth_config(
-        &self,
-        actor: &Actor,
-        session: &Session,
-        toolkit: &Toolkit,
-        unit: &mut Unit,
-    ) -> Result<AuthConfigRow> {
-        if let Some(id) = session.config.auth_config(&toolkit.slug) {
-            let config = self.store.auth_config(&actor.project_id, id).await?;
-            let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
-            if self.lacks_client(&config) {
-                return Err(no_managed_auth(toolkit));
-            }
-            if !config.is_enabled {
-                return Err(super::auth_configs::disabled(&config)
-                    .fix("Enable it, or name another auth config in the session."));
-            }
-            return Ok(config);
-        }
-        let with_managed = self.managed_scheme(&actor.project_id, toolkit).is_some();
-        if let Some(config) = self.newest_auth_config(&actor.project_id, &toolkit.slug, with_managed).await? {
-            return Ok(AuthConfigRow::clone(&config));
-        }
-        let config = self.managed_auth_config(&actor.project_id, toolkit).ok_or_else(|| no_managed_auth(toolkit))?;
-        if let Some(off) = self.store.managed_auth_config(&actor.project_id, &toolkit.slug).await?
-            && !(off.is_enabled && off.is_enabled_for_tool_router)
-        {
-            return Err(switched_off(&off));
-        }
-        unit.push(auth_configs::insert_first_managed(&config));
-        unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
-        Ok(config)
-    }
-
-    async fn newest_auth_config(
-        &self,
-        project: &str,
-        toolkit: &str,
-        with_managed: bool,
-    ) -> Result<Option<Arc<AuthConfigRow>>> {
-        let place = (project.to_owned(), toolkit.to_owned());
-        if let Some(config) = self.recent_auth_configs.get(&place) {
-            return Ok(Some(config));
-        }
-        let before = self.recent_auth_configs.before();
-        let Some(config) = self.store.newest_auth_config(project, toolkit, with_managed).await? else {
-            return Ok(None);
-        };
-        let config = Arc::new(AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config });
-        self.recent_auth_configs.put(place, before, Arc::clone(&config));
-        Ok(Some(config))
-    }
-
-    /// A managed auth config whose client the operator has withdrawn since.
-    pub(super) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
-        config.is_managed
-            && config.scheme == Scheme::OAuth2.as_str()
-            && self.settings.managed_client(&config.toolkit, &config.project_id).is_none()
-    }
-
     /// The link's own callback URL, else the fallback; checked against the project's list.
     pub(super) async fn link_callback(
         &self,
@@ -284,6 +239,8 @@ pub(super) struct Offer<'a> {
     pub account_type: AccountType,
     /// Where the page is found, when not under the public URL.
     pub base: Option<&'a str>,
+    /// Whether the user is asked for the scheme.
+    pub choice: LinkChoice,
     /// Fields that the developer gave beforehand.
     pub prefill: Secrets,
     /// Who is to finish it.
@@ -363,27 +320,6 @@ pub(super) fn alias_in_use(alias: &str) -> Error {
         format!("Alias \"{alias}\" is already in use by another connection for this entity"),
     )
     .fix("Choose another alias, or delete the connection that has it.")
-}
-
-/// Somebody switched the managed auth config off: another one is not made behind his back.
-fn switched_off(config: &AuthConfigRow) -> Error {
-    let id = &config.id;
-    let (how, fix) = if config.is_enabled {
-        ("not enabled for sessions", format!("Set is_enabled_for_tool_router with PATCH /auth_configs/{id}."))
-    } else {
-        ("disabled", format!("Enable it with PATCH /auth_configs/{id}/ENABLED."))
-    };
-    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" of toolkit {} is {how}", config.toolkit))
-        .fix(format!("{fix} Or name another auth config in the session, or create one."))
-}
-
-/// Nothing to authenticate with.
-pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
-    Error::of(Code::NoManagedAuth, &[("slug", &toolkit.slug)]).fix(format!(
-        "Create an auth config: POST /auth_configs with type use_custom_auth for toolkit {0}. \
-         Or the operator sets [managed.{0}] in switchboard.toml and lists this project there.",
-        toolkit.slug
-    ))
 }
 
 /// The session's policy excludes a toolkit.

@@ -28,6 +28,7 @@ pub mod keep_alive;
 pub mod key_uses;
 pub mod keys;
 pub mod limits;
+pub mod link_schemes;
 pub mod links;
 pub mod networks;
 pub mod organization;
@@ -85,7 +86,6 @@ use crate::time::{Clock, Millis};
 use catalog::CurrentCatalog;
 use params::AccountParams;
 use recent::Recent;
-use switchboard_store::auth_configs::AuthConfigRow;
 
 pub use settings::{ManagedClient, Settings, UnknownParameters};
 
@@ -136,8 +136,8 @@ pub struct App {
     pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.
     pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
-    /// The auth config that links of a project and toolkit use, without its credentials.
-    pub recent_auth_configs: Recent<(String, String), Arc<AuthConfigRow>>,
+    /// The auth configs that links of a project and toolkit may use, without their credentials.
+    pub recent_auth_configs: Recent<(String, String), Arc<link_schemes::Candidates>>,
     /// Which keys' uses were noted lately.
     pub key_uses: key_uses::KeyUses,
     /// What is counted.

@@ -38,11 +38,11 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         self.recent_sessions.forget_where(|session| session.project_id == project);
-        self.recent_auth_configs.forget_where(|config| config.project_id == project);
+        self.recent_auth_configs.forget_where(|it| it.is_of(project));
         let job = revoke_job(project);
         let until = Instant::now().checked_add(PATIENCE);
         self.empty_project(&actor, revoke, &job, until).await?;
-        self.recent_auth_configs.forget_where(|config| config.project_id == project);
+        self.recent_auth_configs.forget_where(|it| it.is_of(project));
         let queued = revoke && self.store.revocation_counts(project, &job).await?.total > 0;
         Ok(queued.then_some(job))
     }

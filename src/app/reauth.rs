@@ -10,7 +10,7 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
-use switchboard_store::links::{self, LinkPurpose, NewLink};
+use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
 use super::expectation::Expectation;
 use super::explain::Facts;
@@ -105,6 +105,7 @@ impl App {
             account_id: id,
             token_hash: token.digest(),
             callback_url: callback,
+            choice: LinkChoice::None,
             purpose: if is_working { LinkPurpose::Reconnect } else { LinkPurpose::Connect },
             prefill_sealed: None,
             expected: expected.as_deref(),

@@ -13,17 +13,20 @@ use serde::Serialize;
 use super::endings::{ToolkitContext, ending_page, error_page, finish, see_other};
 use super::policy::{cookie, csp, form_targets, is_own_form, set_cookie};
 use super::render::{BRAND, page, short};
+use super::ways::ways_page;
 use crate::api::body::read;
 use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::app::App;
-use crate::app::connect::{Ending, Finished, Offer, Started, Visit, browser_cookie_name};
+use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, browser_cookie_name};
 use crate::app::params::AccountParams;
 use crate::error::Result;
 
 /// Largest form taken.
 const MAX_FORM: usize = 64 * 1_024;
+/// In the query of a link whose user wants to choose another way to connect.
+const AGAIN: &str = "choose";
 
 #[derive(Serialize)]
 struct Context<'a> {
@@ -40,6 +43,8 @@ struct Context<'a> {
     form_error: Option<&'a str>,
     expires_minutes: i64,
     guide_url: Option<&'a str>,
+    /// Where another way to connect can be chosen.
+    again_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -69,13 +74,25 @@ struct Shown {
 }
 
 /// `GET /link/{token}`. Reads, and changes nothing.
-pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    id: RequestId,
+    Id(token): Id,
+    query: Query,
+    headers: HeaderMap,
+) -> Response {
     if let Some(url) = own_loopback_url(&app, &headers, &token) {
         return see_other(&url);
     }
     match app.visit(&token).await {
         Ok(Visit::Open(offer)) if offer.is_elsewhere(|name| cookie(&headers, name)) => {
             ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
+        }
+        Ok(Visit::Open(offer)) if offer.asks_how() || offer.may_choose() && query.text(AGAIN).is_some() => {
+            match app.ways(&offer.link.project_id, &offer.toolkit).await {
+                Ok(ways) => ways_page(&app, &token, &offer, &ways, StatusCode::OK),
+                Err(error) => error_page(&app, &error, &id.0),
+            }
         }
         Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
         Ok(Visit::Over(finished)) => over_page(&app, &finished, &id),
@@ -118,11 +135,22 @@ pub async fn done(State(app): State<Arc<App>>, query: Query) -> Response {
 
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
     // Before anything is read: a stranger's form is not worth our time.
-    if let Visit::Over(finished) = app.visit(token).await? {
-        return Ok(over_page(app, &finished, id));
-    }
+    let offer = match app.visit(token).await? {
+        Visit::Over(finished) => return Ok(over_page(app, &finished, id)),
+        Visit::Open(offer) => offer,
+    };
     let bytes = read(body, MAX_FORM).await?;
     let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
+    // The way comes before anything that is entered.
+    let way = form.get("auth_scheme").filter(|_| offer.may_choose());
+    if way.is_some() || offer.asks_how() {
+        return match app.choose_way(token, way.map_or("", String::as_str), &id.0).await? {
+            WayChosen::Now => Ok(see_other(&format!("/link/{token}"))),
+            WayChosen::Nothing(offer, ways) => {
+                Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
+            }
+        };
+    }
     match app.start(token, &form, |name| cookie(headers, name), &id.0).await? {
         Started::Provider { url, cookie: browser, lifetime } => {
             let mut response = see_other(url.as_str());
@@ -206,6 +234,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         form_error: shown.message.as_deref(),
         expires_minutes: (offer.link.expires_at - app.now()) / 60_000,
         guide_url: offer.toolkit.auth_guide_url.as_deref().filter(|url| !leaves_site && url.starts_with("https://")),
+        again_url: offer.may_choose().then(|| format!("/link/{token}?{AGAIN}=1")),
     };
     let mut response = page(status, "connect.html", &context);
     let provider = offer

@@ -13,6 +13,7 @@ mod fields;
 mod policy;
 mod reference;
 mod render;
+mod ways;
 
 use std::sync::Arc;
 

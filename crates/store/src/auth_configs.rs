@@ -127,7 +127,7 @@ pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
     )
 }
 
-/// A managed auth config where the toolkit has none yet; refused as `managed_auth_config_exists`
+/// A managed auth config where the toolkit has none of this scheme yet; refused as `managed_auth_config_exists`
 /// when another request was faster.
 pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
     Statement::one(
@@ -136,7 +136,8 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
            is_enabled_for_tool_router, settings, created_at, updated_at)
          SELECT $1, $2, $3, $4, $5, 1, 'ENABLED', 1, $6, $7, $7
          WHERE NOT EXISTS (SELECT 1 FROM auth_configs
-                           WHERE project_id = $2 AND toolkit = $3 AND is_managed = 1 AND deleted_at IS NULL)",
+                           WHERE project_id = $2 AND toolkit = $3 AND scheme = $5 AND is_managed = 1
+                             AND deleted_at IS NULL)",
         vec![
             (&config.id).into(),
             (&config.project_id).into(),
@@ -211,33 +212,62 @@ impl Store {
         .await
     }
 
-    /// The newest enabled auth config of a toolkit that sessions may use (contract section 2.2);
-    /// managed ones only where the operator still offers a client.
-    pub async fn newest_auth_config(
+    /// Enabled auth configs of a toolkit that sessions may use, newest first (contract section 2.2);
+    /// managed ones of OAuth only where the operator still offers a client.
+    pub async fn usable_auth_configs(
         &self,
         project: &str,
         toolkit: &str,
-        with_managed: bool,
-    ) -> Result<Option<AuthConfigRow>, ReadError> {
-        self.one(
+        with_client: bool,
+        limit: i64,
+    ) -> Result<Vec<AuthConfigRow>, ReadError> {
+        self.all(
             select!(
                 "WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
-               AND deleted_at IS NULL AND ($3 = 1 OR is_managed = 0) ORDER BY id DESC LIMIT 1"
+               AND deleted_at IS NULL
+               AND (is_managed = 0 OR scheme NOT IN ('OAUTH2', 'OAUTH1') OR (scheme = 'OAUTH2' AND $3 = 1))
+             ORDER BY id DESC LIMIT $4"
             ),
-            &[project.into(), toolkit.into(), with_managed.into()],
+            &[project.into(), toolkit.into(), with_client.into(), limit.into()],
             read,
         )
         .await
     }
 
-    /// The newest managed auth config of a toolkit, also one that is switched off.
-    pub async fn managed_auth_config(&self, project: &str, toolkit: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+    /// The newest of them that has this scheme.
+    pub async fn usable_auth_config_of_scheme(
+        &self,
+        project: &str,
+        toolkit: &str,
+        scheme: &str,
+        with_client: bool,
+    ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!(
-                "WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL
-                 ORDER BY id DESC LIMIT 1"
+                "WHERE project_id = $1 AND toolkit = $2 AND scheme = $3 AND status = 'ENABLED'
+               AND is_enabled_for_tool_router = 1 AND deleted_at IS NULL
+               AND (is_managed = 0 OR scheme NOT IN ('OAUTH2', 'OAUTH1') OR (scheme = 'OAUTH2' AND $4 = 1))
+             ORDER BY id DESC LIMIT 1"
             ),
-            &[project.into(), toolkit.into()],
+            &[project.into(), toolkit.into(), scheme.into(), with_client.into()],
+            read,
+        )
+        .await
+    }
+
+    /// The newest managed auth config of a toolkit, of one scheme or any, also one that is switched off.
+    pub async fn managed_auth_config(
+        &self,
+        project: &str,
+        toolkit: &str,
+        scheme: Option<&str>,
+    ) -> Result<Option<AuthConfigRow>, ReadError> {
+        self.one(
+            select!(
+                "WHERE project_id = $1 AND toolkit = $2 AND ($3 IS NULL OR scheme = $3) AND is_managed = 1
+                 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1"
+            ),
+            &[project.into(), toolkit.into(), scheme.into()],
             read,
         )
         .await

@@ -19,6 +19,8 @@ pub struct LinkRow {
     pub expires_at: i64,
     /// What a success means for the account.
     pub purpose: LinkPurpose,
+    /// Whether the user says how to connect.
+    pub choice: LinkChoice,
     /// Fields that the developer gave beforehand, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
     /// JSON: who is to finish it; none for anybody.
@@ -38,20 +40,35 @@ pub enum LinkPurpose {
     Reconnect,
 }
 
-impl LinkPurpose {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Reconnect => "reconnect",
-        }
-    }
+/// Whether the user of a link says how to connect. Only new accounts have a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkChoice {
+    /// The developer has said it.
+    #[default]
+    None,
+    /// The user has not said it yet.
+    Open,
+    /// The user has.
+    Made,
+}
 
-    fn parse(text: &str) -> Result<Self, ReadError> {
-        match text {
-            "connect" => Ok(Self::Connect),
-            "reconnect" => Ok(Self::Reconnect),
-            other => Err(ReadError::Impossible(format!("link purpose {other:?}"))),
-        }
+/// Purpose and choice stand in one column.
+fn purpose_text(purpose: LinkPurpose, choice: LinkChoice) -> &'static str {
+    match (purpose, choice) {
+        (LinkPurpose::Reconnect, _) => "reconnect",
+        (LinkPurpose::Connect, LinkChoice::None) => "connect",
+        (LinkPurpose::Connect, LinkChoice::Open) => "choose",
+        (LinkPurpose::Connect, LinkChoice::Made) => "chosen",
+    }
+}
+
+fn parse_purpose(text: &str) -> Result<(LinkPurpose, LinkChoice), ReadError> {
+    match text {
+        "connect" => Ok((LinkPurpose::Connect, LinkChoice::None)),
+        "choose" => Ok((LinkPurpose::Connect, LinkChoice::Open)),
+        "chosen" => Ok((LinkPurpose::Connect, LinkChoice::Made)),
+        "reconnect" => Ok((LinkPurpose::Reconnect, LinkChoice::None)),
+        other => Err(ReadError::Impossible(format!("link purpose {other:?}"))),
     }
 }
 
@@ -89,6 +106,8 @@ pub struct NewLink<'a> {
     pub callback_url: Option<&'a str>,
     /// What a success means for the account.
     pub purpose: LinkPurpose,
+    /// Whether the user says how to connect.
+    pub choice: LinkChoice,
     /// Fields that the developer gave beforehand, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
     /// JSON: who is to finish it.
@@ -115,7 +134,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
             link.callback_url.into(),
             link.created_at.into(),
             link.expires_at.into(),
-            link.purpose.as_str().into(),
+            purpose_text(link.purpose, link.choice).into(),
             link.prefill_sealed.clone().into(),
             link.expected.into(),
         ],
@@ -139,6 +158,16 @@ pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
         "UPDATE links SET claimed_at = $3
          WHERE id = $1 AND browser_hash = $2 AND finished_at IS NULL AND expires_at > $3",
         vec![id.into(), browser_hash.to_vec().into(), now.into()],
+    )
+}
+
+/// The user of a link has said how to connect; refused as `link_finished` once the link is claimed or over.
+pub fn chosen(id: &str, now: i64) -> Statement {
+    Statement::one(
+        "link_finished",
+        "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
+           AND browser_hash IS NULL AND finished_at IS NULL AND expires_at > $2",
+        vec![id.into(), now.into()],
     )
 }
 
@@ -249,6 +278,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
     if row.opt_int(7)?.is_some() != matches!(state, LinkState::Finished { .. }) {
         return Err(ReadError::Impossible("link with an end but no outcome, or the reverse".to_owned()));
     }
+    let (purpose, choice) = parse_purpose(&row.text(9)?)?;
     Ok(LinkRow {
         id: row.text(0)?,
         project_id: row.text(1)?,
@@ -256,7 +286,8 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         token_hash: row.blob(3)?,
         callback_url: row.opt_text(4)?,
         expires_at: row.int(5)?,
-        purpose: LinkPurpose::parse(&row.text(9)?)?,
+        purpose,
+        choice,
         prefill_sealed: row.opt_blob(10)?,
         expected: row.opt_text(11)?,
         state,

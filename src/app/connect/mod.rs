@@ -4,7 +4,8 @@
 //! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
 //! provider's answer, and `device.rs` asks for it where no browser comes back; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
 //! developer has confirmed who finished, where the project asks for that; `settle.rs` learns who and
-//! where the account is; `choose.rs` asks the user which of several things is meant.
+//! where the account is; `choose.rs` asks the user which of several things is meant, and `ways.rs` how to
+//! connect, where the developer leaves that to him.
 
 mod callback;
 mod choose;
@@ -16,6 +17,7 @@ mod secrets;
 mod settle;
 mod start;
 mod visit;
+mod ways;
 
 pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
@@ -25,6 +27,7 @@ pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::{Entered, read_fields};
 pub use start::{Started, browser_cookie_name};
 pub use visit::{Offer, Visit, connection_fields};
+pub use ways::{Way, WayChosen};
 
 use switchboard_store::links::LinkRow;
 

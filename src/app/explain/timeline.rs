@@ -170,6 +170,7 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.enter", _) => {
             ("entered", Waiting, "The user entered a credential and waits for complete_auth".to_owned())
         }
+        ("link.choose_scheme", _) => ("way_chosen", Ok, "The user chose how to connect".to_owned()),
         ("link.choose", "asked") => {
             ("choice_asked", Waiting, "The user was asked which of several things is meant".to_owned())
         }

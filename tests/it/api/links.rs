@@ -35,6 +35,8 @@ async fn a_link_answers_with_token_url_and_a_new_account_in_both_spellings() {
         "connected_account_id": account,
         "account_type": "PRIVATE",
         "experimental": { "account_type": "PRIVATE" },
+        "auth_config_id": text(&made, "auth_config_id"),
+        "auth_scheme": "API_KEY",
     });
     assert_eq!(made, expected);
     assert!(token.starts_with("lt_") && account.starts_with("ca_"), "{made}");
@@ -194,7 +196,7 @@ async fn an_operators_client_is_for_the_projects_that_the_operator_lists() {
     let api = &server.api;
     for (toolkit, expected) in [("sandbox", 400), ("gmail", 400), ("github", 201)] {
         let session = api.session("u", toolkit).await;
-        let reply = link(api, &session, &json!({ "toolkit": toolkit })).await;
+        let reply = link(api, &session, &json!({ "toolkit": toolkit, "auth_scheme": "OAUTH2" })).await;
         let body = json!({ "toolkit": { "slug": toolkit } });
         let listed =
             api.get(&format!("/toolkits/{toolkit}")).await.expect(200)["composio_managed_auth_schemes"].clone();
@@ -226,9 +228,13 @@ async fn a_stored_managed_auth_config_ends_with_the_operators_permission() {
         &format!("UPDATE auth_configs SET is_managed=1, scheme='OAUTH2' WHERE id='{config}'"),
     );
     let session = server.api.session("u", "sandbox").await;
-    let error = link(&server.api, &session, &json!({ "toolkit": "sandbox" })).await;
+    let error = link(&server.api, &session, &json!({ "toolkit": "sandbox", "auth_scheme": "OAUTH2" })).await;
     error.expect_error(400, "ToolRouterV2_NoManagedAuth");
     assert_eq!(accounts(&server.api).await, 0);
+    // Without a wish, the link takes a scheme that needs no client, and says so.
+    let made = link(&server.api, &session, &json!({ "toolkit": "sandbox" })).await.expect(201);
+    assert_eq!((&made["auth_scheme"], &made["warnings"][0]["code"]), (&json!("API_KEY"), &json!("OTHER_SCHEME")));
+    assert_ne!(made["auth_config_id"], json!(config));
 }
 
 #[tokio::test(flavor = "multi_thread")]

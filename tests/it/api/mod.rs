@@ -22,6 +22,7 @@ mod isolation;
 mod key_kinds;
 mod link_races;
 mod link_rules;
+mod link_schemes;
 mod links;
 mod malformed;
 mod masking;

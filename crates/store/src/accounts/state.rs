@@ -63,6 +63,20 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
     )
 }
 
+/// The user chose how to connect: the account takes the auth config, while it has nothing of another
+/// one. Refused as `account_not_connecting`, also where the auth config is gone.
+pub fn take_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
+    Statement::one(
+        "account_not_connecting",
+        "UPDATE connected_accounts SET auth_config_id = $3, scheme = $4, updated_at = $5
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'INITIALIZING'
+           AND credential_sealed IS NULL
+           AND EXISTS (SELECT 1 FROM auth_configs
+                       WHERE id = $3 AND project_id = $1 AND scheme = $4 AND status = 'ENABLED' AND deleted_at IS NULL)",
+        vec![project.into(), id.into(), auth_config.into(), scheme.into(), now.into()],
+    )
+}
+
 /// The user pressed Continue.
 pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
     Statement::one(

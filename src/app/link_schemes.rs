@@ -1,0 +1,356 @@
+//! Which auth config, and with it which scheme, a link uses (contract section 3.2): the session's, else
+//! the newest one that sessions may use, else one that is made now for a scheme that needs no client of
+//! the project's own. The request may name a scheme, or leave the choice to the user.
+
+use std::sync::Arc;
+
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::Unit;
+use switchboard_store::auth_configs::{self, AuthConfigRow};
+
+use super::auth_configs::AuthConfigSettings;
+use super::sessions::Session;
+use super::{Actor, App};
+use crate::error::{Code, Error, Result};
+
+/// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
+const REMEMBERED: i64 = 20;
+
+/// What a link request says of the scheme.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SchemeWish {
+    /// Nothing.
+    #[default]
+    Any,
+    /// This one.
+    Only(Scheme),
+    /// The user is to choose.
+    UserChooses,
+}
+
+/// Something that the developer should know of a link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkWarning {
+    /// For programs.
+    pub code: &'static str,
+    /// For people.
+    pub message: String,
+}
+
+/// The auth config of a new link.
+pub(super) struct Picked {
+    pub config: AuthConfigRow,
+    /// The user is asked for the scheme, and the auth config is one of several that may be used.
+    pub user_chooses: bool,
+    pub warnings: Vec<LinkWarning>,
+}
+
+/// The auth configs of a project and toolkit that sessions may use, without anything sealed; what a link
+/// that names none is to use, and what is to be said of it. Worked out once, for all links of a second.
+#[derive(Debug)]
+pub struct Candidates {
+    /// Newest first.
+    configs: Vec<AuthConfigRow>,
+    /// Place of the one that is used where nothing else is said.
+    usual: usize,
+    warnings: Vec<LinkWarning>,
+}
+
+impl Candidates {
+    fn new(configs: Vec<AuthConfigRow>) -> Result<Option<Self>> {
+        if configs.is_empty() {
+            return Ok(None);
+        }
+        let mut usual = Vec::new();
+        for (place, config) in configs.iter().enumerate() {
+            if !AuthConfigSettings::parse(&config.settings)?.made_for_scheme {
+                usual.push(place);
+            }
+        }
+        let warnings = several(&usual.iter().map(|place| &configs[*place]).collect::<Vec<_>>());
+        Ok(Some(Self { usual: usual.first().copied().unwrap_or(0), configs, warnings }))
+    }
+}
+
+impl Candidates {
+    /// The newest one of a scheme.
+    pub(super) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
+        self.configs.iter().find(|config| config.scheme == scheme.as_str())
+    }
+
+    /// Whether an auth config is among them.
+    pub fn has(&self, id: &str) -> bool {
+        self.configs.iter().any(|config| config.id == id)
+    }
+
+    /// Whether they are a project's.
+    pub fn is_of(&self, project: &str) -> bool {
+        self.configs.iter().any(|config| config.project_id == project)
+    }
+}
+
+/// Says which one of several auth configs is used, when nobody named it.
+fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
+    let [used, others @ ..] = configs else { return Vec::new() };
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let shown: Vec<String> = others.iter().take(5).map(|it| format!("{} ({})", it.id, it.scheme)).collect();
+    let more = if others.len() > shown.len() { " and more" } else { "" };
+    vec![LinkWarning {
+        code: "SEVERAL_AUTH_CONFIGS",
+        message: format!(
+            "Links for {} use the newest auth config, {} ({}). There are also {}{more}. \
+             Name one in the session's auth_configs, or send auth_scheme.",
+            used.toolkit,
+            used.id,
+            used.scheme,
+            shown.join(", ")
+        ),
+    }]
+}
+
+impl App {
+    /// Picks the auth config of a link. One that is made now is added to the unit.
+    pub(super) async fn pick_auth_config(
+        &self,
+        actor: &Actor,
+        session: &Session,
+        toolkit: &Toolkit,
+        wish: SchemeWish,
+        unit: &mut Unit,
+    ) -> Result<Picked> {
+        if let Some(id) = session.config.auth_config(&toolkit.slug) {
+            return self.named_auth_config(actor, id, toolkit, wish).await;
+        }
+        let candidates = self.usable_configs(&actor.project_id, toolkit).await?;
+        if let SchemeWish::Only(scheme) = wish {
+            let newest = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
+            let config = match newest {
+                Some(config) => config,
+                None => self.auth_config_of_scheme(actor, toolkit, scheme, unit).await?,
+            };
+            return Ok(Picked { config, user_chooses: false, warnings: Vec::new() });
+        }
+        let user_chooses = wish == SchemeWish::UserChooses && self.ways(&actor.project_id, toolkit).await?.len() > 1;
+        if let Some(candidates) = candidates {
+            let config = candidates.configs[candidates.usual].clone();
+            let warnings = if user_chooses { Vec::new() } else { candidates.warnings.clone() };
+            return Ok(Picked { config, user_chooses, warnings });
+        }
+        let (config, warnings) = self.first_auth_config(actor, toolkit, unit).await?;
+        Ok(Picked { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
+    }
+
+    /// The auth config that the session names, whatever else there is.
+    async fn named_auth_config(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
+        let config = self.store.auth_config(&actor.project_id, id).await?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        if self.lacks_client(&config) {
+            return Err(no_managed_auth(toolkit));
+        }
+        if !config.is_enabled {
+            return Err(
+                super::auth_configs::disabled(&config).fix("Enable it, or name another auth config in the session.")
+            );
+        }
+        if let SchemeWish::Only(scheme) = wish
+            && scheme.as_str() != config.scheme
+        {
+            let reason =
+                format!("must be {}: the session names auth config {} of that scheme", config.scheme, config.id);
+            return Err(Error::field("auth_scheme", reason)
+                .fix("Leave auth_scheme out, or use a session whose auth_configs does not name this toolkit."));
+        }
+        let mut warnings = Vec::new();
+        if wish == SchemeWish::UserChooses {
+            let message =
+                format!("The session names auth config {}, so the user is not asked for a scheme.", config.id);
+            warnings.push(LinkWarning { code: "NO_CHOICE", message });
+        }
+        Ok(Picked { config, user_chooses: false, warnings })
+    }
+
+    /// The auth configs that links of a project and toolkit may use, read at most once a second.
+    pub(super) async fn usable_configs(&self, project: &str, toolkit: &Toolkit) -> Result<Option<Arc<Candidates>>> {
+        let place = (project.to_owned(), toolkit.slug.clone());
+        if let Some(candidates) = self.recent_auth_configs.get(&place) {
+            return Ok(Some(candidates));
+        }
+        let before = self.recent_auth_configs.before();
+        let with_client = self.settings.managed_client(&toolkit.slug, project).is_some();
+        let configs = self.store.usable_auth_configs(project, &toolkit.slug, with_client, REMEMBERED).await?;
+        let unsealed = |config| AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config };
+        let Some(candidates) = Candidates::new(configs.into_iter().map(unsealed).collect())? else { return Ok(None) };
+        let candidates = Arc::new(candidates);
+        self.recent_auth_configs.put(place, before, Arc::clone(&candidates));
+        Ok(Some(candidates))
+    }
+
+    /// The first auth config of a toolkit, for the first scheme that can, and what is to be said of it.
+    async fn first_auth_config(
+        &self,
+        actor: &Actor,
+        toolkit: &Toolkit,
+        unit: &mut Unit,
+    ) -> Result<(AuthConfigRow, Vec<LinkWarning>)> {
+        let schemes = toolkit.schemes();
+        let can = schemes.iter().copied().find(|scheme| self.can_make(&actor.project_id, toolkit, *scheme));
+        let scheme = can.ok_or_else(|| no_managed_auth(toolkit))?;
+        if let Some(off) = self.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
+            && !(off.is_enabled && off.is_enabled_for_tool_router)
+        {
+            return Err(switched_off(&off));
+        }
+        let config = self.new_managed(actor, toolkit, scheme, false, unit);
+        let mut warnings = Vec::new();
+        if schemes.first() != Some(&scheme) {
+            let preferred = schemes.first().map_or("", |it| it.as_str());
+            warnings.push(LinkWarning {
+                code: "OTHER_SCHEME",
+                message: format!(
+                    "{} is connected by {scheme}, since this project has no client for {preferred}. \
+                     Links go on with auth config {} until there is a newer one.",
+                    toolkit.name, config.id
+                ),
+            });
+        }
+        Ok((config, warnings))
+    }
+
+    /// The newest auth config of one scheme, or one that is made now for links that ask for the scheme.
+    /// Links that ask for none go on as before.
+    pub(super) async fn auth_config_of_scheme(
+        &self,
+        actor: &Actor,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        unit: &mut Unit,
+    ) -> Result<AuthConfigRow> {
+        let project = &actor.project_id;
+        // More than are remembered: an older one may have it.
+        let with_client = self.settings.managed_client(&toolkit.slug, project).is_some();
+        let older =
+            self.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme.as_str(), with_client).await?;
+        if let Some(config) = older {
+            return Ok(config);
+        }
+        if !self.can_make(project, toolkit, scheme) {
+            return Err(no_client(toolkit, scheme));
+        }
+        if let Some(off) = self.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
+            && !(off.is_enabled && off.is_enabled_for_tool_router)
+        {
+            return Err(switched_off(&off));
+        }
+        Ok(self.new_managed(actor, toolkit, scheme, true, unit))
+    }
+
+    pub(super) fn new_managed(
+        &self,
+        actor: &Actor,
+        toolkit: &Toolkit,
+        scheme: Scheme,
+        made_for_scheme: bool,
+        unit: &mut Unit,
+    ) -> AuthConfigRow {
+        let mut config = self.new_row(&actor.project_id, toolkit, scheme, true);
+        if made_for_scheme {
+            config.settings = AuthConfigSettings { made_for_scheme, ..AuthConfigSettings::default() }.to_text();
+        }
+        unit.push(auth_configs::insert_first_managed(&config));
+        unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
+        config
+    }
+
+    /// Whether an auth config of a scheme can be made without anything from the project: with the
+    /// operator's client, or because the scheme needs none.
+    pub(super) fn can_make(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
+        let is_token_of_ones_own = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
+        if !toolkit.offers(scheme) && !is_token_of_ones_own {
+            return false;
+        }
+        match scheme {
+            Scheme::OAuth2 => self.settings.managed_client(&toolkit.slug, project).is_some(),
+            // Its consumer key is registered by hand.
+            Scheme::OAuth1 => false,
+            _ => toolkit.developer_fields(scheme).is_empty(),
+        }
+    }
+
+    /// A managed auth config whose client the operator has withdrawn since, or never had.
+    pub(super) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
+        let has_client = || self.settings.managed_client(&config.toolkit, &config.project_id).is_some();
+        let is = |scheme: Scheme| config.scheme == scheme.as_str();
+        config.is_managed && (is(Scheme::OAuth1) || is(Scheme::OAuth2) && !has_client())
+    }
+}
+
+impl SchemeWish {
+    /// What a request says: a scheme of the toolkit, or `choose`.
+    ///
+    /// # Errors
+    /// 400 with the names that the toolkit takes.
+    pub fn parse(text: Option<&str>, toolkit: &Toolkit) -> Result<Self> {
+        let Some(text) = text else { return Ok(Self::Any) };
+        if text == "choose" {
+            return Ok(Self::UserChooses);
+        }
+        let mut known = toolkit.schemes();
+        if toolkit.oauth2.is_some() && !known.contains(&Scheme::BearerToken) {
+            known.push(Scheme::BearerToken);
+        }
+        match text.parse().ok().filter(|scheme| known.contains(scheme)) {
+            Some(scheme) => Ok(Self::Only(scheme)),
+            None => {
+                let names: Vec<&str> = known.iter().map(|scheme| scheme.as_str()).collect();
+                let takes = format!("must be one of {}, or choose", names.join(", "));
+                Err(Error::field("auth_scheme", takes).fix("Name a scheme of the toolkit, or leave auth_scheme out."))
+            }
+        }
+    }
+}
+
+/// Somebody switched the managed auth config off: another one is not made behind his back.
+fn switched_off(config: &AuthConfigRow) -> Error {
+    let id = &config.id;
+    let (how, fix) = if config.is_enabled {
+        ("not enabled for sessions", format!("Set is_enabled_for_tool_router with PATCH /auth_configs/{id}."))
+    } else {
+        ("disabled", format!("Enable it with PATCH /auth_configs/{id}/ENABLED."))
+    };
+    Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{id}\" of toolkit {} is {how}", config.toolkit))
+        .fix(format!("{fix} Or name another auth config in the session, or create one."))
+}
+
+/// Nothing to authenticate with, in any scheme.
+pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
+    let scheme = toolkit.schemes().into_iter().find(|it| matches!(it, Scheme::OAuth2 | Scheme::OAuth1));
+    no_client(toolkit, scheme.or_else(|| toolkit.schemes().first().copied()).unwrap_or(Scheme::OAuth2))
+}
+
+/// Nothing to authenticate with in one scheme, and what to do.
+fn no_client(toolkit: &Toolkit, scheme: Scheme) -> Error {
+    let slug = &toolkit.slug;
+    let own = match scheme {
+        Scheme::OAuth2 => format!(
+            "Create an auth config with your own OAuth client: POST /auth_configs with type use_custom_auth, authScheme \
+             OAUTH2, client_id and client_secret for toolkit {slug}. Or the operator sets [managed.{slug}] in \
+             switchboard.toml and lists this project there. Or send auth_scheme BEARER_TOKEN: the user then enters an \
+             access token of his own."
+        ),
+        Scheme::OAuth1 => format!(
+            "Create an auth config with your own client: POST /auth_configs with type use_custom_auth, authScheme \
+             OAUTH1, consumer_key and consumer_secret for toolkit {slug}."
+        ),
+        _ => {
+            let fields: Vec<&str> = toolkit.developer_fields(scheme).iter().map(|field| field.name.as_str()).collect();
+            let fields = fields.join(", ");
+            format!(
+                "Create an auth config: POST /auth_configs with type use_custom_auth, authScheme {scheme} and \
+                 shared_connection_fields {fields} for toolkit {slug}."
+            )
+        }
+    };
+    Error::of(Code::NoManagedAuth, &[("slug", slug)]).fix(own)
+}

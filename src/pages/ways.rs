@@ -1,0 +1,70 @@
+//! The page of a link whose user says how to connect, before the form or the way to the provider.
+
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use switchboard_catalog::Scheme;
+
+use super::endings::ToolkitContext;
+use super::policy::{csp, form_targets};
+use super::render::{BRAND, page, short};
+use crate::app::App;
+use crate::app::connect::{Offer, Way};
+
+#[derive(Serialize)]
+struct Context {
+    brand: &'static str,
+    project_name: Option<String>,
+    toolkit: Option<ToolkitContext>,
+    user_hint: String,
+    action: String,
+    options: Vec<OptionContext>,
+    is_unanswered: bool,
+}
+
+#[derive(Serialize)]
+struct OptionContext {
+    id: &'static str,
+    label: String,
+    detail: &'static str,
+}
+
+/// The choice; `status` is 422 where the answer was none of these.
+pub(super) fn ways_page(app: &App, token: &str, offer: &Offer, ways: &[Way], status: StatusCode) -> Response {
+    let name = short(&offer.toolkit.name);
+    let context = Context {
+        brand: BRAND,
+        project_name: Some(short(&offer.project_name)).filter(|name| !name.is_empty()),
+        toolkit: ToolkitContext::of(app, &offer.toolkit.slug),
+        user_hint: short(&offer.account.user_id),
+        action: format!("/link/{token}"),
+        options: ways.iter().map(|way| option(way.scheme, &name)).collect(),
+        is_unanswered: status != StatusCode::OK,
+    };
+    let mut response = page(status, "ways.html", &context);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&form_targets(None, None)));
+    response
+}
+
+/// A scheme in words for people.
+fn option(scheme: Scheme, toolkit: &str) -> OptionContext {
+    let (label, detail) = match scheme {
+        Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth | Scheme::OAuth1 => {
+            (format!("Sign in at {toolkit}"), "You are sent there and come back.")
+        }
+        Scheme::ApiKey => ("Enter an API key".to_owned(), "You copy it from your account's settings."),
+        Scheme::BearerToken => ("Enter an access token".to_owned(), "You make it in your account's settings."),
+        Scheme::Basic | Scheme::BasicWithJwt | Scheme::BillcomAuth => {
+            ("Enter user name and password".to_owned(), "Or what the page asks for in their place.")
+        }
+        Scheme::S2sOAuth2 => {
+            ("Enter an app's credentials".to_owned(), "For administrators: an app of your organisation.")
+        }
+        Scheme::GoogleServiceAccount | Scheme::ServiceAccount => {
+            ("Use a service account".to_owned(), "For administrators: its key file or details.")
+        }
+        Scheme::Saml => ("Use a SAML assertion".to_owned(), "For administrators."),
+        Scheme::NoAuth => ("Connect without signing in".to_owned(), "Only what is open to everybody."),
+    };
+    OptionContext { id: scheme.as_str(), label, detail }
+}
