@@ -98,6 +98,7 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
     note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
+    app.report_shared_redirect_uris().await?;
     let spool = app.spool_dir.display().to_string();
     let saved = app.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {

@@ -40,6 +40,7 @@ pub mod provider;
 pub mod proxy;
 pub mod reauth;
 pub mod recent;
+pub mod redirects;
 pub mod refresh;
 mod rejection;
 mod renewal;

@@ -48,6 +48,7 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0007_pages_and_counts.sql"),
     },
     Migration { number: 8, name: "retention", sql: include_str!("../../../migrations/sqlite/0008_retention.sql") },
+    Migration { number: 9, name: "attempts", sql: include_str!("../../../migrations/sqlite/0009_attempts.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

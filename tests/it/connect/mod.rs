@@ -1,5 +1,6 @@
 //! From a link to an ACTIVE account, and what stands in the way.
 
+mod attempts;
 mod browsers;
 mod callbacks;
 pub mod choices;
@@ -14,6 +15,8 @@ mod nonsense;
 mod pages;
 mod providers;
 mod quirks;
+mod redirects;
+mod refusals;
 mod revocation;
 mod scanners;
 mod schemes;
