@@ -98,6 +98,9 @@ pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>
     note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
+    if let Err(error) = app.report_shared_redirect_uris().await {
+        bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
+    }
     let spool = app.spool_dir.display().to_string();
     let saved = app.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {

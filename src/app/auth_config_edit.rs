@@ -53,6 +53,8 @@ impl App {
         let name = check_name(patch.name.clone(), "name")?;
         if let Some(uri) = patch.oauth_redirect_uri.as_deref().filter(|uri| !uri.is_empty()) {
             super::callback_url::check(uri).map_err(|reason| Error::field("credentials.oauth_redirect_uri", reason))?;
+            let row = self.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            self.check_redirect_uri(&row, uri).await?;
         }
         self.change_auth_config(actor, id, "auth_config.update", |row| {
             patch.check_fits(row)?;

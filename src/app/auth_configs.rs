@@ -121,6 +121,9 @@ impl App {
         }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;
+        if let Some(uri) = &new.settings.oauth_redirect_uri {
+            self.check_redirect_uri(&row, uri).await?;
+        }
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
             actor,
             "auth_config.create",

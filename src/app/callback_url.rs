@@ -2,7 +2,8 @@
 //!
 //! Syntax is checked always. Where a project has registered callback URLs, scheme, host, port and
 //! path must equal one of them, at creation and again at the redirect; the query is free. Where it
-//! has registered none, the holder of the project key decides.
+//! has registered none, the holder of the project key decides, and a page names the host before the
+//! browser goes there, unless that is the visitor's own machine.
 
 use url::{Host, Url};
 
@@ -32,10 +33,15 @@ pub fn check(text: &str) -> Result<(), String> {
     if authority(text).contains('%') {
         return Err("must not contain percent signs in its host".to_owned());
     }
+    // A host may hold `;`, `,`, `*` and quotes (WHATWG URL); no name in use does.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    if !url.host_str().unwrap_or_default().bytes().all(is_name) {
+        return Err("must have a host of letters, digits, hyphens and dots".to_owned());
+    }
     if url.fragment().is_some() {
         return Err("must not contain a fragment".to_owned());
     }
-    if url.scheme() == "http" && !is_loopback(&url) {
+    if url.scheme() == "http" && !is_loopback_host(&url) {
         return Err("must use https:// (http:// is for loopback hosts only)".to_owned());
     }
     Ok(())
@@ -48,6 +54,11 @@ pub fn is_registered(text: &str, registered: &[String]) -> bool {
         .iter()
         .filter_map(|entry| Url::parse(entry).ok())
         .any(|entry| entry.origin() == url.origin() && entry.path() == url.path())
+}
+
+/// Whether a URL leads to the visitor's own machine.
+pub fn is_loopback(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| is_loopback_host(&url))
 }
 
 /// The URL with our outcome appended and its own query kept (contract section 3.3). Nothing else
@@ -70,7 +81,7 @@ fn authority(text: &str) -> &str {
     rest.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-fn is_loopback(url: &Url) -> bool {
+fn is_loopback_host(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -133,6 +144,13 @@ mod tests {
             "h",
             "https://good.test/ x",
             "https://good.test/\u{0}",
+            "https://x.test;script-src/",
+            "https://x.test,y.test/",
+            "https://*/",
+            "https://*.test/",
+            "https://x'y.test/",
+            "https://x\"y.test/",
+            "https://x(y).test/",
         ] {
             assert!(check(url).is_err(), "{url:?} must be refused");
         }

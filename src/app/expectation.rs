@@ -107,29 +107,27 @@ impl Expectation {
     }
 
     /// Why an account is not the one that was meant; none when it is. `before` is who the account is
-    /// now, if it works.
-    pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<String> {
+    /// now, if it works. The words name nobody: they are stored, logged, and sent to the app.
+    pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<&'static str> {
         if let Some(expected) = &self.identity {
             return match now {
                 Some(now) if expected.is_met(now) => None,
-                Some(now) => Some(format!("account_mismatch: {} signed in, who is not the expected one", now.shown())),
-                None => Some(UNTOLD.to_owned()),
+                Some(_) => Some(UNEXPECTED),
+                None => Some(UNTOLD),
             };
         }
         let before = self.before.as_ref().or(before).filter(|_| !self.may_change)?;
         match now {
             Some(now) if now.is_same(before) => None,
-            Some(now) => Some(format!(
-                "account_mismatch: this connection belongs to {}, and {} signed in",
-                before.shown(),
-                now.shown()
-            )),
-            None => Some(UNTOLD.to_owned()),
+            Some(_) => Some(ANOTHER),
+            None => Some(UNTOLD),
         }
     }
 }
 
 const UNTOLD: &str = "account_mismatch: the provider did not say which account signed in";
+const UNEXPECTED: &str = "account_mismatch: another account signed in than the one that is expected";
+const ANOTHER: &str = "account_mismatch: another account signed in than the one that this connection belongs to";
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::links::LinkRow;
+use switchboard_store::links::{LinkPurpose, LinkRow};
 use switchboard_store::{WriteError, links};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,10 +49,17 @@ impl App {
         let time =
             if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
         let reason = format!("Connection initiation did not complete within {time}");
-        if let Some(account) = self.store.account(&link.project_id, &link.account_id).await?
-            && self.end_link(&actor, link, &account, "expired", &reason).await?
-        {
-            return Ok(());
+        if let Some(account) = self.store.account(&link.project_id, &link.account_id).await? {
+            // The last attempt has failed, and its reason is the account's.
+            let failed = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
+            let (outcome, reason) = match failed {
+                Some(reason) if !reason.starts_with("expired_token") => ("failed", reason),
+                Some(reason) => ("expired", reason),
+                None => ("expired", reason),
+            };
+            if self.end_link(&actor, link, &account, outcome, &reason).await? {
+                return Ok(());
+            }
         }
         // Its account is gone, or was connected otherwise: the link ends alone.
         match self.store.apply(links::end(&link.id, "expired", self.now())).await {

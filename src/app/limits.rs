@@ -129,6 +129,17 @@ impl App {
         })
     }
 
+    /// Counts an attempt that is begun on a link. Each may ask the provider for a device code, register a
+    /// client or push a request, so this does not depend on where it comes from.
+    pub fn count_link_start(&self, link_id: &str) -> Result<()> {
+        let counted = self.counted("link", self.limits.link.take(&link_id.to_owned()));
+        counted.map(drop).map_err(|exceeded| {
+            Error::new(Code::TooManyRequests, "This link was begun too often")
+                .fix("Wait a minute, then open the link again.")
+                .retry_after(exceeded.retry_after)
+        })
+    }
+
     fn counted<T>(
         &self,
         kind: &'static str,

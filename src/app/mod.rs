@@ -42,6 +42,7 @@ mod provider_answer;
 pub mod proxy;
 pub mod reauth;
 pub mod recent;
+pub mod redirects;
 pub mod refresh;
 mod rejection;
 mod renewal;

@@ -183,6 +183,14 @@ impl App {
         ProjectSettings::parse(&self.project(project).await?.settings)
     }
 
+    /// Whether a callback URL is on the project's list; false where that is empty, none where the list
+    /// holds others only.
+    pub async fn is_registered_callback(&self, project: &str, url: &str) -> Result<Option<bool>> {
+        let registered = self.project_settings(project).await?.callback_urls;
+        let is_on_it = callback_url::is_registered(url, &registered);
+        Ok((is_on_it || registered.is_empty()).then_some(is_on_it))
+    }
+
     /// Refuses a callback URL that is not on the project's list, where it has one (R08).
     pub async fn check_registered(&self, project: &str, url: &str, field: &str) -> Result<()> {
         let settings = self.project_settings(project).await?;

@@ -53,6 +53,11 @@ pub enum UnknownParameters {
 }
 
 impl Settings {
+    /// Whether browsers reach this server by https; else by http on loopback (`config.rs`).
+    pub fn is_https(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
     /// The operator's client for a toolkit, when this project may use it (R17).
     pub fn managed_client(&self, toolkit: &str, project: &str) -> Option<&ManagedClient> {
         self.managed.get(toolkit).filter(|client| client.admits(project))

@@ -13,7 +13,7 @@ use crate::api::body::read;
 use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::app::App;
-use crate::app::connect::{Ending, Returned, browser_cookie_name};
+use crate::app::connect::{Arrived, Ending, Returned, attempt_cookie_name};
 
 /// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
 const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
@@ -47,7 +47,7 @@ pub async fn shared(
 /// into a GET of the same URL, which does (R14); nothing is decided here.
 pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri): OriginalUri, body: Body) -> Response {
     let Ok(form) = read(body, MAX_FORM).await else {
-        return ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
+        return ending_page(&app, Ending::Invalid, Some(&id.0));
     };
     let state = form_urlencoded::parse(&form).find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
     let read = match app.callback_parameters(state.as_deref().unwrap_or_default()).await {
@@ -74,7 +74,7 @@ pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_i
             response
         }
         Ok(None) => {
-            let mut response = ending_page(&app, Ending::Invalid, None, None, Some(&id.0));
+            let mut response = ending_page(&app, Ending::Invalid, Some(&id.0));
             *response.status_mut() = StatusCode::NOT_FOUND;
             response
         }
@@ -94,13 +94,21 @@ async fn returned(
         Ok(arrived) => arrived,
         Err(error) => return error_page(app, &error, &id.0),
     };
-    // A question may follow, at once or after the developer's word; it is for this browser.
-    let is_over = !matches!(arrived.finished.ending, Ending::Choose | Ending::Unconfirmed);
-    let mut response = finish(app, arrived.finished, arrived.project_id.as_deref(), &id.0).await;
-    // The flow is over, so the cookie has done its work; a wrong browser's is not ours to remove.
-    if let Some(value) = arrived.link_id.filter(|_| is_over).and_then(|link| remove_cookie(&browser_cookie_name(&link)))
-    {
-        response.headers_mut().append(header::SET_COOKIE, value);
+    let Arrived { finished, attempt_id } = arrived;
+    // A question may follow, at once or after the developer's word; it is for this browser. And a browser
+    // that is to come once more, or to try again, needs its cookie.
+    let is_waiting = matches!(finished.ending, Ending::Choose | Ending::Unconfirmed | Ending::Busy);
+    let is_over = !is_waiting && !finished.may_retry;
+    let mut response = finish(app, finished, attempt_id.as_deref(), &id.0).await;
+    if let Some(attempt) = attempt_id.filter(|_| is_over) {
+        forget_attempt(app, &mut response, &attempt);
     }
     response
+}
+
+/// The attempt is over, so its cookie has done its work (R15); a wrong browser's is not ours to remove.
+pub(super) fn forget_attempt(app: &App, response: &mut Response, attempt_id: &str) {
+    if let Some(value) = remove_cookie(&attempt_cookie_name(app, attempt_id), app.settings.is_https()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
 }

@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::callback::forget_attempt;
 use super::connect::over_page;
 use super::endings::{ToolkitContext, ending_page, error_page, finish};
-use super::policy::{cookie, csp, form_targets, is_own_form, remove_cookie};
+use super::policy::{add_form_headers, cookie, form_targets, is_own_form};
 use super::render::{BRAND, page, short};
 use crate::api::body::read;
 use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::app::App;
-use crate::app::connect::{Choice, Chose, Ending, browser_cookie_name};
+use crate::app::connect::{Choice, Chose, Ending};
 use crate::app::provider::MOST_THINGS;
 use crate::error::Result;
 
@@ -45,8 +46,9 @@ struct OptionContext {
 
 /// `GET /link/choice/{token}`. Reads, and changes nothing.
 pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
-    match app.choice(&token, |name| cookie(&headers, name)).await {
+    match app.choice(&token, &|name: &str| cookie(&headers, name)).await {
         Ok(Ok(choice)) => choice_page(&app, &token, choice, StatusCode::OK),
+        Ok(Err(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
         Ok(Err(finished)) => over_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
@@ -61,7 +63,7 @@ pub async fn submit(
     body: Body,
 ) -> Response {
     if !is_own_form(&headers, &app.settings.public_url) {
-        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+        return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
     match try_submit(&app, &id, &token, &headers, body).await {
         Ok(response) => response,
@@ -73,17 +75,18 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     let form = read(body, MAX_FORM).await?;
     let chosen = form_urlencoded::parse(&form).find(|(name, _)| name == "choice").map(|(_, value)| value.into_owned());
     let chosen = chosen.unwrap_or_default();
-    let (finished, project, link) = match app.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
-        Chose::Nothing(choice) => return Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
-        Chose::Before(finished) => return Ok(over_page(app, &finished, id)),
-        Chose::Now { finished, project_id, link_id } => (finished, project_id, link_id),
-    };
-    let is_over = finished.ending != Ending::Choose;
-    let mut response = finish(app, finished, Some(&project), &id.0).await;
-    if let Some(value) = remove_cookie(&browser_cookie_name(&link)).filter(|_| is_over) {
-        response.headers_mut().append(header::SET_COOKIE, value);
+    match app.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
+        Chose::Nothing(choice) => Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
+        Chose::Before(finished) => Ok(over_page(app, &finished, id)),
+        Chose::Now { finished, attempt_id } => {
+            let is_over = finished.ending != Ending::Choose && !finished.may_retry;
+            let mut response = finish(app, finished, attempt_id.as_deref(), &id.0).await;
+            if let Some(attempt) = attempt_id.filter(|_| is_over) {
+                forget_attempt(app, &mut response, &attempt);
+            }
+            Ok(response)
+        }
     }
-    Ok(response)
 }
 
 fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Response {
@@ -106,6 +109,6 @@ fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Re
     let mut response = page(status, "choice.html", &context);
     // What the last redirect after the form leads to.
     let targets = form_targets(None, end.as_deref());
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
+    add_form_headers(response.headers_mut(), &targets);
     response
 }

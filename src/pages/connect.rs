@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::endings::{ToolkitContext, ending_page, error_page, finish, see_other};
-use super::policy::{cookie, csp, form_targets, is_own_form, set_cookie};
+use super::endings::{ToolkitContext, ending_page, ending_page_with, error_page, finish, see_other};
+use super::policy::{add_form_headers, cookie, form_targets, is_own_form, set_cookie};
 use super::render::{BRAND, page, short};
 use super::ways::ways_page;
 use crate::api::body::read;
@@ -19,7 +19,7 @@ use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::app::App;
-use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, browser_cookie_name};
+use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, attempt_cookie_name};
 use crate::app::params::AccountParams;
 use crate::error::Result;
 
@@ -84,10 +84,7 @@ pub async fn show(
     if let Some(url) = own_loopback_url(&app, &headers, &token) {
         return see_other(&url);
     }
-    match app.visit(&token).await {
-        Ok(Visit::Open(offer)) if offer.is_elsewhere(|name| cookie(&headers, name)) => {
-            ending_page(&app, Ending::BrowserMismatch, Some(&offer.toolkit.slug), None, Some(&id.0))
-        }
+    match app.visit(&token, |name| cookie(&headers, name)).await {
         Ok(Visit::Open(offer)) if offer.asks_how() || offer.may_choose() && query.text(AGAIN).is_some() => {
             match app.ways(&offer.link.project_id, &offer.toolkit).await {
                 Ok(ways) => ways_page(&app, &token, &offer, &ways, StatusCode::OK),
@@ -95,6 +92,7 @@ pub async fn show(
             }
         }
         Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
+        Ok(Visit::Over(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
         Ok(Visit::Over(finished)) => over_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
@@ -109,7 +107,7 @@ pub async fn submit(
     body: Body,
 ) -> Response {
     if !is_own_form(&headers, &app.settings.public_url) {
-        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+        return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
     match try_submit(&app, &id, &token, &headers, body).await {
         Ok(response) => response,
@@ -120,43 +118,42 @@ pub async fn submit(
 /// `POST /link/{token}/reject`: "This wasn't me".
 pub async fn reject(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
     if !is_own_form(&headers, &app.settings.public_url) {
-        return ending_page(&app, Ending::CrossSite, None, None, Some(&id.0));
+        return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
-    match app.reject(&token, &id.0).await {
+    match app.reject(&token, |name| cookie(&headers, name), &id.0).await {
         Ok(finished) => over_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
 
-/// `GET /link/done`: where a finished flow without a callback URL ends. Says nothing of anybody.
-pub async fn done(State(app): State<Arc<App>>, query: Query) -> Response {
-    ending_page(&app, Ending::Success, query.text("toolkit"), None, None)
-}
-
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
     // Before anything is read: a stranger's form is not worth our time.
-    let offer = match app.visit(token).await? {
-        Visit::Over(finished) => return Ok(over_page(app, &finished, id)),
+    let offer = match app.visit(token, |name| cookie(headers, name)).await? {
         Visit::Open(offer) => offer,
+        Visit::Over(finished) if finished.ending == Ending::Connected => {
+            return Ok(finish(app, finished, None, &id.0).await);
+        }
+        Visit::Over(finished) => return Ok(over_page(app, &finished, id)),
     };
     let bytes = read(body, MAX_FORM).await?;
     let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
     // The way comes before anything that is entered.
     let way = form.get("auth_scheme").filter(|_| offer.may_choose());
     if way.is_some() || offer.asks_how() {
-        return match app.choose_way(token, way.map_or("", String::as_str), &id.0).await? {
+        let scheme = way.map_or("", String::as_str);
+        return match app.choose_way(token, scheme, |name| cookie(headers, name), &id.0).await? {
             WayChosen::Now => Ok(see_other(&format!("/link/{token}"))),
             WayChosen::Nothing(offer, ways) => {
                 Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
             }
         };
     }
-    match app.start(token, &form, |name| cookie(headers, name), &id.0).await? {
-        Started::Provider { url, cookie: browser, lifetime } => {
+    match app.start(offer, &form, &id.0).await? {
+        Started::Provider { url, attempt_id, cookie: browser, lifetime } => {
             let mut response = see_other(url.as_str());
-            let name = switchboard_vault::OneTimeToken::row_id(token).map(browser_cookie_name);
+            let name = attempt_cookie_name(app, &attempt_id);
             let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or_default());
-            if let Some(value) = name.and_then(|name| set_cookie(&name, &browser, lifetime)) {
+            if let Some(value) = set_cookie(&name, &browser, lifetime, app.settings.is_https()) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
             Ok(response)
@@ -165,13 +162,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
             let shown = Shown { wrong, message, entered: form };
             Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
         }
-        Started::Over(finished)
-            if matches!(finished.ending, Ending::Success | Ending::Unconfirmed | Ending::Choose) =>
-        {
-            let project = app.visit_project(token).await?;
-            Ok(finish(app, finished, project.as_deref(), &id.0).await)
-        }
-        Started::Over(finished) => Ok(over_page(app, &finished, id)),
+        Started::Over(finished) => Ok(finish(app, finished, None, &id.0).await),
     }
 }
 
@@ -190,8 +181,7 @@ fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<Strin
 }
 
 pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
-    let mut response =
-        ending_page(app, finished.ending, finished.toolkit.as_deref(), finished.detail.as_deref(), Some(&id.0));
+    let mut response = ending_page_with(app, finished, None, Some(&id.0));
     if finished.ending == Ending::Invalid {
         *response.status_mut() = StatusCode::NOT_FOUND;
     }
@@ -246,6 +236,6 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
     // What the last redirect after the form leads to.
     let end = offer.verifier_url.as_deref().or(offer.link.callback_url.as_deref());
     let targets = form_targets(provider, end);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
+    add_form_headers(response.headers_mut(), &targets);
     response
 }

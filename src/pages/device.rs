@@ -8,15 +8,16 @@ use axum::response::Response;
 use serde::Serialize;
 use url::Url;
 
+use super::callback::forget_attempt;
 use super::connect::over_page;
 use super::endings::{ToolkitContext, error_page, finish};
-use super::policy::{cookie, csp, form_targets, remove_cookie};
+use super::policy::{cookie, csp, form_targets};
 use super::render::{BRAND, page, short};
 use crate::api::edge::RequestId;
 use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::app::App;
-use crate::app::connect::{DeviceCode, DevicePage, browser_cookie_name};
+use crate::app::connect::{DeviceCode, DevicePage, Ending};
 
 #[derive(Serialize)]
 struct Context {
@@ -46,11 +47,15 @@ pub async fn show(
     let wait = query.text("done").is_some();
     match app.device_page(&token, |name| cookie(&headers, name), wait).await {
         Ok(DevicePage::Code(code)) => code_page(&app, &token, *code, wait),
+        Ok(DevicePage::Nowhere(finished)) if finished.ending == Ending::Connected => {
+            finish(&app, finished, None, &id.0).await
+        }
         Ok(DevicePage::Nowhere(finished)) => over_page(&app, &finished, &id),
-        Ok(DevicePage::Over { finished, project_id, link_id }) => {
-            let mut response = finish(&app, finished, Some(&project_id), &id.0).await;
-            if let Some(value) = link_id.and_then(|link| remove_cookie(&browser_cookie_name(&link))) {
-                response.headers_mut().append(header::SET_COOKIE, value);
+        Ok(DevicePage::Over { finished, attempt_id }) => {
+            let is_over = !finished.may_retry;
+            let mut response = finish(&app, finished, Some(&attempt_id), &id.0).await;
+            if is_over {
+                forget_attempt(&app, &mut response, &attempt_id);
             }
             response
         }

@@ -1,14 +1,22 @@
 //! How it ended: back to the app, or a page that says what happened and what to do.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use url::Url;
 
+use super::policy::{cookie, set_cookie};
 use super::render::{BRAND, page, short};
+use super::words::{Words, words};
+use crate::api::edge::RequestId;
 use crate::api::error::status;
-use crate::app::connect::{Ending, Finished};
+use crate::api::query::Query;
+use crate::app::connect::{Ending, Finished, link_cookie_name};
 use crate::app::{App, callback_url};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 #[derive(Serialize)]
 struct Context<'a> {
@@ -20,8 +28,8 @@ struct Context<'a> {
     message: String,
     next: &'a str,
     reference: Option<&'a str>,
-    return_url: Option<&'a str>,
-    return_label: Option<&'a str>,
+    return_url: Option<String>,
+    return_label: Option<String>,
 }
 
 /// A toolkit as pages show it.
@@ -41,41 +49,158 @@ impl ToolkitContext {
     }
 }
 
-/// Sends the browser on, or shows how it ended.
-pub async fn finish(app: &App, finished: Finished, project: Option<&str>, request_id: &str) -> Response {
-    if let Some(url) = finished.verify_url.as_ref().or(finished.choose_url.as_ref()) {
+/// Sends the browser on, or shows how it ended. `attempt_id`: which attempt did, where the browser has
+/// proven to be its own, and may try again by it.
+pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, request_id: &str) -> Response {
+    if let Some(url) = &finished.verify_url {
+        return see_other(url);
+    }
+    if let Some(url) = &finished.choose_url {
         return see_other(url);
     }
     let toolkit = finished.toolkit.as_deref().and_then(|slug| app.toolkit(slug));
     let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str());
+    let told = outcome(&finished, name);
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
-        (outcome(&finished, name), &finished.callback_url, &finished.account_id, project)
+        (&told, &finished.callback_url, &finished.account_id, &finished.project_id)
+        && let Some(way) = way_back(app, project, url).await
+        && let Some(to) = callback_url::with_outcome(url, status, account, error.as_deref())
     {
-        // Checked again: the project may have taken the URL off its list since (R08).
-        let is_allowed =
-            callback_url::check(url).is_ok() && app.check_registered(project, url, "callback_url").await.is_ok();
-        if is_allowed && let Some(url) = callback_url::with_outcome(url, status, account, error.as_deref()) {
-            return see_other(url.as_str());
-        }
+        let response = match (way, &finished.link) {
+            (Way::Direct, _) => see_other(to.as_str()),
+            (Way::Named, Some((link, _))) => {
+                let mut query = form_urlencoded::Serializer::new(String::new());
+                query.append_pair("link", link).append_pair("status", status);
+                query.extend_pairs(error.iter().map(|error| ("error", error)));
+                see_other(&format!("{}/link/return?{}", app.settings.public_url, query.finish()))
+            }
+            (Way::Named, None) => return_page(app, &to, finished.ending, finished.toolkit.as_deref()),
+        };
+        return keeping_link(app, response, &finished);
     }
-    if finished.ending == Ending::Success {
+    if let (Ending::Success, Some((link, _))) = (finished.ending, &finished.link) {
         // A page of its own, so that reloading does not repeat the callback.
-        let slug = finished.toolkit.as_deref().unwrap_or_default();
-        return see_other(&format!("{}/link/done?toolkit={slug}", app.settings.public_url));
+        let response = see_other(&format!("{}/link/done?link={link}", app.settings.public_url));
+        return keeping_link(app, response, &finished);
     }
-    ending_page(app, finished.ending, finished.toolkit.as_deref(), finished.detail.as_deref(), Some(request_id))
+    let back = match (finished.ending, finished.account_id.as_deref(), finished.project_id.as_deref()) {
+        (Ending::Connected, Some(account), Some(project)) => app_button(app, &finished, project, account).await,
+        _ => None,
+    };
+    let again = attempt_id.filter(|_| finished.may_retry && back.is_none());
+    let again = again.map(|attempt| (format!("/link/{attempt}"), again_label(finished.ending).to_owned()));
+    let response = ending_page_with(app, &finished, back.or(again), Some(request_id));
+    if finished.ending == Ending::Connected { keeping_link(app, response, &finished) } else { response }
+}
+
+/// How a browser gets back to the app.
+enum Way {
+    /// At once.
+    Direct,
+    /// Over a page that says where it goes: nobody has vouched for the address (R08).
+    Named,
+}
+
+/// None for a URL that the project may have taken off its list since (R08).
+async fn way_back(app: &App, project: &str, url: &str) -> Option<Way> {
+    callback_url::check(url).ok()?;
+    let is_registered = app.is_registered_callback(project, url).await.ok()??;
+    Some(if is_registered || callback_url::is_loopback(url) { Way::Direct } else { Way::Named })
+}
+
+/// Where an account that was connected before leads, and what the button says.
+async fn app_button(app: &App, finished: &Finished, project: &str, account: &str) -> Option<(String, String)> {
+    let url = finished.callback_url.as_deref()?;
+    way_back(app, project, url).await?;
+    let to = callback_url::with_outcome(url, "success", account, None)?;
+    Some((to.to_string(), format!("Return to {}", to.host_str().unwrap_or("the app"))))
+}
+
+fn again_label(ending: Ending) -> &'static str {
+    if ending == Ending::AccountMismatch { "Try with another account" } else { "Try again" }
+}
+
+/// The browser is told later how the link ended, by what it keeps of it.
+fn keeping_link(app: &App, mut response: Response, finished: &Finished) -> Response {
+    let cookie = finished.link.as_ref().and_then(|(link, kept)| {
+        let name = link_cookie_name(app, link);
+        set_cookie(&name, kept, app.settings.link_ttl, app.settings.is_https())
+    });
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// `GET /link/done`: where a finished flow without a callback URL ends. It says what was connected to the
+/// browser that went through the link, and nothing to others.
+pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
+    let link = query.text("link").unwrap_or_default();
+    match app.finished_link(link, |name| cookie(&headers, name)).await {
+        Ok(Some(finished)) if finished.ending == Ending::Success => ending_page_with(&app, &finished, None, None),
+        Ok(_) => ending_page_with(&app, &Finished::bare(Ending::Closed), None, None),
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+/// `GET /link/return`: the page that names where the app wants its user, before he goes there.
+pub async fn returning(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
+    match try_returning(&app, &query, &headers).await {
+        Ok(response) => response,
+        Err(error) => error_page(&app, &error, &id.0),
+    }
+}
+
+async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
+    let closed = || Ok(ending_page_with(app, &Finished::bare(Ending::Closed), None, None));
+    let link = query.text("link").unwrap_or_default();
+    let Some(finished) = app.finished_link(link, |name| cookie(headers, name)).await? else { return closed() };
+    let (Some(url), Some(account), Some(project)) =
+        (&finished.callback_url, &finished.account_id, &finished.project_id)
+    else {
+        return closed();
+    };
+    if way_back(app, project, url).await.is_none() {
+        return closed();
+    }
+    // What the link came to, not what the address says; the words are the app's to distrust.
+    let status = if finished.ending == Ending::Success { "success" } else { "failed" };
+    let error = query.text("error").filter(|_| status == "failed").map(short);
+    let Some(to) = callback_url::with_outcome(url, status, account, error.as_deref()) else { return closed() };
+    Ok(return_page(app, &to, finished.ending, finished.toolkit.as_deref()))
+}
+
+fn return_page(app: &App, to: &Url, ending: Ending, toolkit: Option<&str>) -> Response {
+    let toolkit = toolkit.and_then(|slug| ToolkitContext::of(app, slug));
+    let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str()).to_owned();
+    let is_connected = ending == Ending::Success;
+    // Punycode, so that no letter looks like another.
+    let host = to.host_str().unwrap_or_default().to_owned();
+    let context = Context {
+        brand: BRAND,
+        project_name: None,
+        toolkit,
+        result: if is_connected { "success" } else { "failed" },
+        title: if is_connected { format!("{name} is connected") } else { "Nothing was connected".to_owned() },
+        message: format!("The app wants you to go on at {host}."),
+        next: "Go there only if you know this address; otherwise close this window.",
+        reference: None,
+        return_url: Some(to.to_string()),
+        return_label: Some(format!("Go to {host}")),
+    };
+    page(StatusCode::OK, "result.html", &context)
 }
 
 /// What the app is told; none where the visitor must stay and read.
 fn outcome(finished: &Finished, name: &str) -> Option<(&'static str, Option<String>)> {
     let failed = |text: String| Some(("failed", Some(text)));
+    let why = || finished.detail.clone().or_else(|| finished.finding.clone());
     match finished.ending {
         Ending::Success => Some(("success", None)),
         Ending::Denied => failed(format!("Access was denied at {name}")),
         Ending::ContextMismatch => failed(format!("The answer did not come from {name}")),
-        Ending::ProviderError => {
-            failed(finished.detail.clone().unwrap_or_else(|| format!("{name} did not complete the connection")))
-        }
+        Ending::AccountMismatch => failed(why().unwrap_or_else(|| "account_mismatch".to_owned())),
+        Ending::ProviderError => failed(why().unwrap_or_else(|| format!("{name} did not complete the connection"))),
         _ => None,
     }
 }
@@ -87,17 +212,21 @@ pub fn see_other(url: &str) -> Response {
 }
 
 /// The page of an ending.
-pub fn ending_page(
+pub fn ending_page(app: &App, ending: Ending, request_id: Option<&str>) -> Response {
+    ending_page_with(app, &Finished::bare(ending), None, request_id)
+}
+
+/// The page of an ending of a known flow. `button`: where it leads, and what it says.
+pub fn ending_page_with(
     app: &App,
-    ending: Ending,
-    toolkit: Option<&str>,
-    detail: Option<&str>,
+    finished: &Finished,
+    button: Option<(String, String)>,
     request_id: Option<&str>,
 ) -> Response {
-    let toolkit = toolkit.and_then(|slug| ToolkitContext::of(app, slug));
+    let toolkit = finished.toolkit.as_deref().and_then(|slug| ToolkitContext::of(app, slug));
     let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str()).to_owned();
-    let (status, result, title, message, next) = words(ending, &name, detail);
-    let reference = request_id.filter(|_| ending != Ending::Success);
+    let Words { status, result, title, message, next } = words(finished, &name, button.is_some());
+    let (return_url, return_label) = button.unzip();
     let context = Context {
         brand: BRAND,
         project_name: None,
@@ -106,119 +235,15 @@ pub fn ending_page(
         title,
         message,
         next,
-        reference,
-        return_url: None,
-        return_label: None,
+        reference: request_id.filter(|_| status != StatusCode::OK),
+        return_url,
+        return_label,
     };
-    page(status, "result.html", &context)
-}
-
-fn words(ending: Ending, name: &str, detail: Option<&str>) -> (StatusCode, &'static str, String, String, &'static str) {
-    let start_over = "Go back to the app and start again; it will give you a new link.";
-    match ending {
-        Ending::Success => (
-            StatusCode::OK,
-            "success",
-            format!("{name} is connected"),
-            "Your account was connected.".to_owned(),
-            "You can close this window and go back to the app.",
-        ),
-        Ending::Unconfirmed => (
-            StatusCode::OK,
-            "success",
-            "Almost done".to_owned(),
-            format!("The app has to confirm that it was you who connected {name}."),
-            "Go back to the app.",
-        ),
-        Ending::Choose => (
-            StatusCode::OK,
-            "success",
-            "One more question".to_owned(),
-            format!("Your {name} account reaches several things; say which one is to be connected."),
-            "Go on to the next page.",
-        ),
-        Ending::Denied => (
-            StatusCode::OK,
-            "denied",
-            "Nothing was connected".to_owned(),
-            format!("You did not give access at {name}."),
-            "If that was a mistake, go back to the app and start again.",
-        ),
-        Ending::Rejected => (
-            StatusCode::OK,
-            "rejected",
-            "Thank you for checking".to_owned(),
-            "This link no longer works, and nothing was connected.".to_owned(),
-            "If somebody sent you this link, be careful with anything else they send.",
-        ),
-        Ending::Expired => (
-            StatusCode::GONE,
-            "expired",
-            "This link has expired".to_owned(),
-            "Links work for a short time only. Nothing was connected.".to_owned(),
-            start_over,
-        ),
-        Ending::Used => (
-            StatusCode::GONE,
-            "used",
-            "This link was already used".to_owned(),
-            "Each link works once.".to_owned(),
-            "If your account is not connected yet, go back to the app and start again.",
-        ),
-        Ending::BrowserMismatch => (
-            StatusCode::FORBIDDEN,
-            "browser_mismatch",
-            "This was started in another browser".to_owned(),
-            "For your safety, a connection must be finished in the browser that started it. Nothing was connected."
-                .to_owned(),
-            "Continue in the browser where you began. If you did not begin this, close this page.",
-        ),
-        Ending::Invalid => (
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "This link does not work".to_owned(),
-            "It is incomplete, or it was used before.".to_owned(),
-            start_over,
-        ),
-        Ending::ContextMismatch => (
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "Something does not fit together".to_owned(),
-            format!("The answer did not come from {name}. Nothing was connected."),
-            start_over,
-        ),
-        Ending::ProviderError => {
-            let said = detail.map(|detail| format!(" It said: {detail}")).unwrap_or_default();
-            (
-                StatusCode::BAD_GATEWAY,
-                "provider_error",
-                format!("{name} could not connect you"),
-                format!("{name} did not complete the connection.{said}"),
-                "Try again in a few minutes. If it happens again, tell the app's support the reference below.",
-            )
-        }
-        Ending::CrossSite => (
-            StatusCode::FORBIDDEN,
-            "invalid",
-            "This form came from another site".to_owned(),
-            "For your safety it was not accepted. Nothing was connected.".to_owned(),
-            "Open the link that the app gave you and press the button there.",
-        ),
-        Ending::TooMany => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "limited",
-            "Too many tries".to_owned(),
-            "That was too often in a short time. Nothing was connected by this try.".to_owned(),
-            "Wait a minute, then open the link again. It works until its time is over.",
-        ),
-        Ending::Internal => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Something went wrong here".to_owned(),
-            "This is our fault. Nothing was connected.".to_owned(),
-            "Try again in a few minutes. If it happens again, tell the app's support the reference below.",
-        ),
+    let mut response = page(status, "result.html", &context);
+    if finished.ending == Ending::Busy {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
+    response
 }
 
 /// The page of an error: ours, or of a form that no page of ours would send.
@@ -226,7 +251,7 @@ pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
     let status = status(error.code().class());
     if status.is_client_error() {
         let ending = if error.code() == Code::TooManyRequests { Ending::TooMany } else { Ending::Invalid };
-        let mut response = ending_page(app, ending, None, None, Some(request_id));
+        let mut response = ending_page(app, ending, Some(request_id));
         *response.status_mut() = status;
         if let Some(seconds) = error.retry_after_seconds() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -240,7 +265,7 @@ pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
         error.cause = error.causes(),
         "page failed"
     );
-    let mut response = ending_page(app, Ending::Internal, None, None, Some(request_id));
+    let mut response = ending_page(app, Ending::Internal, Some(request_id));
     *response.status_mut() = status;
     response
 }

@@ -14,6 +14,7 @@ mod policy;
 mod reference;
 mod render;
 mod ways;
+mod words;
 
 use std::sync::Arc;
 
@@ -29,7 +30,8 @@ use crate::error::Error;
 /// Pages outside the API's prefix.
 pub fn router() -> Router<Arc<App>> {
     Router::new()
-        .route("/link/done", get(connect::done))
+        .route("/link/done", get(endings::done))
+        .route("/link/return", get(endings::returning))
         .route("/link/choice/{token}", get(choice::show).post(choice::submit))
         .route("/link/device/{token}", get(device::show))
         .route("/link/{token}", get(connect::show).post(connect::submit))

@@ -7,9 +7,11 @@ use url::Url;
 
 /// Headers of every HTML answer (R77); a policy that is already set stays.
 pub fn add_headers(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::REFERRER_POLICY) {
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
     let fixed = [
         (header::X_FRAME_OPTIONS, "DENY"),
-        (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
@@ -35,6 +37,13 @@ pub fn csp(targets: &[String]) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
+/// The headers of a page with a form of ours: where that leads, and that the browser says to us, and to
+/// nobody else, that it comes from here. Without a referrer, browsers write `Origin: null` on the form.
+pub fn add_form_headers(headers: &mut HeaderMap, targets: &[String]) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, csp(targets));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+}
+
 /// Origins that a connect form may lead to. A page on which secrets are typed leads to the app's
 /// callback and nowhere else; one that only leads to a provider admits https origins too, since a
 /// provider's own sign-in may pass through hosts that nobody can list.
@@ -47,37 +56,46 @@ pub fn form_targets(provider: Option<&str>, callback: Option<&str>) -> Vec<Strin
     targets
 }
 
+/// The origin of a URL as a policy names it; none that would say more in a policy than itself. A host
+/// may hold `;`, `,`, `*` and quotes (WHATWG URL).
 fn origin(url: &str) -> Option<String> {
     let origin = Url::parse(url).ok()?.origin();
-    origin.is_tuple().then(|| origin.ascii_serialization())
+    let text = origin.is_tuple().then(|| origin.ascii_serialization())?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/[]".contains(&byte);
+    text.bytes().all(is_plain).then_some(text)
 }
 
-/// The value of a cookie.
+/// The value of a cookie. Other cookies of the host may hold any bytes, and do not matter.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+    let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
+    let value = pairs.into_iter().find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+    String::from_utf8(value.to_vec()).ok()
 }
 
-/// Sets the cookie that binds a link to this browser (R04).
-pub fn set_cookie(name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
-    let seconds = lifetime.as_secs();
-    HeaderValue::from_str(&format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}")).ok()
+/// Sets a cookie of a flow (R04). `secure`: browsers reach this server by https.
+pub fn set_cookie(name: &str, value: &str, lifetime: Duration, secure: bool) -> Option<HeaderValue> {
+    let (seconds, secure) = (lifetime.as_secs(), if secure { " Secure;" } else { "" });
+    HeaderValue::from_str(&format!("{name}={value}; Path=/;{secure} HttpOnly; SameSite=Lax; Max-Age={seconds}")).ok()
 }
 
-/// Removes the cookie once the flow is over (R15).
-pub fn remove_cookie(name: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")).ok()
+/// Removes a cookie once the flow is over (R15).
+pub fn remove_cookie(name: &str, secure: bool) -> Option<HeaderValue> {
+    set_cookie(name, "", Duration::ZERO, secure)
 }
 
-/// Whether a form was posted from one of our own pages. Our pages send no referrer, which makes
-/// browsers write `Origin: null`; `Sec-Fetch-Site` then tells. With neither, the answer is no.
+/// Whether a form was posted from one of our own pages: `Sec-Fetch-Site` says so, or `Origin` where a
+/// browser knows only that, or `Referer` in the oldest, which send neither (our pages with forms let them).
+/// No other site can make a browser write any of them. With none, the answer is no.
 pub fn is_own_form(headers: &HeaderMap, public_url: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (text("sec-fetch-site"), text("origin")) {
-        (Some(site), _) => site == "same-origin",
-        (None, Some(given)) => origin(public_url).is_some_and(|own| own == given),
-        (None, None) => false,
+    let own = Url::parse(public_url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    let is_own = |url: &str| Url::parse(url).ok().map(|url| url.origin()) == own && own.is_some();
+    match (text("sec-fetch-site"), text("origin"), text("referer")) {
+        (Some(site), _, _) => site == "same-origin",
+        (None, Some(given), _) => own.as_ref().is_some_and(|own| own.ascii_serialization() == given),
+        (None, None, Some(referer)) => is_own(referer),
+        (None, None, None) => false,
     }
 }
 
@@ -94,6 +112,7 @@ mod tests {
         let ours = "https://connect.test";
         assert!(is_own_form(&headers(&[("sec-fetch-site", "same-origin"), ("origin", "null")]), ours));
         assert!(is_own_form(&headers(&[("origin", "https://connect.test")]), ours));
+        assert!(is_own_form(&headers(&[("referer", "https://connect.test/link/lt_1")]), ours));
         for foreign in [
             &[][..],
             &[("origin", "null")],
@@ -102,6 +121,10 @@ mod tests {
             &[("sec-fetch-site", "cross-site"), ("origin", "https://connect.test")],
             &[("sec-fetch-site", "same-site")],
             &[("sec-fetch-site", "none")],
+            &[("referer", "https://connect.test.evil.test/")],
+            &[("referer", "https://evil.test/https://connect.test/")],
+            &[("referer", "connect.test")],
+            &[("origin", "null"), ("referer", "https://connect.test/link/lt_1")],
         ] {
             assert!(!is_own_form(&headers(foreign), ours), "{foreign:?}");
         }
@@ -112,6 +135,36 @@ mod tests {
         assert_eq!(form_targets(None, Some("https://app.test:8443/cb?x=1")), ["https://app.test:8443"]);
         let oauth = form_targets(Some("http://127.0.0.1:9/authorize"), Some("http://localhost:3000/cb"));
         assert_eq!(oauth, ["http://127.0.0.1:9", "http://localhost:3000", "https:"]);
+    }
+
+    #[test]
+    fn no_host_adds_a_word_to_the_policy() {
+        for host in [
+            "x.test;script-src",
+            "x.test,y.test",
+            "*",
+            "*.test",
+            "x'y.test",
+            "x\"y.test",
+            "x(y).test",
+            "x.test;sandbox",
+        ] {
+            let url = format!("https://{host}/");
+            assert_eq!(form_targets(None, Some(&url)), Vec::<String>::new(), "{url}");
+        }
+        assert_eq!(form_targets(None, Some("https://[::1]:9/x")), ["https://[::1]:9"]);
+    }
+
+    #[test]
+    fn a_neighbours_cookie_in_any_bytes_hides_nothing() {
+        for line in ["name=J\u{fc}rgen; sb_1=x".as_bytes(), b"name=\xfc; sb_1=x", b"flag; sb_1=x", b"=y;sb_1=x; sb_1=z"]
+        {
+            let sent = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_bytes(line).unwrap())]);
+            assert_eq!(cookie(&sent, "sb_1").as_deref(), Some("x"), "{line:?}");
+        }
+        let two = [HeaderValue::from_bytes(b"a=\xff").unwrap(), HeaderValue::from_static("sb_1=x")];
+        let sent = HeaderMap::from_iter(two.map(|value| (header::COOKIE, value)));
+        assert_eq!(cookie(&sent, "sb_1").as_deref(), Some("x"));
     }
 
     #[test]

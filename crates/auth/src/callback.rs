@@ -14,6 +14,9 @@ const MAX: usize = 16 * 1024;
 /// What is read; everything else is ignored.
 const NAMES: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 
+/// Of these, what is only shown.
+const WORDS: &str = "error_description";
+
 /// Stands for an error code that is not `[A-Za-z0-9_.-]{1,64}`.
 const UNKNOWN_ERROR: &str = "unknown_error";
 
@@ -60,7 +63,8 @@ pub enum CallbackError {
 }
 
 /// Reads the query of a callback, without its `?`; or the form body of `response_mode=form_post`.
-/// Unknown parameters are ignored, as section 4.1.2 demands.
+/// Unknown parameters are ignored, as section 4.1.2 demands. The words of `error_description` are for
+/// people: whatever their character set and encoding, the error beside them counts.
 ///
 /// # Errors
 /// [`CallbackError`].
@@ -114,7 +118,10 @@ pub(crate) fn named_values<const COUNT: usize>(
         let Some(index) = names.iter().position(|known| *known == decoded_name) else {
             continue;
         };
-        let value = form::decode(encoded_value).ok_or(CallbackError::Malformed(names[index]))?;
+        let value = match form::decode(encoded_value) {
+            None if decoded_name == WORDS => form::decode_lossy(encoded_value),
+            decoded => decoded.ok_or(CallbackError::Malformed(names[index]))?,
+        };
         if values[index].replace(value).is_some() {
             return Err(CallbackError::Repeated(names[index]));
         }
@@ -181,6 +188,11 @@ mod tests {
             ("error=%3Cimg+onerror%3E", Some("unknown_error"), None),
             ("error=a%0d%0ab", Some("unknown_error"), None),
             ("error_description=%E2%80%AEx", None, Some("x")),
+            ("error=access_denied&error_description=100%+refused", Some("access_denied"), Some("100% refused")),
+            ("error=access_denied&error_description=%u0417%u0430", Some("access_denied"), Some("%u0417%u0430")),
+            ("error=access_denied&error_description=%", Some("access_denied"), Some("%")),
+            ("error=access_denied&error_description=Acc%E8s", Some("access_denied"), Some("Acc\u{fffd}s")),
+            ("error=access_denied&error_description=%FF%00%0d%0aX:+y", Some("access_denied"), Some("\u{fffd} X: y")),
         ];
         for (query, error, description) in cases {
             let parsed = parse_callback(query).unwrap();

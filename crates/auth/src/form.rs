@@ -12,6 +12,26 @@ pub(crate) fn decode(text: &str) -> Option<String> {
     String::from_utf8(decode_bytes(text.as_bytes())?).ok()
 }
 
+/// As [`decode`], of words that are only shown: what cannot be decoded stays as it is, and bytes that are
+/// not UTF-8 become U+FFFD.
+pub(crate) fn decode_lossy(text: &str) -> String {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, more)) = rest.split_first() {
+        let pair = more
+            .split_at_checked(2)
+            .and_then(|(pair, after)| Some((hex::digit(pair[0])? << 4 | hex::digit(pair[1])?, after)));
+        let (value, after) = match (byte, pair) {
+            (b'%', Some(escaped)) => escaped,
+            (b'+', _) => (b' ', more),
+            (other, _) => (other, more),
+        };
+        decoded.push(value);
+        rest = after;
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
 /// As [`decode`], of values in any character set.
 pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());

@@ -34,6 +34,8 @@ pub struct AttemptRow {
     pub consumed_at: Option<i64>,
     /// When the provider is asked next, and how often; none where somebody comes back.
     pub poll: Option<Poll>,
+    /// JSON: what the visitor entered, and what was asked for; none for the account's own.
+    pub params: Option<String>,
 }
 
 /// Asking a provider again and again.
@@ -50,8 +52,9 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
     Statement::one(
         "attempt_exists",
         "INSERT INTO attempts (id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash,
-           browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, poll_at, poll_interval)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+           browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, poll_at, poll_interval,
+           params)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         vec![
             (&attempt.id).into(),
             (&attempt.project_id).into(),
@@ -67,6 +70,7 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
             attempt.expires_at.into(),
             attempt.poll.map(|poll| poll.at).into(),
             attempt.poll.map(|poll| poll.interval).into(),
+            attempt.params.clone().into(),
         ],
     )
 }
@@ -81,11 +85,22 @@ pub fn consume(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends the other attempts of a link: the user started again, and only the newest may finish.
+/// Ends the attempts of a link that is over: their states count no more, and no provider is asked.
 pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
         vec![link.into(), now.into()],
+    )
+}
+
+/// Makes room for one more attempt of a link: of those that have not come back, the newest `kept` stay.
+pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
+         WHERE link_id = $1 AND consumed_at IS NULL AND id NOT IN (
+           SELECT id FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $2
+           ORDER BY created_at DESC, id DESC LIMIT $3)",
+        vec![link.into(), now.into(), kept.into()],
     )
 }
 
@@ -111,7 +126,7 @@ macro_rules! select {
         concat!(
             "SELECT id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash, ",
             "browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, consumed_at, poll_at, ",
-            "poll_interval FROM attempts ",
+            "poll_interval, params FROM attempts ",
             $rest
         )
     };
@@ -133,6 +148,7 @@ fn read(row: &Row<'_>) -> Result<AttemptRow, ReadError> {
         expires_at: row.int(11)?,
         consumed_at: row.opt_int(12)?,
         poll: row.opt_int(13)?.zip(row.opt_int(14)?).map(|(at, interval)| Poll { at, interval }),
+        params: row.opt_text(15)?,
     })
 }
 
@@ -142,12 +158,27 @@ impl Store {
         self.one(select!("WHERE id = $1"), &[id.into()], read).await
     }
 
-    /// Attempts whose provider is to be asked now, the longest due first.
-    pub async fn attempts_to_poll(&self, now: i64, limit: i64) -> Result<Vec<AttemptRow>, ReadError> {
+    /// All attempts of a link, the oldest first.
+    pub async fn attempts_of_link(&self, link: &str) -> Result<Vec<AttemptRow>, ReadError> {
+        self.few(select!("WHERE link_id = $1 ORDER BY created_at, id"), &[link.into()], read).await
+    }
+
+    /// Attempts whose provider is to be asked now, the longest due first: at most `limit` of those that
+    /// follow `after`, which is when one was due, and its id.
+    pub async fn attempts_to_poll(
+        &self,
+        now: i64,
+        after: (i64, &str),
+        limit: i64,
+    ) -> Result<Vec<AttemptRow>, ReadError> {
         self.list(
             "",
-            select!("WHERE poll_at <= $1 AND consumed_at IS NULL AND expires_at > $1 ORDER BY poll_at LIMIT $2"),
-            vec![now.into(), limit.into()],
+            select!(
+                "WHERE poll_at <= $1 AND consumed_at IS NULL AND expires_at > $1
+                   AND (poll_at > $2 OR (poll_at = $2 AND id > $3))
+                 ORDER BY poll_at, id LIMIT $4"
+            ),
+            vec![now.into(), after.0.into(), after.1.into(), limit.into()],
             read,
         )
         .await

@@ -192,6 +192,18 @@ fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
 }
 
 impl Store {
+    /// Auth configs of all projects that have a redirect URI of their own. It is no finder for callers: what
+    /// it finds is compared, and shown to nobody but the operator.
+    pub async fn redirected_auth_configs(&self) -> Result<Vec<AuthConfigRow>, ReadError> {
+        self.list(
+            "",
+            select!("WHERE deleted_at IS NULL AND instr(settings, '\"oauth_redirect_uri\":\"') > 0 ORDER BY id"),
+            Vec::new(),
+            read,
+        )
+        .await
+    }
+
     /// A live auth config of one scheme, whose description is public, by its id alone.
     pub async fn public_auth_config(&self, id: &str, scheme: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
@@ -221,7 +233,7 @@ impl Store {
         with_client: bool,
         limit: i64,
     ) -> Result<Vec<AuthConfigRow>, ReadError> {
-        self.all(
+        self.few(
             select!(
                 "WHERE project_id = $1 AND toolkit = $2 AND status = 'ENABLED' AND is_enabled_for_tool_router = 1
                AND deleted_at IS NULL

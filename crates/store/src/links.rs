@@ -75,12 +75,14 @@ fn parse_purpose(text: &str) -> Result<(LinkPurpose, LinkChoice), ReadError> {
 /// How far a link got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// Nobody pressed Continue.
-    Offered,
-    /// One browser did; only that one may go on.
-    Claimed {
-        /// SHA-256 of its cookie.
-        browser_hash: Vec<u8>,
+    /// Nothing has come of it yet.
+    Open,
+    /// The same, and the code of one attempt is being exchanged.
+    Exchanging {
+        /// The attempt, or the verification that its code waited in.
+        by: String,
+        /// Milliseconds since 1970.
+        since: i64,
     },
     /// Over: `success`, `failed`, `expired`, `rejected` or `deleted`.
     Finished {
@@ -141,32 +143,54 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
     )
 }
 
-/// Binds an unclaimed link to one browser; refused when another was first.
-pub fn claim(id: &str, browser_hash: [u8; 32], now: i64) -> Statement {
+/// A visitor pressed Continue; refused as `link_finished` when the link is over, or its time is.
+pub fn start(id: &str, now: i64) -> Statement {
     Statement::one(
-        "link_claimed",
-        "UPDATE links SET browser_hash = $2, claimed_at = $3
-         WHERE id = $1 AND browser_hash IS NULL AND finished_at IS NULL AND expires_at > $3",
-        vec![id.into(), browser_hash.into(), now.into()],
+        "link_finished",
+        "UPDATE links SET claimed_at = $2 WHERE id = $1 AND finished_at IS NULL AND expires_at > $2",
+        vec![id.into(), now.into()],
     )
 }
 
-/// The same browser starts again: holds when the claim is still its own and nothing is over.
-pub fn reclaim(id: &str, browser_hash: &[u8], now: i64) -> Statement {
+/// Takes the one place of a link in which a code is exchanged; refused as `exchange_busy` while `by`
+/// another has it, unless that took it before `stale_before`, and when the link is over.
+pub fn take_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
     Statement::one(
-        "link_claimed",
-        "UPDATE links SET claimed_at = $3
-         WHERE id = $1 AND browser_hash = $2 AND finished_at IS NULL AND expires_at > $3",
-        vec![id.into(), browser_hash.to_vec().into(), now.into()],
+        "exchange_busy",
+        "UPDATE links SET exchange_by = $2, exchange_since = $3
+         WHERE id = $1 AND finished_at IS NULL
+           AND (exchange_by IS NULL OR exchange_by = $2 OR exchange_since < $4)",
+        vec![id.into(), by.into(), now.into(), stale_before.into()],
     )
 }
 
-/// The user of a link has said how to connect; refused as `link_finished` once the link is claimed or over.
+/// Gives that place back, where `by` has it.
+pub fn leave_exchange(id: &str, by: &str) -> Statement {
+    Statement::any(
+        "UPDATE links SET exchange_by = NULL, exchange_since = NULL WHERE id = $1 AND exchange_by = $2",
+        vec![id.into(), by.into()],
+    )
+}
+
+/// Holds while nothing of a link but `by` can still succeed: no attempt is at its provider, nothing waits
+/// for a word, and no code is being exchanged. Refused as `link_in_use` otherwise.
+pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Statement {
+    Statement::one(
+        "link_in_use",
+        "UPDATE links SET id = id
+         WHERE id = $1 AND (exchange_by IS NULL OR exchange_by = COALESCE($2, '') OR exchange_since < $4)
+           AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $3)
+           AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $3)",
+        vec![id.into(), by.into(), now.into(), stale_before.into()],
+    )
+}
+
+/// The user of a link has said how to connect; refused as `link_finished` once the link is begun or over.
 pub fn chosen(id: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
         "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
-           AND browser_hash IS NULL AND finished_at IS NULL AND expires_at > $2",
+           AND claimed_at IS NULL AND finished_at IS NULL AND expires_at > $2",
         vec![id.into(), now.into()],
     )
 }
@@ -180,7 +204,9 @@ pub fn is_open(id: &str) -> Statement {
 fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
-        "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL WHERE id = $1 AND finished_at IS NULL",
+        "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL, exchange_by = NULL,
+           exchange_since = NULL
+         WHERE id = $1 AND finished_at IS NULL",
         vec![id.into(), outcome.into(), now.into()],
     )
 }
@@ -262,18 +288,18 @@ pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, browser_hash, ",
-            "finished_at, outcome, purpose, prefill_sealed, expected FROM links ",
+            "SELECT id, project_id, account_id, token_hash, callback_url, expires_at, exchange_by, ",
+            "finished_at, outcome, purpose, prefill_sealed, expected, exchange_since FROM links ",
             $rest
         )
     };
 }
 
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
-    let state = match (row.opt_text(8)?, row.opt_blob(6)?) {
+    let state = match (row.opt_text(8)?, row.opt_text(6)?.zip(row.opt_int(12)?)) {
         (Some(outcome), _) => LinkState::Finished { outcome },
-        (None, Some(browser_hash)) => LinkState::Claimed { browser_hash },
-        (None, None) => LinkState::Offered,
+        (None, Some((by, since))) => LinkState::Exchanging { by, since },
+        (None, None) => LinkState::Open,
     };
     if row.opt_int(7)?.is_some() != matches!(state, LinkState::Finished { .. }) {
         return Err(ReadError::Impossible("link with an end but no outcome, or the reverse".to_owned()));
@@ -301,20 +327,20 @@ impl Store {
     }
 
     /// Links past their time with no attempt still running and nothing waiting for confirmation, at
-    /// most `limit`. An attempt that came back after `consumed_since` may still be exchanging its
-    /// code.
-    pub async fn overdue_links(&self, now: i64, consumed_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
+    /// most `limit`. A code whose exchange began after `exchanging_since` may still become a credential.
+    pub async fn overdue_links(&self, now: i64, exchanging_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
         self.list(
             "",
             select!(
                 "WHERE finished_at IS NULL AND expires_at <= $1
+               AND (exchange_since IS NULL OR exchange_since <= $2)
                AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = links.id
-                               AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
+                               AND consumed_at IS NULL AND expires_at > $1)
                AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = links.id
-                               AND ((consumed_at IS NULL AND expires_at > $1) OR consumed_at > $2))
+                               AND consumed_at IS NULL AND expires_at > $1)
              ORDER BY expires_at LIMIT $3"
             ),
-            vec![now.into(), consumed_since.into(), limit.into()],
+            vec![now.into(), exchanging_since.into(), limit.into()],
             read,
         )
         .await

@@ -53,6 +53,7 @@ const SQLITE: &[Migration] = &[
         name: "unread_answers",
         sql: include_str!("../../../migrations/sqlite/0009_unread_answers.sql"),
     },
+    Migration { number: 10, name: "attempts", sql: include_str!("../../../migrations/sqlite/0010_attempts.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

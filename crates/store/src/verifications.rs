@@ -31,6 +31,8 @@ pub struct VerificationRow {
     pub expires_at: i64,
     /// When it was used; it counts once.
     pub consumed_at: Option<i64>,
+    /// The attempt that it comes from; none for what was entered.
+    pub attempt_id: Option<String>,
 }
 
 /// What a connection needs once its user is known.
@@ -69,8 +71,8 @@ pub fn insert(row: &VerificationRow) -> Statement {
     Statement::one(
         "verification_exists",
         "INSERT INTO verifications (id, project_id, link_id, account_id, auth_config_version, token_hash, kind,
-           parked_sealed, params, redirect_uri, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+           parked_sealed, params, redirect_uri, created_at, expires_at, attempt_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         vec![
             (&row.id).into(),
             (&row.project_id).into(),
@@ -84,6 +86,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
             row.redirect_uri.clone().into(),
             row.created_at.into(),
             row.expires_at.into(),
+            row.attempt_id.clone().into(),
         ],
     )
 }
@@ -106,11 +109,21 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
+/// Ends what waits for an attempt, or for what was entered (`attempt` none): a newer answer of the same
+/// visitor takes its place.
+pub fn cancel_of_attempt(link: &str, attempt: Option<&str>, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
+         WHERE link_id = $1 AND consumed_at IS NULL AND COALESCE(attempt_id, '') = COALESCE($2, '')",
+        vec![link.into(), attempt.into(), now.into()],
+    )
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, project_id, link_id, account_id, auth_config_version, token_hash, kind, parked_sealed, params, ",
-            "redirect_uri, created_at, expires_at, consumed_at FROM verifications ",
+            "redirect_uri, created_at, expires_at, consumed_at, attempt_id FROM verifications ",
             $rest
         )
     };
@@ -131,6 +144,7 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
         created_at: row.int(10)?,
         expires_at: row.int(11)?,
         consumed_at: row.opt_int(12)?,
+        attempt_id: row.opt_text(13)?,
     })
 }
 
@@ -138,6 +152,12 @@ impl Store {
     /// One verification of a project, by the public part of its session URI.
     pub async fn verification(&self, project: &str, id: &str) -> Result<Option<VerificationRow>, ReadError> {
         self.one(select!("WHERE id = $2 AND project_id = $1"), &[project.into(), id.into()], read).await
+    }
+
+    /// Whether something of an attempt waits for a word.
+    pub async fn is_waiting(&self, link: &str, attempt: &str) -> Result<bool, ReadError> {
+        let waiting = select!("WHERE link_id = $1 AND attempt_id = $2 AND consumed_at IS NULL LIMIT 1");
+        Ok(self.one(waiting, &[link.into(), attempt.into()], read).await?.is_some())
     }
 
     /// A choice that a browser is to make. Its id is public; whoever presents the token proves it by

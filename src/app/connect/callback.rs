@@ -1,41 +1,45 @@
 //! The provider's answer comes back through the browser (RFC 6749 section 4.1.2).
 //!
-//! In this order: the state is known, this browser started it (R04), the answer came on the
-//! redirect URI and from the issuer it was asked of (R16, RFC 9207), the state is consumed (R02).
-//! Only then is a token request sent. A wrong browser consumes nothing: the right one may still
-//! finish.
+//! In this order: the state is known, this browser began the attempt (R04), no other attempt of the
+//! link is exchanging its code, the answer came on the redirect URI and from the issuer it was asked of
+//! (R16, RFC 9207), the state is consumed (R02). Only then is a token request sent. A wrong browser
+//! consumes nothing: the right one may still finish.
 
 use std::sync::Arc;
 
-use switchboard_auth::{CallbackQuery, callback_parameter, check_issuer, oauth1, parse_callback, verify_query_hmac};
+use switchboard_auth::{CallbackQuery, callback_parameter, oauth1, parse_callback};
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
 
+use super::attempt::Free;
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
-use super::{Ending, Finished, browser_cookie_name};
+use super::{Ending, Finished};
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
+
+/// Errors of the authorization response by which nobody gave access (RFC 6749 section 4.1.2.1, OpenID
+/// Connect Core section 3.1.2.6).
+const DENIALS: [&str; 4] = ["access_denied", "consent_required", "interaction_required", "login_required"];
 
 /// How a return ended, and what the page needs to know of it.
 #[derive(Debug)]
 pub struct Arrived {
     /// How it ended.
     pub finished: Finished,
-    /// Whose flow it was, once the browser has proven to be the right one.
-    pub project_id: Option<String>,
-    /// Its link, whose cookie is done.
-    pub link_id: Option<String>,
+    /// The attempt, once the browser has proven to be the right one; its cookie is done unless more is
+    /// asked of the browser.
+    pub attempt_id: Option<String>,
 }
 
 impl Arrived {
     fn nowhere(ending: Ending) -> Self {
-        Self { finished: Finished::bare(ending), project_id: None, link_id: None }
+        Self { finished: Finished::bare(ending), attempt_id: None }
     }
 }
 
@@ -65,12 +69,12 @@ impl CallbackParameters {
 }
 
 /// What a browser came back with.
-struct Came {
+pub(super) struct Came {
     /// The query as it came; holds the code.
-    raw: Secret,
-    query: CallbackQuery,
+    pub(super) raw: Secret,
+    pub(super) query: CallbackQuery,
     /// Auth config of the path.
-    auth_config_id: Option<String>,
+    pub(super) auth_config_id: Option<String>,
 }
 
 /// What the provider says by it.
@@ -97,6 +101,12 @@ impl App {
         let Ok(query) = parse_callback(returned.query) else {
             return Ok(Arrived::nowhere(Ending::Invalid));
         };
+        if let (None, Some(error)) = (&query.state, &query.error) {
+            // Some providers leave the state out when the user says no: nothing is known of the flow, so
+            // nothing is ended, and what else the query says may be anybody's.
+            let ending = if DENIALS.contains(&error.as_str()) { Ending::Denied } else { Ending::ProviderError };
+            return Ok(Arrived::nowhere(ending));
+        }
         let Some(attempt) = self.attempt_of(&query).await? else {
             return Ok(Arrived::nowhere(Ending::Invalid));
         };
@@ -106,58 +116,125 @@ impl App {
             request_id: Some(returned.request_id.to_owned()),
             caller_request_id: None,
         };
-        let browser = cookie(&browser_cookie_name(&attempt.link_id));
-        if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, &attempt.browser_hash)) {
-            self.note_mismatch(&actor, &attempt.account_id).await;
-            return Ok(Arrived::nowhere(Ending::BrowserMismatch));
+        let is_live = attempt.consumed_at.is_none() && self.now() < attempt.expires_at;
+        match (self.began(&attempt, &cookie), is_live) {
+            (true, _) => {}
+            (false, true) => {
+                self.note_mismatch(&actor, &attempt.account_id).await;
+                return Ok(Arrived::nowhere(Ending::BrowserMismatch));
+            }
+            // The cookie of an attempt is gone when that is over; the one of the link may say enough.
+            (false, false) => {
+                let link = self.store.link(&attempt.link_id).await?;
+                if !link.is_some_and(|link| self.keeps(&link, &cookie)) {
+                    return Ok(Arrived::nowhere(Ending::Invalid));
+                }
+            }
         }
-        let (project_id, link_id) = (Some(attempt.project_id.clone()), Some(attempt.link_id.clone()));
-        let app = Arc::clone(self);
-        let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
-        // From here on the state may be spent, so the rest finishes without the browser (R35).
-        let came = Came { raw: Secret::from(returned.query), query, auth_config_id };
-        let task = self.tasks.spawn(async move { app.arrive(actor, came, attempt).await });
-        let finished = task.await.map_err(Error::internal)??;
-        Ok(Arrived { finished, project_id, link_id })
+        let attempt_id = Some(attempt.id.clone());
+        let finished = if is_live {
+            let app = Arc::clone(self);
+            let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
+            // From here on the state may be spent, so the rest finishes without the browser (R35).
+            let came = Came { raw: Secret::from(returned.query), query, auth_config_id };
+            let task = self.tasks.spawn(async move { app.arrive(actor, came, attempt).await });
+            task.await.map_err(Error::internal)??
+        } else {
+            self.arrive_again(&attempt).await?
+        };
+        Ok(Arrived { finished, attempt_id })
+    }
+
+    /// The right browser is back with a state that no longer counts: it learns how the link stands, once
+    /// that is decided.
+    async fn arrive_again(&self, attempt: &AttemptRow) -> Result<Finished> {
+        match self.wait_for_exchange(&attempt.link_id, None).await? {
+            Free::Open(link) | Free::Over(link) => self.ended(&link).await,
+            Free::Busy => Ok(Finished::bare(Ending::Busy)),
+        }
     }
 
     /// The right browser is back: the context decides, the state is consumed, the code exchanged.
     async fn arrive(self: Arc<Self>, actor: Actor, came: Came, attempt: AttemptRow) -> Result<Finished> {
-        let link = self.store.link(&attempt.link_id).await?;
-        let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
-        // The attempt has a time of its own: the link's is for opening it.
-        let link = LinkRow { expires_at: attempt.expires_at, ..link };
-        let mut offer = match self.visit_link(link).await? {
-            Visit::Open(offer) => offer,
-            Visit::Over(finished) => return Ok(finished),
-        };
+        loop {
+            let link = match self.wait_for_exchange(&attempt.link_id, Some(&attempt.id)).await? {
+                Free::Open(link) => link,
+                Free::Over(link) => return self.ended_for(&attempt, &link).await,
+                Free::Busy => return Ok(Finished::bare(Ending::Busy)),
+            };
+            // The attempt has a time of its own: the link's is for opening it.
+            let offer = match self.visit_link(link, Some(attempt.expires_at)).await? {
+                Visit::Open(offer) => offer,
+                Visit::Over(finished) => return Ok(finished),
+            };
+            if let Some(finished) = self.arrive_at(&actor, &came, &attempt, *offer).await? {
+                return Ok(finished);
+            }
+        }
+    }
+
+    /// How a live attempt ends whose link is over.
+    async fn ended_for(&self, attempt: &AttemptRow, link: &LinkRow) -> Result<Finished> {
+        let ended = self.ended(link).await?;
+        if ended.ending != Ending::Invalid {
+            return Ok(ended);
+        }
+        // Deleted or rejected: its state would have ended with it, but for this moment.
+        match self.visit_link(link.clone(), Some(attempt.expires_at)).await? {
+            Visit::Over(finished) => Ok(finished),
+            Visit::Open(_) => Ok(ended),
+        }
+    }
+
+    /// None when another attempt took the link's place in the same moment.
+    async fn arrive_at(
+        &self,
+        actor: &Actor,
+        came: &Came,
+        attempt: &AttemptRow,
+        mut offer: Offer,
+    ) -> Result<Option<Finished>> {
+        offer.go_on_with(attempt);
         let state = came.query.state.clone().unwrap_or_default();
-        let strange = self.context_mismatch(&came, &attempt, &offer).await?;
-        let is_ours = strange.is_none();
-        let told = if is_ours { self.told(&came, &attempt, &mut offer)? } else { Told::default() };
-        if let (true, Some(code), None) = (offer.verifier_url.is_some(), &told.code, &told.refusal) {
+        let strange = self.context_mismatch(came, attempt, &offer).await?;
+        let told = if strange.is_none() { self.told(came, attempt, &mut offer)? } else { Told::default() };
+        let code = told.code.filter(|_| told.refusal.is_none());
+        if let (true, Some(code)) = (offer.verifier_url.is_some(), &code) {
             // No token request before the developer has said who this was (R05).
-            let grant = self.grant(&attempt, &offer, code.clone(), &state)?;
-            return self.park_code(&actor, &offer, &attempt, grant).await;
+            let grant = self.grant(attempt, &offer, code.clone(), &state)?;
+            return self.park_code(actor, &offer, attempt, grant).await.map(Some);
         }
-        if !self.consume(&actor, &attempt, if is_ours { "ok" } else { "context_mismatch" }).await? {
-            return Ok(Finished::bare(Ending::Invalid));
+        let outcome = if strange.is_none() { "ok" } else { "context_mismatch" };
+        let mut unit = Unit::new().with(attempts::consume(&attempt.id, self.now()));
+        if code.is_some() {
+            unit.push(self.take_exchange(&attempt.link_id, &attempt.id));
+            offer.holder = Some(attempt.id.clone());
         }
-        if !is_ours {
-            let facts = Facts { detail: strange.map(ToOwned::to_owned), ..Facts::default() };
-            self.end_link_noting(&actor, &offer.link, &offer.account, ("failed", "context_mismatch"), facts).await?;
-            return Ok(Finished::of(Ending::ContextMismatch, &offer.link, &offer.account.toolkit));
+        unit.push(self.audit(actor, "link.callback", &attempt.account_id, outcome, None));
+        match self.store.apply(unit).await {
+            Ok(_) => {}
+            Err(WriteError::Refused("exchange_busy")) => return Ok(None),
+            // Another request came with the same state.
+            Err(WriteError::Refused(_)) => return self.arrive_again(attempt).await.map(Some),
+            Err(error) => return Err(error.into()),
         }
-        if let Some((error, description)) = told.refusal {
-            return self.refused(&actor, &offer, error, description).await;
-        }
-        let Some(code) = told.code else {
-            let reason = "The provider returned neither a code nor an error";
-            self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await?;
-            return Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit));
+        let finished = match (strange, told.refusal, code) {
+            (Some(strange), _, _) => {
+                let facts = Facts { detail: Some(strange.to_owned()), ..Facts::default() };
+                self.attempt_failed(actor, &offer, (Ending::ContextMismatch, "context_mismatch"), facts).await?
+            }
+            (None, Some((error, description)), _) => self.refused(actor, &offer, error, description).await?,
+            (None, None, None) => {
+                let reason = "The provider returned neither a code nor an error";
+                let ending = (Ending::ProviderError, reason);
+                self.attempt_failed(actor, &offer, ending, Facts::default()).await?.finding(reason)
+            }
+            (None, None, Some(code)) => {
+                let grant = self.grant(attempt, &offer, code, &state)?;
+                self.exchange(actor, &offer, &grant).await?
+            }
         };
-        let grant = self.grant(&attempt, &offer, code, &state)?;
-        self.exchange(&actor, &offer, &grant).await
+        Ok(Some(finished))
     }
 
     /// What the provider says by the callback: a code, or why there is none. What the toolkit keeps of
@@ -219,14 +296,13 @@ impl App {
         error: String,
         description: Option<String>,
     ) -> Result<Finished> {
-        let ending = if error == "access_denied" { Ending::Denied } else { Ending::ProviderError };
+        let ending = if is_denial(offer, &error) { Ending::Denied } else { Ending::ProviderError };
         let detail = match description {
             Some(description) => format!("{error}: {description}"),
             None => error.clone(),
         };
         let facts = Facts { provider: Some(detail.clone()), code: Some(error), ..Facts::default() };
-        self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &detail), facts).await?;
-        let finished = Finished::of(ending, &offer.link, &offer.account.toolkit);
+        let finished = self.attempt_failed(actor, offer, (ending, &detail), facts).await?;
         Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
     }
 
@@ -249,69 +325,24 @@ impl App {
         Ok(CallbackParameters { names, all: callback.hmac.is_some() })
     }
 
-    /// The attempt that a state belongs to. Unknown, used, old and misshapen states are the same
-    /// to the visitor (R02).
+    /// The attempt that a state belongs to, live or not. Unknown, used, old and misshapen states are the
+    /// same to whoever did not begin it (R02).
     async fn attempt_of(&self, query: &CallbackQuery) -> Result<Option<AttemptRow>> {
         let Some(state) = query.state.as_deref() else { return Ok(None) };
         let Some(id) = OneTimeToken::row_id(state) else { return Ok(None) };
         let found = self.store.attempt(id).await?;
         Ok(found.filter(|attempt| {
-            OneTimeToken::matches(state, &attempt.state_hash)
-                && attempt.consumed_at.is_none()
-                // Nobody comes back from where a code is entered.
-                && attempt.poll.is_none()
-                && self.now() < attempt.expires_at
+            // Nobody comes back from where a code is entered.
+            OneTimeToken::matches(state, &attempt.state_hash) && attempt.poll.is_none()
         }))
     }
+}
 
-    /// What the answer does not fit to; none when it fits.
-    async fn context_mismatch(&self, came: &Came, attempt: &AttemptRow, offer: &Offer) -> Result<Option<&'static str>> {
-        let path_matches = match came.auth_config_id.as_deref() {
-            Some(id) => id == attempt.auth_config_id,
-            // The shared path serves auth configs with a redirect URI of their own.
-            None => offer.settings.oauth_redirect_uri.is_some(),
-        };
-        let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
-        if !path_matches {
-            return Ok(Some("It came to another redirect URI than the one that was asked for."));
-        }
-        if !config_unchanged {
-            return Ok(Some("The auth config was changed while the user was at the provider."));
-        }
-        if offer.scheme == Scheme::OAuth1 {
-            return Ok(None);
-        }
-        let params = offer.params()?;
-        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
-        let oauth = &provider.oauth;
-        let issuer = oauth.issuer.as_deref().map(|issuer| self.expand(issuer, &params)).transpose()?;
-        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, came.query.iss.as_deref()).is_ok();
-        let is_signed = oauth.callback.hmac.as_deref().is_none_or(|name| {
-            let secret = provider.client.client_secret.as_ref();
-            secret.is_some_and(|secret| verify_query_hmac(came.raw.expose(), name, secret))
-        });
-        Ok(match (issuer_matches, is_signed) {
-            (true, true) => None,
-            (false, _) => Some("It names another issuer than the one that was asked, or none."),
-            (_, false) => Some("Its signature is missing or wrong."),
-        })
-    }
-
-    /// Consumes the state; false when another request was faster.
-    async fn consume(&self, actor: &Actor, attempt: &AttemptRow, outcome: &str) -> Result<bool> {
-        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
-            actor,
-            "link.callback",
-            &attempt.account_id,
-            outcome,
-            None,
-        ));
-        match self.store.apply(unit).await {
-            Ok(_) => Ok(true),
-            Err(WriteError::Refused(_)) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
+/// Whether an error of the authorization response says that the user, or somebody for him, did not agree:
+/// the standards' own codes, and those that the toolkit names.
+fn is_denial(offer: &Offer, error: &str) -> bool {
+    let own = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.callback.denied.as_slice());
+    DENIALS.contains(&error) || own.is_some_and(|own| own.iter().any(|code| code == error))
 }
 
 crate::redacted_debug!(Returned<'a>);

@@ -8,15 +8,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_store::accounts::AccountRow;
-use switchboard_store::links::{self, LinkRow, LinkState};
+use switchboard_store::links::{self, LinkState};
 use switchboard_store::revocations;
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
+use super::attempt::Free;
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
-use super::{Ending, Finished, TokenCredential, browser_cookie_name};
+use super::{Ending, Finished, TokenCredential};
 use crate::app::params::AccountParams;
 use crate::app::provider::{Chosen, Thing};
 use crate::app::{Actor, App};
@@ -76,10 +77,8 @@ pub enum Chose {
     Now {
         /// How the connection ended.
         finished: Finished,
-        /// Whose it is.
-        project_id: String,
-        /// Its link, whose cookie is done unless there is another question.
-        link_id: String,
+        /// Its attempt, whose cookie is done unless there is another question.
+        attempt_id: Option<String>,
     },
 }
 
@@ -120,16 +119,20 @@ impl App {
             created_at: now,
             expires_at,
             consumed_at: None,
+            attempt_id: offer.attempt_id.clone(),
             id,
         };
         row.parked_sealed = Some(self.seal_parked(&row, &offer.account, &parked)?);
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
         let mut unit = Unit::new()
             .with(links::is_open(&offer.link.id))
-            .with(verifications::cancel_of_link(&offer.link.id, now))
+            .with(verifications::cancel_of_attempt(&offer.link.id, offer.attempt_id.as_deref(), now))
             .with(verifications::insert(&row))
             .with(revocations::postpone_of_account(project, &offer.account.id, expires_at))
             .with(self.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
+        if let Some(holder) = &offer.holder {
+            unit.push(links::leave_exchange(&offer.link.id, holder));
+        }
         if let Some(earlier) = &pending.waited_in {
             unit.push(revocations::withdraw(project, earlier));
         }
@@ -145,7 +148,7 @@ impl App {
                 let (secrets, waited_in) = (&pending.credential.secrets, pending.waited_in.as_deref());
                 let identity = pending.params.identity.as_ref();
                 self.give_tokens_back(offer, Refused { secrets, waited_in, identity }).await?;
-                return Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit));
+                return self.lost(offer).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -154,12 +157,12 @@ impl App {
         Ok(finished)
     }
 
-    /// What a browser is to choose; reading changes nothing. The browser that claimed the link must
-    /// be the one that chooses, where one did.
+    /// What a browser is to choose; reading changes nothing. The browser of the attempt must be the one
+    /// that chooses; what was entered belongs to none.
     pub async fn choice(
         &self,
         token: &str,
-        cookie: impl Fn(&str) -> Option<String>,
+        cookie: &impl Fn(&str) -> Option<String>,
     ) -> Result<std::result::Result<Choice, Finished>> {
         let invalid = || Ok(Err(Finished::bare(Ending::Invalid)));
         let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
@@ -168,18 +171,18 @@ impl App {
             return invalid();
         }
         let Some(link) = self.store.link(&row.link_id).await? else { return invalid() };
-        if let LinkState::Claimed { browser_hash } = &link.state {
-            let browser = cookie(&browser_cookie_name(&link.id));
-            if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, browser_hash)) {
-                return Ok(Err(Finished::bare(Ending::BrowserMismatch)));
-            }
+        if !self.may_choose(&row, cookie).await? {
+            // The cookie of an attempt goes when that is over.
+            let is_known = row.consumed_at.is_some() && self.went_through(&link, cookie).await?;
+            let finished = if is_known { self.ended(&link).await? } else { Finished::bare(Ending::BrowserMismatch) };
+            return Ok(Err(finished));
         }
         // The choice has a time of its own: the link's is for opening it.
-        let link = LinkRow { expires_at: row.expires_at, ..link };
-        let mut offer = match self.visit_link(link).await? {
+        let mut offer = match self.visit_link(link, Some(row.expires_at)).await? {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(Err(finished)),
         };
+        offer.attempt_id.clone_from(&row.attempt_id);
         if row.consumed_at.is_some() {
             return Ok(Err(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)));
         }
@@ -192,6 +195,13 @@ impl App {
             offer.account.params.clone_from(&row.params);
         }
         Ok(Ok(Choice { title: waiting.title, options: waiting.options, offer, row }))
+    }
+
+    /// Whether a browser may choose: that of the attempt; anybody, where a credential was entered.
+    async fn may_choose(&self, row: &VerificationRow, cookie: &impl Fn(&str) -> Option<String>) -> Result<bool> {
+        let Some(id) = &row.attempt_id else { return Ok(true) };
+        let attempt = self.store.attempt(id).await?;
+        Ok(attempt.is_some_and(|attempt| self.began(&attempt, cookie)))
     }
 
     /// The user chose. A second click waits for the first, and ends as that did.
@@ -208,7 +218,7 @@ impl App {
             Ok(turn) => (turn, false),
             Err(_) => (lock.lock_owned().await, true),
         };
-        let choice = match self.choice(token, cookie).await? {
+        let choice = match self.choice(token, &cookie).await? {
             Ok(choice) => choice,
             Err(finished) if is_second => return self.chosen_before(token, finished).await,
             Err(finished) => return Ok(Chose::Before(finished)),
@@ -222,25 +232,30 @@ impl App {
             request_id: Some(request_id.to_owned()),
             caller_request_id: None,
         };
-        let (project_id, link_id) = (actor.project_id.clone(), choice.offer.link.id.clone());
+        if let Free::Busy = self.wait_for_exchange(&choice.offer.link.id, Some(&choice.row.id)).await? {
+            return Ok(Chose::Before(Finished::bare(Ending::Busy)));
+        }
+        let attempt_id = choice.row.attempt_id.clone();
         let (app, chosen) = (Arc::clone(self), chosen.to_owned());
         // What waited is spent from here on: the rest finishes without the browser (R35).
         let task = self.tasks.spawn(async move {
             let _turn = turn;
-            app.take_choice(&actor, &choice, chosen).await
+            app.take_choice(&actor, choice, chosen).await
         });
         let finished = task.await.map_err(Error::internal)??;
-        Ok(Chose::Now { finished, project_id, link_id })
+        Ok(Chose::Now { finished, attempt_id })
     }
 
-    async fn take_choice(&self, actor: &Actor, choice: &Choice, id: String) -> Result<Finished> {
-        let (offer, row) = (&choice.offer, &choice.row);
+    async fn take_choice(&self, actor: &Actor, choice: Choice, id: String) -> Result<Finished> {
+        let Choice { mut offer, row, .. } = choice;
+        let (offer, row) = (&mut offer, &row);
+        offer.holder = Some(row.id.clone());
         let (secrets, waiting) = self.waiting(row, &offer.account)?;
         let now = self.now();
         let detail = json!({ "question": waiting.title, "chosen": id });
         let mut unit = Unit::new()
             .with(verifications::consume(&row.project_id, &row.id, now))
-            .with(links::is_open(&offer.link.id))
+            .with(self.take_exchange(&offer.link.id, &row.id))
             .with(self.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
         if waiting.has_promise {
             // Kept by whoever finds it, should we not come to an end.
@@ -250,7 +265,7 @@ impl App {
         match self.store.apply(unit).await {
             Ok(_) => {}
             // On another server, in the same moment; or its time is over.
-            Err(WriteError::Refused(_)) => return Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)),
+            Err(WriteError::Refused(_)) => return self.lost(offer).await,
             Err(error) => return Err(error.into()),
         }
         let mut chosen = waiting.chosen;
@@ -271,14 +286,13 @@ impl App {
             None => None,
         };
         let Some(row) = row else { return Ok(Chose::Before(finished)) };
-        let link = self.store.link(&row.link_id).await?;
-        let is_connected =
-            link.is_some_and(|link| matches!(link.state, LinkState::Finished { outcome } if outcome == "success"));
+        let Some(link) = self.store.link(&row.link_id).await? else { return Ok(Chose::Before(finished)) };
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
         if !is_connected {
             return Ok(Chose::Before(finished));
         }
         let finished = Finished { ending: Ending::Success, ..finished };
-        Ok(Chose::Now { finished, project_id: row.project_id, link_id: row.link_id })
+        Ok(Chose::Now { finished, attempt_id: row.attempt_id })
     }
 
     fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, Waiting)> {

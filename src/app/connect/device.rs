@@ -11,14 +11,15 @@ use serde::{Deserialize, Serialize};
 use switchboard_auth::{DeviceRefusal, TokenSet};
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
-use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
+use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
-use super::{Ending, Finished, TokenCredential, browser_cookie_name};
+use super::{Ending, Finished, TokenCredential};
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished};
@@ -32,6 +33,8 @@ use crate::time::{Millis, millis};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts looked at in one go.
 const PAGE: i64 = 64;
+/// Providers asked at once by one server; the others wait for their turn.
+const AT_ONCE: usize = 256;
 /// How long one question keeps others from asking: its preparation, its deadline, and a moment for the
 /// database.
 const CLAIM: Duration = Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + 10);
@@ -79,16 +82,14 @@ pub enum DevicePage {
     Over {
         /// How.
         finished: Finished,
-        /// Whose it is.
-        project_id: String,
-        /// Its link, when that is over and its cookie done.
-        link_id: Option<String>,
+        /// The attempt, whose cookie is done.
+        attempt_id: String,
     },
 }
 
 impl App {
     /// The code of an attempt, or how that ended. `wait`: until it has, for a while. Reading changes
-    /// nothing. The browser that claimed the link must be the one that asks.
+    /// nothing. The browser that began the attempt must be the one that asks.
     pub async fn device_page(
         &self,
         token: &str,
@@ -116,23 +117,33 @@ impl App {
         if !OneTimeToken::matches(token, &attempt.state_hash) {
             return invalid();
         }
-        let browser = cookie(&browser_cookie_name(&attempt.link_id));
-        if !browser.is_some_and(|browser| OneTimeToken::matches(&browser, &attempt.browser_hash)) {
-            return Ok(DevicePage::Nowhere(Finished::bare(Ending::BrowserMismatch)));
-        }
         let Some(link) = self.store.link(&attempt.link_id).await? else { return invalid() };
-        let (project_id, link_id) = (link.project_id.clone(), link.id.clone());
+        if !self.began(&attempt, cookie) {
+            let is_over = matches!(link.state, LinkState::Finished { .. });
+            let is_known = is_over && self.went_through(&link, cookie).await?;
+            let finished = if is_known { self.ended(&link).await? } else { Finished::bare(Ending::BrowserMismatch) };
+            return Ok(DevicePage::Nowhere(finished));
+        }
+        let attempt_id = attempt.id.clone();
+        let is_asking = matches!(&link.state, LinkState::Exchanging { by, .. } if *by == attempt.id);
         if let LinkState::Finished { outcome } = &link.state {
             let finished = self.device_end(&link, outcome).await?;
-            return Ok(DevicePage::Over { finished, project_id, link_id: Some(link_id) });
+            return Ok(DevicePage::Over { finished, attempt_id });
+        }
+        if attempt.consumed_at.is_some() && !is_asking && !self.store.is_waiting(&link.id, &attempt.id).await? {
+            // The attempt is over, and the link is not.
+            let mut finished = self.device_end(&link, "failed").await?;
+            finished.may_retry = self.now() < link.expires_at;
+            return Ok(DevicePage::Over { finished, attempt_id });
         }
         // Once its tokens have come, an attempt may take longer than its code lives.
-        let expires_at = if attempt.consumed_at.is_some() { Millis::MAX } else { attempt.expires_at };
-        let offer = match self.visit_link(LinkRow { expires_at, ..link }).await? {
+        let until = if attempt.consumed_at.is_some() { Millis::MAX } else { attempt.expires_at };
+        let mut offer = match self.visit_link(link, Some(until)).await? {
             Visit::Open(offer) => offer,
             // The link may be open still, for this browser, when the code is not.
-            Visit::Over(finished) => return Ok(DevicePage::Over { finished, project_id, link_id: None }),
+            Visit::Over(finished) => return Ok(DevicePage::Over { finished, attempt_id }),
         };
+        offer.go_on_with(&attempt);
         let code = self.device_waiting(&attempt, &offer)?.map(|waiting| UserCode {
             code: waiting.user_code,
             verification_uri: waiting.verification_uri,
@@ -152,6 +163,8 @@ impl App {
             "success" => Ending::Success,
             "expired" => Ending::Expired,
             "failed" if reason.starts_with("access_denied") => Ending::Denied,
+            "failed" if reason.starts_with("account_mismatch") => Ending::AccountMismatch,
+            "failed" if reason.starts_with("expired_token") => Ending::Expired,
             "failed" => Ending::ProviderError,
             _ => Ending::Used,
         };
@@ -164,33 +177,49 @@ impl App {
         serde_json::from_str(kept.expose()).map(Some).map_err(Error::internal)
     }
 
-    async fn ask_due_providers(self: &Arc<Self>) -> Result<()> {
-        for attempt in self.store.attempts_to_poll(self.now(), PAGE).await? {
-            let Some(poll) = attempt.poll else { continue };
-            let claim = attempts::claim_poll(&attempt.id, poll, self.now() + millis(CLAIM));
-            match self.store.apply(Unit::new().with(claim)).await {
-                Ok(_) => {}
-                Err(WriteError::Refused(_)) => continue,
-                Err(error) => return Err(error.into()),
-            }
-            let app = Arc::clone(self);
-            // Shutdown waits for it: what it buys is not lost.
-            self.tasks.spawn(async move {
-                if let Err(error) = app.ask_for_device(&attempt, poll).await {
-                    tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
+    /// Asks all providers that are due, a page at a time, and no more than so many at once.
+    async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<()> {
+        let mut last = (Millis::MIN, String::new());
+        loop {
+            let page = self.store.attempts_to_poll(self.now(), (last.0, &last.1), PAGE).await?;
+            let Some(poll) = page.last().and_then(|attempt| attempt.poll.map(|poll| (poll.at, attempt.id.clone())))
+            else {
+                return Ok(());
+            };
+            last = poll;
+            for attempt in page {
+                let Some(poll) = attempt.poll else { continue };
+                let place = Arc::clone(places).acquire_owned().await.map_err(Error::internal)?;
+                let claim = Unit::new()
+                    .with(attempts::claim_poll(&attempt.id, poll, self.now() + millis(CLAIM)))
+                    // A question may spend the code: one attempt of a link at a time.
+                    .with(self.take_exchange(&attempt.link_id, &attempt.id));
+                match self.store.apply(claim).await {
+                    Ok(_) => {}
+                    Err(WriteError::Refused(_)) => continue,
+                    Err(error) => return Err(error.into()),
                 }
-            });
+                let app = Arc::clone(self);
+                // Shutdown waits for it: what it buys is not lost.
+                self.tasks.spawn(async move {
+                    let _place = place;
+                    if let Err(error) = app.ask_for_device(&attempt, poll).await {
+                        tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
+                    }
+                });
+            }
         }
-        Ok(())
     }
 
     /// One question, and what follows from its answer.
     async fn ask_for_device(&self, attempt: &AttemptRow, poll: Poll) -> Result<()> {
         let Some(link) = self.store.link(&attempt.link_id).await? else { return Ok(()) };
         // The attempt has a time of its own: the link's is for opening it.
-        let Visit::Open(offer) = self.visit_link(LinkRow { expires_at: attempt.expires_at, ..link }).await? else {
+        let Visit::Open(mut offer) = self.visit_link(link, Some(attempt.expires_at)).await? else {
             return Ok(());
         };
+        offer.go_on_with(attempt);
+        offer.holder = Some(attempt.id.clone());
         let actor = Actor {
             project_id: attempt.project_id.clone(),
             name: format!("link:{}", attempt.link_id),
@@ -199,12 +228,12 @@ impl App {
         };
         if offer.config.updated_at != attempt.auth_config_version {
             let reason = "The auth config was changed while the user was at the provider";
-            return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
+            return self.device_stopped(&actor, &offer, attempt, reason).await;
         }
         if offer.verifier_url.is_some() {
             // Since the user began; nobody comes back who could be confirmed (R05).
             let reason = "The project confirms who finished a connection, which a code does not admit";
-            return self.end_link(&actor, &offer.link, &offer.account, "failed", reason).await.map(drop);
+            return self.device_stopped(&actor, &offer, attempt, reason).await;
         }
         let Some(waiting) = self.device_waiting(attempt, &offer)? else { return Ok(()) };
         let params = offer.params()?;
@@ -230,13 +259,32 @@ impl App {
         match finished {
             Ok(token) if is_ours => self.exchanged(&actor, &offer, token, params).await.map(drop),
             Err(unfinished) if is_ours => self.unfinished(&actor, &offer, unfinished, &mut params).await.map(drop),
-            // The user began again, or it is over, while the provider answered.
-            Ok(token) => self.give_device_tokens_back(&offer, token, &mut params).await,
+            // Others took its place, or it is over, while the provider answered.
+            Ok(token) => {
+                self.leave_device(attempt).await?;
+                self.give_device_tokens_back(&offer, token, &mut params).await
+            }
             Err(Unfinished { bought: Some(token), .. }) => {
+                self.leave_device(attempt).await?;
                 self.give_device_tokens_back(&offer, *token, &mut params).await
             }
-            Err(Unfinished { bought: None, .. }) => Ok(()),
+            Err(Unfinished { bought: None, .. }) => self.leave_device(attempt).await,
         }
+    }
+
+    /// Gives the link's place for an exchange back.
+    async fn leave_device(&self, attempt: &AttemptRow) -> Result<()> {
+        self.store.apply(Unit::new().with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
+        Ok(())
+    }
+
+    /// Nobody can finish the attempt any more.
+    async fn device_stopped(&self, actor: &Actor, offer: &Offer, attempt: &AttemptRow, reason: &str) -> Result<()> {
+        if self.consume_device(actor, attempt, "stopped").await? {
+            let ending = (Ending::ProviderError, reason);
+            self.attempt_failed(actor, offer, ending, Facts::default()).await?;
+        }
+        Ok(())
     }
 
     /// The attempt is over; false when it was before.
@@ -279,7 +327,7 @@ impl App {
             DeviceRefusal::Final if self.consume_device(actor, attempt, "refused").await? => {
                 return self.device_over(actor, offer, &failure).await;
             }
-            DeviceRefusal::Final => return Ok(()),
+            DeviceRefusal::Final => return self.leave_device(attempt).await,
         };
         let asked = match &failure {
             Failure::Refused { retry_after, .. } => retry_after.unwrap_or(0).clamp(0, LONGEST_ASKED),
@@ -288,7 +336,8 @@ impl App {
         // A provider that is unwell is asked half as often (RFC 8628 section 3.5).
         let pause = if refusal == DeviceRefusal::Passing { (interval * 2).max(asked) } else { interval };
         let poll = Poll { at: self.now() + pause, interval };
-        self.store.apply(Unit::new().with(attempts::set_poll(&attempt.id, poll))).await?;
+        let unit = Unit::new().with(attempts::set_poll(&attempt.id, poll));
+        self.store.apply(unit.with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
         Ok(())
     }
 
@@ -298,19 +347,22 @@ impl App {
             _ => None,
         };
         let facts = Facts::of_failure(failure);
-        let (outcome, reason) = match code {
-            Some("access_denied") => ("failed", failure.shown().unwrap_or_default()),
-            Some("expired_token") => ("expired", "expired_token: the code was not entered in time".to_owned()),
+        let (ending, reason) = match code {
+            Some("access_denied") => (Ending::Denied, failure.shown().unwrap_or_default()),
+            Some("expired_token") => (Ending::Expired, "expired_token: the code was not entered in time".to_owned()),
             _ => return self.exchange_failed(actor, offer, failure).await.map(drop),
         };
-        self.end_link_noting(actor, &offer.link, &offer.account, (outcome, &reason), facts).await.map(drop)
+        self.attempt_failed(actor, offer, (ending, &reason), facts).await.map(drop)
     }
 }
 
 /// Asks providers whether their users have entered the code, until told to stop.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-        if let Err(error) = app.ask_due_providers().await {
+        // Providers that hang must not keep the server from stopping.
+        let Some(asked) = stop.run_until_cancelled(app.ask_due_providers(&places)).await else { return };
+        if let Err(error) = asked {
             tracing::error!(error = error.message(), cause = error.causes(), "attempts could not be looked up");
         }
     }

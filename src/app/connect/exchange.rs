@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use switchboard_auth::TokenSet;
 use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
-use switchboard_store::accounts::{self, AccountRow, AccountStatus, Activation};
-use switchboard_store::links::{self, LinkPurpose, LinkRow};
+use switchboard_store::accounts::{self, Activation};
+use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
 use switchboard_vault::{Secret, Secrets};
 
@@ -192,8 +192,11 @@ impl App {
         if let Some(kept) = self.keep_unread(&offer.account, failure) {
             self.apply_patiently(Unit::new().with(kept)).await?;
         }
-        self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
-        Ok(Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit).saying(shown))
+        let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
+        Ok(match (failure, shown) {
+            (Failure::Lost(_) | Failure::Unsent(_), Some(ours)) => finished.finding(ours),
+            (_, said) => finished.saying(said),
+        })
     }
 
     /// When a new credential is due to be refreshed; none where there is no way to.
@@ -247,49 +250,8 @@ impl App {
                 }
                 let identity = params.identity.as_ref();
                 self.give_tokens_back(offer, Refused { secrets: &credential.secrets, waited_in, identity }).await?;
-                Ok(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit))
+                self.lost(offer).await
             }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Ends a link and its account without a credential; false when it had ended otherwise. An
-    /// account that was to get a new credential keeps the one it has.
-    pub(in crate::app) async fn end_link(
-        &self,
-        actor: &Actor,
-        link: &LinkRow,
-        account: &AccountRow,
-        outcome: &str,
-        reason: &str,
-    ) -> Result<bool> {
-        self.end_link_noting(actor, link, account, (outcome, reason), Facts::default()).await
-    }
-
-    /// The same with what is known of the end: its outcome and reason, and facts for whoever asks.
-    pub(in crate::app) async fn end_link_noting(
-        &self,
-        actor: &Actor,
-        link: &LinkRow,
-        account: &AccountRow,
-        (outcome, reason): (&str, &str),
-        facts: Facts,
-    ) -> Result<bool> {
-        let now = self.now();
-        let is_reconnect = link.purpose == LinkPurpose::Reconnect;
-        let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_value();
-        let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
-        let unit =
-            links::end(&link.id, outcome, now).with(self.audit(actor, "link.end", &account.id, reason, Some(&facts)));
-        let unit = match link.purpose {
-            LinkPurpose::Connect => {
-                unit.with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))
-            }
-            LinkPurpose::Reconnect => unit,
-        };
-        match self.store.apply(unit).await {
-            Ok(_) => Ok(true),
-            Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,14 +1,19 @@
 //! The connect flow: what happens between a link and an ACTIVE account.
 //!
-//! `visit.rs` finds the link behind a token, without side effects; `start.rs` claims it for one
-//! browser and sends it to the provider; `secrets.rs` takes an entered key; `callback.rs` takes the
-//! provider's answer, and `device.rs` asks for it where no browser comes back; `exchange.rs` turns a code into a credential; `park.rs` keeps either until the
-//! developer has confirmed who finished, where the project asks for that; `settle.rs` learns who and
-//! where the account is; `choose.rs` asks the user which of several things is meant, and `ways.rs` how to
-//! connect, where the developer leaves that to him.
+//! `visit.rs` finds the link behind a token, without side effects; `start.rs` begins an attempt, which
+//! belongs to one browser, and sends that to the provider; `secrets.rs` takes an entered key;
+//! `callback.rs` takes the provider's answer, and `device.rs` asks for it where no browser comes back;
+//! `exchange.rs` turns a code into a credential; `park.rs` keeps either until the developer has
+//! confirmed who finished, where the project asks for that; `settle.rs` learns who and where the account
+//! is; `choose.rs` asks the user which of several things is meant, and `ways.rs` how to connect, where the
+//! developer leaves that to the user. `attempt.rs` has the rules of several attempts of one link: who may
+//! exchange a code, and what a failed one ends.
 
+mod attempt;
 mod callback;
 mod choose;
+mod context;
+mod cookies;
 mod depart;
 mod device;
 mod exchange;
@@ -21,11 +26,12 @@ mod ways;
 
 pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
+pub use cookies::{attempt_cookie_name, link_cookie_name};
 pub(in crate::app) use depart::unconfirmable;
 pub use device::{DeviceCode, DevicePage, run as ask_providers};
 pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::{Entered, read_fields};
-pub use start::{Started, browser_cookie_name};
+pub use start::Started;
 pub use visit::{Offer, Visit, connection_fields};
 pub use ways::{Way, WayChosen};
 
@@ -36,6 +42,14 @@ use switchboard_store::links::LinkRow;
 pub enum Ending {
     /// Connected.
     Success,
+    /// Connected before, by this browser or for it to know.
+    Connected,
+    /// Somebody looks for an end that is not his to see.
+    Closed,
+    /// Another attempt of the link is being finished in this moment.
+    Busy,
+    /// Another account signed in than the one that the link is for.
+    AccountMismatch,
     /// Finished, and waiting for the developer's word on who it was.
     Unconfirmed,
     /// There are several things to connect, and the user is to say which.
@@ -77,10 +91,20 @@ pub struct Finished {
     pub callback_url: Option<String>,
     /// For people: what the provider said, already made harmless.
     pub detail: Option<String>,
+    /// For people: what we found, in words of our own.
+    pub finding: Option<String>,
     /// Where the developer confirms who finished, with the session URI in it.
     pub verify_url: Option<String>,
     /// Where the user says which of several things is meant.
     pub choose_url: Option<String>,
+    /// Which account signed in; for its own user, on the page alone.
+    pub signed_in: Option<String>,
+    /// The link is open for another try.
+    pub may_retry: bool,
+    /// Its link, and what a browser that goes through it keeps of that.
+    pub link: Option<(String, String)>,
+    /// Whose it is.
+    pub project_id: Option<String>,
 }
 
 impl Finished {
@@ -92,8 +116,13 @@ impl Finished {
             toolkit: None,
             callback_url: None,
             detail: None,
+            finding: None,
             verify_url: None,
             choose_url: None,
+            signed_in: None,
+            may_retry: false,
+            link: None,
+            project_id: None,
         }
     }
 
@@ -105,9 +134,21 @@ impl Finished {
             toolkit: Some(toolkit.to_owned()),
             callback_url: link.callback_url.clone(),
             detail: None,
+            finding: None,
             verify_url: None,
             choose_url: None,
+            signed_in: None,
+            may_retry: false,
+            link: Some((link.id.clone(), cookies::link_cookie(link))),
+            project_id: Some(link.project_id.clone()),
         }
+    }
+
+    /// With words of our own.
+    #[must_use]
+    pub fn finding(mut self, finding: impl Into<String>) -> Self {
+        self.finding = Some(finding.into());
+        self
     }
 
     /// With words of the provider.
@@ -118,5 +159,5 @@ impl Finished {
     }
 }
 
-// `verify_url` carries a session URI, which is for its one browser.
+// `verify_url` carries a session URI, which is for its one browser; `signed_in` is a name.
 crate::redacted_debug!(Finished);

@@ -14,6 +14,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
+use super::attempt::Free;
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -70,13 +71,9 @@ impl App {
         secrets: &Secrets,
         params: &AccountParams,
     ) -> Result<Finished> {
-        let unit = Unit::new().with(verifications::cancel_of_link(&offer.link.id, self.now())).with(self.audit(
-            actor,
-            "link.enter",
-            &offer.account.id,
-            "awaiting_confirmation",
-            None,
-        ));
+        let unit = Unit::new()
+            .with(verifications::cancel_of_attempt(&offer.link.id, None, self.now()))
+            .with(self.audit(actor, "link.enter", &offer.account.id, "awaiting_confirmation", None));
         self.park(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
     }
 
@@ -106,6 +103,7 @@ impl App {
             created_at: now,
             expires_at: now + millis(self.settings.link_ttl),
             consumed_at: None,
+            attempt_id: offer.attempt_id.clone(),
             id,
         };
         row.parked_sealed = Some(self.seal_parked(&row, &offer.account, parked)?);
@@ -131,10 +129,17 @@ impl App {
         if !OneTimeToken::matches(session_uri, &row.token_hash) || !is_live {
             return Err(unknown());
         }
-        let link = self.store.link(&row.link_id).await?.ok_or_else(unknown)?;
+        let link = match self.wait_for_exchange(&row.link_id, Some(&row.id)).await? {
+            Free::Open(link) => link,
+            Free::Over(_) => return Err(unknown()),
+            Free::Busy => return Err(busy()),
+        };
         // The verification has a time of its own: the link's is for opening it.
-        let link = switchboard_store::links::LinkRow { expires_at: row.expires_at, ..link };
-        let Visit::Open(offer) = self.visit_link(link).await? else { return Err(unknown()) };
+        let Visit::Open(mut offer) = self.visit_link(link, Some(row.expires_at)).await? else {
+            return Err(unknown());
+        };
+        offer.attempt_id.clone_from(&row.attempt_id);
+        offer.holder = Some(row.id.clone());
         let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
         // What was parked is spent from here on: the rest finishes without the caller (R35).
         let task = self.tasks.spawn(async move { app.settle(&actor, *offer, row, &user).await });
@@ -146,15 +151,15 @@ impl App {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { "ok" } else { "wrong_user" };
         let facts = Facts::of_link(&row.link_id).to_value();
-        let unit = Unit::new().with(verifications::consume(&actor.project_id, &row.id, self.now())).with(self.audit(
-            actor,
-            "link.confirm",
-            &row.account_id,
-            outcome,
-            Some(&facts),
-        ));
+        let mut unit = Unit::new()
+            .with(verifications::consume(&actor.project_id, &row.id, self.now()))
+            .with(self.audit(actor, "link.confirm", &row.account_id, outcome, Some(&facts)));
+        if is_theirs {
+            unit.push(self.take_exchange(&row.link_id, &row.id));
+        }
         match self.store.apply(unit).await {
             Ok(_) => {}
+            Err(WriteError::Refused("exchange_busy")) => return Err(busy()),
             Err(WriteError::Refused(_)) => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             Err(error) => return Err(error.into()),
         }
@@ -168,7 +173,7 @@ impl App {
         }
         if offer.config.updated_at != row.auth_config_version {
             let reason = "The auth config was changed while the connection was pending";
-            self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
+            self.attempt_failed(actor, &offer, (Ending::ProviderError, reason), Facts::default()).await?;
             return Err(Error::new(Code::AccountBadRequest, reason).fix("Create a new link."));
         }
         // The code belongs to the fields of its own run.
@@ -199,17 +204,23 @@ impl App {
                 toolkit: offer.account.toolkit.clone(),
                 choose_url: finished.choose_url,
             }),
-            Ending::ProviderError => Err(Error::new(
+            Ending::ProviderError | Ending::AccountMismatch => Err(Error::new(
                 Code::AccountBadRequest,
                 format!(
                     "The provider did not complete the connection{}",
-                    finished.detail.map(|detail| format!(": {detail}")).unwrap_or_default()
+                    finished.detail.or(finished.finding).map(|why| format!(": {why}")).unwrap_or_default()
                 ),
             )
             .fix("Codes of providers live for a minute or less: confirm at once. Create a new link.")),
             _ => Err(Error::of(Code::AuthSessionNotFound, &[])),
         }
     }
+}
+
+/// Another attempt of the same link is being connected in this moment.
+fn busy() -> Error {
+    Error::of(Code::Conflict, &[("reason", &"Another attempt of the same link is being connected")])
+        .fix("Read the account in a few seconds: it is connected then, or call complete_auth again.")
 }
 
 /// The verifier URL with its own query kept and the session URI appended.

@@ -154,9 +154,8 @@ impl App {
             Err(failure) => {
                 let reason = refused_words(&offer.toolkit.name, &failure);
                 let facts = Facts::of_failure(&failure);
-                self.end_link_noting(actor, &offer.link, &offer.account, ("failed", &reason), facts).await?;
-                let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
-                Ok(finished.saying(Some(reason)))
+                let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
+                Ok(finished.finding(reason))
             }
         }
     }

@@ -9,6 +9,7 @@ use super::choose::Pending;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
 use crate::app::expectation::Expectation;
+use crate::app::explain::Facts;
 use crate::app::params::{AccountIdentity, AccountParams};
 use crate::app::provider::{Chosen, Found};
 use crate::app::{Actor, App};
@@ -62,7 +63,12 @@ impl App {
         if let Some(reason) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
             let identity = params.identity.as_ref();
             let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity };
-            return self.refuse_connection(actor, offer, refused, &reason).await;
+            self.give_tokens_back(offer, refused).await?;
+            let ending = (Ending::AccountMismatch, reason);
+            let mut finished = self.attempt_failed(actor, offer, ending, Facts::default()).await?;
+            // For the page alone: whoever signed in may read as whom.
+            finished.signed_in = identity.map(|identity| identity.shown().to_owned());
+            return Ok(finished.finding(reason));
         }
         params.consented_at = Some(self.now());
         self.activate_exchanged(actor, offer, credential, &params, waited_in.as_deref()).await
@@ -77,9 +83,8 @@ impl App {
         reason: &str,
     ) -> Result<Finished> {
         self.give_tokens_back(offer, refused).await?;
-        self.end_link(actor, &offer.link, &offer.account, "failed", reason).await?;
-        let finished = Finished::of(Ending::ProviderError, &offer.link, &offer.account.toolkit);
-        Ok(finished.saying(Some(reason.to_owned())))
+        let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, reason), Facts::default()).await?;
+        Ok(finished.finding(reason))
     }
 
     /// Gives tokens back that no account gets, unless a working account may be of the same grant: to

@@ -1,15 +1,16 @@
-//! The first POST of a link: it claims the link for this browser and goes to the provider.
+//! The POST of a link's page: it begins an attempt and goes to the provider.
 //!
-//! The claim is a random cookie of which only the hash is stored; the callback demands it (R04).
-//! A new attempt gets its own state, PKCE verifier and exact redirect URI; nothing about them
-//! travels in the state.
+//! A link may be begun several times: in an in-app browser that the provider turns away, by a mail scanner
+//! that presses buttons, in a second tab. Each attempt has a random cookie of its own, of which only the
+//! hash is stored and which the callback demands (R04), and its own state, PKCE verifier and exact
+//! redirect URI; nothing about them travels in the state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_store::attempts::{self, AttemptRow, Poll};
-use switchboard_store::links::{self, LinkPurpose, LinkState};
-use switchboard_store::{Statement, Unit, WriteError, accounts, revocations, verifications};
+use switchboard_store::links::{self, LinkPurpose};
+use switchboard_store::{Unit, WriteError, accounts, revocations};
 use switchboard_vault::{OneTimeToken, digest};
 use url::Url;
 
@@ -18,7 +19,7 @@ use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
-use crate::app::{Actor, App};
+use crate::app::{Actor, App, redirects};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -29,7 +30,9 @@ pub enum Started {
     Provider {
         /// Authorization request.
         url: Url,
-        /// Value of the browser cookie.
+        /// The attempt that began.
+        attempt_id: String,
+        /// Value of its cookie.
         cookie: String,
         /// How long that is needed, in milliseconds.
         lifetime: Millis,
@@ -47,31 +50,18 @@ pub enum Started {
     Over(Finished),
 }
 
-/// Name of the cookie that binds a link to a browser; one per link, so that two tabs do not
-/// disturb each other (R15). `__Host-` admits no subdomain to set it.
-pub fn browser_cookie_name(link_id: &str) -> String {
-    format!("__Host-sb_{link_id}")
-}
-
-/// The statement that binds the link to the browser, and the cookie's value.
-struct Claim {
-    statement: Statement,
-    browser: String,
-}
+/// Attempts of a link that may be at their provider at the same time: one more takes the place of the
+/// oldest, so that nobody who begins often, such as a scanner, locks the user out.
+const MOST_ATTEMPTS: i64 = 5;
 
 impl App {
-    /// The visitor pressed Continue. `cookie` gives the value of a cookie by name.
+    /// The visitor of an open link pressed Continue.
     pub async fn start(
         self: &Arc<Self>,
-        token: &str,
+        offer: Box<Offer>,
         form: &BTreeMap<String, String>,
-        cookie: impl Fn(&str) -> Option<String>,
         request_id: &str,
     ) -> Result<Started> {
-        let offer = match self.visit(token).await? {
-            Visit::Open(offer) => offer,
-            Visit::Over(finished) => return Ok(Started::Over(finished)),
-        };
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
             name: format!("link:{}", offer.link.id),
@@ -81,16 +71,17 @@ impl App {
         if !offer.scheme.is_redirect() {
             return self.enter_secrets(actor, offer, form).await;
         }
-        let Some(claim) = self.claim(&offer, cookie) else {
-            self.note_mismatch(&actor, &offer.account.id).await;
-            return Ok(Started::Over(Finished::bare(Ending::BrowserMismatch)));
-        };
-        self.start_oauth(&actor, offer, form, claim).await
+        self.start_oauth(&actor, offer, form).await
     }
 
     /// "This wasn't me": the link ends, whoever holds it may say so.
-    pub async fn reject(&self, token: &str, request_id: &str) -> Result<Finished> {
-        let offer = match self.visit(token).await? {
+    pub async fn reject(
+        &self,
+        token: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+        request_id: &str,
+    ) -> Result<Finished> {
+        let offer = match self.visit(token, &cookie).await? {
             Visit::Open(offer) => offer,
             Visit::Over(finished) => return Ok(finished),
         };
@@ -105,24 +96,10 @@ impl App {
             return Ok(finished);
         }
         // It ended otherwise in the same moment; say how, not what was wished.
-        match self.visit(token).await? {
+        match self.visit(token, &cookie).await? {
             Visit::Over(finished) => Ok(finished),
             Visit::Open(_) => Err(Error::internal("a link that neither ends nor is over")),
         }
-    }
-
-    fn claim(&self, offer: &Offer, cookie: impl Fn(&str) -> Option<String>) -> Option<Claim> {
-        let now = self.now();
-        if let LinkState::Claimed { browser_hash } = &offer.link.state {
-            let browser = cookie(&browser_cookie_name(&offer.link.id))?;
-            let is_same = OneTimeToken::matches(&browser, browser_hash);
-            let statement = links::reclaim(&offer.link.id, browser_hash, now);
-            return is_same.then_some(Claim { statement, browser });
-        }
-        // A cookie that was there before the claim is never taken over (R15).
-        let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
-        let statement = links::claim(&offer.link.id, digest(&browser), now);
-        Some(Claim { statement, browser })
     }
 
     async fn start_oauth(
@@ -130,14 +107,26 @@ impl App {
         actor: &Actor,
         mut offer: Box<Offer>,
         form: &BTreeMap<String, String>,
-        claim: Claim,
     ) -> Result<Started> {
         let fields = match offer.read(form) {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
+        if let Some(uri) = &offer.settings.oauth_redirect_uri
+            && self.shares_redirect_uri(&offer.config, uri).await?
+        {
+            let facts = Facts { redirect_uri: Some(uri.clone()), ..Facts::default() };
+            self.note_refusal(actor, &offer.account.id, redirects::SHARED, &facts).await;
+            let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \
+                           the reason with this link's explain operation.";
+            return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message.to_owned()) });
+        }
+        // Each may send requests to the provider before anybody is there.
+        self.count_link_start(&offer.link.id)?;
         let entered = AccountParams::of_fields(fields);
         let now = self.now();
+        // A cookie that was there before is never taken over (R15).
+        let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
         let attempt_id = self.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.entropy, &attempt_id);
         let redirect_uri = self.redirect_uri(&offer);
@@ -158,13 +147,14 @@ impl App {
             auth_config_id: offer.config.id.clone(),
             auth_config_version: offer.config.updated_at,
             state_hash: state.digest().to_vec(),
-            browser_hash: digest(&claim.browser).to_vec(),
+            browser_hash: digest(&browser).to_vec(),
             redirect_uri,
             verifier_sealed: None,
             created_at: now,
             expires_at: now + departure.poll.map_or(millis(self.settings.link_ttl), |(_, life)| life),
             consumed_at: None,
             poll: departure.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
+            params: None,
             id: attempt_id,
         };
         let params = AccountParams {
@@ -176,6 +166,7 @@ impl App {
             ..AccountParams::default()
         };
         let params = params.to_text();
+        attempt.params = Some(params.clone());
         // A working account keeps its parameters until it has its new credential.
         let meanwhile = if offer.is_reconnect() { &offer.account.params } else { &params };
         attempt.verifier_sealed = match &departure.kept {
@@ -183,9 +174,8 @@ impl App {
             None => None,
         };
         let unit = Unit::new()
-            .with(claim.statement)
-            .with(attempts::cancel_of_link(&offer.link.id, now))
-            .with(verifications::cancel_of_link(&offer.link.id, now))
+            .with(links::start(&offer.link.id, now))
+            .with(attempts::cancel_oldest(&offer.link.id, MOST_ATTEMPTS - 1, now))
             .with(attempts::insert(&attempt))
             .with(revocations::postpone_of_account(
                 &actor.project_id,
@@ -203,20 +193,20 @@ impl App {
                 // The link's time, and that of an attempt that starts at its end.
                 let link_ttl = millis(self.settings.link_ttl);
                 let lifetime = link_ttl + (attempt.expires_at - now).max(link_ttl);
-                Ok(Started::Provider { url: departure.url, cookie: claim.browser, lifetime })
+                Ok(Started::Provider { url: departure.url, attempt_id: attempt.id, cookie: browser, lifetime })
             }
             Err(WriteError::Refused(_)) => self.lost_start(&offer).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Another request changed the link in the same moment: it is over, or another browser's.
+    /// Another request ended the link in the same moment.
     async fn lost_start(&self, offer: &Offer) -> Result<Started> {
         let link = self.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
-        match self.visit_link(link).await? {
+        match self.visit_link(link, None).await? {
             Visit::Over(finished) => Ok(Started::Over(finished)),
-            Visit::Open(_) => Ok(Started::Over(Finished::bare(Ending::BrowserMismatch))),
+            Visit::Open(_) => Err(Error::internal("a link that neither takes an attempt nor is over")),
         }
     }
 

@@ -6,17 +6,20 @@ use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::secrets::{Entered, read_fields};
-use super::{Ending, Finished, browser_cookie_name};
+use super::{Ending, Finished};
 use crate::app::App;
 use crate::app::auth_configs::AuthConfigSettings;
 use crate::app::params::AccountParams;
 use crate::app::projects::ProjectSettings;
 use crate::error::{Error, Result};
+use crate::id::Kind;
+use crate::time::Millis;
 
 /// A link that can be completed now.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub struct Offer {
     pub shared: Secrets,
     /// Where the developer confirms who finished, before the connection counts (R05).
     pub verifier_url: Option<String>,
+    /// The attempt that goes on; none on the link's page, and for what was entered.
+    pub(super) attempt_id: Option<String>,
+    /// Who has the link's place for an exchange, where this does: an attempt, or a verification.
+    pub(super) holder: Option<String>,
 }
 
 impl Offer {
@@ -96,16 +103,17 @@ impl Offer {
         self.fields().iter().any(|field| field.secret && self.known.get(&field.name).is_some())
     }
 
+    /// Goes on with what an attempt was begun with: other attempts may have begun with other fields.
+    pub(super) fn go_on_with(&mut self, attempt: &AttemptRow) {
+        if let Some(params) = attempt.params.as_ref().filter(|_| !self.is_reconnect()) {
+            self.account.params.clone_from(params);
+        }
+        self.attempt_id = Some(attempt.id.clone());
+    }
+
     /// All fields of the connection.
     pub fn fields(&self) -> Vec<Field> {
         connection_fields(&self.toolkit, self.scheme)
-    }
-
-    /// Whether another browser has claimed the link. `cookie` gives the value of a cookie by name.
-    pub fn is_elsewhere(&self, cookie: impl Fn(&str) -> Option<String>) -> bool {
-        let LinkState::Claimed { browser_hash } = &self.link.state else { return false };
-        let browser = cookie(&browser_cookie_name(&self.link.id));
-        !browser.is_some_and(|browser| OneTimeToken::matches(&browser, browser_hash))
     }
 
     /// Whether the credential holds tokens that were issued for this connection, and that nobody else
@@ -137,30 +145,57 @@ pub enum Visit {
 }
 
 impl App {
-    /// Finds the link of a presented token.
-    pub async fn visit(&self, token: &str) -> Result<Visit> {
-        let invalid = || Ok(Visit::Over(Finished::bare(Ending::Invalid)));
-        let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
-        let Some(link) = self.store.link(id).await? else { return invalid() };
-        if !OneTimeToken::matches(token, &link.token_hash) {
-            return invalid();
+    /// Finds the link of a presented token; or of an attempt by its id, for the browser that began it and
+    /// is to try again. A browser that the link was connected through is told so.
+    pub async fn visit(&self, token: &str, cookie: impl Fn(&str) -> Option<String>) -> Result<Visit> {
+        let Some(link) = self.presented_link(token, &cookie).await? else {
+            return Ok(Visit::Over(Finished::bare(Ending::Invalid)));
+        };
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        if is_connected && self.went_through(&link, &cookie).await? {
+            return self.ended(&link).await.map(Visit::Over);
         }
-        self.visit_link(link).await
+        self.visit_link(link, None).await
     }
 
-    /// The project whose link a token is.
-    pub async fn visit_project(&self, token: &str) -> Result<Option<String>> {
+    async fn presented_link(&self, token: &str, cookie: &impl Fn(&str) -> Option<String>) -> Result<Option<LinkRow>> {
+        if Kind::Attempt.admits(token) {
+            let attempt = self.store.attempt(token).await?.filter(|attempt| self.began(attempt, cookie));
+            return match attempt {
+                Some(attempt) => Ok(self.store.link(&attempt.link_id).await?),
+                None => Ok(None),
+            };
+        }
         let Some(id) = OneTimeToken::row_id(token) else { return Ok(None) };
         let link = self.store.link(id).await?;
-        Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)).map(|link| link.project_id))
+        Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)))
     }
 
-    /// The same for a link that was found otherwise.
-    pub(super) async fn visit_link(&self, link: LinkRow) -> Result<Visit> {
+    /// How a link ended, for a browser that went through it; none for others. An end without a connection
+    /// is [`Ending::Denied`]: the visitor was told why.
+    pub async fn finished_link(
+        &self,
+        link_id: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Finished>> {
+        let Some(link) = self.store.link(link_id).await? else { return Ok(None) };
+        if !self.keeps(&link, &cookie) {
+            return Ok(None);
+        }
+        let account = self.store.account(&link.project_id, &link.account_id).await?;
+        let Some(account) = account else { return Ok(None) };
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        let ending = if is_connected { Ending::Success } else { Ending::Denied };
+        Ok(Some(Finished::of(ending, &link, &account.toolkit)))
+    }
+
+    /// The same for a link that was found otherwise. `until`: what goes on has a time of its own; the
+    /// link's is for opening it.
+    pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
         let Some(mut account) = self.store.account(&link.project_id, &link.account_id).await? else {
             return Ok(Visit::Over(Finished::bare(Ending::Used)));
         };
-        if let Some(ending) = self.ending_of(&link, &account) {
+        if let Some(ending) = self.ending_of(&link, &account, until.unwrap_or(link.expires_at)) {
             return Ok(Visit::Over(Finished::of(ending, &link, &account.toolkit)));
         }
         let config = self.store.auth_config(&link.project_id, &account.auth_config_id).await?;
@@ -191,11 +226,13 @@ impl App {
             known,
             shared,
             verifier_url,
+            attempt_id: None,
+            holder: None,
         })))
     }
 
-    /// What the developer gave with the link; else what the account was connected with, or started to.
-    /// Shared fields come before either.
+    /// What the developer gave with the link; else what the account was connected with. Not what an
+    /// attempt was begun with, which may have been another visitor's. Shared fields come before either.
     fn known_fields(
         &self,
         link: &LinkRow,
@@ -209,7 +246,8 @@ impl App {
         let has_given_secret = connection_fields(toolkit, scheme).iter().any(is_given);
         // Where a visitor connected before is not where a secret goes that somebody else gave since.
         let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
-        for (name, value) in AccountParams::parse(&account.params)?.fields {
+        let was_connected = account.credential_version > 0;
+        for (name, value) in AccountParams::parse(&account.params)?.fields.into_iter().filter(|_| was_connected) {
             if known.get(&name).is_none() && !fixed.iter().any(|field| field.name == name) {
                 known.insert(&name, Secret::new(value));
             }
@@ -247,11 +285,11 @@ impl App {
         Ok(shared)
     }
 
-    fn ending_of(&self, link: &LinkRow, account: &AccountRow) -> Option<Ending> {
+    fn ending_of(&self, link: &LinkRow, account: &AccountRow, until: Millis) -> Option<Ending> {
         if let LinkState::Finished { outcome } = &link.state {
             return Some(if outcome == "expired" { Ending::Expired } else { Ending::Used });
         }
-        if self.now() >= link.expires_at {
+        if self.now() >= until {
             return Some(Ending::Expired);
         }
         let is_open = match link.purpose {

@@ -78,10 +78,16 @@ impl App {
         Ok(true)
     }
 
-    /// The user of a link says how to connect.
-    pub async fn choose_way(&self, token: &str, scheme: &str, request_id: &str) -> Result<WayChosen> {
+    /// The user of a link says how to connect. `cookie` gives the value of a cookie by name.
+    pub async fn choose_way(
+        &self,
+        token: &str,
+        scheme: &str,
+        cookie: impl Fn(&str) -> Option<String>,
+        request_id: &str,
+    ) -> Result<WayChosen> {
         for _ in 0..MAX_TRIES {
-            let Visit::Open(offer) = self.visit(token).await? else { return Ok(WayChosen::Now) };
+            let Visit::Open(offer) = self.visit(token, &cookie).await? else { return Ok(WayChosen::Now) };
             if !offer.may_choose() {
                 return Ok(WayChosen::Now);
             }

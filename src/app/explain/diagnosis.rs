@@ -10,6 +10,7 @@ use super::facts::Facts;
 use super::timeline::Event;
 use super::words::Finding;
 use crate::app::params::AccountParams;
+use crate::app::redirects;
 use crate::time::Millis;
 
 /// What was found, and the event that says it.
@@ -85,8 +86,14 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
     let mut found = Diagnosis::new(Finding::LinkOffered, None);
     for event in events {
         let finding = match (event.action(), event.outcome()) {
+            // One attempt came to nothing; the user may try again.
+            ("link.fail", reason) => {
+                found = of_reason(reason, std::slice::from_ref(event));
+                continue;
+            }
             ("link.open", _) => Finding::AtProvider,
             ("link.refuse", "browser_mismatch") => Finding::BrowserMismatch,
+            ("link.refuse", redirects::SHARED) => Finding::RedirectShared,
             ("link.refuse", "credential_refused") => Finding::EntryRefused,
             ("link.refuse", "authorization_request") => Finding::RequestRefused,
             ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,
@@ -101,7 +108,10 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
 
 /// Why something ended; `events` are the account's or the link's.
 pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
-    let evidence = events.iter().rev().find(|event| event.outcome() == reason);
+    let told = |event: &&Event| event.outcome() == reason;
+    // An attempt's own event says more than that of its link, which ended later for the same reason.
+    let attempt = events.iter().rev().find(|event| event.action() == "link.fail" && told(event));
+    let evidence = attempt.or_else(|| events.iter().rev().find(told));
     let nothing = Facts::default();
     let facts = evidence.map_or(&nothing, |event| &event.facts);
     if reason.starts_with("Connection initiation did not complete") {
@@ -211,9 +221,9 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
 /// An account that works was to be connected once more, and the newest try did not: why.
 pub fn of_reconnection(events: &[Event]) -> Option<Diagnosis<'_>> {
     let newest = events.iter().rev().find(|event| {
-        matches!(event.action(), "connected_account.connect" | "link.end" | "connected_account.update")
+        matches!(event.action(), "connected_account.connect" | "link.end" | "link.fail" | "connected_account.update")
     })?;
-    let is_failed_reconnection = newest.action() == "link.end" && newest.facts.is_reconnect;
+    let is_failed_reconnection = matches!(newest.action(), "link.end" | "link.fail") && newest.facts.is_reconnect;
     is_failed_reconnection.then(|| of_reason(newest.outcome(), events))
 }
 

@@ -65,7 +65,7 @@ pub struct Explanation {
 pub enum LinkStatus {
     /// Nobody pressed Continue.
     Offered,
-    /// One browser did.
+    /// Somebody did.
     Claimed,
     /// It did its work.
     Succeeded,
@@ -104,6 +104,7 @@ impl App {
         if shown == AccountStatus::Active && self.has_moved(&account).await? {
             diagnosis = Diagnosis { finding: Finding::HostChanged, evidence: None };
         }
+        self.look_at_redirect_uri(&account, &mut diagnosis).await?;
         let link = match &account.link_id {
             Some(id) => self.store.link(id).await?,
             None => None,
@@ -132,7 +133,8 @@ impl App {
         let account = self.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
         let (events, is_cut) = self.events_of(&account).await?;
         let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();
-        let (status, diagnosis) = of_link(&link, &events, self.now());
+        let (status, mut diagnosis) = of_link(&link, &events, self.now());
+        self.look_at_redirect_uri(&account, &mut diagnosis).await?;
         let shown = shown_status(&account);
         let link_expires_at = matches!(status, LinkStatus::Offered | LinkStatus::Claimed).then_some(link.expires_at);
         let next = Next { link_expires_at, ..Next::default() };
@@ -155,6 +157,17 @@ impl App {
         Ok(self
             .client_for(&toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))
             .is_err_and(|it| it.code() == Code::ReauthRequired))
+    }
+
+    /// A link whose auth config cannot be used says so before anybody has tried.
+    async fn look_at_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
+        if matches!(diagnosis.finding, Finding::LinkOffered | Finding::LinkNotOpened | Finding::ContextMismatch)
+            && let Some(config) = self.store.auth_config(&account.project_id, &account.auth_config_id).await?
+            && self.has_shared_redirect_uri(&config).await?
+        {
+            diagnosis.finding = Finding::RedirectShared;
+        }
+        Ok(())
     }
 
     /// Events about an account, and about its auth config since there is the account.
@@ -233,8 +246,10 @@ fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus,
         }
     };
     match &link.state {
-        LinkState::Offered => is_reached(LinkStatus::Offered),
-        LinkState::Claimed { .. } => is_reached(LinkStatus::Claimed),
+        LinkState::Open | LinkState::Exchanging { .. } => {
+            let is_begun = events.iter().any(|event| event.action() == "link.open");
+            is_reached(if is_begun { LinkStatus::Claimed } else { LinkStatus::Offered })
+        }
         LinkState::Finished { outcome } => match outcome.as_str() {
             "success" => (LinkStatus::Succeeded, bare(Finding::LinkFinished)),
             "replaced" => (LinkStatus::Replaced, bare(Finding::LinkReplaced)),

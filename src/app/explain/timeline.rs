@@ -47,7 +47,7 @@ impl Event {
             "link.enter" | "link.callback" | "link.code" => 3,
             "link.confirm" => 4,
             "link.choose" => 5,
-            "link.end" | "connected_account.connect" => 6,
+            "link.fail" | "link.end" | "connected_account.connect" => 6,
             _ => 7,
         };
         (self.audit.at, rank, &self.audit.id)
@@ -155,6 +155,9 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.refuse", "credential_refused") => {
             ("credential_refused", Failed, format!("{toolkit} did not accept what the user entered"))
         }
+        ("link.refuse", crate::app::redirects::SHARED) => {
+            ("request_refused", Failed, "The redirect URI belongs to another provider, too".to_owned())
+        }
         ("link.refuse", _) => {
             ("request_refused", Failed, format!("The authorization request could not be made at {toolkit}"))
         }
@@ -181,13 +184,8 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.end", reason) if reason.starts_with("Connection initiation did not complete") => {
             ("link_ended", Failed, "The link ended before anybody had finished".to_owned())
         }
-        ("link.end", reason) if reason.starts_with("OAuth callback failed during token exchange") => {
-            ("link_ended", Failed, format!("{toolkit} gave no token for the code"))
-        }
-        ("link.end", _) if event.facts.provider.is_some() => {
-            ("link_ended", Failed, format!("{toolkit} refused the connection"))
-        }
-        ("link.end", _) => ("link_ended", Failed, "The connection was not completed".to_owned()),
+        ("link.end", _) => ("link_ended", Failed, failed(event, toolkit)),
+        ("link.fail", _) => ("attempt_failed", Failed, failed(event, toolkit)),
         ("connected_account.connect", _) if event.facts.is_reconnect => {
             ("connected", Ok, "The account got a new credential from its user".to_owned())
         }
@@ -235,6 +233,17 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
     (name.to_owned(), outcome, title)
 }
 
+/// Why an attempt came to nothing, and maybe its link.
+fn failed(event: &Event, toolkit: &str) -> String {
+    if event.outcome().starts_with("OAuth callback failed during token exchange") {
+        return format!("{toolkit} gave no token for the code");
+    }
+    if event.facts.provider.is_some() {
+        return format!("{toolkit} refused the connection");
+    }
+    "The connection was not completed".to_owned()
+}
+
 /// What else is known, in words.
 fn detail(event: &Event) -> Option<String> {
     let facts = &event.facts;
@@ -242,7 +251,7 @@ fn detail(event: &Event) -> Option<String> {
     let is_told = [&facts.provider, &facts.unanswered, &facts.detail].iter().any(|words| words.is_some());
     let has_reason = match event.action() {
         "connected_account.expire" => true,
-        "link.end" => !is_told && event.outcome() != "rejected_by_user",
+        "link.end" | "link.fail" => !is_told && event.outcome() != "rejected_by_user",
         _ => false,
     };
     if has_reason {

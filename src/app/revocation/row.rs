@@ -7,6 +7,7 @@ use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
 use crate::app::App;
+use crate::app::params::AccountParams;
 use crate::error::Result;
 use crate::id::Kind;
 
@@ -62,6 +63,8 @@ impl App {
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
         let now = self.now();
+        // The row outlives the account, and nobody needs to know whose it was.
+        let params = AccountParams::parse(&account.params).map(|params| AccountParams { identity: None, ..params });
         RevocationRow {
             id,
             job_id: job.to_owned(),
@@ -71,7 +74,7 @@ impl App {
             auth_config_id: account.auth_config_id.clone(),
             scheme: account.scheme.clone(),
             is_managed: config.is_some_and(|config| config.is_managed),
-            params: account.params.clone(),
+            params: params.map_or_else(|_| account.params.clone(), |params| params.to_text()),
             state,
             tokens: tokens_text(&[]),
             detail,

@@ -187,7 +187,7 @@ async fn a_change_ends_the_flows_that_began_before_it() {
             switch(&server.api, &config, "ENABLED").await.expect(200);
         }
         expect_page(&browser.get(&callback).await, 400, "invalid");
-        assert_eq!(server.api.status(&link.account).await, "FAILED", "{change}");
+        assert_eq!(server.api.status(&link.account).await, "INITIATED", "the user may begin anew: {change}");
     }
     let sent = mock().token_requests().await;
     assert!(sent.iter().all(|it| !it["body"].as_str().unwrap().contains(&config)), "no code was exchanged");

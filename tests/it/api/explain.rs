@@ -172,9 +172,9 @@ async fn a_user_who_says_no_is_quoted() {
     let callback = deny(&mut browser, &provider).await;
     browser.get(&callback).await;
     let answer = world.explain(&link).await;
-    assert_eq!((&answer["code"], &answer["status"]), (&json!("access_denied"), &json!("FAILED")));
+    assert_eq!((&answer["code"], &answer["status"]), (&json!("access_denied"), &json!("INITIATED")));
     assert!(has(&answer["provider_message"], "access_denied"), "{answer}");
-    assert_eq!(line(&answer, "link_ended")["provider_code"], "access_denied");
+    assert_eq!(line(&answer, "attempt_failed")["provider_code"], "access_denied");
     let of_link = world.server.api.get(&format!("/links/{}/explain", link.id())).await.expect(200);
     assert_eq!((&of_link["link"]["status"], &of_link["code"]), (&json!("failed"), &json!("access_denied")));
     assert_eq!(of_link["provider_message"], answer["provider_message"]);
@@ -200,14 +200,14 @@ async fn a_token_exchange_that_fails_shows_the_provider_s_words() {
         let link = world.link().await;
         Browser::new("alice").follow(&link.page, |_| false).await;
         let answer = world.explain(&link).await;
-        assert_eq!((&answer["code"], &answer["status"]), (&json!(code), &json!("FAILED")), "{answer}");
+        assert_eq!((&answer["code"], &answer["status"]), (&json!(code), &json!("INITIATED")), "{answer}");
         let words = body["error_description"].as_str().unwrap();
         assert!(has(&answer["provider_message"], words), "{answer}");
-        let ended = line(&answer, "link_ended");
+        let ended = line(&answer, "attempt_failed");
         assert_eq!(ended["http_status"], status, "{ended}");
         assert_eq!(ended["provider_code"], body["error"], "{ended}");
         assert!(!answer["cause"].is_null() && !answer["fix"].is_null());
-        assert_eq!(told(&answer), ["link_created ok", "redirected ok", "returned ok", "link_ended failed"]);
+        assert_eq!(told(&answer), ["link_created ok", "redirected ok", "returned ok", "attempt_failed failed"]);
         world.provider.heal().await;
     }
     // No answer at all.
@@ -216,7 +216,9 @@ async fn a_token_exchange_that_fails_shows_the_provider_s_words() {
     Browser::new("alice").follow(&link.page, |_| false).await;
     let answer = world.explain(&link).await;
     assert_eq!(answer["code"], "provider_unreachable");
-    assert!(answer.get("provider_message").is_none() && has(&line(&answer, "link_ended")["detail"], "The provider"));
+    assert!(
+        answer.get("provider_message").is_none() && has(&line(&answer, "attempt_failed")["detail"], "The provider")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use switchboard::app::projects::ProjectSettings;
 
+use super::flow::expect_page;
 use crate::support::browser::Browser;
 use crate::support::http::Reply;
 use crate::support::server::TestServer;
@@ -103,7 +104,10 @@ async fn the_user_says_which_of_several_is_meant() {
     let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!(shown["identity"]["email"], "alice@sandbox.example", "{shown}");
     // The question was answered once.
-    assert_eq!(browser.submit(&url, &[("choice", "ws_home")]).await.status, 410);
+    expect_page(&browser.submit(&url, &[("choice", "ws_home")]).await, 200, "success");
+    assert_eq!(Browser::new("bob").submit(&url, &[("choice", "ws_home")]).await.status, 403);
+    let used = server.api.proxy_get(&session, "spaces", "/summary").await.expect(200);
+    assert_eq!(used["data"]["name"], "The whole team", "{used}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,12 +28,21 @@ impl Offer {
     pub fn token(&self) -> &str {
         self.page.rsplit('/').next().unwrap()
     }
+}
 
-    /// Name of the cookie that binds the link to a browser: `__Host-sb_` and the token's public part.
-    pub fn cookie(&self) -> String {
+impl Offer {
+    /// Name of the cookie by which a browser remembers the link that it went through.
+    pub fn kept_cookie(&self) -> String {
         let token = self.token();
-        format!("__Host-sb_{}", &token[..token.len() - 27])
+        format!("sb_link_{}", &token[..token.len() - 27])
     }
+}
+
+/// Name of the cookie of an attempt, on plain http: `sb_` and the state's public part. `url` is the
+/// provider's, or the callback's.
+pub fn attempt_cookie(url: &str) -> String {
+    let state = parameter(url, "state").unwrap();
+    format!("sb_{}", &state[..state.len() - 27])
 }
 
 /// A new link for a new session of `user-1`.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::flow::sql;
 use crate::support::browser::Browser;
 use crate::support::server::TestServer;
 
@@ -45,15 +46,51 @@ async fn a_link_for_one_account_refuses_another_and_gives_its_tokens_back() {
     ] {
         let link = link_for(&server, &session, expected.clone()).await;
         let page = follow("bob", &link).await;
-        assert!(page.contains("account_mismatch"), "{expected}: {page}");
+        // Whoever signed in reads as whom, and nobody reads who was expected.
+        assert!(page.contains("as bob@sandbox.example,") && page.contains("Try with another account"), "{page}");
+        assert!(!page.to_lowercase().contains("alice") && !page.contains("It said"), "{expected}: {page}");
         let account = link["connected_account_id"].as_str().unwrap();
         let shown = server.api.get(&format!("/connected_accounts/{account}")).await.expect(200);
-        assert_eq!(shown["status"], "FAILED", "{shown}");
-        assert!(shown["status_reason"].as_str().unwrap().starts_with("account_mismatch"), "{shown}");
+        assert_eq!(shown["status"], "INITIATED", "{shown}");
+        let reason = "account_mismatch: another account signed in than the one that is expected";
+        assert_eq!(shown["status_reason"], reason, "{shown}");
         let link = link_for(&server, &session, expected).await;
         follow("alice", &link).await;
         assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "ACTIVE");
     }
+}
+
+/// Nor in the audit log, which nobody can clean, nor in what the app is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobodys_address_leaves_and_what_is_known_of_a_user_goes_with_the_account() {
+    let server = TestServer::start().await;
+    let session = server.api.session("u", "sandbox").await;
+    let body = json!({ "toolkit": "sandbox", "expected_identity": { "email": "alice@sandbox.example" },
+        "callback_url": "http://localhost:1/done" });
+    let path = format!("/tool_router/session/{session}/link");
+    let link = server.api.post(&path, &body).await.expect(201);
+    let is_back = |url: &url::Url| url.port() == Some(1);
+    let landing = Browser::new("bob").follow(link["redirect_url"].as_str().unwrap(), is_back).await;
+    let told = landing.url.query().unwrap();
+    assert!(told.contains("status=failed") && told.contains("error=account_mismatch"), "{told}");
+    let shown =
+        server.api.get(&format!("/connected_accounts/{}", link["connected_account_id"].as_str().unwrap())).await;
+    let shown = shown.expect(200);
+    assert_eq!(shown["status"], "FAILED", "the app was told: {shown}");
+    let audit = sql(&server, "SELECT * FROM audit_events");
+    for text in [told, &shown.to_string(), &audit] {
+        assert!(!text.contains("alice") && !text.contains("bob"), "{text}");
+    }
+
+    let link = server.api.link(&session, "sandbox").await;
+    follow("alice", &link).await;
+    let account = link["connected_account_id"].as_str().unwrap();
+    let row = format!("SELECT params, identity_id FROM connected_accounts WHERE id = '{account}'");
+    assert!(sql(&server, &row).contains("alice@sandbox.example"));
+    server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert_eq!(sql(&server, &row).trim(), "[('{}', None)]");
+    let revoked = sql(&server, &format!("SELECT params FROM revocations WHERE account_id = '{account}'"));
+    assert!(revoked.contains("requested_scopes") && !revoked.contains("alice"), "{revoked}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,9 +136,11 @@ async fn a_connection_changes_hands_only_when_that_is_allowed() {
     for _ in 0..2 {
         let again = server.api.post(&format!("{path}/refresh"), &json!({})).await.expect(200);
         let page = follow("bob", &again).await;
-        assert!(page.contains("account_mismatch"), "{page}");
+        assert!(page.contains("as bob@sandbox.example,") && !page.contains("alice"), "{page}");
         let shown = server.api.get(&path).await.expect(200);
-        assert_eq!(shown["status"], "FAILED", "{shown}");
+        assert_eq!(shown["status"], "INITIATED", "{shown}");
+        let reason = "account_mismatch: another account signed in than the one that this connection belongs to";
+        assert_eq!(shown["status_reason"], reason, "{shown}");
     }
     let again = server.api.post(&format!("{path}/refresh"), &json!({})).await.expect(200);
     follow("alice", &again).await;

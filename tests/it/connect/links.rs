@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard::app::projects::ProjectSettings;
 use tokio::task::JoinSet;
 use url::Url;
 
@@ -70,7 +71,9 @@ async fn a_link_works_for_ten_minutes_to_the_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_says_where_links_live_and_where_they_lead() {
-    let server = TestServer::start().await;
+    let callback_urls = ["session", "own"].map(|path| format!("https://app.example.com/{path}")).to_vec();
+    let settings = ProjectSettings { callback_urls, ..ProjectSettings::default() };
+    let server = TestServer::builder().project(settings).start().await;
     let body = json!({
         "user_id": "user-1",
         "toolkits": { "enable": ["sandbox"] },
@@ -192,7 +195,7 @@ async fn a_code_of_one_provider_is_never_sent_to_another() {
     let evil_uri = good_uri.replace(&good, &evil);
     expect_page(&browser.get(&callback.replace(&good_uri, &evil_uri)).await, 400, "invalid");
     let (status, reason) = state(&server.api, &link.account).await;
-    assert_eq!((status.as_str(), reason.as_deref()), ("FAILED", Some("context_mismatch")));
+    assert_eq!((status.as_str(), reason.as_deref()), ("INITIATED", Some("context_mismatch")));
     assert!(token_requests(&good).await.is_empty());
     let url = format!("{}/_seen?path=/evil-token", mock().origin());
     let seen: Value = Http::new().send("GET", &url, &[], "").await.expect(200);

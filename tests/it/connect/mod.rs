@@ -1,5 +1,6 @@
 //! From a link to an ACTIVE account, and what stands in the way.
 
+mod attempts;
 mod browsers;
 mod callbacks;
 pub mod choices;
@@ -16,6 +17,8 @@ mod pages;
 mod possession;
 mod providers;
 mod quirks;
+mod redirects;
+mod refusals;
 mod registration;
 mod revocation;
 mod scanners;

@@ -10,7 +10,10 @@ use switchboard::config::Layer;
 use switchboard::server;
 use tokio::net::TcpListener;
 
-use super::flow::{agree, keyed_config, offer, offer_with, press, provider_url, sql, until_callback, with_parameter};
+use super::flow::{
+    agree, attempt_cookie, expect_page, keyed_config, offer, offer_with, press, provider_url, sql, until_callback,
+    with_parameter,
+};
 use crate::support::browser::Browser;
 use crate::support::http::{Api, Http, Reply};
 use crate::support::server::TestServer;
@@ -26,13 +29,24 @@ fn policy(reply: &Reply) -> BTreeMap<String, String> {
 
 #[track_caller]
 fn check(what: &str, reply: &Reply, status: u16, form_action: &str) {
+    check_with(what, reply, status, form_action, "no-referrer");
+}
+
+/// A page with a form, whose browser may name our origin to us.
+#[track_caller]
+fn check_form(what: &str, reply: &Reply, status: u16, form_action: &str) {
+    check_with(what, reply, status, form_action, "same-origin");
+}
+
+#[track_caller]
+fn check_with(what: &str, reply: &Reply, status: u16, form_action: &str, referrer: &str) {
     assert_eq!(reply.status, status, "{what}: {}", reply.text());
     let headers = [
         ("cache-control", "no-store"),
         ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
         ("cross-origin-opener-policy", "same-origin"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", referrer),
     ];
     for (name, value) in headers {
         assert_eq!(reply.header(name), Some(value), "{what}: {name}");
@@ -69,13 +83,13 @@ async fn every_kind_of_page_has_its_headers() {
     let oauth_and_app = format!("'self' {} https://app.example.com https:", server.sandbox_url);
 
     let link = offer(&server.api, "sandbox").await;
-    check("connect page", &alice.get(&link.page).await, 200, &oauth);
+    check_form("connect page", &alice.get(&link.page).await, 200, &oauth);
     let head = Http::new().send("HEAD", &link.page, &[], "").await;
     assert_eq!(policy(&head), policy(&alice.get(&link.page).await));
     check("form of another site", &Http::new().send("POST", &link.page, &[], "").await, 403, "'self'");
     let pressed = press(&mut alice, &link.page).await;
     check("way to the provider", &pressed, 303, "'self'");
-    check("another browser", &bob.get(&link.page).await, 403, "'self'");
+    check_form("another browser", &bob.get(&link.page).await, 200, &oauth);
     let callback = agree(&mut alice, &provider_url(&pressed)).await;
     check("callback in another browser", &bob.get(&callback).await, 403, "'self'");
     let bounce = Http::new().send("POST", &callback, &[], "code=1").await;
@@ -83,15 +97,20 @@ async fn every_kind_of_page_has_its_headers() {
     let done = alice.get(&callback).await;
     check("way to the end", &done, 303, "'self'");
     check("success", &alice.get(done.header("location").unwrap()).await, 200, "'self'");
-    check("success without a toolkit", &alice.get(&format!("{}/link/done", server.url)).await, 200, "'self'");
-    let unknown = format!("{}/link/done?toolkit=%3Cscript%3E", server.url);
-    check("success with nonsense", &alice.get(&unknown).await, 200, "'self'");
-    check("used state", &alice.get(&callback).await, 400, "'self'");
-    check("used link", &alice.get(&link.page).await, 410, "'self'");
+    for nothing in ["", "?toolkit=sandbox", "?link=%3Cscript%3E"] {
+        for place in ["done", "return"] {
+            let page = bob.get(&format!("{}/link/{place}{nothing}", server.url)).await;
+            check("an end without its link", &page, 200, "'self'");
+            expect_page(&page, 200, "closed");
+        }
+    }
+    check("used state", &bob.get(&callback).await, 400, "'self'");
+    check("used link", &bob.get(&link.page).await, 410, "'self'");
+    check("connected before", &alice.get(&link.page).await, 200, "'self'");
     check("unknown link", &alice.get(&format!("{}/link/unknown", server.url)).await, 404, "'self'");
 
     let link = offer_with(&server.api, "user-1", "sandbox", &json!({ "callback_url": CALLBACK })).await;
-    check("connect page of an app", &alice.get(&link.page).await, 200, &oauth_and_app);
+    check_form("connect page of an app", &alice.get(&link.page).await, 200, &oauth_and_app);
     check("rejected", &alice.submit(&format!("{}/reject", link.page), &[]).await, 200, "'self'");
 
     for (error, status) in [("access_denied", 200), ("server_error", 502)] {
@@ -102,12 +121,12 @@ async fn every_kind_of_page_has_its_headers() {
 
     keyed_config(&server, "sandbox", "API_KEY").await;
     let link = offer(&server.api, "sandbox").await;
-    check("form for secrets", &alice.get(&link.page).await, 200, "'self'");
-    check("form with an error", &press(&mut alice, &link.page).await, 422, "'self'");
+    check_form("form for secrets", &alice.get(&link.page).await, 200, "'self'");
+    check_form("form with an error", &press(&mut alice, &link.page).await, 422, "'self'");
     let link = offer_with(&server.api, "user-1", "sandbox", &json!({ "callback_url": CALLBACK })).await;
-    check("form for secrets of an app", &alice.get(&link.page).await, 200, "'self' https://app.example.com");
+    check_form("form for secrets of an app", &alice.get(&link.page).await, 200, "'self' https://app.example.com");
     let refused = alice.submit(&link.page, &[("generic_api_key", "wrong")]).await;
-    check("refused key", &refused, 422, "'self' https://app.example.com");
+    check_form("refused key", &refused, 422, "'self' https://app.example.com");
 
     server.clock.advance(Duration::from_mins(11));
     check("expired", &alice.get(&link.page).await, 410, "'self'");
@@ -236,10 +255,13 @@ value = "{{secret}}"
         keyed_config(&server, "evil", "API_KEY").await;
         let link = offer(&server.api, "evil").await;
         let mut browser = Browser::new("alice");
-        let done = format!("{}/link/done?toolkit=evil", server.url);
         let logo = browser.get(&format!("{}/assets/toolkits/evil.svg", server.url)).await;
         assert!(!logo.text().contains("script") && !logo.text().contains("onerror"), "{}", logo.text());
-        let pages = [browser.get(&link.page).await, press(&mut browser, &link.page).await, browser.get(&done).await];
+        let pages = [browser.get(&link.page).await, press(&mut browser, &link.page).await];
+        let entered = browser.submit(&link.page, &[("key", "k"), ("secret", "a-long-secret")]).await;
+        let done = browser.get(entered.header("location").unwrap()).await;
+        expect_page(&done, 200, "success");
+        let pages = [&pages[0], &pages[1], &done];
         skeletons.push(pages.map(|page| skeleton(&page.text())));
     }
     assert_eq!(skeletons[0], skeletons[1]);
@@ -307,4 +329,10 @@ async fn a_server_on_https_tells_browsers_to_stay_there() {
     let (_, age) = promise.split_once("max-age=").unwrap_or_else(|| panic!("no HSTS: {:?}", page.headers));
     let seconds: u64 = age.split(';').next().unwrap().trim().parse().unwrap();
     assert!(seconds >= 31_536_000, "a year at least: {promise}");
+    // And the cookie of an attempt is for this host, and https, alone.
+    let own = [host[0], ("origin", "https://connect.test")];
+    let pressed = Http::new().send("POST", &shown.replace("https://connect.test", &inner), &own, "").await;
+    let cookie = pressed.header("set-cookie").unwrap();
+    assert!(cookie.starts_with(&format!("__Host-{}=", attempt_cookie(&provider_url(&pressed)))), "{cookie}");
+    assert!(cookie.contains("; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age="), "{cookie}");
 }

@@ -151,7 +151,7 @@ async fn oauth_1_is_bound_to_its_browser_and_may_be_denied() {
         .append_pair("oauth_verifier", "x");
     let refused = browser.get(url.as_str()).await;
     assert!(refused.text().contains("another token"), "{}", refused.text());
-    assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "FAILED");
+    assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "INITIATED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

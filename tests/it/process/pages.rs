@@ -78,11 +78,11 @@ async fn pages(server: &TestServer) -> Vec<(&'static str, &'static str, Reply)> 
     server.clock.advance(std::time::Duration::from_secs(700));
     pages.push(("expired", "data-result=\"expired\"", browser.get(&url).await));
     pages.push(("invalid", "data-result=\"invalid\"", browser.get(&format!("{}/link/lt_nothing", server.url)).await));
-    pages.push((
-        "success",
-        "data-result=\"success\"",
-        browser.get(&format!("{}/link/done?toolkit=sandbox", server.url)).await,
-    ));
+    let (url, mut browser) = open(api.link(&form, "sandbox").await);
+    let done = browser.submit(&url, &[("generic_api_key", "sandbox_alice_key")]).await;
+    let done = done.header("location").unwrap().to_owned();
+    pages.push(("success", "data-result=\"success\"", browser.get(&done).await));
+    pages.push(("connected", "data-result=\"success\"", browser.get(&url).await));
     pages
 }
 

@@ -140,6 +140,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         id: "session_waiting".to_owned(),
         project_id: project.to_owned(),
         link_id: "lt_none".to_owned(),
+        attempt_id: None,
         account_id: account.id.clone(),
         auth_config_version: 0,
         token_hash: Vec::new(),

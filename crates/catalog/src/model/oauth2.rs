@@ -295,6 +295,9 @@ pub struct Callback {
     /// Values to keep with the account. Whoever completes the flow can choose them, so one that
     /// decides a host needs `allowed`.
     pub capture: Vec<Capture>,
+    /// Values of `error` by which the provider says that nobody gave access, besides the standards' own:
+    /// `access_denied`, `consent_required`, `interaction_required` and `login_required`.
+    pub denied: Vec<String>,
 }
 
 /// What a refresh does to the refresh token.

@@ -92,12 +92,18 @@ impl Check<'_> {
         }
         let known = oauth2.issuer.is_some() || discovered || !oauth2.iss_required;
         self.require(known, &path.key("iss_required"), "needs `issuer` to compare with");
+        for (index, code) in oauth2.callback.denied.iter().enumerate() {
+            let is_code = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+            let fits = (1..=64).contains(&code.len()) && code.bytes().all(is_code);
+            let at = path.key("callback").key("denied").index(index);
+            self.require(fits, &at, "must be 1 to 64 of the characters A-Z a-z 0-9 _ . -");
+        }
         if oauth2.device_authorization_url.is_some() {
             let pushed = oauth2.pushed_authorization_request_url.is_none();
             self.require(pushed, &path.key("pushed_authorization_request_url"), BY_DEVICE);
-            let returned =
-                oauth2.callback.code.is_none() && oauth2.callback.hmac.is_none() && oauth2.callback.capture.is_empty();
-            self.require(returned, &path.key("callback"), BY_DEVICE);
+            let callback = &oauth2.callback;
+            let returned = callback.code.is_none() && callback.hmac.is_none() && callback.capture.is_empty();
+            self.require(returned && callback.denied.is_empty(), &path.key("callback"), BY_DEVICE);
             let question = self.toolkit.post_connect.iter().position(|step| step.choose.is_some());
             let message = "cannot be asked where `device_authorization_url` is: nobody comes back to answer";
             let at = Path::root("post_connect").index(question.unwrap_or_default()).key("choose");

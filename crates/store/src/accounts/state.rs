@@ -81,9 +81,19 @@ pub fn take_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str
 pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
-        "UPDATE connected_accounts SET status = 'INITIATED', params = $3, updated_at = $4
+        "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, params = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![project.into(), id.into(), params.into(), now.into()],
+    )
+}
+
+/// One attempt ended without a credential, and another may follow: the account goes on connecting, and
+/// says why the last attempt did not.
+pub fn note_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statement {
+    Statement::any(
+        "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
+         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
+        vec![project.into(), id.into(), reason.into(), now.into()],
     )
 }
 
@@ -139,12 +149,12 @@ pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, re
     )
 }
 
-/// Deletes an account and erases its credential.
+/// Deletes an account and erases its credential, and what is known of its user: name, address, picture.
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_found",
-        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
-           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
+           identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
         vec![project.into(), id.into(), now.into()],
     )
@@ -154,8 +164,8 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
 pub fn delete_of_auth_config(project: &str, auth_config: &str, now: i64) -> Statement {
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
     Statement::any(
-        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
-           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
+           identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE auth_config_id = $2 AND project_id = $1 AND deleted_at IS NULL",
         args,
     )

@@ -62,11 +62,20 @@ async fn the_way_to_the_provider_and_back() {
             ..P
         },
         Case {
+            keys: &["Callback.denied"],
+            tables: r#"[oauth2]
+                [oauth2.callback]
+                denied = ["user_cancelled_login"]"#,
+            callback: "error=user_cancelled_login&error_description=The+user+went+away",
+            expect: &[("/token", "!code"), ("page", "You did not give access"), ("account", "user_cancelled_login")],
+            ..P
+        },
+        Case {
             keys: &["Capture.required"],
             tables: r#"[oauth2]
                 [oauth2.callback]
                 capture = [{ name = "realm", at = "realmId", format = "path_segment", required = true }]"#,
-            expect: &[("/token", "!code"), ("account", "FAILED")],
+            expect: &[("/token", "!code"), ("account", "INITIATED")],
             ..P
         },
         Case {
@@ -75,7 +84,7 @@ async fn the_way_to_the_provider_and_back() {
                 [oauth2.callback]
                 capture = [{ name = "region", at = "location", format = "dns_label", required = true, allowed = ["us", "eu"] }]"#,
             callback: "code=the-code&location=evil",
-            expect: &[("/token", "!code"), ("account", "FAILED")],
+            expect: &[("/token", "!code"), ("account", "INITIATED")],
             ..P
         },
         Case {
@@ -321,7 +330,7 @@ async fn token_answers() {
                 description = "/why/text"
                 invalid_client = ["4711"]"#,
             answers: &[("/token", r#"{"status":"failed","why":{"number":4711,"text":"no such app"}}"#)],
-            expect: &[("page", "app"), ("account", "FAILED"), ("account", "no such app")],
+            expect: &[("page", "app"), ("account", "INITIATED"), ("account", "no such app")],
             ..P
         },
         Case {
