@@ -53,6 +53,11 @@ const SQLITE: &[Migration] = &[
         name: "unread_answers",
         sql: include_str!("../../../migrations/sqlite/0009_unread_answers.sql"),
     },
+    Migration {
+        number: 10,
+        name: "auth_config_deletion",
+        sql: include_str!("../../../migrations/sqlite/0010_auth_config_deletion.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.
