@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Listed, PageOf, Unit, WriteError, accounts, links, unread_answers};
+use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
@@ -175,31 +175,6 @@ impl App {
             views.extend(super::accounts::readable(id, self.auth_config_view(row, &connections)));
         }
         Ok(Listed { rows: views, next, total })
-    }
-
-    /// Deletes an auth config and, with it, its accounts and their credentials. With `revoke`,
-    /// their provider is asked to forget those, too; then the id of that job, where there were any.
-    pub async fn delete_auth_config(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
-        if revoke {
-            let job = self.delete_auth_config_and_revoke(actor, id).await;
-            self.recent_auth_configs.forget_where(|it| it.has(id));
-            return job;
-        }
-        let now = self.now();
-        let unit = Unit::new()
-            .with(auth_configs::delete(&actor.project_id, id, now))
-            .and(links::end_of_auth_config(&actor.project_id, id, "deleted", now))
-            .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
-            .with(unread_answers::delete_of_auth_config(&actor.project_id, id))
-            .with(self.audit(actor, "auth_config.delete", id, "ok", None));
-        match self.store.apply(unit).await {
-            Ok(_) => {
-                self.recent_auth_configs.forget_where(|it| it.has(id));
-                Ok(None)
-            }
-            Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
-            Err(error) => Err(error.into()),
-        }
     }
 
     fn custom_row(

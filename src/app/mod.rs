@@ -6,6 +6,7 @@ pub mod account_create;
 pub mod account_edit;
 pub mod accounts;
 pub mod audit;
+mod auth_config_deletion;
 pub mod auth_config_edit;
 pub mod auth_configs;
 pub mod callback_url;

@@ -277,12 +277,35 @@ pub(crate) fn end_one(project: &str, link: &str, outcome: &str, now: i64) -> Uni
 /// The same for all accounts of an auth config.
 pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Unit {
     end_links!(
-        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)",
         project,
         auth_config,
         outcome,
         now
     )
+}
+
+/// The same for the first hundred of them, as [`crate::accounts::delete_some_of_auth_config`] counts them.
+pub(crate) fn end_of_some(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
+    if is_held {
+        end_links!(
+            "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                AND deleted_at IS NULL ORDER BY id LIMIT 100)",
+            project,
+            auth_config,
+            "deleted",
+            now
+        )
+    } else {
+        end_links!(
+            "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)",
+            project,
+            auth_config,
+            "deleted",
+            now
+        )
+    }
 }
 
 macro_rules! select {

@@ -54,6 +54,11 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0009_unread_answers.sql"),
     },
     Migration { number: 10, name: "attempts", sql: include_str!("../../../migrations/sqlite/0010_attempts.sql") },
+    Migration {
+        number: 11,
+        name: "auth_config_deletion",
+        sql: include_str!("../../../migrations/sqlite/0011_auth_config_deletion.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

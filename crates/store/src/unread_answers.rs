@@ -54,9 +54,23 @@ pub fn delete_of_account(project: &str, account: &str) -> Statement {
 pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
-           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2)",
+           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)",
         vec![project.into(), auth_config.into()],
     )
+}
+
+/// Deletes those of the first hundred of them, as [`crate::accounts::delete_some_of_auth_config`] counts.
+pub(crate) fn delete_of_some(project: &str, auth_config: &str, is_held: bool) -> Statement {
+    let sql = if is_held {
+        "DELETE FROM unread_answers WHERE account_id IN
+           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+              AND deleted_at IS NULL ORDER BY id LIMIT 100)"
+    } else {
+        "DELETE FROM unread_answers WHERE account_id IN
+           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+              AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
+    };
+    Statement::any(sql, vec![project.into(), auth_config.into()])
 }
 
 /// Deletes those of a project.

@@ -7,6 +7,7 @@
 
 mod asking;
 mod breaker;
+mod client_text;
 mod discovery;
 mod identity;
 mod oauth1;

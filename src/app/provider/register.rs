@@ -55,6 +55,7 @@ impl App {
         let oauth = toolkit.oauth(Scheme::DcrOAuth).ok_or_else(|| Error::internal("toolkit without its scheme"))?;
         let oauth = self.completed(oauth, params).await?;
         let mut client = self.register_client(&oauth, params, redirect_uri).await?;
+        super::client_text::check(&client).map_err(refused)?;
         for (name, secret) in former(&self.open_auth_config(&config)?).iter() {
             client.insert(name, secret.clone());
         }

@@ -121,13 +121,16 @@ impl App {
             let config = self.store.auth_config(project, id).await?;
             config.ok_or_else(|| crate::app::auth_configs::not_found(id))?;
             let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
+            if is_last {
+                self.delete_accounts_in_batches(project, id, false).await?;
+            }
             let now = self.now();
             if is_last {
                 unit = unit
                     .and(links::end_of_auth_config(project, id, "deleted", now))
                     .with(auth_configs::delete_unused(project, id, now))
-                    .with(accounts::delete_of_auth_config(project, id, now))
                     .with(unread_answers::delete_of_auth_config(project, id))
+                    .with(accounts::delete_of_auth_config(project, id, now))
                     .with(self.audit(actor, "auth_config.delete", id, "ok", None));
             }
             match self.store.apply(unit).await {

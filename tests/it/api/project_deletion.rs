@@ -66,6 +66,27 @@ async fn a_large_project_is_emptied_to_the_end_without_revoking_where_nobody_wan
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_auth_config_with_many_accounts_goes_with_all_of_them() {
+    for (query, revocations) in [("?revoke_on_delete=false", 0), ("", 1101)] {
+        let (server, _upstream) = large_project().await;
+        let config = sql(&server.database(), "SELECT id FROM auth_configs")[0][0].as_str().unwrap().to_owned();
+        // Half of them never were connected.
+        sql(
+            &server.database(),
+            "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, word_id,
+               account_type, params, created_at, updated_at)
+             SELECT 'ca_never' || id, project_id, user_id, toolkit, auth_config_id, scheme, 'EXPIRED', word_id,
+               account_type, params, created_at, updated_at FROM connected_accounts",
+        );
+        server.api.delete(&format!("/auth_configs/{config}{query}")).await.expect(200);
+        let left = left(&server);
+        assert_eq!((&left[0], &left[1], &left[2], &left[6]), (&json!(0), &json!(0), &json!(0), &json!(0)), "{left}");
+        assert_eq!(left[7], revocations);
+        server.api.delete(&format!("/auth_configs/{config}{query}")).await.expect_error(404, "AuthConfig_NotFound");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_goes_on_with_a_project_does_it_as_it_was_asked_for() {
     for (revokes, revocations) in [(0, 0), (1, 1101)] {
         let (server, _upstream) = large_project().await;

@@ -17,8 +17,8 @@ pub use read::{HeldFilter, Wanted};
 pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, put_off, store_refreshed};
 pub use revoke::{delete_version, hold, release, revoke_version};
 pub use state::{
-    Activation, NewAccount, activate, delete, delete_of_auth_config, end_unconnected, initiate, insert, note_attempt,
-    take_auth_config,
+    Activation, NewAccount, SOME, activate, delete, delete_of_auth_config, delete_some_of_auth_config, end_unconnected,
+    initiate, insert, note_attempt, take_auth_config,
 };
 
 use crate::ReadError;

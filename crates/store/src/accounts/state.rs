@@ -1,7 +1,7 @@
 //! Writes that move an account through connecting: made, opened, connected or ended, deleted.
 
 use super::AccountType;
-use crate::{Statement, Value};
+use crate::{Statement, Unit, Value, links, unread_answers};
 
 /// A new account, INITIALIZING.
 #[derive(Clone, Debug)]
@@ -158,6 +158,28 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
         vec![project.into(), id.into(), now.into()],
     )
+}
+
+/// Accounts that one unit of [`delete_some_of_auth_config`] deletes.
+pub const SOME: usize = 100;
+
+/// Deletes [`SOME`] accounts of an auth config that is going away, with their links: without `is_held`
+/// only such as hold no credential. The last statement deletes the accounts.
+pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
+    let sql = if is_held {
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
+           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                        AND deleted_at IS NULL ORDER BY id LIMIT 100)"
+    } else {
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, refresh_fence = refresh_fence + 1
+         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                        AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
+    };
+    let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
+    links::end_of_some(project, auth_config, is_held, now)
+        .with(unread_answers::delete_of_some(project, auth_config, is_held))
+        .with(Statement::any(sql, args))
 }
 
 /// Deletes the accounts of an auth config that is going away.

@@ -1,0 +1,47 @@
+//! What a provider may write as the client that it registered (RFC 7591). It is put into headers, forms
+//! and the URL that every user's browser is sent to.
+
+use switchboard_vault::Secrets;
+
+/// Most bytes of each part.
+const MOST: [(&str, usize); 2] = [("client_id", 1_024), ("client_secret", 4_096)];
+
+/// Refuses a client with a part that is too long, or has characters that a client's name and secret never
+/// have (RFC 6749 appendix A.1 and A.2): line breaks among them.
+pub(super) fn check(client: &Secrets) -> Result<(), &'static str> {
+    for (name, most) in MOST {
+        let Some(text) = client.get(name) else { continue };
+        if text.len() > most {
+            return Err("the client that it gave is too long");
+        }
+        if !text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+            return Err("the client that it gave has characters that no client has");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_vault::Secret;
+
+    use super::*;
+
+    #[test]
+    fn a_client_is_visible_ascii_of_a_sane_length() {
+        for (name, text, is_taken) in [
+            ("client_id", "3f0c a-client~id".to_owned(), true),
+            ("client_id", "x".repeat(1_024), true),
+            ("client_id", "x".repeat(1_025), false),
+            ("client_id", "a\r\nx-injected: 1".to_owned(), false),
+            ("client_id", "ключ".to_owned(), false),
+            ("client_secret", "x".repeat(4_096), true),
+            ("client_secret", "x".repeat(500_000), false),
+            ("client_secret", "a\0b".to_owned(), false),
+            ("client_secret", "a\u{7f}".to_owned(), false),
+        ] {
+            let client = Secrets::from([(name, Secret::new(text))]);
+            assert_eq!(check(&client).is_ok(), is_taken, "{name}");
+        }
+    }
+}
