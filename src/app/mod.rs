@@ -69,15 +69,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use switchboard_catalog::Toolkit;
+use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{Budget, Egress};
+use switchboard_store::accounts::AccountRow;
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
@@ -193,6 +194,14 @@ impl App {
     /// Template variables of one account, then the installation's.
     pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
         params.value(name).or_else(|| self.builtins.get(name)).cloned()
+    }
+
+    /// An account's parameters, with what its toolkit's file makes of them now.
+    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
+        let params = AccountParams::parse(&account.params)?;
+        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        Ok(params.completed(&toolkit, scheme))
     }
 }
 

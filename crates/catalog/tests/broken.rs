@@ -47,7 +47,7 @@ fn what_is_not_the_format() {
              available_scopes, scope_separator, scope_parameter, user_scope_parameter, \
              optional_scope_parameter, authorization_parameters, authorization_omit, token_parameters, \
              refresh_parameters, token_omit, parameter_names, query_encoding, callback, fields, base_url, \
-             steps, refresh, refresh_call, refresh_grace, refresh_token, refresh_token_lifetime, \
+             identity, steps, refresh, refresh_call, refresh_grace, refresh_token, refresh_token_lifetime, \
              refresh_token_idle, expiry, expires_in, max_expires_in, refresh_margin, response, tokens, apply",
             ],
         ),

@@ -182,7 +182,7 @@ impl App {
             // Made by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
-                let params = AccountParams::parse(&row.params)?;
+                let params = AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme);
                 self.activate_entered(actor, offer, parked, params).await?
             }
             ParkedKind::Code => {

@@ -29,7 +29,7 @@ impl App {
         params.identity = None;
         let secrets =
             self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
-        if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
+        if offer.toolkit.identity_of(offer.scheme).is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
         self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new(), waited_in: None }).await

@@ -136,7 +136,7 @@ impl App {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        let entered = AccountParams::of_fields(fields);
+        let entered = AccountParams::of_fields(fields).completed(&offer.toolkit, offer.scheme);
         let now = self.now();
         let attempt_id = self.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.entropy, &attempt_id);

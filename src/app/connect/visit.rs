@@ -78,10 +78,11 @@ impl Offer {
         read_fields(&self.fields(), &form, &self.known)
     }
 
-    /// Whether a field takes part in where a secret goes that the visitor did not enter.
+    /// Whether a field is not the visitor's: the file gives it to the developer, or it takes part in where a
+    /// secret goes that the visitor did not enter.
     fn is_fixed_address(&self, name: &str) -> bool {
         let is_named = |fields: Vec<&Field>| fields.iter().any(|field| field.name == name);
-        is_named(self.toolkit.developer_fields(self.scheme))
+        is_named(self.toolkit.unasked_fields(self.scheme))
             || (self.has_given_secret() && is_named(self.toolkit.address_fields(self.scheme)))
     }
 

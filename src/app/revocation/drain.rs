@@ -159,6 +159,10 @@ impl App {
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
             return Ok(Verdict { tokens: done, end: End::Later { detail, wait: None } });
         }
+        let params = match (row.scheme.parse(), toolkit.as_deref()) {
+            (Ok(scheme), Some(toolkit)) => params.completed(toolkit, scheme),
+            _ => params,
+        };
         let how = match revocable(&row.scheme, &row.toolkit, toolkit.as_deref()) {
             Ok(how) => how,
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),

@@ -15,7 +15,6 @@ use super::attempt::{End, Task};
 use super::{BY_REQUEST, RevokedToken, revocable};
 use crate::app::accounts::not_found;
 use crate::app::freshness::{LEASE, is_leased, still_refreshing};
-use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;

@@ -111,7 +111,8 @@ impl Findings {
         if toolkit.sources.is_empty() {
             warn("no `sources`: list the pages that the file was checked against".to_owned());
         }
-        if toolkit.identity.is_none() && toolkit.no_auth.is_none() {
+        let schemes = toolkit.schemes();
+        if schemes.iter().all(|scheme| toolkit.identity_of(*scheme).is_none()) && toolkit.no_auth.is_none() {
             warn("no `identity`: nobody can tell two accounts apart".to_owned());
         }
         if let Some(basic) = &toolkit.basic {

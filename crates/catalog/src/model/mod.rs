@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use account::{Choice, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
+pub use account::{Choice, Filter, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
 pub use answer::{Capture, TimeUnit, TokenErrors, TokenResponse};
 pub use call::{Assertion, Call, CallFormat, Escape, SigningAlgorithm};
 pub use field::{Condition, Field, FieldFormat, FieldOption, FieldText};

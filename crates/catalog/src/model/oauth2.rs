@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Capture, Field, Placement, SigningAlgorithm, TokenResponse};
+use super::{Call, Capture, Field, Identity, Placement, SigningAlgorithm, TokenResponse};
 
 /// OAuth 2.0 authorization code grant (RFC 6749 section 4.1) with its provider's deviations. The
 /// defaults are what the RFCs say, so most providers need three or four of these keys.
@@ -124,6 +124,8 @@ pub struct OAuth2 {
     pub fields: Vec<Field>,
     /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
     pub base_url: Option<String>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
     /// Requests made after the code exchange, each with what came before it: a token that lives
     /// longer, a token of another kind.
     #[serde(default)]

@@ -36,7 +36,7 @@ impl Check<'_> {
     fn oauth2(&mut self, scheme: Scheme, oauth2: &OAuth2) {
         let path = Path::root(scheme.table());
         let entered = Names::entered(self.toolkit, scheme);
-        self.endpoints(&path, oauth2, &entered);
+        self.endpoints(&path, oauth2, scheme, &entered);
         self.client(&path, oauth2, &entered);
         self.registration(&path, scheme, oauth2);
         self.scopes(&path, oauth2);
@@ -52,7 +52,7 @@ impl Check<'_> {
         self.placements(&path.key("apply"), &oauth2.apply, &names, false);
     }
 
-    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
+    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, scheme: Scheme, entered: &Names) {
         let discovered = oauth2.discovery_url.is_some() || oauth2.resource.is_some();
         // What the callback brings may decide the token endpoint, from a list of the file.
         let mut returned = entered.clone();
@@ -98,9 +98,9 @@ impl Check<'_> {
             let returned =
                 oauth2.callback.code.is_none() && oauth2.callback.hmac.is_none() && oauth2.callback.capture.is_empty();
             self.require(returned, &path.key("callback"), BY_DEVICE);
-            let question = self.toolkit.post_connect.iter().position(|step| step.choose.is_some());
+            let question = self.toolkit.post_connect_of(scheme).find(|(_, step)| step.choose.is_some());
             let message = "cannot be asked where `device_authorization_url` is: nobody comes back to answer";
-            let at = Path::root("post_connect").index(question.unwrap_or_default()).key("choose");
+            let at = Path::root("post_connect").index(question.map_or(0, |(index, _)| index)).key("choose");
             self.require(question.is_none(), &at, message);
         }
         let one = oauth2.revocation_url.is_none() || oauth2.revoke.is_none();

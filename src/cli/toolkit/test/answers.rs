@@ -154,7 +154,7 @@ fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
             let token = play.issue(&format!("{name}_access_token"));
             answer.put(access_token, token)?;
         }
-        if let Some(identity) = toolkit.identity.as_ref().filter(|identity| identity.request.is_none()) {
+        if let Some(identity) = toolkit.identity_of(play.scheme).filter(|identity| identity.request.is_none()) {
             identify(&mut answer.document, identity)?;
         }
     }
@@ -244,7 +244,7 @@ fn about_account(play: &Play, seen: &Seen) -> Result<Reply, String> {
                 step.map_or(Ok(()), |step| things(&mut document, play, step))?;
             }
             Endpoint::Identity => {
-                let identity = play.toolkit.identity.as_ref();
+                let identity = play.toolkit.identity_of(play.scheme);
                 identity.map_or(Ok(()), |identity| identify(&mut document, identity))?;
             }
             _ => {}
