@@ -22,6 +22,7 @@ mod failpoint;
 pub mod files;
 pub mod flights;
 mod freshness;
+mod further_tokens;
 pub mod idempotency;
 pub mod jobs;
 pub mod keep_alive;
@@ -133,6 +134,8 @@ pub struct App {
     pub dpop_nonces: provider::Nonces,
     /// What providers said of themselves.
     pub discovered: provider::Discovered,
+    /// Toolkits of whose accounts it is written down what they share at their provider.
+    pub known_grants: revocation::Known,
     /// Told when a credential was handed over to be revoked at its provider.
     pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.

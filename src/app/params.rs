@@ -57,9 +57,12 @@ pub struct AccountParams {
     /// When the user last consented, in milliseconds since 1970: hard ends count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consented_at: Option<i64>,
+    /// Which of the toolkit's further tokens the access token is, where the account has no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_token: Option<String>,
     /// What follows from the fields by the toolkit's file of this moment; never stored.
     #[serde(skip)]
-    pub(in crate::app) implied: BTreeMap<String, String>,
+    pub implied: BTreeMap<String, String>,
 }
 
 /// Who an account is at its provider, as its API said. The identifier and the tenant tell two

@@ -222,7 +222,7 @@ fn encode(object: &Map<String, Value>) -> Result<String, BuildError> {
     serde_json::to_vec(object).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| BuildError::Body)
 }
 
-/// The SHA-256 of a private key's public half (SubjectPublicKeyInfo, RFC 5280 section 4.1.2.7), in
+/// The SHA-256 of a private key's public half (`SubjectPublicKeyInfo`, RFC 5280 section 4.1.2.7), in
 /// base64.
 ///
 /// # Errors

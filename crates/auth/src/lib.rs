@@ -30,6 +30,7 @@ mod document;
 mod dpop;
 mod error;
 mod form;
+mod further;
 mod headers;
 mod hex;
 mod jws;

@@ -144,4 +144,40 @@ mod tests {
             assert_eq!(names(found.2), developer, "{slug} {scheme}: developer");
         }
     }
+
+    #[test]
+    fn a_choice_that_sets_a_host_is_of_the_address_and_what_is_the_developers_is_not_asked() {
+        let text = r##"
+            slug = "acme"
+            name = "Acme"
+            description = "A provider"
+            categories = ["testing"]
+            color = "#112233"
+            version = "20260101_00"
+            base_url = "https://{api}"
+            hosts = ["{api}"]
+            [[fields]]
+            name = "region"
+            display_name = "Region"
+            default = "us"
+            options = [
+              { value = "us", label = "US", sets = { api = "us.acme.example" } },
+              { value = "eu", label = "EU", sets = { api = "eu.acme.example" } },
+            ]
+            [[fields]]
+            name = "app"
+            display_name = "App"
+            default = "ours"
+            by_developer = true
+            [api_key]
+            fields = [{ name = "generic_api_key", display_name = "Key", secret = true }]
+            apply = [{ header = "X-Key", value = "{generic_api_key} {app}" }]
+        "##;
+        let mut catalog = Catalog::default();
+        catalog.add("acme/toolkit.toml", text).expect("good");
+        let acme = catalog.get("acme").expect("there");
+        let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(acme.address_fields(Scheme::ApiKey)), ["region"]);
+        assert_eq!(names(acme.unasked_fields(Scheme::ApiKey)), ["app"]);
+    }
 }

@@ -53,6 +53,11 @@ const SQLITE: &[Migration] = &[
         name: "unread_answers",
         sql: include_str!("../../../migrations/sqlite/0009_unread_answers.sql"),
     },
+    Migration {
+        number: 10,
+        name: "reach_of_revocations",
+        sql: include_str!("../../../migrations/sqlite/0010_reach_of_revocations.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -137,7 +137,7 @@ impl App {
         let Visit::Open(offer) = self.visit_link(link).await? else { return Err(unknown()) };
         let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
         // What was parked is spent from here on: the rest finishes without the caller (R35).
-        let task = self.tasks.spawn(async move { app.settle(&actor, *offer, row, &user).await });
+        let task = self.tasks.spawn(async move { Box::pin(app.settle(&actor, *offer, row, &user)).await });
         task.await.map_err(Error::internal)?
     }
 

@@ -118,7 +118,10 @@ impl Offer {
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
         let Some(oauth) = self.toolkit.oauth(self.scheme) else { return Vec::new() };
-        let mut scopes = self.settings.scopes.clone().unwrap_or_else(|| oauth.scopes.clone());
+        // A token that may be the only one is what user-level scopes alone ask for.
+        let only_theirs = oauth.tokens.iter().any(|token| token.alone) && self.settings.user_scopes.is_some();
+        let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
+        let mut scopes = self.settings.scopes.clone().unwrap_or_else(default);
         for scope in &oauth.always_scopes {
             if !scopes.contains(scope) {
                 scopes.push(scope.clone());

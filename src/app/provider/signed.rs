@@ -22,7 +22,7 @@ impl App {
         secrets: &Secrets,
         params: &AccountParams,
         document: &BTreeMap<String, String>,
-    ) -> std::result::Result<TokenSet, Failure> {
+    ) -> Result<TokenSet, Failure> {
         let known = |name: &str| {
             let entered = secrets.get(name).map(str::to_owned);
             entered.or_else(|| document.get(name).cloned()).or_else(|| self.variable(params, name))
@@ -36,7 +36,10 @@ impl App {
             refresh_token_expires_in: None,
             scope: None,
             id_token: None,
+            dpop_key: None,
             extra: BTreeMap::new(),
+            extra_refresh: BTreeMap::new(),
+            alone: None,
             captured: BTreeMap::new(),
             rest: Rest::default(),
         })

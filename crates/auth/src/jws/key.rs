@@ -57,7 +57,7 @@ impl PrivateKey {
         read(&section.decode().ok_or(NOT_BASE64)?)
     }
 
-    /// The public half as SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7; RFC 3279 section 2.3.1, RFC 5480).
+    /// The public half as `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7; RFC 3279 section 2.3.1, RFC 5480).
     pub(super) fn public_key_info(&self) -> Vec<u8> {
         let (algorithm, key): (&[u8], &[u8]) = match self {
             Self::Rsa(key) => (&RSA_ENCRYPTION, key.public_key().as_ref()),

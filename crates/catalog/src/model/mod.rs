@@ -25,8 +25,8 @@ pub use field::{Condition, Field, FieldFormat, FieldOption, FieldText};
 pub use key::{BasicScheme, KeyScheme, NoAuth, Placement, Sign, TokenScheme};
 pub use oauth1::{OAuth1, SignatureMethod};
 pub use oauth2::{
-    Callback, ClientAssertion, ClientAuthentication, Expiry, ExtraToken, OAuth2, Pkce, QueryEncoding, Refresh,
-    RefreshToken, TokenRequestFormat,
+    Callback, ClientAssertion, ClientAuthentication, Expiry, ExtraToken, OAuth2, Pkce, QueryEncoding, Reach, Refresh,
+    RefreshToken, TokenName, TokenRequestFormat,
 };
 
 /// A provider and the ways to authenticate with it.

@@ -8,9 +8,19 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 27] = [
+    ("Toolkit.paths", "tests/it/api/proxy_endpoints.rs"),
+    ("OAuth2.token_limit", "tests/it/connect/reach.rs"),
+    ("ExtraToken.alone", "tests/it/connect/further.rs"),
+    ("ExtraToken.expires_in", "tests/it/connect/further.rs"),
+    ("ExtraToken.owner", "tests/it/connect/further.rs"),
+    ("ExtraToken.paths", "tests/it/connect/further.rs"),
+    ("ExtraToken.refresh_token", "tests/it/connect/further.rs"),
+    ("ExtraToken.revocation_reach", "tests/it/connect/further.rs"),
     ("Assertion.certificate", "crates/auth/src/assertion.rs"),
     ("Choice.detail", "tests/it/connect/choices.rs"),
+    ("OAuth2.revocation_reach", "tests/it/connect/reach.rs"),
+    ("OAuth2.revocation_tokens", "tests/it/connect/reach.rs"),
     ("OAuth2.device_authorization_url", "tests/it/connect/device.rs"),
     ("OAuth2.dpop", "tests/it/connect/possession.rs"),
     ("OAuth2.discovery_url", "tests/it/connect/schemes.rs"),
