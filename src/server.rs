@@ -175,6 +175,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         tasks: TaskTracker::new(),
         jobs: Jobs::default(),
         flights: Flights::default(),
+        known_grants: crate::app::revocation::Known::default(),
         revocation_wake: Notify::new(),
         recent_sessions: Recent::default(),
         recent_auth_configs: Recent::default(),

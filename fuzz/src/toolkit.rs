@@ -80,8 +80,8 @@ fn check_templates(toolkit: &Toolkit) {
             tokens.apply.iter().for_each(|place| expands(&place.value));
         }
         if scheme != Scheme::NoAuth {
-            let requests = toolkit.post_connect.iter().map(|step| &step.request);
-            let identity = toolkit.identity.iter().filter_map(|identity| identity.request.as_ref());
+            let requests = toolkit.post_connect_of(scheme).map(|(_, step)| &step.request);
+            let identity = toolkit.identity_of(scheme).and_then(|identity| identity.request.as_ref());
             for request in requests.chain(identity) {
                 expands(&request.url);
                 request.headers.values().for_each(|text| expands(text));
@@ -192,6 +192,10 @@ fn values(toolkit: &Toolkit, scheme: Scheme, proposed: &dyn Fn(&Field) -> Option
         let chosen = field.options.first().map(|option| option.value.clone());
         (field.name.clone(), proposed(field).or(chosen).unwrap_or_else(|| sample(field.format)))
     }));
+    let implied = toolkit.implied(scheme, |name| values.get(name).map(String::as_str));
+    for (name, value) in implied {
+        values.entry(name).or_insert(value);
+    }
     values
 }
 

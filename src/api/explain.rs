@@ -41,6 +41,9 @@ pub struct Answer {
     pub provider_message: Option<String>,
     /// What happened, oldest first.
     pub timeline: Vec<ExplainedEvent>,
+    /// What will go wrong sooner or later, in words; absent where nothing is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The oldest events are left out.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
@@ -181,6 +184,7 @@ impl From<Explanation> for Answer {
             fix: it.fix,
             provider_message: it.provider_message,
             timeline: it.timeline.into_iter().map(Into::into).collect(),
+            warnings: it.warnings,
             is_cut: it.is_cut,
             next: it.next.into(),
         }

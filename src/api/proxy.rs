@@ -50,6 +50,9 @@ pub struct Call {
     /// Which of several accounts is used, by id, name in words or alias; only in a session with
     /// `multi_account`. Ours: the published schema has it for tools only.
     account: Option<String>,
+    /// Which of the account's tokens is sent, where the toolkit's file names several: `user` for a person's own
+    /// beside an app's, `access_token` for the first. Left out, the file decides. Ours.
+    token: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -144,6 +147,7 @@ impl Call {
             method: self.method.into(),
             body,
             account: self.account,
+            token: self.token,
             headers: pairs(headers),
             query: pairs(query),
         })

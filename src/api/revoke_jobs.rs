@@ -30,6 +30,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
         revoked: counts.revoked,
         not_supported: counts.not_supported,
         failed: counts.failed,
+        kept: counts.kept,
         pending: counts.pending,
         items: page.items,
         next_cursor: page.place.next_cursor,

@@ -248,7 +248,8 @@ pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
         all_scopes(&asked, &oauth.available_scopes)
     });
     let scopes = || Scopes { available: available.clone().unwrap_or_default() };
-    let identity = toolkit.identity.as_ref().and_then(|it| it.request.as_ref()).filter(|it| !it.url.contains('{'));
+    let preferred = toolkit.schemes().into_iter().find_map(|scheme| toolkit.identity_of(scheme));
+    let identity = preferred.and_then(|it| it.request.as_ref()).filter(|it| !it.url.contains('{'));
     let category = |slug: &str| CategorySlug { name: title(slug), slug: slug.to_owned() };
     ToolkitAnswer {
         slug: toolkit.slug.clone(),

@@ -82,6 +82,9 @@ impl App {
         };
         let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
             let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);
+            let secrets = Some(&imported.secrets);
+            let grant = self.note_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
+            let unit = grant.into_iter().fold(unit, Unit::with);
             (id, AccountStatus::Active, None, unit)
         } else {
             if !usable.scheme.is_redirect() {

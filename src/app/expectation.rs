@@ -68,12 +68,16 @@ impl ExpectedIdentity {
         if parts.iter().all(|(_, value)| value.is_none()) {
             return Err(Error::field(at, "must hold id, email, email_domain or tenant_id"));
         }
-        let Some(identity) = &toolkit.identity else {
+        let identities = || toolkit.schemes().into_iter().filter_map(|scheme| toolkit.identity_of(scheme));
+        if identities().next().is_none() {
             return Err(Error::field(at, "cannot be checked: this toolkit does not say who an account is")
                 .fix(format!("Leave {at} out, or add [identity] to the toolkit file of {}.", toolkit.slug)));
-        };
+        }
         let needs_email = self.email.is_some() || self.email_domain.is_some();
-        if (needs_email && identity.email.is_none()) || (self.tenant_id.is_some() && identity.tenant.is_none()) {
+        let tells = |identity: &switchboard_catalog::Identity| {
+            (!needs_email || identity.email.is_some()) && (self.tenant_id.is_none() || identity.tenant.is_some())
+        };
+        if !identities().any(tells) {
             return Err(Error::field(at, "cannot be checked: this toolkit does not tell e-mail address or tenant")
                 .fix(format!("Expect another property of accounts of {}.", toolkit.slug)));
         }

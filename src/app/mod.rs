@@ -23,6 +23,7 @@ mod failpoint;
 pub mod files;
 pub mod flights;
 mod freshness;
+mod further_tokens;
 pub mod idempotency;
 pub mod jobs;
 pub mod keep_alive;
@@ -72,15 +73,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use switchboard_catalog::Toolkit;
+use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{Budget, Egress};
+use switchboard_store::accounts::AccountRow;
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
@@ -134,6 +136,8 @@ pub struct App {
     pub dpop_nonces: provider::Nonces,
     /// What providers said of themselves.
     pub discovered: provider::Discovered,
+    /// Toolkits of whose accounts it is written down what they share at their provider.
+    pub known_grants: revocation::Known,
     /// Told when a credential was handed over to be revoked at its provider.
     pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.
@@ -195,6 +199,14 @@ impl App {
     /// Template variables of one account, then the installation's.
     pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
         params.value(name).or_else(|| self.builtins.get(name)).cloned()
+    }
+
+    /// An account's parameters, with what its toolkit's file makes of them now.
+    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
+        let params = AccountParams::parse(&account.params)?;
+        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        Ok(params.completed(&toolkit, scheme))
     }
 }
 

@@ -57,9 +57,12 @@ pub struct AccountParams {
     /// When the user last consented, in milliseconds since 1970: hard ends count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consented_at: Option<i64>,
-    /// Defaults of connection fields that the account has no value for. Not stored.
+    /// Which of the toolkit's further tokens the access token is, where the account has no other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_token: Option<String>,
+    /// What follows from the fields by the toolkit's file of this moment; never stored.
     #[serde(skip)]
-    pub defaults: BTreeMap<String, String>,
+    pub implied: BTreeMap<String, String>,
 }
 
 /// Who an account is at its provider, as its API said. The identifier and the tenant tell two
@@ -115,20 +118,17 @@ impl AccountParams {
         Self { fields, ..Self::default() }
     }
 
-    /// With the defaults of fields that the toolkit's file has got since the account was connected.
+    /// With what follows from the fields by a toolkit's file: defaults of fields that the file got later,
+    /// and what chosen options set.
     #[must_use]
     pub fn completed(mut self, toolkit: &Toolkit, scheme: Scheme) -> Self {
-        for (name, default) in toolkit.field_defaults(scheme) {
-            if !self.fields.contains_key(name) {
-                self.defaults.insert(name.to_owned(), default.to_owned());
-            }
-        }
+        self.implied = toolkit.implied(scheme, |name| self.fields.get(name).map(String::as_str));
         self
     }
 
-    /// A template variable of the account: a connection field, what was captured, or a field's default.
+    /// A template variable of the account: a connection field, what was captured, or what follows from them.
     pub fn value(&self, name: &str) -> Option<&String> {
-        self.fields.get(name).or_else(|| self.captured.get(name)).or_else(|| self.defaults.get(name))
+        self.fields.get(name).or_else(|| self.captured.get(name)).or_else(|| self.implied.get(name))
     }
 
     /// Reads the stored form.

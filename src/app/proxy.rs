@@ -16,6 +16,7 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::App;
+use super::further_tokens::chosen;
 use super::params::AccountParams;
 use super::provider_answer::{self, Content};
 use super::resolve::Usable;
@@ -63,6 +64,8 @@ pub struct ProxyRequest {
     pub headers: Vec<(String, String)>,
     /// Extra query parameters.
     pub query: Vec<(String, String)>,
+    /// Which of the account's tokens, where it has several.
+    pub token: Option<String>,
 }
 
 /// A body to send.
@@ -166,6 +169,7 @@ impl App {
         (scheme, secrets, params): (Scheme, Secrets, AccountParams),
         request: &ProxyRequest,
     ) -> Result<(ProxyAnswer, bool)> {
+        let picked = chosen(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
         let destination = self.destination(toolkit, &params)?;
         let base = Url::parse(&self.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
@@ -182,7 +186,7 @@ impl App {
         let mut room = room.patience(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
         let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
         let draft = Draft { method: request.method.clone(), url, headers, body };
-        let account = (toolkit, scheme, &secrets, &params);
+        let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
         let answer = self.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
         if provider_answer::may_grow(answer.headers()) {

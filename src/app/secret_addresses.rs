@@ -48,17 +48,20 @@ impl App {
         if toolkit.uses_device_code(scheme) {
             self.check_unconfirmed(&config.project_id).await?;
         }
+        let mut unasked = toolkit.unasked_fields(scheme);
+        unasked.retain(|field| field.by_developer && field.required);
         let is_fixed = || toolkit.developer_fields(scheme).is_empty() && scheme.is_redirect() && prefill.is_empty();
-        if toolkit.address_fields(scheme).is_empty() || is_fixed() {
+        if unasked.is_empty() && (toolkit.address_fields(scheme).is_empty() || is_fixed()) {
             return Ok(());
         }
         // Rows that are remembered have no sealed columns; one that is just being made has nothing sealed.
         let stored = self.store.auth_config(&config.project_id, &config.id).await?;
         let given = Given { at: "connection_data", value: &|name| prefill.get(name), overrides_secrets: false };
-        match stored {
-            Some(config) => self.check_given(toolkit, &config, &self.open_shared(&config)?, given),
-            None => self.check_given(toolkit, config, &Secrets::new(), given),
-        }
+        let config = stored.as_ref().unwrap_or(config);
+        let shared = if stored.is_some() { self.open_shared(config)? } else { Secrets::new() };
+        let is_given = |name: &str| shared.get(name).or_else(|| prefill.get(name)).is_some();
+        missing(&unasked, &is_given, NOT_ASKED)?;
+        self.check_given(toolkit, config, &shared, given)
     }
 
     /// Refuses fields of a link or a credential that would take a secret elsewhere, and a link that leaves the
@@ -197,6 +200,9 @@ const WITH_THE_SECRET: &str = "Set them in shared_connection_fields of the auth 
                                secret, if it has one: they decide where that is sent, so nobody else is asked for them.";
 const BOTH_PLACES: &str = "Set them in shared_connection_fields of the auth config, or in connection_data of the link: they \
                            decide where the client is used, so the user is not asked for them.";
+
+const NOT_ASKED: &str = "Set them in shared_connection_fields of the auth config, or in connection_data of the link: \
+                         the user is not asked for them.";
 
 /// An account that was connected at another place than its auth config names.
 fn moved() -> Error {

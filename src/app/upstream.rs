@@ -191,29 +191,6 @@ impl App {
             None => Ok(()),
         }
     }
-
-    /// The credential with another of the account's tokens in the first place, where the request goes
-    /// to a host that wants it.
-    fn token_for(
-        &self,
-        toolkit: &Toolkit,
-        scheme: Scheme,
-        secrets: &Secrets,
-        params: &AccountParams,
-        draft: &Draft,
-    ) -> Result<Option<Secrets>> {
-        let Some(oauth) = toolkit.oauth(scheme) else { return Ok(None) };
-        for token in oauth.tokens.iter().filter(|token| !token.hosts.is_empty()) {
-            let hosts: Vec<String> = token.hosts.iter().map(|host| self.expand(host, params)).collect::<Result<_>>()?;
-            let is_meant = Destination::new(hosts).is_ok_and(|hosts| hosts.admits(&draft.url));
-            if is_meant && let Some(found) = secrets.get(&extra_token_name(&token.name)) {
-                let mut secrets = secrets.clone();
-                secrets.insert("access_token", Secret::from(found));
-                return Ok(Some(secrets));
-            }
-        }
-        Ok(None)
-    }
 }
 
 /// The same request once more.
@@ -230,11 +207,6 @@ fn copy(draft: &Draft) -> Draft {
 fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secret> {
     toolkit.oauth(scheme).filter(|oauth| oauth.dpop)?;
     secrets.get("dpop_key").map(Secret::from)
-}
-
-/// Name of a further token among an account's secrets.
-pub fn extra_token_name(name: &str) -> String {
-    format!("{name}_access_token")
 }
 
 /// Sent unless the toolkit or the caller names another.

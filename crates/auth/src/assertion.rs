@@ -6,6 +6,7 @@ use switchboard_catalog::{Assertion, ClientAuthentication, OAuth2, SigningAlgori
 use switchboard_vault::Secret;
 
 use crate::error::{BuildError, expand};
+use crate::jws::key_fingerprint;
 use crate::{JwsAlgorithm, Variables, sign_jwt, x5t_s256};
 
 /// Seconds for which a client's assertion is good.
@@ -74,12 +75,18 @@ pub fn client_assertion(
     sign_jwt(algorithm(said.algorithm), key.key, &header, &claims).map(Some)
 }
 
-/// Mints the assertion of a call.
+/// Mints the assertion of a call, or one that is a token itself.
 ///
 /// # Errors
 /// [`BuildError`].
-pub(crate) fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>) -> Result<Secret, BuildError> {
+pub fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>) -> Result<Secret, BuildError> {
     let lifetime = i64::try_from(assertion.lifetime).unwrap_or(CLIENT_LIFETIME);
+    let key = Secret::new(expand("assertion's key", &assertion.key, variables)?);
+    let known = |name: &str| match name {
+        "key_fingerprint" => key_fingerprint(key.expose()).ok(),
+        _ => variables(name),
+    };
+    let variables: Variables<'_> = &known;
     let mut claims = entries("assertion's claim", assertion.claims.iter(), variables)?;
     claims.insert("jti".to_owned(), moment.unique.into());
     claims.insert("iat".to_owned(), (moment.now - DATED_BACK).into());
@@ -89,7 +96,6 @@ pub(crate) fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variabl
         let certificate = expand("assertion's certificate", template, variables)?;
         header.insert("x5t#S256".to_owned(), x5t_s256(&certificate)?.into());
     }
-    let key = Secret::new(expand("assertion's key", &assertion.key, variables)?);
     sign_jwt(algorithm(assertion.algorithm), &key, &header, &claims)
 }
 
@@ -131,6 +137,16 @@ mod tests {
     fn claims(token: &Secret) -> Value {
         let part = token.expose().split('.').nth(1).unwrap();
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_assertion_may_name_the_fingerprint_of_its_key() {
+        // `openssl pkey -pubout -outform DER | openssl dgst -sha256 -binary | base64`
+        let (name, pem) = ("private_key", include_str!("../../../tests/it/connect/quirks/service_account.pem"));
+        let said: Assertion =
+            toml::from_str("key = \"{private_key}\"\nclaims = { iss = \"me.SHA256:{key_fingerprint}\" }").unwrap();
+        let minted = mint(&said, MOMENT, &|asked| (asked == name).then(|| pem.to_owned())).unwrap();
+        assert_eq!(claims(&minted)["iss"], "me.SHA256:J+D+lQ/LM4Op4j9fO0jBEm0s2FSzLjtTI1zb+rvi+Lk=");
     }
 
     #[test]

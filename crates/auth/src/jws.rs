@@ -7,13 +7,13 @@ mod key;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
 use ring::signature::KeyPair as _;
 use ring::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,
 };
-use ring::{hmac, signature};
+use ring::{digest, hmac, signature};
 use serde_json::{Map, Value};
 use switchboard_vault::Secret;
 
@@ -220,6 +220,16 @@ pub fn sign_jwt(
 
 fn encode(object: &Map<String, Value>) -> Result<String, BuildError> {
     serde_json::to_vec(object).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| BuildError::Body)
+}
+
+/// The SHA-256 of a private key's public half (`SubjectPublicKeyInfo`, RFC 5280 section 4.1.2.7), in
+/// base64.
+///
+/// # Errors
+/// What is wrong with the key.
+pub(crate) fn key_fingerprint(text: &str) -> Result<String, &'static str> {
+    let spki = PrivateKey::parse(text)?.public_key_info();
+    Ok(STANDARD.encode(digest::digest(&digest::SHA256, &spki)))
 }
 
 /// Checks that a text holds a private key that can sign, when it is entered: RSA of 2048 to 4096

@@ -30,6 +30,7 @@ mod document;
 mod dpop;
 mod error;
 mod form;
+mod further;
 mod headers;
 mod hex;
 mod jws;
@@ -54,7 +55,7 @@ mod utc;
 mod wsse;
 
 pub use apply::{Draft, apply, apply_basic, basic_username, credential_headers};
-pub use assertion::{ClientKey, Moment, client_assertion};
+pub use assertion::{ClientKey, Moment, client_assertion, mint};
 pub use authorize::AuthorizationRequest;
 pub use call::call_request;
 pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, callback_parameter, check_issuer, parse_callback};

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use switchboard_catalog::{Capture, Expiry, OAuth2, TimeUnit, TokenResponse};
 use switchboard_vault::Secret;
 
+use crate::further::Further;
 use crate::jws::unverified_expiry;
 use crate::token_error::{TokenError, find, split_pointer};
 use crate::{document, text};
@@ -82,6 +83,10 @@ pub struct TokenSet {
     pub id_token: Option<Secret>,
     /// Further tokens by the toolkit's names for them.
     pub extra: BTreeMap<String, Secret>,
+    /// Their own refresh tokens, where they have some.
+    pub extra_refresh: BTreeMap<String, Secret>,
+    /// Which of the further tokens the access token is, where the answer holds no other.
+    pub alone: Option<String>,
     /// Non-secret values that the toolkit keeps with the account: at most 4096 bytes each, no
     /// control characters.
     pub captured: BTreeMap<String, String>,
@@ -164,17 +169,16 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         .map(|amount| in_seconds(names, amount))
         .filter(|seconds| *seconds > 0);
     let scope = find(&document, &names.scope).and_then(|scope| scopes(scope, reading.scope_separator));
-    let Some(access_token) = secret(answer, &mut document, &names.access_token, "access token")? else {
-        return Err(TokenError::without_token(&names.errors, &document));
+    let first = secret(answer, &mut document, &names.access_token, "access token")?;
+    let refresh_token = secret(answer, &mut document, &names.refresh_token, "refresh token")?;
+    let mut further = Further::read(&reading, answer, &mut document)?;
+    let (access_token, refresh_token, alone) = match first {
+        Some(first) => (first, refresh_token, None),
+        None => further.only(&reading).ok_or_else(|| TokenError::without_token(&names.errors, &document))?,
     };
-    let mut extra = BTreeMap::new();
-    for token in reading.extra {
-        if let Some(found) = secret(answer, &mut document, &token.access_token, "further token")? {
-            extra.insert(token.name.clone(), found);
-        }
-    }
+    let stated = stated.into_iter().chain(further.expires_in).min();
     Ok(TokenSet {
-        refresh_token: secret(answer, &mut document, &names.refresh_token, "refresh token")?,
+        refresh_token,
         token_type,
         dpop_key: None,
         expires_in: ends(&reading, stated, access_token.expose(), answer.now),
@@ -182,7 +186,9 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         access_token,
         scope,
         id_token: secret(answer, &mut document, "/id_token", "ID token").unwrap_or_default(),
-        extra,
+        extra: further.tokens,
+        extra_refresh: further.refresh,
+        alone,
         captured,
         rest: Rest(Value::Object(document)),
     })
@@ -238,7 +244,7 @@ pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<
     }
 }
 
-fn in_seconds(response: &TokenResponse, amount: u64) -> u64 {
+pub(crate) fn in_seconds(response: &TokenResponse, amount: u64) -> u64 {
     match response.time_unit {
         TimeUnit::Seconds => amount,
         TimeUnit::Milliseconds => amount / 1_000,
@@ -292,7 +298,7 @@ fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
 
 /// Moves a secret out of the answer, so that no second copy stays behind. An empty string is an
 /// absent value (R27).
-fn secret(
+pub(crate) fn secret(
     answer: &Answer<'_>,
     document: &mut Map<String, Value>,
     place: &str,
@@ -317,7 +323,7 @@ fn secret(
 }
 
 /// A lifetime of at most ten years. Zero, negative and unreadable ones are absent.
-fn seconds(value: &Value) -> Option<u64> {
+pub(crate) fn seconds(value: &Value) -> Option<u64> {
     seconds_unbounded(value).map(|seconds| seconds.min(MAX_EXPIRES_IN * 1_000))
 }
 

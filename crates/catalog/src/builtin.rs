@@ -81,6 +81,7 @@ toolkit_files! {
     "twitter"
     "typeform"
     "vercel"
+    "vercel_integration"
     "webflow"
     "xero"
     "youtube"

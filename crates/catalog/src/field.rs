@@ -335,7 +335,11 @@ mod tests {
             assert!(field.check(wrong).is_err(), "{wrong}");
         }
         assert_eq!(field.check("us").unwrap_err(), "must look like ab-12");
-        let options = ["eu", "us"].map(|value| crate::model::FieldOption { value: value.into(), label: value.into() });
+        let options = ["eu", "us"].map(|value| crate::model::FieldOption {
+            value: value.into(),
+            label: value.into(),
+            sets: std::collections::BTreeMap::new(),
+        });
         let field = Field { options: options.into(), ..Field::text("region", "Region") };
         assert_eq!(field.check("eu"), Ok(()));
         assert_eq!(field.check("EU").unwrap_err(), "must be one of: eu, us");

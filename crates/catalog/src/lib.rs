@@ -13,6 +13,7 @@ mod error;
 mod field;
 mod folders;
 mod host;
+mod implied;
 pub mod model;
 mod overview;
 mod parse;
@@ -28,10 +29,10 @@ pub use error::{CatalogError, Problem};
 pub use folders::{Changes, Folders};
 pub use model::{
     Assertion, BasicScheme, Call, CallFormat, Callback, Capture, Choice, ClientAssertion, ClientAuthentication,
-    Condition, Escape, Expiry, ExtraToken, Field, FieldFormat, FieldOption, FieldText, Identity, KeyScheme, NoAuth,
-    OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Refresh,
-    RefreshToken, Sign, SignatureMethod, SigningAlgorithm, Sunset, TimeUnit, TokenErrors, TokenRequestFormat,
-    TokenResponse, TokenScheme, Toolkit,
+    Condition, Escape, Expiry, ExtraToken, Field, FieldFormat, FieldOption, FieldText, Filter, Identity, KeyScheme,
+    NoAuth, OAuth1, OAuth2, Pkce, Placement, PostConnect, Probe, QueryEncoding, RateLimit, RateLimitUnit, Reach,
+    Refresh, RefreshToken, Sign, SignatureMethod, SigningAlgorithm, Sunset, TimeUnit, TokenErrors, TokenName,
+    TokenRequestFormat, TokenResponse, TokenScheme, Toolkit,
 };
 pub use overview::overview;
 pub use schema::{json_schema, key_reference};

@@ -23,7 +23,11 @@ pub fn overview(catalog: &Catalog) -> String {
             toolkit.name,
             schemes.join(", "),
             tokens(toolkit),
-            if toolkit.identity.is_some() { "yes" } else { "no" },
+            if toolkit.schemes().into_iter().any(|scheme| toolkit.identity_of(scheme).is_some()) {
+                "yes"
+            } else {
+                "no"
+            },
             revokes(toolkit),
             match toolkit.unverified.len() {
                 0 => String::new(),

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{BasicScheme, Field, FieldText, OAuth2, TokenScheme, Toolkit};
+use crate::model::{BasicScheme, Field, FieldText, Identity, OAuth2, PostConnect, TokenScheme, Toolkit};
 use crate::template::{self, TemplateError};
 
 macro_rules! schemes {
     ($($(#[$doc:meta])* $variant:ident $name:literal;)*) => {
         /// An authentication scheme, by the name that the API uses for it.
-        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
         pub enum Scheme {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
@@ -159,6 +160,35 @@ impl Toolkit {
         }
     }
 
+    /// The scheme that says how an account of `scheme` is treated: a token imported for an OAuth toolkit
+    /// is as that toolkit's own tokens are.
+    pub(crate) fn effective(&self, scheme: Scheme) -> Scheme {
+        let is_imported = scheme == Scheme::BearerToken && self.bearer_token.is_none();
+        if is_imported { Scheme::OAuth2 } else { scheme }
+    }
+
+    /// Who an account of a scheme is: what the scheme says, else the toolkit, where that is for the scheme.
+    pub fn identity_of(&self, scheme: Scheme) -> Option<&Identity> {
+        let scheme = self.effective(scheme);
+        let own = match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme)?.identity.as_ref(),
+            Scheme::OAuth1 => self.oauth1.as_ref()?.identity.as_ref(),
+            Scheme::ApiKey => self.api_key.as_ref()?.identity.as_ref(),
+            Scheme::BearerToken => self.bearer_token.as_ref()?.identity.as_ref(),
+            Scheme::Basic => self.basic.as_ref()?.identity.as_ref(),
+            Scheme::NoAuth => return None,
+            _ => self.token_scheme(scheme)?.identity.as_ref(),
+        };
+        own.or_else(|| self.identity.as_ref().filter(|it| it.schemes.is_empty() || it.schemes.contains(&scheme)))
+    }
+
+    /// What is asked once after connecting with a scheme, with its place in the file.
+    pub fn post_connect_of(&self, scheme: Scheme) -> impl Iterator<Item = (usize, &PostConnect)> {
+        let scheme = self.effective(scheme);
+        let is_meant = move |step: &PostConnect| step.schemes.is_empty() || step.schemes.contains(&scheme);
+        self.post_connect.iter().enumerate().filter(move |(_, step)| is_meant(step))
+    }
+
     /// Template of the URL that relative endpoints go to.
     pub fn base_url(&self, scheme: Scheme) -> &str {
         let own = match scheme {
@@ -190,25 +220,29 @@ impl Toolkit {
 
     /// The fields of one scheme, without the connection fields that all schemes share.
     pub fn own_fields(&self, scheme: Scheme) -> Vec<Field> {
-        match scheme {
-            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
-                self.oauth(scheme).map(|it| it.fields.clone()).unwrap_or_default()
+        let mut fields = self.declared_fields(scheme).to_vec();
+        if let (Scheme::Basic, Some(basic)) = (scheme, &self.basic) {
+            fields.push(basic_field("username", "User name", basic.username_is_secret(), basic.username.as_ref()));
+            if !basic.without_password {
+                let is_secret = basic.password_is_secret();
+                fields.push(basic_field("password", "Password", is_secret, basic.password.as_ref()));
             }
-            Scheme::OAuth1 | Scheme::NoAuth => Vec::new(),
-            Scheme::ApiKey => self.api_key.as_ref().map(|it| it.fields.clone()).unwrap_or_default(),
-            Scheme::BearerToken => self.bearer_token.as_ref().map(|it| it.fields.clone()).unwrap_or_default(),
-            Scheme::Basic => {
-                let Some(basic) = &self.basic else { return Vec::new() };
-                let mut fields = basic.fields.clone();
-                fields.push(basic_field("username", "User name", basic.username_is_secret(), basic.username.as_ref()));
-                if !basic.without_password {
-                    let is_secret = basic.password_is_secret();
-                    fields.push(basic_field("password", "Password", is_secret, basic.password.as_ref()));
-                }
-                fields
-            }
-            _ => self.token_scheme(scheme).map(|it| it.fields.clone()).unwrap_or_default(),
         }
+        fields
+    }
+
+    /// The same as the file lists them: without user name and password of `[basic]`.
+    pub fn declared_fields(&self, scheme: Scheme) -> &[Field] {
+        let fields = match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.fields),
+            Scheme::OAuth1 => self.oauth1.as_ref().map(|it| &it.fields),
+            Scheme::ApiKey => self.api_key.as_ref().map(|it| &it.fields),
+            Scheme::BearerToken => self.bearer_token.as_ref().map(|it| &it.fields),
+            Scheme::Basic => self.basic.as_ref().map(|it| &it.fields),
+            Scheme::NoAuth => None,
+            _ => self.token_scheme(scheme).map(|it| &it.fields),
+        };
+        fields.map_or(&[], Vec::as_slice)
     }
 
     /// The hosts that may receive this account's credentials: `hosts` with its variables replaced.

@@ -1,6 +1,7 @@
 //! Templates: text with `{name}` variables, the only computation a toolkit file can express.
 //!
 //! `{name}` is replaced by a value, `{{` is a literal `{`, and a `}` that closes nothing is itself.
+//! `/{name?}` is a part of a path that is left out, with its `/`, where there is no value or an empty one.
 //! Values are inserted as they are and never scanned again, so a value cannot name a variable.
 
 use thiserror::Error;
@@ -20,6 +21,12 @@ pub enum TemplateError {
         /// What stands between the braces.
         name: String,
     },
+    /// A variable with `?` that is not a whole part of a path.
+    #[error("`{{{name}?}}` must be a whole part of a path, after a `/` and before a `/`, `?` or the end")]
+    NoSegment {
+        /// The variable.
+        name: String,
+    },
     /// There is no value for a variable.
     #[error("no value for `{{{name}}}`")]
     Missing {
@@ -35,6 +42,8 @@ pub(crate) enum Part<'t> {
     Text(&'t str),
     /// Variable to replace.
     Variable(&'t str),
+    /// Variable that is a whole part of a path, with the `/` before it; left out where it has no value.
+    Segment(&'t str),
 }
 
 /// Replaces every variable of `template` by what `vars` answers for its name.
@@ -53,6 +62,12 @@ pub fn expand(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<S
                 };
                 expanded.push_str(&value);
             }
+            Part::Segment(name) => {
+                if let Some(value) = vars(name).filter(|value| !value.is_empty()) {
+                    expanded.push('/');
+                    expanded.push_str(&value);
+                }
+            }
         }
     }
     Ok(expanded)
@@ -65,7 +80,7 @@ pub fn expand(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<S
 pub fn variables(template: &str) -> Result<Vec<String>, TemplateError> {
     let mut names: Vec<String> = Vec::new();
     for part in parts(template)? {
-        if let Part::Variable(name) = part
+        if let Part::Variable(name) | Part::Segment(name) = part
             && !names.iter().any(|known| known == name)
         {
             names.push(name.to_owned());
@@ -86,24 +101,39 @@ pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, TemplateError> {
             rest = after;
             continue;
         }
-        if !before.is_empty() {
-            parts.push(Part::Text(before));
-        }
         let Some((name, after)) = from_brace[1..].split_once('}') else {
             let bytes_before = template.len() - from_brace.len();
             let position = template[..bytes_before].chars().count() + 1;
             return Err(TemplateError::Unclosed { position });
         };
-        if !is_variable_name(name) {
+        let (before, part) = match name.strip_suffix('?') {
+            // A whole part of a path: `//` is no path, and what follows must not join it.
+            Some(name) if before.ends_with('/') && !before.ends_with("//") && ends_segment(after) => {
+                (&before[..before.len() - 1], Part::Segment(name))
+            }
+            Some(name) => return Err(TemplateError::NoSegment { name: name.to_owned() }),
+            None => (before, Part::Variable(name)),
+        };
+        if let Part::Variable(name) | Part::Segment(name) = part
+            && !is_variable_name(name)
+        {
             return Err(TemplateError::BadName { name: name.to_owned() });
         }
-        parts.push(Part::Variable(name));
+        if !before.is_empty() {
+            parts.push(Part::Text(before));
+        }
+        parts.push(part);
         rest = after;
     }
     if !rest.is_empty() {
         parts.push(Part::Text(rest));
     }
     Ok(parts)
+}
+
+/// Whether a part of a path ends where this begins.
+fn ends_segment(after: &str) -> bool {
+    after.is_empty() || after.starts_with(['/', '?'])
 }
 
 /// `[a-z][a-z0-9_]*`: names of fields, of captured values and of template variables.
@@ -133,6 +163,10 @@ mod tests {
             ("a } b }}", "a } b }}"),
             ("{site}}", "acme}"),
             ("é{{ü{site}ö", "é{üacmeö"),
+            ("https://x.example/a/{site?}/b", "https://x.example/a/acme/b"),
+            ("https://x.example/a/{other?}/b", "https://x.example/a/b"),
+            ("/a/{other?}?q=1", "/a?q=1"),
+            ("/{other?}", ""),
         ];
         for (template, expected) in cases {
             assert_eq!(expand(template, &one).as_deref(), Ok(expected), "{template}");
@@ -141,12 +175,18 @@ mod tests {
 
     #[test]
     fn says_what_is_wrong_with_a_template() {
+        let part = "`{site?}` must be a whole part of a path, after a `/` and before a `/`, `?` or the end";
         let cases = [
             ("{site", "`{` at character 1 is not closed (a literal brace is written `{{`)"),
             ("é {", "`{` at character 3 is not closed (a literal brace is written `{{`)"),
             ("{}", "`{}` is not a variable: names are lower-case letters, digits and `_`"),
             ("{Site}", "`{Site}` is not a variable: names are lower-case letters, digits and `_`"),
             ("{a b}", "`{a b}` is not a variable: names are lower-case letters, digits and `_`"),
+            ("/a/{?}", "`{}` is not a variable: names are lower-case letters, digits and `_`"),
+            ("{site?}", part),
+            ("a{site?}", part),
+            ("https://{site?}/x", part),
+            ("/a/{site?}x", part),
             ("{other}", "no value for `{other}`"),
         ];
         for (template, message) in cases {

@@ -26,10 +26,10 @@ impl Toolkit {
             Scheme::ApiKey => self.api_key.as_ref().and_then(|key| key.verify.as_ref()),
             Scheme::BearerToken => self.bearer_token.as_ref().and_then(|key| key.verify.as_ref()),
             Scheme::Basic => self.basic.as_ref().and_then(|basic| basic.verify.as_ref()),
-            _ => None,
+            _ => self.token_scheme(scheme).and_then(|tokens| tokens.verify.as_ref()),
         };
-        let identity = self.identity.as_ref().and_then(|identity| identity.request.as_ref());
-        let probes = own.into_iter().chain(identity).chain(self.post_connect.iter().map(|step| &step.request));
+        let identity = self.identity_of(scheme).and_then(|identity| identity.request.as_ref());
+        let probes = own.into_iter().chain(identity).chain(self.post_connect_of(scheme).map(|(_, step)| &step.request));
         texts.extend(probes.map(|probe: &Probe| probe.url.as_str()));
         if let Some(oauth) = self.oauth(scheme) {
             texts.extend(oauth.tokens.iter().flat_map(|token| &token.hosts).map(String::as_str));
@@ -56,24 +56,10 @@ impl Toolkit {
         self.client_fields(scheme).into_iter().filter(is_open).collect()
     }
 
-    /// Names and defaults of the fields that have one. A field that a newer file adds counts as its default for
-    /// accounts of before.
-    pub fn field_defaults(&self, scheme: Scheme) -> impl Iterator<Item = (&str, &str)> {
-        self.plain_fields(scheme).filter_map(|field| Some((field.name.as_str(), field.default.as_deref()?)))
-    }
-
-    /// The fields of one scheme that its table lists.
-    fn declared_fields(&self, scheme: Scheme) -> &[Field] {
-        match scheme {
-            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
-                self.oauth(scheme).map_or(&[], |oauth| oauth.fields.as_slice())
-            }
-            Scheme::ApiKey => self.api_key.as_ref().map_or(&[], |key| key.fields.as_slice()),
-            Scheme::BearerToken => self.bearer_token.as_ref().map_or(&[], |key| key.fields.as_slice()),
-            Scheme::Basic => self.basic.as_ref().map_or(&[], |basic| basic.fields.as_slice()),
-            Scheme::OAuth1 | Scheme::NoAuth => &[],
-            _ => self.token_scheme(scheme).map_or(&[], |tokens| tokens.fields.as_slice()),
-        }
+    /// Those that no visitor is asked for: these, and those that the file gives to the developer.
+    pub fn unasked_fields(&self, scheme: Scheme) -> Vec<&Field> {
+        let given = self.fields.iter().chain(self.declared_fields(scheme)).filter(|field| field.by_developer);
+        self.developer_fields(scheme).into_iter().chain(given).collect()
     }
 
     /// Templates of the addresses that get the secret of a scheme's client.
@@ -104,7 +90,8 @@ impl Toolkit {
     fn fields_in(&self, scheme: Scheme, texts: &[&str]) -> Vec<&Field> {
         let used = texts.iter().filter_map(|text| template::variables(text).ok()).flatten();
         let used: BTreeSet<String> = used.collect();
-        self.plain_fields(scheme).filter(|field| used.contains(&field.name)).collect()
+        let sets = |field: &Field| field.options.iter().flat_map(|it| it.sets.keys()).any(|name| used.contains(name));
+        self.plain_fields(scheme).filter(|field| used.contains(&field.name) || sets(field)).collect()
     }
 }
 
@@ -156,7 +143,41 @@ mod tests {
             assert_eq!(names(found.1), client, "{slug} {scheme}: client");
             assert_eq!(names(found.2), developer, "{slug} {scheme}: developer");
         }
-        let defaults: Vec<_> = catalog.get("sentry").expect("there").field_defaults(Scheme::ApiKey).collect();
-        assert_eq!(defaults, [("region", "us")]);
+    }
+
+    #[test]
+    fn a_choice_that_sets_a_host_is_of_the_address_and_what_is_the_developers_is_not_asked() {
+        let text = r##"
+            slug = "acme"
+            name = "Acme"
+            description = "A provider"
+            categories = ["testing"]
+            color = "#112233"
+            version = "20260101_00"
+            base_url = "https://{api}"
+            hosts = ["{api}"]
+            [[fields]]
+            name = "region"
+            display_name = "Region"
+            default = "us"
+            options = [
+              { value = "us", label = "US", sets = { api = "us.acme.example" } },
+              { value = "eu", label = "EU", sets = { api = "eu.acme.example" } },
+            ]
+            [[fields]]
+            name = "app"
+            display_name = "App"
+            default = "ours"
+            by_developer = true
+            [api_key]
+            fields = [{ name = "generic_api_key", display_name = "Key", secret = true }]
+            apply = [{ header = "X-Key", value = "{generic_api_key} {app}" }]
+        "##;
+        let mut catalog = Catalog::default();
+        catalog.add("acme/toolkit.toml", text).expect("good");
+        let acme = catalog.get("acme").expect("there");
+        let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(acme.address_fields(Scheme::ApiKey)), ["region"]);
+        assert_eq!(names(acme.unasked_fields(Scheme::ApiKey)), ["app"]);
     }
 }

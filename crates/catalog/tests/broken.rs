@@ -40,15 +40,15 @@ fn what_is_not_the_format() {
             "\nscope_parameter = ",
             "\nscope_param = ",
             &[
-                "41: unknown key `scope_param` in [oauth2]; known keys: discovery_url, resource, authorization_url, token_url, refresh_url, revocation_url, revoke, \
+                "41: unknown key `scope_param` in [oauth2]; known keys: discovery_url, resource, authorization_url, token_url, refresh_url, revocation_url, revoke, revocation_reach, revocation_tokens, \
              introspection_url, device_authorization_url, pushed_authorization_request_url, \
              revocation_client_authentication, registration_url, registration_parameters, issuer, iss_required, pkce, client_authentication, \
              client_assertion, dpop, token_request_format, token_headers, scopes, always_scopes, optional_scopes, \
              available_scopes, scope_separator, scope_parameter, user_scope_parameter, \
              optional_scope_parameter, authorization_parameters, authorization_omit, token_parameters, \
              refresh_parameters, token_omit, parameter_names, query_encoding, callback, fields, base_url, \
-             steps, refresh, refresh_call, refresh_grace, refresh_token, refresh_token_lifetime, \
-             refresh_token_idle, expiry, expires_in, max_expires_in, refresh_margin, response, tokens, apply",
+             identity, steps, refresh, refresh_call, refresh_grace, refresh_token, refresh_token_lifetime, \
+             refresh_token_idle, token_limit, expiry, expires_in, max_expires_in, refresh_margin, response, tokens, apply",
             ],
         ),
         (

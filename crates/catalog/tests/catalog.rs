@@ -91,7 +91,9 @@ fn fields_are_those_of_the_connection_and_of_the_scheme() {
     let rules = acme.host_rules(&vars).expect("all variables have values");
     assert_eq!(rules, ["corp.acme.test", "*.files.acme.test", "127.0.0.1:9000"]);
     let stripe = Catalog::builtin().expect("valid").get("stripe").cloned().expect("builtin");
-    assert!(stripe.scheme_fields(Scheme::OAuth2).is_empty());
+    let of_stripe: Vec<_> =
+        stripe.scheme_fields(Scheme::OAuth2).into_iter().map(|it| (it.name, it.by_developer)).collect();
+    assert_eq!(of_stripe, [("channel".to_owned(), true)]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub mod attempts;
 pub mod audit;
 pub mod audit_segments;
 pub mod auth_configs;
+pub mod grants;
 pub mod idempotency;
 pub mod links;
 pub mod meta;

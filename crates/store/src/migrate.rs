@@ -59,6 +59,11 @@ const SQLITE: &[Migration] = &[
         name: "auth_config_deletion",
         sql: include_str!("../../../migrations/sqlite/0011_auth_config_deletion.sql"),
     },
+    Migration {
+        number: 12,
+        name: "reach_of_revocations",
+        sql: include_str!("../../../migrations/sqlite/0012_reach_of_revocations.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

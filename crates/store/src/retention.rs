@@ -17,6 +17,13 @@ macro_rules! ended_links {
     };
 }
 
+/// The accounts that a batch is about.
+macro_rules! deleted_accounts {
+    () => {
+        "(SELECT id FROM connected_accounts WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT 500)"
+    };
+}
+
 /// The sessions that a batch is about.
 macro_rules! deleted_sessions {
     () => {
@@ -46,11 +53,14 @@ pub fn revocations(before: i64) -> Unit {
     )
 }
 
-/// Deletes the rows of [`BATCH`] accounts that were deleted before a time.
+/// Deletes the rows of [`BATCH`] accounts that were deleted before a time, and what their tokens belonged to. The last
+/// statement deletes the accounts.
 pub fn accounts(before: i64) -> Unit {
     unit(
-        ["DELETE FROM connected_accounts WHERE id IN
-          (SELECT id FROM connected_accounts WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT 500)"],
+        [
+            concat!("DELETE FROM account_grants WHERE account_id IN ", deleted_accounts!()),
+            concat!("DELETE FROM connected_accounts WHERE id IN ", deleted_accounts!()),
+        ],
         before,
     )
 }

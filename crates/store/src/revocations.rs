@@ -8,8 +8,12 @@
 //! Tokens that wait for their user's choice have a row of their own from the moment they are stored,
 //! a promise: it is withdrawn when an account gets them, and due when nobody can choose any more.
 
+mod counts;
+
+pub use counts::RevocationCounts;
+use counts::read_counts;
+
 use crate::row::push_not_in;
-use crate::sqlite::Reading;
 use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value};
 
 /// How a revocation ended.
@@ -21,10 +25,12 @@ pub enum RevocationOutcome {
     NotSupported,
     /// The provider refused, or could not be reached for as long as we try.
     Failed,
+    /// It was left alone: another account lives on what a revocation would end.
+    Kept,
 }
 
 impl RevocationOutcome {
-    const ALL: [Self; 3] = [Self::Revoked, Self::NotSupported, Self::Failed];
+    const ALL: [Self; 4] = [Self::Revoked, Self::NotSupported, Self::Failed, Self::Kept];
 
     /// The stored word, which answers show.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +38,7 @@ impl RevocationOutcome {
             Self::Revoked => "revoked",
             Self::NotSupported => "not_supported",
             Self::Failed => "failed",
+            Self::Kept => "kept",
         }
     }
 }
@@ -88,21 +95,6 @@ pub struct RevocationRow {
     pub created_at: i64,
     /// The verification whose tokens these are, unless they are to be revoked whatever comes.
     pub promised_for: Option<String>,
-}
-
-/// What became of the credentials of one job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RevocationCounts {
-    /// All of them.
-    pub total: i64,
-    /// Revoked at the provider.
-    pub revoked: i64,
-    /// Cannot be revoked.
-    pub not_supported: i64,
-    /// Given up.
-    pub failed: i64,
-    /// Not over.
-    pub pending: i64,
 }
 
 pub(crate) const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
@@ -237,13 +229,16 @@ pub struct Tried {
     pub tokens: String,
     /// What stood in the way.
     pub detail: Option<String>,
+    /// Digest of the grant or installation that was ended, where that is more than a token.
+    pub grant: Option<Vec<u8>>,
 }
 
 /// Ends a revocation and erases its material.
 pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome, now: i64) -> Statement {
     Statement::one(
         "revocation_taken",
-        "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL
+        "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL,
+           grant_key = $8
          WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
         vec![
             project.into(),
@@ -253,6 +248,7 @@ pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome
             (&tried.tokens).into(),
             tried.detail.clone().into(),
             now.into(),
+            tried.grant.clone().into(),
         ],
     )
 }
@@ -304,26 +300,6 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
     })
 }
 
-fn read_counts(reading: &Reading<'_>, whose: &[Value; 2]) -> Result<RevocationCounts, ReadError> {
-    let counts = reading.one(
-        "SELECT COUNT(*), COUNT(CASE WHEN outcome = 'revoked' THEN 1 END),
-           COUNT(CASE WHEN outcome = 'not_supported' THEN 1 END),
-           COUNT(CASE WHEN outcome = 'failed' THEN 1 END), COUNT(CASE WHEN outcome IS NULL THEN 1 END)
-         FROM revocations WHERE project_id = $1 AND job_id = $2",
-        whose,
-        |row| {
-            Ok(RevocationCounts {
-                total: row.int(0)?,
-                revoked: row.int(1)?,
-                not_supported: row.int(2)?,
-                failed: row.int(3)?,
-                pending: row.int(4)?,
-            })
-        },
-    )?;
-    Ok(counts.unwrap_or_default())
-}
-
 impl Store {
     /// Revocations whose time has come, over all projects, but none of the toolkits `without`.
     pub async fn due_revocations(
@@ -361,12 +337,6 @@ impl Store {
             Ok((Listed { rows, next, total: counts.total }, counts))
         })
         .await
-    }
-
-    /// What became of a job's credentials; all zero for an unknown one.
-    pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
-        let whose = [project.into(), job.into()];
-        self.scan(project, move |reading| read_counts(reading, &whose)).await
     }
 
     /// The job that revokes an account's tokens unless their user chooses; none where none wait.

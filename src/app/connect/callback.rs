@@ -19,7 +19,6 @@ use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::explain::Facts;
-use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
@@ -265,7 +264,7 @@ impl App {
                 Err(_) => return Ok(unreadable()),
             },
         };
-        let mut params = AccountParams::parse(&offer.account.params)?;
+        let mut params = self.params_of(&offer.account)?;
         for capture in &oauth.callback.capture {
             let found = callback_parameter(came.raw.expose(), &capture.at).ok().flatten();
             match found.filter(|value| capture.check(value).is_ok()) {

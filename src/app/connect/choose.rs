@@ -272,7 +272,7 @@ impl App {
         chosen.insert(waiting.title, id);
         let pending = Pending {
             credential: TokenCredential { secrets, expires_at: waiting.expires_at },
-            params: AccountParams::parse(&row.params)?,
+            params: AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme),
             chosen,
             waited_in: waiting.has_promise.then(|| row.id.clone()),
         };

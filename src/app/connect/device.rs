@@ -203,7 +203,7 @@ impl App {
                 // Shutdown waits for it: what it buys is not lost.
                 self.tasks.spawn(async move {
                     let _place = place;
-                    if let Err(error) = app.ask_for_device(&attempt, poll).await {
+                    if let Err(error) = Box::pin(app.ask_for_device(&attempt, poll)).await {
                         tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
                     }
                 });

@@ -17,10 +17,10 @@ use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::credentials::Issued;
 use crate::app::explain::{Facts, missing_scopes};
+use crate::app::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished};
 use crate::app::renewal::Renewal;
-use crate::app::upstream::extra_token_name;
 use crate::app::{Actor, App, failpoint};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
@@ -57,6 +57,12 @@ impl TokenCredential {
         }
         for (name, token) in token.extra {
             secrets.insert(&extra_token_name(&name), token);
+        }
+        for (name, token) in token.extra_refresh {
+            secrets.insert(&extra_refresh_name(&name), token);
+        }
+        if token.alone.is_some() {
+            params.only_token = token.alone;
         }
         params.token_type = Some(token.token_type);
         params.expires_in = token.expires_in;
@@ -153,6 +159,7 @@ impl App {
             params.granted_scopes = None;
         }
         params.refresh_expires_at = None;
+        params.only_token = None;
         let must_refresh = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.refresh_token);
         let lacks_refresh = token.refresh_token.is_none() && must_refresh == Some(RefreshToken::Required);
         let answer = token.rest.0.clone();
@@ -236,10 +243,12 @@ impl App {
             is_reconnect: offer.is_reconnect(),
             ..Facts::of_link(&offer.link.id)
         };
+        let grant = self.note_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
         let unit = links::end(&offer.link.id, "success", now)
             .with(offer.activation(activation))
             .with(revocations::withdraw_of_account(project, account))
             .with(self.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
+        let unit = grant.into_iter().fold(unit, Unit::with);
         match self.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.

@@ -142,7 +142,7 @@ impl App {
         offer.holder = Some(row.id.clone());
         let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
         // What was parked is spent from here on: the rest finishes without the caller (R35).
-        let task = self.tasks.spawn(async move { app.settle(&actor, *offer, row, &user).await });
+        let task = self.tasks.spawn(async move { Box::pin(app.settle(&actor, *offer, row, &user)).await });
         task.await.map_err(Error::internal)?
     }
 
@@ -187,7 +187,7 @@ impl App {
             // Made by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
-                let params = AccountParams::parse(&row.params)?;
+                let params = AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme);
                 self.activate_entered(actor, offer, parked, params).await?
             }
             ParkedKind::Code => {

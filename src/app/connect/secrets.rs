@@ -79,7 +79,7 @@ impl App {
         let app = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
         let task = self.tasks.spawn(async move {
-            let params = AccountParams::of_fields(entered.fields);
+            let params = AccountParams::of_fields(entered.fields).completed(&offer.toolkit, offer.scheme);
             if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
                 app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
@@ -118,13 +118,28 @@ impl App {
         for (name, secret) in secrets.iter() {
             credential.secrets.insert(name, secret.clone());
         }
+        if let Some(probe) = &tokens.verify
+            && let Some(why) = self.disproof_by(offer, probe, &credential.secrets, &params).await
+        {
+            return Err(Failure::Unsent(Error::new(Code::AuthConfigBadRequest, why)));
+        }
         Ok((credential, params))
     }
 
     /// Why the credential is not accepted, in words for the visitor; none when it is, or when the
     /// toolkit has no way to tell.
     async fn disproof(&self, offer: &Offer, secrets: &Secrets, params: &AccountParams) -> Option<String> {
-        let probe = verification(offer)?;
+        self.disproof_by(offer, verification(offer)?, secrets, params).await
+    }
+
+    /// The same by one request.
+    async fn disproof_by(
+        &self,
+        offer: &Offer,
+        probe: &Probe,
+        secrets: &Secrets,
+        params: &AccountParams,
+    ) -> Option<String> {
         let name = &offer.toolkit.name;
         match self.probe(&offer.toolkit, offer.scheme, probe, secrets, params).await {
             Ok((Verification::Accepted, _)) => None,
@@ -182,7 +197,7 @@ fn verification(offer: &Offer) -> Option<&Probe> {
         Scheme::ApiKey => toolkit.api_key.as_ref()?.verify.as_ref(),
         Scheme::BearerToken => match &toolkit.bearer_token {
             Some(bearer) => bearer.verify.as_ref(),
-            None => toolkit.identity.as_ref()?.request.as_ref(),
+            None => toolkit.identity_of(Scheme::BearerToken)?.request.as_ref(),
         },
         Scheme::Basic => toolkit.basic.as_ref()?.verify.as_ref(),
         // A token proves what was entered.

@@ -30,7 +30,7 @@ impl App {
         params.identity = None;
         let secrets =
             self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
-        if offer.toolkit.identity.as_ref().is_some_and(|identity| identity.request.is_none()) {
+        if offer.toolkit.identity_of(offer.scheme).is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
         self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new(), waited_in: None }).await
@@ -114,15 +114,19 @@ impl App {
             self.apply_patiently(unit).await?;
             return Ok(());
         }
-        match waited_in {
-            Some(verification) => {
-                let unit = Unit::new().with(revocations::keep(project, verification, self.now()));
-                self.apply_patiently(unit).await?;
-                self.revocation_wake.notify_one();
-                Ok(())
-            }
-            None => self.revoke_unwanted(&offer.account, &offer.config, secrets).await,
+        if let Some(verification) = waited_in {
+            let unit = Unit::new().with(revocations::keep(project, verification, self.now()));
+            self.apply_patiently(unit).await?;
+            self.revocation_wake.notify_one();
+            return Ok(());
         }
+        let mut account = offer.account.clone();
+        if let Some(identity) = identity {
+            // It says who else may live on these.
+            let params = AccountParams::parse(&account.params)?;
+            account.params = AccountParams { identity: Some(identity.clone()), ..params }.to_text();
+        }
+        self.revoke_unwanted(&account, &offer.config, secrets).await
     }
 
     /// Whether an account of the same auth config works as this identity.

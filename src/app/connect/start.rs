@@ -123,7 +123,7 @@ impl App {
         }
         // Each may send requests to the provider before anybody is there.
         self.count_link_start(&offer.link.id)?;
-        let entered = AccountParams::of_fields(fields);
+        let entered = AccountParams::of_fields(fields).completed(&offer.toolkit, offer.scheme);
         let now = self.now();
         // A cookie that was there before is never taken over (R15).
         let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();

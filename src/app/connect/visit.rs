@@ -85,10 +85,11 @@ impl Offer {
         read_fields(&self.fields(), &form, &self.known)
     }
 
-    /// Whether a field takes part in where a secret goes that the visitor did not enter.
+    /// Whether a field is not the visitor's: the file gives it to the developer, or it takes part in where a
+    /// secret goes that the visitor did not enter.
     fn is_fixed_address(&self, name: &str) -> bool {
         let is_named = |fields: Vec<&Field>| fields.iter().any(|field| field.name == name);
-        is_named(self.toolkit.developer_fields(self.scheme))
+        is_named(self.toolkit.unasked_fields(self.scheme))
             || (self.has_given_secret() && is_named(self.toolkit.address_fields(self.scheme)))
     }
 
@@ -125,7 +126,10 @@ impl Offer {
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
         let Some(oauth) = self.toolkit.oauth(self.scheme) else { return Vec::new() };
-        let mut scopes = self.settings.scopes.clone().unwrap_or_else(|| oauth.scopes.clone());
+        // A token that may be the only one is what user-level scopes alone ask for.
+        let only_theirs = oauth.tokens.iter().any(|token| token.alone) && self.settings.user_scopes.is_some();
+        let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
+        let mut scopes = self.settings.scopes.clone().unwrap_or_else(default);
         for scope in &oauth.always_scopes {
             if !scopes.contains(scope) {
                 scopes.push(scope.clone());

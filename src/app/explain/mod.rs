@@ -54,6 +54,8 @@ pub struct Explanation {
     pub provider_message: Option<String>,
     /// What happened, oldest first.
     pub timeline: Vec<Entry>,
+    /// What will go wrong sooner or later.
+    pub warnings: Vec<String>,
     /// There were more events, which are not told.
     pub is_cut: bool,
     /// What comes next.
@@ -119,7 +121,31 @@ impl App {
                 told.summary = format!("The account works; connecting it once more did not: {}", told.summary);
             }
         }
-        Ok(Explanation { is_cut, next, ..told })
+        let warnings = self.limit_reached(&account).await?.into_iter().collect();
+        Ok(Explanation { warnings, is_cut, next, ..told })
+    }
+
+    /// What to say where as many accounts of one person hold a credential as the provider keeps alive.
+    async fn limit_reached(&self, account: &AccountRow) -> Result<Option<String>> {
+        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(None) };
+        let scheme = account.scheme.parse().map_err(Error::internal)?;
+        let Some(most) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
+        let Some(identity) = AccountParams::parse(&account.params)?.identity else { return Ok(None) };
+        let (project, config) = (&account.project_id, &account.auth_config_id);
+        let held = self.store.count_connected_as(project, config, &identity.id, i64::from(most) + 1).await?;
+        let kept = match most {
+            1 => "one connection".to_owned(),
+            most => format!("{most} connections"),
+        };
+        let shown = if held > i64::from(most) { format!("more than {most}") } else { held.to_string() };
+        // One account of a provider that keeps one is as it should be.
+        Ok((held >= i64::from(most).max(2)).then(|| {
+            format!(
+                "{} keeps {kept} of one user with one OAuth client alive, and {shown} accounts of this auth config are \
+                 connected as this user: with each further one the oldest stops working. Delete those that nobody uses.",
+                toolkit.name
+            )
+        }))
     }
 
     /// What became of a link. `id` is the public part of its token.
@@ -224,6 +250,7 @@ impl App {
             fix: finding.fix(&holes),
             provider_message: found.provider.clone(),
             timeline,
+            warnings: Vec::new(),
             is_cut: false,
             next: Next::default(),
         })

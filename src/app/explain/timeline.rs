@@ -210,6 +210,9 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("connected_account.revoke_upstream", "revoked") => {
             ("revoked_at_provider", Ok, format!("{toolkit} revoked the tokens"))
         }
+        ("connected_account.revoke_upstream", "kept") => {
+            ("revoked_at_provider", Ok, format!("{toolkit} was not asked: another account uses the same tokens' grant"))
+        }
         ("connected_account.revoke_upstream", _) => {
             ("revoked_at_provider", Failed, format!("{toolkit} did not revoke the tokens"))
         }

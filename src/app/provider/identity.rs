@@ -23,7 +23,7 @@ impl App {
         params: &AccountParams,
         answer: Option<&Value>,
     ) -> Option<AccountIdentity> {
-        let identity = toolkit.identity.as_ref()?;
+        let identity = toolkit.identity_of(scheme)?;
         let Some(request) = &identity.request else { return read(identity, answer?) };
         match self.probe(toolkit, scheme, request, secrets, params).await {
             Ok((Verification::Accepted, answer)) => read(identity, &answer),

@@ -3,7 +3,7 @@
 //! sent.
 //!
 //! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `asking.rs` is one request for tokens, `possession.rs` the proof of a key in it, `tokens.rs` gets tokens in every way
-//! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
+//! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `signed.rs` a token that is signed here, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
 
 mod asking;
 mod breaker;
@@ -14,6 +14,7 @@ mod oauth1;
 mod possession;
 mod post_connect;
 mod register;
+mod signed;
 mod tokens;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a toolkit asks once after connecting: which site, which tenant, which data centre. Where
 //! there are several, the user says which; what is found is kept with the account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl App {
         params: &mut AccountParams,
         chosen: &Chosen,
     ) -> Result<Found> {
-        for step in &toolkit.post_connect {
+        for (_, step) in toolkit.post_connect_of(scheme) {
             let (Verification::Accepted, answer) = self.probe(toolkit, scheme, &step.request, secrets, params).await?
             else {
                 return Err(unanswered(toolkit, "did not answer which data the account reaches"));
@@ -72,16 +72,20 @@ impl App {
                 keep(step, &answer, params).map_err(|why| unanswered(toolkit, &why))?;
                 continue;
             };
-            let things = match answer.pointer(items) {
-                Some(Value::Array(things)) => things.as_slice(),
-                _ => &[],
+            let things: Vec<&Value> = match answer.pointer(items) {
+                Some(Value::Array(things)) => things.iter().filter(|thing| is_meant(step, thing)).collect(),
+                _ => Vec::new(),
             };
-            let thing = match (things, chosen.get(&choose.title)) {
+            let thing = match (things.as_slice(), chosen.get(&choose.title)) {
                 ([], _) => return Err(unanswered(toolkit, NOTHING)),
                 ([only], None) => only,
+                (many, None) if is_one(choose, many) => many.first().copied().unwrap_or(&Value::Null),
                 (many, None) => {
+                    // A thing that is listed twice is one.
+                    let mut seen = BTreeSet::new();
+                    let things = many.iter().filter_map(|it| option(choose, it));
                     let options: Vec<Thing> =
-                        many.iter().filter_map(|it| option(choose, it)).take(MOST_THINGS).collect();
+                        things.filter(|thing| seen.insert(thing.id.clone())).take(MOST_THINGS).collect();
                     if options.is_empty() {
                         return Err(unanswered(toolkit, NOTHING));
                     }
@@ -96,6 +100,21 @@ impl App {
         }
         Ok(Found::Settled)
     }
+}
+
+/// Whether all things are the same one.
+fn is_one(choose: &Choice, things: &[&Value]) -> bool {
+    let ids: BTreeSet<Option<String>> = things.iter().map(|it| it.pointer(&choose.id).and_then(text)).collect();
+    ids.len() == 1 && !ids.contains(&None)
+}
+
+/// Whether a thing passes the step's filters.
+fn is_meant(step: &PostConnect, thing: &Value) -> bool {
+    step.filter.iter().all(|filter| match thing.pointer(&filter.at) {
+        Some(Value::Array(values)) => values.iter().filter_map(text).any(|value| filter.admits(&value)),
+        Some(value) => text(value).is_some_and(|value| filter.admits(&value)),
+        None => false,
+    })
 }
 
 fn option(choose: &Choice, thing: &Value) -> Option<Thing> {

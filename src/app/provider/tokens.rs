@@ -212,24 +212,36 @@ impl App {
             let reading = Reading { response: &call.response, ..oauth.as_ref().into() };
             self.ask_bound(provider, request, reading, &held, secrets.get("dpop_key")).await?
         } else {
-            let token = secrets.get("refresh_token").unwrap_or_default();
-            let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
-            let request = self.authenticated(provider, |client, variables| {
-                let known = |name: &str| match name {
-                    "redirect_uri" => provider.params.redirect_uri.clone(),
-                    _ => variables(name),
-                };
-                refresh_request(oauth, client, token, &[], resource.as_deref(), &known)
-            })?;
-            self.ask_bound(provider, request, oauth.as_ref().into(), &held, secrets.get("dpop_key")).await?
+            self.refresh_with(provider, secrets.get("refresh_token").unwrap_or_default(), secrets).await?
         };
-        Ok(self.introspected(provider, tokens).await)
+        let mut tokens = self.introspected(provider, tokens).await;
+        self.renew_further(provider, secrets, &mut tokens).await;
+        Ok(tokens)
+    }
+
+    /// Buys a new token with one refresh token. An error repeats nothing of `held`.
+    pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, held: &Secrets) -> Tokens {
+        let oauth = &provider.oauth;
+        let key = held.get("dpop_key");
+        let held: Vec<&str> = held.iter().map(|(_, secret)| secret.expose()).collect();
+        let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
+        let request = self.authenticated(provider, |client, variables| {
+            let known = |name: &str| match name {
+                "redirect_uri" => provider.params.redirect_uri.clone(),
+                _ => variables(name),
+            };
+            refresh_request(oauth, client, token, &[], resource.as_deref(), &known)
+        })?;
+        self.ask_bound(provider, request, oauth.as_ref().into(), &held, key).await
     }
 
     /// Gets a token by a chain of calls (contract schemes `S2S_OAUTH2` and its like). `secrets` and
     /// `params` are what was entered.
     pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
         let document = members_of(secrets);
+        if let Some(assertion) = &scheme.assertion {
+            return self.signed_token(assertion, secrets, params, &document);
+        }
         let mut earlier: BTreeMap<String, Secret> = BTreeMap::new();
         let mut captured = BTreeMap::new();
         let (last, first) = scheme.steps.split_last().ok_or_else(|| Failure::Unsent(Error::internal("no step")))?;

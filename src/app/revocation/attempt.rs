@@ -5,13 +5,15 @@ use switchboard_auth::{
     Answer, ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
     revocation_request,
 };
-use switchboard_catalog::{Call, Scheme, TokenResponse, Toolkit};
+use switchboard_catalog::{Call, Scheme, TokenName, TokenResponse, Toolkit};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
 
+use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
 use crate::app::App;
 use crate::app::credentials::Client;
+use crate::app::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Provider, retry_after, settle_method};
 use crate::app::secret_addresses::check_managed_hosts;
@@ -36,6 +38,8 @@ pub(super) enum End {
     NotSupported(String),
     /// The provider will not do it.
     Failed(String),
+    /// It is left alone, since another account lives on it.
+    Kept(String),
     /// Trying again may help, after this many milliseconds at the earliest.
     Later {
         /// What stood in the way.
@@ -55,6 +59,8 @@ pub(super) struct Task<'a> {
     pub(super) params: &'a AccountParams,
     /// Revoked by an earlier try.
     pub(super) done: Vec<RevokedToken>,
+    /// What is left alone, since others live on it.
+    pub(super) share: Share,
 }
 
 /// What the provider said of one token.
@@ -65,15 +71,29 @@ enum OneToken {
     Later(String, Option<Millis>),
 }
 
+impl From<TokenName> for RevokedToken {
+    fn from(name: TokenName) -> Self {
+        match name {
+            TokenName::AccessToken => Self::AccessToken,
+            TokenName::RefreshToken => Self::RefreshToken,
+        }
+    }
+}
+
 impl App {
     /// Asks the provider to forget the tokens that are left.
     pub(super) async fn try_revoking(&self, task: Task<'_>) -> Verdict {
         let mut tokens = task.done.clone();
         let mut unsupported = false;
         let mut refusal = None;
-        for &token in task.tokens() {
+        let first = if task.share.first { Vec::new() } else { task.tokens() };
+        for token in first {
             let Some(secret) = task.material.get(token.as_str()).filter(|_| !tokens.contains(&token)) else { continue };
             match self.revoke_token(&task, token, secret).await {
+                OneToken::Revoked if task.share.reaches_far => {
+                    tokens.push(token);
+                    break;
+                }
                 OneToken::Revoked => tokens.push(token),
                 // Both tokens are of one grant: revoking the refresh token ends the access token (RFC 7009
                 // section 2.1), and some providers then answer 400 for what is dead already.
@@ -93,8 +113,25 @@ impl App {
                 OneToken::Later(detail, wait) => return Verdict { tokens, end: End::Later { detail, wait } },
             }
         }
+        if !tokens.contains(&RevokedToken::Credential) {
+            let further = task.further();
+            for secret in &further {
+                match self.revoke_token(&task, RevokedToken::Credential, secret).await {
+                    OneToken::Revoked => {}
+                    OneToken::Unsupported => unsupported = true,
+                    OneToken::Refused(detail) => {
+                        refusal.get_or_insert(detail);
+                    }
+                    OneToken::Later(detail, wait) => return Verdict { tokens, end: End::Later { detail, wait } },
+                }
+            }
+            if !further.is_empty() && refusal.is_none() && !unsupported {
+                tokens.push(RevokedToken::Credential);
+            }
+        }
         let end = match refusal {
             Some(detail) => End::Failed(detail),
+            None if task.share.keeps() => End::Kept(KEPT.to_owned()),
             None if !tokens.is_empty() => End::Revoked,
             None if unsupported => End::NotSupported("The provider does not revoke tokens of this kind".to_owned()),
             None => End::NotSupported("The credential holds no token".to_owned()),
@@ -251,9 +288,21 @@ impl<'a> Task<'a> {
         }
     }
 
+    /// The further tokens of the account that are to be revoked.
+    fn further(&self) -> Vec<&'a str> {
+        let Revocable::OAuth(oauth) = self.how else { return Vec::new() };
+        let left = oauth.tokens.iter().filter(|token| !self.share.further.contains(&token.name));
+        left.filter_map(|token| self.material.get(&extra_token_name(&token.name))).collect()
+    }
+
     /// The tokens that a request is made for: one call of the file's own may end all at once.
-    fn tokens(&self) -> &'static [RevokedToken] {
+    fn tokens(&self) -> Vec<RevokedToken> {
         const BOTH: [RevokedToken; 2] = [RevokedToken::RefreshToken, RevokedToken::AccessToken];
+        if let Revocable::OAuth(oauth) = self.how
+            && !oauth.revocation_tokens.is_empty()
+        {
+            return oauth.revocation_tokens.iter().copied().map(RevokedToken::from).collect();
+        }
         let call = match self.how {
             Revocable::Call(call) | Revocable::Signed(_, call) => Some(call),
             Revocable::OAuth(oauth) => oauth.revoke.as_ref(),
@@ -270,10 +319,10 @@ impl<'a> Task<'a> {
             call.is_some_and(|call| texts(call).iter().any(|text| text.contains(name)))
         };
         match call {
-            None => &BOTH,
-            Some(_) if uses("{token}") => &BOTH,
-            Some(_) if uses("{refresh_token}") => &BOTH[..1],
-            Some(_) => &BOTH[1..],
+            None => BOTH.to_vec(),
+            Some(_) if uses("{token}") => BOTH.to_vec(),
+            Some(_) if uses("{refresh_token}") => BOTH[..1].to_vec(),
+            Some(_) => BOTH[1..].to_vec(),
         }
     }
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use switchboard_store::revocations::{self, RevocationOutcome, RevocationRow, RevocationState, Tried};
 use switchboard_store::{Unit, WriteError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{End, Task, Verdict};
-use super::{parse_tokens, revocable, tokens_text};
+use super::sharing::Share;
+use super::{Revocable, parse_tokens, revocable, tokens_text};
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
 use crate::app::upstream::TOKEN_TIMEOUT;
@@ -51,6 +52,15 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
             return;
         }
     }
+}
+
+/// What a try holds until its outcome is written down.
+#[derive(Default)]
+struct Held {
+    /// What it ended, where that is more than a token.
+    grant: Option<Vec<u8>>,
+    /// The turn at it.
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl App {
@@ -101,7 +111,8 @@ impl App {
             let withdraw = revocations::withdraw_claimed(&row.project_id, &row.id, row.tries);
             return self.note(Unit::new().with(withdraw)).await;
         }
-        let verdict = match self.try_row(row).await {
+        let mut held = Held::default();
+        let verdict = match self.try_row(row, &mut held).await {
             Ok(verdict) => verdict,
             Err(error) => {
                 tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation cannot be tried");
@@ -115,9 +126,10 @@ impl App {
             End::Revoked => (RevocationOutcome::Revoked, None),
             End::NotSupported(detail) => (RevocationOutcome::NotSupported, Some(detail)),
             End::Failed(detail) => (RevocationOutcome::Failed, Some(detail)),
+            End::Kept(detail) => (RevocationOutcome::Kept, Some(detail)),
             End::Later { detail, wait } => match self.next_try(row, wait) {
                 Some(at) => {
-                    let tried = Tried { tries: row.tries, tokens, detail: Some(detail) };
+                    let tried = Tried { tries: row.tries, tokens, detail: Some(detail), grant: None };
                     tracing::warn!(account.id = %row.account_id, toolkit = %row.toolkit, tries = row.tries, "revocation put off");
                     return self
                         .note(Unit::new().with(revocations::reschedule(&row.project_id, &row.id, &tried, at)))
@@ -127,7 +139,7 @@ impl App {
             },
         };
         tracing::info!(account.id = %row.account_id, toolkit = %row.toolkit, outcome = outcome.as_str(), "revocation finished");
-        let tried = Tried { tries: row.tries, tokens, detail };
+        let tried = Tried { tries: row.tries, tokens, detail, grant: held.grant };
         let actor = Actor::system(&row.project_id);
         let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.now());
         let facts = Facts { revoke_job_id: Some(row.job_id.clone()), detail: tried.detail.clone(), ..Facts::default() }
@@ -143,7 +155,7 @@ impl App {
         Ok(self.store.user_holds_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
     }
 
-    async fn try_row(&self, row: &RevocationRow) -> Result<Verdict> {
+    async fn try_row(&self, row: &RevocationRow, held: &mut Held) -> Result<Verdict> {
         let done = parse_tokens(&row.tokens)?;
         let RevocationState::Pending { material } = &row.state else {
             return Ok(Verdict { tokens: done, end: End::Revoked });
@@ -164,10 +176,27 @@ impl App {
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
         };
         let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
+        let managed = self.settings.managed.get(toolkit).filter(|_| is_managed).map(|client| client.client_id.as_str());
+        let client_id = managed.or_else(|| material.get("client_id")).unwrap_or_default();
+        let mut share = Share::default();
+        if let Revocable::OAuth(oauth) = how {
+            // One at a time: of several accounts that go together, one request ends what they share.
+            if let Some(key) = self.grant_key(oauth, &params, client_id, None) {
+                held.turn = Some(self.flights.lock_of(&format!("grant {key:?}")).lock_owned().await);
+            }
+            share = self
+                .share(oauth, &params, client_id, (&row.account_id, ""), |name| material.get(name).is_some())
+                .await?;
+            if let Some(key) = &share.key {
+                if !share.first && self.store.grant_revoked_since(key, row.created_at).await? {
+                    return Ok(Verdict { tokens: done, end: End::Revoked });
+                }
+                held.grant.clone_from(&key.grant);
+            }
+        }
         let scheme = row.scheme.parse().map_err(Error::internal)?;
-        Ok(self
-            .try_revoking(Task { toolkit, scheme, how, is_managed, material: &material, params: &params, done })
-            .await)
+        let task = Task { toolkit, scheme, how, is_managed, material: &material, params: &params, done, share };
+        Ok(self.try_revoking(task).await)
     }
 
     /// Writes what is known by now. Another server that took over is told by its own try.

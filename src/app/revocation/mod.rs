@@ -12,6 +12,7 @@ mod now;
 mod queue;
 mod receipt;
 mod row;
+mod sharing;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ use crate::error::{Code, Error, Result};
 pub use drain::run;
 pub use queue::Fate;
 pub use receipt::{RevokeJob, RevokeJobItem};
+pub use sharing::Known;
 
 /// Status reason of an account that was revoked on request.
 const BY_REQUEST: &str = "Revoked via user-initiated revoke endpoint";
@@ -42,7 +44,7 @@ pub enum RevokedToken {
     AccessToken,
     /// The refresh token.
     RefreshToken,
-    /// A credential that is no token.
+    /// A further token of the account, or a credential that is no token.
     Credential,
 }
 
@@ -120,6 +122,12 @@ impl App {
         for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
             if let Some(secret) = credential.remove(token.as_str()).filter(|secret| !secret.is_empty()) {
                 material.insert(token.as_str(), secret);
+            }
+        }
+        let further: Vec<String> = credential.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in further.iter().filter(|name| name.ends_with("_access_token")) {
+            if let Some(secret) = credential.remove(name).filter(|secret| !secret.is_empty()) {
+                material.insert(name, secret);
             }
         }
         let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;

@@ -12,10 +12,10 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
 
 use super::attempt::{End, Task};
-use super::{BY_REQUEST, RevokedToken, revocable};
+use super::sharing::Share;
+use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::accounts::not_found;
 use crate::app::freshness::{LEASE, is_leased, still_refreshing};
-use crate::app::params::AccountParams;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
@@ -56,9 +56,11 @@ impl App {
             }
             let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let material = self.revocation_material(&account, config.as_ref())?;
-            let mut params = AccountParams::parse(&account.params)?;
-            if let (Some(toolkit), Ok(scheme)) = (&toolkit, account.scheme.parse()) {
-                params = params.completed(toolkit, scheme);
+            let params = self.params_of(&account)?;
+            let mut share = Share::default();
+            if let (Revocable::OAuth(oauth), Some(config)) = (how, &config) {
+                let client_id = self.oauth_client(config)?.client_id;
+                share = self.share(oauth, &params, &client_id, (id, id), |name| material.get(name).is_some()).await?;
             }
             if !self.hold(&account).await? {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -67,11 +69,21 @@ impl App {
             let is_managed = config.is_some_and(|config| config.is_managed);
             let toolkit = account.toolkit.as_str();
             let scheme = account.scheme.parse().map_err(Error::internal)?;
-            let task =
-                Task { toolkit, scheme, how, is_managed, material: &material, params: &params, done: Vec::new() };
+            let task = Task {
+                toolkit,
+                scheme,
+                how,
+                is_managed,
+                material: &material,
+                params: &params,
+                done: Vec::new(),
+                share,
+            };
             let tried = tokio::time::timeout(PROVIDER_TIME, self.try_revoking(task)).await;
             let (code, detail) = match tried.map(|verdict| (verdict.end, verdict.tokens)) {
-                Ok((End::Revoked, tokens)) => return self.note_revoked(actor, &account, tokens).await,
+                Ok((End::Revoked, tokens)) => return self.note_revoked(actor, &account, tokens, None).await,
+                // Here it ends; at the provider the others go on.
+                Ok((End::Kept(kept), tokens)) => return self.note_revoked(actor, &account, tokens, Some(kept)).await,
                 Ok((End::NotSupported(detail), _)) => (Code::AccountBadRequest, detail),
                 Ok((End::Failed(detail) | End::Later { detail, .. }, _)) => (Code::UpstreamUnreachable, detail),
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),
@@ -109,9 +121,13 @@ impl App {
         actor: &Actor,
         account: &AccountRow,
         tokens: Vec<RevokedToken>,
+        kept: Option<String>,
     ) -> Result<Vec<RevokedToken>> {
         let (project, id) = (&account.project_id, &account.id);
-        let detail = json!({ "revoked_tokens": tokens });
+        let mut detail = json!({ "revoked_tokens": tokens });
+        if let Some(kept) = kept {
+            detail["detail"] = kept.into();
+        }
         let unit = Unit::new()
             .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.now()))
             .with(self.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));

@@ -27,6 +27,9 @@ pub struct RevokeJob {
     pub not_supported: i64,
     /// Refused by the provider, or it could not be reached for a day.
     pub failed: i64,
+    /// Left alone: another account lives on what a revocation would end, and the last one that does
+    /// revokes it.
+    pub kept: i64,
     /// Not tried yet, or to be tried again.
     pub pending: i64,
     /// One page of the credentials, oldest first.
@@ -42,7 +45,7 @@ pub struct RevokeJobItem {
     pub connected_account_id: String,
     /// Toolkit slug.
     pub toolkit: String,
-    /// `pending`, `revoked`, `not_supported` or `failed`.
+    /// `pending`, `revoked`, `not_supported`, `failed` or `kept`.
     pub outcome: &'static str,
     /// What the provider has revoked so far.
     pub revoked_tokens: Vec<RevokedToken>,

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 use switchboard_catalog::{BasicScheme, Catalog, FieldText, Problem, Toolkit};
 
+use super::advice;
 use super::source::FILE_NAME;
 use super::words::{count, today};
 use crate::cli::output;
@@ -39,9 +40,18 @@ struct Findings {
 
 pub(super) fn run(args: &LintArgs) -> Result<()> {
     let mut findings = Findings::default();
+    let builtin = Catalog::builtin()?;
     for path in &args.paths {
         match read(path) {
-            Ok(catalog) => catalog.iter().for_each(|toolkit| findings.add(toolkit, &today())),
+            Ok(catalog) => {
+                // A toolkit of the path goes before the builtin one of its name.
+                let is_own = |toolkit: &&Toolkit| catalog.get(&toolkit.slug).is_some();
+                let others = builtin.iter().map(AsRef::as_ref).filter(|toolkit| !is_own(toolkit));
+                let others: Vec<&Toolkit> = others.chain(catalog.iter().map(AsRef::as_ref)).collect();
+                for toolkit in catalog.iter() {
+                    findings.add(toolkit, &others, &today());
+                }
+            }
             Err(problems) => findings.problems.extend(problems),
         }
     }
@@ -104,14 +114,15 @@ fn questions(basic: &BasicScheme) -> Vec<String> {
 }
 
 impl Findings {
-    fn add(&mut self, toolkit: &Toolkit, today: &str) {
+    fn add(&mut self, toolkit: &Toolkit, others: &[&Toolkit], today: &str) {
         self.toolkits += 1;
         self.unverified += toolkit.unverified.len();
         let mut warn = |message: String| self.warnings.push(Warning { slug: toolkit.slug.clone(), message });
         if toolkit.sources.is_empty() {
             warn("no `sources`: list the pages that the file was checked against".to_owned());
         }
-        if toolkit.identity.is_none() && toolkit.no_auth.is_none() {
+        let schemes = toolkit.schemes();
+        if schemes.iter().all(|scheme| toolkit.identity_of(*scheme).is_none()) && toolkit.no_auth.is_none() {
             warn("no `identity`: nobody can tell two accounts apart".to_owned());
         }
         if let Some(basic) = &toolkit.basic {
@@ -119,6 +130,7 @@ impl Findings {
                 warn(question);
             }
         }
+        advice::of(toolkit, others).into_iter().for_each(&mut warn);
         // Dates of this form are in the order of their texts.
         for sunset in toolkit.sunset.iter().filter(|sunset| sunset.date.as_str() < today) {
             warn(format!("the sunset of {} is past: {}", sunset.date, sunset.message));

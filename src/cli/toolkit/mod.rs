@@ -1,5 +1,6 @@
 //! `switchboard toolkit`: what an author does with a toolkit file.
 
+mod advice;
 mod draft;
 mod lint;
 mod placeholders;

@@ -42,6 +42,10 @@ impl Placeholders {
         let mut made = Self::empty();
         for field in fields(toolkit, scheme) {
             made.add(&field.name, field.format);
+            for (name, value) in field.options.first().into_iter().flat_map(|option| &option.sets) {
+                let is_host = FieldFormat::Hostname.check(value).is_ok();
+                made.add(name, if is_host { FieldFormat::Hostname } else { FieldFormat::Text });
+            }
         }
         for capture in captures(toolkit, scheme) {
             made.add(&capture.name, capture.format);
@@ -125,7 +129,7 @@ pub(super) fn captures(toolkit: &Toolkit, scheme: Scheme) -> Vec<Capture> {
     if let Some(tokens) = toolkit.token_scheme(scheme) {
         found.extend(tokens.steps.iter().flat_map(|step| step.response.capture.clone()));
     }
-    found.extend(toolkit.post_connect.iter().flat_map(|step| step.capture.clone()));
+    found.extend(toolkit.post_connect_of(scheme).flat_map(|(_, step)| step.capture.clone()));
     found
 }
 

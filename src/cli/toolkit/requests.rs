@@ -207,15 +207,16 @@ impl Plan<'_> {
             Scheme::ApiKey => toolkit.api_key.as_ref().and_then(|key| key.verify.as_ref()),
             Scheme::BearerToken => toolkit.bearer_token.as_ref().and_then(|key| key.verify.as_ref()),
             Scheme::Basic => toolkit.basic.as_ref().and_then(|basic| basic.verify.as_ref()),
-            _ => None,
+            scheme => toolkit.token_scheme(scheme).and_then(|tokens| tokens.verify.as_ref()),
         };
         if let Some(probe) = verify {
             self.probe("Verification, before the credential is saved", probe);
         }
-        for (number, step) in toolkit.post_connect.iter().enumerate() {
-            self.probe(&format!("After connecting, {} of {}", number + 1, toolkit.post_connect.len()), &step.request);
+        let steps: Vec<_> = toolkit.post_connect_of(self.scheme).collect();
+        for (number, (_, step)) in steps.iter().enumerate() {
+            self.probe(&format!("After connecting, {} of {}", number + 1, steps.len()), &step.request);
         }
-        if let Some(request) = toolkit.identity.as_ref().and_then(|identity| identity.request.as_ref()) {
+        if let Some(request) = toolkit.identity_of(self.scheme).and_then(|identity| identity.request.as_ref()) {
             self.probe("Identity", request);
         }
         let any = Probe {

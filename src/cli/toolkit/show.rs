@@ -6,7 +6,8 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use switchboard_catalog::{
-    Call, Expiry, Field, FieldFormat, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme, TokenScheme, Toolkit,
+    Call, Expiry, Field, FieldFormat, Identity, OAuth1, OAuth2, Pkce, Refresh, RefreshToken, Scheme, TokenScheme,
+    Toolkit,
 };
 
 use super::placeholders::fields;
@@ -192,7 +193,16 @@ impl Page {
     }
 
     fn account(&mut self, toolkit: &Toolkit) {
-        if toolkit.post_connect.is_empty() && toolkit.identity.is_none() {
+        let schemes = toolkit.schemes();
+        let mut identities: Vec<(Vec<Scheme>, &Identity)> = Vec::new();
+        for scheme in schemes {
+            let Some(identity) = toolkit.identity_of(scheme) else { continue };
+            match identities.iter_mut().find(|(_, known)| std::ptr::eq(*known, identity)) {
+                Some((of, _)) => of.push(scheme),
+                None => identities.push((vec![scheme], identity)),
+            }
+        }
+        if toolkit.post_connect.is_empty() && identities.is_empty() {
             return;
         }
         let _ = writeln!(self.0, "\nAfter connecting");
@@ -201,10 +211,13 @@ impl Page {
             self.line("Asks", &format!("{} {} for {}", step.request.method, step.request.url, names.join(", ")));
             self.maybe("Choice", step.choose.as_ref().map(|choice| choice.title.as_str()));
         }
-        if let Some(identity) = &toolkit.identity {
+        let is_one = identities.len() == 1;
+        for (of, identity) in identities {
             let request = identity.request.as_ref();
             let from = request.map_or("the token answer".to_owned(), |it| format!("{} {}", it.method, it.url));
-            self.line("Identity", &format!("{} of {from}", identity.id));
+            let names: Vec<&str> = of.into_iter().map(Scheme::as_str).collect();
+            let of = if is_one { String::new() } else { format!(" ({})", names.join(", ")) };
+            self.line("Identity", &format!("{} of {from}{of}", identity.id));
         }
     }
 }

@@ -3,7 +3,8 @@
 use ring::error::KeyRejected;
 use ring::rand::SystemRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair,
+    RsaKeyPair,
 };
 
 use crate::pem::Section;
@@ -56,6 +57,17 @@ impl PrivateKey {
         read(&section.decode().ok_or(NOT_BASE64)?)
     }
 
+    /// The public half as `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7; RFC 3279 section 2.3.1, RFC 5480).
+    pub(super) fn public_key_info(&self) -> Vec<u8> {
+        let (algorithm, key): (&[u8], &[u8]) = match self {
+            Self::Rsa(key) => (&RSA_ENCRYPTION, key.public_key().as_ref()),
+            Self::P256(key) => (&EC_P256, key.public_key().as_ref()),
+            Self::P384(key) => (&EC_P384, key.public_key().as_ref()),
+        };
+        let bits = [&[0], key].concat();
+        der(0x30, &[algorithm.to_vec(), der(0x03, &bits)].concat())
+    }
+
     /// The kind stands inside, so each is tried until one does not call it another's.
     fn from_pkcs8(der: &[u8]) -> Result<Self, &'static str> {
         let ec = |algorithm: &'static EcdsaSigningAlgorithm| {
@@ -73,6 +85,36 @@ impl PrivateKey {
         }
         ec(&ECDSA_P384_SHA384_FIXED_SIGNING).map(Self::P384).map_err(ec_reason)
     }
+}
+
+/// `rsaEncryption` with its NULL, as a DER `AlgorithmIdentifier`.
+const RSA_ENCRYPTION: [u8; 15] =
+    [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+/// `id-ecPublicKey` with P-256.
+const EC_P256: [u8; 21] = [
+    0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
+    0x01, 0x07,
+];
+/// `id-ecPublicKey` with P-384.
+const EC_P384: [u8; 18] =
+    [0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
+
+/// A DER value: tag, length in its shortest form, content.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let digits: Vec<u8> = length.into_iter().skip_while(|digit| *digit == 0).collect();
+    let mut value = vec![tag];
+    match (digits.as_slice(), u8::try_from(digits.len())) {
+        ([], _) => value.push(0),
+        ([short], _) if *short < 0x80 => value.push(*short),
+        (long, Ok(count)) => {
+            value.push(0x80 | count);
+            value.extend(long);
+        }
+        (_, Err(_)) => {}
+    }
+    value.extend(content);
+    value
 }
 
 /// `ring` names its reasons in `Display` only; one that it renames becomes the general one.

@@ -56,6 +56,8 @@ fn oauth(method: SignatureMethod, realm: Option<&str>) -> OAuth1 {
         expires_in: None,
         revoke: None,
         base_url: None,
+        fields: Vec::new(),
+        identity: None,
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Capture;
+use crate::scheme::Scheme;
 
 /// A request made with the account's credential. Choose one that changes nothing and that every
 /// credential may make.
@@ -47,6 +48,9 @@ pub struct Identity {
     pub tenant: Option<String>,
     /// Pointer to its name.
     pub tenant_name: Option<String>,
+    /// Schemes that it is for: `["OAUTH2", "API_KEY"]`. Left out, all. Not in a scheme's own `identity`.
+    #[serde(default)]
+    pub schemes: Vec<Scheme>,
 }
 
 /// A request made once after connecting; what it finds is kept with the account, and templates use
@@ -63,6 +67,22 @@ pub struct PostConnect {
     pub capture: Vec<Capture>,
     /// How a person tells one from another when there are several; needed with `items`.
     pub choose: Option<Choice>,
+    /// Which of the things count; all of these must hold. Needs `items`.
+    #[serde(default)]
+    pub filter: Vec<Filter>,
+    /// Schemes whose accounts are asked: `["OAUTH2"]`. Left out, all.
+    #[serde(default)]
+    pub schemes: Vec<Scheme>,
+}
+
+/// A member that a thing must have.
+#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    /// Pointer to it; of a list, one must fit.
+    pub at: String,
+    /// The values that fit; `*` at the beginning or end stands for anything.
+    pub is: Vec<String>,
 }
 
 /// A choice among several things that an account reaches.

@@ -69,6 +69,7 @@ pub enum Escape {
 }
 
 /// A signed JWT (RFC 7519) that stands for a client or a user. `iat`, `exp` and `jti` are added.
+/// `{key_fingerprint}` is the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 5280) in base64.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {

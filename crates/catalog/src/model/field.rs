@@ -1,5 +1,7 @@
 //! What a person enters when connecting.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,9 @@ pub struct Field {
     pub options: Vec<FieldOption>,
     /// Asked for only while another field has a certain value.
     pub visible_when: Option<Condition>,
+    /// Given by the developer alone, in the auth config or with the link: no visitor is asked for it.
+    #[serde(default)]
+    pub by_developer: bool,
 }
 
 impl Field {
@@ -62,6 +67,7 @@ impl Field {
             strip_suffixes: Vec::new(),
             options: Vec::new(),
             visible_when: None,
+            by_developer: false,
         }
     }
 }
@@ -94,6 +100,10 @@ pub struct FieldOption {
     pub value: String,
     /// What people read.
     pub label: String,
+    /// Variables that templates have while this one is chosen: `{ app_host = "app.example.com" }`. All
+    /// options of a field set the same.
+    #[serde(default)]
+    pub sets: BTreeMap<String, String>,
 }
 
 /// Holds while another field has a value.

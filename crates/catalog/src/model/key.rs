@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Field, FieldText, Probe};
+use super::{Assertion, Call, Field, FieldText, Identity, Probe};
 
 /// One place of an API request where a credential goes: exactly one of `header`, `query`, `cookie`
 /// and `body`.
@@ -77,6 +77,8 @@ pub struct KeyScheme {
     pub base_url: Option<String>,
     /// A request that proves the credential before it is saved.
     pub verify: Option<Probe>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
 }
 
 /// HTTP Basic authentication (RFC 7617) with fields `username` and `password`.
@@ -99,6 +101,8 @@ pub struct BasicScheme {
     pub base_url: Option<String>,
     /// A request that proves the credential before it is saved.
     pub verify: Option<Probe>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
 }
 
 /// A provider without credentials.
@@ -116,7 +120,12 @@ pub struct TokenScheme {
     /// Requests in their order; each may use what the ones before it answered. The last one's access
     /// token is the credential. `client_authentication` uses the fields `client_id` and
     /// `client_secret`.
+    #[serde(default)]
     pub steps: Vec<Call>,
+    /// In the place of `steps`: the token is this assertion, which is signed here, anew before it ends.
+    pub assertion: Option<Assertion>,
+    /// A request that proves the token before it is saved; needed with `assertion`.
+    pub verify: Option<Probe>,
     /// Seconds a token lives whose answer does not say.
     pub expires_in: Option<u64>,
     /// How the token is sent. Default: header `Authorization: Bearer {access_token}`.
@@ -126,4 +135,6 @@ pub struct TokenScheme {
     pub revoke: Option<Call>,
     /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
     pub base_url: Option<String>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
 }

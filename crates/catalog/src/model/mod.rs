@@ -18,15 +18,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use account::{Choice, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
+pub use account::{Choice, Filter, Identity, PostConnect, Probe, RateLimit, RateLimitUnit, Sunset};
 pub use answer::{Capture, TimeUnit, TokenErrors, TokenResponse};
 pub use call::{Assertion, Call, CallFormat, Escape, SigningAlgorithm};
 pub use field::{Condition, Field, FieldFormat, FieldOption, FieldText};
 pub use key::{BasicScheme, KeyScheme, NoAuth, Placement, Sign, TokenScheme};
 pub use oauth1::{OAuth1, SignatureMethod};
 pub use oauth2::{
-    Callback, ClientAssertion, ClientAuthentication, Expiry, ExtraToken, OAuth2, Pkce, QueryEncoding, Refresh,
-    RefreshToken, TokenRequestFormat,
+    Callback, ClientAssertion, ClientAuthentication, Expiry, ExtraToken, OAuth2, Pkce, QueryEncoding, Reach, Refresh,
+    RefreshToken, TokenName, TokenRequestFormat,
 };
 
 /// A provider and the ways to authenticate with it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Capture};
+use super::{Call, Capture, Field, Identity};
 
 /// OAuth 1.0a (RFC 5849). Developers bring a consumer key and secret.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
@@ -28,6 +28,9 @@ pub struct OAuth1 {
     /// More parameters of the page that the user is sent to: `{ expiration = "never" }`.
     #[serde(default)]
     pub authorization_parameters: BTreeMap<String, String>,
+    /// Connection fields of this scheme alone.
+    #[serde(default)]
+    pub fields: Vec<Field>,
     /// Values to keep from the token answer.
     #[serde(default)]
     pub capture: Vec<Capture>,
@@ -37,6 +40,8 @@ pub struct OAuth1 {
     pub revoke: Option<Call>,
     /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
     pub base_url: Option<String>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
 }
 
 /// Signature methods (RFC 5849 section 3.4).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Capture, Field, Placement, SigningAlgorithm, TokenResponse};
+use super::{Call, Capture, Field, Identity, Placement, SigningAlgorithm, TokenResponse};
 
 /// OAuth 2.0 authorization code grant (RFC 6749 section 4.1) with its provider's deviations. The
 /// defaults are what the RFCs say, so most providers need three or four of these keys.
@@ -32,6 +32,14 @@ pub struct OAuth2 {
     /// Revocation that is not RFC 7009's. `{token}` is the token, `{access_token}` and
     /// `{refresh_token}` are both of the account.
     pub revoke: Option<Call>,
+    /// What a revocation ends. Where that is more than a token, the last account that uses the same
+    /// revokes it, and the others are left alone.
+    #[serde(default)]
+    pub revocation_reach: Reach,
+    /// Tokens that a revocation is made for, in this order (default: the refresh token, then the access
+    /// token). Where it ends more than a token, it is made for the first that the account has.
+    #[serde(default)]
+    pub revocation_tokens: Vec<TokenName>,
     /// Introspection endpoint (RFC 7662).
     pub introspection_url: Option<String>,
     /// Device authorization endpoint (RFC 8628): the user enters a code at the provider, from which no
@@ -124,6 +132,8 @@ pub struct OAuth2 {
     pub fields: Vec<Field>,
     /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
     pub base_url: Option<String>,
+    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    pub identity: Option<Identity>,
     /// Requests made after the code exchange, each with what came before it: a token that lives
     /// longer, a token of another kind.
     #[serde(default)]
@@ -144,6 +154,9 @@ pub struct OAuth2 {
     pub refresh_token_lifetime: Option<u64>,
     /// Seconds without a refresh after which the refresh token ends.
     pub refresh_token_idle: Option<u64>,
+    /// Most connections of one user with one client that live at once: one more, and the provider ends the
+    /// oldest without a word.
+    pub token_limit: Option<u32>,
     /// Where the end of an access token is known from.
     #[serde(default)]
     pub expiry: Expiry,
@@ -172,9 +185,48 @@ pub struct ExtraToken {
     pub name: String,
     /// Where it stands in the answer that holds the first token.
     pub access_token: String,
+    /// Where its own refresh token stands, which is then used whenever the first token is renewed.
+    pub refresh_token: Option<String>,
+    /// Where it stands how long it lives; the account's token ends with the first that does.
+    pub expires_in: Option<String>,
     /// Requests to these hosts, which are among the toolkit's, get it in the place of the first.
     #[serde(default)]
     pub hosts: Vec<String>,
+    /// Requests whose path begins with one of these get it in the place of the first: `/api/search.`.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// It may be the only one: an answer without the first token is then about this one, and where only
+    /// user-level scopes are set, no others are asked for.
+    #[serde(default)]
+    pub alone: bool,
+    /// What its revocation ends.
+    #[serde(default)]
+    pub revocation_reach: Reach,
+    /// Name of the captured value that says whose it is; needed with a reach of `grant`.
+    pub owner: Option<String>,
+}
+
+/// What a revocation ends besides the token that it names.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Nothing, or what was made of that token (default).
+    #[default]
+    Token,
+    /// Everything that this person has granted this client, in whatever toolkit.
+    Grant,
+    /// The client's installation in the account's workspace, site or store, for everybody in it.
+    Installation,
+}
+
+/// A token of an account.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenName {
+    /// The access token.
+    AccessToken,
+    /// The refresh token.
+    RefreshToken,
 }
 
 /// Use of PKCE.

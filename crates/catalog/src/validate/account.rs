@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::{Check, is_header_name, is_pointer};
-use crate::model::{PostConnect, Probe};
+use crate::model::{Identity, PostConnect, Probe};
 use crate::path::Path;
 use crate::scheme::Scheme;
 
@@ -12,17 +12,44 @@ impl Check<'_> {
         for (index, step) in toolkit.post_connect.iter().enumerate() {
             self.post_connect(&Path::root("post_connect").index(index), step);
         }
-        let Some(identity) = &toolkit.identity else {
-            return;
-        };
-        let path = Path::root("identity");
+        if let Some(identity) = &toolkit.identity {
+            let path = Path::root("identity");
+            self.schemes(&path, &identity.schemes);
+            let meant = |scheme: &Scheme| toolkit.identity_of(*scheme).is_some_and(|it| std::ptr::eq(it, identity));
+            let schemes: Vec<Scheme> = self.connecting().into_iter().filter(meant).collect();
+            self.identity(&path, identity, &schemes);
+        }
+        for scheme in self.connecting() {
+            let own = toolkit
+                .identity_of(scheme)
+                .filter(|own| toolkit.identity.as_ref().is_none_or(|shared| !std::ptr::eq(*own, shared)));
+            if let Some(identity) = own {
+                let path = Path::root(scheme.table()).key("identity");
+                let none = identity.schemes.is_empty();
+                self.require(none, &path.key("schemes"), "belongs in [identity]: this one is of its scheme");
+                self.identity(&path, identity, &[scheme]);
+            }
+        }
+    }
+
+    /// Schemes that a list names: some of those that the toolkit has.
+    fn schemes(&mut self, path: &Path, schemes: &[Scheme]) {
+        for (index, scheme) in schemes.iter().enumerate() {
+            let path = path.key("schemes").index(index);
+            let offered = self.toolkit.offers(*scheme) && *scheme != Scheme::NoAuth;
+            self.require(offered, &path, "must be a scheme of the toolkit that has a credential");
+            self.require(!schemes[..index].contains(scheme), &path, "is listed twice");
+        }
+    }
+
+    fn identity(&mut self, path: &Path, identity: &Identity, schemes: &[Scheme]) {
         if let Some(request) = &identity.request {
-            for scheme in self.connecting() {
-                let names = Names::connected(toolkit, scheme);
-                self.probe(&path.key("request"), request, &names, toolkit.base_url(scheme));
+            for scheme in schemes {
+                let names = Names::connected(self.toolkit, *scheme);
+                self.probe(&path.key("request"), request, &names, self.toolkit.base_url(*scheme));
             }
         } else {
-            let any_token = toolkit.schemes().into_iter().any(Scheme::is_oauth2);
+            let any_token = schemes.iter().any(|scheme| scheme.is_oauth2());
             self.require(any_token, &path.key("request"), "is needed where no token answer says who it is");
         }
         let pointers = [
@@ -46,7 +73,9 @@ impl Check<'_> {
     }
 
     fn post_connect(&mut self, path: &Path, step: &PostConnect) {
-        for scheme in self.connecting() {
+        self.schemes(path, &step.schemes);
+        let meant = |scheme: &Scheme| step.schemes.is_empty() || step.schemes.contains(scheme);
+        for scheme in self.connecting().into_iter().filter(meant) {
             let names = Names::connected(self.toolkit, scheme);
             self.probe(&path.key("request"), &step.request, &names, self.toolkit.base_url(scheme));
         }
@@ -58,6 +87,13 @@ impl Check<'_> {
         }
         let both = step.items.is_some() == step.choose.is_some();
         self.require(both, path, "`items` and `choose` need each other: of several things, one is meant");
+        for (index, filter) in step.filter.iter().enumerate() {
+            let path = path.key("filter").index(index);
+            self.require(step.items.is_some(), &path, "needs `items`: it says which of them count");
+            self.pointer(&path.key("at"), &filter.at);
+            let values = !filter.is.is_empty() && filter.is.iter().all(|value| !value.trim_matches('*').is_empty());
+            self.require(values, &path.key("is"), "must hold at least one value, and each more than `*`");
+        }
         if let Some(choose) = &step.choose {
             let path = path.key("choose");
             let pointers =

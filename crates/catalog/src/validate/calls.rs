@@ -53,7 +53,8 @@ impl Check<'_> {
         self.require(method, &path.key("method"), "must be `POST` or `PUT` where there is a `body`");
     }
 
-    fn assertion(&mut self, path: &Path, assertion: &Assertion, names: &Names) {
+    pub(super) fn assertion(&mut self, path: &Path, assertion: &Assertion, names: &Names) {
+        let names = &names.clone().with(&[Extra::plain("key_fingerprint")]);
         let secret = self.value(&path.key("key"), &assertion.key, names, Target::Parameter);
         self.require(secret, &path.key("key"), "must use a secret field");
         for (table, entries) in [("header", &assertion.header), ("claims", &assertion.claims)] {

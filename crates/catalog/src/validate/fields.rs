@@ -36,10 +36,10 @@ impl Check<'_> {
             self.fields(&path, &own, &toolkit.fields);
             let any_secret = own.iter().any(|field| field.secret);
             match scheme {
-                Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+                Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth | Scheme::OAuth1 => {
                     self.require(!any_secret, &path, "must not be secret: the secret is the token");
                 }
-                Scheme::OAuth1 | Scheme::NoAuth | Scheme::Basic => {}
+                Scheme::NoAuth | Scheme::Basic => {}
                 _ => self.require(any_secret, &path, "at least one field must have `secret = true`"),
             }
         }
@@ -59,9 +59,26 @@ impl Check<'_> {
                 self.report(name, format!("field `{}` is declared twice", field.name));
             }
             self.field(&path, field);
+            self.sets(&path, field, |name| fields.iter().chain(taken).any(|other| other.name == name));
             if let Some(condition) = &field.visible_when {
                 let known = fields[..index].iter().chain(taken).any(|other| other.name == condition.field);
                 self.require(known, &path.key("visible_when").key("field"), "must be a field that stands before it");
+            }
+        }
+    }
+
+    /// Variables that options set: each option the same ones, under names that nothing else has.
+    fn sets(&mut self, path: &Path, field: &Field, is_field: impl Fn(&str) -> bool) {
+        let Some(first) = field.options.first().filter(|_| field.sets_variables()) else { return };
+        for (index, option) in field.options.iter().enumerate() {
+            let path = path.key("options").index(index).key("sets");
+            let same = option.sets.keys().eq(first.sets.keys());
+            self.require(same, &path, "all options of a field must set the same variables");
+            for (name, value) in &option.sets {
+                let path = path.key(name);
+                let free = is_variable_name(name) && !RESERVED.contains(&name.as_str()) && !is_field(name);
+                self.require(free, &path, "must be a name of its own: a lower-case letter, then `a-z`, `0-9` and `_`");
+                self.require(is_prose(value), &path, "must be one line of text");
             }
         }
     }

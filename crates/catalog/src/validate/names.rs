@@ -38,6 +38,8 @@ pub(super) enum Variable {
     Captured(Capture),
     /// Anything else.
     Extra(Extra),
+    /// What the options of a field set it to.
+    Set(Field, Vec<String>),
     /// A value of the installation.
     Builtin(&'static str),
 }
@@ -65,7 +67,7 @@ impl Names {
         if let Some(tokens) = toolkit.token_scheme(scheme) {
             names.captured.extend(tokens.steps.iter().flat_map(|step| step.response.capture.iter().cloned()));
         }
-        names.captured.extend(toolkit.post_connect.iter().flat_map(|step| step.capture.iter().cloned()));
+        names.captured.extend(toolkit.post_connect_of(scheme).flat_map(|(_, step)| step.capture.iter().cloned()));
         names
     }
 
@@ -106,6 +108,13 @@ impl Names {
         if let Some(field) = self.fields.iter().find(|field| field.name == name) {
             return Some(Variable::Field(field.clone()));
         }
+        for field in &self.fields {
+            let values: Vec<String> =
+                field.options.iter().filter_map(|option| option.sets.get(name).cloned()).collect();
+            if !values.is_empty() {
+                return Some(Variable::Set(field.clone(), values));
+            }
+        }
         if let Some(capture) = self.captured.iter().find(|capture| capture.name == name) {
             return Some(Variable::Captured(capture.clone()));
         }
@@ -116,6 +125,9 @@ impl Names {
     pub(super) fn list(&self) -> String {
         let mut names: Vec<&str> = self.extra.iter().map(|extra| extra.name).collect();
         names.extend(self.fields.iter().map(|field| field.name.as_str()));
+        names.extend(
+            self.fields.iter().flat_map(|field| &field.options).flat_map(|it| it.sets.keys().map(String::as_str)),
+        );
         names.extend(self.captured.iter().map(|capture| capture.name.as_str()));
         let mut listed: Vec<String> = Vec::with_capacity(names.len());
         for name in names {

@@ -6,7 +6,8 @@ use super::Check;
 use super::names::{Extra, Names};
 use super::placements::Target;
 use crate::model::{
-    ClientAuthentication, Expiry, ExtraToken, FieldFormat, OAuth2, Pkce, Refresh, SigningAlgorithm, TokenRequestFormat,
+    ClientAuthentication, Expiry, ExtraToken, FieldFormat, OAuth2, Pkce, Reach, Refresh, SigningAlgorithm,
+    TokenRequestFormat,
 };
 use crate::path::Path;
 use crate::scheme::Scheme;
@@ -36,7 +37,7 @@ impl Check<'_> {
     fn oauth2(&mut self, scheme: Scheme, oauth2: &OAuth2) {
         let path = Path::root(scheme.table());
         let entered = Names::entered(self.toolkit, scheme);
-        self.endpoints(&path, oauth2, &entered);
+        self.endpoints(&path, oauth2, scheme, &entered);
         self.client(&path, oauth2, &entered);
         self.registration(&path, scheme, oauth2);
         self.scopes(&path, oauth2);
@@ -46,13 +47,13 @@ impl Check<'_> {
         self.response(&path.key("response"), &oauth2.response);
         self.calls(&path, oauth2, scheme);
         for (index, token) in oauth2.tokens.iter().enumerate() {
-            self.extra_token(&path.key("tokens").index(index), token);
+            self.extra_token(&path.key("tokens").index(index), oauth2, token);
         }
         let names = Names::connected(self.toolkit, scheme).with(&[Extra::secret("access_token")]);
         self.placements(&path.key("apply"), &oauth2.apply, &names, false);
     }
 
-    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
+    fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, scheme: Scheme, entered: &Names) {
         let discovered = oauth2.discovery_url.is_some() || oauth2.resource.is_some();
         // What the callback brings may decide the token endpoint, from a list of the file.
         let mut returned = entered.clone();
@@ -104,10 +105,18 @@ impl Check<'_> {
             let callback = &oauth2.callback;
             let returned = callback.code.is_none() && callback.hmac.is_none() && callback.capture.is_empty();
             self.require(returned && callback.denied.is_empty(), &path.key("callback"), BY_DEVICE);
-            let question = self.toolkit.post_connect.iter().position(|step| step.choose.is_some());
+            let question = self.toolkit.post_connect_of(scheme).find(|(_, step)| step.choose.is_some());
             let message = "cannot be asked where `device_authorization_url` is: nobody comes back to answer";
-            let at = Path::root("post_connect").index(question.unwrap_or_default()).key("choose");
+            let at = Path::root("post_connect").index(question.map_or(0, |(index, _)| index)).key("choose");
             self.require(question.is_none(), &at, message);
+        }
+        let is_known = oauth2.revocation_url.is_some() || oauth2.revoke.is_some() || discovered;
+        let message = "needs `revocation_url` or `revoke`";
+        self.require(is_known || oauth2.revocation_reach == Reach::Token, &path.key("revocation_reach"), message);
+        self.require(is_known || oauth2.revocation_tokens.is_empty(), &path.key("revocation_tokens"), message);
+        for (index, name) in oauth2.revocation_tokens.iter().enumerate() {
+            let first = !oauth2.revocation_tokens[..index].contains(name);
+            self.require(first, &path.key("revocation_tokens").index(index), "is listed twice");
         }
         let one = oauth2.revocation_url.is_none() || oauth2.revoke.is_none();
         self.require(one, &path.key("revoke"), "must be absent where there is a `revocation_url`");
@@ -170,6 +179,7 @@ impl Check<'_> {
         ] {
             self.require(seconds != Some(0), &path.key(key), "must be a number of seconds above 0");
         }
+        self.require(oauth2.token_limit != Some(0), &path.key("token_limit"), "must be a number above 0");
         let fixed = oauth2.expiry != Expiry::Fixed || oauth2.expires_in.is_some();
         self.require(fixed, &path.key("expiry"), "`fixed` needs `expires_in`");
         let asked = oauth2.expiry != Expiry::Introspection
@@ -211,10 +221,28 @@ impl Check<'_> {
         }
     }
 
-    fn extra_token(&mut self, path: &Path, token: &ExtraToken) {
+    fn extra_token(&mut self, path: &Path, oauth2: &OAuth2, token: &ExtraToken) {
         let message = "must be a lower-case letter followed by `a-z`, `0-9` and `_`";
         self.require(is_variable_name(&token.name), &path.key("name"), message);
         self.place(&path.key("access_token"), &token.access_token);
+        for (key, place) in [("refresh_token", &token.refresh_token), ("expires_in", &token.expires_in)] {
+            if let Some(place) = place {
+                self.place(&path.key(key), place);
+            }
+        }
+        for (index, prefix) in token.paths.iter().enumerate() {
+            self.require(prefix.starts_with('/'), &path.key("paths").index(index), "must begin with `/`");
+        }
+        let owned = token.revocation_reach != Reach::Grant || token.owner.is_some();
+        self.require(owned, &path.key("owner"), "is needed where `revocation_reach` is `grant`");
+        let captured = |name: &String| oauth2.response.capture.iter().any(|capture| capture.name == *name);
+        self.require(token.owner.as_ref().is_none_or(captured), &path.key("owner"), "must be captured in `response`");
+        let renewed = oauth2.tokens.iter().filter(|other| other.refresh_token.is_some()).count();
+        let message = "only one further token can be renewed, and none where the end of tokens is asked for";
+        let one = renewed <= 1 && (renewed == 0 || oauth2.expiry != Expiry::Introspection);
+        self.require(one, &path.key("refresh_token"), message);
+        let alone = oauth2.tokens.iter().filter(|other| other.alone).count() <= 1;
+        self.require(alone, &path.key("alone"), "only one token can be the only one");
         for (index, host) in token.hosts.iter().enumerate() {
             let known = self.toolkit.hosts.contains(host);
             self.require(

@@ -55,7 +55,7 @@ impl Check<'_> {
                     }
                 }
                 Some(Variable::Extra(extra)) => credential |= extra.secret,
-                Some(Variable::Captured(_) | Variable::Builtin(_)) => {}
+                Some(Variable::Captured(_) | Variable::Builtin(_) | Variable::Set(..)) => {}
                 None => self.unknown_variable(path, &name, names),
             }
         }

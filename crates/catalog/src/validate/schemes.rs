@@ -64,7 +64,8 @@ impl Check<'_> {
 
     fn token_scheme(&mut self, scheme: Scheme, tokens: &TokenScheme) {
         let path = Path::root(scheme.table());
-        self.require(!tokens.steps.is_empty(), &path.key("steps"), "at least one request is needed");
+        let one = tokens.steps.is_empty() == tokens.assertion.is_some();
+        self.require(one, &path.key("steps"), "at least one request is needed, or `assertion` in their place");
         let mut extra = Vec::new();
         if scheme == Scheme::GoogleServiceAccount {
             extra.extend([Extra::plain("client_email"), Extra::plain("private_key_id"), Extra::plain("project_id")]);
@@ -72,6 +73,10 @@ impl Check<'_> {
         }
         let mut names = Names::entered(self.toolkit, scheme).with(&extra);
         let client = names.get("client_id").is_some() && names.get("client_secret").is_some();
+        if let Some(assertion) = &tokens.assertion {
+            self.assertion(&path.key("assertion"), assertion, &names);
+            self.require(tokens.verify.is_some(), &path.key("verify"), "is needed: nobody else looks at the assertion");
+        }
         for (index, step) in tokens.steps.iter().enumerate() {
             self.call(&path.key("steps").index(index), step, &names, client);
             names.and_captured(&step.response.capture);
@@ -80,6 +85,9 @@ impl Check<'_> {
         self.require(tokens.expires_in != Some(0), &path.key("expires_in"), "must be a number of seconds above 0");
         let names = Names::connected(self.toolkit, scheme).with(&[Extra::secret("access_token")]);
         self.placements(&path.key("apply"), &tokens.apply, &names, false);
+        if let Some(probe) = &tokens.verify {
+            self.probe(&path.key("verify"), probe, &names, self.toolkit.base_url(scheme));
+        }
         if let Some(revoke) = &tokens.revoke {
             let names = names.with(&[Extra::secret("token").in_path()]);
             self.call(&path.key("revoke"), revoke, &names, client);

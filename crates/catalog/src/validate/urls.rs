@@ -82,7 +82,8 @@ impl Check<'_> {
 
     fn base_url(&mut self, path: &Path, template: &str, names: &Names) {
         if self.url(path, template, names) {
-            self.require(!template.contains('?'), path, "must have no query");
+            let query = template.replace("?}", "}").contains('?');
+            self.require(!query, path, "must have no query");
             self.require(!template.ends_with('/'), path, "must not end in `/`");
             self.covered(path, template, names);
         }
@@ -147,9 +148,27 @@ impl Check<'_> {
                     }
                     sampled.push_str(value);
                 }
+                Part::Segment(name) => {
+                    self.segment(path, name, names)?;
+                    sampled.push_str("/sample");
+                }
             }
         }
         Some(sampled)
+    }
+
+    /// A part of a path that may be left out: none where its variable cannot be one.
+    fn segment(&mut self, path: &Path, name: &str, names: &Names) -> Option<()> {
+        let fits = match names.get(name) {
+            Some(Variable::Field(field)) => is_segment(field.format) && !field.secret,
+            Some(Variable::Captured(capture)) => is_segment(capture.format),
+            _ => false,
+        };
+        let message = format!("`{{{name}?}}` must be a field or captured value of the format `path_segment`");
+        if !fits {
+            self.report(path, message);
+        }
+        fits.then_some(())
     }
 
     /// A variable of a URL or host template: a value of it, or a report of why it cannot be one.
@@ -160,6 +179,13 @@ impl Check<'_> {
             Some(Variable::Builtin(value)) => Some(value),
             Some(Variable::Field(field)) if field.format.fits_url() && !field.secret => {
                 self.never_empty(path, &field).then(|| sample(field.format))
+            }
+            Some(Variable::Set(field, values)) => {
+                let format = format_of(&values);
+                if format.is_none() {
+                    self.report(path, format!("`{{{name}}}` is set to what cannot be part of a URL"));
+                }
+                self.never_empty(path, &field).then(|| format.map(sample)).flatten()
             }
             Some(Variable::Captured(capture)) if capture.format.fits_url() => {
                 self.always_captured(path, &capture).then(|| sample(capture.format))
@@ -252,6 +278,7 @@ impl Check<'_> {
             let whole = match names.get(name) {
                 Some(Variable::Field(field)) => is_whole_host(field.format),
                 Some(Variable::Captured(capture)) => is_whole_host(capture.format),
+                Some(Variable::Set(_, values)) => format_of(&values).is_some_and(is_whole_host),
                 _ => true,
             };
             self.require(whole, path, "a `dns_label` cannot be a whole host; give it a domain");
@@ -265,6 +292,17 @@ impl Check<'_> {
 /// Whether a value of the format can stand for a whole host.
 fn is_whole_host(format: FieldFormat) -> bool {
     matches!(format, FieldFormat::Hostname | FieldFormat::Origin)
+}
+
+/// Whether a value of the format is a part of a path and nothing more.
+fn is_segment(format: FieldFormat) -> bool {
+    matches!(format, FieldFormat::PathSegment | FieldFormat::DnsLabel)
+}
+
+/// The format that all values have which options set; none where they have none that fits a URL.
+fn format_of(values: &[String]) -> Option<FieldFormat> {
+    let formats = [FieldFormat::DnsLabel, FieldFormat::Hostname, FieldFormat::Origin, FieldFormat::PathSegment];
+    formats.into_iter().find(|format| values.iter().all(|value| format.check(value).is_ok()))
 }
 
 /// `{name}` and nothing else.

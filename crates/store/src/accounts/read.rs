@@ -231,13 +231,50 @@ impl Store {
     pub async fn is_connected_as(&self, project: &str, auth_config: &str, identity: &str) -> Result<bool, ReadError> {
         let found = self
             .one(
-                "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND identity_id = $3
+                "SELECT id FROM connected_accounts WHERE +project_id = $1 AND auth_config_id = $2 AND identity_id = $3
                    AND deleted_at IS NULL AND credential_sealed IS NOT NULL LIMIT 1",
                 &[project.into(), auth_config.into(), identity.into()],
                 |row| row.text(0),
             )
             .await?;
         Ok(found.is_some())
+    }
+
+    /// How many accounts of an auth config hold a credential and are this one at its provider, but no more
+    /// than `most`.
+    pub async fn count_connected_as(
+        &self,
+        project: &str,
+        auth_config: &str,
+        identity: &str,
+        most: i64,
+    ) -> Result<i64, ReadError> {
+        let count = self
+            .one(
+                "SELECT COUNT(*) FROM (SELECT 1 FROM connected_accounts
+                   WHERE +project_id = $1 AND auth_config_id = $2 AND identity_id = $3
+                     AND deleted_at IS NULL AND credential_sealed IS NOT NULL LIMIT $4) AS found",
+                &[project.into(), auth_config.into(), identity.into(), most.into()],
+                |row| row.int(0),
+            )
+            .await?;
+        Ok(count.unwrap_or_default())
+    }
+
+    /// The next live accounts of a toolkit, over all projects, that hold a credential of which it is not
+    /// written down what it belongs to, in the order of their ids, after `after`.
+    pub async fn accounts_without_grant(
+        &self,
+        toolkit: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Vec<AccountRow>, ReadError> {
+        let sql = select!(
+            "WHERE toolkit = $1 AND id > $2 AND deleted_at IS NULL AND credential_sealed IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM account_grants g WHERE g.account_id = connected_accounts.id)
+             ORDER BY id LIMIT $3"
+        );
+        self.list("", sql, vec![toolkit.into(), after.into(), limit.into()], read).await
     }
 
     /// The next live accounts of a project that hold a credential, in the order of their ids, after

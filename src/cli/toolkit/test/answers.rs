@@ -103,7 +103,10 @@ pub(super) fn answer(play: &mut Play, endpoint: Endpoint, seen: &Seen) -> Result
         | Endpoint::Refresh
         | Endpoint::Step(_)
         | Endpoint::RefreshCall
-        | Endpoint::TokenStep(_) => tokens(play, endpoint),
+        | Endpoint::TokenStep(_) => match play.further(seen) {
+            Some(name) => further(play, &name),
+            None => tokens(play, endpoint),
+        },
         Endpoint::Verify | Endpoint::PostConnect(_) | Endpoint::Identity => about_account(play, seen),
     }
 }
@@ -150,14 +153,41 @@ fn tokens(play: &mut Play, endpoint: Endpoint) -> Result<Reply, String> {
         if !scope.is_empty() {
             answer.document.put(&response.scope, scope.into())?;
         }
-        for ExtraToken { name, access_token, .. } in &oauth.tokens {
-            let token = play.issue(&format!("{name}_access_token"));
-            answer.put(access_token, token)?;
+        let is_new = !matches!(endpoint, Endpoint::Refresh | Endpoint::RefreshCall);
+        for ExtraToken { name, access_token, refresh_token, .. } in &oauth.tokens {
+            let its_own = refresh_token.as_ref().filter(|_| is_new);
+            if is_new || refresh_token.is_none() {
+                let token = play.issue(&format!("{name}_access_token"));
+                answer.put(access_token, token)?;
+            }
+            if let Some(place) = its_own {
+                let token = play.issue(&format!("{name}_refresh_token"));
+                answer.put(place, token)?;
+            }
         }
-        if let Some(identity) = toolkit.identity.as_ref().filter(|identity| identity.request.is_none()) {
+        if let Some(identity) = toolkit.identity_of(play.scheme).filter(|identity| identity.request.is_none()) {
             identify(&mut answer.document, identity)?;
         }
     }
+    let mut reply = Reply::json(&answer.document.into_value());
+    reply.headers.extend(answer.headers);
+    Ok(reply)
+}
+
+/// A further token, renewed with its own refresh token: it stands where the first one stands otherwise.
+fn further(play: &mut Play, name: &str) -> Result<Reply, String> {
+    let response = play.oauth.as_ref().map(|oauth| oauth.response.clone()).unwrap_or_default();
+    let mut answer = Tokens { document: Document::default(), headers: Vec::new() };
+    if let (Some(pointer), Some(value)) = (&response.ok_pointer, &response.ok_value) {
+        answer.document.put(pointer, value.clone())?;
+    }
+    if let Some(old) = play.flow.current(&format!("{name}_refresh_token")) {
+        play.flow.spent.push(old);
+    }
+    let (token, next) = (play.issue(&format!("{name}_access_token")), play.issue(&format!("{name}_refresh_token")));
+    answer.put(&response.access_token, token)?;
+    answer.put(&response.refresh_token, next)?;
+    answer.document.put(&response.expires_in, lifetime(play).into())?;
     let mut reply = Reply::json(&answer.document.into_value());
     reply.headers.extend(answer.headers);
     Ok(reply)
@@ -244,7 +274,7 @@ fn about_account(play: &Play, seen: &Seen) -> Result<Reply, String> {
                 step.map_or(Ok(()), |step| things(&mut document, play, step))?;
             }
             Endpoint::Identity => {
-                let identity = play.toolkit.identity.as_ref();
+                let identity = play.toolkit.identity_of(play.scheme);
                 identity.map_or(Ok(()), |identity| identify(&mut document, identity))?;
             }
             _ => {}
@@ -268,6 +298,10 @@ fn things(document: &mut Document, play: &Play, step: &PostConnect) -> Result<()
         }
         for capture in &step.capture {
             thing.put(&capture.at, play.values.get(&capture.name).unwrap_or_default().into())?;
+        }
+        for filter in &step.filter {
+            let value = filter.is.first().map(|value| value.trim_matches('*')).unwrap_or_default();
+            thing.put(&filter.at, value.into())?;
         }
         thing.put(&choose.id, "first".into())?;
         thing.put(&choose.label, if other.is_some() { "The other" } else { "The first" }.into())?;

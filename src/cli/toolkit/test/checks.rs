@@ -168,7 +168,7 @@ fn refresh(play: &Play, oauth: &OAuth2, seen: &Seen) -> Checked {
     if play.flow.spent.iter().any(|spent| spent == token) {
         return refuse("invalid_grant", "the refresh token was used before, and each works once");
     }
-    if play.flow.current("refresh_token").as_deref() != Some(token) {
+    if play.flow.current("refresh_token").as_deref() != Some(token) && play.further(seen).is_none() {
         return refuse("invalid_grant", "the refresh token is not the account's");
     }
     if oauth.refresh == Refresh::None {
@@ -239,6 +239,10 @@ fn oauth1(play: &Play, seen: &Seen, more: &[&str]) -> Checked {
 /// A request with the account's credential must have it.
 fn credential(play: &Play, endpoint: Endpoint, seen: &Seen) -> Checked {
     let toolkit = &play.toolkit;
+    if toolkit.token_scheme(play.scheme).is_some_and(|tokens| tokens.assertion.is_some()) {
+        let is_signed = !seen.assertions().is_empty();
+        return if is_signed { Ok(()) } else { refuse("invalid_token", "there is no signed assertion in it") };
+    }
     let expected = if play.scheme.is_redirect() || toolkit.token_scheme(play.scheme).is_some() {
         play.token_for(&seen.url)
     } else {

@@ -74,7 +74,7 @@ impl<'d> Dance<'d> {
     async fn auth_config(&self) -> Result<String> {
         let body = {
             let play = of(self.play);
-            let developer = play.toolkit.developer_fields(self.scheme);
+            let developer = play.toolkit.unasked_fields(self.scheme);
             let shared =
                 play.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
             let shared: serde_json::Map<String, Value> =
@@ -185,7 +185,7 @@ impl<'d> Dance<'d> {
     async fn choose(&mut self, mut reply: Reply, cookies: &str) -> Result<()> {
         let questions: Vec<(String, Value)> = {
             let play = of(self.play);
-            let steps = play.toolkit.post_connect.iter();
+            let steps = play.toolkit.post_connect_of(self.scheme).map(|(_, step)| step);
             let chosen = steps.filter_map(|step| step.choose.as_ref().map(|choose| (step, choose)));
             let id = |(step, choose): (&switchboard_catalog::PostConnect, &switchboard_catalog::Choice)| {
                 let capture = step.capture.iter().find(|capture| capture.at == choose.id);
@@ -225,7 +225,7 @@ impl<'d> Dance<'d> {
     /// Whether the provider's answer said who it is.
     fn identity(&mut self, account: &Value) -> Result<()> {
         let play = of(self.play);
-        let Some(identity) = &play.toolkit.identity else {
+        let Some(identity) = play.toolkit.identity_of(self.scheme) else {
             self.outcome.push("connected; the file does not say who it is".to_owned());
             return Ok(());
         };
@@ -301,8 +301,8 @@ impl<'d> Dance<'d> {
     /// Why there is nothing to refresh.
     fn unrenewed(&self) -> Option<&'static str> {
         let play = of(self.play);
-        if play.toolkit.token_scheme(self.scheme).is_some() {
-            return None;
+        if let Some(tokens) = play.toolkit.token_scheme(self.scheme) {
+            return tokens.assertion.is_some().then_some("the token is signed here, anew before it ends");
         }
         match &play.oauth {
             None if self.scheme == Scheme::OAuth1 => Some("nothing renews a token of OAuth 1.0a"),

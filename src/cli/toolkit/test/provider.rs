@@ -103,10 +103,19 @@ impl Play {
         let extra = self.oauth.iter().flat_map(|oauth| &oauth.tokens);
         let own = extra.into_iter().find(|extra| {
             let hosts = extra.hosts.iter().filter_map(|text| template::expand(text, &|name| self.variable(name)).ok());
-            hosts.into_iter().any(|rule| rule == host)
+            let is_path = extra.paths.iter().any(|prefix| url.path().starts_with(prefix.as_str()));
+            hosts.into_iter().any(|rule| rule == host) || is_path
         });
         let name = own.map_or("access_token".to_owned(), |extra| format!("{}_access_token", extra.name));
         self.flow.current(&name)
+    }
+
+    /// The further token whose own refresh token a request carries.
+    pub(super) fn further(&self, seen: &Seen) -> Option<String> {
+        let carried = seen.param("refresh_token")?;
+        let is_its = |name: &str| self.flow.current(&format!("{name}_refresh_token")).as_deref() == Some(carried);
+        let oauth = self.oauth.as_ref()?;
+        oauth.tokens.iter().map(|token| token.name.clone()).find(|name| is_its(name))
     }
 
     /// Whether a request goes to an address of the file.

@@ -181,7 +181,7 @@ pub(super) fn of(toolkit: &Toolkit, scheme: Scheme, oauth: Option<&OAuth2>) -> V
 
 /// What is asked with an account's credential.
 pub(super) fn probes(toolkit: &Toolkit, scheme: Scheme) -> Vec<(Endpoint, &Probe)> {
-    let identity = toolkit.identity.as_ref().and_then(|identity| identity.request.as_ref());
+    let identity = toolkit.identity_of(scheme).and_then(|identity| identity.request.as_ref());
     let verify = match scheme {
         Scheme::ApiKey => toolkit.api_key.as_ref().and_then(|key| key.verify.as_ref()),
         Scheme::BearerToken => match &toolkit.bearer_token {
@@ -189,9 +189,9 @@ pub(super) fn probes(toolkit: &Toolkit, scheme: Scheme) -> Vec<(Endpoint, &Probe
             None => identity,
         },
         Scheme::Basic => toolkit.basic.as_ref().and_then(|basic| basic.verify.as_ref()),
-        _ => None,
+        scheme => toolkit.token_scheme(scheme).and_then(|tokens| tokens.verify.as_ref()),
     };
-    let after = toolkit.post_connect.iter().enumerate();
+    let after = toolkit.post_connect_of(scheme);
     let mut found: Vec<(Endpoint, &Probe)> = verify.map(|probe| (Endpoint::Verify, probe)).into_iter().collect();
     found.extend(after.map(|(number, step)| (Endpoint::PostConnect(number), &step.request)));
     found.extend(identity.map(|probe| (Endpoint::Identity, probe)));

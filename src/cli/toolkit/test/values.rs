@@ -55,6 +55,12 @@ impl Values {
         if !missing.is_empty() {
             bail!("{scheme} needs what nobody can make up; give it with {}", how_to_set(&missing));
         }
+        let of_field =
+            |name: &str| made.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.as_str());
+        let implied = toolkit.implied(scheme, of_field);
+        for (name, value) in implied {
+            made.known.put(&name, &value);
+        }
         for capture in captures(toolkit, scheme) {
             made.of_capture(&capture);
         }
@@ -205,7 +211,8 @@ fn long(of: &str) -> String {
 /// Fields that hold a key of ECDSA, which can be made up.
 fn ec_keys(toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
     let steps = toolkit.token_scheme(scheme).into_iter().flat_map(|tokens| &tokens.steps);
-    let assertions = steps.filter_map(|step| step.assertion.as_ref());
+    let own = toolkit.token_scheme(scheme).and_then(|tokens| tokens.assertion.as_ref());
+    let assertions = steps.filter_map(|step| step.assertion.as_ref()).chain(own);
     let keys = assertions.filter(|assertion| assertion.algorithm == SigningAlgorithm::ES256);
     keys.filter_map(|assertion| template::variables(&assertion.key).ok()).flatten().collect()
 }

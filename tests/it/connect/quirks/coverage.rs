@@ -8,9 +8,19 @@ use serde_json::Value;
 use crate::support::tools::root;
 
 /// Proven by other tests, in the file that is named.
-const ELSEWHERE: [(&str, &str); 17] = [
+const ELSEWHERE: [(&str, &str); 27] = [
+    ("Toolkit.paths", "tests/it/api/proxy_endpoints.rs"),
+    ("OAuth2.token_limit", "tests/it/connect/reach.rs"),
+    ("ExtraToken.alone", "tests/it/connect/further.rs"),
+    ("ExtraToken.expires_in", "tests/it/connect/further.rs"),
+    ("ExtraToken.owner", "tests/it/connect/further.rs"),
+    ("ExtraToken.paths", "tests/it/connect/further.rs"),
+    ("ExtraToken.refresh_token", "tests/it/connect/further.rs"),
+    ("ExtraToken.revocation_reach", "tests/it/connect/further.rs"),
     ("Assertion.certificate", "crates/auth/src/assertion.rs"),
     ("Choice.detail", "tests/it/connect/choices.rs"),
+    ("OAuth2.revocation_reach", "tests/it/connect/reach.rs"),
+    ("OAuth2.revocation_tokens", "tests/it/connect/reach.rs"),
     ("OAuth2.device_authorization_url", "tests/it/connect/device.rs"),
     ("OAuth2.dpop", "tests/it/connect/possession.rs"),
     ("OAuth2.discovery_url", "tests/it/connect/schemes.rs"),
@@ -52,8 +62,13 @@ const SAY_NOTHING: [&str; 17] = [
 
 #[test]
 fn every_key_is_proven() {
-    let sources =
-        [include_str!("oauth2.rs"), include_str!("life.rs"), include_str!("keys.rs"), include_str!("schemes.rs")];
+    let sources = [
+        include_str!("account.rs"),
+        include_str!("oauth2.rs"),
+        include_str!("life.rs"),
+        include_str!("keys.rs"),
+        include_str!("schemes.rs"),
+    ];
     let proven = |key: &str| sources.iter().any(|text| text.contains(&format!("\"{key}\"")));
     let mut all = BTreeSet::new();
     let schema = switchboard_catalog::json_schema();

@@ -260,6 +260,20 @@ async fn entered_fields() {
             expect: &[("/cloud/thing", "x-key: K"), ("/cloud/thing", "x-license: none")],
             ..P
         },
+        Case {
+            keys: &["Field.by_developer"],
+            tables: r#"
+                [api_key]
+                fields = [
+                  { name = "generic_api_key", display_name = "Key", secret = true },
+                  { name = "product", display_name = "Product", default = "ours", by_developer = true },
+                ]
+                apply = [{ header = "X-Key", value = "{generic_api_key}" }, { header = "X-Product", value = "{product}" }]"#,
+            // A visitor writes the field into the form that does not ask for it.
+            form: &[("generic_api_key", "K"), ("product", "theirs")],
+            expect: &[("/api/thing", "x-product: ours"), ("/api/thing", "!theirs")],
+            ..P
+        },
     ])
     .await;
 }

@@ -1,6 +1,7 @@
 //! The quirk matrix: each key of a toolkit file that changes what is sent or what is read is used here by a
 //! fixture and proven by the request that the provider recorded, or by what the account then says.
 
+mod account;
 mod coverage;
 mod keys;
 mod life;
@@ -25,6 +26,8 @@ pub struct Case {
     pub top: &'static str,
     /// The tables of the toolkit, without the two endpoints that `[oauth2]` always has.
     pub tables: &'static str,
+    /// Which of the tables is meant, where that is not the first.
+    pub scheme: &'static str,
     /// More members of the auth config's credentials.
     pub credentials: &'static str,
     /// What is typed into the connect form of a scheme that is not OAuth 2.0.
@@ -44,6 +47,7 @@ impl Case {
         keys: &[],
         top: "",
         tables: "[oauth2]",
+        scheme: "",
         credentials: "{}",
         form: &[],
         callback: "code=the-code",
@@ -118,7 +122,9 @@ impl Run {
         );
         let text = filled(&text.replace("[oauth2]\n\n", endpoints), provider);
         let server = TestServer::builder().toolkit("quirk", &text).start().await;
-        let scheme = text.lines().find_map(scheme_of_table).unwrap_or_else(|| panic!("no scheme in {text}"));
+        let named = Some(case.scheme.to_owned()).filter(|scheme| !scheme.is_empty());
+        let scheme = named.or_else(|| text.lines().find_map(scheme_of_table));
+        let scheme = scheme.unwrap_or_else(|| panic!("no scheme in {text}"));
         let auth_config = Self::auth_config(&server, &scheme, case).await;
         let session = server.api.session("user-1", "quirk").await;
         let link = server.api.link(&session, "quirk").await;

@@ -165,28 +165,36 @@ async fn oauth_1() {
             "OAuth1.revoke",
             "OAuth1.signature_method",
             "OAuth1.expires_in",
+            "OAuth1.fields",
+            "OAuth1.identity",
         ],
         tables: r#"
             [oauth1]
             request_token_url = "$ORIGIN/temporary"
             authorization_url = "$ORIGIN/allow"
             access_token_url = "$ORIGIN/lasting"
-            authorization_parameters = { expiration = "never" }
+            authorization_parameters = { expiration = "never", name = "{app_name}" }
+            fields = [{ name = "app_name", display_name = "App", default = "Robot" }]
             request_parameters = { scope = "all" }
             signature_method = "HMAC-SHA256"
             realm = "things"
             base_url = "$ORIGIN/{team}"
             expires_in = 7200
             capture = [{ name = "team", at = "/team", format = "path_segment", required = true }]
+            identity = { request = { url = "/me" }, id = "/id" }
             [oauth1.revoke]
             method = "DELETE"
-            url = "$ORIGIN/tokens""#,
+            url = "$ORIGIN/tokens"
+            [identity]
+            request = { url = "/other" }
+            id = "/id""#,
         credentials: r#"{ "consumer_key": "ck", "consumer_secret": "cs" }"#,
         callback: "oauth_token=t1&oauth_verifier=v1",
         answers: &[
             ("/temporary", "oauth_token=t1&oauth_token_secret=s1&oauth_callback_confirmed=true"),
             ("/lasting", "oauth_token=t2&oauth_token_secret=s2&team=T7"),
             ("/T7/thing", "{}"),
+            ("/T7/me", "{\"id\":\"m-1\"}"),
             ("/tokens", "{}"),
         ],
         expect: &[
@@ -196,7 +204,9 @@ async fn oauth_1() {
             ("authorize", "/allow?"),
             ("authorize", "oauth_token=t1"),
             ("authorize", "expiration=never"),
+            ("authorize", "name=Robot"),
             ("/lasting", "oauth_verifier=\"v1\""),
+            ("account", "\"id\":\"m-1\""),
             ("/T7/thing", "oauth_token=\"t2\""),
             ("/tokens", "DELETE /tokens"),
             ("/tokens", "oauth_token=\"t2\""),

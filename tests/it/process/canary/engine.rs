@@ -32,7 +32,7 @@ authorization_url = "$ORIGIN/authorize"
 token_url = "$ORIGIN/engine/token"
 revocation_url = "$ORIGIN/engine/revoke"
 client_authentication = "private_key_jwt"
-tokens = [{ name = "user", access_token = "/user_token" }]
+tokens = [{ name = "user", access_token = "/user_token", refresh_token = "/user_refresh" }]
 [[post_connect]]
 request = { url = "$ORIGIN/engine/sites" }
 items = "/sites"
@@ -127,10 +127,10 @@ async fn choices(world: &mut World) {
     world.secret("private key", of_key);
     let credentials = json!({ "client_id": "signing", "private_key": KEY });
     config(world, "enginechoice", "OAUTH2", credentials).await;
-    let names = ["chosen access", "chosen refresh", "chosen user", "chosen id"];
+    let names = ["chosen access", "chosen refresh", "chosen user", "chosen id", "chosen user refresh"];
     let secrets: Vec<String> = names.iter().map(|name| token(world, name)).collect();
     let answer = json!({ "access_token": secrets[0], "refresh_token": secrets[1], "user_token": secrets[2],
-        "id_token": secrets[3], "expires_in": 3600 });
+        "id_token": secrets[3], "user_refresh": secrets[4], "expires_in": 3600 });
     let sites = r#"{"sites":[{"id":"one"},{"id":"two"}]}"#;
     for end in ["made", "failed", "left alone"] {
         plays(world, "/engine/token", &answer.to_string()).await;

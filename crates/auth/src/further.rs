@@ -1,0 +1,47 @@
+//! Further tokens of a token answer: another person's beside an app's, one for another API.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use switchboard_vault::Secret;
+
+use crate::token_error::{TokenError, find};
+use crate::token_response::{Answer, Reading, in_seconds, seconds, secret};
+
+/// The further tokens of an answer.
+pub(crate) struct Further {
+    pub(crate) tokens: BTreeMap<String, Secret>,
+    pub(crate) refresh: BTreeMap<String, Secret>,
+    /// When the first of them ends, in seconds.
+    pub(crate) expires_in: Option<u64>,
+}
+
+impl Further {
+    pub(crate) fn read(
+        reading: &Reading<'_>,
+        answer: &Answer<'_>,
+        document: &mut Map<String, Value>,
+    ) -> Result<Self, TokenError> {
+        let mut read = Self { tokens: BTreeMap::new(), refresh: BTreeMap::new(), expires_in: None };
+        for token in reading.extra {
+            let lives = token.expires_in.as_deref().and_then(|place| find(document, place)).and_then(seconds);
+            let Some(found) = secret(answer, document, &token.access_token, "further token")? else { continue };
+            read.tokens.insert(token.name.clone(), found);
+            let refresh = token.refresh_token.as_deref();
+            if let Some(found) = refresh.map(|at| secret(answer, document, at, "refresh token")).transpose()?.flatten()
+            {
+                read.refresh.insert(token.name.clone(), found);
+            }
+            let lives = lives.map(|amount| in_seconds(reading.response, amount));
+            read.expires_in = read.expires_in.into_iter().chain(lives).min();
+        }
+        Ok(read)
+    }
+
+    /// The token that may be the only one, in the place of the first: with its refresh token and its name.
+    pub(crate) fn only(&mut self, reading: &Reading<'_>) -> Option<(Secret, Option<Secret>, Option<String>)> {
+        let name = &reading.extra.iter().find(|token| token.alone)?.name;
+        let token = self.tokens.remove(name)?;
+        Some((token, self.refresh.remove(name), Some(name.clone())))
+    }
+}

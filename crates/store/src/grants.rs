@@ -1,0 +1,69 @@
+//! Which accounts share what a revocation at their provider ends: a person's grant, an installation.
+//!
+//! A row says of one token of one account with which client it was got and what it belongs to, both as
+//! digests. It is written in the unit that connects the account; a row of an account that no longer holds
+//! a credential counts for nothing.
+
+use crate::{ReadError, Statement, Store};
+
+/// Live accounts of a client, but not one, that hold a credential.
+macro_rules! held {
+    ($and:literal) => {
+        concat!(
+            "SELECT a.id FROM account_grants g JOIN connected_accounts a ON a.id = g.account_id ",
+            "WHERE g.client_key = $1 AND a.id <> $2 AND a.deleted_at IS NULL AND a.credential_sealed IS NOT NULL ",
+            $and
+        )
+    };
+}
+
+/// What a token belongs to at its provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GrantKey {
+    /// Digest of the client, at its provider.
+    pub client: Vec<u8>,
+    /// Digest of the grant or the installation; none where nobody can tell which it is.
+    pub grant: Option<Vec<u8>>,
+}
+
+/// Writes down what a token of an account belongs to. `name` tells several tokens apart.
+pub fn insert(project: &str, account: &str, name: &str, key: &GrantKey) -> Statement {
+    Statement::any(
+        "INSERT INTO account_grants (account_id, name, project_id, client_key, grant_key) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (account_id, name) DO UPDATE SET client_key = excluded.client_key, grant_key = excluded.grant_key",
+        vec![account.into(), name.into(), project.into(), key.client.clone().into(), key.grant.clone().into()],
+    )
+}
+
+impl Store {
+    /// Whether a live account, but not `without`, holds a credential that may belong to the same: to the
+    /// same grant, or to one of the same client that nobody can tell.
+    pub async fn shares_grant(&self, key: &GrantKey, without: &str) -> Result<bool, ReadError> {
+        let args = [key.client.clone().into(), without.into(), key.grant.clone().into()];
+        let sql = if key.grant.is_some() {
+            concat!(held!("AND g.grant_key = $3"), " UNION ALL ", held!("AND g.grant_key IS NULL"), " LIMIT 1")
+        } else {
+            concat!(held!("AND $3 IS NULL"), " LIMIT 1")
+        };
+        Ok(self.one(sql, &args, |row| row.text(0)).await?.is_some())
+    }
+
+    /// Whether it is written down of an account what its tokens belong to: it was connected once.
+    pub async fn grant_noted(&self, account: &str) -> Result<bool, ReadError> {
+        let sql = "SELECT name FROM account_grants WHERE account_id = $1 LIMIT 1";
+        Ok(self.one(sql, &[account.into()], |row| row.text(0)).await?.is_some())
+    }
+
+    /// Whether a revocation that ended the grant of a key was finished since `since`.
+    pub async fn grant_revoked_since(&self, key: &GrantKey, since: i64) -> Result<bool, ReadError> {
+        let Some(grant) = &key.grant else { return Ok(false) };
+        let found = self
+            .one(
+                "SELECT id FROM revocations WHERE grant_key = $1 AND outcome = 'revoked' AND finished_at >= $2 LIMIT 1",
+                &[grant.clone().into(), since.into()],
+                |row| row.text(0),
+            )
+            .await?;
+        Ok(found.is_some())
+    }
+}

@@ -1,0 +1,47 @@
+//! A token that nobody issues: the account signs it itself, and the provider knows the key.
+
+use std::collections::BTreeMap;
+
+use switchboard_auth::{Rest, TokenSet, mint};
+use switchboard_catalog::Assertion;
+use switchboard_vault::Secrets;
+
+use super::Failure;
+use super::tokens::unbuilt;
+use crate::app::App;
+use crate::app::params::AccountParams;
+
+/// Seconds by which an assertion is dated back, for clocks that go after ours.
+const DATED_BACK: u64 = 30;
+
+impl App {
+    /// A token that nobody issues: an assertion under the account's key.
+    pub(super) fn signed_token(
+        &self,
+        assertion: &Assertion,
+        secrets: &Secrets,
+        params: &AccountParams,
+        document: &BTreeMap<String, String>,
+    ) -> Result<TokenSet, Failure> {
+        let known = |name: &str| {
+            let entered = secrets.get(name).map(str::to_owned);
+            entered.or_else(|| document.get(name).cloned()).or_else(|| self.variable(params, name))
+        };
+        let access_token = mint(assertion, self.moment(&self.unique()), &known).map_err(unbuilt)?;
+        Ok(TokenSet {
+            access_token,
+            refresh_token: None,
+            token_type: "Bearer".to_owned(),
+            expires_in: Some(assertion.lifetime.saturating_sub(DATED_BACK).max(1)),
+            refresh_token_expires_in: None,
+            scope: None,
+            id_token: None,
+            dpop_key: None,
+            extra: BTreeMap::new(),
+            extra_refresh: BTreeMap::new(),
+            alone: None,
+            captured: BTreeMap::new(),
+            rest: Rest::default(),
+        })
+    }
+}
