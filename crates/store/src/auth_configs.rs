@@ -197,7 +197,9 @@ impl Store {
     pub async fn redirected_auth_configs(&self) -> Result<Vec<AuthConfigRow>, ReadError> {
         self.list(
             "",
-            select!("WHERE deleted_at IS NULL AND instr(settings, '\"oauth_redirect_uri\":\"') > 0 ORDER BY id"),
+            select!(
+                "WHERE id > '' AND deleted_at IS NULL AND instr(settings, '\"oauth_redirect_uri\":\"') > 0 ORDER BY id"
+            ),
             Vec::new(),
             read,
         )
