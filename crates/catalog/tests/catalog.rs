@@ -35,8 +35,15 @@ fn builtin_toolkits_name_credentials_as_the_api_does() {
                 Scheme::ApiKey if secrets.len() > 1 => continue,
                 Scheme::ApiKey => &["generic_api_key"],
                 Scheme::BearerToken => &["token"],
-                Scheme::Basic if toolkit.basic.as_ref().is_some_and(|it| it.without_password) => &["username"],
-                Scheme::Basic => &["password"],
+                // What the file says of them, or a key in the place of one.
+                Scheme::Basic => {
+                    let basic = toolkit.basic.as_ref().expect("a table for its scheme");
+                    match (basic.username_is_secret(), basic.password_is_secret() && !basic.without_password) {
+                        (true, true) => &["username", "password"],
+                        (true, false) => &["username"],
+                        (false, _) => &["password"],
+                    }
+                }
                 Scheme::GoogleServiceAccount => &["credentials_json"],
                 Scheme::ServiceAccount => &["private_key"],
                 Scheme::S2sOAuth2 if secrets == ["private_key"] => continue,

@@ -12,6 +12,7 @@ mod field;
 mod key;
 mod oauth1;
 mod oauth2;
+mod tokens;
 
 use std::collections::BTreeMap;
 
@@ -25,9 +26,10 @@ pub use field::{Condition, Field, FieldFormat, FieldOption, FieldText};
 pub use key::{BasicScheme, KeyScheme, NoAuth, Placement, Sign, TokenScheme};
 pub use oauth1::{OAuth1, SignatureMethod};
 pub use oauth2::{
-    Callback, ClientAssertion, ClientAuthentication, Expiry, ExtraToken, OAuth2, Pkce, QueryEncoding, Reach, Refresh,
-    RefreshToken, TokenName, TokenRequestFormat,
+    Callback, ClientAssertion, ClientAuthentication, Expiry, OAuth2, Pkce, QueryEncoding, Refresh, RefreshToken,
+    TokenRequestFormat,
 };
+pub use tokens::{ExtraToken, Reach, TokenName};
 
 /// A provider and the ways to authenticate with it.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]

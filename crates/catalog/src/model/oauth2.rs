@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Capture, Field, Identity, Placement, SigningAlgorithm, TokenResponse};
+use super::{Call, Capture, ExtraToken, Field, Identity, Placement, Reach, SigningAlgorithm, TokenName, TokenResponse};
 
 /// OAuth 2.0 authorization code grant (RFC 6749 section 4.1) with its provider's deviations. The
 /// defaults are what the RFCs say, so most providers need three or four of these keys.
@@ -175,58 +175,6 @@ pub struct OAuth2 {
     /// How the token is sent. Default: header `Authorization: Bearer {access_token}`.
     #[serde(default = "bearer")]
     pub apply: Vec<Placement>,
-}
-
-/// One more token of an account, kept beside the first as `{name}_access_token`.
-#[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExtraToken {
-    /// Name of the token: `[a-z][a-z0-9_]*`.
-    pub name: String,
-    /// Where it stands in the answer that holds the first token.
-    pub access_token: String,
-    /// Where its own refresh token stands, which is then used whenever the first token is renewed.
-    pub refresh_token: Option<String>,
-    /// Where it stands how long it lives; the account's token ends with the first that does.
-    pub expires_in: Option<String>,
-    /// Requests to these hosts, which are among the toolkit's, get it in the place of the first.
-    #[serde(default)]
-    pub hosts: Vec<String>,
-    /// Requests whose path begins with one of these get it in the place of the first: `/api/search.`.
-    #[serde(default)]
-    pub paths: Vec<String>,
-    /// It may be the only one: an answer without the first token is then about this one, and where only
-    /// user-level scopes are set, no others are asked for.
-    #[serde(default)]
-    pub alone: bool,
-    /// What its revocation ends.
-    #[serde(default)]
-    pub revocation_reach: Reach,
-    /// Name of the captured value that says whose it is; needed with a reach of `grant`.
-    pub owner: Option<String>,
-}
-
-/// What a revocation ends besides the token that it names.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reach {
-    /// Nothing, or what was made of that token (default).
-    #[default]
-    Token,
-    /// Everything that this person has granted this client, in whatever toolkit.
-    Grant,
-    /// The client's installation in the account's workspace, site or store, for everybody in it.
-    Installation,
-}
-
-/// A token of an account.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenName {
-    /// The access token.
-    AccessToken,
-    /// The refresh token.
-    RefreshToken,
 }
 
 /// Use of PKCE.
