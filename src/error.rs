@@ -371,9 +371,7 @@ impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Unavailable(_) => Self::new(Code::Unavailable, "The database cannot answer now").because(error),
-            ReadError::Busy => Self::new(Code::Unavailable, "Too many lists of this project are being read at once")
-                .fix("Try again in a second, with fewer lists at once.")
-                .retry_after(1),
+            ReadError::Busy => Self::new(Code::Unavailable, "Too many lists of this project are read").retry_after(1),
             ReadError::Impossible(what) => Self::of(Code::RowUnreadable, &[("what", &what)]),
         }
     }
