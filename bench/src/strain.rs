@@ -2,11 +2,12 @@
 //! ten megabytes, a log that cannot be written. What counts is that `/livez` answers, and memory.
 
 use std::fmt;
-use std::io::PipeReader;
+use std::io::{PipeReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -31,6 +32,9 @@ const RESIDENT_GOAL_MIB: u32 = 512;
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 /// Between two probes.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
+/// Bytes that wait for a client that does not read, and for one that does.
+const SMALL_BUFFER: u32 = 4_096;
+const BUFFER: u32 = 256 * 1_024;
 /// Addresses of this machine that clients come from.
 const ADDRESSES: usize = 100;
 
@@ -96,28 +100,28 @@ fn logs() -> Result<[(&'static str, Stdio, Option<PipeReader>); 3]> {
 
 /// Asks for `/livez` on new connections, and looks at the memory, while something else goes on.
 async fn probed(name: &'static str, server: &Process, load: impl Future<Output = Result<String>>) -> Result<Row> {
-    let stop = AtomicBool::new(false);
-    let probing = async {
-        let (mut took, mut lost, mut resident) = (Vec::new(), 0, 0);
-        while !stop.load(Ordering::Relaxed) {
-            let started = Instant::now();
-            match tokio::time::timeout(PROBE_PATIENCE, livez(server.address())).await {
-                Ok(Ok(())) => took.push(started.elapsed()),
-                _ => lost += 1,
+    let stop = Arc::new(AtomicBool::new(false));
+    // On a thread of its own: it measures the server, not the clients that share ours.
+    let probing = thread::spawn({
+        let (stop, address) = (Arc::clone(&stop), server.address());
+        move || probe_on(address, &stop)
+    });
+    let mut resident = 0;
+    let looking = async {
+        loop {
+            match server.resident_kib() {
+                Ok(kib) => resident = resident.max(kib),
+                Err(error) => break error,
             }
-            resident = resident.max(server.resident_kib()?);
             tokio::time::sleep(PROBE_PAUSE).await;
         }
-        took.sort_unstable();
-        anyhow::Ok((took, lost, resident))
     };
-    let loading = async {
-        let note = load.await;
-        stop.store(true, Ordering::Relaxed);
-        note
+    let note = tokio::select! {
+        note = load => note,
+        ended = looking => Err(ended),
     };
-    let (measured, note) = tokio::join!(probing, loading);
-    let (took, lost, resident_kib) = measured?;
+    stop.store(true, Ordering::Relaxed);
+    let (took, lost) = probing.join().ok().context("the probe panicked")?;
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     Ok(Row {
         name,
@@ -126,22 +130,40 @@ async fn probed(name: &'static str, server: &Process, load: impl Future<Output =
         p50_ms: ms(percentile(&took, 50)),
         p99_ms: ms(percentile(&took, 99)),
         max_ms: ms(took.last().copied().unwrap_or_default()),
-        resident_mib: resident_kib / 1_024,
+        resident_mib: resident / 1_024,
         note: note?,
     })
 }
 
-async fn livez(address: SocketAddr) -> Result<()> {
-    let mut connection = Connection::open(address).await?;
-    let answer = connection.exchange(&request("GET", "/livez", address, &[("connection", "close")], "")).await?;
-    anyhow::ensure!(answer.status == 200, "{}", answer.status);
+/// Times in order, and how many probes were lost.
+fn probe_on(address: SocketAddr, stop: &AtomicBool) -> (Vec<Duration>, usize) {
+    let (mut took, mut lost) = (Vec::new(), 0);
+    while !stop.load(Ordering::Relaxed) {
+        let started = Instant::now();
+        match livez(address) {
+            Ok(()) => took.push(started.elapsed()),
+            Err(_) => lost += 1,
+        }
+        thread::sleep(PROBE_PAUSE);
+    }
+    took.sort_unstable();
+    (took, lost)
+}
+
+fn livez(address: SocketAddr) -> Result<()> {
+    let mut stream = std::net::TcpStream::connect_timeout(&address, PROBE_PATIENCE)?;
+    stream.set_read_timeout(Some(PROBE_PATIENCE))?;
+    stream.write_all(&request("GET", "/livez", address, &[("connection", "close")], ""))?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    anyhow::ensure!(answer.starts_with(b"HTTP/1.1 200"), "no answer");
     Ok(())
 }
 
-/// Connects from one of many addresses, with a small buffer for what comes.
-async fn connect(number: usize, to: SocketAddr) -> Result<TcpStream> {
+/// Connects from one of many addresses, with a buffer for what comes.
+async fn connect(number: usize, to: SocketAddr, buffer: u32) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    socket.set_recv_buffer_size(4_096)?;
+    socket.set_recv_buffer_size(buffer)?;
     let last = u8::try_from(number % ADDRESSES + 2)?;
     socket.bind(SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0)))?;
     Ok(socket.connect(to).await?)
@@ -156,7 +178,7 @@ async fn never_read(product: &Product) -> Result<Row> {
         for number in 0..CLIENTS {
             let (ask, to) = (Arc::clone(&ask), server.address());
             clients.spawn(async move {
-                let mut stream = connect(number, to).await?;
+                let mut stream = connect(number, to, SMALL_BUFFER).await?;
                 // It blocks once nobody takes what is answered, and fails once the server has gone.
                 let _ = tokio::time::timeout(Duration::from_secs(40), stream.write_all(&ask)).await;
                 anyhow::Ok(stream)
@@ -166,10 +188,12 @@ async fn never_read(product: &Product) -> Result<Row> {
             }
         }
         let held = server.open_files()?;
+        let end = tokio::time::sleep(Duration::from_secs(40));
         let mut streams = Vec::new();
         while let Some(stream) = clients.join_next().await {
             streams.extend(stream?);
         }
+        end.await;
         Ok(format!("{held} files open at first, {} after 40 s", server.open_files()?))
     };
     probed("8,300 clients that read nothing", server, load).await
@@ -188,9 +212,9 @@ async fn slow(product: &Product) -> Result<Row> {
             let (ask, to, answers) = (Arc::clone(&ask), server.address(), Arc::clone(&answers));
             clients.spawn(async move {
                 if number % 10 == 0 {
-                    read_slowly(connect(number, to).await?, &ask, end).await
+                    read_slowly(connect(number, to, SMALL_BUFFER).await?, &ask, end).await
                 } else {
-                    read_well(to, &ask, end, &answers).await
+                    read_well(number, to, &ask, end, &answers).await
                 }
             });
         }
@@ -205,9 +229,9 @@ async fn slow(product: &Product) -> Result<Row> {
 }
 
 /// A request each few seconds, read at once; on a new connection where the server has closed it as idle.
-async fn read_well(to: SocketAddr, ask: &[u8], end: Instant, answers: &AtomicUsize) -> Result<()> {
+async fn read_well(number: usize, to: SocketAddr, ask: &[u8], end: Instant, answers: &AtomicUsize) -> Result<()> {
     while Instant::now() < end {
-        let mut connection = Connection::open(to).await?;
+        let mut connection = Connection::over(connect(number, to, BUFFER).await?);
         while Instant::now() < end {
             let Ok(answer) = connection.exchange(ask).await else { break };
             anyhow::ensure!(answer.status == 200, "{}", answer.status);
@@ -256,11 +280,11 @@ async fn large(product: &Product, name: &'static str, callers: usize, reads: boo
 /// The status of a call, whose answer is read at once, or not for longer than any server waits.
 async fn call(number: usize, to: SocketAddr, ask: &[u8], reads: bool) -> Result<u16> {
     if reads {
-        let mut connection = Connection::open(to).await?;
+        let mut connection = Connection::over(connect(number, to, BUFFER).await?);
         connection.send(ask).await?;
         return connection.skip_answer().await;
     }
-    let mut connection = Connection::over(connect(number, to).await?);
+    let mut connection = Connection::over(connect(number, to, SMALL_BUFFER).await?);
     connection.send(ask).await?;
     tokio::time::sleep(Duration::from_secs(40)).await;
     connection.skip_answer().await
