@@ -25,6 +25,8 @@ const PIECE: usize = 48 * 1_024;
 /// Answers up to this many bytes are written in one piece: most.
 const SMALL: usize = 64 * 1_024;
 
+/// Pieces that are made before others have their turn.
+const IN_A_ROW: u8 = 4;
 /// Bytes of text that are looked through in one go: less than a millisecond's work.
 const STRETCH: usize = 512 * 1_024;
 
@@ -77,7 +79,7 @@ pub async fn response(answer: ProxyAnswer) -> Response {
     for part in &parts {
         length += part.length_without_haste().await;
     }
-    let mut body = Pieces { parts, left: length };
+    let mut body = Pieces { parts, left: length, in_a_row: 0 };
     let body = if length <= SMALL {
         let mut whole = Vec::with_capacity(length);
         while let Some(part) = body.parts.pop_front() {
@@ -187,6 +189,9 @@ impl Part {
     }
 }
 
+/// Digits of `\u001f`.
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// The letter that stands behind the backslash in the short form of a character (RFC 8259 section 7).
 fn short_form(byte: u8) -> Option<u8> {
     match byte {
@@ -215,24 +220,39 @@ fn escape(text: &[u8], to: &mut Vec<u8>) {
         to.extend_from_slice(plain);
         match short_form(after[0]) {
             Some(letter) => to.extend_from_slice(&[b'\\', letter]),
-            None => to.extend_from_slice(format!("\\u{:04x}", after[0]).as_bytes()),
+            None => {
+                let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or(b'0');
+                to.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(after[0] >> 4), digit(after[0] & 15)]);
+            }
         }
         rest = &after[1..];
     }
     to.extend_from_slice(rest);
 }
 
-/// A body that makes its pieces as they are asked for.
+/// A body that makes its pieces as they are asked for, and lets others have their turn now and then: a
+/// caller that takes them as fast as they come would keep a thread for itself.
 struct Pieces {
     parts: VecDeque<Part>,
     left: usize,
+    /// Pieces made since others had their turn.
+    in_a_row: u8,
 }
 
 impl http_body::Body for Pieces {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.in_a_row == IN_A_ROW {
+            self.in_a_row = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.in_a_row += 1;
         let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
         let piece = part.split();
         if part.bytes().is_empty() {
