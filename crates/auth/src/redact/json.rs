@@ -32,13 +32,11 @@ pub(super) fn redact<'a>(text: &'a str, spans: &[Range<usize>], is_short: &dyn F
         while spans.next_if(|span| span.end <= place.start).is_some() {}
         while let Some(span) = spans.peek().filter(|span| span.start < place.end) {
             let covered = span.start.max(place.start)..span.end.min(place.end);
-            match token.kind {
-                Kind::String => add(&mut changes, whole_escapes(value, place.start, covered)),
-                _ => {
-                    changes.push(Change { place: place.clone(), quoted: true });
-                    break;
-                }
+            if token.kind != Kind::String {
+                changes.push(Change { place: place.clone(), quoted: true });
+                break;
             }
+            add(&mut changes, whole_escapes(value, place.start, covered));
             if span.end > place.end {
                 break;
             }
