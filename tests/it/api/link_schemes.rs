@@ -219,7 +219,11 @@ async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
     assert_eq!(reply.status, 303, "{}", reply.text());
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!((&read["status"], &read["auth_config"]["auth_scheme"]), (&json!("ACTIVE"), &json!("API_KEY")));
-    assert_eq!(browser.submit(&url, &[("auth_scheme", "BASIC")]).await.status, 410);
+    // It is over: whoever connected is told so, and nobody chooses any more.
+    assert_eq!(browser.submit(&url, &[("auth_scheme", "BASIC")]).await.status, 200);
+    assert_eq!(Browser::new("bob").submit(&url, &[("auth_scheme", "BASIC")]).await.status, 410);
+    let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
+    assert_eq!(read["auth_config"]["auth_scheme"], "API_KEY");
     let told = api.get(&format!("/connected_accounts/{account}/explain")).await.expect(200).to_string();
     assert!(told.contains("The user chose how to connect"), "{told}");
 
