@@ -52,6 +52,7 @@ pub fn end_sessions(project: &str, now: i64) -> Statement {
 pub fn end_accounts(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
+           params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)",
         project,
@@ -62,7 +63,8 @@ pub fn end_accounts(project: &str, now: i64) -> Statement {
 /// Ends [`BATCH`] live accounts that hold no credential.
 pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
     batch(
-        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, refresh_fence = refresh_fence + 1
+        "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, params = '{}', identity_id = NULL,
+           refresh_fence = refresh_fence + 1
          WHERE id IN (SELECT id FROM connected_accounts
                       WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 500)",
         project,

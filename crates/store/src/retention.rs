@@ -100,7 +100,8 @@ pub fn idempotency_keys(before: i64) -> Unit {
 pub fn unconnected_account(project: &str, id: &str, before: i64, now: i64) -> Statement {
     Statement::one(
         "account_changed",
-        "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, refresh_fence = refresh_fence + 1
+        "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, params = '{}', identity_id = NULL,
+           refresh_fence = refresh_fence + 1
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND connected_at IS NULL
            AND status IN ('FAILED', 'EXPIRED') AND updated_at < $3",
         vec![project.into(), id.into(), before.into(), now.into()],

@@ -176,7 +176,7 @@ async fn a_user_who_says_no_is_quoted() {
     assert!(has(&answer["provider_message"], "access_denied"), "{answer}");
     assert_eq!(line(&answer, "attempt_failed")["provider_code"], "access_denied");
     let of_link = world.server.api.get(&format!("/links/{}/explain", link.id())).await.expect(200);
-    assert_eq!((&of_link["link"]["status"], &of_link["code"]), (&json!("failed"), &json!("access_denied")));
+    assert_eq!((&of_link["link"]["status"], &of_link["code"]), (&json!("claimed"), &json!("access_denied")));
     assert_eq!(of_link["provider_message"], answer["provider_message"]);
 }
 

@@ -219,8 +219,9 @@ async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
     assert_eq!(reply.status, 303, "{}", reply.text());
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!((&read["status"], &read["auth_config"]["auth_scheme"]), (&json!("ACTIVE"), &json!("API_KEY")));
-    // What is connected stays as it is, and its own browser sees that it is.
+    // What is connected stays as it is: its own browser sees that it is, and nobody chooses any more.
     assert_eq!(browser.submit(&url, &[("auth_scheme", "BASIC")]).await.status, 200);
+    assert_eq!(Browser::new("bob").submit(&url, &[("auth_scheme", "BASIC")]).await.status, 410);
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
     assert_eq!((&read["status"], &read["auth_config"]["auth_scheme"]), (&json!("ACTIVE"), &json!("API_KEY")));
     let told = api.get(&format!("/connected_accounts/{account}/explain")).await.expect(200).to_string();

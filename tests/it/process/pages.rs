@@ -46,7 +46,6 @@ async fn pages(server: &TestServer) -> Vec<(&'static str, &'static str, Reply)> 
     pages.push(("oauth", "data-action=\"continue\"", browser.get(&url).await));
     let started = browser.submit(&url, &[]).await;
     let provider = started.header("location").unwrap().to_owned();
-    pages.push(("mismatch", "data-result=\"browser_mismatch\"", Browser::new("bob").get(&url).await));
     let state = url::Url::parse(&provider).unwrap();
     let value = |name: &str| state.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
     let failed = format!(
@@ -55,8 +54,8 @@ async fn pages(server: &TestServer) -> Vec<(&'static str, &'static str, Reply)> 
         server.sandbox_url,
         value("state")
     );
+    pages.push(("mismatch", "data-result=\"browser_mismatch\"", Browser::new("bob").get(&failed).await));
     pages.push(("provider-error", "data-result=\"provider_error\"", browser.get(&failed).await));
-    pages.push(("used", "data-result=\"used\"", browser.get(&url).await));
 
     let (url, mut browser) = open(api.link(&oauth, "sandbox").await);
     let started = browser.submit(&url, &[]).await;
@@ -73,6 +72,7 @@ async fn pages(server: &TestServer) -> Vec<(&'static str, &'static str, Reply)> 
     pages.push(("form-refused", "role=\"alert\"", browser.submit(&url, &[("generic_api_key", "wrong")]).await));
     let reject = format!("{url}/reject");
     pages.push(("rejected", "data-result=\"rejected\"", browser.submit(&reject, &[]).await));
+    pages.push(("used", "data-result=\"used\"", browser.get(&url).await));
 
     let (url, mut browser) = open(api.link(&form, "sandbox").await);
     server.clock.advance(std::time::Duration::from_secs(700));

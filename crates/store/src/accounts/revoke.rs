@@ -11,7 +11,7 @@ pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statem
     Statement::one(
         "account_changed",
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, credential_sealed = NULL,
-           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+           params = '{}', identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credential_version = $3",
         vec![project.into(), id.into(), version.into(), now.into()],
     )

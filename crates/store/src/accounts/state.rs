@@ -167,12 +167,13 @@ pub const SOME: usize = 100;
 /// only such as hold no credential. The last statement deletes the accounts.
 pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
     let sql = if is_held {
-        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL,
-           refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
+           identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
                         AND deleted_at IS NULL ORDER BY id LIMIT 100)"
     } else {
-        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, refresh_fence = refresh_fence + 1
+        "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, params = '{}', identity_id = NULL,
+           refresh_fence = refresh_fence + 1
          WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
                         AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
     };

@@ -186,7 +186,7 @@ async fn token_requests() {
             tables: "[oauth2]\nauthorization_parameters = { nonce = \"{nonce}\" }",
             // {"nonce":"another"}
             answers: &[("/token", r#"{"access_token":"AT1","id_token":"e30.eyJub25jZSI6ImFub3RoZXIifQ.x"}"#)],
-            expect: &[("account", "FAILED"), ("account", "its nonce is another")],
+            expect: &[("account", "INITIATED"), ("account", "its nonce is another")],
             ..P
         },
         Case {
