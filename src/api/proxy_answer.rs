@@ -218,12 +218,11 @@ fn escape(text: &[u8], to: &mut Vec<u8>) {
     while let Some(at) = rest.iter().position(|byte| escaped_length(*byte) > 1) {
         let (plain, after) = rest.split_at(at);
         to.extend_from_slice(plain);
-        match short_form(after[0]) {
-            Some(letter) => to.extend_from_slice(&[b'\\', letter]),
-            None => {
-                let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or(b'0');
-                to.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(after[0] >> 4), digit(after[0] & 15)]);
-            }
+        if let Some(letter) = short_form(after[0]) {
+            to.extend_from_slice(&[b'\\', letter]);
+        } else {
+            let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or(b'0');
+            to.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(after[0] >> 4), digit(after[0] & 15)]);
         }
         rest = &after[1..];
     }

@@ -195,7 +195,9 @@ impl App {
         unit: &mut Unit,
     ) -> Result<(AuthConfigRow, Vec<LinkWarning>)> {
         let schemes = toolkit.schemes();
-        let can = schemes.iter().copied().find(|scheme| self.can_make(&actor.project_id, toolkit, *scheme));
+        let is_offered = |scheme: Scheme| schemes.first() == Some(&scheme) || !is_of_a_service(scheme);
+        let mut offered = schemes.iter().copied().filter(|scheme| is_offered(*scheme));
+        let can = offered.find(|scheme| self.can_make(&actor.project_id, toolkit, *scheme));
         let scheme = can.ok_or_else(|| no_managed_auth(toolkit))?;
         if let Some(off) = self.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
             && !(off.is_enabled && off.is_enabled_for_tool_router)
@@ -300,15 +302,19 @@ impl SchemeWish {
         if toolkit.oauth2.is_some() && !known.contains(&Scheme::BearerToken) {
             known.push(Scheme::BearerToken);
         }
-        match text.parse().ok().filter(|scheme| known.contains(scheme)) {
-            Some(scheme) => Ok(Self::Only(scheme)),
-            None => {
-                let names: Vec<&str> = known.iter().map(|scheme| scheme.as_str()).collect();
-                let takes = format!("must be one of {}, or choose", names.join(", "));
-                Err(Error::field("auth_scheme", takes).fix("Name a scheme of the toolkit, or leave auth_scheme out."))
-            }
+        if let Some(scheme) = text.parse().ok().filter(|scheme| known.contains(scheme)) {
+            return Ok(Self::Only(scheme));
         }
+        let names: Vec<&str> = known.iter().map(|scheme| scheme.as_str()).collect();
+        let takes = format!("must be one of {}, or choose", names.join(", "));
+        Err(Error::field("auth_scheme", takes).fix("Name a scheme of the toolkit, or leave auth_scheme out."))
     }
+}
+
+/// Whether a scheme takes the credential of a service, which its administrator has: no user is asked for one
+/// in place of their own account, unless the developer names the scheme.
+fn is_of_a_service(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::S2sOAuth2 | Scheme::GoogleServiceAccount | Scheme::ServiceAccount)
 }
 
 /// Somebody switched the managed auth config off: another one is not made behind his back.

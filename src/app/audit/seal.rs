@@ -242,16 +242,17 @@ fn dated(id: &str) -> String {
 fn after_time_of(id: &str) -> String {
     let mut text = dated(id).into_bytes();
     for at in ("evt_".len()..text.len().min(DATED)).rev() {
-        match text[at] {
-            b'z' => text[at] = b'0',
-            b'9' => text[at] = b'A',
-            b'Z' => text[at] = b'a',
-            digit if digit.is_ascii_alphanumeric() => {
-                text[at] = digit + 1;
-                break;
-            }
+        let (next, carries) = match text[at] {
+            b'z' => (b'0', true),
+            b'9' => (b'A', false),
+            b'Z' => (b'a', false),
+            digit if digit.is_ascii_alphanumeric() => (digit + 1, false),
             // No id of this program: as if it were the last digit there is.
-            _ => text[at] = b'0',
+            _ => (b'0', true),
+        };
+        text[at] = next;
+        if !carries {
+            break;
         }
     }
     String::from_utf8_lossy(&text).into_owned()

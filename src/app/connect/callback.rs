@@ -136,7 +136,7 @@ impl App {
             let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
             // From here on the state may be spent, so the rest finishes without the browser (R35).
             let came = Came { raw: Secret::from(returned.query), query, auth_config_id };
-            let task = self.tasks.spawn(async move { app.arrive(actor, came, attempt).await });
+            let task = self.tasks.spawn(async move { Box::pin(app.arrive(actor, came, attempt)).await });
             task.await.map_err(Error::internal)??
         } else {
             self.arrive_again(&attempt).await?
@@ -166,7 +166,7 @@ impl App {
                 Visit::Open(offer) => offer,
                 Visit::Over(finished) => return Ok(finished),
             };
-            if let Some(finished) = self.arrive_at(&actor, &came, &attempt, *offer).await? {
+            if let Some(finished) = Box::pin(self.arrive_at(&actor, &came, &attempt, *offer)).await? {
                 return Ok(finished);
             }
         }

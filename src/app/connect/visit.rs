@@ -141,6 +141,7 @@ impl Offer {
 
 /// What stands behind a token.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request, and handed on at once")]
 pub enum Visit {
     /// Something to complete.
     Open(Box<Offer>),

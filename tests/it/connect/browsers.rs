@@ -80,7 +80,7 @@ async fn the_cookie_is_new_for_each_attempt_and_gone_at_the_end() {
         }
         // Safari keeps no `Secure` cookie on plain http, not even on loopback.
         let foreign = |it: &&str| it.starts_with("Domain") || *it == "Secure";
-        assert!(!attributes.iter().any(|it| foreign(&it)), "{attributes:?}");
+        assert!(!attributes.iter().any(foreign), "{attributes:?}");
 
         let callback = agree(&mut browser, &provider_url(&pressed)).await;
         let mut planted = browser.clone();

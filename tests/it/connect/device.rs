@@ -195,7 +195,7 @@ async fn how_it_ends_otherwise() {
         // The link is open for another code; when its time is over, the account has the reason.
         assert_eq!(world.status(&link).await, "INITIATED");
         let end = browser.get(&page).await.text();
-        world.server.clock.advance(Duration::from_secs(600));
+        world.server.clock.advance(Duration::from_mins(10));
         world.server.app.sweep_links().await.unwrap();
         assert_eq!(world.status(&link).await, expected, "{body}");
         assert!(end.to_lowercase().contains(words) && !end.contains("DC-secret"), "{body}: {end}");
@@ -250,7 +250,7 @@ async fn the_code_is_for_the_browser_that_began() {
     let before = world.asked().await;
     world.server.clock.advance(Duration::from_secs(5));
     until("the account to work", async || world.status(&link).await == "ACTIVE").await;
-    world.server.clock.advance(Duration::from_secs(60));
+    world.server.clock.advance(Duration::from_mins(1));
     tokio::time::sleep(Duration::from_millis(2_100)).await;
     assert_eq!(world.asked().await, before + 1, "one code is spent");
     expect_done(&browser.get(&page).await);
