@@ -90,6 +90,11 @@ pub struct AccountIdentity {
 }
 
 impl AccountIdentity {
+    /// The identifiers alone, without anything that is for people.
+    pub fn nameless(self) -> Self {
+        Self { id: self.id, tenant_id: self.tenant_id, ..Self::default() }
+    }
+
     /// Whether two are the same account: the same identifier in the same tenant.
     pub fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.tenant_id == other.tenant_id

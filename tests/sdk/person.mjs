@@ -23,6 +23,14 @@ export function firstForm(html) {
   return { action: attribute(form.split('>')[0], 'action') ?? '', fields };
 }
 
+// Where the page leads that names the application before its user goes there.
+function wayBack(url, page) {
+  if (url.pathname !== '/link/return') return undefined;
+  const links = (page.match(/<a[^>]*>/g) ?? []).map(tag => attribute(tag, 'href') ?? '');
+  const found = links.find(link => link.startsWith('https://app.example'));
+  return found && new URL(found);
+}
+
 export class Person {
   // Signs in at the sandbox as `user`; types `entries` into other forms.
   constructor(user = 'alice', entries = {}) {
@@ -44,7 +52,7 @@ export class Person {
       }
       if (answer.status >= 400) throw new Error(`${url} answered ${answer.status}: ${answer.text.slice(0, 300)}`);
       const form = firstForm(answer.text);
-      if (!form) return url;
+      if (!form) return wayBack(url, answer.text) ?? url;
       if (form.action) url = new URL(form.action, url);
       answer = await this.send('POST', url, form.fields.map(([name, value]) => [name, this.typed[name] ?? value]));
     }

@@ -6,15 +6,18 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 
 class Forms(HTMLParser):
-    """The first form of a page that posts, with its first named button pressed."""
+    """The first form of a page that posts, with its first named button pressed; and where the page links to."""
 
     def __init__(self):
         super().__init__()
         self.action, self.fields, self.open, self.pressed = None, [], False, False
+        self.links = []
 
     def handle_starttag(self, tag, attributes):
         it = {name: value or "" for name, value in attributes}
-        if tag == "form" and self.action is None and it.get("method", "").lower() == "post":
+        if tag == "a":
+            self.links.append(it.get("href", ""))
+        elif tag == "form" and self.action is None and it.get("method", "").lower() == "post":
             self.action, self.open = it.get("action", ""), True
         elif self.open and tag == "input" and it.get("type") != "submit" and "name" in it:
             self.fields.append((it["name"], it.get("value", "")))
@@ -48,7 +51,9 @@ class Person:
             form.feed(page)
             if status >= 400 or form.action is None:
                 assert status < 400, f"{url} answered {status}: {page[:300]}"
-                return url
+                # The page that names the application before its user goes there leads to it.
+                is_way_back = urlsplit(url).path == "/link/return"
+                return next((it for it in form.links if is_way_back and it.startswith("https://app.example")), url)
             url = urljoin(url, form.action) if form.action else url
             fields = [(name, self.typed.get(name, value)) for name, value in form.fields]
             status, location, page = self.send("POST", url, fields)

@@ -250,7 +250,7 @@ fn scope_headers() -> Value {
                 "{what}, as `GET /org/project/list` shows it. With a user API key in an installation of several projects \
                  this header is required, together with the other one of the two; a project API key needs neither."
             ),
-            "schema": { "type": "string", "minLength": 1, "maxLength": 80 },
+            "schema": { "type": "string" },
         })
     };
     json!({

@@ -7,7 +7,7 @@ use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::params::{AccountIdentity, AccountParams};
 use crate::error::Result;
 use crate::id::Kind;
 
@@ -63,8 +63,9 @@ impl App {
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
         let now = self.now();
-        // The row outlives the account, and nobody needs to know whose it was.
-        let params = AccountParams::parse(&account.params).map(|params| AccountParams { identity: None, ..params });
+        // The row outlives the account. Whose grant it is must be known, and by no name or address.
+        let params = AccountParams::parse(&account.params)
+            .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::nameless), ..params });
         RevocationRow {
             id,
             job_id: job.to_owned(),

@@ -83,7 +83,7 @@ async fn a_forgotten_client_is_registered_anew_and_the_old_one_keeps_its_account
     world.refuses_the_client(1).await;
     // The refusal of one code tells; the link after that works.
     let (_, failed, status) = world.connect("user-3").await;
-    assert_eq!(status, "FAILED");
+    assert_eq!(status, "INITIATED");
     let told = world.server.api.get(&format!("/connected_accounts/{failed}/explain")).await.expect(200);
     assert_eq!(told["code"], "client_refused");
     assert_eq!(world.connect("user-3").await.2, "ACTIVE");
