@@ -91,6 +91,7 @@ pub struct AccountIdentity {
 
 impl AccountIdentity {
     /// The identifiers alone, without anything that is for people.
+    #[must_use]
     pub fn nameless(self) -> Self {
         Self { id: self.id, tenant_id: self.tenant_id, ..Self::default() }
     }
