@@ -317,7 +317,7 @@ fn is_of_a_service(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::S2sOAuth2 | Scheme::GoogleServiceAccount | Scheme::ServiceAccount)
 }
 
-/// Somebody switched the managed auth config off: another one is not made behind his back.
+/// The managed auth config was disabled on purpose: do not create another.
 fn switched_off(config: &AuthConfigRow) -> Error {
     let id = &config.id;
     let (how, fix) = if config.is_enabled {
