@@ -59,8 +59,7 @@ async fn run(line: &'static str) -> Vec<Value> {
         ["--rate-limit-per-address-per-minute", "0"],
     ]
     .concat();
-    let port = free_port();
-    let listen = format!("127.0.0.1:{port}");
+    let listen = process::own_address();
     let dev = Dev::start_on(&listen, folder.path(), &arguments, Stdio::null());
     let (url, taken) = recorder.serve(&format!("http://{listen}"));
     let mut command = command(line);
@@ -77,11 +76,6 @@ async fn run(line: &'static str) -> Vec<Value> {
     let cases: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     assert!(!cases.is_empty(), "{line} ran nothing: {text}\n{}", String::from_utf8_lossy(&output.stderr));
     cases
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A key of the organisation or of a member, made on the command line.

@@ -2,7 +2,6 @@
 //! bought is lost, and what follows depends on the provider, never on luck.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::support::browser::Browser;
 use crate::support::clock::ManualClock;
 use crate::support::connected::{connect, server_on};
 use crate::support::http::{Api, Reply};
-use crate::support::process::Dev;
+use crate::support::process::{Dev, own_address};
 use crate::support::providers::Provider;
 use crate::support::wait::{until, within};
 
@@ -36,7 +35,7 @@ impl Files {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("toolkits/tk")).unwrap();
         std::fs::write(folder.path().join("toolkits/tk/toolkit.toml"), provider.toolkit("tk", "")).unwrap();
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let listen = own_address();
         Self { folder, listen }
     }
 

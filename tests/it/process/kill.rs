@@ -4,7 +4,6 @@
 //! on the same files, and the ledger is compared with what it answers then.
 
 use std::collections::HashMap;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use super::at_rest::key_session;
 use crate::support::browser::Browser;
 use crate::support::http::{Api, Reply};
-use crate::support::process::Dev;
+use crate::support::process::{Dev, own_address};
 
 /// Fifty clients are one address here; a limit on it would hide what is looked for.
 const DEV: &[&str] = &["--log", "off", "--rate-limit-per-address-per-minute", "0"];
@@ -120,7 +119,7 @@ impl Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_under_load_loses_nothing_that_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listen = own_address();
     let mut dev = Dev::start_on(&listen, folder.path(), DEV, Stdio::null());
     let key = dev.key.clone().unwrap();
     let session = key_session(&dev.api(), "user-1").await;

@@ -2,7 +2,6 @@
 //! has gone, stands still, a disk that is full, a limit of file sizes.
 
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use serde_json::json;
 
 use crate::support::connected::connect;
 use crate::support::http::Http;
-use crate::support::process::{Dev, PROGRAM};
+use crate::support::process::{Dev, PROGRAM, own_address};
 use crate::support::providers::Provider;
 use crate::support::wait::{until, within};
 
@@ -66,7 +65,7 @@ async fn a_log_that_cannot_be_written_costs_no_answer_and_no_rotated_token() {
 async fn a_reader_of_the_log_that_stands_still_stops_nobody_and_learns_what_it_missed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut reader, writer) = std::io::pipe().unwrap();
-    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let metrics = own_address();
     let arguments = ["--log", "trace", "--metrics-listen", &metrics];
     let mut dev = Dev::start_on("127.0.0.1:0", folder.path(), &arguments, writer);
     let api = dev.api();

@@ -2,7 +2,6 @@
 //! What cannot be used is refused and not touched (R72, R94).
 
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +12,7 @@ use super::at_rest::open;
 use super::needles::files_under;
 use super::settings::{Server, ends, ready, serve};
 use crate::support::http::Api;
-use crate::support::process::{Dev, PROGRAM, run};
+use crate::support::process::{Dev, PROGRAM, own_address, run};
 
 /// A data folder with a key and a project in it.
 fn data_with_a_project() -> tempfile::TempDir {
@@ -39,7 +38,7 @@ fn is_refused(data: &Path, says: &str) {
     for command in ["serve", "dev"] {
         let mut server = Command::new(PROGRAM);
         server.args([command, "--data-dir", data.to_str().unwrap(), "--listen"]);
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let free = own_address();
         server.arg(free).current_dir(elsewhere.path());
         let output = ends(&mut server);
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -146,7 +145,7 @@ async fn two_servers_that_start_at_once_on_an_empty_folder_both_come_up() {
         let data = folder.path().join("data");
         let mut servers = Vec::new();
         for _ in 0..3 {
-            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let address = own_address();
             let mut command = serve(folder.path());
             command.args(["--listen", &address, "--data-dir", data.to_str().unwrap()]);
             servers.push((Server::start(&mut command), address));

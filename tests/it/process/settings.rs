@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::needles::files_under;
 use crate::support::http::Http;
-use crate::support::process::{PROGRAM, run};
+use crate::support::process::{PROGRAM, own_address, run};
 use crate::support::wait::until;
 
 const ENDED: Duration = Duration::from_secs(5);
@@ -180,8 +180,7 @@ fn a_public_address_needs_a_public_url() {
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_win_over_variables_and_variables_over_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let address = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let (flag, variable, file) = (address(), address(), address());
+    let (flag, variable, file) = (own_address(), own_address(), own_address());
     std::fs::write(folder.path().join("switchboard.toml"), format!("listen = \"{file}\"\n")).unwrap();
     for (arguments, environment, expected) in
         [(vec!["--listen", &flag], Some(&variable), &flag), (vec![], Some(&variable), &variable), (vec![], None, &file)]
@@ -201,7 +200,7 @@ async fn an_empty_variable_is_as_good_as_none_for_every_setting() {
     let names: Vec<&str> = help.split("[env: ").skip(1).filter_map(|rest| rest.split('=').next()).collect();
     assert!(names.len() > 20 && names.iter().all(|name| name.starts_with("SWITCHBOARD_")), "{names:?}");
     for empty in ["", " "] {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let address = own_address();
         let mut command = serve(folder.path());
         command.envs(names.iter().map(|name| (name, empty))).args(["--listen", &address]);
         let mut server = Server::start(&mut command);

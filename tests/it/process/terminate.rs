@@ -1,7 +1,6 @@
 //! SIGTERM under load: what was accepted is answered, what a provider was asked for is stored, and
 //! the exit code is 0 (F03, R94).
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::support::browser::Browser;
 use crate::support::http::Api;
-use crate::support::process::Dev;
+use crate::support::process::{Dev, own_address};
 use crate::support::providers::Provider;
 use crate::support::wait::until;
 
@@ -51,7 +50,7 @@ async fn up_to_the_callback(api: &Api, session: &str) -> (String, Browser, Strin
 async fn sigterm_under_load_answers_what_was_accepted_and_stores_what_was_bought() {
     let provider = Provider::mock(&[]);
     let folder = tempfile::tempdir().unwrap();
-    let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let listen = own_address();
     let mut dev = start(&listen, folder.path(), &provider);
     let api = dev.api();
     provider.auth_config(&api, "mock").await;

@@ -3,11 +3,20 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::http::Api;
 
 /// Path of the program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_switchboard");
+
+/// An address that a program may listen on again and again, `127.a.b.c:port`. Nobody else uses it: a
+/// free port of 127.0.0.1 may be taken by another test's connection before the program starts.
+pub fn own_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    format!("127.{}.{b}.{c}:{}", 64 + a % 64, NEXT.fetch_add(1, Ordering::Relaxed))
+}
 
 /// A running `switchboard dev`. Killed when dropped.
 pub struct Dev {
