@@ -162,7 +162,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         ring,
         egress,
         answers: Budget::new(config.settings.proxy_memory),
-        large_answers: Semaphore::new(1),
+        large_answers: Arc::new(Semaphore::new(1)),
         catalog,
         settings: config.settings,
         builtins,

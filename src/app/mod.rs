@@ -107,7 +107,7 @@ pub struct App {
     /// Bytes of answers to proxied calls that are held at once.
     pub answers: Budget,
     /// Whose turn it is to search a large answer.
-    pub large_answers: Semaphore,
+    pub large_answers: Arc<Semaphore>,
     /// Providers.
     pub catalog: CurrentCatalog,
     /// The operator's settings.

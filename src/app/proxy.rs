@@ -39,7 +39,7 @@ const DROPPED: [HeaderName; 6] = [
 const ROOM_PATIENCE: Duration = Duration::from_secs(2);
 /// The same for the answer to a request that may have done something.
 const SENT_PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes from which on answers are searched one after the other.
+/// Bytes from which on an answer is read on another thread.
 const LARGE: usize = 256 * 1_024;
 
 /// Headers that ask for a part of an answer.
@@ -196,12 +196,7 @@ impl App {
                 if is_harmless { told } else { told.do_not_repeat() }
             })?;
         }
-        // One at a time: searching megabytes takes a thread for as long as it lasts, and others want to run.
-        let _turn = match answer.body().len() {
-            0..LARGE if !provider_answer::may_grow(answer.headers()) => None,
-            _ => self.large_answers.acquire().await.ok(),
-        };
-        let answer = read_answer(answer, &redactor(toolkit, scheme, &secrets), room)?;
+        let answer = self.read_apart(answer, redactor(toolkit, scheme, &secrets), room).await?;
         if answer.status == 206 && is_ranged && matches!(answer.data, ProxyData::Json(_) | ProxyData::Text(_)) {
             // It may have been cut through the credential.
             let message = "The provider's answer is a part of a text, and texts are handed over whole";
@@ -212,6 +207,20 @@ impl App {
 }
 
 impl App {
+    /// [`read_answer`], for large answers on another thread and one after the other: searching megabytes
+    /// takes a thread for as long as it lasts, and the threads of the runtime serve everybody else.
+    async fn read_apart(&self, answer: http::Response<Bytes>, redactor: Redactor, room: Room) -> Result<ProxyAnswer> {
+        if answer.body().len() < LARGE && !provider_answer::may_grow(answer.headers()) {
+            return read_answer(answer, &redactor, room);
+        }
+        let turn = Arc::clone(&self.large_answers).acquire_owned().await;
+        let reading = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read_answer(answer, &redactor, room)
+        });
+        reading.await.map_err(Error::internal)?
+    }
+
     /// Whether the caller sends a `Range`. It is refused, but for the binary files that the toolkit's file
     /// names: a text that is fetched piece by piece brings the credential back in pieces, which nobody can
     /// search.

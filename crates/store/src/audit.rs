@@ -35,7 +35,7 @@ pub(crate) const COLUMNS: &str =
 pub fn insert(event: AuditEvent) -> Statement {
     Statement::one(
         "audit_event_exists",
-        "INSERT INTO audit_events
+        "INSERT OR FAIL INTO audit_events
            (id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id)
          VALUES (CASE WHEN $1 < (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1)
              THEN (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1) || substr($1, 14)

@@ -64,6 +64,11 @@ const SQLITE: &[Migration] = &[
         name: "reach_of_revocations",
         sql: include_str!("../../../migrations/sqlite/0012_reach_of_revocations.sql"),
     },
+    Migration {
+        number: 13,
+        name: "cheap_inserts",
+        sql: include_str!("../../../migrations/sqlite/0013_cheap_inserts.sql"),
+    },
 ];
 
 /// Why the schema could not be brought up to date.

@@ -76,7 +76,8 @@ pub(crate) enum Expect {
     Any,
     /// Exactly one row, and no broken constraint; otherwise the unit is refused by name.
     One {
-        /// Another number of rows: a condition in the WHERE did not hold.
+        /// Another number of rows: a condition in the WHERE did not hold; or a value that the statement
+        /// looks up, and that may not be NULL, is not there.
         rows: &'static str,
         /// A unique key was taken.
         constraint: &'static str,

@@ -40,11 +40,12 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
     Statement::one_unless(
         "auth_config_gone",
         "alias_in_use",
-        "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
-           word_id, account_type, acl, params, link_id, created_at, updated_at)
-         SELECT $1, $2, $3, $4, $5, $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $13, $13
-         WHERE EXISTS (SELECT 1 FROM auth_configs
-                       WHERE id = $5 AND project_id = $2 AND status = 'ENABLED' AND deleted_at IS NULL)",
+        "INSERT OR FAIL INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status,
+           alias, word_id, account_type, acl, params, link_id, created_at, updated_at)
+         VALUES ($1, $2, $3, $4,
+           (SELECT id FROM auth_configs
+            WHERE id = $5 AND project_id = $2 AND status = 'ENABLED' AND deleted_at IS NULL),
+           $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $13, $13)",
         vec![
             account.id.into(),
             account.project_id.into(),

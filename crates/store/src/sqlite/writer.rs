@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
+use rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
@@ -22,6 +23,11 @@ use crate::{Statement, Unit, Value, WriteError};
 const QUEUE: usize = 4096;
 /// Units in one transaction.
 const GROUP: usize = 512;
+/// From this many on the writer lets others run before it commits: requests that are nearly there join
+/// the group. A lone caller never waits for that.
+const BUSY: usize = 4;
+/// How often it does so.
+const YIELDS: usize = 2;
 
 type Outcome = Result<Vec<usize>, WriteError>;
 
@@ -55,10 +61,12 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
     let mut group = Vec::with_capacity(GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
-        while group.len() < GROUP
-            && let Ok(job) = waiting.try_recv()
-        {
-            group.push(job);
+        take_waiting(&mut waiting, &mut group);
+        if group.len() >= BUSY {
+            for _ in 0..YIELDS {
+                thread::yield_now();
+            }
+            take_waiting(&mut waiting, &mut group);
         }
         let committed = catch_unwind(AssertUnwindSafe(|| commit_group(connection, &mut group)));
         if committed.is_err() {
@@ -66,6 +74,14 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
             group.clear();
             let _ = catch_unwind(AssertUnwindSafe(|| roll_back(connection)));
         }
+    }
+}
+
+fn take_waiting(waiting: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
+    while group.len() < GROUP
+        && let Ok(job) = waiting.try_recv()
+    {
+        group.push(job);
     }
 }
 
@@ -168,6 +184,7 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
         let rows = match (result, statement.expect) {
             (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,
             (Ok(_), Expect::One { rows, .. }) => return Err(WriteError::Refused(rows)),
+            (Err(error), Expect::One { rows, .. }) if is_missing(&error) => return Err(WriteError::Refused(rows)),
             (Err(error), Expect::One { constraint, .. }) if is_constraint(&error) => {
                 return Err(WriteError::Refused(constraint));
             }
@@ -196,6 +213,11 @@ fn answer_all(group: &mut Vec<Job>, error: &WriteError) {
 
 fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+}
+
+/// A value that the statement looks up and must have is not there.
+fn is_missing(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == SQLITE_CONSTRAINT_NOTNULL)
 }
 
 fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
