@@ -137,7 +137,13 @@ impl App {
 
     /// Neither the auth config's secrets nor its client go where only this request says.
     fn check_imported(&self, usable: &Usable, values: &BTreeMap<String, String>, shared: &Secrets) -> Result<()> {
-        let value = |name: &str| values.get(name).map(String::as_str).filter(|value| !value.trim().is_empty());
+        let fields = usable.fields();
+        // Read as `read_fields` reads it: what is nothing but blanks is not given.
+        let value = |name: &str| {
+            let value = values.get(name)?;
+            let field = fields.iter().find(|field| field.name == name);
+            Some(field.map_or(value.as_str(), |field| field.clean(value))).filter(|value| !value.is_empty())
+        };
         let given = Given { at: "connection.state", value: &value, overrides_secrets: true };
         self.check_given(&usable.toolkit, &usable.config, shared, given)
     }

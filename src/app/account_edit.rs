@@ -135,11 +135,10 @@ impl App {
                 .fix("Connect the account by a link: POST /api/v3.1/connected_accounts/{id}/refresh gives one."));
         }
         let params = AccountParams::parse(&row.params)?;
-        let given = patch.given(&usable);
         let stays = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
         let mut form = params.fields.clone();
         form.retain(|name, _| stays(name));
-        form.extend(given.clone());
+        form.extend(patch.given(&usable));
         let mut known = Secrets::new();
         for (name, secret) in self.open_credential(row)?.iter() {
             // An imported token is stored under the name that the toolkit applies.
@@ -151,7 +150,7 @@ impl App {
         }
         let entered = read_fields(&usable.fields(), &form, &known);
         let entered = entered.map_err(|wrong| wrong_fields(&usable, &form, wrong))?;
-        check_secrets_are_given(&usable, &params.fields, &entered, &given)?;
+        check_secrets_are_given(&usable, &params.fields, &entered)?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..params };
         Ok(CredentialEdit {
@@ -173,16 +172,11 @@ impl CredentialPatch {
 }
 
 /// A secret that stays does not follow a field that decides where it goes.
-fn check_secrets_are_given(
-    usable: &Usable,
-    old: &BTreeMap<String, String>,
-    entered: &Entered,
-    given: &BTreeMap<String, String>,
-) -> Result<()> {
+fn check_secrets_are_given(usable: &Usable, old: &BTreeMap<String, String>, entered: &Entered) -> Result<()> {
     let addresses = usable.toolkit.address_fields(usable.scheme);
     let moved = changed(&addresses, &|name| old.get(name).cloned(), &|name| entered.fields.get(name).cloned());
     let Some(moved) = moved.first() else { return Ok(()) };
-    let kept = entered.secrets.names().find(|name| given.get(*name).is_none_or(String::is_empty));
+    let kept = entered.secrets.names().find(|name| !entered.filled.contains(*name));
     let Some(kept) = kept else { return Ok(()) };
     let field = format!("connection.state.val.{moved}");
     Err(Error::field(&field, format!("takes part in where {kept} goes, which was given for another value"))

@@ -1,7 +1,7 @@
 //! Keys, tokens and passwords that the visitor enters: checked, proven at the provider where the
 //! toolkit says how, then sealed. What was entered is never shown again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use switchboard_auth::TokenErrorKind;
@@ -23,6 +23,8 @@ use crate::error::{Code, Error, Result};
 pub(in crate::app) struct Entered {
     pub fields: BTreeMap<String, String>,
     pub secrets: Secrets,
+    /// Names of the fields that the form filled. What it holds of nothing but blanks fills none.
+    pub filled: BTreeSet<String>,
 }
 
 /// Checks a form against its fields; every wrong field is named. What the form leaves empty is
@@ -32,10 +34,13 @@ pub(in crate::app) fn read_fields(
     form: &BTreeMap<String, String>,
     known: &Secrets,
 ) -> std::result::Result<Entered, BTreeMap<String, String>> {
-    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new() };
+    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
     let mut wrong = BTreeMap::new();
     for field in fields {
         let given = form.get(&field.name).map(|value| field.clean(value)).filter(|value| !value.is_empty());
+        if given.is_some() {
+            entered.filled.insert(field.name.clone());
+        }
         let is_asked = field
             .visible_when
             .as_ref()

@@ -21,7 +21,7 @@ fn keyed() -> String {
     format!(
         "{}{SITE}[[fields]]\nname = \"area\"\ndisplay_name = \"Area\"\nformat = \"path_segment\"\ndefault = \"all\"\n\
          [[fields]]\nname = \"note\"\ndisplay_name = \"Note\"\nrequired = false\n\
-         [api_key]\nfields = [{{ name = \"generic_api_key\", display_name = \"Key\", secret = true }}]\n\
+         [api_key]\nfields = [{{ name = \"generic_api_key\", display_name = \"Key\", secret = true, strip_prefixes = [\"key-\"] }}]\n\
          apply = [{{ header = \"X-Key\", value = \"{{generic_api_key}}\" }}]\n",
         bare("keyed", "{site}/api/{area}", "{site}")
     )
@@ -108,6 +108,12 @@ async fn a_key_does_not_follow_a_host_that_is_changed_without_it() {
         (json!({ "site": EVIL }), "site"),
         (json!({ "area": "admin" }), "area"),
         (json!({ "site": EVIL, "generic_api_key": null }), "site"),
+        // What is nothing but blanks, or what is cut off, is no key: the stored one would stay.
+        (json!({ "site": EVIL, "generic_api_key": "" }), "site"),
+        (json!({ "site": EVIL, "generic_api_key": " \t" }), "site"),
+        (json!({ "site": EVIL, "generic_api_key": "\u{200b}" }), "site"),
+        (json!({ "site": EVIL, "generic_api_key": "key-" }), "site"),
+        (json!({ "area": "admin", "api_key": " " }), "area"),
     ] {
         let refused = change(api, &account, val.clone()).await;
         // A key that is taken away is missing.
@@ -166,6 +172,12 @@ async fn a_shared_key_is_shared_with_its_host() {
     assert_eq!(done.status, 303, "{}", done.text());
     let account = made["connected_account_id"].as_str().unwrap();
     assert_eq!(fields(&server, account).await, json!({ "site": GOOD, "area": "all", "note": "n" }));
+    // A key that is none is none of one's own: the shared one would go there.
+    for nothing in ["", " ", "\u{200b}", "\u{feff} ", "key-"] {
+        let val = json!({ "area": "admin", "generic_api_key": nothing });
+        let refused = import(api, &config, "API_KEY", val).await;
+        assert_names(&refused, "connection.state.val.area", "Leave it out");
+    }
     // With a key of one's own, a field that the auth config shares is still its.
     let val = json!({ "site": EVIL, "generic_api_key": "own" });
     assert_names(&import(api, &config, "API_KEY", val).await, "connection.state.val.site", "Leave it out");
