@@ -91,9 +91,24 @@ impl Default for Surroundings {
 
 /// Opens the database, the master key, the toolkits.
 pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>> {
+    open_by(config, surroundings, Store::open).await
+}
+
+/// The same for a command that seals or opens something, and that may run beside a server: it does not
+/// take the schema from under one of an older version.
+pub async fn open_beside_a_server(config: Config) -> Result<Arc<App>> {
+    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
+    open_by(config, surroundings, Store::open_beside_a_server).await
+}
+
+async fn open_by(
+    config: Config,
+    surroundings: Surroundings,
+    open: fn(&Path) -> Result<Store, DatabaseError>,
+) -> Result<Arc<App>> {
     create_private_dir(&config.data_dir)?;
     refuse_emptied(&config.database, &config.master_key_file).await?;
-    let store = open_store(&config.database, Store::open)?;
+    let store = open_store(&config.database, open)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
     note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::{DataArgs, explain, output};
 use crate::app::Actor;
-use crate::config::Layer;
-use crate::server::{self, Surroundings};
+use crate::config::{Config, Layer};
+use crate::server;
 
 /// Writes the answers of an account's token endpoint that could not be read to a new file that its owner
 /// alone can read. They may hold tokens that nobody can ask for again, and are kept for seven days. The
@@ -44,17 +45,13 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
         .mode(0o600)
         .open(&args.out)
         .with_context(|| format!("cannot make {}", args.out.display()))?;
-    let app = server::open(config, Surroundings { with_sandbox: true, ..Surroundings::default() }).await?;
-    let actor = Actor::cli(&args.project);
-    let read = app.read_unread(&actor, &args.account).await;
-    app.store.finish();
-    let answers = match read {
+    let answers = match read(config, &args.project, &args.account).await {
         Ok(answers) => answers,
         Err(error) => {
             drop(file);
             // An empty file would look like an answer.
             std::fs::remove_file(&args.out).with_context(|| format!("cannot remove {}", args.out.display()))?;
-            return Err(explain(&error));
+            return Err(error);
         }
     };
     for answer in &answers {
@@ -66,4 +63,11 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
         answers.len(),
         args.out.display()
     ))
+}
+
+async fn read(config: Config, project: &str, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
+    let app = server::open_beside_a_server(config).await?;
+    let read = app.read_unread(&Actor::cli(project), account).await;
+    app.store.finish();
+    read.map_err(|error| explain(&error))
 }

@@ -8,7 +8,7 @@ use switchboard_store::accounts::HeldFilter;
 use super::{DataArgs, explain, output};
 use crate::app::Actor;
 use crate::config::Layer;
-use crate::server::{self, Surroundings};
+use crate::server;
 
 /// Every connected account that matches becomes REVOKED at once and its credential is erased here.
 /// The server then asks the providers to revoke the credentials, and goes on for a day where that
@@ -37,7 +37,7 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
     if !config.database.exists() {
         bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
     }
-    let app = server::open(config, Surroundings { with_sandbox: true, ..Surroundings::default() }).await?;
+    let app = server::open_beside_a_server(config).await?;
     let filter = HeldFilter {
         toolkit: args.toolkit.map(|slug| slug.to_ascii_lowercase()),
         user: args.user,

@@ -98,6 +98,38 @@ async fn keys_with_a_scope_and_keys_beyond_a_project_are_managed_while_the_serve
     }
 }
 
+/// A server of the version before must not lose its schema, or what it seals, under its feet.
+#[test]
+fn no_command_migrates_under_a_running_older_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let project = text(&json(data, &["project", "create", "First"])["project_id"]).to_owned();
+    let mut dev = Dev::start(data, &[]);
+    assert_eq!(dev.terminate(), Some(0));
+    // As such a server has it: open, and with the newest migration missing.
+    let server = rusqlite::Connection::open(data.join("switchboard.db")).unwrap();
+    let newest = "SELECT MAX(number) FROM schema_migrations";
+    server.execute_batch(&format!("DELETE FROM schema_migrations WHERE number = ({newest})")).unwrap();
+    let version = || server.query_row(newest, [], |row| row.get::<_, i64>(0)).unwrap();
+    let older = version();
+    let out = data.join("answer.txt");
+    let commands = [
+        &["project", "list"][..],
+        &["key", "list", "--project", &project],
+        &["revoke", "--project", &project],
+        &["answer", "ca_00VbhF1THUnyCruuaMll", "--project", &project, "--out", out.to_str().unwrap()],
+        &["audit", "check"],
+        &["audit", "accept-head"],
+    ];
+    for command in commands {
+        let (code, _, stderr) = run(&[command, &["--data-dir", data.to_str().unwrap()]].concat());
+        assert_eq!(code, Some(1), "{command:?}: {stderr}");
+        assert!(stderr.contains("another process is using it: stop the server first"), "{command:?}: {stderr}");
+        assert_eq!(version(), older, "{command:?}");
+    }
+    assert!(!out.exists(), "an empty file would look like an answer");
+}
+
 #[test]
 fn commands_that_cannot_do_their_work_say_so_and_fail() {
     let folder = tempfile::tempdir().unwrap();
