@@ -1,12 +1,12 @@
 //! The page of a link whose user says how to connect, before the form or the way to the provider.
 
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use switchboard_catalog::Scheme;
 
 use super::endings::ToolkitContext;
-use super::policy::{csp, form_targets};
+use super::policy::{add_form_headers, form_targets};
 use super::render::{BRAND, page, short};
 use crate::app::App;
 use crate::app::connect::{Offer, Way};
@@ -42,7 +42,7 @@ pub(super) fn ways_page(app: &App, token: &str, offer: &Offer, ways: &[Way], sta
         is_unanswered: status != StatusCode::OK,
     };
     let mut response = page(status, "ways.html", &context);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&form_targets(None, None)));
+    add_form_headers(response.headers_mut(), &form_targets(None, None));
     response
 }
 

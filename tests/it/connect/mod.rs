@@ -18,6 +18,7 @@ mod pages;
 mod possession;
 mod providers;
 mod quirks;
+mod rarer_pages;
 mod reach;
 mod redirects;
 mod refusals;

@@ -28,13 +28,13 @@ fn policy(reply: &Reply) -> BTreeMap<String, String> {
 }
 
 #[track_caller]
-fn check(what: &str, reply: &Reply, status: u16, form_action: &str) {
+pub(super) fn check(what: &str, reply: &Reply, status: u16, form_action: &str) {
     check_with(what, reply, status, form_action, "no-referrer");
 }
 
 /// A page with a form, whose browser may name our origin to us.
 #[track_caller]
-fn check_form(what: &str, reply: &Reply, status: u16, form_action: &str) {
+pub(super) fn check_form(what: &str, reply: &Reply, status: u16, form_action: &str) {
     check_with(what, reply, status, form_action, "same-origin");
 }
 
