@@ -12,6 +12,8 @@ use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
+use super::auth_configs::AuthConfigSettings;
+use super::connect::wanted_scopes;
 use super::expectation::Expectation;
 use super::explain::Facts;
 use super::params::AccountParams;
@@ -57,8 +59,12 @@ impl App {
             AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
                 match self.refresh_now(&account, &toolkit).await {
                     // What the user did not grant, no refresh brings: he is asked, and the account works on.
-                    Ok(account) if !AccountParams::parse(&account.params)?.missing_scopes().is_empty() => account,
-                    Ok(account) => return Ok(refreshed(&account)),
+                    Ok(account) => {
+                        if !self.lacks_scopes(&account, &toolkit, scheme).await? {
+                            return Ok(refreshed(&account));
+                        }
+                        account
+                    }
                     // The provider will never refresh it again: the user is asked.
                     Err(error) if error.code() == Code::ReauthRequired => {
                         self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?
@@ -74,6 +80,26 @@ impl App {
     fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         let Some(renewal) = Renewal::of(toolkit, scheme) else { return Ok(false) };
         Ok(renewal.is_possible(&self.open_credential(account)?))
+    }
+
+    /// Whether the user did not grant all that was asked for, or was not asked for all that the auth config
+    /// asks for by now. Of tokens that came from elsewhere nobody knows what was asked for.
+    async fn lacks_scopes(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
+        let params = AccountParams::parse(&account.params)?;
+        if !params.missing_scopes().is_empty() {
+            return Ok(true);
+        }
+        if params.consented_at.is_none() && params.requested_scopes.is_empty() {
+            return Ok(false);
+        }
+        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let settings = AuthConfigSettings::parse(&config.settings)?;
+        let granted = params.granted_scopes.as_deref().unwrap_or_default();
+        let is_new = |scope: &String| !params.requested_scopes.contains(scope) && !granted.contains(scope);
+        let of_user = settings.user_scopes.iter().flatten();
+        Ok(wanted_scopes(toolkit, scheme, &settings).iter().any(is_new)
+            || of_user.into_iter().any(|scope| !params.requested_user_scopes.contains(scope)))
     }
 
     /// A link by which the user connects the same account again.

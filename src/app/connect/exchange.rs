@@ -156,6 +156,7 @@ impl App {
         failpoint::hit("after_code_response");
         if offer.is_reconnect() {
             params.requested_scopes = offer.scopes();
+            params.requested_user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
             params.granted_scopes = None;
         }
         params.refresh_expires_at = None;

@@ -32,7 +32,7 @@ pub use device::{DeviceCode, DevicePage, run as ask_providers};
 pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::{Entered, read_fields};
 pub use start::Started;
-pub use visit::{Offer, Visit, connection_fields};
+pub use visit::{Offer, Visit, connection_fields, wanted_scopes};
 pub use ways::{Way, WayChosen};
 
 use switchboard_store::links::LinkRow;

@@ -125,17 +125,7 @@ impl Offer {
 
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
-        let Some(oauth) = self.toolkit.oauth(self.scheme) else { return Vec::new() };
-        // A token that may be the only one is what user-level scopes alone ask for.
-        let only_theirs = oauth.tokens.iter().any(|token| token.alone) && self.settings.user_scopes.is_some();
-        let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
-        let mut scopes = self.settings.scopes.clone().unwrap_or_else(default);
-        for scope in &oauth.always_scopes {
-            if !scopes.contains(scope) {
-                scopes.push(scope.clone());
-            }
-        }
-        scopes
+        wanted_scopes(&self.toolkit, self.scheme, &self.settings)
     }
 }
 
@@ -307,6 +297,22 @@ impl App {
         };
         (!is_open).then_some(Ending::Used)
     }
+}
+
+/// Scopes that a connection of an auth config asks for: its own, else those of the toolkit's file, and what the
+/// file always asks for.
+pub fn wanted_scopes(toolkit: &Toolkit, scheme: Scheme, settings: &AuthConfigSettings) -> Vec<String> {
+    let Some(oauth) = toolkit.oauth(scheme) else { return Vec::new() };
+    // A token that may be the only one is what user-level scopes alone ask for.
+    let only_theirs = oauth.tokens.iter().any(|token| token.alone) && settings.user_scopes.is_some();
+    let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
+    let mut scopes = settings.scopes.clone().unwrap_or_else(default);
+    for scope in &oauth.always_scopes {
+        if !scopes.contains(scope) {
+            scopes.push(scope.clone());
+        }
+    }
+    scopes
 }
 
 /// What a connection with a scheme asks for; a token of one's own is taken for OAuth toolkits, too.

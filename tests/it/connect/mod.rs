@@ -26,5 +26,6 @@ mod registration;
 mod revocation;
 mod scanners;
 mod schemes;
+mod scopes;
 mod unwanted;
 mod verification;
