@@ -201,6 +201,26 @@ async fn what_follows_a_body_with_length_and_transfer_encoding_is_never_answered
     }
 }
 
+/// Taken for the end of a line (RFC 9112 section 2.2): each request is answered once, by what it says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bare_line_feed_ends_a_line_and_hides_no_second_request() {
+    let server = TestServer::start().await;
+    let (host, key) = (host(&server), server.api.key.clone());
+    let session = r#"{"user_id":"u"}"#;
+    let post = "POST /api/v3.1/tool_router/session HTTP/1.1";
+    let plain = format!("GET /api/v3.1/toolkits HTTP/1.1\nHost: {host}\nx-api-key: {key}\nConnection: close\n\n");
+    let answer = raw(&server, &plain).await;
+    assert_eq!((status(&answer), answer.matches("HTTP/1.1 ").count()), (200, 1), "{answer}");
+    // What the lines say counts, however they end: two lengths are two, and a foreign host is foreign.
+    let hidden = |line: &str| format!("{post}\r\nHost: {host}\r\nx-api-key: {key}\r\nX-A: b\n{line}\r\n");
+    let second = format!("Content-Length: 15\r\n\r\n{session}GET /livez HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    for line in ["Content-Length: 0", "Host: evil.test", "Transfer-Encoding: xchunked"] {
+        let answer = raw(&server, format!("{}{second}", hidden(line))).await;
+        assert_eq!((status(&answer), answer.matches("HTTP/1.1 ").count()), (400, 1), "{line}: {answer}");
+    }
+    assert_eq!(super::help::sql(&server.database(), "SELECT COUNT(*) FROM sessions"), json!([[0]]));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_target_over_eight_kilobytes_is_414() {
     let server = TestServer::start().await;

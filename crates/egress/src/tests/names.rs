@@ -118,6 +118,18 @@ async fn names_that_do_not_resolve() {
     }
 }
 
+/// What a name server could not say once is asked again by the next connection.
+#[tokio::test]
+async fn a_name_that_was_not_found_is_looked_up_again() {
+    let server = Server::ok().await;
+    let (lookup, asked) = answers(&[&[], &["127.0.0.1"]]);
+    let egress = allowing(&["127.0.0.1"], &lookup);
+    let url = format!("http://api.example.test:{}/", server.port);
+    assert_eq!(send(&egress, get(&url), &Limits::default()).await.unwrap_err(), EgressError::Dns);
+    assert_eq!(send(&egress, get(&url), &Limits::default()).await.unwrap().status(), 200);
+    assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn a_silent_name_server_costs_the_connect_time_or_the_total() {
     let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
