@@ -215,3 +215,8 @@ pub fn filled(path: &str) -> String {
     let parts = path.split('/').map(|part| if part.starts_with('{') { "trs_LX9uJKBinWWr" } else { part });
     parts.collect::<Vec<&str>>().join("/")
 }
+
+/// How many events the audit log has.
+pub fn events(database: &Path) -> i64 {
+    sql(database, "SELECT COUNT(*) FROM audit_events")[0][0].as_i64().unwrap()
+}
