@@ -7,5 +7,6 @@ mod architecture;
 mod connect;
 mod documents;
 mod process;
+mod promises;
 mod refresh;
 mod support;
