@@ -1,5 +1,7 @@
 //! More tokens of one account beside the first: which of them a request gets, and how they are renewed.
 
+use std::time::Instant;
+
 use switchboard_auth::{Draft, TokenErrorKind, TokenSet};
 use switchboard_catalog::{ExtraToken, Scheme, Toolkit};
 use switchboard_egress::Destination;
@@ -8,7 +10,7 @@ use url::Url;
 
 use super::App;
 use super::params::AccountParams;
-use super::provider::{Failure, INTROSPECTION_TIMEOUT, Provider};
+use super::provider::{Failure, Provider, ROOM_FOR_ANOTHER};
 use crate::error::{Error, Result};
 use crate::text::cut;
 
@@ -54,14 +56,23 @@ impl App {
     }
 
     /// Renews the further tokens that have refresh tokens of their own. One that the provider no longer
-    /// knows is given up; one that cannot be had now is asked for again soon, and the first goes on.
-    pub(super) async fn renew_further(&self, provider: &Provider<'_>, secrets: &Secrets, tokens: &mut TokenSet) {
+    /// knows is given up; one that cannot be had now is asked for again soon, and the first goes on. None is
+    /// asked for unless the lease lasts for the whole request: what a provider rotates may not be dropped.
+    pub(super) async fn renew_further(
+        &self,
+        provider: &Provider<'_>,
+        secrets: &Secrets,
+        began: Instant,
+        tokens: &mut TokenSet,
+    ) {
         for token in &provider.oauth.tokens {
             let Some(refresh) = secrets.get(&extra_refresh_name(&token.name)) else { continue };
-            // The lease has room for one more short wait, which introspection would use otherwise.
-            let renewed = tokio::time::timeout(INTROSPECTION_TIMEOUT, self.refresh_with(provider, refresh, secrets));
-            let late = || Failure::Unsent(Error::internal("a further token did not come in time"));
-            match renewed.await.unwrap_or_else(|_| Err(late())) {
+            let renewed = if began.elapsed() < ROOM_FOR_ANOTHER {
+                self.refresh_with(provider, refresh, secrets).await
+            } else {
+                Err(Failure::Unsent(Error::internal("the lease does not last for a further token")))
+            };
+            match renewed {
                 Ok(renewed) => {
                     tokens.expires_in = tokens.expires_in.into_iter().chain(renewed.expires_in).min();
                     tokens.extra.insert(token.name.clone(), renewed.access_token);

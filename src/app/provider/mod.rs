@@ -34,7 +34,7 @@ pub use discovery::Discovered;
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
 pub(in crate::app) use tokens::settle_method;
-pub use tokens::{INTROSPECTION_TIMEOUT, Provider, Unfinished};
+pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
 
 /// Why a request for a token gave none.
 #[derive(Debug)]

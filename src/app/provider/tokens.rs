@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -26,6 +26,9 @@ use crate::error::{Error, Result};
 
 /// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
 pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long after its first request a refresh may send another one that changes something: the lease lasts
+/// for that, where no introspection takes its time.
+pub const ROOM_FOR_ANOTHER: Duration = INTROSPECTION_TIMEOUT;
 
 /// An OAuth 2.0 provider as one account meets it.
 #[derive(Debug)]
@@ -200,6 +203,7 @@ impl App {
     /// Buys new tokens with what the account has, in the way of the file.
     pub async fn refresh_tokens(&self, provider: &Provider<'_>, secrets: &Secrets) -> Tokens {
         let oauth = &provider.oauth;
+        let began = Instant::now();
         let held: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let tokens = if let Some(call) = &oauth.refresh_call {
             let request = self.authenticated(provider, |client, variables| {
@@ -215,7 +219,7 @@ impl App {
             self.refresh_with(provider, secrets.get("refresh_token").unwrap_or_default(), secrets).await?
         };
         let mut tokens = self.introspected(provider, tokens).await;
-        self.renew_further(provider, secrets, &mut tokens).await;
+        self.renew_further(provider, secrets, began, &mut tokens).await;
         Ok(tokens)
     }
 

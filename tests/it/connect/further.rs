@@ -156,6 +156,29 @@ async fn each_is_renewed_and_revoked() {
     assert_eq!(team.sent("/revoke").await, ["Bearer NEXT", "Bearer NEXT"]);
 }
 
+/// What a slow provider rotates is kept, however long it takes beside the first token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_is_waited_for() {
+    let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
+    team.server.clock.advance(Duration::from_mins(15));
+    let headers = json!({ "content-type": "application/json" });
+    let first = r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"#;
+    team.provider.heal().await;
+    let slow = r#"{"access_token":"USER2","refresh_token":"USERR2","expires_in":600}"#;
+    for (times, delay, body) in [(Some(1), 0, first), (None, 4_000, slow)] {
+        let mut fault = json!({ "path": "/token", "delay_ms": delay, "status": 200, "headers": headers, "body": body });
+        if let Some(times) = times {
+            fault["times"] = json!(times);
+        }
+        team.provider.fault(&fault).await;
+    }
+    for path in ["/api/post", "/api/search.all"] {
+        team.provider.fault(&json!({ "path": path, "status": 200, "headers": headers, "body": "{}" })).await;
+    }
+    team.call("/search.all", None).await.expect(200);
+    assert_eq!(team.sent("/api/search.all").await, ["Bearer USER2"]);
+}
+
 /// A person's token that the provider no longer knows is given up; the app's goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_dead_token_does_not_end_the_other() {
