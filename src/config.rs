@@ -97,6 +97,8 @@ pub struct ManagedLayer {
     projects: Vec<String>,
     #[serde(default)]
     hosts: Vec<String>,
+    #[serde(default)]
+    one_redirect_uri: bool,
 }
 
 /// Checked configuration of a process.
@@ -359,8 +361,13 @@ fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<Stri
             bail!("setting {setting}.client_id: must not be empty");
         }
         let hosts: Result<Vec<String>> = layer.hosts.iter().map(|host| check_host(&setting, host)).collect();
-        let client =
-            ManagedClient { client_id: layer.client_id, client_secret, projects: layer.projects, hosts: hosts? };
+        let client = ManagedClient {
+            client_id: layer.client_id,
+            client_secret,
+            projects: layer.projects,
+            hosts: hosts?,
+            one_redirect_uri: layer.one_redirect_uri,
+        };
         clients.insert(toolkit, client);
     }
     Ok(clients)

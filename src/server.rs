@@ -35,8 +35,8 @@ use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered, Nonces};
 use crate::app::recent::Recent;
-use crate::app::reseal;
 use crate::app::supervision::{Jobs, STOP_TIME};
+use crate::app::{redirects, reseal};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
 use crate::metrics;
@@ -158,6 +158,11 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         let has_open_host = !toolkit.developer_fields(Scheme::OAuth2).is_empty();
         if !has_open_host && !client.hosts.is_empty() {
             bail!("setting managed.{slug}.hosts: has no use, the file of toolkit {slug} says where its client goes");
+        }
+        if client.one_redirect_uri && !redirects::is_told_by_slug(toolkit, Scheme::OAuth2) {
+            bail!(
+                "setting managed.{slug}.one_redirect_uri: toolkit {slug:?} can belong to different providers, so each auth config needs a redirect URI of its own"
+            );
         }
         if has_open_host && client.hosts.is_empty() && client.client_secret.is_some() {
             tracing::warn!(toolkit = %slug, "the managed client is refused until managed.{slug}.hosts says where its secret may be sent");

@@ -11,7 +11,7 @@ use super::state_view::REDACTED;
 use super::toolkit_details::InputField;
 use super::toolkit_view::logo_url;
 use crate::app::App;
-use crate::app::auth_configs::AuthConfigView;
+use crate::app::auth_configs::{AuthConfigSettings, AuthConfigView};
 use crate::app::connect::connection_fields;
 use crate::time::iso;
 
@@ -43,11 +43,15 @@ struct Created {
     is_composio_managed: bool,
     /// As it was given.
     restrict_to_following_tools: Vec<String>,
+    /// To be registered at the provider; only where users are sent there. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<String>,
 }
 
 impl CreateAnswer {
     /// Of a new row.
-    pub fn new(row: &AuthConfigRow, restrict_to_following_tools: Vec<String>) -> Self {
+    pub fn new(app: &App, row: &AuthConfigRow, restrict_to_following_tools: Vec<String>) -> Self {
+        let settings = AuthConfigSettings::parse(&row.settings).ok();
         Self {
             toolkit: ToolkitSlug { slug: row.toolkit.clone() },
             auth_config: Created {
@@ -55,6 +59,7 @@ impl CreateAnswer {
                 auth_scheme: row.scheme.clone(),
                 is_composio_managed: row.is_managed,
                 restrict_to_following_tools,
+                redirect_uri: settings.and_then(|settings| app.shown_redirect_uri(row, &settings)),
             },
         }
     }
@@ -100,6 +105,9 @@ pub struct AuthConfig {
     shared_credentials: Map<String, Value>,
     /// Sessions that name no auth config may pick it.
     is_enabled_for_tool_router: bool,
+    /// To be registered at the provider; only where users are sent there. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<String>,
 }
 
 #[derive(Clone, Copy, JsonSchema, Serialize)]
@@ -161,7 +169,7 @@ impl AuthConfig {
             name: row.name.clone(),
             auth_scheme: row.scheme.clone(),
             is_composio_managed: row.is_managed,
-            credentials: masked_credentials(config),
+            credentials: masked_credentials(app, config),
             status: if row.is_enabled { AuthConfigStatus::Enabled } else { AuthConfigStatus::Disabled },
             created_at: iso(row.created_at),
             last_updated_at: iso(row.updated_at),
@@ -172,6 +180,7 @@ impl AuthConfig {
             shared_credentials: shared.clone(),
             shared_connection_fields: shared,
             is_enabled_for_tool_router: row.is_enabled_for_tool_router,
+            redirect_uri: app.shown_redirect_uri(row, settings),
         }
     }
 }
@@ -194,7 +203,7 @@ fn shared_fields(config: &AuthConfigView, fields: &[Field]) -> Map<String, Value
 
 /// The client id is shown; every other credential is not, whatever the project's switches say
 /// (contract section 5, "masking").
-fn masked_credentials(config: &AuthConfigView) -> Map<String, Value> {
+fn masked_credentials(app: &App, config: &AuthConfigView) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, secret) in config.secrets.iter() {
         // Of the client before, and of its registration, nothing needs to be shown.
@@ -210,8 +219,9 @@ fn masked_credentials(config: &AuthConfigView) -> Map<String, Value> {
     if let Some(scopes) = &config.settings.user_scopes {
         shown.insert("user_scopes".to_owned(), json!(scopes));
     }
-    if let Some(uri) = &config.settings.oauth_redirect_uri {
-        shown.insert("oauth_redirect_uri".to_owned(), uri.as_str().into());
+    let settings = &config.settings;
+    if settings.oauth_redirect_uri.is_some() || settings.uses_toolkit_redirect_uri {
+        shown.insert("oauth_redirect_uri".to_owned(), app.redirect_uri_of(&config.row, settings).into());
     }
     shown
 }

@@ -94,7 +94,7 @@ pub async fn create(
 ) -> std::result::Result<Response, ApiError> {
     let new = body.value.into_new()?;
     let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
-    let view = |row: &AuthConfigRow| CreateAnswer::new(row, restricted.clone());
+    let view = |row: &AuthConfigRow| CreateAnswer::new(&app, row, restricted.clone());
     let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
     let row = app.create_auth_config(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
     Ok(created(row, view)?)
@@ -178,6 +178,8 @@ impl Body {
                 if scheme.is_oauth2() {
                     settings.scopes = given_scopes(&mut credentials, "scopes")?;
                     settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
+                }
+                if scheme.is_redirect() {
                     settings.oauth_redirect_uri =
                         take_text(&mut credentials, "oauth_redirect_uri", CREDENTIALS)?.filter(|uri| !uri.is_empty());
                 }

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
 
+use crate::app::{App, redirects};
+
 /// What one way to connect a toolkit asks for.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitAuthDetails")]
@@ -22,6 +24,13 @@ pub struct AuthDetails {
     /// Where a developer learns how to register an OAuth client or make a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_hint_url: Option<String>,
+    /// The redirect URI to register at the provider, known before there is an auth config: give it as
+    /// `oauth_redirect_uri` when creating one. Absent where none is known before. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri: Option<String>,
+    /// What to do about the redirect URI; only where a client is registered by hand. Ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uri_hint: Option<String>,
     /// The OAuth provider's endpoints, unless they differ from account to account.
     #[serde(skip_serializing_if = "Option::is_none")]
     deprecated_auth_provider_details: Option<ProviderEndpoints>,
@@ -106,7 +115,11 @@ impl InputField {
 }
 
 /// What a scheme of a toolkit asks for.
-pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
+pub fn details(app: &App, toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
+    let (redirect_uri, redirect_uri_hint) = match redirects::advice(&app.settings.public_url, toolkit, scheme) {
+        Some((uri, hint)) => (uri, Some(hint)),
+        None => (None, None),
+    };
     let oauth = toolkit.oauth(scheme);
     let (asked, optional): (Vec<Field>, Vec<Field>) =
         toolkit.scheme_fields(scheme).into_iter().partition(|field| field.required && field.default.is_none());
@@ -128,6 +141,8 @@ pub fn details(toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
         },
         proxy: is_fixed(base_url).then(|| ProxyInfo { base_url: base_url.to_owned() }),
         auth_hint_url: toolkit.auth_guide_url.clone(),
+        redirect_uri,
+        redirect_uri_hint,
         deprecated_auth_provider_details: fixed.map(|oauth| ProviderEndpoints {
             authorization_url: oauth.authorization_url.clone(),
             token_url: oauth.token_url.clone(),
@@ -147,12 +162,16 @@ fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
         user_visible: true,
         default: None,
     };
+    let redirect_uri = || {
+        let description = "Redirect URI that is registered for the app, if not the auth config's own";
+        field("oauth_redirect_uri", "Redirect URI", description, false, false)
+    };
     if scheme == Scheme::OAuth1 {
         let required = vec![
             field("consumer_key", "Consumer key", "Consumer key of the app you registered", true, false),
             field("consumer_secret", "Consumer secret", "Consumer secret of that app", true, true),
         ];
-        return FieldGroup { required, optional: Vec::new() };
+        return FieldGroup { required, optional: vec![redirect_uri()] };
     }
     let Some(oauth) = toolkit.oauth(scheme) else { return FieldGroup::default() };
     let mut required = Vec::new();
@@ -170,12 +189,6 @@ fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
         }
     }
     optional.push(field("scopes", "Scopes", "Scopes to ask for instead of the toolkit's", false, false));
-    optional.push(field(
-        "oauth_redirect_uri",
-        "Redirect URI",
-        "Redirect URI of the app, if not this server's own",
-        false,
-        false,
-    ));
+    optional.push(redirect_uri());
     FieldGroup { required, optional }
 }

@@ -259,7 +259,7 @@ pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
         composio_managed_auth: managed.iter().map(|mode| ManagedAuth { mode, scopes: scopes() }).collect(),
         composio_managed_auth_schemes: managed,
         is_local_toolkit: false,
-        auth_config_details: toolkit.schemes().into_iter().map(|scheme| details(toolkit, scheme)).collect(),
+        auth_config_details: toolkit.schemes().into_iter().map(|scheme| details(app, toolkit, scheme)).collect(),
         auth_guide_url: toolkit.auth_guide_url.clone(),
         base_url: (!toolkit.base_url.contains('{')).then(|| toolkit.base_url.clone()),
         meta: meta(app, toolkit, category, Some(vec![toolkit.version.clone()])),

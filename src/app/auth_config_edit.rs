@@ -51,17 +51,22 @@ impl App {
     /// Changes an auth config.
     pub async fn patch_auth_config(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
         let name = check_name(patch.name.clone(), "name")?;
-        if let Some(uri) = patch.oauth_redirect_uri.as_deref().filter(|uri| !uri.is_empty()) {
-            super::callback_url::check(uri).map_err(|reason| Error::field("credentials.oauth_redirect_uri", reason))?;
-            let row = self.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
-            self.check_redirect_uri(&row, uri).await?;
-        }
+        let redirect = match &patch.oauth_redirect_uri {
+            Some(uri) => {
+                let row = self.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+                Some(self.choose_redirect_uri(&row, uri, "credentials.oauth_redirect_uri").await?)
+            }
+            None => None,
+        };
         self.change_auth_config(actor, id, "auth_config.update", |row| {
             patch.check_fits(row)?;
             row.name = name.clone().unwrap_or_else(|| row.name.clone());
             row.is_enabled_for_tool_router = patch.is_enabled_for_tool_router.unwrap_or(row.is_enabled_for_tool_router);
             let mut settings = AuthConfigSettings::parse(&row.settings)?;
             patch.apply(&mut settings);
+            if let Some(redirect) = &redirect {
+                redirect.store_in(&mut settings);
+            }
             row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
             self.change_secrets(row, patch)?;
             Ok(true)
@@ -194,10 +199,13 @@ impl AuthConfigPatch {
         let oauth_only = [
             ("scopes", self.scopes.as_ref().is_some_and(|it| !it.is_empty())),
             ("user_scopes", self.user_scopes.as_ref().is_some_and(|it| !it.is_empty())),
-            ("oauth_redirect_uri", self.oauth_redirect_uri.as_ref().is_some_and(|it| !it.is_empty())),
         ];
+        let has_redirect = row.scheme.parse().is_ok_and(Scheme::is_redirect);
         match oauth_only.iter().find(|(_, given)| *given) {
             Some((name, _)) if !is_oauth => no_use(name),
+            _ if !has_redirect && self.oauth_redirect_uri.as_ref().is_some_and(|it| !it.is_empty()) => {
+                no_use("oauth_redirect_uri")
+            }
             _ => Ok(()),
         }
     }
@@ -208,9 +216,6 @@ impl AuthConfigPatch {
         }
         if let Some(scopes) = &self.user_scopes {
             settings.user_scopes = Some(scopes.clone()).filter(|it| !it.is_empty());
-        }
-        if let Some(uri) = &self.oauth_redirect_uri {
-            settings.oauth_redirect_uri = Some(uri.clone()).filter(|it| !it.is_empty());
         }
         if let Some(config) = &self.tool_access_config {
             settings.tool_access_config = Some(config.clone());

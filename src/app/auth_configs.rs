@@ -29,6 +29,9 @@ pub struct AuthConfigSettings {
     /// Redirect URI registered at the provider, instead of the server's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth_redirect_uri: Option<String>,
+    /// The redirect URI with the toolkit's slug is registered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub uses_toolkit_redirect_uri: bool,
     /// Made for links that asked for its scheme: others do not use it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub made_for_scheme: bool,
@@ -99,10 +102,6 @@ impl App {
             return Ok(Once::Replayed(replay));
         }
         let toolkit = self.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
-        if let Some(uri) = &new.settings.oauth_redirect_uri {
-            super::callback_url::check(uri)
-                .map_err(|reason| Error::field("auth_config.credentials.oauth_redirect_uri", reason))?;
-        }
         let mut row = match &new.source {
             Source::Managed => {
                 self.managed_auth_config(&actor.project_id, &toolkit).ok_or_else(|| missing_client(&toolkit))?
@@ -120,10 +119,12 @@ impl App {
             row.credentials_sealed = Some(self.seal_client(&row, credentials));
         }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
-        row.settings = serde_json::to_string(&new.settings).map_err(Error::internal)?;
-        if let Some(uri) = &new.settings.oauth_redirect_uri {
-            self.check_redirect_uri(&row, uri).await?;
+        let mut settings = new.settings;
+        if let Some(uri) = settings.oauth_redirect_uri.take() {
+            let at = "auth_config.credentials.oauth_redirect_uri";
+            self.choose_redirect_uri(&row, &uri, at).await?.store_in(&mut settings);
         }
+        row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
             actor,
             "auth_config.create",

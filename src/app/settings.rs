@@ -75,6 +75,8 @@ pub struct ManagedClient {
     pub projects: Vec<String>,
     /// Origins that its secret may be sent to, for a toolkit whose host is a connection field.
     pub hosts: Vec<String>,
+    /// Its one redirect URI ends with the toolkit's slug; otherwise each auth config has its own.
+    pub one_redirect_uri: bool,
 }
 
 impl ManagedClient {

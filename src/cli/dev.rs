@@ -79,7 +79,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(Secret::from(secret.as_str())),
         projects: vec!["*".to_owned()],
-        hosts: Vec::new(),
+        ..ManagedClient::default()
     };
     config.settings.managed.insert("sandbox".to_owned(), managed);
     let callback = format!("{}/api/v3.1/toolkits/auth/callback/", config.settings.public_url);

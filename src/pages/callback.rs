@@ -22,15 +22,15 @@ const LONGEST_OTHER: usize = 512;
 /// Largest `form_post` answer taken.
 const MAX_FORM: usize = 16 * 1_024;
 
-/// `GET /toolkits/auth/callback/{auth_config_id}`.
+/// `GET /toolkits/auth/callback/{name}`: an auth config's id, a toolkit's slug, or a name that a developer chose.
 pub async fn own(
     State(app): State<Arc<App>>,
     id: RequestId,
-    Id(auth_config_id): Id,
+    Id(name): Id,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    returned(&app, &id, Some(&auth_config_id), query.as_deref().unwrap_or_default(), &headers).await
+    returned(&app, &id, Some(&name), query.as_deref().unwrap_or_default(), &headers).await
 }
 
 /// `GET /toolkits/auth/callback`, for auth configs whose own redirect URI forwards here.
@@ -82,14 +82,8 @@ pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_i
     }
 }
 
-async fn returned(
-    app: &Arc<App>,
-    id: &RequestId,
-    auth_config_id: Option<&str>,
-    query: &str,
-    headers: &HeaderMap,
-) -> Response {
-    let returned = Returned { auth_config_id, query, request_id: &id.0 };
+async fn returned(app: &Arc<App>, id: &RequestId, name: Option<&str>, query: &str, headers: &HeaderMap) -> Response {
+    let returned = Returned { name, query, request_id: &id.0 };
     let arrived = match app.complete(returned, |name| cookie(headers, name)).await {
         Ok(arrived) => arrived,
         Err(error) => return error_page(app, &error, &id.0),

@@ -50,7 +50,7 @@ pub fn reference() -> Router<Arc<App>> {
 pub fn callbacks() -> Router<Arc<App>> {
     Router::new()
         .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
-        .route("/toolkits/auth/callback/{auth_config_id}", get(callback::own).post(callback::posted))
+        .route("/toolkits/auth/callback/{name}", get(callback::own).post(callback::posted))
         .route("/toolkits/auth/client/{auth_config_id}", get(callback::client))
 }
 

@@ -44,8 +44,8 @@ impl Arrived {
 
 /// A browser that came back from a provider.
 pub struct Returned<'a> {
-    /// Auth config of the redirect URI's path; none on the shared path.
-    pub auth_config_id: Option<&'a str>,
+    /// Name at the end of the redirect URI's path, mostly an auth config's id; none on the shared path.
+    pub name: Option<&'a str>,
     /// Raw query.
     pub query: &'a str,
     /// Of this request.
@@ -72,8 +72,8 @@ pub(super) struct Came {
     /// The query as it came; holds the code.
     pub(super) raw: Secret,
     pub(super) query: CallbackQuery,
-    /// Auth config of the path.
-    pub(super) auth_config_id: Option<String>,
+    /// Name at the end of the path.
+    pub(super) name: Option<String>,
 }
 
 /// What the provider says by it.
@@ -133,9 +133,9 @@ impl App {
         let attempt_id = Some(attempt.id.clone());
         let finished = if is_live {
             let app = Arc::clone(self);
-            let auth_config_id = returned.auth_config_id.map(ToOwned::to_owned);
+            let name = returned.name.map(ToOwned::to_owned);
             // From here on the state may be spent, so the rest finishes without the browser (R35).
-            let came = Came { raw: Secret::from(returned.query), query, auth_config_id };
+            let came = Came { raw: Secret::from(returned.query), query, name };
             let task = self.tasks.spawn(async move { Box::pin(app.arrive(actor, came, attempt)).await });
             task.await.map_err(Error::internal)??
         } else {

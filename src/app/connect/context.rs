@@ -23,8 +23,8 @@ impl App {
         attempt: &AttemptRow,
         offer: &Offer,
     ) -> Result<Option<&'static str>> {
-        let path_matches = match came.auth_config_id.as_deref() {
-            Some(id) => id == attempt.auth_config_id,
+        let path_matches = match came.name.as_deref() {
+            Some(name) => self.came_where_asked(name, attempt, &offer.config, &offer.settings).await?,
             // The shared path serves auth configs with a redirect URI of their own.
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
@@ -48,7 +48,7 @@ impl App {
             secret.is_some_and(|secret| verify_query_hmac(came.raw.expose(), name, secret))
         });
         let says_whence = (issuer.is_some() && came.query.iss.is_some()) || oauth.callback.hmac.is_some();
-        if came.auth_config_id.is_none() && !says_whence && !self.is_alone_on_shared_path(&offer.config).await? {
+        if came.name.is_none() && !says_whence && !self.is_alone_on_shared_path(&offer.config).await? {
             return Ok(Some(AMBIGUOUS));
         }
         Ok(match (issuer_matches, is_signed) {

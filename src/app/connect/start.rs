@@ -112,10 +112,9 @@ impl App {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        if let Some(uri) = &offer.settings.oauth_redirect_uri
-            && self.shares_redirect_uri(&offer.config, uri).await?
-        {
-            let facts = Facts { redirect_uri: Some(uri.clone()), ..Facts::default() };
+        let redirect_uri = self.redirect_uri_of(&offer.config, &offer.settings);
+        if self.has_shared_redirect_uri(&offer.config).await? {
+            let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
             self.note_refusal(actor, &offer.account.id, redirects::SHARED, &facts).await;
             let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \
                            the reason with this link's explain operation.";
@@ -129,7 +128,6 @@ impl App {
         let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
         let attempt_id = self.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.entropy, &attempt_id);
-        let redirect_uri = self.redirect_uri(&offer);
         let departure = match self.depart(actor, &mut offer, &entered, &redirect_uri, &state).await? {
             Ok(departure) => departure,
             Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
@@ -208,13 +206,6 @@ impl App {
             Visit::Over(finished) => Ok(Started::Over(finished)),
             Visit::Open(_) => Err(Error::internal("a link that neither takes an attempt nor is over")),
         }
-    }
-
-    /// One redirect URI per auth config (R16), from the configured public URL only (R24).
-    fn redirect_uri(&self, offer: &Offer) -> String {
-        offer.settings.oauth_redirect_uri.clone().unwrap_or_else(|| {
-            format!("{}/api/v3.1/toolkits/auth/callback/{}", self.settings.public_url, offer.config.id)
-        })
     }
 
     pub(super) async fn note_mismatch(&self, actor: &Actor, account: &str) {

@@ -17,6 +17,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
+use crate::app::auth_configs::AuthConfigSettings;
 use crate::app::credentials::FORMER;
 use crate::app::params::AccountParams;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
@@ -142,7 +143,7 @@ impl App {
         else {
             return Ok(None);
         };
-        let redirect_uri = format!("{}/api/v3.1/toolkits/auth/callback/{}", self.settings.public_url, config.id);
+        let redirect_uri = self.redirect_uri_of(&config, &AuthConfigSettings::parse(&config.settings)?);
         let oauth = OAuth2 { client_authentication: ClientAuthentication::None, ..oauth };
         let mut metadata = client_metadata(&oauth, &oauth.registration_parameters, &redirect_uri);
         metadata.insert("client_id".to_owned(), self.client_metadata_url(&config.id).into());

@@ -1,6 +1,7 @@
 //! `switchboard toolkit show`: what a toolkit is, for people.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -14,8 +15,10 @@ use super::placeholders::fields;
 use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
+use crate::app::redirects;
 use crate::app::upstream::placements;
 use crate::cli::output;
+use crate::config;
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -24,6 +27,12 @@ pub(super) struct ShowArgs {
     /// Also the HTTP requests that each scheme leads to.
     #[arg(long)]
     requests: bool,
+    /// Origin of the server, for the redirect URIs to register [default: the configuration file's]
+    #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// Configuration file [default: switchboard.toml, if it is there].
+    #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The toolkit as the server reads it, defaults filled in, as JSON.
     #[arg(long)]
     json: bool,
@@ -40,10 +49,20 @@ pub(super) fn run(args: &ShowArgs) -> Result<()> {
         };
         return output::line(serde_json::to_string_pretty(&shown)?);
     }
-    output::print(text(&toolkit, args.requests))
+    output::print(text(&toolkit, args.requests, &public_url(args)?))
 }
 
-fn text(toolkit: &Toolkit, with_requests: bool) -> String {
+/// The origin that redirect URIs begin with; a word for it where nothing says it.
+fn public_url(args: &ShowArgs) -> Result<String> {
+    let given = match &args.public_url {
+        Some(given) => Some(given.clone()),
+        None => config::load_file(args.config.as_deref())?.public_url,
+    };
+    let given = given.map(|url| url.trim().trim_end_matches('/').to_owned());
+    Ok(given.filter(|url| !url.is_empty()).unwrap_or_else(|| "{public_url}".to_owned()))
+}
+
+fn text(toolkit: &Toolkit, with_requests: bool, public_url: &str) -> String {
     let mut page = Page::default();
     let _ = writeln!(page.0, "{} ({}), version {}", toolkit.name, toolkit.slug, toolkit.version);
     let _ = writeln!(page.0, "{}\n", toolkit.description);
@@ -57,6 +76,7 @@ fn text(toolkit: &Toolkit, with_requests: bool) -> String {
     }
     for scheme in toolkit.schemes() {
         page.scheme(toolkit, scheme);
+        page.redirect_uri(toolkit, scheme, public_url);
         if with_requests {
             for planned in requests::of(toolkit, scheme) {
                 let _ = writeln!(page.0, "\n  ── {} ──", planned.name);
@@ -131,6 +151,17 @@ impl Page {
         }
         if toolkit.base_url(scheme) != toolkit.base_url {
             self.line("API", toolkit.base_url(scheme));
+        }
+    }
+
+    /// What to register at the provider, before there is an auth config.
+    fn redirect_uri(&mut self, toolkit: &Toolkit, scheme: Scheme, public_url: &str) {
+        let Some((uri, hint)) = redirects::advice(public_url, toolkit, scheme) else { return };
+        self.line("Redirect URI", uri.as_deref().unwrap_or("one for each auth config"));
+        self.line("", &hint);
+        if uri.is_some() && scheme == Scheme::OAuth2 {
+            let managed = "For an operator's client, with one_redirect_uri = true in";
+            self.line("", &format!("{managed} [managed.{}].", toolkit.slug));
         }
     }
 

@@ -32,7 +32,8 @@ async fn the_managed_variant_is_the_default_and_python_sends_it_so() {
         let id = text(&made["auth_config"], "id");
         let expected = json!({
             "toolkit": { "slug": "sandbox" },
-            "auth_config": { "id": id, "auth_scheme": "OAUTH2", "is_composio_managed": true, "restrict_to_following_tools": [] },
+            "auth_config": { "id": id, "auth_scheme": "OAUTH2", "is_composio_managed": true, "restrict_to_following_tools": [],
+                "redirect_uri": format!("{}/api/v3.1/toolkits/auth/callback/{id}", server.url) },
         });
         assert_eq!(made, expected);
         let read = server.api.get(&format!("/auth_configs/{id}")).await.expect(200);
@@ -108,6 +109,7 @@ async fn a_custom_config_is_read_back_whole_with_its_secrets_hidden() {
         "restrict_to_following_tools": ["SANDBOX_A"],
         "tool_access_config": { "tools_for_connected_account_creation": ["SANDBOX_A"] },
         "is_enabled_for_tool_router": false,
+        "redirect_uri": "https://app.example.com/cb",
         "shared_connection_fields": {},
         "shared_credentials": {},
     });

@@ -267,7 +267,7 @@ async fn an_operators_client_comes_first_and_does_not_change_links_that_work() {
         client_id: "managed-client".to_owned(),
         client_secret: Some("managed-secret".into()),
         projects: vec!["*".to_owned()],
-        hosts: Vec::new(),
+        ..ManagedClient::default()
     };
     let server = TestServer::builder().toolkit("mixed", &mixed()).managed("mixed", client).start().await;
     let (api, session) = (&server.api, any_session(&server.api).await);

@@ -19,7 +19,7 @@ fn managed(projects: &[&str]) -> ManagedClient {
         client_id: "managed-client".to_owned(),
         client_secret: Some("managed-secret".into()),
         projects: projects.iter().map(|project| (*project).to_owned()).collect(),
-        hosts: Vec::new(),
+        ..ManagedClient::default()
     }
 }
 

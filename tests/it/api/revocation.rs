@@ -62,7 +62,7 @@ pub async fn with_revocation_at(upstream: &Upstream) -> TestServer {
         client_id: "test".to_owned(),
         client_secret: Some(SECRET.into()),
         projects: vec!["*".to_owned()],
-        hosts: Vec::new(),
+        ..ManagedClient::default()
     };
     TestServer::builder().toolkit("rv", &file).managed("rv", client).start().await
 }
@@ -316,7 +316,7 @@ async fn reopened(first: &TestServer) -> Api {
         client_id: "test".to_owned(),
         client_secret: Some(SECRET.into()),
         projects: vec!["pr_other".to_owned()],
-        hosts: Vec::new(),
+        ..ManagedClient::default()
     };
     second_server_with(first, BTreeMap::from([("rv".to_owned(), client)])).await
 }

@@ -272,6 +272,7 @@ async fn the_operators_client_goes_where_the_operator_says() {
         client_secret: Some("operator-canary".into()),
         projects: vec!["*".to_owned()],
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        ..ManagedClient::default()
     };
     let managed = json!({ "type": "use_composio_managed_auth" });
     let server = builder().managed("corp", client(&[GOOD])).start().await;

@@ -57,7 +57,7 @@ pub async fn server(settings: ProjectSettings) -> TestServer {
         client_id: "test".to_owned(),
         client_secret: Some("sandbox secret with :odd/ %characters+".into()),
         projects: vec!["*".to_owned()],
-        hosts: Vec::new(),
+        ..switchboard::app::ManagedClient::default()
     };
     TestServer::builder().toolkit("spaces", WORKSPACES).managed("spaces", client()).project(settings).start().await
 }

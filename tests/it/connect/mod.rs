@@ -22,6 +22,7 @@ mod rarer_pages;
 mod reach;
 mod redirects;
 mod refusals;
+mod registered;
 mod registration;
 mod revocation;
 mod scanners;

@@ -38,7 +38,7 @@ async fn admit(server: &TestServer, provider: &Provider, auth_config: &str) {
     provider.admit(&format!("{}/toolkits/auth/callback/{auth_config}", server.api.base)).await;
 }
 
-fn oauth1_file(provider: &Provider, method: &str) -> String {
+pub(super) fn oauth1_file(provider: &Provider, method: &str) -> String {
     let rest = format!(
         r#"
 [oauth1]

@@ -147,7 +147,7 @@ impl Builder {
             client_id: "test".to_owned(),
             client_secret: Some(secret.into()),
             projects: vec!["*".to_owned()],
-            hosts: Vec::new(),
+            ..ManagedClient::default()
         });
         let client = Client {
             client_id: "test".to_owned(),
