@@ -74,6 +74,13 @@ impl Client {
     }
 }
 
+/// Whether the client of an auth config is the operator's. A managed one whose client registers or describes itself
+/// has its own.
+pub(super) fn has_operators_client(config: &AuthConfigRow) -> bool {
+    let has_own = [Scheme::DcrOAuth, Scheme::CimdOAuth].iter().any(|scheme| config.scheme == scheme.as_str());
+    config.is_managed && !has_own
+}
+
 /// Before the names of the client that an auth config had before it registered another: accounts that were
 /// connected with that one go on with it.
 pub(super) const FORMER: &str = "former_";
@@ -91,7 +98,7 @@ impl App {
     /// The OAuth client of an auth config: its own, or the operator's while this project is still listed for it.
     /// Requests for an account take it from [`Self::client_for`], which looks where they go.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
-        if config.is_managed {
+        if has_operators_client(config) {
             let client = self.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
                 Error::new(
                     Code::NoManagedAuth,
@@ -110,7 +117,7 @@ impl App {
     /// The client that an account was connected with: of a client that registered itself, maybe the one
     /// before. `client_id` is the account's, none for one of before that was known.
     pub fn client_of(&self, config: &AuthConfigRow, client_id: Option<&str>) -> Result<Client> {
-        if config.is_managed || config.scheme != Scheme::DcrOAuth.as_str() {
+        if config.scheme != Scheme::DcrOAuth.as_str() {
             return self.oauth_client(config);
         }
         let mut secrets = self.open_auth_config(config)?;

@@ -10,7 +10,7 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::connect::{connection_fields, unconfirmable};
-use super::credentials::{Client, Issued};
+use super::credentials::{Client, Issued, has_operators_client};
 use super::params::AccountParams;
 use super::projects::ProjectSettings;
 use super::{App, ManagedClient};
@@ -116,7 +116,7 @@ impl App {
         if needed.is_empty() {
             return Ok(());
         }
-        if config.is_managed {
+        if has_operators_client(config) {
             missing(&needed, &|name| value(name).is_some(), BOTH_PLACES)?;
             let Some(client) = self.settings.managed_client(&config.toolkit, &config.project_id) else { return Ok(()) };
             return check_managed_hosts(toolkit, scheme, client, value);
@@ -154,7 +154,7 @@ impl App {
         if !client.has_secret() || toolkit.client_fields(scheme).is_empty() {
             return Ok(client);
         }
-        if config.is_managed {
+        if has_operators_client(config) {
             if let Some(managed) = self.settings.managed_client(&config.toolkit, &config.project_id) {
                 check_managed_hosts(toolkit, scheme, managed, &|name| params.value(name).cloned())?;
             }

@@ -22,7 +22,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
-use super::credentials::{Client, Issued};
+use super::credentials::{Client, Issued, has_operators_client};
 use super::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
@@ -140,7 +140,7 @@ impl App {
             return Ok(material);
         }
         // The operator's is looked up, and looked at, when the provider is asked.
-        if config.is_managed && scheme.is_oauth2() {
+        if has_operators_client(config) && scheme.is_oauth2() {
             return Ok(material);
         }
         let client = self.revoking_client(account, scheme, config, issued)?;

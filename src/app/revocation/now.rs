@@ -15,6 +15,7 @@ use super::attempt::{End, Task};
 use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::accounts::not_found;
+use crate::app::credentials::has_operators_client;
 use crate::app::freshness::{LEASE, is_leased, still_refreshing};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -66,7 +67,7 @@ impl App {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            let is_managed = config.is_some_and(|config| config.is_managed);
+            let is_managed = config.as_ref().is_some_and(has_operators_client);
             let toolkit = account.toolkit.as_str();
             let scheme = account.scheme.parse().map_err(Error::internal)?;
             let task = Task {

@@ -7,6 +7,7 @@ use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
 use crate::app::App;
+use crate::app::credentials::has_operators_client;
 use crate::app::params::{AccountIdentity, AccountParams};
 use crate::error::Result;
 use crate::id::Kind;
@@ -74,7 +75,7 @@ impl App {
             toolkit: account.toolkit.clone(),
             auth_config_id: account.auth_config_id.clone(),
             scheme: account.scheme.clone(),
-            is_managed: config.is_some_and(|config| config.is_managed),
+            is_managed: config.is_some_and(has_operators_client),
             params: params.map_or_else(|_| account.params.clone(), |params| params.to_text()),
             state,
             tokens: tokens_text(&[]),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
+use crate::support::connected::finished;
 use crate::support::http::Http;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
@@ -186,6 +187,56 @@ authorization_parameters = {{ prompt = "consent" }}
     let again = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
     assert_eq!(again["data"]["client_id"], client.as_str(), "the next user does not register another");
     server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+}
+
+/// The first link makes the auth config. Its client is its own, although nobody of the project made it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_registers_or_describes_itself_needs_no_auth_config() {
+    let provider = Provider::oidc(&[]);
+    let issuer = provider.text("issuer");
+    let discovery = format!(
+        "discovery_url = \"{issuer}/.well-known/openid-configuration\"\nscopes = [\"openid\", \"offline_access\"]\n"
+    );
+    let rest = format!("[dcr_oauth]\n{discovery}authorization_parameters = {{ prompt = \"consent\" }}\n");
+    let described = format!("[cimd_oauth]\n{discovery}");
+    let server = TestServer::builder()
+        .toolkit("mcp", &file("mcp", &provider.origin(), &rest))
+        .toolkit("described", &file("described", &provider.origin(), &described))
+        .start()
+        .await;
+    let session = server.api.session("user-1", "mcp").await;
+    let link = server.api.link(&session, "mcp").await;
+    assert_eq!(link["auth_scheme"], "DCR_OAUTH", "{link}");
+    admit(&server, &provider, link["auth_config_id"].as_str().unwrap()).await;
+    let landing = Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), |_| false).await;
+    let page = landing.reply.unwrap().text();
+    assert!(page.contains("data-result=\"success\""), "{page}");
+    // Used, refreshed and revoked with the client that registered itself.
+    server.clock.advance(Duration::from_hours(1));
+    let used = server.api.proxy_get(&session, "mcp", "/api/me").await.expect(200);
+    assert_eq!((&used["status"], &used["data"]["sub"]), (&json!(200), &json!("alice")), "{used}");
+    assert_eq!(provider.grants("refresh_token").await, 1);
+    for path in ["revoke", ""] {
+        let (_, account, page) = connect(&server, "mcp", "alice").await;
+        assert!(page.contains("data-result=\"success\""), "{page}");
+        let before = provider.seen("/token/revocation").await.len();
+        if path == "revoke" {
+            server.api.post(&format!("/connected_accounts/{account}/revoke"), &json!({})).await.expect(200);
+        } else {
+            let gone = server.api.delete(&format!("/connected_accounts/{account}")).await.expect(200);
+            let receipt = finished(&server.api, gone["revoke_job_id"].as_str().unwrap()).await;
+            assert_eq!((&receipt["revoked"], &receipt["total"]), (&json!(1), &json!(1)), "{receipt}");
+        }
+        assert!(provider.seen("/token/revocation").await.len() > before, "{path}");
+    }
+
+    let link = server.api.link(&server.api.session("user-1", "described").await, "described").await;
+    assert_eq!(link["auth_scheme"], "CIMD_OAUTH", "{link}");
+    let is_provider = |url: &url::Url| url.origin().ascii_serialization() == provider.origin();
+    let landing = Browser::new("alice").follow(link["redirect_url"].as_str().unwrap(), is_provider).await;
+    let client = landing.url.query_pairs().find(|(name, _)| name == "client_id").unwrap().1.into_owned();
+    let id = link["auth_config_id"].as_str().unwrap();
+    assert!(client.ends_with(&format!("/toolkits/auth/client/{id}")), "{client}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
