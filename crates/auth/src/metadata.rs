@@ -4,7 +4,9 @@
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, OAuth2};
 use thiserror::Error;
 use url::Url;
@@ -46,9 +48,30 @@ pub struct Metadata {
     pub scopes_supported: Option<Vec<String>>,
     /// Clients may be named by the URL of their metadata.
     pub client_id_metadata_document_supported: bool,
+    /// Device authorization endpoint (RFC 8628). Like what follows, it is for whoever drafts a file: a value
+    /// that cannot be read is as good as none.
+    #[serde(deserialize_with = "lenient")]
+    pub device_authorization_endpoint: Option<String>,
+    /// Grant types; without it, the code's (RFC 8414 section 2).
+    #[serde(deserialize_with = "lenient")]
+    pub grant_types_supported: Option<Vec<String>>,
+    /// Algorithms of client assertions.
+    #[serde(deserialize_with = "lenient")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    /// Algorithms of proofs (RFC 9449 section 5.1).
+    #[serde(deserialize_with = "lenient")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
+    /// A page for developers.
+    #[serde(deserialize_with = "lenient")]
+    pub service_documentation: Option<String>,
     /// The resource whose metadata led here, as it calls itself (RFC 9728 section 2); not read.
     #[serde(skip)]
     pub resource: Option<String>,
+}
+
+/// A value of another type than expected is as good as none.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(source: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(source)?).ok())
 }
 
 /// Why metadata cannot be used.

@@ -14,7 +14,7 @@ use switchboard_auth::{
     parse_metadata, parse_resource_metadata, resource_metadata_url, unpacked,
 };
 use switchboard_catalog::OAuth2;
-use switchboard_egress::{Destination, Limits};
+use switchboard_egress::{Destination, Egress, Limits};
 use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
@@ -104,42 +104,74 @@ impl App {
             Err(turn) => turn,
         };
         let parsed = Url::parse(url).map_err(|_| unusable("its address is not a URL"))?;
-        let metadata = if parsed.path().contains(WELL_KNOWN) {
-            self.metadata_in(&[parsed]).await?
-        } else {
-            self.metadata_in(&metadata_urls(&parsed)).await?
-        };
+        let metadata = MetadataReader(&self.egress).server(&parsed).await?;
         Ok(self.remember_metadata(url, metadata))
     }
 
-    /// The metadata of the authorization server that a resource names. A resource without metadata is
-    /// one of the time before RFC 9728: its origin is the server.
+    /// The metadata of the authorization server that a resource names.
     async fn metadata_of_resource(&self, resource: &str) -> Result<Arc<Metadata>> {
         let _turn = match self.known_or_turn(resource).await {
             Ok(known) => return Ok(known),
             Err(turn) => turn,
         };
+        let (metadata, _) = MetadataReader(&self.egress).server_of(resource).await?;
+        Ok(self.remember_metadata(resource, metadata))
+    }
+
+    /// What is known of a place; else the turn to read it, which one caller has at a time.
+    async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
+        if let Some(known) = self.discovered.get(key, self.now()) {
+            return Ok(known);
+        }
+        let turn = self.discovered.flights.lock_of(key).lock_owned().await;
+        self.discovered.get(key, self.now()).ok_or(turn)
+    }
+
+    fn remember_metadata(&self, key: &str, metadata: Metadata) -> Arc<Metadata> {
+        let metadata = Arc::new(metadata);
+        self.discovered.put(key, self.now(), &metadata);
+        metadata
+    }
+}
+
+/// Reads metadata where it may stand, without a credential and without following redirects.
+#[derive(Debug)]
+pub struct MetadataReader<'a>(pub &'a Egress);
+
+impl MetadataReader<'_> {
+    /// The metadata at a well-known URL, or of the issuer that a URL is.
+    pub async fn server(&self, url: &Url) -> Result<Metadata> {
+        if url.path().contains(WELL_KNOWN) {
+            self.metadata_in(std::slice::from_ref(url)).await
+        } else {
+            self.metadata_in(&metadata_urls(url)).await
+        }
+    }
+
+    /// The metadata of the authorization server that a resource names, and what the resource says. A resource
+    /// without metadata is one of the time before RFC 9728: its origin is the server.
+    pub async fn server_of(&self, resource: &str) -> Result<(Metadata, Option<ResourceMetadata>)> {
         let url = Url::parse(resource).map_err(|_| unusable("the resource is not a URL"))?;
-        let metadata = match self.resource_metadata(resource, &url).await {
+        match self.resource(resource, &url).await {
             Ok(said) => {
                 let issuer = said.authorization_servers.first();
                 let issuer = issuer.ok_or_else(|| unusable("the resource names no server"))?;
                 let issuer = Url::parse(issuer).map_err(|_| unusable("the resource names a server that is no URL"))?;
                 let metadata = self.metadata_in(&metadata_urls(&issuer)).await?;
-                Metadata { resource: Some(said.resource), ..metadata }
+                Ok((Metadata { resource: Some(said.resource.clone()), ..metadata }, Some(said)))
             }
             Err(failure) => {
                 let mut origin = url.clone();
                 origin.set_path("/");
                 origin.set_query(None);
-                self.metadata_in(&metadata_urls(&origin)).await.map_err(|_| failure)?
+                let metadata = self.metadata_in(&metadata_urls(&origin)).await.map_err(|_| failure)?;
+                Ok((metadata, None))
             }
-        };
-        Ok(self.remember_metadata(resource, metadata))
+        }
     }
 
     /// What a resource says of itself: at its own place, where its challenge says, at its origin's place.
-    async fn resource_metadata(&self, resource: &str, url: &Url) -> Result<ResourceMetadata> {
+    async fn resource(&self, resource: &str, url: &Url) -> Result<ResourceMetadata> {
         let read = |body: &[u8]| parse_resource_metadata(resource, body).map_err(|error| unusable(&error.to_string()));
         let own = resource_metadata_url(url);
         // A host that cannot be reached is not asked again and again.
@@ -172,22 +204,6 @@ impl App {
         Err(failure)
     }
 
-    /// What is known of a place; else the turn to read it, which one caller has at a time.
-    async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
-        if let Some(known) = self.discovered.get(key, self.now()) {
-            return Ok(known);
-        }
-        let turn = self.discovered.flights.lock_of(key).lock_owned().await;
-        self.discovered.get(key, self.now()).ok_or(turn)
-    }
-
-    fn remember_metadata(&self, key: &str, metadata: Metadata) -> Arc<Metadata> {
-        let metadata = Arc::new(metadata);
-        self.discovered.put(key, self.now(), &metadata);
-        metadata
-    }
-
-    /// One answer, without a credential and without following redirects.
     async fn fetch(&self, url: &Url) -> Result<Response<Bytes>> {
         let mut request = Request::new(Bytes::new());
         *request.method_mut() = Method::GET;
@@ -198,7 +214,7 @@ impl App {
         let destination = Destination::new([authority]).map_err(Error::internal)?;
         let limits =
             Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, any_coding: true, ..Limits::default() };
-        self.egress.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))
+        self.0.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))
     }
 }
 

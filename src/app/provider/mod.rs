@@ -30,7 +30,7 @@ use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
 pub use breaker::{Breakers, Health};
-pub use discovery::Discovered;
+pub use discovery::{Discovered, MetadataReader};
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
 pub(in crate::app) use tokens::settle_method;

@@ -29,7 +29,7 @@ enum ToolkitCommand {
     /// Try a toolkit file without its provider: connect, call, refresh and revoke against a provider that is
     /// played as the file says, and print the exact HTTP.
     Test(test::TestArgs),
-    /// Draft a toolkit file from what an issuer says of itself.
+    /// Draft a toolkit file from what an issuer or an MCP server says of itself.
     New(draft::NewArgs),
 }
 

@@ -1,0 +1,128 @@
+//! `switchboard toolkit new`: a toolkit file drafted from what an issuer says of itself (RFC 8414, OpenID
+//! Connect Discovery), or an MCP server and its authorization server (RFC 9728). Metadata is found and read as
+//! the server does it. What no metadata says is marked as unverified, so that the draft does not pass for checked.
+
+mod oauth;
+mod text;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::Args;
+use switchboard_auth::{Metadata, ResourceMetadata, metadata_urls, resource_metadata_url};
+use switchboard_catalog::{Catalog, Scheme};
+use switchboard_egress::{Egress, EgressConfig};
+use url::Url;
+
+use crate::app::provider::MetadataReader;
+use crate::cli::{explain, output};
+use crate::log;
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    #[command(flatten)]
+    subject: Subject,
+    /// Where the API is [default: the origin of the issuer or MCP server]
+    #[arg(long, value_name = "URL")]
+    api: Option<Url>,
+    /// Slug of the toolkit [default: from the host]
+    #[arg(long)]
+    slug: Option<String>,
+    /// Name shown to people [default: the slug]
+    #[arg(long)]
+    name: Option<String>,
+    /// Addresses and hosts that may be reached although they are not public, as in `serve`
+    #[arg(long, value_name = "RULE", value_delimiter = ',')]
+    allow_egress: Vec<String>,
+    /// Certificate authorities trusted beside the public ones, a PEM file, as in `serve`
+    #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
+    extra_ca_file: Option<PathBuf>,
+}
+
+/// Where the metadata is.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Subject {
+    /// Address of the issuer
+    #[arg(long, value_name = "URL")]
+    issuer: Option<Url>,
+    /// Address of an MCP server, as its users enter it
+    #[arg(long, value_name = "URL")]
+    mcp: Option<Url>,
+}
+
+/// What was found out, and what the draft says of it.
+struct Found {
+    /// What was asked.
+    url: Url,
+    metadata: Metadata,
+    /// What an MCP server says of itself.
+    resource: Option<ResourceMetadata>,
+    is_mcp: bool,
+    /// Whose table the draft has.
+    scheme: Scheme,
+}
+
+pub(super) async fn run(args: NewArgs) -> Result<()> {
+    let found = find(&args).await?;
+    let slug = args.slug.clone().unwrap_or_else(|| slug_of(&found.url, found.is_mcp));
+    let text = text::draft(&args, &slug, &found)?;
+    let mut catalog = Catalog::default();
+    catalog.add(&format!("{slug}/toolkit.toml"), &text).map_err(|error| anyhow!("the draft is not valid:\n{error}"))?;
+    output::print(&text)?;
+    log::say(&format!(
+        "Save it as {slug}/toolkit.toml, complete what is marked, and check it: switchboard toolkit lint {slug}"
+    ));
+    Ok(())
+}
+
+async fn find(args: &NewArgs) -> Result<Found> {
+    let egress = egress(args)?;
+    let reader = MetadataReader(&egress);
+    if let Some(url) = args.subject.issuer.clone() {
+        let metadata = reader.server(&url).await.map_err(|error| {
+            let mut places = metadata_urls(&url).map(|place| place.to_string()).to_vec();
+            places.dedup();
+            let error = explain(&error);
+            anyhow!("the issuer has no metadata that can be used; its places are {}: {error}", places.join(", "))
+        })?;
+        return Ok(Found { url, metadata, resource: None, is_mcp: false, scheme: Scheme::OAuth2 });
+    }
+    let url = args.subject.mcp.clone().context("an issuer or an MCP server is needed")?;
+    let (metadata, resource) = reader.server_of(url.as_str()).await.map_err(|error| {
+        let (place, error) = (resource_metadata_url(&url), explain(&error));
+        anyhow!("the MCP server names no authorization server that can be used; its first place is {place}: {error}")
+    })?;
+    let scheme = if metadata.registration_endpoint.is_some() {
+        Scheme::DcrOAuth
+    } else if metadata.client_id_metadata_document_supported {
+        Scheme::CimdOAuth
+    } else {
+        Scheme::OAuth2
+    };
+    Ok(Found { url, metadata, resource, is_mcp: true, scheme })
+}
+
+fn egress(args: &NewArgs) -> Result<Egress> {
+    let allow = args.allow_egress.iter().map(|rule| rule.parse()).collect::<Result<_, _>>();
+    let allow = allow.map_err(|error| anyhow!("--allow-egress: {error}"))?;
+    let extra_ca_pem = match &args.extra_ca_file {
+        Some(path) => {
+            vec![fs::read(path).with_context(|| format!("--extra-ca-file: cannot read {}", path.display()))?]
+        }
+        None => Vec::new(),
+    };
+    Egress::new(EgressConfig { allow, extra_ca_pem, ..EgressConfig::default() })
+        .context("--allow-egress or --extra-ca-file")
+}
+
+/// `login.example.com` → `example`; of an MCP server `example_mcp`, since its tools are not the API's.
+fn slug_of(url: &Url, is_mcp: bool) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let labels: Vec<&str> = host.split('.').collect();
+    let label = labels.len().checked_sub(2).and_then(|at| labels.get(at)).copied().unwrap_or(host);
+    let is_name = label.starts_with(|c: char| c.is_ascii_lowercase());
+    let name = if is_name { label.replace('-', "_") } else { "provider".to_owned() };
+    if is_mcp { format!("{name}_mcp") } else { name }
+}
