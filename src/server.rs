@@ -18,7 +18,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use switchboard_catalog::{Catalog, Folders, Scheme};
-use switchboard_egress::{Budget, Egress, EgressConfig};
+use switchboard_egress::{Budget, Egress, EgressConfig, Watch};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
@@ -68,6 +68,9 @@ pub struct Surroundings {
     /// Where all providers are played, for `toolkit test`: see [`EgressConfig::played_at`]. There is
     /// no setting for it, and none must be made.
     pub played_at: Option<SocketAddr>,
+    /// Who is shown what goes to providers, for `toolkit try`: see [`Watch`]. There is no setting for it, and
+    /// none must be made.
+    pub watch: Option<Arc<dyn Watch>>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -85,6 +88,7 @@ impl Default for Surroundings {
             allow_loopback: false,
             with_sandbox: false,
             played_at: None,
+            watch: None,
         }
     }
 }
@@ -142,7 +146,7 @@ pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
 }
 
 fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
-    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, played_at } = surroundings;
+    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, played_at, watch } = surroundings;
     let mut catalog = Catalog::builtin()?;
     if !with_sandbox {
         catalog = catalog.without("sandbox");
@@ -175,7 +179,8 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         played_at,
         ..EgressConfig::default()
     })
-    .context("setting extra_ca_file")?;
+    .context("setting extra_ca_file")?
+    .watched_by(watch);
     let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock));
     Ok(Arc::new(App {
         store,

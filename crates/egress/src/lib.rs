@@ -21,6 +21,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub use crate::error::{ConfigError, EgressError};
 pub use crate::limits::Limits;
 pub use crate::policy::Destination;
 pub use crate::room::{Budget, NoRoom, Room};
+pub use crate::watch::Watch;
 
 use crate::allow::Guard;
 use crate::connect::{Connector, Lookup};
@@ -86,6 +88,7 @@ impl Default for EgressConfig {
 pub struct Egress {
     client: HttpClient,
     guard: Arc<Guard>,
+    watch: Option<Arc<dyn Watch>>,
 }
 
 impl fmt::Debug for Egress {
@@ -120,7 +123,13 @@ impl Egress {
             // taken off the queue to be written it is never sent again (`tests::pool`).
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client, guard })
+        Ok(Self { client, guard, watch: None })
+    }
+
+    /// The same way out, with somebody who is shown every exchange; see [`Watch`].
+    #[must_use]
+    pub fn watched_by(self, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { watch, ..self }
     }
 
     /// Sends one request and reads its whole answer. Any status is an answer, 3xx included.
@@ -138,7 +147,7 @@ impl Egress {
         request: Request<Bytes>,
         limits: &Limits,
     ) -> Result<Response<Bytes>, EgressError> {
-        send::send(&self.client, &self.guard, to, request, limits, None).await
+        self.send_in(to, request, limits, None).await
     }
 
     /// The same, for an answer that may be large: it takes room before it is read on. The room is as
@@ -154,6 +163,22 @@ impl Egress {
         limits: &Limits,
         room: &mut Room,
     ) -> Result<Response<Bytes>, EgressError> {
-        send::send(&self.client, &self.guard, to, request, limits, Some(room)).await
+        self.send_in(to, request, limits, Some(room)).await
+    }
+
+    async fn send_in(
+        &self,
+        to: &Destination,
+        request: Request<Bytes>,
+        limits: &Limits,
+        room: Option<&mut Room>,
+    ) -> Result<Response<Bytes>, EgressError> {
+        let Some(watch) = &self.watch else {
+            return send::send(&self.client, &self.guard, to, request, limits, room).await;
+        };
+        let shown = watch::copy_of(&request);
+        let outcome = send::send(&self.client, &self.guard, to, request, limits, room).await;
+        watch.seen(&shown, &outcome);
+        outcome
     }
 }

@@ -2,6 +2,7 @@
 
 mod advice;
 mod draft;
+mod inside;
 mod lint;
 mod placeholders;
 mod raw;
@@ -9,6 +10,7 @@ mod requests;
 mod show;
 mod source;
 mod test;
+mod trial;
 mod words;
 
 use anyhow::Result;
@@ -29,6 +31,9 @@ enum ToolkitCommand {
     /// Try a toolkit file without its provider: connect, call, refresh and revoke against a provider that is
     /// played as the file says, and print the exact HTTP.
     Test(test::TestArgs),
+    /// Try a toolkit file with its real provider: connect an account in the browser, and see what is sent and
+    /// answered, without secrets.
+    Try(trial::TryArgs),
     /// Draft a toolkit file from what an issuer or an MCP server says of itself.
     New(draft::NewArgs),
 }
@@ -38,6 +43,7 @@ pub(super) async fn run(args: ToolkitArgs) -> Result<()> {
         ToolkitCommand::Lint(args) => lint::run(&args),
         ToolkitCommand::Show(args) => show::run(&args),
         ToolkitCommand::Test(args) => test::run(args).await,
+        ToolkitCommand::Try(args) => trial::run(args).await,
         ToolkitCommand::New(args) => draft::run(args).await,
     }
 }

@@ -23,7 +23,8 @@ impl Shown {
             return;
         }
         let form: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-        let quoted = value.replace('\n', "\\n");
+        let quoted = serde_json::Value::from(value).to_string();
+        let quoted = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
         for text in [form.replace('+', "%20"), form, quoted, value.to_owned()] {
             if !self.0.iter().any(|(known, _)| *known == text) {
                 self.0.push((text, shown.to_owned()));

@@ -28,3 +28,4 @@ mod settings;
 mod stopped;
 mod terminate;
 mod toolkit_test;
+mod trial;

@@ -78,7 +78,7 @@ pub(super) async fn run(args: TestArgs) -> Result<()> {
 }
 
 /// The scheme that is meant.
-fn chosen(toolkit: &Toolkit, named: Option<&str>) -> Result<Scheme> {
+pub(super) fn chosen(toolkit: &Toolkit, named: Option<&str>) -> Result<Scheme> {
     let schemes = toolkit.schemes();
     let Some(name) = named else { return schemes.first().copied().context("a toolkit without a scheme") };
     let scheme: Scheme = name.to_ascii_uppercase().parse()?;

@@ -1,0 +1,123 @@
+//! A real server in a folder that is thrown away, asked through its router without a socket: for commands that
+//! try a toolkit.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use http::{HeaderValue, Request, header};
+use serde_json::Value;
+use switchboard_vault::{SystemEntropy, base62};
+use tower::ServiceExt as _;
+
+use crate::api;
+use crate::app::App;
+use crate::app::projects::ProjectSettings;
+use crate::cli::explain;
+use crate::client_address::Peer;
+
+/// Largest answer read.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// A folder that is removed in the end.
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    pub(super) fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("switchboard-test-{}", base62(&SystemEntropy, 20))))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Nobody can do anything about a folder that stays.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An answer.
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) location: Option<String>,
+    cookies: Vec<String>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The cookies that it sets, as a browser sends them back.
+    pub(super) fn cookies(&self) -> String {
+        let pairs = self.cookies.iter().filter_map(|cookie| cookie.split(';').next());
+        pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// A developer with the key of a new project.
+pub(super) struct Inside {
+    router: Router,
+    key: String,
+    host: HeaderValue,
+}
+
+impl Inside {
+    /// `host` is the name by which the server is asked.
+    pub(super) async fn new(app: &Arc<App>, project: &str, host: &str) -> Result<Self> {
+        let made = app.create_project("cli", project, &ProjectSettings::default()).await;
+        let key = made.map_err(|error| explain(&error))?.key.expose().to_owned();
+        Ok(Self { router: api::router(app), key, host: HeaderValue::from_str(host)? })
+    }
+
+    /// An operation of the API.
+    ///
+    /// # Errors
+    /// The server's words, for any status that is no success.
+    pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut request = Request::builder().method(method).uri(format!("/api/v3.1{path}"));
+        request = request.header("x-api-key", &self.key);
+        let reply = match body {
+            Some(body) => {
+                let request = request.header(header::CONTENT_TYPE, "application/json");
+                self.send(request.body(Body::from(body.to_string()))?).await?
+            }
+            None => self.send(request.body(Body::empty())?).await?,
+        };
+        let json = reply.json();
+        if (200..300).contains(&reply.status) {
+            return Ok(json);
+        }
+        let error = &json["error"];
+        let details = error["errors"].as_array().cloned().unwrap_or_default();
+        let details: Vec<&str> = details.iter().filter_map(Value::as_str).collect();
+        bail!(
+            "the server answers {}: {} {}",
+            reply.status,
+            error["message"].as_str().unwrap_or_default(),
+            details.join("; ")
+        )
+    }
+
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Reply> {
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        request.extensions_mut().insert(Peer(SocketAddr::from(([127, 0, 0, 1], 0))));
+        let response = self.router.clone().oneshot(request).await?;
+        let (parts, body) = response.into_parts();
+        let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let cookies = parts.headers.get_all(header::SET_COOKIE).iter();
+        Ok(Reply {
+            status: parts.status.as_u16(),
+            location: text(header::LOCATION),
+            cookies: cookies.filter_map(|cookie| cookie.to_str().ok().map(str::to_owned)).collect(),
+            body: to_bytes(body, MAX_ANSWER).await?.to_vec(),
+        })
+    }
+}
