@@ -33,7 +33,7 @@ use crate::app::files::Files;
 use crate::app::flights::Flights;
 use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
-use crate::app::provider::{Breakers, Discovered, Nonces};
+use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
 use crate::app::recent::Recent;
 use crate::app::supervision::{Jobs, STOP_TIME};
 use crate::app::{redirects, reseal};
@@ -207,6 +207,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         key_uses: KeyUses::default(),
         breakers: Breakers::default(),
         dpop_nonces: Nonces::default(),
+        methods: Methods::default(),
         discovered: Discovered::default(),
         metrics: Arc::default(),
         limits,

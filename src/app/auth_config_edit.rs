@@ -107,6 +107,7 @@ impl App {
                 Unit::new().with(auth_configs::replace(&row, replaces)).with(self.audit(actor, action, id, "ok", None));
             match self.store.apply(unit).await {
                 Ok(_) => {
+                    self.methods.forget_refusals();
                     self.recent_auth_configs.forget(&(row.project_id, row.toolkit));
                     return Ok(());
                 }

@@ -10,6 +10,7 @@ use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
 use super::idempotency::{IdempotencyKey, Once, Replay};
+use super::provider::LearnedMethod;
 use super::secret_addresses::check_shared_secrets;
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -35,6 +36,9 @@ pub struct AuthConfigSettings {
     /// Made for links that asked for its scheme: others do not use it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub made_for_scheme: bool,
+    /// How the client was found to authenticate, where nobody says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learned_method: Option<LearnedMethod>,
     /// Kept for the API; has effect once tools are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_access_config: Option<Value>,

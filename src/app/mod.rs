@@ -134,6 +134,8 @@ pub struct App {
     pub breakers: provider::Breakers,
     /// The nonces that servers want in proofs of possession.
     pub dpop_nonces: provider::Nonces,
+    /// How clients were found to authenticate.
+    pub methods: provider::Methods,
     /// What providers said of themselves.
     pub discovered: provider::Discovered,
     /// Toolkits of whose accounts it is written down what they share at their provider.

@@ -193,7 +193,7 @@ impl App {
             return self.expire(account, fence, reason, None).await;
         };
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
-            Ok(token) => {
+            Ok((token, found)) => {
                 self.breakers.note(&endpoint, Health::Answered, self.now());
                 failpoint::hit("after_token_response");
                 let mut credential = TokenCredential::new(token, &mut params, self.now());
@@ -201,6 +201,10 @@ impl App {
                 self.metrics.refresh("refreshed");
                 let stored = self.store_rotated(account, fence, &credential, &params, renewal.margin()).await;
                 // Not before the write: nothing may stand between the provider's answer and the store.
+                if let Some(found) = found {
+                    let actor = Actor::system(&account.project_id);
+                    self.keep_method(&actor, &found.config, found.learned).await;
+                }
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 stored
             }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
+use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
 use super::freshness::left_alone;
 use super::params::AccountParams;
-use super::provider::{Failure, Health, said};
+use super::provider::{Failure, Health, LearnedMethod, said};
 use super::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
@@ -86,6 +87,12 @@ fn spent(oauth: &OAuth2) -> &'static str {
     }
 }
 
+/// How the client of an auth config was found to authenticate.
+pub(super) struct FoundMethod {
+    pub config: AuthConfigRow,
+    pub learned: LearnedMethod,
+}
+
 /// What a failure means for the account.
 #[derive(Debug)]
 pub(super) enum Verdict {
@@ -103,7 +110,7 @@ pub(super) enum Verdict {
 }
 
 impl App {
-    /// Asks the provider for the next token.
+    /// Asks the provider for the next token. What was found out on the way is stored after the token is.
     pub(super) async fn renew(
         &self,
         account: &AccountRow,
@@ -112,9 +119,9 @@ impl App {
         renewal: Renewal<'_>,
         secrets: &Secrets,
         params: &AccountParams,
-    ) -> std::result::Result<TokenSet, Failure> {
+    ) -> std::result::Result<(TokenSet, Option<FoundMethod>), Failure> {
         match renewal {
-            Renewal::Steps(steps) => self.fetch_token(steps, secrets, params).await,
+            Renewal::Steps(steps) => Ok((self.fetch_token(steps, secrets, params).await?, None)),
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
                 let provider = tokio::time::timeout(PREPARATION, self.provider_again(toolkit, scheme, &config, params));
@@ -125,7 +132,8 @@ impl App {
                     let actor = Actor::system(&account.project_id);
                     self.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
                 }
-                tokens
+                let found = self.found_way(&provider);
+                Ok((tokens?, found.map(|learned| FoundMethod { config, learned })))
             }
         }
     }
@@ -161,7 +169,7 @@ impl App {
         self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.now())
     }
 
-    async fn config_of(&self, account: &AccountRow) -> Result<switchboard_store::auth_configs::AuthConfigRow> {
+    async fn config_of(&self, account: &AccountRow) -> Result<AuthConfigRow> {
         let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))
     }

@@ -108,7 +108,7 @@ class Front {
     if (this.#control(method, url, body, response)) return;
 
     this.#seen.push({ at: Date.now(), method, url: request.url, headers, body: body.toString('latin1') });
-    const fault = this.#takeFault(url.pathname, body);
+    const fault = this.#takeFault(url.pathname, headers, body);
     if (fault && (await injected(fault, request, response))) return;
     this.#forward(request, body, response, fault);
   }
@@ -139,11 +139,13 @@ class Front {
     }
   }
 
-  #takeFault(path, body) {
+  #takeFault(path, headers, body) {
+    const form = new URLSearchParams(body.toString());
     const fault = this.#faults.find(
       (f) =>
         (!f.path || f.path === path) &&
-        (!f.grant || new URLSearchParams(body.toString()).get('grant_type') === f.grant) &&
+        (!f.grant || form.get('grant_type') === f.grant) &&
+        (!f.client_auth || clientAuth(headers, form) === f.client_auth) &&
         (f.times === undefined || f.times > 0),
     );
     if (fault?.times !== undefined) fault.times -= 1;
@@ -166,6 +168,12 @@ class Front {
     });
     inner.end(body);
   }
+}
+
+/** How a request's client authenticates (RFC 6749 section 2.3.1). */
+function clientAuth(headers, form) {
+  if (/^Basic /i.test(headers.authorization ?? '')) return 'client_secret_basic';
+  return form.has('client_secret') ? 'client_secret_post' : 'none';
 }
 
 function sendJson(response, value) {

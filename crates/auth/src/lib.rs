@@ -33,6 +33,7 @@ mod form;
 mod further;
 mod headers;
 mod hex;
+mod introspection;
 mod jws;
 mod metadata;
 mod nonce;
@@ -65,6 +66,7 @@ pub use device::{DeviceAuthorization, DeviceRefusal, device_request, device_toke
 pub use dpop::{dpop_nonce, new_dpop_key, prove_possession, wants_dpop_nonce};
 pub use error::BuildError;
 pub use headers::check_caller_header;
+pub use introspection::{Introspection, parse_introspection_response};
 pub use jws::{JwsAlgorithm, check_private_key, sign_jwt, unverified_expiry};
 pub use metadata::{
     MAX_METADATA, Metadata, MetadataError, ResourceMetadata, challenged_metadata_url, complete, metadata_urls,

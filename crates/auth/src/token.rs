@@ -134,11 +134,18 @@ pub fn pushed_request(
         let url = endpoint("pushed authorization request URL", template, request.variables)?;
         let pairs = request.parameters()?;
         let parameters = pairs.iter().map(|(name, value)| (name.as_ref(), Cow::from(value.as_ref())));
-        // The client's authentication writes the identifier itself.
-        let parameters = parameters.filter(|(name, _)| *name != renamed(oauth, "client_id")).collect();
+        // Always there (RFC 9126 section 2.1), and once: authentication in the body writes it itself.
+        let in_header = client_is_in_header(oauth.client_authentication);
+        let parameters = parameters.filter(|(name, _)| in_header || *name != renamed(oauth, "client_id")).collect();
         TokenRequest { oauth, client, variables: request.variables }.build(url, parameters, &BTreeMap::new())
     };
     Some(build())
+}
+
+/// Whether a client names itself in a header only.
+fn client_is_in_header(method: ClientAuthentication) -> bool {
+    use ClientAuthentication::{ClientSecretAsUsername, ClientSecretBasic, ClientSecretBasicUnencoded};
+    matches!(method, ClientSecretBasic | ClientSecretBasicUnencoded | ClientSecretAsUsername)
 }
 
 fn token_question(

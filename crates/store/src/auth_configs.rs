@@ -104,6 +104,17 @@ pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
     )
 }
 
+/// Replaces the settings of an auth config that were read with it; refused as `auth_config_changed` when they are
+/// others by now. What is under way with the auth config goes on.
+pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
+    Statement::one(
+        "auth_config_changed",
+        "UPDATE auth_configs SET settings = $3
+         WHERE id = $2 AND project_id = $1 AND settings = $4 AND deleted_at IS NULL",
+        vec![(&config.project_id).into(), (&config.id).into(), settings.into(), (&config.settings).into()],
+    )
+}
+
 /// Replaces what can be changed of an auth config that was read at version `replaces`; refused as
 /// `auth_config_changed` when it was changed or deleted since.
 pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {

@@ -126,6 +126,9 @@ impl App {
             variables: &|name| self.variable(entered, name),
         };
         let url = self.authorization_url(&provider, &request).await?;
+        if let Some(found) = self.found_way(&provider) {
+            self.keep_method(actor, &offer.config, found).await;
+        }
         let host = url.host_str().map(ToOwned::to_owned);
         Ok(Departure { url, host, kept: pkce.map(|pair| pair.verifier), poll: None, scopes, user_scopes })
     }
@@ -150,6 +153,9 @@ impl App {
         let provider = provider.map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
         let code = self.device_code(&provider, &scopes).await?;
+        if let Some(found) = self.found_way(&provider) {
+            self.keep_method(actor, &offer.config, found).await;
+        }
         let page = format!("{}/link/device/{}", self.settings.public_url, state.text());
         let url = Url::parse(&page).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let host = code.verification_uri.host_str().map(ToOwned::to_owned);

@@ -125,12 +125,16 @@ impl App {
                 Err(failure) => self.exchange_failed(actor, offer, &failure).await,
             };
         }
-        let mut client_id = None;
+        let (mut client_id, mut learned) = (None, None);
         let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
             Ok(provider) => {
                 let verifier = grant.verifier.as_ref();
                 client_id = Some(provider.client.client_id.clone());
-                self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await
+                let exchanged =
+                    self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await;
+                let said = exchanged.as_ref().map_err(|unfinished| &unfinished.failure);
+                learned = self.learned_by_exchange(&offer.config, &provider, said);
+                exchanged
             }
             Err(error) => Err(Failure::Unsent(error).into()),
         };
@@ -139,10 +143,15 @@ impl App {
         }
         params.redirect_uri = offer.repeats_redirect_uri().then(|| grant.redirect_uri.clone());
         params.client_id = client_id.filter(|_| offer.scheme == Scheme::DcrOAuth);
-        match token {
+        let finished = match token {
             Ok(token) => self.exchanged(actor, offer, token, params).await,
             Err(unfinished) => self.unfinished(actor, offer, unfinished, &mut params).await,
+        };
+        // Nothing stands between the provider's answer and the store.
+        if let Some(learned) = learned {
+            self.keep_method(actor, &offer.config, learned).await;
         }
+        finished
     }
 
     /// Tokens have come: the account is settled with them.

@@ -222,6 +222,11 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("auth_config.forget_client", _) => {
             ("client_forgotten", Failed, format!("{toolkit} no longer knows the client that was registered there"))
         }
+        ("auth_config.learn_method", _) => (
+            "client_method_learned",
+            Ok,
+            format!("{toolkit} refused how the client authenticates, so the other way is used"),
+        ),
         ("auth_config.update", _) => ("auth_config_updated", Ok, "The auth config was changed".to_owned()),
         ("auth_config.disable", _) => {
             ("auth_config_disabled", Ok, "The auth config was disabled, and the account with it".to_owned())

@@ -1,20 +1,22 @@
 //! One request for tokens: sent, read, and where the file wants it asked about once more.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use serde_json::Value;
 use switchboard_auth::{
-    Answer, BuildError, Reading, Sent, TokenSet, introspection_request, new_dpop_key, parse_token_response, unpacked,
+    Answer, BuildError, Introspection, Reading, Sent, TokenSet, introspection_request, new_dpop_key,
+    parse_introspection_response, parse_token_response,
 };
-use switchboard_catalog::Expiry;
+use switchboard_catalog::{Expiry, OAuth2};
 use switchboard_vault::Secret;
 
+use super::method::{Endpoint, was_refused};
 use super::possession::url_of;
 use super::tokens::{INTROSPECTION_TIMEOUT, Provider, Tokens, unbuilt};
 use super::{Failure, retry_after};
 use crate::app::App;
 use crate::app::unread::UnreadAnswer;
-use crate::app::upstream::MAX_TOKEN_ANSWER;
 
 impl App {
     /// Asks for tokens that may be bound to a key: the account's own, or a new one. A server that wants a
@@ -68,30 +70,57 @@ impl App {
     /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
     /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
     pub(super) async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> TokenSet {
-        let oauth = &provider.oauth;
-        if oauth.expiry != Expiry::Introspection {
+        if provider.oauth.expiry != Expiry::Introspection {
             return tokens;
         }
-        let token = tokens.access_token.expose();
-        let request = self.authenticated(provider, |client, variables| {
-            introspection_request(oauth, client, token, variables).unwrap_or(Err(BuildError::Body))
-        });
-        let request = match request {
-            Ok(request) => request,
-            Err(failure) => {
-                tracing::warn!(reason = %failure.logged(), "a token's end could not be asked for");
-                return tokens;
+        let asked = self.introspect(provider, &tokens.access_token);
+        match tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
+            Ok(Ok(said)) => {
+                if let Some(end) = said.ends_at {
+                    tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
+                }
             }
-        };
-        if let Ok(Ok((status, headers, body))) =
-            tokio::time::timeout(INTROSPECTION_TIMEOUT, self.send_parts(request)).await
-            && status.is_success()
-            && let Ok(body) = unpacked(&headers, &body, MAX_TOKEN_ANSWER)
-            && let Ok(said) = serde_json::from_slice::<Value>(&body)
-            && let Some(end) = said.get("exp").and_then(Value::as_i64)
-        {
-            tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
+            Ok(Err(failure)) => {
+                tracing::warn!(reason = %failure.logged(), "a token's end could not be asked for");
+            }
+            Err(_) => tracing::warn!("a token's end was not told in time"),
         }
         tokens
+    }
+
+    /// What the introspection endpoint says of an access token (RFC 7662 section 2.2). Asking spends nothing.
+    async fn introspect(&self, provider: &Provider<'_>, token: &Secret) -> Result<Introspection, Failure> {
+        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Introspection));
+        let asked = self.introspect_in(provider, &used, token).await;
+        let Err(Failure::Refused { error, status, .. }) = &asked else { return asked };
+        let refusal = (error, status.as_u16());
+        let Some(other) = self.other_way(provider, Endpoint::Introspection, &used, refusal, began) else {
+            return asked;
+        };
+        let again = self.introspect_in(provider, &other, token).await;
+        if let Some(was_refused) = was_refused(&again) {
+            self.note_way(provider, Endpoint::Introspection, &other, was_refused);
+        }
+        again
+    }
+
+    async fn introspect_in(
+        &self,
+        provider: &Provider<'_>,
+        oauth: &OAuth2,
+        token: &Secret,
+    ) -> Result<Introspection, Failure> {
+        let request = self.authenticated(provider, oauth, |client, variables| {
+            introspection_request(oauth, client, token.expose(), variables).unwrap_or(Err(BuildError::Body))
+        })?;
+        let sent = Sent::of(&request);
+        let (status, headers, body) = self.send_parts(request).await?;
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        parse_introspection_response(&answer).map_err(|error| Failure::Refused {
+            error: sent.mask(error),
+            status,
+            retry_after: retry_after(&headers, self.now()),
+            unread: None,
+        })
     }
 }

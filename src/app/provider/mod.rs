@@ -3,13 +3,15 @@
 //! sent.
 //!
 //! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `asking.rs` is one request for tokens, `possession.rs` the proof of a key in it, `tokens.rs` gets tokens in every way
-//! there is, `oauth1.rs` in the older one, `register.rs` clients for them, `signed.rs` a token that is signed here, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
+//! there is, `chain.rs` where nobody is needed, `method.rs` says how the client authenticates, `oauth1.rs` in the older one, `register.rs` clients for them, `signed.rs` a token that is signed here, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
 
 mod asking;
 mod breaker;
+mod chain;
 mod client_text;
 mod discovery;
 mod identity;
+mod method;
 mod oauth1;
 mod possession;
 mod post_connect;
@@ -31,9 +33,10 @@ use crate::time::{Millis, millis};
 
 pub use breaker::{Breakers, Health};
 pub use discovery::{Discovered, MetadataReader};
+pub(in crate::app) use method::{Endpoint, is_unauthenticated, settle_method};
+pub use method::{LearnedMethod, Methods};
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
-pub(in crate::app) use tokens::settle_method;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
 
 /// Why a request for a token gave none.

@@ -1,23 +1,21 @@
 //! Tokens, in every way there is: a code, a refresh token, a chain of calls that needs nobody.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
-use serde_json::Value;
 use switchboard_auth::{
     Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
     Reading, Sent, TokenError, TokenErrorKind, TokenSet, call_request, client_assertion, code_request, device_request,
-    device_token_request, nonce_matches, parse_device_response, parse_pushed_response, parse_step_response,
-    pushed_request, refresh_request,
+    device_token_request, nonce_matches, parse_device_response, parse_pushed_response, pushed_request, refresh_request,
 };
-use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme, TokenScheme, Toolkit};
+use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
+use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
 use crate::app::App;
 use crate::app::credentials::{Client, Issued};
@@ -71,8 +69,9 @@ impl App {
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         // First: nothing is even asked where the client is not for.
         let client = self.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
+        let learned = learned(config, &client.client_id)?;
         let mut oauth = self.completed(oauth, params).await?;
-        settle_method(&mut oauth, scheme, &client);
+        settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.next.or(it.works)));
         Ok(Provider { oauth, client, params })
     }
 
@@ -88,8 +87,9 @@ impl App {
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let issued = Issued::Earlier(params.client_id.as_deref());
         let client = self.client_for(toolkit, scheme, config, params, issued)?;
+        let learned = learned(config, &client.client_id)?;
         let mut oauth = self.completed(oauth, params).await?;
-        settle_method(&mut oauth, scheme, &client);
+        settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.works));
         Ok(Provider { oauth, client, params })
     }
 
@@ -117,7 +117,7 @@ impl App {
             resource: resource.as_deref(),
         };
         let request =
-            self.authenticated(provider, |client, variables| code_request(oauth, client, &grant, variables))?;
+            self.authenticated(provider, oauth, |client, variables| code_request(oauth, client, &grant, variables))?;
         let tokens = self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await?;
         if tokens.id_token.as_ref().is_some_and(|token| !nonce_matches(oauth, state, token.expose())) {
             let description = "the ID token is not for this authorization request: its nonce is another".to_owned();
@@ -134,10 +134,23 @@ impl App {
         provider: &Provider<'_>,
         scopes: &[String],
     ) -> std::result::Result<DeviceAuthorization, Failure> {
-        let resource = self.resource(&provider.oauth, provider.params).map_err(Failure::Unsent)?;
-        let request = self.authenticated(provider, |client, variables| {
-            device_request(&provider.oauth, client, scopes, resource.as_deref(), variables)
-                .unwrap_or(Err(BuildError::Body))
+        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
+        let asked = self.ask_for_device_code(provider, &used, scopes).await;
+        let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
+        let again = self.ask_for_device_code(provider, &other, scopes).await;
+        self.note_way_after(provider, &other, &again);
+        again
+    }
+
+    async fn ask_for_device_code(
+        &self,
+        provider: &Provider<'_>,
+        oauth: &OAuth2,
+        scopes: &[String],
+    ) -> std::result::Result<DeviceAuthorization, Failure> {
+        let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
+        let request = self.authenticated(provider, oauth, |client, variables| {
+            device_request(oauth, client, scopes, resource.as_deref(), variables).unwrap_or(Err(BuildError::Body))
         })?;
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
@@ -153,8 +166,9 @@ impl App {
     /// Asks whether the user has entered the code, and for tokens if so.
     pub async fn device_tokens(&self, provider: &Provider<'_>, device_code: &Secret) -> Tokens {
         let oauth = &provider.oauth;
-        let request = self
-            .authenticated(provider, |client, variables| device_token_request(oauth, client, device_code, variables))?;
+        let request = self.authenticated(provider, oauth, |client, variables| {
+            device_token_request(oauth, client, device_code, variables)
+        })?;
         self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await
     }
 
@@ -184,20 +198,34 @@ impl App {
         if provider.oauth.pushed_authorization_request_url.is_none() {
             return request.url().map_err(unbuilt);
         }
-        let pushed = self.authenticated(provider, |client, _| {
-            pushed_request(&provider.oauth, client, request).unwrap_or(Err(BuildError::Body))
+        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
+        let mut pushed = self.push(provider, &used, request).await;
+        if let Some(other) = self.other_way_after(provider, &used, &pushed, began) {
+            pushed = self.push(provider, &other, request).await;
+            self.note_way_after(provider, &other, &pushed);
+        }
+        request.pushed_url(&pushed?).map_err(unbuilt)
+    }
+
+    /// Pushes an authorization request: the reference to it.
+    async fn push(
+        &self,
+        provider: &Provider<'_>,
+        oauth: &OAuth2,
+        request: &AuthorizationRequest<'_>,
+    ) -> std::result::Result<String, Failure> {
+        let pushed = self.authenticated(provider, oauth, |client, _| {
+            pushed_request(oauth, client, request).unwrap_or(Err(BuildError::Body))
         })?;
         let sent = Sent::of(&pushed);
         let (status, headers, body) = self.send_parts(pushed).await?;
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
-        let refused = |error: TokenError| Failure::Refused {
+        parse_pushed_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
             retry_after: retry_after(&headers, self.now()),
             unread: None,
-        };
-        let reference = parse_pushed_response(&answer).map_err(refused)?;
-        request.pushed_url(&reference).map_err(unbuilt)
+        })
     }
 
     /// Buys new tokens with what the account has, in the way of the file.
@@ -206,7 +234,7 @@ impl App {
         let began = Instant::now();
         let held: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let tokens = if let Some(call) = &oauth.refresh_call {
-            let request = self.authenticated(provider, |client, variables| {
+            let request = self.authenticated(provider, oauth, |client, variables| {
                 let known = |name: &str| match name {
                     "redirect_uri" => provider.params.redirect_uri.clone(),
                     _ => secrets.get(name).map(str::to_owned).or_else(|| variables(name)),
@@ -225,80 +253,31 @@ impl App {
 
     /// Buys a new token with one refresh token. An error repeats nothing of `held`.
     pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, held: &Secrets) -> Tokens {
-        let oauth = &provider.oauth;
+        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
+        let asked = self.refresh_in(provider, &used, token, held).await;
+        let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
+        let again = self.refresh_in(provider, &other, token, held).await;
+        self.note_way_after(provider, &other, &again);
+        again
+    }
+
+    async fn refresh_in(&self, provider: &Provider<'_>, oauth: &OAuth2, token: &str, held: &Secrets) -> Tokens {
         let key = held.get("dpop_key");
         let held: Vec<&str> = held.iter().map(|(_, secret)| secret.expose()).collect();
         let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
-        let request = self.authenticated(provider, |client, variables| {
+        let request = self.authenticated(provider, oauth, |client, variables| {
             let known = |name: &str| match name {
                 "redirect_uri" => provider.params.redirect_uri.clone(),
                 _ => variables(name),
             };
             refresh_request(oauth, client, token, &[], resource.as_deref(), &known)
         })?;
-        self.ask_bound(provider, request, oauth.as_ref().into(), &held, key).await
-    }
-
-    /// Gets a token by a chain of calls (contract schemes `S2S_OAUTH2` and its like). `secrets` and
-    /// `params` are what was entered.
-    pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
-        let document = members_of(secrets);
-        if let Some(assertion) = &scheme.assertion {
-            return self.signed_token(assertion, secrets, params, &document);
-        }
-        let mut earlier: BTreeMap<String, Secret> = BTreeMap::new();
-        let mut captured = BTreeMap::new();
-        let (last, first) = scheme.steps.split_last().ok_or_else(|| Failure::Unsent(Error::internal("no step")))?;
-        let entered: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
-        for step in first {
-            let request = self.entered_call(step, secrets, params, &document, &earlier, &captured)?;
-            let sent = Sent::of(&request);
-            let (status, headers, body) = self.send_parts(request).await?;
-            let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
-            let read = parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
-                error: sent.mask(error).without(&entered),
-                status,
-                retry_after: retry_after(&headers, self.now()),
-                unread: None,
-            })?;
-            captured.extend(read.captured);
-            earlier.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
-        }
-        let request = self.entered_call(last, secrets, params, &document, &earlier, &captured)?;
-        let reading = Reading::of_call(&last.response, scheme.expires_in);
-        let mut tokens = self.ask(request, reading, &entered).await?;
-        captured.append(&mut tokens.captured);
-        tokens.captured = captured;
-        Ok(tokens)
-    }
-
-    fn entered_call(
-        &self,
-        call: &Call,
-        secrets: &Secrets,
-        params: &AccountParams,
-        document: &BTreeMap<String, String>,
-        earlier: &BTreeMap<String, Secret>,
-        captured: &BTreeMap<String, String>,
-    ) -> std::result::Result<Request<Bytes>, Failure> {
-        let known = |name: &str| {
-            let secret = earlier.get(name).map(Secret::expose).or_else(|| secrets.get(name)).map(str::to_owned);
-            let plain = || captured.get(name).or_else(|| document.get(name)).cloned();
-            secret.or_else(plain).or_else(|| self.variable(params, name))
-        };
-        let client_id = known("client_id");
-        let client_secret = known("client_secret").map(Secret::new);
-        let client = client_id.as_deref().map(|client_id| ClientCredentials {
-            client_id,
-            client_secret: client_secret.as_ref().map(Secret::expose),
-            assertion: None,
-        });
-        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(unbuilt)
+        self.ask_bound(provider, request, oauth.into(), &held, key).await
     }
 
     /// One more call after the code exchange.
     async fn step(&self, provider: &Provider<'_>, step: &Call, tokens: &TokenSet, redirect_uri: &str) -> Tokens {
-        let request = self.authenticated(provider, |client, variables| {
+        let request = self.authenticated(provider, &provider.oauth, |client, variables| {
             let known = |name: &str| match name {
                 "access_token" => Some(tokens.access_token.expose().to_owned()),
                 "refresh_token" => tokens.refresh_token.as_ref().map(|token| token.expose().to_owned()),
@@ -311,11 +290,12 @@ impl App {
         self.ask(request, reading, &[]).await
     }
 
-    /// Builds a request with the client's authentication; an assertion is minted where the file
-    /// demands one.
+    /// Builds a request with the client's authentication, as `oauth` has it; an assertion is minted where the
+    /// file demands one.
     pub fn authenticated(
         &self,
         provider: &Provider<'_>,
+        oauth: &OAuth2,
         build: impl FnOnce(
             &ClientCredentials<'_>,
             switchboard_auth::Variables<'_>,
@@ -330,8 +310,9 @@ impl App {
             certificate: client.certificate.as_deref(),
         });
         let assertion = match key {
-            Some(key) => client_assertion(&provider.oauth, &client.client_id, key, self.moment(&unique), &variables)
-                .map_err(unbuilt)?,
+            Some(key) => {
+                client_assertion(oauth, &client.client_id, key, self.moment(&unique), &variables).map_err(unbuilt)?
+            }
             None => None,
         };
         let credentials = ClientCredentials {
@@ -351,24 +332,6 @@ impl App {
     pub fn unique(&self) -> String {
         OneTimeToken::new(&*self.entropy, "").text().to_owned()
     }
-}
-
-/// How the client authenticates: as its registration or its auth config says, else as the file and the
-/// provider's metadata do. It is settled before a code is spent.
-pub(in crate::app) fn settle_method(oauth: &mut Cow<'_, OAuth2>, scheme: Scheme, client: &Client) {
-    let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
-    let method = if is_public { Some(ClientAuthentication::None) } else { client.method };
-    if let Some(method) = method.filter(|method| *method != oauth.client_authentication) {
-        oauth.to_mut().client_authentication = method;
-    }
-}
-
-/// The members of a JSON file among the secrets: a service account's key file is one.
-fn members_of(secrets: &Secrets) -> BTreeMap<String, String> {
-    let Some(file) = secrets.get("credentials_json") else { return BTreeMap::new() };
-    let Ok(Value::Object(members)) = serde_json::from_str(file) else { return BTreeMap::new() };
-    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
-    members.into_iter().filter_map(text).collect()
 }
 
 /// A later token in the place of an earlier one; what the later answer does not say stands.

@@ -1,22 +1,21 @@
 //! One try at the provider: the refresh token first, since without it nothing new can be had, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
-use switchboard_auth::{
-    Answer, ClientCredentials, Draft, RevocationAnswer, Sent, TokenError, call_request, parse_revocation_response,
-    revocation_request,
-};
-use switchboard_catalog::{Call, Scheme, TokenName, TokenResponse, Toolkit};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Request;
+use switchboard_auth::{Answer, RevocationAnswer, Sent, TokenError, parse_revocation_response};
+use switchboard_catalog::{Call, OAuth2, Scheme, TokenName, TokenResponse};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
 
 use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
 use crate::app::App;
-use crate::app::credentials::Client;
 use crate::app::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
-use crate::app::provider::{Failure, Provider, retry_after, settle_method};
-use crate::app::secret_addresses::check_managed_hosts;
+use crate::app::provider::{Endpoint, is_unauthenticated, retry_after};
 use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
@@ -64,12 +63,21 @@ pub(super) struct Task<'a> {
 }
 
 /// What the provider said of one token.
-enum OneToken {
+pub(super) enum OneToken {
     Revoked,
     Unsupported,
     Refused(String),
     Later(String, Option<Millis>),
 }
+
+/// What else an answer says.
+struct Answered {
+    status: u16,
+    retry_after: Option<Millis>,
+}
+
+/// What the provider answered, or why it was not asked.
+type Asked = Result<(RevocationAnswer, Answered), OneToken>;
 
 impl From<TokenName> for RevokedToken {
     fn from(name: TokenName) -> Self {
@@ -154,128 +162,74 @@ impl App {
     }
 
     async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {
-        let request = match self.revocation_request(task, token, secret).await {
-            Ok(request) => request,
-            Err(refusal) => return refusal,
+        let asked = match task.how {
+            Revocable::OAuth(oauth) => self.revoke_by_client(task, oauth, token, secret).await,
+            Revocable::Signed(toolkit, call) => {
+                let request = self.signed_revocation(task, toolkit, call, secret);
+                self.ask_to_revoke(task, request).await
+            }
+            Revocable::Call(call) => {
+                let request = self.called_revocation(task, call, secret);
+                self.ask_to_revoke(task, request).await
+            }
         };
+        match asked {
+            Ok((RevocationAnswer::Revoked, _)) => OneToken::Revoked,
+            Ok((RevocationAnswer::UnsupportedToken, _)) => OneToken::Unsupported,
+            Ok((RevocationAnswer::Refused(error), answered)) => {
+                OneToken::Refused(words(token, answered.status, &error))
+            }
+            Ok((RevocationAnswer::Later(error), answered)) => {
+                OneToken::Later(words(token, answered.status, &error), answered.retry_after)
+            }
+            Err(other) => other,
+        }
+    }
+
+    /// Asks as an OAuth client. Nothing is spent by a request that refuses the client, so it is made once
+    /// more with the secret sent in the other way.
+    async fn revoke_by_client(&self, task: &Task<'_>, oauth: &OAuth2, token: RevokedToken, secret: &str) -> Asked {
+        let provider = self.revoking_provider(task, oauth).await?;
+        let (began, used) = (Instant::now(), self.way_of(&provider, Endpoint::Revocation));
+        let request = self.client_revocation(task, &provider, &used, token, secret)?;
+        let asked = self.ask_to_revoke(task, Ok(request)).await?;
+        let (RevocationAnswer::Refused(error), answered) = &asked else { return Ok(asked) };
+        let refusal = (error, answered.status);
+        let Some(other) = self.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
+            return Ok(asked);
+        };
+        let request = self.client_revocation(task, &provider, &other, token, secret)?;
+        let again = self.ask_to_revoke(task, Ok(request)).await?;
+        match &again {
+            (RevocationAnswer::Later(_), _) => {}
+            (RevocationAnswer::Refused(error), answered) => {
+                let was_refused = is_unauthenticated(error, answered.status);
+                self.note_way(&provider, Endpoint::Revocation, &other, was_refused);
+            }
+            _ => self.note_way(&provider, Endpoint::Revocation, &other, false),
+        }
+        Ok(again)
+    }
+
+    /// One request and its answer, without what is secret in either.
+    async fn ask_to_revoke(&self, task: &Task<'_>, request: Result<Request<Bytes>, OneToken>) -> Asked {
+        let request = request?;
         let sent = Sent::of(&request);
-        let answer = match self.send_protocol(request).await {
-            Ok(answer) => answer,
-            Err(error) => return undelivered(&error),
-        };
+        let answer = self.send_protocol(request).await.map_err(|error| undelivered(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
         let read = Answer { status, headers, body, now: self.now() / 1_000 };
-        let said = |error: TokenError| {
+        let clean = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
             let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
-            words(token, status, &sent.mask(error).without(&ours))
+            sent.mask(error).without(&ours)
         };
-        match parse_revocation_response(task.response(), &read) {
-            RevocationAnswer::Revoked => OneToken::Revoked,
-            RevocationAnswer::UnsupportedToken => OneToken::Unsupported,
-            RevocationAnswer::Refused(error) => OneToken::Refused(said(error)),
-            RevocationAnswer::Later(error) => OneToken::Later(said(error), retry_after(answer.headers(), self.now())),
-        }
-    }
-
-    async fn revocation_request(
-        &self,
-        task: &Task<'_>,
-        token: RevokedToken,
-        secret: &str,
-    ) -> Result<http::Request<bytes::Bytes>, OneToken> {
-        let unmade = |failure: Failure| {
-            OneToken::Refused(format!("The request cannot be made: {}", failure.shown().unwrap_or_default()))
+        let said = match parse_revocation_response(task.response(), &read) {
+            RevocationAnswer::Refused(error) => RevocationAnswer::Refused(clean(error)),
+            RevocationAnswer::Later(error) => RevocationAnswer::Later(clean(error)),
+            other => other,
         };
-        let oauth = match task.how {
-            Revocable::OAuth(oauth) => oauth,
-            Revocable::Signed(toolkit, call) => return self.signed_revocation(task, toolkit, call, secret),
-            Revocable::Call(call) => {
-                let known = |name: &str| match name {
-                    "token" => Some(secret.to_owned()),
-                    _ => task.material.get(name).map(str::to_owned).or_else(|| self.variable(task.params, name)),
-                };
-                // An identifier is no secret: it is among the account's parameters.
-                let client_id = known("client_id");
-                let client = client_id.as_deref().map(|client_id| ClientCredentials {
-                    client_id,
-                    client_secret: task.material.get("client_secret"),
-                    assertion: None,
-                });
-                let request = call_request(call, client.as_ref(), self.moment(&self.unique()), &known);
-                return request.map_err(|error| OneToken::Refused(format!("The request cannot be made: {error}")));
-            }
-        };
-        // The operator's client may no longer be offered to this project; the token is its all the same.
-        let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
-        let client = match managed {
-            Some(client) => {
-                let value = |name: &str| task.params.value(name).cloned();
-                if let Some(toolkit) = self.toolkit(task.toolkit)
-                    && let Err(error) = check_managed_hosts(&toolkit, Scheme::OAuth2, client, &value)
-                {
-                    return Err(OneToken::Refused(error.message().to_owned()));
-                }
-                Client::managed(client)
-            }
-            None => Client::of(&mut task.material.clone()).ok_or_else(|| {
-                let detail = "The operator's OAuth client for this toolkit is not configured any more";
-                OneToken::Later(detail.to_owned(), None)
-            })?,
-        };
-        let completed = self.completed_with(oauth, task.params).await;
-        let (mut oauth, metadata) = completed.map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
-        settle_method(&mut oauth, task.scheme, &client);
-        // The endpoint has a list of its own.
-        let method = oauth.revocation_client_authentication.unwrap_or_else(|| {
-            let method = oauth.client_authentication;
-            metadata.map_or(method, |metadata| metadata.revocation_authentication(method))
-        });
-        if method != oauth.client_authentication {
-            oauth.to_mut().client_authentication = method;
-        }
-        let provider = Provider { oauth, client, params: task.params };
-        let oauth = &provider.oauth;
-        if oauth.revoke.is_none() && oauth.revocation_url.is_none() {
-            return Err(OneToken::Unsupported);
-        }
-        let request = self.authenticated(&provider, |client, variables| match &oauth.revoke {
-            Some(call) => {
-                let known = |name: &str| match name {
-                    "token" => Some(secret.to_owned()),
-                    "access_token" | "refresh_token" => task.material.get(name).map(str::to_owned),
-                    _ => variables(name),
-                };
-                call_request(call, Some(client), self.moment(&self.unique()), &known)
-            }
-            None => revocation_request(oauth, client, secret, token.as_str(), variables)
-                .unwrap_or(Err(switchboard_auth::BuildError::Body)),
-        });
-        request.map_err(unmade)
-    }
-}
-
-impl App {
-    /// A request that OAuth 1.0a signs.
-    fn signed_revocation(
-        &self,
-        task: &Task<'_>,
-        toolkit: &Toolkit,
-        call: &Call,
-        token: &str,
-    ) -> Result<http::Request<bytes::Bytes>, OneToken> {
-        let unmade =
-            |error: switchboard_auth::BuildError| OneToken::Refused(format!("The request cannot be made: {error}"));
-        let known = |name: &str| match name {
-            "token" => Some(token.to_owned()),
-            "client_id" => task.material.get("consumer_key").map(str::to_owned),
-            _ => self.variable(task.params, name),
-        };
-        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(unmade)?;
-        let mut draft = Draft::of(request).map_err(unmade)?;
-        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(unmade)?;
-        draft.into_request().map_err(unmade)
+        Ok((said, Answered { status, retry_after: retry_after(headers, self.now()) }))
     }
 }
 

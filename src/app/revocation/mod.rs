@@ -4,13 +4,15 @@
 //! So deleting hands it over to a queue, in the same unit that erases it from its account
 //! (`queue.rs`, one entry in `row.rs`); the queue is worked off in the background, for up to a day
 //! (`drain.rs`); what came of it can be read as a receipt (`receipt.rs`). `POST …/revoke` asks the
-//! provider at once and waits for its word (`now.rs`). `attempt.rs` is what all of them send.
+//! provider at once and waits for its word (`now.rs`). `attempt.rs` is one try,
+//! whose requests `request.rs` makes.
 
 mod attempt;
 mod drain;
 mod now;
 mod queue;
 mod receipt;
+mod request;
 mod row;
 mod sharing;
 

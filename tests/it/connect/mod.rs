@@ -4,6 +4,7 @@ mod attempts;
 mod browsers;
 mod callbacks;
 pub mod choices;
+mod client_method;
 pub mod device;
 mod discovery;
 mod endings;

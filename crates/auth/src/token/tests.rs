@@ -163,6 +163,10 @@ fn pushing_and_introspecting() {
         "response_type=code&redirect_uri=https%3A%2F%2Fsw.example%2Fcb&scope=a&state=st&code_challenge=chal\
          &code_challenge_method=S256&client_id=id%3A1&client_secret=s%26c%3Dret"
     );
+    // The identifier is a parameter of the request, also where a header authenticates the client.
+    let basic = OAuth2 { client_authentication: ClientAuthentication::ClientSecretBasic, ..oauth.clone() };
+    let request = pushed_request(&basic, &CLIENT, &AuthorizationRequest { oauth: &basic, ..authorization });
+    assert!(body(&request.unwrap().unwrap()).starts_with("response_type=code&client_id=id%3A1&redirect_uri="));
     let pushed = authorization.pushed_url("urn:x:1").unwrap();
     assert_eq!(pushed.as_str(), "https://p.example/authorize?client_id=id%3A1&request_uri=urn%3Ax%3A1");
     let request = introspection_request(&oauth, &CLIENT, "t", &no_variables).unwrap().unwrap();

@@ -1,0 +1,49 @@
+//! What an introspection endpoint answers (RFC 7662 section 2.2).
+
+use serde_json::Value;
+use switchboard_catalog::TokenResponse;
+
+use crate::token_error::TokenError;
+use crate::token_response::{Answer, read};
+
+/// What a server says of a token (RFC 7662 section 2.2), as far as it is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Introspection {
+    /// Whether the token works; none where the answer does not say.
+    pub is_active: Option<bool>,
+    /// When it ends, in seconds since 1970.
+    pub ends_at: Option<i64>,
+}
+
+/// Reads the answer of an introspection endpoint.
+///
+/// # Errors
+/// As [`crate::parse_token_response`].
+pub fn parse_introspection_response(answer: &Answer<'_>) -> Result<Introspection, TokenError> {
+    let document = read(&TokenResponse::default(), answer)?;
+    Ok(Introspection {
+        is_active: document.get("active").and_then(Value::as_bool),
+        ends_at: document.get("exp").and_then(Value::as_i64),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_token() {
+        let headers = HeaderMap::new();
+        let read = |status, body: &str| {
+            parse_introspection_response(&Answer { status, headers: &headers, body: body.as_bytes(), now: 0 })
+        };
+        let said = |is_active, ends_at| Ok(Introspection { is_active, ends_at });
+        assert_eq!(read(200, r#"{"active":true,"exp":1900000000}"#), said(Some(true), Some(1_900_000_000)));
+        assert_eq!(read(200, r#"{"active":false}"#), said(Some(false), None));
+        assert_eq!(read(200, r#"{"active":"yes"}"#), said(None, None));
+        assert_eq!(read(401, r#"{"error":"invalid_client"}"#).unwrap_err().code.as_deref(), Some("invalid_client"));
+        assert!(read(200, "<html>").is_err());
+    }
+}

@@ -1,0 +1,116 @@
+//! A token by a chain of calls that needs nobody (contract schemes `S2S_OAUTH2` and its like).
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+use switchboard_auth::{Answer, ClientCredentials, Reading, Sent, StepAnswer, call_request, parse_step_response};
+use switchboard_catalog::{Call, TokenScheme};
+use switchboard_vault::{Secret, Secrets};
+
+use super::tokens::{Tokens, unbuilt};
+use super::{Failure, retry_after};
+use crate::app::App;
+use crate::app::params::AccountParams;
+use crate::error::Error;
+
+/// What a call of the chain may use.
+struct Known<'a> {
+    /// What was entered.
+    secrets: &'a Secrets,
+    params: &'a AccountParams,
+    /// Members of a key file among the secrets.
+    document: &'a BTreeMap<String, String>,
+    /// What earlier calls answered.
+    tokens: BTreeMap<String, Secret>,
+    captured: BTreeMap<String, String>,
+}
+
+impl App {
+    /// Gets a token by the scheme's calls. `secrets` and `params` are what was entered.
+    pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
+        let document = members_of(secrets);
+        if let Some(assertion) = &scheme.assertion {
+            return self.signed_token(assertion, secrets, params, &document);
+        }
+        let (last, first) = scheme.steps.split_last().ok_or_else(|| Failure::Unsent(Error::internal("no step")))?;
+        let (tokens, captured) = (BTreeMap::new(), BTreeMap::new());
+        let mut known = Known { secrets, params, document: &document, tokens, captured };
+        for step in first {
+            let read = self.step_of_chain(step, &known).await?;
+            known.captured.extend(read.captured);
+            known.tokens.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
+        }
+        let reading = Reading::of_call(&last.response, scheme.expires_in);
+        let mut tokens = self.end_of_chain(last, reading, &known).await?;
+        known.captured.append(&mut tokens.captured);
+        tokens.captured = known.captured;
+        Ok(tokens)
+    }
+
+    /// A call before the last. Nothing is used up by one that refuses the client, so it is made once more
+    /// with the secret sent in the other way.
+    async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepAnswer, Failure> {
+        let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
+        let (began, used) = (Instant::now(), self.way_of_call(step, &client_id));
+        let asked = self.ask_step(&used, known).await;
+        let Some(other) = self.other_call(&used, &asked, began) else { return asked };
+        let again = self.ask_step(&other, known).await;
+        self.note_call(&other, &client_id, &again);
+        again
+    }
+
+    /// The last call, in the same way.
+    async fn end_of_chain(&self, last: &Call, reading: Reading<'_>, known: &Known<'_>) -> Tokens {
+        let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
+        let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
+        let (began, used) = (Instant::now(), self.way_of_call(last, &client_id));
+        let asked = self.ask(self.entered_call(&used, known)?, reading, &entered).await;
+        let Some(other) = self.other_call(&used, &asked, began) else { return asked };
+        let again = self.ask(self.entered_call(&other, known)?, reading, &entered).await;
+        self.note_call(&other, &client_id, &again);
+        again
+    }
+
+    async fn ask_step(&self, step: &Call, known: &Known<'_>) -> Result<StepAnswer, Failure> {
+        let request = self.entered_call(step, known)?;
+        let sent = Sent::of(&request);
+        let (status, headers, body) = self.send_parts(request).await?;
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
+        parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
+            error: sent.mask(error).without(&entered),
+            status,
+            retry_after: retry_after(&headers, self.now()),
+            unread: None,
+        })
+    }
+
+    fn known_to_chain(&self, known: &Known<'_>, name: &str) -> Option<String> {
+        let secret = known.tokens.get(name).map(Secret::expose).or_else(|| known.secrets.get(name));
+        let plain = || known.captured.get(name).or_else(|| known.document.get(name)).cloned();
+        secret.map(str::to_owned).or_else(plain).or_else(|| self.variable(known.params, name))
+    }
+
+    fn entered_call(&self, call: &Call, known: &Known<'_>) -> Result<Request<Bytes>, Failure> {
+        let value = |name: &str| self.known_to_chain(known, name);
+        let client_id = value("client_id");
+        let client_secret = value("client_secret").map(Secret::new);
+        let client = client_id.as_deref().map(|client_id| ClientCredentials {
+            client_id,
+            client_secret: client_secret.as_ref().map(Secret::expose),
+            assertion: None,
+        });
+        call_request(call, client.as_ref(), self.moment(&self.unique()), &value).map_err(unbuilt)
+    }
+}
+
+/// The members of a JSON file among the secrets: a service account's key file is one.
+fn members_of(secrets: &Secrets) -> BTreeMap<String, String> {
+    let Some(file) = secrets.get("credentials_json") else { return BTreeMap::new() };
+    let Ok(Value::Object(members)) = serde_json::from_str(file) else { return BTreeMap::new() };
+    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
+    members.into_iter().filter_map(text).collect()
+}

@@ -1,0 +1,389 @@
+//! How a client authenticates (RFC 6749 section 2.3.1), and the other way to send its secret where the first is
+//! refused.
+//!
+//! What decides, in this order: the answer to the client's registration or the choice in its auth config; what
+//! was found to work; the toolkit's file; the provider's metadata. Where none of the first stands and the
+//! provider answers `invalid_client`, the secret is sent in the other way, once: in the body in the place of the
+//! header, or the other way round. What works is remembered, and what is found at the token endpoint is stored
+//! with the auth config.
+//!
+//! A refresh token that rotates may be sent again for that, too. `invalid_client` with status 400 or 401 means
+//! that client authentication failed (RFC 6749 section 5.2), which a server checks before it looks at the grant
+//! (sections 3.2.1 and 6): nothing was spent, so the second request is the first use, and no reuse. A refusal in
+//! any other words, or with any other status, proves nothing, and no second request follows. A code is never
+//! sent twice, whatever the answer: the next attempt, which has a code of its own, begins in the other way.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use switchboard_auth::{TokenError, TokenErrorKind};
+use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme};
+use switchboard_store::auth_configs::{self, AuthConfigRow};
+use switchboard_store::{Unit, WriteError};
+
+use super::{Failure, Provider};
+use crate::app::auth_configs::AuthConfigSettings;
+use crate::app::credentials::Client;
+use crate::app::{Actor, App};
+use crate::error::{Error, Result};
+use crate::time::Millis;
+
+/// Clients remembered; past this many the memory starts over, which costs each one refused request.
+const CAPACITY: usize = 4_096;
+/// How long a client that was refused in both ways is asked for in one way only, in milliseconds: providers
+/// lock out clients that fail too often.
+const BOTH_REFUSED: Millis = 10 * 60_000;
+/// A refusal that took longer leaves no time for another request before the lease of a refresh ends.
+const QUICK: Duration = Duration::from_secs(2);
+
+/// Endpoints, which may each want another way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::app) enum Endpoint {
+    /// The token endpoint, and those that authenticate a client as it does: of device codes and of pushed
+    /// authorization requests.
+    Token,
+    /// The introspection endpoint.
+    Introspection,
+    /// The revocation endpoint.
+    Revocation,
+}
+
+/// What an auth config remembers of how its client authenticates.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct LearnedMethod {
+    /// The client that it is known of.
+    pub client_id: String,
+    /// The way that worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub works: Option<ClientAuthentication>,
+    /// The way in which the next code is exchanged, since the last exchange was refused in the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<ClientAuthentication>,
+}
+
+/// What is known of a client at an endpoint.
+#[derive(Clone, Copy, Debug)]
+enum Known {
+    Works(ClientAuthentication),
+    BothRefused(Millis),
+}
+
+/// What this process has found out.
+#[derive(Debug, Default)]
+pub struct Methods(Mutex<HashMap<String, Known>>);
+
+impl Methods {
+    fn get(&self, key: &str) -> Option<Known> {
+        self.entries().get(key).copied()
+    }
+
+    fn put(&self, key: String, known: Known) {
+        let mut entries = self.entries();
+        if entries.len() >= CAPACITY {
+            entries.clear();
+        }
+        entries.insert(key, known);
+    }
+
+    /// Whoever was refused in both ways may have another secret by now.
+    pub fn forget_refusals(&self) {
+        self.entries().retain(|_, known| matches!(known, Known::Works(_)));
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client at an endpoint, as the memory names it.
+fn key(endpoint: Endpoint, url: &str, client_id: &str) -> String {
+    format!("{endpoint:?} {url} {client_id}")
+}
+
+/// The other way to send a client's secret; none where there is but one.
+fn other_way(method: ClientAuthentication) -> Option<ClientAuthentication> {
+    use ClientAuthentication::{ClientSecretBasic, ClientSecretBasicUnencoded, ClientSecretPost};
+    match method {
+        ClientSecretPost => Some(ClientSecretBasic),
+        ClientSecretBasic | ClientSecretBasicUnencoded => Some(ClientSecretPost),
+        _ => None,
+    }
+}
+
+/// Whether a refusal proves that the client was not authenticated, so that nothing was spent.
+pub(in crate::app) fn is_unauthenticated(error: &TokenError, status: u16) -> bool {
+    error.code.as_deref() == Some("invalid_client") && matches!(status, 400 | 401)
+}
+
+fn is_refusal_of_client(failure: &Failure) -> bool {
+    matches!(failure, Failure::Refused { error, status, .. } if is_unauthenticated(error, status.as_u16()))
+}
+
+/// Whether the client was refused: any other word about the request says that it was not. None where the
+/// answer, or none, says nothing of it.
+pub(super) fn was_refused<T>(asked: &std::result::Result<T, Failure>) -> Option<bool> {
+    match asked {
+        Ok(_) => Some(false),
+        Err(Failure::Refused { error, status, .. }) if error.kind != TokenErrorKind::Transient => {
+            Some(is_unauthenticated(error, status.as_u16()))
+        }
+        Err(_) => None,
+    }
+}
+
+/// How the client authenticates: as its registration or its auth config says, else as was found out, else as
+/// the file and the provider's metadata do. It is settled before a code is spent.
+pub(in crate::app) fn settle_method(
+    oauth: &mut Cow<'_, OAuth2>,
+    scheme: Scheme,
+    client: &Client,
+    learned: Option<ClientAuthentication>,
+) {
+    let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
+    // Only ever the other way: a file that wants no secret, or a signature, means it.
+    let learned = learned.filter(|method| other_way(oauth.client_authentication) == Some(*method));
+    let method = if is_public { Some(ClientAuthentication::None) } else { client.method.or(learned) };
+    if let Some(method) = method.filter(|method| *method != oauth.client_authentication) {
+        oauth.to_mut().client_authentication = method;
+    }
+}
+
+/// What an auth config remembers of a client.
+pub(in crate::app) fn learned(config: &AuthConfigRow, client_id: &str) -> Result<Option<LearnedMethod>> {
+    let settings = AuthConfigSettings::parse(&config.settings)?;
+    Ok(settings.learned_method.filter(|learned| learned.client_id == client_id))
+}
+
+/// The same section with the client authenticating in this way.
+pub(in crate::app) fn in_way(oauth: &OAuth2, method: ClientAuthentication) -> OAuth2 {
+    OAuth2 { client_authentication: method, ..oauth.clone() }
+}
+
+impl Provider<'_> {
+    /// Whether the client may be tried in another way than the one that is known.
+    fn is_open(&self, endpoint: Endpoint) -> bool {
+        // What was registered at the token endpoint says nothing of the others.
+        self.client.client_secret.is_some() && (endpoint != Endpoint::Token || self.client.method.is_none())
+    }
+
+    fn key(&self, endpoint: Endpoint) -> String {
+        key(endpoint, &self.oauth.token_url, &self.client.client_id)
+    }
+}
+
+impl App {
+    /// The section for a request to an endpoint, in the way that was found to work there.
+    pub(in crate::app) fn way_of<'p>(&self, provider: &'p Provider<'_>, endpoint: Endpoint) -> Cow<'p, OAuth2> {
+        let known = Cow::Borrowed(provider.oauth.as_ref());
+        if !provider.is_open(endpoint) {
+            return known;
+        }
+        let at = |it: Endpoint| match self.methods.get(&provider.key(it)) {
+            Some(Known::Works(method)) if provider.is_open(it) => Some(method),
+            _ => None,
+        };
+        // The metadata of the revocation endpoint may say otherwise than the token endpoint does.
+        let found = at(endpoint).or_else(|| at(Endpoint::Token).filter(|_| endpoint == Endpoint::Introspection));
+        match found.filter(|method| other_way(known.client_authentication) == Some(*method)) {
+            Some(method) => Cow::Owned(in_way(&known, method)),
+            None => known,
+        }
+    }
+
+    /// The section for the same request in the other way, where this answer to `used` allows one.
+    pub(in crate::app) fn other_way(
+        &self,
+        provider: &Provider<'_>,
+        endpoint: Endpoint,
+        used: &OAuth2,
+        (error, status): (&TokenError, u16),
+        began: Instant,
+    ) -> Option<OAuth2> {
+        let method = other_way(used.client_authentication)?;
+        let is_allowed = is_unauthenticated(error, status) && provider.is_open(endpoint);
+        (is_allowed && self.may_ask_again(&provider.key(endpoint), began)).then(|| in_way(used, method))
+    }
+
+    /// The same after a request for tokens.
+    pub(super) fn other_way_after<T>(
+        &self,
+        provider: &Provider<'_>,
+        used: &OAuth2,
+        asked: &std::result::Result<T, Failure>,
+        began: Instant,
+    ) -> Option<OAuth2> {
+        let Err(Failure::Refused { error, status, .. }) = asked else { return None };
+        self.other_way(provider, Endpoint::Token, used, (error, status.as_u16()), began)
+    }
+
+    /// Takes note of what became of a request in the other way.
+    pub(in crate::app) fn note_way(
+        &self,
+        provider: &Provider<'_>,
+        endpoint: Endpoint,
+        used: &OAuth2,
+        was_refused: bool,
+    ) {
+        self.remember_way(provider.key(endpoint), used.client_authentication, was_refused);
+    }
+
+    /// The same after a request for tokens.
+    pub(super) fn note_way_after<T>(
+        &self,
+        provider: &Provider<'_>,
+        used: &OAuth2,
+        asked: &std::result::Result<T, Failure>,
+    ) {
+        if let Some(was_refused) = was_refused(asked) {
+            self.note_way(provider, Endpoint::Token, used, was_refused);
+        }
+    }
+
+    /// A call of a chain, in the way that was found to work.
+    pub(super) fn way_of_call<'c>(&self, call: &'c Call, client_id: &str) -> Cow<'c, Call> {
+        match (call.client_authentication, self.methods.get(&key(Endpoint::Token, &call.url, client_id))) {
+            (Some(known), Some(Known::Works(found))) if other_way(known) == Some(found) => {
+                Cow::Owned(Call { client_authentication: Some(found), ..call.clone() })
+            }
+            _ => Cow::Borrowed(call),
+        }
+    }
+
+    /// The same call in the other way, where this answer to `used` allows one.
+    pub(super) fn other_call<T>(
+        &self,
+        used: &Call,
+        asked: &std::result::Result<T, Failure>,
+        began: Instant,
+    ) -> Option<Call> {
+        let method = other_way(used.client_authentication?)?;
+        let is_refused = asked.as_ref().is_err_and(is_refusal_of_client);
+        let may = is_refused && began.elapsed() <= QUICK;
+        may.then(|| Call { client_authentication: Some(method), ..used.clone() })
+    }
+
+    /// Takes note of what became of it. That both ways were refused is not remembered: somebody enters another
+    /// secret, or the account is over.
+    pub(super) fn note_call<T>(&self, used: &Call, client_id: &str, asked: &std::result::Result<T, Failure>) {
+        let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(asked)) else { return };
+        if !was_refused {
+            self.remember_way(key(Endpoint::Token, &used.url, client_id), method, false);
+        }
+    }
+
+    fn may_ask_again(&self, key: &str, began: Instant) -> bool {
+        let is_paused = |at: Millis| (at..at + BOTH_REFUSED).contains(&self.now());
+        let is_hopeless = matches!(self.methods.get(key), Some(Known::BothRefused(at)) if is_paused(at));
+        !is_hopeless && began.elapsed() <= QUICK
+    }
+
+    fn remember_way(&self, key: String, method: ClientAuthentication, was_refused: bool) {
+        self.methods.put(key, if was_refused { Known::BothRefused(self.now()) } else { Known::Works(method) });
+    }
+
+    /// The other way, where it was found to work at the token endpoint and the auth config does not know yet.
+    pub(in crate::app) fn found_way(&self, provider: &Provider<'_>) -> Option<LearnedMethod> {
+        let used = self.way_of(provider, Endpoint::Token);
+        (used.client_authentication != provider.oauth.client_authentication).then(|| LearnedMethod {
+            client_id: provider.client.client_id.clone(),
+            works: Some(used.client_authentication),
+            next: None,
+        })
+    }
+
+    /// What an exchange says of how the client authenticates: refused, the next one begins in the other way,
+    /// and what succeeds in that way stays. A client that registered itself is registered anew instead.
+    pub(in crate::app) fn learned_by_exchange<T>(
+        &self,
+        config: &AuthConfigRow,
+        provider: &Provider<'_>,
+        exchanged: std::result::Result<&T, &Failure>,
+    ) -> Option<LearnedMethod> {
+        let client_id = &provider.client.client_id;
+        let before = learned(config, client_id).ok()?.unwrap_or_default();
+        let used = provider.oauth.client_authentication;
+        let (works, next) = match exchanged {
+            Ok(_) if before.next == Some(used) => (Some(used), None),
+            Err(failure)
+                if is_refusal_of_client(failure)
+                    && provider.is_open(Endpoint::Token)
+                    && config.scheme != Scheme::DcrOAuth.as_str() =>
+            {
+                (before.works, if before.next.is_some() { None } else { Some(other_way(used)?) })
+            }
+            _ => return None,
+        };
+        Some(LearnedMethod { client_id: client_id.clone(), works, next })
+    }
+
+    /// Stores with an auth config how its client authenticates. What cannot be stored is found out again.
+    pub(in crate::app) async fn keep_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) {
+        if let Err(error) = self.try_keeping_method(actor, config, learned).await {
+            tracing::warn!(auth_config.id = %config.id, error = error.message(), "how a client authenticates could not be stored");
+        }
+    }
+
+    async fn try_keeping_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) -> Result<()> {
+        let found = self.store.auth_config(&config.project_id, &config.id).await?;
+        let Some(config) = found else { return Ok(()) };
+        let mut settings = AuthConfigSettings::parse(&config.settings)?;
+        if settings.learned_method.as_ref() == Some(&learned) {
+            return Ok(());
+        }
+        let detail = json!({ "works": learned.works, "next": learned.next });
+        settings.learned_method = Some(learned);
+        let unit = Unit::new().with(auth_configs::set_settings(&config, &settings.to_text())).with(self.audit(
+            actor,
+            "auth_config.learn_method",
+            &config.id,
+            "ok",
+            Some(&detail),
+        ));
+        match self.store.apply(unit).await {
+            // Somebody changed it meanwhile.
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
+            Err(error) => Err(Error::from(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_standards_own_refusal_proves_that_nothing_was_spent() {
+        let refusal = |code: Option<&str>| TokenError {
+            kind: TokenErrorKind::InvalidClient,
+            code: code.map(str::to_owned),
+            description: None,
+        };
+        for (code, status, proves) in [
+            (Some("invalid_client"), 400, true),
+            (Some("invalid_client"), 401, true),
+            // A provider that answers so is no measure of what it did before.
+            (Some("invalid_client"), 200, false),
+            (Some("invalid_client"), 500, false),
+            (Some("bad_client_secret"), 401, false),
+            (Some("invalid_grant"), 400, false),
+            (None, 401, false),
+        ] {
+            assert_eq!(is_unauthenticated(&refusal(code), status), proves, "{code:?} {status}");
+        }
+    }
+
+    #[test]
+    fn a_signature_and_a_public_client_have_no_other_way() {
+        use ClientAuthentication::*;
+        assert_eq!(other_way(ClientSecretPost), Some(ClientSecretBasic));
+        assert_eq!(other_way(ClientSecretBasic), Some(ClientSecretPost));
+        assert_eq!(other_way(ClientSecretBasicUnencoded), Some(ClientSecretPost));
+        for method in [None, PrivateKeyJwt, ClientSecretJwt, ClientSecretAsUsername] {
+            assert_eq!(other_way(method), Option::None, "{method:?}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The requests by which a provider is asked to forget a token, in every way there is.
+
+use bytes::Bytes;
+use http::Request;
+use switchboard_auth::{BuildError, ClientCredentials, Draft, call_request, revocation_request};
+use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
+
+use super::RevokedToken;
+use super::attempt::{OneToken, Task};
+use crate::app::App;
+use crate::app::credentials::Client;
+use crate::app::provider::{Failure, Provider, settle_method};
+use crate::app::secret_addresses::check_managed_hosts;
+
+impl App {
+    /// The provider of an account whose tokens are to be revoked, with the client that they were issued to.
+    pub(super) async fn revoking_provider<'t>(
+        &self,
+        task: &'t Task<'_>,
+        oauth: &'t OAuth2,
+    ) -> Result<Provider<'t>, OneToken> {
+        // The operator's client may no longer be offered to this project; the token is its all the same.
+        let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
+        let client = match managed {
+            Some(client) => {
+                let value = |name: &str| task.params.value(name).cloned();
+                if let Some(toolkit) = self.toolkit(task.toolkit)
+                    && let Err(error) = check_managed_hosts(&toolkit, Scheme::OAuth2, client, &value)
+                {
+                    return Err(OneToken::Refused(error.message().to_owned()));
+                }
+                Client::managed(client)
+            }
+            None => Client::of(&mut task.material.clone()).ok_or_else(|| {
+                let detail = "The operator's OAuth client for this toolkit is not configured any more";
+                OneToken::Later(detail.to_owned(), None)
+            })?,
+        };
+        let completed = self.completed_with(oauth, task.params).await;
+        let (mut oauth, metadata) = completed.map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
+        settle_method(&mut oauth, task.scheme, &client, None);
+        // The endpoint has a list of its own.
+        let method = oauth.revocation_client_authentication.unwrap_or_else(|| {
+            let method = oauth.client_authentication;
+            metadata.map_or(method, |metadata| metadata.revocation_authentication(method))
+        });
+        if method != oauth.client_authentication {
+            oauth.to_mut().client_authentication = method;
+        }
+        if oauth.revoke.is_none() && oauth.revocation_url.is_none() {
+            return Err(OneToken::Unsupported);
+        }
+        Ok(Provider { oauth, client, params: task.params })
+    }
+
+    /// A request that the OAuth client makes, authenticated as `oauth` has it.
+    pub(super) fn client_revocation(
+        &self,
+        task: &Task<'_>,
+        provider: &Provider<'_>,
+        oauth: &OAuth2,
+        token: RevokedToken,
+        secret: &str,
+    ) -> Result<Request<Bytes>, OneToken> {
+        let request = self.authenticated(provider, oauth, |client, variables| match &oauth.revoke {
+            Some(call) => {
+                let known = |name: &str| match name {
+                    "token" => Some(secret.to_owned()),
+                    "access_token" | "refresh_token" => task.material.get(name).map(str::to_owned),
+                    _ => variables(name),
+                };
+                call_request(call, Some(client), self.moment(&self.unique()), &known)
+            }
+            None => {
+                revocation_request(oauth, client, secret, token.as_str(), variables).unwrap_or(Err(BuildError::Body))
+            }
+        });
+        request.map_err(|failure: Failure| {
+            OneToken::Refused(format!("The request cannot be made: {}", failure.shown().unwrap_or_default()))
+        })
+    }
+
+    /// A request of a scheme without an OAuth client of the auth config's.
+    pub(super) fn called_revocation(
+        &self,
+        task: &Task<'_>,
+        call: &Call,
+        secret: &str,
+    ) -> Result<Request<Bytes>, OneToken> {
+        let known = |name: &str| match name {
+            "token" => Some(secret.to_owned()),
+            _ => task.material.get(name).map(str::to_owned).or_else(|| self.variable(task.params, name)),
+        };
+        // An identifier is no secret: it is among the account's parameters.
+        let client_id = known("client_id");
+        let client = client_id.as_deref().map(|client_id| ClientCredentials {
+            client_id,
+            client_secret: task.material.get("client_secret"),
+            assertion: None,
+        });
+        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(unmade)
+    }
+
+    /// A request that OAuth 1.0a signs.
+    pub(super) fn signed_revocation(
+        &self,
+        task: &Task<'_>,
+        toolkit: &Toolkit,
+        call: &Call,
+        token: &str,
+    ) -> Result<Request<Bytes>, OneToken> {
+        let known = |name: &str| match name {
+            "token" => Some(token.to_owned()),
+            "client_id" => task.material.get("consumer_key").map(str::to_owned),
+            _ => self.variable(task.params, name),
+        };
+        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(unmade)?;
+        let mut draft = Draft::of(request).map_err(unmade)?;
+        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(unmade)?;
+        draft.into_request().map_err(unmade)
+    }
+}
+
+fn unmade(error: BuildError) -> OneToken {
+    OneToken::Refused(format!("The request cannot be made: {error}"))
+}
