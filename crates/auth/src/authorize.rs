@@ -32,6 +32,8 @@ pub struct AuthorizationRequest<'a> {
     pub code_challenge: Option<&'a str>,
     /// Resource that the token is for (RFC 8707); none where the provider knows no such thing.
     pub resource: Option<&'a str>,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    pub dpop_jkt: Option<&'a str>,
     /// Values of template variables.
     pub variables: Variables<'a>,
 }
@@ -82,6 +84,9 @@ impl AuthorizationRequest<'_> {
         }
         if let Some(resource) = self.resource {
             pairs.push(("resource", resource.into()));
+        }
+        if let Some(thumbprint) = self.dpop_jkt {
+            pairs.push(("dpop_jkt", thumbprint.into()));
         }
         let known = |name: &str| if name == "nonce" { Some(nonce_of(self.state)) } else { (self.variables)(name) };
         for (name, template) in &oauth.authorization_parameters {
@@ -145,6 +150,7 @@ mod tests {
             user_scopes: &strings(user_scopes),
             code_challenge: Some("chal"),
             resource: None,
+            dpop_jkt: None,
             variables: &|name| (name == "site").then(|| "acme".to_owned()),
         };
         request.url().map(Into::into)
@@ -228,6 +234,7 @@ mod tests {
             user_scopes: &[],
             code_challenge: None,
             resource: None,
+            dpop_jkt: None,
             variables: &no_variables,
         };
         assert_eq!(request.url(), Err(BuildError::MissingPkce("code challenge")));

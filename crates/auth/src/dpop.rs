@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, Method};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use switchboard_vault::Secret;
 use url::Url;
 use zeroize::Zeroizing;
@@ -58,6 +58,26 @@ pub fn prove_possession(
     Ok(())
 }
 
+/// What names a key without showing it (RFC 7638), for the parameter `dpop_jkt` of an authorization request
+/// (RFC 9449 section 10): its code is then worth nothing without the key.
+///
+/// # Errors
+/// [`BuildError::Key`].
+pub fn dpop_thumbprint(key: &Secret) -> Result<String, BuildError> {
+    let (x, y) = coordinates(key)?;
+    // The members in this order, without blanks.
+    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    Ok(URL_SAFE_NO_PAD.encode(switchboard_vault::digest(&members)))
+}
+
+/// The public half of a key: two numbers, in base64url.
+fn coordinates(key: &Secret) -> Result<(String, String), BuildError> {
+    // Uncompressed: 4, then two numbers of 32 bytes.
+    let point = p256_point(key)?;
+    let (x, y) = point.get(1..).and_then(|both| both.split_at_checked(32)).ok_or(BuildError::Body)?;
+    Ok((URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y)))
+}
+
 fn proof(
     key: &Secret,
     method: &Method,
@@ -66,10 +86,8 @@ fn proof(
     nonce: Option<&str>,
     moment: Moment<'_>,
 ) -> Result<Secret, BuildError> {
-    // Uncompressed: 4, then two numbers of 32 bytes.
-    let point = p256_point(key)?;
-    let (x, y) = point.get(1..).and_then(|both| both.split_at_checked(32)).ok_or(BuildError::Body)?;
-    let jwk = json!({ "kty": "EC", "crv": "P-256", "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y) });
+    let (x, y) = coordinates(key)?;
+    let jwk = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y });
     let header = Map::from_iter([("typ".to_owned(), "dpop+jwt".into()), ("jwk".to_owned(), jwk)]);
     // Section 4.2: without query and fragment.
     let mut target = url.clone();
@@ -96,6 +114,16 @@ pub fn dpop_nonce(headers: &HeaderMap) -> Option<&str> {
     (1..=MAX_NONCE).contains(&nonce.len()).then_some(nonce)
 }
 
+/// Whether a server refuses a request for want of its nonce, as the token endpoint does (section 8): with
+/// status 400 or 401, and the error code in its body or its challenge.
+pub fn refuses_for_dpop_nonce(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
+    let says_so = || {
+        let document: Option<Value> = serde_json::from_slice(body).ok();
+        document.is_some_and(|document| document.get("error").and_then(Value::as_str) == Some("use_dpop_nonce"))
+    };
+    matches!(status, 400 | 401) && dpop_nonce(headers).is_some() && (wants_dpop_nonce(headers) || says_so())
+}
+
 /// Whether an API refuses a request for want of its nonce (section 9): it has done nothing yet.
 pub fn wants_dpop_nonce(headers: &HeaderMap) -> bool {
     let says_so = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("use_dpop_nonce"));
@@ -104,10 +132,8 @@ pub fn wants_dpop_nonce(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-    use serde_json::Value;
-
     use super::*;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 
     const MOMENT: Moment<'_> = Moment { now: 1_000, unique: "u-1" };
 
@@ -149,6 +175,36 @@ mod tests {
         assert!(claims.get("ath").is_none() && claims.get("nonce").is_none(), "{claims}");
         let refused = prove_possession(&Secret::from("x"), &Method::GET, &url, &mut headers, None, None, MOMENT);
         assert!(matches!(refused, Err(BuildError::Key { .. })));
+    }
+
+    /// The thumbprint is over the members as RFC 7638 section 3 writes them, and the same each time.
+    #[test]
+    fn a_thumbprint_names_the_key_of_the_proofs() {
+        let key = new_dpop_key().unwrap();
+        let url = Url::parse("https://p.example/par").unwrap();
+        let mut headers = HeaderMap::new();
+        prove_possession(&key, &Method::POST, &url, &mut headers, None, None, MOMENT).unwrap();
+        let jwk = &part(headers[DPOP].to_str().unwrap(), 0)["jwk"];
+        // serde_json keeps members in the order of their names.
+        let members = serde_json::to_string(jwk).unwrap();
+        assert!(members.starts_with(r#"{"crv":"P-256","kty":"EC","x":""#), "{members}");
+        let expected = URL_SAFE_NO_PAD.encode(switchboard_vault::digest(&members));
+        assert_eq!(dpop_thumbprint(&key).unwrap(), expected);
+        assert_ne!(dpop_thumbprint(&new_dpop_key().unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_server_that_wants_its_nonce_says_so_in_the_body_or_in_a_challenge() {
+        let body = br#"{"error":"use_dpop_nonce"}"#;
+        let mut headers = HeaderMap::new();
+        assert!(!refuses_for_dpop_nonce(400, &headers, body), "it gives none");
+        headers.insert(DPOP_NONCE, "n-1".parse().unwrap());
+        assert!(refuses_for_dpop_nonce(400, &headers, body) && refuses_for_dpop_nonce(401, &headers, body));
+        for (status, body) in [(200, &body[..]), (400, b"{}"), (400, br#"{"error":"invalid_request"}"#), (503, body)] {
+            assert!(!refuses_for_dpop_nonce(status, &headers, body), "{status}");
+        }
+        headers.insert(WWW_AUTHENTICATE, "DPoP error=\"use_dpop_nonce\"".parse().unwrap());
+        assert!(refuses_for_dpop_nonce(401, &headers, b""));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub use callback::{CallbackError, CallbackQuery, IssuerMismatch, callback_parame
 pub use certificate::{check_certificate, x5t, x5t_s256};
 pub use client::{ClientCredentials, check_client_secret};
 pub use device::{DeviceAuthorization, DeviceRefusal, device_request, device_token_request, parse_device_response};
-pub use dpop::{dpop_nonce, new_dpop_key, prove_possession, wants_dpop_nonce};
+pub use dpop::{dpop_nonce, dpop_thumbprint, new_dpop_key, prove_possession, refuses_for_dpop_nonce, wants_dpop_nonce};
 pub use error::BuildError;
 pub use headers::check_caller_header;
 pub use introspection::{Introspection, parse_introspection_response};

@@ -15,7 +15,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
 
 use super::attempt::Free;
-use super::exchange::Grant;
+use super::exchange::{Grant, verifier_and_key};
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::explain::Facts;
@@ -283,8 +283,10 @@ impl App {
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.
     fn grant(&self, attempt: &AttemptRow, offer: &Offer, code: Secret, state: &str) -> Result<Grant> {
-        let verifier = self.open_verifier(attempt, &offer.account)?;
-        Ok(Grant { code, verifier, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
+        let kept = self.open_verifier(attempt, &offer.account)?;
+        // Temporary credentials of OAuth 1.0a are one text.
+        let (verifier, dpop_key) = if offer.scheme == Scheme::OAuth1 { (kept, None) } else { verifier_and_key(kept) };
+        Ok(Grant { code, verifier, dpop_key, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
     }
 
     /// The provider sent an error instead of a code (RFC 6749 section 4.1.2.1).

@@ -3,17 +3,18 @@
 
 use std::time::Duration;
 
-use switchboard_auth::{AuthorizationRequest, PkcePair};
+use switchboard_auth::{AuthorizationRequest, PkcePair, dpop_thumbprint, new_dpop_key};
 use switchboard_catalog::{Pkce, Scheme};
 use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
 use super::device::Waiting;
+use super::exchange::kept;
 use super::visit::Offer;
 use crate::app::credentials::Issued;
 use crate::app::explain::Facts;
 use crate::app::params::AccountParams;
-use crate::app::provider::Failure;
+use crate::app::provider::{Failure, unbuilt};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
@@ -24,7 +25,7 @@ pub(super) struct Departure {
     pub url: Url,
     /// The provider's host, where the user goes on.
     pub host: Option<String>,
-    /// PKCE verifier, temporary credentials, or a device code.
+    /// PKCE verifier and key, temporary credentials, or a device code.
     pub kept: Option<Secret>,
     /// How often the provider is asked, and for how long, in milliseconds; none where a browser comes
     /// back.
@@ -111,6 +112,8 @@ impl App {
         let provider = provider.map_err(Failure::Unsent)?;
         let oauth = &provider.oauth;
         let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
+        let key = oauth.dpop.then(new_dpop_key).transpose().map_err(unbuilt)?;
+        let thumbprint = key.as_ref().map(dpop_thumbprint).transpose().map_err(unbuilt)?;
         let resource = self.resource(oauth, entered).map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
         let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
@@ -123,14 +126,22 @@ impl App {
             user_scopes: &user_scopes,
             code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
             resource: resource.as_deref(),
+            dpop_jkt: thumbprint.as_deref(),
             variables: &|name| self.variable(entered, name),
         };
-        let url = self.authorization_url(&provider, &request).await?;
+        let url = self.authorization_url(&provider, &request, key.as_ref()).await?;
         if let Some(found) = self.found_way(&provider) {
             self.keep_method(actor, &offer.config, found).await;
         }
         let host = url.host_str().map(ToOwned::to_owned);
-        Ok(Departure { url, host, kept: pkce.map(|pair| pair.verifier), poll: None, scopes, user_scopes })
+        Ok(Departure {
+            url,
+            host,
+            kept: kept(pkce.map(|pair| pair.verifier), key.as_ref()),
+            poll: None,
+            scopes,
+            user_scopes,
+        })
     }
 
     /// The user enters a code at the provider (RFC 8628): the browser stays here, on a page that shows

@@ -81,10 +81,28 @@ pub(super) struct Grant {
     pub code: Secret,
     /// PKCE verifier; none with a provider that refuses PKCE.
     pub verifier: Option<Secret>,
+    /// The key that the code is bound to (RFC 9449 section 10).
+    pub dpop_key: Option<Secret>,
     /// Exactly as in the authorization request.
     pub redirect_uri: String,
     /// The authorization request's state, for the few providers that want it repeated.
     pub state: String,
+}
+
+/// What an attempt keeps of its authorization request, as one text: the PKCE verifier and, in lines of its
+/// own, the key that the code is bound to.
+pub(super) fn kept(verifier: Option<Secret>, key: Option<&Secret>) -> Option<Secret> {
+    let Some(key) = key else { return verifier };
+    let verifier = verifier.as_ref().map(Secret::expose).unwrap_or_default();
+    Some(Secret::new(format!("{verifier}\n{}", key.expose())))
+}
+
+/// The verifier and the key of what was kept.
+pub(super) fn verifier_and_key(kept: Option<Secret>) -> (Option<Secret>, Option<Secret>) {
+    let Some((verifier, key)) = kept.as_ref().and_then(|kept| kept.expose().split_once('\n')) else {
+        return (kept, None);
+    };
+    ((!verifier.is_empty()).then(|| Secret::from(verifier)), Some(Secret::from(key)))
 }
 
 impl Offer {
@@ -128,10 +146,10 @@ impl App {
         let (mut client_id, mut learned) = (None, None);
         let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
             Ok(provider) => {
-                let verifier = grant.verifier.as_ref();
+                let (verifier, key) = (grant.verifier.as_ref(), grant.dpop_key.as_ref());
                 client_id = Some(provider.client.client_id.clone());
                 let exchanged =
-                    self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state).await;
+                    self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state, key).await;
                 let said = exchanged.as_ref().map_err(|unfinished| &unfinished.failure);
                 learned = self.learned_by_exchange(&offer.config, &provider, said);
                 exchanged
@@ -272,6 +290,22 @@ impl App {
                 self.lost(offer).await
             }
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_attempt_keeps_comes_back_in_its_parts() {
+        let secret = |text: Option<&str>| text.map(Secret::from);
+        let key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n";
+        for (verifier, key) in [(Some("v-1"), None), (Some("v-1"), Some(key)), (None, Some(key)), (None, None)] {
+            let (first, second) = verifier_and_key(kept(secret(verifier), secret(key).as_ref()));
+            let text = |secret: Option<Secret>| secret.map(|secret| secret.expose().to_owned());
+            assert_eq!((text(first).as_deref(), text(second).as_deref()), (verifier, key));
         }
     }
 }

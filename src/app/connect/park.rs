@@ -52,6 +52,9 @@ impl App {
         if let Some(verifier) = grant.verifier {
             parked.insert("code_verifier", verifier);
         }
+        if let Some(key) = grant.dpop_key {
+            parked.insert("dpop_key", key);
+        }
         parked.insert("state", Secret::new(grant.state));
         let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
             actor,
@@ -194,7 +197,8 @@ impl App {
                 let code = parked.remove("code").ok_or_else(|| Error::internal("verification without its code"))?;
                 let redirect_uri = row.redirect_uri.unwrap_or_default();
                 let state = parked.remove("state").map(|state| state.expose().to_owned()).unwrap_or_default();
-                let grant = Grant { code, verifier: parked.remove("code_verifier"), redirect_uri, state };
+                let (verifier, dpop_key) = (parked.remove("code_verifier"), parked.remove("dpop_key"));
+                let grant = Grant { code, verifier, dpop_key, redirect_uri, state };
                 self.exchange(actor, offer, &grant).await?
             }
         };

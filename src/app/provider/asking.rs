@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use switchboard_auth::{
     Answer, BuildError, Introspection, Reading, Sent, TokenSet, introspection_request, new_dpop_key,
     parse_introspection_response, parse_token_response,
@@ -57,14 +57,9 @@ impl App {
         })
     }
 
-    pub(super) async fn send_parts(
-        &self,
-        request: Request<Bytes>,
-    ) -> Result<(StatusCode, http::HeaderMap, Bytes), Failure> {
+    pub(super) async fn send_parts(&self, request: Request<Bytes>) -> Result<(StatusCode, HeaderMap, Bytes), Failure> {
         let url = url_of(&request).map_err(unbuilt)?;
-        let (parts, body) = self.send_protocol(request).await?.into_parts();
-        self.dpop_nonces.note(&url, &parts.headers);
-        Ok((parts.status, parts.headers, body))
+        Ok(parts(self.send_noting(&url, request).await?))
     }
 
     /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
@@ -73,7 +68,7 @@ impl App {
         if provider.oauth.expiry != Expiry::Introspection {
             return tokens;
         }
-        let asked = self.introspect(provider, &tokens.access_token);
+        let asked = self.introspect(provider, &tokens.access_token, tokens.dpop_key.as_ref());
         match tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
             Ok(Ok(said)) => {
                 if let Some(end) = said.ends_at {
@@ -89,15 +84,21 @@ impl App {
     }
 
     /// What the introspection endpoint says of an access token (RFC 7662 section 2.2). Asking spends nothing.
-    async fn introspect(&self, provider: &Provider<'_>, token: &Secret) -> Result<Introspection, Failure> {
+    /// `key` is the one that the token is bound to.
+    pub(in crate::app) async fn introspect(
+        &self,
+        provider: &Provider<'_>,
+        token: &Secret,
+        key: Option<&Secret>,
+    ) -> Result<Introspection, Failure> {
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Introspection));
-        let asked = self.introspect_in(provider, &used, token).await;
+        let asked = self.introspect_in(provider, &used, token, key).await;
         let Err(Failure::Refused { error, status, .. }) = &asked else { return asked };
         let refusal = (error, status.as_u16());
         let Some(other) = self.other_way(provider, Endpoint::Introspection, &used, refusal, began) else {
             return asked;
         };
-        let again = self.introspect_in(provider, &other, token).await;
+        let again = self.introspect_in(provider, &other, token, key).await;
         if let Some(was_refused) = was_refused(&again) {
             self.note_way(provider, Endpoint::Introspection, &other, was_refused);
         }
@@ -109,12 +110,13 @@ impl App {
         provider: &Provider<'_>,
         oauth: &OAuth2,
         token: &Secret,
+        key: Option<&Secret>,
     ) -> Result<Introspection, Failure> {
         let request = self.authenticated(provider, oauth, |client, variables| {
             introspection_request(oauth, client, token.expose(), variables).unwrap_or(Err(BuildError::Body))
         })?;
         let sent = Sent::of(&request);
-        let (status, headers, body) = self.send_parts(request).await?;
+        let (status, headers, body) = parts(self.send_proven(provider, request, key).await?);
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
         parse_introspection_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
@@ -123,4 +125,10 @@ impl App {
             unread: None,
         })
     }
+}
+
+/// An answer in its parts.
+pub(super) fn parts(answer: Response<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
+    let (parts, body) = answer.into_parts();
+    (parts.status, parts.headers, body)
 }

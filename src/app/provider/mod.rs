@@ -37,6 +37,7 @@ pub(in crate::app) use method::{Endpoint, is_unauthenticated, settle_method};
 pub use method::{LearnedMethod, Methods};
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
+pub(in crate::app) use tokens::unbuilt;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
 
 /// Why a request for a token gave none.

@@ -15,6 +15,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
+use super::asking::parts;
 use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
 use crate::app::App;
@@ -98,7 +99,8 @@ impl App {
         oauth.resource.as_deref().map(|resource| self.expand(resource, params)).transpose()
     }
 
-    /// Exchanges a code, and makes the further calls that the file demands.
+    /// Exchanges a code, and makes the further calls that the file demands. `key` is the one that the code is
+    /// bound to.
     pub async fn exchange_code(
         &self,
         provider: &Provider<'_>,
@@ -106,6 +108,7 @@ impl App {
         redirect_uri: &str,
         verifier: Option<&Secret>,
         state: &str,
+        key: Option<&Secret>,
     ) -> std::result::Result<TokenSet, Unfinished> {
         let oauth = &provider.oauth;
         let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
@@ -118,7 +121,8 @@ impl App {
         };
         let request =
             self.authenticated(provider, oauth, |client, variables| code_request(oauth, client, &grant, variables))?;
-        let tokens = self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await?;
+        let key = key.map(Secret::expose);
+        let tokens = self.ask_bound(provider, request, oauth.as_ref().into(), &[], key).await?;
         if tokens.id_token.as_ref().is_some_and(|token| !nonce_matches(oauth, state, token.expose())) {
             let description = "the ID token is not for this authorization request: its nonce is another".to_owned();
             let error = TokenError { kind: TokenErrorKind::Unusable, code: None, description: Some(description) };
@@ -189,19 +193,20 @@ impl App {
     }
 
     /// Where the user's browser is sent: the request itself, or a reference to it where the provider
-    /// wants it pushed (RFC 9126).
+    /// wants it pushed (RFC 9126). `key` is the one that its code will be bound to.
     pub async fn authorization_url(
         &self,
         provider: &Provider<'_>,
         request: &AuthorizationRequest<'_>,
+        key: Option<&Secret>,
     ) -> std::result::Result<Url, Failure> {
         if provider.oauth.pushed_authorization_request_url.is_none() {
             return request.url().map_err(unbuilt);
         }
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let mut pushed = self.push(provider, &used, request).await;
+        let mut pushed = self.push(provider, &used, request, key).await;
         if let Some(other) = self.other_way_after(provider, &used, &pushed, began) {
-            pushed = self.push(provider, &other, request).await;
+            pushed = self.push(provider, &other, request, key).await;
             self.note_way_after(provider, &other, &pushed);
         }
         request.pushed_url(&pushed?).map_err(unbuilt)
@@ -213,12 +218,13 @@ impl App {
         provider: &Provider<'_>,
         oauth: &OAuth2,
         request: &AuthorizationRequest<'_>,
+        key: Option<&Secret>,
     ) -> std::result::Result<String, Failure> {
         let pushed = self.authenticated(provider, oauth, |client, _| {
             pushed_request(oauth, client, request).unwrap_or(Err(BuildError::Body))
         })?;
         let sent = Sent::of(&pushed);
-        let (status, headers, body) = self.send_parts(pushed).await?;
+        let (status, headers, body) = parts(self.send_proven(provider, pushed, key).await?);
         let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
         parse_pushed_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
@@ -349,7 +355,7 @@ fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
     }
 }
 
-pub(super) fn unbuilt(error: BuildError) -> Failure {
+pub(in crate::app) fn unbuilt(error: BuildError) -> Failure {
     use BuildError::{Key, MissingAssertion, MissingClientSecret};
     Failure::Unsent(match error {
         Key { .. } | MissingAssertion | MissingClientSecret => {

@@ -15,7 +15,7 @@ use super::{Revocable, RevokedToken};
 use crate::app::App;
 use crate::app::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
-use crate::app::provider::{Endpoint, is_unauthenticated, retry_after};
+use crate::app::provider::{Endpoint, Provider, is_unauthenticated, retry_after};
 use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
@@ -166,11 +166,11 @@ impl App {
             Revocable::OAuth(oauth) => self.revoke_by_client(task, oauth, token, secret).await,
             Revocable::Signed(toolkit, call) => {
                 let request = self.signed_revocation(task, toolkit, call, secret);
-                self.ask_to_revoke(task, request).await
+                self.ask_to_revoke(task, request, None).await
             }
             Revocable::Call(call) => {
                 let request = self.called_revocation(task, call, secret);
-                self.ask_to_revoke(task, request).await
+                self.ask_to_revoke(task, request, None).await
             }
         };
         match asked {
@@ -192,14 +192,14 @@ impl App {
         let provider = self.revoking_provider(task, oauth).await?;
         let (began, used) = (Instant::now(), self.way_of(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
-        let asked = self.ask_to_revoke(task, Ok(request)).await?;
+        let asked = self.ask_to_revoke(task, Ok(request), Some(&provider)).await?;
         let (RevocationAnswer::Refused(error), answered) = &asked else { return Ok(asked) };
         let refusal = (error, answered.status);
         let Some(other) = self.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
             return Ok(asked);
         };
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
-        let again = self.ask_to_revoke(task, Ok(request)).await?;
+        let again = self.ask_to_revoke(task, Ok(request), Some(&provider)).await?;
         match &again {
             (RevocationAnswer::Later(_), _) => {}
             (RevocationAnswer::Refused(error), answered) => {
@@ -211,11 +211,22 @@ impl App {
         Ok(again)
     }
 
-    /// One request and its answer, without what is secret in either.
-    async fn ask_to_revoke(&self, task: &Task<'_>, request: Result<Request<Bytes>, OneToken>) -> Asked {
+    /// One request and its answer, without what is secret in either. An OAuth client's proves the account's key
+    /// where its tokens are bound to one.
+    async fn ask_to_revoke(
+        &self,
+        task: &Task<'_>,
+        request: Result<Request<Bytes>, OneToken>,
+        provider: Option<&Provider<'_>>,
+    ) -> Asked {
         let request = request?;
         let sent = Sent::of(&request);
-        let answer = self.send_protocol(request).await.map_err(|error| undelivered(&error))?;
+        let key = task.material.get("dpop_key").map(Secret::from);
+        let answer = match provider {
+            Some(provider) => self.send_proven(provider, request, key.as_ref()).await,
+            None => self.send_protocol(request).await,
+        };
+        let answer = answer.map_err(|error| undelivered(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
         let read = Answer { status, headers, body, now: self.now() / 1_000 };

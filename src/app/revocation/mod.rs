@@ -132,6 +132,9 @@ impl App {
                 material.insert(name, secret);
             }
         }
+        if let Some(key) = credential.remove("dpop_key") {
+            material.insert("dpop_key", key);
+        }
         let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         if !scheme.is_redirect() {

@@ -19,12 +19,13 @@ pub(super) struct Placeholders {
 }
 
 /// Values that flows bring, besides fields and captured values.
-const OF_FLOWS: [&str; 9] = [
+const OF_FLOWS: [&str; 10] = [
     "client_secret",
     "code",
     "state",
     "code_verifier",
     "code_challenge",
+    "dpop_jkt",
     "access_token",
     "refresh_token",
     "token",

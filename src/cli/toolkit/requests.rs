@@ -144,6 +144,7 @@ impl Plan<'_> {
         let text = |name: &str| self.placeholders.text(name);
         let (redirect_uri, state, challenge) = (text("redirect_uri"), text("state"), text("code_challenge"));
         let (code, verifier, secret) = (text("code"), text("code_verifier"), text("client_secret"));
+        let thumbprint = text("dpop_jkt");
         let resource = oauth.resource.as_deref().and_then(|text| self.expanded(text).ok());
         let scopes: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
         let variables = |name: &str| self.placeholders.get(name);
@@ -156,6 +157,7 @@ impl Plan<'_> {
             user_scopes: &[],
             code_challenge: Some(&challenge),
             resource: resource.as_deref(),
+            dpop_jkt: oauth.dpop.then_some(thumbprint.as_str()),
             variables: &variables,
         };
         let assertion = text("assertion");

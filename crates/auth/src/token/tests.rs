@@ -155,6 +155,7 @@ fn pushing_and_introspecting() {
         user_scopes: &[],
         code_challenge: Some("chal"),
         resource: None,
+        dpop_jkt: None,
         variables: &no_variables,
     };
     let request = pushed_request(&oauth, &CLIENT, &authorization).unwrap().unwrap();
