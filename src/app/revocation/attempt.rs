@@ -15,7 +15,7 @@ use super::{Revocable, RevokedToken};
 use crate::app::App;
 use crate::app::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
-use crate::app::provider::{Endpoint, Provider, is_unauthenticated, retry_after};
+use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
 use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
@@ -147,9 +147,14 @@ impl App {
         Verdict { tokens, end }
     }
 
-    /// Whether the provider still takes an access token, by introspection, or by the toolkit's own request
-    /// for it. One that nobody can ask about is as dead as its refresh token.
+    /// Whether the provider still takes an access token: by introspection (RFC 7662) where the file or the
+    /// metadata has an endpoint for it and it says, else by the toolkit's own request. One that nobody can ask
+    /// about is as dead as its refresh token.
     async fn is_alive(&self, task: &Task<'_>, access_token: &str) -> bool {
+        let asked = self.introspected_alive(task, access_token);
+        if let Ok(Some(is_alive)) = tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
+            return is_alive;
+        }
         let Some(toolkit) = self.toolkit(task.toolkit) else { return false };
         let request = (toolkit.bearer_token.as_ref().and_then(|bearer| bearer.verify.as_ref()))
             .or_else(|| toolkit.identity.as_ref()?.request.as_ref());
@@ -159,6 +164,15 @@ impl App {
             Ok((Verification::Accepted, _)) => true,
             Ok((Verification::Refused | Verification::Unclear, _)) | Err(_) => false,
         }
+    }
+
+    async fn introspected_alive(&self, task: &Task<'_>, access_token: &str) -> Option<bool> {
+        let Revocable::OAuth(oauth) = task.how else { return None };
+        let provider = self.revoking_provider(task, oauth).await.ok()?;
+        provider.oauth.introspection_url.as_ref()?;
+        let key = task.material.get("dpop_key").map(Secret::from);
+        let said = self.introspect(&provider, &Secret::from(access_token), key.as_ref()).await;
+        said.ok()?.is_active
     }
 
     async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
-use crate::support::connected::{Connected, finished, receipt_when};
+use crate::support::connected::{Connected, connect, finished, receipt_when};
 use crate::support::http::{Http, Reply};
 use crate::support::process::run;
 use crate::support::providers::Provider;
@@ -77,6 +77,48 @@ async fn one_success_of_a_pair_counts() {
     provider.fault(&Value::Array(turned)).await;
     let receipt = finished(&connected.server.api, &connected.delete().await).await;
     assert_eq!(receipt["failed"], 1, "{receipt}");
+}
+
+/// Introspection says whether a token that was refused lives: here as the metadata names the endpoint, and the
+/// provider itself answers. `first` is what becomes of the first request, for the refresh token.
+async fn refused_second(first: &Value) -> (Provider, Value, Value) {
+    let provider = Provider::oidc(&[]);
+    let file = provider.toolkit("tk", "authorization_parameters = { prompt = \"consent\" }");
+    let issuer = provider.text("issuer");
+    let endpoints = [provider.text("authorization_endpoint"), provider.text("token_endpoint")];
+    let lines = file.lines().filter(|line| !endpoints.iter().any(|url| line.ends_with(&format!("\"{url}\""))));
+    let file = lines.collect::<Vec<_>>().join("\n");
+    let discovers = format!("[oauth2]\ndiscovery_url = \"{issuer}/.well-known/openid-configuration\"");
+    let file = file.replace("[oauth2]", &discovers);
+    let server = TestServer::builder().toolkit("tk", &file).start().await;
+    provider.auth_config(&server.api, "tk").await;
+    let (session, account) = connect(&server.api, "user-1", "tk").await;
+    let connected = Connected { server, session, account };
+    let dead = json!({ "error": "invalid_request", "error_description": "No such token" }).to_string();
+    let mut first = first.clone();
+    first["path"] = "/token/revocation".into();
+    first["times"] = 1.into();
+    let second = json!({ "path": "/token/revocation", "status": 400, "body": dead, "times": 1 });
+    provider.fault(&json!([first, second])).await;
+    let path = format!("/connected_accounts/{}/revoke", connected.account);
+    let reply = connected.server.api.post(&path, &json!({})).await;
+    let shown = connected.server.api.get(&format!("/connected_accounts/{}", connected.account)).await.expect(200);
+    (provider, serde_json::from_str(&reply.text()).unwrap(), shown)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_revocation_is_checked_by_introspection() {
+    // The provider forgets the refresh token and its grant; the access token went with it.
+    let (provider, answer, shown) = refused_second(&json!({ "delay_ms": 1 })).await;
+    assert_eq!(answer["revoked_tokens"], json!(["refresh_token", "access_token"]), "{answer}");
+    assert_eq!(shown["status"], "REVOKED");
+    assert_eq!(provider.seen("/token/introspection").await.len(), 1);
+
+    // It says that it did and did not: the access token lives.
+    let (provider, answer, shown) = refused_second(&json!({ "status": 200, "body": "" })).await;
+    assert!(answer.to_string().contains("asked to revoke the access_token"), "{answer}");
+    assert_eq!(shown["status"], "ACTIVE");
+    assert_eq!(provider.seen("/token/introspection").await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
