@@ -53,6 +53,8 @@ pub struct Layer {
     pub toolkits: Option<Vec<PathBuf>>,
     /// Internal destinations.
     pub allow_egress: Option<Vec<String>>,
+    /// Hosts that may be called without TLS.
+    pub allow_http: Option<Vec<String>>,
     /// Further certificate authorities.
     pub extra_ca_file: Option<PathBuf>,
     /// Seconds.
@@ -175,6 +177,7 @@ impl Layer {
             audit_retention_days: self.audit_retention_days.or(below.audit_retention_days),
             toolkits: self.toolkits.or(below.toolkits),
             allow_egress: self.allow_egress.or(below.allow_egress),
+            allow_http: self.allow_http.or(below.allow_http),
             extra_ca_file: self.extra_ca_file.or(below.extra_ca_file),
             link_ttl_seconds: self.link_ttl_seconds.or(below.link_ttl_seconds),
             max_shared_accounts_per_toolkit: self
@@ -249,6 +252,7 @@ impl Layer {
         let settings = Settings {
             allowed_hosts: allowed_hosts(&public_url, listen, this.allowed_hosts.unwrap_or_default())?,
             public_url,
+            allow_http: text::plain_hosts(&this.allow_http.unwrap_or_default())?,
             link_ttl: Duration::from_secs(link_ttl),
             managed: check_managed(this.managed.unwrap_or_default())?,
             max_shared_accounts_per_toolkit: max_shared,

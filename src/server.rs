@@ -151,7 +151,8 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     if !with_sandbox {
         catalog = catalog.without("sandbox");
     }
-    let folders = Folders::open(&config.toolkits).map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
+    let folders = Folders::open(&config.toolkits, config.settings.allow_http.clone())
+        .map_err(|error| anyhow!("setting toolkits:\n{error}"))?;
     let catalog = CurrentCatalog::new(catalog, folders);
     for (slug, client) in &config.settings.managed {
         let current = catalog.get();
@@ -175,6 +176,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     let egress = Egress::new(EgressConfig {
         allow: config.allow_egress,
         allow_loopback,
+        plain: config.settings.allow_http.origins().map(str::to_owned).collect(),
         extra_ca_pem: config.extra_ca_pem,
         played_at,
         ..EgressConfig::default()

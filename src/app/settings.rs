@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use switchboard_catalog::PlainHttp;
 use switchboard_vault::Secret;
 
 use super::limits::RateLimits;
@@ -18,6 +19,8 @@ pub struct Settings {
     pub public_url: String,
     /// Names that the Host header may carry, in lower case, with or without a port.
     pub allowed_hosts: Vec<String>,
+    /// Hosts that may be called without TLS.
+    pub allow_http: PlainHttp,
     /// How long a link may stay unopened, and an opened one unfinished.
     pub link_ttl: Duration,
     /// Operator-managed OAuth clients by toolkit.

@@ -43,6 +43,9 @@ pub(super) struct ServerArgs {
     /// Internal destination that toolkits may call; may be repeated.
     #[arg(long, env = "SWITCHBOARD_ALLOW_EGRESS", value_name = "CIDR|HOST", value_delimiter = ',')]
     allow_egress: Vec<String>,
+    /// Host, with its port, that toolkits may call without TLS; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_ALLOW_HTTP", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    allow_http: Vec<String>,
     /// Further name that the Host header may carry; may be repeated.
     #[arg(long, env = "SWITCHBOARD_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
@@ -103,6 +106,7 @@ impl ServerArgs {
             public_url: self.public_url,
             toolkits: (!self.toolkits.is_empty()).then_some(self.toolkits),
             allow_egress: given(self.allow_egress),
+            allow_http: given(self.allow_http),
             allowed_hosts: given(self.allowed_hosts),
             extra_ca_file: self.extra_ca_file,
             link_ttl_seconds: self.link_ttl_seconds,

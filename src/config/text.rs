@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use switchboard_catalog::PlainHttp;
 
 use super::{Layer, wrong};
 use crate::app::UnknownParameters;
@@ -25,7 +26,10 @@ impl Layer {
         for text in texts.into_iter().flatten() {
             trim(text);
         }
-        for list in [&mut self.allowed_hosts, &mut self.allow_egress, &mut self.trusted_proxies].into_iter().flatten() {
+        for list in [&mut self.allowed_hosts, &mut self.allow_egress, &mut self.allow_http, &mut self.trusted_proxies]
+            .into_iter()
+            .flatten()
+        {
             list.iter_mut().for_each(trim);
             list.retain(|item| !item.is_empty());
         }
@@ -72,6 +76,12 @@ pub(super) fn unknown_parameters(given: &str) -> Result<UnknownParameters> {
         "warn" => Ok(UnknownParameters::Warn),
         _ => Err(wrong("unknown_query_parameters", given, "refuse or warn")),
     }
+}
+
+/// Hosts that may be called without TLS.
+pub(super) fn plain_hosts(given: &[String]) -> Result<PlainHttp> {
+    let takes = "hosts such as git.corp or 10.1.2.3:8080, without a scheme or a path";
+    PlainHttp::parse(given).map_err(|host| wrong("allow_http", &host, takes))
 }
 
 #[cfg(test)]

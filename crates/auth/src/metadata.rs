@@ -7,7 +7,7 @@ use http::header::WWW_AUTHENTICATE;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use switchboard_catalog::{ClientAuthentication, OAuth2};
+use switchboard_catalog::{ClientAuthentication, OAuth2, PlainHttp};
 use thiserror::Error;
 use url::Url;
 
@@ -94,11 +94,12 @@ pub enum MetadataError {
     Pkce,
 }
 
-/// Reads the metadata that was fetched from a well-known URL.
+/// Reads the metadata that was fetched from a well-known URL. Its endpoints may be without TLS at the hosts of
+/// `plain`.
 ///
 /// # Errors
 /// [`MetadataError`].
-pub fn parse_metadata(fetched_from: &Url, body: &[u8]) -> Result<Metadata, MetadataError> {
+pub fn parse_metadata(fetched_from: &Url, body: &[u8], plain: &PlainHttp) -> Result<Metadata, MetadataError> {
     let metadata: Metadata = serde_json::from_slice(body).map_err(|_| MetadataError::Unreadable)?;
     if !issuers_of(fetched_from).contains(&metadata.issuer) {
         return Err(MetadataError::Issuer);
@@ -113,7 +114,7 @@ pub fn parse_metadata(fetched_from: &Url, body: &[u8]) -> Result<Metadata, Metad
         ("userinfo endpoint", &metadata.userinfo_endpoint),
     ];
     for (name, endpoint) in endpoints {
-        if endpoint.as_deref().is_some_and(|url| !is_endpoint(url)) {
+        if endpoint.as_deref().is_some_and(|url| !is_endpoint(url, plain)) {
             return Err(MetadataError::Endpoint(name));
         }
     }
@@ -139,15 +140,15 @@ fn issuers_of(url: &Url) -> Vec<String> {
     issuers
 }
 
-/// https, or http to a loopback address, as in toolkit files.
-fn is_endpoint(text: &str) -> bool {
+/// https, or http to a loopback address or a host that the operator allows, as in toolkit files.
+fn is_endpoint(text: &str, plain: &PlainHttp) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         _ => false,
     };
-    let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback) || plain.admits(&url);
     secure && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
@@ -264,14 +265,14 @@ pub fn origin_metadata_url(resource: &Url) -> Url {
 
 /// Where a challenge says that a resource's metadata stands (RFC 9728 section 5.1): an https URL, or one
 /// of this machine.
-pub fn challenged_metadata_url(headers: &HeaderMap) -> Option<Url> {
+pub fn challenged_metadata_url(headers: &HeaderMap, plain: &PlainHttp) -> Option<Url> {
     headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| {
         let (_, rest) = value.to_str().ok()?.split_once("resource_metadata=")?;
         let text = match rest.strip_prefix('"') {
             Some(quoted) => quoted.split('"').next()?,
             None => rest.split([',', ' ']).next()?,
         };
-        is_endpoint(text).then(|| Url::parse(text).ok()).flatten()
+        is_endpoint(text, plain).then(|| Url::parse(text).ok()).flatten()
     })
 }
 

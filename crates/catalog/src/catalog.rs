@@ -10,6 +10,7 @@ use crate::builtin;
 use crate::error::CatalogError;
 use crate::model::Toolkit;
 use crate::parse;
+use crate::plain_http::PlainHttp;
 
 /// Name of the file inside a toolkit's folder.
 const FILE_NAME: &str = "toolkit.toml";
@@ -20,6 +21,8 @@ const MAX_BYTES: u64 = 256 * 1024;
 /// Toolkits by slug, in the slugs' order.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
+    /// Hosts that files may name with `http`.
+    plain: PlainHttp,
     toolkits: BTreeMap<String, Arc<Toolkit>>,
 }
 
@@ -36,6 +39,12 @@ impl Catalog {
         Ok(catalog)
     }
 
+    /// The same, whose further files may name these hosts with `http`.
+    #[must_use]
+    pub fn allowing(self, plain: PlainHttp) -> Self {
+        Self { plain, ..self }
+    }
+
     /// Adds every `dir/<slug>/toolkit.toml` and answers how many there were. A slug that exists
     /// already is replaced. Entries that begin with a dot and plain files are passed over.
     ///
@@ -47,7 +56,7 @@ impl Catalog {
         let mut problems = Vec::new();
         for path in toolkit_files(dir)? {
             let file_name = path.display().to_string();
-            let parsed = read(&path, &file_name).and_then(|text| parse::toolkit(&file_name, &text));
+            let parsed = read(&path, &file_name).and_then(|text| parse::toolkit(&file_name, &text, &self.plain));
             match parsed {
                 Ok(toolkit) => loaded.push(toolkit),
                 Err(error) => problems.extend(error.into_problems()),
@@ -69,7 +78,7 @@ impl Catalog {
     /// # Errors
     /// All problems of the file.
     pub fn add(&mut self, file_name: &str, text: &str) -> Result<(), CatalogError> {
-        let toolkit = parse::toolkit(file_name, text)?;
+        let toolkit = parse::toolkit(file_name, text, &self.plain)?;
         self.insert(Arc::new(toolkit));
         Ok(())
     }
@@ -95,7 +104,11 @@ impl Catalog {
         let text = read(path, &shown)?;
         // Only a file in its place has a folder that must fit.
         let in_place = path.file_name().is_some_and(|name| name == FILE_NAME);
-        let toolkit = if in_place { parse::toolkit(&shown, &text)? } else { parse::loose_toolkit(&shown, &text)? };
+        let toolkit = if in_place {
+            parse::toolkit(&shown, &text, &self.plain)?
+        } else {
+            parse::loose_toolkit(&shown, &text, &self.plain)?
+        };
         let slug = toolkit.slug.clone();
         self.insert(Arc::new(toolkit));
         Ok(slug)

@@ -11,6 +11,7 @@ use crate::catalog::{self, Catalog};
 use crate::error::{CatalogError, Problem};
 use crate::model::Toolkit;
 use crate::parse;
+use crate::plain_http::PlainHttp;
 
 /// What tells one state of a file from another.
 type Stamp = (Option<SystemTime>, u64);
@@ -19,6 +20,8 @@ type Stamp = (Option<SystemTime>, u64);
 #[derive(Debug, Default)]
 pub struct Folders {
     dirs: Vec<PathBuf>,
+    /// Hosts that files may name with `http`.
+    plain: PlainHttp,
     files: BTreeMap<PathBuf, File>,
     /// Folders that could not be read when they were last looked at.
     unreadable: BTreeSet<PathBuf>,
@@ -51,12 +54,12 @@ impl Changes {
 }
 
 impl Folders {
-    /// Reads all files for the first time.
+    /// Reads all files for the first time. They may name the hosts of `plain` with `http`.
     ///
     /// # Errors
     /// All problems of all files.
-    pub fn open(dirs: &[PathBuf]) -> Result<Self, CatalogError> {
-        let mut folders = Self { dirs: dirs.to_vec(), ..Self::default() };
+    pub fn open(dirs: &[PathBuf], plain: PlainHttp) -> Result<Self, CatalogError> {
+        let mut folders = Self { dirs: dirs.to_vec(), plain, ..Self::default() };
         let changes = folders.look();
         if changes.problems.is_empty() { Ok(folders) } else { Err(CatalogError::new(changes.problems)) }
     }
@@ -105,7 +108,7 @@ impl Folders {
             return;
         }
         file.stamp = stamp;
-        match read(path) {
+        match read(path, &self.plain) {
             Ok(toolkit) => {
                 let toolkit = Arc::new(toolkit);
                 file.toolkit = Some(Arc::clone(&toolkit));
@@ -135,7 +138,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.modified().ok(), metadata.len()))
 }
 
-fn read(path: &Path) -> Result<Toolkit, CatalogError> {
+fn read(path: &Path, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
     let file_name = path.display().to_string();
-    parse::toolkit(&file_name, &catalog::read(path, &file_name)?)
+    parse::toolkit(&file_name, &catalog::read(path, &file_name)?, plain)
 }

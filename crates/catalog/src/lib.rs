@@ -18,6 +18,7 @@ pub mod model;
 mod overview;
 mod parse;
 mod path;
+mod plain_http;
 mod schema;
 mod scheme;
 pub mod template;
@@ -35,5 +36,6 @@ pub use model::{
     TokenRequestFormat, TokenResponse, TokenScheme, Toolkit,
 };
 pub use overview::overview;
+pub use plain_http::PlainHttp;
 pub use schema::{json_schema, key_reference};
 pub use scheme::{Scheme, UnknownScheme};

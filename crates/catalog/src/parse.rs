@@ -9,19 +9,20 @@ use toml::de::{DeTable, DeValue};
 use crate::error::{CatalogError, Problem};
 use crate::model::Toolkit;
 use crate::path::{Path, Step};
+use crate::plain_http::PlainHttp;
 use crate::validate::{self, Finding};
 
-/// Reads and validates one file.
-pub(crate) fn toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
-    read(file, text, folder_of(file))
+/// Reads and validates one file. `plain` are the hosts that it may name with `http`.
+pub(crate) fn toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
+    read(file, text, folder_of(file), plain)
 }
 
 /// Reads and validates a file whose folder need not be named as its slug.
-pub(crate) fn loose_toolkit(file: &str, text: &str) -> Result<Toolkit, CatalogError> {
-    read(file, text, None)
+pub(crate) fn loose_toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
+    read(file, text, None, plain)
 }
 
-fn read(file: &str, text: &str, folder: Option<&str>) -> Result<Toolkit, CatalogError> {
+fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
     let problem =
         |line: usize, message: String| Problem { file: file.to_owned(), line: Some(line), message: visible(&message) };
     let source = match DeTable::parse(text) {
@@ -43,7 +44,7 @@ fn read(file: &str, text: &str, folder: Option<&str>) -> Result<Toolkit, Catalog
             return Err(CatalogError::new(vec![problem(line, message)]));
         }
     };
-    let mut findings = validate::findings(&toolkit, folder);
+    let mut findings = validate::findings(&toolkit, folder, plain);
     source.beyond_json(&mut findings);
     let mut problems: Vec<Problem> =
         findings.into_iter().map(|finding| problem(source.line(&finding.path), finding.to_string())).collect();

@@ -89,6 +89,10 @@ pub(crate) struct Guard {
     networks: Vec<(IpAddr, u8)>,
     hosts: HashSet<String>,
     loopback: bool,
+    /// Origins that may be called without TLS.
+    plain: HashSet<String>,
+    /// Their names: what a look-up knows of them.
+    plain_names: HashSet<String>,
 }
 
 /// Why a connection was not begun.
@@ -111,7 +115,8 @@ impl From<Refusal> for EgressError {
 
 impl Guard {
     pub(crate) fn new(rules: &[AllowRule], loopback: bool) -> Result<Self, ConfigError> {
-        let mut guard = Self { networks: Vec::new(), hosts: HashSet::new(), loopback };
+        let (plain, plain_names) = (HashSet::new(), HashSet::new());
+        let mut guard = Self { networks: Vec::new(), hosts: HashSet::new(), loopback, plain, plain_names };
         for rule in rules {
             // A rule may have been built without `from_str`: bring it into the same form.
             let checked = match rule {
@@ -128,13 +133,31 @@ impl Guard {
         Ok(guard)
     }
 
+    /// The same, which also admits plain http to these origins.
+    pub(crate) fn allowing_plain(mut self, origins: &[String]) -> Result<Self, ConfigError> {
+        for text in origins {
+            let refuse = || ConfigError::rule(text, "not the origin of a host without TLS");
+            let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/");
+            let url = url.ok_or_else(refuse)?;
+            if let Some(Host::Domain(name)) = url.host() {
+                self.plain_names.insert(name.to_owned());
+            }
+            self.plain.insert(url.origin().ascii_serialization());
+        }
+        Ok(self)
+    }
+
+    /// Whether a URL goes without TLS to where the operator did not allow that.
+    pub(crate) fn is_bare(&self, url: &Url) -> bool {
+        url.scheme() != "https" && !self.plain.contains(&url.origin().ascii_serialization())
+    }
+
     /// What can be said about a URL before its name is looked up.
     pub(crate) fn check_url(&self, url: &Url) -> Result<(), EgressError> {
-        let plain = match url.scheme() {
-            "https" => false,
-            "http" => true,
-            _ => return Err(EgressError::EndpointNotAllowed { reason: "the scheme is not https" }),
-        };
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(EgressError::EndpointNotAllowed { reason: "the scheme is not https" });
+        }
+        let plain = self.is_bare(url);
         match url.host() {
             Some(Host::Ipv4(v4)) => Ok(self.check_address(IpAddr::V4(v4), plain)?),
             Some(Host::Ipv6(v6)) => Ok(self.check_address(IpAddr::V6(v6), plain)?),
@@ -165,6 +188,8 @@ impl Guard {
         if self.hosts.contains(name) {
             return Ok(());
         }
+        // Which port of it is meant was checked with the URL.
+        let plain = plain && !self.plain_names.contains(name);
         addresses.into_iter().try_for_each(|address| self.check_address(address, plain))
     }
 

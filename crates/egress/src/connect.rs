@@ -19,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower::Service;
+use url::Url;
 
 use crate::allow::{Guard, Refusal};
 use crate::error::EgressError;
@@ -144,7 +145,8 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let plain = uri.scheme_str() != Some("https");
         // Literals are not looked up and so never pass the resolver's check.
-        if let Some(Err(refusal)) = literal(&uri).map(|ip| self.guard.check_address(ip, plain)) {
+        let is_bare = plain && Url::parse(&uri.to_string()).map_or(true, |url| self.guard.is_bare(&url));
+        if let Some(Err(refusal)) = literal(&uri).map(|ip| self.guard.check_address(ip, is_bare)) {
             return Box::pin(std::future::ready(Err(refusal.into())));
         }
         let tcp = if plain { &mut self.for_plain } else { &mut self.for_tls };

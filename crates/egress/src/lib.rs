@@ -58,6 +58,9 @@ pub struct EgressConfig {
     pub allow: Vec<AllowRule>,
     /// The same for this machine itself (`127.0.0.0/8` and `::1`); for development.
     pub allow_loopback: bool,
+    /// Origins that may be called without TLS, such as `http://gitlab.corp:8080`. An address that is not public
+    /// needs an [`AllowRule`], too.
+    pub plain: Vec<String>,
     /// Certificate authorities trusted beside the public ones: PEM texts.
     pub extra_ca_pem: Vec<Vec<u8>>,
     /// Time for a new connection: look-up, TCP and TLS.
@@ -76,6 +79,7 @@ impl Default for EgressConfig {
         Self {
             allow: Vec::new(),
             allow_loopback: false,
+            plain: Vec::new(),
             extra_ca_pem: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             played_at: None,
@@ -109,7 +113,7 @@ impl Egress {
 
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is spent by what it configures")]
     fn with_lookup(config: EgressConfig, lookup: &Lookup) -> Result<Self, ConfigError> {
-        let guard = Arc::new(Guard::new(&config.allow, config.allow_loopback)?);
+        let guard = Arc::new(Guard::new(&config.allow, config.allow_loopback)?.allowing_plain(&config.plain)?);
         let tls = tls::client_config(&config.extra_ca_pem)?;
         let connector = Connector::new(tls, &guard, lookup, config.connect_timeout).played_at(config.played_at);
         let client = Client::builder(TokioExecutor::new())

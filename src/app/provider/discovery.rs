@@ -13,7 +13,7 @@ use switchboard_auth::{
     MAX_METADATA, Metadata, ResourceMetadata, challenged_metadata_url, complete, metadata_urls, origin_metadata_url,
     parse_metadata, parse_resource_metadata, resource_metadata_url, unpacked,
 };
-use switchboard_catalog::OAuth2;
+use switchboard_catalog::{OAuth2, PlainHttp};
 use switchboard_egress::{Destination, Egress, Limits};
 use tokio::sync::OwnedMutexGuard;
 use url::Url;
@@ -104,7 +104,7 @@ impl App {
             Err(turn) => turn,
         };
         let parsed = Url::parse(url).map_err(|_| unusable("its address is not a URL"))?;
-        let metadata = MetadataReader(&self.egress).server(&parsed).await?;
+        let metadata = self.metadata_reader().server(&parsed).await?;
         Ok(self.remember_metadata(url, metadata))
     }
 
@@ -114,7 +114,7 @@ impl App {
             Ok(known) => return Ok(known),
             Err(turn) => turn,
         };
-        let (metadata, _) = MetadataReader(&self.egress).server_of(resource).await?;
+        let (metadata, _) = self.metadata_reader().server_of(resource).await?;
         Ok(self.remember_metadata(resource, metadata))
     }
 
@@ -127,6 +127,10 @@ impl App {
         self.discovered.get(key, self.now()).ok_or(turn)
     }
 
+    fn metadata_reader(&self) -> MetadataReader<'_> {
+        MetadataReader { egress: &self.egress, allow_http: &self.settings.allow_http }
+    }
+
     fn remember_metadata(&self, key: &str, metadata: Metadata) -> Arc<Metadata> {
         let metadata = Arc::new(metadata);
         self.discovered.put(key, self.now(), &metadata);
@@ -136,7 +140,12 @@ impl App {
 
 /// Reads metadata where it may stand, without a credential and without following redirects.
 #[derive(Debug)]
-pub struct MetadataReader<'a>(pub &'a Egress);
+pub struct MetadataReader<'a> {
+    /// What it asks through.
+    pub egress: &'a Egress,
+    /// Hosts that may be asked, and named, without TLS.
+    pub allow_http: &'a PlainHttp,
+}
 
 impl MetadataReader<'_> {
     /// The metadata at a well-known URL, or of the issuer that a URL is.
@@ -180,7 +189,9 @@ impl MetadataReader<'_> {
             Err(failure) => failure,
         };
         let challenged = match self.fetch(url).await {
-            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => challenged_metadata_url(answer.headers()),
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                challenged_metadata_url(answer.headers(), self.allow_http)
+            }
             _ => None,
         };
         for place in challenged.into_iter().chain([origin_metadata_url(url)]).filter(|place| *place != own) {
@@ -195,7 +206,9 @@ impl MetadataReader<'_> {
     async fn metadata_in(&self, places: &[Url]) -> Result<Metadata> {
         let mut failure = unusable("the server has none");
         for place in places {
-            let read = |body: Bytes| parse_metadata(place, &body).map_err(|error| unusable(&error.to_string()));
+            let read = |body: Bytes| {
+                parse_metadata(place, &body, self.allow_http).map_err(|error| unusable(&error.to_string()))
+            };
             match document(self.fetch(place).await?).and_then(read) {
                 Ok(metadata) => return Ok(metadata),
                 Err(error) => failure = error,
@@ -214,7 +227,7 @@ impl MetadataReader<'_> {
         let destination = Destination::new([authority]).map_err(Error::internal)?;
         let limits =
             Limits { total: Duration::from_secs(10), max_body: MAX_METADATA, any_coding: true, ..Limits::default() };
-        self.0.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))
+        self.egress.send(&destination, request, &limits).await.map_err(|error| egress_error(&error))
     }
 }
 

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use serde_json::json;
-use switchboard_catalog::{BasicScheme, Catalog, FieldText, Problem, Toolkit};
+use switchboard_catalog::{BasicScheme, Catalog, FieldText, PlainHttp, Problem, Toolkit};
 
 use super::advice;
-use super::source::FILE_NAME;
+use super::source::{FILE_NAME, PlainArgs};
 use super::words::{count, today};
 use crate::cli::output;
 
@@ -21,6 +21,8 @@ pub(super) struct LintArgs {
     /// Answer as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    plain: PlainArgs,
 }
 
 /// Something that works and could be better.
@@ -42,7 +44,7 @@ pub(super) fn run(args: &LintArgs) -> Result<()> {
     let mut findings = Findings::default();
     let builtin = Catalog::builtin()?;
     for path in &args.paths {
-        match read(path) {
+        match read(path, args.plain.hosts()?) {
             Ok(catalog) => {
                 // A toolkit of the path goes before the builtin one of its name.
                 let is_own = |toolkit: &&Toolkit| catalog.get(&toolkit.slug).is_some();
@@ -76,8 +78,8 @@ pub(super) fn run(args: &LintArgs) -> Result<()> {
 }
 
 /// The toolkits of one path.
-fn read(path: &Path) -> Result<Catalog, Vec<Problem>> {
-    let mut catalog = Catalog::default();
+fn read(path: &Path, plain: PlainHttp) -> Result<Catalog, Vec<Problem>> {
+    let mut catalog = Catalog::default().allowing(plain);
     let file = path.join(FILE_NAME);
     let read = if !path.is_dir() {
         catalog.load_file(path).map(drop)

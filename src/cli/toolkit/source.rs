@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use switchboard_catalog::{Catalog, Toolkit};
+use switchboard_catalog::{Catalog, PlainHttp, Toolkit};
 
 /// Name of the file in a toolkit's folder.
 pub(super) const FILE_NAME: &str = "toolkit.toml";
@@ -19,6 +19,25 @@ pub(super) struct Source {
     /// Folder with further toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
+    #[command(flatten)]
+    plain: PlainArgs,
+}
+
+/// What a server is told with `allow_http`.
+#[derive(Debug, Default, Args)]
+pub(super) struct PlainArgs {
+    /// Host, with its port, that files may name with http; may be repeated.
+    #[arg(long, env = "SWITCHBOARD_ALLOW_HTTP", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    allow_http: Vec<String>,
+}
+
+impl PlainArgs {
+    /// The hosts.
+    pub(super) fn hosts(&self) -> Result<PlainHttp> {
+        let hosts: Vec<String> = self.allow_http.iter().map(|host| host.trim().to_owned()).collect();
+        let hosts: Vec<String> = hosts.into_iter().filter(|host| !host.is_empty()).collect();
+        PlainHttp::parse(&hosts).map_err(|host| anyhow!("--allow-http: {host:?} is not a host or host:port"))
+    }
 }
 
 impl Source {
@@ -37,7 +56,7 @@ impl Source {
 
     /// Reads it.
     pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
-        let mut catalog = Catalog::builtin()?;
+        let mut catalog = Catalog::builtin()?.allowing(self.plain.hosts()?);
         let slug = if let Some(file) = self.file() {
             catalog.load_file(&file).map_err(|error| anyhow!("\n{error}"))?
         } else {

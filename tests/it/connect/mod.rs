@@ -16,6 +16,7 @@ mod keys;
 mod links;
 mod nonsense;
 mod pages;
+mod plain_http;
 mod possession;
 mod providers;
 mod quirks;

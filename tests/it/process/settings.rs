@@ -45,7 +45,7 @@ fn complaint(command: &mut Command, says: &str) -> Option<String> {
 }
 
 /// Setting as it is in a file, as a flag's value, and what its name looks like in a message.
-const WRONG: [(&str, &str, &str); 17] = [
+const WRONG: [(&str, &str, &str); 19] = [
     ("listen", "8787", "listen"),
     ("listen", "256.0.0.1:80", "listen"),
     ("public_url", "http://connect.example.com", "public_url"),
@@ -59,6 +59,8 @@ const WRONG: [(&str, &str, &str); 17] = [
     ("master_key_file", "/nowhere/master.key", "master"),
     ("toolkits", "/nowhere/toolkits", "toolkits"),
     ("allow_egress", "10.0.0.0/99", "allow_egress"),
+    ("allow_http", "http://gitlab.corp", "allow_http"),
+    ("allow_http", "*.corp", "allow_http"),
     ("extra_ca_file", "/nowhere/ca.pem", "extra_ca_file"),
     ("extra_ca_file", "/etc/passwd", "extra_ca_file"),
     ("log", "a=b=c", "log"),
@@ -74,7 +76,7 @@ fn a_wrong_value_is_refused_by_name_as_flag_variable_and_file() {
         wrong.extend(complaint(serve(folder.path()).args([&flag, value]), says));
         let variable = format!("SWITCHBOARD_{}", setting.to_ascii_uppercase());
         wrong.extend(complaint(serve(folder.path()).env(variable, value), says));
-        let is_list = ["toolkits", "allow_egress"].contains(&setting);
+        let is_list = ["toolkits", "allow_egress", "allow_http"].contains(&setting);
         let line = if is_list { format!("{setting} = [{value:?}]\n") } else { format!("{setting} = {value:?}\n") };
         std::fs::write(folder.path().join("switchboard.toml"), line).unwrap();
         wrong.extend(complaint(&mut serve(folder.path()), says));

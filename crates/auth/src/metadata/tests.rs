@@ -8,6 +8,25 @@ fn url(text: &str) -> Url {
     Url::parse(text).unwrap()
 }
 
+fn plain() -> PlainHttp {
+    PlainHttp::parse(&["plain.example:8080".to_owned()]).unwrap()
+}
+
+/// Endpoints without TLS are taken at the host that the operator names, and at no other.
+#[test]
+fn endpoints_without_tls_need_the_operators_word() {
+    let from = url("http://plain.example:8080/.well-known/openid-configuration");
+    let body = |endpoint: &str| {
+        format!("{{\"issuer\":\"http://plain.example:8080\",\"token_endpoint\":\"{endpoint}\"}}").into_bytes()
+    };
+    let read = |endpoint: &str, plain: &PlainHttp| parse_metadata(&from, &body(endpoint), plain).is_ok();
+    assert!(read("http://plain.example:8080/token", &plain()));
+    assert!(!read("http://plain.example:8080/token", &PlainHttp::default()));
+    for other in ["http://plain.example/token", "http://other.example:8080/token"] {
+        assert!(!read(other, &plain()), "{other}");
+    }
+}
+
 #[test]
 fn the_issuer_is_the_one_that_was_asked() {
     let body = |issuer: &str| format!(r#"{{"issuer":"{issuer}"}}"#).into_bytes();
@@ -20,7 +39,7 @@ fn the_issuer_is_the_one_that_was_asked() {
         ("https://a.example/.well-known/openid-configuration", "https://a.example/t", false),
         ("https://a.example/metadata", "https://a.example", false),
     ] {
-        assert_eq!(parse_metadata(&url(from), &body(issuer)).is_ok(), expected, "{from} {issuer}");
+        assert_eq!(parse_metadata(&url(from), &body(issuer), &plain()).is_ok(), expected, "{from} {issuer}");
     }
 }
 
@@ -29,7 +48,7 @@ fn endpoints_are_https() {
     let from = url("https://a.example/.well-known/openid-configuration");
     for endpoint in ["http://a.example/t", "ftp://a.example", "https://u@a.example", "/t", "https://a.example/#x"] {
         let body = format!(r#"{{"issuer":"https://a.example","token_endpoint":"{endpoint}"}}"#);
-        let refused = parse_metadata(&from, body.as_bytes()).unwrap_err();
+        let refused = parse_metadata(&from, body.as_bytes(), &plain()).unwrap_err();
         assert_eq!(refused, MetadataError::Endpoint("token endpoint"), "{endpoint}");
     }
 }
@@ -43,6 +62,7 @@ fn a_file_is_completed_and_what_it_says_stands() {
             "token_endpoint":"https://a.example/{token}","revocation_endpoint":"https://a.example/revoke",
             "token_endpoint_auth_methods_supported":["client_secret_basic"],
             "authorization_response_iss_parameter_supported":true,"code_challenge_methods_supported":["S256"]}"#,
+        &plain(),
     )
     .unwrap();
     let said = oauth("authorization_url = \"https://said.example/\"\ntoken_url = \"\"");
@@ -102,7 +122,11 @@ fn a_challenge_says_where_a_document_stands() {
         ("Bearer resource_metadata=\"/x\"".to_owned(), false),
     ] {
         let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, challenge.parse().unwrap())]);
-        assert_eq!(challenged_metadata_url(&headers).map(String::from).as_deref() == Some(place), found, "{challenge}");
+        assert_eq!(
+            challenged_metadata_url(&headers, &plain()).map(String::from).as_deref() == Some(place),
+            found,
+            "{challenge}"
+        );
     }
     let origin = origin_metadata_url(&url("https://mcp.example/mcp?x=1"));
     assert_eq!(origin.as_str(), place);
@@ -111,6 +135,6 @@ fn a_challenge_says_where_a_document_stands() {
 proptest! {
     #[test]
     fn no_document_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = parse_metadata(&url("https://a.example/.well-known/openid-configuration"), &body);
+        let _ = parse_metadata(&url("https://a.example/.well-known/openid-configuration"), &body, &plain());
     }
 }

@@ -17,6 +17,7 @@ use std::fmt;
 
 use crate::model::{Capture, Field, Toolkit};
 use crate::path::Path;
+use crate::plain_http::PlainHttp;
 use names::Names;
 
 /// Variables that the service itself supplies, with a value as it may be: where the built-in provider
@@ -40,8 +41,8 @@ impl fmt::Display for Finding {
 }
 
 /// Everything that is wrong with a toolkit. `folder` is the name of the folder that its file is in.
-pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>) -> Vec<Finding> {
-    let mut check = Check { toolkit, findings: Vec::new(), reports: 0 };
+pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>, plain: &PlainHttp) -> Vec<Finding> {
+    let mut check = Check { toolkit, plain, findings: Vec::new(), reports: 0 };
     check.general(folder);
     check.all_fields();
     check.base_urls_and_hosts();
@@ -54,6 +55,8 @@ pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>) -> Vec<Finding> 
 /// The toolkit being checked and what was found so far.
 struct Check<'t> {
     toolkit: &'t Toolkit,
+    /// Hosts that it may name with `http`.
+    plain: &'t PlainHttp,
     findings: Vec<Finding>,
     /// How often something was reported, also what was reported before.
     reports: usize,

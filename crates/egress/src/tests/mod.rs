@@ -3,6 +3,7 @@
 mod addresses;
 mod endpoints;
 mod names;
+mod plain;
 mod played;
 mod pool;
 mod requests;

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use switchboard_auth::{Metadata, ResourceMetadata, metadata_urls, resource_metadata_url};
-use switchboard_catalog::{Catalog, Scheme};
+use switchboard_catalog::{Catalog, PlainHttp, Scheme};
 use switchboard_egress::{Egress, EgressConfig};
 use url::Url;
 
@@ -79,7 +79,7 @@ pub(super) async fn run(args: NewArgs) -> Result<()> {
 
 async fn find(args: &NewArgs) -> Result<Found> {
     let egress = egress(args)?;
-    let reader = MetadataReader(&egress);
+    let reader = MetadataReader { egress: &egress, allow_http: &PlainHttp::default() };
     if let Some(url) = args.subject.issuer.clone() {
         let metadata = reader.server(&url).await.map_err(|error| {
             let mut places = metadata_urls(&url).map(|place| place.to_string()).to_vec();

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchboard_auth::{complete, metadata_urls, parse_metadata, resource_metadata_url};
-use switchboard_catalog::{OAuth2, template};
+use switchboard_catalog::{OAuth2, PlainHttp, template};
 use url::Url;
 
 use super::routes::Endpoint;
@@ -40,7 +40,7 @@ pub(super) fn discover(oauth: &OAuth2, variables: Variables<'_>) -> Result<(OAut
         return Ok((oauth.clone(), found));
     };
     let document = document(oauth, &issuer, &expand)?;
-    let metadata = parse_metadata(&url, document.to_string().as_bytes())?;
+    let metadata = parse_metadata(&url, document.to_string().as_bytes(), &PlainHttp::default())?;
     let whole = complete(oauth, &metadata)?;
     found.push(Discovered { url, endpoint: Endpoint::Metadata, document });
     Ok((whole, found))
