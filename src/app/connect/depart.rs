@@ -129,7 +129,7 @@ impl App {
             dpop_jkt: thumbprint.as_deref(),
             variables: &|name| self.variable(entered, name),
         };
-        let url = self.authorization_url(&provider, &request, key.as_ref()).await?;
+        let url = Box::pin(self.authorization_url(&provider, &request, key.as_ref())).await?;
         if let Some(found) = self.found_way(&provider) {
             self.keep_method(actor, &offer.config, found).await;
         }

@@ -19,7 +19,7 @@ use crate::app::credentials::Issued;
 use crate::app::explain::{Facts, missing_scopes};
 use crate::app::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::params::AccountParams;
-use crate::app::provider::{Failure, Unfinished};
+use crate::app::provider::{Failure, Unfinished, learned_by_exchange};
 use crate::app::renewal::Renewal;
 use crate::app::{Actor, App, failpoint};
 use crate::error::{Error, Result};
@@ -148,10 +148,17 @@ impl App {
             Ok(provider) => {
                 let (verifier, key) = (grant.verifier.as_ref(), grant.dpop_key.as_ref());
                 client_id = Some(provider.client.client_id.clone());
-                let exchanged =
-                    self.exchange_code(&provider, &grant.code, &grant.redirect_uri, verifier, &grant.state, key).await;
+                let exchanged = Box::pin(self.exchange_code(
+                    &provider,
+                    &grant.code,
+                    &grant.redirect_uri,
+                    verifier,
+                    &grant.state,
+                    key,
+                ))
+                .await;
                 let said = exchanged.as_ref().map_err(|unfinished| &unfinished.failure);
-                learned = self.learned_by_exchange(&offer.config, &provider, said);
+                learned = learned_by_exchange(&offer.config, &provider, said);
                 exchanged
             }
             Err(error) => Err(Failure::Unsent(error).into()),

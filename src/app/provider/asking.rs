@@ -92,13 +92,13 @@ impl App {
         key: Option<&Secret>,
     ) -> Result<Introspection, Failure> {
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Introspection));
-        let asked = self.introspect_in(provider, &used, token, key).await;
+        let asked = Box::pin(self.introspect_in(provider, &used, token, key)).await;
         let Err(Failure::Refused { error, status, .. }) = &asked else { return asked };
         let refusal = (error, status.as_u16());
         let Some(other) = self.other_way(provider, Endpoint::Introspection, &used, refusal, began) else {
             return asked;
         };
-        let again = self.introspect_in(provider, &other, token, key).await;
+        let again = Box::pin(self.introspect_in(provider, &other, token, key)).await;
         if let Some(was_refused) = was_refused(&again) {
             self.note_way(provider, Endpoint::Introspection, &other, was_refused);
         }

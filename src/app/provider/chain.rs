@@ -10,6 +10,7 @@ use switchboard_auth::{Answer, ClientCredentials, Reading, Sent, StepAnswer, cal
 use switchboard_catalog::{Call, TokenScheme};
 use switchboard_vault::{Secret, Secrets};
 
+use super::method::other_call;
 use super::tokens::{Tokens, unbuilt};
 use super::{Failure, retry_after};
 use crate::app::App;
@@ -55,9 +56,9 @@ impl App {
     async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepAnswer, Failure> {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let (began, used) = (Instant::now(), self.way_of_call(step, &client_id));
-        let asked = self.ask_step(&used, known).await;
-        let Some(other) = self.other_call(&used, &asked, began) else { return asked };
-        let again = self.ask_step(&other, known).await;
+        let asked = Box::pin(self.ask_step(&used, known)).await;
+        let Some(other) = other_call(&used, &asked, began) else { return asked };
+        let again = Box::pin(self.ask_step(&other, known)).await;
         self.note_call(&other, &client_id, &again);
         again
     }
@@ -67,9 +68,9 @@ impl App {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let (began, used) = (Instant::now(), self.way_of_call(last, &client_id));
-        let asked = self.ask(self.entered_call(&used, known)?, reading, &entered).await;
-        let Some(other) = self.other_call(&used, &asked, began) else { return asked };
-        let again = self.ask(self.entered_call(&other, known)?, reading, &entered).await;
+        let asked = Box::pin(self.ask(self.entered_call(&used, known)?, reading, &entered)).await;
+        let Some(other) = other_call(&used, &asked, began) else { return asked };
+        let again = Box::pin(self.ask(self.entered_call(&other, known)?, reading, &entered)).await;
         self.note_call(&other, &client_id, &again);
         again
     }

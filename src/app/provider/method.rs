@@ -253,20 +253,7 @@ impl App {
         }
     }
 
-    /// The same call in the other way, where this answer to `used` allows one.
-    pub(super) fn other_call<T>(
-        &self,
-        used: &Call,
-        asked: &std::result::Result<T, Failure>,
-        began: Instant,
-    ) -> Option<Call> {
-        let method = other_way(used.client_authentication?)?;
-        let is_refused = asked.as_ref().is_err_and(is_refusal_of_client);
-        let may = is_refused && began.elapsed() <= QUICK;
-        may.then(|| Call { client_authentication: Some(method), ..used.clone() })
-    }
-
-    /// Takes note of what became of it. That both ways were refused is not remembered: somebody enters another
+    /// Takes note of what became of a call in the other way. That both ways were refused is not remembered: somebody enters another
     /// secret, or the account is over.
     pub(super) fn note_call<T>(&self, used: &Call, client_id: &str, asked: &std::result::Result<T, Failure>) {
         let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(asked)) else { return };
@@ -293,31 +280,6 @@ impl App {
             works: Some(used.client_authentication),
             next: None,
         })
-    }
-
-    /// What an exchange says of how the client authenticates: refused, the next one begins in the other way,
-    /// and what succeeds in that way stays. A client that registered itself is registered anew instead.
-    pub(in crate::app) fn learned_by_exchange<T>(
-        &self,
-        config: &AuthConfigRow,
-        provider: &Provider<'_>,
-        exchanged: std::result::Result<&T, &Failure>,
-    ) -> Option<LearnedMethod> {
-        let client_id = &provider.client.client_id;
-        let before = learned(config, client_id).ok()?.unwrap_or_default();
-        let used = provider.oauth.client_authentication;
-        let (works, next) = match exchanged {
-            Ok(_) if before.next == Some(used) => (Some(used), None),
-            Err(failure)
-                if is_refusal_of_client(failure)
-                    && provider.is_open(Endpoint::Token)
-                    && config.scheme != Scheme::DcrOAuth.as_str() =>
-            {
-                (before.works, if before.next.is_some() { None } else { Some(other_way(used)?) })
-            }
-            _ => return None,
-        };
-        Some(LearnedMethod { client_id: client_id.clone(), works, next })
     }
 
     /// Stores with an auth config how its client authenticates. What cannot be stored is found out again.
@@ -349,6 +311,38 @@ impl App {
             Err(error) => Err(Error::from(error)),
         }
     }
+}
+
+/// A call of a chain in the other way, where this answer to `used` allows one.
+pub(super) fn other_call<T>(used: &Call, asked: &std::result::Result<T, Failure>, began: Instant) -> Option<Call> {
+    let method = other_way(used.client_authentication?)?;
+    let is_refused = asked.as_ref().is_err_and(is_refusal_of_client);
+    let may = is_refused && began.elapsed() <= QUICK;
+    may.then(|| Call { client_authentication: Some(method), ..used.clone() })
+}
+
+/// What an exchange says of how the client authenticates: refused, the next one begins in the other way,
+/// and what succeeds in that way stays. A client that registered itself is registered anew instead.
+pub(in crate::app) fn learned_by_exchange<T>(
+    config: &AuthConfigRow,
+    provider: &Provider<'_>,
+    exchanged: std::result::Result<&T, &Failure>,
+) -> Option<LearnedMethod> {
+    let client_id = &provider.client.client_id;
+    let before = learned(config, client_id).ok()?.unwrap_or_default();
+    let used = provider.oauth.client_authentication;
+    let (works, next) = match exchanged {
+        Ok(_) if before.next == Some(used) => (Some(used), None),
+        Err(failure)
+            if is_refusal_of_client(failure)
+                && provider.is_open(Endpoint::Token)
+                && config.scheme != Scheme::DcrOAuth.as_str() =>
+        {
+            (before.works, if before.next.is_some() { None } else { Some(other_way(used)?) })
+        }
+        _ => return None,
+    };
+    Some(LearnedMethod { client_id: client_id.clone(), works, next })
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use crate::time::{Millis, millis};
 
 pub use breaker::{Breakers, Health};
 pub use discovery::{Discovered, MetadataReader};
-pub(in crate::app) use method::{Endpoint, is_unauthenticated, settle_method};
+pub(in crate::app) use method::{Endpoint, is_unauthenticated, learned_by_exchange, settle_method};
 pub use method::{LearnedMethod, Methods};
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};

@@ -66,13 +66,13 @@ impl App {
     ) -> Result<Response<Bytes>, EgressError> {
         let url = url_of(&request).map_err(|_| UNPROVEN)?;
         let key = key.filter(|_| provider.oauth.dpop && self.is_at_server(provider, &url));
-        let Some(key) = key else { return self.send_noting(&url, request).await };
+        let Some(key) = key else { return Box::pin(self.send_noting(&url, request)).await };
         let once_more = request.clone();
-        let answer = self.send_noting(&url, self.proven(request, key).map_err(|_| UNPROVEN)?).await?;
+        let answer = Box::pin(self.send_noting(&url, self.proven(request, key).map_err(|_| UNPROVEN)?)).await?;
         if !refuses_for_dpop_nonce(answer.status().as_u16(), answer.headers(), answer.body()) {
             return Ok(answer);
         }
-        self.send_noting(&url, self.proven(once_more, key).map_err(|_| UNPROVEN)?).await
+        Box::pin(self.send_noting(&url, self.proven(once_more, key).map_err(|_| UNPROVEN)?)).await
     }
 
     /// Sends a request, and takes note of the nonce in its answer.

@@ -139,9 +139,9 @@ impl App {
         scopes: &[String],
     ) -> std::result::Result<DeviceAuthorization, Failure> {
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let asked = self.ask_for_device_code(provider, &used, scopes).await;
+        let asked = Box::pin(self.ask_for_device_code(provider, &used, scopes)).await;
         let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
-        let again = self.ask_for_device_code(provider, &other, scopes).await;
+        let again = Box::pin(self.ask_for_device_code(provider, &other, scopes)).await;
         self.note_way_after(provider, &other, &again);
         again
     }
@@ -204,9 +204,9 @@ impl App {
             return request.url().map_err(unbuilt);
         }
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let mut pushed = self.push(provider, &used, request, key).await;
+        let mut pushed = Box::pin(self.push(provider, &used, request, key)).await;
         if let Some(other) = self.other_way_after(provider, &used, &pushed, began) {
-            pushed = self.push(provider, &other, request, key).await;
+            pushed = Box::pin(self.push(provider, &other, request, key)).await;
             self.note_way_after(provider, &other, &pushed);
         }
         request.pushed_url(&pushed?).map_err(unbuilt)
@@ -260,9 +260,9 @@ impl App {
     /// Buys a new token with one refresh token. An error repeats nothing of `held`.
     pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, held: &Secrets) -> Tokens {
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let asked = self.refresh_in(provider, &used, token, held).await;
+        let asked = Box::pin(self.refresh_in(provider, &used, token, held)).await;
         let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
-        let again = self.refresh_in(provider, &other, token, held).await;
+        let again = Box::pin(self.refresh_in(provider, &other, token, held)).await;
         self.note_way_after(provider, &other, &again);
         again
     }

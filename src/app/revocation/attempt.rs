@@ -151,7 +151,7 @@ impl App {
     /// metadata has an endpoint for it and it says, else by the toolkit's own request. One that nobody can ask
     /// about is as dead as its refresh token.
     async fn is_alive(&self, task: &Task<'_>, access_token: &str) -> bool {
-        let asked = self.introspected_alive(task, access_token);
+        let asked = Box::pin(self.introspected_alive(task, access_token));
         if let Ok(Some(is_alive)) = tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
             return is_alive;
         }
@@ -177,14 +177,14 @@ impl App {
 
     async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {
         let asked = match task.how {
-            Revocable::OAuth(oauth) => self.revoke_by_client(task, oauth, token, secret).await,
+            Revocable::OAuth(oauth) => Box::pin(self.revoke_by_client(task, oauth, token, secret)).await,
             Revocable::Signed(toolkit, call) => {
                 let request = self.signed_revocation(task, toolkit, call, secret);
-                self.ask_to_revoke(task, request, None).await
+                Box::pin(self.ask_to_revoke(task, request, None)).await
             }
             Revocable::Call(call) => {
                 let request = self.called_revocation(task, call, secret);
-                self.ask_to_revoke(task, request, None).await
+                Box::pin(self.ask_to_revoke(task, request, None)).await
             }
         };
         match asked {
@@ -206,14 +206,14 @@ impl App {
         let provider = self.revoking_provider(task, oauth).await?;
         let (began, used) = (Instant::now(), self.way_of(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
-        let asked = self.ask_to_revoke(task, Ok(request), Some(&provider)).await?;
+        let asked = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
         let (RevocationAnswer::Refused(error), answered) = &asked else { return Ok(asked) };
         let refusal = (error, answered.status);
         let Some(other) = self.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
             return Ok(asked);
         };
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
-        let again = self.ask_to_revoke(task, Ok(request), Some(&provider)).await?;
+        let again = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
         match &again {
             (RevocationAnswer::Later(_), _) => {}
             (RevocationAnswer::Refused(error), answered) => {

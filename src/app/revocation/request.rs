@@ -98,7 +98,7 @@ impl App {
             client_secret: task.material.get("client_secret"),
             assertion: None,
         });
-        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(unmade)
+        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(|error| unmade(&error))
     }
 
     /// A request that OAuth 1.0a signs.
@@ -114,13 +114,13 @@ impl App {
             "client_id" => task.material.get("consumer_key").map(str::to_owned),
             _ => self.variable(task.params, name),
         };
-        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(unmade)?;
-        let mut draft = Draft::of(request).map_err(unmade)?;
-        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(unmade)?;
-        draft.into_request().map_err(unmade)
+        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(|error| unmade(&error))?;
+        let mut draft = Draft::of(request).map_err(|error| unmade(&error))?;
+        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(|error| unmade(&error))?;
+        draft.into_request().map_err(|error| unmade(&error))
     }
 }
 
-fn unmade(error: BuildError) -> OneToken {
+fn unmade(error: &BuildError) -> OneToken {
     OneToken::Refused(format!("The request cannot be made: {error}"))
 }
