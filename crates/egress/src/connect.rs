@@ -100,7 +100,10 @@ impl Service<Name> for CheckedResolver {
     fn call(&mut self, name: Name) -> Self::Future {
         let Self { guard, lookup, plain } = self.clone();
         Box::pin(async move {
-            let found = lookup(name.as_str().to_owned()).await.map_err(|_| DialFailure::Dns)?;
+            let found = lookup(name.as_str().to_owned()).await.map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => DialFailure::TimedOut,
+                _ => DialFailure::Dns,
+            })?;
             if found.is_empty() {
                 return Err(DialFailure::Dns);
             }

@@ -130,6 +130,14 @@ async fn a_name_that_was_not_found_is_looked_up_again() {
     assert_eq!(asked.lock().unwrap().len(), 2);
 }
 
+/// What [`crate::lookup`] says when too many names of a domain wait is no statement about the name.
+#[tokio::test]
+async fn a_look_up_that_is_refused_for_want_of_room_is_one_that_timed_out() {
+    let lookup: Lookup = Arc::new(|_| Box::pin(std::future::ready(Err(std::io::ErrorKind::TimedOut.into()))));
+    let error = send(&allowing(&[], &lookup), get("https://slow.example.test/"), &Limits::default()).await.unwrap_err();
+    assert_eq!(error, EgressError::Timeout { sent: false });
+}
+
 #[tokio::test]
 async fn a_silent_name_server_costs_the_connect_time_or_the_total() {
     let lookup: Lookup = Arc::new(|_| Box::pin(std::future::pending()));
