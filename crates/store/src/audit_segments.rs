@@ -2,7 +2,12 @@
 //! names the one before. What retention drops leaves a tombstone.
 
 use crate::audit::{AuditEvent, COLUMNS, read as read_event};
-use crate::{ReadError, Row, Statement, Store, Unit};
+use crate::{ReadError, Row, Statement, Store, Unit, meta};
+
+/// Events, or segments, that one unit of retention deletes.
+pub const DROPPED: i64 = 500;
+/// The fact that the newest tombstone's events and segments are being deleted.
+const DROPPING: &str = "audit_dropping";
 
 /// One sealed segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,9 +90,9 @@ pub fn seal(segments: &[Segment]) -> Unit {
     unit
 }
 
-/// Makes a segment the tombstone: it stays, and all before it and all events before its end go.
+/// Makes a segment the tombstone: all before it and all events before its end may go, and are to go.
 /// Refused as `audit_dropped_meanwhile` when it is one already.
-pub fn drop_through(number: i64, until_id: &str, tombstone: &Tombstone) -> Unit {
+pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
     Unit::new()
         .with(Statement::one(
             "audit_dropped_meanwhile",
@@ -101,8 +106,32 @@ pub fn drop_through(number: i64, until_id: &str, tombstone: &Tombstone) -> Unit 
                 tombstone.mac.clone().into(),
             ],
         ))
-        .with(Statement::any("DELETE FROM audit_segments WHERE number < $1", vec![number.into()]))
-        .with(Statement::any("DELETE FROM audit_events WHERE id < $1", vec![until_id.into()]))
+        .with(meta::put(DROPPING, number.to_be_bytes().to_vec()))
+}
+
+/// Deletes [`DROPPED`] events before a tombstone's end.
+pub fn drop_events(until_id: &str) -> Unit {
+    Unit::new().with(Statement::any(
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)",
+        vec![until_id.into(), DROPPED.into()],
+    ))
+}
+
+/// Deletes [`DROPPED`] segments before a tombstone.
+pub fn drop_segments(number: i64) -> Unit {
+    Unit::new().with(Statement::any(
+        "DELETE FROM audit_segments WHERE number IN
+           (SELECT number FROM audit_segments WHERE number < $1 ORDER BY number LIMIT $2)",
+        vec![number.into(), DROPPED.into()],
+    ))
+}
+
+/// Notes that nothing is left before a tombstone, unless there is a newer one by now.
+pub fn end_drop(number: i64) -> Unit {
+    Unit::new().with(Statement::any(
+        "DELETE FROM meta WHERE name = $1 AND value = $2",
+        vec![DROPPING.into(), number.to_be_bytes().to_vec().into()],
+    ))
 }
 
 fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
@@ -139,10 +168,15 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
-    /// The oldest segment that is kept: a tombstone where retention has dropped any.
-    pub async fn oldest_audit_segment(&self) -> Result<Option<Segment>, ReadError> {
-        let found = self.segments("ORDER BY number LIMIT 1", &[]).await?;
+    /// The newest tombstone, where retention has dropped any.
+    pub async fn audit_tombstone(&self) -> Result<Option<Segment>, ReadError> {
+        let found = self.segments("WHERE dropped_at IS NOT NULL ORDER BY number DESC LIMIT 1", &[]).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// Whether something may be left of what the newest tombstone stands for.
+    pub async fn is_dropping_audit_events(&self) -> Result<bool, ReadError> {
+        Ok(self.meta(DROPPING).await?.is_some())
     }
 
     /// One segment.
@@ -175,12 +209,9 @@ impl Store {
 
     /// The id of the event that follows so many others in a range.
     pub async fn audit_event_id_at(&self, from: &str, until: &str, skip: i64) -> Result<Option<String>, ReadError> {
-        self.one(
-            "SELECT id FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3",
-            &[from.into(), until.into(), skip.into()],
-            |row| row.text(0),
-        )
-        .await
+        let sql = "SELECT id FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3";
+        let args: [crate::Value; 3] = [from.into(), until.into(), skip.into()];
+        self.scan("", move |reading| reading.one(sql, &args, |row| row.text(0))).await
     }
 
     /// The newest event's id before a text.
@@ -193,13 +224,9 @@ impl Store {
 
     /// How many events have an id from here on, of one project or of all, and when the oldest was.
     pub async fn audit_events_from(&self, from: &str, project: Option<&str>) -> Result<(i64, Option<i64>), ReadError> {
-        let found = self
-            .one(
-                "SELECT COUNT(*), MIN(at) FROM audit_events WHERE id >= $1 AND ($2 IS NULL OR project_id = $2)",
-                &[from.into(), project.into()],
-                |row| Ok((row.int(0)?, row.opt_int(1)?)),
-            )
-            .await?;
-        Ok(found.unwrap_or_default())
+        let sql = "SELECT COUNT(*), MIN(at) FROM audit_events WHERE id >= $1 AND ($2 IS NULL OR project_id = $2)";
+        let args: [crate::Value; 2] = [from.into(), project.into()];
+        let read = |row: &Row<'_>| Ok((row.int(0)?, row.opt_int(1)?));
+        Ok(self.scan("", move |reading| reading.one(sql, &args, read)).await?.unwrap_or_default())
     }
 }

@@ -1,7 +1,7 @@
 //! Rows that are over and that nothing needs any more. Each statement deletes a batch, found by an index,
 //! so that it holds up no other write; callers repeat it until it finds fewer.
 //!
-//! The audit log is not here: its rows are only ever added, and it goes by whole segments.
+//! The audit log is not here: it goes by whole segments (`audit_segments.rs`).
 
 use crate::{ReadError, Statement, Store, Unit};
 
@@ -10,24 +10,23 @@ pub const BATCH: usize = 500;
 /// Sessions that one batch deletes, with their histories.
 pub const SESSIONS: usize = 50;
 
-/// The links that a batch is about: the same in each of its statements.
-macro_rules! ended_links {
-    () => {
-        "(SELECT id FROM links WHERE finished_at < $1 ORDER BY finished_at, id LIMIT 500)"
-    };
-}
-
-/// The accounts that a batch is about.
-macro_rules! deleted_accounts {
-    () => {
-        "(SELECT id FROM connected_accounts WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT 500)"
-    };
-}
-
-/// The sessions that a batch is about.
-macro_rules! deleted_sessions {
-    () => {
-        "(SELECT id FROM sessions WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT 50)"
+/// Deletes the rows of a table that belong to a batch: the rows of `$of` that ended longest ago, by the
+/// column `$ended`, before `$1` and at most `$2` of them. The batch is the same in each statement of a unit.
+macro_rules! delete {
+    ($table:literal, $key:literal, of $of:literal by $ended:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ",
+            $key,
+            " IN (SELECT id FROM ",
+            $of,
+            " WHERE ",
+            $ended,
+            " < $1 ORDER BY ",
+            $ended,
+            ", id LIMIT $2)"
+        )
     };
 }
 
@@ -36,21 +35,18 @@ macro_rules! deleted_sessions {
 pub fn links(before: i64) -> Unit {
     unit(
         [
-            concat!("DELETE FROM attempts WHERE link_id IN ", ended_links!()),
-            concat!("DELETE FROM verifications WHERE link_id IN ", ended_links!()),
-            concat!("DELETE FROM links WHERE id IN ", ended_links!()),
+            delete!("attempts", "link_id", of "links" by "finished_at"),
+            delete!("verifications", "link_id", of "links" by "finished_at"),
+            delete!("links", "id", of "links" by "finished_at"),
         ],
         before,
+        BATCH,
     )
 }
 
 /// Deletes the receipts of [`BATCH`] revocations that ended before a time.
 pub fn revocations(before: i64) -> Unit {
-    unit(
-        ["DELETE FROM revocations WHERE id IN
-          (SELECT id FROM revocations WHERE finished_at < $1 ORDER BY finished_at, id LIMIT 500)"],
-        before,
-    )
+    unit([delete!("revocations", "id", of "revocations" by "finished_at")], before, BATCH)
 }
 
 /// Deletes the rows of [`BATCH`] accounts that were deleted before a time, and what their tokens belonged to. The last
@@ -58,20 +54,17 @@ pub fn revocations(before: i64) -> Unit {
 pub fn accounts(before: i64) -> Unit {
     unit(
         [
-            concat!("DELETE FROM account_grants WHERE account_id IN ", deleted_accounts!()),
-            concat!("DELETE FROM connected_accounts WHERE id IN ", deleted_accounts!()),
+            delete!("account_grants", "account_id", of "connected_accounts" by "deleted_at"),
+            delete!("connected_accounts", "id", of "connected_accounts" by "deleted_at"),
         ],
         before,
+        BATCH,
     )
 }
 
 /// Deletes the rows of [`BATCH`] auth configs that were deleted before a time.
 pub fn auth_configs(before: i64) -> Unit {
-    unit(
-        ["DELETE FROM auth_configs WHERE id IN
-          (SELECT id FROM auth_configs WHERE deleted_at < $1 ORDER BY deleted_at, id LIMIT 500)"],
-        before,
-    )
+    unit([delete!("auth_configs", "id", of "auth_configs" by "deleted_at")], before, BATCH)
 }
 
 /// Deletes [`SESSIONS`] sessions that were deleted before a time, with their histories. The last statement
@@ -79,10 +72,11 @@ pub fn auth_configs(before: i64) -> Unit {
 pub fn sessions(before: i64) -> Unit {
     unit(
         [
-            concat!("DELETE FROM session_versions WHERE session_id IN ", deleted_sessions!()),
-            concat!("DELETE FROM sessions WHERE id IN ", deleted_sessions!()),
+            delete!("session_versions", "session_id", of "sessions" by "deleted_at"),
+            delete!("sessions", "id", of "sessions" by "deleted_at"),
         ],
         before,
+        SESSIONS,
     )
 }
 
@@ -90,8 +84,9 @@ pub fn sessions(before: i64) -> Unit {
 pub fn idempotency_keys(before: i64) -> Unit {
     unit(
         ["DELETE FROM idempotency_keys WHERE (project_id, key) IN
-          (SELECT project_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT 500)"],
+          (SELECT project_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)"],
         before,
+        BATCH,
     )
 }
 
@@ -108,8 +103,11 @@ pub fn unconnected_account(project: &str, id: &str, before: i64, now: i64) -> St
     )
 }
 
-fn unit<const N: usize>(statements: [&'static str; N], before: i64) -> Unit {
-    statements.into_iter().fold(Unit::new(), |unit, sql| unit.with(Statement::any(sql, vec![before.into()])))
+fn unit<const N: usize>(statements: [&'static str; N], before: i64, batch: usize) -> Unit {
+    let batch = i64::try_from(batch).unwrap_or(i64::MAX);
+    statements
+        .into_iter()
+        .fold(Unit::new(), |unit, sql| unit.with(Statement::any(sql, vec![before.into(), batch.into()])))
 }
 
 impl Store {

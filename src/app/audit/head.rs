@@ -77,9 +77,9 @@ pub async fn standing(app: &App, file: &Path) -> Result<Standing> {
     if head.segment > newest {
         return Ok(Standing::Ahead(head));
     }
-    // Before the oldest: dropped by retention, whose tombstone `check` verifies. Otherwise a gap.
-    let oldest = app.store.oldest_audit_segment().await?;
-    let dropped = oldest.is_some_and(|oldest| oldest.tombstone.is_some() && head.segment < oldest.number);
+    // Before the tombstone: dropped by retention, whose tombstone `check` verifies. Otherwise a gap.
+    let tombstone = app.store.audit_tombstone().await?;
+    let dropped = tombstone.is_some_and(|tombstone| head.segment < tombstone.number);
     Ok(if dropped { Standing::Agrees(head) } else { Standing::Differs(head) })
 }
 

@@ -2,13 +2,15 @@
 //! write path, a job seals them in segments:
 //!
 //! - `canon.rs`: what a segment's hash and authentication codes are made of;
-//! - `seal.rs`: making segments, and dropping them when they are past their retention;
+//! - `seal.rs`: making segments;
+//! - `retention.rs`: dropping them when they are past their time;
 //! - `head.rs`: the newest segment, written outside the database;
 //! - `check.rs`: what was changed, is missing, or is not yet sealed.
 
 mod canon;
 pub mod check;
 pub mod head;
+mod retention;
 mod seal;
 
 pub use seal::run;

@@ -11,17 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::WriteError;
-use switchboard_store::audit_segments::{self, Segment, Tombstone};
+use switchboard_store::audit_segments::{self, Segment};
 use tokio_util::sync::CancellationToken;
 
 use super::canon::{self, Events, GENESIS};
 use super::head;
+use super::retention::Retention;
 use crate::app::{App, failpoint};
 use crate::error::Result;
-use crate::time::{DAY, Millis};
 
 /// Between two rounds.
-const INTERVAL: Duration = Duration::from_mins(1);
+pub(super) const INTERVAL: Duration = Duration::from_mins(1);
 /// Events in the segments of one unit: the writer counts them again, in about a millisecond.
 const BATCH: i64 = 1_000;
 /// Events read at once.
@@ -38,6 +38,7 @@ const AFTER_ALL: &str = "evt_1";
 /// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut seen = None;
+    let mut retention = Retention::default();
     loop {
         // The first round takes what an earlier process left.
         let newest = match app.store.newest_audit_event_before(AFTER_ALL).await {
@@ -49,7 +50,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         };
         let through = std::mem::replace(&mut seen, newest.clone()).or(newest);
         report(app.seal_audit_log(through.as_deref()).await, "sealing the audit log");
-        report(app.drop_old_audit_events().await, "dropping old audit events");
+        report(retention.round(&app).await, "dropping old audit events");
         if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
             return;
         }
@@ -182,43 +183,6 @@ impl App {
             segments.push(segment);
         }
         segments
-    }
-
-    /// Drops what is past the retention of audit events, whole segments, oldest first. Returns how
-    /// many events went.
-    pub async fn drop_old_audit_events(&self) -> Result<i64> {
-        let Some(days) = self.settings.audit_retention_days else { return Ok(0) };
-        let before = self.now() - i64::from(days.get()) * DAY;
-        let mut dropped = 0;
-        while let Some(events) = self.drop_oldest_range(before).await? {
-            dropped += events;
-        }
-        Ok(dropped)
-    }
-
-    /// Drops the segments of the oldest range, if its events were all written before a time.
-    async fn drop_oldest_range(&self, before: Millis) -> Result<Option<i64>> {
-        let oldest = self.store.oldest_audit_segment().await?;
-        let tombstone = oldest.filter(|segment| segment.tombstone.is_some());
-        let after = tombstone.as_ref().map_or(0, |segment| segment.number);
-        let gone = tombstone.and_then(|segment| segment.tombstone).map_or(0, |it| it.dropped_events);
-        let kept = self.store.audit_segments_after(after, BATCH + 1).await?;
-        let Some(first) = kept.first() else { return Ok(None) };
-        let range: Vec<&Segment> = kept.iter().take_while(|segment| segment.until_id == first.until_id).collect();
-        let Some(last) = range.last().filter(|_| range.iter().all(|segment| segment.newest_at < before)) else {
-            return Ok(None);
-        };
-        let events: i64 = range.iter().map(|segment| segment.events).sum();
-        let mut tombstone =
-            Tombstone { dropped_at: self.now(), dropped_events: gone + events, key_id: String::new(), mac: Vec::new() };
-        let mac = self.ring.authenticate(canon::TOMBSTONE, &canon::tombstone(last, &tombstone));
-        tombstone.key_id = mac.key_id;
-        tombstone.mac = mac.code.to_vec();
-        match self.store.apply(audit_segments::drop_through(last.number, &last.until_id, &tombstone)).await {
-            Ok(_) => Ok(Some(events)),
-            Err(WriteError::Refused(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 

@@ -29,14 +29,15 @@ pub fn attacker(database: &Path) -> Connection {
     connection
 }
 
-/// Opens a copy of a server's database, with that server's key and a copy of its head.
-async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
+/// Opens a copy of a server's database, or that itself, with that server's key and a copy of its head.
+pub async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
     let head = database.with_extension("head");
     std::fs::copy(&server.app.audit_head, &head).unwrap();
     let layer = Layer {
         data_dir: Some(server.dir.path().to_owned()),
         database_url: Some(format!("sqlite:{}", database.display())),
         audit_head_file: Some(head),
+        audit_retention_days: Some(2),
         ..Layer::default()
     };
     let config = layer.over(Layer::defaults().unwrap()).check().unwrap();

@@ -1,0 +1,188 @@
+//! Dropping audit events that are past their time: whole segments, oldest first. A tombstone is set before
+//! anything is deleted, and what it stands for goes in batches, so that nobody's write waits long. What is
+//! cut short is finished by the next round.
+//!
+//! What is dropped cannot be had back, so one look at a clock is not enough. The time that counts is a
+//! mark in the database: it follows the clock, but never faster than ten times the time that has passed
+//! while a server ran. A clock that jumps ahead by a year thus drops nothing for weeks, in which the log
+//! tells of it; a server that was off for a month has caught up in three days. The newest event's own
+//! time is no such guard: the wrong clock dates the next event, too.
+
+use std::time::Duration;
+
+use switchboard_store::audit_segments::{self, DROPPED, Segment, Tombstone};
+use switchboard_store::{Unit, WriteError, meta};
+
+use super::{canon, seal};
+use crate::app::App;
+use crate::error::Result;
+use crate::time::{DAY, Millis};
+
+/// How much faster than time passes the mark may follow the clock.
+const CATCHES_UP: i64 = 10;
+/// Name of the mark among the facts of the database.
+const MARK: &str = "audit_time";
+/// Between two batches, for the writes of others.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The rounds of one process.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    has_begun: bool,
+    is_behind: bool,
+}
+
+impl Retention {
+    /// Drops what is past its time. Called once in each interval of sealing.
+    pub(super) async fn round(&mut self, app: &App) -> Result<()> {
+        if app.settings.audit_retention_days.is_none() {
+            return Ok(());
+        }
+        // How long ago the round before was is known within a process only.
+        let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
+        self.has_begun = true;
+        app.drop_old_audit_events(passed).await?;
+        let behind = app.now() - app.audit_time().await?;
+        if behind > DAY && !self.is_behind {
+            let hours = behind / (DAY / 24);
+            tracing::warn!(
+                hours,
+                "the clock is far ahead of when this server last ran; audit events are dropped late until it has caught up"
+            );
+        }
+        self.is_behind = behind > DAY;
+        Ok(())
+    }
+}
+
+impl App {
+    /// Drops what is past the retention of audit events, where so much time has passed since this was
+    /// last done. Returns how many events went.
+    pub async fn drop_old_audit_events(&self, passed: Duration) -> Result<i64> {
+        let Some(days) = self.settings.audit_retention_days else { return Ok(0) };
+        self.finish_drop().await?;
+        let before = self.advance_audit_time(passed).await? - i64::from(days.get()) * DAY;
+        let mut dropped = 0;
+        while let Some(events) = self.drop_oldest(before).await? {
+            dropped += events;
+            if self.stopping.is_cancelled() {
+                break;
+            }
+        }
+        Ok(dropped)
+    }
+
+    /// Lets the mark follow the clock, and returns it.
+    async fn advance_audit_time(&self, passed: Duration) -> Result<Millis> {
+        let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.now());
+        self.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;
+        Ok(mark)
+    }
+
+    /// The mark. The first one is the time of the newest event that was sealed: it was written by a server
+    /// that ran before, and nothing is lost if it is long ago.
+    async fn audit_time(&self) -> Result<Millis> {
+        let kept = self.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
+        let mark = match kept {
+            Some(mark) => mark,
+            None => self.store.newest_audit_segment().await?.map_or(Millis::MAX, |segment| segment.newest_at),
+        };
+        Ok(mark.min(self.now()))
+    }
+
+    /// Drops the oldest ranges whose events were all written before a time, about a batch of events.
+    async fn drop_oldest(&self, before: Millis) -> Result<Option<i64>> {
+        let old = self.store.audit_tombstone().await?;
+        let after = old.as_ref().map_or(0, |segment| segment.number);
+        let gone = old.and_then(|segment| segment.tombstone).map_or(0, |it| it.dropped_events);
+        let Some(Ranges { last, events, .. }) = self.oldest_ranges(after, before).await? else { return Ok(None) };
+        let mut tombstone =
+            Tombstone { dropped_at: self.now(), dropped_events: gone + events, key_id: String::new(), mac: Vec::new() };
+        let mac = self.ring.authenticate(canon::TOMBSTONE, &canon::tombstone(&last, &tombstone));
+        tombstone.key_id = mac.key_id;
+        tombstone.mac = mac.code.to_vec();
+        match self.store.apply(audit_segments::begin_drop(last.number, &tombstone)).await {
+            Ok(_) => {}
+            // Another server is at it.
+            Err(WriteError::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+        self.finish_drop().await?;
+        Ok(Some(events))
+    }
+
+    /// The oldest ranges that may go: as many as fit a batch, but one at least.
+    async fn oldest_ranges(&self, after: i64, before: Millis) -> Result<Option<Ranges>> {
+        let (mut whole, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
+        let mut number = after;
+        loop {
+            let page = self.store.audit_segments_after(number, DROPPED).await?;
+            let is_end = i64::try_from(page.len()).is_ok_and(|length| length < DROPPED);
+            for segment in page {
+                number = segment.number;
+                let is_same = next.as_ref().is_none_or(|range| range.last.until_id == segment.until_id);
+                if !is_same && !take_if_over(&mut whole, &mut next, before) {
+                    return Ok(whole);
+                }
+                next = Some(Ranges::with(next, segment));
+            }
+            if is_end {
+                take_if_over(&mut whole, &mut next, before);
+                return Ok(whole);
+            }
+        }
+    }
+
+    /// Deletes what is left of what the newest tombstone stands for.
+    async fn finish_drop(&self) -> Result<()> {
+        if !self.store.is_dropping_audit_events().await? {
+            return Ok(());
+        }
+        let Some(tombstone) = self.store.audit_tombstone().await? else { return Ok(()) };
+        let is_done = self.delete_batches(|| audit_segments::drop_events(&tombstone.until_id)).await?
+            && self.delete_batches(|| audit_segments::drop_segments(tombstone.number)).await?;
+        if is_done {
+            self.store.apply(audit_segments::end_drop(tombstone.number)).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies a batch until it finds less than it may delete; false when the server is told to end before.
+    async fn delete_batches(&self, batch: impl Fn() -> Unit) -> Result<bool> {
+        loop {
+            let changed = self.store.apply(batch()).await?.first().copied().unwrap_or_default();
+            if i64::try_from(changed).is_ok_and(|changed| changed < DROPPED) {
+                return Ok(true);
+            }
+            if self.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// Segments that follow each other.
+struct Ranges {
+    last: Segment,
+    events: i64,
+    newest_at: Millis,
+}
+
+impl Ranges {
+    fn with(before: Option<Self>, last: Segment) -> Self {
+        let (events, newest_at) = before.map_or((0, Millis::MIN), |it| (it.events, it.newest_at));
+        Self { events: events + last.events, newest_at: newest_at.max(last.newest_at), last }
+    }
+}
+
+/// Adds a range to those before it, where it is past its time and they fit a batch together.
+fn take_if_over(whole: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
+    let events = whole.as_ref().map_or(0, |it| it.events);
+    let Some(range) = next.take() else { return false };
+    if range.newest_at >= before || (events > 0 && events + range.events > DROPPED) {
+        return false;
+    }
+    *whole = Some(Ranges { events: events + range.events, ..range });
+    true
+}
