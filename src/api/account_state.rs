@@ -1,11 +1,10 @@
 //! `{authScheme, val}`: a connection's state in requests (contract section 4.3). `state_view.rs` has
 //! it as answers show it.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use switchboard_vault::{Secret, Secrets};
 
 use crate::app::direct_links::KnownFields;
 use crate::error::{Error, Result};
@@ -26,10 +25,10 @@ pub struct StateBody {
 impl StateBody {
     /// The values as texts; a value that is left `null` is not given.
     pub fn into_known(self) -> Result<KnownFields> {
-        let mut values = BTreeMap::new();
+        let mut values = Secrets::new();
         for (name, value) in self.val {
             if let Some(text) = text_of(&name, value)? {
-                values.insert(name, text);
+                values.insert(&name, text);
             }
         }
         Ok(KnownFields { scheme: self.auth_scheme, values })
@@ -38,16 +37,16 @@ impl StateBody {
 
 /// A value as a text: numbers and switches as they are written, lists joined by spaces. Objects
 /// (a provider's further token data, say) are no fields of a connection.
-pub fn text_of(name: &str, value: Value) -> Result<Option<String>> {
+pub fn text_of(name: &str, value: Value) -> Result<Option<Secret>> {
     let wrong = || Error::field(&format!("val.{}", cut(name)), "must be a list of strings");
     match value {
         Value::Null | Value::Object(_) => Ok(None),
-        Value::String(text) => Ok(Some(text)),
-        Value::Bool(flag) => Ok(Some(flag.to_string())),
-        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::String(text) => Ok(Some(text.into())),
+        Value::Bool(flag) => Ok(Some(flag.to_string().into())),
+        Value::Number(number) => Ok(Some(number.to_string().into())),
         Value::Array(items) => {
             let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            Ok(Some(items.ok_or_else(wrong)?.join(" ")))
+            Ok(Some(items.ok_or_else(wrong)?.join(" ").into()))
         }
     }
 }

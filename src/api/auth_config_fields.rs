@@ -86,7 +86,7 @@ pub fn take_text(credentials: &mut Credentials, name: &str, at: &str) -> Result<
 }
 
 /// The texts among values by name, `null` as none.
-pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Result<BTreeMap<String, Option<String>>> {
+pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Result<BTreeMap<String, Option<Secret>>> {
     let mut texts = BTreeMap::new();
     for (name, value) in values {
         let text = match value {
@@ -96,7 +96,7 @@ pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Res
                 let what = "is what answers show instead of a secret; give the secret itself, or leave it out";
                 return Err(Error::field(&format!("{at}.{}", cut(&name)), what));
             }
-            Value::String(text) => Some(text),
+            Value::String(text) => Some(Secret::new(text)),
             _ => return Err(Error::field(&format!("{at}.{}", cut(&name)), "must be a string")),
         };
         texts.insert(name, text);
@@ -118,7 +118,7 @@ pub fn shared_of(
     let mut shared = Secrets::new();
     for (name, text) in texts(given, &format!("{at}{name}"))? {
         if let Some(text) = text {
-            shared.insert(&name, Secret::new(text));
+            shared.insert(&name, text);
         }
     }
     Ok(Some(shared))

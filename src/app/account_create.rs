@@ -63,7 +63,7 @@ impl App {
             }
             // What the auth config shares may be all that is needed.
             None if !usable.scheme.is_redirect() && !shared.is_empty() => {
-                self.imported(&usable, &BTreeMap::new(), &shared)?
+                self.imported(&usable, &Secrets::new(), &shared)?
             }
             None => None,
         };
@@ -116,12 +116,7 @@ impl App {
 
     /// The credential in a state, completed from what the auth config shares; none when it holds only
     /// fields of the connection.
-    fn imported(
-        &self,
-        usable: &Usable,
-        values: &BTreeMap<String, String>,
-        shared: &Secrets,
-    ) -> Result<Option<Imported>> {
+    fn imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
         if usable.scheme.is_oauth2() {
             return self.imported_tokens(usable, values, shared);
         }
@@ -136,31 +131,26 @@ impl App {
     }
 
     /// Neither the auth config's secrets nor its client go where only this request says.
-    fn check_imported(&self, usable: &Usable, values: &BTreeMap<String, String>, shared: &Secrets) -> Result<()> {
+    fn check_imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<()> {
         let fields = usable.fields();
         // Read as `read_fields` reads it: what is nothing but blanks is not given.
         let value = |name: &str| {
             let value = values.get(name)?;
             let field = fields.iter().find(|field| field.name == name);
-            Some(field.map_or(value.as_str(), |field| field.clean(value))).filter(|value| !value.is_empty())
+            Some(field.map_or(value, |field| field.clean(value))).filter(|value| !value.is_empty())
         };
         let given = Given { at: "connection.state", value: &value, overrides_secrets: true };
         self.check_given(&usable.toolkit, &usable.config, shared, given)
     }
 
     /// Tokens that were got elsewhere, with the same client or as they are.
-    fn imported_tokens(
-        &self,
-        usable: &Usable,
-        values: &BTreeMap<String, String>,
-        shared: &Secrets,
-    ) -> Result<Option<Imported>> {
+    fn imported_tokens(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
         let Some(access_token) = values.get("access_token").filter(|token| !token.is_empty()) else { return Ok(None) };
         let mut secrets = Secrets::new();
-        secrets.insert("access_token", Secret::from(access_token.as_str()));
+        secrets.insert("access_token", Secret::from(access_token));
         for name in ["refresh_token", "id_token"] {
             if let Some(token) = values.get(name).filter(|token| !token.is_empty()) {
-                secrets.insert(name, Secret::from(token.as_str()));
+                secrets.insert(name, Secret::from(token));
             }
         }
         for (name, secret) in secrets.iter() {
@@ -172,7 +162,7 @@ impl App {
         self.check_imported(usable, values, shared)?;
         let entered = read_fields(&usable.fields(), values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
-        let expires_in = match values.get("expires_in").map(|text| text.parse::<u64>()) {
+        let expires_in = match values.get("expires_in").map(str::parse::<u64>) {
             // As with the provider's own answers: what the toolkit says of tokens that do not tell.
             None => usable.toolkit.oauth(usable.scheme).and_then(|oauth| oauth.expires_in),
             Some(Ok(seconds)) => Some(seconds),
@@ -184,7 +174,7 @@ impl App {
         let params = AccountParams {
             fields: entered.fields,
             expires_in,
-            token_type: values.get("token_type").cloned(),
+            token_type: values.get("token_type").map(str::to_owned),
             granted_scopes: scopes.map(|scopes| scopes.map(ToOwned::to_owned).collect()),
             ..AccountParams::default()
         };
@@ -230,25 +220,21 @@ impl App {
 
 /// SDKs call the key of every toolkit `generic_api_key` or `api_key`; where the toolkit has one
 /// secret under another name, that is meant.
-pub(super) fn name_generic_key(usable: &Usable, values: &mut BTreeMap<String, String>) {
+pub(super) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
     let secrets: Vec<String> =
         usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
     let [only] = secrets.as_slice() else { return };
-    if values.contains_key(only) {
+    if values.get(only).is_some() {
         return;
     }
     let generic = ["generic_api_key", "api_key", "bearer_token", "token", "generic_token"];
     if let Some(value) = generic.into_iter().find_map(|name| values.remove(name)) {
-        values.insert(only.clone(), value);
+        values.insert(only, value);
     }
 }
 
 /// Missing fields have an error of their own (612); others are named one by one.
-pub(super) fn wrong_fields(
-    usable: &Usable,
-    values: &BTreeMap<String, String>,
-    wrong: BTreeMap<String, String>,
-) -> Error {
+pub(super) fn wrong_fields(usable: &Usable, values: &Secrets, wrong: BTreeMap<String, String>) -> Error {
     let is_missing = |name: &String| values.get(name).is_none_or(|value| value.trim().is_empty());
     let fields = usable.fields();
     let missing: Vec<&str> = fields

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
 use switchboard_store::{Unit, WriteError};
-use switchboard_vault::Secrets;
+use switchboard_vault::{Secret, Secrets};
 
 use super::access::{Acl, AclInput};
 use super::account_create::{name_generic_key, wrong_fields};
@@ -50,7 +50,7 @@ pub struct CredentialPatch {
     /// Contract name of the scheme; must be the account's.
     pub scheme: String,
     /// Name → new value, or none to take it away.
-    pub values: BTreeMap<String, Option<String>>,
+    pub values: BTreeMap<String, Option<Secret>>,
 }
 
 impl App {
@@ -136,9 +136,12 @@ impl App {
         }
         let params = AccountParams::parse(&row.params)?;
         let stays = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
-        let mut form = params.fields.clone();
-        form.retain(|name, _| stays(name));
-        form.extend(patch.given(&usable));
+        let mut form = patch.given(&usable);
+        for (name, value) in params.fields.iter().filter(|(name, _)| stays(name)) {
+            if form.get(name).is_none() {
+                form.insert(name, Secret::from(value.as_str()));
+            }
+        }
         let mut known = Secrets::new();
         for (name, secret) in self.open_credential(row)?.iter() {
             // An imported token is stored under the name that the toolkit applies.
@@ -163,8 +166,8 @@ impl App {
 
 impl CredentialPatch {
     /// The values that it sets, by the names of the connection's fields.
-    fn given(&self, usable: &Usable) -> BTreeMap<String, String> {
-        let mut given: BTreeMap<String, String> =
+    fn given(&self, usable: &Usable) -> Secrets {
+        let mut given: Secrets =
             self.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         name_generic_key(usable, &mut given);
         given

@@ -36,7 +36,7 @@ pub struct AuthConfigPatch {
     /// Redirect URI registered at the provider; the empty text means the server's own.
     pub oauth_redirect_uri: Option<String>,
     /// Name → new value, or none to take it away.
-    pub credentials: BTreeMap<String, Option<String>>,
+    pub credentials: BTreeMap<String, Option<Secret>>,
     /// Take the place of all shared fields.
     pub shared: Option<Secrets>,
     /// Whether sessions may pick it.
@@ -124,7 +124,7 @@ impl App {
         let scheme: Scheme = row.scheme.parse().map_err(Error::internal)?;
         let known = client_names(scheme);
         let changes = patch.credentials.iter().filter(|(name, _)| !row.is_managed && known.contains(&name.as_str()));
-        let changes: Vec<(&String, &Option<String>)> = changes.collect();
+        let changes: Vec<(&String, &Option<Secret>)> = changes.collect();
         if changes.is_empty() && patch.shared.is_none() {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl App {
         let mut client = self.open_auth_config(row)?;
         for (name, value) in &changes {
             match value {
-                Some(value) => client.insert(name, Secret::from(pasted(value))),
+                Some(value) => client.insert(name, Secret::from(pasted(value.expose()))),
                 None => drop(client.remove(name)),
             }
         }
@@ -193,7 +193,7 @@ impl AuthConfigPatch {
             ))
         };
         let known = row.scheme.parse().map(client_names).unwrap_or_default();
-        let surplus = |(name, value): &(&String, &Option<String>)| value.is_some() && !known.contains(&name.as_str());
+        let surplus = |(name, value): &(&String, &Option<Secret>)| value.is_some() && !known.contains(&name.as_str());
         if let Some((name, _)) = self.credentials.iter().find(surplus) {
             return no_use(name);
         }

@@ -380,10 +380,10 @@ pub fn toolkit_not_found(slug: &str) -> Error {
 }
 
 /// Client credentials from pairs of a request, without the blanks that were copied along.
-pub fn secrets_from(pairs: impl IntoIterator<Item = (String, String)>) -> Secrets {
+pub fn secrets_from(pairs: impl IntoIterator<Item = (String, Secret)>) -> Secrets {
     let mut secrets = Secrets::new();
     for (name, value) in pairs {
-        secrets.insert(&name, Secret::from(pasted(&value)));
+        secrets.insert(&name, Secret::from(pasted(value.expose())));
     }
     secrets
 }

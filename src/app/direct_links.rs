@@ -1,6 +1,5 @@
 //! Links without a session: for one auth config and one user (contract section 3.7).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
@@ -45,7 +44,7 @@ pub struct KnownFields {
     /// Contract name of the scheme.
     pub scheme: String,
     /// Values by field name.
-    pub values: BTreeMap<String, String>,
+    pub values: Secrets,
 }
 
 /// An auth config that can connect accounts now, with its toolkit and scheme.
@@ -124,7 +123,7 @@ impl Usable {
         for field in self.fields() {
             let Some(value) = known.values.get(&field.name).filter(|value| !value.is_empty()) else { continue };
             match field.check(value) {
-                Ok(()) => kept.insert(&field.name, Secret::from(value.as_str())),
+                Ok(()) => kept.insert(&field.name, Secret::from(value)),
                 Err(reason) => wrong.push(format!("Error in payload.{at}.val.{}: {reason}", field.name)),
             }
         }

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
+use switchboard_vault::Secrets;
 
 use super::endings::{ToolkitContext, ending_page, ending_page_with, error_page, finish, see_other};
 use super::policy::{add_form_headers, cookie, form_targets, is_own_form, set_cookie};
@@ -70,7 +71,7 @@ struct FieldContext<'a> {
 struct Shown {
     wrong: BTreeMap<String, String>,
     message: Option<String>,
-    entered: BTreeMap<String, String>,
+    entered: Secrets,
 }
 
 /// `GET /link/{token}`. Reads, and changes nothing.
@@ -136,12 +137,13 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
         Visit::Over(finished) => return Ok(over_page(app, &finished, id)),
     };
     let bytes = read(body, MAX_FORM).await?;
-    let form: BTreeMap<String, String> = form_urlencoded::parse(&bytes).into_owned().collect();
+    // Any of it may be a key or a password.
+    let form: Secrets =
+        form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
     // The way comes before anything that is entered.
     let way = form.get("auth_scheme").filter(|_| offer.may_choose());
     if way.is_some() || offer.asks_how() {
-        let scheme = way.map_or("", String::as_str);
-        return match app.choose_way(token, scheme, |name| cookie(headers, name), &id.0).await? {
+        return match app.choose_way(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0).await? {
             WayChosen::Now => Ok(see_other(&format!("/link/{token}"))),
             WayChosen::Nothing(offer, ways) => {
                 Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
@@ -192,12 +194,12 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
     let leaves_site = offer.scheme.is_redirect();
     let name = short(&offer.toolkit.name);
     let fields = offer.asked_fields().into_iter().map(|field| {
-        let known = offer.known.get(&field.name).map(ToOwned::to_owned);
-        let entered = shown.entered.get(&field.name).cloned().or(known).or_else(|| field.default.clone());
+        let entered = shown.entered.get(&field.name).or_else(|| offer.known.get(&field.name));
+        let value = entered.or(field.default.as_deref()).filter(|_| !field.secret);
         FieldContext {
             error: shown.wrong.get(&field.name).map(String::as_str),
             kind: if field.secret { "password" } else { "text" },
-            value: entered.filter(|_| !field.secret).map(|value| value.chars().take(4_096).collect()),
+            value: value.map(|value| value.chars().take(4_096).collect()),
             required: field.required && field.default.is_none(),
             label: field.display_name,
             description: field.description,

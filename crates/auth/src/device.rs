@@ -125,10 +125,13 @@ pub fn device_token_request(
 /// # Errors
 /// [`TokenError`]: the provider's refusal, or an answer whose code nobody could enter.
 pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization, TokenError> {
-    let document = read(&TokenResponse::default(), answer)?;
-    let code = |name: &str, longest: usize| {
-        let text = document.get(name)?.as_str()?;
-        (!text.trim().is_empty() && text.len() <= longest && text::is_vschar(text)).then_some(text)
+    let mut document = read(&TokenResponse::default(), answer)?;
+    // Moved out of the answer, so that no second copy stays behind.
+    let mut code = |name: &str, longest: usize| {
+        let Some(Value::String(text)) = document.remove(name) else { return None };
+        let code = Secret::new(text);
+        let text = code.expose();
+        (!text.trim().is_empty() && text.len() <= longest && text::is_vschar(text)).then_some(code)
     };
     let (Some(device_code), Some(user_code)) = (code("device_code", MAX_DEVICE_CODE), code("user_code", MAX_USER_CODE))
     else {
@@ -145,8 +148,8 @@ pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization,
         value => value.as_u64(),
     };
     Ok(DeviceAuthorization {
-        device_code: Secret::from(device_code),
-        user_code: user_code.to_owned(),
+        device_code,
+        user_code: user_code.expose().to_owned(),
         verification_uri,
         verification_uri_complete: complete.iter().find_map(|name| self::page(&document, name)),
         expires_in: seconds("expires_in").filter(|seconds| *seconds > 0).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE),

@@ -33,6 +33,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::new(value)
+    }
+}
+
 impl From<&str> for Secret {
     fn from(value: &str) -> Self {
         Self::new(value.to_owned())
@@ -70,6 +76,11 @@ impl Secrets {
         self.0.remove(name)
     }
 
+    /// Keeps the values of some names and wipes the others.
+    pub fn retain(&mut self, mut keeps: impl FnMut(&str) -> bool) {
+        self.0.retain(|name, _| keeps(name));
+    }
+
     /// Names only; they are not secret.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -83,6 +94,13 @@ impl Secrets {
     /// No values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// All of them as one: the text of a JSON object.
+    pub fn into_json(self) -> Secret {
+        let mut buffer = self.to_plaintext();
+        // JSON is UTF-8; the buffer itself becomes the text.
+        Secret::new(String::from_utf8(std::mem::take(&mut *buffer)).unwrap_or_default())
     }
 
     /// The form that is sealed: a JSON object. Wiped when dropped.
@@ -109,6 +127,12 @@ impl fmt::Debug for Secrets {
     }
 }
 
+impl FromIterator<(String, Secret)> for Secrets {
+    fn from_iter<I: IntoIterator<Item = (String, Secret)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}
+
 impl<const N: usize> From<[(&str, Secret); N]> for Secrets {
     fn from(pairs: [(&str, Secret); N]) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
@@ -125,5 +149,13 @@ mod tests {
         let printed = format!("{secrets:?} {:?}", Secret::from("canary-2"));
         assert!(!printed.contains("canary"), "{printed}");
         assert!(printed.contains("access_token"));
+    }
+
+    #[test]
+    fn several_become_one_text_and_are_read_from_it() {
+        let secrets = Secrets::from([("a", Secret::from("\"quoted\" \u{1f511}\n")), ("b", Secret::default())]);
+        let text = secrets.clone().into_json();
+        assert_eq!(text.expose(), "{\"a\":\"\\\"quoted\\\" \u{1f511}\\n\",\"b\":\"\"}");
+        assert_eq!(Secrets::from_plaintext(text.expose().as_bytes()), Some(secrets));
     }
 }

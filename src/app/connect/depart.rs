@@ -172,17 +172,16 @@ impl App {
         let host = code.verification_uri.host_str().map(ToOwned::to_owned);
         let poll = (code.interval, code.expires_in);
         let waiting = Waiting {
-            device_code: code.device_code.expose().to_owned(),
+            device_code: code.device_code,
             user_code: code.user_code,
             verification_uri: code.verification_uri.into(),
             verification_uri_complete: code.verification_uri_complete.map(String::from),
         };
-        let kept = serde_json::to_string(&waiting).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let (interval, life) = (Duration::from_secs(poll.0), Duration::from_secs(poll.1));
         Ok(Departure {
             url,
             host,
-            kept: Some(Secret::new(kept)),
+            kept: Some(waiting.into_kept()),
             poll: Some((millis(interval), millis(life))),
             scopes,
             user_scopes: Vec::new(),

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use switchboard_auth::{DeviceRefusal, TokenSet};
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
-use switchboard_vault::{OneTimeToken, Secret};
+use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -45,13 +45,28 @@ const SLOWER: Millis = 5_000;
 /// How long a page waits for the user's word before it is shown again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What is kept until the user has entered the code.
-#[derive(Deserialize, Serialize)]
+/// What is kept until the user has entered the code, as JSON.
+#[derive(Deserialize)]
 pub(super) struct Waiting {
-    pub device_code: String,
+    pub device_code: Secret,
     pub user_code: String,
     pub verification_uri: String,
     pub verification_uri_complete: Option<String>,
+}
+
+impl Waiting {
+    /// The form that is sealed.
+    pub fn into_kept(self) -> Secret {
+        let mut kept = Secrets::from([
+            ("device_code", self.device_code),
+            ("user_code", Secret::new(self.user_code)),
+            ("verification_uri", Secret::new(self.verification_uri)),
+        ]);
+        if let Some(uri) = self.verification_uri_complete {
+            kept.insert("verification_uri_complete", Secret::new(uri));
+        }
+        kept.into_json()
+    }
 }
 
 /// A connection whose user is to enter a code.
@@ -178,7 +193,7 @@ impl App {
     }
 
     /// Asks all providers that are due, a page at a time, and no more than so many at once.
-    async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<()> {
+    pub async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<()> {
         let mut last = (Millis::MIN, String::new());
         loop {
             let page = self.store.attempts_to_poll(self.now(), (last.0, &last.1), PAGE).await?;
@@ -244,7 +259,7 @@ impl App {
             Ok(provider) => provider,
             Err(error) => return self.device_refused(&actor, &offer, attempt, poll, Failure::Unsent(error)).await,
         };
-        let token = match self.device_tokens(&provider, &Secret::new(waiting.device_code)).await {
+        let token = match self.device_tokens(&provider, &waiting.device_code).await {
             Ok(token) => token,
             Err(failure) => {
                 self.note_forgotten(&actor, &offer.config, &provider.client.client_id, &failure).await;
@@ -369,3 +384,6 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 }
 
 crate::redacted_debug!(Waiting, UserCode, DeviceCode, DevicePage);
+
+#[cfg(test)]
+mod tests;

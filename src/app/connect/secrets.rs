@@ -31,7 +31,7 @@ pub(in crate::app) struct Entered {
 /// taken from what is known already, then from the field's default.
 pub(in crate::app) fn read_fields(
     fields: &[Field],
-    form: &BTreeMap<String, String>,
+    form: &Secrets,
     known: &Secrets,
 ) -> std::result::Result<Entered, BTreeMap<String, String>> {
     let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
@@ -69,7 +69,7 @@ impl App {
         self: &Arc<Self>,
         actor: Actor,
         offer: Box<Offer>,
-        form: &BTreeMap<String, String>,
+        form: &Secrets,
     ) -> Result<Started> {
         let entered = match offer.read(form) {
             Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),

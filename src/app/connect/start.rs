@@ -11,7 +11,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Unit, WriteError, accounts, revocations};
-use switchboard_vault::{OneTimeToken, digest};
+use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
 use super::choose::SETTLING;
@@ -56,12 +56,7 @@ const MOST_ATTEMPTS: i64 = 5;
 
 impl App {
     /// The visitor of an open link pressed Continue.
-    pub async fn start(
-        self: &Arc<Self>,
-        offer: Box<Offer>,
-        form: &BTreeMap<String, String>,
-        request_id: &str,
-    ) -> Result<Started> {
+    pub async fn start(self: &Arc<Self>, offer: Box<Offer>, form: &Secrets, request_id: &str) -> Result<Started> {
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
             name: format!("link:{}", offer.link.id),
@@ -102,12 +97,7 @@ impl App {
         }
     }
 
-    async fn start_oauth(
-        &self,
-        actor: &Actor,
-        mut offer: Box<Offer>,
-        form: &BTreeMap<String, String>,
-    ) -> Result<Started> {
+    async fn start_oauth(&self, actor: &Actor, mut offer: Box<Offer>, form: &Secrets) -> Result<Started> {
         let fields = match offer.read(form) {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),

@@ -71,17 +71,14 @@ impl Offer {
 
     /// The values of a form, completed from what is known and checked; shared fields are taken as the
     /// auth config has them, whatever the form says.
-    pub(super) fn read(
-        &self,
-        form: &BTreeMap<String, String>,
-    ) -> std::result::Result<Entered, BTreeMap<String, String>> {
+    pub(super) fn read(&self, form: &Secrets) -> std::result::Result<Entered, BTreeMap<String, String>> {
         let mut form = form.clone();
-        let is_fixed = |name: &String| {
+        let is_fixed = |name: &str| {
             self.shared.get(name).is_some()
                 || self.is_fixed_address(name)
                 || (self.has_given_secret() && self.known.get(name).is_some())
         };
-        form.retain(|name, _| !is_fixed(name));
+        form.retain(|name| !is_fixed(name));
         read_fields(&self.fields(), &form, &self.known)
     }
 

@@ -23,7 +23,7 @@ struct Known<'a> {
     secrets: &'a Secrets,
     params: &'a AccountParams,
     /// Members of a key file among the secrets.
-    document: &'a BTreeMap<String, String>,
+    document: &'a Secrets,
     /// What earlier calls answered.
     tokens: BTreeMap<String, Secret>,
     captured: BTreeMap<String, String>,
@@ -91,8 +91,9 @@ impl App {
 
     fn known_to_chain(&self, known: &Known<'_>, name: &str) -> Option<String> {
         let secret = known.tokens.get(name).map(Secret::expose).or_else(|| known.secrets.get(name));
-        let plain = || known.captured.get(name).or_else(|| known.document.get(name)).cloned();
-        secret.map(str::to_owned).or_else(plain).or_else(|| self.variable(known.params, name))
+        let captured = || known.captured.get(name).map(String::as_str);
+        let found = secret.or_else(captured).or_else(|| known.document.get(name));
+        found.map(str::to_owned).or_else(|| self.variable(known.params, name))
     }
 
     fn entered_call(&self, call: &Call, known: &Known<'_>) -> Result<Request<Bytes>, Failure> {
@@ -109,9 +110,12 @@ impl App {
 }
 
 /// The members of a JSON file among the secrets: a service account's key file is one.
-fn members_of(secrets: &Secrets) -> BTreeMap<String, String> {
-    let Some(file) = secrets.get("credentials_json") else { return BTreeMap::new() };
-    let Ok(Value::Object(members)) = serde_json::from_str(file) else { return BTreeMap::new() };
-    let text = |(name, value): (String, Value)| Some((name, value.as_str()?.to_owned()));
+fn members_of(secrets: &Secrets) -> Secrets {
+    let Some(file) = secrets.get("credentials_json") else { return Secrets::new() };
+    let Ok(Value::Object(members)) = serde_json::from_str(file) else { return Secrets::new() };
+    let text = |(name, value)| match value {
+        Value::String(text) => Some((name, Secret::new(text))),
+        _ => None,
+    };
     members.into_iter().filter_map(text).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use switchboard_auth::oauth1::{
     Signer, Stamp, Token, TokenCredentials, access_token_request, authorization_url, nonce,
     parse_access_token_response, parse_request_token_response, request_token_request,
@@ -21,11 +21,11 @@ use crate::app::unread::UnreadAnswer;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::error::{Error, Result};
 
-/// Temporary credentials between the redirect and the callback.
-#[derive(Deserialize, Serialize)]
+/// Temporary credentials between the redirect and the callback, kept as JSON.
+#[derive(Deserialize)]
 struct Temporary {
-    token: String,
-    secret: String,
+    token: Secret,
+    secret: Secret,
 }
 
 impl App {
@@ -46,10 +46,8 @@ impl App {
         let temporary = parse_request_token_response(&[], status.as_u16(), &plain(&headers, &body))
             .map_err(|error| self.oauth1_refused(error, &sent, status, &headers, None))?;
         let url = authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::unbuilt)?;
-        let kept =
-            Temporary { token: temporary.token.expose().to_owned(), secret: temporary.secret.expose().to_owned() };
-        let kept = serde_json::to_string(&kept).map_err(|error| Failure::Unsent(Error::internal(error)))?;
-        Ok((url, Secret::new(kept)))
+        let kept = Secrets::from([("token", temporary.token), ("secret", temporary.secret)]);
+        Ok((url, kept.into_json()))
     }
 
     /// Exchanges what came back for token credentials; the values that the file keeps go into
@@ -64,7 +62,7 @@ impl App {
     ) -> std::result::Result<Secrets, Failure> {
         let temporary: Temporary =
             serde_json::from_str(kept.expose()).map_err(|error| Failure::Unsent(Error::internal(error)))?;
-        let token = Token { token: &temporary.token, secret: &temporary.secret };
+        let token = Token { token: temporary.token.expose(), secret: temporary.secret.expose() };
         let unique = nonce(&*self.entropy);
         let request = {
             let variables = |name: &str| self.variable(params, name);
@@ -91,7 +89,7 @@ impl App {
     /// Whether what came back belongs to what is kept.
     pub fn oauth1_matches(&self, kept: &Secret, token: &Secret) -> bool {
         serde_json::from_str::<Temporary>(kept.expose()).is_ok_and(|temporary| {
-            switchboard_vault::digest(&temporary.token) == switchboard_vault::digest(token.expose())
+            switchboard_vault::digest(temporary.token.expose()) == switchboard_vault::digest(token.expose())
         })
     }
 
@@ -155,6 +153,8 @@ impl App {
         Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.now()), unread }
     }
 }
+
+crate::redacted_debug!(Temporary);
 
 /// The body unpacked; as it came where it cannot be, and whoever reads it says so.
 fn plain<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {

@@ -21,11 +21,11 @@ impl App {
         assertion: &Assertion,
         secrets: &Secrets,
         params: &AccountParams,
-        document: &BTreeMap<String, String>,
+        document: &Secrets,
     ) -> Result<TokenSet, Failure> {
         let known = |name: &str| {
             let entered = secrets.get(name).map(str::to_owned);
-            entered.or_else(|| document.get(name).cloned()).or_else(|| self.variable(params, name))
+            entered.or_else(|| document.get(name).map(str::to_owned)).or_else(|| self.variable(params, name))
         };
         let access_token = mint(assertion, self.moment(&self.unique()), &known).map_err(unbuilt)?;
         Ok(TokenSet {
