@@ -1,13 +1,16 @@
 //! The device authorization grant (RFC 8628): a code that the user enters at the provider.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use switchboard::app::projects::ProjectSettings;
+use tokio::sync::Semaphore;
 
 use super::flow::{expect_done, expect_page, state};
 use crate::support::browser::{Browser, Landing};
-use crate::support::connected::second_server;
+use crate::support::connected::{second_app, second_server};
+use crate::support::http::Http;
 use crate::support::providers::Provider;
 use crate::support::server::TestServer;
 use crate::support::wait::until;
@@ -327,4 +330,27 @@ async fn nobody_is_connected_by_a_code_where_users_are_confirmed() {
     let world = World::at(provider, &endpoint, "", settings).await;
     let path = format!("/tool_router/session/{}/link", world.session);
     world.server.api.post(&path, &json!({ "toolkit": "tk" })).await.expect_error(501, "HTTP_NotImplemented");
+}
+
+/// More codes than one look at the database finds are asked about in the same round.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_round_asks_about_every_code_that_is_due() {
+    const CODES: usize = 150;
+    let world = World::scripted().await;
+    world.plays("/token", 400, r#"{"error":"authorization_pending"}"#).await;
+    for _ in 0..CODES {
+        let link = world.link().await;
+        shown(&mut Browser::new("alice"), &link).await;
+    }
+    // From here on, a round is what the test makes it: this server's jobs are over.
+    world.server.app.stopping.cancel();
+    let url = format!("{}/livez", world.server.url);
+    until("the server to be gone", async || Http::new().try_send("GET", &url, &[], "").await.is_err()).await;
+    world.server.clock.advance(Duration::from_secs(6));
+    assert_eq!(world.asked().await, 0);
+    let app = second_app(&world.server).await;
+    app.ask_due_providers(&Arc::new(Semaphore::new(16))).await.unwrap();
+    app.tasks.close();
+    app.tasks.wait().await;
+    assert_eq!(world.asked().await, CODES);
 }

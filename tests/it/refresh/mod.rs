@@ -10,3 +10,4 @@ mod paused;
 mod provider_outage;
 mod races;
 mod refused;
+mod slow_disk;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use switchboard::app::ManagedClient;
+use switchboard::app::{App, ManagedClient};
 use switchboard::config::Layer;
 use switchboard::server::{self, Surroundings};
 use tokio::net::TcpListener;
@@ -112,14 +112,18 @@ pub async fn second_server(first: &TestServer) -> Api {
 
 /// The same with clients of the operator.
 pub async fn second_server_with(first: &TestServer, managed: BTreeMap<String, ManagedClient>) -> Api {
-    let surroundings = Surroundings {
+    let toolkits = first.dir.path().join("toolkits");
+    server_on(first.dir.path(), &toolkits, surroundings_of(first), managed, &first.api.key).await
+}
+
+fn surroundings_of(first: &TestServer) -> Surroundings {
+    Surroundings {
         clock: Arc::new(first.clock.clone()),
         builtins: first.app.builtins.clone(),
         allow_loopback: true,
         with_sandbox: true,
         ..Surroundings::default()
-    };
-    server_on(first.dir.path(), &first.dir.path().join("toolkits"), surroundings, managed, &first.api.key).await
+    }
 }
 
 /// A server in this process on files that another made; a client with a key that it knows.
@@ -131,6 +135,27 @@ pub async fn server_on(
     key: &str,
 ) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let app = app_on(data, toolkits, surroundings, managed, &listener).await;
+    let url = app.settings.public_url.clone();
+    let router = switchboard::api::router(&app);
+    tokio::spawn(server::serve(app, router, listener));
+    Api::new(&url, key)
+}
+
+/// The application of another server on the same files, which serves nobody and has no jobs.
+pub async fn second_app(first: &TestServer) -> Arc<App> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let toolkits = first.dir.path().join("toolkits");
+    app_on(first.dir.path(), &toolkits, surroundings_of(first), BTreeMap::new(), &listener).await
+}
+
+async fn app_on(
+    data: &Path,
+    toolkits: &Path,
+    surroundings: Surroundings,
+    managed: BTreeMap<String, ManagedClient>,
+    listener: &TcpListener,
+) -> Arc<App> {
     let layer = Layer {
         listen: Some(listener.local_addr().unwrap().to_string()),
         data_dir: Some(data.to_owned()),
@@ -140,10 +165,6 @@ pub async fn server_on(
         ..Layer::default()
     };
     let mut config = layer.over(Layer::defaults().unwrap()).check().unwrap();
-    let url = config.settings.public_url.clone();
     config.settings.managed = managed;
-    let app = server::open(config, surroundings).await.unwrap();
-    let router = switchboard::api::router(&app);
-    tokio::spawn(server::serve(app, router, listener));
-    Api::new(&url, key)
+    server::open(config, surroundings).await.unwrap()
 }

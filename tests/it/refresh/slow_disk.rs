@@ -1,0 +1,47 @@
+//! A disk that takes its time holds up whoever needs the file, and nobody else.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::connected::Connected;
+use crate::support::providers::Provider;
+
+/// Once a pipe is being read, asks the server whether it lives, and closes the pipe whatever the answer: the
+/// first line of it. On a thread of its own, since timers stand still with the thread that serves.
+fn asks_while_the_disk_is_slow(pipe: PathBuf, authority: String) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let _disk = OpenOptions::new().write(true).open(&pipe).unwrap();
+        let mut server = TcpStream::connect(&authority).unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(server, "GET /livez HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        server.read_to_string(&mut answer).unwrap_or_else(|error| panic!("the server stands still: {error}"));
+        answer.lines().next().unwrap_or_default().to_owned()
+    })
+}
+
+/// The one thread that serves would stand still with the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_spool_that_cannot_be_read_yet_holds_up_one_account_alone() {
+    let provider = Provider::oidc(&[]);
+    let connected = Connected::at(&provider, "").await;
+    let app = &connected.server.app;
+    let row = app.store.account(&connected.server.project_id, &connected.account).await.unwrap().unwrap();
+    std::fs::create_dir_all(&app.spool_dir).unwrap();
+    // A pipe stands still until somebody writes into it or closes it.
+    let file = app.spool_dir.join(format!("{}-{}.json", row.id, row.refresh_fence));
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    connected.expire();
+    let authority = connected.server.url.strip_prefix("http://").unwrap().to_owned();
+    let asks = asks_while_the_disk_is_slow(file.clone(), authority);
+    assert_eq!(connected.call().await, 503, "what the file holds cannot be used");
+    assert_eq!(asks.join().expect("the server was asked"), "HTTP/1.1 200 OK");
+    assert_eq!(provider.grants("refresh_token").await, 0, "the old token was not sent meanwhile");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(connected.call().await, 200);
+}
