@@ -22,20 +22,20 @@ use switchboard_egress::{Budget, Egress, EgressConfig, Watch};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::catalog::CurrentCatalog;
-use crate::app::files::Files;
 use crate::app::flights::Flights;
 use crate::app::key_uses::KeyUses;
 use crate::app::limits::Limits;
 use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
 use crate::app::recent::Recent;
 use crate::app::supervision::{Jobs, STOP_TIME};
+use crate::app::threads::Threads;
 use crate::app::{redirects, reseal};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
@@ -47,6 +47,8 @@ pub use listen::listen;
 
 /// Connections of collectors of metrics at once.
 const METRICS_PLACES: usize = 32;
+/// Files that may be slow at once.
+const FILE_THREADS: usize = 4;
 /// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
 const GRACE: Duration = Duration::from_secs(25);
 
@@ -189,14 +191,14 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         ring,
         egress,
         answers: Budget::new(config.settings.proxy_memory),
-        large_answers: Arc::new(Semaphore::new(1)),
+        large_answers: Threads::start("large-answers", 1).context("cannot start a thread for large answers")?,
         catalog,
         settings: config.settings,
         builtins,
         // Beside the database, so that all servers of one database share it.
         spool_dir: beside(&config.database, ".spool"),
         audit_head: config.audit_head_file.unwrap_or_else(|| beside(&config.database, ".audit-head")),
-        files: Files::start().context("cannot start threads for files")?,
+        files: Threads::start("files", FILE_THREADS).context("cannot start threads for files")?,
         clock,
         entropy,
         tasks: TaskTracker::new(),

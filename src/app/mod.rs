@@ -20,7 +20,6 @@ pub mod durable;
 pub mod expectation;
 pub mod explain;
 mod failpoint;
-pub mod files;
 pub mod flights;
 mod freshness;
 mod further_tokens;
@@ -63,6 +62,7 @@ pub mod sessions;
 pub mod settings;
 mod spool;
 pub mod supervision;
+pub mod threads;
 pub mod toolkits;
 pub mod unread;
 pub mod upstream;
@@ -78,7 +78,7 @@ use switchboard_egress::{Budget, Egress};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::{Store, Unit, meta};
 use switchboard_vault::{Entropy, KeyRing};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -106,8 +106,8 @@ pub struct App {
     pub egress: Egress,
     /// Bytes of answers to proxied calls that are held at once.
     pub answers: Budget,
-    /// Whose turn it is to search a large answer.
-    pub large_answers: Arc<Semaphore>,
+    /// The thread that reads large answers, one after the other.
+    pub large_answers: threads::Threads,
     /// Providers.
     pub catalog: CurrentCatalog,
     /// The operator's settings.
@@ -115,7 +115,7 @@ pub struct App {
     /// Template variables of the installation, such as `sandbox_url`.
     pub builtins: BTreeMap<String, String>,
     /// Threads that read files.
-    pub files: files::Files,
+    pub files: threads::Threads,
     /// Where rotated credentials wait for a database that takes no writes.
     pub spool_dir: PathBuf,
     /// The audit log's head, outside the database.

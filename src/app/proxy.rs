@@ -213,11 +213,7 @@ impl App {
         if answer.body().len() < LARGE && !provider_answer::may_grow(answer.headers()) {
             return read_answer(answer, &redactor, room);
         }
-        let turn = Arc::clone(&self.large_answers).acquire_owned().await;
-        let reading = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            read_answer(answer, &redactor, room)
-        });
+        let reading = self.large_answers.run(move || read_answer(answer, &redactor, room));
         reading.await.map_err(Error::internal)?
     }
 

@@ -210,7 +210,7 @@ fn nothing_asks_the_runtime_for_a_thread() {
     let ways = ["spawn_blocking", "block_in_place", "thread::spawn("];
     // The sandbox is a part of `dev` alone.
     let broken = places(|path| !path.starts_with("crates/sandbox/"), |code| ways.iter().any(|way| code.contains(way)));
-    assert_none("want of threads is an error, not a panic: `App::files`, or `thread::Builder`", &broken);
+    assert_none("want of threads is an error, not a panic: `app::threads`, or `thread::Builder`", &broken);
 }
 
 #[test]

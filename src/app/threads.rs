@@ -1,5 +1,5 @@
-//! Work on files, on threads that are there from the start: disks may be slow, and the runtime's own
-//! threads for such work panic when the system gives none.
+//! Work that takes a thread for a while, on threads that are there from the start: files, since disks may be
+//! slow, and large texts. The runtime's own threads for such work panic when the system gives none.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,42 +8,41 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
-/// What may be slow at once; the rest waits.
-const THREADS: usize = 4;
-
 type Work = Box<dyn FnOnce() + Send>;
 
 /// The threads; they end when this is dropped.
 #[derive(Debug)]
-pub struct Files(mpsc::Sender<Work>);
+pub struct Threads(mpsc::Sender<Work>);
 
-impl Files {
-    /// Starts the threads.
+impl Threads {
+    /// Starts `count` threads: so much may be under way at once, the rest waits its turn.
     ///
     /// # Errors
     /// The system gives none.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(name: &str, count: usize) -> io::Result<Self> {
         let (give, work) = mpsc::channel();
         let work = Arc::new(Mutex::new(work));
-        for _ in 0..THREADS {
+        for _ in 0..count {
             let work = Arc::clone(&work);
-            thread::Builder::new().name("files".to_owned()).spawn(move || work_off(&work))?;
+            thread::Builder::new().name(name.to_owned()).spawn(move || work_off(&work))?;
         }
         Ok(Self(give))
     }
 
-    /// Does something on one of the threads.
+    /// Does something on one of the threads, unless the caller has gone by then.
     ///
     /// # Errors
     /// It panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         let (answer, done) = oneshot::channel();
         let given = self.0.send(Box::new(move || {
-            // Whoever asked may have gone.
-            let _ = answer.send(work());
+            if !answer.is_closed() {
+                // The caller may have gone meanwhile.
+                let _ = answer.send(work());
+            }
         }));
-        given.map_err(|_| io::Error::other("there is no thread for files"))?;
-        done.await.map_err(|_| io::Error::other("work on files panicked"))
+        given.map_err(|_| io::Error::other("there is no thread for it"))?;
+        done.await.map_err(|_| io::Error::other("work on another thread panicked"))
     }
 }
 
@@ -63,10 +62,10 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_panics_is_an_error_and_takes_no_thread_away() {
-        let files = Files::start().unwrap();
-        for _ in 0..2 * THREADS {
-            assert!(files.run(|| panic!("on a thread")).await.is_err());
+        let threads = Threads::start("test", 2).unwrap();
+        for _ in 0..4 {
+            assert!(threads.run(|| panic!("on a thread")).await.is_err());
         }
-        assert_eq!(files.run(|| 7).await.unwrap(), 7);
+        assert_eq!(threads.run(|| 7).await.unwrap(), 7);
     }
 }
