@@ -147,7 +147,7 @@ fn where_credentials_may_go() {
         (
             "base_url = \"https://{site}.acme.test/v1\"",
             "base_url = \"http://{site}.acme.test/v1\"",
-            &["10: base_url: must be an https URL (http only to a loopback address)"],
+            &["10: base_url: must be an https URL (http only to a loopback address, or to a host of `allow_http`)"],
         ),
         (
             "base_url = \"https://{site}.acme.test/v1\"",
@@ -242,7 +242,9 @@ fn where_credentials_may_go() {
         (
             "revocation_url = \"http://127.0.0.1:9000/revoke\"",
             "revocation_url = \"http://localhost/revoke\"",
-            &["31: oauth2.revocation_url: must be an https URL (http only to a loopback address)"],
+            &[
+                "31: oauth2.revocation_url: must be an https URL (http only to a loopback address, or to a host of `allow_http`)",
+            ],
         ),
         (
             "request = { url = \"https://eu.files.acme.test/me\" }",
