@@ -80,8 +80,9 @@ async fn a_wrong_client_secret_is_no_fault_of_the_account() {
     let provider = Provider::mock(&[]);
     let connected = Connected::at(&provider, "").await;
     connected.expire();
+    // In either way of sending it.
     provider
-        .fault(&json!({ "path": "/token", "status": 401, "body": "{\"error\":\"invalid_client\"}", "times": 1 }))
+        .fault(&json!({ "path": "/token", "status": 401, "body": "{\"error\":\"invalid_client\"}", "times": 2 }))
         .await;
     let reply = connected.server.api.proxy_get(&connected.session, "tk", "/api/me").await;
     let error = reply.expect_error(400, "AuthConfig_BadRequest");
