@@ -29,6 +29,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 
+/// The same as the server's, so that the floors pay what it pays.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Switchboard against floors that run beside it.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard-bench", version)]
