@@ -12,10 +12,11 @@ use crate::support::http::{Api, Http};
 use crate::support::process::Dev;
 use crate::support::wait::within;
 
-/// Address space, in KiB: far less than the answers below take when nothing bounds them.
-const CEILING: &str = "ulimit -v 1048576";
+/// Address space, in KiB: less than the answers below take when nothing bounds them. The allocator reserves
+/// more than a gibibyte of it, and uses little.
+const CEILING: &str = "ulimit -v 2097152";
 /// Callers at once, each of an answer of ten mebibytes.
-const CALLERS: usize = 12;
+const CALLERS: usize = 30;
 
 /// A call whose answer is not read.
 async fn unread(api: &Api, session: &str) -> TcpStream {
