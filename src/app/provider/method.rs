@@ -37,7 +37,8 @@ const CAPACITY: usize = 4_096;
 /// How long a client that was refused in both ways is asked for in one way only, in milliseconds: providers
 /// lock out clients that fail too often.
 const BOTH_REFUSED: Millis = 10 * 60_000;
-/// A refusal that took longer leaves no time for another request before the lease of a refresh ends.
+/// A refusal that took longer leaves no time for another request and introspection before the lease of a
+/// refresh ends.
 const QUICK: Duration = Duration::from_secs(2);
 
 /// Endpoints, which may each want another way.
@@ -253,8 +254,8 @@ impl App {
         }
     }
 
-    /// Takes note of what became of a call in the other way. That both ways were refused is not remembered: somebody enters another
-    /// secret, or the account is over.
+    /// Takes note of what became of a call in the other way. That both ways were refused is not remembered:
+    /// the user enters another secret, or the account is over.
     pub(super) fn note_call<T>(&self, used: &Call, client_id: &str, asked: &std::result::Result<T, Failure>) {
         let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(asked)) else { return };
         if !was_refused {

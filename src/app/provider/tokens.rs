@@ -25,8 +25,8 @@ use crate::error::{Error, Result};
 
 /// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
 pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long after its first request a refresh may send another one that changes something: the lease lasts
-/// for that, where no introspection takes its time.
+/// How long after its first request a refresh may ask for a further token: the lease then lasts for the whole of
+/// that request, since introspection, if there was any, counts as elapsed.
 pub const ROOM_FOR_ANOTHER: Duration = INTROSPECTION_TIMEOUT;
 
 /// An OAuth 2.0 provider as one account meets it.

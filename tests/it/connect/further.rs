@@ -26,6 +26,20 @@ struct Team {
 }
 
 impl Team {
+    /// The token endpoint answers once so and then otherwise; the API answers with an empty object.
+    async fn token_answers(&self, mut first: Value, mut then: Value) {
+        first["times"] = json!(1);
+        for answer in [&mut first, &mut then] {
+            answer["path"] = json!("/token");
+        }
+        self.provider.heal().await;
+        let of_api = |path| json!({ "path": path, "status": 200, "body": "{}" });
+        for mut answer in [first, then, of_api("/api/post"), of_api("/api/search.all")] {
+            answer["headers"] = json!({ "content-type": "application/json" });
+            self.provider.fault(&answer).await;
+        }
+    }
+
     /// Connects an account whose token answer is `answer`.
     async fn connect(credentials: &Value, answer: &str) -> Self {
         let provider = Provider::mock(&[]);
@@ -156,25 +170,15 @@ async fn each_is_renewed_and_revoked() {
     assert_eq!(team.sent("/revoke").await, ["Bearer NEXT", "Bearer NEXT"]);
 }
 
-/// What a slow provider rotates is kept, however long it takes beside the first token.
+/// What a provider rotates is kept, also where it answers slowly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_answer_is_waited_for() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.server.clock.advance(Duration::from_mins(15));
-    let headers = json!({ "content-type": "application/json" });
-    let first = r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"#;
-    team.provider.heal().await;
-    let slow = r#"{"access_token":"USER2","refresh_token":"USERR2","expires_in":600}"#;
-    for (times, delay, body) in [(Some(1), 0, first), (None, 4_000, slow)] {
-        let mut fault = json!({ "path": "/token", "delay_ms": delay, "status": 200, "headers": headers, "body": body });
-        if let Some(times) = times {
-            fault["times"] = json!(times);
-        }
-        team.provider.fault(&fault).await;
-    }
-    for path in ["/api/post", "/api/search.all"] {
-        team.provider.fault(&json!({ "path": path, "status": 200, "headers": headers, "body": "{}" })).await;
-    }
+    let first = json!({ "status": 200, "body": r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"# });
+    let slow = json!({ "status": 200, "delay_ms": 4_000,
+        "body": r#"{"access_token":"USER2","refresh_token":"USERR2","expires_in":600}"# });
+    team.token_answers(first, slow).await;
     team.call("/search.all", None).await.expect(200);
     assert_eq!(team.sent("/api/search.all").await, ["Bearer USER2"]);
 }
@@ -184,21 +188,8 @@ async fn a_slow_answer_is_waited_for() {
 async fn one_dead_token_does_not_end_the_other() {
     let team = Team::connect(&json!({ "user_scopes": "search:read", "scopes": "chat:write" }), BOTH).await;
     team.server.clock.advance(Duration::from_mins(15));
-    let headers = json!({ "content-type": "application/json" });
-    team.provider.heal().await;
-    for (times, status, body) in [
-        (Some(1), 200, r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"#),
-        (None, 400, r#"{"error":"invalid_grant"}"#),
-    ] {
-        let mut fault = json!({ "path": "/token", "status": status, "headers": headers, "body": body });
-        if let Some(times) = times {
-            fault["times"] = json!(times);
-        }
-        team.provider.fault(&fault).await;
-    }
-    for path in ["/api/post", "/api/search.all"] {
-        team.provider.fault(&json!({ "path": path, "status": 200, "headers": headers, "body": "{}" })).await;
-    }
+    let first = json!({ "status": 200, "body": r#"{"access_token":"BOT2","refresh_token":"BOTR2","expires_in":600}"# });
+    team.token_answers(first, json!({ "status": 400, "body": r#"{"error":"invalid_grant"}"# })).await;
     team.call("/post", None).await.expect(200);
     assert_eq!(team.sent("/api/post").await, ["Bearer BOT2"]);
     assert_eq!(team.server.api.status(&team.account).await, "ACTIVE");
