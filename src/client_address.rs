@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use http::header::FORWARDED;
 
-use crate::app::networks::Network;
+use crate::app::base::networks::Network;
 
 /// The other end of a request's connection; `server.rs` puts it into each request.
 #[derive(Clone, Copy, Debug)]

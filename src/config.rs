@@ -18,7 +18,7 @@ use switchboard_egress::AllowRule;
 use switchboard_vault::Secret;
 use url::{Host, Url};
 
-use crate::app::limits::RateLimits;
+use crate::app::base::rate_limits::RateLimits;
 use crate::app::{ManagedClient, Settings};
 use crate::client_address::TrustedProxies;
 

@@ -16,7 +16,7 @@ use switchboard_auth::Unambiguous;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::strict;
-use crate::app::idempotency::{IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 
 /// Largest body taken (R84).

@@ -18,7 +18,7 @@ use super::edge::RequestId;
 use super::error::ApiError;
 use super::operations::Keys;
 use crate::app::App;
-use crate::app::limits::{Exceeded, Standing};
+use crate::app::base::rate_limits::{Exceeded, Standing};
 use crate::client_address::Peer;
 use crate::pages;
 

@@ -19,7 +19,7 @@ use super::query::{Query, wrong};
 use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
 use crate::app::App;
 use crate::app::auth_configs::toolkit_not_found;
-use crate::app::toolkits::ToolkitListFilter;
+use crate::app::base::toolkits::ToolkitListFilter;
 use crate::error::Error;
 
 /// Toolkits on a page, unless the caller says otherwise.

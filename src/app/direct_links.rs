@@ -12,10 +12,10 @@ use switchboard_vault::{Secret, Secrets};
 use super::access::AclInput;
 use super::auth_configs::{disabled, not_found, toolkit_gone};
 use super::expectation::{Expectation, ExpectedIdentity};
-use super::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
 use super::sessions::check_user;
 use super::{Actor, App};
+use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::error::{Error, Result};
 
 /// What a developer asks for: a link, or with a whole credential in `known` an account at once

@@ -12,7 +12,8 @@ use switchboard_store::{WriteError, links};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, catalog, connect, keep_alive, retention, revocation, supervision};
+use super::{Actor, App, audit, connect, keep_alive, retention, revocation, supervision};
+use crate::app::base::catalog;
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.

@@ -12,9 +12,9 @@ use switchboard_store::organization_keys::{self, OrganizationKeyKind, Organizati
 use switchboard_store::{Statement, Unit, WriteError, meta};
 use switchboard_vault::{ApiKey, KeyKind};
 
-use super::networks::{self, Network};
 use super::permissions::{Access, Permissions, Preset};
 use super::{Actor, App, key_uses};
+use crate::app::base::networks::{self, Network};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 

@@ -9,9 +9,8 @@ pub mod audit;
 mod auth_config_deletion;
 pub mod auth_config_edit;
 pub mod auth_configs;
+pub mod base;
 pub mod callback_url;
-pub mod catalog;
-pub mod change;
 pub mod connect;
 pub mod credentials;
 pub mod custom_tools;
@@ -19,19 +18,14 @@ pub mod direct_links;
 pub mod durable;
 pub mod expectation;
 pub mod explain;
-mod failpoint;
-pub mod flights;
 mod freshness;
 mod further_tokens;
-pub mod idempotency;
 pub mod jobs;
 pub mod keep_alive;
 pub mod key_uses;
 pub mod keys;
-pub mod limits;
 pub mod link_schemes;
 pub mod links;
-pub mod networks;
 pub mod organization;
 pub mod params;
 pub mod permissions;
@@ -42,7 +36,6 @@ pub mod provider;
 mod provider_answer;
 pub mod proxy;
 pub mod reauth;
-pub mod recent;
 pub mod redirects;
 pub mod refresh;
 mod rejection;
@@ -59,11 +52,8 @@ pub mod session_patch;
 pub mod session_rules;
 pub mod session_toolkits;
 pub mod sessions;
-pub mod settings;
 mod spool;
 pub mod supervision;
-pub mod threads;
-pub mod toolkits;
 pub mod unread;
 pub mod upstream;
 
@@ -87,11 +77,12 @@ use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
-use catalog::CurrentCatalog;
-use params::AccountParams;
-use recent::Recent;
+use base::catalog::CurrentCatalog;
+use base::recent::Recent;
 
-pub use settings::{ManagedClient, Settings, UnknownParameters};
+use params::AccountParams;
+
+pub use base::settings::{ManagedClient, Settings, UnknownParameters};
 
 /// How long one finding of readiness counts, in milliseconds.
 const READY_FOR: Millis = 1_000;
@@ -107,7 +98,7 @@ pub struct App {
     /// Bytes of answers to proxied calls that are held at once.
     pub answers: Budget,
     /// The thread that reads large answers, one after the other.
-    pub large_answers: threads::Threads,
+    pub large_answers: base::threads::Threads,
     /// Providers.
     pub catalog: CurrentCatalog,
     /// The operator's settings.
@@ -115,7 +106,7 @@ pub struct App {
     /// Template variables of the installation, such as `sandbox_url`.
     pub builtins: BTreeMap<String, String>,
     /// Threads that read files.
-    pub files: threads::Threads,
+    pub files: base::threads::Threads,
     /// Where rotated credentials wait for a database that takes no writes.
     pub spool_dir: PathBuf,
     /// The audit log's head, outside the database.
@@ -129,7 +120,7 @@ pub struct App {
     /// Background jobs that do not run.
     pub jobs: supervision::Jobs,
     /// Refreshes under way in this process.
-    pub flights: flights::Flights,
+    pub flights: base::flights::Flights,
     /// Token endpoints that are down.
     pub breakers: provider::Breakers,
     /// The nonces that servers want in proofs of possession.
@@ -151,7 +142,7 @@ pub struct App {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often each key, address, account and link was used lately.
-    pub limits: limits::Limits,
+    pub limits: base::rate_limits::Limits,
     /// When the database was last found ready.
     pub ready_at: AtomicI64,
     /// Cancelled when the server is told to end.

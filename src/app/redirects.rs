@@ -16,8 +16,8 @@ use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 
 use super::auth_configs::AuthConfigSettings;
-use super::settings::Settings;
 use super::{App, callback_url};
+use crate::app::base::settings::Settings;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 

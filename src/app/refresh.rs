@@ -27,7 +27,8 @@ use super::renewal::{Renewal, Verdict, carry_over, for_caller, judge};
 use super::resolve::reauth_required;
 use super::spool::Rotation;
 use super::upstream::TOKEN_TIMEOUT;
-use super::{Actor, App, failpoint};
+use super::{Actor, App};
+use crate::app::base::failpoint;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 

@@ -10,11 +10,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::change::Change;
 use super::session_config::{
     Enable, Execute, Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, Preload,
     ProxyExecute, SandboxSize, SessionConfig, Tags, ToolRule, Workbench,
 };
+use crate::app::base::change::Change;
 use crate::error::{Error, Result};
 
 /// A change of a block that is merged field by field.

@@ -11,7 +11,7 @@ use super::App;
 use super::accounts::shown_status;
 use super::links::invalid_slugs;
 use super::sessions::Session;
-use super::toolkits::mentions;
+use crate::app::base::toolkits::mentions;
 use crate::error::Result;
 
 /// Which toolkits to list.

@@ -7,9 +7,9 @@ use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Unit, WriteError};
 
 use super::access::Acl;
-use super::idempotency::{IdempotencyKey, Once, Replay};
 use super::session_config::SessionConfig;
 use super::{Actor, App, custom_tools, links, session_rules};
+use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;

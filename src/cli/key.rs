@@ -8,8 +8,8 @@ use switchboard_store::organization_keys::OrganizationKeyRow;
 
 use super::{DataArgs, explain, output};
 use crate::app::Actor;
+use crate::app::base::networks::Network;
 use crate::app::keys::{KeyScope, Reach, permissions_from};
-use crate::app::networks::Network;
 use crate::app::permissions::{Grant, Permissions};
 use crate::time::iso;
 

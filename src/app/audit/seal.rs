@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::canon::{self, Events, GENESIS};
 use super::head;
 use super::retention::Retention;
-use crate::app::{App, failpoint};
+use crate::app::App;
+use crate::app::base::failpoint;
 use crate::error::Result;
 
 /// Between two rounds.

@@ -15,13 +15,14 @@ use switchboard_vault::{Secret, Secrets};
 use super::settle::Refused;
 use super::visit::Offer;
 use super::{Ending, Finished};
+use crate::app::base::failpoint;
 use crate::app::credentials::Issued;
 use crate::app::explain::{Facts, missing_scopes};
 use crate::app::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished, learned_by_exchange};
 use crate::app::renewal::Renewal;
-use crate::app::{Actor, App, failpoint};
+use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 

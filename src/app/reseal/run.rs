@@ -10,8 +10,9 @@ use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
 use switchboard_store::{Statement, Store, Unit};
 use switchboard_vault::{KeyRing, OpenError, Place};
 
+use crate::app::base::{failpoint, idempotency};
 use crate::app::seals::{self, Destination, Owner};
-use crate::app::{failpoint, idempotency, spool};
+use crate::app::spool;
 use crate::error::Error;
 
 /// The first layout's number, which sealed values of it begin with.

@@ -15,7 +15,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use super::App;
+use crate::app::App;
 use crate::client_address::counted_as;
 use crate::error::{Code, Error, Result};
 use crate::time::{Clock, Millis};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use switchboard_catalog::PlainHttp;
 use switchboard_vault::Secret;
 
-use super::limits::RateLimits;
-use super::retention::Retention;
+use super::rate_limits::RateLimits;
+use crate::app::retention::Retention;
 use crate::client_address::TrustedProxies;
 
 /// Settings of the running server.

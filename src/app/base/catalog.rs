@@ -8,7 +8,7 @@ use std::time::Duration;
 use switchboard_catalog::{Catalog, Changes, Folders};
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use crate::app::App;
 
 /// Between looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -56,7 +56,7 @@ impl CurrentCatalog {
 }
 
 /// Looks at the files until told to stop, and logs what that changes.
-pub(super) async fn watch(app: Arc<App>, stop: CancellationToken) {
+pub(in crate::app) async fn watch(app: Arc<App>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         let reading = Arc::clone(&app);
         match app.files.run(move || reading.catalog.reload()).await {

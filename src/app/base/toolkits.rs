@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
 
-use super::App;
+use crate::app::App;
 use crate::error::Result;
 
 /// Which toolkits to list; what is absent admits all.
@@ -25,7 +25,7 @@ pub struct ToolkitListFilter {
 }
 
 /// Whether slug, name or description of a toolkit contains a text, which is in lower case.
-pub(super) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
+pub(in crate::app) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
     let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
     texts.iter().any(|text| text.to_lowercase().contains(lower))
 }

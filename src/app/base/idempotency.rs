@@ -8,7 +8,7 @@ use switchboard_store::idempotency::{self, IdempotencyRow};
 use switchboard_store::{Statement, Unit, WriteError};
 use switchboard_vault::Place;
 
-use super::App;
+use crate::app::App;
 use crate::error::{Code, Error, Result};
 
 /// Longest key taken.
@@ -54,7 +54,7 @@ impl IdempotencyKey {
 }
 
 /// Place of a remembered answer: it answers one request, with one status.
-pub(super) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> Place {
+pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> Place {
     Place::new(project, "idempotency_keys", key, "response_sealed")
         .with("request", request_hash)
         .with("status", status.to_string())

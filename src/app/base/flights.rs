@@ -16,7 +16,7 @@ struct Locks {
 
 impl Flights {
     /// The lock of one account.
-    pub(super) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
+    pub(in crate::app) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Unused ones are removed here, not on drop. Each look lets as many be added as it left, so that
         // it costs each caller little, however many are under way.
