@@ -12,11 +12,11 @@ use super::access::{Acl, AclInput};
 use super::account_create::{name_generic_key, wrong_fields};
 use super::connect::{Entered, read_fields};
 use super::direct_links::Usable;
-use super::explain::Facts;
 use super::links::{alias_in_use, check_alias};
 use super::params::AccountParams;
 use super::secret_addresses::changed;
 use super::{Actor, App};
+use crate::app::audit::Facts;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is tried again when the account changes meanwhile.

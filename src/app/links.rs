@@ -12,12 +12,12 @@ use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::access::{Acl, AclInput};
 use super::expectation::{Expectation, ExpectedIdentity};
-use super::explain::Facts;
 use super::link_schemes::{LinkWarning, Picked, SchemeWish};
 use super::params::AccountParams;
 use super::seals::Owner;
 use super::sessions::Session;
 use super::{Actor, App, callback_url};
+use crate::app::audit::Facts;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;

@@ -116,7 +116,7 @@ impl AccountIdentity {
 impl AccountParams {
     /// Scopes that were asked for and not granted; the one place that says so.
     pub fn missing_scopes(&self) -> Vec<String> {
-        super::explain::missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
+        crate::app::audit::missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
     }
 
     /// With connection fields only.

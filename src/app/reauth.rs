@@ -15,10 +15,10 @@ use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use super::auth_configs::AuthConfigSettings;
 use super::connect::wanted_scopes;
 use super::expectation::Expectation;
-use super::explain::Facts;
 use super::params::AccountParams;
 use super::renewal::Renewal;
 use super::{Actor, App};
+use crate::app::audit::Facts;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 

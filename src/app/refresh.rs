@@ -17,7 +17,6 @@ use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
 use super::credentials::Issued;
-use super::explain::Facts;
 use super::freshness::{
     Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
 };
@@ -28,6 +27,7 @@ use super::resolve::reauth_required;
 use super::spool::Rotation;
 use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App};
+use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};

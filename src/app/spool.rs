@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
-use super::explain::Facts;
 use super::{Actor, App};
+use crate::app::audit::Facts;
 use crate::error::{Code, Error, Result};
 
 /// A refreshed credential on its way into the database. The credential is sealed.

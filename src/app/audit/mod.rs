@@ -1,6 +1,7 @@
 //! Audit events: every mutation carries one in its own unit (R92). Afterwards, and never in the
 //! write path, a job seals them in segments:
 //!
+//! - `facts.rs`: what an event of an account says, beside its name;
 //! - `canon.rs`: what a segment's hash and authentication codes are made of;
 //! - `seal.rs`: making segments;
 //! - `retention.rs`: dropping them when they are past their time;
@@ -9,10 +10,12 @@
 
 mod canon;
 pub mod check;
+mod facts;
 pub mod head;
 mod retention;
 mod seal;
 
+pub use facts::{Facts, missing_scopes};
 pub use seal::run;
 
 use serde_json::Value;

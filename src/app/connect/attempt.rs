@@ -12,7 +12,7 @@ use switchboard_store::{Statement, Unit, WriteError};
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};

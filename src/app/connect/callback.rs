@@ -18,7 +18,7 @@ use super::attempt::Free;
 use super::exchange::{Grant, verifier_and_key};
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, TokenCredential};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, Unfinished};
 use crate::app::renewal::PREPARATION;

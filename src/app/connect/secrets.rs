@@ -12,7 +12,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::start::Started;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::params::AccountParams;
 use crate::app::provider::Failure;
 use crate::app::upstream::Verification;

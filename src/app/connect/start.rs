@@ -17,7 +17,7 @@ use url::Url;
 use super::choose::SETTLING;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::params::AccountParams;
 use crate::app::{Actor, App, redirects};
 use crate::error::{Error, Result};

@@ -9,7 +9,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::{Offer, Visit};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::{Actor, App};
 use crate::error::{Class, Error, Result};
 

@@ -6,9 +6,9 @@
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
-use super::facts::Facts;
 use super::timeline::Event;
 use super::words::Finding;
+use crate::app::audit::Facts;
 use crate::app::params::AccountParams;
 use crate::app::redirects;
 use crate::time::Millis;

@@ -1,11 +1,10 @@
 //! What became of a connection, and why, for the developer who asks: `GET …/explain`.
 //!
-//! Nothing is kept for it but the audit log: `facts.rs` is what its events say, `timeline.rs` tells
+//! Nothing is kept for it but the audit log: `audit/facts.rs` is what its events say, `timeline.rs` tells
 //! them, `diagnosis.rs` finds what they come to, `words.rs` has the words. Reading changes nothing
 //! and asks no provider.
 
 mod diagnosis;
-mod facts;
 mod timeline;
 mod words;
 
@@ -15,6 +14,7 @@ use switchboard_store::links::{LinkRow, LinkState};
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
 use super::App;
+use crate::app::audit::Facts;
 use super::accounts::{not_found, shown_status};
 use super::credentials::Issued;
 use super::freshness::{is_leased, is_pausing};
@@ -24,7 +24,6 @@ use crate::id::Kind;
 use crate::text::cut_to;
 use crate::time::{Millis, iso};
 
-pub use facts::{Facts, missing_scopes};
 pub use timeline::{Ended, Entry};
 pub use words::Finding;
 

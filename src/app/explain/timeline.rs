@@ -2,7 +2,7 @@
 
 use switchboard_store::audit::AuditEvent;
 
-use super::facts::Facts;
+use crate::app::audit::Facts;
 use crate::text::capital;
 use crate::time::{Millis, iso};
 

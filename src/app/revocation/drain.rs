@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{End, Task, Verdict};
 use super::sharing::Share;
 use super::{Revocable, parse_tokens, revocable, tokens_text};
-use crate::app::explain::Facts;
+use crate::app::audit::Facts;
 use crate::app::params::AccountParams;
 use crate::app::upstream::TOKEN_TIMEOUT;
 use crate::app::{Actor, App};
