@@ -27,16 +27,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
 use crate::app::base::catalog::CurrentCatalog;
 use crate::app::base::flights::Flights;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::recent::Recent;
 use crate::app::base::threads::Threads;
+use crate::app::credential::reseal;
 use crate::app::key_uses::KeyUses;
 use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
 use crate::app::supervision::{Jobs, STOP_TIME};
-use crate::app::{redirects, reseal};
+use crate::app::{App, redirects};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
 use crate::metrics;

@@ -14,9 +14,9 @@ use super::connect::{Entered, read_fields};
 use super::direct_links::Usable;
 use super::links::{alias_in_use, check_alias};
 use super::params::AccountParams;
-use super::secret_addresses::changed;
 use super::{Actor, App};
 use crate::app::audit::Facts;
+use crate::app::credential::secret_addresses::changed;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is tried again when the account changes meanwhile.

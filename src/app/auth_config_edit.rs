@@ -15,8 +15,8 @@ use switchboard_vault::{Secret, Secrets};
 use super::auth_configs::{
     AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone,
 };
-use super::secret_addresses::{changed, check_shared_secrets};
 use super::{Actor, App};
+use crate::app::credential::secret_addresses::{changed, check_shared_secrets};
 use crate::error::{Code, Error, Result};
 use crate::text::{cut, pasted};
 

@@ -10,9 +10,9 @@ use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
 use super::provider::LearnedMethod;
-use super::secret_addresses::check_shared_secrets;
 use super::{Actor, App};
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
+use crate::app::credential::secret_addresses::check_shared_secrets;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::{cut, is_invisible, pasted};

@@ -16,7 +16,6 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
-use super::credentials::Issued;
 use super::freshness::{
     Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
 };
@@ -29,6 +28,7 @@ use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App};
 use crate::app::audit::Facts;
 use crate::app::base::failpoint;
+use crate::app::credential::client::Issued;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 

@@ -12,7 +12,7 @@ use super::device::Waiting;
 use super::exchange::kept;
 use super::visit::Offer;
 use crate::app::audit::Facts;
-use crate::app::credentials::Issued;
+use crate::app::credential::client::Issued;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Failure, unbuilt};
 use crate::app::{Actor, App};

@@ -16,7 +16,7 @@ use super::possession::url_of;
 use super::tokens::{INTROSPECTION_TIMEOUT, Provider, Tokens, unbuilt};
 use super::{Failure, retry_after};
 use crate::app::App;
-use crate::app::unread::UnreadAnswer;
+use crate::app::credential::unread::UnreadAnswer;
 
 impl App {
     /// Asks for tokens that may be bound to a key: the account's own, or a new one. A server that wants a

@@ -27,7 +27,7 @@ use switchboard_store::{Unit, WriteError};
 
 use super::{Failure, Provider};
 use crate::app::auth_configs::AuthConfigSettings;
-use crate::app::credentials::Client;
+use crate::app::credential::client::Client;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::Millis;

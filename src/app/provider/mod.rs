@@ -26,8 +26,8 @@ use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_egress::EgressError;
 
-use super::unread::UnreadAnswer;
 use super::upstream::egress_error;
+use crate::app::credential::unread::UnreadAnswer;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 

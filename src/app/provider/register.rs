@@ -18,7 +18,7 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
 use crate::app::auth_configs::AuthConfigSettings;
-use crate::app::credentials::FORMER;
+use crate::app::credential::client::FORMER;
 use crate::app::params::AccountParams;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::app::{Actor, App};

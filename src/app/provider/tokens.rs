@@ -19,7 +19,7 @@ use super::asking::parts;
 use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
 use crate::app::App;
-use crate::app::credentials::{Client, Issued};
+use crate::app::credential::client::{Client, Issued};
 use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 

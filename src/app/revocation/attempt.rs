@@ -13,7 +13,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
 use crate::app::App;
-use crate::app::further_tokens::extra_token_name;
+use crate::app::credential::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
 use crate::app::upstream::{Verification, egress_error};

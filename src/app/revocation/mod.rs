@@ -24,8 +24,8 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
-use super::credentials::{Client, Issued, has_operators_client};
 use super::params::AccountParams;
+use crate::app::credential::client::{Client, Issued, has_operators_client};
 use crate::error::{Code, Error, Result};
 
 pub use drain::run;

@@ -15,7 +15,7 @@ use super::attempt::{End, Task};
 use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::accounts::not_found;
-use crate::app::credentials::has_operators_client;
+use crate::app::credential::client::has_operators_client;
 use crate::app::freshness::{LEASE, is_leased, still_refreshing};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};

@@ -12,7 +12,7 @@ use switchboard_store::{Unit, WriteError, links, unread_answers};
 use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, too_busy};
-use crate::app::credentials::Issued;
+use crate::app::credential::client::Issued;
 use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::id::Kind;

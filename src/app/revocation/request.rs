@@ -8,9 +8,9 @@ use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use super::RevokedToken;
 use super::attempt::{OneToken, Task};
 use crate::app::App;
-use crate::app::credentials::Client;
+use crate::app::credential::client::Client;
+use crate::app::credential::secret_addresses::check_managed_hosts;
 use crate::app::provider::{Failure, Provider, settle_method};
-use crate::app::secret_addresses::check_managed_hosts;
 
 impl App {
     /// The provider of an account whose tokens are to be revoked, with the client that they were issued to.

@@ -15,7 +15,7 @@ use switchboard_store::{Statement, Unit};
 use switchboard_vault::{Secrets, digest};
 
 use crate::app::App;
-use crate::app::further_tokens::extra_token_name;
+use crate::app::credential::further_tokens::extra_token_name;
 use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 

@@ -18,8 +18,8 @@ use switchboard_store::verifications::VerificationRow;
 use switchboard_vault::{Place, Secret, Secrets};
 use zeroize::Zeroizing;
 
-use super::App;
-use super::params::AccountParams;
+use crate::app::App;
+use crate::app::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// Whose a secret is.
@@ -71,14 +71,14 @@ impl Owner<'_> {
 /// in addresses. It does not depend on the toolkit's file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Destination {
+pub(in crate::app) struct Destination {
     fields: BTreeMap<String, String>,
     captured: BTreeMap<String, String>,
 }
 
 impl Destination {
     /// Of stored parameters.
-    pub(super) fn parse(params: &str) -> Result<Self> {
+    pub(in crate::app) fn parse(params: &str) -> Result<Self> {
         serde_json::from_str(params).map_err(Error::internal)
     }
 }
@@ -95,7 +95,7 @@ fn bound_to_destination(place: Place, fields: &BTreeMap<String, String>, capture
 }
 
 /// Place of an account's credential.
-pub(super) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> Place {
+pub(in crate::app) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> Place {
     credential_place_for(owner, &destination.fields, &destination.captured)
 }
 
@@ -109,7 +109,7 @@ fn credential_place_for(
 
 /// Place of an auth config's client. It is bound to the sealed shared fields as they are: a host among them
 /// cannot be exchanged beside it.
-pub(super) fn client_place(config: &AuthConfigRow) -> Place {
+pub(in crate::app) fn client_place(config: &AuthConfigRow) -> Place {
     Place::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
@@ -117,19 +117,19 @@ pub(super) fn client_place(config: &AuthConfigRow) -> Place {
 }
 
 /// Place of the fields that all accounts of an auth config share.
-pub(super) fn shared_place(config: &AuthConfigRow) -> Place {
+pub(in crate::app) fn shared_place(config: &AuthConfigRow) -> Place {
     Place::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
 }
 
 /// Place of the fields that a developer gave with a link.
-pub(super) fn prefill_place(owner: &Owner<'_>, link: &str) -> Place {
+pub(in crate::app) fn prefill_place(owner: &Owner<'_>, link: &str) -> Place {
     owner.place("links", link, "prefill_sealed")
 }
 
 /// Place of what an attempt keeps until its end. `params` are the account's.
-pub(super) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<Place> {
+pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<Place> {
     let place = owner
         .place("attempts", &attempt.id, "verifier_sealed")
         .with("link", &attempt.link_id)
@@ -139,7 +139,7 @@ pub(super) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &s
 }
 
 /// Place of what waits for somebody's word.
-pub(super) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<Place> {
+pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<Place> {
     let place = owner
         .place("verifications", &row.id, "parked_sealed")
         .with("link", &row.link_id)
@@ -160,7 +160,7 @@ fn unread_place(owner: &Owner<'_>, id: &str) -> Place {
 }
 
 /// Place of what a queued revocation needs.
-pub(super) fn revocation_place(row: &RevocationRow) -> Result<Place> {
+pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<Place> {
     let place = Place::new(&row.project_id, "revocations", &row.id, "material_sealed")
         .with("account", &row.account_id)
         .with("toolkit", &row.toolkit)
@@ -209,7 +209,7 @@ impl App {
     }
 
     /// Refuses a credential that was not sealed for an account with these parameters.
-    pub(super) fn check_sealed_for(&self, account: &AccountRow, params: &str, sealed: &[u8]) -> Result<()> {
+    pub(in crate::app) fn check_sealed_for(&self, account: &AccountRow, params: &str, sealed: &[u8]) -> Result<()> {
         let place = credential_place(&account.into(), &Destination::parse(params)?);
         self.ring.open(place, sealed)?;
         Ok(())
@@ -259,12 +259,12 @@ impl App {
     }
 
     /// Seals an answer of an account's token endpoint that could not be read.
-    pub(super) fn seal_unread(&self, owner: &Owner<'_>, id: &str, answer: &[u8]) -> Vec<u8> {
+    pub(in crate::app) fn seal_unread(&self, owner: &Owner<'_>, id: &str, answer: &[u8]) -> Vec<u8> {
         self.ring.seal(unread_place(owner, id), answer)
     }
 
     /// Opens such an answer.
-    pub(super) fn open_unread(&self, owner: &Owner<'_>, row: &UnreadAnswerRow) -> Result<Zeroizing<Vec<u8>>> {
+    pub(in crate::app) fn open_unread(&self, owner: &Owner<'_>, row: &UnreadAnswerRow) -> Result<Zeroizing<Vec<u8>>> {
         Ok(self.ring.open(unread_place(owner, &row.id), &row.answer_sealed)?)
     }
 

@@ -11,7 +11,7 @@ use switchboard_store::{Statement, Store, Unit};
 use switchboard_vault::{KeyRing, OpenError, Place};
 
 use crate::app::base::{failpoint, idempotency};
-use crate::app::seals::{self, Destination, Owner};
+use crate::app::credential::seals::{self, Destination, Owner};
 use crate::app::spool;
 use crate::error::Error;
 

@@ -9,8 +9,8 @@ use switchboard_store::unread_answers::{self, UnreadAnswerRow};
 use switchboard_store::{Statement, Unit};
 use zeroize::Zeroizing;
 
-use super::provider::Failure;
-use super::{Actor, App};
+use crate::app::provider::Failure;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
@@ -52,7 +52,7 @@ crate::redacted_debug!(UnreadAnswer);
 
 impl App {
     /// The statement that keeps what a failed request for tokens left unread; none where nothing is.
-    pub(super) fn keep_unread(&self, account: &AccountRow, failure: &Failure) -> Option<Statement> {
+    pub(in crate::app) fn keep_unread(&self, account: &AccountRow, failure: &Failure) -> Option<Statement> {
         let Failure::Refused { unread: Some(unread), .. } = failure else { return None };
         let (id, now) = (self.mint(Kind::UnreadAnswer), self.now());
         Some(unread_answers::insert(&UnreadAnswerRow {
@@ -72,7 +72,7 @@ impl App {
     pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
         let found = self.store.account(project, account).await?;
-        let owner = found.ok_or_else(|| super::accounts::not_found(account))?;
+        let owner = found.ok_or_else(|| crate::app::accounts::not_found(account))?;
         let now = self.now();
         let mut rows = self.store.unread_answers(project, account).await?;
         rows.retain(|row| now < row.expires_at);

@@ -9,16 +9,16 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::connect::{connection_fields, unconfirmable};
-use super::credentials::{Client, Issued, has_operators_client};
-use super::params::AccountParams;
-use super::projects::ProjectSettings;
-use super::{App, ManagedClient};
+use super::client::{Client, Issued, has_operators_client};
+use crate::app::connect::{connection_fields, unconfirmable};
+use crate::app::params::AccountParams;
+use crate::app::projects::ProjectSettings;
+use crate::app::{App, ManagedClient};
 use crate::error::{Code, Error, Result};
 
 /// Fields that a developer gives with a link or a credential: where the request has them, and their values.
 #[derive(Clone, Copy)]
-pub(super) struct Given<'a> {
+pub(in crate::app) struct Given<'a> {
     pub at: &'a str,
     pub value: &'a dyn Fn(&str) -> Option<&'a str>,
     /// The request's own secret goes before one that the auth config shares.
@@ -27,7 +27,7 @@ pub(super) struct Given<'a> {
 
 impl App {
     /// Refuses a link by a code in a project that confirms who finished.
-    pub(super) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
+    pub(in crate::app) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
         let project = self.project(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
@@ -38,7 +38,7 @@ impl App {
     ///
     /// # Errors
     /// 612, naming fields that are missing; a validation error for one that belongs to another's secret.
-    pub(super) async fn check_offered(
+    pub(in crate::app) async fn check_offered(
         &self,
         toolkit: &Toolkit,
         config: &AuthConfigRow,
@@ -66,7 +66,7 @@ impl App {
 
     /// Refuses fields of a link or a credential that would take a secret elsewhere, and a link that leaves the
     /// place of a given secret open.
-    pub(super) fn check_given(
+    pub(in crate::app) fn check_given(
         &self,
         toolkit: &Toolkit,
         config: &AuthConfigRow,
@@ -183,7 +183,7 @@ impl App {
 
 impl App {
     /// The same without the toolkit's file: all that the auth config shares must be as the account has it.
-    pub(super) fn client_for_unknown(
+    pub(in crate::app) fn client_for_unknown(
         &self,
         config: &AuthConfigRow,
         params: &AccountParams,
@@ -219,7 +219,7 @@ fn not_yours(field: &Field, at: &str) -> Error {
 }
 
 /// The operator's client goes to the hosts that the operator names.
-pub(super) fn check_managed_hosts(
+pub(in crate::app) fn check_managed_hosts(
     toolkit: &Toolkit,
     scheme: Scheme,
     client: &ManagedClient,
@@ -276,7 +276,7 @@ fn missing(needed: &[&Field], is_given: &dyn Fn(&str) -> bool, fix: &'static str
 ///
 /// # Errors
 /// 612, naming the fields that would be left open for a visitor.
-pub(super) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets) -> Result<()> {
+pub(in crate::app) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets) -> Result<()> {
     let is_shared = |field: &Field| field.secret && shared.get(&field.name).is_some();
     if !connection_fields(toolkit, scheme).iter().any(is_shared) {
         return Ok(());
@@ -303,7 +303,7 @@ fn complete(addresses: &[&Field], value: &dyn Fn(&str) -> Option<String>) -> Res
 }
 
 /// Names of the fields whose value differs between two sets, defaults counted.
-pub(super) fn changed<'f>(
+pub(in crate::app) fn changed<'f>(
     fields: &[&'f Field],
     old: &dyn Fn(&str) -> Option<String>,
     new: &dyn Fn(&str) -> Option<String>,

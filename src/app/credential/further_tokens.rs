@@ -8,9 +8,9 @@ use switchboard_egress::Destination;
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use super::App;
-use super::params::AccountParams;
-use super::provider::{Failure, Provider, ROOM_FOR_ANOTHER};
+use crate::app::App;
+use crate::app::params::AccountParams;
+use crate::app::provider::{Failure, Provider, ROOM_FOR_ANOTHER};
 use crate::error::{Error, Result};
 use crate::text::cut;
 
@@ -32,7 +32,7 @@ pub fn extra_refresh_name(name: &str) -> String {
 impl App {
     /// The credential with another of the account's tokens in the first place, where the request goes to a
     /// host or path that wants it.
-    pub(super) fn token_for(
+    pub(in crate::app) fn token_for(
         &self,
         toolkit: &Toolkit,
         scheme: Scheme,
@@ -58,7 +58,7 @@ impl App {
     /// Renews the further tokens that have refresh tokens of their own. One that the provider no longer
     /// knows is given up; one that cannot be had now is asked for again soon, and the first goes on. None is
     /// asked for unless the lease lasts for the whole request: what a provider rotates may not be dropped.
-    pub(super) async fn renew_further(
+    pub(in crate::app) async fn renew_further(
         &self,
         provider: &Provider<'_>,
         secrets: &Secrets,
@@ -99,7 +99,7 @@ impl App {
 ///
 /// # Errors
 /// A token that the account does not have.
-pub(super) fn chosen(
+pub(in crate::app) fn chosen(
     toolkit: &Toolkit,
     scheme: Scheme,
     secrets: &Secrets,

@@ -4,7 +4,7 @@ use switchboard_catalog::{ClientAuthentication, Scheme};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
-use super::{App, ManagedClient};
+use crate::app::{App, ManagedClient};
 use crate::error::{Code, Error, Result};
 
 /// OAuth client of an auth config, ready for a token request.
@@ -76,14 +76,14 @@ impl Client {
 
 /// Whether the client of an auth config is the operator's. A managed one whose client registers or describes itself
 /// has its own.
-pub(super) fn has_operators_client(config: &AuthConfigRow) -> bool {
+pub(in crate::app) fn has_operators_client(config: &AuthConfigRow) -> bool {
     let has_own = [Scheme::DcrOAuth, Scheme::CimdOAuth].iter().any(|scheme| config.scheme == scheme.as_str());
     config.is_managed && !has_own
 }
 
 /// Before the names of the client that an auth config had before it registered another: accounts that were
 /// connected with that one go on with it.
-pub(super) const FORMER: &str = "former_";
+pub(in crate::app) const FORMER: &str = "former_";
 
 /// To which client of an auth config tokens were issued.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,7 @@ impl App {
     }
 
     /// The client that tokens were issued to.
-    pub(super) fn issued_client(&self, config: &AuthConfigRow, issued: Issued<'_>) -> Result<Client> {
+    pub(in crate::app) fn issued_client(&self, config: &AuthConfigRow, issued: Issued<'_>) -> Result<Client> {
         match issued {
             Issued::JustNow => self.oauth_client(config),
             Issued::Earlier(client_id) => self.client_of(config, client_id),
