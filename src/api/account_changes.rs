@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::path::Id;
 use super::query::Query;
 use crate::app::App;
-use crate::app::access::AclInput;
+use crate::app::account::access_list::AclInput;
 use crate::app::account_edit::{AccountPatch, CredentialPatch};
 use crate::app::reauth::Refreshed;
 use crate::error::{Error, Result};

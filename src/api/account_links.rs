@@ -18,11 +18,11 @@ use super::links::{AnswerExperimental, BodyExperimental, WireAccountType, experi
 use super::state_view::state_val;
 use super::warnings::{WarningAnswer, about_user};
 use crate::app::App;
+use crate::app::account::expected_identity::ExpectedIdentity;
+use crate::app::account::params::AccountParams;
 use crate::app::account_create::Connection;
 use crate::app::direct_links::DirectLink;
-use crate::app::expectation::ExpectedIdentity;
 use crate::app::links::Link;
-use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 use crate::time::iso;
 

@@ -9,9 +9,9 @@ use switchboard_store::accounts::{AccountStatus, AccountType};
 
 use super::links::{AnswerExperimental, experimental_view};
 use super::state_view::state_val;
-use crate::app::access::Acl;
-use crate::app::accounts::{AccountView, Lifetime};
-use crate::app::params::{AccountIdentity, AccountParams};
+use crate::app::account::access_list::Acl;
+use crate::app::account::params::{AccountIdentity, AccountParams};
+use crate::app::account::{AccountView, Lifetime};
 use crate::error::{Error, Result};
 use crate::time::iso;
 

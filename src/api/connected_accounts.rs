@@ -17,7 +17,7 @@ use super::page::PageRequest;
 use super::path::Id;
 use super::query::{Query, wrong};
 use crate::app::App;
-use crate::app::accounts::readable;
+use crate::app::account::readable;
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
 

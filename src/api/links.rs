@@ -15,8 +15,8 @@ use super::error::ApiError;
 use super::path::Id;
 use super::warnings::WarningAnswer;
 use crate::app::App;
-use crate::app::access::{Acl, AclInput};
-use crate::app::expectation::ExpectedIdentity;
+use crate::app::account::access_list::{Acl, AclInput};
+use crate::app::account::expected_identity::ExpectedIdentity;
 use crate::app::links::{Link, LinkRequest};
 use crate::error::{Error, Result};
 

@@ -17,7 +17,7 @@ use super::path::Id;
 use super::query::Query;
 use super::toolkit_view::logo_url;
 use crate::app::App;
-use crate::app::accounts::shown_status;
+use crate::app::account::shown_status;
 use crate::app::session_toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
 use crate::time::iso;
 

@@ -8,8 +8,8 @@ use switchboard_store::accounts::AccountStatus;
 use switchboard_vault::Secrets;
 
 use super::account_view::AccountVal;
-use crate::app::accounts::AccountView;
-use crate::app::params::AccountParams;
+use crate::app::account::AccountView;
+use crate::app::account::params::AccountParams;
 use crate::time::iso;
 
 /// What answers show instead of a secret.

@@ -10,13 +10,13 @@ use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::access::Acl;
 use super::connect::read_fields;
 use super::direct_links::{DirectLink, Usable, refused};
 use super::links::{Offer, check_access, check_alias};
-use super::params::AccountParams;
 use super::sessions::check_user;
 use super::{Actor, App};
+use crate::app::account::access_list::Acl;
+use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::credential::secret_addresses::Given;
 use crate::error::{Code, Error, Result};

@@ -8,13 +8,13 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, 
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::access::{Acl, AclInput};
 use super::account_create::{name_generic_key, wrong_fields};
 use super::connect::{Entered, read_fields};
 use super::direct_links::Usable;
 use super::links::{alias_in_use, check_alias};
-use super::params::AccountParams;
 use super::{Actor, App};
+use crate::app::account::access_list::{Acl, AclInput};
+use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::credential::secret_addresses::changed;
 use crate::error::{Code, Error, Result};
@@ -56,7 +56,7 @@ pub struct CredentialPatch {
 impl App {
     /// Changes an account and gives its row as it is then.
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
-        let not_found = || super::accounts::not_found(id);
+        let not_found = || crate::app::account::not_found(id);
         for _ in 0..TRIES {
             let row = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
             let edit = Edit {
@@ -90,7 +90,7 @@ impl App {
 
     /// Switches an account off, or on again.
     pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
-        let row = self.store.account(&actor.project_id, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+        let row = self.store.account(&actor.project_id, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
         let now = self.now();
         let statement = match (enabled, row.status) {
             (false, AccountStatus::Inactive)

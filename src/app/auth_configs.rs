@@ -177,7 +177,7 @@ impl App {
         let connections = self.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
-            views.extend(super::accounts::readable(id, self.auth_config_view(row, &connections)));
+            views.extend(crate::app::account::readable(id, self.auth_config_view(row, &connections)));
         }
         Ok(Listed { rows: views, next, total })
     }

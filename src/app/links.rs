@@ -10,12 +10,12 @@ use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
-use super::access::{Acl, AclInput};
-use super::expectation::{Expectation, ExpectedIdentity};
 use super::link_schemes::{LinkWarning, Picked, SchemeWish};
-use super::params::AccountParams;
 use super::sessions::Session;
 use super::{Actor, App, callback_url};
+use crate::app::account::access_list::{Acl, AclInput};
+use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
+use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::credential::seals::Owner;
@@ -188,7 +188,7 @@ impl App {
             auth_config_id: &config.id,
             scheme: &config.scheme,
             alias: offer.alias,
-            word_id: &super::accounts::word_id(&offer.toolkit.slug, &*self.entropy),
+            word_id: &crate::app::account::word_id(&offer.toolkit.slug, &*self.entropy),
             account_type: offer.account_type,
             acl: acl.as_deref(),
             params: &AccountParams::default().to_text(),

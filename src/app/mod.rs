@@ -1,10 +1,9 @@
 //! What Switchboard does, one noun per file. Handlers translate, this layer decides, the store
 //! persists. It reads as the contract's paragraphs do.
 
-pub mod access;
+pub mod account;
 pub mod account_create;
 pub mod account_edit;
-pub mod accounts;
 pub mod audit;
 mod auth_config_deletion;
 pub mod auth_config_edit;
@@ -16,7 +15,6 @@ pub mod credential;
 pub mod custom_tools;
 pub mod direct_links;
 pub mod durable;
-pub mod expectation;
 pub mod explain;
 mod freshness;
 pub mod jobs;
@@ -26,7 +24,6 @@ pub mod keys;
 pub mod link_schemes;
 pub mod links;
 pub mod organization;
-pub mod params;
 pub mod permissions;
 pub mod project_config;
 mod project_deletion;
@@ -75,7 +72,7 @@ use crate::time::{Clock, Millis};
 use base::catalog::CurrentCatalog;
 use base::recent::Recent;
 
-use params::AccountParams;
+use account::params::AccountParams;
 
 pub use base::settings::{ManagedClient, Settings, UnknownParameters};
 

@@ -16,11 +16,11 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::App;
-use super::params::AccountParams;
 use super::provider_answer::{self, Content};
 use super::resolve::Usable;
 use super::sessions::Session;
 use super::upstream::{egress_error, reserved_headers};
+use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::chosen;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;

@@ -14,10 +14,10 @@ use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
 use super::auth_configs::AuthConfigSettings;
 use super::connect::wanted_scopes;
-use super::expectation::Expectation;
-use super::params::AccountParams;
 use super::renewal::Renewal;
 use super::{Actor, App};
+use crate::app::account::expected_identity::Expectation;
+use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
@@ -41,7 +41,7 @@ impl App {
         callback_url: Option<&str>,
         may_change: bool,
     ) -> Result<Refreshed> {
-        let not_found = || super::accounts::not_found(id);
+        let not_found = || crate::app::account::not_found(id);
         let account = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
         let callback = self.link_callback(actor, callback_url, None).await?;
         let toolkit = self.toolkit(&account.toolkit).ok_or_else(|| not_refreshable(&account, "its toolkit is gone"))?;

@@ -19,13 +19,13 @@ use super::connect::TokenCredential;
 use super::freshness::{
     Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
 };
-use super::params::AccountParams;
 use super::provider::{Failure, Health};
 use super::renewal::{Renewal, Verdict, carry_over, for_caller, judge};
 use super::resolve::reauth_required;
 use super::spool::Rotation;
 use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App};
+use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::app::credential::client::Issued;
@@ -102,7 +102,7 @@ impl App {
         let mut has_refreshed = false;
         let mut looked_under = None;
         loop {
-            let account = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+            let account = self.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
             }

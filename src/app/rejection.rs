@@ -9,11 +9,11 @@ use switchboard_store::accounts::{self, AccountRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
-use super::params::AccountParams;
 use super::renewal::Renewal;
 use super::resolve::reauth_required;
 use super::upstream::Verification;
 use super::{Actor, App};
+use crate::app::account::params::AccountParams;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -89,7 +89,7 @@ impl App {
             Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => {
-                let ended = self.store.account(project, id).await?.ok_or_else(|| super::accounts::not_found(id))?;
+                let ended = self.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
                 Err(reauth_required(&ended))
             }
         }

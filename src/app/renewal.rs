@@ -11,9 +11,9 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::freshness::left_alone;
-use super::params::AccountParams;
 use super::provider::{Failure, Health, LearnedMethod, said};
 use super::{Actor, App};
+use crate::app::account::params::AccountParams;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 

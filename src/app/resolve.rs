@@ -180,7 +180,7 @@ fn check_usable(account: &AccountRow) -> Result<()> {
         }
     }
     if !account.has_enabled_auth_config {
-        return Err(Error::new(Code::NoActiveConnection, super::accounts::CONFIG_DISABLED)
+        return Err(Error::new(Code::NoActiveConnection, crate::app::account::CONFIG_DISABLED)
             .fix("Enable the auth config, or connect the user through another one."));
     }
     Ok(())

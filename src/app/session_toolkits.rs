@@ -8,9 +8,9 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::App;
-use super::accounts::shown_status;
 use super::links::invalid_slugs;
 use super::sessions::Session;
+use crate::app::account::shown_status;
 use crate::app::base::toolkits::mentions;
 use crate::error::Result;
 

@@ -6,9 +6,9 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Unit, WriteError};
 
-use super::access::Acl;
 use super::session_config::SessionConfig;
 use super::{Actor, App, custom_tools, links, session_rules};
+use crate::app::account::access_list::Acl;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;

@@ -12,7 +12,7 @@ use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
 use super::App;
-use super::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// Deadline of token, verification and revocation requests. Shorter than a refresh lease.

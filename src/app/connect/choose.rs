@@ -18,7 +18,7 @@ use super::attempt::Free;
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, TokenCredential};
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::app::provider::{Chosen, Thing};
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};

@@ -9,7 +9,7 @@ use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::app::provider::{Failure, Provider, ROOM_FOR_ANOTHER};
 use crate::error::{Error, Result};
 use crate::text::cut;

@@ -19,7 +19,7 @@ use switchboard_vault::{Place, Secret, Secrets};
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// Whose a secret is.

@@ -10,8 +10,8 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::client::{Client, Issued, has_operators_client};
+use crate::app::account::params::AccountParams;
 use crate::app::connect::{connection_fields, unconfirmable};
-use crate::app::params::AccountParams;
 use crate::app::projects::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::error::{Code, Error, Result};

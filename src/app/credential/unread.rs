@@ -72,7 +72,7 @@ impl App {
     pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
         let found = self.store.account(project, account).await?;
-        let owner = found.ok_or_else(|| crate::app::accounts::not_found(account))?;
+        let owner = found.ok_or_else(|| crate::app::account::not_found(account))?;
         let now = self.now();
         let mut rows = self.store.unread_answers(project, account).await?;
         rows.retain(|row| now < row.expires_at);

@@ -14,7 +14,7 @@ use super::method::other_call;
 use super::tokens::{Tokens, unbuilt};
 use super::{Failure, retry_after};
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::error::Error;
 
 /// What a call of the chain may use.

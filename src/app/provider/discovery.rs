@@ -19,8 +19,8 @@ use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use crate::app::App;
+use crate::app::account::params::AccountParams;
 use crate::app::base::flights::Flights;
-use crate::app::params::AccountParams;
 use crate::app::upstream::{USER_AGENT, egress_error};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;

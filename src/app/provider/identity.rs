@@ -6,7 +6,7 @@ use switchboard_catalog::{Identity, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
 use crate::app::App;
-use crate::app::params::{AccountIdentity, AccountParams};
+use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::upstream::Verification;
 
 /// Longest value kept of an identity, in characters.

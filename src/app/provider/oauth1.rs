@@ -15,9 +15,9 @@ use url::Url;
 
 use super::{Failure, retry_after};
 use crate::app::App;
+use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
 use crate::app::credential::unread::UnreadAnswer;
-use crate::app::params::AccountParams;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::error::{Error, Result};
 

@@ -10,7 +10,7 @@ use switchboard_vault::Secrets;
 
 use super::identity::text;
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::app::upstream::Verification;
 use crate::error::{Code, Error, Result};
 

@@ -17,9 +17,9 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
+use crate::app::account::params::AccountParams;
 use crate::app::auth_configs::AuthConfigSettings;
 use crate::app::credential::client::FORMER;
-use crate::app::params::AccountParams;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};

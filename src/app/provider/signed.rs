@@ -9,7 +9,7 @@ use switchboard_vault::Secrets;
 use super::Failure;
 use super::tokens::unbuilt;
 use crate::app::App;
-use crate::app::params::AccountParams;
+use crate::app::account::params::AccountParams;
 
 /// Seconds by which an assertion is dated back, for clocks that go after ours.
 const DATED_BACK: u64 = 30;

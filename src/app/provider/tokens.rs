@@ -19,8 +19,8 @@ use super::asking::parts;
 use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
 use crate::app::App;
+use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
-use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 
 /// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.

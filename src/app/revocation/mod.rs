@@ -24,7 +24,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
 use super::App;
-use super::params::AccountParams;
+use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued, has_operators_client};
 use crate::error::{Code, Error, Result};
 

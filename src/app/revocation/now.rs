@@ -14,7 +14,7 @@ use switchboard_store::{Unit, WriteError};
 use super::attempt::{End, Task};
 use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
-use crate::app::accounts::not_found;
+use crate::app::account::not_found;
 use crate::app::credential::client::has_operators_client;
 use crate::app::freshness::{LEASE, is_leased, still_refreshing};
 use crate::app::{Actor, App};

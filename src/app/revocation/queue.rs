@@ -78,7 +78,7 @@ impl App {
         for _ in 0..PATIENCE {
             let project = &actor.project_id;
             let account = self.store.account(project, id).await?;
-            let account = account.ok_or_else(|| crate::app::accounts::not_found(id))?;
+            let account = account.ok_or_else(|| crate::app::account::not_found(id))?;
             let is_held = account.credential_sealed.is_some();
             let job =
                 if is_held { Some(self.mint(Kind::RevokeJob)) } else { self.store.promised_job(project, id).await? };

@@ -7,7 +7,7 @@ use switchboard_store::{Listed, PageOf};
 
 use super::{RevokedToken, parse_tokens};
 use crate::app::App;
-use crate::app::accounts::readable;
+use crate::app::account::readable;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 use crate::time::iso;

@@ -7,8 +7,8 @@ use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
 use crate::app::App;
+use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::credential::client::has_operators_client;
-use crate::app::params::{AccountIdentity, AccountParams};
 use crate::error::Result;
 use crate::id::Kind;
 

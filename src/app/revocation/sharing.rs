@@ -15,8 +15,8 @@ use switchboard_store::{Statement, Unit};
 use switchboard_vault::{Secrets, digest};
 
 use crate::app::App;
+use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::extra_token_name;
-use crate::app::params::AccountParams;
 use crate::error::{Error, Result};
 
 /// Accounts looked at in one go, when a file has got a reach.

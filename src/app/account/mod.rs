@@ -1,4 +1,9 @@
-//! Connected accounts as resources: read, listed, deleted.
+//! Connected accounts: read, listed, deleted; who may use a SHARED one, which identity at the provider is
+//! expected, and the facts of an account that are not secret.
+
+pub mod access_list;
+pub mod expected_identity;
+pub mod params;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,11 +14,12 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Listed, PageOf, Unit, WriteError, links, unread_answers};
 use switchboard_vault::{Entropy, Secrets};
 
-use super::params::AccountParams;
-use super::{Actor, App};
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 use crate::time::{Millis, millis};
+
+use params::AccountParams;
 
 /// An account with what an answer about it needs.
 #[derive(Debug)]
