@@ -27,6 +27,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::App;
+use crate::app::auth_config::redirects;
 use crate::app::base::catalog::CurrentCatalog;
 use crate::app::base::flights::Flights;
 use crate::app::base::rate_limits::Limits;
@@ -36,7 +38,6 @@ use crate::app::credential::reseal;
 use crate::app::key_uses::KeyUses;
 use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
 use crate::app::supervision::{Jobs, STOP_TIME};
-use crate::app::{App, redirects};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
 use crate::metrics;

@@ -18,7 +18,7 @@ use super::body::{JsonBody, json};
 use super::error::ApiError;
 use super::path::Id;
 use crate::app::App;
-use crate::app::auth_config_edit::AuthConfigPatch;
+use crate::app::auth_config::edit::AuthConfigPatch;
 use crate::error::{Code, Error, Result};
 
 /// Body of `PATCH /auth_configs/{id}`. What is left out stays.

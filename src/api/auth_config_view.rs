@@ -11,7 +11,7 @@ use super::state_view::REDACTED;
 use super::toolkit_details::InputField;
 use super::toolkit_view::logo_url;
 use crate::app::App;
-use crate::app::auth_configs::{AuthConfigSettings, AuthConfigView};
+use crate::app::auth_config::{AuthConfigSettings, AuthConfigView};
 use crate::app::connect::connection_fields;
 use crate::time::iso;
 

@@ -23,7 +23,7 @@ use super::page::PageRequest;
 use super::path::Id;
 use super::query::Query;
 use crate::app::App;
-use crate::app::auth_configs::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
+use crate::app::auth_config::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

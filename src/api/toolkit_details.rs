@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
 
-use crate::app::{App, redirects};
+use crate::app::App;
+use crate::app::auth_config::redirects;
 
 /// What one way to connect a toolkit asks for.
 #[derive(Debug, Serialize, JsonSchema)]

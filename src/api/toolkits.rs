@@ -18,7 +18,7 @@ use super::path::Id;
 use super::query::{Query, wrong};
 use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
 use crate::app::App;
-use crate::app::auth_configs::toolkit_not_found;
+use crate::app::auth_config::toolkit_not_found;
 use crate::app::base::toolkits::ToolkitListFilter;
 use crate::error::Error;
 

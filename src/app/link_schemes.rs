@@ -8,9 +8,9 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 
-use super::auth_configs::AuthConfigSettings;
 use super::sessions::Session;
 use super::{Actor, App};
+use crate::app::auth_config::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 
 /// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
@@ -145,14 +145,13 @@ impl App {
     /// The auth config that the session names, whatever else there is.
     async fn named_auth_config(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
         let config = self.store.auth_config(&actor.project_id, id).await?;
-        let config = config.ok_or_else(|| super::auth_configs::not_found(id))?;
+        let config = config.ok_or_else(|| crate::app::auth_config::not_found(id))?;
         if self.lacks_client(&config) {
             return Err(no_managed_auth(toolkit));
         }
         if !config.is_enabled {
-            return Err(
-                super::auth_configs::disabled(&config).fix("Enable it, or name another auth config in the session.")
-            );
+            return Err(crate::app::auth_config::disabled(&config)
+                .fix("Enable it, or name another auth config in the session."));
         }
         if let SchemeWish::Only(scheme) = wish
             && scheme.as_str() != config.scheme

@@ -156,7 +156,7 @@ impl App {
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
             let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-            let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+            let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
             secrets = self.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
         }
         Ok((scheme, secrets, params))

@@ -12,13 +12,13 @@ use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
-use super::auth_configs::AuthConfigSettings;
 use super::connect::wanted_scopes;
 use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::app::account::expected_identity::Expectation;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::auth_config::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -93,7 +93,7 @@ impl App {
             return Ok(false);
         }
         let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let granted = params.granted_scopes.as_deref().unwrap_or_default();
         let is_new = |scope: &String| !params.requested_scopes.contains(scope) && !granted.contains(scope);

@@ -165,7 +165,7 @@ impl App {
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
             // Nothing is leased for a client that is for another place by now.
             let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-            let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+            let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
             self.client_for(toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))?;
         }
         let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));

@@ -73,7 +73,7 @@ impl App {
             return Ok(());
         };
         let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
         let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         let signing = self.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
         let verdict = self.probe(toolkit, scheme, request, &signing, &params).await;

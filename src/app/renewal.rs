@@ -171,7 +171,7 @@ impl App {
 
     async fn config_of(&self, account: &AccountRow) -> Result<AuthConfigRow> {
         let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))
+        config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))
     }
 }
 

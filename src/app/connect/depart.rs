@@ -93,7 +93,7 @@ impl App {
         let client_id = self.oauth_client(&offer.config)?.client_id;
         self.note_forgotten(actor, &offer.config, &client_id, failure).await;
         let config = self.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
-        offer.config = config.ok_or_else(|| crate::app::auth_configs::not_found(&offer.config.id))?;
+        offer.config = config.ok_or_else(|| crate::app::auth_config::not_found(&offer.config.id))?;
         Ok(true)
     }
 

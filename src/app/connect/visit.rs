@@ -15,7 +15,7 @@ use super::secrets::{Entered, read_fields};
 use super::{Ending, Finished};
 use crate::app::App;
 use crate::app::account::params::AccountParams;
-use crate::app::auth_configs::AuthConfigSettings;
+use crate::app::auth_config::AuthConfigSettings;
 use crate::app::projects::ProjectSettings;
 use crate::error::{Error, Result};
 use crate::id::Kind;

@@ -10,7 +10,7 @@ use super::timeline::Event;
 use super::words::Finding;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::redirects;
+use crate::app::auth_config::redirects;
 use crate::time::Millis;
 
 /// What was found, and the event that says it.

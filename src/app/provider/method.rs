@@ -26,7 +26,7 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 
 use super::{Failure, Provider};
-use crate::app::auth_configs::AuthConfigSettings;
+use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::Client;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};

@@ -18,7 +18,7 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
 use crate::app::account::params::AccountParams;
-use crate::app::auth_configs::AuthConfigSettings;
+use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::FORMER;
 use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::app::{Actor, App};
@@ -106,7 +106,7 @@ impl App {
 
     async fn config_again(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
         let found = self.store.auth_config(&config.project_id, &config.id).await?;
-        found.ok_or_else(|| crate::app::auth_configs::not_found(&config.id))
+        found.ok_or_else(|| crate::app::auth_config::not_found(&config.id))
     }
 
     async fn register_client(&self, oauth: &OAuth2, params: &AccountParams, redirect_uri: &str) -> Result<Secrets> {

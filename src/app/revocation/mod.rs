@@ -135,7 +135,7 @@ impl App {
         if let Some(key) = credential.remove("dpop_key") {
             material.insert("dpop_key", key);
         }
-        let config = config.ok_or_else(|| super::auth_configs::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         if !scheme.is_redirect() {
             // What was entered is what the request needs.

@@ -119,7 +119,7 @@ impl App {
         let mut walk = Walk::new();
         loop {
             let config = self.store.auth_config(project, id).await?;
-            config.ok_or_else(|| crate::app::auth_configs::not_found(id))?;
+            config.ok_or_else(|| crate::app::auth_config::not_found(id))?;
             let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
             if is_last {
                 self.delete_accounts_in_batches(project, id, false).await?;

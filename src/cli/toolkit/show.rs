@@ -15,7 +15,7 @@ use super::placeholders::fields;
 use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
-use crate::app::redirects;
+use crate::app::auth_config::redirects;
 use crate::app::upstream::placements;
 use crate::cli::output;
 use crate::config;

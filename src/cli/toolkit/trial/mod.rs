@@ -23,7 +23,7 @@ use super::inside::{Folder, Inside};
 use super::source::{FILE_NAME, Source};
 use super::test::chosen;
 use crate::app::App;
-use crate::app::redirects;
+use crate::app::auth_config::redirects;
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
 use crate::config::Layer;

@@ -3,8 +3,8 @@
 use switchboard_store::auth_configs;
 use switchboard_store::{Unit, WriteError, accounts, links, unread_answers};
 
-use super::auth_configs::not_found;
-use super::{Actor, App};
+use super::not_found;
+use crate::app::{Actor, App};
 use crate::error::Result;
 
 impl App {
@@ -39,7 +39,12 @@ impl App {
 
     /// Deletes the accounts of an auth config that is going away, batch by batch, so that no other write
     /// waits for all of them; without `is_held` only such as hold no credential.
-    pub(super) async fn delete_accounts_in_batches(&self, project: &str, id: &str, is_held: bool) -> Result<()> {
+    pub(in crate::app) async fn delete_accounts_in_batches(
+        &self,
+        project: &str,
+        id: &str,
+        is_held: bool,
+    ) -> Result<()> {
         loop {
             let unit = accounts::delete_some_of_auth_config(project, id, is_held, self.now());
             let changed = self.store.apply(unit).await?;

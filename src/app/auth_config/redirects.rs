@@ -15,9 +15,9 @@ use switchboard_catalog::{OAuth2, Scheme, Toolkit};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-use super::auth_configs::AuthConfigSettings;
-use super::{App, callback_url};
+use super::AuthConfigSettings;
 use crate::app::base::settings::Settings;
+use crate::app::{App, callback_url};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
@@ -62,7 +62,7 @@ impl Recognition {
 
 /// The redirect URI of an auth config, as its developer chose it.
 #[derive(Clone, Debug)]
-pub(super) enum RedirectChoice {
+pub(in crate::app) enum RedirectChoice {
     /// With the auth config's id.
     Own,
     /// With the toolkit's slug.
@@ -72,7 +72,7 @@ pub(super) enum RedirectChoice {
 }
 
 impl RedirectChoice {
-    pub(super) fn store_in(&self, settings: &mut AuthConfigSettings) {
+    pub(in crate::app) fn store_in(&self, settings: &mut AuthConfigSettings) {
         settings.uses_toolkit_redirect_uri = matches!(self, Self::Toolkit);
         settings.oauth_redirect_uri = match self {
             Self::Given(uri) => Some(uri.clone()),
@@ -83,7 +83,7 @@ impl RedirectChoice {
 
 impl Settings {
     /// This server's redirect URI of a name.
-    pub(super) fn redirect_uri(&self, name: &str) -> String {
+    pub(in crate::app) fn redirect_uri(&self, name: &str) -> String {
         uri(&self.public_url, name)
     }
 }
@@ -157,7 +157,7 @@ impl App {
 
     /// Reads the redirect URI that a developer gives; the empty text means the server's own. `at` is where
     /// the request has it.
-    pub(super) async fn choose_redirect_uri(
+    pub(in crate::app) async fn choose_redirect_uri(
         &self,
         config: &AuthConfigRow,
         uri: &str,
@@ -208,7 +208,7 @@ impl App {
 
     /// Whether an answer that came on the path with this name came where the attempt expects it, and whether
     /// that tells which provider it is from.
-    pub(super) async fn came_where_asked(
+    pub(in crate::app) async fn came_where_asked(
         &self,
         name: &str,
         attempt: &AttemptRow,
@@ -281,7 +281,7 @@ impl App {
 
     /// Whether an answer on the shared path can belong to no other auth config, although it does not say
     /// whom it comes from: all that may use the path send their codes to one server.
-    pub(super) async fn is_alone_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
+    pub(in crate::app) async fn is_alone_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(true) };
         for other in self.store.redirected_auth_configs().await? {
             let is_rival = other.id != config.id && self.recognition(&other).is_some_and(|other| other != own);

@@ -12,11 +12,9 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::auth_configs::{
-    AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone,
-};
-use super::{Actor, App};
+use super::{AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone};
 use crate::app::credential::secret_addresses::{changed, check_shared_secrets};
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::{cut, pasted};
 

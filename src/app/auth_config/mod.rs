@@ -1,4 +1,9 @@
-//! Auth configs: how one toolkit authenticates in one project (contract section 5).
+//! Auth configs: how one toolkit authenticates in one project (contract section 5). Made, read and listed here;
+//! changed in `edit.rs`, deleted in `deletion.rs`, and which redirect URI each has in `redirects.rs`.
+
+mod deletion;
+pub mod edit;
+pub mod redirects;
 
 use std::collections::HashMap;
 
@@ -9,10 +14,10 @@ use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
-use super::provider::LearnedMethod;
-use super::{Actor, App};
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::app::credential::secret_addresses::check_shared_secrets;
+use crate::app::provider::LearnedMethod;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::{cut, is_invisible, pasted};
@@ -323,7 +328,7 @@ pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String
 
 /// Shared fields are fields of a connection, well-formed. `at` is where the request has them.
 pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
-    let fields = super::connect::connection_fields(toolkit, scheme);
+    let fields = crate::app::connect::connection_fields(toolkit, scheme);
     let mut wrong = Vec::new();
     for (name, value) in shared.iter() {
         let shown = cut(name);
