@@ -35,7 +35,7 @@ use crate::app::base::rate_limits::Limits;
 use crate::app::base::recent::Recent;
 use crate::app::base::threads::Threads;
 use crate::app::credential::reseal;
-use crate::app::key_uses::KeyUses;
+use crate::app::project::key_uses::KeyUses;
 use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
 use crate::app::supervision::{Jobs, STOP_TIME};
 use crate::client_address::TrustedProxies;

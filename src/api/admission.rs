@@ -11,8 +11,8 @@ use switchboard_vault::KeyKind;
 
 use super::auth::{Asker, Caller, Holder, OrgCaller, header};
 use super::operations::{self, Keys, Operation, Permission};
-use crate::app::permissions::{Access, Preset};
-use crate::app::{App, projects};
+use crate::app::project::permissions::{Access, Preset};
+use crate::app::{App, project};
 use crate::error::{Code, Error, Result};
 use crate::text::capital;
 
@@ -91,7 +91,7 @@ async fn named_project(app: &App, headers: &HeaderMap) -> Result<String> {
         (Some(organization), Some(project)) => {
             let found = app.store.project(project).await?;
             let is_ours = app.organization().await?.id == organization;
-            let found = found.filter(|_| is_ours).ok_or_else(|| projects::not_found(project))?;
+            let found = found.filter(|_| is_ours).ok_or_else(|| project::not_found(project))?;
             Ok(found.id)
         }
         (None, None) => match app.store.sole_project().await? {

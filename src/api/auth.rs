@@ -23,7 +23,7 @@ use super::error::ApiError;
 use super::limits;
 use super::operations::{Keys, Operation};
 use super::parameters;
-use crate::app::keys::{self, KeyScope};
+use crate::app::project::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::capital;

@@ -16,10 +16,10 @@ use super::path::Id;
 use super::query::Query;
 use crate::app::App;
 use crate::app::base::networks;
-use crate::app::keys::{KeyScope, is_live, permissions_from};
-use crate::app::permissions::{Access, Preset};
-use crate::app::project_config::ConfigChange;
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
+use crate::app::project::config::ConfigChange;
+use crate::app::project::keys::{KeyScope, is_live, permissions_from};
+use crate::app::project::permissions::{Access, Preset};
 use crate::error::{Error, Result};
 use crate::time::iso;
 

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::page::{PagePlace, PageRequest};
 use super::query::Query;
 use crate::app::App;
-use crate::app::organization::Organization;
+use crate::app::project::organization::Organization;
 use crate::error::Result;
 use crate::time::iso;
 

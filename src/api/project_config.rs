@@ -10,7 +10,7 @@ use super::auth::Caller;
 use super::body::{JsonBody, json};
 use super::error::ApiError;
 use crate::app::App;
-use crate::app::project_config::ConfigChange;
+use crate::app::project::config::ConfigChange;
 
 /// `GET /org/project/config` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {

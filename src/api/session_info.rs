@@ -14,8 +14,9 @@ use super::auth::{Asker, Caller};
 use super::body::json;
 use super::error::ApiError;
 use super::organization::ProjectView;
-use crate::app::organization::Organization;
-use crate::app::{App, keys};
+use crate::app::App;
+use crate::app::project::keys;
+use crate::app::project::organization::Organization;
 use crate::error::Result;
 use crate::time::iso;
 

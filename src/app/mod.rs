@@ -7,7 +7,6 @@ pub mod account_edit;
 pub mod audit;
 pub mod auth_config;
 pub mod base;
-pub mod callback_url;
 pub mod connect;
 pub mod credential;
 pub mod custom_tools;
@@ -17,15 +16,9 @@ pub mod explain;
 mod freshness;
 pub mod jobs;
 pub mod keep_alive;
-pub mod key_uses;
-pub mod keys;
 pub mod link_schemes;
 pub mod links;
-pub mod organization;
-pub mod permissions;
-pub mod project_config;
-mod project_deletion;
-pub mod projects;
+pub mod project;
 pub mod provider;
 mod provider_answer;
 pub mod proxy;
@@ -127,7 +120,7 @@ pub struct App {
     /// The auth configs that links of a project and toolkit may use, without their credentials.
     pub recent_auth_configs: Recent<(String, String), Arc<link_schemes::Candidates>>,
     /// Which keys' uses were noted lately.
-    pub key_uses: key_uses::KeyUses,
+    pub key_uses: project::key_uses::KeyUses,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// How often each key, address, account and link was used lately.

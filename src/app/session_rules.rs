@@ -2,8 +2,8 @@
 //!
 //! All that is wrong is collected, so that a developer corrects it in one go.
 
-use super::callback_url;
 use super::session_config::{Filter, PreloadTools, SessionConfig, ToolRule};
+use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 
 /// Refuses a policy that contradicts itself.

@@ -17,7 +17,7 @@ use super::environment::trimmed;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::{DataArgs, explain, walkthrough};
 use crate::api;
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::config::Layer;
 use crate::log;

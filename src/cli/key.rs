@@ -9,8 +9,8 @@ use switchboard_store::organization_keys::OrganizationKeyRow;
 use super::{DataArgs, explain, output};
 use crate::app::Actor;
 use crate::app::base::networks::Network;
-use crate::app::keys::{KeyScope, Reach, permissions_from};
-use crate::app::permissions::{Grant, Permissions};
+use crate::app::project::keys::{KeyScope, Reach, permissions_from};
+use crate::app::project::permissions::{Grant, Permissions};
 use crate::time::iso;
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{DataArgs, explain, output};
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
 use crate::time::iso;
 
 #[derive(Debug, Args)]

@@ -14,8 +14,9 @@ use super::words::{Words, words};
 use crate::api::edge::RequestId;
 use crate::api::error::status;
 use crate::api::query::Query;
+use crate::app::App;
 use crate::app::connect::{Ending, Finished, link_cookie_name};
-use crate::app::{App, callback_url};
+use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::account_view::{AccountAnswer, AccountItem};
 use crate::api::page::Page;
 use crate::api::{account_changes, account_links, connected_accounts, explain, revoke_jobs};
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
 
 const READ: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access::Read)]);

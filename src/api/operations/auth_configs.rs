@@ -5,7 +5,7 @@ use axum::routing::{delete, get, patch, post};
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::page::Page;
 use crate::api::{auth_config_changes, auth_config_view, auth_configs};
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Read)]);
 const WRITE: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Write)]);

@@ -1,7 +1,7 @@
 //! Areas that are not built yet, and operations of the hosted service that have no place here.
 
 use super::{Keys, Operation, Permission};
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 
 const TOOLS: Permission = Permission::AnyOf(&[(Preset::Tools, Access::Read)]);
 const RUN: Permission = Permission::AnyOf(&[(Preset::ToolExecution, Access::Write)]);

@@ -22,7 +22,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 
 use super::error::ApiError;
 use crate::app::App;
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 use crate::error::{Code, Error};
 
 pub use docs::{Docs, Parameter, ParameterType, Repetition};

@@ -4,8 +4,8 @@ use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::{api_key_revocation, org_projects, organization, project_config, session_info};
-use crate::app::project_config::ConfigChange;
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
+use crate::app::project::config::ConfigChange;
 
 /// `/org…`, `/auth/session/info`, `/api_key_revocation`.
 pub(super) const OPERATIONS: &[Operation] = &[

@@ -6,7 +6,7 @@ use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::page::Page;
 use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, proxy_answer, session_changes, session_toolkits, sessions};
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 use crate::app::session_config::SessionConfig;
 use crate::app::session_patch::SessionPatch;
 

@@ -5,7 +5,7 @@ use axum::routing::{get, post};
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::page::Page;
 use crate::api::{toolkit_view, toolkits};
-use crate::app::permissions::{Access, Preset};
+use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::Toolkits, Access::Read)]);
 

@@ -16,8 +16,9 @@ use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 
 use super::AuthConfigSettings;
+use crate::app::App;
 use crate::app::base::settings::Settings;
-use crate::app::{App, callback_url};
+use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 

@@ -16,7 +16,7 @@ use super::{Ending, Finished};
 use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::auth_config::AuthConfigSettings;
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;

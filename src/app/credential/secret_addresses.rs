@@ -12,7 +12,7 @@ use url::Url;
 use super::client::{Client, Issued, has_operators_client};
 use crate::app::account::params::AccountParams;
 use crate::app::connect::{connection_fields, unconfirmable};
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::error::{Code, Error, Result};
 

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use crate::api;
 use crate::app::App;
-use crate::app::projects::ProjectSettings;
+use crate::app::project::ProjectSettings;
 use crate::cli::explain;
 use crate::client_address::Peer;
 

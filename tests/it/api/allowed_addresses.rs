@@ -1,6 +1,6 @@
 //! A key with allowed addresses opens nothing from elsewhere (R61).
 
-use switchboard::app::keys::KeyScope;
+use switchboard::app::project::keys::KeyScope;
 
 use crate::support::http::{Http, Reply};
 use crate::support::server::TestServer;

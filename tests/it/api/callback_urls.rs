@@ -1,7 +1,7 @@
 //! Where a browser may be sent afterwards (R08): no open redirector, at no entry.
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 
 use super::help::{KEY, Upstream, accounts, on_session, text, with_upstream};
 use crate::support::browser::Browser;

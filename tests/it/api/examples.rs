@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
 use switchboard::api::operations::{self, Keys, Operation, State};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 
 use super::help::events;
 use crate::connect::flow::{deny, press, provider_url};

@@ -2,7 +2,7 @@
 //! R74).
 
 use serde_json::{Value, json};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 
 use super::help::{auth_config, finish, finish_oauth, text};
 use crate::support::http::Api;

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 use switchboard::api::operations::{self, Keys, Operation, Permission};
-use switchboard::app::keys::KeyScope;
-use switchboard::app::permissions::{Access, Permissions, Preset};
+use switchboard::app::project::keys::KeyScope;
+use switchboard::app::project::permissions::{Access, Permissions, Preset};
 
 use super::help::filled;
 use crate::support::http::{Http, Reply};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 
 use super::flow::expect_page;
 use crate::support::browser::Browser;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use tokio::sync::Semaphore;
 
 use super::flow::{expect_done, expect_page, state};

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use url::Url;
 
 use super::flow::{

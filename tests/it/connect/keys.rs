@@ -1,7 +1,7 @@
 //! Links on which a person types a key or a password instead of going to a provider (R10, R79).
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use tokio::task::JoinSet;
 use url::Url;
 

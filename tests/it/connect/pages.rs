@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use switchboard::config::Layer;
 use switchboard::server;
 use tokio::net::TcpListener;

@@ -2,7 +2,7 @@
 //! the code that is entered at the provider, the way back, too many visits, the reference.
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use switchboard::config::Layer;
 
 use super::flow::{expect_done, offer, offer_with, press, provider_url, until_callback};

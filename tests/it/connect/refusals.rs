@@ -1,7 +1,7 @@
 //! What providers say no with, and where browsers are sent afterwards (R08, R11).
 
 use serde_json::json;
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 
 use super::flow::{
     expect_done, expect_page, mock, offer, offer_with, sql, state, until_callback, with_mock, with_parameter,

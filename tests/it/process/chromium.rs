@@ -9,7 +9,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::Html;
 use serde_json::{Value, json};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
 use tokio::net::TcpListener;
 
 use crate::support::http::Api;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use switchboard::api;
-use switchboard::app::keys::{KeyScope, Reach};
-use switchboard::app::projects::ProjectSettings;
+use switchboard::app::project::ProjectSettings;
+use switchboard::app::project::keys::{KeyScope, Reach};
 use switchboard::app::{Actor, App, ManagedClient};
 use switchboard::config::Layer;
 use switchboard::server::{self, Surroundings};

@@ -1,4 +1,13 @@
-//! Projects and their settings.
+//! Projects, the tenants, and what opens them: settings, API keys and their permissions, the organization that
+//! has them, and the callback URLs that a project allows.
+
+pub mod callback_url;
+pub mod config;
+mod deletion;
+pub mod key_uses;
+pub mod keys;
+pub mod organization;
+pub mod permissions;
 
 use std::collections::BTreeMap;
 
@@ -8,11 +17,12 @@ use switchboard_store::projects::{self, Project};
 use switchboard_store::{Unit, WriteError, api_keys};
 use switchboard_vault::ApiKey;
 
-use super::keys::KeyScope;
-use super::{Actor, App, callback_url};
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
+
+use keys::KeyScope;
 
 /// Settings of a project. Those without an effect on this server are kept and shown, so that tools
 /// made for the hosted service find what they wrote.

@@ -5,9 +5,9 @@ use switchboard_store::projects::Project;
 use switchboard_store::{Unit, WriteError, meta};
 use switchboard_vault::ApiKey;
 
+use super::ProjectSettings;
 use super::keys::KeyScope;
-use super::projects::ProjectSettings;
-use super::{Actor, App};
+use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;

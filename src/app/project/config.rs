@@ -9,9 +9,9 @@ use serde_json::{Map, Number, Value, json};
 use switchboard_store::projects;
 use switchboard_store::{Unit, WriteError};
 
-use super::projects::{LogVisibility, ProjectSettings};
-use super::{Actor, App, callback_url};
+use super::{LogVisibility, ProjectSettings, callback_url};
 use crate::app::base::change::Change;
+use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
 /// Registered callback URLs of one project.

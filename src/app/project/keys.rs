@@ -12,9 +12,10 @@ use switchboard_store::organization_keys::{self, OrganizationKeyKind, Organizati
 use switchboard_store::{Statement, Unit, WriteError, meta};
 use switchboard_vault::{ApiKey, KeyKind};
 
+use super::key_uses;
 use super::permissions::{Access, Permissions, Preset};
-use super::{Actor, App, key_uses};
 use crate::app::base::networks::{self, Network};
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
@@ -89,13 +90,13 @@ impl App {
         let unit = self.insert_key(actor, &key, &row);
         match self.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
-            Err(WriteError::Refused("project_gone")) => Err(super::projects::not_found(&actor.project_id)),
+            Err(WriteError::Refused("project_gone")) => Err(super::not_found(&actor.project_id)),
             Err(error) => Err(error.into()),
         }
     }
 
     /// The statements that add a key.
-    pub(super) fn insert_key(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
+    pub(in crate::app) fn insert_key(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
         let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
         Unit::new().with(api_keys::insert(row, key.digest())).with(self.audit(
@@ -108,7 +109,7 @@ impl App {
     }
 
     /// A new key of a project, not yet stored.
-    pub(super) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
+    pub(in crate::app) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
         let key = ApiKey::generate(&*self.entropy);
         let row = ApiKeyRow {
             id: self.mint(Kind::ApiKey),

@@ -6,9 +6,9 @@ use switchboard_store::accounts::HeldFilter;
 use switchboard_store::project_deletion::{self, BATCH, Closed};
 use switchboard_store::{Statement, Unit, WriteError};
 
-use super::projects::not_found;
-use super::revocation::Fate;
-use super::{Actor, App};
+use super::not_found;
+use crate::app::revocation::Fate;
+use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 
@@ -93,7 +93,11 @@ impl App {
     }
 
     /// Applies a statement that changes a batch of rows until it changes fewer.
-    pub(super) async fn repeat(&self, statement: impl Fn() -> Statement, is_over: &impl Fn() -> bool) -> Result<usize> {
+    pub(in crate::app) async fn repeat(
+        &self,
+        statement: impl Fn() -> Statement,
+        is_over: &impl Fn() -> bool,
+    ) -> Result<usize> {
         let mut changed = 0;
         while !is_over() {
             let rows = self.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
