@@ -17,9 +17,9 @@ use super::path::Id;
 use super::query::Query;
 use super::session_view::{ConfigAnswer, config_view, session_view};
 use crate::app::App;
-use crate::app::custom_tools::{CustomTool, CustomToolkit};
-use crate::app::session_config::Experimental;
-use crate::app::session_patch::SessionPatch;
+use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
+use crate::app::session::patch::SessionPatch;
+use crate::app::session::policy::Experimental;
 use crate::time::iso;
 
 /// The caller's own tools, which run in the caller's process and are not kept.

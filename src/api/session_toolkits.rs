@@ -18,7 +18,7 @@ use super::query::Query;
 use super::toolkit_view::logo_url;
 use crate::app::App;
 use crate::app::account::shown_status;
-use crate::app::session_toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
+use crate::app::session::toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
 use crate::time::iso;
 
 /// A toolkit as the session sees it.

@@ -8,12 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::warnings::{WarningAnswer, about_user};
-use crate::app::custom_tools::{CustomTool, CustomToolkit};
-use crate::app::session_config::{
+use crate::app::session::Session;
+use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
+use crate::app::session::policy::{
     Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, PreloadTools,
     ProxyExecute, SandboxSize, SessionConfig, Tag, Tags, ToolRule, Workbench,
 };
-use crate::app::sessions::Session;
 
 /// A session.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

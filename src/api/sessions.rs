@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::path::Id;
 use super::session_view::session_view;
 use crate::app::App;
-use crate::app::session_config::SessionConfig;
+use crate::app::session::policy::SessionConfig;
 
 /// The answer of a deletion.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -10,12 +10,12 @@ use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
 use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
-use super::sessions::check_user;
 use super::{Actor, App};
 use crate::app::account::access_list::AclInput;
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::auth_config::{disabled, not_found, toolkit_gone};
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use crate::app::session::check_user;
 use crate::error::{Error, Result};
 
 /// What a developer asks for: a link, or with a whole credential in `known` an account at once

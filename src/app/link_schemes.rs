@@ -8,9 +8,9 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 
-use super::sessions::Session;
 use super::{Actor, App};
 use crate::app::auth_config::AuthConfigSettings;
+use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 
 /// Auth configs of one toolkit that are remembered; links need the newest of each scheme.

@@ -11,7 +11,6 @@ use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use super::link_schemes::{LinkWarning, Picked, SchemeWish};
-use super::sessions::Session;
 use super::{Actor, App};
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
@@ -20,6 +19,7 @@ use crate::app::audit::Facts;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::credential::seals::Owner;
 use crate::app::project::callback_url;
+use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;

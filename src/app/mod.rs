@@ -9,7 +9,6 @@ pub mod auth_config;
 pub mod base;
 pub mod connect;
 pub mod credential;
-pub mod custom_tools;
 pub mod direct_links;
 pub mod durable;
 pub mod explain;
@@ -26,15 +25,9 @@ pub mod reauth;
 pub mod refresh;
 mod rejection;
 mod renewal;
-pub mod resolve;
 pub mod retention;
 pub mod revocation;
-pub mod session_change;
-pub mod session_config;
-pub mod session_patch;
-pub mod session_rules;
-pub mod session_toolkits;
-pub mod sessions;
+pub mod session;
 mod spool;
 pub mod supervision;
 pub mod upstream;
@@ -116,7 +109,7 @@ pub struct App {
     /// Told when a credential was handed over to be revoked at its provider.
     pub revocation_wake: Notify,
     /// Sessions of the last second, by project and id.
-    pub recent_sessions: Recent<(String, String), Arc<sessions::Session>>,
+    pub recent_sessions: Recent<(String, String), Arc<session::Session>>,
     /// The auth configs that links of a project and toolkit may use, without their credentials.
     pub recent_auth_configs: Recent<(String, String), Arc<link_schemes::Candidates>>,
     /// Which keys' uses were noted lately.

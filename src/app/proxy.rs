@@ -17,11 +17,11 @@ use url::Url;
 
 use super::App;
 use super::provider_answer::{self, Content};
-use super::resolve::Usable;
-use super::sessions::Session;
 use super::upstream::{egress_error, reserved_headers};
 use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::chosen;
+use crate::app::session::Session;
+use crate::app::session::resolve::Usable;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

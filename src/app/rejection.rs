@@ -10,10 +10,10 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::renewal::Renewal;
-use super::resolve::reauth_required;
 use super::upstream::Verification;
 use super::{Actor, App};
 use crate::app::account::params::AccountParams;
+use crate::app::session::resolve::reauth_required;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 

@@ -1,6 +1,6 @@
 //! What is over goes after its time, in batches: links with their attempts, accounts that never were
 //! connected, rows of what was deleted, receipts of revocations, idempotency keys. How long each is kept
-//! is set in `[keep]`. The history of a session is cut where it is written (`session_change.rs`), the
+//! is set in `[keep]`. The history of a session is cut where it is written (`session/change.rs`), the
 //! audit log goes by segments.
 
 use std::sync::Arc;

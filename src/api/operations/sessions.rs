@@ -7,8 +7,8 @@ use crate::api::page::Page;
 use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, proxy_answer, session_changes, session_toolkits, sessions};
 use crate::app::project::permissions::{Access, Preset};
-use crate::app::session_config::SessionConfig;
-use crate::app::session_patch::SessionPatch;
+use crate::app::session::patch::SessionPatch;
+use crate::app::session::policy::SessionConfig;
 
 const READ: Permission =
     Permission::AnyOf(&[(Preset::Sessions, Access::Read), (Preset::SessionManagement, Access::Read)]);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Enable, Filter};
-use crate::app::custom_tools::{CustomTool, CustomToolkit};
+use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
 
 /// `false`, or which calls may be billed.
 #[derive(Clone, Debug, Serialize)]

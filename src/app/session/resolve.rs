@@ -12,9 +12,9 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted};
 
-use super::App;
-use super::links::{invalid_slugs, toolkit_not_allowed};
-use super::sessions::{Session, may_use_shared};
+use super::{Session, may_use_shared};
+use crate::app::App;
+use crate::app::links::{invalid_slugs, toolkit_not_allowed};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

@@ -5,11 +5,11 @@ use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
 use switchboard_store::{Listed, PageOf, WriteError};
 
-use super::session_config::{Experimental, SessionConfig};
-use super::session_patch::SessionPatch;
-use super::sessions::{Session, check_id, not_found, policy_text};
-use super::{Actor, App, custom_tools};
+use super::patch::SessionPatch;
+use super::policy::{Experimental, SessionConfig};
+use super::{Session, check_id, custom_tools, not_found, policy_text};
 use crate::app::account::readable;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 

@@ -1,5 +1,5 @@
 //! Changing a session's policy (contract section 2.4): what a change says, and what a policy
-//! becomes by it. `session_change.rs` checks the outcome and writes it.
+//! becomes by it. `change.rs` checks the outcome and writes it.
 //!
 //! What is left out stays. `null` takes a block away, and the default counts again. Most blocks are
 //! replaced whole; some are merged field by field, where `null` takes a field away.
@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::session_config::{
+use super::policy::{
     Enable, Execute, Experimental, Filter, Instant, InstantRules, ManageConnections, MultiAccount, OneOrMany, Preload,
     ProxyExecute, SandboxSize, SessionConfig, Tags, ToolRule, Workbench,
 };

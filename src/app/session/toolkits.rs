@@ -7,11 +7,11 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
-use super::App;
-use super::links::invalid_slugs;
-use super::sessions::Session;
+use super::Session;
+use crate::app::App;
 use crate::app::account::shown_status;
 use crate::app::base::toolkits::mentions;
+use crate::app::links::invalid_slugs;
 use crate::error::Result;
 
 /// Which toolkits to list.

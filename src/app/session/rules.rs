@@ -2,7 +2,7 @@
 //!
 //! All that is wrong is collected, so that a developer corrects it in one go.
 
-use super::session_config::{Filter, PreloadTools, SessionConfig, ToolRule};
+use super::policy::{Filter, PreloadTools, SessionConfig, ToolRule};
 use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 

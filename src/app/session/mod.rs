@@ -1,4 +1,13 @@
-//! Sessions: a user id and a policy. Created, read, deleted; they never expire by themselves.
+//! Sessions: a user id and a policy. Created, read and deleted here; they never expire by themselves. The policy is
+//! in `policy/`, its changes in `patch.rs` and `change.rs`, and which account a session uses in `resolve.rs`.
+
+pub mod change;
+pub mod custom_tools;
+pub mod patch;
+pub mod policy;
+pub mod resolve;
+pub mod rules;
+pub mod toolkits;
 
 use std::sync::Arc;
 
@@ -6,14 +15,15 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Unit, WriteError};
 
-use super::session_config::SessionConfig;
-use super::{Actor, App, custom_tools, links, session_rules};
 use crate::app::account::access_list::Acl;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
+use crate::app::{Actor, App, links};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
 use crate::time::Millis;
+
+use policy::SessionConfig;
 
 /// Largest stored policy that is remembered, in bytes.
 const MAX_REMEMBERED: usize = 4_096;
@@ -91,7 +101,7 @@ impl App {
     /// case, and the caller's own tools get their final names.
     pub(super) async fn check_policy(&self, actor: &Actor, user: &str, config: &mut SessionConfig) -> Result<()> {
         config.normalise()?;
-        session_rules::check(config)?;
+        rules::check(config)?;
         if let Some(experimental) = &mut config.experimental {
             custom_tools::prepare(experimental)?;
         }

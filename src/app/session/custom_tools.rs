@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::session_config::Experimental;
+use super::policy::Experimental;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 
