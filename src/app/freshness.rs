@@ -7,7 +7,7 @@ use switchboard_store::accounts::AccountRow;
 use super::App;
 use super::provider::INTROSPECTION_TIMEOUT;
 use super::renewal::PREPARATION;
-use super::upstream::TOKEN_TIMEOUT;
+use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 

@@ -30,7 +30,6 @@ pub mod revocation;
 pub mod session;
 mod spool;
 pub mod supervision;
-pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -17,9 +17,9 @@ use url::Url;
 
 use super::App;
 use super::provider_answer::{self, Content};
-use super::upstream::{egress_error, reserved_headers};
 use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::chosen;
+use crate::app::provider::request::{egress_error, reserved_headers};
 use crate::app::session::Session;
 use crate::app::session::resolve::Usable;
 use crate::error::{Code, Error, Result};

@@ -22,12 +22,12 @@ use super::freshness::{
 use super::provider::{Failure, Health};
 use super::renewal::{Renewal, Verdict, carry_over, for_caller, judge};
 use super::spool::Rotation;
-use super::upstream::TOKEN_TIMEOUT;
 use super::{Actor, App};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::app::credential::client::Issued;
+use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::session::resolve::reauth_required;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};

@@ -15,7 +15,7 @@ use super::{Ending, Finished, TokenCredential};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::provider::Failure;
-use crate::app::upstream::Verification;
+use crate::app::provider::request::Verification;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 

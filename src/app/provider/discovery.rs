@@ -18,10 +18,10 @@ use switchboard_egress::{Destination, Egress, Limits};
 use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
+use super::request::{USER_AGENT, egress_error};
 use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::base::flights::Flights;
-use crate::app::upstream::{USER_AGENT, egress_error};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 

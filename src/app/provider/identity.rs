@@ -5,9 +5,9 @@ use serde_json::Value;
 use switchboard_catalog::{Identity, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
+use super::request::Verification;
 use crate::app::App;
 use crate::app::account::params::{AccountIdentity, AccountParams};
-use crate::app::upstream::Verification;
 
 /// Longest value kept of an identity, in characters.
 const LONGEST: usize = 512;

@@ -16,6 +16,7 @@ mod oauth1;
 mod possession;
 mod post_connect;
 mod register;
+pub mod request;
 mod signed;
 mod tokens;
 
@@ -26,10 +27,11 @@ use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_egress::EgressError;
 
-use super::upstream::egress_error;
 use crate::app::credential::unread::UnreadAnswer;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
+
+use request::egress_error;
 
 pub use breaker::{Breakers, Health};
 pub use discovery::{Discovered, MetadataReader};

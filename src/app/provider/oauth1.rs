@@ -13,12 +13,12 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
+use super::request::MAX_TOKEN_ANSWER;
 use super::{Failure, retry_after};
 use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
 use crate::app::credential::unread::UnreadAnswer;
-use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::error::{Error, Result};
 
 /// Temporary credentials between the redirect and the callback, kept as JSON.

@@ -9,9 +9,9 @@ use switchboard_catalog::{Choice, PostConnect, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
 use super::identity::text;
+use super::request::Verification;
 use crate::app::App;
 use crate::app::account::params::AccountParams;
-use crate::app::upstream::Verification;
 use crate::error::{Code, Error, Result};
 
 /// Most things that a person is asked to choose among.

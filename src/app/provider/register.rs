@@ -17,10 +17,10 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
+use super::request::MAX_TOKEN_ANSWER;
 use crate::app::account::params::AccountParams;
 use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::FORMER;
-use crate::app::upstream::MAX_TOKEN_ANSWER;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
@@ -118,7 +118,7 @@ impl App {
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
         request.headers_mut().insert(header::ACCEPT, json);
-        let answer = self.send_protocol(request).await.map_err(|error| crate::app::upstream::egress_error(&error))?;
+        let answer = self.send_protocol(request).await.map_err(|error| super::request::egress_error(&error))?;
         let body = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER);
         let body: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
         let error = body.get("error").and_then(Value::as_str).filter(|code| code.len() <= 64);

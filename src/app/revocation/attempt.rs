@@ -15,8 +15,8 @@ use super::{Revocable, RevokedToken};
 use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::extra_token_name;
+use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
-use crate::app::upstream::{Verification, egress_error};
 use crate::time::Millis;
 
 /// What one try came to.

@@ -17,7 +17,7 @@ use super::sharing::Share;
 use super::{Revocable, parse_tokens, revocable, tokens_text};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::upstream::TOKEN_TIMEOUT;
+use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};

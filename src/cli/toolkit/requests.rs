@@ -20,7 +20,7 @@ use url::Url;
 
 use super::placeholders::{CLIENT_ID, Placeholders};
 use super::raw;
-use crate::app::upstream::{USER_AGENT, placements};
+use crate::app::provider::request::{USER_AGENT, placements};
 
 /// Endpoint that stands for all that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";

@@ -16,7 +16,7 @@ use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
 use crate::app::auth_config::redirects;
-use crate::app::upstream::placements;
+use crate::app::provider::request::placements;
 use crate::cli::output;
 use crate::config;
 

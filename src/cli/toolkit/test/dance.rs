@@ -252,7 +252,7 @@ impl<'d> Dance<'d> {
     async fn use_it(&self, session: &str) -> Result<()> {
         let needs_body = {
             let play = of(self.play);
-            let places = crate::app::upstream::placements(&play.toolkit, self.scheme);
+            let places = crate::app::provider::request::placements(&play.toolkit, self.scheme);
             places.iter().any(|placement| placement.body.is_some())
         };
         let mut call = json!({ "toolkit_slug": self.slug, "endpoint": ENDPOINT, "method": "GET" });

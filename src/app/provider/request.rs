@@ -11,7 +11,7 @@ use switchboard_egress::{Destination, EgressError, Limits, Room};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use super::App;
+use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
@@ -318,7 +318,7 @@ pub fn egress_error(error: &EgressError) -> Error {
         }
         EgressError::NoRoom => {
             let advice = "The provider answered, and may have done what was asked. Repeat what is harmless to repeat.";
-            return super::proxy::busy().fix(advice);
+            return crate::app::proxy::busy().fix(advice);
         }
         EgressError::UnsupportedEncoding | EgressError::InvalidResponse => {
             (Code::UpstreamUnreachable, "The provider's answer could not be read".to_owned())
