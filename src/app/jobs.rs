@@ -12,8 +12,9 @@ use switchboard_store::{WriteError, links};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, connect, keep_alive, retention, revocation, supervision};
+use super::{Actor, App, audit, connect, retention, revocation, supervision};
 use crate::app::base::catalog;
+use crate::app::refresh::scheduler;
 use crate::error::Result;
 
 /// A code that came back may take this long to become a credential, in milliseconds.
@@ -92,7 +93,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
         start("watch_toolkits", |app, stop| Box::pin(catalog::watch(app, stop)));
     }
     if app.settings.keep_accounts_alive {
-        start("refresh_accounts", |app, stop| Box::pin(keep_alive::run(app, stop)));
+        start("refresh_accounts", |app, stop| Box::pin(scheduler::run(app, stop)));
     }
     while jobs.join_next().await.is_some() {}
 }

@@ -9,10 +9,10 @@ use switchboard_store::accounts::{self, AccountRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
-use super::renewal::Renewal;
 use super::{Actor, App};
 use crate::app::account::params::AccountParams;
 use crate::app::provider::request::Verification;
+use crate::app::refresh::renewal::Renewal;
 use crate::app::session::resolve::reauth_required;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;

@@ -24,7 +24,7 @@ use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::provider::{Failure, Unfinished};
-use crate::app::renewal::PREPARATION;
+use crate::app::refresh::renewal::PREPARATION;
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};

@@ -21,7 +21,7 @@ use crate::app::base::failpoint;
 use crate::app::credential::client::Issued;
 use crate::app::credential::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::provider::{Failure, Unfinished, learned_by_exchange};
-use crate::app::renewal::Renewal;
+use crate::app::refresh::renewal::Renewal;
 use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};

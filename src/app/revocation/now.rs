@@ -16,7 +16,7 @@ use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::account::not_found;
 use crate::app::credential::client::has_operators_client;
-use crate::app::freshness::{LEASE, is_leased, still_refreshing};
+use crate::app::refresh::freshness::{LEASE, is_leased, still_refreshing};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;

@@ -12,7 +12,7 @@ use switchboard_vault::{KeyRing, OpenError, Place};
 
 use crate::app::base::{failpoint, idempotency};
 use crate::app::credential::seals::{self, Destination, Owner};
-use crate::app::spool;
+use crate::app::refresh::spool;
 use crate::error::Error;
 
 /// The first layout's number, which sealed values of it begin with.

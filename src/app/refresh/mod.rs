@@ -7,6 +7,12 @@
 //! the request; if we die between the provider's answer and our commit, the next holder tries the
 //! old token once, and a refusal then ends the account as `refresh_interrupted`.
 
+pub mod durable;
+pub(in crate::app) mod freshness;
+pub(in crate::app) mod renewal;
+pub mod scheduler;
+pub(in crate::app) mod spool;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +22,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::connect::TokenCredential;
-use super::freshness::{
-    Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
-};
 use super::provider::{Failure, Health};
-use super::renewal::{Renewal, Verdict, carry_over, for_caller, judge};
-use super::spool::Rotation;
 use super::{Actor, App};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
@@ -31,6 +32,12 @@ use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::session::resolve::reauth_required;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
+
+use freshness::{
+    Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
+};
+use renewal::{Renewal, Verdict, carry_over, for_caller, judge};
+use spool::Rotation;
 
 /// Failures in a row that are written down as events.
 const TOLD_FAILURES: i64 = 3;

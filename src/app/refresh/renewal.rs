@@ -1,5 +1,5 @@
 //! In which way an account gets its next token, and what the provider's refusal means for it (R26,
-//! R27). `refresh.rs` decides when, and that only one does it.
+//! R27). `refresh/mod.rs` decides when, and that only one does it.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::freshness::left_alone;
-use super::provider::{Failure, Health, LearnedMethod, said};
-use super::{Actor, App};
 use crate::app::account::params::AccountParams;
+use crate::app::provider::{Failure, Health, LearnedMethod, said};
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -24,7 +24,7 @@ const MAX_REJECTIONS: i64 = 5;
 
 /// How an account gets its next token.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Renewal<'t> {
+pub(in crate::app) enum Renewal<'t> {
     /// With what the provider gave for it.
     OAuth(&'t OAuth2),
     /// From what was entered, as the first time.
@@ -33,7 +33,7 @@ pub(super) enum Renewal<'t> {
 
 impl<'t> Renewal<'t> {
     /// The way of a scheme; none where credentials do not end, or cannot be renewed.
-    pub(super) fn of(toolkit: &'t Toolkit, scheme: Scheme) -> Option<Self> {
+    pub(in crate::app) fn of(toolkit: &'t Toolkit, scheme: Scheme) -> Option<Self> {
         if let Some(tokens) = toolkit.token_scheme(scheme) {
             return Some(Self::Steps(tokens));
         }
@@ -41,7 +41,7 @@ impl<'t> Renewal<'t> {
     }
 
     /// Whether a credential holds what it takes.
-    pub(super) fn is_possible(self, secrets: &Secrets) -> bool {
+    pub(in crate::app) fn is_possible(self, secrets: &Secrets) -> bool {
         match self {
             Self::OAuth(oauth) => secrets.get(spent(oauth)).is_some_and(|token| !token.is_empty()),
             Self::Steps(_) => true,
@@ -49,12 +49,12 @@ impl<'t> Renewal<'t> {
     }
 
     /// Whether only a token that still lives buys the next one.
-    pub(super) fn needs_life(self) -> bool {
+    pub(in crate::app) fn needs_life(self) -> bool {
         matches!(self, Self::OAuth(oauth) if spent(oauth) == "access_token")
     }
 
     /// Whether the same request may be made twice: nothing is used up by it.
-    pub(super) fn is_repeatable(self) -> bool {
+    pub(in crate::app) fn is_repeatable(self) -> bool {
         match self {
             Self::OAuth(oauth) => oauth.refresh == Refresh::Stable || oauth.refresh_grace > 0,
             Self::Steps(_) => true,
@@ -62,7 +62,7 @@ impl<'t> Renewal<'t> {
     }
 
     /// Seconds before its end at which a token is renewed, where the toolkit says so.
-    pub(super) fn margin(self) -> Option<u64> {
+    pub(in crate::app) fn margin(self) -> Option<u64> {
         match self {
             Self::OAuth(oauth) => oauth.refresh_margin,
             Self::Steps(_) => None,
@@ -88,14 +88,14 @@ fn spent(oauth: &OAuth2) -> &'static str {
 }
 
 /// How the client of an auth config was found to authenticate.
-pub(super) struct FoundMethod {
+pub(in crate::app) struct FoundMethod {
     pub config: AuthConfigRow,
     pub learned: LearnedMethod,
 }
 
 /// What a failure means for the account.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(in crate::app) enum Verdict {
     /// Over: with this reason.
     Dead(&'static str),
     /// The auth config is wrong; the account is not.
@@ -111,7 +111,7 @@ pub(super) enum Verdict {
 
 impl App {
     /// Asks the provider for the next token. What was found out on the way is stored after the token is.
-    pub(super) async fn renew(
+    pub(in crate::app) async fn renew(
         &self,
         account: &AccountRow,
         toolkit: &Toolkit,
@@ -140,7 +140,7 @@ impl App {
 
     /// What the breaker knows an account's provider by: the toolkit, and the host where that is the
     /// account's own, so that one tenant's server that is down keeps no other waiting.
-    pub(super) fn endpoint(&self, toolkit: &Toolkit, renewal: Renewal<'_>, params: &AccountParams) -> String {
+    pub(in crate::app) fn endpoint(&self, toolkit: &Toolkit, renewal: Renewal<'_>, params: &AccountParams) -> String {
         let given = |url: &&String| !url.is_empty();
         let url = match renewal {
             Renewal::Steps(steps) => steps.steps.last().map(|call| &call.url),
@@ -161,7 +161,7 @@ impl App {
     }
 
     /// How long an account's provider is left alone still; none while it is well.
-    pub(super) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
+    pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
         let toolkit = self.toolkit(&account.toolkit)?;
         let scheme = account.scheme.parse().ok()?;
         let renewal = Renewal::of(&toolkit, scheme)?;
@@ -177,7 +177,7 @@ impl App {
 
 /// The credential after a renewal: what the answer leaves out stays (R27), and what was entered is
 /// needed again.
-pub(super) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Renewal<'_>) {
+pub(in crate::app) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Renewal<'_>) {
     for (name, secret) in old.iter() {
         let stays = match renewal {
             Renewal::Steps(_) => name != "access_token",
@@ -190,7 +190,7 @@ pub(super) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Renewal<'_>)
 }
 
 /// What a failed renewal means (R26): only the provider's clear word ends an account.
-pub(super) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failure, alive: bool) -> Verdict {
+pub(in crate::app) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failure, alive: bool) -> Verdict {
     let (error, status) = match failure {
         Failure::Unsent(_) => return Verdict::Later { lost: false, rejected: false },
         Failure::Lost(_) => return Verdict::Later { lost: !renewal.is_repeatable(), rejected: false },
@@ -240,7 +240,7 @@ fn is_client(error: &TokenError) -> bool {
 }
 
 /// The error for a caller who needs the token now; it is tried again in `wait` milliseconds.
-pub(super) fn for_caller(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
+pub(in crate::app) fn for_caller(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
     match failure {
         Failure::Refused { error, .. } if is_registered(account) && error.kind == TokenErrorKind::InvalidClient => {
             let message = "The provider no longer knows the client that this account was connected with";

@@ -16,8 +16,8 @@ use switchboard_store::accounts::{self, AccountRow};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::App;
 use super::renewal::Renewal;
+use crate::app::App;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
-use super::{Actor, App};
 use crate::app::audit::Facts;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// A refreshed credential on its way into the database. The credential is sealed.
@@ -52,17 +52,17 @@ impl Rotation {
     }
 
     /// The sealed credential.
-    pub(super) fn sealed(&self) -> Result<Vec<u8>> {
+    pub(in crate::app) fn sealed(&self) -> Result<Vec<u8>> {
         BASE64.decode(&self.credential).map_err(Error::internal)
     }
 
     /// The same with the credential sealed anew.
-    pub(super) fn resealed(self, sealed: &[u8]) -> Self {
+    pub(in crate::app) fn resealed(self, sealed: &[u8]) -> Self {
         Self { credential: BASE64.encode(sealed), ..self }
     }
 
     /// What writes it into its row.
-    pub(super) fn unit(&self, app: &App) -> Result<Unit> {
+    pub(in crate::app) fn unit(&self, app: &App) -> Result<Unit> {
         let refreshed = Refreshed {
             credential: self.sealed()?,
             params: self.params.clone(),
@@ -149,7 +149,7 @@ impl App {
 ///
 /// # Errors
 /// Only a folder that is not there is an empty one.
-pub(super) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(in crate::app) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -160,7 +160,7 @@ pub(super) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What a file holds; none where there is none.
-pub(super) fn read(file: &Path) -> io::Result<Option<Rotation>> {
+pub(in crate::app) fn read(file: &Path) -> io::Result<Option<Rotation>> {
     match fs::read(file) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -169,7 +169,7 @@ pub(super) fn read(file: &Path) -> io::Result<Option<Rotation>> {
 }
 
 /// Puts a rotation into its file, which is whole or not there.
-pub(super) fn write(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
+pub(in crate::app) fn write(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let file = file_of(dir, &rotation.account_id, rotation.fence);
     // Written under another name first: a half-written file is never replayed.
@@ -183,7 +183,7 @@ pub(super) fn write(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
     Ok(file)
 }
 
-pub(super) fn remove(file: &Path) {
+pub(in crate::app) fn remove(file: &Path) {
     if let Err(error) = fs::remove_file(file)
         && error.kind() != io::ErrorKind::NotFound
     {

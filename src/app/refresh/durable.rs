@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use switchboard_store::{Unit, WriteError};
 
-use super::App;
 use super::spool::{self, Rotation};
+use crate::app::App;
 
 /// How long a write waits for a database that takes none.
 const PATIENCE: Duration = Duration::from_mins(10);

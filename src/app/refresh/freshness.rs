@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use switchboard_store::accounts::AccountRow;
 
-use super::App;
-use super::provider::INTROSPECTION_TIMEOUT;
 use super::renewal::PREPARATION;
+use crate::app::App;
+use crate::app::provider::INTROSPECTION_TIMEOUT;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
@@ -14,17 +14,17 @@ use crate::time::{Millis, millis};
 /// A lease outlives what it protects, with a moment for the database. It also outlives a process that
 /// dies, and then the old token has to be tried again while the provider still takes it: where there
 /// is a grace period, it is seldom shorter than thirty seconds (R37).
-pub(super) const LEASE: Duration =
+pub(in crate::app) const LEASE: Duration =
     Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + INTROSPECTION_TIMEOUT.as_secs() + 2);
 const _: () = assert!(LEASE.as_secs() <= 25, "a grace period of thirty seconds would be over");
 /// Refresh this long before expiry, unless the toolkit says otherwise, and never longer than a fifth
 /// of the lifetime (R39).
 const MARGIN: Millis = 5 * 60_000;
 /// Longest pause between attempts.
-pub(super) const MAX_BACKOFF: Millis = 5 * 60_000;
+pub(in crate::app) const MAX_BACKOFF: Millis = 5 * 60_000;
 
 /// Whether a credential can be used as it is.
-pub(super) enum Freshness {
+pub(in crate::app) enum Freshness {
     /// Yes.
     Fresh,
     /// Yes, but it should be replaced now.
@@ -34,7 +34,7 @@ pub(super) enum Freshness {
 }
 
 /// How fresh an account's access token is.
-pub(super) fn freshness(account: &AccountRow, now: Millis) -> Freshness {
+pub(in crate::app) fn freshness(account: &AccountRow, now: Millis) -> Freshness {
     let Some(expires_at) = account.expires_at else { return Freshness::Fresh };
     if now >= expires_at {
         return Freshness::Dead;
@@ -48,7 +48,7 @@ impl App {
     /// When a credential that arrived now is due to be refreshed: a margin before its end, and up to
     /// the same again earlier by chance, so that what came together does not go together (F28). None
     /// for a credential that does not end.
-    pub(super) fn due_at(&self, margin: Option<u64>, expires_at: Option<Millis>) -> Option<Millis> {
+    pub(in crate::app) fn due_at(&self, margin: Option<u64>, expires_at: Option<Millis>) -> Option<Millis> {
         let expires_at = expires_at?;
         let lifetime = expires_at - self.now();
         let margin = match margin {
@@ -65,28 +65,28 @@ impl App {
 
 /// Not before the pause after a failure is over. One that is longer than any we give comes from a
 /// clock that was set back, and counts for nothing.
-pub(super) fn is_pausing(account: &AccountRow, now: Millis) -> bool {
+pub(in crate::app) fn is_pausing(account: &AccountRow, now: Millis) -> bool {
     account.refresh_retry_at.is_some_and(|retry_at| now < retry_at && retry_at <= now + MAX_BACKOFF)
 }
 
 /// Another holder is refreshing; the same rule for clocks.
-pub(super) fn is_leased(account: &AccountRow, now: Millis) -> bool {
+pub(in crate::app) fn is_leased(account: &AccountRow, now: Millis) -> bool {
     account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
 }
 
 /// Somebody refreshes it at this moment, or the database takes no writes.
-pub(super) fn still_refreshing() -> Error {
+pub(in crate::app) fn still_refreshing() -> Error {
     Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
 }
 
 /// The pause after a failure is not over.
-pub(super) fn pausing(account: &AccountRow, now: Millis) -> Error {
+pub(in crate::app) fn pausing(account: &AccountRow, now: Millis) -> Error {
     let wait = account.refresh_retry_at.map_or(0, |retry_at| retry_at - now);
     left_alone("The provider does not refresh this account at present", wait)
 }
 
 /// Nobody asks the provider for this many milliseconds: it did not answer, or refused, just now.
-pub(super) fn left_alone(why: &str, wait: Millis) -> Error {
+pub(in crate::app) fn left_alone(why: &str, wait: Millis) -> Error {
     let seconds = u64::try_from(wait / 1_000 + 1).unwrap_or(1);
     Error::new(Code::ProviderPaused, format!("{why}; next try in {seconds} s")).retry_after(seconds)
 }
