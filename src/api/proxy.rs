@@ -20,7 +20,7 @@ use super::form_body;
 use super::path::Id;
 use super::proxy_answer;
 use crate::app::App;
-use crate::app::proxy::{ProxyBody, ProxyRequest};
+use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
 /// A call to make.

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::app::proxy::{ProxyAnswer, ProxyData};
+use crate::app::execute::proxy::{ProxyAnswer, ProxyData};
 
 /// Bytes of the provider's that one piece is made of; a multiple of three, so that pieces of base64 join.
 const PIECE: usize = 48 * 1_024;

@@ -318,7 +318,7 @@ pub fn egress_error(error: &EgressError) -> Error {
         }
         EgressError::NoRoom => {
             let advice = "The provider answered, and may have done what was asked. Repeat what is harmless to repeat.";
-            return crate::app::proxy::busy().fix(advice);
+            return crate::app::execute::proxy::busy().fix(advice);
         }
         EgressError::UnsupportedEncoding | EgressError::InvalidResponse => {
             (Code::UpstreamUnreachable, "The provider's answer could not be read".to_owned())

@@ -15,8 +15,8 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::App;
-use super::provider_answer::{self, Content};
+use super::answer::{self, Content};
+use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::further_tokens::chosen;
 use crate::app::provider::request::{egress_error, reserved_headers};
@@ -189,7 +189,7 @@ impl App {
         let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
         let answer = self.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
-        if provider_answer::may_grow(answer.headers()) {
+        if answer::may_grow(answer.headers()) {
             let held = room.hold(MAX_ANSWER, MAX_ANSWER).await;
             held.map_err(|NoRoom| {
                 let told = egress_error(&EgressError::NoRoom);
@@ -210,7 +210,7 @@ impl App {
     /// [`read_answer`], for large answers on another thread and one after the other: searching megabytes
     /// takes a thread for as long as it lasts, and the threads of the runtime serve everybody else.
     async fn read_apart(&self, answer: http::Response<Bytes>, redactor: Redactor, room: Room) -> Result<ProxyAnswer> {
-        if answer.body().len() < LARGE && !provider_answer::may_grow(answer.headers()) {
+        if answer.body().len() < LARGE && !answer::may_grow(answer.headers()) {
             return read_answer(answer, &redactor, room);
         }
         let reading = self.large_answers.run(move || read_answer(answer, &redactor, room));
@@ -243,7 +243,7 @@ impl App {
 }
 
 /// More is held than may be.
-pub(super) fn busy() -> Error {
+pub(in crate::app) fn busy() -> Error {
     let message = "The server holds as many bytes of providers' answers as it may";
     Error::new(Code::Busy, message)
         .fix("Nothing was sent. Try again in a few seconds; the operator can raise `proxy_memory_mib`.")
@@ -286,7 +286,7 @@ fn redactor(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Redactor {
 /// The answer unpacked and with the credential taken out, in whatever form it came back (R52).
 fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Room) -> Result<ProxyAnswer> {
     let (mut parts, body) = answer.into_parts();
-    let body = provider_answer::unpack(&mut parts.headers, body, MAX_ANSWER)?;
+    let body = answer::unpack(&mut parts.headers, body, MAX_ANSWER)?;
     let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());
     for (name, value) in &parts.headers {
         if DROPPED.contains(name) {
@@ -301,7 +301,7 @@ fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Roo
             None => headers.push((name.as_str().to_owned(), value)),
         }
     }
-    let content = provider_answer::content(&parts.headers, body, redactor, MAX_ANSWER)?;
+    let content = answer::content(&parts.headers, body, redactor, MAX_ANSWER)?;
     room.shrink(content.bytes().map_or(0, Bytes::len));
     let held = |bytes: Bytes| Bytes::from_owner(Held { bytes, _room: room });
     let data = match content {

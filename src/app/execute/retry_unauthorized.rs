@@ -9,11 +9,11 @@ use switchboard_store::accounts::{self, AccountRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
-use super::{Actor, App};
 use crate::app::account::params::AccountParams;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
 use crate::app::session::resolve::reauth_required;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -30,7 +30,7 @@ impl App {
     ///
     /// # Errors
     /// `reauth_required` when the provider refuses the renewal as well, so that the user has to connect again.
-    pub(super) async fn renewed_after_refusal(
+    pub(in crate::app) async fn renewed_after_refusal(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
