@@ -17,8 +17,8 @@ use super::path::Id;
 use super::query::Query;
 use crate::app::App;
 use crate::app::account::access_list::AclInput;
-use crate::app::account_edit::{AccountPatch, CredentialPatch};
-use crate::app::reauth::Refreshed;
+use crate::app::link::edit_account::{AccountPatch, CredentialPatch};
+use crate::app::link::reconnect::Refreshed;
 use crate::error::{Error, Result};
 
 /// Body of `PATCH /connected_accounts/{id}`. What is left out stays.

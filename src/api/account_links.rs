@@ -20,9 +20,9 @@ use super::warnings::{WarningAnswer, about_user};
 use crate::app::App;
 use crate::app::account::expected_identity::ExpectedIdentity;
 use crate::app::account::params::AccountParams;
-use crate::app::account_create::Connection;
-use crate::app::direct_links::DirectLink;
-use crate::app::links::Link;
+use crate::app::link::Link;
+use crate::app::link::direct::DirectLink;
+use crate::app::link::import::Connection;
 use crate::error::{Error, Result};
 use crate::time::iso;
 

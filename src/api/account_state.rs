@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use switchboard_vault::{Secret, Secrets};
 
-use crate::app::direct_links::KnownFields;
+use crate::app::link::direct::KnownFields;
 use crate::error::{Error, Result};
 use crate::text::cut;
 

@@ -17,7 +17,7 @@ use super::warnings::WarningAnswer;
 use crate::app::App;
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::expected_identity::ExpectedIdentity;
-use crate::app::links::{Link, LinkRequest};
+use crate::app::link::{Link, LinkRequest};
 use crate::error::{Error, Result};
 
 // The published page has `account_type` at top level, today's SDKs under `experimental`: both are

@@ -3,7 +3,7 @@
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
 //! ([`auth::require_key`]) except what [`public`] and the table say. The table of operations is
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four
-//! files: this one → `links.rs` beside it → `app/links.rs` → `crates/store/src/links.rs` (the
+//! files: this one → `links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
 //! account's row: `…/accounts/state.rs`).
 
 pub mod account_changes;

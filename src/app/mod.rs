@@ -2,22 +2,17 @@
 //! persists. It reads as the contract's paragraphs do.
 
 pub mod account;
-pub mod account_create;
-pub mod account_edit;
 pub mod audit;
 pub mod auth_config;
 pub mod base;
 pub mod connect;
 pub mod credential;
-pub mod direct_links;
 pub mod execute;
 pub mod explain;
 pub mod jobs;
-pub mod link_schemes;
-pub mod links;
+pub mod link;
 pub mod project;
 pub mod provider;
-pub mod reauth;
 pub mod refresh;
 pub mod retention;
 pub mod revocation;
@@ -103,7 +98,7 @@ pub struct App {
     /// Sessions of the last second, by project and id.
     pub recent_sessions: Recent<(String, String), Arc<session::Session>>,
     /// The auth configs that links of a project and toolkit may use, without their credentials.
-    pub recent_auth_configs: Recent<(String, String), Arc<link_schemes::Candidates>>,
+    pub recent_auth_configs: Recent<(String, String), Arc<link::schemes::Candidates>>,
     /// Which keys' uses were noted lately.
     pub key_uses: project::key_uses::KeyUses,
     /// What is counted.

@@ -17,7 +17,7 @@ use switchboard_store::{Unit, WriteError};
 
 use crate::app::account::access_list::Acl;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
-use crate::app::{Actor, App, links};
+use crate::app::{Actor, App, link};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
@@ -161,7 +161,7 @@ impl App {
         unknown.extend(extended.filter(|slug| self.toolkit(slug).is_none()));
         unknown.sort_unstable();
         unknown.dedup();
-        if unknown.is_empty() { Ok(()) } else { Err(links::invalid_slugs(&unknown)) }
+        if unknown.is_empty() { Ok(()) } else { Err(link::invalid_slugs(&unknown)) }
     }
 
     /// Tools that are named to be listed from the start must be tools that the session may use.

@@ -14,7 +14,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted
 
 use super::{Session, may_use_shared};
 use crate::app::App;
-use crate::app::links::{invalid_slugs, toolkit_not_allowed};
+use crate::app::link::{invalid_slugs, toolkit_not_allowed};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

@@ -11,7 +11,7 @@ use super::Session;
 use crate::app::App;
 use crate::app::account::shown_status;
 use crate::app::base::toolkits::mentions;
-use crate::app::links::invalid_slugs;
+use crate::app::link::invalid_slugs;
 use crate::error::Result;
 
 /// Which toolkits to list.

@@ -8,9 +8,9 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 
-use super::{Actor, App};
 use crate::app::auth_config::AuthConfigSettings;
 use crate::app::session::Session;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
@@ -38,7 +38,7 @@ pub struct LinkWarning {
 }
 
 /// The auth config of a new link.
-pub(super) struct Picked {
+pub(in crate::app) struct Picked {
     pub config: AuthConfigRow,
     /// The user is asked for the scheme, and the auth config is one of several that may be used.
     pub user_chooses: bool,
@@ -74,7 +74,7 @@ impl Candidates {
 
 impl Candidates {
     /// The newest one of a scheme.
-    pub(super) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
+    pub(in crate::app) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
         self.configs.iter().find(|config| config.scheme == scheme.as_str())
     }
 
@@ -112,7 +112,7 @@ fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
 
 impl App {
     /// Picks the auth config of a link. One that is made now is added to the unit.
-    pub(super) async fn pick_auth_config(
+    pub(in crate::app) async fn pick_auth_config(
         &self,
         actor: &Actor,
         session: &Session,
@@ -171,7 +171,11 @@ impl App {
     }
 
     /// The auth configs that links of a project and toolkit may use, read at most once a second.
-    pub(super) async fn usable_configs(&self, project: &str, toolkit: &Toolkit) -> Result<Option<Arc<Candidates>>> {
+    pub(in crate::app) async fn usable_configs(
+        &self,
+        project: &str,
+        toolkit: &Toolkit,
+    ) -> Result<Option<Arc<Candidates>>> {
         let place = (project.to_owned(), toolkit.slug.clone());
         if let Some(candidates) = self.recent_auth_configs.get(&place) {
             return Ok(Some(candidates));
@@ -221,7 +225,7 @@ impl App {
 
     /// The newest auth config of one scheme, or one that is made now for links that ask for the scheme.
     /// Links that ask for none go on as before.
-    pub(super) async fn auth_config_of_scheme(
+    pub(in crate::app) async fn auth_config_of_scheme(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,
@@ -247,7 +251,7 @@ impl App {
         Ok(self.new_managed(actor, toolkit, scheme, true, unit))
     }
 
-    pub(super) fn new_managed(
+    pub(in crate::app) fn new_managed(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,
@@ -266,7 +270,7 @@ impl App {
 
     /// Whether an auth config of a scheme can be made without anything from the project: with the
     /// operator's client, or because the scheme needs none.
-    pub(super) fn can_make(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
+    pub(in crate::app) fn can_make(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
         let is_token_of_ones_own = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
         if !toolkit.offers(scheme) && !is_token_of_ones_own {
             return false;
@@ -280,7 +284,7 @@ impl App {
     }
 
     /// A managed auth config whose client the operator has withdrawn since, or never had.
-    pub(super) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
+    pub(in crate::app) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
         let has_client = || self.settings.managed_client(&config.toolkit, &config.project_id).is_some();
         let is = |scheme: Scheme| config.scheme == scheme.as_str();
         config.is_managed && (is(Scheme::OAuth1) || is(Scheme::OAuth2) && !has_client())
@@ -329,7 +333,7 @@ fn switched_off(config: &AuthConfigRow) -> Error {
 }
 
 /// Nothing to authenticate with, in any scheme.
-pub(super) fn no_managed_auth(toolkit: &Toolkit) -> Error {
+pub(in crate::app) fn no_managed_auth(toolkit: &Toolkit) -> Error {
     let scheme = toolkit.schemes().into_iter().find(|it| matches!(it, Scheme::OAuth2 | Scheme::OAuth1));
     no_client(toolkit, scheme.or_else(|| toolkit.schemes().first().copied()).unwrap_or(Scheme::OAuth2))
 }

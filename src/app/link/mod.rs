@@ -1,7 +1,14 @@
-//! The heart: offering a user a link that connects one account (contract section 3).
+//! Links: offering a user a link that connects one account (contract section 3), with or without a session, and the
+//! other ways of an account to a credential: given whole, changed, or asked for anew.
 //!
 //! A link call checks the session's policy, picks the auth config, and writes a new account
 //! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
+
+pub mod direct;
+pub mod edit_account;
+pub mod import;
+pub mod reconnect;
+pub mod schemes;
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
@@ -10,8 +17,6 @@ use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
-use super::link_schemes::{LinkWarning, Picked, SchemeWish};
-use super::{Actor, App};
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::account::params::AccountParams;
@@ -20,10 +25,13 @@ use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::credential::seals::Owner;
 use crate::app::project::callback_url;
 use crate::app::session::Session;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
 use crate::time::{Millis, millis};
+
+use schemes::{LinkWarning, Picked, SchemeWish};
 
 /// What a developer asks for.
 #[derive(Clone, Debug, Default)]

@@ -10,15 +10,15 @@ use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::connect::read_fields;
-use super::direct_links::{DirectLink, Usable, refused};
-use super::links::{Offer, check_access, check_alias};
-use super::{Actor, App};
+use super::direct::{DirectLink, Usable, refused};
+use super::{Offer, check_access, check_alias};
 use crate::app::account::access_list::Acl;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::connect::read_fields;
 use crate::app::credential::secret_addresses::Given;
 use crate::app::session::check_user;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -220,7 +220,7 @@ impl App {
 
 /// SDKs call the key of every toolkit `generic_api_key` or `api_key`; where the toolkit has one
 /// secret under another name, that is meant.
-pub(super) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
+pub(in crate::app) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
     let secrets: Vec<String> =
         usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
     let [only] = secrets.as_slice() else { return };
@@ -234,7 +234,7 @@ pub(super) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
 }
 
 /// Missing fields have an error of their own (612); others are named one by one.
-pub(super) fn wrong_fields(usable: &Usable, values: &Secrets, wrong: BTreeMap<String, String>) -> Error {
+pub(in crate::app) fn wrong_fields(usable: &Usable, values: &Secrets, wrong: BTreeMap<String, String>) -> Error {
     let is_missing = |name: &String| values.get(name).is_none_or(|value| value.trim().is_empty());
     let fields = usable.fields();
     let missing: Vec<&str> = fields

@@ -12,13 +12,13 @@ use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
-use super::connect::wanted_scopes;
-use super::{Actor, App};
 use crate::app::account::expected_identity::Expectation;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::auth_config::AuthConfigSettings;
+use crate::app::connect::wanted_scopes;
 use crate::app::refresh::renewal::Renewal;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 

@@ -8,15 +8,15 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, 
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::account_create::{name_generic_key, wrong_fields};
-use super::connect::{Entered, read_fields};
-use super::direct_links::Usable;
-use super::links::{alias_in_use, check_alias};
-use super::{Actor, App};
+use super::direct::Usable;
+use super::import::{name_generic_key, wrong_fields};
+use super::{alias_in_use, check_alias};
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::connect::{Entered, read_fields};
 use crate::app::credential::secret_addresses::changed;
+use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// How often a change is tried again when the account changes meanwhile.

@@ -9,17 +9,17 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
-use super::links::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
-use super::{Actor, App};
+use super::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
 use crate::app::account::access_list::AclInput;
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::auth_config::{disabled, not_found, toolkit_gone};
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::session::check_user;
+use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
 /// What a developer asks for: a link, or with a whole credential in `known` an account at once
-/// (`account_create.rs`).
+/// (`import.rs`).
 pub struct DirectLink {
     /// How to connect.
     pub auth_config_id: String,
@@ -48,7 +48,7 @@ pub struct KnownFields {
 }
 
 /// An auth config that can connect accounts now, with its toolkit and scheme.
-pub(super) struct Usable {
+pub(in crate::app) struct Usable {
     pub config: AuthConfigRow,
     pub toolkit: Arc<Toolkit>,
     pub scheme: Scheme,
@@ -93,7 +93,7 @@ impl App {
     }
 
     /// The auth config of a request, when accounts can be connected with it.
-    pub(super) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
+    pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
         let config = self.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| not_found(id))?;
         if !config.is_enabled {
@@ -102,7 +102,7 @@ impl App {
         let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
         check_needs_account(&toolkit)?;
         if self.lacks_client(&config) {
-            return Err(super::link_schemes::no_managed_auth(&toolkit));
+            return Err(super::schemes::no_managed_auth(&toolkit));
         }
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         Ok(Usable { config, toolkit, scheme })
@@ -112,7 +112,7 @@ impl App {
 impl Usable {
     /// Fields of a connection of this auth config.
     pub fn fields(&self) -> Vec<Field> {
-        super::connect::connection_fields(&self.toolkit, self.scheme)
+        crate::app::connect::connection_fields(&self.toolkit, self.scheme)
     }
 
     /// The known fields that belong to the connection, checked; other names are not kept.
@@ -140,7 +140,7 @@ impl Usable {
 }
 
 /// Why an account was not written.
-pub(super) fn refused(refusal: Refusal, alias: Option<&str>, config: &AuthConfigRow) -> Error {
+pub(in crate::app) fn refused(refusal: Refusal, alias: Option<&str>, config: &AuthConfigRow) -> Error {
     match refusal {
         Refusal::Named("alias_in_use") => alias_in_use(alias.unwrap_or_default()),
         Refusal::Named("auth_config_gone") => disabled(config),
