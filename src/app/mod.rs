@@ -14,10 +14,8 @@ pub mod link;
 pub mod project;
 pub mod provider;
 pub mod refresh;
-pub mod retention;
 pub mod revocation;
 pub mod session;
-pub mod supervision;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -80,7 +78,7 @@ pub struct App {
     /// Tasks that outlive the request that caused them; awaited at shutdown.
     pub tasks: TaskTracker,
     /// Background jobs that do not run.
-    pub jobs: supervision::Jobs,
+    pub jobs: jobs::supervision::Jobs,
     /// Refreshes under way in this process.
     pub flights: base::flights::Flights,
     /// Token endpoints that are down.

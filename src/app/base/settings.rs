@@ -8,7 +8,7 @@ use switchboard_catalog::PlainHttp;
 use switchboard_vault::Secret;
 
 use super::rate_limits::RateLimits;
-use crate::app::retention::Retention;
+use crate::app::jobs::retention::Retention;
 use crate::client_address::TrustedProxies;
 
 /// Settings of the running server.

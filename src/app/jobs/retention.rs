@@ -10,7 +10,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_store::{retention, unread_answers};
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App};
+use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::time::Millis;
 
@@ -103,7 +103,7 @@ impl App {
 }
 
 /// Sweeps until told to stop. A failure is logged; the next run goes on.
-pub(super) async fn run(app: Arc<App>, stop: CancellationToken) {
+pub(in crate::app) async fn run(app: Arc<App>, stop: CancellationToken) {
     loop {
         match app.sweep_what_is_over().await {
             Ok(0) => {}

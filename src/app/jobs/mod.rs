@@ -1,7 +1,10 @@
-//! Work that nobody asks for: links past their time end, what is over goes, credentials are
+//! Background jobs. Links past their time end, what is over goes, credentials are
 //! refreshed before they end and revoked at their providers, providers are asked whether a user has entered
 //! a code, the audit log is sealed, counters of rate limits that are whole again are forgotten, toolkit
 //! files that changed are read again.
+
+pub mod retention;
+pub mod supervision;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use switchboard_store::{WriteError, links};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, connect, retention, revocation, supervision};
+use super::{Actor, App, audit, connect, revocation};
 use crate::app::base::catalog;
 use crate::app::refresh::scheduler;
 use crate::error::Result;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// When a job is started again.
-pub(super) struct Pace {
+pub(in crate::app) struct Pace {
     /// Pause before the first new start; doubled with each further one.
     first_pause: Duration,
     longest_pause: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Pace {
 }
 
 /// That of a server.
-pub(super) const PACE: Pace =
+pub(in crate::app) const PACE: Pace =
     Pace { first_pause: Duration::from_secs(1), longest_pause: Duration::from_mins(1), proven: Duration::from_secs(5) };
 
 /// Jobs that do not run.
@@ -52,7 +52,7 @@ impl Jobs {
 }
 
 /// Runs one job until told to stop.
-pub(super) async fn supervise<F: Future<Output = ()> + Send + 'static>(
+pub(in crate::app) async fn supervise<F: Future<Output = ()> + Send + 'static>(
     jobs: &Jobs,
     stop: &CancellationToken,
     pace: &Pace,
