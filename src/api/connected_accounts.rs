@@ -17,7 +17,7 @@ use super::page::PageRequest;
 use super::path::Id;
 use super::query::{Query, wrong};
 use crate::app::App;
-use crate::app::account::readable;
+use crate::app::account::{AccountView, readable};
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
 
@@ -32,13 +32,14 @@ pub async fn list(
     if page.tells_order().is_some_and(|tells| tells != (filter.order == AccountOrder::UpdatedAt)) {
         return Err(wrong("cursor", "must be a next_cursor of an answer with the same order_by").into());
     }
-    let found = app.accounts(&caller.project_id, filter, page.of_store()).await?;
-    let public_url = &app.settings.public_url;
-    let mut items = Vec::with_capacity(found.rows.len());
-    for account in &found.rows {
-        items.extend(readable(&account.row.id, AccountItem::new(account, public_url)));
-    }
-    Ok(json(StatusCode::OK, &page.envelope(items, found.total, found.next.as_ref()))?)
+    let of_store = page.of_store();
+    let answer = app.accounts(&caller.project_id, filter, of_store, move |app, found| {
+        let public_url = &app.settings.public_url;
+        let item = |account: &AccountView| readable(&account.row.id, AccountItem::new(account, public_url));
+        let items = found.rows.iter().filter_map(item).collect();
+        json(StatusCode::OK, &page.envelope::<AccountItem>(items, found.total, found.next.as_ref()))
+    });
+    Ok(answer.await??)
 }
 
 /// `GET /connected_accounts/{id}` → 200.

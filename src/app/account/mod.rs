@@ -6,6 +6,7 @@ pub mod expected_identity;
 pub mod params;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::Refresh;
@@ -52,9 +53,6 @@ pub struct Lifetime {
     pub idle_expiry: Option<Millis>,
 }
 
-/// Credentials opened for a list before other requests have their turn.
-const AT_A_TIME: usize = 50;
-
 /// Why an account of a disabled auth config cannot be used.
 pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 
@@ -91,24 +89,32 @@ impl App {
         self.account_view(row, config, mask)
     }
 
-    /// One page of accounts and the number of all that match. A row that cannot be read is logged and
-    /// left out.
-    pub async fn accounts(&self, project: &str, filter: AccountFilter, page: PageOf) -> Result<Listed<AccountView>> {
+    /// One page of accounts, as `show` makes it of the rows, where the page ended and the number of all that
+    /// match. A row that cannot be read is logged and left out. Decrypting and showing a thousand accounts
+    /// takes long, so that both are done beside the runtime's threads.
+    pub async fn accounts<T: Send + 'static>(
+        self: &Arc<Self>,
+        project: &str,
+        filter: AccountFilter,
+        page: PageOf,
+        show: impl FnOnce(&Self, Listed<AccountView>) -> T + Send + 'static,
+    ) -> Result<T> {
         let Listed { rows, next, total } = self.store.accounts(project, filter, page).await?;
         let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
         let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
         let ids: Vec<String> = ids.into_iter().cloned().collect();
         let configs = self.store.auth_configs_by_id(project, &ids).await?;
-        let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
-        let mut views = Vec::with_capacity(rows.len());
-        for row in rows {
-            if views.len() % AT_A_TIME == AT_A_TIME - 1 {
-                tokio::task::yield_now().await;
-            }
-            let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
-            views.extend(readable(&id, self.account_view(row, config, mask)));
-        }
-        Ok(Listed { rows: views, next, total })
+        let app = Arc::clone(self);
+        let shown = self.store.work(project, move || {
+            let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
+            let view = |row: AccountRow| {
+                let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
+                readable(&id, app.account_view(row, config, mask))
+            };
+            let rows = rows.into_iter().filter_map(view).collect();
+            show(&app, Listed { rows, next, total })
+        });
+        Ok(shown.await?)
     }
 
     /// Deletes an account: its credential is erased at once, its links end. With `revoke`, its

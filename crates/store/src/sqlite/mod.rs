@@ -148,6 +148,19 @@ impl Store {
         self.shared.scans.run(project, read).await
     }
 
+    /// Work on what a list gave, such as decrypting and rendering a thousand rows: on the threads of the
+    /// scan door, in the same turns.
+    ///
+    /// # Errors
+    /// As of any read; and where the work panicked.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        project: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
+        self.scan(project, move |_| Ok(work())).await
+    }
+
     /// The rows of one query through the scan door; rows that cannot be read are logged and left out.
     pub(crate) async fn list<T: Send + 'static>(
         &self,

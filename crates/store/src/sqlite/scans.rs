@@ -17,6 +17,10 @@ use crate::ReadError;
 
 /// Fewest and most threads; between them, one for each processor.
 const THREADS: (usize, usize) = (2, 4);
+/// How much these threads give way to the others where there are more than processors: of the range from 0
+/// to 19, enough that a health check does not notice them.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 /// Reads of one project that may wait; more are refused.
 const MOST_WAITING: usize = 512;
 
@@ -65,7 +69,10 @@ impl Scans {
         let scans = Self { number, path: Arc::from(path), shared: Arc::clone(&shared) };
         for index in 0..threads {
             let shared = Arc::clone(&shared);
-            thread::Builder::new().name(format!("store-scan-{index}")).spawn(move || shared.work())?;
+            thread::Builder::new().name(format!("store-scan-{index}")).spawn(move || {
+                give_way();
+                shared.work();
+            })?;
         }
         Ok(scans)
     }
@@ -87,6 +94,13 @@ impl Scans {
         self.shared.push(project, task)?;
         outcome.await.unwrap_or_else(|_| Err(ReadError::Unavailable("the read was cut short".to_owned())))
     }
+}
+
+/// Lets the system prefer other threads to the calling one.
+fn give_way() {
+    // Linux alone takes "the calling process" for the calling thread here. Without it lists only compete.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICENESS);
 }
 
 impl Drop for Scans {
@@ -266,5 +280,16 @@ mod tests {
             }
         }
         assert_eq!(refused, 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn reads_give_way_to_the_threads_that_serve_requests() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let (_folder, scans) = scans();
+        let of_server = priority();
+        let of_reads = scans.run("a", move |_| Ok(priority())).await.unwrap();
+        assert_eq!(of_reads, (of_server + NICENESS).min(19));
+        assert_eq!(priority(), of_server);
     }
 }
