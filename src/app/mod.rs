@@ -1,5 +1,5 @@
-//! What Switchboard does, one noun per file. Handlers translate, this layer decides, the store
-//! persists. It reads as the contract's paragraphs do.
+//! What Switchboard does, a folder per subject. Handlers translate, this layer decides, the store
+//! persists. Here is only [`App`], which has everything that the folders work with.
 
 pub mod account;
 pub mod audit;
