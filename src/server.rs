@@ -22,25 +22,22 @@ use switchboard_egress::{Budget, Egress, EgressConfig, Watch};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
 use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
-use crate::app::auth_config::redirects;
 use crate::app::base::catalog::CurrentCatalog;
+use crate::app::base::core::Core;
 use crate::app::base::flights::Flights;
 use crate::app::base::rate_limits::Limits;
-use crate::app::base::recent::Recent;
 use crate::app::base::threads::Threads;
 use crate::app::credential::reseal;
-use crate::app::jobs::supervision::{Jobs, STOP_TIME};
-use crate::app::project::key_uses::KeyUses;
-use crate::app::provider::{Breakers, Discovered, Methods, Nonces};
+use crate::app::jobs::supervision::STOP_TIME;
+use crate::app::provider::redirect_uris;
+use crate::app::{App, Parts};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
-use crate::metrics;
+use crate::metrics::{self, Metrics};
 use crate::time::{Clock, SystemClock};
 
 use door::Door;
@@ -120,11 +117,11 @@ async fn open_by(
     note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
-    if let Err(error) = app.report_shared_redirect_uris().await {
+    if let Err(error) = app.redirect_uris.report_shared_redirect_uris().await {
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
     }
-    let spool = app.spool_dir.display().to_string();
-    let saved = app.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
+    let spool = app.spool.folder().display().to_string();
+    let saved = app.spool.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {
         tracing::info!(saved, "stored credentials that an earlier run had spooled");
     }
@@ -167,7 +164,7 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         if !has_open_host && !client.hosts.is_empty() {
             bail!("setting managed.{slug}.hosts: has no use, the file of toolkit {slug} says where its client goes");
         }
-        if client.one_redirect_uri && !redirects::is_told_by_slug(toolkit, Scheme::OAuth2) {
+        if client.one_redirect_uri && !redirect_uris::is_told_by_slug(toolkit, Scheme::OAuth2) {
             bail!(
                 "setting managed.{slug}.one_redirect_uri: toolkit {slug:?} can belong to different providers, so each auth config needs a redirect URI of its own"
             );
@@ -186,77 +183,70 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     })
     .context("setting extra_ca_file")?
     .watched_by(watch);
-    let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock));
-    Ok(Arc::new(App {
-        store,
+    let metrics = Arc::new(Metrics::default());
+    let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock), Arc::clone(&metrics));
+    Ok(Arc::new(App::new(Parts {
         ring,
         egress,
         answers: Budget::new(config.settings.proxy_memory),
         large_answers: Threads::start("large-answers", 1).context("cannot start a thread for large answers")?,
-        catalog,
-        settings: config.settings,
-        builtins,
+        limits,
         // Beside the database, so that all servers of one database share it.
         spool_dir: beside(&config.database, ".spool"),
         audit_head: config.audit_head_file.unwrap_or_else(|| beside(&config.database, ".audit-head")),
-        files: Threads::start("files", FILE_THREADS).context("cannot start threads for files")?,
-        clock,
-        entropy,
-        tasks: TaskTracker::new(),
-        jobs: Jobs::default(),
-        flights: Flights::default(),
-        known_grants: crate::app::revocation::Known::default(),
-        revocation_wake: Notify::new(),
-        recent_sessions: Recent::default(),
-        recent_auth_configs: Recent::default(),
-        key_uses: KeyUses::default(),
-        breakers: Breakers::default(),
-        dpop_nonces: Nonces::default(),
-        methods: Methods::default(),
-        discovered: Discovered::default(),
-        metrics: Arc::default(),
-        limits,
-        ready_at: AtomicI64::new(0),
-        stopping: CancellationToken::new(),
-    }))
+        core: Core {
+            store,
+            catalog,
+            settings: config.settings,
+            builtins,
+            clock,
+            entropy,
+            files: Threads::start("files", FILE_THREADS).context("cannot start threads for files")?,
+            tasks: TaskTracker::new(),
+            flights: Flights::default(),
+            metrics,
+            ready_at: AtomicI64::new(0),
+            stopping: CancellationToken::new(),
+        },
+    })))
 }
 
-/// Serves until `app.stopping` is cancelled; then finishes what was accepted and what must not be
+/// Serves until `app.core.stopping` is cancelled; then finishes what was accepted and what must not be
 /// lost (R94).
 pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Result<()> {
     let mut jobs = JoinSet::new();
-    jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.stopping.clone()));
+    jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
     let graceful = GracefulShutdown::new();
     let open_files = listen::raise_open_files();
     let places = listen::places(open_files);
     tracing::info!(connections = places, open_files, "connections that are served at once");
-    let per_address = app.settings.max_connections_per_address;
-    let door = Door::new(places, per_address, app.settings.trusted_proxies.clone(), router);
-    app.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
+    let per_address = app.core.settings.max_connections_per_address;
+    let door = Door::new(places, per_address, app.core.settings.trusted_proxies.clone(), router);
+    app.core.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
     drop(listener);
     tracing::info!("shutting down");
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time");
     }
-    app.tasks.close();
-    if tokio::time::timeout(GRACE, app.tasks.wait()).await.is_err() {
+    app.core.tasks.close();
+    if tokio::time::timeout(GRACE, app.core.tasks.wait()).await.is_err() {
         tracing::error!("some credential writes did not finish in time");
     }
     // They were told together with everybody else; who is left is cut off.
     if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
-    app.seal_audit_log_at_end().await;
-    app.store.finish();
+    app.audit_log.seal_audit_log_at_end().await;
+    app.core.store.finish();
     Ok(())
 }
 
-/// Serves metrics until `app.stopping` is cancelled, to a few connections at once.
+/// Serves metrics until `app.core.stopping` is cancelled, to a few connections at once.
 pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
-    let router = metrics::router(Arc::clone(&app.metrics));
+    let router = metrics::router(Arc::clone(&app.core.metrics));
     let door = Door::new(METRICS_PLACES, None, TrustedProxies::default(), router);
     let graceful = GracefulShutdown::new();
-    app.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
+    app.core.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
 }
 
 /// Loads the master key, or makes one for a database that has none. A database that was sealed

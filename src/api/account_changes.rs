@@ -85,7 +85,7 @@ pub async fn patch(
     Id(id): Id,
     body: JsonBody<PatchBody>,
 ) -> std::result::Result<Response, ApiError> {
-    let row = app.patch_account(&caller.actor(), &id, &body.value.into_patch()?).await?;
+    let row = app.links.patch_account(&caller.actor(), &id, &body.value.into_patch()?).await?;
     let answer = PatchAnswer { success: true, id: row.id, status: row.status.as_str() };
     Ok(json(StatusCode::OK, &answer)?)
 }
@@ -133,7 +133,7 @@ pub async fn status(
     Id(id): Id,
     body: JsonBody<StatusBody>,
 ) -> std::result::Result<Response, ApiError> {
-    app.set_account_enabled(&caller.actor(), &id, body.value.enabled).await?;
+    app.links.set_account_enabled(&caller.actor(), &id, body.value.enabled).await?;
     Ok(json(StatusCode::OK, &SuccessAnswer { success: true })?)
 }
 
@@ -171,7 +171,7 @@ pub async fn refresh(
     let callback = query.text("redirect_url").map(ToOwned::to_owned).or(body.redirect_url);
     let may_change = body.allow_account_change.unwrap_or(false);
     let Refreshed { id, status, redirect_url } =
-        app.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
+        app.links.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
     Ok(json(StatusCode::OK, &RefreshAnswer { id, status: status.as_str(), redirect_url })?)
 }
 

@@ -93,7 +93,7 @@ pub async fn link(
     };
     let link_view = |link: &Link| link_view(link, &warnings);
     let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
-    let link = app.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
+    let link = app.links.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
     Ok(created(link, link_view)?)
 }
 
@@ -185,15 +185,15 @@ pub async fn create(
         known: connection.state.map(StateBody::into_known).transpose()?,
         expected: None,
     };
-    let made = app.create_connection(&caller.actor(), request).await?;
+    let made = app.links.create_connection(&caller.actor(), request).await?;
     let answer = create_view(&app, &caller.project_id, made).await?;
     Ok(json(StatusCode::CREATED, &answer)?)
 }
 
 async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateAnswer> {
-    let account = app.account(project, &made.account_id).await?;
+    let account = app.accounts.account(project, &made.account_id).await?;
     let params = AccountParams::parse(&account.row.params)?;
-    let mut val = state_val(&account, &params, &app.settings.public_url);
+    let mut val = state_val(&account, &params, &app.core.settings.public_url);
     if let Some(url) = &made.redirect_url {
         val.fields.insert("redirectUrl".to_owned(), url.as_str().into());
     }
@@ -246,7 +246,7 @@ pub async fn complete(
             return Err(Error::field(name, "must have at least 1 character").into());
         }
     }
-    let confirmed = app.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
+    let confirmed = app.connector.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
     let answer = CompleteAnswer {
         connected_account_id: confirmed.account_id,
         toolkit_slug: confirmed.toolkit,

@@ -89,12 +89,12 @@ async fn named_project(app: &App, headers: &HeaderMap) -> Result<String> {
     let (organization, project) = (scope_header(headers, "x-org-id")?, scope_header(headers, "x-project-id")?);
     match (organization, project) {
         (Some(organization), Some(project)) => {
-            let found = app.store.project(project).await?;
-            let is_ours = app.organization().await?.id == organization;
+            let found = app.core.store.project(project).await?;
+            let is_ours = app.projects.organization().await?.id == organization;
             let found = found.filter(|_| is_ours).ok_or_else(|| project::not_found(project))?;
             Ok(found.id)
         }
-        (None, None) => match app.store.sole_project().await? {
+        (None, None) => match app.core.store.sole_project().await? {
             Some(project) => Ok(project.id),
             None => {
                 Err(wrong_scope("x-project-id", "is required with x-org-id, since there is not exactly one project"))

@@ -45,6 +45,6 @@ pub async fn revoke(
     if !(1..=MOST).contains(&keys.len()) {
         return Err(Error::field("api_keys", format!("must have 1 to {MOST} entries")).into());
     }
-    app.revoke_leaked(keys, &request_id.0).await?;
+    app.keys.revoke_leaked(keys, &request_id.0).await?;
     Ok(json(StatusCode::OK, &RevocationReceipt { received: true })?)
 }

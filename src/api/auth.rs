@@ -130,7 +130,7 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
 /// Runs an operation whose caller is admitted, once its parameters are checked, too.
 async fn run(app: &App, operation: Option<&Operation>, request: Request, next: Next) -> Response {
     let Some(operation) = operation else { return next.run(request).await };
-    match parameters::check(operation, &request, app.settings.unknown_query_parameters) {
+    match parameters::check(operation, &request, app.core.settings.unknown_query_parameters) {
         Ok(warnings) => parameters::with_warnings(next.run(request).await, &warnings).await,
         Err(error) => ApiError(error).into_response(),
     }
@@ -191,11 +191,11 @@ async fn recognise(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Exte
     let request_id = extensions.get::<RequestId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
     let caller_request_id = extensions.get::<CallerRequestId>().map(|id| Arc::clone(&id.0));
     if kind != KeyKind::Project {
-        let key = app.authenticate_beyond(presented, kind).await.map_err(advised)?;
+        let key = app.keys.authenticate_beyond(presented, kind).await.map_err(advised)?;
         let asker = Asker::Beyond(OrgCaller { key, request_id, caller_request_id });
         return Ok(Holder { asker, scope: KeyScope::default() });
     }
-    let key = app.authenticate(presented).await.map_err(advised)?;
+    let key = app.keys.authenticate(presented).await.map_err(advised)?;
     let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id, caller_request_id };
     Ok(Holder { asker: Asker::Project(caller), scope: key.scope })
 }

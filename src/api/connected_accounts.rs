@@ -33,8 +33,9 @@ pub async fn list(
         return Err(wrong("cursor", "must be a next_cursor of an answer with the same order_by").into());
     }
     let of_store = page.of_store();
-    let answer = app.accounts(&caller.project_id, filter, of_store, move |app, found| {
-        let public_url = &app.settings.public_url;
+    let shown_by = Arc::clone(&app);
+    let answer = app.accounts.accounts(&caller.project_id, filter, of_store, move |found| {
+        let public_url = &shown_by.core.settings.public_url;
         let item = |account: &AccountView| readable(&account.row.id, AccountItem::new(account, public_url));
         let items = found.rows.iter().filter_map(item).collect();
         json(StatusCode::OK, &page.envelope::<AccountItem>(items, found.total, found.next.as_ref()))
@@ -44,8 +45,8 @@ pub async fn list(
 
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let account = app.account(&caller.project_id, &id).await?;
-    Ok(json(StatusCode::OK, &AccountAnswer::new(&account, &app.settings.public_url)?)?)
+    let account = app.accounts.account(&caller.project_id, &id).await?;
+    Ok(json(StatusCode::OK, &AccountAnswer::new(&account, &app.core.settings.public_url)?)?)
 }
 
 /// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id unknown afterwards, and the
@@ -57,7 +58,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.delete_account(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.accounts.delete_account(&caller.actor(), &id, revoke).await?;
     Ok(json(StatusCode::OK, &Deleted { success: true, revoke_job_id })?)
 }
 
@@ -67,7 +68,7 @@ pub async fn revoke(
     caller: Caller,
     Id(id): Id,
 ) -> std::result::Result<Response, ApiError> {
-    let revoked_tokens = app.revoke_account(&caller.actor(), &id).await?;
+    let revoked_tokens = app.revocations.revoke_account(&caller.actor(), &id).await?;
     let status = AccountStatus::Revoked.as_str();
     Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id, status } })?)
 }

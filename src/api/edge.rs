@@ -65,7 +65,7 @@ async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &Onc
         known_id.get_or_init(|| Arc::clone(caller_id));
         request.extensions_mut().insert(CallerRequestId(Arc::clone(caller_id)));
     }
-    let id: Arc<str> = app.mint(Kind::Request).into();
+    let id: Arc<str> = app.core.mint(Kind::Request).into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let answered_id = known_id.get_or_init(|| Arc::clone(&id));
     let method = request.method().clone();
@@ -98,12 +98,12 @@ async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &Onc
         response.headers_mut().insert(X_REQUEST_ID.clone(), value);
     }
     default_headers(response.headers_mut());
-    if app.settings.public_url.starts_with("https://") {
+    if app.core.settings.public_url.starts_with("https://") {
         let year = HeaderValue::from_static("max-age=31536000");
         response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, year);
     }
     let route_name = route.as_ref().map_or("-", MatchedPath::as_str);
-    app.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
+    app.core.metrics.request(route_name, &method, response.status().as_u16(), started.elapsed());
     log((&id, caller_id.as_deref()), &method, route_name, &response, error.as_ref(), started);
     response
 }
@@ -154,7 +154,7 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     let host = host.to_ascii_lowercase();
     let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host.as_str(), |(name, _)| name);
-    let is_ours = app.settings.allowed_hosts.iter().any(|allowed| *allowed == host || allowed == name);
+    let is_ours = app.core.settings.allowed_hosts.iter().any(|allowed| *allowed == host || allowed == name);
     if is_ours {
         return Ok(());
     }

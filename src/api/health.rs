@@ -24,13 +24,13 @@ async fn alive() -> &'static str {
 
 /// 200 while reads and writes work, all background jobs run, and the server is not shutting down.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    if app.stopping.is_cancelled() {
+    if app.core.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response();
     }
     if let Some(job) = app.jobs.down() {
         return ApiError(Error::of(Code::JobDown, &[("job", &job)])).into_response();
     }
-    match app.check_ready().await {
+    match app.core.check_ready().await {
         Ok(()) => "ok".into_response(),
         Err(error) => {
             tracing::warn!(error = error.message(), cause = error.causes(), "not ready");

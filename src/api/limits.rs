@@ -47,7 +47,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         return next.run(request).await;
     }
     let peer = request.extensions().get::<Peer>().copied();
-    let address = app.settings.trusted_proxies.client(peer, request.headers());
+    let address = app.core.settings.trusted_proxies.client(peer, request.headers());
     // A key may be limited to addresses; the check of keys looks here.
     request.extensions_mut().insert(ClientAddress(address));
     if kind == Kind::WithKey {
@@ -55,7 +55,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         if response.extensions().get::<Keyed>().is_some() {
             return response;
         }
-        return match app.count_address(address) {
+        return match app.limits.count_address(address) {
             Ok(standing) => {
                 describe(response.headers_mut(), standing);
                 response
@@ -65,7 +65,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
             Err(exceeded) => refusal(exceeded, ADDRESS),
         };
     }
-    match app.count_address(address) {
+    match app.limits.count_address(address) {
         Ok(standing) => {
             let mut response = next.run(request).await;
             describe(response.headers_mut(), standing);
@@ -83,7 +83,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
 
 /// Runs the handler of a request whose key was accepted, unless the key has asked too often.
 pub async fn with_key(app: &App, key_id: &str, handler: impl Future<Output = Response>) -> Response {
-    let mut response = match app.count_key(key_id) {
+    let mut response = match app.limits.count_key(key_id) {
         Ok(standing) => {
             let mut response = handler.await;
             describe(response.headers_mut(), standing);

@@ -132,7 +132,7 @@ pub async fn create(
         config.apply(&mut settings, "payload.config")?;
     }
     let scope = body.value.scope()?;
-    let (project, key) = app.new_project(&caller.actor(), &body.value.name, &settings, scope.as_ref()).await?;
+    let (project, key) = app.projects.new_project(&caller.actor(), &body.value.name, &settings, scope.as_ref()).await?;
     let answer =
         NewProjectAnswer { id: project.id, name: project.name, api_key: key.map(|key| key.expose().to_owned()) };
     Ok(json(StatusCode::OK, &answer)?)
@@ -140,9 +140,9 @@ pub async fn create(
 
 /// `GET /org/owner/project/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let project = app.project(&id).await?;
-    let now = app.now();
-    let keys = app.store.api_keys(&project.id).await?;
+    let project = app.projects.project(&id).await?;
+    let now = app.core.now();
+    let keys = app.core.store.api_keys(&project.id).await?;
     let live = keys.iter().filter(|key| is_live(key.revoked_at, key.expires_at, now));
     let api_keys = live.map(|key| KeyView {
         id: key.id.clone(),
@@ -150,8 +150,10 @@ pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std:
         key: format!("{}…", key.prefix),
         created_at: iso(key.created_at),
     });
-    let detail =
-        ProjectDetail { project: ProjectView::new(&project, &app.organization().await?), api_keys: api_keys.collect() };
+    let detail = ProjectDetail {
+        project: ProjectView::new(&project, &app.projects.organization().await?),
+        api_keys: api_keys.collect(),
+    };
     Ok(json(StatusCode::OK, &detail)?)
 }
 
@@ -163,7 +165,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.delete_project(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.project_deletion.delete_project(&caller.actor(), &id, revoke).await?;
     Ok(json(StatusCode::OK, &DeletedProject { status: "success", revoke_job_id })?)
 }
 
@@ -173,7 +175,7 @@ pub async fn regenerate(
     caller: OrgCaller,
     Id(id): Id,
 ) -> std::result::Result<Response, ApiError> {
-    let (key, row) = app.regenerate_key(&caller.actor(), &id).await?;
+    let (key, row) = app.projects.regenerate_key(&caller.actor(), &id).await?;
     let api_key =
         NewKeyView { id: row.id, name: row.name, key: key.expose().to_owned(), created_at: iso(row.created_at) };
     let message = "A new API key was made; all earlier keys of the project are revoked".to_owned();

@@ -97,8 +97,8 @@ impl ProjectView {
 /// One page of all projects of the installation.
 pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPage> {
     let page = PageRequest::from_query(query, DEFAULT_PAGE, MOST)?;
-    let organization = app.organization().await?;
-    let found = app.store.projects_page(page.of_store()).await?;
+    let organization = app.projects.organization().await?;
+    let found = app.core.store.projects_page(page.of_store()).await?;
     let data = found.rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
     Ok(ProjectPage { data, place: page.place(found.total, found.next.as_ref()) })
 }
@@ -106,7 +106,7 @@ pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPag
 /// `GET /org/list` → 200.
 pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> std::result::Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, DEFAULT_PAGE, MOST)?;
-    let organization = app.organization().await?;
+    let organization = app.projects.organization().await?;
     let made = iso(organization.created_at);
     let view = OrganizationView {
         id: organization.id,

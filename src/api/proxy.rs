@@ -113,9 +113,9 @@ pub async fn execute(
     Id(session_id): Id,
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
-    let session = app.session(&caller.project_id, &session_id).await?;
+    let session = app.sessions.session(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
-    let answer = app.proxy_execute(&session, body.value.into_request(raw)?).await?;
+    let answer = app.executor.proxy_execute(&session, body.value.into_request(raw)?).await?;
     Ok(proxy_answer::response(answer).await)
 }
 

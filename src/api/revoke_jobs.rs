@@ -21,7 +21,7 @@ pub const PAGE: i64 = 1_000;
 /// `GET /revoke_jobs/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, PAGE, PAGE)?;
-    let (found, counts) = app.revoke_job(&caller.project_id, &id, page.of_store()).await?;
+    let (found, counts) = app.revocations.revoke_job(&caller.project_id, &id, page.of_store()).await?;
     let page = page.envelope(found.rows, counts.total, found.next.as_ref());
     let job = RevokeJob {
         id,

@@ -61,8 +61,8 @@ pub async fn patch(
     Id(id): Id,
     body: JsonBody<SessionPatch>,
 ) -> Result<Response, ApiError> {
-    let session = app.patch_session(&caller.actor(), &id, &body.value).await?;
-    Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, true))?)
+    let session = app.sessions.patch_session(&caller.actor(), &id, &body.value).await?;
+    Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
 /// `POST /tool_router/session/{session_id}/attach` → 200 with the session and the tools given.
@@ -78,8 +78,8 @@ pub async fn attach(
         given.custom_toolkits = tools.custom_toolkits;
         given.custom_tools = tools.custom_tools;
     }
-    let session = app.attach(&caller.project_id, &id, given).await?;
-    Ok(json(StatusCode::OK, &session_view(&session, &app.settings.public_url, true))?)
+    let session = app.sessions.attach(&caller.project_id, &id, given).await?;
+    Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
 /// `GET /tool_router/session/{session_id}/config_history` → 200 page.
@@ -90,7 +90,7 @@ pub async fn history(
     query: Query,
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 100)?;
-    let (user, found) = app.session_history(&caller.project_id, &id, page.of_store()).await?;
+    let (user, found) = app.sessions.session_history(&caller.project_id, &id, page.of_store()).await?;
     let items = found
         .rows
         .into_iter()

@@ -98,7 +98,7 @@ struct SessionMember {
 
 /// `GET /auth/session/info` → 200.
 pub async fn read(State(app): State<Arc<App>>, asker: Asker) -> std::result::Result<Response, ApiError> {
-    let organization = app.organization().await?;
+    let organization = app.projects.organization().await?;
     let answer = match asker {
         Asker::Project(caller) => of_project(&app, &caller, organization).await?,
         Asker::Beyond(caller) => {
@@ -109,8 +109,8 @@ pub async fn read(State(app): State<Arc<App>>, asker: Asker) -> std::result::Res
 }
 
 async fn of_project(app: &App, caller: &Caller, organization: Organization) -> Result<SessionInfo> {
-    let project = app.project(&caller.project_id).await?;
-    let row = app.store.api_key(&project.id, &caller.key_id).await?.ok_or_else(keys::invalid)?;
+    let project = app.projects.project(&caller.project_id).await?;
+    let row = app.core.store.api_key(&project.id, &caller.key_id).await?.ok_or_else(keys::invalid)?;
     let operator = operator(&organization);
     Ok(SessionInfo {
         project: Some(SessionProject {

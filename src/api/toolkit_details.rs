@@ -5,7 +5,7 @@ use serde::Serialize;
 use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
 
 use crate::app::App;
-use crate::app::auth_config::redirects;
+use crate::app::provider::redirect_uris;
 
 /// What one way to connect a toolkit asks for.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -117,7 +117,8 @@ impl InputField {
 
 /// What a scheme of a toolkit asks for.
 pub fn details(app: &App, toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
-    let (redirect_uri, redirect_uri_hint) = match redirects::advice(&app.settings.public_url, toolkit, scheme) {
+    let (redirect_uri, redirect_uri_hint) = match redirect_uris::advice(&app.core.settings.public_url, toolkit, scheme)
+    {
         Some((uri, hint)) => (uri, Some(hint)),
         None => (None, None),
     };

@@ -220,7 +220,7 @@ pub struct ChangelogVersion {
 
 /// Where a toolkit's monogram is served.
 pub fn logo_url(app: &App, slug: &str) -> String {
-    format!("{}/assets/toolkits/{slug}.svg", app.settings.public_url)
+    format!("{}/assets/toolkits/{slug}.svg", app.core.settings.public_url)
 }
 
 /// A toolkit as lists show it.
@@ -325,7 +325,7 @@ fn meta<C>(
 }
 
 fn managed_schemes(app: &App, project: &str, toolkit: &Toolkit) -> Vec<&'static str> {
-    app.managed_scheme(project, toolkit).map(Scheme::as_str).into_iter().collect()
+    app.auth_configs.managed_scheme(project, toolkit).map(Scheme::as_str).into_iter().collect()
 }
 
 fn all_scopes(default: &[String], further: &[String]) -> Vec<String> {

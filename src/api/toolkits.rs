@@ -19,7 +19,7 @@ use super::query::{Query, wrong};
 use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
 use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
-use crate::app::base::toolkits::ToolkitListFilter;
+use crate::app::toolkit::ToolkitListFilter;
 use crate::error::Error;
 
 /// Toolkits on a page, unless the caller says otherwise.
@@ -118,7 +118,7 @@ pub async fn read(
     Id(slug): Id,
     query: Query,
 ) -> Result<Response, ApiError> {
-    let toolkit = app.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
+    let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
     require_version(&toolkit, &query)?;
     Ok(json(StatusCode::OK, &view::whole(&app, &caller.project_id, &toolkit))?)
 }
@@ -126,13 +126,13 @@ pub async fn read(
 /// `GET /toolkits/categories` → 200 page.
 pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, MOST, MOST)?;
-    let all: Vec<String> = app.categories().into_iter().collect();
+    let all: Vec<String> = app.toolkits.categories().into_iter().collect();
     Ok(json(StatusCode::OK, &page.envelope_of(&all, |id| CategoryItem::of(id)))?)
 }
 
 /// `GET /toolkits/changelog` → 200: every toolkit and the versions that its file knows.
 pub async fn changelog(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &view::changelog(app.catalog.get().iter().map(AsRef::as_ref)))?)
+    Ok(json(StatusCode::OK, &view::changelog(app.core.catalog.get().iter().map(AsRef::as_ref)))?)
 }
 
 async fn answer(
@@ -141,7 +141,7 @@ async fn answer(
     page: PageRequest,
     filter: &ToolkitListFilter,
 ) -> Result<Response, ApiError> {
-    let all = app.toolkits(&caller.project_id, filter).await?;
+    let all = app.toolkits.toolkits(&caller.project_id, filter).await?;
     let answer: Page<ToolkitItem> = page.envelope_of(&all, |toolkit| view::item(app, &caller.project_id, toolkit));
     Ok(json(StatusCode::OK, &answer)?)
 }

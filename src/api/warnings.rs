@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::app::link::schemes::LinkWarning;
+use crate::app::auth_config::schemes::LinkWarning;
 
 /// What is allowed and yet unwise.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

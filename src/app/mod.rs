@@ -16,41 +16,48 @@ pub mod provider;
 pub mod refresh;
 pub mod revocation;
 pub mod session;
+pub mod spool;
+pub mod toolkit;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{Budget, Egress};
-use switchboard_store::accounts::AccountRow;
-use switchboard_store::{Store, Unit, meta};
-use switchboard_vault::{Entropy, KeyRing};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use switchboard_vault::KeyRing;
 
-use crate::error::{Error, Result};
-use crate::id::Kind;
-use crate::metrics::Metrics;
-use crate::time::{Clock, Millis};
+use account::Accounts;
+use audit::AuditLog;
+use auth_config::AuthConfigs;
+use base::core::Core;
+use base::idempotency::Idempotency;
+use base::rate_limits::Limits;
+use base::threads::Threads;
+use connect::Connector;
+use credential::Credentials;
+use execute::Executor;
+use explain::Explanations;
+use jobs::Sweeps;
+use jobs::supervision::Jobs;
+use link::Links;
+use project::Projects;
+use project::deletion::ProjectDeletion;
+use project::keys::Keys;
+use provider::Providers;
+use provider::redirect_uris::RedirectUris;
+use refresh::Refresher;
+use revocation::Revocations;
+use session::Sessions;
+use spool::Spool;
+use toolkit::Toolkits;
 
-use base::catalog::CurrentCatalog;
-use base::recent::Recent;
-
-use account::params::AccountParams;
-
+pub use base::core::Actor;
 pub use base::settings::{ManagedClient, Settings, UnknownParameters};
 
-/// How long one finding of readiness counts, in milliseconds.
-const READY_FOR: Millis = 1_000;
-
-/// Everything the application works with. Shared by all requests.
-pub struct App {
-    /// Persistence.
-    pub store: Store,
+/// What the services are made of.
+pub struct Parts {
+    /// What each of them stands on.
+    pub core: Core,
     /// Ciphers.
     pub ring: KeyRing,
     /// The only way out.
@@ -58,138 +65,189 @@ pub struct App {
     /// Bytes of answers to proxied calls that are held at once.
     pub answers: Budget,
     /// The thread that reads large answers, one after the other.
-    pub large_answers: base::threads::Threads,
-    /// Providers.
-    pub catalog: CurrentCatalog,
-    /// The operator's settings.
-    pub settings: Settings,
-    /// Template variables of the installation, such as `sandbox_url`.
-    pub builtins: BTreeMap<String, String>,
-    /// Threads that read files.
-    pub files: base::threads::Threads,
+    pub large_answers: Threads,
+    /// How often each key, address, account and link was used lately.
+    pub limits: Limits,
     /// Where rotated credentials wait for a database that takes no writes.
     pub spool_dir: PathBuf,
     /// The audit log's head, outside the database.
     pub audit_head: PathBuf,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub entropy: Arc<dyn Entropy>,
-    /// Tasks that outlive the request that caused them; awaited at shutdown.
-    pub tasks: TaskTracker,
-    /// Background jobs that do not run.
-    pub jobs: jobs::supervision::Jobs,
-    /// Refreshes under way in this process.
-    pub flights: base::flights::Flights,
-    /// Token endpoints that are down.
-    pub breakers: provider::Breakers,
-    /// The nonces that servers want in proofs of possession.
-    pub dpop_nonces: provider::Nonces,
-    /// How clients were found to authenticate.
-    pub methods: provider::Methods,
-    /// What providers said of themselves.
-    pub discovered: provider::Discovered,
-    /// Toolkits of whose accounts it is written down what they share at their provider.
-    pub known_grants: revocation::Known,
-    /// Told when a credential was handed over to be revoked at its provider.
-    pub revocation_wake: Notify,
-    /// Sessions of the last second, by project and id.
-    pub recent_sessions: Recent<(String, String), Arc<session::Session>>,
-    /// The auth configs that links of a project and toolkit may use, without their credentials.
-    pub recent_auth_configs: Recent<(String, String), Arc<link::schemes::Candidates>>,
-    /// Which keys' uses were noted lately.
-    pub key_uses: project::key_uses::KeyUses,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+}
+
+crate::redacted_debug!(Parts);
+
+/// The services of the application. Shared by all requests.
+pub struct App {
+    /// What each of them stands on.
+    pub core: Arc<Core>,
     /// How often each key, address, account and link was used lately.
-    pub limits: base::rate_limits::Limits,
-    /// When the database was last found ready.
-    pub ready_at: AtomicI64,
-    /// Cancelled when the server is told to end.
-    pub stopping: CancellationToken,
+    pub limits: Arc<Limits>,
+    /// Background jobs that do not run.
+    pub jobs: Jobs,
+    /// Answers that are remembered under an idempotency key.
+    pub idempotency: Arc<Idempotency>,
+    /// The audit log: sealing, checking and dropping its segments.
+    pub audit_log: Arc<AuditLog>,
+    /// API keys of projects and of the organization.
+    pub keys: Arc<Keys>,
+    /// Projects and their settings.
+    pub projects: Arc<Projects>,
+    /// Sealing and opening of secrets, and where each may be sent.
+    pub credentials: Arc<Credentials>,
+    /// Which redirect URI an auth config uses, and whether two use the same.
+    pub redirect_uris: Arc<RedirectUris>,
+    /// Requests to providers: discovery, token endpoints, identity.
+    pub providers: Arc<Providers>,
+    /// Writes that must not be lost.
+    pub spool: Arc<Spool>,
+    /// Credentials on their way to be revoked at their providers.
+    pub revocations: Arc<Revocations>,
+    /// Credentials that are refreshed before they end.
+    pub refresher: Arc<Refresher>,
+    /// Auth configs, and which of them a link uses.
+    pub auth_configs: Arc<AuthConfigs>,
+    /// Connected accounts as resources.
+    pub accounts: Arc<Accounts>,
+    /// Sessions, their policy, and which account a session uses.
+    pub sessions: Arc<Sessions>,
+    /// Links, and the other ways of an account to a credential.
+    pub links: Arc<Links>,
+    /// The connect flow, from an opened link to an ACTIVE account.
+    pub connector: Arc<Connector>,
+    /// Calls with the credential of an account.
+    pub executor: Arc<Executor>,
+    /// What happened to an account or a link, and what to do.
+    pub explanations: Arc<Explanations>,
+    /// Deletion of projects with all that is theirs.
+    pub project_deletion: Arc<ProjectDeletion>,
+    /// The toolkits that a project can use.
+    pub toolkits: Arc<Toolkits>,
+    /// What ends or goes after its time.
+    pub sweeps: Arc<Sweeps>,
 }
 
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("App").field("public_url", &self.settings.public_url).finish_non_exhaustive()
+        f.debug_struct("App").field("core", &self.core).finish_non_exhaustive()
     }
 }
 
 impl App {
-    /// Now.
-    pub fn now(&self) -> Millis {
-        self.clock.now()
-    }
-
-    /// A new identifier.
-    pub fn mint(&self, kind: Kind) -> String {
-        kind.mint(self.now(), &*self.entropy)
-    }
-
-    /// Whether the database takes reads and writes. Asked at most once a second: whoever may ask
-    /// needs no key, and each answer costs a durable write.
-    pub async fn check_ready(&self) -> Result<()> {
-        let now = self.now();
-        let last = self.ready_at.load(Ordering::Relaxed);
-        if (last..last.saturating_add(READY_FOR)).contains(&now) {
-            return Ok(());
+    /// Makes each service once, from below to above: none can call one that is made after it.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { core, ring, egress, answers, large_answers, limits, spool_dir, audit_head } = parts;
+        let (core, limits) = (Arc::new(core), Arc::new(limits));
+        let idempotency = Arc::new(Idempotency::new(Arc::clone(&core), ring.clone()));
+        let audit_log = Arc::new(AuditLog::new(Arc::clone(&core), ring.clone(), audit_head));
+        let keys = Arc::new(Keys::new(Arc::clone(&core)));
+        let projects = Arc::new(Projects::new(Arc::clone(&core), Arc::clone(&keys)));
+        let credentials = Arc::new(Credentials::new(Arc::clone(&core), Arc::clone(&projects), ring.clone()));
+        let redirect_uris = Arc::new(RedirectUris::new(Arc::clone(&core)));
+        let providers =
+            Arc::new(Providers::new(Arc::clone(&core), Arc::clone(&credentials), Arc::clone(&redirect_uris), egress));
+        let spool = Arc::new(Spool::new(Arc::clone(&core), Arc::clone(&credentials), spool_dir));
+        let revocations = Arc::new(Revocations::new(
+            Arc::clone(&core),
+            Arc::clone(&projects),
+            Arc::clone(&credentials),
+            Arc::clone(&providers),
+            Arc::clone(&spool),
+        ));
+        let refresher = Arc::new(Refresher::new(
+            Arc::clone(&core),
+            Arc::clone(&credentials),
+            Arc::clone(&providers),
+            Arc::clone(&spool),
+            Arc::clone(&revocations),
+        ));
+        let auth_configs = Arc::new(AuthConfigs::new(
+            Arc::clone(&core),
+            Arc::clone(&idempotency),
+            Arc::clone(&credentials),
+            Arc::clone(&redirect_uris),
+            Arc::clone(&providers),
+            Arc::clone(&revocations),
+        ));
+        let accounts = Arc::new(Accounts::new(
+            Arc::clone(&core),
+            Arc::clone(&projects),
+            Arc::clone(&credentials),
+            Arc::clone(&revocations),
+        ));
+        let sessions = Arc::new(Sessions::new(
+            Arc::clone(&core),
+            Arc::clone(&idempotency),
+            Arc::clone(&projects),
+            Arc::clone(&auth_configs),
+        ));
+        let links = Arc::new(Links::new(
+            Arc::clone(&core),
+            Arc::clone(&idempotency),
+            Arc::clone(&projects),
+            Arc::clone(&credentials),
+            Arc::clone(&auth_configs),
+            Arc::clone(&refresher),
+            Arc::clone(&revocations),
+        ));
+        let connector = Arc::new(Connector::new(
+            Arc::clone(&core),
+            Arc::clone(&limits),
+            Arc::clone(&credentials),
+            Arc::clone(&redirect_uris),
+            Arc::clone(&auth_configs),
+            Arc::clone(&providers),
+            Arc::clone(&spool),
+            Arc::clone(&refresher),
+            Arc::clone(&revocations),
+        ));
+        let executor = Arc::new(Executor::new(
+            Arc::clone(&core),
+            Arc::clone(&limits),
+            Arc::clone(&credentials),
+            Arc::clone(&providers),
+            Arc::clone(&refresher),
+            Arc::clone(&sessions),
+            answers,
+            large_answers,
+        ));
+        let explanations = Arc::new(Explanations::new(
+            Arc::clone(&core),
+            Arc::clone(&credentials),
+            Arc::clone(&redirect_uris),
+            Arc::clone(&refresher),
+        ));
+        let project_deletion = Arc::new(ProjectDeletion::new(
+            Arc::clone(&core),
+            Arc::clone(&auth_configs),
+            Arc::clone(&sessions),
+            Arc::clone(&revocations),
+        ));
+        let toolkits = Arc::new(Toolkits::new(Arc::clone(&core), Arc::clone(&auth_configs)));
+        let sweeps = Arc::new(Sweeps::new(Arc::clone(&core), Arc::clone(&connector)));
+        Self {
+            core,
+            limits,
+            jobs: Jobs::default(),
+            idempotency,
+            audit_log,
+            keys,
+            projects,
+            credentials,
+            redirect_uris,
+            providers,
+            spool,
+            revocations,
+            refresher,
+            auth_configs,
+            accounts,
+            sessions,
+            links,
+            connector,
+            executor,
+            explanations,
+            project_deletion,
+            toolkits,
+            sweeps,
         }
-        self.store.apply(Unit::new().with(meta::put("ready_probe", now.to_be_bytes().to_vec()))).await?;
-        self.store.meta("ready_probe").await?;
-        self.ready_at.store(now, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// A toolkit by its slug in any case.
-    pub fn toolkit(&self, slug: &str) -> Option<Arc<Toolkit>> {
-        let catalog = self.catalog.get();
-        if slug.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return catalog.get(&slug.to_ascii_lowercase()).cloned();
-        }
-        catalog.get(slug).cloned()
-    }
-
-    /// Template variables of one account, then the installation's.
-    pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
-        params.value(name).or_else(|| self.builtins.get(name)).cloned()
-    }
-
-    /// An account's parameters, with what its toolkit's file makes of them now.
-    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
-        let params = AccountParams::parse(&account.params)?;
-        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        Ok(params.completed(&toolkit, scheme))
-    }
-}
-
-/// Who acts: an API key in a project, a browser with a link, or the server itself.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    /// The project acted in.
-    pub project_id: String,
-    /// `key_…`, `link:lt_…`, `system`, `cli`.
-    pub name: String,
-    /// Our own id of the request that caused it.
-    pub request_id: Option<String>,
-    /// The caller's id of that request.
-    pub caller_request_id: Option<String>,
-}
-
-impl Actor {
-    /// The server itself.
-    pub fn system(project_id: &str) -> Self {
-        Self::without_request(project_id, "system")
-    }
-
-    /// Whoever runs a command.
-    pub fn cli(project_id: &str) -> Self {
-        Self::without_request(project_id, "cli")
-    }
-
-    /// Somebody who acts without a request.
-    pub fn without_request(project_id: &str, name: &str) -> Self {
-        let (project_id, name) = (project_id.to_owned(), name.to_owned());
-        Self { project_id, name, request_id: None, caller_request_id: None }
     }
 }

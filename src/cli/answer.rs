@@ -67,7 +67,7 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
 
 async fn read(config: Config, project: &str, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
     let app = server::open_beside_a_server(config).await?;
-    let read = app.read_unread(&Actor::cli(project), account).await;
-    app.store.finish();
+    let read = app.credentials.read_unread(&Actor::cli(project), account).await;
+    app.core.store.finish();
     read.map_err(|error| explain(&error))
 }

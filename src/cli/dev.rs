@@ -115,10 +115,10 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
 
     let key = default_key(&app).await?;
     stop_on_signal(&app)?;
-    if let Err(error) = walkthrough::print(&app.settings.public_url, &sandbox_url, &data_dir, key.as_deref()) {
+    if let Err(error) = walkthrough::print(&app.core.settings.public_url, &sandbox_url, &data_dir, key.as_deref()) {
         tracing::warn!(error = %format!("{error:#}"), "the walk-through could not be shown");
     }
-    let stopping = app.stopping.clone();
+    let stopping = app.core.stopping.clone();
     let serving_sandbox = tokio::spawn(async move {
         axum::serve(sandbox, provider).with_graceful_shutdown(async move { stopping.cancelled().await }).await
     });
@@ -141,10 +141,13 @@ async fn bind_sandbox(port: u16) -> Result<TcpListener> {
 
 /// The key of the default project, at the first start only.
 async fn default_key(app: &Arc<App>) -> Result<Option<String>> {
-    if !app.store.projects().await?.is_empty() {
+    if !app.core.store.projects().await?.is_empty() {
         return Ok(None);
     }
-    let made =
-        app.create_project("cli", "Development", &ProjectSettings::default()).await.map_err(|error| explain(&error))?;
+    let made = app
+        .projects
+        .create_project("cli", "Development", &ProjectSettings::default())
+        .await
+        .map_err(|error| explain(&error))?;
     Ok(Some(made.key.expose().to_owned()))
 }

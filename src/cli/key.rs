@@ -119,14 +119,14 @@ async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
     let app = common.data.manage(false)?;
     let (key, id, owner) = match common.owner.owner() {
         Owner::Project(project) => {
-            let made = app.create_scoped_key(&actor(&project), name, &scope).await;
+            let made = app.keys.create_scoped_key(&actor(&project), name, &scope).await;
             let (key, row) = made.map_err(|error| explain(&error))?;
             (key, row.id, ("project_id", project))
         }
         Owner::Beyond(reach) => {
-            let made = app.create_organization_key(&actor(""), name, &reach).await;
+            let made = app.keys.create_organization_key(&actor(""), name, &reach).await;
             let (key, row) = made.map_err(|error| explain(&error))?;
-            let organization = app.organization().await.map_err(|error| explain(&error))?;
+            let organization = app.projects.organization().await.map_err(|error| explain(&error))?;
             (key, row.id, ("organization_id", organization.id))
         }
     };
@@ -142,13 +142,13 @@ async fn list(common: CommonArgs) -> Result<()> {
     let app = common.data.manage(false)?;
     let keys: Vec<Listed> = match common.owner.owner() {
         Owner::Project(project) => {
-            if app.store.project(&project).await?.is_none() {
+            if app.core.store.project(&project).await?.is_none() {
                 bail!("project {project:?} not found; `switchboard project list` shows the projects");
             }
-            app.store.api_keys(&project).await?.into_iter().map(Listed::from).collect()
+            app.core.store.api_keys(&project).await?.into_iter().map(Listed::from).collect()
         }
         Owner::Beyond(reach) => {
-            let keys = app.organization_keys(&reach).await.map_err(|error| explain(&error))?;
+            let keys = app.keys.organization_keys(&reach).await.map_err(|error| explain(&error))?;
             keys.into_iter().map(Listed::from).collect()
         }
     };
@@ -166,8 +166,8 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     let json = common.json;
     let app = common.data.manage(false)?;
     let revoked = match common.owner.owner() {
-        Owner::Project(project) => app.revoke_key(&actor(&project), id).await,
-        Owner::Beyond(reach) => app.revoke_organization_key(&actor(""), &reach, id).await,
+        Owner::Project(project) => app.keys.revoke_key(&actor(&project), id).await,
+        Owner::Beyond(reach) => app.keys.revoke_organization_key(&actor(""), &reach, id).await,
     };
     revoked.map_err(|error| explain(&error))?;
     if json {

@@ -58,7 +58,7 @@ pub(super) async fn run(args: ProjectArgs) -> Result<()> {
 
 async fn create(name: &str, settings: &ProjectSettings, json: bool, data: DataArgs) -> Result<()> {
     let app = data.manage(true)?;
-    let made = app.create_project("cli", name, settings).await.map_err(|error| explain(&error))?;
+    let made = app.projects.create_project("cli", name, settings).await.map_err(|error| explain(&error))?;
     if json {
         output::line(json!({ "project_id": made.project.id, "api_key": made.key.expose() }))
     } else {
@@ -67,7 +67,7 @@ async fn create(name: &str, settings: &ProjectSettings, json: bool, data: DataAr
 }
 
 async fn list(json: bool, data: DataArgs) -> Result<()> {
-    let projects = data.manage(false)?.store.projects().await?;
+    let projects = data.manage(false)?.core.store.projects().await?;
     if json {
         let items: Vec<_> = projects
             .iter()

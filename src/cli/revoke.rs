@@ -44,8 +44,8 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
         ..HeldFilter::default()
     };
     let actor = Actor::cli(&args.project);
-    let queued = app.revoke_accounts(&actor, &filter).await;
-    app.store.finish();
+    let queued = app.revocations.revoke_accounts(&actor, &filter).await;
+    app.core.store.finish();
     let (job, accounts) = queued.map_err(|error| explain(&error))?;
     if args.json {
         return output::line(json!({ "revoke_job_id": job, "accounts": accounts }));

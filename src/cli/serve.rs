@@ -137,7 +137,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     let metrics_listener = bind_metrics(&config)?;
     let app = server::open(config, Surroundings::default()).await?;
     serve_metrics(&app, metrics_listener);
-    tracing::info!(listen = %listener.local_addr()?, public_url = %app.settings.public_url, toolkits = app.catalog.get().len(), "serving");
+    tracing::info!(listen = %listener.local_addr()?, public_url = %app.core.settings.public_url, toolkits = app.core.catalog.get().len(), "serving");
     let router = api::router(&app);
     stop_on_signal(&app)?;
     server::serve(app, router, listener).await
@@ -160,7 +160,7 @@ pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
 /// SIGTERM and Ctrl-C end the server in order. Another one ends it at once, unless it comes in the
 /// same moment: a terminal and a wrapper may both pass on the one that was meant.
 pub(super) fn stop_on_signal(app: &Arc<App>) -> Result<()> {
-    let stopping = app.stopping.clone();
+    let stopping = app.core.stopping.clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {

@@ -28,7 +28,7 @@ fn stylesheet(text: &'static str) -> Response {
 
 /// The first letter of the toolkit's name on its colour. No provider's trademark is shipped.
 async fn monogram(State(app): State<Arc<App>>, Path(file): Path<String>) -> Response {
-    let toolkit = file.strip_suffix(".svg").and_then(|slug| app.toolkit(slug));
+    let toolkit = file.strip_suffix(".svg").and_then(|slug| app.core.toolkit(slug));
     let Some(toolkit) = toolkit else { return StatusCode::NOT_FOUND.into_response() };
     let letter = toolkit.name.chars().find(|letter| letter.is_alphanumeric()).unwrap_or('?').to_uppercase();
     let ink = if is_light(&toolkit.color) { "#1b1f24" } else { "#ffffff" };

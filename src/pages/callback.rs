@@ -50,7 +50,7 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
         return ending_page(&app, Ending::Invalid, Some(&id.0));
     };
     let state = form_urlencoded::parse(&form).find(|(name, _)| name == "state").map(|(_, value)| value.into_owned());
-    let read = match app.callback_parameters(state.as_deref().unwrap_or_default()).await {
+    let read = match app.connector.callback_parameters(state.as_deref().unwrap_or_default()).await {
         Ok(read) => read,
         Err(error) => return error_page(&app, &error, &id.0),
     };
@@ -60,13 +60,13 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
         form_urlencoded::parse(&form)
             .filter(|(name, value)| ANSWER.contains(&&**name) || (value.len() <= LONGEST_OTHER && read.admits(name))),
     );
-    see_other(&format!("{}{}?{}", app.settings.public_url, uri.path(), query.finish()))
+    see_other(&format!("{}{}?{}", app.core.settings.public_url, uri.path(), query.finish()))
 }
 
 /// `GET /toolkits/auth/client/{auth_config_id}`: what the client of an auth config says of itself, for
 /// providers that name clients by the URL of their description.
 pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_id): Id) -> Response {
-    match app.client_description(&auth_config_id).await {
+    match app.providers.client_description(&auth_config_id).await {
         Ok(Some(description)) => {
             let mut response = Response::new(Body::from(description.to_string()));
             let json = HeaderValue::from_static("application/json");
@@ -84,7 +84,7 @@ pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_i
 
 async fn returned(app: &Arc<App>, id: &RequestId, name: Option<&str>, query: &str, headers: &HeaderMap) -> Response {
     let returned = Returned { name, query, request_id: &id.0 };
-    let arrived = match app.complete(returned, |name| cookie(headers, name)).await {
+    let arrived = match app.connector.complete(returned, |name| cookie(headers, name)).await {
         Ok(arrived) => arrived,
         Err(error) => return error_page(app, &error, &id.0),
     };
@@ -102,7 +102,7 @@ async fn returned(app: &Arc<App>, id: &RequestId, name: Option<&str>, query: &st
 
 /// The attempt is over, so its cookie has done its work (R15); a wrong browser's is not ours to remove.
 pub(super) fn forget_attempt(app: &App, response: &mut Response, attempt_id: &str) {
-    if let Some(value) = remove_cookie(&attempt_cookie_name(app, attempt_id), app.settings.is_https()) {
+    if let Some(value) = remove_cookie(&attempt_cookie_name(&app.core, attempt_id), app.core.settings.is_https()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }
 }

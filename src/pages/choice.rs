@@ -46,7 +46,7 @@ struct OptionContext {
 
 /// `GET /link/choice/{token}`. Reads, and changes nothing.
 pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
-    match app.choice(&token, &|name: &str| cookie(&headers, name)).await {
+    match app.connector.choice(&token, &|name: &str| cookie(&headers, name)).await {
         Ok(Ok(choice)) => choice_page(&app, &token, choice, StatusCode::OK),
         Ok(Err(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
         Ok(Err(finished)) => over_page(&app, &finished, &id),
@@ -62,7 +62,7 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !is_own_form(&headers, &app.settings.public_url) {
+    if !is_own_form(&headers, &app.core.settings.public_url) {
         return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
     match try_submit(&app, &id, &token, &headers, body).await {
@@ -75,7 +75,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     let form = read(body, MAX_FORM).await?;
     let chosen = form_urlencoded::parse(&form).find(|(name, _)| name == "choice").map(|(_, value)| value.into_owned());
     let chosen = chosen.unwrap_or_default();
-    match app.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
+    match app.connector.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
         Chose::Nothing(choice) => Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
         Chose::Before(finished) => Ok(over_page(app, &finished, id)),
         Chose::Now { finished, attempt_id } => {

@@ -85,9 +85,9 @@ pub async fn show(
     if let Some(url) = own_loopback_url(&app, &headers, &token) {
         return see_other(&url);
     }
-    match app.visit(&token, |name| cookie(&headers, name)).await {
+    match app.connector.visit(&token, |name| cookie(&headers, name)).await {
         Ok(Visit::Open(offer)) if offer.asks_how() || offer.may_choose() && query.text(AGAIN).is_some() => {
-            match app.ways(&offer.link.project_id, &offer.toolkit).await {
+            match app.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await {
                 Ok(ways) => ways_page(&app, &token, &offer, &ways, StatusCode::OK),
                 Err(error) => error_page(&app, &error, &id.0),
             }
@@ -107,7 +107,7 @@ pub async fn submit(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    if !is_own_form(&headers, &app.settings.public_url) {
+    if !is_own_form(&headers, &app.core.settings.public_url) {
         return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
     match try_submit(&app, &id, &token, &headers, body).await {
@@ -118,10 +118,10 @@ pub async fn submit(
 
 /// `POST /link/{token}/reject`: "This wasn't me".
 pub async fn reject(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
-    if !is_own_form(&headers, &app.settings.public_url) {
+    if !is_own_form(&headers, &app.core.settings.public_url) {
         return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
-    match app.reject(&token, |name| cookie(&headers, name), &id.0).await {
+    match app.connector.reject(&token, |name| cookie(&headers, name), &id.0).await {
         Ok(finished) => over_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
@@ -129,7 +129,7 @@ pub async fn reject(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, h
 
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
     // Before anything is read: a stranger's form is not worth our time.
-    let offer = match app.visit(token, |name| cookie(headers, name)).await? {
+    let offer = match app.connector.visit(token, |name| cookie(headers, name)).await? {
         Visit::Open(offer) => offer,
         Visit::Over(finished) if finished.ending == Ending::Connected => {
             return Ok(finish(app, finished, None, &id.0).await);
@@ -143,19 +143,23 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     // The way comes before anything that is entered.
     let way = form.get("auth_scheme").filter(|_| offer.may_choose());
     if way.is_some() || offer.asks_how() {
-        return match app.choose_way(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0).await? {
+        return match app
+            .connector
+            .choose_way(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0)
+            .await?
+        {
             WayChosen::Now => Ok(see_other(&format!("/link/{token}"))),
             WayChosen::Nothing(offer, ways) => {
                 Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
             }
         };
     }
-    match app.start(offer, &form, &id.0).await? {
+    match app.connector.start(offer, &form, &id.0).await? {
         Started::Provider { url, attempt_id, cookie: browser, lifetime } => {
             let mut response = see_other(url.as_str());
-            let name = attempt_cookie_name(app, &attempt_id);
+            let name = attempt_cookie_name(&app.core, &attempt_id);
             let lifetime = Duration::from_millis(u64::try_from(lifetime).unwrap_or_default());
-            if let Some(value) = set_cookie(&name, &browser, lifetime, app.settings.is_https()) {
+            if let Some(value) = set_cookie(&name, &browser, lifetime, app.core.settings.is_https()) {
                 response.headers_mut().append(header::SET_COOKIE, value);
             }
             Ok(response)
@@ -172,14 +176,14 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
 /// `127.0.0.1`. Other hosts may be a proxy's own and stay.
 fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
-    let (_, own) = app.settings.public_url.split_once("://")?;
+    let (_, own) = app.core.settings.public_url.split_once("://")?;
     let is_loopback = |authority: &str| {
         ["localhost", "127.0.0.1", "[::1]"]
             .iter()
             .any(|name| authority.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
     };
     let is_other = !host.eq_ignore_ascii_case(own) && is_loopback(host) && is_loopback(own);
-    is_other.then(|| format!("{}/link/{token}", app.settings.public_url))
+    is_other.then(|| format!("{}/link/{token}", app.core.settings.public_url))
 }
 
 pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
@@ -224,7 +228,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         submit_label: if leaves_site { format!("Continue to {name}") } else { "Connect".to_owned() },
         leaves_site,
         form_error: shown.message.as_deref(),
-        expires_minutes: (offer.link.expires_at - app.now()) / 60_000,
+        expires_minutes: (offer.link.expires_at - app.core.now()) / 60_000,
         guide_url: offer.toolkit.auth_guide_url.as_deref().filter(|url| !leaves_site && url.starts_with("https://")),
         again_url: offer.may_choose().then(|| format!("/link/{token}?{AGAIN}=1")),
     };
@@ -233,7 +237,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         .toolkit
         .oauth(offer.scheme)
         .filter(|oauth| !oauth.authorization_url.is_empty())
-        .and_then(|oauth| app.expand(&oauth.authorization_url, &AccountParams::default()).ok());
+        .and_then(|oauth| app.providers.expand(&oauth.authorization_url, &AccountParams::default()).ok());
     let provider = provider.as_deref().or(leaves_site.then_some("https:"));
     // What the last redirect after the form leads to.
     let end = offer.verifier_url.as_deref().or(offer.link.callback_url.as_deref());

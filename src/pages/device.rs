@@ -45,7 +45,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Response {
     let wait = query.text("done").is_some();
-    match app.device_page(&token, |name| cookie(&headers, name), wait).await {
+    match app.connector.device_page(&token, |name| cookie(&headers, name), wait).await {
         Ok(DevicePage::Code(code)) => code_page(&app, &token, *code, wait),
         Ok(DevicePage::Nowhere(finished)) if finished.ending == Ending::Connected => {
             finish(&app, finished, None, &id.0).await

@@ -44,7 +44,7 @@ pub struct ToolkitContext {
 impl ToolkitContext {
     /// Of a known toolkit.
     pub fn of(app: &App, slug: &str) -> Option<Self> {
-        let toolkit = app.toolkit(slug)?;
+        let toolkit = app.core.toolkit(slug)?;
         let app_url = toolkit.app_url.clone().filter(|url| url.starts_with("https://"));
         Some(Self { name: short(&toolkit.name), logo_url: format!("/assets/toolkits/{}.svg", toolkit.slug), app_url })
     }
@@ -59,7 +59,7 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
     if let Some(url) = &finished.choose_url {
         return see_other(url);
     }
-    let toolkit = finished.toolkit.as_deref().and_then(|slug| app.toolkit(slug));
+    let toolkit = finished.toolkit.as_deref().and_then(|slug| app.core.toolkit(slug));
     let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str());
     let told = outcome(&finished, name);
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
@@ -73,7 +73,7 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.append_pair("link", link).append_pair("status", status);
                 query.extend_pairs(error.iter().map(|error| ("error", error)));
-                see_other(&format!("{}/link/return?{}", app.settings.public_url, query.finish()))
+                see_other(&format!("{}/link/return?{}", app.core.settings.public_url, query.finish()))
             }
             (Way::Named, None) => return_page(app, &to, finished.ending, finished.toolkit.as_deref()),
         };
@@ -81,7 +81,7 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
     }
     if let (Ending::Success, Some((link, _))) = (finished.ending, &finished.link) {
         // A page of its own, so that reloading does not repeat the callback.
-        let response = see_other(&format!("{}/link/done?link={link}", app.settings.public_url));
+        let response = see_other(&format!("{}/link/done?link={link}", app.core.settings.public_url));
         return keeping_link(app, response, &finished);
     }
     let back = match (finished.ending, finished.account_id.as_deref(), finished.project_id.as_deref()) {
@@ -105,7 +105,7 @@ enum Way {
 /// None for a URL that the project may have taken off its list since (R08).
 async fn way_back(app: &App, project: &str, url: &str) -> Option<Way> {
     callback_url::check(url).ok()?;
-    let is_registered = app.is_registered_callback(project, url).await.ok()??;
+    let is_registered = app.projects.is_registered_callback(project, url).await.ok()??;
     Some(if is_registered || callback_url::is_loopback(url) { Way::Direct } else { Way::Named })
 }
 
@@ -124,8 +124,8 @@ fn again_label(ending: Ending) -> &'static str {
 /// The browser is told later how the link ended, by what it keeps of it.
 fn keeping_link(app: &App, mut response: Response, finished: &Finished) -> Response {
     let cookie = finished.link.as_ref().and_then(|(link, kept)| {
-        let name = link_cookie_name(app, link);
-        set_cookie(&name, kept, app.settings.link_ttl, app.settings.is_https())
+        let name = link_cookie_name(&app.core, link);
+        set_cookie(&name, kept, app.core.settings.link_ttl, app.core.settings.is_https())
     });
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -137,7 +137,7 @@ fn keeping_link(app: &App, mut response: Response, finished: &Finished) -> Respo
 /// browser that went through the link, and nothing to others.
 pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
     let link = query.text("link").unwrap_or_default();
-    match app.finished_link(link, |name| cookie(&headers, name)).await {
+    match app.connector.finished_link(link, |name| cookie(&headers, name)).await {
         Ok(Some(finished)) if finished.ending == Ending::Success => ending_page_with(&app, &finished, None, None),
         Ok(_) => ending_page_with(&app, &Finished::bare(Ending::Closed), None, None),
         Err(error) => error_page(&app, &error, &id.0),
@@ -155,7 +155,9 @@ pub async fn returning(State(app): State<Arc<App>>, id: RequestId, query: Query,
 async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
     let closed = || Ok(ending_page_with(app, &Finished::bare(Ending::Closed), None, None));
     let link = query.text("link").unwrap_or_default();
-    let Some(finished) = app.finished_link(link, |name| cookie(headers, name)).await? else { return closed() };
+    let Some(finished) = app.connector.finished_link(link, |name| cookie(headers, name)).await? else {
+        return closed();
+    };
     let (Some(url), Some(account), Some(project)) =
         (&finished.callback_url, &finished.account_id, &finished.project_id)
     else {

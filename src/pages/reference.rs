@@ -79,7 +79,7 @@ pub fn router() -> Router<Arc<App>> {
 
 async fn show(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<OnceLock<Option<Bytes>>>>) -> Response {
     let page = kept.get_or_init(|| {
-        let context = context(&openapi::document(&app.settings.public_url), &app.settings.public_url);
+        let context = context(&openapi::document(&app.core.settings.public_url), &app.core.settings.public_url);
         render("reference.html", &context).map(Bytes::from)
     });
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

@@ -9,7 +9,8 @@ use super::endings::ToolkitContext;
 use super::policy::{add_form_headers, form_targets};
 use super::render::{BRAND, page, short};
 use crate::app::App;
-use crate::app::connect::{Offer, Way};
+use crate::app::auth_config::ways::Way;
+use crate::app::connect::Offer;
 
 #[derive(Serialize)]
 struct Context {

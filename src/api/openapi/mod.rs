@@ -39,7 +39,7 @@ async fn serve(
     Extension(kept): Extension<Arc<OnceLock<Served>>>,
     headers: HeaderMap,
 ) -> Response {
-    let served = kept.get_or_init(|| Served::new(&app.settings.public_url));
+    let served = kept.get_or_init(|| Served::new(&app.core.settings.public_url));
     let etag = (header::ETAG, served.etag.clone());
     let caching = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if is_known(&headers, &served.etag) {

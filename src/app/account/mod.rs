@@ -5,6 +5,10 @@ pub mod access_list;
 pub mod expected_identity;
 pub mod params;
 
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
+use crate::app::project::Projects;
+use crate::app::revocation::Revocations;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +19,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{Listed, PageOf, Unit, WriteError, links, unread_answers};
 use switchboard_vault::{Entropy, Secrets};
 
-use crate::app::{Actor, App};
+use crate::app::Actor;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 use crate::time::{Millis, millis};
@@ -80,12 +84,34 @@ pub fn shown_status(row: &AccountRow) -> AccountStatus {
     if is_switched_off { AccountStatus::Inactive } else { row.status }
 }
 
-impl App {
+/// Connected accounts as resources.
+pub struct Accounts {
+    core: Arc<Core>,
+    projects: Arc<Projects>,
+    credentials: Arc<Credentials>,
+    revocations: Arc<Revocations>,
+}
+
+crate::redacted_debug!(Accounts);
+
+impl Accounts {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        projects: Arc<Projects>,
+        credentials: Arc<Credentials>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, projects, credentials, revocations }
+    }
+}
+
+impl Accounts {
     /// One account of the caller's project.
     pub async fn account(&self, project: &str, id: &str) -> Result<AccountView> {
-        let row = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
-        let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
-        let config = self.store.auth_config(project, &row.auth_config_id).await?;
+        let row = self.core.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let mask = self.projects.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
         self.account_view(row, config, mask)
     }
 
@@ -97,22 +123,22 @@ impl App {
         project: &str,
         filter: AccountFilter,
         page: PageOf,
-        show: impl FnOnce(&Self, Listed<AccountView>) -> T + Send + 'static,
+        show: impl FnOnce(Listed<AccountView>) -> T + Send + 'static,
     ) -> Result<T> {
-        let Listed { rows, next, total } = self.store.accounts(project, filter, page).await?;
-        let mask = self.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let Listed { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
+        let mask = self.projects.project_settings(project).await?.mask_secret_keys_in_connected_account;
         let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
         let ids: Vec<String> = ids.into_iter().cloned().collect();
-        let configs = self.store.auth_configs_by_id(project, &ids).await?;
+        let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
         let app = Arc::clone(self);
-        let shown = self.store.work(project, move || {
+        let shown = self.core.store.work(project, move || {
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
                 let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
                 readable(&id, app.account_view(row, config, mask))
             };
             let rows = rows.into_iter().filter_map(view).collect();
-            show(&app, Listed { rows, next, total })
+            show(Listed { rows, next, total })
         });
         Ok(shown.await?)
     }
@@ -121,15 +147,15 @@ impl App {
     /// provider is asked to forget it, too; then the id of that job, where there was a credential.
     pub async fn delete_account(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
-            return self.delete_and_revoke(actor, id).await;
+            return self.revocations.delete_and_revoke(actor, id).await;
         }
-        let now = self.now();
+        let now = self.core.now();
         let unit = Unit::new()
             .with(accounts::delete(&actor.project_id, id, now))
             .and(links::end_of_account(&actor.project_id, id, "deleted", now))
             .with(unread_answers::delete_of_account(&actor.project_id, id))
-            .with(self.audit(actor, "connected_account.delete", id, "ok", None));
-        match self.store.apply(unit).await {
+            .with(self.core.audit(actor, "connected_account.delete", id, "ok", None));
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok(None),
             Err(WriteError::Refused("account_not_found")) => Err(not_found(id)),
             Err(error) => Err(error.into()),
@@ -138,14 +164,15 @@ impl App {
 
     fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> Result<AccountView> {
         // One damaged row must not hide all others; using it fails by its own name (R70).
-        let secrets = self.open_credential(&row).unwrap_or_else(|error| {
+        let secrets = self.credentials.open_credential(&row).unwrap_or_else(|error| {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
             Secrets::new()
         });
         let lifetime = self.lifetime(&row, &secrets)?;
         let client_id = auth_config.as_ref().filter(|_| ["DCR_OAUTH", "CIMD_OAUTH"].contains(&row.scheme.as_str()));
         // Before the first connection it has not registered.
-        let client_id = client_id.and_then(|config| self.oauth_client(config).ok()).map(|client| client.client_id);
+        let client_id =
+            client_id.and_then(|config| self.credentials.oauth_client(config).ok()).map(|client| client.client_id);
         Ok(AccountView { row, auth_config, secrets, client_id, mask, lifetime })
     }
 
@@ -153,7 +180,7 @@ impl App {
         if !matches!(row.status, AccountStatus::Active | AccountStatus::Inactive) {
             return Ok(Lifetime::default());
         }
-        let toolkit = self.toolkit(&row.toolkit);
+        let toolkit = self.core.toolkit(&row.toolkit);
         let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme.parse().ok()?));
         let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
         let after = |from: Option<Millis>, seconds: Option<u64>| {

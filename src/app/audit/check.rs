@@ -9,7 +9,7 @@ use switchboard_vault::MacError;
 
 use super::canon::{self, Events, GENESIS};
 use super::head::{self, Head, Standing};
-use crate::app::App;
+use crate::app::audit::AuditLog;
 use crate::error::Result;
 use crate::time::Millis;
 
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-impl App {
+impl AuditLog {
     /// Compares the audit log with its segments and with a head file. With a project, only that
     /// project's events are compared, and all segments. Changes nothing; may run beside a server.
     pub async fn check_audit_log(&self, project: Option<&str>, head_file: &Path) -> Result<Report> {
@@ -95,7 +95,7 @@ impl App {
         // The head first: what is sealed while the rest is read makes it older, not newer.
         self.check_head(head_file, &mut report).await?;
         let end = self.check_segments(project, &mut report).await?;
-        let (unsealed, since) = self.store.audit_events_from(&end, project).await?;
+        let (unsealed, since) = self.core.store.audit_events_from(&end, project).await?;
         (report.unsealed_events, report.unsealed_since) = (unsealed, since);
         report.intact = report.findings.is_empty();
         Ok(report)
@@ -107,7 +107,7 @@ impl App {
         let (kind, message) = match head::standing(self, file).await? {
             Standing::Agrees(_) => return Ok(()),
             // A database that no server has sealed anything of has no head to miss.
-            Standing::Missing if self.store.newest_audit_segment().await?.is_none() => return Ok(()),
+            Standing::Missing if self.core.store.newest_audit_segment().await?.is_none() => return Ok(()),
             Standing::Missing => (Kind::HeadMissing, format!("there is no head file at {shown}")),
             Standing::Unreadable(error) => {
                 (Kind::HeadUnreadable, format!("the head file {shown} cannot be read: {error}"))
@@ -133,11 +133,14 @@ impl App {
         let mut previous: Option<Segment> = None;
         let mut range: Vec<Segment> = Vec::new();
         // What comes before is being deleted and vouches for nothing any more.
-        let dropping =
-            if self.store.is_dropping_audit_events().await? { self.store.audit_tombstone().await? } else { None };
+        let dropping = if self.core.store.is_dropping_audit_events().await? {
+            self.core.store.audit_tombstone().await?
+        } else {
+            None
+        };
         let mut number = dropping.map_or(0, |tombstone| tombstone.number - 1);
         loop {
-            let page = self.store.audit_segments_after(number, PAGE).await?;
+            let page = self.core.store.audit_segments_after(number, PAGE).await?;
             let Some(last) = page.last() else { break };
             number = last.number;
             for segment in page {
@@ -203,10 +206,10 @@ impl App {
                 report.find(kind, Some(segment), message);
             }
         }
-        if self.store.is_dropping_audit_events().await? {
+        if self.core.store.is_dropping_audit_events().await? {
             return Ok(());
         }
-        let left = self.store.audit_events_between("", &segment.until_id, 1).await?;
+        let left = self.core.store.audit_events_between("", &segment.until_id, 1).await?;
         if !left.is_empty() {
             let message = format!("there are events in the range that was dropped with segment {}", segment.number);
             report.find(Kind::Inserted, Some(segment), message);
@@ -218,7 +221,7 @@ impl App {
     async fn check_range(&self, range: &[Segment], project: Option<&str>, report: &mut Report) -> Result<()> {
         let Some(first) = range.first() else { return Ok(()) };
         let mut found = self.hash_audit_events(&first.from_id, &first.until_id).await?;
-        let tombstone = self.store.audit_tombstone().await?;
+        let tombstone = self.core.store.audit_tombstone().await?;
         if tombstone.is_some_and(|tombstone| tombstone.number >= first.number) {
             // Retention was here meanwhile.
             return Ok(());

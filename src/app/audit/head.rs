@@ -15,7 +15,8 @@ use serde_json::json;
 use switchboard_store::Unit;
 use switchboard_store::audit_segments::Segment;
 
-use crate::app::{Actor, App};
+use crate::app::Actor;
+use crate::app::audit::AuditLog;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
@@ -60,7 +61,7 @@ pub enum Standing {
 }
 
 /// How a head file stands to the database.
-pub async fn standing(app: &App, file: &Path) -> Result<Standing> {
+pub async fn standing(app: &AuditLog, file: &Path) -> Result<Standing> {
     let head = match read(file) {
         Ok(head) => head,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Standing::Missing),
@@ -69,36 +70,36 @@ pub async fn standing(app: &App, file: &Path) -> Result<Standing> {
     if head.segment == 0 {
         return Ok(Standing::Agrees(head));
     }
-    if let Some(named) = app.store.audit_segment(head.segment).await? {
+    if let Some(named) = app.core.store.audit_segment(head.segment).await? {
         let agrees = hex(&named.mac) == head.mac;
         return Ok(if agrees { Standing::Agrees(head) } else { Standing::Differs(head) });
     }
-    let newest = app.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
+    let newest = app.core.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
     if head.segment > newest {
         return Ok(Standing::Ahead(head));
     }
     // Before the tombstone: dropped by retention, whose tombstone `check` verifies. Otherwise a gap.
-    let tombstone = app.store.audit_tombstone().await?;
+    let tombstone = app.core.store.audit_tombstone().await?;
     let dropped = tombstone.is_some_and(|tombstone| head.segment < tombstone.number);
     Ok(if dropped { Standing::Agrees(head) } else { Standing::Differs(head) })
 }
 
 /// Writes the first head, for a database that has no segment yet. An existing file stays.
-pub async fn begin(app: &App) -> Result<()> {
-    let is_new = app.store.newest_audit_segment().await?.is_none();
-    if is_new && matches!(standing(app, &app.audit_head).await?, Standing::Missing) {
-        write(&app.audit_head, &Head::of(None)).map_err(Error::internal)?;
+pub async fn begin(app: &AuditLog) -> Result<()> {
+    let is_new = app.core.store.newest_audit_segment().await?.is_none();
+    if is_new && matches!(standing(app, &app.head_file).await?, Standing::Missing) {
+        write(&app.head_file, &Head::of(None)).map_err(Error::internal)?;
     }
     Ok(())
 }
 
 /// Lets the file follow the database, if they agree.
-pub async fn advance(app: &App) -> Result<()> {
-    let file = app.audit_head.as_path();
+pub async fn advance(app: &AuditLog) -> Result<()> {
+    let file = app.head_file.as_path();
     let shown = file.display();
     match standing(app, file).await? {
         Standing::Agrees(head) => {
-            let newest = Head::of(app.store.newest_audit_segment().await?.as_ref());
+            let newest = Head::of(app.core.store.newest_audit_segment().await?.as_ref());
             if newest.segment > head.segment {
                 write(file, &newest).map_err(Error::internal)?;
             }
@@ -116,21 +117,21 @@ pub async fn advance(app: &App) -> Result<()> {
     Ok(())
 }
 
-impl App {
+impl AuditLog {
     /// Takes the database's newest segment for the head, whatever the file says. The audit log notes
     /// what it said. For the operator who has restored a backup, or lost the file. Returns the head.
     pub async fn accept_audit_head(&self) -> Result<Head> {
-        let before = match standing(self, &self.audit_head).await? {
+        let before = match standing(self, &self.head_file).await? {
             Standing::Missing => json!("missing"),
             Standing::Unreadable(_) => json!("unreadable"),
             Standing::Agrees(head) | Standing::Ahead(head) | Standing::Differs(head) => json!(head),
         };
-        let head = Head::of(self.store.newest_audit_segment().await?.as_ref());
+        let head = Head::of(self.core.store.newest_audit_segment().await?.as_ref());
         let actor = Actor::cli("");
         let detail = json!({ "before": before, "now": head });
-        let event = self.audit(&actor, "audit.accept_head", "audit", "ok", Some(&detail));
-        self.store.apply(Unit::new().with(event)).await?;
-        write(&self.audit_head, &head).map_err(Error::internal)?;
+        let event = self.core.audit(&actor, "audit.accept_head", "audit", "ok", Some(&detail));
+        self.core.store.apply(Unit::new().with(event)).await?;
+        write(&self.head_file, &head).map_err(Error::internal)?;
         Ok(head)
     }
 }

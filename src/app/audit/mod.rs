@@ -15,30 +15,31 @@ pub mod head;
 mod retention;
 mod seal;
 
+use crate::app::base::core::Core;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use switchboard_vault::KeyRing;
+
 pub use facts::{Facts, missing_scopes};
 pub use seal::run;
 
-use serde_json::Value;
-use switchboard_store::Statement;
-use switchboard_store::audit::{self, AuditEvent};
+/// The audit log: sealing, checking and dropping its segments.
+pub struct AuditLog {
+    core: Arc<Core>,
+    ring: KeyRing,
+    head_file: PathBuf,
+}
 
-use super::{Actor, App};
-use crate::id::Kind;
+crate::redacted_debug!(AuditLog);
 
-impl App {
-    /// The statement that records `action` on `object`. `detail` never holds a secret.
-    pub fn audit(&self, actor: &Actor, action: &str, object: &str, outcome: &str, detail: Option<&Value>) -> Statement {
-        audit::insert(AuditEvent {
-            id: self.mint(Kind::AuditEvent),
-            project_id: (!actor.project_id.is_empty()).then(|| actor.project_id.clone()),
-            at: self.now(),
-            actor: actor.name.clone(),
-            action: action.to_owned(),
-            object: object.to_owned(),
-            outcome: outcome.to_owned(),
-            request_id: actor.request_id.clone(),
-            caller_request_id: actor.caller_request_id.clone(),
-            detail: detail.map(Value::to_string),
-        })
+impl AuditLog {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, ring: KeyRing, head_file: PathBuf) -> Self {
+        Self { core, ring, head_file }
+    }
+
+    /// The file that names the newest segment, outside the database.
+    pub fn head_file(&self) -> &Path {
+        &self.head_file
     }
 }

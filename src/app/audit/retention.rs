@@ -14,7 +14,7 @@ use switchboard_store::audit_segments::{self, DROPPED, Segment, Tombstone};
 use switchboard_store::{Unit, WriteError, meta};
 
 use super::{canon, seal};
-use crate::app::App;
+use crate::app::audit::AuditLog;
 use crate::error::Result;
 use crate::time::{DAY, Millis};
 
@@ -34,15 +34,15 @@ pub(super) struct Retention {
 
 impl Retention {
     /// Drops what is past its time. Called once in each interval of sealing.
-    pub(super) async fn round(&mut self, app: &App) -> Result<()> {
-        if app.settings.audit_retention_days.is_none() {
+    pub(super) async fn round(&mut self, audit_log: &AuditLog) -> Result<()> {
+        if audit_log.core.settings.audit_retention_days.is_none() {
             return Ok(());
         }
         // How long ago the round before was is known within a process only.
         let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
         self.has_begun = true;
-        app.drop_old_audit_events(passed).await?;
-        let behind = app.now() - app.audit_time().await?;
+        audit_log.drop_old_audit_events(passed).await?;
+        let behind = audit_log.core.now() - audit_log.audit_time().await?;
         if behind > DAY && !self.is_behind {
             let hours = behind / (DAY / 24);
             tracing::warn!(
@@ -55,17 +55,17 @@ impl Retention {
     }
 }
 
-impl App {
+impl AuditLog {
     /// Drops what is past the retention of audit events, where so much time has passed since this was
     /// last done. Returns how many events went.
     pub async fn drop_old_audit_events(&self, passed: Duration) -> Result<i64> {
-        let Some(days) = self.settings.audit_retention_days else { return Ok(0) };
+        let Some(days) = self.core.settings.audit_retention_days else { return Ok(0) };
         self.finish_drop().await?;
         let before = self.advance_audit_time(passed).await? - i64::from(days.get()) * DAY;
         let mut dropped = 0;
         while let Some(events) = self.drop_oldest(before).await? {
             dropped += events;
-            if self.stopping.is_cancelled() {
+            if self.core.stopping.is_cancelled() {
                 break;
             }
         }
@@ -75,34 +75,38 @@ impl App {
     /// Lets the mark follow the clock, and returns it.
     async fn advance_audit_time(&self, passed: Duration) -> Result<Millis> {
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.now());
-        self.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;
+        let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.core.now());
+        self.core.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;
         Ok(mark)
     }
 
     /// The mark. The first one is the time of the newest event that was sealed: it was written by a server
     /// that ran before, and nothing is lost if it is long ago.
     async fn audit_time(&self) -> Result<Millis> {
-        let kept = self.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
+        let kept = self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
         let mark = match kept {
             Some(mark) => mark,
-            None => self.store.newest_audit_segment().await?.map_or(Millis::MAX, |segment| segment.newest_at),
+            None => self.core.store.newest_audit_segment().await?.map_or(Millis::MAX, |segment| segment.newest_at),
         };
-        Ok(mark.min(self.now()))
+        Ok(mark.min(self.core.now()))
     }
 
     /// Drops the oldest ranges whose events were all written before a time, about a batch of events.
     async fn drop_oldest(&self, before: Millis) -> Result<Option<i64>> {
-        let old = self.store.audit_tombstone().await?;
+        let old = self.core.store.audit_tombstone().await?;
         let after = old.as_ref().map_or(0, |segment| segment.number);
         let gone = old.and_then(|segment| segment.tombstone).map_or(0, |it| it.dropped_events);
         let Some(Ranges { last, events, .. }) = self.oldest_ranges(after, before).await? else { return Ok(None) };
-        let mut tombstone =
-            Tombstone { dropped_at: self.now(), dropped_events: gone + events, key_id: String::new(), mac: Vec::new() };
+        let mut tombstone = Tombstone {
+            dropped_at: self.core.now(),
+            dropped_events: gone + events,
+            key_id: String::new(),
+            mac: Vec::new(),
+        };
         let mac = self.ring.authenticate(canon::TOMBSTONE, &canon::tombstone(&last, &tombstone));
         tombstone.key_id = mac.key_id;
         tombstone.mac = mac.code.to_vec();
-        match self.store.apply(audit_segments::begin_drop(last.number, &tombstone)).await {
+        match self.core.store.apply(audit_segments::begin_drop(last.number, &tombstone)).await {
             Ok(_) => {}
             // Another server is at it.
             Err(WriteError::Refused(_)) => return Ok(None),
@@ -117,7 +121,7 @@ impl App {
         let (mut whole, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
         let mut number = after;
         loop {
-            let page = self.store.audit_segments_after(number, DROPPED).await?;
+            let page = self.core.store.audit_segments_after(number, DROPPED).await?;
             let is_end = i64::try_from(page.len()).is_ok_and(|length| length < DROPPED);
             for segment in page {
                 number = segment.number;
@@ -136,14 +140,14 @@ impl App {
 
     /// Deletes what is left of what the newest tombstone stands for.
     async fn finish_drop(&self) -> Result<()> {
-        if !self.store.is_dropping_audit_events().await? {
+        if !self.core.store.is_dropping_audit_events().await? {
             return Ok(());
         }
-        let Some(tombstone) = self.store.audit_tombstone().await? else { return Ok(()) };
+        let Some(tombstone) = self.core.store.audit_tombstone().await? else { return Ok(()) };
         let is_done = self.delete_batches(|| audit_segments::drop_events(&tombstone.until_id)).await?
             && self.delete_batches(|| audit_segments::drop_segments(tombstone.number)).await?;
         if is_done {
-            self.store.apply(audit_segments::end_drop(tombstone.number)).await?;
+            self.core.store.apply(audit_segments::end_drop(tombstone.number)).await?;
         }
         Ok(())
     }
@@ -151,11 +155,11 @@ impl App {
     /// Applies a batch until it finds less than it may delete; false when the server is told to end before.
     async fn delete_batches(&self, batch: impl Fn() -> Unit) -> Result<bool> {
         loop {
-            let changed = self.store.apply(batch()).await?.first().copied().unwrap_or_default();
+            let changed = self.core.store.apply(batch()).await?.first().copied().unwrap_or_default();
             if i64::try_from(changed).is_ok_and(|changed| changed < DROPPED) {
                 return Ok(true);
             }
-            if self.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+            if self.core.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
                 return Ok(false);
             }
         }

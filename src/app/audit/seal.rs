@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::canon::{self, Events, GENESIS};
 use super::head;
 use super::retention::Retention;
-use crate::app::App;
+use crate::app::audit::AuditLog;
 use crate::app::base::failpoint;
 use crate::error::Result;
 
@@ -37,12 +37,12 @@ const DATED: usize = "evt_".len() + 9;
 const AFTER_ALL: &str = "evt_1";
 
 /// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
-pub async fn run(app: Arc<App>, stop: CancellationToken) {
+pub async fn run(app: Arc<AuditLog>, stop: CancellationToken) {
     let mut seen = None;
     let mut retention = Retention::default();
     loop {
         // The first round takes what an earlier process left.
-        let newest = match app.store.newest_audit_event_before(AFTER_ALL).await {
+        let newest = match app.core.store.newest_audit_event_before(AFTER_ALL).await {
             Ok(newest) => newest,
             Err(error) => {
                 tracing::error!(error = %error, "the audit log cannot be read");
@@ -64,7 +64,7 @@ fn report<T>(done: Result<T>, what: &str) {
     }
 }
 
-impl App {
+impl AuditLog {
     /// Seals all events, for some seconds at most: at the end of a process.
     pub async fn seal_audit_log_at_end(&self) {
         let Ok(done) = tokio::time::timeout(AT_END, self.seal_whole_audit_log()).await else {
@@ -76,7 +76,7 @@ impl App {
 
     /// Seals all events that are there. Returns how many.
     pub async fn seal_whole_audit_log(&self) -> Result<i64> {
-        let newest = self.store.newest_audit_event_before(AFTER_ALL).await?;
+        let newest = self.core.store.newest_audit_event_before(AFTER_ALL).await?;
         self.seal_audit_log(newest.as_deref()).await
     }
 
@@ -104,7 +104,7 @@ impl App {
 
     /// Seals one batch of the events before an id.
     async fn seal_batch(&self, end: &str) -> Result<Batch> {
-        let newest = self.store.newest_audit_segment().await?;
+        let newest = self.core.store.newest_audit_segment().await?;
         let from = newest.as_ref().map_or("", |segment| segment.until_id.as_str());
         if from >= end {
             return Ok(Batch::Nothing);
@@ -115,7 +115,7 @@ impl App {
             return Ok(Batch::Nothing);
         }
         let segments = self.segments(newest.as_ref(), from, &until, events);
-        match self.store.apply(audit_segments::seal(&segments)).await {
+        match self.core.store.apply(audit_segments::seal(&segments)).await {
             Ok(_) => Ok(Batch::Sealed(segments.iter().map(|segment| segment.events).sum())),
             Err(WriteError::Refused(_)) => Ok(Batch::Lost),
             Err(error) => Err(error.into()),
@@ -124,9 +124,9 @@ impl App {
 
     /// Where a batch ends: between two milliseconds, after about `BATCH` events.
     async fn end_of_batch(&self, from: &str, end: &str) -> Result<String> {
-        let Some(next) = self.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
+        let Some(next) = self.core.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
         let before_next = dated(&next);
-        let cut = self.store.audit_event_id_at(from, &before_next, 0).await?;
+        let cut = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
         // All of them are of one millisecond: they go together.
         Ok(if cut.is_some() { before_next } else { after_time_of(&next) })
     }
@@ -136,7 +136,7 @@ impl App {
         let mut hashed: BTreeMap<Option<String>, Events> = BTreeMap::new();
         let mut next = from.to_owned();
         loop {
-            let page = self.store.audit_events_between(&next, until, PAGE).await?;
+            let page = self.core.store.audit_events_between(&next, until, PAGE).await?;
             for event in &page {
                 if let Some(events) = hashed.get_mut(&event.project_id) {
                     events.add(event);
@@ -159,7 +159,7 @@ impl App {
         events: BTreeMap<Option<String>, Events>,
     ) -> Vec<Segment> {
         let (mut number, mut previous) = newest.map_or((0, GENESIS.to_vec()), |it| (it.number, it.mac.clone()));
-        let sealed_at = self.now();
+        let sealed_at = self.core.now();
         let mut segments = Vec::with_capacity(events.len());
         for (project_id, events) in events {
             number += 1;

@@ -13,8 +13,9 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::{AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone};
+use crate::app::Actor;
+use crate::app::auth_config::AuthConfigs;
 use crate::app::credential::secret_addresses::{changed, check_shared_secrets};
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::text::{cut, pasted};
 
@@ -45,14 +46,14 @@ pub struct AuthConfigPatch {
     pub restrict_to_following_tools: Option<Vec<String>>,
 }
 
-impl App {
+impl AuthConfigs {
     /// Changes an auth config.
     pub async fn patch_auth_config(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
         let name = check_name(patch.name.clone(), "name")?;
         let redirect = match &patch.oauth_redirect_uri {
             Some(uri) => {
-                let row = self.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
-                Some(self.choose_redirect_uri(&row, uri, "credentials.oauth_redirect_uri").await?)
+                let row = self.core.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+                Some(self.redirect_uris.choose_redirect_uri(&row, uri, "credentials.oauth_redirect_uri").await?)
             }
             None => None,
         };
@@ -93,20 +94,21 @@ impl App {
         change: impl Fn(&mut AuthConfigRow) -> Result<bool>,
     ) -> Result<()> {
         for _ in 0..TRIES {
-            let found = self.store.auth_config(&actor.project_id, id).await?;
+            let found = self.core.store.auth_config(&actor.project_id, id).await?;
             let mut row = found.ok_or_else(|| not_found(id))?;
             let replaces = row.updated_at;
             if !change(&mut row)? {
                 return Ok(());
             }
             // Always a later one, also within a millisecond: it is the version that flows compare.
-            row.updated_at = self.now().max(replaces + 1);
-            let unit =
-                Unit::new().with(auth_configs::replace(&row, replaces)).with(self.audit(actor, action, id, "ok", None));
-            match self.store.apply(unit).await {
+            row.updated_at = self.core.now().max(replaces + 1);
+            let unit = Unit::new()
+                .with(auth_configs::replace(&row, replaces))
+                .with(self.core.audit(actor, action, id, "ok", None));
+            match self.core.store.apply(unit).await {
                 Ok(_) => {
-                    self.methods.forget_refusals();
-                    self.recent_auth_configs.forget(&(row.project_id, row.toolkit));
+                    self.providers.forget_method_refusals();
+                    self.recent.forget(&(row.project_id, row.toolkit));
                     return Ok(());
                 }
                 // Deleted or changed meanwhile: look again.
@@ -126,8 +128,8 @@ impl App {
         if changes.is_empty() && patch.shared.is_none() {
             return Ok(());
         }
-        let toolkit = self.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
-        let mut client = self.open_auth_config(row)?;
+        let toolkit = self.core.toolkit(&row.toolkit).ok_or_else(|| toolkit_gone(row))?;
+        let mut client = self.credentials.open_auth_config(row)?;
         for (name, value) in &changes {
             match value {
                 Some(value) => client.insert(name, Secret::from(pasted(value.expose()))),
@@ -140,7 +142,7 @@ impl App {
         if let Some(shared) = &patch.shared {
             check_shared(&toolkit, scheme, shared, "shared_connection_fields")?;
             check_shared_secrets(&toolkit, scheme, shared)?;
-            let old = self.open_shared(row)?;
+            let old = self.credentials.open_shared(row)?;
             let value = |of: &Secrets, name: &str| of.get(name).map(str::to_owned);
             let moved = changed(&toolkit.client_fields(scheme), &|name| value(&old, name), &|name| value(shared, name));
             match moved.first() {
@@ -149,9 +151,9 @@ impl App {
                 Some(field) => patch.check_secrets_are_given(&client, field)?,
                 None => {}
             }
-            row.shared_sealed = self.seal_shared(row, shared);
+            row.shared_sealed = self.credentials.seal_shared(row, shared);
         }
-        row.credentials_sealed = (!client.is_empty()).then(|| self.seal_client(row, &client));
+        row.credentials_sealed = (!client.is_empty()).then(|| self.credentials.seal_client(row, &client));
         Ok(())
     }
 }

@@ -3,9 +3,19 @@
 
 mod deletion;
 pub mod edit;
-pub mod redirects;
+pub mod schemes;
+pub mod ways;
 
+use crate::app::base::core::Core;
+use crate::app::base::idempotency::Idempotency;
+use crate::app::base::recent::Recent;
+use crate::app::credential::Credentials;
+use crate::app::provider::Providers;
+use crate::app::provider::redirect_uris::RedirectUris;
+use crate::app::revocation::Revocations;
+use schemes::Candidates;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,10 +24,10 @@ use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
+use crate::app::Actor;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::app::credential::secret_addresses::check_shared_secrets;
 use crate::app::provider::LearnedMethod;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::{cut, is_invisible, pasted};
@@ -98,7 +108,44 @@ pub struct AuthConfigView {
     pub connections: i64,
 }
 
-impl App {
+/// Auth configs, and which of them a link uses.
+pub struct AuthConfigs {
+    core: Arc<Core>,
+    idempotency: Arc<Idempotency>,
+    credentials: Arc<Credentials>,
+    redirect_uris: Arc<RedirectUris>,
+    providers: Arc<Providers>,
+    revocations: Arc<Revocations>,
+    recent: Recent<(String, String), Arc<Candidates>>,
+}
+
+crate::redacted_debug!(AuthConfigs);
+
+impl AuthConfigs {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        idempotency: Arc<Idempotency>,
+        credentials: Arc<Credentials>,
+        redirect_uris: Arc<RedirectUris>,
+        providers: Arc<Providers>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, idempotency, credentials, redirect_uris, providers, revocations, recent: Recent::default() }
+    }
+
+    /// Forgets what was remembered of a toolkit's auth configs: they changed.
+    pub(in crate::app) fn forget(&self, project: &str, toolkit: &str) {
+        self.recent.forget(&(project.to_owned(), toolkit.to_owned()));
+    }
+
+    /// Forgets what was remembered of a project's auth configs.
+    pub(in crate::app) fn forget_project(&self, project: &str) {
+        self.recent.forget_where(|candidates| candidates.is_of(project));
+    }
+}
+
+impl AuthConfigs {
     /// Makes an auth config.
     pub async fn create_auth_config(
         &self,
@@ -107,10 +154,10 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl FnOnce(&AuthConfigRow) -> Replay,
     ) -> Result<Once<AuthConfigRow>> {
-        if let Some(replay) = self.replay(key).await? {
+        if let Some(replay) = self.idempotency.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
-        let toolkit = self.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
+        let toolkit = self.core.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
         let mut row = match &new.source {
             Source::Managed => {
                 self.managed_auth_config(&actor.project_id, &toolkit).ok_or_else(|| missing_client(&toolkit))?
@@ -121,20 +168,20 @@ impl App {
         let scheme = row.scheme.parse().map_err(Error::internal)?;
         check_shared(&toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
         check_shared_secrets(&toolkit, scheme, &new.shared)?;
-        row.shared_sealed = self.seal_shared(&row, &new.shared);
+        row.shared_sealed = self.credentials.seal_shared(&row, &new.shared);
         if let Source::Custom { credentials, .. } = &new.source
             && !credentials.is_empty()
         {
-            row.credentials_sealed = Some(self.seal_client(&row, credentials));
+            row.credentials_sealed = Some(self.credentials.seal_client(&row, credentials));
         }
         row.is_enabled_for_tool_router = new.is_enabled_for_tool_router;
         let mut settings = new.settings;
         if let Some(uri) = settings.oauth_redirect_uri.take() {
             let at = "auth_config.credentials.oauth_redirect_uri";
-            self.choose_redirect_uri(&row, &uri, at).await?.store_in(&mut settings);
+            self.redirect_uris.choose_redirect_uri(&row, &uri, at).await?.store_in(&mut settings);
         }
         row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
-        let unit = Unit::new().with(auth_configs::insert(&row)).with(self.audit(
+        let unit = Unit::new().with(auth_configs::insert(&row)).with(self.core.audit(
             actor,
             "auth_config.create",
             &row.id,
@@ -142,8 +189,8 @@ impl App {
             None,
         ));
         let place = (row.project_id.clone(), row.toolkit.clone());
-        let made = self.apply_once(key, unit, row, encode).await?;
-        self.recent_auth_configs.forget(&place);
+        let made = self.idempotency.apply_once(key, unit, row, encode).await?;
+        self.recent.forget(&place);
         Ok(made)
     }
 
@@ -151,7 +198,7 @@ impl App {
     /// where it may use one, or a scheme that asks the developer for nothing.
     pub fn managed_scheme(&self, project: &str, toolkit: &Toolkit) -> Option<Scheme> {
         if toolkit.oauth2.is_some() {
-            return self.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
+            return self.core.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
         }
         toolkit.schemes().into_iter().find(|scheme| self.can_make(project, toolkit, *scheme))
     }
@@ -164,8 +211,8 @@ impl App {
 
     /// One auth config of the caller's project.
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<AuthConfigView> {
-        let row = self.store.auth_config(project, id).await?.ok_or_else(|| not_found(id))?;
-        let connections = self.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
+        let row = self.core.store.auth_config(project, id).await?.ok_or_else(|| not_found(id))?;
+        let connections = self.core.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
         self.auth_config_view(row, &connections)
     }
 
@@ -177,9 +224,9 @@ impl App {
         filter: AuthConfigFilter,
         page: PageOf,
     ) -> Result<Listed<AuthConfigView>> {
-        let Listed { rows, next, total } = self.store.auth_configs(project, filter, page).await?;
+        let Listed { rows, next, total } = self.core.store.auth_configs(project, filter, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let connections = self.store.auth_config_connections(project, &ids).await?;
+        let connections = self.core.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
             views.extend(crate::app::account::readable(id, self.auth_config_view(row, &connections)));
@@ -210,9 +257,9 @@ impl App {
     }
 
     pub(super) fn new_row(&self, project: &str, toolkit: &Toolkit, scheme: Scheme, is_managed: bool) -> AuthConfigRow {
-        let now = self.now();
+        let now = self.core.now();
         AuthConfigRow {
-            id: self.mint(Kind::AuthConfig),
+            id: self.core.mint(Kind::AuthConfig),
             project_id: project.to_owned(),
             toolkit: toolkit.slug.clone(),
             name: format!("{} Auth Config", toolkit.name),
@@ -230,8 +277,8 @@ impl App {
 
     fn auth_config_view(&self, row: AuthConfigRow, connections: &HashMap<String, i64>) -> Result<AuthConfigView> {
         let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
-        let secrets = self.open_auth_config(&row)?;
-        let shared = self.open_shared(&row)?;
+        let secrets = self.credentials.open_auth_config(&row)?;
+        let shared = self.credentials.open_shared(&row)?;
         let connections = connections.get(&row.id).copied().unwrap_or_default();
         Ok(AuthConfigView { row, settings, secrets, shared, connections })
     }

@@ -1,14 +1,13 @@
 //! The catalog that is in force. Toolkit files are read again while the server runs: whoever asks
 //! gets the catalog of that moment and keeps it for as long as the work takes.
 
+use crate::app::base::core::Core;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use switchboard_catalog::{Catalog, Changes, Folders};
 use tokio_util::sync::CancellationToken;
-
-use crate::app::App;
 
 /// Between looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -56,7 +55,7 @@ impl CurrentCatalog {
 }
 
 /// Looks at the files until told to stop, and logs what that changes.
-pub(in crate::app) async fn watch(app: Arc<App>, stop: CancellationToken) {
+pub(in crate::app) async fn watch(app: Arc<Core>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         let reading = Arc::clone(&app);
         match app.files.run(move || reading.catalog.reload()).await {

@@ -3,12 +3,14 @@
 //!
 //! Scoped to the project, kept for 24 hours, the body sealed (a link answer holds a link token).
 
+use crate::app::base::core::Core;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use switchboard_store::idempotency::{self, IdempotencyRow};
 use switchboard_store::{Statement, Unit, WriteError};
+use switchboard_vault::KeyRing;
 use switchboard_vault::Place;
 
-use crate::app::App;
 use crate::error::{Code, Error, Result};
 
 /// Longest key taken.
@@ -60,11 +62,26 @@ pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], statu
         .with("status", status.to_string())
 }
 
-impl App {
+/// Answers that are remembered under an idempotency key.
+pub struct Idempotency {
+    core: Arc<Core>,
+    ring: KeyRing,
+}
+
+crate::redacted_debug!(Idempotency);
+
+impl Idempotency {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, ring: KeyRing) -> Self {
+        Self { core, ring }
+    }
+}
+
+impl Idempotency {
     /// The answer of an earlier request with this key, if there is a key and was one.
     pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<Replay>> {
         let Some(key) = key else { return Ok(None) };
-        let Some(row) = self.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
+        let Some(row) = self.core.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
         if row.request_hash != key.request_hash {
             return Err(Error::new(
                 Code::IdempotencyKeyReused,
@@ -82,7 +99,7 @@ impl App {
             request_hash: key.request_hash.to_vec(),
             status,
             response_sealed: self.ring.seal(key.place(status), &replay.body),
-            created_at: self.now(),
+            created_at: self.core.now(),
         };
         idempotency::insert(&key.project_id, &key.key, row)
     }
@@ -124,7 +141,7 @@ impl From<Refusal> for Error {
     }
 }
 
-impl App {
+impl Idempotency {
     /// Applies a unit together with the memory of its answer.
     pub async fn apply_once<T>(
         &self,
@@ -134,12 +151,12 @@ impl App {
         encode: impl FnOnce(&T) -> Replay,
     ) -> std::result::Result<Once<T>, Refusal> {
         let Some(key) = key else {
-            self.store.apply(unit).await?;
+            self.core.store.apply(unit).await?;
             return Ok(Once::Done(answer));
         };
         // First in the unit: two identical requests at once must meet here, not at an alias.
         let unit = Unit::new().with(self.remember(key, &encode(&answer))).and(unit);
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok(Once::Done(answer)),
             Err(WriteError::Refused("idempotency_key_used")) => {
                 let replay = self.replay(Some(key)).await.map_err(Refusal::Failed)?;

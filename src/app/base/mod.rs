@@ -3,6 +3,7 @@
 
 pub mod catalog;
 pub mod change;
+pub mod core;
 pub(in crate::app) mod failpoint;
 pub mod flights;
 pub mod idempotency;
@@ -11,4 +12,3 @@ pub mod rate_limits;
 pub mod recent;
 pub mod settings;
 pub mod threads;
-pub mod toolkits;

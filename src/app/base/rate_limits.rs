@@ -15,9 +15,9 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use crate::app::App;
 use crate::client_address::counted_as;
 use crate::error::{Code, Error, Result};
+use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
 /// Submissions of the form of one link that are tried at the provider: so many at once, and in
@@ -64,13 +64,14 @@ pub struct Limits {
     address: Option<Limiter<IpAddr>>,
     account: Option<Limiter<String>>,
     link: Limiter<String>,
+    metrics: Arc<Metrics>,
 }
 
 crate::redacted_debug!(Limits);
 
 impl Limits {
     /// Nothing is used yet.
-    pub fn new(rates: RateLimits, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(rates: RateLimits, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         let clock = SteadyClock::new(clock);
         let link = Quota::with_period(LINK_REPLENISHED).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
         Self {
@@ -78,6 +79,7 @@ impl Limits {
             address: Limiter::per_minute(rates.per_address, &clock),
             account: Limiter::per_minute(rates.per_account, &clock),
             link: Limiter::new(link.allow_burst(LINK_SUBMISSIONS), LINK_SUBMISSIONS, &clock),
+            metrics,
         }
     }
 
@@ -96,22 +98,22 @@ impl Limits {
     }
 }
 
-impl App {
+impl Limits {
     /// Counts a request of an authenticated key. None where there is no limit.
     pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<Standing>, Exceeded> {
-        let Some(limiter) = &self.limits.key else { return Ok(None) };
+        let Some(limiter) = &self.key else { return Ok(None) };
         self.counted("key", limiter.take(&key_id.to_owned())).map(Some)
     }
 
     /// Counts a request that no valid key came with. None where there is no limit.
     pub fn count_address(&self, address: IpAddr) -> std::result::Result<Option<Standing>, Exceeded> {
-        let Some(limiter) = &self.limits.address else { return Ok(None) };
+        let Some(limiter) = &self.address else { return Ok(None) };
         self.counted("address", limiter.take(&counted_as(address))).map(Some)
     }
 
     /// Counts a call to a provider with an account.
     pub fn count_account(&self, account_id: &str) -> Result<()> {
-        let Some(limiter) = &self.limits.account else { return Ok(()) };
+        let Some(limiter) = &self.account else { return Ok(()) };
         let counted = self.counted("account", limiter.take(&account_id.to_owned()));
         counted.map(drop).map_err(|exceeded| {
             exceeded.error(&format!("connected account {account_id} (`rate_limit_per_account_per_minute`)"))
@@ -121,7 +123,7 @@ impl App {
     /// Counts a credential that is entered on a link's page. Whoever holds the link could use the
     /// provider's answer to try keys, so this does not depend on where the attempts come from.
     pub fn count_link_submission(&self, link_id: &str) -> Result<()> {
-        let counted = self.counted("link", self.limits.link.take(&link_id.to_owned()));
+        let counted = self.counted("link", self.link.take(&link_id.to_owned()));
         counted.map(drop).map_err(|exceeded| {
             Error::new(Code::TooManyRequests, "Too many credentials were entered on this link")
                 .fix("Wait a minute, check the credential, and open the link again.")
@@ -132,7 +134,7 @@ impl App {
     /// Counts an attempt that is begun on a link. Each may ask the provider for a device code, register a
     /// client or push a request, so this does not depend on where it comes from.
     pub fn count_link_start(&self, link_id: &str) -> Result<()> {
-        let counted = self.counted("link", self.limits.link.take(&link_id.to_owned()));
+        let counted = self.counted("link", self.link.take(&link_id.to_owned()));
         counted.map(drop).map_err(|exceeded| {
             Error::new(Code::TooManyRequests, "This link was begun too often")
                 .fix("Wait a minute, then open the link again.")
@@ -251,7 +253,7 @@ mod tests {
         let clock = Arc::new(TestClock::default());
         clock.0.store(1_000_000, Ordering::SeqCst);
         let rates = RateLimits { per_address: NonZeroU32::new(per_address), ..RateLimits::default() };
-        (Arc::clone(&clock), Limits::new(rates, clock))
+        (Arc::clone(&clock), Limits::new(rates, clock, Arc::default()))
     }
 
     fn take(limits: &Limits, last: u8) -> std::result::Result<Standing, Exceeded> {

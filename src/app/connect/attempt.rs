@@ -12,8 +12,9 @@ use switchboard_store::{Statement, Unit, WriteError};
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::{Actor, App};
+use crate::app::connect::Connector;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
@@ -34,12 +35,12 @@ pub(super) enum Free {
     Busy,
 }
 
-impl App {
+impl Connector {
     /// Waits until no other than `by` exchanges a code of a link.
     pub(super) async fn wait_for_exchange(&self, link_id: &str, by: Option<&str>) -> Result<Free> {
         let mut waited = Duration::ZERO;
         loop {
-            let link = self.store.link(link_id).await?;
+            let link = self.core.store.link(link_id).await?;
             let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
             match &link.state {
                 LinkState::Finished { .. } => return Ok(Free::Over(link)),
@@ -58,17 +59,17 @@ impl App {
     }
 
     fn stale_before(&self) -> Millis {
-        self.now() - millis(STALE)
+        self.core.now() - millis(STALE)
     }
 
     /// The statement that takes the place of a link for an exchange.
     pub(super) fn take_exchange(&self, link_id: &str, by: &str) -> Statement {
-        links::take_exchange(link_id, by, self.now(), self.stale_before())
+        links::take_exchange(link_id, by, self.core.now(), self.stale_before())
     }
 
     /// How a visit ends that came after the end of its link, or of its attempt.
     pub(super) async fn ended(&self, link: &LinkRow) -> Result<Finished> {
-        let account = self.store.account(&link.project_id, &link.account_id).await?;
+        let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let toolkit = account.map(|account| account.toolkit).unwrap_or_default();
         let ending = match &link.state {
             LinkState::Finished { outcome } if outcome == "success" => Ending::Connected,
@@ -76,7 +77,7 @@ impl App {
             LinkState::Finished { .. } | LinkState::Open | LinkState::Exchanging { .. } => Ending::Invalid,
         };
         let mut finished = Finished::of(ending, link, &toolkit);
-        finished.may_retry = !matches!(link.state, LinkState::Finished { .. }) && self.now() < link.expires_at;
+        finished.may_retry = !matches!(link.state, LinkState::Finished { .. }) && self.core.now() < link.expires_at;
         Ok(finished)
     }
 
@@ -91,20 +92,20 @@ impl App {
         facts: Facts,
     ) -> Result<Finished> {
         let (link, account) = (&offer.link, &offer.account);
-        let now = self.now();
+        let now = self.core.now();
         let is_told = link.callback_url.is_some() || offer.verifier_url.is_some();
         if is_told || now >= link.expires_at {
             let outcome = if ending == Ending::Expired { "expired" } else { "failed" };
             let is_last = links::is_unused(&link.id, offer.holder.as_deref(), now, self.stale_before());
             let end = self.end_unit(actor, link, account, (outcome, reason), facts.clone());
-            match self.store.apply(Unit::new().with(is_last).and(end)).await {
+            match self.core.store.apply(Unit::new().with(is_last).and(end)).await {
                 Ok(_) => return Ok(Finished::of(ending, link, &account.toolkit)),
                 Err(WriteError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         let facts = Facts { link_id: Some(link.id.clone()), is_reconnect: offer.is_reconnect(), ..facts };
-        let mut unit = Unit::new().with(links::is_open(&link.id)).with(self.audit(
+        let mut unit = Unit::new().with(links::is_open(&link.id)).with(self.core.audit(
             actor,
             "link.fail",
             &account.id,
@@ -117,7 +118,7 @@ impl App {
         if !offer.is_reconnect() {
             unit.push(accounts::note_attempt(&account.project_id, &account.id, reason, now));
         }
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {
                 let mut finished = Finished::of(ending, link, &account.toolkit);
                 finished.may_retry = now < link.expires_at;
@@ -125,7 +126,7 @@ impl App {
             }
             // It ended otherwise in the same moment, maybe well.
             Err(WriteError::Refused(_)) => {
-                let link = self.store.link(&link.id).await?;
+                let link = self.core.store.link(&link.id).await?;
                 self.ended(&link.ok_or_else(|| Error::internal("a link that was there is gone"))?).await
             }
             Err(error) => Err(error.into()),
@@ -143,7 +144,7 @@ impl App {
         reason: &str,
     ) -> Result<bool> {
         let unit = self.end_unit(actor, link, account, (outcome, reason), Facts::default());
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -159,12 +160,17 @@ impl App {
         (outcome, reason): (&str, &str),
         facts: Facts,
     ) -> Unit {
-        let now = self.now();
+        let now = self.core.now();
         let is_reconnect = link.purpose == LinkPurpose::Reconnect;
         let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_value();
         let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
-        let unit =
-            links::end(&link.id, outcome, now).with(self.audit(actor, "link.end", &account.id, reason, Some(&facts)));
+        let unit = links::end(&link.id, outcome, now).with(self.core.audit(
+            actor,
+            "link.end",
+            &account.id,
+            reason,
+            Some(&facts),
+        ));
         if is_reconnect {
             return unit;
         }
@@ -173,7 +179,7 @@ impl App {
 
     /// The link of an offer, as it stands now.
     pub(super) async fn lost(&self, offer: &Offer) -> Result<Finished> {
-        let link = self.store.link(&offer.link.id).await?;
+        let link = self.core.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
         // What was entered belongs to no browser: another one may have connected another account.

@@ -18,8 +18,9 @@ use super::attempt::Free;
 use super::exchange::{Grant, verifier_and_key};
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::{Actor, App};
+use crate::app::connect::Connector;
 use crate::error::{Error, Result};
 
 /// Errors of the authorization response by which nobody gave access (RFC 6749 section 4.1.2.1, OpenID
@@ -90,7 +91,7 @@ impl Told {
     }
 }
 
-impl App {
+impl Connector {
     /// Completes a flow. `cookie` gives the value of a cookie by name.
     pub async fn complete(
         self: &Arc<Self>,
@@ -115,7 +116,7 @@ impl App {
             request_id: Some(returned.request_id.to_owned()),
             caller_request_id: None,
         };
-        let is_live = attempt.consumed_at.is_none() && self.now() < attempt.expires_at;
+        let is_live = attempt.consumed_at.is_none() && self.core.now() < attempt.expires_at;
         match (self.began(&attempt, &cookie), is_live) {
             (true, _) => {}
             (false, true) => {
@@ -124,7 +125,7 @@ impl App {
             }
             // The cookie of an attempt is gone when that is over; the one of the link may say enough.
             (false, false) => {
-                let link = self.store.link(&attempt.link_id).await?;
+                let link = self.core.store.link(&attempt.link_id).await?;
                 if !link.is_some_and(|link| self.keeps(&link, &cookie)) {
                     return Ok(Arrived::nowhere(Ending::Invalid));
                 }
@@ -136,7 +137,7 @@ impl App {
             let name = returned.name.map(ToOwned::to_owned);
             // From here on the state may be spent, so the rest finishes without the browser (R35).
             let came = Came { raw: Secret::from(returned.query), query, name };
-            let task = self.tasks.spawn(async move { Box::pin(app.arrive(actor, came, attempt)).await });
+            let task = self.core.tasks.spawn(async move { Box::pin(app.arrive(actor, came, attempt)).await });
             task.await.map_err(Error::internal)??
         } else {
             self.arrive_again(&attempt).await?
@@ -204,13 +205,13 @@ impl App {
             return self.park_code(actor, &offer, attempt, grant).await.map(Some);
         }
         let outcome = if strange.is_none() { "ok" } else { "context_mismatch" };
-        let mut unit = Unit::new().with(attempts::consume(&attempt.id, self.now()));
+        let mut unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now()));
         if code.is_some() {
             unit.push(self.take_exchange(&attempt.link_id, &attempt.id));
             offer.holder = Some(attempt.id.clone());
         }
-        unit.push(self.audit(actor, "link.callback", &attempt.account_id, outcome, None));
-        match self.store.apply(unit).await {
+        unit.push(self.core.audit(actor, "link.callback", &attempt.account_id, outcome, None));
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused("exchange_busy")) => return Ok(None),
             // Another request came with the same state.
@@ -246,8 +247,9 @@ impl App {
             if let Some(error) = answer.refusal {
                 return Ok(Told { code: None, refusal: Some((error, None)) });
             }
-            let kept = self.open_verifier(attempt, &offer.account)?;
-            let is_same = answer.token.zip(kept).is_some_and(|(token, kept)| self.oauth1_matches(&kept, &token));
+            let kept = self.credentials.open_verifier(attempt, &offer.account)?;
+            let is_same =
+                answer.token.zip(kept).is_some_and(|(token, kept)| self.providers.oauth1_matches(&kept, &token));
             return Ok(if is_same {
                 Told { code: answer.verifier, refusal: None }
             } else {
@@ -264,7 +266,7 @@ impl App {
                 Err(_) => return Ok(unreadable()),
             },
         };
-        let mut params = self.params_of(&offer.account)?;
+        let mut params = self.core.params_of(&offer.account)?;
         for capture in &oauth.callback.capture {
             let found = callback_parameter(came.raw.expose(), &capture.at).ok().flatten();
             match found.filter(|value| capture.check(value).is_ok()) {
@@ -283,7 +285,7 @@ impl App {
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.
     fn grant(&self, attempt: &AttemptRow, offer: &Offer, code: Secret, state: &str) -> Result<Grant> {
-        let kept = self.open_verifier(attempt, &offer.account)?;
+        let kept = self.credentials.open_verifier(attempt, &offer.account)?;
         // Temporary credentials of OAuth 1.0a are one text.
         let (verifier, dpop_key) = if offer.scheme == Scheme::OAuth1 { (kept, None) } else { verifier_and_key(kept) };
         Ok(Grant { code, verifier, dpop_key, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
@@ -311,8 +313,8 @@ impl App {
     pub async fn callback_parameters(&self, state: &str) -> Result<CallbackParameters> {
         let query = CallbackQuery { state: Some(state.to_owned()), ..CallbackQuery::default() };
         let Some(attempt) = self.attempt_of(&query).await? else { return Ok(CallbackParameters::default()) };
-        let config = self.store.auth_config(&attempt.project_id, &attempt.auth_config_id).await?;
-        let toolkit = config.as_ref().and_then(|config| self.toolkit(&config.toolkit));
+        let config = self.core.store.auth_config(&attempt.project_id, &attempt.auth_config_id).await?;
+        let toolkit = config.as_ref().and_then(|config| self.core.toolkit(&config.toolkit));
         let Some((config, toolkit)) = config.zip(toolkit) else { return Ok(CallbackParameters::default()) };
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         let Some(callback) = toolkit.oauth(scheme).map(|oauth| &oauth.callback) else {
@@ -331,7 +333,7 @@ impl App {
     async fn attempt_of(&self, query: &CallbackQuery) -> Result<Option<AttemptRow>> {
         let Some(state) = query.state.as_deref() else { return Ok(None) };
         let Some(id) = OneTimeToken::row_id(state) else { return Ok(None) };
-        let found = self.store.attempt(id).await?;
+        let found = self.core.store.attempt(id).await?;
         Ok(found.filter(|attempt| {
             // Nobody comes back from where a code is entered.
             OneTimeToken::matches(state, &attempt.state_hash) && attempt.poll.is_none()

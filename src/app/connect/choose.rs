@@ -18,9 +18,10 @@ use super::attempt::Free;
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, TokenCredential};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
+use crate::app::connect::Connector;
 use crate::app::provider::{Chosen, Thing};
-use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -82,7 +83,7 @@ pub enum Chose {
     },
 }
 
-impl App {
+impl Connector {
     /// Keeps a credential until its user has said which of several things is meant.
     pub(super) async fn park_choice(
         &self,
@@ -92,10 +93,10 @@ impl App {
         title: String,
         options: Vec<Thing>,
     ) -> Result<Finished> {
-        let now = self.now();
-        let expires_at = now + millis(self.settings.link_ttl);
-        let id = self.mint(Kind::Verification);
-        let session = OneTimeToken::new(&*self.entropy, &id);
+        let now = self.core.now();
+        let expires_at = now + millis(self.core.settings.link_ttl);
+        let id = self.core.mint(Kind::Verification);
+        let session = OneTimeToken::new(&*self.core.entropy, &id);
         let project = &offer.link.project_id;
         let waiting = Waiting {
             expires_at: pending.credential.expires_at,
@@ -122,14 +123,14 @@ impl App {
             attempt_id: offer.attempt_id.clone(),
             id,
         };
-        row.parked_sealed = Some(self.seal_parked(&row, &offer.account, &parked)?);
+        row.parked_sealed = Some(self.credentials.seal_parked(&row, &offer.account, &parked)?);
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
         let mut unit = Unit::new()
             .with(links::is_open(&offer.link.id))
             .with(verifications::cancel_of_attempt(&offer.link.id, offer.attempt_id.as_deref(), now))
             .with(verifications::insert(&row))
             .with(revocations::postpone_of_account(project, &offer.account.id, expires_at))
-            .with(self.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
+            .with(self.core.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
         if let Some(holder) = &offer.holder {
             unit.push(links::leave_exchange(&offer.link.id, holder));
         }
@@ -138,10 +139,10 @@ impl App {
         }
         if waiting.has_promise {
             let secrets = &pending.credential.secrets;
-            let promise = self.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
+            let promise = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
             unit.push(revocations::insert(&promise));
         }
-        match self.apply_patiently(unit).await {
+        match self.spool.apply_patiently(unit).await {
             Ok(()) => {}
             // Deleted, or ended otherwise, while the provider answered.
             Err(WriteError::Refused(_)) => {
@@ -153,7 +154,7 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         let mut finished = Finished::of(Ending::Choose, &offer.link, &offer.account.toolkit);
-        finished.choose_url = Some(format!("{}/link/choice/{}", self.settings.public_url, session.text()));
+        finished.choose_url = Some(format!("{}/link/choice/{}", self.core.settings.public_url, session.text()));
         Ok(finished)
     }
 
@@ -166,11 +167,11 @@ impl App {
     ) -> Result<std::result::Result<Choice, Finished>> {
         let invalid = || Ok(Err(Finished::bare(Ending::Invalid)));
         let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
-        let Some(row) = self.store.choice(id).await? else { return invalid() };
+        let Some(row) = self.core.store.choice(id).await? else { return invalid() };
         if !OneTimeToken::matches(token, &row.token_hash) {
             return invalid();
         }
-        let Some(link) = self.store.link(&row.link_id).await? else { return invalid() };
+        let Some(link) = self.core.store.link(&row.link_id).await? else { return invalid() };
         if !self.may_choose(&row, cookie).await? {
             // The cookie of an attempt goes when that is over.
             let is_known = row.consumed_at.is_some() && self.went_through(&link, cookie).await?;
@@ -186,7 +187,7 @@ impl App {
         if row.consumed_at.is_some() {
             return Ok(Err(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)));
         }
-        if self.now() >= row.expires_at || offer.config.updated_at != row.auth_config_version {
+        if self.core.now() >= row.expires_at || offer.config.updated_at != row.auth_config_version {
             return Ok(Err(Finished::of(Ending::Expired, &offer.link, &offer.account.toolkit)));
         }
         let (_, waiting) = self.waiting(&row, &offer.account)?;
@@ -200,7 +201,7 @@ impl App {
     /// Whether a browser may choose: that of the attempt; anybody, where a credential was entered.
     async fn may_choose(&self, row: &VerificationRow, cookie: &impl Fn(&str) -> Option<String>) -> Result<bool> {
         let Some(id) = &row.attempt_id else { return Ok(true) };
-        let attempt = self.store.attempt(id).await?;
+        let attempt = self.core.store.attempt(id).await?;
         Ok(attempt.is_some_and(|attempt| self.began(&attempt, cookie)))
     }
 
@@ -213,7 +214,7 @@ impl App {
         request_id: &str,
     ) -> Result<Chose> {
         // In a name space of its own: an address is anybody's to make up.
-        let lock = self.flights.lock_of(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
+        let lock = self.core.flights.lock_of(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
         let (turn, is_second) = match Arc::clone(&lock).try_lock_owned() {
             Ok(turn) => (turn, false),
             Err(_) => (lock.lock_owned().await, true),
@@ -238,7 +239,7 @@ impl App {
         let attempt_id = choice.row.attempt_id.clone();
         let (app, chosen) = (Arc::clone(self), chosen.to_owned());
         // What waited is spent from here on: the rest finishes without the browser (R35).
-        let task = self.tasks.spawn(async move {
+        let task = self.core.tasks.spawn(async move {
             let _turn = turn;
             app.take_choice(&actor, choice, chosen).await
         });
@@ -251,18 +252,18 @@ impl App {
         let (offer, row) = (&mut offer, &row);
         offer.holder = Some(row.id.clone());
         let (secrets, waiting) = self.waiting(row, &offer.account)?;
-        let now = self.now();
+        let now = self.core.now();
         let detail = json!({ "question": waiting.title, "chosen": id });
         let mut unit = Unit::new()
             .with(verifications::consume(&row.project_id, &row.id, now))
             .with(self.take_exchange(&offer.link.id, &row.id))
-            .with(self.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
+            .with(self.core.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
         if waiting.has_promise {
             // Kept by whoever finds it, should we not come to an end.
             unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(SETTLING)));
             unit.push(revocations::postpone_of_account(&row.project_id, &row.account_id, now + millis(SETTLING)));
         }
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
             // On another server, in the same moment; or its time is over.
             Err(WriteError::Refused(_)) => return self.lost(offer).await,
@@ -282,11 +283,11 @@ impl App {
     /// How a choice ended that another click made in the same moment.
     async fn chosen_before(&self, token: &str, finished: Finished) -> Result<Chose> {
         let row = match OneTimeToken::row_id(token) {
-            Some(id) => self.store.choice(id).await?.filter(|row| OneTimeToken::matches(token, &row.token_hash)),
+            Some(id) => self.core.store.choice(id).await?.filter(|row| OneTimeToken::matches(token, &row.token_hash)),
             None => None,
         };
         let Some(row) = row else { return Ok(Chose::Before(finished)) };
-        let Some(link) = self.store.link(&row.link_id).await? else { return Ok(Chose::Before(finished)) };
+        let Some(link) = self.core.store.link(&row.link_id).await? else { return Ok(Chose::Before(finished)) };
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
         if !is_connected {
             return Ok(Chose::Before(finished));
@@ -296,7 +297,7 @@ impl App {
     }
 
     fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, Waiting)> {
-        let mut parked = self.open_parked(row, account)?;
+        let mut parked = self.credentials.open_parked(row, account)?;
         let waiting = parked.remove(WAITING).ok_or_else(|| Error::internal("choice without its question"))?;
         let waiting = serde_json::from_str(waiting.expose()).map_err(Error::internal)?;
         Ok((parked, waiting))

@@ -11,11 +11,12 @@ use url::Url;
 use super::device::Waiting;
 use super::exchange::kept;
 use super::visit::Offer;
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::connect::Connector;
 use crate::app::credential::client::Issued;
 use crate::app::provider::{Failure, unbuilt};
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
@@ -37,7 +38,7 @@ pub(super) struct Departure {
 /// Why there is none, for the visitor.
 pub(super) type Hindrance = String;
 
-impl App {
+impl Connector {
     /// Prepares the way to the provider. A provider that does not take part is said on the page, and
     /// the link stays as it was.
     pub(super) async fn depart(
@@ -90,9 +91,9 @@ impl App {
         if offer.scheme != Scheme::DcrOAuth || !failure.is_of_client() {
             return Ok(false);
         }
-        let client_id = self.oauth_client(&offer.config)?.client_id;
-        self.note_forgotten(actor, &offer.config, &client_id, failure).await;
-        let config = self.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
+        let client_id = self.credentials.oauth_client(&offer.config)?.client_id;
+        self.providers.note_forgotten(actor, &offer.config, &client_id, failure).await;
+        let config = self.core.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
         offer.config = config.ok_or_else(|| crate::app::auth_config::not_found(&offer.config.id))?;
         Ok(true)
     }
@@ -106,15 +107,18 @@ impl App {
         state: &OneTimeToken,
     ) -> std::result::Result<Departure, Failure> {
         let config = offer.config.clone();
-        offer.config =
-            self.registered(actor, config, &offer.toolkit, entered, redirect_uri).await.map_err(Failure::Unsent)?;
-        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
+        offer.config = self
+            .providers
+            .registered(actor, config, &offer.toolkit, entered, redirect_uri)
+            .await
+            .map_err(Failure::Unsent)?;
+        let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
         let provider = provider.map_err(Failure::Unsent)?;
         let oauth = &provider.oauth;
-        let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.entropy));
+        let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.core.entropy));
         let key = oauth.dpop.then(new_dpop_key).transpose().map_err(unbuilt)?;
         let thumbprint = key.as_ref().map(dpop_thumbprint).transpose().map_err(unbuilt)?;
-        let resource = self.resource(oauth, entered).map_err(Failure::Unsent)?;
+        let resource = self.providers.resource(oauth, entered).map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
         let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
         let request = AuthorizationRequest {
@@ -127,11 +131,11 @@ impl App {
             code_challenge: pkce.as_ref().map(|pair| pair.challenge.as_str()),
             resource: resource.as_deref(),
             dpop_jkt: thumbprint.as_deref(),
-            variables: &|name| self.variable(entered, name),
+            variables: &|name| self.core.variable(entered, name),
         };
-        let url = Box::pin(self.authorization_url(&provider, &request, key.as_ref())).await?;
-        if let Some(found) = self.found_way(&provider) {
-            self.keep_method(actor, &offer.config, found).await;
+        let url = Box::pin(self.providers.authorization_url(&provider, &request, key.as_ref())).await?;
+        if let Some(found) = self.providers.found_way(&provider) {
+            self.providers.keep_method(actor, &offer.config, found).await;
         }
         let host = url.host_str().map(ToOwned::to_owned);
         Ok(Departure {
@@ -158,16 +162,19 @@ impl App {
             return Err(Failure::Unsent(unconfirmable()));
         }
         let config = offer.config.clone();
-        offer.config =
-            self.registered(actor, config, &offer.toolkit, entered, redirect_uri).await.map_err(Failure::Unsent)?;
-        let provider = self.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
+        offer.config = self
+            .providers
+            .registered(actor, config, &offer.toolkit, entered, redirect_uri)
+            .await
+            .map_err(Failure::Unsent)?;
+        let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
         let provider = provider.map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
-        let code = self.device_code(&provider, &scopes).await?;
-        if let Some(found) = self.found_way(&provider) {
-            self.keep_method(actor, &offer.config, found).await;
+        let code = self.providers.device_code(&provider, &scopes).await?;
+        if let Some(found) = self.providers.found_way(&provider) {
+            self.providers.keep_method(actor, &offer.config, found).await;
         }
-        let page = format!("{}/link/device/{}", self.settings.public_url, state.text());
+        let page = format!("{}/link/device/{}", self.core.settings.public_url, state.text());
         let url = Url::parse(&page).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let host = code.verification_uri.host_str().map(ToOwned::to_owned);
         let poll = (code.interval, code.expires_in);
@@ -199,11 +206,12 @@ impl App {
         let lost = || Failure::Unsent(Error::internal("auth config of a scheme that the toolkit lost"));
         let oauth = offer.toolkit.oauth1.as_ref().ok_or_else(lost)?;
         let client = self
+            .credentials
             .client_for(&offer.toolkit, offer.scheme, &offer.config, entered, Issued::JustNow)
             .map_err(Failure::Unsent)?;
         let mut callback = Url::parse(redirect_uri).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         callback.query_pairs_mut().append_pair("state", state.text());
-        let (url, kept) = self.oauth1_start(oauth, &client, callback.as_str(), entered).await?;
+        let (url, kept) = self.providers.oauth1_start(oauth, &client, callback.as_str(), entered).await?;
         let host = url.host_str().map(ToOwned::to_owned);
         Ok(Departure { url, host, kept: Some(kept), poll: None, scopes: Vec::new(), user_scopes: Vec::new() })
     }

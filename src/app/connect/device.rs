@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished, TokenCredential};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::connect::Connector;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::provider::{Failure, Unfinished};
 use crate::app::refresh::renewal::PREPARATION;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
@@ -102,7 +103,7 @@ pub enum DevicePage {
     },
 }
 
-impl App {
+impl Connector {
     /// The code of an attempt, or how that ended. `wait`: until it has, for a while. Reading changes
     /// nothing. The browser that began the attempt must be the one that asks.
     pub async fn device_page(
@@ -126,13 +127,13 @@ impl App {
     async fn device_page_now(&self, token: &str, cookie: &impl Fn(&str) -> Option<String>) -> Result<DevicePage> {
         let invalid = || Ok(DevicePage::Nowhere(Finished::bare(Ending::Invalid)));
         let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
-        let Some(attempt) = self.store.attempt(id).await?.filter(|attempt| attempt.poll.is_some()) else {
+        let Some(attempt) = self.core.store.attempt(id).await?.filter(|attempt| attempt.poll.is_some()) else {
             return invalid();
         };
         if !OneTimeToken::matches(token, &attempt.state_hash) {
             return invalid();
         }
-        let Some(link) = self.store.link(&attempt.link_id).await? else { return invalid() };
+        let Some(link) = self.core.store.link(&attempt.link_id).await? else { return invalid() };
         if !self.began(&attempt, cookie) {
             let is_over = matches!(link.state, LinkState::Finished { .. });
             let is_known = is_over && self.went_through(&link, cookie).await?;
@@ -145,10 +146,10 @@ impl App {
             let finished = self.device_end(&link, outcome).await?;
             return Ok(DevicePage::Over { finished, attempt_id });
         }
-        if attempt.consumed_at.is_some() && !is_asking && !self.store.is_waiting(&link.id, &attempt.id).await? {
+        if attempt.consumed_at.is_some() && !is_asking && !self.core.store.is_waiting(&link.id, &attempt.id).await? {
             // The attempt is over, and the link is not.
             let mut finished = self.device_end(&link, "failed").await?;
-            finished.may_retry = self.now() < link.expires_at;
+            finished.may_retry = self.core.now() < link.expires_at;
             return Ok(DevicePage::Over { finished, attempt_id });
         }
         // Once its tokens have come, an attempt may take longer than its code lives.
@@ -169,7 +170,7 @@ impl App {
 
     /// How a link ended whose browser was not there.
     async fn device_end(&self, link: &LinkRow, outcome: &str) -> Result<Finished> {
-        let account = self.store.account(&link.project_id, &link.account_id).await?;
+        let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let Some(account) = account else { return Ok(Finished::bare(Ending::Used)) };
         // An account that works keeps its own reason, which is nothing to the visitor.
         let own = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
@@ -188,7 +189,7 @@ impl App {
     }
 
     fn device_waiting(&self, attempt: &AttemptRow, offer: &Offer) -> Result<Option<Waiting>> {
-        let Some(kept) = self.open_verifier(attempt, &offer.account)? else { return Ok(None) };
+        let Some(kept) = self.credentials.open_verifier(attempt, &offer.account)? else { return Ok(None) };
         serde_json::from_str(kept.expose()).map(Some).map_err(Error::internal)
     }
 
@@ -196,7 +197,7 @@ impl App {
     pub async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<()> {
         let mut last = (Millis::MIN, String::new());
         loop {
-            let page = self.store.attempts_to_poll(self.now(), (last.0, &last.1), PAGE).await?;
+            let page = self.core.store.attempts_to_poll(self.core.now(), (last.0, &last.1), PAGE).await?;
             let Some(poll) = page.last().and_then(|attempt| attempt.poll.map(|poll| (poll.at, attempt.id.clone())))
             else {
                 return Ok(());
@@ -206,17 +207,17 @@ impl App {
                 let Some(poll) = attempt.poll else { continue };
                 let place = Arc::clone(places).acquire_owned().await.map_err(Error::internal)?;
                 let claim = Unit::new()
-                    .with(attempts::claim_poll(&attempt.id, poll, self.now() + millis(CLAIM)))
+                    .with(attempts::claim_poll(&attempt.id, poll, self.core.now() + millis(CLAIM)))
                     // A question may spend the code: one attempt of a link at a time.
                     .with(self.take_exchange(&attempt.link_id, &attempt.id));
-                match self.store.apply(claim).await {
+                match self.core.store.apply(claim).await {
                     Ok(_) => {}
                     Err(WriteError::Refused(_)) => continue,
                     Err(error) => return Err(error.into()),
                 }
                 let app = Arc::clone(self);
                 // Shutdown waits for it: what it buys is not lost.
-                self.tasks.spawn(async move {
+                self.core.tasks.spawn(async move {
                     let _place = place;
                     if let Err(error) = Box::pin(app.ask_for_device(&attempt, poll)).await {
                         tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
@@ -228,7 +229,7 @@ impl App {
 
     /// One question, and what follows from its answer.
     async fn ask_for_device(&self, attempt: &AttemptRow, poll: Poll) -> Result<()> {
-        let Some(link) = self.store.link(&attempt.link_id).await? else { return Ok(()) };
+        let Some(link) = self.core.store.link(&attempt.link_id).await? else { return Ok(()) };
         // The attempt has a time of its own: the link's is for opening it.
         let Visit::Open(mut offer) = self.visit_link(link, Some(attempt.expires_at)).await? else {
             return Ok(());
@@ -252,23 +253,23 @@ impl App {
         }
         let Some(waiting) = self.device_waiting(attempt, &offer)? else { return Ok(()) };
         let params = offer.params()?;
-        let prepared = self.provider(&offer.toolkit, offer.scheme, &offer.config, &params);
+        let prepared = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &params);
         let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
         let prepared = tokio::time::timeout(PREPARATION, prepared).await.unwrap_or_else(|_| Err(late()));
         let provider = match prepared {
             Ok(provider) => provider,
             Err(error) => return self.device_refused(&actor, &offer, attempt, poll, Failure::Unsent(error)).await,
         };
-        let token = match self.device_tokens(&provider, &waiting.device_code).await {
+        let token = match self.providers.device_tokens(&provider, &waiting.device_code).await {
             Ok(token) => token,
             Err(failure) => {
-                self.note_forgotten(&actor, &offer.config, &provider.client.client_id, &failure).await;
+                self.providers.note_forgotten(&actor, &offer.config, &provider.client.client_id, &failure).await;
                 return self.device_refused(&actor, &offer, attempt, poll, failure).await;
             }
         };
         // Before anything else is asked: the code is spent, and nobody asks with it again.
         let is_ours = self.consume_device(&actor, attempt, "ok").await?;
-        let finished = self.stepped(&provider, token, "").await;
+        let finished = self.providers.stepped(&provider, token, "").await;
         let mut params = params.clone();
         params.client_id = (offer.scheme == Scheme::DcrOAuth).then(|| provider.client.client_id.clone());
         match finished {
@@ -289,7 +290,7 @@ impl App {
 
     /// Gives the link's place for an exchange back.
     async fn leave_device(&self, attempt: &AttemptRow) -> Result<()> {
-        self.store.apply(Unit::new().with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
+        self.core.store.apply(Unit::new().with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
         Ok(())
     }
 
@@ -304,14 +305,14 @@ impl App {
 
     /// The attempt is over; false when it was before.
     async fn consume_device(&self, actor: &Actor, attempt: &AttemptRow, outcome: &str) -> Result<bool> {
-        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+        let unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now())).with(self.core.audit(
             actor,
             "link.code",
             &attempt.account_id,
             outcome,
             None,
         ));
-        match self.apply_patiently(unit).await {
+        match self.spool.apply_patiently(unit).await {
             Ok(()) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -319,7 +320,7 @@ impl App {
     }
 
     async fn give_device_tokens_back(&self, offer: &Offer, token: TokenSet, params: &mut AccountParams) -> Result<()> {
-        let secrets = TokenCredential::new(token, params, self.now()).secrets;
+        let secrets = TokenCredential::new(token, params, self.core.now()).secrets;
         self.give_tokens_back(offer, Refused { secrets: &secrets, waited_in: None, identity: None }).await
     }
 
@@ -350,9 +351,9 @@ impl App {
         };
         // A provider that is unwell is asked half as often (RFC 8628 section 3.5).
         let pause = if refusal == DeviceRefusal::Passing { (interval * 2).max(asked) } else { interval };
-        let poll = Poll { at: self.now() + pause, interval };
+        let poll = Poll { at: self.core.now() + pause, interval };
         let unit = Unit::new().with(attempts::set_poll(&attempt.id, poll));
-        self.store.apply(unit.with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
+        self.core.store.apply(unit.with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
         Ok(())
     }
 
@@ -372,7 +373,7 @@ impl App {
 }
 
 /// Asks providers whether their users have entered the code, until told to stop.
-pub async fn run(app: Arc<App>, stop: CancellationToken) {
+pub async fn run(app: Arc<Connector>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         // Providers that hang must not keep the server from stopping.

@@ -15,14 +15,15 @@ use switchboard_vault::{Secret, Secrets};
 use super::settle::Refused;
 use super::visit::Offer;
 use super::{Ending, Finished};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::{Facts, missing_scopes};
 use crate::app::base::failpoint;
+use crate::app::connect::Connector;
 use crate::app::credential::client::Issued;
-use crate::app::credential::further_tokens::{extra_refresh_name, extra_token_name};
+use crate::app::provider::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::provider::{Failure, Unfinished, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
-use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
@@ -127,17 +128,18 @@ impl Offer {
     }
 }
 
-impl App {
+impl Connector {
     /// Exchanges a code and connects the account.
     pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
         let mut params = offer.params()?;
         if let Some(oauth1) = offer.toolkit.oauth1.as_ref().filter(|_| offer.scheme == Scheme::OAuth1) {
             let kept = grant.verifier.as_ref().ok_or_else(|| Error::internal("attempt without its credentials"))?;
-            let client = self.client_for(&offer.toolkit, offer.scheme, &offer.config, &params, Issued::JustNow)?;
-            return match self.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
+            let client =
+                self.credentials.client_for(&offer.toolkit, offer.scheme, &offer.config, &params, Issued::JustNow)?;
+            return match self.providers.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
                 Ok(secrets) => {
                     let seconds = oauth1.expires_in.map(Duration::from_secs);
-                    let expires_at = seconds.map(|lifetime| self.now().saturating_add(millis(lifetime)));
+                    let expires_at = seconds.map(|lifetime| self.core.now().saturating_add(millis(lifetime)));
                     let credential = TokenCredential { secrets, expires_at };
                     self.settle_connection(actor, offer, credential, params, None).await
                 }
@@ -145,11 +147,11 @@ impl App {
             };
         }
         let (mut client_id, mut learned) = (None, None);
-        let token = match self.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
+        let token = match self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
             Ok(provider) => {
                 let (verifier, key) = (grant.verifier.as_ref(), grant.dpop_key.as_ref());
                 client_id = Some(provider.client.client_id.clone());
-                let exchanged = Box::pin(self.exchange_code(
+                let exchanged = Box::pin(self.providers.exchange_code(
                     &provider,
                     &grant.code,
                     &grant.redirect_uri,
@@ -165,7 +167,7 @@ impl App {
             Err(error) => Err(Failure::Unsent(error).into()),
         };
         if let (Err(unfinished), Some(client_id)) = (&token, &client_id) {
-            self.note_forgotten(actor, &offer.config, client_id, &unfinished.failure).await;
+            self.providers.note_forgotten(actor, &offer.config, client_id, &unfinished.failure).await;
         }
         params.redirect_uri = offer.repeats_redirect_uri().then(|| grant.redirect_uri.clone());
         params.client_id = client_id.filter(|_| offer.scheme == Scheme::DcrOAuth);
@@ -175,7 +177,7 @@ impl App {
         };
         // Nothing stands between the provider's answer and the store.
         if let Some(learned) = learned {
-            self.keep_method(actor, &offer.config, learned).await;
+            self.providers.keep_method(actor, &offer.config, learned).await;
         }
         finished
     }
@@ -199,7 +201,7 @@ impl App {
         let must_refresh = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.refresh_token);
         let lacks_refresh = token.refresh_token.is_none() && must_refresh == Some(RefreshToken::Required);
         let answer = token.rest.0.clone();
-        let credential = TokenCredential::new(token, &mut params, self.now());
+        let credential = TokenCredential::new(token, &mut params, self.core.now());
         if lacks_refresh {
             let reason = "The provider gave no refresh token, and its connections need one";
             let refused = Refused { secrets: &credential.secrets, waited_in: None, identity: None };
@@ -217,7 +219,7 @@ impl App {
         params: &mut AccountParams,
     ) -> Result<Finished> {
         if let Some(bought) = unfinished.bought {
-            let secrets = TokenCredential::new(*bought, params, self.now()).secrets;
+            let secrets = TokenCredential::new(*bought, params, self.core.now()).secrets;
             let refused = Refused { secrets: &secrets, waited_in: None, identity: None };
             self.give_tokens_back(offer, refused).await?;
         }
@@ -232,8 +234,8 @@ impl App {
             None => EXCHANGE_FAILED.to_owned(),
         };
         let facts = Facts::of_failure(failure);
-        if let Some(kept) = self.keep_unread(&offer.account, failure) {
-            self.apply_patiently(Unit::new().with(kept)).await?;
+        if let Some(kept) = self.credentials.keep_unread(&offer.account, failure) {
+            self.spool.apply_patiently(Unit::new().with(kept)).await?;
         }
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
         Ok(match (failure, shown) {
@@ -250,7 +252,7 @@ impl App {
         credential: &TokenCredential,
     ) -> Option<Millis> {
         let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&credential.secrets))?;
-        self.due_at(renewal.margin(), credential.expires_at)
+        self.refresher.due_at(renewal.margin(), credential.expires_at)
     }
 
     /// Makes the account work with what was got for it.
@@ -262,10 +264,10 @@ impl App {
         params: &AccountParams,
         waited_in: Option<&str>,
     ) -> Result<Finished> {
-        let now = self.now();
+        let now = self.core.now();
         let (project, account) = (&actor.project_id, &offer.account.id);
         let activation = Activation {
-            credential: Some(self.seal_credential(&(&offer.account).into(), params, &credential.secrets)),
+            credential: Some(self.credentials.seal_credential(&(&offer.account).into(), params, &credential.secrets)),
             params: params.to_text(),
             identity: params.identity.as_ref().map(|identity| identity.id.clone()),
             expires_at: credential.expires_at,
@@ -279,13 +281,14 @@ impl App {
             is_reconnect: offer.is_reconnect(),
             ..Facts::of_link(&offer.link.id)
         };
-        let grant = self.note_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
+        let grant =
+            self.revocations.note_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
         let unit = links::end(&offer.link.id, "success", now)
             .with(offer.activation(activation))
             .with(revocations::withdraw_of_account(project, account))
-            .with(self.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
         let unit = grant.into_iter().fold(unit, Unit::with);
-        match self.apply_patiently(unit).await {
+        match self.spool.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // Deleted, or ended otherwise, while the provider answered.
             Err(WriteError::Refused(_)) => {

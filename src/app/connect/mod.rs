@@ -5,13 +5,14 @@
 //! `callback.rs` takes the provider's answer, and `device.rs` asks for it where no browser comes back;
 //! `exchange.rs` turns a code into a credential; `park.rs` keeps either until the developer has
 //! confirmed who finished, where the project asks for that; `settle.rs` learns who and where the account
-//! is; `choose.rs` asks the user which of several things is meant, and `ways.rs` how to connect, where the
+//! is; `choose.rs` asks the user which of several things is meant, and `choose_way.rs` how to connect, where the
 //! developer leaves that to the user. `attempt.rs` has the rules of several attempts of one link: who may
 //! exchange a code, and what a failed one ends.
 
 mod attempt;
 mod callback;
 mod choose;
+mod choose_way;
 mod context;
 mod cookies;
 mod depart;
@@ -22,10 +23,10 @@ mod secrets;
 mod settle;
 mod start;
 mod visit;
-mod ways;
 
 pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
+pub use choose_way::WayChosen;
 pub use cookies::{attempt_cookie_name, link_cookie_name};
 pub(in crate::app) use depart::unconfirmable;
 pub use device::{DeviceCode, DevicePage, run as ask_providers};
@@ -33,8 +34,17 @@ pub use exchange::TokenCredential;
 pub(in crate::app) use secrets::{Entered, read_fields};
 pub use start::Started;
 pub use visit::{Offer, Visit, connection_fields, wanted_scopes};
-pub use ways::{Way, WayChosen};
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::base::rate_limits::Limits;
+use crate::app::credential::Credentials;
+use crate::app::provider::Providers;
+use crate::app::provider::redirect_uris::RedirectUris;
+use crate::app::refresh::Refresher;
+use crate::app::revocation::Revocations;
+use crate::app::spool::Spool;
+use std::sync::Arc;
 use switchboard_store::links::LinkRow;
 
 /// How a person's visit ends. Each has a page that says what happened and what to do.
@@ -161,3 +171,36 @@ impl Finished {
 
 // `verify_url` carries a session URI, which is for its one browser; `signed_in` is a name.
 crate::redacted_debug!(Finished);
+
+/// The connect flow, from an opened link to an ACTIVE account.
+pub struct Connector {
+    core: Arc<Core>,
+    limits: Arc<Limits>,
+    credentials: Arc<Credentials>,
+    redirect_uris: Arc<RedirectUris>,
+    auth_configs: Arc<AuthConfigs>,
+    providers: Arc<Providers>,
+    spool: Arc<Spool>,
+    refresher: Arc<Refresher>,
+    revocations: Arc<Revocations>,
+}
+
+crate::redacted_debug!(Connector);
+
+impl Connector {
+    /// With the services that it calls.
+    #[expect(clippy::too_many_arguments, reason = "each is a service that it calls")]
+    pub fn new(
+        core: Arc<Core>,
+        limits: Arc<Limits>,
+        credentials: Arc<Credentials>,
+        redirect_uris: Arc<RedirectUris>,
+        auth_configs: Arc<AuthConfigs>,
+        providers: Arc<Providers>,
+        spool: Arc<Spool>,
+        refresher: Arc<Refresher>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, limits, credentials, redirect_uris, auth_configs, providers, spool, refresher, revocations }
+    }
+}

@@ -18,9 +18,10 @@ use super::attempt::Free;
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::{Actor, App};
+use crate::app::connect::Connector;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::millis;
@@ -39,7 +40,7 @@ pub struct Confirmed {
     pub choose_url: Option<String>,
 }
 
-impl App {
+impl Connector {
     /// Keeps a code until the developer has confirmed who came back with it.
     pub(super) async fn park_code(
         &self,
@@ -56,7 +57,7 @@ impl App {
             parked.insert("dpop_key", key);
         }
         parked.insert("state", Secret::new(grant.state));
-        let unit = Unit::new().with(attempts::consume(&attempt.id, self.now())).with(self.audit(
+        let unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now())).with(self.core.audit(
             actor,
             "link.callback",
             &attempt.account_id,
@@ -75,8 +76,8 @@ impl App {
         params: &AccountParams,
     ) -> Result<Finished> {
         let unit = Unit::new()
-            .with(verifications::cancel_of_attempt(&offer.link.id, None, self.now()))
-            .with(self.audit(actor, "link.enter", &offer.account.id, "awaiting_confirmation", None));
+            .with(verifications::cancel_of_attempt(&offer.link.id, None, self.core.now()))
+            .with(self.core.audit(actor, "link.enter", &offer.account.id, "awaiting_confirmation", None));
         self.park(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
     }
 
@@ -89,9 +90,9 @@ impl App {
         params: &str,
         unit: Unit,
     ) -> Result<Finished> {
-        let now = self.now();
-        let id = self.mint(Kind::Verification);
-        let session = OneTimeToken::new(&*self.entropy, &id);
+        let now = self.core.now();
+        let id = self.core.mint(Kind::Verification);
+        let session = OneTimeToken::new(&*self.core.entropy, &id);
         let project = &offer.link.project_id;
         let mut row = VerificationRow {
             project_id: project.clone(),
@@ -104,13 +105,13 @@ impl App {
             params: params.to_owned(),
             redirect_uri,
             created_at: now,
-            expires_at: now + millis(self.settings.link_ttl),
+            expires_at: now + millis(self.core.settings.link_ttl),
             consumed_at: None,
             attempt_id: offer.attempt_id.clone(),
             id,
         };
-        row.parked_sealed = Some(self.seal_parked(&row, &offer.account, parked)?);
-        match self.store.apply(unit.with(verifications::insert(&row))).await {
+        row.parked_sealed = Some(self.credentials.seal_parked(&row, &offer.account, parked)?);
+        match self.core.store.apply(unit.with(verifications::insert(&row))).await {
             Ok(_) => {}
             // Another request came with the same state.
             Err(WriteError::Refused(_)) => return Ok(Finished::bare(Ending::Invalid)),
@@ -126,9 +127,9 @@ impl App {
     pub async fn complete_auth(self: &Arc<Self>, actor: &Actor, session_uri: &str, user: &str) -> Result<Confirmed> {
         let unknown = || Error::of(Code::AuthSessionNotFound, &[]);
         let id = OneTimeToken::row_id(session_uri).ok_or_else(unknown)?;
-        let row = self.store.verification(&actor.project_id, id).await?;
+        let row = self.core.store.verification(&actor.project_id, id).await?;
         let row = row.filter(|row| row.kind != ParkedKind::Choice).ok_or_else(unknown)?;
-        let is_live = row.consumed_at.is_none() && self.now() < row.expires_at;
+        let is_live = row.consumed_at.is_none() && self.core.now() < row.expires_at;
         if !OneTimeToken::matches(session_uri, &row.token_hash) || !is_live {
             return Err(unknown());
         }
@@ -145,7 +146,7 @@ impl App {
         offer.holder = Some(row.id.clone());
         let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
         // What was parked is spent from here on: the rest finishes without the caller (R35).
-        let task = self.tasks.spawn(async move { Box::pin(app.settle(&actor, *offer, row, &user)).await });
+        let task = self.core.tasks.spawn(async move { Box::pin(app.settle(&actor, *offer, row, &user)).await });
         task.await.map_err(Error::internal)?
     }
 
@@ -155,12 +156,12 @@ impl App {
         let outcome = if is_theirs { "ok" } else { "wrong_user" };
         let facts = Facts::of_link(&row.link_id).to_value();
         let mut unit = Unit::new()
-            .with(verifications::consume(&actor.project_id, &row.id, self.now()))
-            .with(self.audit(actor, "link.confirm", &row.account_id, outcome, Some(&facts)));
+            .with(verifications::consume(&actor.project_id, &row.id, self.core.now()))
+            .with(self.core.audit(actor, "link.confirm", &row.account_id, outcome, Some(&facts)));
         if is_theirs {
             unit.push(self.take_exchange(&row.link_id, &row.id));
         }
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused("exchange_busy")) => return Err(busy()),
             Err(WriteError::Refused(_)) => return Err(Error::of(Code::AuthSessionNotFound, &[])),
@@ -185,7 +186,7 @@ impl App {
     }
 
     async fn connect_parked(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
-        let mut parked = self.open_parked(&row, &offer.account)?;
+        let mut parked = self.credentials.open_parked(&row, &offer.account)?;
         let finished = match row.kind {
             // Made by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),

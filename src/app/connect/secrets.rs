@@ -12,11 +12,12 @@ use switchboard_vault::{Secret, Secrets};
 use super::start::Started;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::connect::Connector;
 use crate::app::provider::Failure;
 use crate::app::provider::request::Verification;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// Values of a form, secrets apart.
@@ -62,7 +63,7 @@ pub(in crate::app) fn read_fields(
     if wrong.is_empty() { Ok(entered) } else { Err(wrong) }
 }
 
-impl App {
+impl Connector {
     /// Takes an entered credential. Nothing is written before the provider has confirmed it: a
     /// mistyped key leaves the link as it was, for another try.
     pub(super) async fn enter_secrets(
@@ -75,7 +76,7 @@ impl App {
             Ok(entered) => entered.into_credential(offer.scheme, &offer.toolkit),
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        self.count_link_submission(&offer.link.id)?;
+        self.limits.count_link_submission(&offer.link.id)?;
         if offer.verifier_url.is_some() && offer.toolkit.token_scheme(offer.scheme).is_some() {
             // Fetching a token is a token request, which waits for the developer's word (R05).
             let params = AccountParams::of_fields(entered.fields);
@@ -83,7 +84,7 @@ impl App {
         }
         let app = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
-        let task = self.tasks.spawn(async move {
+        let task = self.core.tasks.spawn(async move {
             let params = AccountParams::of_fields(entered.fields).completed(&offer.toolkit, offer.scheme);
             if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
@@ -118,8 +119,8 @@ impl App {
         let Some(tokens) = offer.toolkit.token_scheme(offer.scheme) else {
             return Ok((TokenCredential { secrets, expires_at: None }, params));
         };
-        let token = self.fetch_token(tokens, &secrets, &params).await?;
-        let mut credential = TokenCredential::new(token, &mut params, self.now());
+        let token = self.providers.fetch_token(tokens, &secrets, &params).await?;
+        let mut credential = TokenCredential::new(token, &mut params, self.core.now());
         for (name, secret) in secrets.iter() {
             credential.secrets.insert(name, secret.clone());
         }
@@ -146,7 +147,7 @@ impl App {
         params: &AccountParams,
     ) -> Option<String> {
         let name = &offer.toolkit.name;
-        match self.probe(&offer.toolkit, offer.scheme, probe, secrets, params).await {
+        match self.providers.probe(&offer.toolkit, offer.scheme, probe, secrets, params).await {
             Ok((Verification::Accepted, _)) => None,
             Ok((Verification::Refused, _)) => {
                 Some(format!("{name} does not accept this. Check that it was copied completely and is still valid."))
@@ -182,11 +183,11 @@ impl App {
 
     /// Whether the account is connected with exactly this credential: the form was sent twice.
     pub(super) async fn holds(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
-        let account = self.store.account(&offer.account.project_id, &offer.account.id).await?;
+        let account = self.core.store.account(&offer.account.project_id, &offer.account.id).await?;
         let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
             return Ok(false);
         };
-        let (mut held, mut given) = (self.open_credential(&account)?, secrets.clone());
+        let (mut held, mut given) = (self.credentials.open_credential(&account)?, secrets.clone());
         if offer.toolkit.token_scheme(offer.scheme).is_some() {
             // Each form bought a token of its own.
             held.remove("access_token");

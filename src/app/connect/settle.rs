@@ -8,14 +8,15 @@ use switchboard_vault::Secrets;
 use super::choose::Pending;
 use super::visit::Offer;
 use super::{Ending, Finished, TokenCredential};
+use crate::app::Actor;
 use crate::app::account::expected_identity::Expectation;
 use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::audit::Facts;
+use crate::app::connect::Connector;
 use crate::app::provider::{Chosen, Found};
-use crate::app::{Actor, App};
 use crate::error::Result;
 
-impl App {
+impl Connector {
     /// Learns what the toolkit wants to know of the account, checks that it is the expected one, and
     /// connects it. `answer` is the token answer. What must not be connected is given back to its
     /// provider.
@@ -28,10 +29,15 @@ impl App {
         answer: Option<&Value>,
     ) -> Result<Finished> {
         params.identity = None;
-        let secrets =
-            self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
+        let secrets = self.providers.signing_secrets(
+            &offer.toolkit,
+            offer.scheme,
+            &offer.config,
+            &params,
+            &credential.secrets,
+        )?;
         if offer.toolkit.identity_of(offer.scheme).is_some_and(|identity| identity.request.is_none()) {
-            params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
+            params.identity = self.providers.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
         self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new(), waited_in: None }).await
     }
@@ -39,9 +45,14 @@ impl App {
     /// The same with what the user chose so far.
     pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
         let Pending { credential, mut params, chosen, waited_in } = pending;
-        let secrets =
-            self.signing_secrets(&offer.toolkit, offer.scheme, &offer.config, &params, &credential.secrets)?;
-        let found = self.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
+        let secrets = self.providers.signing_secrets(
+            &offer.toolkit,
+            offer.scheme,
+            &offer.config,
+            &params,
+            &credential.secrets,
+        )?;
+        let found = self.providers.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
         match found {
             Ok(Found::Settled) => {}
             Ok(Found::Choose { title, options }) => {
@@ -56,7 +67,7 @@ impl App {
             }
         }
         if params.identity.is_none() {
-            params.identity = self.identify(&offer.toolkit, offer.scheme, &secrets, &params, None).await;
+            params.identity = self.providers.identify(&offer.toolkit, offer.scheme, &secrets, &params, None).await;
         }
         let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;
@@ -70,7 +81,7 @@ impl App {
             finished.signed_in = identity.map(|identity| identity.shown().to_owned());
             return Ok(finished.finding(reason));
         }
-        params.consented_at = Some(self.now());
+        params.consented_at = Some(self.core.now());
         self.activate_exchanged(actor, offer, credential, &params, waited_in.as_deref()).await
     }
 
@@ -98,10 +109,10 @@ impl App {
         let lives_on = match identity {
             Some(identity) => self.is_connected(offer, identity).await?,
             // Most likely the user whose account it is.
-            None => self.store.user_holds_credential(project, &offer.account.user_id, &offer.config.id).await?,
+            None => self.core.store.user_holds_credential(project, &offer.account.user_id, &offer.config.id).await?,
         };
         if lives_on {
-            let mut unit = Unit::new().with(self.audit(
+            let mut unit = Unit::new().with(self.core.audit(
                 &Actor::system(project),
                 "connected_account.revoke",
                 &offer.account.id,
@@ -111,13 +122,13 @@ impl App {
             if let Some(verification) = waited_in {
                 unit.push(revocations::withdraw(project, verification));
             }
-            self.apply_patiently(unit).await?;
+            self.spool.apply_patiently(unit).await?;
             return Ok(());
         }
         if let Some(verification) = waited_in {
-            let unit = Unit::new().with(revocations::keep(project, verification, self.now()));
-            self.apply_patiently(unit).await?;
-            self.revocation_wake.notify_one();
+            let unit = Unit::new().with(revocations::keep(project, verification, self.core.now()));
+            self.spool.apply_patiently(unit).await?;
+            self.revocations.wake_up();
             return Ok(());
         }
         let mut account = offer.account.clone();
@@ -126,21 +137,21 @@ impl App {
             let params = AccountParams::parse(&account.params)?;
             account.params = AccountParams { identity: Some(identity.clone()), ..params }.to_text();
         }
-        self.revoke_unwanted(&account, &offer.config, secrets).await
+        self.revocations.revoke_unwanted(&account, &offer.config, secrets).await
     }
 
     /// Whether an account of the same auth config works as this identity.
     async fn is_connected(&self, offer: &Offer, identity: &AccountIdentity) -> Result<bool> {
         let (project, config) = (&offer.account.project_id, &offer.config.id);
         // The account itself may work without anybody knowing as whom.
-        let own = self.store.account(project, &offer.account.id).await?;
+        let own = self.core.store.account(project, &offer.account.id).await?;
         if let Some(own) = own.filter(|own| own.credential_sealed.is_some())
             && AccountParams::parse(&own.params)?.identity.is_none()
         {
             return Ok(true);
         }
         // Another tenant of the same person may be the same grant.
-        Ok(self.store.is_connected_as(project, config, &identity.id).await?)
+        Ok(self.core.store.is_connected_as(project, config, &identity.id).await?)
     }
 }
 

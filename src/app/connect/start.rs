@@ -17,10 +17,11 @@ use url::Url;
 use super::choose::SETTLING;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::auth_config::redirects;
-use crate::app::{Actor, App};
+use crate::app::connect::Connector;
+use crate::app::provider::redirect_uris;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -55,7 +56,7 @@ pub enum Started {
 /// oldest, so that nobody who begins often, such as a scanner, locks the user out.
 const MOST_ATTEMPTS: i64 = 5;
 
-impl App {
+impl Connector {
     /// The visitor of an open link pressed Continue.
     pub async fn start(self: &Arc<Self>, offer: Box<Offer>, form: &Secrets, request_id: &str) -> Result<Started> {
         let actor = Actor {
@@ -103,22 +104,22 @@ impl App {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        let redirect_uri = self.redirect_uri_of(&offer.config, &offer.settings);
-        if self.has_shared_redirect_uri(&offer.config).await? {
+        let redirect_uri = self.redirect_uris.redirect_uri_of(&offer.config, &offer.settings);
+        if self.redirect_uris.has_shared_redirect_uri(&offer.config).await? {
             let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
-            self.note_refusal(actor, &offer.account.id, redirects::SHARED, &facts).await;
+            self.note_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
             let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \
                            the reason with this link's explain operation.";
             return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message.to_owned()) });
         }
         // Each may send requests to the provider before anybody is there.
-        self.count_link_start(&offer.link.id)?;
+        self.limits.count_link_start(&offer.link.id)?;
         let entered = AccountParams::of_fields(fields).completed(&offer.toolkit, offer.scheme);
-        let now = self.now();
+        let now = self.core.now();
         // A cookie that was there before is never taken over (R15).
-        let browser = OneTimeToken::new(&*self.entropy, "").text().to_owned();
-        let attempt_id = self.mint(Kind::Attempt);
-        let state = OneTimeToken::new(&*self.entropy, &attempt_id);
+        let browser = OneTimeToken::new(&*self.core.entropy, "").text().to_owned();
+        let attempt_id = self.core.mint(Kind::Attempt);
+        let state = OneTimeToken::new(&*self.core.entropy, &attempt_id);
         let departure = match self.depart(actor, &mut offer, &entered, &redirect_uri, &state).await? {
             Ok(departure) => departure,
             Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
@@ -140,7 +141,7 @@ impl App {
             redirect_uri,
             verifier_sealed: None,
             created_at: now,
-            expires_at: now + departure.poll.map_or(millis(self.settings.link_ttl), |(_, life)| life),
+            expires_at: now + departure.poll.map_or(millis(self.core.settings.link_ttl), |(_, life)| life),
             consumed_at: None,
             poll: departure.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
             params: None,
@@ -159,7 +160,7 @@ impl App {
         // A working account keeps its parameters until it has its new credential.
         let meanwhile = if offer.is_reconnect() { &offer.account.params } else { &params };
         attempt.verifier_sealed = match &departure.kept {
-            Some(kept) => Some(self.seal_verifier(&attempt, &offer.account, meanwhile, kept)?),
+            Some(kept) => Some(self.credentials.seal_verifier(&attempt, &offer.account, meanwhile, kept)?),
             None => None,
         };
         let unit = Unit::new()
@@ -171,16 +172,16 @@ impl App {
                 &offer.account.id,
                 attempt.expires_at + millis(SETTLING),
             ))
-            .with(self.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params, now)),
             // A working account stays as it is until it has its new credential.
             LinkPurpose::Reconnect => unit,
         };
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {
                 // The link's time, and that of an attempt that starts at its end.
-                let link_ttl = millis(self.settings.link_ttl);
+                let link_ttl = millis(self.core.settings.link_ttl);
                 let lifetime = link_ttl + (attempt.expires_at - now).max(link_ttl);
                 Ok(Started::Provider { url: departure.url, attempt_id: attempt.id, cookie: browser, lifetime })
             }
@@ -191,7 +192,7 @@ impl App {
 
     /// Another request ended the link in the same moment.
     async fn lost_start(&self, offer: &Offer) -> Result<Started> {
-        let link = self.store.link(&offer.link.id).await?;
+        let link = self.core.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
         match self.visit_link(link, None).await? {
             Visit::Over(finished) => Ok(Started::Over(finished)),
@@ -205,8 +206,8 @@ impl App {
 
     /// Records that a visitor did not get on, and why; the link stays as it is.
     pub(super) async fn note_refusal(&self, actor: &Actor, account: &str, why: &str, facts: &Facts) {
-        let audit = self.audit(actor, "link.refuse", account, why, Some(&facts.to_value()));
-        if let Err(error) = self.store.apply(Unit::new().with(audit)).await {
+        let audit = self.core.audit(actor, "link.refuse", account, why, Some(&facts.to_value()));
+        if let Err(error) = self.core.store.apply(Unit::new().with(audit)).await {
             tracing::warn!(error = %error, why, "a refused visit was not recorded");
         }
     }

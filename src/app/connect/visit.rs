@@ -13,9 +13,9 @@ use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::secrets::{Entered, read_fields};
 use super::{Ending, Finished};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::auth_config::AuthConfigSettings;
+use crate::app::connect::Connector;
 use crate::app::project::ProjectSettings;
 use crate::error::{Error, Result};
 use crate::id::Kind;
@@ -136,7 +136,7 @@ pub enum Visit {
     Over(Finished),
 }
 
-impl App {
+impl Connector {
     /// Finds the link of a presented token; or of an attempt by its id, for the browser that began it and
     /// is to try again. A browser that the link was connected through is told so.
     pub async fn visit(&self, token: &str, cookie: impl Fn(&str) -> Option<String>) -> Result<Visit> {
@@ -152,14 +152,14 @@ impl App {
 
     async fn presented_link(&self, token: &str, cookie: &impl Fn(&str) -> Option<String>) -> Result<Option<LinkRow>> {
         if Kind::Attempt.admits(token) {
-            let attempt = self.store.attempt(token).await?.filter(|attempt| self.began(attempt, cookie));
+            let attempt = self.core.store.attempt(token).await?.filter(|attempt| self.began(attempt, cookie));
             return match attempt {
-                Some(attempt) => Ok(self.store.link(&attempt.link_id).await?),
+                Some(attempt) => Ok(self.core.store.link(&attempt.link_id).await?),
                 None => Ok(None),
             };
         }
         let Some(id) = OneTimeToken::row_id(token) else { return Ok(None) };
-        let link = self.store.link(id).await?;
+        let link = self.core.store.link(id).await?;
         Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)))
     }
 
@@ -170,11 +170,11 @@ impl App {
         link_id: &str,
         cookie: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Finished>> {
-        let Some(link) = self.store.link(link_id).await? else { return Ok(None) };
+        let Some(link) = self.core.store.link(link_id).await? else { return Ok(None) };
         if !self.keeps(&link, &cookie) {
             return Ok(None);
         }
-        let account = self.store.account(&link.project_id, &link.account_id).await?;
+        let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let Some(account) = account else { return Ok(None) };
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
         let ending = if is_connected { Ending::Success } else { Ending::Denied };
@@ -184,19 +184,19 @@ impl App {
     /// The same for a link that was found otherwise. `until`: what goes on has a time of its own; the
     /// link's is for opening it.
     pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
-        let Some(mut account) = self.store.account(&link.project_id, &link.account_id).await? else {
+        let Some(mut account) = self.core.store.account(&link.project_id, &link.account_id).await? else {
             return Ok(Visit::Over(Finished::bare(Ending::Used)));
         };
         if let Some(ending) = self.ending_of(&link, &account, until.unwrap_or(link.expires_at)) {
             return Ok(Visit::Over(Finished::of(ending, &link, &account.toolkit)));
         }
-        let config = self.store.auth_config(&link.project_id, &account.auth_config_id).await?;
-        let toolkit = self.toolkit(&account.toolkit);
+        let config = self.core.store.auth_config(&link.project_id, &account.auth_config_id).await?;
+        let toolkit = self.core.toolkit(&account.toolkit);
         let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
             return Ok(Visit::Over(Finished::of(Ending::Invalid, &link, &account.toolkit)));
         };
         let scheme = config.scheme.parse().map_err(Error::internal)?;
-        let project = self.store.project(&link.project_id).await?;
+        let project = self.core.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let (project_name, verifier_url) = match project {
             Some(project) => {
@@ -233,7 +233,7 @@ impl App {
         scheme: Scheme,
         shared: &Secrets,
     ) -> Result<Secrets> {
-        let mut known = self.open_prefill(link, account)?;
+        let mut known = self.credentials.open_prefill(link, account)?;
         let is_given = |field: &Field| field.secret && (known.get(&field.name).or(shared.get(&field.name))).is_some();
         let has_given_secret = connection_fields(toolkit, scheme).iter().any(is_given);
         // Where a visitor connected before is not where a secret goes that somebody else gave since.
@@ -261,7 +261,7 @@ impl App {
         link: &LinkRow,
         account: &mut AccountRow,
     ) -> Result<Secrets> {
-        let mut shared = self.open_shared(config)?;
+        let mut shared = self.credentials.open_shared(config)?;
         if link.purpose == LinkPurpose::Reconnect && scheme.is_redirect() {
             let mut params = AccountParams::parse(&account.params)?;
             for field in toolkit.client_fields(scheme) {
@@ -281,7 +281,7 @@ impl App {
         if let LinkState::Finished { outcome } = &link.state {
             return Some(if outcome == "expired" { Ending::Expired } else { Ending::Used });
         }
-        if self.now() >= until {
+        if self.core.now() >= until {
             return Some(Ending::Expired);
         }
         let is_open = match link.purpose {

@@ -4,7 +4,8 @@ use switchboard_catalog::{ClientAuthentication, Scheme};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 
-use crate::app::{App, ManagedClient};
+use crate::app::ManagedClient;
+use crate::app::credential::Credentials;
 use crate::error::{Code, Error, Result};
 
 /// OAuth client of an auth config, ready for a token request.
@@ -94,12 +95,17 @@ pub enum Issued<'a> {
     Earlier(Option<&'a str>),
 }
 
-impl App {
+impl Credentials {
+    /// The identifier of a client that describes itself: where the description is.
+    pub fn client_metadata_url(&self, auth_config: &str) -> String {
+        format!("{}/api/v3.1/toolkits/auth/client/{auth_config}", self.core.settings.public_url)
+    }
+
     /// The OAuth client of an auth config: its own, or the operator's while this project is still listed for it.
     /// Requests for an account take it from [`Self::client_for`], which looks where they go.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
         if has_operators_client(config) {
-            let client = self.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
+            let client = self.core.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
                 Error::new(
                     Code::NoManagedAuth,
                     format!("The operator offers no OAuth client for toolkit {} to this project", config.toolkit),

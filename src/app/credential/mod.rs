@@ -2,8 +2,28 @@
 //! secret may be sent to, and what is kept beside the first token.
 
 pub mod client;
-pub(in crate::app) mod further_tokens;
 pub mod reseal;
 pub mod seals;
 pub(in crate::app) mod secret_addresses;
 pub mod unread;
+
+use crate::app::base::core::Core;
+use crate::app::project::Projects;
+use std::sync::Arc;
+use switchboard_vault::KeyRing;
+
+/// Sealing and opening of secrets, and where each may be sent.
+pub struct Credentials {
+    core: Arc<Core>,
+    projects: Arc<Projects>,
+    ring: KeyRing,
+}
+
+crate::redacted_debug!(Credentials);
+
+impl Credentials {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, projects: Arc<Projects>, ring: KeyRing) -> Self {
+        Self { core, projects, ring }
+    }
+}

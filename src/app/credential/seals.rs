@@ -18,8 +18,8 @@ use switchboard_store::verifications::VerificationRow;
 use switchboard_vault::{Place, Secret, Secrets};
 use zeroize::Zeroizing;
 
-use crate::app::App;
 use crate::app::account::params::AccountParams;
+use crate::app::credential::Credentials;
 use crate::error::{Code, Error, Result};
 
 /// Whose a secret is.
@@ -171,7 +171,7 @@ pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<Place> {
     Ok(bound_to_destination(place, &destination.fields, &destination.captured))
 }
 
-impl App {
+impl Credentials {
     /// Seals the fields that a developer gave with a link; none when there are none.
     pub fn seal_prefill(&self, owner: &Owner<'_>, link: &str, fields: &Secrets) -> Option<Vec<u8>> {
         (!fields.is_empty()).then(|| self.ring.seal_secrets(prefill_place(owner, link), fields))

@@ -10,10 +10,11 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::client::{Client, Issued, has_operators_client};
+use crate::app::ManagedClient;
 use crate::app::account::params::AccountParams;
 use crate::app::connect::{connection_fields, unconfirmable};
+use crate::app::credential::Credentials;
 use crate::app::project::ProjectSettings;
-use crate::app::{App, ManagedClient};
 use crate::error::{Code, Error, Result};
 
 /// Fields that a developer gives with a link or a credential: where the request has them, and their values.
@@ -25,10 +26,10 @@ pub(in crate::app) struct Given<'a> {
     pub overrides_secrets: bool,
 }
 
-impl App {
+impl Credentials {
     /// Refuses a link by a code in a project that confirms who finished.
     pub(in crate::app) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
-        let project = self.project(project).await?;
+        let project = self.projects.project(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
     }
@@ -55,7 +56,7 @@ impl App {
             return Ok(());
         }
         // Rows that are remembered have no sealed columns; one that is just being made has nothing sealed.
-        let stored = self.store.auth_config(&config.project_id, &config.id).await?;
+        let stored = self.core.store.auth_config(&config.project_id, &config.id).await?;
         let given = Given { at: "connection_data", value: &|name| prefill.get(name), overrides_secrets: false };
         let config = stored.as_ref().unwrap_or(config);
         let shared = if stored.is_some() { self.open_shared(config)? } else { Secrets::new() };
@@ -118,7 +119,9 @@ impl App {
         }
         if has_operators_client(config) {
             missing(&needed, &|name| value(name).is_some(), BOTH_PLACES)?;
-            let Some(client) = self.settings.managed_client(&config.toolkit, &config.project_id) else { return Ok(()) };
+            let Some(client) = self.core.settings.managed_client(&config.toolkit, &config.project_id) else {
+                return Ok(());
+            };
             return check_managed_hosts(toolkit, scheme, client, value);
         }
         let registers = scheme == Scheme::DcrOAuth;
@@ -155,7 +158,7 @@ impl App {
             return Ok(client);
         }
         if has_operators_client(config) {
-            if let Some(managed) = self.settings.managed_client(&config.toolkit, &config.project_id) {
+            if let Some(managed) = self.core.settings.managed_client(&config.toolkit, &config.project_id) {
                 check_managed_hosts(toolkit, scheme, managed, &|name| params.value(name).cloned())?;
             }
             return Ok(client);
@@ -181,7 +184,7 @@ impl App {
     }
 }
 
-impl App {
+impl Credentials {
     /// The same without the toolkit's file: all that the auth config shares must be as the account has it.
     pub(in crate::app) fn client_for_unknown(
         &self,

@@ -9,8 +9,9 @@ use switchboard_store::unread_answers::{self, UnreadAnswerRow};
 use switchboard_store::{Statement, Unit};
 use zeroize::Zeroizing;
 
+use crate::app::Actor;
+use crate::app::credential::Credentials;
 use crate::app::provider::Failure;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
@@ -50,11 +51,11 @@ impl UnreadAnswer {
 
 crate::redacted_debug!(UnreadAnswer);
 
-impl App {
+impl Credentials {
     /// The statement that keeps what a failed request for tokens left unread; none where nothing is.
     pub(in crate::app) fn keep_unread(&self, account: &AccountRow, failure: &Failure) -> Option<Statement> {
         let Failure::Refused { unread: Some(unread), .. } = failure else { return None };
-        let (id, now) = (self.mint(Kind::UnreadAnswer), self.now());
+        let (id, now) = (self.core.mint(Kind::UnreadAnswer), self.core.now());
         Some(unread_answers::insert(&UnreadAnswerRow {
             answer_sealed: self.seal_unread(&account.into(), &id, &unread.0),
             id,
@@ -71,10 +72,10 @@ impl App {
     /// [`Code::AccountNotFound`]; [`Code::AccountBadRequest`] where nothing is kept.
     pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
-        let found = self.store.account(project, account).await?;
+        let found = self.core.store.account(project, account).await?;
         let owner = found.ok_or_else(|| crate::app::account::not_found(account))?;
-        let now = self.now();
-        let mut rows = self.store.unread_answers(project, account).await?;
+        let now = self.core.now();
+        let mut rows = self.core.store.unread_answers(project, account).await?;
         rows.retain(|row| now < row.expires_at);
         if rows.is_empty() {
             return Err(Error::new(
@@ -83,8 +84,8 @@ impl App {
             )
             .fix("Answers of token endpoints that cannot be read are kept for seven days."));
         }
-        let unit = Unit::new().with(self.audit(actor, "connected_account.read_answer", account, "ok", None));
-        self.store.apply(unit).await?;
+        let unit = Unit::new().with(self.core.audit(actor, "connected_account.read_answer", account, "ok", None));
+        self.core.store.apply(unit).await?;
         rows.iter().map(|row| self.open_unread(&(&owner).into(), row)).collect()
     }
 }

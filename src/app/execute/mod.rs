@@ -4,3 +4,49 @@
 mod answer;
 pub mod proxy;
 mod retry_unauthorized;
+
+use crate::app::base::core::Core;
+use crate::app::base::rate_limits::Limits;
+use crate::app::base::threads::Threads;
+use crate::app::credential::Credentials;
+use crate::app::provider::Providers;
+use crate::app::refresh::Refresher;
+use crate::app::session::Sessions;
+use std::sync::Arc;
+use switchboard_egress::Budget;
+
+/// Calls with the credential of an account.
+pub struct Executor {
+    core: Arc<Core>,
+    limits: Arc<Limits>,
+    credentials: Arc<Credentials>,
+    providers: Arc<Providers>,
+    refresher: Arc<Refresher>,
+    sessions: Arc<Sessions>,
+    answers: Budget,
+    large_answers: Threads,
+}
+
+crate::redacted_debug!(Executor);
+
+impl Executor {
+    /// With the services that it calls.
+    #[expect(clippy::too_many_arguments, reason = "each is a service that it calls")]
+    pub fn new(
+        core: Arc<Core>,
+        limits: Arc<Limits>,
+        credentials: Arc<Credentials>,
+        providers: Arc<Providers>,
+        refresher: Arc<Refresher>,
+        sessions: Arc<Sessions>,
+        answers: Budget,
+        large_answers: Threads,
+    ) -> Self {
+        Self { core, limits, credentials, providers, refresher, sessions, answers, large_answers }
+    }
+
+    /// How many bytes of answers may still be held.
+    pub fn free_answer_memory(&self) -> usize {
+        self.answers.available()
+    }
+}

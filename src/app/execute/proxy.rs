@@ -16,9 +16,9 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::answer::{self, Content};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
-use crate::app::credential::further_tokens::chosen;
+use crate::app::execute::Executor;
+use crate::app::provider::further_tokens::chosen;
 use crate::app::provider::request::{egress_error, reserved_headers};
 use crate::app::session::Session;
 use crate::app::session::resolve::Usable;
@@ -87,7 +87,7 @@ pub struct ProxyAnswer {
 }
 
 /// A provider's body, by what it is. Its bytes hold their room in the budget of answers
-/// ([`App::answers`]) until the last of them is dropped; whoever passes them on copies them at most once.
+/// ([`Executor::answers`]) until the last of them is dropped; whoever passes them on copies them at most once.
 pub enum ProxyData {
     /// Nothing.
     Empty,
@@ -116,20 +116,21 @@ impl AsRef<[u8]> for Held {
     }
 }
 
-impl App {
+impl Executor {
     /// Sends one request with the account that the session uses for the toolkit.
     pub async fn proxy_execute(self: &Arc<Self>, session: &Session, request: ProxyRequest) -> Result<ProxyAnswer> {
         if session.config.proxy_execute.is_some_and(|proxy| !proxy.enable) {
             return Err(Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
         }
-        let Usable { toolkit, account } = &self.resolve(session, &request.toolkit, request.account.as_deref()).await?;
+        let Usable { toolkit, account } =
+            &self.sessions.resolve(session, &request.toolkit, request.account.as_deref()).await?;
         let Some(account) = account else {
             let without = (Scheme::NoAuth, Secrets::new(), AccountParams::default());
             return Ok(self.forward(toolkit, without, &request).await?.0);
         };
-        self.count_account(&account.id)?;
-        let (account, secrets) = self.fresh_credential(account, toolkit).await?;
+        self.limits.count_account(&account.id)?;
+        let (account, secrets) = self.refresher.fresh_credential(account, toolkit).await?;
         let (answer, is_refused) =
             self.forward(toolkit, self.bearer(toolkit, &account, secrets).await?, &request).await?;
         if !is_refused {
@@ -155,9 +156,9 @@ impl App {
         let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
-            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
-            secrets = self.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
+            secrets = self.providers.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
         }
         Ok((scheme, secrets, params))
     }
@@ -170,14 +171,14 @@ impl App {
         request: &ProxyRequest,
     ) -> Result<(ProxyAnswer, bool)> {
         let picked = chosen(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
-        let destination = self.destination(toolkit, &params)?;
-        let base = Url::parse(&self.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
+        let destination = self.providers.destination(toolkit, &params)?;
+        let base = Url::parse(&self.providers.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let is_ranged = self.check_caller_range(toolkit, &params, request, &url)?;
-        let mut headers = self.default_headers(toolkit, std::iter::empty(), &params)?;
+        let mut headers = self.providers.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
         let room = self.answers.admit(ROOM_PATIENCE).await.map_err(|NoRoom| busy())?;
@@ -187,7 +188,7 @@ impl App {
         let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
         let draft = Draft { method: request.method.clone(), url, headers, body };
         let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
-        let answer = self.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
+        let answer = self.providers.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
         if answer::may_grow(answer.headers()) {
             let held = room.hold(MAX_ANSWER, MAX_ANSWER).await;
@@ -206,7 +207,7 @@ impl App {
     }
 }
 
-impl App {
+impl Executor {
     /// [`read_answer`], for large answers on another thread and one after the other: searching megabytes
     /// takes a thread for as long as it lasts, and the threads of the runtime serve everybody else.
     async fn read_apart(&self, answer: http::Response<Bytes>, redactor: Redactor, room: Room) -> Result<ProxyAnswer> {
@@ -231,7 +232,7 @@ impl App {
         let Some((name, _)) = request.headers.iter().find(|(name, _)| is_range(name)) else { return Ok(false) };
         for place in &toolkit.ranges {
             let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-            let admits = Destination::new([self.expand(host, params)?]).is_ok_and(|host| host.admits(url));
+            let admits = Destination::new([self.providers.expand(host, params)?]).is_ok_and(|host| host.admits(url));
             if admits && switchboard_egress::is_at_or_below(url.path(), path) && request.method == http::Method::GET {
                 return Ok(true);
             }

@@ -9,11 +9,12 @@ use switchboard_store::accounts::{self, AccountRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
+use crate::app::execute::Executor;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
 use crate::app::session::resolve::reauth_required;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -24,7 +25,7 @@ const MINIMUM_AGE: Duration = Duration::from_mins(1);
 /// Status reason of an account whose token its user withdrew at the provider.
 const WITHDRAWN: &str = "Permanent auth error: the provider no longer accepts the token";
 
-impl App {
+impl Executor {
     /// The account with a newer credential than the one that was refused; none where there is no
     /// newer one to be had now, and the refusal stands.
     ///
@@ -36,20 +37,20 @@ impl App {
         toolkit: &Arc<Toolkit>,
     ) -> Result<Option<(AccountRow, Secrets)>> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        let secrets = self.open_credential(account)?;
+        let secrets = self.credentials.open_credential(account)?;
         if scheme == Scheme::OAuth1 {
             self.end_if_withdrawn(account, toolkit, scheme, &secrets).await?;
             return Ok(None);
         }
         let is_possible = Renewal::of(toolkit, scheme).is_some_and(|renewal| renewal.is_possible(&secrets));
-        let is_young = account.issued_at.is_none_or(|at| self.now() - at < millis(MINIMUM_AGE));
+        let is_young = account.issued_at.is_none_or(|at| self.core.now() - at < millis(MINIMUM_AGE));
         if !is_possible || is_young {
             return Ok(None);
         }
         // Whoever was refused with the same token waits here for the same renewal.
-        match self.refresh_now(account, toolkit).await {
+        match self.refresher.refresh_now(account, toolkit).await {
             Ok(renewed) => {
-                let secrets = self.open_credential(&renewed)?;
+                let secrets = self.credentials.open_credential(&renewed)?;
                 Ok(Some((renewed, secrets)))
             }
             Err(error) if error.code() == Code::ReauthRequired => Err(error),
@@ -72,24 +73,25 @@ impl App {
         let Some(request) = toolkit.identity.as_ref().and_then(|identity| identity.request.as_ref()) else {
             return Ok(());
         };
-        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
         let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
-        let signing = self.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
-        let verdict = self.probe(toolkit, scheme, request, &signing, &params).await;
+        let signing = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
+        let verdict = self.providers.probe(toolkit, scheme, request, &signing, &params).await;
         if !matches!(verdict, Ok((Verification::Refused, _))) {
             return Ok(());
         }
-        let (project, id, now) = (&account.project_id, &account.id, self.now());
+        let (project, id, now) = (&account.project_id, &account.id, self.core.now());
         let unit = Unit::new()
             .with(accounts::expire_refreshed(project, id, account.refresh_fence, WITHDRAWN, now))
-            .with(self.audit(&Actor::system(project), "connected_account.expire", id, WITHDRAWN, None));
-        match self.store.apply(unit).await {
+            .with(self.core.audit(&Actor::system(project), "connected_account.expire", id, WITHDRAWN, None));
+        match self.core.store.apply(unit).await {
             // Somebody changed it meanwhile; the refusal of this call stands.
             Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => {
-                let ended = self.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+                let ended =
+                    self.core.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
                 Err(reauth_required(&ended))
             }
         }

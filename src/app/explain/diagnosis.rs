@@ -10,7 +10,7 @@ use super::timeline::Event;
 use super::words::Finding;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::auth_config::redirects;
+use crate::app::provider::redirect_uris;
 use crate::time::Millis;
 
 /// What was found, and the event that says it.
@@ -93,7 +93,7 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
             }
             ("link.open", _) => Finding::AtProvider,
             ("link.refuse", "browser_mismatch") => Finding::BrowserMismatch,
-            ("link.refuse", redirects::SHARED) => Finding::RedirectShared,
+            ("link.refuse", redirect_uris::SHARED) => Finding::RedirectShared,
             ("link.refuse", "credential_refused") => Finding::EntryRefused,
             ("link.refuse", "authorization_request") => Finding::RequestRefused,
             ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,

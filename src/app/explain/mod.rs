@@ -8,12 +8,16 @@ mod diagnosis;
 mod timeline;
 mod words;
 
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
+use crate::app::provider::redirect_uris::RedirectUris;
+use crate::app::refresh::Refresher;
+use std::sync::Arc;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
-use super::App;
 use crate::app::account::params::AccountParams;
 use crate::app::account::{not_found, shown_status};
 use crate::app::audit::Facts;
@@ -93,13 +97,35 @@ pub struct Next {
     pub link_expires_at: Option<Millis>,
 }
 
-impl App {
+/// What happened to an account or a link, and what to do.
+pub struct Explanations {
+    core: Arc<Core>,
+    credentials: Arc<Credentials>,
+    redirect_uris: Arc<RedirectUris>,
+    refresher: Arc<Refresher>,
+}
+
+crate::redacted_debug!(Explanations);
+
+impl Explanations {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        credentials: Arc<Credentials>,
+        redirect_uris: Arc<RedirectUris>,
+        refresher: Arc<Refresher>,
+    ) -> Self {
+        Self { core, credentials, redirect_uris, refresher }
+    }
+}
+
+impl Explanations {
     /// What became of an account.
     pub async fn explain_account(&self, project: &str, id: &str) -> Result<Explanation> {
-        let account = self.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let account = self.core.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
         let (events, is_cut) = self.events_of(&account).await?;
-        let now = self.now();
-        let pause = self.provider_pause(&account).filter(|_| can_renew(&account));
+        let now = self.core.now();
+        let pause = self.refresher.provider_pause(&account).filter(|_| can_renew(&account));
         let shown = shown_status(&account);
         let mut diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
         if shown == AccountStatus::Active && self.has_moved(&account).await? {
@@ -107,7 +133,7 @@ impl App {
         }
         self.look_at_redirect_uri(&account, &mut diagnosis).await?;
         let link = match &account.link_id {
-            Some(id) => self.store.link(id).await?,
+            Some(id) => self.core.store.link(id).await?,
             None => None,
         };
         let next = next(&account, link.as_ref(), now, pause);
@@ -126,12 +152,12 @@ impl App {
 
     /// What to say where as many accounts of one person hold a credential as the provider keeps alive.
     async fn limit_reached(&self, account: &AccountRow) -> Result<Option<String>> {
-        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(None) };
+        let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(None) };
         let scheme = account.scheme.parse().map_err(Error::internal)?;
         let Some(most) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
         let Some(identity) = AccountParams::parse(&account.params)?.identity else { return Ok(None) };
         let (project, config) = (&account.project_id, &account.auth_config_id);
-        let held = self.store.count_connected_as(project, config, &identity.id, i64::from(most) + 1).await?;
+        let held = self.core.store.count_connected_as(project, config, &identity.id, i64::from(most) + 1).await?;
         let kept = match most {
             1 => "one connection".to_owned(),
             most => format!("{most} connections"),
@@ -154,11 +180,11 @@ impl App {
         if !Kind::Link.admits(id) {
             return Err(unknown());
         }
-        let link = self.store.link(id).await?.filter(|link| link.project_id == project).ok_or_else(unknown)?;
-        let account = self.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
+        let link = self.core.store.link(id).await?.filter(|link| link.project_id == project).ok_or_else(unknown)?;
+        let account = self.core.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
         let (events, is_cut) = self.events_of(&account).await?;
         let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();
-        let (status, mut diagnosis) = of_link(&link, &events, self.now());
+        let (status, mut diagnosis) = of_link(&link, &events, self.core.now());
         self.look_at_redirect_uri(&account, &mut diagnosis).await?;
         let shown = shown_status(&account);
         let link_expires_at = matches!(status, LinkStatus::Offered | LinkStatus::Claimed).then_some(link.expires_at);
@@ -169,17 +195,18 @@ impl App {
 
     /// Whether the auth config names another place for its client than where the account was connected.
     async fn has_moved(&self, account: &AccountRow) -> Result<bool> {
-        let (Some(toolkit), Ok(scheme)) = (self.toolkit(&account.toolkit), account.scheme.parse()) else {
+        let (Some(toolkit), Ok(scheme)) = (self.core.toolkit(&account.toolkit), account.scheme.parse()) else {
             return Ok(false);
         };
         if toolkit.client_fields(scheme).is_empty() {
             return Ok(false);
         }
-        let Some(config) = self.store.auth_config(&account.project_id, &account.auth_config_id).await? else {
+        let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await? else {
             return Ok(false);
         };
         let params = AccountParams::parse(&account.params)?.completed(&toolkit, scheme);
         Ok(self
+            .credentials
             .client_for(&toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))
             .is_err_and(|it| it.code() == Code::ReauthRequired))
     }
@@ -187,8 +214,8 @@ impl App {
     /// A link whose auth config cannot be used says so before anybody has tried.
     async fn look_at_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
         if matches!(diagnosis.finding, Finding::LinkOffered | Finding::LinkNotOpened | Finding::ContextMismatch)
-            && let Some(config) = self.store.auth_config(&account.project_id, &account.auth_config_id).await?
-            && self.has_shared_redirect_uri(&config).await?
+            && let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?
+            && self.redirect_uris.has_shared_redirect_uri(&config).await?
         {
             diagnosis.finding = Finding::RedirectShared;
         }
@@ -198,8 +225,8 @@ impl App {
     /// Events about an account, and about its auth config since there is the account.
     async fn events_of(&self, account: &AccountRow) -> Result<(Vec<Event>, bool)> {
         let project = &account.project_id;
-        let own = self.store.newest_audit_events(project, &account.id, MOST).await?;
-        let of_config = self.store.newest_audit_events(project, &account.auth_config_id, MOST).await?;
+        let own = self.core.store.newest_audit_events(project, &account.id, MOST).await?;
+        let of_config = self.core.store.newest_audit_events(project, &account.auth_config_id, MOST).await?;
         let is_cut = i64::try_from(own.len()).is_ok_and(|count| count >= MOST);
         let since = |at: Millis| at >= account.created_at;
         let of_config = of_config.into_iter().filter(|event| since(event.at) && event.action != "auth_config.create");
@@ -215,7 +242,7 @@ impl App {
         events: &[Event],
         diagnosis: &Diagnosis<'_>,
     ) -> Result<Explanation> {
-        let toolkit = self.toolkit(&account.toolkit);
+        let toolkit = self.core.toolkit(&account.toolkit);
         let name = toolkit.as_ref().map_or(account.toolkit.as_str(), |toolkit| toolkit.name.as_str());
         let params = AccountParams::parse(&account.params)?;
         let nothing = Facts::default();

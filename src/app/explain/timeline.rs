@@ -155,7 +155,7 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("link.refuse", "credential_refused") => {
             ("credential_refused", Failed, format!("{toolkit} did not accept what the user entered"))
         }
-        ("link.refuse", crate::app::auth_config::redirects::SHARED) => {
+        ("link.refuse", crate::app::provider::redirect_uris::SHARED) => {
             ("request_refused", Failed, "The redirect URI belongs to another provider, too".to_owned())
         }
         ("link.refuse", _) => {

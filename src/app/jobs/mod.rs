@@ -6,6 +6,8 @@
 pub mod retention;
 pub mod supervision;
 
+use crate::app::base::core::Core;
+use crate::app::connect::Connector;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,12 +32,27 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Links ended by one sweep.
 const BATCH: i64 = 500;
 
-impl App {
+/// What ends or goes after its time.
+pub struct Sweeps {
+    core: Arc<Core>,
+    connector: Arc<Connector>,
+}
+
+crate::redacted_debug!(Sweeps);
+
+impl Sweeps {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, connector: Arc<Connector>) -> Self {
+        Self { core, connector }
+    }
+}
+
+impl Sweeps {
     /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
     /// A link that cannot be ended now does not keep the others.
     pub async fn sweep_links(&self) -> Result<usize> {
-        let now = self.now();
-        let overdue = self.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
+        let now = self.core.now();
+        let overdue = self.core.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
         let mut ended = 0;
         for link in &overdue {
             match self.expire_link(link).await {
@@ -50,11 +67,11 @@ impl App {
 
     async fn expire_link(&self, link: &LinkRow) -> Result<()> {
         let actor = Actor::system(&link.project_id);
-        let seconds = self.settings.link_ttl.as_secs();
+        let seconds = self.core.settings.link_ttl.as_secs();
         let time =
             if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
         let reason = format!("Connection initiation did not complete within {time}");
-        if let Some(account) = self.store.account(&link.project_id, &link.account_id).await? {
+        if let Some(account) = self.core.store.account(&link.project_id, &link.account_id).await? {
             // The last attempt has failed, and its reason is the account's.
             let failed = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
             let (outcome, reason) = match failed {
@@ -62,12 +79,12 @@ impl App {
                 Some(reason) => ("expired", reason),
                 None => ("expired", reason),
             };
-            if self.end_link(&actor, link, &account, outcome, &reason).await? {
+            if self.connector.end_link(&actor, link, &account, outcome, &reason).await? {
                 return Ok(());
             }
         }
         // Its account is gone, or was connected otherwise: the link ends alone.
-        match self.store.apply(links::end(&link.id, "expired", self.now())).await {
+        match self.core.store.apply(links::end(&link.id, "expired", self.core.now())).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -88,15 +105,15 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     start("expire_links", |app, stop| Box::pin(expire_links(app, stop)));
     start("empty_deleted_projects", |app, stop| Box::pin(empty_deleted_projects(app, stop)));
     start("prune_rate_limits", |app, stop| Box::pin(prune_rate_limits(app, stop)));
-    start("ask_providers", |app, stop| Box::pin(connect::ask_providers(app, stop)));
-    start("seal_audit_log", |app, stop| Box::pin(audit::run(app, stop)));
+    start("ask_providers", |app, stop| Box::pin(connect::ask_providers(Arc::clone(&app.connector), stop)));
+    start("seal_audit_log", |app, stop| Box::pin(audit::run(Arc::clone(&app.audit_log), stop)));
     start("drop_what_is_over", |app, stop| Box::pin(retention::run(app, stop)));
-    start("revoke_credentials", |app, stop| Box::pin(revocation::run(app, stop)));
-    if app.catalog.has_folders() {
-        start("watch_toolkits", |app, stop| Box::pin(catalog::watch(app, stop)));
+    start("revoke_credentials", |app, stop| Box::pin(revocation::run(Arc::clone(&app.revocations), stop)));
+    if app.core.catalog.has_folders() {
+        start("watch_toolkits", |app, stop| Box::pin(catalog::watch(Arc::clone(&app.core), stop)));
     }
-    if app.settings.keep_accounts_alive {
-        start("refresh_accounts", |app, stop| Box::pin(scheduler::run(app, stop)));
+    if app.core.settings.keep_accounts_alive {
+        start("refresh_accounts", |app, stop| Box::pin(scheduler::run(Arc::clone(&app.refresher), stop)));
     }
     while jobs.join_next().await.is_some() {}
 }
@@ -108,7 +125,7 @@ async fn is_due(stop: &CancellationToken, pause: Duration) -> bool {
 
 async fn expire_links(app: Arc<App>, stop: CancellationToken) {
     while is_due(&stop, INTERVAL).await {
-        if let Err(error) = app.sweep_links().await {
+        if let Err(error) = app.sweeps.sweep_links().await {
             tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
         }
     }
@@ -119,7 +136,7 @@ async fn empty_deleted_projects(app: Arc<App>, stop: CancellationToken) {
     let mut pause = INTERVAL;
     while is_due(&stop, pause).await {
         pause = Duration::from_mins(1);
-        if let Err(error) = app.empty_deleted_projects().await {
+        if let Err(error) = app.project_deletion.empty_deleted_projects().await {
             tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
     }

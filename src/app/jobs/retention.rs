@@ -10,6 +10,7 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_store::{retention, unread_answers};
 use tokio_util::sync::CancellationToken;
 
+use crate::app::jobs::Sweeps;
 use crate::app::{Actor, App};
 use crate::error::Result;
 use crate::time::Millis;
@@ -41,10 +42,10 @@ pub struct Retention {
 /// A batch of one kind: what deletes it, and how many rows a full one has.
 type Batch = (fn(Millis) -> Unit, usize);
 
-impl App {
+impl Sweeps {
     /// Deletes what is over and past its time. Returns how many rows of each kind's own table went.
     pub async fn sweep_what_is_over(&self) -> Result<usize> {
-        let keep = self.settings.retention;
+        let keep = self.core.settings.retention;
         let kinds: [(Option<Millis>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
             // Each says when its own time is over.
@@ -57,12 +58,12 @@ impl App {
         ];
         let mut gone = 0;
         if let Some(time) = keep.unconnected_accounts {
-            gone += self.delete_unconnected(self.now() - time).await?;
+            gone += self.delete_unconnected(self.core.now() - time).await?;
         }
         for (time, (delete, full)) in kinds {
             let Some(time) = time else { continue };
             loop {
-                let changed = self.store.apply(delete(self.now() - time)).await?;
+                let changed = self.core.store.apply(delete(self.core.now() - time)).await?;
                 let rows = changed.last().copied().unwrap_or_default();
                 gone += rows;
                 if rows < full || self.is_stopped_after(PAUSE).await {
@@ -76,14 +77,20 @@ impl App {
     async fn delete_unconnected(&self, before: Millis) -> Result<usize> {
         let mut gone = 0;
         loop {
-            let found = self.store.unconnected_accounts(before, UNCONNECTED).await?;
+            let found = self.core.store.unconnected_accounts(before, UNCONNECTED).await?;
             let mut deleted = 0;
             for (project, id) in &found {
                 let unit = Unit::new()
-                    .with(retention::unconnected_account(project, id, before, self.now()))
+                    .with(retention::unconnected_account(project, id, before, self.core.now()))
                     .with(unread_answers::delete_of_account(project, id))
-                    .with(self.audit(&Actor::system(project), "connected_account.delete", id, "never connected", None));
-                match self.store.apply(unit).await {
+                    .with(self.core.audit(
+                        &Actor::system(project),
+                        "connected_account.delete",
+                        id,
+                        "never connected",
+                        None,
+                    ));
+                match self.core.store.apply(unit).await {
                     Ok(_) => deleted += 1,
                     Err(WriteError::Refused(_)) => {}
                     Err(error) => return Err(error.into()),
@@ -98,14 +105,14 @@ impl App {
 
     /// Waits; true when the server is told to end meanwhile.
     async fn is_stopped_after(&self, pause: Duration) -> bool {
-        self.stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
+        self.core.stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
     }
 }
 
 /// Sweeps until told to stop. A failure is logged; the next run goes on.
 pub(in crate::app) async fn run(app: Arc<App>, stop: CancellationToken) {
     loop {
-        match app.sweep_what_is_over().await {
+        match app.sweeps.sweep_what_is_over().await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "what was over and past its time was deleted"),
             Err(error) => {

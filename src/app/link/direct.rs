@@ -10,12 +10,13 @@ use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
 use super::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
+use crate::app::Actor;
 use crate::app::account::access_list::AclInput;
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::auth_config::{disabled, not_found, toolkit_gone};
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use crate::app::link::Links;
 use crate::app::session::check_user;
-use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 
 /// What a developer asks for: a link, or with a whole credential in `known` an account at once
@@ -54,7 +55,7 @@ pub(in crate::app) struct Usable {
     pub scheme: Scheme,
 }
 
-impl App {
+impl Links {
     /// Offers a user a link for an auth config.
     pub async fn create_direct_link(
         &self,
@@ -63,7 +64,7 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl Fn(&Link) -> Replay,
     ) -> Result<Once<Link>> {
-        if let Some(replay) = self.replay(key).await? {
+        if let Some(replay) = self.idempotency.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let user_id = check_user(Some(request.user_id), "user_id")?;
@@ -87,22 +88,25 @@ impl App {
             prefill,
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
-        self.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
+        self.credentials.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
         let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
-        self.apply_once(key, unit, link, encode).await.map_err(|refusal| refused(refusal, alias, &usable.config))
+        self.idempotency
+            .apply_once(key, unit, link, encode)
+            .await
+            .map_err(|refusal| refused(refusal, alias, &usable.config))
     }
 
     /// The auth config of a request, when accounts can be connected with it.
     pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
-        let config = self.store.auth_config(&actor.project_id, id).await?;
+        let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| not_found(id))?;
         if !config.is_enabled {
             return Err(disabled(&config));
         }
-        let toolkit = self.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
+        let toolkit = self.core.toolkit(&config.toolkit).ok_or_else(|| toolkit_gone(&config))?;
         check_needs_account(&toolkit)?;
-        if self.lacks_client(&config) {
-            return Err(super::schemes::no_managed_auth(&toolkit));
+        if self.auth_configs.lacks_client(&config) {
+            return Err(crate::app::auth_config::schemes::no_managed_auth(&toolkit));
         }
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         Ok(Usable { config, toolkit, scheme })

@@ -11,12 +11,13 @@ use switchboard_vault::{Secret, Secrets};
 use super::direct::Usable;
 use super::import::{name_generic_key, wrong_fields};
 use super::{alias_in_use, check_alias};
+use crate::app::Actor;
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::connect::{Entered, read_fields};
 use crate::app::credential::secret_addresses::changed;
-use crate::app::{Actor, App};
+use crate::app::link::Links;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is tried again when the account changes meanwhile.
@@ -53,12 +54,12 @@ pub struct CredentialPatch {
     pub values: BTreeMap<String, Option<Secret>>,
 }
 
-impl App {
+impl Links {
     /// Changes an account and gives its row as it is then.
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
         let not_found = || crate::app::account::not_found(id);
         for _ in 0..TRIES {
-            let row = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
+            let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
             let edit = Edit {
                 alias: alias_edit(patch.alias.as_deref())?,
                 acl: acl_edit(&row, patch.acl.as_ref())?,
@@ -68,15 +69,11 @@ impl App {
                 },
             };
             let facts = Facts { changed: patch.changed(), ..Facts::default() }.to_value();
-            let unit = Unit::new().with(accounts::edit(&actor.project_id, id, edit, self.now())).with(self.audit(
-                actor,
-                "connected_account.update",
-                id,
-                "ok",
-                Some(&facts),
-            ));
-            match self.store.apply(unit).await {
-                Ok(_) => return self.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
+            let unit = Unit::new()
+                .with(accounts::edit(&actor.project_id, id, edit, self.core.now()))
+                .with(self.core.audit(actor, "connected_account.update", id, "ok", Some(&facts)));
+            match self.core.store.apply(unit).await {
+                Ok(_) => return self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
                 Err(WriteError::Refused("alias_in_use")) => {
                     return Err(alias_in_use(patch.alias.as_deref().unwrap_or_default()));
                 }
@@ -90,8 +87,9 @@ impl App {
 
     /// Switches an account off, or on again.
     pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
-        let row = self.store.account(&actor.project_id, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
-        let now = self.now();
+        let row =
+            self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+        let now = self.core.now();
         let statement = match (enabled, row.status) {
             (false, AccountStatus::Inactive)
             | (true, AccountStatus::Active | AccountStatus::Initializing | AccountStatus::Initiated) => return Ok(()),
@@ -107,8 +105,8 @@ impl App {
             }
         };
         let action = if enabled { "connected_account.enable" } else { "connected_account.disable" };
-        let unit = Unit::new().with(statement).with(self.audit(actor, action, id, "ok", None));
-        match self.store.apply(unit).await {
+        let unit = Unit::new().with(statement).with(self.core.audit(actor, action, id, "ok", None));
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok(()),
             Err(WriteError::Refused(_)) => Err(Error::new(Code::Conflict, "The account changed in the same moment")),
             Err(error) => Err(error.into()),
@@ -143,7 +141,7 @@ impl App {
             }
         }
         let mut known = Secrets::new();
-        for (name, secret) in self.open_credential(row)?.iter() {
+        for (name, secret) in self.credentials.open_credential(row)?.iter() {
             // An imported token is stored under the name that the toolkit applies.
             let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
             let name = if is_imported { "token" } else { name };
@@ -157,7 +155,7 @@ impl App {
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..params };
         Ok(CredentialEdit {
-            sealed: self.seal_credential(&row.into(), &params, &entered.secrets),
+            sealed: self.credentials.seal_credential(&row.into(), &params, &entered.secrets),
             params: params.to_text(),
             replaces: row.credential_version,
         })

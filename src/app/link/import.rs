@@ -12,13 +12,14 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::direct::{DirectLink, Usable, refused};
 use super::{Offer, check_access, check_alias};
+use crate::app::Actor;
 use crate::app::account::access_list::Acl;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::connect::read_fields;
 use crate::app::credential::secret_addresses::Given;
+use crate::app::link::Links;
 use crate::app::session::check_user;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -48,14 +49,14 @@ struct Imported {
     is_renewable: bool,
 }
 
-impl App {
+impl Links {
     /// Makes an account: with its credential, or with a link for its user.
     pub async fn create_connection(&self, actor: &Actor, request: DirectLink) -> Result<Connection> {
         let user_id = check_user(Some(request.user_id), "connection.user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
         let alias = check_alias(request.alias.as_deref())?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
-        let shared = self.open_shared(&usable.config)?;
+        let shared = self.credentials.open_shared(&usable.config)?;
         let imported = match &request.known {
             Some(state) => {
                 usable.check_scheme(&state.scheme, "connection.state")?;
@@ -83,7 +84,7 @@ impl App {
         let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
             let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);
             let secrets = Some(&imported.secrets);
-            let grant = self.note_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
+            let grant = self.revocations.note_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
             let unit = grant.into_iter().fold(unit, Unit::with);
             (id, AccountStatus::Active, None, unit)
         } else {
@@ -94,13 +95,13 @@ impl App {
             if let Some(state) = &request.known {
                 offer.prefill = usable.check_known(state, "connection.state")?;
             }
-            self.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
+            self.credentials.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
             let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
             let params = AccountParams::default().to_text();
-            let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.now());
+            let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.core.now());
             (link.account_id, AccountStatus::Initiated, Some(link.redirect_url), unit.with(initiated))
         };
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok(Connection {
                 account_id,
                 scheme: usable.config.scheme.clone(),
@@ -140,7 +141,7 @@ impl App {
             Some(field.map_or(value, |field| field.clean(value))).filter(|value| !value.is_empty())
         };
         let given = Given { at: "connection.state", value: &value, overrides_secrets: true };
-        self.check_given(&usable.toolkit, &usable.config, shared, given)
+        self.credentials.check_given(&usable.toolkit, &usable.config, shared, given)
     }
 
     /// Tokens that were got elsewhere, with the same client or as they are.
@@ -178,7 +179,7 @@ impl App {
             granted_scopes: scopes.map(|scopes| scopes.map(ToOwned::to_owned).collect()),
             ..AccountParams::default()
         };
-        let expires_at = expires_in.map(|seconds| self.now().saturating_add(millis(Duration::from_secs(seconds))));
+        let expires_at = expires_in.map(|seconds| self.core.now().saturating_add(millis(Duration::from_secs(seconds))));
         let is_renewable = secrets.get("refresh_token").is_some();
         Ok(Some(Imported { secrets, params, expires_at, is_renewable }))
     }
@@ -191,9 +192,9 @@ impl App {
         config: &AuthConfigRow,
         imported: &Imported,
     ) -> (String, Unit) {
-        let id = self.mint(Kind::ConnectedAccount);
+        let id = self.core.mint(Kind::ConnectedAccount);
         let activation = Activation {
-            credential: Some(self.seal_credential(
+            credential: Some(self.credentials.seal_credential(
                 &offer.owner(&actor.project_id, &id, config),
                 &imported.params,
                 &imported.secrets,
@@ -201,8 +202,8 @@ impl App {
             params: imported.params.to_text(),
             identity: None,
             expires_at: imported.expires_at,
-            refresh_due_at: self.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),
-            now: self.now(),
+            refresh_due_at: self.refresher.due_at(None, imported.expires_at).filter(|_| imported.is_renewable),
+            now: self.core.now(),
         };
         let facts = Facts {
             auth_config_id: Some(config.id.clone()),
@@ -213,7 +214,7 @@ impl App {
         let unit = Unit::new()
             .with(self.insert_account(actor, offer, config, &id, None))
             .with(accounts::activate(&actor.project_id, &id, activation))
-            .with(self.audit(actor, "connected_account.import", &id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, "connected_account.import", &id, "ok", Some(&facts.to_value())));
         (id, unit)
     }
 }

@@ -8,8 +8,15 @@ pub mod direct;
 pub mod edit_account;
 pub mod import;
 pub mod reconnect;
-pub mod schemes;
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::base::idempotency::Idempotency;
+use crate::app::credential::Credentials;
+use crate::app::project::Projects;
+use crate::app::refresh::Refresher;
+use crate::app::revocation::Revocations;
+use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -17,6 +24,7 @@ use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
+use crate::app::Actor;
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::account::params::AccountParams;
@@ -25,13 +33,12 @@ use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::credential::seals::Owner;
 use crate::app::project::callback_url;
 use crate::app::session::Session;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
 use crate::time::{Millis, millis};
 
-use schemes::{LinkWarning, Picked, SchemeWish};
+use crate::app::auth_config::schemes::{LinkWarning, Picked, SchemeWish};
 
 /// What a developer asks for.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +82,35 @@ pub struct Link {
     pub warnings: Vec<LinkWarning>,
 }
 
-impl App {
+/// Links, and the other ways of an account to a credential.
+pub struct Links {
+    core: Arc<Core>,
+    idempotency: Arc<Idempotency>,
+    projects: Arc<Projects>,
+    credentials: Arc<Credentials>,
+    auth_configs: Arc<AuthConfigs>,
+    refresher: Arc<Refresher>,
+    revocations: Arc<Revocations>,
+}
+
+crate::redacted_debug!(Links);
+
+impl Links {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        idempotency: Arc<Idempotency>,
+        projects: Arc<Projects>,
+        credentials: Arc<Credentials>,
+        auth_configs: Arc<AuthConfigs>,
+        refresher: Arc<Refresher>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, idempotency, projects, credentials, auth_configs, refresher, revocations }
+    }
+}
+
+impl Links {
     /// Offers the session's user a link for a toolkit.
     pub async fn create_link(
         &self,
@@ -85,10 +120,10 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl Fn(&Link) -> Replay,
     ) -> Result<Once<Link>> {
-        if let Some(replay) = self.replay(key).await? {
+        if let Some(replay) = self.idempotency.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
-        let toolkit = self.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
+        let toolkit = self.core.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
         check_policy(session, &toolkit)?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
@@ -112,18 +147,18 @@ impl App {
         let mut tries = 0;
         loop {
             let mut unit = Unit::new();
-            let picked = self.pick_auth_config(actor, session, &toolkit, wish, &mut unit).await?;
+            let picked = self.auth_configs.pick_auth_config(actor, session, &toolkit, wish, &mut unit).await?;
             let Picked { config, user_chooses, warnings } = picked;
-            self.check_offered(&toolkit, &config, &offer.prefill).await?;
+            self.credentials.check_offered(&toolkit, &config, &offer.prefill).await?;
             offer.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
             let (mut link, unit) = self.offer(actor, &offer, &config, unit);
             link.warnings = warnings;
-            match self.apply_once(key, unit, link, &encode).await {
+            match self.idempotency.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
                 Err(Refusal::Named("alias_in_use")) => return Err(alias_in_use(alias.unwrap_or_default())),
                 // The auth config was deleted, or another request made the first one: pick again.
                 Err(Refusal::Named("auth_config_gone" | "managed_auth_config_exists")) if tries < 3 => {
-                    self.recent_auth_configs.forget(&(actor.project_id.clone(), toolkit.slug.clone()));
+                    self.auth_configs.forget(&actor.project_id, &toolkit.slug);
                     tries += 1;
                 }
                 Err(refusal) => return Err(refusal.into()),
@@ -133,10 +168,10 @@ impl App {
 
     /// The rows of a link: account, link, audit event.
     pub(super) fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, unit: Unit) -> (Link, Unit) {
-        let now = self.now();
-        let account_id = self.mint(Kind::ConnectedAccount);
+        let now = self.core.now();
+        let account_id = self.core.mint(Kind::ConnectedAccount);
         let (token, link_id) = self.mint_link();
-        let expires_at = now + millis(self.settings.link_ttl);
+        let expires_at = now + millis(self.core.settings.link_ttl);
         let expected = offer.expected.as_ref().and_then(Expectation::to_text);
         let link = NewLink {
             id: &link_id,
@@ -147,7 +182,7 @@ impl App {
             callback_url: offer.callback.as_deref(),
             purpose: LinkPurpose::Connect,
             choice: offer.choice,
-            prefill_sealed: self.seal_prefill(
+            prefill_sealed: self.credentials.seal_prefill(
                 &offer.owner(&actor.project_id, &account_id, config),
                 &link_id,
                 &offer.prefill,
@@ -164,7 +199,7 @@ impl App {
         let unit = unit
             .with(self.insert_account(actor, offer, config, &account_id, Some(&link_id)))
             .with(links::insert(&link))
-            .with(self.audit(actor, "link.create", &account_id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, "link.create", &account_id, "ok", Some(&facts.to_value())));
         let answer = Link {
             redirect_url: self.link_url(offer.base, &token),
             token: token.text().to_owned(),
@@ -197,24 +232,24 @@ impl App {
             auth_config_id: &config.id,
             scheme: &config.scheme,
             alias: offer.alias,
-            word_id: &crate::app::account::word_id(&offer.toolkit.slug, &*self.entropy),
+            word_id: &crate::app::account::word_id(&offer.toolkit.slug, &*self.core.entropy),
             account_type: offer.account_type,
             acl: acl.as_deref(),
             params: &AccountParams::default().to_text(),
             link_id,
-            now: self.now(),
+            now: self.core.now(),
         })
     }
 
     /// A new link token and the id of its row.
     pub(super) fn mint_link(&self) -> (OneTimeToken, String) {
-        let link_id = self.mint(Kind::Link);
-        (OneTimeToken::new(&*self.entropy, &link_id), link_id)
+        let link_id = self.core.mint(Kind::Link);
+        (OneTimeToken::new(&*self.core.entropy, &link_id), link_id)
     }
 
     /// The page of a link, under the server's own URL or another one that forwards to it.
     pub(super) fn link_url(&self, base: Option<&str>, token: &OneTimeToken) -> String {
-        let base = base.unwrap_or(&self.settings.public_url);
+        let base = base.unwrap_or(&self.core.settings.public_url);
         format!("{}/link/{}", base.trim_end_matches('/'), token.text())
     }
 
@@ -232,7 +267,7 @@ impl App {
                 .fix("Give an absolute https:// URL, such as https://app.example.com/callback, or leave it out."));
         }
         let Some(url) = given.or(fallback) else { return Ok(None) };
-        self.check_registered(&actor.project_id, url, "callback_url").await?;
+        self.projects.check_registered(&actor.project_id, url, "callback_url").await?;
         Ok(Some(url.to_owned()))
     }
 }

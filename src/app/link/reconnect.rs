@@ -12,13 +12,14 @@ use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
+use crate::app::Actor;
 use crate::app::account::expected_identity::Expectation;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::auth_config::AuthConfigSettings;
 use crate::app::connect::wanted_scopes;
+use crate::app::link::Links;
 use crate::app::refresh::renewal::Renewal;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -32,7 +33,7 @@ pub struct Refreshed {
     pub redirect_url: Option<String>,
 }
 
-impl App {
+impl Links {
     /// Gives an account a new credential, or a link for its user.
     pub async fn refresh_account(
         self: &Arc<Self>,
@@ -42,9 +43,10 @@ impl App {
         may_change: bool,
     ) -> Result<Refreshed> {
         let not_found = || crate::app::account::not_found(id);
-        let account = self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
+        let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
         let callback = self.link_callback(actor, callback_url, None).await?;
-        let toolkit = self.toolkit(&account.toolkit).ok_or_else(|| not_refreshable(&account, "its toolkit is gone"))?;
+        let toolkit =
+            self.core.toolkit(&account.toolkit).ok_or_else(|| not_refreshable(&account, "its toolkit is gone"))?;
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         if !account.has_enabled_auth_config {
             return Err(not_refreshable(&account, "its auth config is disabled"));
@@ -57,7 +59,7 @@ impl App {
                 return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
             }
             AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
-                match self.refresh_now(&account, &toolkit).await {
+                match self.refresher.refresh_now(&account, &toolkit).await {
                     // What the user did not grant, no refresh brings: he is asked, and the account works on.
                     Ok(account) => {
                         if !self.lacks_scopes(&account, &toolkit, scheme).await? {
@@ -67,7 +69,7 @@ impl App {
                     }
                     // The provider will never refresh it again: the user is asked.
                     Err(error) if error.code() == Code::ReauthRequired => {
-                        self.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?
+                        self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?
                     }
                     Err(error) => return Err(error),
                 }
@@ -79,7 +81,7 @@ impl App {
 
     fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         let Some(renewal) = Renewal::of(toolkit, scheme) else { return Ok(false) };
-        Ok(renewal.is_possible(&self.open_credential(account)?))
+        Ok(renewal.is_possible(&self.credentials.open_credential(account)?))
     }
 
     /// Whether the user did not grant all that was asked for, or was not asked for all that the auth config
@@ -92,7 +94,7 @@ impl App {
         if params.consented_at.is_none() && params.requested_scopes.is_empty() {
             return Ok(false);
         }
-        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let granted = params.granted_scopes.as_deref().unwrap_or_default();
@@ -111,10 +113,10 @@ impl App {
         may_change: bool,
     ) -> Result<Refreshed> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        if self.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
-            self.check_unconfirmed(&actor.project_id).await?;
+        if self.core.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
+            self.credentials.check_unconfirmed(&actor.project_id).await?;
         }
-        let now = self.now();
+        let now = self.core.now();
         let expected = Expectation {
             before: AccountParams::parse(&account.params)?.identity,
             may_change,
@@ -136,7 +138,7 @@ impl App {
             prefill_sealed: None,
             expected: expected.as_deref(),
             created_at: now,
-            expires_at: now + millis(self.settings.link_ttl),
+            expires_at: now + millis(self.core.settings.link_ttl),
         };
         let facts = Facts {
             auth_config_id: Some(account.auth_config_id.clone()),
@@ -151,8 +153,8 @@ impl App {
                 accounts::restart(project, id, &link_id, now)
             })
             .with(links::insert(&link))
-            .with(self.audit(actor, "link.create", id, "ok", Some(&facts.to_value())));
-        match self.store.apply(unit).await {
+            .with(self.core.audit(actor, "link.create", id, "ok", Some(&facts.to_value())));
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused("account_changed")) => {
                 return Err(Error::new(Code::Conflict, "The account changed in the same moment"));

@@ -10,8 +10,9 @@ use switchboard_store::projects;
 use switchboard_store::{Unit, WriteError};
 
 use super::{LogVisibility, ProjectSettings, callback_url};
+use crate::app::Actor;
 use crate::app::base::change::Change;
-use crate::app::{Actor, App};
+use crate::app::project::Projects;
 use crate::error::{Error, Result};
 
 /// Registered callback URLs of one project.
@@ -162,7 +163,7 @@ fn changed(stored: &str, new: &ProjectSettings) -> Result<Vec<String>> {
     Ok(names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect())
 }
 
-impl App {
+impl Projects {
     /// Changes the settings of the actor's project; the whole settings afterwards. Two changes at
     /// once are applied one after the other.
     pub async fn configure_project(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
@@ -173,9 +174,9 @@ impl App {
             let text = serde_json::to_string(&settings).map_err(Error::internal)?;
             let changed = json!({ "fields": changed(&project.settings, &settings)? });
             let unit = Unit::new()
-                .with(projects::set_settings(&project.id, &project.settings, &text, self.now()))
-                .with(self.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
-            match self.store.apply(unit).await {
+                .with(projects::set_settings(&project.id, &project.settings, &text, self.core.now()))
+                .with(self.core.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
+            match self.core.store.apply(unit).await {
                 Ok(_) => return Ok(settings),
                 Err(WriteError::Refused("project_changed")) => {}
                 Err(error) => return Err(error.into()),

@@ -1,5 +1,10 @@
 //! Deleting a project: it is closed at once, and emptied in batches.
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::revocation::Revocations;
+use crate::app::session::Sessions;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchboard_store::accounts::HeldFilter;
@@ -7,8 +12,8 @@ use switchboard_store::project_deletion::{self, BATCH, Closed};
 use switchboard_store::{Statement, Unit, WriteError};
 
 use super::not_found;
+use crate::app::Actor;
 use crate::app::revocation::Fate;
-use crate::app::{Actor, App};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 
@@ -19,37 +24,59 @@ const LINKS: usize = 100;
 /// Closed projects looked after by one run of the job.
 const PROJECTS: i64 = 100;
 
-impl App {
+/// Deletion of projects with all that is theirs.
+pub struct ProjectDeletion {
+    core: Arc<Core>,
+    auth_configs: Arc<AuthConfigs>,
+    sessions: Arc<Sessions>,
+    revocations: Arc<Revocations>,
+}
+
+crate::redacted_debug!(ProjectDeletion);
+
+impl ProjectDeletion {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        auth_configs: Arc<AuthConfigs>,
+        sessions: Arc<Sessions>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, auth_configs, sessions, revocations }
+    }
+}
+
+impl ProjectDeletion {
     /// Deletes a project with all that is in it. Its keys are refused from the next request on. With
     /// `revoke` its credentials go to be revoked at their providers: the id of that job, if there
     /// were any. A large project is emptied by the server's jobs, also when this is cut short.
     pub async fn delete_project(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
-        let unit = project_deletion::close(project, revoke, self.now()).with(self.audit(
+        let unit = project_deletion::close(project, revoke, self.core.now()).with(self.core.audit(
             &actor,
             "project.delete",
             project,
             "ok",
             None,
         ));
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused("project_not_found")) => return Err(not_found(project)),
             Err(error) => return Err(error.into()),
         }
-        self.recent_sessions.forget_where(|session| session.project_id == project);
-        self.recent_auth_configs.forget_where(|it| it.is_of(project));
+        self.sessions.forget_project(project);
+        self.auth_configs.forget_project(project);
         let job = revoke_job(project);
         let until = Instant::now().checked_add(PATIENCE);
         self.empty_project(&actor, revoke, &job, until).await?;
-        self.recent_auth_configs.forget_where(|it| it.is_of(project));
-        let queued = revoke && self.store.revocation_counts(project, &job).await?.total > 0;
+        self.auth_configs.forget_project(project);
+        let queued = revoke && self.core.store.revocation_counts(project, &job).await?.total > 0;
         Ok(queued.then_some(job))
     }
 
     /// Goes on with deleted projects that are not empty yet.
     pub async fn empty_deleted_projects(&self) -> Result<()> {
-        for Closed { id, revokes } in self.store.closed_projects(PROJECTS).await? {
+        for Closed { id, revokes } in self.core.store.closed_projects(PROJECTS).await? {
             // One that cannot be emptied now does not keep the others.
             if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
                 tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
@@ -62,30 +89,30 @@ impl App {
     /// did is done even if it fails half-way; called again, it does the rest.
     async fn empty_project(&self, actor: &Actor, revoke: bool, job: &str, until: Option<Instant>) -> Result<()> {
         let project = actor.project_id.as_str();
-        let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.stopping.is_cancelled();
+        let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
         self.end_links_of(project, &is_over).await?;
         if revoke && !is_over() {
-            self.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, job).await?;
+            self.revocations.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, job).await?;
         }
         let accounts =
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };
-        self.repeat(|| accounts(project, self.now()), &is_over).await?;
-        self.repeat(|| project_deletion::end_sessions(project, self.now()), &is_over).await?;
+        self.repeat(|| accounts(project, self.core.now()), &is_over).await?;
+        self.repeat(|| project_deletion::end_sessions(project, self.core.now()), &is_over).await?;
         self.repeat(|| project_deletion::forget_idempotency_keys(project), &is_over).await?;
-        self.repeat(|| project_deletion::end_auth_configs(project, self.now()), &is_over).await?;
+        self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &is_over).await?;
         // One that was made in the moment of closing.
         self.end_links_of(project, &is_over).await?;
         if is_over() {
             return Ok(());
         }
-        let unit = Unit::new().with(project_deletion::mark_empty(project, self.now())).with(self.audit(
+        let unit = Unit::new().with(project_deletion::mark_empty(project, self.core.now())).with(self.core.audit(
             actor,
             "project.empty",
             project,
             "ok",
             None,
         ));
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             // What came in between is left to the next run.
             Ok(_) | Err(WriteError::Refused("project_not_empty")) => Ok(()),
             Err(error) => Err(error.into()),
@@ -100,7 +127,7 @@ impl App {
     ) -> Result<usize> {
         let mut changed = 0;
         while !is_over() {
-            let rows = self.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
+            let rows = self.core.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
             changed += rows;
             if rows < BATCH {
                 break;
@@ -112,11 +139,11 @@ impl App {
     async fn end_links_of(&self, project: &str, is_over: &impl Fn() -> bool) -> Result<()> {
         while !is_over() {
             let limit = i64::try_from(LINKS).map_err(Error::internal)?;
-            let open = self.store.open_links_of_project(project, limit).await?;
-            let now = self.now();
+            let open = self.core.store.open_links_of_project(project, limit).await?;
+            let now = self.core.now();
             let unit =
                 open.iter().fold(Unit::new(), |unit, link| unit.and(project_deletion::end_link(project, link, now)));
-            self.store.apply(unit).await?;
+            self.core.store.apply(unit).await?;
             if open.len() < LINKS {
                 break;
             }

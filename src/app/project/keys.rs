@@ -1,10 +1,13 @@
 //! API keys: made, revoked, recognised (R58 to R61). What a key opens is said in `api/auth.rs`.
 //!
 //! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
-//! any kind is ended by [`App::revoke_leaked`].
+//! any kind is ended by [`Keys::revoke_leaked`].
 
+use super::key_uses::KeyUses;
+use crate::app::base::core::Core;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
@@ -14,8 +17,8 @@ use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
 use super::permissions::{Access, Permissions, Preset};
+use crate::app::Actor;
 use crate::app::base::networks::{self, Network};
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
@@ -77,7 +80,22 @@ impl Reach {
     }
 }
 
-impl App {
+/// API keys of projects and of the organization.
+pub struct Keys {
+    core: Arc<Core>,
+    key_uses: KeyUses,
+}
+
+crate::redacted_debug!(Keys);
+
+impl Keys {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core, key_uses: KeyUses::default() }
+    }
+}
+
+impl Keys {
     /// Makes a further key of a project, for everything.
     pub async fn create_key(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
         self.create_scoped_key(actor, name, &KeyScope::default()).await
@@ -88,7 +106,7 @@ impl App {
         check_key_name(name)?;
         let (key, row) = self.new_key(&actor.project_id, name, scope)?;
         let unit = self.insert_key(actor, &key, &row);
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
             Err(WriteError::Refused("project_gone")) => Err(super::not_found(&actor.project_id)),
             Err(error) => Err(error.into()),
@@ -99,7 +117,7 @@ impl App {
     pub(in crate::app) fn insert_key(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
         let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
-        Unit::new().with(api_keys::insert(row, key.digest())).with(self.audit(
+        Unit::new().with(api_keys::insert(row, key.digest())).with(self.core.audit(
             actor,
             "api_key.create",
             &row.id,
@@ -110,13 +128,13 @@ impl App {
 
     /// A new key of a project, not yet stored.
     pub(in crate::app) fn new_key(&self, project: &str, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
-        let key = ApiKey::generate(&*self.entropy);
+        let key = ApiKey::generate(&*self.core.entropy);
         let row = ApiKeyRow {
-            id: self.mint(Kind::ApiKey),
+            id: self.core.mint(Kind::ApiKey),
             project_id: project.to_owned(),
             name: name.to_owned(),
             prefix: key.display_prefix().to_owned(),
-            created_at: self.now(),
+            created_at: self.core.now(),
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
@@ -137,45 +155,45 @@ impl App {
         if let Reach::User { email } = reach {
             check_email(email)?;
         }
-        let key = ApiKey::generate_of(reach.kind(), &*self.entropy);
+        let key = ApiKey::generate_of(reach.kind(), &*self.core.entropy);
         let (kind, email) = reach.stored();
         let row = OrganizationKeyRow {
-            id: self.mint(Kind::ApiKey),
+            id: self.core.mint(Kind::ApiKey),
             kind,
             name: name.to_owned(),
             email: email.map(ToOwned::to_owned),
             prefix: key.display_prefix().to_owned(),
-            created_at: self.now(),
+            created_at: self.core.now(),
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
         };
-        let unit = Unit::new().with(organization_keys::insert(&row, key.digest())).with(self.audit(
+        let unit = Unit::new().with(organization_keys::insert(&row, key.digest())).with(self.core.audit(
             actor,
             "organization_key.create",
             &row.id,
             "ok",
             None,
         ));
-        self.store.apply(unit).await?;
+        self.core.store.apply(unit).await?;
         Ok((key, row))
     }
 
     /// Revokes a key. Every server on this database refuses it from its next request on.
     pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<()> {
-        let revoke = api_keys::revoke(&actor.project_id, id, self.now());
-        self.apply_revocation(revoke, self.audit(actor, "api_key.revoke", id, "ok", None), id).await
+        let revoke = api_keys::revoke(&actor.project_id, id, self.core.now());
+        self.apply_revocation(revoke, self.core.audit(actor, "api_key.revoke", id, "ok", None), id).await
     }
 
     /// Revokes a key that reaches beyond one project.
     pub async fn revoke_organization_key(&self, actor: &Actor, reach: &Reach, id: &str) -> Result<()> {
         let (kind, email) = reach.stored();
-        let revoke = organization_keys::revoke(kind, email, id, self.now());
-        self.apply_revocation(revoke, self.audit(actor, "organization_key.revoke", id, "ok", None), id).await
+        let revoke = organization_keys::revoke(kind, email, id, self.core.now());
+        self.apply_revocation(revoke, self.core.audit(actor, "organization_key.revoke", id, "ok", None), id).await
     }
 
     async fn apply_revocation(&self, revoke: Statement, audit: Statement, id: &str) -> Result<()> {
-        match self.store.apply(Unit::new().with(revoke).with(audit)).await {
+        match self.core.store.apply(Unit::new().with(revoke).with(audit)).await {
             Ok(_) => Ok(()),
             Err(WriteError::Refused(_)) => {
                 Err(Error::new(Code::NotFound, format!("API key \"{id}\" not found, or revoked already")))
@@ -187,13 +205,13 @@ impl App {
     /// Keys of a member, or of the organisation.
     pub async fn organization_keys(&self, reach: &Reach) -> Result<Vec<OrganizationKeyRow>> {
         let (kind, email) = reach.stored();
-        Ok(self.store.organization_keys(kind, email).await?)
+        Ok(self.core.store.organization_keys(kind, email).await?)
     }
 
     /// Ends keys that somebody found, whatever they open. Says nothing of which exist, and always
     /// writes once, so that its time says nothing either; fails when anything could not be written.
     pub async fn revoke_leaked(&self, presented: &[String], request_id: &str) -> Result<()> {
-        let now = self.now();
+        let now = self.core.now();
         let mut unit = Unit::new().with(meta::put("last_revocation_request", now.to_be_bytes().to_vec()));
         let keys = presented.iter().filter_map(|text| ApiKey::parse(text).ok());
         let keys: BTreeMap<_, _> = keys.map(|key| (key.digest(), key.kind())).collect();
@@ -205,20 +223,20 @@ impl App {
                 caller_request_id: None,
             };
             if kind == KeyKind::Project {
-                let found = self.store.api_key_by_hash(digest).await?;
+                let found = self.core.store.api_key_by_hash(digest).await?;
                 if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                     unit.push(api_keys::revoke_leaked(&row.id, now));
-                    unit.push(self.audit(&actor(&row.project_id), "api_key.revoke", &row.id, "leaked", None));
+                    unit.push(self.core.audit(&actor(&row.project_id), "api_key.revoke", &row.id, "leaked", None));
                 }
                 continue;
             }
-            let found = self.store.organization_key_by_hash(digest).await?;
+            let found = self.core.store.organization_key_by_hash(digest).await?;
             if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                 unit.push(organization_keys::revoke_leaked(&row.id, now));
-                unit.push(self.audit(&actor(""), "organization_key.revoke", &row.id, "leaked", None));
+                unit.push(self.core.audit(&actor(""), "organization_key.revoke", &row.id, "leaked", None));
             }
         }
-        self.store.apply(unit).await?;
+        self.core.store.apply(unit).await?;
         Ok(())
     }
 
@@ -226,8 +244,8 @@ impl App {
     pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
         let key = parse(presented, KeyKind::Project)?;
         // Read each time: a key revoked from the command line is refused from the next request on.
-        let row = self.store.api_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
-        let now = self.now();
+        let row = self.core.store.api_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
+        let now = self.core.now();
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
@@ -240,8 +258,8 @@ impl App {
     /// The key of a member or of the organisation.
     pub async fn authenticate_beyond(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
         let key = parse(presented, kind)?;
-        let row = self.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
-        let now = self.now();
+        let row = self.core.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
+        let now = self.core.now();
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
@@ -253,8 +271,8 @@ impl App {
 
     /// Notes the use of a key without making the request wait for the disk.
     fn touch_key(&self, statement: Statement) {
-        let store = self.store.clone();
-        self.tasks.spawn(async move {
+        let store = self.core.store.clone();
+        self.core.tasks.spawn(async move {
             if let Err(error) = store.apply(Unit::new().with(statement)).await {
                 tracing::warn!(error = %error, "the use of an API key was not noted");
             }

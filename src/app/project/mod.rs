@@ -3,13 +3,16 @@
 
 pub mod callback_url;
 pub mod config;
-mod deletion;
+pub(in crate::app) mod deletion;
 pub mod key_uses;
 pub mod keys;
 pub mod organization;
 pub mod permissions;
 
+use crate::app::base::core::Core;
+use crate::app::project::keys::Keys;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +20,7 @@ use switchboard_store::projects::{self, Project};
 use switchboard_store::{Unit, WriteError, api_keys};
 use switchboard_vault::ApiKey;
 
-use crate::app::{Actor, App};
+use crate::app::Actor;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
@@ -118,7 +121,22 @@ pub struct NewProject {
     pub key_id: String,
 }
 
-impl App {
+/// Projects and their settings.
+pub struct Projects {
+    core: Arc<Core>,
+    keys: Arc<Keys>,
+}
+
+crate::redacted_debug!(Projects);
+
+impl Projects {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, keys: Arc<Keys>) -> Self {
+        Self { core, keys }
+    }
+}
+
+impl Projects {
     /// Makes a project with one key.
     pub async fn create_project(&self, actor_name: &str, name: &str, settings: &ProjectSettings) -> Result<NewProject> {
         let name = name.trim();
@@ -142,16 +160,16 @@ impl App {
         settings: &ProjectSettings,
         scope: Option<&KeyScope>,
     ) -> Result<(Project, Option<(ApiKey, String)>)> {
-        let now = self.now();
+        let now = self.core.now();
         let project = Project {
-            id: self.mint(Kind::Project),
+            id: self.core.mint(Kind::Project),
             name: name.to_owned(),
             settings: serde_json::to_string(settings).map_err(Error::internal)?,
             created_at: now,
             updated_at: now,
         };
         let actor = Actor { project_id: project.id.clone(), ..actor.clone() };
-        let mut unit = Unit::new().with(projects::insert(&project)).with(self.audit(
+        let mut unit = Unit::new().with(projects::insert(&project)).with(self.core.audit(
             &actor,
             "project.create",
             &project.id,
@@ -160,28 +178,28 @@ impl App {
         ));
         let mut made = None;
         if let Some(scope) = scope {
-            let (key, row) = self.new_key(&project.id, "default", scope)?;
-            unit = unit.and(self.insert_key(&actor, &key, &row));
+            let (key, row) = self.keys.new_key(&project.id, "default", scope)?;
+            unit = unit.and(self.keys.insert_key(&actor, &key, &row));
             made = Some((key, row.id));
         }
-        self.store.apply(unit).await?;
+        self.core.store.apply(unit).await?;
         Ok((project, made))
     }
 
     /// One live project of the installation.
     pub async fn project(&self, id: &str) -> Result<Project> {
-        self.store.project(id).await?.ok_or_else(|| not_found(id))
+        self.core.store.project(id).await?.ok_or_else(|| not_found(id))
     }
 
     /// Gives a project a new key for everything; all its earlier keys end in the same moment.
     pub async fn regenerate_key(&self, actor: &Actor, project: &str) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
-        let (key, row) = self.new_key(project, "default", &KeyScope::default())?;
+        let (key, row) = self.keys.new_key(project, "default", &KeyScope::default())?;
         let unit = Unit::new()
-            .with(api_keys::revoke_of_project(project, self.now()))
-            .with(self.audit(&actor, "api_key.revoke_all", project, "ok", None))
-            .and(self.insert_key(&actor, &key, &row));
-        match self.store.apply(unit).await {
+            .with(api_keys::revoke_of_project(project, self.core.now()))
+            .with(self.core.audit(&actor, "api_key.revoke_all", project, "ok", None))
+            .and(self.keys.insert_key(&actor, &key, &row));
+        match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
             Err(WriteError::Refused("project_gone")) => Err(not_found(project)),
             Err(error) => Err(error.into()),

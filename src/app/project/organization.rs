@@ -7,7 +7,8 @@ use switchboard_vault::ApiKey;
 
 use super::ProjectSettings;
 use super::keys::KeyScope;
-use crate::app::{Actor, App};
+use crate::app::Actor;
+use crate::app::project::Projects;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
@@ -29,19 +30,19 @@ impl Organization {
     pub const NAME: &'static str = "Switchboard";
 }
 
-impl App {
+impl Projects {
     /// The organisation that this installation is. Made when first asked for; of several servers
     /// that ask at once, one makes it.
     pub async fn organization(&self) -> Result<Organization> {
-        if let Some(found) = self.store.meta(FACT).await? {
+        if let Some(found) = self.core.store.meta(FACT).await? {
             return serde_json::from_slice(&found).map_err(Error::internal);
         }
-        let made = Organization { id: self.mint(Kind::Organization), created_at: self.now() };
+        let made = Organization { id: self.core.mint(Kind::Organization), created_at: self.core.now() };
         let value = serde_json::to_vec(&made).map_err(Error::internal)?;
-        match self.store.apply(Unit::new().with(meta::insert(FACT, value))).await {
+        match self.core.store.apply(Unit::new().with(meta::insert(FACT, value))).await {
             Ok(_) => Ok(made),
             Err(WriteError::Refused(_)) => {
-                let found = self.store.meta(FACT).await?.unwrap_or_default();
+                let found = self.core.store.meta(FACT).await?.unwrap_or_default();
                 serde_json::from_slice(&found).map_err(Error::internal)
             }
             Err(error) => Err(error.into()),

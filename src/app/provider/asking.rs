@@ -15,10 +15,10 @@ use super::method::{Endpoint, was_refused};
 use super::possession::url_of;
 use super::tokens::{INTROSPECTION_TIMEOUT, Provider, Tokens, unbuilt};
 use super::{Failure, retry_after};
-use crate::app::App;
 use crate::app::credential::unread::UnreadAnswer;
+use crate::app::provider::Providers;
 
-impl App {
+impl Providers {
     /// Asks for tokens that may be bound to a key: the account's own, or a new one. A server that wants a
     /// nonce says so and has done nothing yet, so the request is sent once more (RFC 9449 section 8).
     pub(super) async fn ask_bound(
@@ -46,13 +46,13 @@ impl App {
     pub(super) async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, held: &[&str]) -> Tokens {
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         let read = parse_token_response(reading, &answer);
         let unread = read.as_ref().err().and_then(|error| UnreadAnswer::of(error, status, &headers, &body));
         read.map_err(|error| Failure::Refused {
             error: sent.mask(error).without(held),
             status,
-            retry_after: retry_after(&headers, self.now()),
+            retry_after: retry_after(&headers, self.core.now()),
             unread,
         })
     }
@@ -72,7 +72,7 @@ impl App {
         match tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
             Ok(Ok(said)) => {
                 if let Some(end) = said.ends_at {
-                    tokens.expires_in = u64::try_from(end - self.now() / 1_000).ok();
+                    tokens.expires_in = u64::try_from(end - self.core.now() / 1_000).ok();
                 }
             }
             Ok(Err(failure)) => {
@@ -117,11 +117,11 @@ impl App {
         })?;
         let sent = Sent::of(&request);
         let (status, headers, body) = parts(self.send_proven(provider, request, key).await?);
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_introspection_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
-            retry_after: retry_after(&headers, self.now()),
+            retry_after: retry_after(&headers, self.core.now()),
             unread: None,
         })
     }

@@ -13,8 +13,8 @@ use switchboard_vault::{Secret, Secrets};
 use super::method::other_call;
 use super::tokens::{Tokens, unbuilt};
 use super::{Failure, retry_after};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
+use crate::app::provider::Providers;
 use crate::error::Error;
 
 /// What a call of the chain may use.
@@ -29,7 +29,7 @@ struct Known<'a> {
     captured: BTreeMap<String, String>,
 }
 
-impl App {
+impl Providers {
     /// Gets a token by the scheme's calls. `secrets` and `params` are what was entered.
     pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
         let document = members_of(secrets);
@@ -79,12 +79,12 @@ impl App {
         let request = self.entered_call(step, known)?;
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
         parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
             error: sent.mask(error).without(&entered),
             status,
-            retry_after: retry_after(&headers, self.now()),
+            retry_after: retry_after(&headers, self.core.now()),
             unread: None,
         })
     }
@@ -93,7 +93,7 @@ impl App {
         let secret = known.tokens.get(name).map(Secret::expose).or_else(|| known.secrets.get(name));
         let captured = || known.captured.get(name).map(String::as_str);
         let found = secret.or_else(captured).or_else(|| known.document.get(name));
-        found.map(str::to_owned).or_else(|| self.variable(known.params, name))
+        found.map(str::to_owned).or_else(|| self.core.variable(known.params, name))
     }
 
     fn entered_call(&self, call: &Call, known: &Known<'_>) -> Result<Request<Bytes>, Failure> {

@@ -19,9 +19,9 @@ use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::request::{USER_AGENT, egress_error};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::base::flights::Flights;
+use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -69,7 +69,7 @@ fn is_believed(read_at: Millis, now: Millis) -> bool {
     (read_at..read_at.saturating_add(BELIEVED_FOR)).contains(&now)
 }
 
-impl App {
+impl Providers {
     /// The OAuth section as requests need it.
     pub async fn completed<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
         Ok(self.completed_with(oauth, params).await?.0)
@@ -120,20 +120,20 @@ impl App {
 
     /// What is known of a place; else the turn to read it, which one caller has at a time.
     async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
-        if let Some(known) = self.discovered.get(key, self.now()) {
+        if let Some(known) = self.discovered.get(key, self.core.now()) {
             return Ok(known);
         }
         let turn = self.discovered.flights.lock_of(key).lock_owned().await;
-        self.discovered.get(key, self.now()).ok_or(turn)
+        self.discovered.get(key, self.core.now()).ok_or(turn)
     }
 
     fn metadata_reader(&self) -> MetadataReader<'_> {
-        MetadataReader { egress: &self.egress, allow_http: &self.settings.allow_http }
+        MetadataReader { egress: &self.egress, allow_http: &self.core.settings.allow_http }
     }
 
     fn remember_metadata(&self, key: &str, metadata: Metadata) -> Arc<Metadata> {
         let metadata = Arc::new(metadata);
-        self.discovered.put(key, self.now(), &metadata);
+        self.discovered.put(key, self.core.now(), &metadata);
         metadata
     }
 }

@@ -6,13 +6,13 @@ use switchboard_catalog::{Identity, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
 use super::request::Verification;
-use crate::app::App;
 use crate::app::account::params::{AccountIdentity, AccountParams};
+use crate::app::provider::Providers;
 
 /// Longest value kept of an identity, in characters.
 const LONGEST: usize = 512;
 
-impl App {
+impl Providers {
     /// Asks who an account is; none where the toolkit does not say how, or the provider does not
     /// answer. `answer` is the token answer, which some providers say it in.
     pub async fn identify(

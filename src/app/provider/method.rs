@@ -26,9 +26,10 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 
 use super::{Failure, Provider};
+use crate::app::Actor;
 use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::Client;
-use crate::app::{Actor, App};
+use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
@@ -176,7 +177,7 @@ impl Provider<'_> {
     }
 }
 
-impl App {
+impl Providers {
     /// The section for a request to an endpoint, in the way that was found to work there.
     pub(in crate::app) fn way_of<'p>(&self, provider: &'p Provider<'_>, endpoint: Endpoint) -> Cow<'p, OAuth2> {
         let known = Cow::Borrowed(provider.oauth.as_ref());
@@ -264,13 +265,13 @@ impl App {
     }
 
     fn may_ask_again(&self, key: &str, began: Instant) -> bool {
-        let is_paused = |at: Millis| (at..at + BOTH_REFUSED).contains(&self.now());
+        let is_paused = |at: Millis| (at..at + BOTH_REFUSED).contains(&self.core.now());
         let is_hopeless = matches!(self.methods.get(key), Some(Known::BothRefused(at)) if is_paused(at));
         !is_hopeless && began.elapsed() <= QUICK
     }
 
     fn remember_way(&self, key: String, method: ClientAuthentication, was_refused: bool) {
-        self.methods.put(key, if was_refused { Known::BothRefused(self.now()) } else { Known::Works(method) });
+        self.methods.put(key, if was_refused { Known::BothRefused(self.core.now()) } else { Known::Works(method) });
     }
 
     /// The other way, where it was found to work at the token endpoint and the auth config does not know yet.
@@ -291,7 +292,7 @@ impl App {
     }
 
     async fn try_keeping_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) -> Result<()> {
-        let found = self.store.auth_config(&config.project_id, &config.id).await?;
+        let found = self.core.store.auth_config(&config.project_id, &config.id).await?;
         let Some(config) = found else { return Ok(()) };
         let mut settings = AuthConfigSettings::parse(&config.settings)?;
         if settings.learned_method.as_ref() == Some(&learned) {
@@ -299,14 +300,14 @@ impl App {
         }
         let detail = json!({ "works": learned.works, "next": learned.next });
         settings.learned_method = Some(learned);
-        let unit = Unit::new().with(auth_configs::set_settings(&config, &settings.to_text())).with(self.audit(
+        let unit = Unit::new().with(auth_configs::set_settings(&config, &settings.to_text())).with(self.core.audit(
             actor,
             "auth_config.learn_method",
             &config.id,
             "ok",
             Some(&detail),
         ));
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             // Somebody changed it meanwhile.
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(Error::from(error)),

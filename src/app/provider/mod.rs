@@ -10,17 +10,24 @@ mod breaker;
 mod chain;
 mod client_text;
 mod discovery;
+pub(in crate::app) mod further_tokens;
 mod identity;
 mod method;
 mod oauth1;
 mod possession;
 mod post_connect;
+pub mod redirect_uris;
 mod register;
 pub mod request;
 mod signed;
 mod tokens;
 
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
+use crate::app::provider::redirect_uris::RedirectUris;
+use std::sync::Arc;
 use std::time::Duration;
+use switchboard_egress::Egress;
 
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
@@ -201,5 +208,43 @@ mod tests {
             assert_eq!(wait(other), None, "{other}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}
+
+/// Requests to providers: discovery, token endpoints, identity.
+pub struct Providers {
+    core: Arc<Core>,
+    credentials: Arc<Credentials>,
+    redirect_uris: Arc<RedirectUris>,
+    egress: Egress,
+    dpop_nonces: Nonces,
+    discovered: Discovered,
+    methods: Methods,
+}
+
+crate::redacted_debug!(Providers);
+
+impl Providers {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        credentials: Arc<Credentials>,
+        redirect_uris: Arc<RedirectUris>,
+        egress: Egress,
+    ) -> Self {
+        Self {
+            core,
+            credentials,
+            redirect_uris,
+            egress,
+            dpop_nonces: Nonces::default(),
+            discovered: Discovered::default(),
+            methods: Methods::default(),
+        }
+    }
+
+    /// Forgets which endpoints refused both ways of a client to authenticate: its settings changed.
+    pub(in crate::app) fn forget_method_refusals(&self) {
+        self.methods.forget_refusals();
     }
 }

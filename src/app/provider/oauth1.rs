@@ -15,10 +15,10 @@ use url::Url;
 
 use super::request::MAX_TOKEN_ANSWER;
 use super::{Failure, retry_after};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
 use crate::app::credential::unread::UnreadAnswer;
+use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 
 /// Temporary credentials between the redirect and the callback, kept as JSON.
@@ -28,7 +28,7 @@ struct Temporary {
     secret: Secret,
 }
 
-impl App {
+impl Providers {
     /// Gets temporary credentials: where the browser goes, and what is kept until it comes back.
     pub async fn oauth1_start(
         &self,
@@ -37,8 +37,8 @@ impl App {
         callback: &str,
         params: &AccountParams,
     ) -> std::result::Result<(Url, Secret), Failure> {
-        let variables = |name: &str| self.variable(params, name);
-        let unique = nonce(&*self.entropy);
+        let variables = |name: &str| self.core.variable(params, name);
+        let unique = nonce(&*self.core.entropy);
         let request = request_token_request(oauth, &credentials(client), callback, self.stamp(&unique), &variables)
             .map_err(super::tokens::unbuilt)?;
         let sent = Sent::of(&request);
@@ -63,9 +63,9 @@ impl App {
         let temporary: Temporary =
             serde_json::from_str(kept.expose()).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let token = Token { token: temporary.token.expose(), secret: temporary.secret.expose() };
-        let unique = nonce(&*self.entropy);
+        let unique = nonce(&*self.core.entropy);
         let request = {
-            let variables = |name: &str| self.variable(params, name);
+            let variables = |name: &str| self.core.variable(params, name);
             let stamp = self.stamp(&unique);
             access_token_request(oauth, &credentials(client), token, verifier.expose(), stamp, &variables)
                 .map_err(super::tokens::unbuilt)?
@@ -105,7 +105,7 @@ impl App {
     ) -> Result<Secrets> {
         let mut whole = secrets.clone();
         if scheme == Scheme::OAuth1 {
-            let client = self.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
+            let client = self.credentials.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
             whole.insert("consumer_key", Secret::new(client.client_id));
             if let Some(secret) = client.client_secret {
                 whole.insert("consumer_secret", secret);
@@ -133,13 +133,13 @@ impl App {
             token: secrets.get("oauth_token").ok_or_else(|| lacks("oauth_token"))?,
             secret: secrets.get("oauth_token_secret").ok_or_else(|| lacks("oauth_token_secret"))?,
         };
-        let signer = Signer::new(oauth, client, Some(token), &|name| self.variable(params, name))?;
-        let unique = nonce(&*self.entropy);
+        let signer = Signer::new(oauth, client, Some(token), &|name| self.core.variable(params, name))?;
+        let unique = nonce(&*self.core.entropy);
         signer.apply(self.stamp(&unique), &draft.method, &draft.url, &mut draft.headers, &draft.body)
     }
 
     fn stamp<'n>(&self, nonce: &'n str) -> Stamp<'n> {
-        Stamp { timestamp: u64::try_from(self.now() / 1_000).unwrap_or_default(), nonce }
+        Stamp { timestamp: u64::try_from(self.core.now() / 1_000).unwrap_or_default(), nonce }
     }
 
     fn oauth1_refused(
@@ -150,7 +150,7 @@ impl App {
         headers: &http::HeaderMap,
         unread: Option<UnreadAnswer>,
     ) -> Failure {
-        Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.now()), unread }
+        Failure::Refused { error: sent.mask(error), status, retry_after: retry_after(headers, self.core.now()), unread }
     }
 }
 

@@ -12,7 +12,7 @@ use switchboard_vault::Secret;
 use url::Url;
 
 use super::Provider;
-use crate::app::App;
+use crate::app::provider::Providers;
 
 /// Origins remembered; past this many the memory starts over, which costs one more request each.
 const CAPACITY: usize = 1_024;
@@ -40,7 +40,7 @@ impl Nonces {
     }
 }
 
-impl App {
+impl Providers {
     /// Puts a proof on a request's headers; with an access token, the token as well.
     pub fn prove(
         &self,

@@ -10,8 +10,8 @@ use switchboard_vault::Secrets;
 
 use super::identity::text;
 use super::request::Verification;
-use crate::app::App;
 use crate::app::account::params::AccountParams;
+use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
 /// Most things that a person is asked to choose among.
@@ -49,7 +49,7 @@ pub enum Found {
     },
 }
 
-impl App {
+impl Providers {
     /// Makes the toolkit's requests and puts what they find into `params`. Every run makes all of
     /// them again: they change nothing, and an answer that is minutes old proves nothing.
     ///

@@ -18,10 +18,11 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
 use super::request::MAX_TOKEN_ANSWER;
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::FORMER;
-use crate::app::{Actor, App};
+use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
 /// Name that providers show to users.
@@ -33,7 +34,7 @@ const KEPT: [&str; 4] = ["client_id", "client_secret", "token_endpoint_auth_meth
 /// When the secret ends, in seconds since 1970; 0 for never (RFC 7591 section 3.2.1).
 const EXPIRES_AT: &str = "client_secret_expires_at";
 
-impl App {
+impl Providers {
     /// The auth config with a client, which is registered now if it has none that can be used. Of several
     /// at once one registers.
     pub async fn registered(
@@ -47,7 +48,7 @@ impl App {
         if config.scheme != Scheme::DcrOAuth.as_str() || self.has_client(&config)? {
             return Ok(config);
         }
-        let lock = self.flights.lock_of(&config.id);
+        let lock = self.core.flights.lock_of(&config.id);
         let _turn = lock.lock().await;
         let config = self.config_again(&config).await?;
         if self.has_client(&config)? {
@@ -57,7 +58,7 @@ impl App {
         let oauth = self.completed(oauth, params).await?;
         let mut client = self.register_client(&oauth, params, redirect_uri).await?;
         super::client_text::check(&client).map_err(refused)?;
-        for (name, secret) in former(&self.open_auth_config(&config)?).iter() {
+        for (name, secret) in former(&self.credentials.open_auth_config(&config)?).iter() {
             client.insert(name, secret.clone());
         }
         self.set_client(actor, &config, &client, "auth_config.register_client").await?;
@@ -78,7 +79,7 @@ impl App {
 
     async fn forget_client(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str) -> Result<()> {
         let config = self.config_again(config).await?;
-        let secrets = self.open_auth_config(&config)?;
+        let secrets = self.credentials.open_auth_config(&config)?;
         if secrets.get("client_id") != Some(client_id) {
             return Ok(());
         }
@@ -87,17 +88,17 @@ impl App {
 
     /// Whether there is a client that can be used for a new connection.
     fn has_client(&self, config: &AuthConfigRow) -> Result<bool> {
-        let secrets = self.open_auth_config(config)?;
+        let secrets = self.credentials.open_auth_config(config)?;
         let ends_at = secrets.get(EXPIRES_AT).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
-        let lives = ends_at.is_none_or(|at| self.now() / 1_000 + LAST_MINUTES < at);
+        let lives = ends_at.is_none_or(|at| self.core.now() / 1_000 + LAST_MINUTES < at);
         Ok(secrets.get("client_id").is_some() && lives)
     }
 
     async fn set_client(&self, actor: &Actor, config: &AuthConfigRow, client: &Secrets, action: &str) -> Result<()> {
         let unit = Unit::new()
-            .with(auth_configs::set_client(config, self.seal_client(config, client)))
-            .with(self.audit(actor, action, &config.id, "ok", None));
-        match self.store.apply(unit).await {
+            .with(auth_configs::set_client(config, self.credentials.seal_client(config, client)))
+            .with(self.core.audit(actor, action, &config.id, "ok", None));
+        match self.core.store.apply(unit).await {
             // Another server was faster.
             Ok(_) | Err(WriteError::Refused("client_is_set")) => Ok(()),
             Err(error) => Err(error.into()),
@@ -105,7 +106,7 @@ impl App {
     }
 
     async fn config_again(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
-        let found = self.store.auth_config(&config.project_id, &config.id).await?;
+        let found = self.core.store.auth_config(&config.project_id, &config.id).await?;
         found.ok_or_else(|| crate::app::auth_config::not_found(&config.id))
     }
 
@@ -127,27 +128,25 @@ impl App {
         }
         client_of_answer(&body).map_err(|why| refused(error.unwrap_or(why)))
     }
+}
 
-    /// The identifier of a client that describes itself: where the description is.
-    pub fn client_metadata_url(&self, auth_config: &str) -> String {
-        format!("{}/api/v3.1/toolkits/auth/client/{auth_config}", self.settings.public_url)
-    }
-
+impl Providers {
     /// The description of an auth config's client, for whoever asks: nothing in it is secret. None
     /// for any other kind of auth config.
     pub async fn client_description(&self, auth_config: &str) -> Result<Option<Value>> {
-        let Some(config) = self.store.public_auth_config(auth_config, Scheme::CimdOAuth.as_str()).await? else {
+        let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth.as_str()).await? else {
             return Ok(None);
         };
-        let Some(oauth) = self.toolkit(&config.toolkit).and_then(|toolkit| toolkit.oauth(Scheme::CimdOAuth).cloned())
+        let Some(oauth) =
+            self.core.toolkit(&config.toolkit).and_then(|toolkit| toolkit.oauth(Scheme::CimdOAuth).cloned())
         else {
             return Ok(None);
         };
-        let redirect_uri = self.redirect_uri_of(&config, &AuthConfigSettings::parse(&config.settings)?);
+        let redirect_uri = self.redirect_uris.redirect_uri_of(&config, &AuthConfigSettings::parse(&config.settings)?);
         let oauth = OAuth2 { client_authentication: ClientAuthentication::None, ..oauth };
         let mut metadata = client_metadata(&oauth, &oauth.registration_parameters, &redirect_uri);
-        metadata.insert("client_id".to_owned(), self.client_metadata_url(&config.id).into());
-        metadata.insert("client_uri".to_owned(), self.settings.public_url.as_str().into());
+        metadata.insert("client_id".to_owned(), self.credentials.client_metadata_url(&config.id).into());
+        metadata.insert("client_uri".to_owned(), self.core.settings.public_url.as_str().into());
         Ok(Some(Value::Object(metadata)))
     }
 }

@@ -11,8 +11,8 @@ use switchboard_egress::{Destination, EgressError, Limits, Room};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use crate::app::App;
 use crate::app::account::params::AccountParams;
+use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
 /// Deadline of token, verification and revocation requests. Shorter than a refresh lease.
@@ -25,10 +25,10 @@ pub fn token_limits() -> Limits {
     Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, any_coding: true, ..Limits::default() }
 }
 
-impl App {
+impl Providers {
     /// Expands a template of a toolkit file for one account.
     pub fn expand(&self, text: &str, params: &AccountParams) -> Result<String> {
-        template::expand(text, &|name| self.variable(params, name)).map_err(|error| {
+        template::expand(text, &|name| self.core.variable(params, name)).map_err(|error| {
             Error::new(Code::AccountBadRequest, "A value that the toolkit's addresses need is missing")
                 .fix("Connect the account again, with all its fields.")
                 .because(error)
@@ -37,7 +37,7 @@ impl App {
 
     /// The hosts that may receive an account's credential, and where on the base URL's own.
     pub fn destination(&self, toolkit: &Toolkit, params: &AccountParams) -> Result<Destination> {
-        let hosts = toolkit.host_rules(&|name| self.variable(params, name)).map_err(Error::internal)?;
+        let hosts = toolkit.host_rules(&|name| self.core.variable(params, name)).map_err(Error::internal)?;
         let destination = Destination::new(hosts).map_err(Error::internal)?;
         Ok(destination.with_paths(&toolkit.paths))
     }
@@ -168,7 +168,7 @@ impl App {
         params: &AccountParams,
         draft: &mut Draft,
     ) -> Result<()> {
-        let variables = |name: &str| self.variable(params, name);
+        let variables = |name: &str| self.core.variable(params, name);
         let unfit = |error| {
             Error::new(Code::AccountBadRequest, "The account's credential cannot be put on a request").because(error)
         };
@@ -185,9 +185,11 @@ impl App {
             let token = secrets.get("access_token");
             self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(unfit)?;
         }
-        let now = self.now() / 1_000;
+        let now = self.core.now() / 1_000;
         match signature(toolkit, scheme) {
-            Some(sign) => switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.entropy).map_err(unfit),
+            Some(sign) => {
+                switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.core.entropy).map_err(unfit)
+            }
             None => Ok(()),
         }
     }

@@ -8,13 +8,13 @@ use switchboard_vault::Secrets;
 
 use super::Failure;
 use super::tokens::unbuilt;
-use crate::app::App;
 use crate::app::account::params::AccountParams;
+use crate::app::provider::Providers;
 
 /// Seconds by which an assertion is dated back, for clocks that go after ours.
 const DATED_BACK: u64 = 30;
 
-impl App {
+impl Providers {
     /// A token that nobody issues: an assertion under the account's key.
     pub(super) fn signed_token(
         &self,
@@ -25,7 +25,7 @@ impl App {
     ) -> Result<TokenSet, Failure> {
         let known = |name: &str| {
             let entered = secrets.get(name).map(str::to_owned);
-            entered.or_else(|| document.get(name).map(str::to_owned)).or_else(|| self.variable(params, name))
+            entered.or_else(|| document.get(name).map(str::to_owned)).or_else(|| self.core.variable(params, name))
         };
         let access_token = mint(assertion, self.moment(&self.unique()), &known).map_err(unbuilt)?;
         Ok(TokenSet {

@@ -18,9 +18,9 @@ use url::Url;
 use super::asking::parts;
 use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
+use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 
 /// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
@@ -57,7 +57,7 @@ impl From<Failure> for Unfinished {
     }
 }
 
-impl App {
+impl Providers {
     /// The provider of an account, ready to be asked.
     pub async fn provider<'a>(
         &self,
@@ -69,7 +69,7 @@ impl App {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         // First: nothing is even asked where the client is not for.
-        let client = self.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
+        let client = self.credentials.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
         let learned = learned(config, &client.client_id)?;
         let mut oauth = self.completed(oauth, params).await?;
         settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.next.or(it.works)));
@@ -87,7 +87,7 @@ impl App {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         let issued = Issued::Earlier(params.client_id.as_deref());
-        let client = self.client_for(toolkit, scheme, config, params, issued)?;
+        let client = self.credentials.client_for(toolkit, scheme, config, params, issued)?;
         let learned = learned(config, &client.client_id)?;
         let mut oauth = self.completed(oauth, params).await?;
         settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.works));
@@ -158,11 +158,11 @@ impl App {
         })?;
         let sent = Sent::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_device_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
-            retry_after: retry_after(&headers, self.now()),
+            retry_after: retry_after(&headers, self.core.now()),
             unread: None,
         })
     }
@@ -225,11 +225,11 @@ impl App {
         })?;
         let sent = Sent::of(&pushed);
         let (status, headers, body) = parts(self.send_proven(provider, pushed, key).await?);
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.now() / 1_000 };
+        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_pushed_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
-            retry_after: retry_after(&headers, self.now()),
+            retry_after: retry_after(&headers, self.core.now()),
             unread: None,
         })
     }
@@ -308,7 +308,7 @@ impl App {
         ) -> std::result::Result<Request<Bytes>, BuildError>,
     ) -> std::result::Result<Request<Bytes>, Failure> {
         let client = &provider.client;
-        let variables = |name: &str| self.variable(provider.params, name);
+        let variables = |name: &str| self.core.variable(provider.params, name);
         let unique = self.unique();
         let key = client.private_key.as_ref().or(client.client_secret.as_ref()).map(|key| ClientKey {
             key,
@@ -331,12 +331,12 @@ impl App {
 
     /// Now, and a value that no other request has.
     pub fn moment<'u>(&self, unique: &'u str) -> Moment<'u> {
-        Moment { now: self.now() / 1_000, unique }
+        Moment { now: self.core.now() / 1_000, unique }
     }
 
     /// A value that no other request has.
     pub fn unique(&self) -> String {
-        OneTimeToken::new(&*self.entropy, "").text().to_owned()
+        OneTimeToken::new(&*self.core.entropy, "").text().to_owned()
     }
 }
 

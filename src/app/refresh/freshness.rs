@@ -5,9 +5,9 @@ use std::time::Duration;
 use switchboard_store::accounts::AccountRow;
 
 use super::renewal::PREPARATION;
-use crate::app::App;
 use crate::app::provider::INTROSPECTION_TIMEOUT;
 use crate::app::provider::request::TOKEN_TIMEOUT;
+use crate::app::refresh::Refresher;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
@@ -44,20 +44,20 @@ pub(in crate::app) fn freshness(account: &AccountRow, now: Millis) -> Freshness 
     if now >= due_at { Freshness::Stale } else { Freshness::Fresh }
 }
 
-impl App {
+impl Refresher {
     /// When a credential that arrived now is due to be refreshed: a margin before its end, and up to
     /// the same again earlier by chance, so that what came together does not go together (F28). None
     /// for a credential that does not end.
     pub(in crate::app) fn due_at(&self, margin: Option<u64>, expires_at: Option<Millis>) -> Option<Millis> {
         let expires_at = expires_at?;
-        let lifetime = expires_at - self.now();
+        let lifetime = expires_at - self.core.now();
         let margin = match margin {
             // A token that buys the next one while it lives is exchanged days ahead.
             Some(seconds) => millis(Duration::from_secs(seconds)).min(lifetime / 2),
             None => MARGIN.min(lifetime / 5),
         };
         let mut chance = [0; 2];
-        self.entropy.fill(&mut chance);
+        self.core.entropy.fill(&mut chance);
         let earlier = margin.min(lifetime / 4) * Millis::from(u16::from_be_bytes(chance)) / Millis::from(u16::MAX);
         Some(expires_at - margin - earlier)
     }

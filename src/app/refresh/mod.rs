@@ -7,12 +7,16 @@
 //! the request; if we die between the provider's answer and our commit, the next holder tries the
 //! old token once, and a refusal then ends the account as `refresh_interrupted`.
 
-pub mod durable;
 pub(in crate::app) mod freshness;
 pub(in crate::app) mod renewal;
 pub mod scheduler;
-pub(in crate::app) mod spool;
 
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
+use crate::app::provider::Breakers;
+use crate::app::provider::Providers;
+use crate::app::revocation::Revocations;
+use crate::app::spool::Spool;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +25,9 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailur
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
+use super::Actor;
 use super::connect::TokenCredential;
 use super::provider::{Failure, Health};
-use super::{Actor, App};
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::base::failpoint;
@@ -33,11 +37,12 @@ use crate::app::session::resolve::reauth_required;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
+use crate::app::spool::rotation::Rotation;
+
 use freshness::{
     Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
 };
 use renewal::{Renewal, Verdict, carry_over, for_caller, judge};
-use spool::Rotation;
 
 /// Failures in a row that are written down as events.
 const TOLD_FAILURES: i64 = 3;
@@ -46,15 +51,40 @@ const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 
 /// Between two refusals that nobody understands, at least, in milliseconds.
 const REJECTION_PAUSE: Millis = 60_000;
 
-impl App {
+/// Credentials that are refreshed before they end.
+pub struct Refresher {
+    core: Arc<Core>,
+    credentials: Arc<Credentials>,
+    providers: Arc<Providers>,
+    spool: Arc<Spool>,
+    revocations: Arc<Revocations>,
+    breakers: Breakers,
+}
+
+crate::redacted_debug!(Refresher);
+
+impl Refresher {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        credentials: Arc<Credentials>,
+        providers: Arc<Providers>,
+        spool: Arc<Spool>,
+        revocations: Arc<Revocations>,
+    ) -> Self {
+        Self { core, credentials, providers, spool, revocations, breakers: Breakers::default() }
+    }
+}
+
+impl Refresher {
     /// The account with a credential that lives, refreshed first when needed.
     pub async fn fresh_credential(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
     ) -> Result<(AccountRow, Secrets)> {
-        let alive = match freshness(account, self.now()) {
-            Freshness::Fresh => return Ok((account.clone(), self.open_credential(account)?)),
+        let alive = match freshness(account, self.core.now()) {
+            Freshness::Fresh => return Ok((account.clone(), self.credentials.open_credential(account)?)),
             Freshness::Stale => true,
             Freshness::Dead => false,
         };
@@ -63,7 +93,7 @@ impl App {
             None if alive => account.clone(),
             None => return Err(still_refreshing()),
         };
-        let secrets = self.open_credential(&account)?;
+        let secrets = self.credentials.open_credential(&account)?;
         Ok((account, secrets))
     }
 
@@ -90,9 +120,9 @@ impl App {
     ) -> Result<Option<AccountRow>> {
         let app = Arc::clone(self);
         let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
-        let lock = self.flights.lock_of(&id);
+        let lock = self.core.flights.lock_of(&id);
         // Spawned: it finishes even when the caller goes away (R35).
-        let task = self.tasks.spawn(async move {
+        let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
             app.refreshed(&project, &id, &toolkit, wanted).await
         });
@@ -105,15 +135,16 @@ impl App {
 
     /// Reads the account again, now that it is our turn, and refreshes it unless another did.
     async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit, wanted: Wanted) -> Result<AccountRow> {
-        let deadline = self.now() + millis(LEASE);
+        let deadline = self.core.now() + millis(LEASE);
         let mut has_refreshed = false;
         let mut looked_under = None;
         loop {
-            let account = self.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+            let account =
+                self.core.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
             }
-            let now = self.now();
+            let now = self.core.now();
             if wanted.is_satisfied(&account, now) {
                 return Ok(account);
             }
@@ -123,7 +154,7 @@ impl App {
             // lease, one look is enough; there is another when it is over.
             if !is_leased(&account, now) || looked_under != Some(account.refresh_fence) {
                 looked_under = Some(account.refresh_fence);
-                match self.finish_spooled(&account).await {
+                match self.spool.finish_spooled(&account).await {
                     Ok(true) => continue,
                     Ok(false) => {}
                     Err(_) if alive => return Ok(account),
@@ -159,9 +190,9 @@ impl App {
 
     async fn refresh_once(&self, account: &AccountRow, toolkit: &Toolkit, alive: bool) -> Result<Outcome> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        let secrets = self.open_credential(account)?;
+        let secrets = self.credentials.open_credential(account)?;
         let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&secrets));
-        let lives = !matches!(freshness(account, self.now()), Freshness::Dead);
+        let lives = !matches!(freshness(account, self.core.now()), Freshness::Dead);
         let renewal = renewal.filter(|renewal| lives || !renewal.needs_life());
         if alive && renewal.is_none() {
             // Nothing to refresh with, and nothing wrong yet.
@@ -171,17 +202,23 @@ impl App {
         let mut params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
             // Nothing is leased for a client that is for another place by now.
-            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
-            self.client_for(toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))?;
+            self.credentials.client_for(
+                toolkit,
+                scheme,
+                &config,
+                &params,
+                Issued::Earlier(params.client_id.as_deref()),
+            )?;
         }
         let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));
         if let Some(endpoint) = &endpoint
-            && let Err(wait) = self.breakers.admit(endpoint, self.now())
+            && let Err(wait) = self.breakers.admit(endpoint, self.core.now())
         {
             return Ok(Outcome::Later(provider_down(wait)));
         }
-        let now = self.now();
+        let now = self.core.now();
         let lease = accounts::lease(
             &account.project_id,
             &account.id,
@@ -190,7 +227,7 @@ impl App {
             now,
             now + millis(LEASE),
         );
-        match self.store.apply(Unit::new().with(lease)).await {
+        match self.core.store.apply(Unit::new().with(lease)).await {
             Ok(_) => {}
             Err(WriteError::Refused(_)) => return Ok(Outcome::LostRace),
             Err(error) => return Err(error.into()),
@@ -202,16 +239,16 @@ impl App {
         };
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok((token, found)) => {
-                self.breakers.note(&endpoint, Health::Answered, self.now());
+                self.breakers.note(&endpoint, Health::Answered, self.core.now());
                 failpoint::hit("after_token_response");
-                let mut credential = TokenCredential::new(token, &mut params, self.now());
+                let mut credential = TokenCredential::new(token, &mut params, self.core.now());
                 carry_over(&mut credential.secrets, &secrets, renewal);
-                self.metrics.refresh("refreshed");
+                self.core.metrics.refresh("refreshed");
                 let stored = self.store_rotated(account, fence, &credential, &params, renewal.margin()).await;
                 // Not before the write: nothing may stand between the provider's answer and the store.
                 if let Some(found) = found {
                     let actor = Actor::system(&account.project_id);
-                    self.keep_method(&actor, &found.config, found.learned).await;
+                    self.providers.keep_method(&actor, &found.config, found.learned).await;
                 }
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 stored
@@ -221,7 +258,7 @@ impl App {
                     Failure::Refused { retry_after, .. } => *retry_after,
                     _ => None,
                 };
-                self.breakers.note(&endpoint, failure.health(), self.now());
+                self.breakers.note(&endpoint, failure.health(), self.core.now());
                 self.refresh_failed(account, fence, renewal, failure, asked, alive).await
             }
         }
@@ -259,17 +296,17 @@ impl App {
     ) -> Result<Outcome> {
         let refreshed = Refreshed {
             refresh_due_at: self.due_at(margin, credential.expires_at),
-            credential: self.seal_credential(&account.into(), params, &credential.secrets),
+            credential: self.credentials.seal_credential(&account.into(), params, &credential.secrets),
             params: params.to_text(),
             expires_at: credential.expires_at,
-            now: self.now(),
+            now: self.core.now(),
         };
         let rotation = Rotation::new(&account.project_id, &account.id, fence, &refreshed);
-        match self.store_rotation(&rotation).await {
+        match self.spool.store_rotation(&rotation).await {
             Ok(()) => Ok(Outcome::Refreshed),
             // Deleted, or refreshed by another holder: what is stored now decides.
             Err(WriteError::Refused(_)) => {
-                self.revoke_orphan(account, &credential.secrets).await?;
+                self.revocations.revoke_orphan(account, &credential.secrets).await?;
                 Ok(Outcome::LostRace)
             }
             Err(error) => Err(still_refreshing().because(error)),
@@ -283,16 +320,16 @@ impl App {
         reason: &str,
         failure: Option<&Failure>,
     ) -> Result<Outcome> {
-        self.metrics.refresh("expired");
+        self.core.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
         let detail = failure.map(|failure| Facts::of_failure(failure).to_value());
         let mut unit = Unit::new()
-            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.now()))
-            .with(self.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
-        if let Some(kept) = failure.and_then(|failure| self.keep_unread(account, failure)) {
+            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.core.now()))
+            .with(self.core.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
+        if let Some(kept) = failure.and_then(|failure| self.credentials.keep_unread(account, failure)) {
             unit.push(kept);
         }
-        match self.apply_patiently(unit).await {
+        match self.spool.apply_patiently(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
             Err(error) => Err(error.into()),
         }
@@ -306,8 +343,8 @@ impl App {
         failure: Failure,
         asked: Option<Millis>,
     ) -> Result<Outcome> {
-        self.metrics.refresh("later");
-        let now = self.now();
+        self.core.metrics.refresh("later");
+        let now = self.core.now();
         let asked = asked.unwrap_or(0).clamp(0, MAX_BACKOFF);
         let pause = self.backoff(account.refresh_failures).max(asked);
         let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { 0 });
@@ -318,14 +355,14 @@ impl App {
         let detail = Facts { next_try_ms: Some(pause), ..Facts::of_failure(&failure) }.to_value();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
-        if let Some(kept) = self.keep_unread(account, &failure) {
+        if let Some(kept) = self.credentials.keep_unread(account, &failure) {
             unit.push(kept);
         }
         // The first of a row says it all; an outage must not fill the log of events.
         if account.refresh_failures < TOLD_FAILURES {
-            unit.push(self.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
+            unit.push(self.core.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
         }
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(account, failure, pause))),
             Err(failed) => Err(failed.into()),
         }
@@ -336,7 +373,7 @@ impl App {
         let exponent = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
         let longest = (1_000_i64 << exponent).min(MAX_BACKOFF);
         let mut byte = [0];
-        self.entropy.fill(&mut byte);
+        self.core.entropy.fill(&mut byte);
         longest / 2 + longest / 2 * i64::from(byte[0]) / 255
     }
 }

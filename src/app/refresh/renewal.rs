@@ -11,9 +11,10 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::freshness::left_alone;
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::provider::{Failure, Health, LearnedMethod, said};
-use crate::app::{Actor, App};
+use crate::app::refresh::Refresher;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -109,7 +110,7 @@ pub(in crate::app) enum Verdict {
     },
 }
 
-impl App {
+impl Refresher {
     /// Asks the provider for the next token. What was found out on the way is stored after the token is.
     pub(in crate::app) async fn renew(
         &self,
@@ -121,18 +122,19 @@ impl App {
         params: &AccountParams,
     ) -> std::result::Result<(TokenSet, Option<FoundMethod>), Failure> {
         match renewal {
-            Renewal::Steps(steps) => Ok((self.fetch_token(steps, secrets, params).await?, None)),
+            Renewal::Steps(steps) => Ok((self.providers.fetch_token(steps, secrets, params).await?, None)),
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
-                let provider = tokio::time::timeout(PREPARATION, self.provider_again(toolkit, scheme, &config, params));
+                let provider =
+                    tokio::time::timeout(PREPARATION, self.providers.provider_again(toolkit, scheme, &config, params));
                 let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
                 let provider = provider.await.unwrap_or_else(|_| Err(late())).map_err(Failure::Unsent)?;
-                let tokens = self.refresh_tokens(&provider, secrets).await;
+                let tokens = self.providers.refresh_tokens(&provider, secrets).await;
                 if let Err(failure) = &tokens {
                     let actor = Actor::system(&account.project_id);
-                    self.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
+                    self.providers.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
                 }
-                let found = self.found_way(&provider);
+                let found = self.providers.found_way(&provider);
                 Ok((tokens?, found.map(|learned| FoundMethod { config, learned })))
             }
         }
@@ -151,7 +153,7 @@ impl App {
         };
         let is_own = |url: &&String| authority(url).contains('{');
         let host = url.filter(is_own).and_then(|url| {
-            let url = Url::parse(&self.expand(url, params).ok()?).ok()?;
+            let url = Url::parse(&self.providers.expand(url, params).ok()?).ok()?;
             Some(url.authority().to_owned())
         });
         match host {
@@ -162,15 +164,15 @@ impl App {
 
     /// How long an account's provider is left alone still; none while it is well.
     pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
-        let toolkit = self.toolkit(&account.toolkit)?;
+        let toolkit = self.core.toolkit(&account.toolkit)?;
         let scheme = account.scheme.parse().ok()?;
         let renewal = Renewal::of(&toolkit, scheme)?;
         let params = AccountParams::parse(&account.params).ok()?.completed(&toolkit, scheme);
-        self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.now())
+        self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.core.now())
     }
 
     async fn config_of(&self, account: &AccountRow) -> Result<AuthConfigRow> {
-        let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+        let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::renewal::Renewal;
-use crate::app::App;
+use crate::app::refresh::Refresher;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
@@ -117,7 +117,7 @@ impl Drop for PlaceInLine {
 }
 
 /// Refreshes what is due until told to stop.
-pub async fn run(app: Arc<App>, stop: CancellationToken) {
+pub async fn run(app: Arc<Refresher>, stop: CancellationToken) {
     let under_way = Arc::new(UnderWay::new());
     while !stop.is_cancelled() {
         if let Err(error) = app.start_due_refreshes(&under_way, &stop).await {
@@ -131,18 +131,18 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-impl App {
+impl Refresher {
     async fn start_due_refreshes(self: &Arc<Self>, under_way: &Arc<UnderWay>, stop: &CancellationToken) -> Result<()> {
         // Each once: whatever goes wrong with one, others have their turn before it is tried again.
         let mut tried = HashSet::new();
         let mut unknown = HashSet::new();
         loop {
             let mut except = under_way.full();
-            except.extend(self.breakers.open_toolkits(self.now()));
+            except.extend(self.breakers.open_toolkits(self.core.now()));
             except.extend(unknown.iter().cloned());
             let mut goes_on = false;
-            for account in self.store.due_accounts(self.now(), &except, PAGE).await? {
-                let Some(toolkit) = self.toolkit(&account.toolkit) else {
+            for account in self.core.store.due_accounts(self.core.now(), &except, PAGE).await? {
+                let Some(toolkit) = self.core.toolkit(&account.toolkit) else {
                     // Another server on this database may have its file.
                     goes_on |= unknown.insert(account.toolkit);
                     continue;
@@ -154,7 +154,7 @@ impl App {
                 tried.insert(account.id.clone());
                 goes_on = true;
                 let (app, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
-                self.tasks.spawn(async move {
+                self.core.tasks.spawn(async move {
                     // Whoever still waits when the service stops is due the next time, too.
                     stop.run_until_cancelled(app.refresh_in_line(&account, &toolkit, &turns, &under_way.places)).await;
                     drop(place);
@@ -188,17 +188,19 @@ impl App {
     /// An account that got nothing, and of which nothing else says when to try again, does not stand
     /// in front of the others.
     async fn put_off(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<()> {
-        let now = self.now();
+        let now = self.core.now();
         let scheme = account.scheme.parse().map_err(Error::internal)?;
         let can_renew = match Renewal::of(toolkit, scheme) {
             // One that cannot be opened may be opened by another server.
-            Some(renewal) => self.open_credential(account).map_or(true, |secrets| renewal.is_possible(&secrets)),
+            Some(renewal) => {
+                self.credentials.open_credential(account).map_or(true, |secrets| renewal.is_possible(&secrets))
+            }
             None => false,
         };
         let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(PUT_OFF));
         let (project, id, version) = (&account.project_id, &account.id, account.credential_version);
         let put_off = accounts::put_off(project, id, version, due_at, now);
-        self.store.apply(Unit::new().with(put_off)).await?;
+        self.core.store.apply(Unit::new().with(put_off)).await?;
         Ok(())
     }
 }

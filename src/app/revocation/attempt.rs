@@ -12,11 +12,11 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
-use crate::app::App;
 use crate::app::account::params::AccountParams;
-use crate::app::credential::further_tokens::extra_token_name;
+use crate::app::provider::further_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
+use crate::app::revocation::Revocations;
 use crate::time::Millis;
 
 /// What one try came to.
@@ -88,7 +88,7 @@ impl From<TokenName> for RevokedToken {
     }
 }
 
-impl App {
+impl Revocations {
     /// Asks the provider to forget the tokens that are left.
     pub(super) async fn try_revoking(&self, task: Task<'_>) -> Verdict {
         let mut tokens = task.done.clone();
@@ -155,12 +155,12 @@ impl App {
         if let Ok(Some(is_alive)) = tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
             return is_alive;
         }
-        let Some(toolkit) = self.toolkit(task.toolkit) else { return false };
+        let Some(toolkit) = self.core.toolkit(task.toolkit) else { return false };
         let request = (toolkit.bearer_token.as_ref().and_then(|bearer| bearer.verify.as_ref()))
             .or_else(|| toolkit.identity.as_ref()?.request.as_ref());
         let Some(request) = request else { return false };
         let secrets = Secrets::from([("access_token", Secret::from(access_token))]);
-        match self.probe(&toolkit, task.scheme, request, &secrets, task.params).await {
+        match self.providers.probe(&toolkit, task.scheme, request, &secrets, task.params).await {
             Ok((Verification::Accepted, _)) => true,
             Ok((Verification::Refused | Verification::Unclear, _)) | Err(_) => false,
         }
@@ -171,7 +171,7 @@ impl App {
         let provider = self.revoking_provider(task, oauth).await.ok()?;
         provider.oauth.introspection_url.as_ref()?;
         let key = task.material.get("dpop_key").map(Secret::from);
-        let said = self.introspect(&provider, &Secret::from(access_token), key.as_ref()).await;
+        let said = self.providers.introspect(&provider, &Secret::from(access_token), key.as_ref()).await;
         said.ok()?.is_active
     }
 
@@ -204,12 +204,12 @@ impl App {
     /// more with the secret sent in the other way.
     async fn revoke_by_client(&self, task: &Task<'_>, oauth: &OAuth2, token: RevokedToken, secret: &str) -> Asked {
         let provider = self.revoking_provider(task, oauth).await?;
-        let (began, used) = (Instant::now(), self.way_of(&provider, Endpoint::Revocation));
+        let (began, used) = (Instant::now(), self.providers.way_of(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
         let asked = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
         let (RevocationAnswer::Refused(error), answered) = &asked else { return Ok(asked) };
         let refusal = (error, answered.status);
-        let Some(other) = self.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
+        let Some(other) = self.providers.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
             return Ok(asked);
         };
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
@@ -218,9 +218,9 @@ impl App {
             (RevocationAnswer::Later(_), _) => {}
             (RevocationAnswer::Refused(error), answered) => {
                 let was_refused = is_unauthenticated(error, answered.status);
-                self.note_way(&provider, Endpoint::Revocation, &other, was_refused);
+                self.providers.note_way(&provider, Endpoint::Revocation, &other, was_refused);
             }
-            _ => self.note_way(&provider, Endpoint::Revocation, &other, false),
+            _ => self.providers.note_way(&provider, Endpoint::Revocation, &other, false),
         }
         Ok(again)
     }
@@ -237,13 +237,13 @@ impl App {
         let sent = Sent::of(&request);
         let key = task.material.get("dpop_key").map(Secret::from);
         let answer = match provider {
-            Some(provider) => self.send_proven(provider, request, key.as_ref()).await,
-            None => self.send_protocol(request).await,
+            Some(provider) => self.providers.send_proven(provider, request, key.as_ref()).await,
+            None => self.providers.send_protocol(request).await,
         };
         let answer = answer.map_err(|error| undelivered(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
-        let read = Answer { status, headers, body, now: self.now() / 1_000 };
+        let read = Answer { status, headers, body, now: self.core.now() / 1_000 };
         let clean = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
             let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
@@ -254,7 +254,7 @@ impl App {
             RevocationAnswer::Later(error) => RevocationAnswer::Later(clean(error)),
             other => other,
         };
-        Ok((said, Answered { status, retry_after: retry_after(headers, self.now()) }))
+        Ok((said, Answered { status, retry_after: retry_after(headers, self.core.now()) }))
     }
 }
 

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use super::attempt::{End, Task, Verdict};
 use super::sharing::Share;
 use super::{Revocable, parse_tokens, revocable, tokens_text};
+use crate::app::Actor;
 use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::provider::request::TOKEN_TIMEOUT;
-use crate::app::{Actor, App};
+use crate::app::revocation::Revocations;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
@@ -40,14 +41,14 @@ const FIRST_PAUSE: Millis = 5_000;
 const LONGEST_PAUSE: Millis = 30 * 60 * 1_000;
 
 /// Works off the queue until told to stop.
-pub async fn run(app: Arc<App>, stop: CancellationToken) {
+pub async fn run(app: Arc<Revocations>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut toolkits = HashMap::new();
     loop {
         if let Err(error) = app.start_due_revocations(&places, &mut toolkits, &stop).await {
             tracing::error!(error = error.message(), cause = error.causes(), "revocations could not be looked up");
         }
-        let woken = tokio::time::timeout(INTERVAL, app.revocation_wake.notified());
+        let woken = tokio::time::timeout(INTERVAL, app.wake.notified());
         if stop.run_until_cancelled(woken).await.is_none() {
             return;
         }
@@ -63,7 +64,7 @@ struct Held {
     turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl App {
+impl Revocations {
     async fn start_due_revocations(
         self: &Arc<Self>,
         places: &Arc<Semaphore>,
@@ -76,13 +77,13 @@ impl App {
             let full: Vec<String> =
                 toolkits.iter().filter(|(_, turns)| is_full(turns)).map(|(slug, _)| slug.clone()).collect();
             let mut started = false;
-            for mut row in self.store.due_revocations(self.now(), &full, PAGE).await? {
+            for mut row in self.core.store.due_revocations(self.core.now(), &full, PAGE).await? {
                 let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Ok(()) };
                 let turns =
                     toolkits.entry(row.toolkit.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_TOOLKIT)));
                 let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { continue };
-                let claim = revocations::claim(&row, self.now() + millis(CLAIM));
-                match self.store.apply(Unit::new().with(claim)).await {
+                let claim = revocations::claim(&row, self.core.now() + millis(CLAIM));
+                match self.core.store.apply(Unit::new().with(claim)).await {
                     Ok(_) => row.tries += 1,
                     Err(WriteError::Refused(_)) => continue,
                     Err(error) => return Err(error.into()),
@@ -90,12 +91,12 @@ impl App {
                 started = true;
                 let app = Arc::clone(self);
                 // Shutdown waits for it: its outcome is not lost.
-                self.tasks.spawn(async move {
+                self.core.tasks.spawn(async move {
                     if let Err(error) = app.work_off(&row).await {
                         tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation was not settled");
                     }
                     drop((place, turn));
-                    app.revocation_wake.notify_one();
+                    app.wake.notify_one();
                 });
             }
             if !started {
@@ -141,18 +142,23 @@ impl App {
         tracing::info!(account.id = %row.account_id, toolkit = %row.toolkit, outcome = outcome.as_str(), "revocation finished");
         let tried = Tried { tries: row.tries, tokens, detail, grant: held.grant };
         let actor = Actor::system(&row.project_id);
-        let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.now());
+        let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.core.now());
         let facts = Facts { revoke_job_id: Some(row.job_id.clone()), detail: tried.detail.clone(), ..Facts::default() }
             .to_value();
-        let audit =
-            self.audit(&actor, "connected_account.revoke_upstream", &row.account_id, outcome.as_str(), Some(&facts));
+        let audit = self.core.audit(
+            &actor,
+            "connected_account.revoke_upstream",
+            &row.account_id,
+            outcome.as_str(),
+            Some(&facts),
+        );
         self.note(Unit::new().with(finish).with(audit)).await
     }
 
     /// Whether the user of promised tokens has an account that works, which may be of the same grant.
     async fn may_share_grant(&self, row: &RevocationRow) -> Result<bool> {
-        let Some(account) = self.store.account(&row.project_id, &row.account_id).await? else { return Ok(false) };
-        Ok(self.store.user_holds_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
+        let Some(account) = self.core.store.account(&row.project_id, &row.account_id).await? else { return Ok(false) };
+        Ok(self.core.store.user_holds_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
     }
 
     async fn try_row(&self, row: &RevocationRow, held: &mut Held) -> Result<Verdict> {
@@ -160,9 +166,9 @@ impl App {
         let RevocationState::Pending { material } = &row.state else {
             return Ok(Verdict { tokens: done, end: End::Revoked });
         };
-        let material = self.open_revocation(row, material)?;
+        let material = self.credentials.open_revocation(row, material)?;
         let mut params = AccountParams::parse(&row.params)?;
-        let toolkit = self.toolkit(&row.toolkit);
+        let toolkit = self.core.toolkit(&row.toolkit);
         if let (Some(toolkit), Ok(scheme)) = (&toolkit, row.scheme.parse()) {
             params = params.completed(toolkit, scheme);
         }
@@ -176,19 +182,20 @@ impl App {
             Err(why) => return Ok(Verdict { tokens: done, end: End::NotSupported(why) }),
         };
         let (toolkit, is_managed) = (row.toolkit.as_str(), row.is_managed);
-        let managed = self.settings.managed.get(toolkit).filter(|_| is_managed).map(|client| client.client_id.as_str());
+        let managed =
+            self.core.settings.managed.get(toolkit).filter(|_| is_managed).map(|client| client.client_id.as_str());
         let client_id = managed.or_else(|| material.get("client_id")).unwrap_or_default();
         let mut share = Share::default();
         if let Revocable::OAuth(oauth) = how {
             // One at a time: of several accounts that go together, one request ends what they share.
             if let Some(key) = self.grant_key(oauth, &params, client_id, None) {
-                held.turn = Some(self.flights.lock_of(&format!("grant {key:?}")).lock_owned().await);
+                held.turn = Some(self.core.flights.lock_of(&format!("grant {key:?}")).lock_owned().await);
             }
             share = self
                 .share(oauth, &params, client_id, (&row.account_id, ""), |name| material.get(name).is_some())
                 .await?;
             if let Some(key) = &share.key {
-                if !share.first && self.store.grant_revoked_since(key, row.created_at).await? {
+                if !share.first && self.core.store.grant_revoked_since(key, row.created_at).await? {
                     return Ok(Verdict { tokens: done, end: End::Revoked });
                 }
                 held.grant.clone_from(&key.grant);
@@ -201,7 +208,7 @@ impl App {
 
     /// Writes what is known by now. Another server that took over is told by its own try.
     async fn note(&self, unit: Unit) -> Result<()> {
-        match self.apply_patiently(unit).await {
+        match self.spool.apply_patiently(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -209,11 +216,11 @@ impl App {
 
     /// When to try again; never before the provider wants it, and once more at the end of the day.
     fn next_try(&self, row: &RevocationRow, wait: Option<Millis>) -> Option<Millis> {
-        let (now, last) = (self.now(), row.created_at + PATIENCE);
+        let (now, last) = (self.core.now(), row.created_at + PATIENCE);
         let exponent = u32::try_from((row.tries - 1).clamp(0, 16)).unwrap_or(16);
         let longest = (FIRST_PAUSE << exponent).min(LONGEST_PAUSE);
         let mut byte = [0];
-        self.entropy.fill(&mut byte);
+        self.core.entropy.fill(&mut byte);
         let pause = longest / 2 + longest / 2 * i64::from(byte[0]) / 255;
         let asked = now.saturating_add(wait.unwrap_or(0));
         (now < last && asked <= last).then(|| (now + pause).max(asked).min(last))

@@ -16,14 +16,20 @@ mod request;
 mod row;
 mod sharing;
 
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
+use crate::app::project::Projects;
+use crate::app::provider::Providers;
+use crate::app::spool::Spool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
+use tokio::sync::Notify;
 
-use super::App;
 use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued, has_operators_client};
 use crate::error::{Code, Error, Result};
@@ -103,11 +109,42 @@ fn is_revocable(scheme: Scheme) -> bool {
     !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth)
 }
 
-impl App {
+/// Credentials on their way to be revoked at their providers.
+pub struct Revocations {
+    core: Arc<Core>,
+    projects: Arc<Projects>,
+    credentials: Arc<Credentials>,
+    providers: Arc<Providers>,
+    spool: Arc<Spool>,
+    known_grants: Known,
+    wake: Notify,
+}
+
+crate::redacted_debug!(Revocations);
+
+impl Revocations {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        projects: Arc<Projects>,
+        credentials: Arc<Credentials>,
+        providers: Arc<Providers>,
+        spool: Arc<Spool>,
+    ) -> Self {
+        Self { core, projects, credentials, providers, spool, known_grants: Known::default(), wake: Notify::new() }
+    }
+
+    /// Says that something was queued: it is not to wait for the next round.
+    pub fn wake_up(&self) {
+        self.wake.notify_one();
+    }
+}
+
+impl Revocations {
     /// What a revocation needs of an account's credential: its tokens and, unless the operator
     /// owns it, the client they were issued to. The auth config may be gone when it is used.
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
-        let credential = self.open_credential(account)?;
+        let credential = self.credentials.open_credential(account)?;
         let client_id = AccountParams::parse(&account.params)?.client_id;
         self.with_client(credential, account, config, Issued::Earlier(client_id.as_deref()))
     }
@@ -182,7 +219,7 @@ impl App {
     }
 }
 
-impl App {
+impl Revocations {
     /// The client of an account that is being revoked, if its secret was given for where the account is.
     fn revoking_client(
         &self,
@@ -192,13 +229,13 @@ impl App {
         issued: Issued<'_>,
     ) -> Result<Client> {
         let params = AccountParams::parse(&account.params)?;
-        match self.toolkit(&account.toolkit) {
+        match self.core.toolkit(&account.toolkit) {
             Some(toolkit) => {
                 let params = params.completed(&toolkit, scheme);
-                self.client_for(&toolkit, scheme, config, &params, issued)
+                self.credentials.client_for(&toolkit, scheme, config, &params, issued)
             }
             // Only the server has its file: what is shared must be as it was.
-            None => self.client_for_unknown(config, &params, issued),
+            None => self.credentials.client_for_unknown(config, &params, issued),
         }
     }
 }

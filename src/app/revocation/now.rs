@@ -14,10 +14,11 @@ use switchboard_store::{Unit, WriteError};
 use super::attempt::{End, Task};
 use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
+use crate::app::Actor;
 use crate::app::account::not_found;
 use crate::app::credential::client::has_operators_client;
 use crate::app::refresh::freshness::{LEASE, is_leased, still_refreshing};
-use crate::app::{Actor, App};
+use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -26,15 +27,15 @@ const PROVIDER_TIME: Duration = Duration::from_secs(LEASE.as_secs() - 5);
 /// Turns lost to others before the caller is told to come back.
 const TURNS: u32 = 200;
 
-impl App {
+impl Revocations {
     /// Revokes an account's credential at its provider and, then, here. What was revoked; nothing
     /// when it had been before.
     pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         // Only an id of this project gets a lock.
-        let account = self.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
-        let lock = self.flights.lock_of(&account.id);
+        let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+        let lock = self.core.flights.lock_of(&account.id);
         let (app, actor) = (Arc::clone(self), actor.clone());
-        let task = self.tasks.spawn(async move {
+        let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
             app.revoke_in_turn(&actor, &account.id).await
         });
@@ -43,24 +44,24 @@ impl App {
 
     async fn revoke_in_turn(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         for _ in 0..TURNS {
-            let account = self.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
-            if self.finish_spooled(&account).await? {
+            let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            if self.spool.finish_spooled(&account).await? {
                 continue;
             }
             if account.status == AccountStatus::Revoked {
                 return Ok(Vec::new());
             }
-            let toolkit = self.toolkit(&account.toolkit);
+            let toolkit = self.core.toolkit(&account.toolkit);
             let how = revocable(&account.scheme, &account.toolkit, toolkit.as_deref()).map_err(cannot)?;
             if account.status != AccountStatus::Active {
                 return Err(Error::of(Code::AccountConflict, &[("id", &id), ("status", &account.status.as_str())]));
             }
-            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let material = self.revocation_material(&account, config.as_ref())?;
-            let params = self.params_of(&account)?;
+            let params = self.core.params_of(&account)?;
             let mut share = Share::default();
             if let (Revocable::OAuth(oauth), Some(config)) = (how, &config) {
-                let client_id = self.oauth_client(config)?.client_id;
+                let client_id = self.credentials.oauth_client(config)?.client_id;
                 share = self.share(oauth, &params, &client_id, (id, id), |name| material.get(name).is_some()).await?;
             }
             if !self.hold(&account).await? {
@@ -90,10 +91,10 @@ impl App {
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),
             };
             tracing::warn!(account.id = %id, toolkit = %account.toolkit, "revocation failed");
-            let unit = Unit::new()
-                .with(accounts::release(&account.project_id, id, account.refresh_fence + 1))
-                .with(self.audit(actor, "connected_account.revoke", id, "failed", Some(&json!({ "detail": detail }))));
-            self.store.apply(unit).await?;
+            let unit = Unit::new().with(accounts::release(&account.project_id, id, account.refresh_fence + 1)).with(
+                self.core.audit(actor, "connected_account.revoke", id, "failed", Some(&json!({ "detail": detail }))),
+            );
+            self.core.store.apply(unit).await?;
             return Err(match code {
                 Code::AccountBadRequest => cannot(detail),
                 code => Error::new(code, detail).fix(STILL_ACTIVE),
@@ -104,13 +105,13 @@ impl App {
 
     /// Keeps refreshes away; false while another is at it.
     async fn hold(&self, account: &AccountRow) -> Result<bool> {
-        let now = self.now();
+        let now = self.core.now();
         if is_leased(account, now) {
             return Ok(false);
         }
         let (version, fence) = (account.credential_version, account.refresh_fence);
         let hold = accounts::hold(&account.project_id, &account.id, version, fence, now, now + millis(LEASE));
-        match self.store.apply(Unit::new().with(hold)).await {
+        match self.core.store.apply(Unit::new().with(hold)).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -130,12 +131,12 @@ impl App {
             detail["detail"] = kept.into();
         }
         let unit = Unit::new()
-            .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.now()))
-            .with(self.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));
-        match self.apply_patiently(unit).await {
+            .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.core.now()))
+            .with(self.core.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));
+        match self.spool.apply_patiently(unit).await {
             Ok(()) => Ok(tokens),
             // Ended by somebody else in the meantime; its tokens are as dead.
-            Err(WriteError::Refused(_)) => match self.store.account(project, id).await? {
+            Err(WriteError::Refused(_)) => match self.core.store.account(project, id).await? {
                 None => Err(not_found(id)),
                 Some(now) if now.status == AccountStatus::Revoked => Ok(tokens),
                 Some(_) => Err(still_refreshing()),

@@ -12,8 +12,9 @@ use switchboard_store::{Unit, WriteError, links, unread_answers};
 use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, too_busy};
+use crate::app::Actor;
 use crate::app::credential::client::Issued;
-use crate::app::{Actor, App};
+use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
 use crate::time::Millis;
@@ -71,31 +72,34 @@ struct Batch {
     is_last: bool,
 }
 
-impl App {
+impl Revocations {
     /// Deletes an account: its credential is erased at once, its links end, and the provider is
     /// asked to forget the credential. The job's id, where there was a credential.
     pub(in crate::app) async fn delete_and_revoke(&self, actor: &Actor, id: &str) -> Result<Option<String>> {
         for _ in 0..PATIENCE {
             let project = &actor.project_id;
-            let account = self.store.account(project, id).await?;
+            let account = self.core.store.account(project, id).await?;
             let account = account.ok_or_else(|| crate::app::account::not_found(id))?;
             let is_held = account.credential_sealed.is_some();
-            let job =
-                if is_held { Some(self.mint(Kind::RevokeJob)) } else { self.store.promised_job(project, id).await? };
+            let job = if is_held {
+                Some(self.core.mint(Kind::RevokeJob))
+            } else {
+                self.core.store.promised_job(project, id).await?
+            };
             let detail = job.as_ref().map(|job| json!({ "revoke_job_id": job }));
-            let now = self.now();
+            let now = self.core.now();
             let mut unit = Unit::new()
                 .with(accounts::delete_version(project, id, account.credential_version, now))
                 .and(links::end_of_account(project, id, "deleted", now))
                 .with(unread_answers::delete_of_account(project, id))
-                .with(self.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
+                .with(self.core.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
             if let Some(job) = job.as_ref().filter(|_| is_held) {
-                let config = self.store.auth_config(project, &account.auth_config_id).await?;
+                let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 unit.push(revocations::insert(&self.revocation_of(job, &account, config.as_ref())));
             }
-            match self.store.apply(unit).await {
+            match self.core.store.apply(unit).await {
                 Ok(_) => {
-                    self.revocation_wake.notify_one();
+                    self.wake.notify_one();
                     return Ok(job);
                 }
                 Err(WriteError::Refused("account_changed")) => {}
@@ -114,33 +118,33 @@ impl App {
         id: &str,
     ) -> Result<Option<String>> {
         let project = &actor.project_id;
-        let job = self.mint(Kind::RevokeJob);
+        let job = self.core.mint(Kind::RevokeJob);
         let filter = HeldFilter { auth_config: Some(id.to_owned()), ..HeldFilter::default() };
         let mut walk = Walk::new();
         loop {
-            let config = self.store.auth_config(project, id).await?;
+            let config = self.core.store.auth_config(project, id).await?;
             config.ok_or_else(|| crate::app::auth_config::not_found(id))?;
             let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
             if is_last {
                 self.delete_accounts_in_batches(project, id, false).await?;
             }
-            let now = self.now();
+            let now = self.core.now();
             if is_last {
                 unit = unit
                     .and(links::end_of_auth_config(project, id, "deleted", now))
                     .with(auth_configs::delete_unused(project, id, now))
                     .with(unread_answers::delete_of_auth_config(project, id))
                     .with(accounts::delete_of_auth_config(project, id, now))
-                    .with(self.audit(actor, "auth_config.delete", id, "ok", None));
+                    .with(self.core.audit(actor, "auth_config.delete", id, "ok", None));
             }
-            match self.store.apply(unit).await {
+            match self.core.store.apply(unit).await {
                 Ok(_) if is_last => {
-                    self.revocation_wake.notify_one();
-                    let counts = self.store.revocation_counts(project, &job).await?;
+                    self.wake.notify_one();
+                    let counts = self.core.store.revocation_counts(project, &job).await?;
                     return Ok((counts.total > 0).then_some(job));
                 }
                 Ok(_) => {
-                    self.revocation_wake.notify_one();
+                    self.wake.notify_one();
                     walk.goes_on_after(last);
                 }
                 Err(WriteError::Refused(_)) => walk.goes_back()?,
@@ -164,10 +168,10 @@ impl App {
                 walk = Walk::new();
                 continue;
             }
-            match self.store.apply(batch.unit).await {
+            match self.core.store.apply(batch.unit).await {
                 Ok(_) => {
                     queued += batch.accounts;
-                    self.revocation_wake.notify_one();
+                    self.wake.notify_one();
                     walk.goes_on_after(batch.last);
                 }
                 Err(WriteError::Refused(_)) => walk.goes_back()?,
@@ -179,8 +183,8 @@ impl App {
     /// Revokes all accounts of a project that match, here at once and at their providers as one job:
     /// its id, where there were any, and how many (R76).
     pub async fn revoke_accounts(&self, actor: &Actor, filter: &HeldFilter) -> Result<(Option<String>, usize)> {
-        self.project(&actor.project_id).await?;
-        let job = self.mint(Kind::RevokeJob);
+        self.projects.project(&actor.project_id).await?;
+        let job = self.core.mint(Kind::RevokeJob);
         let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))
     }
@@ -191,17 +195,17 @@ impl App {
     /// token of it may end them all (RFC 7009 section 2.1).
     pub(in crate::app) async fn revoke_orphan(&self, account: &AccountRow, credential: &Secrets) -> Result<()> {
         let project = &account.project_id;
-        let now = self.store.account(project, &account.id).await?;
+        let now = self.core.store.account(project, &account.id).await?;
         if now.as_ref().is_some_and(|account| account.credential_sealed.is_some()) {
             return Ok(());
         }
-        let job = match self.store.revocation_job_of_account(project, &account.id).await? {
+        let job = match self.core.store.revocation_job_of_account(project, &account.id).await? {
             Some(job) => job,
-            None if now.is_some() => self.mint(Kind::RevokeJob),
+            None if now.is_some() => self.core.mint(Kind::RevokeJob),
             // Deleted by somebody who wanted nothing revoked.
             None => return Ok(()),
         };
-        let config = self.store.auth_config(project, &account.auth_config_id).await?;
+        let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
         self.queue_tokens(&job, account, config.as_ref(), credential, "ok").await
     }
 
@@ -213,7 +217,7 @@ impl App {
         config: &AuthConfigRow,
         credential: &Secrets,
     ) -> Result<()> {
-        self.queue_tokens(&self.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
+        self.queue_tokens(&self.core.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
     }
 
     /// What gives tokens back that wait for their user's choice, from `due` on, unless it is withdrawn.
@@ -226,7 +230,7 @@ impl App {
         due: Millis,
     ) -> RevocationRow {
         let material = self.with_client(credential.clone(), account, Some(config), Issued::JustNow);
-        let row = self.revocation_row(&self.mint(Kind::RevokeJob), account, Some(config), material);
+        let row = self.revocation_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
     }
 
@@ -242,25 +246,25 @@ impl App {
         let material = self.with_client(tokens.clone(), account, config, Issued::JustNow);
         let row = self.revocation_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
-        let audit = self.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
-        self.apply_patiently(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
-        self.revocation_wake.notify_one();
+        let audit = self.core.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
+        self.spool.apply_patiently(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
+        self.wake.notify_one();
         Ok(())
     }
 
     async fn batch(&self, actor: &Actor, filter: &HeldFilter, fate: Fate, job: &str, walk: &Walk) -> Result<Batch> {
         let project = &actor.project_id;
-        let held = self.store.accounts_with_credential(project, filter, &walk.after, walk.limit).await?;
+        let held = self.core.store.accounts_with_credential(project, filter, &walk.after, walk.limit).await?;
         let detail = json!({ "revoke_job_id": job });
         let mut configs: HashMap<String, Option<AuthConfigRow>> = HashMap::new();
         let mut unit = Unit::new();
         for account in &held {
             if !configs.contains_key(&account.auth_config_id) {
-                let config = self.store.auth_config(project, &account.auth_config_id).await?;
+                let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 configs.insert(account.auth_config_id.clone(), config);
             }
             let config = configs.get(&account.auth_config_id).and_then(Option::as_ref);
-            let (id, version, now) = (&account.id, account.credential_version, self.now());
+            let (id, version, now) = (&account.id, account.credential_version, self.core.now());
             let (end, action) = match fate {
                 Fate::Deleted => (accounts::delete_version(project, id, version, now), "connected_account.delete"),
                 Fate::Revoked => {
@@ -273,9 +277,26 @@ impl App {
                 unit.push(unread_answers::delete_of_account(project, id));
             }
             unit.push(revocations::insert(&self.revocation_of(job, account, config)));
-            unit.push(self.audit(actor, action, id, "ok", Some(&detail)));
+            unit.push(self.core.audit(actor, action, id, "ok", Some(&detail)));
         }
         let is_last = i64::try_from(held.len()).unwrap_or(i64::MAX) < walk.limit;
         Ok(Batch { unit, accounts: held.len(), last: held.last().map(|account| account.id.clone()), is_last })
+    }
+
+    /// Deletes the accounts of an auth config that is going away, batch by batch, so that no other write
+    /// waits for all of them; without `is_held` only such as hold no credential.
+    pub(in crate::app) async fn delete_accounts_in_batches(
+        &self,
+        project: &str,
+        id: &str,
+        is_held: bool,
+    ) -> Result<()> {
+        loop {
+            let unit = accounts::delete_some_of_auth_config(project, id, is_held, self.core.now());
+            let changed = self.core.store.apply(unit).await?;
+            if changed.last().is_none_or(|rows| *rows < accounts::SOME) {
+                return Ok(());
+            }
+        }
     }
 }

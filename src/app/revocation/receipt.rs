@@ -6,8 +6,8 @@ use switchboard_store::revocations::{RevocationCounts, RevocationRow, Revocation
 use switchboard_store::{Listed, PageOf};
 
 use super::{RevokedToken, parse_tokens};
-use crate::app::App;
 use crate::app::account::readable;
+use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 use crate::time::iso;
@@ -64,7 +64,7 @@ pub struct RevokeJobItem {
     pub finished_at: Option<String>,
 }
 
-impl App {
+impl Revocations {
     /// The counts of a job of the caller's project, and one page of its credentials.
     pub async fn revoke_job(
         &self,
@@ -72,7 +72,7 @@ impl App {
         id: &str,
         page: PageOf,
     ) -> Result<(Listed<RevokeJobItem>, RevocationCounts)> {
-        let (Listed { rows, next, total }, counts) = self.store.revocations(project, id, page).await?;
+        let (Listed { rows, next, total }, counts) = self.core.store.revocations(project, id, page).await?;
         if total == 0 {
             return Err(Error::of(Code::RevokeJobNotFound, &[("id", &cut(id))]));
         }

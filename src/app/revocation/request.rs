@@ -7,12 +7,12 @@ use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 
 use super::RevokedToken;
 use super::attempt::{OneToken, Task};
-use crate::app::App;
 use crate::app::credential::client::Client;
 use crate::app::credential::secret_addresses::check_managed_hosts;
 use crate::app::provider::{Failure, Provider, settle_method};
+use crate::app::revocation::Revocations;
 
-impl App {
+impl Revocations {
     /// The provider of an account whose tokens are to be revoked, with the client that they were issued to.
     pub(super) async fn revoking_provider<'t>(
         &self,
@@ -20,11 +20,11 @@ impl App {
         oauth: &'t OAuth2,
     ) -> Result<Provider<'t>, OneToken> {
         // The operator's client may no longer be offered to this project; the token is its all the same.
-        let managed = self.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
+        let managed = self.core.settings.managed.get(task.toolkit).filter(|_| task.is_managed);
         let client = match managed {
             Some(client) => {
                 let value = |name: &str| task.params.value(name).cloned();
-                if let Some(toolkit) = self.toolkit(task.toolkit)
+                if let Some(toolkit) = self.core.toolkit(task.toolkit)
                     && let Err(error) = check_managed_hosts(&toolkit, Scheme::OAuth2, client, &value)
                 {
                     return Err(OneToken::Refused(error.message().to_owned()));
@@ -36,7 +36,7 @@ impl App {
                 OneToken::Later(detail.to_owned(), None)
             })?,
         };
-        let completed = self.completed_with(oauth, task.params).await;
+        let completed = self.providers.completed_with(oauth, task.params).await;
         let (mut oauth, metadata) = completed.map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
         settle_method(&mut oauth, task.scheme, &client, None);
         // The endpoint has a list of its own.
@@ -62,14 +62,14 @@ impl App {
         token: RevokedToken,
         secret: &str,
     ) -> Result<Request<Bytes>, OneToken> {
-        let request = self.authenticated(provider, oauth, |client, variables| match &oauth.revoke {
+        let request = self.providers.authenticated(provider, oauth, |client, variables| match &oauth.revoke {
             Some(call) => {
                 let known = |name: &str| match name {
                     "token" => Some(secret.to_owned()),
                     "access_token" | "refresh_token" => task.material.get(name).map(str::to_owned),
                     _ => variables(name),
                 };
-                call_request(call, Some(client), self.moment(&self.unique()), &known)
+                call_request(call, Some(client), self.providers.moment(&self.providers.unique()), &known)
             }
             None => {
                 revocation_request(oauth, client, secret, token.as_str(), variables).unwrap_or(Err(BuildError::Body))
@@ -89,7 +89,7 @@ impl App {
     ) -> Result<Request<Bytes>, OneToken> {
         let known = |name: &str| match name {
             "token" => Some(secret.to_owned()),
-            _ => task.material.get(name).map(str::to_owned).or_else(|| self.variable(task.params, name)),
+            _ => task.material.get(name).map(str::to_owned).or_else(|| self.core.variable(task.params, name)),
         };
         // An identifier is no secret: it is among the account's parameters.
         let client_id = known("client_id");
@@ -98,7 +98,8 @@ impl App {
             client_secret: task.material.get("client_secret"),
             assertion: None,
         });
-        call_request(call, client.as_ref(), self.moment(&self.unique()), &known).map_err(|error| unmade(&error))
+        call_request(call, client.as_ref(), self.providers.moment(&self.providers.unique()), &known)
+            .map_err(|error| unmade(&error))
     }
 
     /// A request that OAuth 1.0a signs.
@@ -112,11 +113,12 @@ impl App {
         let known = |name: &str| match name {
             "token" => Some(token.to_owned()),
             "client_id" => task.material.get("consumer_key").map(str::to_owned),
-            _ => self.variable(task.params, name),
+            _ => self.core.variable(task.params, name),
         };
-        let request = call_request(call, None, self.moment(&self.unique()), &known).map_err(|error| unmade(&error))?;
+        let request = call_request(call, None, self.providers.moment(&self.providers.unique()), &known)
+            .map_err(|error| unmade(&error))?;
         let mut draft = Draft::of(request).map_err(|error| unmade(&error))?;
-        self.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(|error| unmade(&error))?;
+        self.providers.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(|error| unmade(&error))?;
         draft.into_request().map_err(|error| unmade(&error))
     }
 }

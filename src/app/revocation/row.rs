@@ -6,13 +6,13 @@ use switchboard_store::revocations::{RevocationOutcome, RevocationRow, Revocatio
 use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
-use crate::app::App;
 use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::credential::client::has_operators_client;
+use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
 
-impl App {
+impl Revocations {
     /// What becomes of an account's credential: it waits for its provider, unless there is none to ask.
     pub(super) fn revocation_of(
         &self,
@@ -21,12 +21,12 @@ impl App {
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
         // A toolkit that only the server knows, not the command line, is the server's to judge.
-        let toolkit = self.toolkit(&account.toolkit);
+        let toolkit = self.core.toolkit(&account.toolkit);
         let is_known = toolkit.is_some() || !account.scheme.parse().is_ok_and(is_revocable);
         match revocable(&account.scheme, &account.toolkit, toolkit.as_deref()) {
             Err(why) if is_known => {
-                let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.now() };
-                self.row_in(state, Some(why), self.mint(Kind::Revocation), job, account, config)
+                let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.core.now() };
+                self.row_in(state, Some(why), self.core.mint(Kind::Revocation), job, account, config)
             }
             _ => self.revocation_row(job, account, config, self.revocation_material(account, config)),
         }
@@ -40,15 +40,15 @@ impl App {
         config: Option<&AuthConfigRow>,
         material: Result<Secrets>,
     ) -> RevocationRow {
-        let id = self.mint(Kind::Revocation);
+        let id = self.core.mint(Kind::Revocation);
         // Sealed for the row that it goes into.
         let pending = RevocationState::Pending { material: Vec::new() };
         let row = self.row_in(pending, None, id.clone(), job, account, config);
-        match material.and_then(|material| self.seal_revocation(&row, &material)) {
+        match material.and_then(|material| self.credentials.seal_revocation(&row, &material)) {
             Ok(material) => RevocationRow { state: RevocationState::Pending { material }, ..row },
             Err(error) => {
                 tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential cannot be revoked");
-                let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.now() };
+                let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.core.now() };
                 self.row_in(state, Some(error.message().to_owned()), id, job, account, config)
             }
         }
@@ -63,7 +63,7 @@ impl App {
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
-        let now = self.now();
+        let now = self.core.now();
         // The row outlives the account. Whose grant it is must be known, and by no name or address.
         let params = AccountParams::parse(&account.params)
             .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::nameless), ..params });

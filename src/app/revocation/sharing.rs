@@ -14,9 +14,9 @@ use switchboard_store::grants::{self, GrantKey};
 use switchboard_store::{Statement, Unit};
 use switchboard_vault::{Secrets, digest};
 
-use crate::app::App;
 use crate::app::account::params::AccountParams;
-use crate::app::credential::further_tokens::extra_token_name;
+use crate::app::provider::further_tokens::extra_token_name;
+use crate::app::revocation::Revocations;
 use crate::error::{Error, Result};
 
 /// Accounts looked at in one go, when a file has got a reach.
@@ -39,7 +39,7 @@ impl Known {
     }
 }
 
-impl App {
+impl Revocations {
     /// What a token belongs to; none where its revocation ends nothing else. `client_id` is the client that
     /// it was got with, `further` the token, where it is not the first.
     pub(super) fn grant_key(
@@ -62,7 +62,7 @@ impl App {
         };
         let server = [&oauth.token_url, oauth.discovery_url.as_ref().unwrap_or(&oauth.token_url)];
         let server = server.into_iter().find(|url| !url.is_empty()).or(oauth.resource.as_ref());
-        let server = server.and_then(|url| self.expand(url, params).ok()).unwrap_or_default();
+        let server = server.and_then(|url| self.providers.expand(url, params).ok()).unwrap_or_default();
         // What several persons' grants and an installation have in common says nothing of each other.
         let client = digest(&format!("{server}\n{client_id}\n{reach:?}")).to_vec();
         let grant = who.map(|who| digest(&format!("{server}\n{client_id}\n{reach:?}\n{who}")).to_vec());
@@ -81,7 +81,7 @@ impl App {
     ) -> Result<Vec<Statement>> {
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         let Some(oauth) = toolkit.oauth(scheme).filter(|oauth| reaches_far(oauth)) else { return Ok(Vec::new()) };
-        let client_id = self.oauth_client(config)?.client_id;
+        let client_id = self.credentials.oauth_client(config)?.client_id;
         let project = &config.project_id;
         let note = |name: &str, key: GrantKey| grants::insert(project, account, name, &key);
         let mut noted: Vec<Statement> =
@@ -96,7 +96,7 @@ impl App {
 
     /// Writes down what accounts belong to that were connected before their file had a reach.
     async fn know_grants(&self) -> Result<()> {
-        for toolkit in self.catalog.get().iter() {
+        for toolkit in self.core.catalog.get().iter() {
             let reaches =
                 |scheme: &Scheme| toolkit.oauth(*scheme).is_some_and(|oauth| oauth.revocation_reach != Reach::Token);
             let name = format!("{} {}", toolkit.slug, toolkit.version);
@@ -105,14 +105,14 @@ impl App {
             }
             let mut after = String::new();
             loop {
-                let accounts = self.store.accounts_without_grant(&toolkit.slug, &after, PAGE).await?;
+                let accounts = self.core.store.accounts_without_grant(&toolkit.slug, &after, PAGE).await?;
                 let Some(last) = accounts.last() else { break };
                 after.clone_from(&last.id);
                 let mut unit = Unit::new();
                 for account in &accounts {
                     unit = self.grant_of(account, toolkit).await.into_iter().fold(unit, Unit::with);
                 }
-                self.store.apply(unit).await?;
+                self.core.store.apply(unit).await?;
             }
             self.known_grants.note(name);
         }
@@ -122,9 +122,9 @@ impl App {
     /// The same for one account; none where its client cannot be read, which is said in the log.
     async fn grant_of(&self, account: &AccountRow, toolkit: &Toolkit) -> Vec<Statement> {
         let noted = async {
-            let config = self.store.auth_config(&account.project_id, &account.auth_config_id).await?;
+            let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let Some(config) = config else { return Ok(Vec::new()) };
-            self.note_grant(&account.id, toolkit, &config, &self.params_of(account)?, None)
+            self.note_grant(&account.id, toolkit, &config, &self.core.params_of(account)?, None)
         };
         let noted: Result<Vec<Statement>> = noted.await;
         noted.unwrap_or_else(|error| {
@@ -171,7 +171,7 @@ impl Share {
     }
 }
 
-impl App {
+impl Revocations {
     /// What other accounts, but not `without`, live on of the tokens of `account`, which `holds` names.
     pub(super) async fn share(
         &self,
@@ -190,14 +190,14 @@ impl App {
             // Of tokens that no account got nobody may know whose they are. They are most likely those of the
             // user who was to get them, and where he has others they are not handed over at all.
             let is_anybodys =
-                key.grant.is_none() && is_person(oauth, params) && !self.store.grant_noted(account).await?;
-            share.first = !is_anybodys && self.store.shares_grant(&key, without).await?;
+                key.grant.is_none() && is_person(oauth, params) && !self.core.store.grant_noted(account).await?;
+            share.first = !is_anybodys && self.core.store.shares_grant(&key, without).await?;
             share.reaches_far = true;
             share.key = Some(key);
         }
         for token in oauth.tokens.iter().filter(|token| holds(&extra_token_name(&token.name))) {
             if let Some(key) = self.grant_key(oauth, params, client_id, Some(token))
-                && self.store.shares_grant(&key, without).await?
+                && self.core.store.shares_grant(&key, without).await?
             {
                 share.further.push(token.name.clone());
             }

@@ -8,8 +8,9 @@ use switchboard_store::{Listed, PageOf, WriteError};
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
 use super::{Session, check_id, custom_tools, not_found, policy_text};
+use crate::app::Actor;
 use crate::app::account::readable;
-use crate::app::{Actor, App};
+use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
@@ -30,7 +31,7 @@ pub struct PastPolicy {
     pub is_current: bool,
 }
 
-impl App {
+impl Sessions {
     /// Changes a session's policy. The outcome keeps every rule of a creation, the policy before it
     /// goes into the history, and the version goes up by one. Without an expected version, a change
     /// that another one overtakes is made again on what that one left.
@@ -39,7 +40,7 @@ impl App {
         patch.check()?;
         for _ in 0..MAX_TRIES {
             // Not from memory: what was read a moment ago would only lose against what is stored.
-            let row = self.store.session(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            let row = self.core.store.session(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
             if let Some(expected) = patch.expected_config_version
                 && expected != row.config_version
             {
@@ -49,17 +50,12 @@ impl App {
             }
             let (stored, changed, text) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
-            let most = self.settings.retention.session_versions;
-            let unit = sessions::change(&actor.project_id, id, stored, &text, most, self.now()).with(self.audit(
-                actor,
-                "session.update",
-                id,
-                "ok",
-                Some(&detail),
-            ));
-            match self.store.apply(unit).await {
+            let most = self.core.settings.retention.session_versions;
+            let unit = sessions::change(&actor.project_id, id, stored, &text, most, self.core.now())
+                .with(self.core.audit(actor, "session.update", id, "ok", Some(&detail)));
+            match self.core.store.apply(unit).await {
                 Ok(_) => {
-                    self.recent_sessions.forget(&(actor.project_id.clone(), id.to_owned()));
+                    self.recent.forget(&(actor.project_id.clone(), id.to_owned()));
                     return Ok(changed);
                 }
                 Err(WriteError::Refused("session_changed")) => {}
@@ -98,7 +94,7 @@ impl App {
     /// One page of a session's policies, newest first, the number of all of them, and their user.
     pub async fn session_history(&self, project: &str, id: &str, page: PageOf) -> Result<(String, Listed<PastPolicy>)> {
         let session = self.session(project, id).await?;
-        let Listed { rows, next, total } = self.store.session_versions(project, id, page).await?;
+        let Listed { rows, next, total } = self.core.store.session_versions(project, id, page).await?;
         let policies = rows.into_iter().filter_map(|row| readable(id, past_policy(&row))).collect();
         Ok((session.user_id.clone(), Listed { rows: policies, next, total }))
     }

@@ -9,6 +9,11 @@ pub mod resolve;
 pub mod rules;
 pub mod toolkits;
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::base::idempotency::Idempotency;
+use crate::app::base::recent::Recent;
+use crate::app::project::Projects;
 use std::sync::Arc;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
@@ -17,7 +22,7 @@ use switchboard_store::{Unit, WriteError};
 
 use crate::app::account::access_list::Acl;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
-use crate::app::{Actor, App, link};
+use crate::app::{Actor, link};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
@@ -65,7 +70,35 @@ impl Session {
     }
 }
 
-impl App {
+/// Sessions, their policy, and which account a session uses.
+pub struct Sessions {
+    core: Arc<Core>,
+    idempotency: Arc<Idempotency>,
+    projects: Arc<Projects>,
+    auth_configs: Arc<AuthConfigs>,
+    recent: Recent<(String, String), Arc<Session>>,
+}
+
+crate::redacted_debug!(Sessions);
+
+impl Sessions {
+    /// With the services that it calls.
+    pub fn new(
+        core: Arc<Core>,
+        idempotency: Arc<Idempotency>,
+        projects: Arc<Projects>,
+        auth_configs: Arc<AuthConfigs>,
+    ) -> Self {
+        Self { core, idempotency, projects, auth_configs, recent: Recent::default() }
+    }
+
+    /// Forgets what was remembered of a project's sessions.
+    pub(in crate::app) fn forget_project(&self, project: &str) {
+        self.recent.forget_where(|session| session.project_id == project);
+    }
+}
+
+impl Sessions {
     /// Makes a session. Every call makes a new one, even for the same input.
     pub async fn create_session(
         &self,
@@ -74,27 +107,27 @@ impl App {
         key: Option<&IdempotencyKey>,
         encode: impl FnOnce(&Session) -> Replay,
     ) -> Result<Once<Session>> {
-        if let Some(replay) = self.replay(key).await? {
+        if let Some(replay) = self.idempotency.replay(key).await? {
             return Ok(Once::Replayed(replay));
         }
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
         let session = Session {
-            id: self.mint(Kind::Session),
+            id: self.core.mint(Kind::Session),
             project_id: actor.project_id.clone(),
             user_id,
             config,
             config_version: 1,
-            created_at: self.now(),
+            created_at: self.core.now(),
         };
-        let unit = Unit::new().with(sessions::insert(&to_row(&session)?)).with(self.audit(
+        let unit = Unit::new().with(sessions::insert(&to_row(&session)?)).with(self.core.audit(
             actor,
             "session.create",
             &session.id,
             "ok",
             None,
         ));
-        Ok(self.apply_once(key, unit, session, encode).await?)
+        Ok(self.idempotency.apply_once(key, unit, session, encode).await?)
     }
 
     /// Everything that a policy must keep to, at creation and after each change. Slugs become lower
@@ -110,7 +143,7 @@ impl App {
         self.check_auth_configs(actor, config).await?;
         self.check_pins(actor, user, config).await?;
         if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref()) {
-            self.check_registered(&actor.project_id, url, "manage_connections.callback_url").await?;
+            self.projects.check_registered(&actor.project_id, url, "manage_connections.callback_url").await?;
         }
         Ok(())
     }
@@ -119,15 +152,15 @@ impl App {
     pub async fn session(&self, project: &str, id: &str) -> Result<Arc<Session>> {
         check_id(id)?;
         let place = (project.to_owned(), id.to_owned());
-        if let Some(session) = self.recent_sessions.get(&place) {
+        if let Some(session) = self.recent.get(&place) {
             return Ok(session);
         }
-        let before = self.recent_sessions.before();
-        let row = self.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
+        let before = self.recent.before();
+        let row = self.core.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
         let is_small = row.config.len() <= MAX_REMEMBERED;
         let session = Arc::new(Session::read(row)?);
         if is_small {
-            self.recent_sessions.put(place, before, Arc::clone(&session));
+            self.recent.put(place, before, Arc::clone(&session));
         }
         Ok(session)
     }
@@ -135,16 +168,16 @@ impl App {
     /// Ends a session; its id is unknown from then on.
     pub async fn delete_session(&self, actor: &Actor, id: &str) -> Result<()> {
         self.session(&actor.project_id, id).await?;
-        let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.now())).with(self.audit(
+        let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
             actor,
             "session.delete",
             id,
             "ok",
             None,
         ));
-        match self.store.apply(unit).await {
+        match self.core.store.apply(unit).await {
             Ok(_) => {
-                self.recent_sessions.forget(&(actor.project_id.clone(), id.to_owned()));
+                self.recent.forget(&(actor.project_id.clone(), id.to_owned()));
                 Ok(())
             }
             Err(WriteError::Refused("session_not_found")) => Err(not_found(id)),
@@ -155,10 +188,10 @@ impl App {
     /// Toolkits that the caller wrote must exist.
     pub(super) fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
         let mut unknown: Vec<&str> =
-            config.named_toolkits().into_iter().filter(|slug| self.toolkit(slug).is_none()).collect();
+            config.named_toolkits().into_iter().filter(|slug| self.core.toolkit(slug).is_none()).collect();
         let extended = config.experimental.iter().flat_map(|it| it.custom_tools.iter().flatten());
         let extended = extended.filter_map(|tool| tool.extends_toolkit.as_deref());
-        unknown.extend(extended.filter(|slug| self.toolkit(slug).is_none()));
+        unknown.extend(extended.filter(|slug| self.core.toolkit(slug).is_none()));
         unknown.sort_unstable();
         unknown.dedup();
         if unknown.is_empty() { Ok(()) } else { Err(link::invalid_slugs(&unknown)) }
@@ -170,7 +203,7 @@ impl App {
         let outside = config.preloaded().iter().filter(|tool| {
             let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
             let toolkit =
-                prefixes.take_while(|it| it.len() <= MAX_TOOLKIT_SLUG).filter_map(|it| self.toolkit(it)).last();
+                prefixes.take_while(|it| it.len() <= MAX_TOOLKIT_SLUG).filter_map(|it| self.core.toolkit(it)).last();
             toolkit.is_some_and(|toolkit| !config.admits_tool(&toolkit.slug, tool))
         });
         let wrong: Vec<String> = outside
@@ -188,7 +221,7 @@ impl App {
     /// toolkit must be enabled in the session.
     async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
         for (toolkit, id) in config.auth_configs.iter().flatten() {
-            let found = self.store.auth_config(&actor.project_id, id).await?;
+            let found = self.core.store.auth_config(&actor.project_id, id).await?;
             let fits = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
             if !fits {
                 return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &cut(id))]));
@@ -211,7 +244,7 @@ impl App {
             let mut missing = Vec::new();
             // Never more reads than a valid session could need; the rest is refused unread.
             for id in pins.0.iter().take(MAX_PINS) {
-                match self.store.account(&actor.project_id, id).await? {
+                match self.core.store.account(&actor.project_id, id).await? {
                     Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
                     _ => missing.push(cut(id)),
                 }
@@ -242,7 +275,7 @@ impl App {
                 return Err(Error::of(Code::SharedNotAccessible, &[("user", &user), ("id", &account.id)]));
             }
         }
-        let most = self.settings.max_shared_accounts_per_toolkit;
+        let most = self.core.settings.max_shared_accounts_per_toolkit;
         if shared.len() > most {
             let most = if most == 1 {
                 "one SHARED connection is".to_owned()

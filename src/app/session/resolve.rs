@@ -13,8 +13,8 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted};
 
 use super::{Session, may_use_shared};
-use crate::app::App;
 use crate::app::link::{invalid_slugs, toolkit_not_allowed};
+use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 
@@ -27,11 +27,11 @@ pub struct Usable {
     pub account: Option<AccountRow>,
 }
 
-impl App {
+impl Sessions {
     /// The account of a session for a toolkit. `selector` names one of several by id, name in words
     /// or alias.
     pub async fn resolve(&self, session: &Session, toolkit_slug: &str, selector: Option<&str>) -> Result<Usable> {
-        let toolkit = self.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
+        let toolkit = self.core.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
         let slug = toolkit.slug.as_str();
         if !session.config.admits_toolkit(slug) {
             return Err(toolkit_not_allowed(slug));
@@ -78,7 +78,7 @@ impl App {
                 },
             })
         });
-        let found = self.store.wanted_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
+        let found = self.core.store.wanted_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
         let mut shown = HashMap::with_capacity(found.len());
         for (toolkit, account) in found {
             if may_use(session, &account)? {
@@ -97,19 +97,20 @@ impl App {
             }
             let most = i64::try_from(session.config.max_accounts()).unwrap_or(1);
             let config = session.config.auth_config(slug);
-            let found = self.store.active_accounts(&session.project_id, &session.user_id, slug, config, most).await?;
+            let found =
+                self.core.store.active_accounts(&session.project_id, &session.user_id, slug, config, most).await?;
             return Ok(found.into_iter().map(Some).collect());
         };
         let mut pinned = Vec::with_capacity(pins.len());
         for id in pins {
-            pinned.push(self.store.account(&session.project_id, id).await?);
+            pinned.push(self.core.store.account(&session.project_id, id).await?);
         }
         Ok(pinned)
     }
 
     async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {
         let config = session.config.auth_config(slug);
-        Ok(self.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?)
+        Ok(self.core.store.newest_active_account(&session.project_id, &session.user_id, slug, config).await?)
     }
 }
 

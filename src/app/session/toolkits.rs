@@ -8,10 +8,10 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::Session;
-use crate::app::App;
 use crate::app::account::shown_status;
-use crate::app::base::toolkits::mentions;
 use crate::app::link::invalid_slugs;
+use crate::app::session::Sessions;
+use crate::app::toolkit::mentions;
 use crate::error::Result;
 
 /// Which toolkits to list.
@@ -49,7 +49,7 @@ pub struct ShownAccount {
     pub is_managed: bool,
 }
 
-impl App {
+impl Sessions {
     /// One page of a session's toolkits, by slug, and the number of all that match.
     pub async fn session_toolkits(
         &self,
@@ -59,7 +59,7 @@ impl App {
         limit: usize,
     ) -> Result<(Vec<SessionToolkit>, usize)> {
         let unknown: Vec<&str> =
-            filter.toolkits.iter().map(String::as_str).filter(|slug| self.toolkit(slug).is_none()).collect();
+            filter.toolkits.iter().map(String::as_str).filter(|slug| self.core.toolkit(slug).is_none()).collect();
         if !unknown.is_empty() {
             return Err(invalid_slugs(&unknown));
         }
@@ -72,7 +72,7 @@ impl App {
             };
             is_wanted && search.as_ref().is_none_or(|part| mentions(toolkit, part))
         };
-        let catalog = self.catalog.get();
+        let catalog = self.core.catalog.get();
         let mut found: Vec<&Arc<Toolkit>> = catalog.iter().filter(is_listed).collect();
         // Without the filter only the page's own toolkits need their accounts.
         let mut accounts = HashMap::new();
@@ -91,7 +91,7 @@ impl App {
         let used = page.iter().filter_map(|toolkit| accounts.get(&toolkit.slug));
         let ids: BTreeSet<String> = used.map(|account| account.auth_config_id.clone()).collect();
         let ids: Vec<String> = ids.into_iter().collect();
-        let configs = self.store.auth_configs_by_id(&session.project_id, &ids).await?;
+        let configs = self.core.store.auth_configs_by_id(&session.project_id, &ids).await?;
         let managed: BTreeSet<&str> =
             configs.iter().filter(|config| config.is_managed).map(|config| config.id.as_str()).collect();
         let shown = page.into_iter().map(|toolkit| {
@@ -113,7 +113,7 @@ impl App {
             toolkit: Arc::clone(toolkit),
             is_enabled: session.config.admits_toolkit(&toolkit.slug),
             is_no_auth: toolkit.schemes() == [Scheme::NoAuth],
-            managed_scheme: self.managed_scheme(&session.project_id, toolkit),
+            managed_scheme: self.auth_configs.managed_scheme(&session.project_id, toolkit),
             account,
         }
     }

@@ -15,7 +15,7 @@ use super::placeholders::fields;
 use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
-use crate::app::auth_config::redirects;
+use crate::app::provider::redirect_uris;
 use crate::app::provider::request::placements;
 use crate::cli::output;
 use crate::config;
@@ -156,7 +156,7 @@ impl Page {
 
     /// What to register at the provider, before there is an auth config.
     fn redirect_uri(&mut self, toolkit: &Toolkit, scheme: Scheme, public_url: &str) {
-        let Some((uri, hint)) = redirects::advice(public_url, toolkit, scheme) else { return };
+        let Some((uri, hint)) = redirect_uris::advice(public_url, toolkit, scheme) else { return };
         self.line("Redirect URI", uri.as_deref().unwrap_or("one for each auth config"));
         self.line("", &hint);
         if uri.is_some() && scheme == Scheme::OAuth2 {

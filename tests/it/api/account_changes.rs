@@ -146,7 +146,7 @@ async fn refresh_gets_a_new_token_and_leaves_a_working_account_alone() {
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
     let version =
-        async || server.app.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
+        async || server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
     assert_eq!(version().await, 1);
     for (body, expected) in [("", 2), ("{}", 3)] {
         let answer = refresh(&server, &account, body).await.expect(200);
@@ -165,7 +165,7 @@ async fn refresh_of_an_account_that_is_over_asks_its_user_again() {
     let link = server.api.link(&session, "sandbox").await;
     let account = text(&link, "connected_account_id");
     server.clock.advance(Duration::from_secs(601));
-    server.app.sweep_links().await.unwrap();
+    server.app.sweeps.sweep_links().await.unwrap();
     assert_eq!(server.api.status(&account).await, "EXPIRED");
     let answer = refresh(&server, &account, r#"{"redirect_url":"http://127.0.0.1:9/back"}"#).await.expect(200);
     assert_eq!(answer["status"], "INITIATED");
@@ -183,13 +183,13 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     let session = server.api.session("u", "sandbox").await;
     let account = finish_oauth(&server.api, &server.api.link(&session, "sandbox").await).await;
     // Without a refresh token only the user can go on.
-    let row = server.app.store.account(&server.project_id, &account).await.unwrap().unwrap();
-    let mut secrets = server.app.open_credential(&row).unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let mut secrets = server.app.credentials.open_credential(&row).unwrap();
     secrets.remove("refresh_token");
     let params = switchboard::app::account::params::AccountParams::parse(&row.params).unwrap();
     let edit = switchboard_store::accounts::Edit {
         credential: Some(switchboard_store::accounts::CredentialEdit {
-            sealed: server.app.seal_credential(&(&row).into(), &params, &secrets),
+            sealed: server.app.credentials.seal_credential(&(&row).into(), &params, &secrets),
             params: row.params.clone(),
             replaces: row.credential_version,
         }),
@@ -201,7 +201,7 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
         edit,
         row.updated_at,
     ));
-    server.app.store.apply(unit).await.unwrap();
+    server.app.core.store.apply(unit).await.unwrap();
     let works = async || server.api.proxy_get(&session, "sandbox", "/me").await.expect(200)["data"]["username"].clone();
     let first = refresh(&server, &account, "").await.expect(200);
     assert_eq!(first["status"], "ACTIVE", "it is not taken out of use");
@@ -212,7 +212,7 @@ async fn a_working_account_keeps_its_token_until_it_has_a_new_one() {
     assert_eq!((works().await, server.api.status(&account).await), (json!("alice"), "ACTIVE".to_owned()));
     // Somebody else says yes: their account does not take the place of this one.
     let version =
-        async || server.app.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
+        async || server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap().credential_version;
     let before = version().await;
     let second = refresh(&server, &account, "").await.expect(200);
     let refused = Browser::new("bob").follow(&text(&second, "redirect_url"), |_| false).await;
@@ -244,7 +244,7 @@ async fn an_account_that_was_connected_keeps_its_alias_when_nobody_connects_it_a
     server.api.call("POST", &format!("/connected_accounts/{account}/revoke"), "").await.expect(200);
     assert_eq!(refresh(&server, &account, "").await.expect(200)["status"], "INITIATED");
     server.clock.advance(Duration::from_secs(601));
-    server.app.sweep_links().await.unwrap();
+    server.app.sweeps.sweep_links().await.unwrap();
     let view = read(&server, &account).await;
     assert_eq!((&view["status"], &view["alias"]), (&json!("EXPIRED"), &json!("work")));
 }

@@ -46,8 +46,8 @@ async fn keys_of_every_kind_end_and_the_answer_is_always_the_same() {
         server.api.http.send("GET", &url, &[(header, key)], "").await.expect_error(401, "HTTP_Unauthorized");
     }
     bystander.get("/toolkits").await.expect(200);
-    let rows = server.app.store.api_keys(&server.project_id).await.unwrap();
-    let events = server.app.store.audit_events(&server.project_id, &rows[0].id).await.unwrap();
+    let rows = server.app.core.store.api_keys(&server.project_id).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &rows[0].id).await.unwrap();
     let leaked: Vec<_> = events.iter().filter(|event| event.outcome == "leaked").collect();
     assert_eq!(leaked.len(), 1, "a key ends once");
     assert!(leaked.iter().all(|event| event.actor == "revocation" && event.action == "api_key.revoke"));

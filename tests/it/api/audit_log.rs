@@ -32,7 +32,7 @@ pub fn attacker(database: &Path) -> Connection {
 /// Opens a copy of a server's database, or that itself, with that server's key and a copy of its head.
 pub async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
     let head = database.with_extension("head");
-    std::fs::copy(&server.app.audit_head, &head).unwrap();
+    std::fs::copy(server.app.audit_log.head_file(), &head).unwrap();
     let layer = Layer {
         data_dir: Some(server.dir.path().to_owned()),
         database_url: Some(format!("sqlite:{}", database.display())),
@@ -45,7 +45,7 @@ pub async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
 }
 
 pub async fn check(app: &App) -> Report {
-    app.check_audit_log(None, &app.audit_head).await.unwrap()
+    app.audit_log.check_audit_log(None, app.audit_log.head_file()).await.unwrap()
 }
 
 pub fn kinds(report: &Report) -> Vec<Kind> {
@@ -66,9 +66,9 @@ async fn sealed_server() -> TestServer {
     let other = server.other_project("Other").await;
     make_sessions(&server, &server.api, 5).await;
     make_sessions(&server, &other, 4).await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     make_sessions(&server, &server.api, 6).await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     make_sessions(&server, &server.api, 3).await;
     server
 }
@@ -86,13 +86,14 @@ async fn a_log_that_nobody_touched_is_intact_and_says_what_is_not_yet_sealed() {
     let all = count(&server.database(), "audit_events");
     assert_eq!((report.unsealed_events, report.sealed_events), (3, all - 3));
     assert_eq!(report.segments, report.newest_segment);
-    let of_project = server.app.check_audit_log(Some(&server.project_id), &server.app.audit_head).await.unwrap();
+    let of_project =
+        server.app.audit_log.check_audit_log(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
     let own = count(&server.database(), &format!("audit_events WHERE project_id = '{}'", server.project_id));
     assert!(of_project.intact);
     assert_eq!((of_project.unsealed_events, of_project.sealed_events), (3, own - 3));
     // Nothing to seal makes no segment.
-    assert_eq!(server.app.seal_whole_audit_log().await.unwrap(), 3);
-    assert_eq!(server.app.seal_whole_audit_log().await.unwrap(), 0);
+    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), 3);
+    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), 0);
     assert_eq!(check(&server.app).await.unsealed_events, 0);
 }
 
@@ -140,7 +141,7 @@ async fn whatever_is_done_to_sealed_events_is_found() {
         let report = check(&app).await;
         assert!(!report.intact && expected.iter().all(|kind| kinds(&report).contains(kind)), "{name}: {report:?}");
         // Sealing goes on, and hides nothing.
-        app.seal_whole_audit_log().await.unwrap();
+        app.audit_log.seal_whole_audit_log().await.unwrap();
         let later = check(&app).await;
         let still = expected.iter().all(|kind| {
             kinds(&later).contains(kind) || (*kind == Truncated && kinds(&later).contains(&Kind::HeadDiffers))
@@ -157,7 +158,8 @@ async fn a_change_is_told_of_its_project_only() {
         server.project_id
     );
     attacker(&server.database()).execute_batch(&sql).unwrap();
-    let own = server.app.check_audit_log(Some(&server.project_id), &server.app.audit_head).await.unwrap();
+    let own =
+        server.app.audit_log.check_audit_log(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
     assert!(own.intact, "{own:?}");
     let all = check(&server.app).await;
     assert_eq!(kinds(&all), [Kind::Changed]);
@@ -167,23 +169,23 @@ async fn a_change_is_told_of_its_project_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_database_is_found_until_the_operator_accepts_it() {
     let server = TestServer::start().await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     let old = server.dir.path().join("old.db");
     Connection::open(server.database()).unwrap().execute_batch(&format!("VACUUM INTO '{}'", old.display())).unwrap();
     make_sessions(&server, &server.api, 2).await;
-    server.app.seal_whole_audit_log().await.unwrap();
-    let head = std::fs::read(&server.app.audit_head).unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    let head = std::fs::read(server.app.audit_log.head_file()).unwrap();
     let app = open_copy(&server, &old).await;
     assert_eq!(kinds(&check(&app).await), [Kind::Truncated]);
     // A server that goes on with it seals new events and leaves the proof in place.
     for _ in 0..3 {
         let actor = Actor::cli(&server.project_id);
-        app.store.apply(Unit::new().with(app.audit(&actor, "a.b", "c", "ok", None))).await.unwrap();
-        app.seal_whole_audit_log().await.unwrap();
+        app.core.store.apply(Unit::new().with(app.core.audit(&actor, "a.b", "c", "ok", None))).await.unwrap();
+        app.audit_log.seal_whole_audit_log().await.unwrap();
     }
-    assert_eq!(std::fs::read(&app.audit_head).unwrap(), head);
+    assert_eq!(std::fs::read(app.audit_log.head_file()).unwrap(), head);
     assert_eq!(kinds(&check(&app).await), [Kind::HeadDiffers]);
-    app.accept_audit_head().await.unwrap();
+    app.audit_log.accept_audit_head().await.unwrap();
     let report = check(&app).await;
     assert!(report.intact, "{report:?}");
     let detail: String = Connection::open(&old)
@@ -197,14 +199,14 @@ async fn an_older_database_is_found_until_the_operator_accepts_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_is_missing_or_no_head_is_found_and_not_made_anew() {
     let server = sealed_server().await;
-    std::fs::remove_file(&server.app.audit_head).unwrap();
+    std::fs::remove_file(server.app.audit_log.head_file()).unwrap();
     assert_eq!(kinds(&check(&server.app).await), [Kind::HeadMissing]);
-    server.app.seal_whole_audit_log().await.unwrap();
-    assert!(!server.app.audit_head.exists());
-    std::fs::write(&server.app.audit_head, "{}").unwrap();
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    assert!(!server.app.audit_log.head_file().exists());
+    std::fs::write(server.app.audit_log.head_file(), "{}").unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     assert_eq!(kinds(&check(&server.app).await), [Kind::HeadUnreadable]);
-    server.app.accept_audit_head().await.unwrap();
+    server.app.audit_log.accept_audit_head().await.unwrap();
     assert!(check(&server.app).await.intact);
 }
 
@@ -213,17 +215,17 @@ async fn an_event_that_was_held_up_is_put_behind_what_is_sealed() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
     let written_at = switchboard::time::Clock::now(&server.clock);
-    let held_up = Unit::new().with(server.app.audit(&actor, "late.event", "x", "ok", None));
+    let held_up = Unit::new().with(server.app.core.audit(&actor, "late.event", "x", "ok", None));
     make_sessions(&server, &server.api, 4).await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     // The same unit twice: the second is refused as one that is there, and not because of the time.
-    server.app.store.apply(held_up).await.unwrap();
+    server.app.core.store.apply(held_up).await.unwrap();
     let report = check(&server.app).await;
     assert!(report.intact && report.unsealed_events == 1, "{report:?}");
     make_sessions(&server, &server.api, 1).await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     assert!(check(&server.app).await.intact);
-    let events = server.app.store.audit_events(&server.project_id, "x").await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, "x").await.unwrap();
     assert_eq!((events.len(), events[0].at), (1, written_at));
     assert!(switchboard::id::Kind::AuditEvent.admits(&events[0].id), "{}", events[0].id);
 }
@@ -242,20 +244,20 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
         work.spawn(async move {
             for _ in 0..300 {
                 let actor = Actor::cli(&project);
-                let unit = Unit::new().with(writer.audit(&actor, "a.b", "c", "ok", None));
-                writer.store.apply(unit).await.unwrap();
+                let unit = Unit::new().with(writer.core.audit(&actor, "a.b", "c", "ok", None));
+                writer.core.store.apply(unit).await.unwrap();
             }
         });
         work.spawn(async move {
             for _ in 0..40 {
-                app.seal_whole_audit_log().await.unwrap();
+                app.audit_log.seal_whole_audit_log().await.unwrap();
             }
         });
     }
     while let Some(done) = work.join_next().await {
         done.unwrap();
     }
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     let report = check(&server.app).await;
     assert!(report.intact, "{report:?}");
     assert_eq!((report.unsealed_events, report.sealed_events), (0, count(&server.database(), "audit_events")));
@@ -265,7 +267,7 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
 async fn a_hundred_thousand_events_are_sealed_and_checked_in_seconds() {
     const EVENTS: i64 = 100_000;
     let server = TestServer::start().await;
-    server.app.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_whole_audit_log().await.unwrap();
     let before = count(&server.database(), "audit_events");
     let base = switchboard::id::Kind::AuditEvent
         .mint(switchboard::time::Clock::now(&server.clock), &switchboard_vault::SystemEntropy);
@@ -278,7 +280,7 @@ async fn a_hundred_thousand_events_are_sealed_and_checked_in_seconds() {
     );
     Connection::open(server.database()).unwrap().execute_batch(&sql).unwrap();
     let started = std::time::Instant::now();
-    assert_eq!(server.app.seal_whole_audit_log().await.unwrap(), EVENTS);
+    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), EVENTS);
     let sealed = started.elapsed();
     let report = check(&server.app).await;
     assert!(report.intact, "{:?}", report.findings);
@@ -304,7 +306,7 @@ async fn the_request_id_of_the_audit_log_is_ours_and_the_callers_stands_beside()
     }
     let mut own = std::collections::BTreeSet::new();
     for session in &sessions {
-        let events = server.app.store.audit_events(&server.project_id, session).await.unwrap();
+        let events = server.app.core.store.audit_events(&server.project_id, session).await.unwrap();
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].caller_request_id.as_deref(), Some("anothers-request"));
         own.insert(events[0].request_id.clone().unwrap());
@@ -313,6 +315,6 @@ async fn the_request_id_of_the_audit_log_is_ours_and_the_callers_stands_beside()
     assert!(own.iter().all(|id| switchboard::id::Kind::Request.admits(id)), "{own:?}");
     // Where the caller sent none, or a harmful one, there is ours alone.
     let made = server.api.session("user-1", "sandbox").await;
-    let events = server.app.store.audit_events(&server.project_id, &made).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &made).await.unwrap();
     assert_eq!(events[0].caller_request_id, None);
 }

@@ -80,7 +80,7 @@ async fn what_is_left_out_stays_and_what_is_given_is_merged() {
     }
     let end = read(api, &id).await;
     assert_eq!(end["credentials"], json!({ "client_id": "other", "client_secret": "REDACTED" }));
-    let events = server.app.store.audit_events(&server.project_id, &id).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &id).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.action == "auth_config.update").count(), 14);
 }
 
@@ -167,8 +167,8 @@ async fn of_changes_at_once_none_is_lost() {
     assert_eq!(read["is_enabled_for_tool_router"], false);
     assert_eq!(read["tool_access_config"], json!({ "tools_for_connected_account_creation": ["T"] }));
     assert_eq!(read["restrict_to_following_tools"], json!(["R"]));
-    let row = server.app.store.auth_config(&server.project_id, &id).await.unwrap().unwrap();
-    assert_eq!(server.app.open_auth_config(&row).unwrap().get("client_secret"), Some("new-secret"));
+    let row = server.app.core.store.auth_config(&server.project_id, &id).await.unwrap().unwrap();
+    assert_eq!(server.app.credentials.open_auth_config(&row).unwrap().get("client_secret"), Some("new-secret"));
     assert!(row.updated_at >= row.created_at + 20, "each change is a version of its own");
 }
 
@@ -243,7 +243,7 @@ async fn disabling_takes_all_accounts_out_of_use_until_it_is_enabled_again() {
     upstream.play(http("200 OK", "content-type: application/json\r\n", b"{\"ok\":1}"));
     assert_eq!(proxy(api, &session, &call).await.expect(200)["status"], 200);
     api.post("/connected_accounts/link", &link).await.expect(201);
-    let events = server.app.store.audit_events(&server.project_id, &config).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &config).await.unwrap();
     let switched =
         events.iter().filter(|it| ["auth_config.disable", "auth_config.enable"].contains(&it.action.as_str()));
     assert_eq!(switched.count(), 2);

@@ -85,13 +85,13 @@ async fn keys_beyond_a_project_end_from_the_next_request_on() {
     let server = TestServer::start().await;
     let actor = switchboard::app::Actor::cli("");
     let reach = switchboard::app::project::keys::Reach::User { email: "ada@example.com".to_owned() };
-    let (key, row) = server.app.create_organization_key(&actor, "laptop", &reach).await.unwrap();
+    let (key, row) = server.app.keys.create_organization_key(&actor, "laptop", &reach).await.unwrap();
     let url = format!("{}/org/list", server.api.base);
     let headers = [("x-user-api-key", key.expose())];
     server.api.http.send("GET", &url, &headers, "").await.expect(200);
     let other = switchboard::app::project::keys::Reach::User { email: "eve@example.com".to_owned() };
-    assert!(server.app.revoke_organization_key(&actor, &other, &row.id).await.is_err(), "another member's");
-    server.app.revoke_organization_key(&actor, &reach, &row.id).await.unwrap();
+    assert!(server.app.keys.revoke_organization_key(&actor, &other, &row.id).await.is_err(), "another member's");
+    server.app.keys.revoke_organization_key(&actor, &reach, &row.id).await.unwrap();
     let revoked = server.api.http.send("GET", &url, &headers, "").await.expect_error(401, "HTTP_Unauthorized");
     let missing = server.api.http.send("GET", &url, &[], "").await.expect_error(401, "HTTP_Unauthorized");
     assert_eq!(revoked["message"], missing["message"]);

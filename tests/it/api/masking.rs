@@ -33,7 +33,7 @@ async fn connect(server: &TestServer, api: &Api, scheme: &str) -> String {
             "id",
         ),
         "OAUTH2" => {
-            let managed = &server.app.settings.managed["sandbox"];
+            let managed = &server.app.core.settings.managed["sandbox"];
             let body = json!({ "toolkit": { "slug": "sandbox" }, "auth_config": { "type": "use_custom_auth", "authScheme": "OAUTH2",
                 "credentials": { "client_id": managed.client_id, "client_secret": managed.client_secret.as_ref().unwrap().expose() } } });
             text(&api.post("/auth_configs", &body).await.expect(201)["auth_config"], "id")
@@ -52,8 +52,8 @@ async fn connect(server: &TestServer, api: &Api, scheme: &str) -> String {
 
 /// What is sealed for an account, read past the API.
 async fn sealed(server: &TestServer, account: &str) -> Vec<(String, String)> {
-    let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
-    let secrets = server.app.open_credential(&row).unwrap();
+    let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+    let secrets = server.app.credentials.open_credential(&row).unwrap();
     secrets.iter().map(|(name, secret)| (name.to_owned(), secret.expose().to_owned())).collect()
 }
 
@@ -137,7 +137,7 @@ async fn no_get_anywhere_shows_a_credential() {
         let account = connect(&server, &server.api, scheme).await;
         canaries.extend(sealed(&server, &account).await.into_iter().map(|(_, secret)| secret));
     }
-    let managed = &server.app.settings.managed["sandbox"];
+    let managed = &server.app.core.settings.managed["sandbox"];
     canaries.push(managed.client_secret.as_ref().unwrap().expose().to_owned());
     assert!(canaries.len() >= 6 && canaries.iter().all(|it| it.len() >= 12), "{}", canaries.len());
     let mut paths: Vec<String> =

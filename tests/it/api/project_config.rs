@@ -44,7 +44,7 @@ async fn a_change_touches_its_own_fields_and_null_sets_them_back() {
     assert_eq!(patch(&server.api, &Value::Object(nothing)).await.expect(200), start);
     patch(&server.api, &json!({ "oauth_callback_verifier_url": "http://localhost:3000/verify" })).await.expect(200);
     assert_eq!(patch(&server.api, &json!({ "oauth_callback_verifier_url": "" })).await.expect(200), start);
-    let events = server.app.store.audit_events(&server.project_id, &server.project_id).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &server.project_id).await.unwrap();
     let details: Vec<_> =
         events.iter().filter(|it| it.action == "project.configure").map(|it| it.detail.clone().unwrap()).collect();
     assert_eq!(details.len(), 6);

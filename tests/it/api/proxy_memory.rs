@@ -43,13 +43,13 @@ async fn unread(server: &TestServer, session: &str) -> TcpStream {
 async fn a_large_answer_holds_its_room_until_it_is_taken() {
     let (server, upstream) = small_server().await;
     let (session, account) = connect_key(&server.api, "u", "up").await;
-    let all = server.app.answers.available();
+    let all = server.app.executor.free_answer_memory();
     assert_eq!(all, 16 * MIB);
     let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
 
     upstream.play(text(9 * MIB));
     let mut first = unread(&server, &session).await;
-    until("an answer that is held", async || server.app.answers.available() <= 7 * MIB).await;
+    until("an answer that is held", async || server.app.executor.free_answer_memory() <= 7 * MIB).await;
     let asked = Instant::now();
     let refused = proxy(&server.api, &session, &call).await;
     refused.expect_error(503, "server_busy");
@@ -68,7 +68,7 @@ async fn a_large_answer_holds_its_room_until_it_is_taken() {
     assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(head));
     let body: serde_json::Value = serde_json::from_slice(body).unwrap();
     assert!(body["data"].as_str().unwrap().bytes().eq(std::iter::repeat_n(1, 9 * MIB)));
-    until("room again", async || server.app.answers.available() == all).await;
+    until("room again", async || server.app.executor.free_answer_memory() == all).await;
     upstream.play(text(9 * MIB));
     proxy(&server.api, &session, &call).await.expect(200);
 }
@@ -77,13 +77,13 @@ async fn a_large_answer_holds_its_room_until_it_is_taken() {
 async fn a_caller_that_has_gone_holds_nothing() {
     let (server, upstream) = small_server().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
-    let all = server.app.answers.available();
+    let all = server.app.executor.free_answer_memory();
     upstream.play(text(9 * MIB));
     for _ in 0..3 {
         let caller = unread(&server, &session).await;
-        until("an answer that is held", async || server.app.answers.available() < all).await;
+        until("an answer that is held", async || server.app.executor.free_answer_memory() < all).await;
         drop(caller);
-        until("room again", async || server.app.answers.available() == all).await;
+        until("room again", async || server.app.executor.free_answer_memory() == all).await;
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_caller_that_has_gone_holds_nothing() {
 async fn answers_of_every_kind_and_length_arrive_whole_and_without_the_credential() {
     let (server, upstream) = small_server().await;
     let (session, _) = connect_key(&server.api, "u", "up").await;
-    let all = server.app.answers.available();
+    let all = server.app.executor.free_answer_memory();
     let call = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "GET" });
     for length in [0, 10_000, 100_000, 3 * MIB] {
         let filler = "aü\u{1}\"".repeat(length / 5);
@@ -108,7 +108,7 @@ async fn answers_of_every_kind_and_length_arrive_whole_and_without_the_credentia
             }
         }
     }
-    assert_eq!(server.app.answers.available(), all);
+    assert_eq!(server.app.executor.free_answer_memory(), all);
 }
 
 fn whole(kind: &str, body: &[u8]) -> Vec<u8> {

@@ -26,8 +26,8 @@ pub struct Tokens {
 impl Tokens {
     /// What is sealed for an account, read past the API.
     pub async fn of(server: &TestServer, account: &str) -> Self {
-        let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
-        let secrets = server.app.open_credential(&row).unwrap();
+        let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
+        let secrets = server.app.credentials.open_credential(&row).unwrap();
         let one = |name| secrets.get(name).unwrap().to_owned();
         Self { access: one("access_token"), refresh: one("refresh_token") }
     }
@@ -226,7 +226,7 @@ async fn with_the_provider_down_the_answer_is_immediate_and_the_queue_drains_lat
 
     upstream.play(http("200 OK", "", b""));
     server.clock.advance(Duration::from_secs(59));
-    server.app.revocation_wake.notify_one();
+    server.app.revocations.wake_up();
     assert_eq!(receipt(&server.api, &job).await["status"], "pending", "the provider wants a minute");
     server.clock.advance(Duration::from_secs(2));
     let done = finished(&server.api, &job).await;
@@ -280,7 +280,7 @@ async fn a_restart_keeps_the_queue_and_the_outcome_erases_the_tokens() {
     let account = oauth_account(&server, "u", "rv").await;
     let job = delete(&server.api, &format!("/connected_accounts/{account}")).await;
     receipt_when(&server.api, &job, |it| it["items"][0]["detail"].is_string()).await;
-    server.app.stopping.cancel();
+    server.app.core.stopping.cancel();
     upstream.take();
 
     upstream.play(http("200 OK", "", b"{}"));
@@ -345,8 +345,8 @@ async fn a_deleted_project_is_emptied_and_its_credentials_are_revoked() {
     server.api.link(&session, "sandbox").await;
     // As a deletion that was cut short leaves it.
     sql(&server.database(), "UPDATE projects SET deleted_at = 1");
-    server.app.empty_deleted_projects().await.unwrap();
-    server.app.empty_deleted_projects().await.unwrap();
+    server.app.project_deletion.empty_deleted_projects().await.unwrap();
+    server.app.project_deletion.empty_deleted_projects().await.unwrap();
     let left = "SELECT (SELECT COUNT(*) FROM connected_accounts WHERE deleted_at IS NULL OR credential_sealed IS NOT NULL)
         + (SELECT COUNT(*) FROM auth_configs WHERE deleted_at IS NULL) + (SELECT COUNT(*) FROM links WHERE finished_at IS NULL)";
     assert_eq!(sql(&server.database(), left), json!([[0]]));

@@ -36,9 +36,10 @@ async fn the_only_project_need_not_be_named_and_one_of_several_must_be() {
     let path = format!("/tool_router/session/{session}");
     server.api.get(&path).await.expect(200);
     // The audit log names the member's key.
-    let events = server.app.store.audit_events(&server.project_id, &session).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &session).await.unwrap();
     let keys = server
         .app
+        .core
         .store
         .organization_keys(switchboard_store::organization_keys::OrganizationKeyKind::User, Some("ada@example.com"));
     assert_eq!(events[0].actor, keys.await.unwrap()[0].id);
@@ -86,7 +87,7 @@ async fn half_a_scope_and_uuids_are_refused_and_what_is_not_there_is_unknown() {
     let headers = [("x-org-id", "nonsense")];
     server.api.call_with("GET", "/toolkits", &headers, "").await.expect(200);
     let actor = Actor::cli("");
-    server.app.delete_project(&actor, project, true).await.unwrap();
+    server.app.project_deletion.delete_project(&actor, project, true).await.unwrap();
     let scope = [("x-org-id", org), ("x-project-id", project)];
     member.call("GET", "/toolkits", &scope, &Value::Null).await.expect_error(404, "Project_NotFound");
     member.call("GET", "/toolkits", &[], &Value::Null).await.expect_error(400, "HTTP_BadRequest");

@@ -91,7 +91,7 @@ async fn change(api: &Api, account: &str, val: Value) -> Reply {
 }
 
 async fn fields(server: &TestServer, account: &str) -> Value {
-    let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
     serde_json::from_str::<Value>(&row.params).unwrap()["fields"].clone()
 }
 
@@ -306,23 +306,27 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     let val = json!({ "site": GOOD, "generic_api_key": "user-canary" });
     let account = import(api, &config, "API_KEY", val).await.expect(201)["id"].as_str().unwrap().to_owned();
     // As an account of before the field: its seal does not know it.
-    let row = server.app.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
     let mut params = switchboard::app::account::params::AccountParams::parse(&row.params).unwrap();
     params.fields.remove("area");
     let edit = switchboard_store::accounts::CredentialEdit {
-        sealed: server.app.seal_credential(&(&row).into(), &params, &server.app.open_credential(&row).unwrap()),
+        sealed: server.app.credentials.seal_credential(
+            &(&row).into(),
+            &params,
+            &server.app.credentials.open_credential(&row).unwrap(),
+        ),
         params: params.to_text(),
         replaces: row.credential_version,
     };
     let edit =
         switchboard_store::accounts::Edit { credential: Some(edit), ..switchboard_store::accounts::Edit::default() };
     let edit = switchboard_store::accounts::edit(&server.project_id, &account, edit, row.updated_at);
-    server.app.store.apply(switchboard_store::Unit::new().with(edit)).await.unwrap();
-    let row = server.app.store.account(&server.project_id, &account).await.unwrap().unwrap();
-    let toolkit = server.app.toolkit("keyed").unwrap();
+    server.app.core.store.apply(switchboard_store::Unit::new().with(edit)).await.unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let toolkit = server.app.core.toolkit("keyed").unwrap();
     let params = switchboard::app::account::params::AccountParams::parse(&row.params).unwrap();
     let completed = params.completed(&toolkit, switchboard_catalog::Scheme::ApiKey);
-    assert_eq!(server.app.expand("{site}/api/{area}", &completed).unwrap(), format!("{GOOD}/api/all"));
+    assert_eq!(server.app.providers.expand("{site}/api/{area}", &completed).unwrap(), format!("{GOOD}/api/all"));
     assert!(!completed.to_text().contains("area"), "it is not stored");
     // Setting it needs the key; setting it to its default changes nothing.
     assert_names(

@@ -273,7 +273,7 @@ async fn a_narrower_policy_holds_from_the_next_call_on() {
     patch(api, &session, &json!({ "connected_accounts": null, "auth_configs": { "up": other } })).await.expect(200);
     proxy(api, &session, &call).await.expect_error(404, "ToolRouterV2_NoActiveConnection");
     // Each change is in the audit log, with what it spoke of.
-    let events = server.app.store.audit_events(&server.project_id, &session).await.unwrap();
+    let events = server.app.core.store.audit_events(&server.project_id, &session).await.unwrap();
     let updates = events.iter().filter(|event| event.action == "session.update");
     let mut details: Vec<Value> =
         updates.map(|event| serde_json::from_str(event.detail.as_deref().unwrap()).unwrap()).collect();

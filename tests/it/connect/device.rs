@@ -170,7 +170,7 @@ async fn the_provider_is_asked_as_often_as_it_wants() {
         until("its outcome", async || {
             let database = rusqlite::Connection::open(world.server.database()).unwrap();
             let pending = "SELECT COUNT(*) FROM attempts WHERE consumed_at IS NULL AND poll_at > ?1 + 21000";
-            let busy: i64 = database.query_row(pending, [world.server.app.now()], |row| row.get(0)).unwrap();
+            let busy: i64 = database.query_row(pending, [world.server.app.core.now()], |row| row.get(0)).unwrap();
             busy == 0
         })
         .await;
@@ -199,7 +199,7 @@ async fn how_it_ends_otherwise() {
         assert_eq!(world.status(&link).await, "INITIATED");
         let end = browser.get(&page).await.text();
         world.server.clock.advance(Duration::from_mins(10));
-        world.server.app.sweep_links().await.unwrap();
+        world.server.app.sweeps.sweep_links().await.unwrap();
         assert_eq!(world.status(&link).await, expected, "{body}");
         assert!(end.to_lowercase().contains(words) && !end.contains("DC-secret"), "{body}: {end}");
         let explained = world.server.api.get(&format!("/connected_accounts/{account}/explain")).await.expect(200);
@@ -343,14 +343,14 @@ async fn one_round_asks_about_every_code_that_is_due() {
         shown(&mut Browser::new("alice"), &link).await;
     }
     // From here on, a round is what the test makes it: this server's jobs are over.
-    world.server.app.stopping.cancel();
+    world.server.app.core.stopping.cancel();
     let url = format!("{}/livez", world.server.url);
     until("the server to be gone", async || Http::new().try_send("GET", &url, &[], "").await.is_err()).await;
     world.server.clock.advance(Duration::from_secs(6));
     assert_eq!(world.asked().await, 0);
     let app = second_app(&world.server).await;
-    app.ask_due_providers(&Arc::new(Semaphore::new(16))).await.unwrap();
-    app.tasks.close();
-    app.tasks.wait().await;
+    app.connector.ask_due_providers(&Arc::new(Semaphore::new(16))).await.unwrap();
+    app.core.tasks.close();
+    app.core.tasks.wait().await;
     assert_eq!(world.asked().await, CODES);
 }

@@ -123,15 +123,15 @@ async fn a_connection_changes_hands_only_when_that_is_allowed() {
     // Without a refresh token only the user can go on.
     let path = format!("/connected_accounts/{account}");
     let expire = async || {
-        let row = server.app.store.account(&server.project_id, account).await.unwrap().unwrap();
+        let row = server.app.core.store.account(&server.project_id, account).await.unwrap().unwrap();
         let statement = switchboard_store::accounts::expire_refreshed(
             &server.project_id,
             account,
             row.refresh_fence,
             "for the test",
-            server.app.now(),
+            server.app.core.now(),
         );
-        server.app.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
+        server.app.core.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();
     };
     expire().await;
     // However often it is tried: an account that is over still belongs to whom it belonged.

@@ -86,8 +86,8 @@ impl World {
 
     /// Nothing waits to be revoked any more, now or later.
     async fn is_settled(&self) {
-        let later = self.server.app.now() + 86_400_000;
-        let pending = async || self.server.app.store.due_revocations(later, &[], 10).await.unwrap();
+        let later = self.server.app.core.now() + 86_400_000;
+        let pending = async || self.server.app.core.store.due_revocations(later, &[], 10).await.unwrap();
         until("the queue of revocations", async || {
             let left = pending().await;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
@@ -135,7 +135,7 @@ async fn what_nobody_chose_for_is_given_back() {
     assert_eq!(world.revocations().await, 0, "not before");
     world.server.clock.advance(Duration::from_mins(11));
     world.is_given_back("its time is over").await;
-    world.server.app.sweep_links().await.unwrap();
+    world.server.app.sweeps.sweep_links().await.unwrap();
     // The user says no after all.
     let link = world.link().await;
     let mut browser = Browser::new("ann");
@@ -214,7 +214,7 @@ async fn a_working_account_keeps_its_grant() {
     expect_page(&refused, 409, "failed");
     // What an earlier question left at the provider waits while the link may still connect.
     world.server.clock.advance(Duration::from_mins(25));
-    world.server.app.sweep_links().await.unwrap();
+    world.server.app.sweeps.sweep_links().await.unwrap();
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "nobody knows who it was");
     assert_eq!(api.status(account).await, "ACTIVE");
@@ -241,7 +241,7 @@ async fn a_working_account_keeps_its_grant() {
     expect_page(&refused, 409, "failed");
     // What an earlier question left at the provider waits while the link may still connect.
     world.server.clock.advance(Duration::from_mins(25));
-    world.server.app.sweep_links().await.unwrap();
+    world.server.app.sweeps.sweep_links().await.unwrap();
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "their account lives on");
     assert_eq!(api.status(account_of(&theirs)).await, "ACTIVE");

@@ -118,8 +118,8 @@ async fn a_row_that_is_rewritten_for_somebody_else_is_of_no_use() {
     ] {
         rewrite(set);
         let project = if set.starts_with("project_id") { "pr_other" } else { &server.project_id };
-        let row = server.app.store.account(project, &alice).await.unwrap().unwrap();
-        let error = server.app.open_credential(&row).unwrap_err();
+        let row = server.app.core.store.account(project, &alice).await.unwrap().unwrap();
+        let error = server.app.credentials.open_credential(&row).unwrap_err();
         assert_eq!(error.code(), Code::CredentialUnreadable, "{set}");
         rewrite(&back);
     }
@@ -142,8 +142,8 @@ async fn a_client_and_what_is_shared_belong_to_their_toolkit_and_to_each_other()
         for (set, is_good) in [(set, false), (back, true)] {
             let sql = format!("UPDATE auth_configs SET {set} WHERE id = ?1");
             assert_eq!(database.execute(&sql, [id]).unwrap(), 1);
-            let row = server.app.store.auth_config(&server.project_id, id).await.unwrap().unwrap();
-            let opened = server.app.open_auth_config(&row).map_err(|error| error.code());
+            let row = server.app.core.store.auth_config(&server.project_id, id).await.unwrap().unwrap();
+            let opened = server.app.credentials.open_auth_config(&row).map_err(|error| error.code());
             assert_eq!(opened.is_ok(), is_good, "{set}: {opened:?}");
         }
     }

@@ -68,17 +68,17 @@ async fn data_of_an_earlier_program_goes_on_working() {
 
     let old = FirstLayout::of(server.dir.path());
     let database = open(&server.database());
-    let row = app.store.account(project, &account).await.unwrap().unwrap();
-    let secrets = app.open_credential(&row).unwrap();
+    let row = app.core.store.account(project, &account).await.unwrap().unwrap();
+    let secrets = app.credentials.open_credential(&row).unwrap();
     let place = |table, row, column| [project, table, row, column];
     let sealed = old.seal_secrets(place("connected_accounts", &account, "credential_sealed"), &secrets);
     set(&database, "connected_accounts", "credential_sealed", ("id", &account), &sealed);
-    let row = app.store.auth_config(project, sharing).await.unwrap().unwrap();
-    let fields = app.open_shared(&row).unwrap();
+    let row = app.core.store.auth_config(project, sharing).await.unwrap().unwrap();
+    let fields = app.credentials.open_shared(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", sharing, "shared_sealed"), &fields);
     set(&database, "auth_configs", "shared_sealed", ("id", sharing), &sealed);
-    let row = app.store.auth_config(project, client).await.unwrap().unwrap();
-    let secrets = app.open_auth_config(&row).unwrap();
+    let row = app.core.store.auth_config(project, client).await.unwrap().unwrap();
+    let secrets = app.credentials.open_auth_config(&row).unwrap();
     let sealed = old.seal_secrets(place("auth_configs", client, "credentials_sealed"), &secrets);
     set(&database, "auth_configs", "credentials_sealed", ("id", client), &sealed);
     let link_id = &link["link_token"].as_str().unwrap()[..23];
@@ -86,9 +86,9 @@ async fn data_of_an_earlier_program_goes_on_working() {
     let sealed = old.seal_secrets(place("links", link_id, "prefill_sealed"), &fields);
     set(&database, "links", "prefill_sealed", ("id", link_id), &sealed);
     let id: String = database.query_row("SELECT id FROM attempts", [], |row| row.get(0)).unwrap();
-    let attempt = app.store.attempt(&id).await.unwrap().unwrap();
-    let row = app.store.account(project, &attempt.account_id).await.unwrap().unwrap();
-    let verifier = app.open_verifier(&attempt, &row).unwrap().unwrap();
+    let attempt = app.core.store.attempt(&id).await.unwrap().unwrap();
+    let row = app.core.store.account(project, &attempt.account_id).await.unwrap().unwrap();
+    let verifier = app.credentials.open_verifier(&attempt, &row).unwrap().unwrap();
     let sealed = old.seal(place("attempts", &id, "verifier_sealed"), verifier.expose().as_bytes());
     set(&database, "attempts", "verifier_sealed", ("id", &id), &sealed);
     let sealed =
@@ -96,7 +96,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
     set(&database, "idempotency_keys", "response_sealed", ("key", "remembered"), &sealed);
     let (parked, pending) = waiting(project, &row, &old);
     let unit = Unit::new().with(verifications::insert(&parked)).with(revocations::insert(&pending));
-    app.store.apply(unit).await.unwrap();
+    app.core.store.apply(unit).await.unwrap();
     set(
         &database,
         "meta",
@@ -109,13 +109,19 @@ async fn data_of_an_earlier_program_goes_on_working() {
     let api = second_server(&server).await;
     assert_eq!(accounts_in_layout(&database, 1), 0);
     assert_eq!(api.proxy_get(&session, "sandbox", "/me").await.expect(200)["data"]["username"], "alice");
-    let read = async |id: &str| app.store.auth_config(project, id).await.unwrap().unwrap();
-    let secrets = app.open_auth_config(&read(client).await).unwrap();
+    let read = async |id: &str| app.core.store.auth_config(project, id).await.unwrap().unwrap();
+    let secrets = app.credentials.open_auth_config(&read(client).await).unwrap();
     assert_eq!(secrets.get("client_secret"), Some("first-layout-secret"));
-    assert_eq!(app.open_shared(&read(sharing).await).unwrap().get("generic_api_key"), Some("sandbox_alice_key"));
-    let row = app.store.link(link_id).await.unwrap().unwrap();
-    let for_account = app.store.account(project, &row.account_id).await.unwrap().unwrap();
-    assert_eq!(app.open_prefill(&row, &for_account).unwrap().get("generic_api_key"), Some("sandbox_alice_key"));
+    assert_eq!(
+        app.credentials.open_shared(&read(sharing).await).unwrap().get("generic_api_key"),
+        Some("sandbox_alice_key")
+    );
+    let row = app.core.store.link(link_id).await.unwrap().unwrap();
+    let for_account = app.core.store.account(project, &row.account_id).await.unwrap().unwrap();
+    assert_eq!(
+        app.credentials.open_prefill(&row, &for_account).unwrap().get("generic_api_key"),
+        Some("sandbox_alice_key")
+    );
     assert!(server.dir.path().join("seal-layout").exists());
     let again = server.api.call_with("POST", "/tool_router/session", &key, body.clone()).await.expect(201);
     assert_eq!(again, remembered);
@@ -125,12 +131,12 @@ async fn data_of_an_earlier_program_goes_on_working() {
         .await
         .expect(200);
     assert_eq!(connected["status"], "ACTIVE", "{}", connected["status_reason"]);
-    let row = app.store.account(project, &parked.account_id).await.unwrap().unwrap();
-    let parked = app.store.verification(project, &parked.id).await.unwrap().unwrap();
-    assert_eq!(app.open_parked(&parked, &row).unwrap().get("code"), Some("waiting"));
-    let pending = app.store.revocation(project, &pending.id).await.unwrap().unwrap();
+    let row = app.core.store.account(project, &parked.account_id).await.unwrap().unwrap();
+    let parked = app.core.store.verification(project, &parked.id).await.unwrap().unwrap();
+    assert_eq!(app.credentials.open_parked(&parked, &row).unwrap().get("code"), Some("waiting"));
+    let pending = app.core.store.revocation(project, &pending.id).await.unwrap().unwrap();
     let RevocationState::Pending { material } = &pending.state else { panic!("{pending:?}") };
-    assert_eq!(app.open_revocation(&pending, material).unwrap().get("access_token"), Some("waiting"));
+    assert_eq!(app.credentials.open_revocation(&pending, material).unwrap().get("access_token"), Some("waiting"));
 }
 
 /// A code that waits for the developer's word, and a token that waits for its provider.
@@ -180,7 +186,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
 async fn a_spooled_credential_of_an_earlier_program_is_stored() {
     let server = TestServer::start().await;
     let (session, account) = connected(&server.api, "alice").await;
-    let row = server.app.store.account(&server.project_id, &account).await.unwrap().unwrap();
+    let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
     let old = FirstLayout::of(server.dir.path());
     let place = [&*server.project_id, "connected_accounts", &*account, "credential_sealed"];
     let spooled = |key: &str| {
@@ -231,8 +237,8 @@ async fn assert_all_open(data: &Path, count: usize) {
     let app = app_on(data).await.unwrap();
     let project: String = database.query_row("SELECT id FROM projects", [], |row| row.get(0)).unwrap();
     for number in 0..count {
-        let row = app.store.account(&project, &format!("ca_old_{number:07}")).await.unwrap().unwrap();
-        let secrets = app.open_credential(&row).unwrap();
+        let row = app.core.store.account(&project, &format!("ca_old_{number:07}")).await.unwrap().unwrap();
+        let secrets = app.credentials.open_credential(&row).unwrap();
         assert_eq!(secrets.get("generic_api_key"), Some(&*format!("sandbox_alice_key_{number}")));
     }
 }
@@ -285,9 +291,9 @@ async fn nobody_puts_an_old_value_back() {
     let put_back = || assert_eq!(database.execute(sql, [&old]).unwrap(), 1);
     let is_refused = async || {
         let app = app_on(data).await.unwrap();
-        let row = app.store.account(&project, "ca_old_0000000").await.unwrap().unwrap();
+        let row = app.core.store.account(&project, "ca_old_0000000").await.unwrap().unwrap();
         assert_eq!(row.user_id, "mallory");
-        let error = app.open_credential(&row).unwrap_err();
+        let error = app.credentials.open_credential(&row).unwrap_err();
         assert_eq!(error.code(), switchboard::error::Code::CredentialUnreadable);
         assert_eq!(accounts_in_layout(&database, 1), 1, "it was not sealed anew");
     };

@@ -110,11 +110,11 @@ async fn one_tenants_server_that_is_down_keeps_no_other_waiting() {
     for (provider, accounts) in [(&ill, of_ill), (&well, of_well)] {
         for id in accounts {
             // Its credential is sealed for where it goes.
-            let row = server.app.store.account(&server.project_id, id).await.unwrap().unwrap();
-            let secrets = server.app.open_credential(&row).unwrap();
+            let row = server.app.core.store.account(&server.project_id, id).await.unwrap().unwrap();
+            let secrets = server.app.credentials.open_credential(&row).unwrap();
             let fields = BTreeMap::from([("sandbox_url".to_owned(), provider.origin())]);
             let params = AccountParams { fields, ..AccountParams::parse(&row.params).unwrap() };
-            let sealed = server.app.seal_credential(&(&row).into(), &params, &secrets);
+            let sealed = server.app.credentials.seal_credential(&(&row).into(), &params, &secrets);
             let sql =
                 "UPDATE connected_accounts SET params = ?1, credential_sealed = ?2, refresh_due_at = 1 WHERE id = ?3";
             database.execute(sql, (params.to_text(), sealed, id)).unwrap();

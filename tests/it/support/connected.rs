@@ -69,8 +69,8 @@ impl Connected {
 
     /// Access and refresh token, read past the API.
     pub async fn tokens(&self) -> (String, String) {
-        let row = self.server.app.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
-        let secrets = self.server.app.open_credential(&row).unwrap();
+        let row = self.server.app.core.store.account(&self.server.project_id, &self.account).await.unwrap().unwrap();
+        let secrets = self.server.app.credentials.open_credential(&row).unwrap();
         (secrets.get("access_token").unwrap().to_owned(), secrets.get("refresh_token").unwrap().to_owned())
     }
 
@@ -119,7 +119,7 @@ pub async fn second_server_with(first: &TestServer, managed: BTreeMap<String, Ma
 fn surroundings_of(first: &TestServer) -> Surroundings {
     Surroundings {
         clock: Arc::new(first.clock.clone()),
-        builtins: first.app.builtins.clone(),
+        builtins: first.app.core.builtins.clone(),
         allow_loopback: true,
         with_sandbox: true,
         ..Surroundings::default()
@@ -136,7 +136,7 @@ pub async fn server_on(
 ) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let app = app_on(data, toolkits, surroundings, managed, &listener).await;
-    let url = app.settings.public_url.clone();
+    let url = app.core.settings.public_url.clone();
     let router = switchboard::api::router(&app);
     tokio::spawn(server::serve(app, router, listener));
     Api::new(&url, key)

@@ -65,18 +65,18 @@ impl TestServer {
 
     async fn key_beyond(&self, reach: &Reach) -> String {
         let actor = Actor::cli("");
-        self.app.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
+        self.app.keys.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
     }
 
     /// A further key of the project, with a scope.
     pub async fn scoped_key(&self, scope: &KeyScope) -> String {
         let actor = Actor::cli(&self.project_id);
-        self.app.create_scoped_key(&actor, "scoped", scope).await.unwrap().0.expose().to_owned()
+        self.app.keys.create_scoped_key(&actor, "scoped", scope).await.unwrap().0.expose().to_owned()
     }
 
     /// A second project; a client with its key.
     pub async fn other_project(&self, name: &str) -> Api {
-        let made = self.app.create_project("cli", name, &ProjectSettings::default()).await.unwrap();
+        let made = self.app.projects.create_project("cli", name, &ProjectSettings::default()).await.unwrap();
         Api::new(&self.url, made.key.expose())
     }
 }
@@ -177,7 +177,7 @@ impl Builder {
             ..Surroundings::default()
         };
         let app = server::open(config, surroundings).await.unwrap();
-        let made = app.create_project("cli", "Test project", &self.project).await.unwrap();
+        let made = app.projects.create_project("cli", "Test project", &self.project).await.unwrap();
         let router = api::router(&app);
         tokio::spawn(server::serve(Arc::clone(&app), router, listener));
         TestServer {

@@ -12,7 +12,7 @@ use switchboard_vault::{KeyRing, OpenError, Place};
 
 use crate::app::base::{failpoint, idempotency};
 use crate::app::credential::seals::{self, Destination, Owner};
-use crate::app::refresh::spool;
+use crate::app::spool::rotation;
 use crate::error::Error;
 
 /// The first layout's number, which sealed values of it begin with.
@@ -224,9 +224,9 @@ impl Run<'_> {
 
     /// Files of the spool are rewritten as whole files.
     async fn spool(&mut self, dir: &Path) -> Result<()> {
-        for file in spool::files(dir).with_context(|| format!("cannot look into {}", dir.display()))? {
+        for file in rotation::files(dir).with_context(|| format!("cannot look into {}", dir.display()))? {
             // What cannot be read is reported and kept when the spool is replayed.
-            let Ok(Some(rotation)) = spool::read(&file) else { continue };
+            let Ok(Some(rotation)) = rotation::read(&file) else { continue };
             let Ok(old) = rotation.sealed() else { continue };
             if !switchboard_vault::is_first_layout(&old) {
                 continue;
@@ -238,7 +238,7 @@ impl Run<'_> {
                 self.anew("connected_accounts", &key, "credential_sealed", &old, place)
             });
             if let Some(sealed) = self.counted("spool", &key.1, sealed) {
-                spool::write(dir, &rotation.resealed(&sealed))
+                rotation::write(dir, &rotation.resealed(&sealed))
                     .with_context(|| format!("cannot write to {}", dir.display()))?;
             }
         }

@@ -88,7 +88,7 @@ impl Service {
         let app = server::open(config, surroundings).await?;
         let inside = Inside::new(&app, "Toolkit test", HOST).await?;
         // Revocations are worked off in the background.
-        tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.stopping.clone()));
+        tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
         Ok(Self { inside, app, _folder: folder })
     }
 
@@ -117,9 +117,9 @@ impl Service {
 
     /// Ends it, so that its folder can be removed.
     pub(super) async fn close(self) {
-        self.app.stopping.cancel();
-        self.app.tasks.close();
-        self.app.tasks.wait().await;
-        self.app.store.finish();
+        self.app.core.stopping.cancel();
+        self.app.core.tasks.close();
+        self.app.core.tasks.wait().await;
+        self.app.core.store.finish();
     }
 }

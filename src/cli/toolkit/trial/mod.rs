@@ -23,7 +23,7 @@ use super::inside::{Folder, Inside};
 use super::source::{FILE_NAME, Source};
 use super::test::chosen;
 use crate::app::App;
-use crate::app::auth_config::redirects;
+use crate::app::provider::redirect_uris;
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
 use crate::config::Layer;
@@ -94,7 +94,7 @@ pub(super) async fn run(args: TryArgs) -> Result<()> {
     let trial =
         Trial { app: &app, inside: &inside, slug: &toolkit.slug, config: &config, printer: &printer, gets: &args.get };
     let result = rounds(&trial, args.open, args.once).await;
-    app.stopping.cancel();
+    app.core.stopping.cancel();
     serving.await??;
     result
 }
@@ -121,8 +121,8 @@ async fn rounds(trial: &Trial<'_>, opens: bool, is_once: bool) -> Result<()> {
 
 /// What the browser comes back to. Here, a toolkit has one auth config, so a name of one's own is enough.
 fn redirect_uri(toolkit: &Toolkit, scheme: Scheme, public_url: &str) -> Option<String> {
-    let (uri, _) = redirects::advice(public_url, toolkit, scheme)?;
-    Some(uri.unwrap_or_else(|| redirects::uri(public_url, &format!("{}-try", toolkit.slug))))
+    let (uri, _) = redirect_uris::advice(public_url, toolkit, scheme)?;
+    Some(uri.unwrap_or_else(|| redirect_uris::uri(public_url, &format!("{}-try", toolkit.slug))))
 }
 
 /// The server, with the file in the place of a built-in toolkit.

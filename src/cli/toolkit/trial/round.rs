@@ -72,7 +72,7 @@ impl Trial<'_> {
 
     /// The toolkit as the file says now.
     fn file(&self) -> Option<Arc<Toolkit>> {
-        self.app.toolkit(self.slug)
+        self.app.core.toolkit(self.slug)
     }
 
     fn is_edited(&self, before: Option<&Arc<Toolkit>>) -> bool {
@@ -94,7 +94,7 @@ impl Trial<'_> {
     }
 
     async fn pause(&self) -> bool {
-        self.app.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
+        self.app.core.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
     }
 
     async fn wait(&self, account: &str, file: Option<&Arc<Toolkit>>) -> Result<Ended> {

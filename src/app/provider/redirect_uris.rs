@@ -11,12 +11,13 @@
 //! behind all auth configs of the toolkit; else a name that the developer chooses, and that no auth config of
 //! another authorization server has.
 
+use crate::app::base::core::Core;
+use std::sync::Arc;
 use switchboard_catalog::{OAuth2, Scheme, Toolkit};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-use super::AuthConfigSettings;
-use crate::app::App;
+use crate::app::auth_config::AuthConfigSettings;
 use crate::app::base::settings::Settings;
 use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
@@ -126,20 +127,34 @@ pub fn advice(public_url: &str, toolkit: &Toolkit, scheme: Scheme) -> Option<(Op
     Some((None, how))
 }
 
-impl App {
+/// Which redirect URI an auth config uses, and whether two use the same.
+pub struct RedirectUris {
+    core: Arc<Core>,
+}
+
+crate::redacted_debug!(RedirectUris);
+
+impl RedirectUris {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+impl RedirectUris {
     /// The redirect URI that a flow of an auth config begins with; from the configured public URL only (R24).
     pub fn redirect_uri_of(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> String {
         if let Some(uri) = &settings.oauth_redirect_uri {
             return uri.clone();
         }
         let name = if self.uses_toolkit_redirect_uri(config, settings) { &config.toolkit } else { &config.id };
-        self.settings.redirect_uri(name)
+        self.core.settings.redirect_uri(name)
     }
 
     /// The same where the provider sends browsers back at all.
     pub fn shown_redirect_uri(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
         let scheme: Scheme = config.scheme.parse().ok()?;
-        let has_browser = self.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
+        let has_browser = self.core.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
         (scheme.is_redirect() && has_browser).then(|| self.redirect_uri_of(config, settings))
     }
 
@@ -147,13 +162,16 @@ impl App {
         if !config.is_managed {
             return settings.uses_toolkit_redirect_uri;
         }
-        let client = self.settings.managed_client(&config.toolkit, &config.project_id);
+        let client = self.core.settings.managed_client(&config.toolkit, &config.project_id);
         client.is_some_and(|client| client.one_redirect_uri) && self.is_told_by_slug(config)
     }
 
     fn is_told_by_slug(&self, config: &AuthConfigRow) -> bool {
         let scheme = config.scheme.parse().ok();
-        self.toolkit(&config.toolkit).zip(scheme).is_some_and(|(toolkit, scheme)| is_told_by_slug(&toolkit, scheme))
+        self.core
+            .toolkit(&config.toolkit)
+            .zip(scheme)
+            .is_some_and(|(toolkit, scheme)| is_told_by_slug(&toolkit, scheme))
     }
 
     /// Reads the redirect URI that a developer gives; the empty text means the server's own. `at` is where
@@ -184,16 +202,16 @@ impl App {
 
     /// Names that nobody may choose: those of toolkits, in any case, and those of auth configs.
     fn is_reserved(&self, name: &str) -> bool {
-        name.starts_with(Kind::AuthConfig.prefix()) || self.toolkit(name).is_some()
+        name.starts_with(Kind::AuthConfig.prefix()) || self.core.toolkit(name).is_some()
     }
 
     /// The name behind this server's own callback path, where a redirect URI has one.
     fn name_in<'a>(&self, uri: &'a str) -> std::result::Result<Option<&'a str>, String> {
-        let Some(path) = uri.strip_prefix(&self.settings.public_url) else { return Ok(None) };
+        let Some(path) = uri.strip_prefix(&self.core.settings.public_url) else { return Ok(None) };
         let older = path.strip_prefix(OLDER_CALLBACK).and_then(|rest| rest.strip_prefix('/'));
         let Some(name) = path.strip_prefix(CALLBACK).and_then(|rest| rest.strip_prefix('/')) else {
             return match older {
-                Some(_) => Err(format!("must begin with {}", self.settings.redirect_uri(""))),
+                Some(_) => Err(format!("must begin with {}", self.core.settings.redirect_uri(""))),
                 None => Ok(None),
             };
         };
@@ -219,7 +237,7 @@ impl App {
         if name == attempt.auth_config_id {
             return Ok(true);
         }
-        if self.settings.redirect_uri(name) != attempt.redirect_uri {
+        if self.core.settings.redirect_uri(name) != attempt.redirect_uri {
             return Ok(false);
         }
         if name == config.toolkit {
@@ -233,7 +251,7 @@ impl App {
     /// compares the token that the flow began with).
     fn recognition(&self, config: &AuthConfigRow) -> Option<Recognition> {
         let scheme: Scheme = config.scheme.parse().ok()?;
-        let toolkit = self.toolkit(&config.toolkit)?;
+        let toolkit = self.core.toolkit(&config.toolkit)?;
         toolkit.oauth(scheme).filter(|_| !toolkit.uses_device_code(scheme)).map(Recognition::of)
     }
 
@@ -245,7 +263,7 @@ impl App {
         if self.name_in(uri).ok().flatten().is_some_and(|name| name != config.id && self.is_reserved(name)) {
             return Ok(true);
         }
-        for other in self.store.redirected_auth_configs().await? {
+        for other in self.core.store.redirected_auth_configs().await? {
             let is_same = AuthConfigSettings::parse(&other.settings)?.oauth_redirect_uri.as_deref() == Some(uri);
             if is_same
                 && other.id != config.id
@@ -284,7 +302,7 @@ impl App {
     /// whom it comes from: all that may use the path send their codes to one server.
     pub(in crate::app) async fn is_alone_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(true) };
-        for other in self.store.redirected_auth_configs().await? {
+        for other in self.core.store.redirected_auth_configs().await? {
             let is_rival = other.id != config.id && self.recognition(&other).is_some_and(|other| other != own);
             if is_rival || (other.id != config.id && own == Recognition::None) {
                 return Ok(false);
@@ -295,7 +313,7 @@ impl App {
 
     /// Says in the log which auth configs cannot be used until their redirect URIs are told apart.
     pub async fn report_shared_redirect_uris(&self) -> Result<()> {
-        for config in self.store.redirected_auth_configs().await? {
+        for config in self.core.store.redirected_auth_configs().await? {
             if self.has_shared_redirect_uri(&config).await? {
                 tracing::warn!(
                     auth_config.id = %config.id,

@@ -8,9 +8,9 @@ use switchboard_egress::Destination;
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use crate::app::App;
+use super::{Failure, Provider, ROOM_FOR_ANOTHER};
 use crate::app::account::params::AccountParams;
-use crate::app::provider::{Failure, Provider, ROOM_FOR_ANOTHER};
+use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::text::cut;
 
@@ -29,7 +29,7 @@ pub fn extra_refresh_name(name: &str) -> String {
     format!("{name}_refresh_token")
 }
 
-impl App {
+impl Providers {
     /// The credential with another of the account's tokens in the first place, where the request goes to a
     /// host or path that wants it.
     pub(in crate::app) fn token_for(

@@ -1,12 +1,13 @@
 //! Which toolkits a list shows, and in which order.
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
 
-use crate::app::App;
 use crate::error::Result;
 
 /// Which toolkits to list; what is absent admits all.
@@ -30,7 +31,22 @@ pub(in crate::app) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
     texts.iter().any(|text| text.to_lowercase().contains(lower))
 }
 
-impl App {
+/// The toolkits that a project can use.
+pub struct Toolkits {
+    core: Arc<Core>,
+    auth_configs: Arc<AuthConfigs>,
+}
+
+crate::redacted_debug!(Toolkits);
+
+impl Toolkits {
+    /// With the services that it calls.
+    pub fn new(core: Arc<Core>, auth_configs: Arc<AuthConfigs>) -> Self {
+        Self { core, auth_configs }
+    }
+}
+
+impl Toolkits {
     /// The toolkits that a filter admits, by name or by use.
     pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
         let slugs: Option<BTreeSet<String>> =
@@ -41,11 +57,13 @@ impl App {
             slugs.as_ref().is_none_or(|wanted| wanted.contains(&toolkit.slug))
                 && category.as_ref().is_none_or(|wanted| toolkit.categories.contains(wanted))
                 && search.as_ref().is_none_or(|wanted| mentions(toolkit, wanted))
-                && filter.managed.is_none_or(|wanted| wanted == self.managed_scheme(project, toolkit).is_some())
+                && filter
+                    .managed
+                    .is_none_or(|wanted| wanted == self.auth_configs.managed_scheme(project, toolkit).is_some())
         };
-        let mut found: Vec<Arc<Toolkit>> = self.catalog.get().iter().filter(admits).cloned().collect();
+        let mut found: Vec<Arc<Toolkit>> = self.core.catalog.get().iter().filter(admits).cloned().collect();
         let usage: HashMap<String, i64> = if filter.by_usage {
-            self.store.accounts_per_toolkit(project).await?.into_iter().collect()
+            self.core.store.accounts_per_toolkit(project).await?.into_iter().collect()
         } else {
             HashMap::new()
         };
@@ -59,6 +77,6 @@ impl App {
 
     /// Identifiers of all categories that some toolkit has, in order.
     pub fn categories(&self) -> BTreeSet<String> {
-        self.catalog.get().iter().flat_map(|toolkit| toolkit.categories.iter().cloned()).collect()
+        self.core.catalog.get().iter().flat_map(|toolkit| toolkit.categories.iter().cloned()).collect()
     }
 }

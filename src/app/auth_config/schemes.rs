@@ -8,9 +8,10 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 
-use crate::app::auth_config::AuthConfigSettings;
+use super::AuthConfigSettings;
+use crate::app::Actor;
+use crate::app::auth_config::AuthConfigs;
 use crate::app::session::Session;
-use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
 
 /// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
@@ -110,7 +111,7 @@ fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
     }]
 }
 
-impl App {
+impl AuthConfigs {
     /// Picks the auth config of a link. One that is made now is added to the unit.
     pub(in crate::app) async fn pick_auth_config(
         &self,
@@ -144,14 +145,13 @@ impl App {
 
     /// The auth config that the session names, whatever else there is.
     async fn named_auth_config(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
-        let config = self.store.auth_config(&actor.project_id, id).await?;
-        let config = config.ok_or_else(|| crate::app::auth_config::not_found(id))?;
+        let config = self.core.store.auth_config(&actor.project_id, id).await?;
+        let config = config.ok_or_else(|| super::not_found(id))?;
         if self.lacks_client(&config) {
             return Err(no_managed_auth(toolkit));
         }
         if !config.is_enabled {
-            return Err(crate::app::auth_config::disabled(&config)
-                .fix("Enable it, or name another auth config in the session."));
+            return Err(super::disabled(&config).fix("Enable it, or name another auth config in the session."));
         }
         if let SchemeWish::Only(scheme) = wish
             && scheme.as_str() != config.scheme
@@ -177,16 +177,16 @@ impl App {
         toolkit: &Toolkit,
     ) -> Result<Option<Arc<Candidates>>> {
         let place = (project.to_owned(), toolkit.slug.clone());
-        if let Some(candidates) = self.recent_auth_configs.get(&place) {
+        if let Some(candidates) = self.recent.get(&place) {
             return Ok(Some(candidates));
         }
-        let before = self.recent_auth_configs.before();
-        let with_client = self.settings.managed_client(&toolkit.slug, project).is_some();
-        let configs = self.store.usable_auth_configs(project, &toolkit.slug, with_client, REMEMBERED).await?;
+        let before = self.recent.before();
+        let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
+        let configs = self.core.store.usable_auth_configs(project, &toolkit.slug, with_client, REMEMBERED).await?;
         let unsealed = |config| AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config };
         let Some(candidates) = Candidates::new(configs.into_iter().map(unsealed).collect())? else { return Ok(None) };
         let candidates = Arc::new(candidates);
-        self.recent_auth_configs.put(place, before, Arc::clone(&candidates));
+        self.recent.put(place, before, Arc::clone(&candidates));
         Ok(Some(candidates))
     }
 
@@ -202,7 +202,7 @@ impl App {
         let mut offered = schemes.iter().copied().filter(|scheme| is_offered(*scheme));
         let can = offered.find(|scheme| self.can_make(&actor.project_id, toolkit, *scheme));
         let scheme = can.ok_or_else(|| no_managed_auth(toolkit))?;
-        if let Some(off) = self.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
+        if let Some(off) = self.core.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
             && !(off.is_enabled && off.is_enabled_for_tool_router)
         {
             return Err(switched_off(&off));
@@ -234,16 +234,16 @@ impl App {
     ) -> Result<AuthConfigRow> {
         let project = &actor.project_id;
         // More than are remembered: an older one may have it.
-        let with_client = self.settings.managed_client(&toolkit.slug, project).is_some();
+        let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
         let older =
-            self.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme.as_str(), with_client).await?;
+            self.core.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme.as_str(), with_client).await?;
         if let Some(config) = older {
             return Ok(config);
         }
         if !self.can_make(project, toolkit, scheme) {
             return Err(no_client(toolkit, scheme));
         }
-        if let Some(off) = self.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
+        if let Some(off) = self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
             && !(off.is_enabled && off.is_enabled_for_tool_router)
         {
             return Err(switched_off(&off));
@@ -264,7 +264,7 @@ impl App {
             config.settings = AuthConfigSettings { made_for_scheme, ..AuthConfigSettings::default() }.to_text();
         }
         unit.push(auth_configs::insert_first_managed(&config));
-        unit.push(self.audit(actor, "auth_config.create", &config.id, "ok", None));
+        unit.push(self.core.audit(actor, "auth_config.create", &config.id, "ok", None));
         config
     }
 
@@ -276,7 +276,7 @@ impl App {
             return false;
         }
         match scheme {
-            Scheme::OAuth2 => self.settings.managed_client(&toolkit.slug, project).is_some(),
+            Scheme::OAuth2 => self.core.settings.managed_client(&toolkit.slug, project).is_some(),
             // Its consumer key is registered by hand.
             Scheme::OAuth1 => false,
             _ => toolkit.developer_fields(scheme).is_empty(),
@@ -285,7 +285,7 @@ impl App {
 
     /// A managed auth config whose client the operator has withdrawn since, or never had.
     pub(in crate::app) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
-        let has_client = || self.settings.managed_client(&config.toolkit, &config.project_id).is_some();
+        let has_client = || self.core.settings.managed_client(&config.toolkit, &config.project_id).is_some();
         let is = |scheme: Scheme| config.scheme == scheme.as_str();
         config.is_managed && (is(Scheme::OAuth1) || is(Scheme::OAuth2) && !has_client())
     }

@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
+use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::{Actor, App};
+use crate::app::base::core::Core;
+use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
 /// A refreshed credential on its way into the database. The credential is sealed.
@@ -62,7 +64,7 @@ impl Rotation {
     }
 
     /// What writes it into its row.
-    pub(in crate::app) fn unit(&self, app: &App) -> Result<Unit> {
+    pub(in crate::app) fn unit(&self, core: &Core) -> Result<Unit> {
         let refreshed = Refreshed {
             credential: self.sealed()?,
             params: self.params.clone(),
@@ -74,11 +76,11 @@ impl Rotation {
         let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_value();
         Ok(Unit::new()
             .with(accounts::store_refreshed(&self.project_id, &self.account_id, self.fence, refreshed))
-            .with(app.audit(&actor, "connected_account.refresh", &self.account_id, "ok", Some(&facts))))
+            .with(core.audit(&actor, "connected_account.refresh", &self.account_id, "ok", Some(&facts))))
     }
 }
 
-impl App {
+impl Spool {
     /// Finishes what an earlier process could not write. Returns how many credentials were saved.
     /// A file that cannot be used is logged and kept; it keeps nobody from starting.
     ///
@@ -86,7 +88,7 @@ impl App {
     /// When the folder cannot be looked into: then nobody knows whether newer tokens wait there.
     pub async fn replay_spool(&self) -> io::Result<usize> {
         let mut saved = 0;
-        for file in files(&self.spool_dir)? {
+        for file in files(&self.folder)? {
             let stored = match read(&file) {
                 Ok(Some(rotation)) => self.replay_rotation(&rotation).await,
                 Ok(None) => continue,
@@ -113,10 +115,10 @@ impl App {
     /// When that is not possible now, or nobody can tell whether a file is there.
     pub async fn finish_spooled(&self, account: &AccountRow) -> Result<bool> {
         let unknown = || Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet");
-        let file = file_of(&self.spool_dir, &account.id, account.refresh_fence);
+        let file = file_of(&self.folder, &account.id, account.refresh_fence);
         let wanted = file.clone();
         // Not on a thread that serves: a network disk takes its time.
-        let found = self.files.run(move || read(&wanted)).await.map_err(Error::internal)?;
+        let found = self.core.files.run(move || read(&wanted)).await.map_err(Error::internal)?;
         let stored = match found {
             Ok(None) => return Ok(false),
             Ok(Some(rotation)) => self.replay_rotation(&rotation).await,
@@ -132,12 +134,12 @@ impl App {
 
     /// True when the credential was stored, false when a newer one had been.
     async fn replay_rotation(&self, rotation: &Rotation) -> Result<bool> {
-        let Some(account) = self.store.account(&rotation.project_id, &rotation.account_id).await? else {
+        let Some(account) = self.core.store.account(&rotation.project_id, &rotation.account_id).await? else {
             return Ok(false);
         };
         // Whatever else lies there would take the place of a credential that works.
-        self.check_sealed_for(&account, &rotation.params, &rotation.sealed()?)?;
-        match self.store.apply(rotation.unit(self)?).await {
+        self.credentials.check_sealed_for(&account, &rotation.params, &rotation.sealed()?)?;
+        match self.core.store.apply(rotation.unit(&self.core)?).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),

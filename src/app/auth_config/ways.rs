@@ -1,0 +1,64 @@
+//! In which ways a user can connect a toolkit: with which of its schemes, and by which auth config.
+
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_vault::Secrets;
+
+use crate::app::auth_config::AuthConfigs;
+use crate::error::{Class, Error, Result};
+
+/// One way to connect: a scheme, and its auth config where there is one already.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// How it authenticates.
+    pub scheme: Scheme,
+    /// Its auth config; none yet for one that is made when the user chooses it.
+    pub config: Option<AuthConfigRow>,
+}
+
+impl AuthConfigs {
+    /// All ways in which a user of a project can connect a toolkit now, in the toolkit's order.
+    pub async fn ways(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<Way>> {
+        let candidates = self.usable_configs(project, toolkit).await?;
+        let mut ways = Vec::new();
+        for scheme in toolkit.schemes() {
+            let config = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
+            let can = match &config {
+                Some(config) => as_answer(self.credentials.check_offered(toolkit, config, &Secrets::new()).await)?,
+                None => self.can_make_now(project, toolkit, scheme).await?,
+            };
+            if can {
+                ways.push(Way { scheme, config });
+            }
+        }
+        Ok(ways)
+    }
+
+    /// Whether an auth config of a scheme can be made for a link of this moment.
+    async fn can_make_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
+        if !self.can_make(project, toolkit, scheme) {
+            return Ok(false);
+        }
+        // One that somebody switched off is not made anew.
+        if self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?.is_some() {
+            return Ok(false);
+        }
+        if toolkit.uses_device_code(scheme) {
+            return as_answer(self.credentials.check_unconfirmed(project).await);
+        }
+        Ok(true)
+    }
+}
+
+/// Whether something may be; what failed stays an error.
+fn as_answer(checked: Result<()>) -> Result<bool> {
+    match checked {
+        Ok(()) => Ok(true),
+        Err(error) if is_of_the_request(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_of_the_request(error: &Error) -> bool {
+    matches!(error.code().class(), Class::BadRequest | Class::Unprocessable)
+}

@@ -1,0 +1,157 @@
+//! What every service stands on: the database, time, randomness, settings, the catalog in force.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde_json::Value;
+use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::accounts::AccountRow;
+use switchboard_store::audit::{self, AuditEvent};
+use switchboard_store::{Statement, Store, Unit, meta};
+use switchboard_vault::Entropy;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::catalog::CurrentCatalog;
+use super::flights::Flights;
+use super::settings::Settings;
+use super::threads::Threads;
+use crate::app::account::params::AccountParams;
+use crate::error::{Error, Result};
+use crate::id::Kind;
+use crate::metrics::Metrics;
+use crate::time::{Clock, Millis};
+
+/// How long one finding of readiness counts, in milliseconds.
+const READY_FOR: Millis = 1_000;
+
+/// What every service stands on.
+pub struct Core {
+    /// Persistence.
+    pub store: Store,
+    /// Toolkits.
+    pub catalog: CurrentCatalog,
+    /// The operator's settings.
+    pub settings: Settings,
+    /// Template variables of the installation, such as `sandbox_url`.
+    pub builtins: BTreeMap<String, String>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Tasks that outlive the request that caused them; awaited at shutdown.
+    pub tasks: TaskTracker,
+    /// Threads that read files.
+    pub files: Threads,
+    /// Locks of accounts and auth configs in this process.
+    pub flights: Flights,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// When the database was last found ready.
+    pub ready_at: AtomicI64,
+    /// Cancelled when the server is told to end.
+    pub stopping: CancellationToken,
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").field("public_url", &self.settings.public_url).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Now.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// A new identifier.
+    pub fn mint(&self, kind: Kind) -> String {
+        kind.mint(self.now(), &*self.entropy)
+    }
+
+    /// Whether the database takes reads and writes. Asked at most once a second: whoever may ask
+    /// needs no key, and each answer costs a durable write.
+    pub async fn check_ready(&self) -> Result<()> {
+        let now = self.now();
+        let last = self.ready_at.load(Ordering::Relaxed);
+        if (last..last.saturating_add(READY_FOR)).contains(&now) {
+            return Ok(());
+        }
+        self.store.apply(Unit::new().with(meta::put("ready_probe", now.to_be_bytes().to_vec()))).await?;
+        self.store.meta("ready_probe").await?;
+        self.ready_at.store(now, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A toolkit by its slug in any case.
+    pub fn toolkit(&self, slug: &str) -> Option<Arc<Toolkit>> {
+        let catalog = self.catalog.get();
+        if slug.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return catalog.get(&slug.to_ascii_lowercase()).cloned();
+        }
+        catalog.get(slug).cloned()
+    }
+
+    /// Template variables of one account, then the installation's.
+    pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
+        params.value(name).or_else(|| self.builtins.get(name)).cloned()
+    }
+
+    /// An account's parameters, with what its toolkit's file makes of them now.
+    pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
+        let params = AccountParams::parse(&account.params)?;
+        let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
+        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        Ok(params.completed(&toolkit, scheme))
+    }
+
+    /// The statement that records `action` on `object`. `detail` never holds a secret.
+    pub fn audit(&self, actor: &Actor, action: &str, object: &str, outcome: &str, detail: Option<&Value>) -> Statement {
+        audit::insert(AuditEvent {
+            id: self.mint(Kind::AuditEvent),
+            project_id: (!actor.project_id.is_empty()).then(|| actor.project_id.clone()),
+            at: self.now(),
+            actor: actor.name.clone(),
+            action: action.to_owned(),
+            object: object.to_owned(),
+            outcome: outcome.to_owned(),
+            request_id: actor.request_id.clone(),
+            caller_request_id: actor.caller_request_id.clone(),
+            detail: detail.map(Value::to_string),
+        })
+    }
+}
+
+/// Who acts: an API key in a project, a browser with a link, or the server itself.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The project acted in.
+    pub project_id: String,
+    /// `key_…`, `link:lt_…`, `system`, `cli`.
+    pub name: String,
+    /// Our own id of the request that caused it.
+    pub request_id: Option<String>,
+    /// The caller's id of that request.
+    pub caller_request_id: Option<String>,
+}
+
+impl Actor {
+    /// The server itself.
+    pub fn system(project_id: &str) -> Self {
+        Self::without_request(project_id, "system")
+    }
+
+    /// Whoever runs a command.
+    pub fn cli(project_id: &str) -> Self {
+        Self::without_request(project_id, "cli")
+    }
+
+    /// Somebody who acts without a request.
+    pub fn without_request(project_id: &str, name: &str) -> Self {
+        let (project_id, name) = (project_id.to_owned(), name.to_owned());
+        Self { project_id, name, request_id: None, caller_request_id: None }
+    }
+}
