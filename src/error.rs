@@ -1,7 +1,7 @@
 //! What can go wrong, without HTTP: one table of codes, one error type.
 //!
 //! The numbers and slugs are the API's published ones (contract section 9); where none is public,
-//! the number is ours and says so. `api/error.rs` is the only place that turns an error into an
+//! the number is ours and says so. `api/http/error.rs` is the only place that turns an error into an
 //! answer.
 
 use std::borrow::Cow;

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::account_state::text_of;
-use super::auth::Caller;
-use super::body::{JsonBody, OptionalJson, json};
-use super::error::ApiError;
-use super::path::Id;
-use super::query::Query;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, OptionalJson, json};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::account::access_list::AclInput;
 use crate::app::link::edit_account::{AccountPatch, CredentialPatch};

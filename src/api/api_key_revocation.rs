@@ -8,9 +8,9 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::body::{JsonBody, json};
-use super::edge::RequestId;
-use super::error::ApiError;
+use crate::api::http::body::{JsonBody, json};
+use crate::api::http::edge::RequestId;
+use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::error::Error;
 

@@ -10,13 +10,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::auth::Caller;
 use super::auth_config_fields::{
     Credentials, Scopes, ToolAccessConfig, refuse_unusable, scopes_of, shared_of, take_scopes, take_text, texts,
 };
-use super::body::{JsonBody, json};
-use super::error::ApiError;
-use super::path::Id;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, json};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::auth_config::edit::AuthConfigPatch;
 use crate::error::{Code, Error, Result};

@@ -12,16 +12,16 @@ use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
 use switchboard_vault::Secrets;
 
-use super::auth::Caller;
 use super::auth_config_fields::{
     Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts,
 };
 use super::auth_config_view::{AuthConfig, CreateAnswer};
-use super::body::{JsonBody, created, json, replayable};
-use super::error::ApiError;
-use super::page::PageRequest;
-use super::path::Id;
-use super::query::Query;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, created, json, replayable};
+use crate::api::http::error::ApiError;
+use crate::api::http::page::PageRequest;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::auth_config::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
 use crate::error::{Code, Error, Result};

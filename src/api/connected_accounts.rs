@@ -10,12 +10,12 @@ use serde::Serialize;
 use switchboard_store::accounts::{AccountFilter, AccountOrder, AccountStatus, AccountTypeFilter};
 
 use super::account_view::{AccountAnswer, AccountItem};
-use super::auth::Caller;
-use super::body::json;
-use super::error::ApiError;
-use super::page::PageRequest;
-use super::path::Id;
-use super::query::{Query, wrong};
+use crate::api::http::auth::Caller;
+use crate::api::http::body::json;
+use crate::api::http::error::ApiError;
+use crate::api::http::page::PageRequest;
+use crate::api::http::path::Id;
+use crate::api::http::query::{Query, wrong};
 use crate::app::App;
 use crate::app::account::{AccountView, readable};
 use crate::app::revocation::RevokedToken;

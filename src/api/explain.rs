@@ -9,10 +9,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::account_view::AccountStatusWord;
-use super::auth::Caller;
-use super::body::json;
-use super::error::ApiError;
-use super::path::Id;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::json;
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::explain::{Ended, Entry, Explanation, LinkStatus, Next};
 use crate::time::iso;

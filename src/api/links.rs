@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::AccountType;
 
-use super::auth::Caller;
-use super::body::{JsonBody, created, replayable};
-use super::error::ApiError;
-use super::path::Id;
-use super::warnings::WarningAnswer;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, created, replayable};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
+use crate::api::http::warnings::WarningAnswer;
 use crate::app::App;
 use crate::app::account::access_list::{Acl, AclInput};
 use crate::app::account::expected_identity::ExpectedIdentity;

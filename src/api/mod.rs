@@ -1,7 +1,7 @@
 //! The REST API: what is mounted where, and nothing that decides.
 //!
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
-//! ([`auth::require_key`]) except what [`public`] and the table say. The table of operations is
+//! ([`http::auth::require_key`]) except what [`public`] and the table say. The table of operations is
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four
 //! files: this one → `links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
 //! account's row: `…/accounts/state.rs`).
@@ -10,33 +10,22 @@ pub mod account_changes;
 pub mod account_links;
 pub mod account_state;
 pub mod account_view;
-mod admission;
 pub mod api_key_revocation;
-pub mod auth;
 pub mod auth_config_changes;
 mod auth_config_fields;
 pub mod auth_config_view;
 pub mod auth_configs;
-pub mod body;
 pub mod connected_accounts;
-pub mod edge;
-pub mod error;
 pub mod explain;
-mod form_body;
-pub mod health;
-pub mod limits;
+pub mod http;
 pub mod links;
 pub mod openapi;
 pub mod operations;
 pub mod org_projects;
 pub mod organization;
-pub mod page;
-mod parameters;
-pub mod path;
 pub mod project_config;
 pub mod proxy;
 pub mod proxy_answer;
-pub mod query;
 pub mod revoke_jobs;
 pub mod session_changes;
 pub mod session_info;
@@ -44,11 +33,9 @@ pub mod session_toolkits;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;
-pub mod strict;
 pub mod toolkit_details;
 pub mod toolkit_view;
 pub mod toolkits;
-pub mod warnings;
 
 use std::sync::Arc;
 
@@ -66,21 +53,21 @@ pub fn router(app: &Arc<App>) -> Router {
         .nest("/api/v3", operations(app))
         .merge(outside_the_prefix())
         .merge(pages::router())
-        .merge(health::router())
-        .fallback(error::unknown_path)
-        .method_not_allowed_fallback(error::unknown_method)
-        .layer(from_fn_with_state(Arc::clone(app), limits::guard))
+        .merge(http::health::router())
+        .fallback(http::error::unknown_path)
+        .method_not_allowed_fallback(http::error::unknown_method)
+        .layer(from_fn_with_state(Arc::clone(app), http::limits::guard))
         // Outermost: names the request, guards the edge, writes the log line, renders errors.
-        .layer(from_fn_with_state(Arc::clone(app), edge::guard))
+        .layer(from_fn_with_state(Arc::clone(app), http::edge::guard))
         .with_state(Arc::clone(app))
 }
 
 /// Operations of the API.
 fn operations(app: &Arc<App>) -> Router<Arc<App>> {
     let secured = operations::routes()
-        .fallback(error::unknown_path)
-        .method_not_allowed_fallback(error::unknown_method)
-        .layer(from_fn_with_state(Arc::clone(app), auth::require_key));
+        .fallback(http::error::unknown_path)
+        .method_not_allowed_fallback(http::error::unknown_method)
+        .layer(from_fn_with_state(Arc::clone(app), http::auth::require_key));
     secured.merge(public())
 }
 

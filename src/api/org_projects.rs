@@ -8,12 +8,12 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::auth::OrgCaller;
-use super::body::{JsonBody, json};
-use super::error::ApiError;
 use super::organization::{ProjectView, projects_page};
-use super::path::Id;
-use super::query::Query;
+use crate::api::http::auth::OrgCaller;
+use crate::api::http::body::{JsonBody, json};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::base::networks;
 use crate::app::project::ProjectSettings;

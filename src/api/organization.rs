@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::projects::Project;
 
-use super::auth::OrgCaller;
-use super::body::json;
-use super::error::ApiError;
-use super::page::{PagePlace, PageRequest};
-use super::query::Query;
+use crate::api::http::auth::OrgCaller;
+use crate::api::http::body::json;
+use crate::api::http::error::ApiError;
+use crate::api::http::page::{PagePlace, PageRequest};
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::project::organization::Organization;
 use crate::error::Result;

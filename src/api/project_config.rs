@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::auth::Caller;
-use super::body::{JsonBody, json};
-use super::error::ApiError;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, json};
+use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::app::project::config::ConfigChange;
 

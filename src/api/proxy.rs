@@ -13,12 +13,12 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::auth::Caller;
-use super::body::JsonBody;
-use super::error::ApiError;
-use super::form_body;
-use super::path::Id;
 use super::proxy_answer;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::JsonBody;
+use crate::api::http::error::ApiError;
+use crate::api::http::form_body;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};

@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::auth::Caller;
-use super::body::json;
-use super::error::ApiError;
-use super::page::PageRequest;
-use super::path::Id;
-use super::query::Query;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::json;
+use crate::api::http::error::ApiError;
+use crate::api::http::page::PageRequest;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::revocation::RevokeJob;
 

@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::organization_keys::OrganizationKeyRow;
 
-use super::auth::{Asker, Caller};
-use super::body::json;
-use super::error::ApiError;
 use super::organization::ProjectView;
+use crate::api::http::auth::{Asker, Caller};
+use crate::api::http::body::json;
+use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::app::project::keys;
 use crate::app::project::organization::Organization;

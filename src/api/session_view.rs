@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::warnings::{WarningAnswer, about_user};
+use crate::api::http::warnings::{WarningAnswer, about_user};
 use crate::app::session::Session;
 use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session::policy::{

@@ -8,11 +8,11 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::auth::Caller;
-use super::body::{JsonBody, created, json, replayable};
-use super::error::ApiError;
-use super::path::Id;
 use super::session_view::session_view;
+use crate::api::http::auth::Caller;
+use crate::api::http::body::{JsonBody, created, json, replayable};
+use crate::api::http::error::ApiError;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::session::policy::SessionConfig;
 

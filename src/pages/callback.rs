@@ -9,9 +9,9 @@ use axum::response::Response;
 
 use super::endings::{ending_page, error_page, finish, see_other};
 use super::policy::{cookie, remove_cookie};
-use crate::api::body::read;
-use crate::api::edge::RequestId;
-use crate::api::path::Id;
+use crate::api::http::body::read;
+use crate::api::http::edge::RequestId;
+use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::connect::{Arrived, Ending, Returned, attempt_cookie_name};
 

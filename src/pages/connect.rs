@@ -15,10 +15,10 @@ use super::endings::{ToolkitContext, ending_page, ending_page_with, error_page, 
 use super::policy::{add_form_headers, cookie, form_targets, is_own_form, set_cookie};
 use super::render::{BRAND, page, short};
 use super::ways::ways_page;
-use crate::api::body::read;
-use crate::api::edge::RequestId;
-use crate::api::path::Id;
-use crate::api::query::Query;
+use crate::api::http::body::read;
+use crate::api::http::edge::RequestId;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::account::params::AccountParams;
 use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, attempt_cookie_name};

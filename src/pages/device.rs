@@ -13,9 +13,9 @@ use super::connect::over_page;
 use super::endings::{ToolkitContext, error_page, finish};
 use super::policy::{cookie, csp, form_targets};
 use super::render::{BRAND, page, short};
-use crate::api::edge::RequestId;
-use crate::api::path::Id;
-use crate::api::query::Query;
+use crate::api::http::edge::RequestId;
+use crate::api::http::path::Id;
+use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::connect::{DeviceCode, DevicePage, Ending};
 

@@ -124,7 +124,7 @@ fn the_list_of_operations_is_the_router_s_own() {
 fn the_catalogue_of_errors_is_the_code_s_own() {
     let mut table = String::from("| Code | Slug | Status | Message | What to do |\n|---|---|---|---|---|\n");
     for code in Code::ALL {
-        let status = switchboard::api::error::status(code.class()).as_u16();
+        let status = switchboard::api::http::error::status(code.class()).as_u16();
         let (message, fix) = (code.template().replace('|', "\\|"), code.fix());
         writeln!(table, "| {} | `{}` | {status} | {message} | {fix} |", code.number(), code.slug()).unwrap();
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::examples::{Example, example};
 use super::schemas::Schemas;
-use crate::api::error::Envelope;
+use crate::api::http::error::Envelope;
 use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
 
 /// Where operations stand; the same ones stand under `/api/v3`.

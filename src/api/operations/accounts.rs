@@ -4,7 +4,7 @@ use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::account_view::{AccountAnswer, AccountItem};
-use crate::api::page::Page;
+use crate::api::http::page::Page;
 use crate::api::{account_changes, account_links, connected_accounts, explain, revoke_jobs};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
@@ -15,7 +15,7 @@ const WRITE: Permission = Permission::AnyOf(&[(Preset::ConnectedAccounts, Access
 const STATUSES: &[&str] = &["INITIALIZING", "INITIATED", "ACTIVE", "FAILED", "EXPIRED", "INACTIVE", "REVOKED"];
 
 /// `/connected_accounts…`.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "GET",
         "/connected_accounts",

@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::page::Page;
+use crate::api::http::page::Page;
 use crate::api::{auth_config_changes, auth_config_view, auth_configs};
 use crate::app::project::permissions::{Access, Preset};
 
@@ -11,7 +11,7 @@ const READ: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Read)
 const WRITE: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Write)]);
 
 /// `/auth_configs…`.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "GET",
         "/auth_configs",

@@ -23,7 +23,7 @@ const PEOPLE: &str = "it serves sign-up and consumer accounts of the hosted serv
 const PUSH: &str = "the SDKs take the push service's host from a name, so it cannot be here";
 
 /// Everything that no other file of this folder has.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::later("GET", "/tools", Keys::ProjectOrUser, TOOLS, "tools"),
     Operation::later("GET", "/tools/enum", Keys::ProjectOrUser, TOOLS, "tools"),
     Operation::later("GET", "/tools/{tool_slug}", Keys::ProjectOrUser, TOOLS, "tools"),

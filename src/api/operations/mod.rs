@@ -1,7 +1,7 @@
 //! The one table of operations: method, path, who may call it, what a scoped key needs, whether it
 //! is built, its handler and what the reference says of it.
 //!
-//! The router (`api/mod.rs`), the key check (`api/auth.rs`), the `OpenAPI` document
+//! The router (`api/mod.rs`), the key check (`api/http/auth.rs`), the `OpenAPI` document
 //! (`api/openapi`), `docs/compatibility.md` and the generated tests all read this table, so that
 //! none of them can forget an operation. Rows stand in one file per area.
 
@@ -20,7 +20,7 @@ use axum::Router;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter};
 
-use super::error::ApiError;
+use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::app::project::permissions::{Access, Preset};
 use crate::error::{Code, Error};
@@ -98,7 +98,7 @@ impl std::fmt::Debug for State {
 
 impl Operation {
     /// An operation that is served.
-    const fn works(
+    pub(in crate::api) const fn works(
         method: &'static str,
         path: &'static str,
         keys: Keys,
@@ -110,7 +110,7 @@ impl Operation {
     }
 
     /// An operation that a later version serves.
-    const fn later(
+    pub(in crate::api) const fn later(
         method: &'static str,
         path: &'static str,
         keys: Keys,
@@ -121,7 +121,7 @@ impl Operation {
     }
 
     /// An operation of the hosted service that has no place here.
-    const fn never(method: &'static str, path: &'static str, keys: Keys, why: &'static str) -> Self {
+    pub(in crate::api) const fn never(method: &'static str, path: &'static str, keys: Keys, why: &'static str) -> Self {
         Self { method, path, keys, permission: Permission::Unscoped, state: State::NotApplicable(why) }
     }
 

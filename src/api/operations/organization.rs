@@ -8,7 +8,7 @@ use crate::app::project::ProjectSettings;
 use crate::app::project::config::ConfigChange;
 
 /// `/org…`, `/auth/session/info`, `/api_key_revocation`.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "GET",
         "/org/owner/project/list",

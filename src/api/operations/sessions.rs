@@ -3,7 +3,7 @@
 use axum::routing::{delete, get, patch, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::page::Page;
+use crate::api::http::page::Page;
 use crate::api::session_view::SessionAnswer;
 use crate::api::{links, proxy, proxy_answer, session_changes, session_toolkits, sessions};
 use crate::app::project::permissions::{Access, Preset};
@@ -23,7 +23,7 @@ const EXECUTE: Permission = Permission::AnyOf(&[
 const PROXY: Permission = Permission::AnyOf(&[(Preset::ProxyExecute, Access::Write)]);
 
 /// `/tool_router/session…`. The published schema names project keys only; SDKs send user keys, too.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "POST",
         "/tool_router/session",

@@ -3,14 +3,14 @@
 use axum::routing::{get, post};
 
 use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::page::Page;
+use crate::api::http::page::Page;
 use crate::api::{toolkit_view, toolkits};
 use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::Toolkits, Access::Read)]);
 
 /// `/toolkits…`.
-pub(super) const OPERATIONS: &[Operation] = &[
+pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "GET",
         "/toolkits",

@@ -1,4 +1,4 @@
-//! API keys: made, revoked, recognised (R58 to R61). What a key opens is said in `api/auth.rs`.
+//! API keys: made, revoked, recognised (R58 to R61). What a key opens is said in `api/http/auth.rs`.
 //!
 //! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
 //! any kind is ended by [`Keys::revoke_leaked`].

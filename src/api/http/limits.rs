@@ -16,7 +16,7 @@ use super::admission;
 use super::auth::ClientAddress;
 use super::edge::RequestId;
 use super::error::ApiError;
-use super::operations::Keys;
+use crate::api::operations::Keys;
 use crate::app::App;
 use crate::app::base::rate_limits::{Exceeded, Standing};
 use crate::client_address::Peer;

@@ -10,7 +10,7 @@ use switchboard_store::organization_keys::OrganizationKeyKind;
 use switchboard_vault::KeyKind;
 
 use super::auth::{Asker, Caller, Holder, OrgCaller, header};
-use super::operations::{self, Keys, Operation, Permission};
+use crate::api::operations::{self, Keys, Operation, Permission};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::{App, project};
 use crate::error::{Code, Error, Result};
@@ -24,7 +24,7 @@ static TABLE: LazyLock<HashMap<(&'static str, &'static str), &'static Operation>
     LazyLock::new(|| operations::all().map(|operation| ((operation.path, operation.method), operation)).collect());
 
 /// The operation that a request was routed to. HEAD is answered by the route of GET.
-pub(super) fn operation_of(request: &Request) -> Option<&'static Operation> {
+pub(in crate::api) fn operation_of(request: &Request) -> Option<&'static Operation> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
     let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
     let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
@@ -32,7 +32,7 @@ pub(super) fn operation_of(request: &Request) -> Option<&'static Operation> {
 }
 
 /// The caller in a project; none for an operation that is in none.
-pub(super) async fn admit(
+pub(in crate::api) async fn admit(
     app: &App,
     operation: &Operation,
     headers: &HeaderMap,
@@ -144,7 +144,7 @@ fn kind_of(asker: &Asker) -> KeyKind {
 }
 
 /// A key of this kind, in words.
-pub(super) fn name(kind: KeyKind) -> &'static str {
+pub(in crate::api) fn name(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Project => "a project API key",
         KeyKind::User => "a user API key",
@@ -170,7 +170,7 @@ fn takes(keys: Keys) -> String {
 }
 
 /// What to send instead of a key that opens nothing.
-pub(super) fn advice(keys: Keys) -> String {
+pub(in crate::api) fn advice(keys: Keys) -> String {
     format!("Send {}. `switchboard key create` makes one.", takes(keys))
 }
 

@@ -17,9 +17,9 @@ use http_body_util::BodyExt;
 use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use super::operations::{self, Operation, Parameter, ParameterType, Repetition, State};
 use super::query::is_list_key;
 use super::warnings::WarningAnswer;
+use crate::api::operations::{self, Operation, Parameter, ParameterType, Repetition, State};
 use crate::app::UnknownParameters;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;

@@ -17,12 +17,10 @@ use axum::response::{IntoResponse, Response};
 use switchboard_store::organization_keys::OrganizationKeyRow;
 use switchboard_vault::KeyKind;
 
-use super::admission;
 use super::edge::{CallerRequestId, LoggedKey, RequestId};
 use super::error::ApiError;
-use super::limits;
-use super::operations::{Keys, Operation};
-use super::parameters;
+use super::{admission, limits, parameters};
+use crate::api::operations::{Keys, Operation};
 use crate::app::project::keys::{self, KeyScope};
 use crate::app::{Actor, App};
 use crate::error::{Code, Error, Result};
@@ -95,11 +93,11 @@ pub enum Asker {
 
 /// A key that was recognised, before it is known what it may do here.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(in crate::api) struct Holder {
     /// Who.
-    pub(super) asker: Asker,
+    pub(in crate::api) asker: Asker,
     /// What a project's key may do; everything for the others.
-    pub(super) scope: KeyScope,
+    pub(in crate::api) scope: KeyScope,
 }
 
 /// Lets a request through with a valid key only, of a kind and with the rights that its operation
@@ -223,7 +221,7 @@ fn presented_key(headers: &HeaderMap) -> Result<Option<(KeyKind, &str)>> {
 }
 
 /// The header that is for a kind of key.
-pub(super) fn header(kind: KeyKind) -> &'static str {
+pub(in crate::api) fn header(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Project => CREDENTIALS[0].0,
         KeyKind::User => CREDENTIALS[1].0,
