@@ -8,8 +8,8 @@ use switchboard_store::auth_configs::AuthConfigRow;
 
 use super::auth_config_fields::ToolAccessConfig;
 use super::state_view::REDACTED;
-use super::toolkit_details::InputField;
-use super::toolkit_view::logo_url;
+use crate::api::toolkit::details::InputField;
+use crate::api::toolkit::view::logo_url;
 use crate::app::App;
 use crate::app::auth_config::{AuthConfigSettings, AuthConfigView};
 use crate::app::connect::connection_fields;

@@ -33,9 +33,7 @@ pub mod session_toolkits;
 pub mod session_view;
 pub mod sessions;
 pub mod state_view;
-pub mod toolkit_details;
-pub mod toolkit_view;
-pub mod toolkits;
+pub mod toolkit;
 
 use std::sync::Arc;
 

@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_catalog::Scheme;
 
-use super::toolkit_view::logo_url;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::api::http::page::{Page, PageRequest};
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
+use crate::api::toolkit::view::logo_url;
 use crate::app::App;
 use crate::app::account::shown_status;
 use crate::app::session::toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};

@@ -11,7 +11,6 @@ mod docs;
 mod later;
 mod organization;
 mod sessions;
-mod toolkits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -143,7 +142,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
         sessions::OPERATIONS,
         accounts::OPERATIONS,
         auth_configs::OPERATIONS,
-        toolkits::OPERATIONS,
+        crate::api::toolkit::operations::OPERATIONS,
         organization::OPERATIONS,
         later::OPERATIONS,
     ]

@@ -1,5 +1,9 @@
 //! `/toolkits`: list, read, categories, several at once, changelog (contract sections 6.1 to 6.4).
-//! What they answer with is in `toolkit_view.rs` and `toolkit_details.rs`.
+//! What they answer with is in `view.rs` and `details.rs`.
+
+pub mod details;
+pub(in crate::api) mod operations;
+pub mod view;
 
 use std::sync::Arc;
 
@@ -10,7 +14,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use switchboard_catalog::Toolkit;
 
-use super::toolkit_view::{self as view, CategoryItem, ToolkitItem};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{OptionalJson, json};
 use crate::api::http::error::ApiError;
@@ -21,6 +24,8 @@ use crate::app::App;
 use crate::app::auth_config::toolkit_not_found;
 use crate::app::toolkit::ToolkitListFilter;
 use crate::error::Error;
+
+use view::{CategoryItem, ToolkitItem};
 
 /// Toolkits on a page, unless the caller says otherwise.
 const PAGE: i64 = 100;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use switchboard_catalog::{Scheme, Sunset, Toolkit};
 
-use super::toolkit_details::{AuthDetails, details};
+use super::details::{AuthDetails, details};
 use crate::app::App;
 use crate::text::capital;
 

@@ -2,9 +2,10 @@
 
 use axum::routing::{get, post};
 
-use super::{Docs, Keys, Operation, ParameterType, Permission};
+use super::view;
 use crate::api::http::page::Page;
-use crate::api::{toolkit_view, toolkits};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::toolkit;
 use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::Toolkits, Access::Read)]);
@@ -16,12 +17,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/toolkits",
         Keys::ProjectOrUser,
         READ,
-        || get(toolkits::list),
+        || get(toolkit::list),
         || {
             Docs::ok("List toolkits")
                 .about("Ordered by name, unless `sort_by` says otherwise.")
-                .answer::<Page<toolkit_view::ToolkitItem>>()
-                .paged(toolkits::MOST)
+                .answer::<Page<view::ToolkitItem>>()
+                .paged(toolkit::MOST)
                 .query("search", ParameterType::Text, "Part of name, slug or description.")
                 .query("category", ParameterType::Text, "Id of a category.")
                 .query(
@@ -48,23 +49,19 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/toolkits/categories",
         Keys::Project,
         READ,
-        || get(toolkits::categories),
-        || {
-            Docs::ok("List the categories of toolkits")
-                .answer::<Page<toolkit_view::CategoryItem>>()
-                .paged(toolkits::MOST)
-        },
+        || get(toolkit::categories),
+        || Docs::ok("List the categories of toolkits").answer::<Page<view::CategoryItem>>().paged(toolkit::MOST),
     ),
     Operation::works(
         "GET",
         "/toolkits/changelog",
         Keys::Project,
         READ,
-        || get(toolkits::changelog),
+        || get(toolkit::changelog),
         || {
             Docs::ok("List the versions of toolkits")
                 .about("This server has one version of each: that of its file.")
-                .answer::<toolkit_view::Changelog>()
+                .answer::<view::Changelog>()
         },
     ),
     Operation::works(
@@ -72,13 +69,13 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/toolkits/multi",
         Keys::Project,
         READ,
-        || post(toolkits::multi),
+        || post(toolkit::multi),
         || {
             Docs::ok("List several toolkits")
                 .about("Slugs that this server does not know are not in the answer.")
-                .body::<toolkits::MultiBody>()
+                .body::<toolkit::MultiBody>()
                 .body_optional()
-                .answer::<Page<toolkit_view::ToolkitItem>>()
+                .answer::<Page<view::ToolkitItem>>()
         },
     ),
     Operation::works(
@@ -86,11 +83,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/toolkits/{slug}",
         Keys::ProjectOrUser,
         READ,
-        || get(toolkits::read),
+        || get(toolkit::read),
         || {
             Docs::ok("Read a toolkit")
                 .about("With what each way to connect it asks for.")
-                .answer::<toolkit_view::ToolkitAnswer>()
+                .answer::<view::ToolkitAnswer>()
                 .query("version", ParameterType::Text, "`latest` or the version that this server has.")
         },
     ),
