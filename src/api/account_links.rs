@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::account_state::StateBody;
 use super::account_view::AccountState;
-use super::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
 use super::state_view::state_val;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, json, replayable};
 use crate::api::http::error::ApiError;
 use crate::api::http::warnings::{WarningAnswer, about_user};
+use crate::api::session::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
 use crate::app::App;
 use crate::app::account::expected_identity::ExpectedIdentity;
 use crate::app::account::params::AccountParams;

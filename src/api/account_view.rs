@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use switchboard_store::accounts::{AccountStatus, AccountType};
 
-use super::links::{AnswerExperimental, experimental_view};
 use super::state_view::state_val;
+use crate::api::session::links::{AnswerExperimental, experimental_view};
 use crate::app::account::access_list::Acl;
 use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::account::{AccountView, Lifetime};

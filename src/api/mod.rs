@@ -3,7 +3,7 @@
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
 //! ([`http::auth::require_key`]) except what [`public`] and the table say. The table of operations is
 //! [`operations`]: their routes, keys and rights. From here one follows a link call down in four
-//! files: this one → `links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
+//! files: this one → `session/links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
 //! account's row: `…/accounts/state.rs`).
 
 pub mod account_changes;
@@ -18,20 +18,14 @@ pub mod auth_configs;
 pub mod connected_accounts;
 pub mod explain;
 pub mod http;
-pub mod links;
 pub mod openapi;
 pub mod operations;
 pub mod org_projects;
 pub mod organization;
 pub mod project_config;
-pub mod proxy;
-pub mod proxy_answer;
 pub mod revoke_jobs;
-pub mod session_changes;
+pub mod session;
 pub mod session_info;
-pub mod session_toolkits;
-pub mod session_view;
-pub mod sessions;
 pub mod state_view;
 pub mod toolkit;
 

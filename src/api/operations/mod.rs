@@ -10,7 +10,6 @@ mod auth_configs;
 mod docs;
 mod later;
 mod organization;
-mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -139,7 +138,7 @@ impl Operation {
 /// All operations, area by area.
 pub fn all() -> impl Iterator<Item = &'static Operation> {
     [
-        sessions::OPERATIONS,
+        crate::api::session::operations::OPERATIONS,
         accounts::OPERATIONS,
         auth_configs::OPERATIONS,
         crate::api::toolkit::operations::OPERATIONS,

@@ -2,7 +2,7 @@
 //!
 //! Unknown keys are refused here, as the hosted API does for sessions, because a misspelt rule
 //! that is silently ignored is a rule that does not hold. Rules that need the database stand in
-//! `session/mod.rs`; what a field looks like in an answer stands in `api/session_view.rs`.
+//! `session/mod.rs`; what a field looks like in an answer stands in `api/session/view.rs`.
 
 mod blocks;
 mod experimental;

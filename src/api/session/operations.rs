@@ -2,10 +2,11 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::{Docs, Keys, Operation, ParameterType, Permission};
+use super::view::SessionAnswer;
+use super::{changes, links, proxy, proxy_answer, toolkits};
 use crate::api::http::page::Page;
-use crate::api::session_view::SessionAnswer;
-use crate::api::{links, proxy, proxy_answer, session_changes, session_toolkits, sessions};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::session;
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::session::patch::SessionPatch;
 use crate::app::session::policy::SessionConfig;
@@ -29,7 +30,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session",
         Keys::ProjectOrUser,
         WRITE,
-        || post(sessions::create),
+        || post(session::create),
         || {
             Docs::created("Create a session")
                 .about(
@@ -47,7 +48,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         READ,
-        || get(sessions::read),
+        || get(session::read),
         || Docs::ok("Read a session").answer::<SessionAnswer>(),
     ),
     Operation::works(
@@ -55,7 +56,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         WRITE,
-        || patch(session_changes::patch),
+        || patch(changes::patch),
         || {
             Docs::ok("Change a session's policy")
                 .about(
@@ -74,11 +75,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}",
         Keys::ProjectOrUser,
         WRITE,
-        || delete(sessions::delete),
+        || delete(session::delete),
         || {
             Docs::ok("Delete a session")
                 .about("The id is unknown afterwards. Accounts of the user stay.")
-                .answer::<sessions::Deleted>()
+                .answer::<session::Deleted>()
         },
     ),
     Operation::works(
@@ -125,11 +126,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/attach",
         Keys::ProjectOrUser,
         WRITE,
-        || post(session_changes::attach),
+        || post(changes::attach),
         || {
             Docs::ok("Use a session with your own tools beside it")
                 .about("Your tools run in your process: they are checked, named and given back, not kept.")
-                .body::<session_changes::Attachment>()
+                .body::<changes::Attachment>()
                 .answer::<SessionAnswer>()
         },
     ),
@@ -138,11 +139,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/config_history",
         Keys::ProjectOrUser,
         READ,
-        || get(session_changes::history),
+        || get(changes::history),
         || {
             Docs::ok("List the policies that a session has and had")
                 .about("Newest first; the present one is the first of page 1.")
-                .answer::<Page<session_changes::HistoryItem>>()
+                .answer::<Page<changes::HistoryItem>>()
                 .paged(100)
         },
     ),
@@ -151,14 +152,14 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/tool_router/session/{session_id}/toolkits",
         Keys::ProjectOrUser,
         READ,
-        || get(session_toolkits::list),
+        || get(toolkits::list),
         || {
             Docs::ok("List a session's toolkits and the accounts it uses for them")
                 .about(
                     "The account shown is the one that a call would use: a pinned one whatever its status, else the \
                      user's newest ACTIVE one.",
                 )
-                .answer::<Page<session_toolkits::ToolkitItem>>()
+                .answer::<Page<toolkits::ToolkitItem>>()
                 .paged(50)
                 .query("toolkits", ParameterType::List, "These toolkits, also where the session excludes them.")
                 .query("is_connected", ParameterType::Flag, "Only those with, or without, an ACTIVE account.")

@@ -9,7 +9,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::session_view::{ConfigAnswer, config_view, session_view};
+use super::view::{ConfigAnswer, config_view, session_view};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;

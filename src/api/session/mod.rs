@@ -1,5 +1,13 @@
 //! `/tool_router/session`: create, read, delete (contract sections 2.1, 2.3, 2.5).
 
+pub mod changes;
+pub mod links;
+pub(in crate::api) mod operations;
+pub mod proxy;
+pub mod proxy_answer;
+pub mod toolkits;
+pub mod view;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,13 +16,14 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::session_view::session_view;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, json, replayable};
 use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::session::policy::SessionConfig;
+
+use view::session_view;
 
 /// The answer of a deletion.
 #[derive(Debug, Serialize, JsonSchema)]
