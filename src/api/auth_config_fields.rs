@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_vault::{Secret, Secrets};
 
-use super::state_view::REDACTED;
+use crate::api::account::state_view::REDACTED;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

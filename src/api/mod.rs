@@ -6,27 +6,20 @@
 //! files: this one → `session/links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
 //! account's row: `…/accounts/state.rs`).
 
-pub mod account_changes;
-pub mod account_links;
-pub mod account_state;
-pub mod account_view;
+pub mod account;
 pub mod api_key_revocation;
 pub mod auth_config_changes;
 mod auth_config_fields;
 pub mod auth_config_view;
 pub mod auth_configs;
-pub mod connected_accounts;
-pub mod explain;
 pub mod http;
 pub mod openapi;
 pub mod operations;
 pub mod org_projects;
 pub mod organization;
 pub mod project_config;
-pub mod revoke_jobs;
 pub mod session;
 pub mod session_info;
-pub mod state_view;
 pub mod toolkit;
 
 use std::sync::Arc;

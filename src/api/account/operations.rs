@@ -2,10 +2,11 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::account_view::{AccountAnswer, AccountItem};
+use super::view::{AccountAnswer, AccountItem};
+use super::{changes, explain, links, revoke_jobs};
+use crate::api::account;
 use crate::api::http::page::Page;
-use crate::api::{account_changes, account_links, connected_accounts, explain, revoke_jobs};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::revocation::RevokeJob;
 
@@ -21,7 +22,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts",
         Keys::ProjectOrUser,
         READ,
-        || get(connected_accounts::list),
+        || get(account::list),
         || {
             Docs::ok("List connected accounts")
                 .about("Newest first, unless ordered otherwise.")
@@ -46,15 +47,15 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts",
         Keys::Project,
         WRITE,
-        || post(account_links::create),
+        || post(links::create),
         || {
             Docs::created("Connect an account (older form)")
                 .about(
                     "With a complete credential in `connection.state.val` the account is ACTIVE at once. Without one, \
                      OAuth auth configs answer with `redirect_url`; others name the fields that are missing.",
                 )
-                .body::<account_links::CreateBody>()
-                .answer::<account_links::CreateAnswer>()
+                .body::<links::CreateBody>()
+                .answer::<links::CreateAnswer>()
                 .without_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")
         },
     ),
@@ -63,12 +64,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/link",
         Keys::ProjectOrUser,
         WRITE,
-        || post(account_links::link),
+        || post(links::link),
         || {
             Docs::created("Offer a user a link for an auth config")
                 .about("Always makes a new account. The link works for ten minutes.")
-                .body::<account_links::LinkBody>()
-                .answer::<account_links::LinkAnswer>()
+                .body::<links::LinkBody>()
+                .answer::<links::LinkAnswer>()
                 .idempotent()
         },
     ),
@@ -77,15 +78,15 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/complete_auth",
         Keys::Project,
         WRITE,
-        || post(account_links::complete),
+        || post(links::complete),
         || {
             Docs::ok("Confirm which user finished a link")
                 .about(
                     "Only where the project has an `oauth_callback_verifier_url`. The code is exchanged when the user \
                      is the one whom the link was for; with another user the connection fails.",
                 )
-                .body::<account_links::CompleteBody>()
-                .answer::<account_links::CompleteAnswer>()
+                .body::<links::CompleteBody>()
+                .answer::<links::CompleteAnswer>()
         },
     ),
     Operation::works(
@@ -93,7 +94,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}",
         Keys::ProjectOrUser,
         READ,
-        || get(connected_accounts::read),
+        || get(account::read),
         || Docs::ok("Read a connected account").answer::<AccountAnswer>(),
     ),
     Operation::works(
@@ -101,12 +102,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}",
         Keys::Project,
         WRITE,
-        || patch(account_changes::patch),
+        || patch(changes::patch),
         || {
             Docs::ok("Change a connected account")
                 .about("Alias, access list, or a key, token or password. What is left out stays.")
-                .body::<account_changes::PatchBody>()
-                .answer::<account_changes::PatchAnswer>()
+                .body::<changes::PatchBody>()
+                .answer::<changes::PatchAnswer>()
         },
     ),
     Operation::works(
@@ -114,12 +115,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}",
         Keys::ProjectOrUser,
         WRITE,
-        || delete(connected_accounts::delete),
+        || delete(account::delete),
         || {
             Docs::ok("Delete a connected account")
                 .about("Its credential is erased here at once; the provider is asked to forget it, for up to a day.")
                 .revokes()
-                .answer::<connected_accounts::Deleted>()
+                .answer::<account::Deleted>()
         },
     ),
     Operation::works(
@@ -127,11 +128,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}/status",
         Keys::Project,
         WRITE,
-        || patch(account_changes::status),
+        || patch(changes::status),
         || {
             Docs::ok("Switch a connected account off or on")
-                .body::<account_changes::StatusBody>()
-                .answer::<account_changes::SuccessAnswer>()
+                .body::<changes::StatusBody>()
+                .answer::<changes::SuccessAnswer>()
         },
     ),
     Operation::works(
@@ -139,7 +140,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}/refresh",
         Keys::Project,
         WRITE,
-        || post(account_changes::refresh),
+        || post(changes::refresh),
         || {
             Docs::ok("Refresh a connected account")
                 .about(
@@ -147,9 +148,9 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      has a `redirect_url` for the user. An account that works goes on working meanwhile.",
                 )
                 .query("redirect_url", ParameterType::Text, "Where the browser goes afterwards.")
-                .body::<account_changes::RefreshBody>()
+                .body::<changes::RefreshBody>()
                 .body_optional()
-                .answer::<account_changes::RefreshAnswer>()
+                .answer::<changes::RefreshAnswer>()
         },
     ),
     Operation::works(
@@ -157,14 +158,14 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/connected_accounts/{id}/revoke",
         Keys::Project,
         WRITE,
-        || post(connected_accounts::revoke),
+        || post(account::revoke),
         || {
             Docs::ok("Revoke a connected account at its provider")
                 .about(
                     "The provider is asked at once. When it has revoked the tokens, the account becomes REVOKED and \
                      its credential is erased; when it fails, the answer is 502 and the account stays ACTIVE.",
                 )
-                .answer::<connected_accounts::Revoked>()
+                .answer::<account::Revoked>()
         },
     ),
     Operation::works(

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::account_state::text_of;
+use super::state::text_of;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, OptionalJson, json};
 use crate::api::http::error::ApiError;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::account_view::AccountStatusWord;
+use super::view::AccountStatusWord;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use switchboard_store::accounts::AccountStatus;
 use switchboard_vault::Secrets;
 
-use super::account_view::AccountVal;
+use super::view::AccountVal;
 use crate::app::account::AccountView;
 use crate::app::account::params::AccountParams;
 use crate::time::iso;

@@ -9,9 +9,9 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account_state::StateBody;
-use super::account_view::AccountState;
+use super::state::StateBody;
 use super::state_view::state_val;
+use super::view::AccountState;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, json, replayable};
 use crate::api::http::error::ApiError;

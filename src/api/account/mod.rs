@@ -1,5 +1,14 @@
 //! `/connected_accounts`: list, read, delete, revoke (contract sections 4.1, 4.2, 4.6).
 
+pub mod changes;
+pub mod explain;
+pub mod links;
+pub(in crate::api) mod operations;
+pub mod revoke_jobs;
+pub mod state;
+pub mod state_view;
+pub mod view;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,7 +18,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::accounts::{AccountFilter, AccountOrder, AccountStatus, AccountTypeFilter};
 
-use super::account_view::{AccountAnswer, AccountItem};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
@@ -20,6 +28,8 @@ use crate::app::App;
 use crate::app::account::{AccountView, readable};
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
+
+use view::{AccountAnswer, AccountItem};
 
 /// `GET /connected_accounts` → 200 page.
 pub async fn list(
