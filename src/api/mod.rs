@@ -8,10 +8,7 @@
 
 pub mod account;
 pub mod api_key_revocation;
-pub mod auth_config_changes;
-mod auth_config_fields;
-pub mod auth_config_view;
-pub mod auth_configs;
+pub mod auth_config;
 pub mod http;
 pub mod openapi;
 pub mod operations;

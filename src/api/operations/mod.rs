@@ -5,7 +5,6 @@
 //! (`api/openapi`), `docs/compatibility.md` and the generated tests all read this table, so that
 //! none of them can forget an operation. Rows stand in one file per area.
 
-mod auth_configs;
 mod docs;
 mod later;
 mod organization;
@@ -139,7 +138,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
     [
         crate::api::session::operations::OPERATIONS,
         crate::api::account::operations::OPERATIONS,
-        auth_configs::OPERATIONS,
+        crate::api::auth_config::operations::OPERATIONS,
         crate::api::toolkit::operations::OPERATIONS,
         organization::OPERATIONS,
         later::OPERATIONS,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use switchboard_catalog::Field;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-use super::auth_config_fields::ToolAccessConfig;
+use super::fields::ToolAccessConfig;
 use crate::api::account::state_view::REDACTED;
 use crate::api::toolkit::details::InputField;
 use crate::api::toolkit::view::logo_url;

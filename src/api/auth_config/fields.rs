@@ -127,13 +127,14 @@ pub fn shared_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{auth_config_changes, auth_config_view, auth_configs};
+    use crate::api::auth_config;
+    use crate::api::auth_config::{changes, view};
 
     #[test]
     fn the_schemas_show_what_is_taken_and_always_there() {
-        let body = schemars::schema_for!(auth_config_changes::PatchBody).to_value();
+        let body = schemars::schema_for!(changes::PatchBody).to_value();
         assert_eq!(body["required"], serde_json::json!(["type"]), "{body:#}");
-        let create = schemars::schema_for!(auth_configs::Body).to_value();
+        let create = schemars::schema_for!(auth_config::Body).to_value();
         let config = &create["$defs"]["NewAuthConfig"];
         assert!(config.get("required").is_none(), "{config:#}");
         for schema in [&body, config] {
@@ -142,7 +143,7 @@ mod tests {
                 assert!(schema["properties"].get(hidden).is_none(), "{hidden}: {schema:#}");
             }
         }
-        let answer = schemars::schema_for!(auth_config_view::AuthConfig).to_value();
+        let answer = schemars::schema_for!(view::AuthConfig).to_value();
         let required = answer["required"].as_array().unwrap();
         let properties = answer["properties"].as_object().unwrap();
         // Schemes without a browser have none.

@@ -2,9 +2,10 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::{Docs, Keys, Operation, ParameterType, Permission};
+use super::{changes, view};
+use crate::api::auth_config;
 use crate::api::http::page::Page;
-use crate::api::{auth_config_changes, auth_config_view, auth_configs};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::app::project::permissions::{Access, Preset};
 
 const READ: Permission = Permission::AnyOf(&[(Preset::AuthConfigs, Access::Read)]);
@@ -17,7 +18,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/auth_configs",
         Keys::ProjectOrUser,
         READ,
-        || get(auth_configs::list),
+        || get(auth_config::list),
         || {
             Docs::ok("List auth configs")
                 .about("Newest first.")
@@ -28,7 +29,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .deprecated("deprecated_app_id")
                 .deprecated("deprecated_status")
                 .paged(200)
-                .answer::<Page<auth_config_view::AuthConfig>>()
+                .answer::<Page<view::AuthConfig>>()
         },
     ),
     Operation::works(
@@ -36,15 +37,15 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/auth_configs",
         Keys::ProjectOrUser,
         WRITE,
-        || post(auth_configs::create),
+        || post(auth_config::create),
         || {
             Docs::created("Create an auth config")
                 .about(
                     "How accounts of a toolkit authenticate in this project: with the operator's OAuth client, with a \
                      client of your own, or with keys, tokens or passwords that each user enters.",
                 )
-                .body::<auth_configs::Body>()
-                .answer::<auth_config_view::CreateAnswer>()
+                .body::<auth_config::Body>()
+                .answer::<view::CreateAnswer>()
                 .idempotent()
         },
     ),
@@ -53,23 +54,23 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/auth_configs/{id}",
         Keys::ProjectOrUser,
         READ,
-        || get(auth_configs::read),
-        || Docs::ok("Read an auth config").about("Secrets are never shown.").answer::<auth_config_view::AuthConfig>(),
+        || get(auth_config::read),
+        || Docs::ok("Read an auth config").about("Secrets are never shown.").answer::<view::AuthConfig>(),
     ),
     Operation::works(
         "PATCH",
         "/auth_configs/{id}",
         Keys::ProjectOrUser,
         WRITE,
-        || patch(auth_config_changes::patch),
+        || patch(changes::patch),
         || {
             Docs::ok("Change an auth config")
                 .about(
                     "What is left out stays; `[]` or an empty text clears scopes. Connections that users have begun at the \
                      provider end with the change; accounts that are connected stay.",
                 )
-                .body::<auth_config_changes::PatchBody>()
-                .answer::<auth_config_changes::ChangeAnswer>()
+                .body::<changes::PatchBody>()
+                .answer::<changes::ChangeAnswer>()
         },
     ),
     Operation::works(
@@ -77,12 +78,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/auth_configs/{id}",
         Keys::ProjectOrUser,
         WRITE,
-        || delete(auth_configs::delete),
+        || delete(auth_config::delete),
         || {
             Docs::ok("Delete an auth config")
                 .about("Its accounts are deleted with it; their provider is asked to forget the credentials.")
                 .revokes()
-                .answer::<auth_configs::Deleted>()
+                .answer::<auth_config::Deleted>()
         },
     ),
     Operation::works(
@@ -90,14 +91,14 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/auth_configs/{id}/{status}",
         Keys::Project,
         WRITE,
-        || patch(auth_config_changes::status),
+        || patch(changes::status),
         || {
             Docs::ok("Enable or disable an auth config")
                 .about(
                     "`status` is `ENABLED` or `DISABLED`; no body is read. While an auth config is disabled, its \
                      accounts are INACTIVE and cannot be used, and no account can be connected.",
                 )
-                .answer::<auth_config_changes::ChangeAnswer>()
+                .answer::<changes::ChangeAnswer>()
         },
     ),
 ];

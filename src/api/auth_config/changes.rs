@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::auth_config_fields::{
+use super::fields::{
     Credentials, Scopes, ToolAccessConfig, refuse_unusable, scopes_of, shared_of, take_scopes, take_text, texts,
 };
 use crate::api::http::auth::Caller;

@@ -1,5 +1,10 @@
 //! `/auth_configs`: create, list, read, delete (contract section 5).
 
+pub mod changes;
+mod fields;
+pub(in crate::api) mod operations;
+pub mod view;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -12,10 +17,6 @@ use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
 use switchboard_vault::Secrets;
 
-use super::auth_config_fields::{
-    Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts,
-};
-use super::auth_config_view::{AuthConfig, CreateAnswer};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, json, replayable};
 use crate::api::http::error::ApiError;
@@ -26,6 +27,9 @@ use crate::app::App;
 use crate::app::auth_config::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
+
+use fields::{Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts};
+use view::{AuthConfig, CreateAnswer};
 
 /// Body of `POST /auth_configs`.
 #[derive(Deserialize, JsonSchema)]
