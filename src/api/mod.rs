@@ -7,16 +7,12 @@
 //! account's row: `…/accounts/state.rs`).
 
 pub mod account;
-pub mod api_key_revocation;
 pub mod auth_config;
 pub mod http;
 pub mod openapi;
 pub mod operations;
-pub mod org_projects;
-pub mod organization;
-pub mod project_config;
+pub mod org;
 pub mod session;
-pub mod session_info;
 pub mod toolkit;
 
 use std::sync::Arc;

@@ -7,7 +7,6 @@
 
 mod docs;
 mod later;
-mod organization;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -140,7 +139,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
         crate::api::account::operations::OPERATIONS,
         crate::api::auth_config::operations::OPERATIONS,
         crate::api::toolkit::operations::OPERATIONS,
-        organization::OPERATIONS,
+        crate::api::org::operations::OPERATIONS,
         later::OPERATIONS,
     ]
     .into_iter()

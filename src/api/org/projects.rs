@@ -8,7 +8,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::organization::{ProjectView, projects_page};
+use super::{ProjectView, projects_page};
 use crate::api::http::auth::OrgCaller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;

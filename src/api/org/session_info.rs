@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::organization_keys::OrganizationKeyRow;
 
-use super::organization::ProjectView;
+use super::ProjectView;
 use crate::api::http::auth::{Asker, Caller};
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;

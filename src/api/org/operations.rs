@@ -2,8 +2,9 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::{Docs, Keys, Operation, ParameterType, Permission};
-use crate::api::{api_key_revocation, org_projects, organization, project_config, session_info};
+use super::{api_key_revocation, project_config, projects, session_info};
+use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
+use crate::api::org;
 use crate::app::project::ProjectSettings;
 use crate::app::project::config::ConfigChange;
 
@@ -14,20 +15,20 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/owner/project/list",
         Keys::Organization,
         Permission::Nothing,
-        || get(org_projects::list),
-        || Docs::ok("List projects").paged(organization::MOST).answer::<organization::ProjectPage>(),
+        || get(projects::list),
+        || Docs::ok("List projects").paged(org::MOST).answer::<org::ProjectPage>(),
     ),
     Operation::works(
         "POST",
         "/org/owner/project/new",
         Keys::Organization,
         Permission::Nothing,
-        || post(org_projects::create),
+        || post(projects::create),
         || {
             Docs::ok("Create a project")
                 .about("With `should_create_api_key`, its first key is in the answer, and nowhere else afterwards.")
-                .body::<org_projects::NewProjectBody>()
-                .answer::<org_projects::NewProjectAnswer>()
+                .body::<projects::NewProjectBody>()
+                .answer::<projects::NewProjectAnswer>()
                 .without_key(
                     "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
                      GET /org/owner/project/list shows whether an earlier request went through.",
@@ -39,11 +40,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/owner/project/{id}",
         Keys::Organization,
         Permission::Nothing,
-        || get(org_projects::read),
+        || get(projects::read),
         || {
             Docs::ok("Read a project")
                 .about("Of each key only the first characters are shown: the key itself is stored nowhere.")
-                .answer::<org_projects::ProjectDetail>()
+                .answer::<projects::ProjectDetail>()
         },
     ),
     Operation::works(
@@ -51,12 +52,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/owner/project/{id}",
         Keys::Organization,
         Permission::Nothing,
-        || delete(org_projects::delete),
+        || delete(projects::delete),
         || {
             Docs::ok("Delete a project")
                 .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
                 .revokes()
-                .answer::<org_projects::DeletedProject>()
+                .answer::<projects::DeletedProject>()
         },
     ),
     Operation::works(
@@ -64,13 +65,13 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/owner/project/{id}/regenerate_api_key",
         Keys::Organization,
         Permission::Nothing,
-        || post(org_projects::regenerate),
+        || post(projects::regenerate),
         || {
             Docs::ok("Replace the API keys of a project")
                 .about(
                     "Makes one key for everything in the project and revokes all its earlier keys in the same moment.",
                 )
-                .answer::<org_projects::RegeneratedKey>()
+                .answer::<projects::RegeneratedKey>()
                 .without_key(
                     "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
                      GET /org/owner/project/list shows whether an earlier request went through.",
@@ -82,12 +83,12 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/list",
         Keys::User,
         Permission::Nothing,
-        || get(organization::list),
+        || get(org::list),
         || {
             Docs::ok("List organisations")
                 .about("The installation is the one organisation.")
-                .paged(organization::MOST)
-                .answer::<organization::OrganizationPage>()
+                .paged(org::MOST)
+                .answer::<org::OrganizationPage>()
         },
     ),
     Operation::works(
@@ -95,13 +96,13 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         "/org/project/list",
         Keys::User,
         Permission::Nothing,
-        || get(organization::projects),
+        || get(org::project_list),
         || {
             Docs::ok("List the projects of a member")
                 .about("A member sees every project.")
                 .query("list_all_org_projects", ParameterType::Flag, "Makes no difference here.")
-                .paged(organization::MOST)
-                .answer::<organization::ProjectPage>()
+                .paged(org::MOST)
+                .answer::<org::ProjectPage>()
         },
     ),
     Operation::works(

@@ -1,5 +1,11 @@
 //! `/org/list`, `/org/project/list`: what a member's key reaches (contract section 8.5).
 
+pub mod api_key_revocation;
+pub(in crate::api) mod operations;
+pub mod project_config;
+pub mod projects;
+pub mod session_info;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -119,7 +125,7 @@ pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> st
 }
 
 /// `GET /org/project/list` → 200. A member sees every project, with `list_all_org_projects` or not.
-pub async fn projects(
+pub async fn project_list(
     State(app): State<Arc<App>>,
     _: OrgCaller,
     query: Query,
