@@ -2,7 +2,7 @@
 //!
 //! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
 //! ([`http::auth::require_key`]) except what [`public`] and the table say. The table of operations is
-//! [`operations`]: their routes, keys and rights. From here one follows a link call down in four
+//! [`table`]: their routes, keys and rights. From here one follows a link call down in four
 //! files: this one → `session/links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
 //! account's row: `…/accounts/state.rs`).
 
@@ -13,12 +13,13 @@ pub mod openapi;
 pub mod operations;
 pub mod org;
 pub mod session;
+pub mod table;
 pub mod toolkit;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::routing::any;
 
 use crate::app::App;
@@ -35,6 +36,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .fallback(http::error::unknown_path)
         .method_not_allowed_fallback(http::error::unknown_method)
         .layer(from_fn_with_state(Arc::clone(app), http::limits::guard))
+        .layer(map_request(table::find))
         // Outermost: names the request, guards the edge, writes the log line, renders errors.
         .layer(from_fn_with_state(Arc::clone(app), http::edge::guard))
         .with_state(Arc::clone(app))
@@ -42,7 +44,7 @@ pub fn router(app: &Arc<App>) -> Router {
 
 /// Operations of the API.
 fn operations(app: &Arc<App>) -> Router<Arc<App>> {
-    let secured = operations::routes()
+    let secured = table::routes()
         .fallback(http::error::unknown_path)
         .method_not_allowed_fallback(http::error::unknown_method)
         .layer(from_fn_with_state(Arc::clone(app), http::auth::require_key));
@@ -52,9 +54,9 @@ fn operations(app: &Arc<App>) -> Router<Arc<App>> {
 /// The session MCP endpoint, the `OpenAPI` document and its reference page stand outside the prefix.
 fn outside_the_prefix() -> Router<Arc<App>> {
     Router::new()
-        .route("/tool_router/{session_id}/mcp", any(operations::not_built))
-        .merge(openapi::router())
-        .merge(pages::reference())
+        .route("/tool_router/{session_id}/mcp", any(table::not_built))
+        .merge(openapi::router(table::all().collect()))
+        .merge(pages::reference(table::all().collect()))
 }
 
 /// Operations without a key: the redirect URIs that browsers come back to.

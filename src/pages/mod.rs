@@ -24,6 +24,7 @@ use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use axum::routing::{get, post};
 
+use crate::api::operations::Operation;
 use crate::app::App;
 use crate::error::Error;
 
@@ -40,9 +41,9 @@ pub fn router() -> Router<Arc<App>> {
         .merge(assets::router())
 }
 
-/// `/docs`, the reference of the API.
-pub fn reference() -> Router<Arc<App>> {
-    reference::router().layer(from_fn(headers))
+/// `/docs`, the reference of these operations of the API.
+pub fn reference(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
+    reference::router(operations).layer(from_fn(headers))
 }
 
 /// Redirect URIs: one per auth config, and a shared one for auth configs with their own. `form_post`

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fields::{Field, Fields};
 use super::render::{BRAND, render};
 use crate::api::openapi;
-use crate::api::operations::{self, Operation};
+use crate::api::operations::Operation;
 use crate::app::App;
 
 #[derive(Serialize)]
@@ -71,15 +71,22 @@ struct ParameterContext {
     description: String,
 }
 
-/// The page's route. It is rendered at the first request and kept.
-pub fn router() -> Router<Arc<App>> {
-    let kept: Arc<OnceLock<Option<Bytes>>> = Arc::default();
+/// What the page is made of, and the page once it was asked for.
+struct Kept {
+    operations: Vec<&'static Operation>,
+    page: OnceLock<Option<Bytes>>,
+}
+
+/// The route of the page about these operations. It is rendered at the first request and kept.
+pub fn router(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
+    let kept = Arc::new(Kept { operations, page: OnceLock::new() });
     Router::new().route("/docs", get(show).layer(Extension(kept)))
 }
 
-async fn show(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<OnceLock<Option<Bytes>>>>) -> Response {
-    let page = kept.get_or_init(|| {
-        let context = context(&openapi::document(&app.core.settings.public_url), &app.core.settings.public_url);
+async fn show(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<Kept>>) -> Response {
+    let page = kept.page.get_or_init(|| {
+        let url = &app.core.settings.public_url;
+        let context = context(&kept.operations, &openapi::document(&kept.operations, url), url);
         render("reference.html", &context).map(Bytes::from)
     });
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -89,7 +96,7 @@ async fn show(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<OnceLo
     }
 }
 
-fn context(document: &Value, public_url: &str) -> Context {
+fn context(operations: &[&Operation], document: &Value, public_url: &str) -> Context {
     let fields = Fields::of(document);
     let mut areas: Vec<AreaContext> = Vec::new();
     for tag in document["tags"].as_array().into_iter().flatten() {
@@ -101,7 +108,7 @@ fn context(document: &Value, public_url: &str) -> Context {
             name,
         });
     }
-    for operation in operations::all().filter(|operation| operation.works_here()) {
+    for operation in operations.iter().filter(|operation| operation.works_here()) {
         let pointer = format!("{}{}", openapi::PREFIX, operation.path);
         let object = &document["paths"][&pointer][operation.method.to_ascii_lowercase()];
         let tag = text(&object["tags"][0]);

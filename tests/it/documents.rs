@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
-use switchboard::api::operations::{self, State};
+use switchboard::api::operations::State;
+use switchboard::api::table;
 use switchboard::app::explain::Finding;
 use switchboard::config::{DEFAULTS, Layer};
 use switchboard::error::Code;
@@ -107,7 +108,7 @@ fn the_list_of_operations_is_the_router_s_own() {
     let callers = sdk_callers();
     let mut table =
         String::from("| Method | Path | State | What, or why not | Called by (Python) |\n|---|---|---|---|---|\n");
-    for operation in operations::all() {
+    for operation in table::all() {
         let (state, note) = match operation.state {
             State::Works { docs, .. } => ("works", docs().summary),
             State::NotBuilt(waits_for) => ("501", waits_for),
@@ -144,7 +145,8 @@ fn the_table_of_what_may_have_become_of_a_connection_is_the_code_s_own() {
 
 #[test]
 fn the_committed_openapi_document_is_the_one_that_is_served() {
-    let document = switchboard::api::openapi::document("https://switchboard.example.com");
+    let document =
+        switchboard::api::openapi::document(&table::all().collect::<Vec<_>>(), "https://switchboard.example.com");
     let generated = serde_json::to_string_pretty(&document).unwrap() + "\n";
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(root().join("docs/openapi.json"), generated).unwrap();

@@ -1,35 +1,16 @@
 //! What the table of operations says of a request: which keys, in which project, with which right
 //! (contract section 1.2, R61).
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, Method};
+use axum::http::HeaderMap;
 use switchboard_store::organization_keys::OrganizationKeyKind;
 use switchboard_vault::KeyKind;
 
 use super::auth::{Asker, Caller, Holder, OrgCaller, header};
-use crate::api::operations::{self, Keys, Operation, Permission};
+use crate::api::operations::{Keys, Operation, Permission};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::{App, project};
 use crate::error::{Code, Error, Result};
 use crate::text::capital;
-
-/// Every prefix under which the operations stand.
-const PREFIXES: [&str; 2] = ["/api/v3.1", "/api/v3"];
-
-/// The table by path and method.
-static TABLE: LazyLock<HashMap<(&'static str, &'static str), &'static Operation>> =
-    LazyLock::new(|| operations::all().map(|operation| ((operation.path, operation.method), operation)).collect());
-
-/// The operation that a request was routed to. HEAD is answered by the route of GET.
-pub(in crate::api) fn operation_of(request: &Request) -> Option<&'static Operation> {
-    let route = request.extensions().get::<MatchedPath>()?.as_str();
-    let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
-    let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
-    TABLE.get(&(path, method)).copied()
-}
 
 /// The caller in a project; none for an operation that is in none.
 pub(in crate::api) async fn admit(

@@ -1,7 +1,8 @@
 //! Who calls: exactly one credential, of a kind that the operation takes (contract section 1.2).
 //!
 //! A layer over all operations, not an extractor that a handler could forget: every route is denied
-//! by default (R62). What a route takes stands in the table of `operations`; `admission.rs` reads it.
+//! by default (R62). What a route takes stands in the table of operations, whose row comes with the request;
+//! `admission.rs` reads it.
 //! Missing, malformed, unknown, expired and revoked keys answer alike; only who holds a valid key
 //! learns that it is of the wrong kind or lacks a right.
 
@@ -19,7 +20,8 @@ use switchboard_vault::KeyKind;
 
 use super::edge::{CallerRequestId, LoggedKey, RequestId};
 use super::error::ApiError;
-use super::{admission, limits, parameters};
+use super::parameters::{self, Routed};
+use super::{admission, limits};
 use crate::api::operations::{Keys, Operation};
 use crate::app::project::keys::{self, KeyScope};
 use crate::app::{Actor, App};
@@ -103,10 +105,10 @@ pub(in crate::api) struct Holder {
 /// Lets a request through with a valid key only, of a kind and with the rights that its operation
 /// takes. A path that is not in the table needs some valid key.
 pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let operation = admission::operation_of(&request);
-    let keys = operation.map_or(Keys::Any, |operation| operation.keys);
+    let routed = request.extensions().get::<Routed>().copied();
+    let keys = routed.map_or(Keys::Any, |routed| routed.operation.keys);
     if keys == Keys::Nobody {
-        return run(&app, operation, request, next).await;
+        return run(&app, routed, request, next).await;
     }
     let holder = match recognise(&app, keys, request.headers(), request.extensions()).await {
         Ok(holder) => holder,
@@ -115,8 +117,8 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
     let logged = LoggedKey(holder.key_id().to_owned());
     // What an admitted key is refused counts for the key, too.
     let handled = async {
-        match admit(&app, operation, &mut request, holder).await {
-            Ok(()) => run(&app, operation, request, next).await,
+        match admit(&app, routed.map(|routed| routed.operation), &mut request, holder).await {
+            Ok(()) => run(&app, routed, request, next).await,
             Err(error) => ApiError(error).into_response(),
         }
     };
@@ -126,9 +128,9 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
 }
 
 /// Runs an operation whose caller is admitted, once its parameters are checked, too.
-async fn run(app: &App, operation: Option<&Operation>, request: Request, next: Next) -> Response {
-    let Some(operation) = operation else { return next.run(request).await };
-    match parameters::check(operation, &request, app.core.settings.unknown_query_parameters) {
+async fn run(app: &App, routed: Option<Routed>, request: Request, next: Next) -> Response {
+    let Some(routed) = routed else { return next.run(request).await };
+    match parameters::check(routed, &request, app.core.settings.unknown_query_parameters) {
         Ok(warnings) => parameters::with_warnings(next.run(request).await, &warnings).await,
         Err(error) => ApiError(error).into_response(),
     }

@@ -12,10 +12,10 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::admission;
 use super::auth::ClientAddress;
 use super::edge::RequestId;
 use super::error::ApiError;
+use super::parameters::Routed;
 use crate::api::operations::Keys;
 use crate::app::App;
 use crate::app::base::rate_limits::{Exceeded, Standing};
@@ -100,7 +100,7 @@ fn kind(request: &Request) -> Kind {
     if matches!(path, "/livez" | "/readyz") {
         return Kind::Unlimited;
     }
-    let is_open = admission::operation_of(request).is_some_and(|operation| operation.keys == Keys::Nobody);
+    let is_open = request.extensions().get::<Routed>().is_some_and(|routed| routed.operation.keys == Keys::Nobody);
     let takes_key =
         (path.starts_with("/api/") || path.starts_with("/tool_router/")) && !pages::is_page(path) && !is_open;
     let has_key = super::auth::CREDENTIALS.iter().any(|(name, _)| request.headers().contains_key(*name));

@@ -10,7 +10,7 @@ pub(in crate::api) mod form_body;
 pub mod health;
 pub mod limits;
 pub mod page;
-mod parameters;
+pub(in crate::api) mod parameters;
 pub mod path;
 pub mod query;
 pub mod strict;

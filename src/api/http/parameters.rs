@@ -6,8 +6,7 @@
 //! mailers and clients, and read what they know.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -19,7 +18,7 @@ use serde_json::value::RawValue;
 use super::error::ApiError;
 use super::query::is_list_key;
 use super::warnings::WarningAnswer;
-use crate::api::operations::{self, Operation, Parameter, ParameterType, Repetition, State};
+use crate::api::operations::{Operation, Parameter, ParameterType, Repetition, State};
 use crate::app::UnknownParameters;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
@@ -51,32 +50,44 @@ const OWNERS: [&str; 17] = [
     "identity",
 ];
 
+/// The operation that a request was routed to. It is in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Routed {
+    /// Its row of the table.
+    pub operation: &'static Operation,
+    /// None for one that answers 501 whatever it is asked.
+    accepted: Option<&'static Accepted>,
+}
+
 /// What the table says of one operation's parameters.
+#[derive(Debug)]
 struct Accepted {
     parameters: Vec<Parameter>,
     repetition: Repetition,
 }
 
-static ACCEPTED: LazyLock<HashMap<(&'static str, &'static str), Accepted>> = LazyLock::new(|| {
-    let accepted = |operation: &'static Operation| match operation.state {
-        State::Works { docs, .. } => {
-            let docs = docs();
-            let accepted = Accepted { parameters: docs.parameters, repetition: docs.repetition };
-            Some(((operation.path, operation.method), accepted))
-        }
-        // It answers 501 whatever it is asked.
-        State::NotBuilt(_) | State::NotApplicable(_) => None,
-    };
-    operations::all().filter_map(accepted).collect()
-});
+impl Routed {
+    /// An operation with what it accepts. That is kept until the process ends: call it once for each
+    /// operation.
+    pub fn of(operation: &'static Operation) -> Self {
+        let accepted = match operation.state {
+            State::Works { docs, .. } => {
+                let docs = docs();
+                Some(&*Box::leak(Box::new(Accepted { parameters: docs.parameters, repetition: docs.repetition })))
+            }
+            State::NotBuilt(_) | State::NotApplicable(_) => None,
+        };
+        Self { operation, accepted }
+    }
+}
 
 /// Checks what a request to an operation says beside path and body; what was ignored of it.
 ///
 /// # Errors
 /// 400 for an unknown query parameter, unless the operator only wants warnings and it does not look
 /// like a filter by owner; 400 for an `Idempotency-Key` that is not kept.
-pub fn check(operation: &Operation, request: &Request, unknown: UnknownParameters) -> Result<Vec<WarningAnswer>> {
-    let Some(accepted) = ACCEPTED.get(&(operation.path, operation.method)) else { return Ok(Vec::new()) };
+pub fn check(routed: Routed, request: &Request, unknown: UnknownParameters) -> Result<Vec<WarningAnswer>> {
+    let Some(accepted) = routed.accepted else { return Ok(Vec::new()) };
     if let Repetition::Refused(instead) = accepted.repetition
         && request.headers().contains_key("idempotency-key")
         && !matches!(*request.method(), Method::GET | Method::HEAD)
@@ -174,19 +185,20 @@ fn added(body: &[u8], warnings: &[WarningAnswer]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::table;
 
     fn operation(method: &str, path: &str) -> &'static Operation {
-        operations::all().find(|operation| operation.method == method && operation.path == path).unwrap()
+        table::all().find(|operation| operation.method == method && operation.path == path).unwrap()
     }
 
     fn checked(method: &str, path: &str, query: &str, unknown: UnknownParameters) -> Result<Vec<WarningAnswer>> {
         let request = Request::builder().method(method).uri(format!("/x?{query}")).body(Body::empty()).unwrap();
-        check(operation(method, path), &request, unknown)
+        check(Routed::of(operation(method, path)), &request, unknown)
     }
 
     #[test]
     fn every_documented_parameter_is_known_and_nothing_else_is() {
-        for operation in operations::all() {
+        for operation in table::all() {
             let State::Works { docs, .. } = operation.state else { continue };
             for parameter in docs().parameters {
                 let name = parameter.name;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::examples::{Example, example};
 use super::schemas::Schemas;
 use crate::api::http::error::Envelope;
-use crate::api::operations::{self, Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
+use crate::api::operations::{Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
 
 /// Where operations stand; the same ones stand under `/api/v3`.
 pub const PREFIX: &str = "/api/v3.1";
@@ -29,13 +29,13 @@ const TAGS: &[(&[&str], &str, &str)] = &[
 ];
 const OTHER: &str = "Other";
 
-/// The document of a server at this URL. The same program gives the same document.
-pub fn document(public_url: &str) -> Value {
+/// The document of a server with these operations at this URL. The same program gives the same document.
+pub fn document(operations: &[&Operation], public_url: &str) -> Value {
     let mut schemas = Schemas::new();
     schemas.answer("error", SchemaGenerator::subschema_for::<Envelope<'static>>);
     let mut paths = Map::new();
     let mut used = Vec::new();
-    for operation in operations::all() {
+    for operation in operations {
         let State::Works { docs, .. } = operation.state else { continue };
         let (tag, _) = tag(operation);
         if !used.contains(&tag) {

@@ -86,12 +86,12 @@ pub fn example(id: &str) -> Option<Example> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::operations;
+    use crate::api::operations::Operation;
+    use crate::api::table;
 
     #[test]
     fn every_example_is_of_an_operation_that_works() {
-        let works: Vec<String> =
-            operations::all().filter(|it| it.works_here()).map(operations::Operation::id).collect();
+        let works: Vec<String> = table::all().filter(|it| it.works_here()).map(Operation::id).collect();
         for (name, _) in RECORDED {
             assert!(*name == "error" || works.iter().any(|id| id == name), "{name} is of no operation");
             assert!(example(name).is_some(), "{name} cannot be read");

@@ -16,6 +16,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use crate::api::operations::Operation;
 use crate::app::App;
 
 pub use document::{PREFIX, document};
@@ -28,18 +29,21 @@ struct Served {
     etag: HeaderValue,
 }
 
-/// The document's route. It is built at the first request and kept.
-pub fn router() -> Router<Arc<App>> {
-    let kept: Arc<OnceLock<Served>> = Arc::default();
+/// What the document is made of, and the document once it was asked for.
+#[derive(Debug)]
+struct Kept {
+    operations: Vec<&'static Operation>,
+    served: OnceLock<Served>,
+}
+
+/// The route of the document of these operations. It is built at the first request and kept.
+pub fn router(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
+    let kept = Arc::new(Kept { operations, served: OnceLock::new() });
     Router::new().route("/openapi.json", get(serve).layer(Extension(kept)))
 }
 
-async fn serve(
-    State(app): State<Arc<App>>,
-    Extension(kept): Extension<Arc<OnceLock<Served>>>,
-    headers: HeaderMap,
-) -> Response {
-    let served = kept.get_or_init(|| Served::new(&app.core.settings.public_url));
+async fn serve(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<Kept>>, headers: HeaderMap) -> Response {
+    let served = kept.served.get_or_init(|| Served::new(&kept.operations, &app.core.settings.public_url));
     let etag = (header::ETAG, served.etag.clone());
     let caching = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if is_known(&headers, &served.etag) {
@@ -57,8 +61,8 @@ fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 }
 
 impl Served {
-    fn new(public_url: &str) -> Self {
-        let bytes = Bytes::from(document(public_url).to_string());
+    fn new(operations: &[&Operation], public_url: &str) -> Self {
+        let bytes = Bytes::from(document(operations, public_url).to_string());
         let digest = Sha256::digest(&bytes);
         let hex = digest.iter().take(16).fold(String::new(), |mut text, byte| {
             // Writing into a String cannot fail.

@@ -1,24 +1,16 @@
-//! The one table of operations: method, path, who may call it, what a scoped key needs, whether it
-//! is built, its handler and what the reference says of it.
-//!
-//! The router (`api/mod.rs`), the key check (`api/http/auth.rs`), the `OpenAPI` document
-//! (`api/openapi`), `docs/compatibility.md` and the generated tests all read this table, so that
-//! none of them can forget an operation. Rows stand in one file per area.
+//! A row of the table of operations: method, path, who may call it, what a scoped key needs, whether it
+//! is built, its handler and what the reference says of it. Each resource has its own rows, in its
+//! `operations.rs`; `api/table.rs` joins them. Nothing here names a resource.
 
 mod docs;
-mod later;
+pub(in crate::api) mod later;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::http::Method;
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::MethodRouter;
 
-use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::app::project::permissions::{Access, Preset};
-use crate::error::{Code, Error};
 
 pub use docs::{Docs, Parameter, ParameterType, Repetition};
 
@@ -129,70 +121,5 @@ impl Operation {
     pub fn id(&self) -> String {
         let words = self.path.split(['/', '{', '}']).filter(|word| !word.is_empty());
         words.fold(self.method.to_ascii_lowercase(), |name, word| format!("{name}_{}", word.replace('-', "_")))
-    }
-}
-
-/// All operations, area by area.
-pub fn all() -> impl Iterator<Item = &'static Operation> {
-    [
-        crate::api::session::operations::OPERATIONS,
-        crate::api::account::operations::OPERATIONS,
-        crate::api::auth_config::operations::OPERATIONS,
-        crate::api::toolkit::operations::OPERATIONS,
-        crate::api::org::operations::OPERATIONS,
-        later::OPERATIONS,
-    ]
-    .into_iter()
-    .flatten()
-}
-
-/// The routes of all operations; what is not built answers 501.
-pub fn routes() -> Router<Arc<App>> {
-    let mut by_path: BTreeMap<&str, MethodRouter<Arc<App>>> = BTreeMap::new();
-    for operation in all() {
-        let routes = by_path.remove(operation.path).unwrap_or_default();
-        let routes = match operation.state {
-            State::Works { route, .. } => routes.merge(route()),
-            State::NotBuilt(_) | State::NotApplicable(_) => match filter(operation.method) {
-                Some(filter) => routes.on(filter, not_built),
-                None => routes,
-            },
-        };
-        by_path.insert(operation.path, routes);
-    }
-    by_path.into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods))
-}
-
-fn filter(method: &str) -> Option<MethodFilter> {
-    Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok())
-}
-
-/// What every unbuilt operation answers.
-pub async fn not_built() -> ApiError {
-    ApiError(Error::new(Code::NotImplemented, "This operation is not built yet"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn every_operation_stands_here_once() {
-        let mut seen = BTreeSet::new();
-        for operation in all() {
-            assert!(seen.insert((operation.method, operation.path)), "twice: {operation:?}");
-            assert!(filter(operation.method).is_some(), "{operation:?}");
-        }
-        let ids: BTreeSet<String> = all().map(Operation::id).collect();
-        assert_eq!(ids.len(), seen.len(), "names of operations are unique");
-    }
-
-    #[test]
-    fn a_scoped_key_is_asked_for_something_wherever_a_project_key_is_taken() {
-        for operation in all().filter(|operation| operation.works_here()) {
-            let takes_project_keys = matches!(operation.keys, Keys::Project | Keys::ProjectOrUser);
-            assert_eq!(takes_project_keys, operation.permission != Permission::Nothing, "{operation:?}");
-        }
     }
 }

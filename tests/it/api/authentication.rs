@@ -2,7 +2,8 @@
 //! says so to those who have one. Which kind of key opens what: `key_kinds.rs`.
 
 use serde_json::Value;
-use switchboard::api::operations::{self, Keys};
+use switchboard::api::operations::Keys;
+use switchboard::api::table;
 use switchboard::app::Actor;
 use switchboard_vault::{ApiKey, SystemEntropy};
 
@@ -12,7 +13,7 @@ use crate::support::server::TestServer;
 
 /// Every operation that needs a key, and a path that nothing is at: strangers do not learn that either.
 fn routes() -> impl Iterator<Item = (&'static str, String)> {
-    let secured = operations::all().filter(|operation| operation.keys != Keys::Nobody);
+    let secured = table::all().filter(|operation| operation.keys != Keys::Nobody);
     let secured = secured.map(|operation| (operation.method, operation.path));
     secured.chain([("GET", "/no/such/path")]).map(|(method, path)| (method, filled(path)))
 }
@@ -103,7 +104,7 @@ async fn no_route_answers_without_exactly_one_valid_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
     let server = TestServer::start().await;
-    let open: Vec<_> = operations::all().filter(|operation| operation.keys == Keys::Nobody).collect();
+    let open: Vec<_> = table::all().filter(|operation| operation.keys == Keys::Nobody).collect();
     assert!(!open.is_empty());
     for operation in open {
         for headers in [vec![], vec![("x-api-key", "nonsense")]] {
@@ -148,8 +149,7 @@ async fn methods_that_a_path_does_not_take_are_no_way_around_the_key() {
 async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
     let server = TestServer::start().await;
     let mut count = 0;
-    let unbuilt =
-        operations::all().filter(|it| !it.works_here() && matches!(it.keys, Keys::Project | Keys::ProjectOrUser));
+    let unbuilt = table::all().filter(|it| !it.works_here() && matches!(it.keys, Keys::Project | Keys::ProjectOrUser));
     for (method, path) in unbuilt.map(|it| (it.method, filled(it.path))) {
         for prefix in ["/api/v3.1", "/api/v3"] {
             let headers = [("x-api-key", server.api.key.as_str())];

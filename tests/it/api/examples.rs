@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use switchboard::api::openapi;
-use switchboard::api::operations::{self, Keys, Operation, State};
+use switchboard::api::operations::{Keys, Operation, State};
+use switchboard::api::table;
 use switchboard::app::project::ProjectSettings;
 
 use super::help::events;
@@ -56,7 +57,7 @@ impl World {
 
     /// Calls an operation as its key's owner and records request and answer.
     async fn call(&mut self, id: &str, step: Step<'_>) -> Value {
-        let operation = operations::all().find(|it| it.id() == id).unwrap_or_else(|| panic!("no operation {id}"));
+        let operation = table::all().find(|it| it.id() == id).unwrap_or_else(|| panic!("no operation {id}"));
         let State::Works { docs, .. } = operation.state else { panic!("{id} is not built") };
         // Lists go by age, so no two things may have the same.
         self.server.clock.advance(Duration::from_secs(1));
@@ -389,7 +390,7 @@ async fn every_example_of_the_reference_is_an_answer_of_this_server() {
             wrong.push(format!("{name} is not listed in src/api/openapi/examples.rs"));
         }
     }
-    for operation in operations::all().filter(|operation| operation.works_here()) {
+    for operation in table::all().filter(|operation| operation.works_here()) {
         let (id, method, path) = (operation.id(), operation.method, operation.path);
         let is_excepted = WITHOUT_EXAMPLE.iter().any(|(name, _)| *name == id);
         if recorded.contains_key(&id) == is_excepted {

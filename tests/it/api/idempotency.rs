@@ -176,7 +176,7 @@ async fn an_operation_keeps_a_key_or_refuses_it_and_none_ignores_it() {
             .replace("{status}", "ENABLED")
             .replace("{slug}", "up")
     };
-    for operation in switchboard::api::operations::all().filter(|operation| operation.works_here()) {
+    for operation in switchboard::api::table::all().filter(|operation| operation.works_here()) {
         let takes_our_key = matches!(operation.keys, Keys::Project | Keys::ProjectOrUser);
         let State::Works { docs, .. } = operation.state else { continue };
         if operation.method == "GET" || !takes_our_key || docs().repetition == Repetition::Kept {

@@ -3,7 +3,8 @@
 //! account (R64).
 
 use serde_json::{Value, json};
-use switchboard::api::operations::{self, Keys};
+use switchboard::api::operations::Keys;
+use switchboard::api::table;
 use switchboard::id::Kind;
 
 use super::help::{KEY, auth_config, connect_key, finish, on_session, proxy, sql, text, unknown, with_upstream};
@@ -211,7 +212,7 @@ fn every_operation_that_names_something_of_a_project_is_tried() {
         requests().into_iter().map(|(_, method, path, _)| (method, template(&path))).collect();
     let takes_an_id = |path: &str| path.contains("/{session_id}") || path.ends_with("/{id}") || path.contains("/{id}/");
     let mut count = 0;
-    for operation in operations::all().filter(|it| it.works_here() && takes_an_id(it.path)) {
+    for operation in table::all().filter(|it| it.works_here() && takes_an_id(it.path)) {
         if matches!(operation.keys, Keys::Project | Keys::ProjectOrUser) {
             let path = template(operation.path).replace("/{status}", "/DISABLED");
             assert!(tried.contains(&(operation.method, path)), "not tried: {operation:?}");

@@ -1,7 +1,8 @@
 //! Every operation with every kind of key, in the header that is for it and in the others (contract
 //! section 1.2).
 
-use switchboard::api::operations::{self, Keys};
+use switchboard::api::operations::Keys;
+use switchboard::api::table;
 
 use super::help::filled;
 use crate::support::http::Http;
@@ -27,7 +28,7 @@ async fn an_operation_takes_its_kinds_of_key_in_their_headers_only() {
     let keys = [server.api.key.clone(), server.user_key("ada@example.com").await, server.organization_key().await];
     let http = Http::new();
     let mut wrong = Vec::new();
-    for operation in operations::all() {
+    for operation in table::all() {
         for prefix in ["/api/v3.1", "/api/v3"] {
             let url = format!("{}{prefix}{}", server.url, filled(operation.path));
             for (kind, key) in keys.iter().enumerate() {

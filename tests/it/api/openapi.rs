@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use switchboard::api::operations::{self, Operation};
+use switchboard::api::operations::Operation;
+use switchboard::api::table;
 
 use crate::support::http::{Http, Reply};
 use crate::support::server::TestServer;
@@ -71,7 +72,7 @@ async fn the_document_has_what_works_and_nothing_else() {
             described.insert(operation["operationId"].as_str().unwrap().to_owned());
         }
     }
-    let works: BTreeSet<String> = operations::all().filter(|it| it.works_here()).map(Operation::id).collect();
+    let works: BTreeSet<String> = table::all().filter(|it| it.works_here()).map(Operation::id).collect();
     assert_eq!(described, works);
 }
 
@@ -98,7 +99,7 @@ async fn the_reference_page_shows_every_operation_and_needs_no_script() {
     let page = get(&format!("{}/docs", server.url), &[]).await;
     assert_eq!(page.status, 200);
     let html = page.text();
-    for operation in operations::all().filter(|operation| operation.works_here()) {
+    for operation in table::all().filter(|operation| operation.works_here()) {
         assert!(html.contains(&format!("<article id=\"{}\"", operation.id())), "{operation:?}");
         assert!(html.contains(&format!("href=\"#{}\"", operation.id())), "{operation:?} is in the table of contents");
     }

@@ -2,7 +2,8 @@
 //! every right alone, built or not.
 
 use serde_json::json;
-use switchboard::api::operations::{self, Keys, Operation, Permission};
+use switchboard::api::operations::{Keys, Operation, Permission};
+use switchboard::api::table;
 use switchboard::app::project::keys::KeyScope;
 use switchboard::app::project::permissions::{Access, Permissions, Preset};
 
@@ -33,7 +34,7 @@ async fn every_operation_takes_the_rights_of_the_table_and_no_other() {
     let server = TestServer::start().await;
     let http = Http::new();
     let mut wrong = Vec::new();
-    let operations: Vec<&Operation> = operations::all()
+    let operations: Vec<&Operation> = table::all()
         .filter(|operation| matches!(operation.keys, Keys::Project | Keys::ProjectOrUser | Keys::Any))
         .collect();
     assert!(operations.len() > 80, "{}", operations.len());

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use switchboard::api::operations;
+use switchboard::api::table;
 
 use self::recorder::Recorder;
 use crate::documents::assert_generated;
@@ -204,7 +204,7 @@ fn callers(lines: &[(&str, &str)], operation: &str) -> String {
 /// What calls each operation.
 fn by_operation() -> String {
     let mut table = String::from("| Operation | State | Python | TypeScript |\n|---|---|---|---|\n");
-    for operation in operations::all() {
+    for operation in table::all() {
         let name = format!("{} {}", operation.method, operation.path);
         let state = if operation.works_here() { "works" } else { "501" };
         let (python, typescript) = (callers(&LINES[..2], &name), callers(&LINES[2..], &name));

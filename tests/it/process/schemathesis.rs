@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use switchboard::api::operations::{self, Keys};
+use switchboard::api::operations::Keys;
+use switchboard::api::table;
 
 use crate::api::help::auth_config;
 use crate::support::browser::Browser;
@@ -77,11 +78,11 @@ fn settings(used: &Things, deleted: &Things) -> String {
 /// An operation that is not built answers 501, which is no answer to an unknown method: such are
 /// not asked for.
 fn unbuilt() -> String {
-    let built: BTreeSet<&str> = operations::all().filter(|it| it.works_here()).map(|it| it.path).collect();
+    let built: BTreeSet<&str> = table::all().filter(|it| it.works_here()).map(|it| it.path).collect();
     let mut text = String::new();
     for path in built {
         let waits =
-            |method: &&&str| operations::all().any(|it| it.path == path && it.method == **method && !it.works_here());
+            |method: &&&str| table::all().any(|it| it.path == path && it.method == **method && !it.works_here());
         if METHODS.iter().any(|method| waits(&method)) {
             let asked: Vec<&str> = METHODS.iter().filter(|method| !waits(method)).copied().collect();
             write!(
@@ -140,7 +141,7 @@ async fn the_server_answers_as_its_openapi_document_says() {
     let project = format!("x-api-key: {}", api.key);
     hold(dir.path(), &dev.url, &project, &["--exclude-path-regex", "/org/(owner/|list$|project/list$)"]).await;
     // Last, since it may delete the project.
-    if operations::all().any(|it| it.works_here() && it.keys == Keys::Organization) {
+    if table::all().any(|it| it.works_here() && it.keys == Keys::Organization) {
         let member = format!("x-user-api-key: {}", key(&data, &["--user", "owner@example.com"], "uak_"));
         hold(dir.path(), &dev.url, &member, &["--include-path-regex", "/org/(list|project/list)$"]).await;
         let organization = format!("x-org-api-key: {}", key(&data, &["--organization"], "oak_"));

@@ -9,7 +9,8 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
 use serde_json::json;
-use switchboard::api::operations::{self, Operation};
+use switchboard::api::operations::Operation;
+use switchboard::api::table;
 use tokio::net::TcpListener;
 
 use crate::support::http::Http;
@@ -80,7 +81,7 @@ fn called(method: &str, path: &str) -> Option<String> {
     if path.starts_with("/toolkits/auth/callback") {
         return None;
     }
-    let template = operations::all()
+    let template = table::all()
         .filter(|it| it.method == method && matches(it.path, path))
         .min_by_key(|it| it.path.matches('{').count());
     Some(format!("{method} {}", template.map_or(path, |it| it.path)))
@@ -95,5 +96,5 @@ fn matches(template: &str, path: &str) -> bool {
 /// Whether an operation, as recorded, answers 501.
 pub fn is_unbuilt(operation: &str) -> bool {
     let is_it = |it: &&Operation| operation.split_once(' ') == Some((it.method, it.path));
-    operations::all().find(is_it).is_some_and(|it| !it.works_here())
+    table::all().find(is_it).is_some_and(|it| !it.works_here())
 }
