@@ -1,6 +1,6 @@
 //! The one table of operations, joined from the rows that each resource has.
 //!
-//! The router, the key check (by [`find`]), the `OpenAPI` document, `docs/compatibility.md` and the
+//! The router, the key check (by `find`), the `OpenAPI` document, `docs/compatibility.md` and the
 //! generated tests all read this table, so that none of them can forget an operation.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,6 +1,7 @@
 //! The rules of the code's shape, read off the sources: who may use whom, where SQL and outgoing
 //! connections live, that no provider is named in code. `docs/architecture.md` explains them.
 
+mod folders;
 mod lexer;
 
 use std::collections::BTreeSet;

@@ -22,7 +22,7 @@ const CLI: &str = "it serves the hosted service's command line";
 const PEOPLE: &str = "it serves sign-up and consumer accounts of the hosted service";
 const PUSH: &str = "the SDKs take the push service's host from a name, so it cannot be here";
 
-/// Everything that no other file of this folder has.
+/// Everything that no resource has.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::later("GET", "/tools", Keys::ProjectOrUser, TOOLS, "tools"),
     Operation::later("GET", "/tools/enum", Keys::ProjectOrUser, TOOLS, "tools"),

@@ -1,7 +1,7 @@
 //! What a scoped project key may do: presets, each none, read, write or both (contract section 1.2).
 //!
 //! A key without a scope may do everything in its project. Which operation needs which preset is
-//! said in one table, `api/operations`.
+//! said in one table, `api/table.rs`.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
