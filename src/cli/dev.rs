@@ -16,13 +16,12 @@ use tokio::net::TcpListener;
 use super::environment::trimmed;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
 use super::{DataArgs, explain, walkthrough};
-use crate::api;
 use crate::app::project::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::config::Layer;
-use crate::log;
 use crate::server::{self, Surroundings};
 use crate::time::{Clock, SystemClock};
+use crate::{api, log};
 
 /// Short, so that refreshing can be watched.
 const ACCESS_TOKEN_SECONDS: u64 = 60;

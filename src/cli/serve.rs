@@ -11,11 +11,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::environment::trimmed;
 use super::{DataArgs, FLUSH_TIME};
-use crate::api;
 use crate::app::App;
 use crate::config::{Config, KeepLayer, Layer};
-use crate::log;
 use crate::server::{self, Surroundings};
+use crate::{api, log};
 
 /// Signals this close together are one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);

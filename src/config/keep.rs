@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::wrong;
-use crate::app::jobs::retention::Retention;
+use crate::app::base::settings::Retention;
 
 /// Ten years.
 const MOST_DAYS: u32 = 3_650;

@@ -20,8 +20,8 @@ use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
-use crate::app::account::params::AccountParams;
 use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, attempt_cookie_name};
+use crate::app::model::params::AccountParams;
 use crate::error::Result;
 
 /// Largest form taken.

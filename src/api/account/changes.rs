@@ -16,9 +16,9 @@ use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
-use crate::app::account::access_list::AclInput;
 use crate::app::link::edit_account::{AccountPatch, CredentialPatch};
 use crate::app::link::reconnect::Refreshed;
+use crate::app::model::access_list::AclInput;
 use crate::error::{Error, Result};
 
 /// Body of `PATCH /connected_accounts/{id}`. What is left out stays.

@@ -18,11 +18,11 @@ use crate::api::http::error::ApiError;
 use crate::api::http::warnings::{WarningAnswer, about_user};
 use crate::api::session::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
 use crate::app::App;
-use crate::app::account::expected_identity::ExpectedIdentity;
-use crate::app::account::params::AccountParams;
 use crate::app::link::Link;
 use crate::app::link::direct::DirectLink;
 use crate::app::link::import::Connection;
+use crate::app::model::expected_identity::ExpectedIdentity;
+use crate::app::model::params::AccountParams;
 use crate::error::{Error, Result};
 use crate::time::iso;
 

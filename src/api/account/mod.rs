@@ -25,7 +25,8 @@ use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
 use crate::api::http::query::{Query, wrong};
 use crate::app::App;
-use crate::app::account::{AccountView, readable};
+use crate::app::account::AccountView;
+use crate::app::base::errors::readable;
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
 

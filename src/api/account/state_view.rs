@@ -9,7 +9,7 @@ use switchboard_vault::Secrets;
 
 use super::view::AccountVal;
 use crate::app::account::AccountView;
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::time::iso;
 
 /// What answers show instead of a secret.

@@ -9,9 +9,9 @@ use switchboard_store::accounts::{AccountStatus, AccountType};
 
 use super::state_view::state_val;
 use crate::api::session::links::{AnswerExperimental, experimental_view};
-use crate::app::account::access_list::Acl;
-use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::account::{AccountView, Lifetime};
+use crate::app::model::access_list::Acl;
+use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::error::{Error, Result};
 use crate::time::iso;
 

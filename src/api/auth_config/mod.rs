@@ -24,7 +24,8 @@ use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
-use crate::app::auth_config::{AuthConfigSettings, NewAuthConfig, Source, client_names, secrets_from};
+use crate::app::auth_config::{NewAuthConfig, Source, client_names, secrets_from};
+use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
 

@@ -11,8 +11,9 @@ use crate::api::account::state_view::REDACTED;
 use crate::api::toolkit::details::InputField;
 use crate::api::toolkit::view::logo_url;
 use crate::app::App;
-use crate::app::auth_config::{AuthConfigSettings, AuthConfigView};
-use crate::app::connect::connection_fields;
+use crate::app::auth_config::AuthConfigView;
+use crate::app::credential::fields::connection_fields;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::time::iso;
 
 /// Answer of `POST /auth_configs`.

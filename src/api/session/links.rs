@@ -15,9 +15,9 @@ use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
 use crate::api::http::warnings::WarningAnswer;
 use crate::app::App;
-use crate::app::account::access_list::{Acl, AclInput};
-use crate::app::account::expected_identity::ExpectedIdentity;
 use crate::app::link::{Link, LinkRequest};
+use crate::app::model::access_list::{Acl, AclInput};
+use crate::app::model::expected_identity::ExpectedIdentity;
 use crate::error::{Error, Result};
 
 // The published page has `account_type` at top level, today's SDKs under `experimental`: both are

@@ -1,14 +1,6 @@
 //! Connected accounts: read, listed, deleted; who may use a SHARED one, which identity at the provider is
 //! expected, and the facts of an account that are not secret.
 
-pub mod access_list;
-pub mod expected_identity;
-pub mod params;
-
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
-use crate::app::project::Projects;
-use crate::app::revocation::Revocations;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +12,14 @@ use switchboard_store::{Listed, PageOf, Unit, WriteError, links, unread_answers}
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
-use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::app::base::core::Core;
+use crate::app::base::errors::{account_not_found, readable};
+use crate::app::credential::Credentials;
+use crate::app::model::params::AccountParams;
+use crate::app::project::Projects;
+use crate::app::revocation::Revocations;
+use crate::error::Result;
 use crate::time::{Millis, millis};
-
-use params::AccountParams;
 
 /// An account with what an answer about it needs.
 #[derive(Debug)]
@@ -109,7 +104,7 @@ impl Accounts {
 impl Accounts {
     /// One account of the caller's project.
     pub async fn account(&self, project: &str, id: &str) -> Result<AccountView> {
-        let row = self.core.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let mask = self.projects.project_settings(project).await?.mask_secret_keys_in_connected_account;
         let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
         self.account_view(row, config, mask)
@@ -157,7 +152,7 @@ impl Accounts {
             .with(self.core.audit(actor, "connected_account.delete", id, "ok", None));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(None),
-            Err(WriteError::Refused("account_not_found")) => Err(not_found(id)),
+            Err(WriteError::Refused("account_not_found")) => Err(account_not_found(id)),
             Err(error) => Err(error.into()),
         }
     }
@@ -201,23 +196,6 @@ impl Accounts {
             idle_expiry,
         })
     }
-}
-
-/// An item of a list; none, and a line in the log, where the stored row cannot be read: it must not hide
-/// the others. Who asks for it by its id learns what is wrong.
-pub fn readable<T>(id: &str, item: Result<T>) -> Option<T> {
-    match item {
-        Ok(item) => Some(item),
-        Err(error) => {
-            tracing::error!(row.id = %id, cause = error.causes(), "a stored row cannot be read; lists leave it out");
-            None
-        }
-    }
-}
-
-/// Unknown, deleted or foreign account: all the same answer.
-pub fn not_found(id: &str) -> Error {
-    Error::of(Code::AccountNotFound, &[("id", &cut(id))])
 }
 
 const ADJECTIVES: [&str; 32] = [

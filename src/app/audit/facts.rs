@@ -5,9 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use switchboard_auth::{TokenError, TokenErrorKind};
 
-use crate::app::provider::Failure;
 use crate::time::Millis;
 
 /// The detail of an event about an account or its links.
@@ -85,21 +83,6 @@ impl Facts {
         Self { link_id: Some(link_id.to_owned()), ..Self::default() }
     }
 
-    /// What became of a request to the provider.
-    pub fn of_failure(failure: &Failure) -> Self {
-        match failure {
-            Failure::Refused { error, status, unread, .. } => Self {
-                is_kept: unread.is_some(),
-                meaning: meaning(error),
-                provider: failure.shown(),
-                code: error.code.clone(),
-                http_status: Some(status.as_u16()),
-                ..Self::default()
-            },
-            Failure::Lost(_) | Failure::Unsent(_) => Self { unanswered: failure.shown(), ..Self::default() },
-        }
-    }
-
     /// As an event keeps it.
     pub fn to_value(&self) -> Value {
         // A struct of texts and numbers always serialises; null is the harmless answer.
@@ -110,25 +93,6 @@ impl Facts {
     pub fn parse(detail: Option<&str>) -> Self {
         detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
-}
-
-/// What a refusal means, where its code does not say so itself.
-fn meaning(error: &TokenError) -> Option<String> {
-    let word = match error.kind {
-        TokenErrorKind::InvalidGrant => "invalid_grant",
-        TokenErrorKind::InvalidClient => "invalid_client",
-        _ => return None,
-    };
-    (error.code.as_deref() != Some(word)).then(|| word.to_owned())
-}
-
-/// Scopes that many providers take and never name again.
-const UNNAMED: [&str; 4] = ["openid", "offline_access", "profile", "email"];
-
-/// Scopes that were asked for and not granted; none where the provider did not say what it granted.
-pub fn missing_scopes(requested: &[String], granted: Option<&[String]>) -> Vec<String> {
-    let Some(granted) = granted else { return Vec::new() };
-    requested.iter().filter(|scope| !granted.contains(scope) && !UNNAMED.contains(&scope.as_str())).cloned().collect()
 }
 
 #[cfg(test)]
@@ -145,12 +109,5 @@ mod tests {
         for other in [None, Some("null"), Some("[]"), Some("{\"code\":7}"), Some("{\"of\":\"a later program\"}")] {
             assert_eq!(Facts::parse(other), Facts::default(), "{other:?}");
         }
-    }
-
-    #[test]
-    fn a_scope_is_missing_only_where_the_provider_says_so() {
-        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(missing_scopes(&list("a b openid c"), Some(&list("c a x"))), ["b"]);
-        assert!(missing_scopes(&list("a"), None).is_empty());
     }
 }

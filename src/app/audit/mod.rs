@@ -15,12 +15,14 @@ pub mod head;
 mod retention;
 mod seal;
 
-use crate::app::base::core::Core;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
 use switchboard_vault::KeyRing;
 
-pub use facts::{Facts, missing_scopes};
+use crate::app::base::core::Core;
+
+pub use facts::Facts;
 pub use seal::run;
 
 /// The audit log: sealing, checking and dropping its segments.

@@ -1,11 +1,10 @@
 //! Deleting an auth config: its accounts go first, in batches.
 
-use switchboard_store::auth_configs;
-use switchboard_store::{Unit, WriteError, accounts, links, unread_answers};
+use switchboard_store::{Unit, WriteError, accounts, auth_configs, links, unread_answers};
 
-use super::not_found;
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
+use crate::app::base::errors::auth_config_not_found;
 use crate::error::Result;
 
 impl AuthConfigs {
@@ -18,7 +17,7 @@ impl AuthConfigs {
             return job;
         }
         if self.core.store.auth_config(&actor.project_id, id).await?.is_none() {
-            return Err(not_found(id));
+            return Err(auth_config_not_found(id));
         }
         self.revocations.delete_accounts_in_batches(&actor.project_id, id, true).await?;
         let now = self.core.now();
@@ -33,7 +32,7 @@ impl AuthConfigs {
                 self.recent.forget_where(|it| it.has(id));
                 Ok(None)
             }
-            Err(WriteError::Refused("auth_config_not_found")) => Err(not_found(id)),
+            Err(WriteError::Refused("auth_config_not_found")) => Err(auth_config_not_found(id)),
             Err(error) => Err(error.into()),
         }
     }

@@ -12,10 +12,12 @@ use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::{AuthConfigSettings, check_client, check_name, check_shared, client_names, not_found, toolkit_gone};
+use super::{check_client, check_name, check_shared, client_names, toolkit_gone};
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
+use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::secret_addresses::{changed, check_shared_secrets};
+use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 use crate::text::{cut, pasted};
 
@@ -52,7 +54,12 @@ impl AuthConfigs {
         let name = check_name(patch.name.clone(), "name")?;
         let redirect = match &patch.oauth_redirect_uri {
             Some(uri) => {
-                let row = self.core.store.auth_config(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+                let row = self
+                    .core
+                    .store
+                    .auth_config(&actor.project_id, id)
+                    .await?
+                    .ok_or_else(|| auth_config_not_found(id))?;
                 Some(self.redirect_uris.choose_redirect_uri(&row, uri, "credentials.oauth_redirect_uri").await?)
             }
             None => None,
@@ -95,7 +102,7 @@ impl AuthConfigs {
     ) -> Result<()> {
         for _ in 0..TRIES {
             let found = self.core.store.auth_config(&actor.project_id, id).await?;
-            let mut row = found.ok_or_else(|| not_found(id))?;
+            let mut row = found.ok_or_else(|| auth_config_not_found(id))?;
             let replaces = row.updated_at;
             if !change(&mut row)? {
                 return Ok(());

@@ -6,61 +6,30 @@ pub mod edit;
 pub mod schemes;
 pub mod ways;
 
-use crate::app::base::core::Core;
-use crate::app::base::idempotency::Idempotency;
-use crate::app::base::recent::Recent;
-use crate::app::credential::Credentials;
-use crate::app::provider::Providers;
-use crate::app::provider::redirect_uris::RedirectUris;
-use crate::app::revocation::Revocations;
-use schemes::Candidates;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{Listed, PageOf, Unit};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
-use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
+use crate::app::base::core::Core;
+use crate::app::base::errors::auth_config_not_found;
+use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Replay};
+use crate::app::base::recent::Recent;
+use crate::app::credential::Credentials;
 use crate::app::credential::secret_addresses::check_shared_secrets;
-use crate::app::provider::LearnedMethod;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
+use crate::app::provider::Providers;
+use crate::app::provider::redirect_uris::RedirectUris;
+use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::{cut, is_invisible, pasted};
 
-/// What is stored of an auth config besides its columns. Nothing secret.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct AuthConfigSettings {
-    /// Scopes to ask for; none means the toolkit's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scopes: Option<Vec<String>>,
-    /// User-level scopes to ask for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user_scopes: Option<Vec<String>>,
-    /// Redirect URI registered at the provider, instead of the server's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub oauth_redirect_uri: Option<String>,
-    /// The redirect URI with the toolkit's slug is registered.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub uses_toolkit_redirect_uri: bool,
-    /// Made for links that asked for its scheme: others do not use it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub made_for_scheme: bool,
-    /// How the client was found to authenticate, where nobody says so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub learned_method: Option<LearnedMethod>,
-    /// Kept for the API; has effect once tools are served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_access_config: Option<Value>,
-    /// Kept for the API; has effect once tools are served.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restrict_to_following_tools: Option<Vec<String>>,
-}
+use schemes::Candidates;
 
 /// A new auth config as the API hands it over.
 #[derive(Debug)]
@@ -211,7 +180,7 @@ impl AuthConfigs {
 
     /// One auth config of the caller's project.
     pub async fn auth_config(&self, project: &str, id: &str) -> Result<AuthConfigView> {
-        let row = self.core.store.auth_config(project, id).await?.ok_or_else(|| not_found(id))?;
+        let row = self.core.store.auth_config(project, id).await?.ok_or_else(|| auth_config_not_found(id))?;
         let connections = self.core.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
         self.auth_config_view(row, &connections)
     }
@@ -229,7 +198,7 @@ impl AuthConfigs {
         let connections = self.core.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
-            views.extend(crate::app::account::readable(id, self.auth_config_view(row, &connections)));
+            views.extend(crate::app::base::errors::readable(id, self.auth_config_view(row, &connections)));
         }
         Ok(Listed { rows: views, next, total })
     }
@@ -281,19 +250,6 @@ impl AuthConfigs {
         let shared = self.credentials.open_shared(&row)?;
         let connections = connections.get(&row.id).copied().unwrap_or_default();
         Ok(AuthConfigView { row, settings, secrets, shared, connections })
-    }
-}
-
-impl AuthConfigSettings {
-    /// Reads the stored form.
-    pub fn parse(text: &str) -> Result<Self> {
-        serde_json::from_str(text).map_err(Error::internal)
-    }
-
-    /// The stored form.
-    pub fn to_text(&self) -> String {
-        // A struct of texts and lists always serialises.
-        serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
 }
 
@@ -375,7 +331,7 @@ pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String
 
 /// Shared fields are fields of a connection, well-formed. `at` is where the request has them.
 pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
-    let fields = crate::app::connect::connection_fields(toolkit, scheme);
+    let fields = crate::app::credential::fields::connection_fields(toolkit, scheme);
     let mut wrong = Vec::new();
     for (name, value) in shared.iter() {
         let shown = cut(name);
@@ -408,11 +364,6 @@ fn missing_client(toolkit: &Toolkit) -> Error {
          use_custom_auth and your own client, or ask the operator for [managed.{0}].",
         toolkit.slug
     ))
-}
-
-/// Unknown, deleted or foreign auth config: all the same answer.
-pub fn not_found(id: &str) -> Error {
-    Error::of(Code::AuthConfigNotFound, &[("id", &cut(id))])
 }
 
 /// The toolkit's file was there when the auth config was made.

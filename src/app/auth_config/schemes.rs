@@ -8,10 +8,10 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 
-use super::AuthConfigSettings;
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
-use crate::app::session::Session;
+use crate::app::base::errors::auth_config_not_found;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 
 /// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
@@ -116,12 +116,12 @@ impl AuthConfigs {
     pub(in crate::app) async fn pick_auth_config(
         &self,
         actor: &Actor,
-        session: &Session,
+        named: Option<&str>,
         toolkit: &Toolkit,
         wish: SchemeWish,
         unit: &mut Unit,
     ) -> Result<Picked> {
-        if let Some(id) = session.config.auth_config(&toolkit.slug) {
+        if let Some(id) = named {
             return self.named_auth_config(actor, id, toolkit, wish).await;
         }
         let candidates = self.usable_configs(&actor.project_id, toolkit).await?;
@@ -146,7 +146,7 @@ impl AuthConfigs {
     /// The auth config that the session names, whatever else there is.
     async fn named_auth_config(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
-        let config = config.ok_or_else(|| super::not_found(id))?;
+        let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if self.lacks_client(&config) {
             return Err(no_managed_auth(toolkit));
         }

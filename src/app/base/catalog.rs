@@ -1,13 +1,14 @@
 //! The catalog that is in force. Toolkit files are read again while the server runs: whoever asks
 //! gets the catalog of that moment and keeps it for as long as the work takes.
 
-use crate::app::base::core::Core;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use switchboard_catalog::{Catalog, Changes, Folders};
 use tokio_util::sync::CancellationToken;
+
+use crate::app::base::core::Core;
 
 /// Between looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -18,7 +18,7 @@ use super::catalog::CurrentCatalog;
 use super::flights::Flights;
 use super::settings::Settings;
 use super::threads::Threads;
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::metrics::Metrics;

@@ -3,14 +3,14 @@
 //!
 //! Scoped to the project, kept for 24 hours, the body sealed (a link answer holds a link token).
 
-use crate::app::base::core::Core;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 use switchboard_store::idempotency::{self, IdempotencyRow};
 use switchboard_store::{Statement, Unit, WriteError};
-use switchboard_vault::KeyRing;
-use switchboard_vault::Place;
+use switchboard_vault::{KeyRing, Place};
 
+use crate::app::base::core::Core;
 use crate::error::{Code, Error, Result};
 
 /// Longest key taken.

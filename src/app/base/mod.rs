@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod change;
 pub mod core;
+pub mod errors;
 pub(in crate::app) mod failpoint;
 pub mod flights;
 pub mod idempotency;

@@ -8,8 +8,8 @@ use switchboard_catalog::PlainHttp;
 use switchboard_vault::Secret;
 
 use super::rate_limits::RateLimits;
-use crate::app::jobs::retention::Retention;
 use crate::client_address::TrustedProxies;
+use crate::time::Millis;
 
 /// Settings of the running server.
 #[derive(Debug)]
@@ -86,4 +86,19 @@ impl ManagedClient {
     fn admits(&self, project: &str) -> bool {
         self.projects.iter().any(|entry| entry == "*" || entry == project)
     }
+}
+
+/// For how long what is over is kept, in milliseconds; none: for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Ended links, with their attempts and confirmations.
+    pub ended_links: Option<Millis>,
+    /// Accounts whose link ended without a connection.
+    pub unconnected_accounts: Option<Millis>,
+    /// Rows of deleted accounts, auth configs and sessions.
+    pub deleted_rows: Option<Millis>,
+    /// Receipts of revocations that are over.
+    pub revocation_receipts: Option<Millis>,
+    /// Earlier policies of one session, by number.
+    pub session_versions: i64,
 }

@@ -1,10 +1,9 @@
 //! Work that takes a thread for a while, on threads that are there from the start: files, since disks may be
 //! slow, and large texts. The runtime's own threads for such work panic when the system gives none.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread;
+use std::{io, thread};
 
 use tokio::sync::oneshot;
 

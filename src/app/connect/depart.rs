@@ -12,10 +12,11 @@ use super::device::Waiting;
 use super::exchange::kept;
 use super::visit::Offer;
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
-use crate::app::audit::Facts;
+use crate::app::base::errors::auth_config_not_found;
 use crate::app::connect::Connector;
 use crate::app::credential::client::Issued;
+use crate::app::credential::secret_addresses::unconfirmable;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::{Failure, unbuilt};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
@@ -60,7 +61,7 @@ impl Connector {
             Err(Failure::Unsent(error)) if !is_passing(&error) => Err(error),
             Err(failure) => {
                 tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "nobody could be sent to the provider");
-                let facts = Facts::of_failure(&failure);
+                let facts = failure.facts();
                 self.note_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
                 let said = failure.shown().unwrap_or_else(|| "it did not take the request".to_owned());
                 Ok(Err(format!("{} could not begin: {said}. Try again in a minute.", offer.toolkit.name)))
@@ -94,7 +95,7 @@ impl Connector {
         let client_id = self.credentials.oauth_client(&offer.config)?.client_id;
         self.providers.note_forgotten(actor, &offer.config, &client_id, failure).await;
         let config = self.core.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
-        offer.config = config.ok_or_else(|| crate::app::auth_config::not_found(&offer.config.id))?;
+        offer.config = config.ok_or_else(|| auth_config_not_found(&offer.config.id))?;
         Ok(true)
     }
 
@@ -215,13 +216,6 @@ impl Connector {
         let host = url.host_str().map(ToOwned::to_owned);
         Ok(Departure { url, host, kept: Some(kept), poll: None, scopes: Vec::new(), user_scopes: Vec::new() })
     }
-}
-
-/// Where the developer confirms who finished, no token is asked for before (R05); and here nobody comes
-/// back who could be confirmed.
-pub(in crate::app) fn unconfirmable() -> Error {
-    Error::new(Code::NotImplemented, "Connecting by a code in a project with oauth_callback_verifier_url is not built")
-        .fix("Connect such toolkits in a project of their own, without that setting.")
 }
 
 /// Whether trying again may help: the provider's fault, not ours or the caller's.

@@ -19,14 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
-use super::{Ending, Finished, TokenCredential};
+use super::{Ending, Finished};
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
+use crate::app::model::params::AccountParams;
+use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::request::TOKEN_TIMEOUT;
-use crate::app::provider::{Failure, Unfinished};
-use crate::app::refresh::renewal::PREPARATION;
+use crate::app::provider::{Failure, TokenCredential, Unfinished};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
@@ -362,7 +362,7 @@ impl Connector {
             Failure::Refused { error, .. } => error.code.as_deref(),
             _ => None,
         };
-        let facts = Facts::of_failure(failure);
+        let facts = failure.facts();
         let (ending, reason) = match code {
             Some("access_denied") => (Ending::Denied, failure.shown().unwrap_or_default()),
             Some("expired_token") => (Ending::Expired, "expired_token: the code was not entered in time".to_owned()),

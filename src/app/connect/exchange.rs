@@ -10,72 +10,24 @@ use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, Activation};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
-use switchboard_vault::{Secret, Secrets};
+use switchboard_vault::Secret;
 
 use super::settle::Refused;
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
-use crate::app::audit::{Facts, missing_scopes};
+use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::app::connect::Connector;
 use crate::app::credential::client::Issued;
-use crate::app::provider::further_tokens::{extra_refresh_name, extra_token_name};
-use crate::app::provider::{Failure, Unfinished, learned_by_exchange};
+use crate::app::model::params::{AccountParams, missing_scopes};
+use crate::app::provider::{Failure, TokenCredential, Unfinished, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
 /// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
 const EXCHANGE_FAILED: &str = "OAuth callback failed during token exchange";
-
-/// A token answer, parted into what is sealed and what is not.
-#[derive(Debug)]
-pub struct TokenCredential {
-    /// `access_token`, `refresh_token`, `id_token`, further tokens.
-    pub secrets: Secrets,
-    /// When the access token dies.
-    pub expires_at: Option<Millis>,
-}
-
-impl TokenCredential {
-    /// Takes a token answer that arrived at `now`; its public parts go into `params`.
-    pub fn new(token: TokenSet, params: &mut AccountParams, now: Millis) -> Self {
-        let after = |seconds: u64| now.saturating_add(millis(Duration::from_secs(seconds)));
-        // Of a refresh token that stays the same, nothing new may be said.
-        if token.refresh_token.is_some() || token.refresh_token_expires_in.is_some() {
-            params.refresh_expires_at = token.refresh_token_expires_in.map(after);
-        }
-        let mut secrets = Secrets::from([("access_token", token.access_token)]);
-        if let Some(refresh_token) = token.refresh_token {
-            secrets.insert("refresh_token", refresh_token);
-        }
-        if let Some(id_token) = token.id_token {
-            secrets.insert("id_token", id_token);
-        }
-        if let Some(key) = token.dpop_key {
-            secrets.insert("dpop_key", key);
-        }
-        for (name, token) in token.extra {
-            secrets.insert(&extra_token_name(&name), token);
-        }
-        for (name, token) in token.extra_refresh {
-            secrets.insert(&extra_refresh_name(&name), token);
-        }
-        if token.alone.is_some() {
-            params.only_token = token.alone;
-        }
-        params.token_type = Some(token.token_type);
-        params.expires_in = token.expires_in;
-        if token.scope.is_some() {
-            params.granted_scopes = token.scope;
-        }
-        params.captured.extend(token.captured);
-        let expires_at = token.expires_in.map(after);
-        Self { secrets, expires_at }
-    }
-}
 
 /// A code that may be exchanged: its state is consumed, its browser is the right one, and its user
 /// was confirmed where the project asks for that.
@@ -233,8 +185,8 @@ impl Connector {
             Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
             None => EXCHANGE_FAILED.to_owned(),
         };
-        let facts = Facts::of_failure(failure);
-        if let Some(kept) = self.credentials.keep_unread(&offer.account, failure) {
+        let facts = failure.facts();
+        if let Some(kept) = self.credentials.keep_unread(&offer.account, failure.unread()) {
             self.spool.apply_patiently(Unit::new().with(kept)).await?;
         }
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;

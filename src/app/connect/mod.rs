@@ -28,12 +28,13 @@ pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
 pub use choose_way::WayChosen;
 pub use cookies::{attempt_cookie_name, link_cookie_name};
-pub(in crate::app) use depart::unconfirmable;
 pub use device::{DeviceCode, DevicePage, run as ask_providers};
-pub use exchange::TokenCredential;
-pub(in crate::app) use secrets::{Entered, read_fields};
 pub use start::Started;
-pub use visit::{Offer, Visit, connection_fields, wanted_scopes};
+pub use visit::{Offer, Visit};
+
+use std::sync::Arc;
+
+use switchboard_store::links::LinkRow;
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
@@ -44,8 +45,6 @@ use crate::app::provider::redirect_uris::RedirectUris;
 use crate::app::refresh::Refresher;
 use crate::app::revocation::Revocations;
 use crate::app::spool::Spool;
-use std::sync::Arc;
-use switchboard_store::links::LinkRow;
 
 /// How a person's visit ends. Each has a page that says what happened and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

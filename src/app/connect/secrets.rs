@@ -1,67 +1,24 @@
 //! Keys, tokens and passwords that the visitor enters: checked, proven at the provider where the
 //! toolkit says how, then sealed. What was entered is never shown again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_auth::TokenErrorKind;
-use switchboard_catalog::{Field, Probe, Scheme, Toolkit};
+use switchboard_catalog::{Probe, Scheme};
 use switchboard_store::accounts::AccountStatus;
-use switchboard_vault::{Secret, Secrets};
+use switchboard_vault::Secrets;
 
 use super::start::Started;
 use super::visit::Offer;
-use super::{Ending, Finished, TokenCredential};
+use super::{Ending, Finished};
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::provider::Failure;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::request::Verification;
+use crate::app::provider::{Failure, TokenCredential};
 use crate::error::{Code, Error, Result};
-
-/// Values of a form, secrets apart.
-pub(in crate::app) struct Entered {
-    pub fields: BTreeMap<String, String>,
-    pub secrets: Secrets,
-    /// Names of the fields that the form filled. What it holds of nothing but blanks fills none.
-    pub filled: BTreeSet<String>,
-}
-
-/// Checks a form against its fields; every wrong field is named. What the form leaves empty is
-/// taken from what is known already, then from the field's default.
-pub(in crate::app) fn read_fields(
-    fields: &[Field],
-    form: &Secrets,
-    known: &Secrets,
-) -> std::result::Result<Entered, BTreeMap<String, String>> {
-    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
-    let mut wrong = BTreeMap::new();
-    for field in fields {
-        let given = form.get(&field.name).map(|value| field.clean(value)).filter(|value| !value.is_empty());
-        if given.is_some() {
-            entered.filled.insert(field.name.clone());
-        }
-        let is_asked = field
-            .visible_when
-            .as_ref()
-            .is_none_or(|condition| entered.fields.get(&condition.field).is_some_and(|value| *value == condition.is));
-        let Some(value) = given.or_else(|| known.get(&field.name)).or(field.default.as_deref()) else {
-            if field.required && is_asked {
-                wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
-            }
-            continue;
-        };
-        if let Err(reason) = field.check(value) {
-            wrong.insert(field.name.clone(), format!("{} {reason}.", field.display_name));
-        } else if field.secret {
-            entered.secrets.insert(&field.name, Secret::from(value));
-        } else {
-            entered.fields.insert(field.name.clone(), value.to_owned());
-        }
-    }
-    if wrong.is_empty() { Ok(entered) } else { Err(wrong) }
-}
 
 impl Connector {
     /// Takes an entered credential. Nothing is written before the provider has confirmed it: a
@@ -99,7 +56,7 @@ impl Connector {
                     app.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
                 }
                 Err(failure) => {
-                    let facts = Facts::of_failure(&failure);
+                    let facts = failure.facts();
                     app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                     let message = Some(refused_words(&offer.toolkit.name, &failure));
                     Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
@@ -174,7 +131,7 @@ impl Connector {
             Ok((credential, params)) => self.settle_connection(actor, offer, credential, params, None).await,
             Err(failure) => {
                 let reason = refused_words(&offer.toolkit.name, &failure);
-                let facts = Facts::of_failure(&failure);
+                let facts = failure.facts();
                 let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
                 Ok(finished.finding(reason))
             }
@@ -222,26 +179,5 @@ fn refused_words(name: &str, failure: &Failure) -> String {
         }
         Failure::Unsent(error) if error.code() == Code::AuthConfigBadRequest => error.message().to_owned(),
         _ => format!("{name} could not be reached to confirm this. Try again in a minute."),
-    }
-}
-
-impl Entered {
-    /// The values as the account stores them: a user name is part of the credential, and an imported
-    /// token stands where the toolkit's own tokens do.
-    pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
-        if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt) {
-            for name in ["username", "password"] {
-                if let Some(value) = self.fields.remove(name) {
-                    self.secrets.insert(name, Secret::new(value));
-                }
-            }
-        }
-        if scheme == Scheme::BearerToken
-            && toolkit.bearer_token.is_none()
-            && let Some(token) = self.secrets.remove("token")
-        {
-            self.secrets.insert("access_token", token);
-        }
-        self
     }
 }

@@ -7,13 +7,13 @@ use switchboard_vault::Secrets;
 
 use super::choose::Pending;
 use super::visit::Offer;
-use super::{Ending, Finished, TokenCredential};
+use super::{Ending, Finished};
 use crate::app::Actor;
-use crate::app::account::expected_identity::Expectation;
-use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
-use crate::app::provider::{Chosen, Found};
+use crate::app::model::expected_identity::Expectation;
+use crate::app::model::params::{AccountIdentity, AccountParams};
+use crate::app::provider::{Chosen, Found, TokenCredential};
 use crate::error::Result;
 
 impl Connector {

@@ -11,11 +11,11 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
-use super::secrets::{Entered, read_fields};
 use super::{Ending, Finished};
-use crate::app::account::params::AccountParams;
-use crate::app::auth_config::AuthConfigSettings;
 use crate::app::connect::Connector;
+use crate::app::credential::fields::{Entered, connection_fields, read_fields};
+use crate::app::model::auth_config_settings::AuthConfigSettings;
+use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
 use crate::error::{Error, Result};
 use crate::id::Kind;
@@ -122,7 +122,7 @@ impl Offer {
 
     /// Scopes that the provider will be asked for.
     pub fn scopes(&self) -> Vec<String> {
-        wanted_scopes(&self.toolkit, self.scheme, &self.settings)
+        self.settings.wanted_scopes(&self.toolkit, self.scheme)
     }
 }
 
@@ -293,39 +293,5 @@ impl Connector {
             }
         };
         (!is_open).then_some(Ending::Used)
-    }
-}
-
-/// Scopes that a connection of an auth config asks for: its own, else those of the toolkit's file, and what the
-/// file always asks for.
-pub fn wanted_scopes(toolkit: &Toolkit, scheme: Scheme, settings: &AuthConfigSettings) -> Vec<String> {
-    let Some(oauth) = toolkit.oauth(scheme) else { return Vec::new() };
-    // A token that may be the only one is what user-level scopes alone ask for.
-    let only_theirs = oauth.tokens.iter().any(|token| token.alone) && settings.user_scopes.is_some();
-    let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
-    let mut scopes = settings.scopes.clone().unwrap_or_else(default);
-    for scope in &oauth.always_scopes {
-        if !scopes.contains(scope) {
-            scopes.push(scope.clone());
-        }
-    }
-    scopes
-}
-
-/// What a connection with a scheme asks for; a token of one's own is taken for OAuth toolkits, too.
-pub fn connection_fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
-    if scheme == Scheme::BearerToken && toolkit.bearer_token.is_none() {
-        let mut fields = toolkit.fields.clone();
-        fields.push(imported_token_field(&toolkit.name));
-        return fields;
-    }
-    toolkit.scheme_fields(scheme)
-}
-
-fn imported_token_field(toolkit: &str) -> Field {
-    Field {
-        description: format!("An access token of your own for {toolkit}."),
-        secret: true,
-        ..Field::text("token", "Access token")
     }
 }

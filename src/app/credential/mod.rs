@@ -2,15 +2,17 @@
 //! secret may be sent to, and what is kept beside the first token.
 
 pub mod client;
-pub mod reseal;
+pub mod fields;
 pub mod seals;
 pub(in crate::app) mod secret_addresses;
 pub mod unread;
 
+use std::sync::Arc;
+
+use switchboard_vault::KeyRing;
+
 use crate::app::base::core::Core;
 use crate::app::project::Projects;
-use std::sync::Arc;
-use switchboard_vault::KeyRing;
 
 /// Sealing and opening of secrets, and where each may be sent.
 pub struct Credentials {

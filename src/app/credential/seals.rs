@@ -18,8 +18,8 @@ use switchboard_store::verifications::VerificationRow;
 use switchboard_vault::{Place, Secret, Secrets};
 use zeroize::Zeroizing;
 
-use crate::app::account::params::AccountParams;
 use crate::app::credential::Credentials;
+use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// Whose a secret is.

@@ -10,10 +10,10 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::client::{Client, Issued, has_operators_client};
+use super::fields::connection_fields;
 use crate::app::ManagedClient;
-use crate::app::account::params::AccountParams;
-use crate::app::connect::{connection_fields, unconfirmable};
 use crate::app::credential::Credentials;
+use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
 use crate::error::{Code, Error, Result};
 
@@ -316,4 +316,11 @@ pub(in crate::app) fn changed<'f>(
         valued(old(&field.name)) != valued(new(&field.name))
     };
     fields.iter().filter(differs).map(|field| field.name.as_str()).collect()
+}
+
+/// Where the developer confirms who finished, no token is asked for before (R05); and here nobody comes
+/// back who could be confirmed.
+pub(in crate::app) fn unconfirmable() -> Error {
+    Error::new(Code::NotImplemented, "Connecting by a code in a project with oauth_callback_verifier_url is not built")
+        .fix("Connect such toolkits in a project of their own, without that setting.")
 }

@@ -10,8 +10,8 @@ use switchboard_store::{Statement, Unit};
 use zeroize::Zeroizing;
 
 use crate::app::Actor;
+use crate::app::base::errors::account_not_found;
 use crate::app::credential::Credentials;
-use crate::app::provider::Failure;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
@@ -53,8 +53,8 @@ crate::redacted_debug!(UnreadAnswer);
 
 impl Credentials {
     /// The statement that keeps what a failed request for tokens left unread; none where nothing is.
-    pub(in crate::app) fn keep_unread(&self, account: &AccountRow, failure: &Failure) -> Option<Statement> {
-        let Failure::Refused { unread: Some(unread), .. } = failure else { return None };
+    pub(in crate::app) fn keep_unread(&self, account: &AccountRow, unread: Option<&UnreadAnswer>) -> Option<Statement> {
+        let unread = unread?;
         let (id, now) = (self.core.mint(Kind::UnreadAnswer), self.core.now());
         Some(unread_answers::insert(&UnreadAnswerRow {
             answer_sealed: self.seal_unread(&account.into(), &id, &unread.0),
@@ -73,7 +73,7 @@ impl Credentials {
     pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
         let found = self.core.store.account(project, account).await?;
-        let owner = found.ok_or_else(|| crate::app::account::not_found(account))?;
+        let owner = found.ok_or_else(|| account_not_found(account))?;
         let now = self.core.now();
         let mut rows = self.core.store.unread_answers(project, account).await?;
         rows.retain(|row| now < row.expires_at);

@@ -5,6 +5,10 @@ mod answer;
 pub mod proxy;
 mod retry_unauthorized;
 
+use std::sync::Arc;
+
+use switchboard_egress::Budget;
+
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
@@ -12,8 +16,6 @@ use crate::app::credential::Credentials;
 use crate::app::provider::Providers;
 use crate::app::refresh::Refresher;
 use crate::app::session::Sessions;
-use std::sync::Arc;
-use switchboard_egress::Budget;
 
 /// Calls with the credential of an account.
 pub struct Executor {

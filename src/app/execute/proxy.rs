@@ -16,10 +16,11 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::answer::{self, Content};
-use crate::app::account::params::AccountParams;
+use crate::app::base::errors::auth_config_not_found;
 use crate::app::execute::Executor;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::further_tokens::chosen;
-use crate::app::provider::request::{egress_error, reserved_headers};
+use crate::app::provider::request::{busy, egress_error, reserved_headers};
 use crate::app::session::Session;
 use crate::app::session::resolve::Usable;
 use crate::error::{Code, Error, Result};
@@ -157,7 +158,7 @@ impl Executor {
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-            let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
+            let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
             secrets = self.providers.signing_secrets(toolkit, scheme, &config, &params, &secrets)?;
         }
         Ok((scheme, secrets, params))
@@ -241,13 +242,6 @@ impl Executor {
         Err(Error::new(Code::HeaderNotAllowed, message)
             .fix("Leave it out. A toolkit file says with `ranges` where binary files may be fetched in parts."))
     }
-}
-
-/// More is held than may be.
-pub(in crate::app) fn busy() -> Error {
-    let message = "The server holds as many bytes of providers' answers as it may";
-    Error::new(Code::Busy, message)
-        .fix("Nothing was sent. Try again in a few seconds; the operator can raise `proxy_memory_mib`.")
 }
 
 fn add_caller_headers(

@@ -10,11 +10,11 @@ use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
+use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
 use crate::app::execute::Executor;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
-use crate::app::session::resolve::reauth_required;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
@@ -74,7 +74,7 @@ impl Executor {
             return Ok(());
         };
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         let signing = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
         let verdict = self.providers.probe(toolkit, scheme, request, &signing, &params).await;
@@ -90,8 +90,7 @@ impl Executor {
             Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => {
-                let ended =
-                    self.core.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+                let ended = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
                 Err(reauth_required(&ended))
             }
         }

@@ -8,8 +8,8 @@ use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::timeline::Event;
 use super::words::Finding;
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::redirect_uris;
 use crate::time::Millis;
 

@@ -8,21 +8,24 @@ mod diagnosis;
 mod timeline;
 mod words;
 
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
-use crate::app::provider::redirect_uris::RedirectUris;
-use crate::app::refresh::Refresher;
 use std::sync::Arc;
+
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
-use crate::app::account::params::AccountParams;
-use crate::app::account::{not_found, shown_status};
+use crate::app::account::shown_status;
 use crate::app::audit::Facts;
+use crate::app::base::core::Core;
+use crate::app::base::errors::account_not_found;
+use crate::app::credential::Credentials;
 use crate::app::credential::client::Issued;
-use crate::app::refresh::freshness::{is_leased, is_pausing};
+use crate::app::model::params::AccountParams;
+use crate::app::provider::lease::is_leased;
+use crate::app::provider::redirect_uris::RedirectUris;
+use crate::app::refresh::Refresher;
+use crate::app::refresh::freshness::is_pausing;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut_to;
@@ -122,7 +125,7 @@ impl Explanations {
 impl Explanations {
     /// What became of an account.
     pub async fn explain_account(&self, project: &str, id: &str) -> Result<Explanation> {
-        let account = self.core.store.account(project, id).await?.ok_or_else(|| not_found(id))?;
+        let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let (events, is_cut) = self.events_of(&account).await?;
         let now = self.core.now();
         let pause = self.refresher.provider_pause(&account).filter(|_| can_renew(&account));

@@ -6,8 +6,6 @@
 pub mod retention;
 pub mod supervision;
 
-use crate::app::base::core::Core;
-use crate::app::connect::Connector;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Actor, App, audit, connect, revocation};
 use crate::app::base::catalog;
+use crate::app::base::core::Core;
+use crate::app::connect::Connector;
 use crate::app::refresh::scheduler;
 use crate::error::Result;
 

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::{Unit, WriteError};
-use switchboard_store::{retention, unread_answers};
+use switchboard_store::{Unit, WriteError, retention, unread_answers};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::jobs::Sweeps;
@@ -23,21 +22,6 @@ const INTERVAL: Duration = Duration::from_mins(10);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Accounts that never were connected, deleted by one unit.
 const UNCONNECTED: i64 = 100;
-
-/// For how long what is over is kept, in milliseconds; none: for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Ended links, with their attempts and confirmations.
-    pub ended_links: Option<Millis>,
-    /// Accounts whose link ended without a connection.
-    pub unconnected_accounts: Option<Millis>,
-    /// Rows of deleted accounts, auth configs and sessions.
-    pub deleted_rows: Option<Millis>,
-    /// Receipts of revocations that are over.
-    pub revocation_receipts: Option<Millis>,
-    /// Earlier policies of one session, by number.
-    pub session_versions: i64,
-}
 
 /// A batch of one kind: what deletes it, and how many rows a full one has.
 type Batch = (fn(Millis) -> Unit, usize);

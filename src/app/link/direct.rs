@@ -11,11 +11,12 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
 use crate::app::Actor;
-use crate::app::account::access_list::AclInput;
-use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
-use crate::app::auth_config::{disabled, not_found, toolkit_gone};
+use crate::app::auth_config::{disabled, toolkit_gone};
+use crate::app::base::errors::auth_config_not_found;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
 use crate::app::link::Links;
+use crate::app::model::access_list::AclInput;
+use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::session::check_user;
 use crate::error::{Error, Result};
 
@@ -99,7 +100,7 @@ impl Links {
     /// The auth config of a request, when accounts can be connected with it.
     pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
-        let config = config.ok_or_else(|| not_found(id))?;
+        let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if !config.is_enabled {
             return Err(disabled(&config));
         }
@@ -116,7 +117,7 @@ impl Links {
 impl Usable {
     /// Fields of a connection of this auth config.
     pub fn fields(&self) -> Vec<Field> {
-        crate::app::connect::connection_fields(&self.toolkit, self.scheme)
+        crate::app::credential::fields::connection_fields(&self.toolkit, self.scheme)
     }
 
     /// The known fields that belong to the connection, checked; other names are not kept.

@@ -12,12 +12,13 @@ use super::direct::Usable;
 use super::import::{name_generic_key, wrong_fields};
 use super::{alias_in_use, check_alias};
 use crate::app::Actor;
-use crate::app::account::access_list::{Acl, AclInput};
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::connect::{Entered, read_fields};
+use crate::app::base::errors::account_not_found;
+use crate::app::credential::fields::{Entered, read_fields};
 use crate::app::credential::secret_addresses::changed;
 use crate::app::link::Links;
+use crate::app::model::access_list::{Acl, AclInput};
+use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is tried again when the account changes meanwhile.
@@ -57,7 +58,7 @@ pub struct CredentialPatch {
 impl Links {
     /// Changes an account and gives its row as it is then.
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
-        let not_found = || crate::app::account::not_found(id);
+        let not_found = || account_not_found(id);
         for _ in 0..TRIES {
             let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
             let edit = Edit {
@@ -87,8 +88,7 @@ impl Links {
 
     /// Switches an account off, or on again.
     pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
-        let row =
-            self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+        let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let now = self.core.now();
         let statement = match (enabled, row.status) {
             (false, AccountStatus::Inactive)

@@ -9,14 +9,8 @@ pub mod edit_account;
 pub mod import;
 pub mod reconnect;
 
-use crate::app::auth_config::AuthConfigs;
-use crate::app::base::core::Core;
-use crate::app::base::idempotency::Idempotency;
-use crate::app::credential::Credentials;
-use crate::app::project::Projects;
-use crate::app::refresh::Refresher;
-use crate::app::revocation::Revocations;
 use std::sync::Arc;
+
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -25,20 +19,24 @@ use switchboard_store::{Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use crate::app::Actor;
-use crate::app::account::access_list::{Acl, AclInput};
-use crate::app::account::expected_identity::{Expectation, ExpectedIdentity};
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use crate::app::auth_config::AuthConfigs;
+use crate::app::auth_config::schemes::{LinkWarning, Picked, SchemeWish};
+use crate::app::base::core::Core;
+use crate::app::base::errors::{invalid_slugs, toolkit_not_allowed};
+use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Refusal, Replay};
+use crate::app::credential::Credentials;
 use crate::app::credential::seals::Owner;
-use crate::app::project::callback_url;
+use crate::app::model::access_list::{Acl, AclInput};
+use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
+use crate::app::model::params::AccountParams;
+use crate::app::project::{Projects, callback_url};
+use crate::app::refresh::Refresher;
+use crate::app::revocation::Revocations;
 use crate::app::session::Session;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::cut;
 use crate::time::{Millis, millis};
-
-use crate::app::auth_config::schemes::{LinkWarning, Picked, SchemeWish};
 
 /// What a developer asks for.
 #[derive(Clone, Debug, Default)]
@@ -147,7 +145,8 @@ impl Links {
         let mut tries = 0;
         loop {
             let mut unit = Unit::new();
-            let picked = self.auth_configs.pick_auth_config(actor, session, &toolkit, wish, &mut unit).await?;
+            let named = session.config.auth_config(&toolkit.slug);
+            let picked = self.auth_configs.pick_auth_config(actor, named, &toolkit, wish, &mut unit).await?;
             let Picked { config, user_chooses, warnings } = picked;
             self.credentials.check_offered(&toolkit, &config, &offer.prefill).await?;
             offer.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
@@ -364,17 +363,6 @@ pub(super) fn alias_in_use(alias: &str) -> Error {
         format!("Alias \"{alias}\" is already in use by another connection for this entity"),
     )
     .fix("Choose another alias, or delete the connection that has it.")
-}
-
-/// The session's policy excludes a toolkit.
-pub fn toolkit_not_allowed(slug: &str) -> Error {
-    Error::of(Code::ToolkitNotAllowed, &[("slug", &slug)])
-}
-
-/// Toolkits that this server does not know.
-pub fn invalid_slugs(slugs: &[&str]) -> Error {
-    let shown: Vec<String> = slugs.iter().take(20).map(|slug| cut(slug)).collect();
-    Error::of(Code::InvalidToolkitSlugs, &[("slugs", &shown.join(", "))])
 }
 
 crate::redacted_debug!(Link);

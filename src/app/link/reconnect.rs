@@ -13,12 +13,12 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 
 use crate::app::Actor;
-use crate::app::account::expected_identity::Expectation;
-use crate::app::account::params::AccountParams;
 use crate::app::audit::Facts;
-use crate::app::auth_config::AuthConfigSettings;
-use crate::app::connect::wanted_scopes;
+use crate::app::base::errors::{account_not_found, auth_config_not_found};
 use crate::app::link::Links;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
+use crate::app::model::expected_identity::Expectation;
+use crate::app::model::params::AccountParams;
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
@@ -42,7 +42,7 @@ impl Links {
         callback_url: Option<&str>,
         may_change: bool,
     ) -> Result<Refreshed> {
-        let not_found = || crate::app::account::not_found(id);
+        let not_found = || account_not_found(id);
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
         let callback = self.link_callback(actor, callback_url, None).await?;
         let toolkit =
@@ -95,12 +95,12 @@ impl Links {
             return Ok(false);
         }
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let granted = params.granted_scopes.as_deref().unwrap_or_default();
         let is_new = |scope: &String| !params.requested_scopes.contains(scope) && !granted.contains(scope);
         let of_user = settings.user_scopes.iter().flatten();
-        Ok(wanted_scopes(toolkit, scheme, &settings).iter().any(is_new)
+        Ok(settings.wanted_scopes(toolkit, scheme).iter().any(is_new)
             || of_user.into_iter().any(|scope| !params.requested_user_scopes.contains(scope)))
     }
 

@@ -6,8 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
-use switchboard_store::projects;
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Unit, WriteError, projects};
 
 use super::{LogVisibility, ProjectSettings, callback_url};
 use crate::app::Actor;

@@ -3,8 +3,6 @@
 //! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
 //! any kind is ended by [`Keys::revoke_leaked`].
 
-use super::key_uses::KeyUses;
-use crate::app::base::core::Core;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,8 +14,10 @@ use switchboard_store::{Statement, Unit, WriteError, meta};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
+use super::key_uses::KeyUses;
 use super::permissions::{Access, Permissions, Preset};
 use crate::app::Actor;
+use crate::app::base::core::Core;
 use crate::app::base::networks::{self, Network};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;

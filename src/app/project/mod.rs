@@ -3,14 +3,11 @@
 
 pub mod callback_url;
 pub mod config;
-pub(in crate::app) mod deletion;
 pub mod key_uses;
 pub mod keys;
 pub mod organization;
 pub mod permissions;
 
-use crate::app::base::core::Core;
-use crate::app::project::keys::Keys;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +18,8 @@ use switchboard_store::{Unit, WriteError, api_keys};
 use switchboard_vault::ApiKey;
 
 use crate::app::Actor;
+use crate::app::base::core::Core;
+use crate::app::project::keys::Keys;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;

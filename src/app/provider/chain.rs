@@ -13,7 +13,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::method::other_call;
 use super::tokens::{Tokens, unbuilt};
 use super::{Failure, retry_after};
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::Error;
 

@@ -19,8 +19,8 @@ use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::request::{USER_AGENT, egress_error};
-use crate::app::account::params::AccountParams;
 use crate::app::base::flights::Flights;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;

@@ -9,7 +9,7 @@ use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
 use super::{Failure, Provider, ROOM_FOR_ANOTHER};
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::text::cut;

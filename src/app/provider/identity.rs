@@ -6,7 +6,7 @@ use switchboard_catalog::{Identity, Scheme, Toolkit};
 use switchboard_vault::Secrets;
 
 use super::request::Verification;
-use crate::app::account::params::{AccountIdentity, AccountParams};
+use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::provider::Providers;
 
 /// Longest value kept of an identity, in characters.

@@ -18,7 +18,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme};
@@ -27,8 +26,8 @@ use switchboard_store::{Unit, WriteError};
 
 use super::{Failure, Provider};
 use crate::app::Actor;
-use crate::app::auth_config::AuthConfigSettings;
 use crate::app::credential::client::Client;
+use crate::app::model::auth_config_settings::{AuthConfigSettings, LearnedMethod};
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::time::Millis;
@@ -52,19 +51,6 @@ pub(in crate::app) enum Endpoint {
     Introspection,
     /// The revocation endpoint.
     Revocation,
-}
-
-/// What an auth config remembers of how its client authenticates.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct LearnedMethod {
-    /// The client that it is known of.
-    pub client_id: String,
-    /// The way that worked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub works: Option<ClientAuthentication>,
-    /// The way in which the next code is exchanged, since the last exchange was refused in the other.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<ClientAuthentication>,
 }
 
 /// What is known of a client at an endpoint.

@@ -12,6 +12,7 @@ mod client_text;
 mod discovery;
 pub(in crate::app) mod further_tokens;
 mod identity;
+pub(in crate::app) mod lease;
 mod method;
 mod oauth1;
 mod possession;
@@ -20,21 +21,22 @@ pub mod redirect_uris;
 mod register;
 pub mod request;
 mod signed;
+mod token_credential;
 mod tokens;
 
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
-use crate::app::provider::redirect_uris::RedirectUris;
 use std::sync::Arc;
 use std::time::Duration;
-use switchboard_egress::Egress;
 
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
-use switchboard_egress::EgressError;
+use switchboard_egress::{Egress, EgressError};
 
+use crate::app::audit::Facts;
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
 use crate::app::credential::unread::UnreadAnswer;
+use crate::app::provider::redirect_uris::RedirectUris;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
@@ -42,10 +44,11 @@ use request::egress_error;
 
 pub use breaker::{Breakers, Health};
 pub use discovery::{Discovered, MetadataReader};
+pub use method::Methods;
 pub(in crate::app) use method::{Endpoint, is_unauthenticated, learned_by_exchange, settle_method};
-pub use method::{LearnedMethod, Methods};
 pub use possession::Nonces;
 pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
+pub use token_credential::TokenCredential;
 pub(in crate::app) use tokens::unbuilt;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
 
@@ -119,6 +122,29 @@ impl Failure {
         matches!(self, Self::Refused { error, .. } if error.kind == TokenErrorKind::InvalidClient)
     }
 
+    /// What an audit event says of it.
+    pub fn facts(&self) -> Facts {
+        match self {
+            Self::Refused { error, status, unread, .. } => Facts {
+                is_kept: unread.is_some(),
+                meaning: meaning(error),
+                provider: self.shown(),
+                code: error.code.clone(),
+                http_status: Some(status.as_u16()),
+                ..Facts::default()
+            },
+            Self::Lost(_) | Self::Unsent(_) => Facts { unanswered: self.shown(), ..Facts::default() },
+        }
+    }
+
+    /// What it answered, where tokens may be in it that can never be asked for again.
+    pub fn unread(&self) -> Option<&UnreadAnswer> {
+        match self {
+            Self::Refused { unread, .. } => unread.as_ref(),
+            Self::Unsent(_) | Self::Lost(_) => None,
+        }
+    }
+
     /// For a caller of the API.
     pub fn into_error(self) -> Error {
         match self {
@@ -127,6 +153,16 @@ impl Failure {
             Self::Refused { error, .. } => Error::new(Code::UpstreamUnreachable, error.to_string()),
         }
     }
+}
+
+/// What a refusal means, where its code does not say so itself.
+fn meaning(error: &TokenError) -> Option<String> {
+    let word = match error.kind {
+        TokenErrorKind::InvalidGrant => "invalid_grant",
+        TokenErrorKind::InvalidClient => "invalid_client",
+        _ => return None,
+    };
+    (error.code.as_deref() != Some(word)).then(|| word.to_owned())
 }
 
 /// The provider's code and words.

@@ -15,9 +15,9 @@ use url::Url;
 
 use super::request::MAX_TOKEN_ANSWER;
 use super::{Failure, retry_after};
-use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
 use crate::app::credential::unread::UnreadAnswer;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 

@@ -10,7 +10,7 @@ use switchboard_vault::Secrets;
 
 use super::identity::text;
 use super::request::Verification;
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 

@@ -11,14 +11,15 @@
 //! behind all auth configs of the toolkit; else a name that the developer chooses, and that no auth config of
 //! another authorization server has.
 
-use crate::app::base::core::Core;
 use std::sync::Arc;
+
 use switchboard_catalog::{OAuth2, Scheme, Toolkit};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 
-use crate::app::auth_config::AuthConfigSettings;
+use crate::app::base::core::Core;
 use crate::app::base::settings::Settings;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;

@@ -19,9 +19,10 @@ use switchboard_vault::{Secret, Secrets};
 use super::Failure;
 use super::request::MAX_TOKEN_ANSWER;
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
-use crate::app::auth_config::AuthConfigSettings;
+use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::client::FORMER;
+use crate::app::model::auth_config_settings::AuthConfigSettings;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
@@ -107,7 +108,7 @@ impl Providers {
 
     async fn config_again(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
         let found = self.core.store.auth_config(&config.project_id, &config.id).await?;
-        found.ok_or_else(|| crate::app::auth_config::not_found(&config.id))
+        found.ok_or_else(|| auth_config_not_found(&config.id))
     }
 
     async fn register_client(&self, oauth: &OAuth2, params: &AccountParams, redirect_uri: &str) -> Result<Secrets> {

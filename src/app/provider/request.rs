@@ -11,7 +11,7 @@ use switchboard_egress::{Destination, EgressError, Limits, Room};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
@@ -320,11 +320,18 @@ pub fn egress_error(error: &EgressError) -> Error {
         }
         EgressError::NoRoom => {
             let advice = "The provider answered, and may have done what was asked. Repeat what is harmless to repeat.";
-            return crate::app::execute::proxy::busy().fix(advice);
+            return busy().fix(advice);
         }
         EgressError::UnsupportedEncoding | EgressError::InvalidResponse => {
             (Code::UpstreamUnreachable, "The provider's answer could not be read".to_owned())
         }
     };
     Error::new(code, message)
+}
+
+/// More is held than may be.
+pub(in crate::app) fn busy() -> Error {
+    let message = "The server holds as many bytes of providers' answers as it may";
+    Error::new(Code::Busy, message)
+        .fix("Nothing was sent. Try again in a few seconds; the operator can raise `proxy_memory_mib`.")
 }

@@ -8,7 +8,7 @@ use switchboard_vault::Secrets;
 
 use super::Failure;
 use super::tokens::unbuilt;
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 
 /// Seconds by which an assertion is dated back, for clocks that go after ours.

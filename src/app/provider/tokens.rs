@@ -18,8 +18,8 @@ use url::Url;
 use super::asking::parts;
 use super::method::{Endpoint, learned, settle_method};
 use super::{Failure, retry_after};
-use crate::app::account::params::AccountParams;
 use crate::app::credential::client::{Client, Issued};
+use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 

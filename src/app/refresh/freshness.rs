@@ -4,19 +4,10 @@ use std::time::Duration;
 
 use switchboard_store::accounts::AccountRow;
 
-use super::renewal::PREPARATION;
-use crate::app::provider::INTROSPECTION_TIMEOUT;
-use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::refresh::Refresher;
 use crate::error::{Code, Error};
 use crate::time::{Millis, millis};
 
-/// A lease outlives what it protects, with a moment for the database. It also outlives a process that
-/// dies, and then the old token has to be tried again while the provider still takes it: where there
-/// is a grace period, it is seldom shorter than thirty seconds (R37).
-pub(in crate::app) const LEASE: Duration =
-    Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + INTROSPECTION_TIMEOUT.as_secs() + 2);
-const _: () = assert!(LEASE.as_secs() <= 25, "a grace period of thirty seconds would be over");
 /// Refresh this long before expiry, unless the toolkit says otherwise, and never longer than a fifth
 /// of the lifetime (R39).
 const MARGIN: Millis = 5 * 60_000;
@@ -67,16 +58,6 @@ impl Refresher {
 /// clock that was set back, and counts for nothing.
 pub(in crate::app) fn is_pausing(account: &AccountRow, now: Millis) -> bool {
     account.refresh_retry_at.is_some_and(|retry_at| now < retry_at && retry_at <= now + MAX_BACKOFF)
-}
-
-/// Another holder is refreshing; the same rule for clocks.
-pub(in crate::app) fn is_leased(account: &AccountRow, now: Millis) -> bool {
-    account.refresh_lease_until.is_some_and(|until| now < until && until <= now + millis(LEASE))
-}
-
-/// Somebody refreshes it at this moment, or the database takes no writes.
-pub(in crate::app) fn still_refreshing() -> Error {
-    Error::new(Code::CredentialStoreUnavailable, "The account's credential is still being refreshed")
 }
 
 /// The pause after a failure is not over.

@@ -8,48 +8,40 @@
 //! old token once, and a refusal then ends the account as `refresh_interrupted`.
 
 pub(in crate::app) mod freshness;
+mod outcome;
 pub(in crate::app) mod renewal;
 pub mod scheduler;
 
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
-use crate::app::provider::Breakers;
-use crate::app::provider::Providers;
-use crate::app::revocation::Revocations;
-use crate::app::spool::Spool;
 use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::{self, AccountRow, AccountStatus, RefreshFailure, Refreshed};
+use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::Secrets;
 
 use super::Actor;
-use super::connect::TokenCredential;
-use super::provider::{Failure, Health};
-use crate::app::account::params::AccountParams;
-use crate::app::audit::Facts;
+use super::provider::{Failure, Health, TokenCredential};
+use crate::app::base::core::Core;
+use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
 use crate::app::base::failpoint;
+use crate::app::credential::Credentials;
 use crate::app::credential::client::Issued;
+use crate::app::model::params::AccountParams;
+use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::provider::request::TOKEN_TIMEOUT;
-use crate::app::session::resolve::reauth_required;
+use crate::app::provider::{Breakers, Providers};
+use crate::app::revocation::Revocations;
+use crate::app::spool::Spool;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
-use crate::app::spool::rotation::Rotation;
+use freshness::{Freshness, freshness, is_pausing, left_alone, pausing};
+use outcome::{GiveBack, Outcome};
+use renewal::{Renewal, Verdict, carry_over, judge};
 
-use freshness::{
-    Freshness, LEASE, MAX_BACKOFF, freshness, is_leased, is_pausing, left_alone, pausing, still_refreshing,
-};
-use renewal::{Renewal, Verdict, carry_over, for_caller, judge};
-
-/// Failures in a row that are written down as events.
-const TOLD_FAILURES: i64 = 3;
 /// How long a caller waits for a refresh: the request's deadline and a moment for the database.
 const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
-/// Between two refusals that nobody understands, at least, in milliseconds.
-const REJECTION_PAUSE: Millis = 60_000;
 
 /// Credentials that are refreshed before they end.
 pub struct Refresher {
@@ -139,8 +131,7 @@ impl Refresher {
         let mut has_refreshed = false;
         let mut looked_under = None;
         loop {
-            let account =
-                self.core.store.account(project, id).await?.ok_or_else(|| crate::app::account::not_found(id))?;
+            let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
             }
@@ -203,7 +194,7 @@ impl Refresher {
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
             // Nothing is leased for a client that is for another place by now.
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-            let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
+            let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
             self.credentials.client_for(
                 toolkit,
                 scheme,
@@ -284,98 +275,6 @@ impl Refresher {
         tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason, "refresh failed");
         noted
     }
-
-    /// Commits the rotated credential before anyone uses it (R36).
-    async fn store_rotated(
-        &self,
-        account: &AccountRow,
-        fence: i64,
-        credential: &TokenCredential,
-        params: &AccountParams,
-        margin: Option<u64>,
-    ) -> Result<Outcome> {
-        let refreshed = Refreshed {
-            refresh_due_at: self.due_at(margin, credential.expires_at),
-            credential: self.credentials.seal_credential(&account.into(), params, &credential.secrets),
-            params: params.to_text(),
-            expires_at: credential.expires_at,
-            now: self.core.now(),
-        };
-        let rotation = Rotation::new(&account.project_id, &account.id, fence, &refreshed);
-        match self.spool.store_rotation(&rotation).await {
-            Ok(()) => Ok(Outcome::Refreshed),
-            // Deleted, or refreshed by another holder: what is stored now decides.
-            Err(WriteError::Refused(_)) => {
-                self.revocations.revoke_orphan(account, &credential.secrets).await?;
-                Ok(Outcome::LostRace)
-            }
-            Err(error) => Err(still_refreshing().because(error)),
-        }
-    }
-
-    async fn expire(
-        &self,
-        account: &AccountRow,
-        fence: i64,
-        reason: &str,
-        failure: Option<&Failure>,
-    ) -> Result<Outcome> {
-        self.core.metrics.refresh("expired");
-        let actor = Actor::system(&account.project_id);
-        let detail = failure.map(|failure| Facts::of_failure(failure).to_value());
-        let mut unit = Unit::new()
-            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.core.now()))
-            .with(self.core.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
-        if let Some(kept) = failure.and_then(|failure| self.credentials.keep_unread(account, failure)) {
-            unit.push(kept);
-        }
-        match self.spool.apply_patiently(unit).await {
-            Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn give_back(
-        &self,
-        account: &AccountRow,
-        fence: i64,
-        how: GiveBack,
-        failure: Failure,
-        asked: Option<Millis>,
-    ) -> Result<Outcome> {
-        self.core.metrics.refresh("later");
-        let now = self.core.now();
-        let asked = asked.unwrap_or(0).clamp(0, MAX_BACKOFF);
-        let pause = self.backoff(account.refresh_failures).max(asked);
-        let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { 0 });
-        // A try that changed nothing leaves an earlier lost answer lost.
-        let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
-        let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
-        let outcome = if how.lost { "answer_lost" } else { "failed" };
-        let detail = Facts { next_try_ms: Some(pause), ..Facts::of_failure(&failure) }.to_value();
-        let actor = Actor::system(&account.project_id);
-        let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
-        if let Some(kept) = self.credentials.keep_unread(account, &failure) {
-            unit.push(kept);
-        }
-        // The first of a row says it all; an outage must not fill the log of events.
-        if account.refresh_failures < TOLD_FAILURES {
-            unit.push(self.core.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
-        }
-        match self.core.store.apply(unit).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(account, failure, pause))),
-            Err(failed) => Err(failed.into()),
-        }
-    }
-
-    /// 1 s, 2 s, 4 s … up to five minutes, half of it by chance.
-    fn backoff(&self, failures: i64) -> Millis {
-        let exponent = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
-        let longest = (1_000_i64 << exponent).min(MAX_BACKOFF);
-        let mut byte = [0];
-        self.core.entropy.fill(&mut byte);
-        longest / 2 + longest / 2 * i64::from(byte[0]) / 255
-    }
 }
 
 /// What a caller wants of a refresh.
@@ -394,25 +293,6 @@ impl Wanted {
             Self::NewerThan(version) => account.credential_version > version,
         }
     }
-}
-
-/// How one try went.
-enum Outcome {
-    /// A new credential is stored.
-    Refreshed,
-    /// Another holder was faster, or the account changed: read it again.
-    LostRace,
-    /// Not now.
-    Later(Error),
-}
-
-/// What is known of a try that gave no credential.
-#[derive(Clone, Copy, Default)]
-struct GiveBack {
-    /// The provider may have acted on it, and nothing tells.
-    lost: bool,
-    /// It said something that nobody understands.
-    rejected: bool,
 }
 
 /// The provider is down for everybody.

@@ -1,8 +1,6 @@
 //! In which way an account gets its next token, and what the provider's refusal means for it (R26,
 //! R27). `refresh/mod.rs` decides when, and that only one does it.
 
-use std::time::Duration;
-
 use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
@@ -12,14 +10,15 @@ use url::Url;
 
 use super::freshness::left_alone;
 use crate::app::Actor;
-use crate::app::account::params::AccountParams;
-use crate::app::provider::{Failure, Health, LearnedMethod, said};
+use crate::app::base::errors::auth_config_not_found;
+use crate::app::model::auth_config_settings::LearnedMethod;
+use crate::app::model::params::AccountParams;
+use crate::app::provider::lease::PREPARATION;
+use crate::app::provider::{Failure, Health, said};
 use crate::app::refresh::Refresher;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
-/// How long it may take to learn where tokens are had, before a token is asked for.
-pub(in crate::app) const PREPARATION: Duration = Duration::from_secs(5);
 /// Refusals in a row that nobody can parse, before the account is given up (R26).
 const MAX_REJECTIONS: i64 = 5;
 
@@ -173,7 +172,7 @@ impl Refresher {
 
     async fn config_of(&self, account: &AccountRow) -> Result<AuthConfigRow> {
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
-        config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))
+        config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))
     }
 }
 

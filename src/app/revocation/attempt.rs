@@ -12,7 +12,7 @@ use switchboard_vault::{Secret, Secrets};
 
 use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
-use crate::app::account::params::AccountParams;
+use crate::app::model::params::AccountParams;
 use crate::app::provider::further_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};

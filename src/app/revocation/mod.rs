@@ -16,22 +16,24 @@ mod request;
 mod row;
 mod sharing;
 
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
-use crate::app::project::Projects;
-use crate::app::provider::Providers;
-use crate::app::spool::Spool;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 use tokio::sync::Notify;
 
-use crate::app::account::params::AccountParams;
+use crate::app::base::core::Core;
+use crate::app::base::errors::auth_config_not_found;
+use crate::app::credential::Credentials;
 use crate::app::credential::client::{Client, Issued, has_operators_client};
+use crate::app::model::params::AccountParams;
+use crate::app::project::Projects;
+use crate::app::provider::Providers;
+use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
 pub use drain::run;
@@ -172,7 +174,7 @@ impl Revocations {
         if let Some(key) = credential.remove("dpop_key") {
             material.insert("dpop_key", key);
         }
-        let config = config.ok_or_else(|| crate::app::auth_config::not_found(&account.auth_config_id))?;
+        let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         if !scheme.is_redirect() {
             // What was entered is what the request needs.

@@ -15,9 +15,9 @@ use super::attempt::{End, Task};
 use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::Actor;
-use crate::app::account::not_found;
+use crate::app::base::errors::account_not_found;
 use crate::app::credential::client::has_operators_client;
-use crate::app::refresh::freshness::{LEASE, is_leased, still_refreshing};
+use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
@@ -32,7 +32,7 @@ impl Revocations {
     /// when it had been before.
     pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         // Only an id of this project gets a lock.
-        let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+        let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let lock = self.core.flights.lock_of(&account.id);
         let (app, actor) = (Arc::clone(self), actor.clone());
         let task = self.core.tasks.spawn(async move {
@@ -44,7 +44,7 @@ impl Revocations {
 
     async fn revoke_in_turn(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         for _ in 0..TURNS {
-            let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
+            let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
             if self.spool.finish_spooled(&account).await? {
                 continue;
             }
@@ -137,7 +137,7 @@ impl Revocations {
             Ok(()) => Ok(tokens),
             // Ended by somebody else in the meantime; its tokens are as dead.
             Err(WriteError::Refused(_)) => match self.core.store.account(project, id).await? {
-                None => Err(not_found(id)),
+                None => Err(account_not_found(id)),
                 Some(now) if now.status == AccountStatus::Revoked => Ok(tokens),
                 Some(_) => Err(still_refreshing()),
             },

@@ -13,6 +13,7 @@ use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, too_busy};
 use crate::app::Actor;
+use crate::app::base::errors::{account_not_found, auth_config_not_found};
 use crate::app::credential::client::Issued;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
@@ -79,7 +80,7 @@ impl Revocations {
         for _ in 0..PATIENCE {
             let project = &actor.project_id;
             let account = self.core.store.account(project, id).await?;
-            let account = account.ok_or_else(|| crate::app::account::not_found(id))?;
+            let account = account.ok_or_else(|| account_not_found(id))?;
             let is_held = account.credential_sealed.is_some();
             let job = if is_held {
                 Some(self.core.mint(Kind::RevokeJob))
@@ -123,7 +124,7 @@ impl Revocations {
         let mut walk = Walk::new();
         loop {
             let config = self.core.store.auth_config(project, id).await?;
-            config.ok_or_else(|| crate::app::auth_config::not_found(id))?;
+            config.ok_or_else(|| auth_config_not_found(id))?;
             let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
             if is_last {
                 self.delete_accounts_in_batches(project, id, false).await?;

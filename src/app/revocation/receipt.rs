@@ -6,7 +6,7 @@ use switchboard_store::revocations::{RevocationCounts, RevocationRow, Revocation
 use switchboard_store::{Listed, PageOf};
 
 use super::{RevokedToken, parse_tokens};
-use crate::app::account::readable;
+use crate::app::base::errors::readable;
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;

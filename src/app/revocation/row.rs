@@ -6,8 +6,8 @@ use switchboard_store::revocations::{RevocationOutcome, RevocationRow, Revocatio
 use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
-use crate::app::account::params::{AccountIdentity, AccountParams};
 use crate::app::credential::client::has_operators_client;
+use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;

@@ -9,7 +9,7 @@ use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
 use super::{Session, check_id, custom_tools, not_found, policy_text};
 use crate::app::Actor;
-use crate::app::account::readable;
+use crate::app::base::errors::readable;
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;

@@ -9,20 +9,20 @@ pub mod resolve;
 pub mod rules;
 pub mod toolkits;
 
-use crate::app::auth_config::AuthConfigs;
-use crate::app::base::core::Core;
-use crate::app::base::idempotency::Idempotency;
-use crate::app::base::recent::Recent;
-use crate::app::project::Projects;
 use std::sync::Arc;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Unit, WriteError};
 
-use crate::app::account::access_list::Acl;
-use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
-use crate::app::{Actor, link};
+use crate::app::Actor;
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::base::errors::invalid_slugs;
+use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Replay};
+use crate::app::base::recent::Recent;
+use crate::app::model::access_list::Acl;
+use crate::app::project::Projects;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut;
@@ -194,7 +194,7 @@ impl Sessions {
         unknown.extend(extended.filter(|slug| self.core.toolkit(slug).is_none()));
         unknown.sort_unstable();
         unknown.dedup();
-        if unknown.is_empty() { Ok(()) } else { Err(link::invalid_slugs(&unknown)) }
+        if unknown.is_empty() { Ok(()) } else { Err(invalid_slugs(&unknown)) }
     }
 
     /// Tools that are named to be listed from the start must be tools that the session may use.

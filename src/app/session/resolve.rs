@@ -13,7 +13,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted};
 
 use super::{Session, may_use_shared};
-use crate::app::link::{invalid_slugs, toolkit_not_allowed};
+use crate::app::base::errors::{invalid_slugs, reauth_required, toolkit_not_allowed};
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::cut;
@@ -185,15 +185,6 @@ fn check_usable(account: &AccountRow) -> Result<()> {
             .fix("Enable the auth config, or connect the user through another one."));
     }
     Ok(())
-}
-
-/// The account is dead; the user must connect again.
-pub fn reauth_required(account: &AccountRow) -> Error {
-    let reason = account.status_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    Error::new(
-        Code::ReauthRequired,
-        format!("Connected account {} is in {} state{reason}", account.id, account.status.as_str()),
-    )
 }
 
 fn no_connection(session: &Session, slug: &str) -> Error {

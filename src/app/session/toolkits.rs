@@ -9,7 +9,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::Session;
 use crate::app::account::shown_status;
-use crate::app::link::invalid_slugs;
+use crate::app::base::errors::invalid_slugs;
 use crate::app::session::Sessions;
 use crate::app::toolkit::mentions;
 use crate::error::Result;

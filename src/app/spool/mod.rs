@@ -7,13 +7,14 @@
 
 pub(in crate::app) mod rotation;
 
-use crate::app::base::core::Core;
-use crate::app::credential::Credentials;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::{Unit, WriteError};
+
+use crate::app::base::core::Core;
+use crate::app::credential::Credentials;
 
 use rotation::Rotation;
 

@@ -1,13 +1,13 @@
 //! Which toolkits a list shows, and in which order.
 
-use crate::app::auth_config::AuthConfigs;
-use crate::app::base::core::Core;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use switchboard_catalog::Toolkit;
 
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
 use crate::error::Result;
 
 /// Which toolkits to list; what is absent admits all.

@@ -113,7 +113,7 @@ impl Placeholders {
 
 /// What a person enters, also a token of one's own where the toolkit has no scheme for that.
 pub(super) fn fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
-    crate::app::connect::connection_fields(toolkit, scheme)
+    crate::app::credential::fields::connection_fields(toolkit, scheme)
 }
 
 /// Everything that is kept on the way to an account.

@@ -307,7 +307,7 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     let account = import(api, &config, "API_KEY", val).await.expect(201)["id"].as_str().unwrap().to_owned();
     // As an account of before the field: its seal does not know it.
     let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
-    let mut params = switchboard::app::account::params::AccountParams::parse(&row.params).unwrap();
+    let mut params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
     params.fields.remove("area");
     let edit = switchboard_store::accounts::CredentialEdit {
         sealed: server.app.credentials.seal_credential(
@@ -324,7 +324,7 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     server.app.core.store.apply(switchboard_store::Unit::new().with(edit)).await.unwrap();
     let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
     let toolkit = server.app.core.toolkit("keyed").unwrap();
-    let params = switchboard::app::account::params::AccountParams::parse(&row.params).unwrap();
+    let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
     let completed = params.completed(&toolkit, switchboard_catalog::Scheme::ApiKey);
     assert_eq!(server.app.providers.expand("{site}/api/{area}", &completed).unwrap(), format!("{GOOD}/api/all"));
     assert!(!completed.to_text().contains("area"), "it is not stored");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::json;
-use switchboard::app::account::params::AccountParams;
+use switchboard::app::model::params::AccountParams;
 use switchboard::config::Layer;
 
 use crate::support::providers::Provider;

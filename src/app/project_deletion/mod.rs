@@ -1,9 +1,5 @@
 //! Deleting a project: it is closed at once, and emptied in batches.
 
-use crate::app::auth_config::AuthConfigs;
-use crate::app::base::core::Core;
-use crate::app::revocation::Revocations;
-use crate::app::session::Sessions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,9 +7,12 @@ use switchboard_store::accounts::HeldFilter;
 use switchboard_store::project_deletion::{self, BATCH, Closed};
 use switchboard_store::{Statement, Unit, WriteError};
 
-use super::not_found;
 use crate::app::Actor;
-use crate::app::revocation::Fate;
+use crate::app::auth_config::AuthConfigs;
+use crate::app::base::core::Core;
+use crate::app::project::not_found;
+use crate::app::revocation::{Fate, Revocations};
+use crate::app::session::Sessions;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 

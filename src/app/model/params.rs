@@ -116,7 +116,7 @@ impl AccountIdentity {
 impl AccountParams {
     /// Scopes that were asked for and not granted; the one place that says so.
     pub fn missing_scopes(&self) -> Vec<String> {
-        crate::app::audit::missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
+        missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
     }
 
     /// With connection fields only.
@@ -176,6 +176,15 @@ fn are_sane_scopes(scopes: &[String]) -> bool {
     scopes.len() <= MOST_SCOPES && scopes.iter().map(String::len).sum::<usize>() <= MOST_SCOPE_BYTES
 }
 
+/// Scopes that many providers take and never name again.
+const UNNAMED: [&str; 4] = ["openid", "offline_access", "profile", "email"];
+
+/// Scopes that were asked for and not granted; none where the provider did not say what it granted.
+pub fn missing_scopes(requested: &[String], granted: Option<&[String]>) -> Vec<String> {
+    let Some(granted) = granted else { return Vec::new() };
+    requested.iter().filter(|scope| !granted.contains(scope) && !UNNAMED.contains(&scope.as_str())).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,5 +207,12 @@ mod tests {
         let scopes = Some(vec!["https://provider.example/auth/of.some.length".to_owned(); 300]);
         let usual = AccountParams { granted_scopes: scopes.clone(), ..AccountParams::default() };
         assert_eq!(AccountParams::parse(&usual.to_text()).unwrap().granted_scopes, scopes);
+    }
+
+    #[test]
+    fn a_scope_is_missing_only_where_the_provider_says_so() {
+        let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(missing_scopes(&list("a b openid c"), Some(&list("c a x"))), ["b"]);
+        assert!(missing_scopes(&list("a"), None).is_empty());
     }
 }

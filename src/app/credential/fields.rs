@@ -1,0 +1,88 @@
+//! The fields of a connection: what a form asks for, and what it was filled with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use switchboard_catalog::{Field, Scheme, Toolkit};
+use switchboard_vault::{Secret, Secrets};
+
+/// What a connection with a scheme asks for; a token of one's own is taken for OAuth toolkits, too.
+pub fn connection_fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
+    if scheme == Scheme::BearerToken && toolkit.bearer_token.is_none() {
+        let mut fields = toolkit.fields.clone();
+        fields.push(imported_token_field(&toolkit.name));
+        return fields;
+    }
+    toolkit.scheme_fields(scheme)
+}
+
+fn imported_token_field(toolkit: &str) -> Field {
+    Field {
+        description: format!("An access token of your own for {toolkit}."),
+        secret: true,
+        ..Field::text("token", "Access token")
+    }
+}
+
+/// Values of a form, secrets apart.
+pub(in crate::app) struct Entered {
+    pub fields: BTreeMap<String, String>,
+    pub secrets: Secrets,
+    /// Names of the fields that the form filled. What it holds of nothing but blanks fills none.
+    pub filled: BTreeSet<String>,
+}
+
+impl Entered {
+    /// The values as the account stores them: a user name is part of the credential, and an imported
+    /// token stands where the toolkit's own tokens do.
+    pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
+        if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt) {
+            for name in ["username", "password"] {
+                if let Some(value) = self.fields.remove(name) {
+                    self.secrets.insert(name, Secret::new(value));
+                }
+            }
+        }
+        if scheme == Scheme::BearerToken
+            && toolkit.bearer_token.is_none()
+            && let Some(token) = self.secrets.remove("token")
+        {
+            self.secrets.insert("access_token", token);
+        }
+        self
+    }
+}
+
+/// Checks a form against its fields; every wrong field is named. What the form leaves empty is
+/// taken from what is known already, then from the field's default.
+pub(in crate::app) fn read_fields(
+    fields: &[Field],
+    form: &Secrets,
+    known: &Secrets,
+) -> Result<Entered, BTreeMap<String, String>> {
+    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
+    let mut wrong = BTreeMap::new();
+    for field in fields {
+        let given = form.get(&field.name).map(|value| field.clean(value)).filter(|value| !value.is_empty());
+        if given.is_some() {
+            entered.filled.insert(field.name.clone());
+        }
+        let is_asked = field
+            .visible_when
+            .as_ref()
+            .is_none_or(|condition| entered.fields.get(&condition.field).is_some_and(|value| *value == condition.is));
+        let Some(value) = given.or_else(|| known.get(&field.name)).or(field.default.as_deref()) else {
+            if field.required && is_asked {
+                wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
+            }
+            continue;
+        };
+        if let Err(reason) = field.check(value) {
+            wrong.insert(field.name.clone(), format!("{} {reason}.", field.display_name));
+        } else if field.secret {
+            entered.secrets.insert(&field.name, Secret::from(value));
+        } else {
+            entered.fields.insert(field.name.clone(), value.to_owned());
+        }
+    }
+    if wrong.is_empty() { Ok(entered) } else { Err(wrong) }
+}
