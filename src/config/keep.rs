@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Deserialize;
 
-use super::wrong;
+use super::invalid::invalid;
 use crate::app::base::settings::Retention;
 
 /// Ten years.
@@ -61,12 +61,12 @@ impl KeepLayer {
         let days = |name: &str, given: Option<u32>| match given {
             None | Some(0) => Ok(None),
             Some(days) if days <= MOST_DAYS => Ok(Some(i64::from(days) * DAY)),
-            Some(days) => Err(wrong(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MOST_DAYS}"))),
+            Some(days) => Err(invalid(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MOST_DAYS}"))),
         };
         let versions = self.session_versions.unwrap_or(100);
         if !(1..=MOST_VERSIONS).contains(&versions) {
             let takes = format!("1 to {MOST_VERSIONS}");
-            return Err(wrong("keep.session_versions", &versions.to_string(), &takes));
+            return Err(invalid("keep.session_versions", &versions.to_string(), &takes));
         }
         Ok(Retention {
             ended_links: days("ended_links_days", self.ended_links_days)?,

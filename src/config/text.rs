@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use switchboard_catalog::PlainHttp;
 
-use super::{Layer, wrong};
+use super::invalid::invalid;
+use super::layer::Layer;
 use crate::app::UnknownParameters;
 
 impl Layer {
@@ -66,7 +67,7 @@ pub(super) fn address(setting: &str, given: &str, example: &str) -> Result<Socke
     };
     let takes =
         format!("an address and port such as {example} or localhost:{}", example.rsplit(':').next().unwrap_or("8787"));
-    numeric.parse().map_err(|_| wrong(setting, given, &takes))
+    numeric.parse().map_err(|_| invalid(setting, given, &takes))
 }
 
 /// What to do with query parameters that an operation does not know.
@@ -74,14 +75,14 @@ pub(super) fn unknown_parameters(given: &str) -> Result<UnknownParameters> {
     match given {
         "refuse" => Ok(UnknownParameters::Refuse),
         "warn" => Ok(UnknownParameters::Warn),
-        _ => Err(wrong("unknown_query_parameters", given, "refuse or warn")),
+        _ => Err(invalid("unknown_query_parameters", given, "refuse or warn")),
     }
 }
 
 /// Hosts that may be called without TLS.
 pub(super) fn plain_hosts(given: &[String]) -> Result<PlainHttp> {
     let takes = "hosts such as git.corp or 10.1.2.3:8080, without a scheme or a path";
-    PlainHttp::parse(given).map_err(|host| wrong("allow_http", &host, takes))
+    PlainHttp::parse(given).map_err(|host| invalid("allow_http", &host, takes))
 }
 
 #[cfg(test)]

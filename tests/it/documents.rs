@@ -23,7 +23,7 @@ fn read(path: impl AsRef<Path>) -> String {
 
 /// Public fields of `Layer`, in the order of the source.
 fn layer_fields() -> Vec<String> {
-    let source = read("src/config.rs");
+    let source = read("src/config/layer.rs");
     let body = source.split_once("pub struct Layer {").unwrap().1.split_once("\n}").unwrap().0.to_owned();
     let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
     fields.map(|(name, _)| name.to_owned()).collect()

@@ -1,0 +1,162 @@
+//! One layer of settings, as a file or the command line gives it, and how layers lie over each other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
+use switchboard_vault::Secret;
+
+use super::keep::KeepLayer;
+
+/// The manual and the defaults in one.
+pub const DEFAULTS: &str = include_str!("../../config.default.toml");
+/// Read from the working directory when no file is named.
+const DEFAULT_FILE: &str = "switchboard.toml";
+
+/// One layer of settings: a file, or flags and environment. Absent means: as below.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Layer {
+    /// Address to listen on.
+    pub listen: Option<String>,
+    /// Public origin.
+    pub public_url: Option<String>,
+    /// Further Host names.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// Folder for database and key.
+    pub data_dir: Option<PathBuf>,
+    /// Database URL.
+    pub database_url: Option<String>,
+    /// Master key file.
+    pub master_key_file: Option<PathBuf>,
+    /// The audit log's head.
+    pub audit_head_file: Option<PathBuf>,
+    /// Days; 0 is for ever.
+    pub audit_retention_days: Option<u32>,
+    /// Toolkit folders.
+    pub toolkits: Option<Vec<PathBuf>>,
+    /// Internal destinations.
+    pub allow_egress: Option<Vec<String>>,
+    /// Hosts that may be called without TLS.
+    pub allow_http: Option<Vec<String>>,
+    /// Further certificate authorities.
+    pub extra_ca_file: Option<PathBuf>,
+    /// Seconds.
+    pub link_ttl_seconds: Option<u64>,
+    /// Pins per toolkit.
+    pub max_shared_accounts_per_toolkit: Option<usize>,
+    /// Whether tokens are refreshed before they end, used or not.
+    pub keep_accounts_alive: Option<bool>,
+    /// Proxies whose forwarded headers are believed.
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Requests; 0 is no limit.
+    pub rate_limit_per_key_per_minute: Option<u32>,
+    /// Requests without a key; 0 is no limit.
+    pub rate_limit_per_address_per_minute: Option<u32>,
+    /// Calls to a provider; 0 is no limit.
+    pub rate_limit_per_account_per_minute: Option<u32>,
+    /// `refuse` or `warn`.
+    pub unknown_query_parameters: Option<String>,
+    /// For how long what is over is kept.
+    pub keep: KeepLayer,
+    /// MiB of answers to proxied calls.
+    pub proxy_memory_mib: Option<usize>,
+    /// Connections; 0 is no limit.
+    pub max_connections_per_address: Option<usize>,
+    /// Address for metrics.
+    pub metrics_listen: Option<String>,
+    /// Log filter.
+    pub log: Option<String>,
+    /// `text` or `json`.
+    pub log_format: Option<String>,
+    /// Operator-managed clients; files only.
+    pub managed: Option<BTreeMap<String, ManagedLayer>>,
+}
+
+/// One `[managed.<toolkit>]` table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManagedLayer {
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<Secret>,
+    pub(super) client_secret_file: Option<PathBuf>,
+    pub(super) projects: Vec<String>,
+    #[serde(default)]
+    pub(super) hosts: Vec<String>,
+    #[serde(default)]
+    pub(super) one_redirect_uri: bool,
+}
+
+/// The built-in layer with a file over it: the named one, or `switchboard.toml` if it is there.
+pub fn load_file(named: Option<&Path>) -> Result<Layer> {
+    let path = match named {
+        Some(path) => path,
+        None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
+        None => return Ok(Layer::default()),
+    };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read configuration file {}", path.display()))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        anyhow!("{}:{line}: {}", path.display(), without_value(error.message()))
+    })
+}
+
+/// serde quotes the value it refuses, and a value of this file may be a secret.
+fn without_value(message: &str) -> String {
+    let Some((kind, rest)) = message.split_once("invalid type: ") else {
+        return message.to_owned();
+    };
+    let given = rest.split([' ', ',']).next().unwrap_or_default();
+    let expected = rest.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
+    format!("{kind}invalid type: {given}, expected {expected}")
+}
+
+impl Layer {
+    /// The compiled-in defaults.
+    pub fn defaults() -> Result<Self> {
+        toml::from_str(DEFAULTS).context("config.default.toml")
+    }
+
+    /// This layer over another.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            listen: self.listen.or(below.listen),
+            public_url: self.public_url.or(below.public_url),
+            allowed_hosts: self.allowed_hosts.or(below.allowed_hosts),
+            data_dir: self.data_dir.or(below.data_dir),
+            database_url: self.database_url.or(below.database_url),
+            master_key_file: self.master_key_file.or(below.master_key_file),
+            audit_head_file: self.audit_head_file.or(below.audit_head_file),
+            audit_retention_days: self.audit_retention_days.or(below.audit_retention_days),
+            toolkits: self.toolkits.or(below.toolkits),
+            allow_egress: self.allow_egress.or(below.allow_egress),
+            allow_http: self.allow_http.or(below.allow_http),
+            extra_ca_file: self.extra_ca_file.or(below.extra_ca_file),
+            link_ttl_seconds: self.link_ttl_seconds.or(below.link_ttl_seconds),
+            max_shared_accounts_per_toolkit: self
+                .max_shared_accounts_per_toolkit
+                .or(below.max_shared_accounts_per_toolkit),
+            keep_accounts_alive: self.keep_accounts_alive.or(below.keep_accounts_alive),
+            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
+            rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute.or(below.rate_limit_per_key_per_minute),
+            rate_limit_per_address_per_minute: self
+                .rate_limit_per_address_per_minute
+                .or(below.rate_limit_per_address_per_minute),
+            rate_limit_per_account_per_minute: self
+                .rate_limit_per_account_per_minute
+                .or(below.rate_limit_per_account_per_minute),
+            unknown_query_parameters: self.unknown_query_parameters.or(below.unknown_query_parameters),
+            keep: self.keep.over(below.keep),
+            proxy_memory_mib: self.proxy_memory_mib.or(below.proxy_memory_mib),
+            max_connections_per_address: self.max_connections_per_address.or(below.max_connections_per_address),
+            metrics_listen: self.metrics_listen.or(below.metrics_listen),
+            log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
+            managed: self.managed.or(below.managed),
+        }
+    }
+}
