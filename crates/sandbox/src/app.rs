@@ -1,21 +1,9 @@
-//! The route table, and what all handlers share.
+//! What all handlers share.
 
-use std::io;
 use std::sync::Arc;
-
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
 use crate::config::{Clock, SandboxConfig};
 use crate::store::Store;
-use crate::{api, oauth, pages};
-
-/// The largest request body, in bytes.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// What every handler gets.
 pub(crate) struct App {
@@ -28,33 +16,4 @@ impl App {
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
-}
-
-/// Builds the provider, ready to be served on the listener that its issuer names.
-///
-/// # Errors
-/// When the configuration contradicts itself ([`io::ErrorKind::InvalidInput`]), or the state file
-/// exists but cannot be read or understood. The message names the setting or the file.
-pub fn router(config: SandboxConfig, clock: Arc<dyn Clock>) -> io::Result<Router> {
-    config.check()?;
-    let store = Store::open(config.state_file.clone())?;
-    let app = Arc::new(App { config, store, clock });
-    let router = Router::new()
-        .route("/", get(pages::home))
-        .route("/health", get(|| async { "ok" }))
-        .route("/sandbox.css", get(stylesheet))
-        .merge(oauth::router())
-        .merge(api::router())
-        .fallback(pages::not_found)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    Ok(router.with_state(app))
-}
-
-async fn stylesheet() -> impl IntoResponse {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        // Changes with the binary, whose version is not in its address.
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    (headers, include_str!("../assets/sandbox.css"))
 }

@@ -9,14 +9,16 @@
 
 mod api;
 mod app;
+mod authorization;
 mod config;
 mod form;
 mod oauth;
 mod pages;
+mod router;
 mod secret;
 mod state;
 mod store;
 mod users;
 
-pub use app::router;
 pub use config::{Client, Clock, SandboxConfig};
+pub use router::router;

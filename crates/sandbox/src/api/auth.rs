@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 use super::error::ApiError;
 use crate::app::App;
+use crate::authorization::{credential_of, decode_basic};
 use crate::users::{Scope, Scopes, User};
 
 const API_KEY_HEADER: &str = "x-api-key";
@@ -103,18 +102,4 @@ fn only_one<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h HeaderV
         return Err(ApiError::invalid_request(message));
     }
     Ok(first)
-}
-
-/// User and password of HTTP Basic (RFC 7617 §2); `None` when the header is something else.
-pub(crate) fn decode_basic(authorization: &HeaderValue) -> Option<(String, String)> {
-    let encoded = credential_of(authorization, "basic")?;
-    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    let (user, password) = decoded.split_once(':')?;
-    Some((user.to_owned(), password.to_owned()))
-}
-
-/// What follows the scheme, whose case does not matter (RFC 9110 §11.1).
-fn credential_of<'v>(authorization: &'v HeaderValue, scheme: &str) -> Option<&'v str> {
-    let (given, credential) = authorization.to_str().ok()?.split_once(' ')?;
-    given.eq_ignore_ascii_case(scheme).then(|| credential.trim_matches(' '))
 }

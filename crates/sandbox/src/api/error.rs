@@ -6,7 +6,7 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
-use super::json_response;
+use super::json::json_response;
 use crate::users::Scope;
 
 /// A refused API request.

@@ -2,6 +2,7 @@
 
 mod auth;
 mod error;
+mod json;
 mod notes;
 mod workspaces;
 
@@ -11,16 +12,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{any, delete, get};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, Method, StatusCode, Uri};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::app::App;
 use auth::Caller;
-pub(crate) use auth::decode_basic;
 use error::ApiError;
+use json::json_response;
 
 pub(crate) fn router() -> Router<Arc<App>> {
     Router::new()
@@ -76,10 +76,4 @@ async fn echo(
         "body": String::from_utf8_lossy(&body?),
     });
     Ok(json_response(StatusCode::OK, &body))
-}
-
-fn json_response(status: StatusCode, body: &Value) -> Response {
-    let headers =
-        [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (status, headers, body.to_string()).into_response()
 }

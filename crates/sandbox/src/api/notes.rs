@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::auth::{NotesReader, NotesWriter};
 use super::error::ApiError;
-use super::json_response;
+use super::json::json_response;
 use crate::app::App;
 use crate::form::has_media_type;
 use crate::state::{MAX_NOTES_PER_USER, Note};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::auth::Caller;
 use super::error::ApiError;
-use super::json_response;
+use super::json::json_response;
 use crate::users::User;
 
 /// Identifier, name and members.

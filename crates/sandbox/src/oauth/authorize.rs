@@ -13,7 +13,6 @@ use axum::response::Response;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::AUTHORIZE;
 use super::request::{AuthorizationRequest, Refusal};
 use crate::app::App;
 use crate::form::{Params, is_form};
@@ -21,6 +20,9 @@ use crate::pages::{self, Form};
 use crate::secret;
 use crate::state::{LOGIN_LIFETIME_SECONDS, NewCode};
 use crate::users::User;
+
+/// Path of the endpoint.
+pub(super) const PATH: &str = "/oauth/authorize";
 
 const LOGIN_COOKIE: &str = "sandbox_login";
 
@@ -141,7 +143,7 @@ fn refused(refusal: Refusal) -> Response {
 
 /// The same request again, asked with this cookie.
 fn back_to_request(app: &App, query: &str, cookie: &str) -> Response {
-    let mut response = pages::redirect(&format!("{AUTHORIZE}?{query}"));
+    let mut response = pages::redirect(&format!("{PATH}?{query}"));
     set_cookie(app, &mut response, cookie);
     response
 }
@@ -176,7 +178,7 @@ impl Browser {
         notice: Option<&str>,
     ) -> Response {
         let form = Form {
-            action: &format!("{AUTHORIZE}?{query}"),
+            action: &format!("{PATH}?{query}"),
             token: &self.form_token(),
             notice,
             client_id: &request.client.client_id,

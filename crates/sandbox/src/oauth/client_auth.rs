@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use super::error::OAuthError;
-use crate::api::decode_basic;
+use crate::authorization::decode_basic;
 use crate::config::{Client, SandboxConfig};
 use crate::form::{Params, decode_component};
 use crate::secret;

@@ -15,10 +15,10 @@ use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 
+use self::authorize::PATH as AUTHORIZE;
 use crate::app::App;
 use crate::users::Scope;
 
-const AUTHORIZE: &str = "/oauth/authorize";
 const TOKEN: &str = "/oauth/token";
 const REVOKE: &str = "/oauth/revoke";
 

@@ -5,9 +5,7 @@
 //! `ROTATION` whose hash is kept. A token with the family but another rotation was used before, or
 //! stolen, and ends the family (RFC 9700 §4.14.2) without a list of old tokens being kept.
 
-use serde::{Deserialize, Serialize};
-
-use super::{State, after};
+use super::data::{AccessToken, Code, Grant, NewCode, State, after};
 use crate::secret::{self, Hash};
 use crate::users::{Scopes, User};
 
@@ -16,46 +14,6 @@ const CODE_LIFETIME_SECONDS: i64 = 60;
 
 /// A refresh token that nobody uses dies after this time.
 const REFRESH_TOKEN_IDLE_SECONDS: i64 = 30 * 24 * 3600;
-
-/// What a user's consent turns into a code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NewCode {
-    pub client_id: String,
-    pub redirect_uri: String,
-    pub code_challenge: String,
-    pub user: User,
-    pub scopes: Scopes,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Code {
-    Pending {
-        authorization: NewCode,
-        expires_at_ms: i64,
-    },
-    /// Kept while its grant lives, to notice a second use.
-    Spent {
-        family: Hash,
-    },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Grant {
-    client_id: String,
-    user: User,
-    scopes: Scopes,
-    /// The only refresh token that works.
-    refresh_token: Hash,
-    refresh_expires_at_ms: i64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct AccessToken {
-    family: Hash,
-    scopes: Scopes,
-    expires_at_ms: i64,
-}
 
 /// What a client presents together with a code.
 pub(crate) struct CodeProof {
@@ -240,25 +198,5 @@ impl State {
     fn end_family(&mut self, family: &Hash) {
         self.grants.remove(family);
         self.drop_orphans();
-    }
-
-    pub(super) fn prune_grants(&mut self, now_ms: i64) {
-        self.access_tokens.retain(|_, token| now_ms < token.expires_at_ms);
-        self.grants.retain(|_, grant| now_ms < grant.refresh_expires_at_ms);
-        self.codes.retain(|_, code| match code {
-            Code::Pending { expires_at_ms, .. } => now_ms < *expires_at_ms,
-            Code::Spent { .. } => true,
-        });
-        self.drop_orphans();
-    }
-
-    /// Drops what belongs to grants that are gone.
-    fn drop_orphans(&mut self) {
-        let grants = &self.grants;
-        self.access_tokens.retain(|_, token| grants.contains_key(&token.family));
-        self.codes.retain(|_, code| match code {
-            Code::Pending { .. } => true,
-            Code::Spent { family } => grants.contains_key(family),
-        });
     }
 }

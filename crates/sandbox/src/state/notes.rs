@@ -1,21 +1,10 @@
 //! Notes: the little data that the demo users have.
 
-use serde::{Deserialize, Serialize};
-
-use super::State;
+use super::data::{Note, State};
 use crate::users::User;
 
 /// The most notes one user may keep.
 pub(crate) const MAX_NOTES_PER_USER: usize = 1000;
-
-/// A user's note.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Note {
-    pub number: u64,
-    pub owner: User,
-    pub text: String,
-    pub created_at_ms: i64,
-}
 
 /// The user has [`MAX_NOTES_PER_USER`] notes already.
 #[derive(Debug, PartialEq, Eq)]
