@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::{BasicScheme, Field, FieldText, Identity, OAuth2, PostConnect, TokenScheme, Toolkit};
+use crate::model::{BasicScheme, Field, FieldText, Identity, OAuth2, Placement, PostConnect, TokenScheme, Toolkit};
 use crate::template::{self, TemplateError};
 
 macro_rules! schemes {
@@ -216,6 +216,38 @@ impl Toolkit {
         let mut fields = self.fields.clone();
         fields.extend(self.own_fields(scheme));
         fields
+    }
+
+    /// What a connection with `scheme` asks for. Unlike [`Self::scheme_fields`], it has the access token that an
+    /// OAuth 2.0 toolkit takes with `BEARER_TOKEN` although its file does not offer that scheme.
+    pub fn connection_fields(&self, scheme: Scheme) -> Vec<Field> {
+        if scheme == Scheme::BearerToken && self.bearer_token.is_none() {
+            let mut fields = self.fields.clone();
+            fields.push(Field {
+                description: format!("An access token of your own for {}.", self.name),
+                secret: true,
+                ..Field::text("token", "Access token")
+            });
+            return fields;
+        }
+        self.scheme_fields(scheme)
+    }
+
+    /// Where the credential of `scheme` goes on a request.
+    pub fn placements(&self, scheme: Scheme) -> &[Placement] {
+        match scheme {
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
+                self.oauth(scheme).map_or(&[], |oauth| oauth.apply.as_slice())
+            }
+            Scheme::ApiKey => self.api_key.as_ref().map_or(&[], |key| key.apply.as_slice()),
+            // A token imported for an OAuth2 toolkit goes where that toolkit's own tokens go.
+            Scheme::BearerToken => match &self.bearer_token {
+                Some(bearer) => bearer.apply.as_slice(),
+                None => self.placements(Scheme::OAuth2),
+            },
+            Scheme::OAuth1 | Scheme::Basic | Scheme::NoAuth => &[],
+            _ => self.token_scheme(scheme).map_or(&[], |tokens| tokens.apply.as_slice()),
+        }
     }
 
     /// The fields of one scheme, without the connection fields that all schemes share.

@@ -12,7 +12,6 @@ use crate::api::toolkit::details::InputField;
 use crate::api::toolkit::view::logo_url;
 use crate::app::App;
 use crate::app::auth_config::AuthConfigView;
-use crate::app::credential::fields::connection_fields;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::time::iso;
 
@@ -153,7 +152,7 @@ impl AuthConfig {
         let row = &config.row;
         let toolkit = app.core.toolkit(&row.toolkit);
         let scheme = row.scheme.parse().ok();
-        let fields = toolkit.as_ref().zip(scheme).map(|(toolkit, scheme)| connection_fields(toolkit, scheme));
+        let fields = toolkit.as_ref().zip(scheme).map(|(toolkit, scheme)| toolkit.connection_fields(scheme));
         let fields = fields.unwrap_or_default();
         let settings = &config.settings;
         let tool_access = settings.tool_access_config.clone();

@@ -331,7 +331,7 @@ pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String
 
 /// Shared fields are fields of a connection, well-formed. `at` is where the request has them.
 pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
-    let fields = crate::app::credential::fields::connection_fields(toolkit, scheme);
+    let fields = toolkit.connection_fields(scheme);
     let mut wrong = Vec::new();
     for (name, value) in shared.iter() {
         let shown = cut(name);

@@ -13,7 +13,7 @@ use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
 use crate::app::connect::Connector;
-use crate::app::credential::fields::{Entered, connection_fields, read_fields};
+use crate::app::credential::fields::{Entered, read_fields};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
@@ -111,7 +111,7 @@ impl Offer {
 
     /// All fields of the connection.
     pub fn fields(&self) -> Vec<Field> {
-        connection_fields(&self.toolkit, self.scheme)
+        self.toolkit.connection_fields(self.scheme)
     }
 
     /// Whether the credential holds tokens that were issued for this connection, and that nobody else
@@ -235,7 +235,7 @@ impl Connector {
     ) -> Result<Secrets> {
         let mut known = self.credentials.open_prefill(link, account)?;
         let is_given = |field: &Field| field.secret && (known.get(&field.name).or(shared.get(&field.name))).is_some();
-        let has_given_secret = connection_fields(toolkit, scheme).iter().any(is_given);
+        let has_given_secret = toolkit.connection_fields(scheme).iter().any(is_given);
         // Where a visitor connected before is not where a secret goes that somebody else gave since.
         let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
         let was_connected = account.credential_version > 0;

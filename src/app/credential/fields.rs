@@ -5,24 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_vault::{Secret, Secrets};
 
-/// What a connection with a scheme asks for; a token of one's own is taken for OAuth toolkits, too.
-pub fn connection_fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
-    if scheme == Scheme::BearerToken && toolkit.bearer_token.is_none() {
-        let mut fields = toolkit.fields.clone();
-        fields.push(imported_token_field(&toolkit.name));
-        return fields;
-    }
-    toolkit.scheme_fields(scheme)
-}
-
-fn imported_token_field(toolkit: &str) -> Field {
-    Field {
-        description: format!("An access token of your own for {toolkit}."),
-        secret: true,
-        ..Field::text("token", "Access token")
-    }
-}
-
 /// Values of a form, secrets apart.
 pub(in crate::app) struct Entered {
     pub fields: BTreeMap<String, String>,

@@ -10,7 +10,6 @@ use switchboard_vault::Secrets;
 use url::Url;
 
 use super::client::{Client, Issued, has_operators_client};
-use super::fields::connection_fields;
 use crate::app::ManagedClient;
 use crate::app::credential::Credentials;
 use crate::app::model::params::AccountParams;
@@ -85,7 +84,7 @@ impl Credentials {
         }
         let value = |name: &str| shared.get(name).or_else(|| (given.value)(name)).map(str::to_owned);
         self.check_client_fields(toolkit, config, shared, given, &value)?;
-        let secrets: Vec<Field> = connection_fields(toolkit, scheme).into_iter().filter(|field| field.secret).collect();
+        let secrets: Vec<Field> = toolkit.connection_fields(scheme).into_iter().filter(|field| field.secret).collect();
         let is_own = |field: &Field| (given.value)(&field.name).is_some();
         let is_shared =
             |field: &Field| shared.get(&field.name).is_some() && !(given.overrides_secrets && is_own(field));
@@ -281,7 +280,7 @@ fn missing(needed: &[&Field], is_given: &dyn Fn(&str) -> bool, fix: &'static str
 /// 612, naming the fields that would be left open for a visitor.
 pub(in crate::app) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets) -> Result<()> {
     let is_shared = |field: &Field| field.secret && shared.get(&field.name).is_some();
-    if !connection_fields(toolkit, scheme).iter().any(is_shared) {
+    if !toolkit.connection_fields(scheme).iter().any(is_shared) {
         return Ok(());
     }
     complete(&toolkit.address_fields(scheme), &|name| shared.get(name).map(str::to_owned))

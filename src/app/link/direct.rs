@@ -117,7 +117,7 @@ impl Links {
 impl Usable {
     /// Fields of a connection of this auth config.
     pub fn fields(&self) -> Vec<Field> {
-        crate::app::credential::fields::connection_fields(&self.toolkit, self.scheme)
+        self.toolkit.connection_fields(self.scheme)
     }
 
     /// The known fields that belong to the connection, checked; other names are not kept.

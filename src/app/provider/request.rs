@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use switchboard_auth::{Draft, credential_headers, signature_headers, unpacked, wants_dpop_nonce};
-use switchboard_catalog::{Placement, Probe, RateLimit, Scheme, Sign, Toolkit, template};
+use switchboard_catalog::{Probe, RateLimit, Scheme, Sign, Toolkit, template};
 use switchboard_egress::{Destination, EgressError, Limits, Room};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
@@ -180,7 +180,7 @@ impl Providers {
         }
         let other = self.token_for(toolkit, scheme, secrets, params, draft)?;
         let secrets = other.as_ref().unwrap_or(secrets);
-        switchboard_auth::apply(placements(toolkit, scheme), secrets, &variables, draft).map_err(unfit)?;
+        switchboard_auth::apply(toolkit.placements(scheme), secrets, &variables, draft).map_err(unfit)?;
         if let Some(key) = dpop_key(toolkit, scheme, secrets) {
             let token = secrets.get("access_token");
             self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(unfit)?;
@@ -214,23 +214,6 @@ fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secr
 /// Sent unless the toolkit or the caller names another.
 pub const USER_AGENT: &str = concat!("Switchboard/", env!("CARGO_PKG_VERSION"));
 
-/// Where a scheme's credential goes on a request.
-pub fn placements(toolkit: &Toolkit, scheme: Scheme) -> &[Placement] {
-    match scheme {
-        Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => {
-            toolkit.oauth(scheme).map_or(&[], |oauth| oauth.apply.as_slice())
-        }
-        Scheme::ApiKey => toolkit.api_key.as_ref().map_or(&[], |key| key.apply.as_slice()),
-        // A token imported for an OAuth2 toolkit goes where that toolkit's own tokens go.
-        Scheme::BearerToken => match &toolkit.bearer_token {
-            Some(bearer) => bearer.apply.as_slice(),
-            None => placements(toolkit, Scheme::OAuth2),
-        },
-        Scheme::OAuth1 | Scheme::Basic | Scheme::NoAuth => &[],
-        _ => toolkit.token_scheme(scheme).map_or(&[], |tokens| tokens.apply.as_slice()),
-    }
-}
-
 /// How a scheme's requests are signed.
 fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
     match scheme {
@@ -242,7 +225,7 @@ fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
 
 /// Headers that a scheme's credential is in, which callers may not set.
 pub fn reserved_headers(toolkit: &Toolkit, scheme: Scheme) -> Vec<HeaderName> {
-    let mut reserved = credential_headers(placements(toolkit, scheme));
+    let mut reserved = credential_headers(toolkit.placements(scheme));
     reserved.push(header::AUTHORIZATION);
     if toolkit.oauth(scheme).is_some_and(|oauth| oauth.dpop) {
         reserved.push(HeaderName::from_static("dpop"));

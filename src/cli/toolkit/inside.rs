@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderValue, Request, header};
 use serde_json::Value;
+use switchboard_toolkit_tests::Page;
 use switchboard_vault::{SystemEntropy, base62};
 use tower::ServiceExt as _;
 
@@ -42,26 +43,6 @@ impl Drop for Folder {
     }
 }
 
-/// An answer.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) location: Option<String>,
-    cookies: Vec<String>,
-    body: Vec<u8>,
-}
-
-impl Reply {
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// The cookies that it sets, as a browser sends them back.
-    pub(super) fn cookies(&self) -> String {
-        let pairs = self.cookies.iter().filter_map(|cookie| cookie.split(';').next());
-        pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
-    }
-}
-
 /// A developer with the key of a new project.
 pub(super) struct Inside {
     router: Router,
@@ -84,15 +65,15 @@ impl Inside {
     pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let mut request = Request::builder().method(method).uri(format!("/api/v3.1{path}"));
         request = request.header("x-api-key", &self.key);
-        let reply = match body {
+        let page = match body {
             Some(body) => {
                 let request = request.header(header::CONTENT_TYPE, "application/json");
                 self.send(request.body(Body::from(body.to_string()))?).await?
             }
             None => self.send(request.body(Body::empty())?).await?,
         };
-        let json = reply.json();
-        if (200..300).contains(&reply.status) {
+        let json: Value = serde_json::from_slice(&page.body).unwrap_or_default();
+        if (200..300).contains(&page.status) {
             return Ok(json);
         }
         let error = &json["error"];
@@ -100,23 +81,25 @@ impl Inside {
         let details: Vec<&str> = details.iter().filter_map(Value::as_str).collect();
         bail!(
             "the server answers {}: {} {}",
-            reply.status,
+            page.status,
             error["message"].as_str().unwrap_or_default(),
             details.join("; ")
         )
     }
 
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Reply> {
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Page> {
         request.headers_mut().insert(header::HOST, self.host.clone());
         request.extensions_mut().insert(Peer(SocketAddr::from(([127, 0, 0, 1], 0))));
         let response = self.router.clone().oneshot(request).await?;
         let (parts, body) = response.into_parts();
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let cookies = parts.headers.get_all(header::SET_COOKIE).iter();
-        Ok(Reply {
+        let cookies = parts.headers.get_all(header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
+        // As a browser sends them back; an empty one is a cookie that is removed.
+        let cookies = cookies.filter_map(|cookie| cookie.split(';').next()).filter(|pair| !pair.ends_with('='));
+        Ok(Page {
             status: parts.status.as_u16(),
             location: text(header::LOCATION),
-            cookies: cookies.filter_map(|cookie| cookie.to_str().ok().map(str::to_owned)).collect(),
+            cookies: cookies.collect::<Vec<_>>().join("; "),
             body: to_bytes(body, MAX_ANSWER).await?.to_vec(),
         })
     }

@@ -15,12 +15,12 @@ use switchboard_catalog::{
     Assertion, Call, OAuth1, OAuth2, Probe, Refresh, Scheme, Sign, TokenScheme, Toolkit, template,
 };
 use switchboard_egress::Destination;
+use switchboard_toolkit_tests::placeholders::{CLIENT_ID, Placeholders};
+use switchboard_toolkit_tests::raw;
 use switchboard_vault::{Secret, SystemEntropy};
 use url::Url;
 
-use super::placeholders::{CLIENT_ID, Placeholders};
-use super::raw;
-use crate::app::provider::request::{USER_AGENT, placements};
+use crate::app::provider::request::USER_AGENT;
 
 /// Endpoint that stands for all that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";
@@ -289,7 +289,7 @@ impl Plan<'_> {
             apply_basic(basic, &secrets, &mut draft.headers).map_err(said)?;
             return Ok(draft);
         }
-        apply(placements(toolkit, self.scheme), &secrets, &variables, &mut draft).map_err(said)?;
+        apply(toolkit.placements(self.scheme), &secrets, &variables, &mut draft).map_err(said)?;
         if let Some(signature) = self.signature() {
             sign(signature, &secrets, &variables, &mut draft, 0, &SystemEntropy).map_err(said)?;
         }

@@ -11,12 +11,10 @@ use switchboard_catalog::{
     Toolkit,
 };
 
-use super::placeholders::fields;
 use super::requests;
 use super::source::Source;
 use super::words::{duration, today};
 use crate::app::provider::redirect_uris;
-use crate::app::provider::request::placements;
 use crate::cli::output;
 use crate::config;
 
@@ -135,10 +133,10 @@ impl Page {
         } else if let Some(tokens) = toolkit.token_scheme(scheme) {
             self.tokens(tokens);
         }
-        for field in fields(toolkit, scheme) {
+        for field in toolkit.connection_fields(scheme) {
             self.line("Asked", &asked(&field));
         }
-        for placement in placements(toolkit, scheme) {
+        for placement in toolkit.placements(scheme) {
             let places = [
                 ("header", &placement.header),
                 ("query", &placement.query),

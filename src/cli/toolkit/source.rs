@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use switchboard_catalog::{Catalog, PlainHttp, Toolkit};
+use switchboard_catalog::{Catalog, PlainHttp, Scheme, Toolkit};
 
 /// Name of the file in a toolkit's folder.
 pub(super) const FILE_NAME: &str = "toolkit.toml";
@@ -70,4 +70,18 @@ impl Source {
         };
         Ok(Arc::clone(toolkit))
     }
+}
+
+/// The scheme that a command is about: the one that is named, else the toolkit's preferred one.
+pub(super) fn pick_scheme(toolkit: &Toolkit, named: Option<&str>) -> Result<Scheme> {
+    let schemes = toolkit.schemes();
+    let Some(name) = named else { return schemes.first().copied().context("a toolkit without a scheme") };
+    let scheme: Scheme = name.to_ascii_uppercase().parse()?;
+    // A token of one's own is taken by every toolkit with OAuth 2.0.
+    let imports = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
+    if schemes.contains(&scheme) || imports {
+        return Ok(scheme);
+    }
+    let known: Vec<&str> = schemes.iter().map(|scheme| scheme.as_str()).collect();
+    bail!("{} has no {scheme}; it has {}", toolkit.slug, known.join(", "))
 }

@@ -9,9 +9,9 @@ use http::{HeaderMap, Request, Response, header};
 use serde_json::{Map, Value};
 use switchboard_auth::{MAX_METADATA, unpacked};
 use switchboard_egress::{EgressError, Watch};
+use switchboard_toolkit_tests::raw::{Shown, title};
 use url::Url;
 
-use super::super::raw::{Shown, title};
 use crate::cli::output;
 
 /// Parameters, form fields and members of JSON whose values may be seen. All others are hidden, since a provider

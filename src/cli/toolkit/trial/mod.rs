@@ -20,8 +20,7 @@ use self::client::Client;
 use self::hide::Printer;
 use self::round::{Ended, Trial};
 use super::inside::{Folder, Inside};
-use super::source::{FILE_NAME, Source};
-use super::test::chosen;
+use super::source::{FILE_NAME, Source, pick_scheme};
 use crate::app::App;
 use crate::app::provider::redirect_uris;
 use crate::cli::output;
@@ -64,7 +63,7 @@ pub(super) struct TryArgs {
 
 pub(super) async fn run(args: TryArgs) -> Result<()> {
     let toolkit = args.source.load()?;
-    let scheme = chosen(&toolkit, args.scheme.as_deref())?;
+    let scheme = pick_scheme(&toolkit, args.scheme.as_deref())?;
     if scheme == Scheme::NoAuth {
         bail!("{} needs no account; there is nothing to connect", toolkit.slug);
     }

@@ -1,4 +1,4 @@
-//! What the dance is danced with: values of the author's (`--set`), of the file's (defaults, examples,
+//! The values of a scenario: the author's (`--set`), of the file's (defaults, examples,
 //! options), and made up where neither has one. What is secret or made up is printed as its name.
 
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ use switchboard_catalog::{
     Capture, ClientAuthentication, Field, FieldFormat, Scheme, SignatureMethod, SigningAlgorithm, Toolkit, template,
 };
 
-use super::super::placeholders::{CLIENT_ID, Placeholders, captures, fields};
-use super::super::raw::Shown;
+use super::placeholders::{CLIENT_ID, Placeholders, captures};
+use super::raw::Shown;
 
 /// Names under which an auth config takes its client, besides the fields of a connection.
 const OF_CLIENTS: [&str; 6] = ["client_id", "client_secret", "private_key", "key_id", "certificate", "consumer_secret"];
 
-/// All values of one dance.
+/// All values of one scenario.
 pub(super) struct Values {
     known: Placeholders,
     /// What is entered when connecting, in the order of the fields.
@@ -34,7 +34,7 @@ impl Values {
     /// A value that nobody can make up, and how to give it; one that is set and unknown or unfit.
     pub(super) fn new(toolkit: &Toolkit, scheme: Scheme, given: &BTreeMap<String, String>) -> Result<Self> {
         let mut made = Self { known: Placeholders::empty(), entered: Vec::new(), client: BTreeMap::new() };
-        let asked = fields(toolkit, scheme);
+        let asked = toolkit.connection_fields(scheme);
         if let Some(name) = given.keys().find(|name| !is_known(name, &asked)) {
             let names: Vec<&str> = asked.iter().map(|field| field.name.as_str()).chain(OF_CLIENTS).collect();
             bail!("--set {name}: {scheme} has no such value; there are {}", names.join(", "));
@@ -234,23 +234,4 @@ fn how_to_set(missing: &[Field]) -> String {
         _ => format!("--set {}=VALUE ({})", field.name, field.display_name),
     };
     missing.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// `name=value` and `name=@file`.
-///
-/// # Errors
-/// A text that is neither, or a file that cannot be read.
-pub(super) fn parse_settings(texts: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut given = BTreeMap::new();
-    for text in texts {
-        let Some((name, value)) = text.split_once('=') else {
-            bail!("--set takes name=value or name=@file");
-        };
-        let value = match value.strip_prefix('@') {
-            Some(file) => std::fs::read_to_string(file).with_context(|| format!("--set {name}: cannot read {file}"))?,
-            None => value.to_owned(),
-        };
-        given.insert(name.to_owned(), value);
-    }
-    Ok(given)
 }

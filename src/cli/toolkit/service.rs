@@ -1,9 +1,6 @@
-//! A server of its own for one dance: a real application in a folder that is thrown away, asked through
+//! A server of its own for one test of a toolkit: a real application in a folder that is thrown away, asked through
 //! its router without a socket, as a developer and as a browser.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -11,31 +8,36 @@ use anyhow::{Context as _, Result};
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::Value;
+use switchboard_toolkit_tests::{Page, Server, ToolkitTest};
 
-pub(super) use super::super::inside::Reply;
-use super::super::inside::{Folder, Inside};
+use super::inside::{Folder, Inside};
+use super::source::{FILE_NAME, Source};
 use crate::app::App;
 use crate::config::Layer;
 use crate::server::{self, Surroundings};
 use crate::time::{Clock, Millis, SystemClock};
 
 /// Where the server would be; nothing listens there.
-pub(super) const PUBLIC_URL: &str = "https://switchboard.example";
+const PUBLIC_URL: &str = "https://switchboard.example";
 /// Its name.
 const HOST: &str = "switchboard.example";
+
 /// A clock that can be put forward, so that tokens end.
 #[derive(Debug, Default)]
-pub(super) struct Ahead(AtomicI64);
+pub(super) struct AdjustableClock(AtomicI64);
 
-impl Clock for Ahead {
+impl Clock for AdjustableClock {
     fn now(&self) -> Millis {
         SystemClock.now().saturating_add(self.0.load(Ordering::Relaxed))
     }
 }
 
-impl Ahead {
-    /// Puts the clock to a moment, if that is to come.
-    pub(super) fn advance_to(&self, at: Millis) {
+impl switchboard_toolkit_tests::Clock for AdjustableClock {
+    fn now_ms(&self) -> i64 {
+        self.now()
+    }
+
+    fn advance_to(&self, at: i64) {
         self.0.fetch_add((at - self.now()).max(0), Ordering::Relaxed);
     }
 }
@@ -48,22 +50,21 @@ pub(super) struct Service {
 }
 
 impl Service {
-    /// With the toolkit's file in the place of a built-in one, or with folders of toolkits.
+    /// With the toolkit's file in the place of a built-in one, or with folders of toolkits. All of its connections
+    /// end at the test's provider.
     pub(super) async fn open(
         slug: &str,
-        file: Option<&Path>,
-        folders: &[PathBuf],
-        played_at: SocketAddr,
-        installation: BTreeMap<String, String>,
-        clock: Arc<Ahead>,
+        source: &Source,
+        test: &ToolkitTest,
+        clock: Arc<AdjustableClock>,
     ) -> Result<Self> {
         let folder = Folder::new();
         server::create_private_dir(folder.path())?;
-        let mut toolkits = folders.to_vec();
-        if let Some(file) = file {
+        let mut toolkits = source.folders().to_vec();
+        if let Some(file) = source.file() {
             let own = folder.path().join("toolkits");
             std::fs::create_dir_all(own.join(slug)).context("cannot make a temporary folder")?;
-            std::fs::copy(file, own.join(slug).join(super::super::source::FILE_NAME))
+            std::fs::copy(&file, own.join(slug).join(FILE_NAME))
                 .with_context(|| format!("cannot read {}", file.display()))?;
             toolkits = vec![own];
         }
@@ -71,18 +72,18 @@ impl Service {
             public_url: Some(PUBLIC_URL.to_owned()),
             data_dir: Some(folder.path().to_owned()),
             toolkits: Some(toolkits),
-            // The dance says when a token is refreshed.
+            // The test says when a token is refreshed.
             keep_accounts_alive: Some(false),
             ..Layer::default()
         };
         let config = layer.over(Layer::defaults()?).check()?;
         let surroundings = Surroundings {
             clock,
-            builtins: installation,
+            builtins: test.installation().clone(),
             // Files may name this machine; nothing reaches it.
             allow_loopback: true,
             with_sandbox: true,
-            played_at: Some(played_at),
+            played_at: Some(test.address()),
             ..Surroundings::default()
         };
         let app = server::open(config, surroundings).await?;
@@ -92,34 +93,40 @@ impl Service {
         Ok(Self { inside, app, _folder: folder })
     }
 
-    /// An operation of the API.
-    ///
-    /// # Errors
-    /// The server's words, for any status that is no success.
-    pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        self.inside.call(method, path, body).await
-    }
-
-    /// A page, opened by a browser with these cookies; with a form, it is posted.
-    pub(super) async fn browse(&self, path: &str, cookies: &str, form: Option<&[(String, String)]>) -> Result<Reply> {
-        let mut request = Request::builder().uri(path).header(header::ACCEPT, "text/html");
-        if !cookies.is_empty() {
-            request = request.header(header::COOKIE, cookies);
-        }
-        let Some(form) = form else { return self.inside.send(request.body(Body::empty())?).await };
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = request
-            .method("POST")
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header("sec-fetch-site", "same-origin");
-        self.inside.send(request.body(Body::from(body))?).await
-    }
-
     /// Ends it, so that its folder can be removed.
     pub(super) async fn close(self) {
         self.app.core.stopping.cancel();
         self.app.core.tasks.close();
         self.app.core.tasks.wait().await;
         self.app.core.store.finish();
+    }
+}
+
+impl Server for Service {
+    fn public_url(&self) -> &str {
+        PUBLIC_URL
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        self.inside.call(method, path, body).await
+    }
+
+    async fn browse(&self, path: &str, cookies: &str, form: Option<&[(String, String)]>) -> Result<Page> {
+        let mut request = Request::builder().uri(path).header(header::ACCEPT, "text/html");
+        if !cookies.is_empty() {
+            request = request.header(header::COOKIE, cookies);
+        }
+        let request = match form {
+            None => request.body(Body::empty())?,
+            Some(form) => {
+                let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+                request
+                    .method("POST")
+                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .header("sec-fetch-site", "same-origin")
+                    .body(Body::from(body))?
+            }
+        };
+        self.inside.send(request).await
     }
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use http::HeaderMap;
 
-use super::super::raw::{self, Shown};
-use super::answers::Reply;
-use super::seen::Seen;
+use super::raw::{self, Shown};
+use super::received::ReceivedRequest;
+use super::reply::Reply;
 
 /// A request and its answer, unprinted: values that become names may be learned later.
 pub(super) struct Exchange {
@@ -23,7 +23,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(title: &str, seen: &Seen, reply: &Reply, notes: Vec<String>) -> Self {
+    pub(super) fn new(title: &str, received: &ReceivedRequest, reply: &Reply, notes: Vec<String>) -> Self {
         let spoken = reply.headers.iter().filter(|(name, _)| name != "content-type");
         let mut answer = String::new();
         for (name, value) in spoken {
@@ -32,11 +32,11 @@ impl Exchange {
         answer.push_str(&reply.body);
         Self {
             title: title.to_owned(),
-            method: seen.method.clone(),
-            host: seen.url.authority().to_owned(),
-            target: seen.target.clone(),
-            headers: seen.headers.clone(),
-            body: seen.body.clone(),
+            method: received.method.clone(),
+            host: received.url.authority().to_owned(),
+            target: received.target.clone(),
+            headers: received.headers.clone(),
+            body: received.body.clone(),
             status: reply.status.as_u16(),
             answer,
             notes,

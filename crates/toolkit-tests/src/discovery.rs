@@ -1,4 +1,4 @@
-//! What a played issuer says of itself (RFC 8414, RFC 9728), where the file leaves it to the issuer.
+//! What a simulated issuer says of itself (RFC 8414, RFC 9728), where the file leaves it to the issuer.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

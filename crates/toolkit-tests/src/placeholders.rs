@@ -3,19 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use switchboard_catalog::{Capture, Field, FieldFormat, OAuth2, Scheme, Toolkit};
+use switchboard_catalog::{Capture, FieldFormat, OAuth2, Scheme, Toolkit};
 use switchboard_vault::{Secret, Secrets};
 
 use super::raw::Shown;
 
 /// The client identifier that is shown.
-pub(super) const CLIENT_ID: &str = "CLIENT_ID";
+pub const CLIENT_ID: &str = "CLIENT_ID";
 
 /// What requests are built with.
-pub(super) struct Placeholders {
+#[derive(Debug)]
+pub struct Placeholders {
     values: BTreeMap<String, String>,
     /// What they look like in print.
-    pub(super) shown: Shown,
+    pub shown: Shown,
 }
 
 /// Values that flows bring, besides fields and captured values.
@@ -39,9 +40,9 @@ impl Placeholders {
     }
 
     /// For one scheme of a toolkit.
-    pub(super) fn new(toolkit: &Toolkit, scheme: Scheme) -> Self {
+    pub fn new(toolkit: &Toolkit, scheme: Scheme) -> Self {
         let mut made = Self::empty();
-        for field in fields(toolkit, scheme) {
+        for field in toolkit.connection_fields(scheme) {
             made.add(&field.name, field.format);
             for (name, value) in field.options.first().into_iter().flat_map(|option| &option.sets) {
                 let is_host = FieldFormat::Hostname.check(value).is_ok();
@@ -89,7 +90,7 @@ impl Placeholders {
     }
 
     /// The value of a variable.
-    pub(super) fn get(&self, name: &str) -> Option<String> {
+    pub fn get(&self, name: &str) -> Option<String> {
         match name {
             "client_id" => Some(CLIENT_ID.to_owned()),
             _ => self.values.get(name).cloned(),
@@ -97,23 +98,18 @@ impl Placeholders {
     }
 
     /// The value of a variable that is always there.
-    pub(super) fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default()
     }
 
     /// All of them as an account's secrets.
-    pub(super) fn secrets(&self) -> Secrets {
+    pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::new();
         for (name, value) in &self.values {
             secrets.insert(name, Secret::from(value.as_str()));
         }
         secrets
     }
-}
-
-/// What a person enters, also a token of one's own where the toolkit has no scheme for that.
-pub(super) fn fields(toolkit: &Toolkit, scheme: Scheme) -> Vec<Field> {
-    crate::app::credential::fields::connection_fields(toolkit, scheme)
 }
 
 /// Everything that is kept on the way to an account.

@@ -1,6 +1,5 @@
-//! The whole dance: connect, ask who it is, call, refresh, revoke.
+//! The steps of a test: connect, ask who it is, call, refresh, revoke.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -10,37 +9,36 @@ use switchboard_catalog::{Expiry, Refresh, Scheme};
 use url::Url;
 
 use super::answers::INTERVAL;
-use super::provider::{Shared, of};
-use super::routes::{Endpoint, hindrance};
-use super::service::{Ahead, PUBLIC_URL, Reply, Service};
-use crate::time::Clock as _;
+use super::provider::{SharedProvider, lock};
+use super::routes::{Endpoint, why_unreachable};
+use super::server::{Clock, Page, Server};
 
 /// Endpoint that stands for all that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";
-/// How long a token of the played provider has left when it is refreshed, in milliseconds, at most.
+/// How long a token of the simulated provider has left when it is refreshed, in milliseconds, at most.
 const LEFT: i64 = 20_000;
 /// How often, and how long apart, the outcome of a revocation is asked for.
 const ASKS: u32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A dance and what it came to so far.
-pub(super) struct Dance<'d> {
-    pub(super) service: &'d Service,
-    pub(super) play: &'d Shared,
-    pub(super) clock: Arc<Ahead>,
-    pub(super) scheme: Scheme,
+/// A test that is under way, and what it came to so far.
+pub(super) struct Scenario<'d, S> {
+    server: &'d S,
+    provider: &'d SharedProvider,
+    clock: &'d dyn Clock,
+    scheme: Scheme,
     slug: String,
     /// What went well, in words.
     pub(super) outcome: Vec<String>,
 }
 
-impl<'d> Dance<'d> {
-    pub(super) fn new(service: &'d Service, play: &'d Shared, clock: Arc<Ahead>) -> Self {
+impl<'d, S: Server> Scenario<'d, S> {
+    pub(super) fn new(server: &'d S, provider: &'d SharedProvider, clock: &'d dyn Clock) -> Self {
         let (scheme, slug) = {
-            let play = of(play);
-            (play.scheme, play.toolkit.slug.clone())
+            let provider = lock(provider);
+            (provider.scheme, provider.toolkit.slug.clone())
         };
-        Self { service, play, clock, scheme, slug, outcome: Vec::new() }
+        Self { server, provider, clock, scheme, slug, outcome: Vec::new() }
     }
 
     /// From the link to the receipt.
@@ -65,7 +63,7 @@ impl<'d> Dance<'d> {
     }
 
     fn broken(&self) -> Result<()> {
-        match &of(self.play).failure {
+        match &lock(self.provider).failure {
             Some(why) => Err(anyhow!("{why}")),
             None => Ok(()),
         }
@@ -73,23 +71,24 @@ impl<'d> Dance<'d> {
 
     async fn auth_config(&self) -> Result<String> {
         let body = {
-            let play = of(self.play);
-            let developer = play.toolkit.unasked_fields(self.scheme);
+            let provider = lock(self.provider);
+            let developer = provider.toolkit.unasked_fields(self.scheme);
             let shared =
-                play.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
+                provider.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
             let shared: serde_json::Map<String, Value> =
                 shared.map(|(field, value)| (field.name.clone(), value.as_str().into())).collect();
             json!({ "toolkit": { "slug": self.slug }, "auth_config": {
-                "type": "use_custom_auth", "authScheme": self.scheme, "credentials": play.values.client,
+                "type": "use_custom_auth", "authScheme": self.scheme, "credentials": provider.values.client,
                 "shared_connection_fields": shared } })
         };
-        let made = self.service.call("POST", "/auth_configs", Some(&body)).await.context("the auth config")?;
+        let made = self.server.call("POST", "/auth_configs", Some(&body)).await.context("the auth config")?;
         let id = made["auth_config"]["id"].as_str().context("an auth config without an id")?.to_owned();
-        let mut play = of(self.play);
-        play.flow.redirect_uri = format!("{PUBLIC_URL}/api/v3.1/toolkits/auth/callback/{id}");
-        play.values.shown().add(&id, "auth_config_id");
+        let public_url = self.server.public_url();
+        let mut provider = lock(self.provider);
+        provider.flow.redirect_uri = format!("{public_url}/api/v3.1/toolkits/auth/callback/{id}");
+        provider.values.shown().add(&id, "auth_config_id");
         if self.scheme == Scheme::CimdOAuth {
-            play.flow.client_id = Some(format!("{PUBLIC_URL}/api/v3.1/toolkits/auth/client/{id}"));
+            provider.flow.client_id = Some(format!("{public_url}/api/v3.1/toolkits/auth/client/{id}"));
         }
         Ok(id)
     }
@@ -99,45 +98,44 @@ impl<'d> Dance<'d> {
         if let Some(id) = auth_config {
             body["auth_configs"] = json!({ self.slug.as_str(): id });
         }
-        let session = self.service.call("POST", "/tool_router/session", Some(&body)).await.context("the session")?;
+        let session = self.server.call("POST", "/tool_router/session", Some(&body)).await.context("the session")?;
         Ok(session["session_id"].as_str().context("a session without an id")?.to_owned())
     }
 
     /// Follows the link to its end; the account, which works then.
     async fn connect(&mut self, session: &str, config: &str) -> Result<Value> {
         let path = format!("/tool_router/session/{session}/link");
-        let link =
-            self.service.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
+        let link = self.server.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
         let id = link["connected_account_id"].as_str().context("a link without an account")?.to_owned();
         let page = link["redirect_url"].as_str().context("a link without an address")?;
-        let page = page.strip_prefix(PUBLIC_URL).context("a link of another server")?.to_owned();
-        self.service.browse(&page, "", None).await?;
+        let page = page.strip_prefix(self.server.public_url()).context("a link of another server")?.to_owned();
+        self.server.browse(&page, "", None).await?;
         let form: Vec<(String, String)> = {
-            let play = of(self.play);
-            let entered = play.values.entered.iter().map(|(field, value)| (field.name.clone(), value.clone()));
+            let provider = lock(self.provider);
+            let entered = provider.values.entered.iter().map(|(field, value)| (field.name.clone(), value.clone()));
             entered.chain([("action".to_owned(), "continue".to_owned())]).collect()
         };
-        let mut reply = self.service.browse(&page, "", Some(&form)).await?;
-        let cookies = reply.cookies();
-        if of(self.play).toolkit.uses_device_code(self.scheme) {
+        let mut reply = self.server.browse(&page, "", Some(&form)).await?;
+        let cookies = reply.cookies.clone();
+        if lock(self.provider).toolkit.uses_device_code(self.scheme) {
             reply = self.enter_code(reply, &cookies, &id).await?;
         } else if self.scheme.is_redirect() {
             self.description(config).await?;
             let Some(to) = reply.location.filter(|_| reply.status == 303) else {
                 return Err(self.reason(&id).await);
             };
-            let back = of(self.play).authorize(&Url::parse(&to)?);
+            let back = lock(self.provider).authorize(&Url::parse(&to)?);
             self.broken()?;
             let back = back?;
             let path = &back[url::Position::BeforePath..url::Position::AfterQuery];
-            reply = self.service.browse(path, &cookies, None).await?;
+            reply = self.server.browse(path, &cookies, None).await?;
             if (400..500).contains(&reply.status) {
                 return Err(self.unreturned(&id, &back).await);
             }
         }
         self.choose(reply, &cookies).await?;
         self.broken()?;
-        let account = self.service.call("GET", &format!("/connected_accounts/{id}"), None).await?;
+        let account = self.server.call("GET", &format!("/connected_accounts/{id}"), None).await?;
         if account["status"] != "ACTIVE" {
             return Err(self.reason(&id).await);
         }
@@ -145,14 +143,14 @@ impl<'d> Dance<'d> {
     }
 
     /// The page shows a code, which the user enters at the provider.
-    async fn enter_code(&self, shown: Reply, cookies: &str, account: &str) -> Result<Reply> {
+    async fn enter_code(&self, shown: Page, cookies: &str, account: &str) -> Result<Page> {
         let Some(page) = shown.location.filter(|_| shown.status == 303) else {
             return Err(self.reason(account).await);
         };
-        let page = page.strip_prefix(PUBLIC_URL).unwrap_or(&page).to_owned();
-        self.clock.advance_to(self.clock.now() + i64::from(INTERVAL) * 1_000);
+        let page = page.strip_prefix(self.server.public_url()).unwrap_or(&page).to_owned();
+        self.clock.advance_to(self.clock.now_ms() + i64::from(INTERVAL) * 1_000);
         // It waits for the provider's word.
-        let reply = self.service.browse(&format!("{page}?done=1"), cookies, None).await?;
+        let reply = self.server.browse(&format!("{page}?done=1"), cookies, None).await?;
         self.broken()?;
         if reply.status == 303 { Ok(reply) } else { Err(self.reason(account).await) }
     }
@@ -160,10 +158,10 @@ impl<'d> Dance<'d> {
     /// What the browser brought back is not what the server waits for.
     async fn unreturned(&self, account: &str, back: &Url) -> anyhow::Error {
         let path = format!("/connected_accounts/{account}");
-        if self.service.call("GET", &path, None).await.is_ok_and(|account| account["status"] == "FAILED") {
+        if self.server.call("GET", &path, None).await.is_ok_and(|account| account["status"] == "FAILED") {
             return self.reason(account).await;
         }
-        let back = of(self.play).values.shown().apply(back.as_str());
+        let back = lock(self.provider).values.shown().apply(back.as_str());
         let table = self.scheme.table();
         anyhow!("the server makes nothing of what the browser brings back, {back}; see `callback` in [{table}]")
     }
@@ -173,32 +171,32 @@ impl<'d> Dance<'d> {
         if self.scheme != Scheme::CimdOAuth {
             return Ok(());
         }
-        let reply = self.service.browse(&format!("/api/v3.1/toolkits/auth/client/{config}"), "", None).await?;
+        let reply = self.server.browse(&format!("/api/v3.1/toolkits/auth/client/{config}"), "", None).await?;
         let uris = reply.json()["redirect_uris"].to_string();
-        if uris.contains(&of(self.play).flow.redirect_uri) {
+        if uris.contains(&lock(self.provider).flow.redirect_uri) {
             return Ok(());
         }
         bail!("the client's description does not name the redirect URI: {uris}")
     }
 
     /// Where there are several things, the first is meant.
-    async fn choose(&mut self, mut reply: Reply, cookies: &str) -> Result<()> {
+    async fn choose(&mut self, mut reply: Page, cookies: &str) -> Result<()> {
         let questions: Vec<(String, Value)> = {
-            let play = of(self.play);
-            let steps = play.toolkit.post_connect_of(self.scheme).map(|(_, step)| step);
+            let provider = lock(self.provider);
+            let steps = provider.toolkit.post_connect_of(self.scheme).map(|(_, step)| step);
             let chosen = steps.filter_map(|step| step.choose.as_ref().map(|choose| (step, choose)));
             let id = |(step, choose): (&switchboard_catalog::PostConnect, &switchboard_catalog::Choice)| {
                 let capture = step.capture.iter().find(|capture| capture.at == choose.id);
-                let id = capture.and_then(|capture| play.values.get(&capture.name));
+                let id = capture.and_then(|capture| provider.values.get(&capture.name));
                 (choose.title.clone(), json!(id.unwrap_or_else(|| "first".to_owned())))
             };
             chosen.map(id).collect()
         };
         for (title, id) in questions {
             let Some(to) = reply.location.filter(|to| to.contains("/link/choice/")) else { return Ok(()) };
-            let path = to.strip_prefix(PUBLIC_URL).unwrap_or(&to).to_owned();
+            let path = to.strip_prefix(self.server.public_url()).unwrap_or(&to).to_owned();
             let form = [("choice".to_owned(), id.as_str().unwrap_or_default().to_owned())];
-            reply = self.service.browse(&path, cookies, Some(&form)).await?;
+            reply = self.server.browse(&path, cookies, Some(&form)).await?;
             self.outcome.push(format!("asked the user: {title}"));
         }
         Ok(())
@@ -209,7 +207,7 @@ impl<'d> Dance<'d> {
         if let Err(error) = self.broken() {
             return error;
         }
-        let told = self.service.call("GET", &format!("/connected_accounts/{account}/explain"), None).await;
+        let told = self.server.call("GET", &format!("/connected_accounts/{account}/explain"), None).await;
         let told = match told {
             Ok(told) => told,
             Err(error) => return error,
@@ -224,8 +222,8 @@ impl<'d> Dance<'d> {
 
     /// Whether the provider's answer said who it is.
     fn identity(&mut self, account: &Value) -> Result<()> {
-        let play = of(self.play);
-        let Some(identity) = play.toolkit.identity_of(self.scheme) else {
+        let provider = lock(self.provider);
+        let Some(identity) = provider.toolkit.identity_of(self.scheme) else {
             self.outcome.push("connected; the file does not say who it is".to_owned());
             return Ok(());
         };
@@ -242,7 +240,7 @@ impl<'d> Dance<'d> {
             }
             bail!("the token answer says nothing at `{}`; see [identity]", identity.id);
         };
-        match hindrance(&play.toolkit, self.scheme, request, &|name| play.variable(name)) {
+        match why_unreachable(&provider.toolkit, self.scheme, request, &|name| provider.variable(name)) {
             Some(why) => bail!("nobody can tell who is connected: {why}; see [identity]"),
             None => bail!("the answer to [identity] was not understood; see `id = \"{}\"`", identity.id),
         }
@@ -251,8 +249,8 @@ impl<'d> Dance<'d> {
     /// One call of an agent.
     async fn use_it(&self, session: &str) -> Result<()> {
         let needs_body = {
-            let play = of(self.play);
-            let places = crate::app::provider::request::placements(&play.toolkit, self.scheme);
+            let provider = lock(self.provider);
+            let places = provider.toolkit.placements(self.scheme);
             places.iter().any(|placement| placement.body.is_some())
         };
         let mut call = json!({ "toolkit_slug": self.slug, "endpoint": ENDPOINT, "method": "GET" });
@@ -261,7 +259,7 @@ impl<'d> Dance<'d> {
             call["body"] = json!({ "member": "of the agent" });
         }
         let path = format!("/tool_router/session/{session}/proxy_execute");
-        let answer = self.service.call("POST", &path, Some(&call)).await;
+        let answer = self.server.call("POST", &path, Some(&call)).await;
         self.broken()?;
         let answer = answer.context("a call of the agent")?;
         if answer["status"] == 200 {
@@ -282,12 +280,13 @@ impl<'d> Dance<'d> {
             return Ok(());
         };
         let ends = ends.timestamp_millis();
-        let left = LEFT.min((ends - self.clock.now()) / 20);
+        let left = LEFT.min((ends - self.clock.now_ms()) / 20);
         self.clock.advance_to(ends - left);
-        let before = of(self.play).exchanges.len();
+        let before = lock(self.provider).exchanges.len();
         self.use_it(session).await?;
         let renews = [Endpoint::Refresh.title(), Endpoint::TokenStep(0).title()];
-        let has_renewed = of(self.play).exchanges.iter().skip(before).any(|exchange| renews.contains(&exchange.title));
+        let has_renewed =
+            lock(self.provider).exchanges.iter().skip(before).any(|exchange| renews.contains(&exchange.title));
         if !has_renewed {
             bail!(
                 "the token was not renewed before its end; see `refresh` and `refresh_call` in [{}]",
@@ -300,11 +299,11 @@ impl<'d> Dance<'d> {
 
     /// Why there is nothing to refresh.
     fn unrenewed(&self) -> Option<&'static str> {
-        let play = of(self.play);
-        if let Some(tokens) = play.toolkit.token_scheme(self.scheme) {
+        let provider = lock(self.provider);
+        if let Some(tokens) = provider.toolkit.token_scheme(self.scheme) {
             return tokens.assertion.is_some().then_some("the token is signed here, anew before it ends");
         }
-        match &play.oauth {
+        match &provider.oauth {
             None if self.scheme == Scheme::OAuth1 => Some("nothing renews a token of OAuth 1.0a"),
             None => Some("what was entered does not end"),
             Some(oauth) if oauth.refresh == Refresh::None => Some("the file says that nothing renews a token"),
@@ -317,13 +316,13 @@ impl<'d> Dance<'d> {
     async fn delete(&mut self, account: &Value) -> Result<()> {
         let id = account["id"].as_str().unwrap_or_default();
         let deleted =
-            self.service.call("DELETE", &format!("/connected_accounts/{id}"), None).await.context("deletion")?;
+            self.server.call("DELETE", &format!("/connected_accounts/{id}"), None).await.context("deletion")?;
         let Some(job) = deleted["revoke_job_id"].as_str() else {
             self.outcome.push("deleted; there is nothing to revoke".to_owned());
             return Ok(());
         };
         for _ in 0..ASKS {
-            let receipt = self.service.call("GET", &format!("/revoke_jobs/{job}"), None).await?;
+            let receipt = self.server.call("GET", &format!("/revoke_jobs/{job}"), None).await?;
             let item = &receipt["items"][0];
             self.broken()?;
             match item["outcome"].as_str() {

@@ -1,4 +1,4 @@
-//! What the played provider remembers: who asked for what, and which tokens live.
+//! What the simulated provider remembers: who asked for what, and which tokens live.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The played provider is as strict as a provider is: each broken rule is refused and named.
+//! The simulated provider is as strict as a provider is: each broken rule is refused and named.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use switchboard_catalog::{Catalog, Scheme};
 use url::Url;
 
-use super::provider::Play;
-use super::seen::Seen;
-use super::service::Ahead;
+use super::provider::Provider;
+use super::received::ReceivedRequest;
+use super::server::Clock;
 use super::values::Values;
 
 const FILE: &str = r##"
@@ -37,14 +37,25 @@ const STATE: &str = "a-state-of-its-own";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-fn play() -> Play {
+/// A moment in 2026, always.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now_ms(&self) -> i64 {
+        1_795_000_000_000
+    }
+
+    fn advance_to(&self, _at: i64) {}
+}
+
+fn provider() -> Provider {
     let mut catalog = Catalog::default();
     catalog.add("played/toolkit.toml", FILE).unwrap();
     let toolkit = Arc::clone(catalog.get("played").unwrap());
     let values = Values::new(&toolkit, Scheme::OAuth2, &BTreeMap::new()).unwrap();
-    let mut play = Play::new(toolkit, Scheme::OAuth2, values, Arc::new(Ahead::default())).unwrap();
-    play.flow.redirect_uri = BACK.to_owned();
-    play
+    let mut provider = Provider::new(toolkit, Scheme::OAuth2, values, Arc::new(StoppedClock)).unwrap();
+    provider.flow.redirect_uri = BACK.to_owned();
+    provider
 }
 
 fn authorization(changed: &[(&str, &str)]) -> Url {
@@ -71,23 +82,23 @@ fn changed_pairs(pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> Vec<(Strin
 }
 
 /// A request of the server; the status of the answer.
-fn post(play: &mut Play, path: &str, pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> StatusCode {
+fn post(provider: &mut Provider, path: &str, pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> StatusCode {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(changed_pairs(pairs, changed)).finish();
-    let seen = Seen::new("POST", "login.played.example", path, headers, body.into()).unwrap();
-    play.serve(&seen).status
+    let received = ReceivedRequest::new("POST", "login.played.example", path, headers, body.into()).unwrap();
+    provider.serve(&received).status
 }
 
-fn get(play: &mut Play, host: &str, path: &str, token: &str) -> StatusCode {
+fn get(provider: &mut Provider, host: &str, path: &str, token: &str) -> StatusCode {
     let mut headers = HeaderMap::new();
     headers.insert(header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-    play.serve(&Seen::new("GET", host, path, headers, bytes::Bytes::new()).unwrap()).status
+    provider.serve(&ReceivedRequest::new("GET", host, path, headers, bytes::Bytes::new()).unwrap()).status
 }
 
-fn exchange(play: &mut Play, changed: &[(&str, &str)]) -> StatusCode {
-    let code = play.flow.code.clone().unwrap_or_default();
-    let secret = play.values.get("client_secret").unwrap();
+fn exchange(provider: &mut Provider, changed: &[(&str, &str)]) -> StatusCode {
+    let code = provider.flow.code.clone().unwrap_or_default();
+    let secret = provider.values.get("client_secret").unwrap();
     let pairs = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
@@ -96,30 +107,30 @@ fn exchange(play: &mut Play, changed: &[(&str, &str)]) -> StatusCode {
         ("client_id", "CLIENT_ID"),
         ("client_secret", secret.as_str()),
     ];
-    post(play, "/token", &pairs, changed)
+    post(provider, "/token", &pairs, changed)
 }
 
-fn refresh(play: &mut Play, token: &str) -> StatusCode {
-    let secret = play.values.get("client_secret").unwrap();
+fn refresh(provider: &mut Provider, token: &str) -> StatusCode {
+    let secret = provider.values.get("client_secret").unwrap();
     let pairs = [
         ("grant_type", "refresh_token"),
         ("refresh_token", token),
         ("client_id", "CLIENT_ID"),
         ("client_secret", secret.as_str()),
     ];
-    post(play, "/token", &pairs, &[])
+    post(provider, "/token", &pairs, &[])
 }
 
 /// A provider whose user has agreed and whose code was exchanged.
-fn connected() -> Play {
-    let mut play = play();
-    play.authorize(&authorization(&[])).unwrap();
-    assert_eq!(exchange(&mut play, &[]), StatusCode::OK, "{:?}", play.failure);
-    play
+fn connected() -> Provider {
+    let mut provider = provider();
+    provider.authorize(&authorization(&[])).unwrap();
+    assert_eq!(exchange(&mut provider, &[]), StatusCode::OK, "{:?}", provider.failure);
+    provider
 }
 
-fn assert_failure(play: &Play, expected: &str) {
-    let failure = play.failure.as_deref().unwrap_or("no failure");
+fn assert_failure(provider: &Provider, expected: &str) {
+    let failure = provider.failure.as_deref().unwrap_or("no failure");
     assert!(failure.contains(expected), "{expected}: {failure}");
 }
 
@@ -134,11 +145,11 @@ fn authorization_requests_keep_the_rules() {
         ("code_challenge_method", "plain", "there is no PKCE challenge with S256"),
         ("prompt", "", "`prompt` of the file is not sent"),
     ] {
-        let mut play = play();
-        assert!(play.authorize(&authorization(&[(name, value)])).is_err(), "{name}");
-        assert_failure(&play, expected);
+        let mut provider = provider();
+        assert!(provider.authorize(&authorization(&[(name, value)])).is_err(), "{name}");
+        assert_failure(&provider, expected);
     }
-    let back = play().authorize(&authorization(&[])).unwrap();
+    let back = provider().authorize(&authorization(&[])).unwrap();
     assert!(back.as_str().starts_with(&format!("{BACK}?code=")), "{back}");
     assert!(back.query_pairs().any(|(name, value)| name == "state" && value == STATE), "{back}");
 }
@@ -151,47 +162,47 @@ fn a_code_belongs_to_its_request_and_works_once() {
         ("code_verifier", "another", "`code_verifier` does not belong to the challenge"),
         ("client_secret", "", "identifier and secret are to be in the body"),
     ] {
-        let mut play = play();
-        play.authorize(&authorization(&[])).unwrap();
-        assert!(exchange(&mut play, &[(name, value)]).is_client_error(), "{name}");
-        assert_failure(&play, expected);
+        let mut provider = provider();
+        provider.authorize(&authorization(&[])).unwrap();
+        assert!(exchange(&mut provider, &[(name, value)]).is_client_error(), "{name}");
+        assert_failure(&provider, expected);
     }
-    let mut play = connected();
-    assert_eq!(exchange(&mut play, &[]), StatusCode::BAD_REQUEST);
-    assert_failure(&play, "the code was used before");
+    let mut provider = connected();
+    assert_eq!(exchange(&mut provider, &[]), StatusCode::BAD_REQUEST);
+    assert_failure(&provider, "the code was used before");
 }
 
 #[test]
 fn a_rotating_refresh_token_works_once() {
-    let mut play = connected();
-    let first = play.flow.current("refresh_token").unwrap();
-    assert_eq!(refresh(&mut play, &first), StatusCode::OK, "{:?}", play.failure);
-    assert_ne!(play.flow.current("refresh_token"), Some(first.clone()));
-    assert_eq!(refresh(&mut play, &first), StatusCode::BAD_REQUEST);
-    assert_failure(&play, "the refresh token was used before");
+    let mut provider = connected();
+    let first = provider.flow.current("refresh_token").unwrap();
+    assert_eq!(refresh(&mut provider, &first), StatusCode::OK, "{:?}", provider.failure);
+    assert_ne!(provider.flow.current("refresh_token"), Some(first.clone()));
+    assert_eq!(refresh(&mut provider, &first), StatusCode::BAD_REQUEST);
+    assert_failure(&provider, "the refresh token was used before");
 }
 
 #[test]
 fn calls_carry_the_newest_token_and_go_to_the_file_s_hosts() {
-    let mut play = connected();
-    let old = play.flow.current("access_token").unwrap();
-    assert_eq!(get(&mut play, "api.played.example", "/anything", &old), StatusCode::OK);
-    let token = play.flow.current("refresh_token").unwrap();
-    refresh(&mut play, &token);
-    assert_eq!(get(&mut play, "api.played.example", "/me", &old), StatusCode::UNAUTHORIZED);
-    assert_failure(&play, "Identity: it does not carry the account's token; see [identity]");
+    let mut provider = connected();
+    let old = provider.flow.current("access_token").unwrap();
+    assert_eq!(get(&mut provider, "api.played.example", "/anything", &old), StatusCode::OK);
+    let token = provider.flow.current("refresh_token").unwrap();
+    refresh(&mut provider, &token);
+    assert_eq!(get(&mut provider, "api.played.example", "/me", &old), StatusCode::UNAUTHORIZED);
+    assert_failure(&provider, "Identity: it does not carry the account's token; see [identity]");
 
-    let mut play = connected();
-    let token = play.flow.current("access_token").unwrap();
-    assert_eq!(get(&mut play, "www.played.example", "/me", &token), StatusCode::NOT_FOUND);
-    assert_failure(&play, "GET https://www.played.example/me is no address of the file");
+    let mut provider = connected();
+    let token = provider.flow.current("access_token").unwrap();
+    assert_eq!(get(&mut provider, "www.played.example", "/me", &token), StatusCode::NOT_FOUND);
+    assert_failure(&provider, "GET https://www.played.example/me is no address of the file");
 }
 
 #[test]
 fn only_tokens_of_the_account_are_revoked() {
-    let mut play = connected();
-    let secret = play.values.get("client_secret").unwrap();
+    let mut provider = connected();
+    let secret = provider.values.get("client_secret").unwrap();
     let pairs = [("token", "another"), ("client_id", "CLIENT_ID"), ("client_secret", secret.as_str())];
-    assert_eq!(post(&mut play, "/revoke", &pairs, &[]), StatusCode::BAD_REQUEST);
-    assert_failure(&play, "Revocation: it names no token of the account");
+    assert_eq!(post(&mut provider, "/revoke", &pairs, &[]), StatusCode::BAD_REQUEST);
+    assert_failure(&provider, "Revocation: it names no token of the account");
 }

@@ -1,4 +1,4 @@
-//! A request as the played provider reads it.
+//! A request as the simulated provider reads it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::Url;
 
 /// One request with all that is in it.
-pub(super) struct Seen {
+pub(super) struct ReceivedRequest {
     pub(super) method: String,
     pub(super) url: Url,
     /// Path and query as they were written.
@@ -19,7 +19,7 @@ pub(super) struct Seen {
     params: Vec<(String, String)>,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// Reads a request; none without a usable `Host`.
     pub(super) fn new(method: &str, host: &str, target: &str, headers: HeaderMap, body: Bytes) -> Option<Self> {
         let url = Url::parse(&format!("https://{host}{target}")).ok()?;
@@ -31,11 +31,11 @@ impl Seen {
             let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             params.extend(members.into_iter().map(|(name, value)| (name, text(value))));
         }
-        let mut seen =
+        let mut received =
             Self { method: method.to_owned(), url, target: target.to_owned(), headers, body, params: Vec::new() };
-        params.extend(seen.oauth1());
-        seen.params = params;
-        Some(seen)
+        params.extend(received.oauth1());
+        received.params = params;
+        Some(received)
     }
 
     /// A parameter, wherever it is.

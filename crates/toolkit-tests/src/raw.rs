@@ -9,16 +9,16 @@ use http::Request;
 
 /// Values, and what is shown for each.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shown(Vec<(String, String)>);
+pub struct Shown(Vec<(String, String)>);
 
 impl Shown {
     /// Shows `<name>` in the place of a value, also where the value is encoded.
-    pub(super) fn add(&mut self, value: &str, name: &str) {
+    pub fn add(&mut self, value: &str, name: &str) {
         self.replace(value, &format!("<{name}>"));
     }
 
     /// Shows a text in the place of a value.
-    pub(super) fn replace(&mut self, value: &str, shown: &str) {
+    pub fn replace(&mut self, value: &str, shown: &str) {
         if value.is_empty() {
             return;
         }
@@ -35,13 +35,13 @@ impl Shown {
     }
 
     /// A text with names in it.
-    pub(super) fn apply(&self, text: &str) -> String {
+    pub fn apply(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (value, shown)| text.replace(value, shown))
     }
 }
 
 /// A request as it goes over the wire (RFC 9112).
-pub(super) fn request(request: &Request<Bytes>, shown: &Shown) -> String {
+pub fn request(request: &Request<Bytes>, shown: &Shown) -> String {
     let url = request.uri();
     let host = url.authority().map_or("", |authority| authority.as_str());
     let target = url.path_and_query().map_or("/", |target| target.as_str());
@@ -50,7 +50,7 @@ pub(super) fn request(request: &Request<Bytes>, shown: &Shown) -> String {
 }
 
 /// The same of its parts.
-pub(super) fn parts<'h>(
+pub fn parts<'h>(
     method: &str,
     host: &str,
     target: &str,
@@ -81,7 +81,7 @@ fn readable(value: &str) -> String {
 }
 
 /// `content-type` as people write it: `Content-Type`.
-pub(super) fn title(name: &str) -> String {
+pub fn title(name: &str) -> String {
     let word = |word: &str| match word.split_at_checked(1) {
         Some((first, rest)) => format!("{}{rest}", first.to_ascii_uppercase()),
         None => String::new(),

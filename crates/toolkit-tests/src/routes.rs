@@ -56,7 +56,7 @@ impl Endpoint {
         }
     }
 
-    /// Where the file says it, for whoever has to change it.
+    /// Where the file says it, for the author who has to change it.
     pub(super) fn keys(self, scheme: Scheme) -> String {
         let table = scheme.table();
         match self {
@@ -217,7 +217,7 @@ pub(super) fn call<'t>(
 }
 
 /// Why a request with the account's credential is never sent, where the file is the reason.
-pub(super) fn hindrance(
+pub(super) fn why_unreachable(
     toolkit: &Toolkit,
     scheme: Scheme,
     probe: &Probe,

@@ -1,0 +1,109 @@
+//! What a test came to, as text and as JSON.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use switchboard_catalog::Scheme;
+
+use super::provider::{SharedProvider, lock};
+
+/// What a test came to. Values that were made up, and secrets, are shown as their names.
+#[derive(Debug)]
+pub struct Report {
+    toolkit: String,
+    scheme: Scheme,
+    steps: Vec<Step>,
+    /// What went well, in words.
+    outcome: Vec<String>,
+    /// The first thing that did not.
+    failure: Option<String>,
+    other_schemes: Vec<&'static str>,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+struct Step {
+    title: String,
+    request: String,
+    status: u16,
+    answer: String,
+    notes: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn new(provider: &SharedProvider, outcome: Vec<String>, failure: Option<&anyhow::Error>) -> Self {
+        let mut provider = lock(provider);
+        let shown = provider.values.shown().clone();
+        let steps = provider.exchanges.iter().map(|exchange| Step {
+            title: exchange.title.clone(),
+            request: exchange.request(&shown),
+            status: exchange.status,
+            answer: exchange.answer(&shown),
+            notes: exchange.notes(&shown),
+        });
+        let scheme = provider.scheme;
+        let others = provider.toolkit.schemes().into_iter().filter(|other| *other != scheme);
+        Self {
+            toolkit: provider.toolkit.slug.clone(),
+            scheme,
+            steps: steps.collect(),
+            outcome,
+            failure: failure.map(|error| shown.apply(&format!("{error:#}"))),
+            other_schemes: others.map(Scheme::as_str).collect(),
+        }
+    }
+
+    /// Whether all steps worked.
+    pub fn is_success(&self) -> bool {
+        self.failure.is_none()
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let steps = self.steps.iter().map(|step| {
+            json!({
+                "title": step.title,
+                "request": step.request,
+                "status": step.status,
+                "answer": step.answer,
+                "notes": step.notes,
+            })
+        });
+        let steps: Vec<Value> = steps.collect();
+        json!({
+            "toolkit": self.toolkit, "scheme": self.scheme, "ok": self.is_success(),
+            "steps": steps, "outcome": self.outcome, "failure": self.failure,
+        })
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut page = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut page);
+        page
+    }
+
+    fn write(&self, page: &mut String) -> std::fmt::Result {
+        let (slug, scheme) = (&self.toolkit, self.scheme);
+        writeln!(page, "{slug}, {scheme}: a provider that is played as the file says; all values are made up")?;
+        for (number, step) in self.steps.iter().enumerate() {
+            write!(page, "\n── {}. {} ──\n{}", number + 1, step.title, step.request)?;
+            for note in &step.notes {
+                writeln!(page, "({note})")?;
+            }
+            writeln!(page, "→ {}\n{}", step.status, step.answer)?;
+        }
+        writeln!(page)?;
+        for line in &self.outcome {
+            writeln!(page, "{line}")?;
+        }
+        if let Some(failure) = &self.failure {
+            writeln!(page, "failed: {failure}")?;
+        }
+        if !self.other_schemes.is_empty() {
+            writeln!(page, "other schemes, with --scheme: {}", self.other_schemes.join(", "))?;
+        }
+        Ok(())
+    }
+}
