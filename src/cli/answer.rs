@@ -9,7 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{DataArgs, explain, output};
+use super::data::DataArgs;
+use super::explain::explain;
+use super::output;
 use crate::app::Actor;
 use crate::config::{Config, Layer};
 use crate::server;

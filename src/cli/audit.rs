@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{DataArgs, explain, output};
+use super::data::DataArgs;
+use super::explain::explain;
+use super::output;
 use crate::app::App;
 use crate::app::audit::check::Report;
 use crate::config::Layer;

@@ -13,9 +13,11 @@ use switchboard_sandbox::{Client, SandboxConfig};
 use switchboard_vault::{Entropy, Secret, SystemEntropy, base62};
 use tokio::net::TcpListener;
 
+use super::data::DataArgs;
 use super::environment::trimmed;
+use super::explain::explain;
 use super::serve::{ServerArgs, bind_metrics, serve_metrics, stop_on_signal};
-use super::{DataArgs, explain, walkthrough};
+use super::walkthrough;
 use crate::app::project::ProjectSettings;
 use crate::app::{App, ManagedClient};
 use crate::config::Layer;

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use switchboard_store::api_keys::ApiKeyRow;
 use switchboard_store::organization_keys::OrganizationKeyRow;
 
-use super::{DataArgs, explain, output};
+use super::data::DataArgs;
+use super::explain::explain;
+use super::output;
 use crate::app::Actor;
 use crate::app::base::networks::Network;
 use crate::app::project::keys::{KeyScope, Reach, permissions_from};

@@ -4,8 +4,10 @@
 
 mod answer;
 mod audit;
+mod data;
 mod dev;
 mod environment;
+mod explain;
 mod key;
 mod output;
 mod project;
@@ -14,22 +16,17 @@ mod serve;
 mod toolkit;
 mod walkthrough;
 
-use std::fmt::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::App;
-use crate::config::{self, DEFAULTS, Layer};
-use crate::{log, server};
+use self::serve::FLUSH_TIME;
+use crate::config::DEFAULTS;
+use crate::log;
 
-/// How long the end waits for the log to be written.
-const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// How long the end waits for threads of the runtime that are still looking up names.
 const THREADS_TIME: Duration = Duration::from_millis(500);
 
@@ -75,51 +72,6 @@ enum ConfigCommand {
     Print,
 }
 
-/// Where the data is; shared by all commands that touch it.
-#[derive(Debug, Default, Args)]
-struct DataArgs {
-    /// Configuration file [default: switchboard.toml, if it is there].
-    #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Folder for the database and the master key [default: switchboard-data].
-    #[arg(long, env = "SWITCHBOARD_DATA_DIR", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Database, such as <sqlite:/var/lib/switchboard/switchboard.db> [default: in the data folder].
-    #[arg(long, env = "SWITCHBOARD_DATABASE_URL", value_name = "URL")]
-    database_url: Option<String>,
-    /// Master key file [default: master.key in the data folder].
-    #[arg(long, env = "SWITCHBOARD_MASTER_KEY_FILE", value_name = "FILE")]
-    master_key_file: Option<PathBuf>,
-    /// The audit log's head [default: the database's name with .audit-head].
-    #[arg(long, env = "SWITCHBOARD_AUDIT_HEAD_FILE", value_name = "FILE")]
-    audit_head_file: Option<PathBuf>,
-}
-
-impl DataArgs {
-    /// Flags and environment over the configuration file.
-    fn layer(self, flags: Layer) -> Result<Layer> {
-        let file = config::load_file(self.config.as_deref())?;
-        let own = Layer {
-            data_dir: self.data_dir,
-            database_url: self.database_url,
-            master_key_file: self.master_key_file,
-            audit_head_file: self.audit_head_file,
-            ..flags
-        };
-        Ok(own.over(file))
-    }
-
-    /// The application without a server and without the master key, for commands that manage
-    /// projects and keys: neither needs a sealed value. Unless `create`, the database must exist.
-    fn manage(self, create: bool) -> Result<Arc<App>> {
-        let config = self.layer(Layer::default())?.over(Layer::defaults()?).check()?;
-        if !create && !config.database.exists() {
-            bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
-        }
-        server::open_for_management(config)
-    }
-}
-
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = environment::parse::<Cli>();
@@ -159,17 +111,4 @@ async fn run(command: Command) -> Result<()> {
         Command::Toolkit(args) => toolkit::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }
-}
-
-/// An application error as the command line shows it: what happened, what to do.
-fn explain(error: &crate::error::Error) -> anyhow::Error {
-    let mut text = error.message().to_owned();
-    for line in error.errors() {
-        text.push_str("\n  ");
-        text.push_str(line);
-    }
-    if let Some(causes) = error.causes() {
-        let _ = write!(text, " ({causes})");
-    }
-    anyhow::anyhow!("{text}\n  {}", error.suggested_fix())
 }

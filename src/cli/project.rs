@@ -4,7 +4,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{DataArgs, explain, output};
+use super::data::DataArgs;
+use super::explain::explain;
+use super::output;
 use crate::app::project::ProjectSettings;
 use crate::time::iso;
 

@@ -5,7 +5,9 @@ use clap::Args;
 use serde_json::json;
 use switchboard_store::accounts::HeldFilter;
 
-use super::{DataArgs, explain, output};
+use super::data::DataArgs;
+use super::explain::explain;
+use super::output;
 use crate::app::Actor;
 use crate::config::Layer;
 use crate::server;

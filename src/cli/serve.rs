@@ -9,13 +9,15 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::data::DataArgs;
 use super::environment::trimmed;
-use super::{DataArgs, FLUSH_TIME};
 use crate::app::App;
 use crate::config::{Config, KeepLayer, Layer};
 use crate::server::{self, Surroundings};
 use crate::{api, log};
 
+/// How long the end waits for the log to be written.
+pub(super) const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// Signals this close together are one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::api;
 use crate::app::App;
 use crate::app::project::ProjectSettings;
-use crate::cli::explain;
+use crate::cli::explain::explain;
 use crate::client_address::Peer;
 
 /// Largest answer read.

@@ -2,67 +2,25 @@
 //! Connect Discovery), or an MCP server and its authorization server (RFC 9728). Metadata is found and read as
 //! the server does it. What no metadata says is marked as unverified, so that the draft does not pass for checked.
 
+mod args;
+mod found;
 mod oauth;
 mod text;
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, anyhow};
-use clap::Args;
-use switchboard_auth::{Metadata, ResourceMetadata, metadata_urls, resource_metadata_url};
+use switchboard_auth::{metadata_urls, resource_metadata_url};
 use switchboard_catalog::{Catalog, PlainHttp, Scheme};
 use switchboard_egress::{Egress, EgressConfig};
 use url::Url;
 
+pub(super) use self::args::NewArgs;
+use self::found::Found;
 use crate::app::provider::MetadataReader;
-use crate::cli::{explain, output};
+use crate::cli::explain::explain;
+use crate::cli::output;
 use crate::log;
-
-#[derive(Debug, Args)]
-pub(super) struct NewArgs {
-    #[command(flatten)]
-    subject: Subject,
-    /// Where the API is [default: the origin of the issuer or MCP server]
-    #[arg(long, value_name = "URL")]
-    api: Option<Url>,
-    /// Slug of the toolkit [default: from the host]
-    #[arg(long)]
-    slug: Option<String>,
-    /// Name shown to people [default: the slug]
-    #[arg(long)]
-    name: Option<String>,
-    /// Addresses and hosts that may be reached although they are not public, as in `serve`
-    #[arg(long, value_name = "RULE", value_delimiter = ',')]
-    allow_egress: Vec<String>,
-    /// Certificate authorities trusted beside the public ones, a PEM file, as in `serve`
-    #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
-    extra_ca_file: Option<PathBuf>,
-}
-
-/// Where the metadata is.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Subject {
-    /// Address of the issuer
-    #[arg(long, value_name = "URL")]
-    issuer: Option<Url>,
-    /// Address of an MCP server, as its users enter it
-    #[arg(long, value_name = "URL")]
-    mcp: Option<Url>,
-}
-
-/// What was found out, and what the draft says of it.
-struct Found {
-    /// What was asked.
-    url: Url,
-    metadata: Metadata,
-    /// What an MCP server says of itself.
-    resource: Option<ResourceMetadata>,
-    is_mcp: bool,
-    /// Whose table the draft has.
-    scheme: Scheme,
-}
 
 pub(super) async fn run(args: NewArgs) -> Result<()> {
     let found = find(&args).await?;

@@ -7,7 +7,7 @@ use serde_json::json;
 use switchboard_auth::Metadata;
 use switchboard_catalog::{ClientAuthentication, Scheme};
 
-use super::Found;
+use super::found::Found;
 
 /// Scopes of OpenID Connect that are asked for where they are offered.
 const STANDARD_SCOPES: [&str; 4] = ["openid", "profile", "email", OFFLINE];

@@ -7,8 +7,9 @@ use serde_json::json;
 use switchboard_auth::{Metadata, metadata_urls, resource_metadata_url};
 use url::Url;
 
+use super::args::NewArgs;
+use super::found::Found;
 use super::oauth::{self, takes_pkce};
-use super::{Found, NewArgs};
 use crate::cli::toolkit::words::today;
 
 /// The whole file.
