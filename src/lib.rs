@@ -1,11 +1,11 @@
 //! Switchboard: a self-hosted tool router. AI agents act with their users' own accounts.
 //!
-//! One direction: `cli, api, pages → app → store, catalog, auth, vault, egress`. The map of the
+//! One direction: `api, pages → app → store, catalog, auth, vault, egress`. The command line, in `src/cli`, is not
+//! part of the library: it belongs to the program, which is built on it. The map of the
 //! code and three walkthroughs are in `docs/architecture.md`.
 
 pub mod api;
 pub mod app;
-pub mod cli;
 pub mod client_address;
 pub mod config;
 pub mod error;

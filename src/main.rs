@@ -1,4 +1,6 @@
-//! The `switchboard` program. Everything it does is in the library.
+//! The `switchboard` program: the command line over the library, which has all that a server does.
+
+mod cli;
 
 /// Memory for all of the program. A request takes some hundred small pieces; with the system's allocator they
 /// are a sixth of the CPU that a link takes (`bench/README.md`).
@@ -6,5 +8,5 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
-    switchboard::cli::main()
+    cli::main()
 }

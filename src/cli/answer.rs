@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use crate::app::Actor;
-use crate::config::{Config, Layer};
-use crate::server;
+use switchboard::app::Actor;
+use switchboard::config::{Config, Layer};
+use switchboard::server;
 
 /// Writes the answers of an account's token endpoint that could not be read to a new file that its owner
 /// alone can read. They may hold tokens that nobody can ask for again, and are kept for seven days. The

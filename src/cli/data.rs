@@ -6,9 +6,9 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::app::App;
-use crate::config::{self, Layer};
-use crate::server;
+use switchboard::app::App;
+use switchboard::config::{self, Layer};
+use switchboard::server;
 
 /// Where the data is; shared by all commands that touch it.
 #[derive(Debug, Default, Args)]

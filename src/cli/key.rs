@@ -9,11 +9,11 @@ use switchboard_store::organization_keys::OrganizationKeyRow;
 use super::data::DataArgs;
 use super::explain::explain;
 use super::output;
-use crate::app::Actor;
-use crate::app::base::networks::Network;
-use crate::app::project::keys::{KeyScope, Reach, permissions_from};
-use crate::app::project::permissions::{Grant, Permissions};
-use crate::time::iso;
+use switchboard::app::Actor;
+use switchboard::app::base::networks::Network;
+use switchboard::app::project::keys::{KeyScope, Reach, permissions_from};
+use switchboard::app::project::permissions::{Grant, Permissions};
+use switchboard::time::iso;
 
 #[derive(Debug, Args)]
 pub(super) struct KeyArgs {

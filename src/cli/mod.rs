@@ -24,8 +24,8 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::serve::FLUSH_TIME;
-use crate::config::DEFAULTS;
-use crate::log;
+use switchboard::config::DEFAULTS;
+use switchboard::log;
 
 /// How long the end waits for threads of the runtime that are still looking up names.
 const THREADS_TIME: Duration = Duration::from_millis(500);

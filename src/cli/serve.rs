@@ -11,10 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::data::DataArgs;
 use super::environment::trimmed;
-use crate::app::App;
-use crate::config::{Config, KeepLayer, Layer};
-use crate::server::{self, Surroundings};
-use crate::{api, log};
+use switchboard::api;
+use switchboard::app::App;
+use switchboard::config::{Config, KeepLayer, Layer};
+use switchboard::log;
+use switchboard::server::{self, Surroundings};
 
 /// How long the end waits for the log to be written.
 pub(super) const FLUSH_TIME: Duration = Duration::from_millis(500);

@@ -14,11 +14,11 @@ use switchboard_toolkit_tests::Page;
 use switchboard_vault::{SystemEntropy, base62};
 use tower::ServiceExt as _;
 
-use crate::api;
-use crate::app::App;
-use crate::app::project::ProjectSettings;
 use crate::cli::explain::explain;
-use crate::client_address::Peer;
+use switchboard::api;
+use switchboard::app::App;
+use switchboard::app::project::ProjectSettings;
+use switchboard::client_address::Peer;
 
 /// Largest answer read.
 const MAX_ANSWER: usize = 4 << 20;

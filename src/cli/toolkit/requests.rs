@@ -20,7 +20,7 @@ use switchboard_toolkit_tests::raw;
 use switchboard_vault::{Secret, SystemEntropy};
 use url::Url;
 
-use crate::app::provider::request::USER_AGENT;
+use switchboard::app::provider::request::USER_AGENT;
 
 /// Endpoint that stands for all that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";

@@ -12,10 +12,10 @@ use switchboard_toolkit_tests::{Page, Server, ToolkitTest};
 
 use super::inside::{Folder, Inside};
 use super::source::{FILE_NAME, Source};
-use crate::app::App;
-use crate::config::Layer;
-use crate::server::{self, Surroundings};
-use crate::time::{Clock, Millis, SystemClock};
+use switchboard::app::App;
+use switchboard::config::Layer;
+use switchboard::server::{self, Surroundings};
+use switchboard::time::{Clock, Millis, SystemClock};
 
 /// Where the server would be; nothing listens there.
 const PUBLIC_URL: &str = "https://switchboard.example";
@@ -89,7 +89,7 @@ impl Service {
         let app = server::open(config, surroundings).await?;
         let inside = Inside::new(&app, "Toolkit test", HOST).await?;
         // Revocations are worked off in the background.
-        tokio::spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
+        tokio::spawn(switchboard::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
         Ok(Self { inside, app, _folder: folder })
     }
 

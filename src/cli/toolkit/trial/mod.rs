@@ -21,13 +21,13 @@ use self::hide::Printer;
 use self::round::{Ended, Trial};
 use super::inside::{Folder, Inside};
 use super::source::{FILE_NAME, Source, pick_scheme};
-use crate::app::App;
-use crate::app::provider::redirect_uris;
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
-use crate::config::Layer;
-use crate::server::{self, Surroundings};
-use crate::{api, log};
+use switchboard::app::App;
+use switchboard::app::provider::redirect_uris;
+use switchboard::config::Layer;
+use switchboard::server::{self, Surroundings};
+use switchboard::{api, log};
 
 #[derive(Debug, Args)]
 pub(super) struct TryArgs {

@@ -12,9 +12,9 @@ use switchboard_catalog::{Refresh, Toolkit};
 use super::super::inside::Inside;
 use super::client::SECRET;
 use super::hide::Printer;
-use crate::app::App;
 use crate::cli::output;
-use crate::log;
+use switchboard::app::App;
+use switchboard::log;
 
 /// Between looks at the account and the file.
 const PAUSE: Duration = Duration::from_millis(300);
