@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
+use data_encoding::HEXLOWER;
 use hyper_util::server::graceful::GracefulShutdown;
 use switchboard_catalog::{Catalog, Folders, Scheme};
 use switchboard_egress::{Budget, Egress, EgressConfig, Watch};
@@ -296,7 +297,7 @@ async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
     let place = |name: &str| Place::new("", "meta", name, "value");
     // A sealed value names its key in the four bytes after the layout.
     let probe = ring.seal(place(SEALING_KEY), b"");
-    let id = probe.get(1..5).unwrap_or_default().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let id = HEXLOWER.encode(probe.get(1..5).unwrap_or_default());
     let name = format!("{SEALING_KEY}{id}");
     if store.meta(&name).await?.is_none() {
         let statement = meta::put(&name, ring.seal(place(&name), b"switchboard"));

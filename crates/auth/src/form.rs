@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use crate::hex;
-
 /// Decodes one name or value. `None` when a `%` is not followed by two hexadecimal digits or the
 /// bytes are not UTF-8: a repaired value would not be the one that was sent.
 pub(crate) fn decode(text: &str) -> Option<String> {
@@ -20,7 +18,7 @@ pub(crate) fn decode_lossy(text: &str) -> String {
     while let Some((&byte, more)) = rest.split_first() {
         let pair = more
             .split_at_checked(2)
-            .and_then(|(pair, after)| Some((hex::digit(pair[0])? << 4 | hex::digit(pair[1])?, after)));
+            .and_then(|(pair, after)| Some((hex_digit(pair[0])? << 4 | hex_digit(pair[1])?, after)));
         let (value, after) = match (byte, pair) {
             (b'%', Some(escaped)) => escaped,
             (b'+', _) => (b' ', more),
@@ -39,11 +37,16 @@ pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     while let Some(byte) = bytes.next() {
         decoded.push(match byte {
             b'+' => b' ',
-            b'%' => hex::digit(bytes.next()?)? << 4 | hex::digit(bytes.next()?)?,
+            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
             other => other,
         });
     }
     Some(decoded)
+}
+
+/// The value of one hexadecimal digit.
+fn hex_digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// Encodes one value (RFC 6749 appendix B).

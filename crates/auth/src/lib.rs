@@ -32,7 +32,6 @@ mod error;
 mod form;
 mod further;
 mod headers;
-mod hex;
 mod introspection;
 mod jws;
 mod metadata;

@@ -3,11 +3,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use ring::{digest, hmac};
 use switchboard_vault::Secret;
 
 use crate::error::{BuildError, expand};
-use crate::{Variables, form, hex};
+use crate::{Variables, form};
 
 /// The hash function of a signature or digest.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -69,7 +70,7 @@ pub fn hmac_signature(
     let key = hmac::Key::new(hash.hmac(), secret.expose().as_bytes());
     let tag = hmac::sign(&key, message.expose().as_bytes());
     Ok(Secret::new(match encoding {
-        SignatureEncoding::Hex => hex::encode(tag.as_ref()),
+        SignatureEncoding::Hex => HEXLOWER.encode(tag.as_ref()),
         SignatureEncoding::Base64 => STANDARD.encode(tag),
     }))
 }
@@ -106,7 +107,7 @@ fn signed_query(query: &str, parameter: &str) -> Option<(String, Vec<u8>)> {
     let escaped = |text: &str| text.replace('%', "%25").replace('&', "%26");
     let joined: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", escaped(name).replace('=', "%3D"), escaped(value))).collect();
-    Some((joined.join("&"), hex::decode(&digits)?))
+    Some((joined.join("&"), HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?))
 }
 
 #[cfg(test)]
@@ -120,6 +121,16 @@ mod tests {
     const DOCUMENTED: &str = "code=0907a61c0c8d55e99db179b68161bc00\
         &hmac=700e2dadb827fcc8609e9d5ce208b2e9cdaab9df07390d2cbca10d7c328fc4bf\
         &shop=some-shop.myshopify.com&state=0.6784241404160823&timestamp=1337178173";
+
+    #[test]
+    fn hexadecimal_digits_are_read_in_either_case_and_nothing_else_is() {
+        let read = |text: &str| HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok();
+        assert_eq!(read("00fFaB"), Some(vec![0, 255, 171]));
+        assert_eq!(read(""), Some(vec![]));
+        for text in ["0", "0g", "+1", " 1", "ü", "0x00"] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
 
     fn sign(hash: SignatureHash, encoding: SignatureEncoding, secret: &str, message: &str) -> Secret {
         let variables = |name: &str| (name == "message").then(|| message.to_owned());
@@ -139,7 +150,7 @@ mod tests {
             ),
         ] {
             assert_eq!(sign(hash, SignatureEncoding::Hex, key, message).expose(), expected);
-            let base64 = STANDARD.encode(hex::decode(expected).unwrap());
+            let base64 = STANDARD.encode(HEXLOWER.decode(expected.as_bytes()).unwrap());
             assert_eq!(sign(hash, SignatureEncoding::Base64, key, message).expose(), base64);
         }
     }
@@ -197,7 +208,7 @@ mod tests {
         assert!(!verify_query_hmac(DOCUMENTED, "hmac", &Secret::from("hash")));
         assert!(!verify_query_hmac(DOCUMENTED, "signature", &secret));
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b""), b"a=1");
-        assert!(!verify_query_hmac(&format!("a=1&hmac={}", hex::encode(tag.as_ref())), "hmac", &Secret::default()));
+        assert!(!verify_query_hmac(&format!("a=1&hmac={}", HEXLOWER.encode(tag.as_ref())), "hmac", &Secret::default()));
     }
 
     fn signed(pairs: &BTreeMap<String, String>, secret: &str) -> String {

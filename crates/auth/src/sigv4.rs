@@ -8,6 +8,7 @@ mod canonical;
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use http::Method;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use ring::{digest, hmac};
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::client::sensitive;
 use crate::error::BuildError;
-use crate::{hex, utc};
+use crate::utc;
 use canonical::SignedHeaders;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -112,7 +113,7 @@ impl SigV4<'_> {
         let date = &time[..8];
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let text = format!("{ALGORITHM}\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
-        let signature = hex::encode(hmac::sign(&self.key(date), text.as_bytes()).as_ref());
+        let signature = HEXLOWER.encode(hmac::sign(&self.key(date), text.as_bytes()).as_ref());
         let id = self.access_key_id;
         let value = format!("{ALGORITHM} Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
         added.insert(AUTHORIZATION, sensitive(AUTHORIZATION.as_str(), &value)?);
@@ -155,7 +156,7 @@ impl SigV4<'_> {
 
 /// In hexadecimal digits.
 fn sha256(bytes: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, bytes).as_ref())
+    HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 fn plain(name: &HeaderName, value: &str) -> Result<HeaderValue, BuildError> {

@@ -4,6 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use http::HeaderValue;
 use ring::digest;
 use switchboard_vault::{Entropy, Secret};
@@ -11,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::client::sensitive;
 use crate::error::BuildError;
-use crate::{SignatureHash, hex, utc};
+use crate::{SignatureHash, utc};
 
 /// Bytes of randomness in a nonce.
 const NONCE: usize = 16;
@@ -74,13 +75,13 @@ impl WsseUser<'_> {
         let created = utc::extended(timestamp)?;
         let mut random = [0_u8; NONCE];
         entropy.fill(&mut random);
-        let nonce = hex::encode(&random);
+        let nonce = HEXLOWER.encode(&random);
 
         let proof = Zeroizing::new(format!("{nonce}{created}{}", self.secret.expose()));
         let hashed = digest::digest(self.hash.digest(), proof.as_bytes());
         let digest = match self.digest {
             WsseDigest::Bytes => STANDARD.encode(hashed),
-            WsseDigest::HexDigits => STANDARD.encode(hex::encode(hashed.as_ref())),
+            WsseDigest::HexDigits => STANDARD.encode(HEXLOWER.encode(hashed.as_ref())),
         };
         let nonce = match self.nonce {
             WsseNonce::Text => nonce,
@@ -105,7 +106,7 @@ mod tests {
 
     impl Entropy for Example {
         fn fill(&self, buffer: &mut [u8]) {
-            buffer.copy_from_slice(&hex::decode("d36e316282959a9ed4c89851497a717f").unwrap());
+            buffer.copy_from_slice(&HEXLOWER.decode(b"d36e316282959a9ed4c89851497a717f").unwrap());
         }
     }
 

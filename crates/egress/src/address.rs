@@ -1,38 +1,40 @@
-//! Which addresses are the public internet, and which networks a rule names.
+//! Which addresses are the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 /// IPv4 networks that are not the public internet (IANA IPv4 Special-Purpose Address Registry).
-const DENIED_V4: &[(Ipv4Addr, u8)] = &[
-    (Ipv4Addr::UNSPECIFIED, 8),           // "this network", RFC 791
-    (Ipv4Addr::new(10, 0, 0, 0), 8),      // private, RFC 1918
-    (Ipv4Addr::new(100, 64, 0, 0), 10),   // carrier-grade NAT, RFC 6598
-    (Ipv4Addr::new(127, 0, 0, 0), 8),     // loopback
-    (Ipv4Addr::new(169, 254, 0, 0), 16),  // link-local and cloud metadata, RFC 3927
-    (Ipv4Addr::new(172, 16, 0, 0), 12),   // private, RFC 1918
-    (Ipv4Addr::new(192, 0, 0, 0), 24),    // protocol assignments, RFC 6890
-    (Ipv4Addr::new(192, 0, 2, 0), 24),    // documentation, RFC 5737
-    (Ipv4Addr::new(192, 88, 99, 0), 24),  // 6to4 relays, RFC 7526
-    (Ipv4Addr::new(192, 168, 0, 0), 16),  // private, RFC 1918
-    (Ipv4Addr::new(198, 18, 0, 0), 15),   // benchmarks, RFC 2544
-    (Ipv4Addr::new(198, 51, 100, 0), 24), // documentation, RFC 5737
-    (Ipv4Addr::new(203, 0, 113, 0), 24),  // documentation, RFC 5737
-    (Ipv4Addr::new(224, 0, 0, 0), 4),     // multicast
-    (Ipv4Addr::new(240, 0, 0, 0), 4),     // reserved, and broadcast
+const DENIED_V4: &[Ipv4Net] = &[
+    Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8), // "this network", RFC 791
+    Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8), // private, RFC 1918
+    Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 10), // carrier-grade NAT, RFC 6598
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8), // loopback
+    Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16), // link-local and cloud metadata, RFC 3927
+    Ipv4Net::new_assert(Ipv4Addr::new(172, 16, 0, 0), 12), // private, RFC 1918
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 0), 24), // protocol assignments, RFC 6890
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 0), 24), // documentation, RFC 5737
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 88, 99, 0), 24), // 6to4 relays, RFC 7526
+    Ipv4Net::new_assert(Ipv4Addr::new(192, 168, 0, 0), 16), // private, RFC 1918
+    Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15), // benchmarks, RFC 2544
+    Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24), // documentation, RFC 5737
+    Ipv4Net::new_assert(Ipv4Addr::new(203, 0, 113, 0), 24), // documentation, RFC 5737
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 4), // multicast
+    Ipv4Net::new_assert(Ipv4Addr::new(240, 0, 0, 0), 4), // reserved, and broadcast
 ];
 
 /// The only IPv6 space that is handed out for the public internet (RFC 4291 §2.4). Everything
 /// else is refused by not being in it: loopback, IPv4-mapped and -compatible, NAT64
 /// (`64:ff9b::/96`, `64:ff9b:1::/48`), discard-only, segment routing, unique-local, link- and site-local,
 /// multicast.
-const GLOBAL_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+const GLOBAL_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Networks inside [`GLOBAL_V6`] that are not the public internet.
-const DENIED_V6: &[(Ipv6Addr, u8)] = &[
-    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // Teredo, ORCHID, benchmarks, RFC 2928
-    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation, RFC 3849
-    (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4 carries an IPv4 address, RFC 3056
-    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation, RFC 9637
+const DENIED_V6: &[Ipv6Net] = &[
+    Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // Teredo, ORCHID, benchmarks, RFC 2928
+    Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation, RFC 3849
+    Ipv6Net::new_assert(Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16), // 6to4 carries an IPv4 address, RFC 3056
+    Ipv6Net::new_assert(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation, RFC 9637
 ];
 
 /// Whether the address belongs to the public internet, so that connecting to it cannot reach
@@ -42,40 +44,15 @@ const DENIED_V6: &[(Ipv6Addr, u8)] = &[
 /// never public, whatever they carry.
 pub fn is_public(addr: IpAddr) -> bool {
     match addr {
-        IpAddr::V4(v4) => !DENIED_V4.iter().any(|(network, prefix)| in_v4(v4, *network, *prefix)),
-        IpAddr::V6(v6) => {
-            in_v6(v6, GLOBAL_V6.0, GLOBAL_V6.1)
-                && !DENIED_V6.iter().any(|(network, prefix)| in_v6(v6, *network, *prefix))
-        }
+        IpAddr::V4(v4) => !DENIED_V4.iter().any(|network| network.contains(&v4)),
+        IpAddr::V6(v6) => GLOBAL_V6.contains(&v6) && !DENIED_V6.iter().any(|network| network.contains(&v6)),
     }
-}
-
-/// Whether `addr` is in `network/prefix`. Families never mix: `::ffff:10.0.0.1` is not in
-/// `10.0.0.0/8`. A prefix longer than the address means the address itself.
-pub(crate) fn contains(network: IpAddr, prefix: u8, addr: IpAddr) -> bool {
-    match (network, addr) {
-        (IpAddr::V4(network), IpAddr::V4(addr)) => in_v4(addr, network, prefix),
-        (IpAddr::V6(network), IpAddr::V6(addr)) => in_v6(addr, network, prefix),
-        _ => false,
-    }
-}
-
-fn in_v4(addr: Ipv4Addr, network: Ipv4Addr, prefix: u8) -> bool {
-    let host_bits = 32_u32.saturating_sub(u32::from(prefix));
-    // Shifting by the full width is not defined: a prefix of 0 holds every address.
-    let shifted = |value: Ipv4Addr| value.to_bits().checked_shr(host_bits).unwrap_or(0);
-    shifted(addr) == shifted(network)
-}
-
-fn in_v6(addr: Ipv6Addr, network: Ipv6Addr, prefix: u8) -> bool {
-    let host_bits = 128_u32.saturating_sub(u32::from(prefix));
-    let shifted = |value: Ipv6Addr| value.to_bits().checked_shr(host_bits).unwrap_or(0);
-    shifted(addr) == shifted(network)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ipnet::IpNet;
     use proptest::prelude::*;
 
     #[test]
@@ -176,7 +153,7 @@ mod tests {
         }
     }
 
-    /// The same question by writing out the bits of both and comparing their beginnings.
+    /// Whether a network has an address, by writing out the bits of both and comparing their beginnings.
     fn slow_contains(network: IpAddr, prefix: u8, addr: IpAddr) -> bool {
         let bits = |ip: IpAddr| match ip {
             IpAddr::V4(v4) => format!("{:032b}", v4.to_bits()),
@@ -199,7 +176,9 @@ mod tests {
                 IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() ^ (1 << (flip % 32)))),
                 IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() ^ (1 << flip))),
             };
-            prop_assert_eq!(contains(network, prefix, addr), slow_contains(network, prefix, addr));
+            let whole = IpNet::from(network);
+            let range = IpNet::new(network, prefix.min(whole.max_prefix_len())).unwrap();
+            prop_assert_eq!(range.contains(&addr), slow_contains(network, prefix, addr));
         }
 
         #[test]

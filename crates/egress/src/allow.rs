@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use url::{Host, Url};
 
-use crate::address::{contains, is_public};
+use crate::address::is_public;
 use crate::error::{ConfigError, EgressError};
+use crate::network::{NetworkError, parse_network};
 
 /// An exception the operator makes to "public addresses over https only".
 ///
@@ -15,13 +17,8 @@ use crate::error::{ConfigError, EgressError};
 /// reached although it is not public, and with plain http.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowRule {
-    /// Every address of a network. IPv4 rules do not cover IPv4-mapped IPv6 addresses.
-    Cidr {
-        /// The network's first address.
-        network: IpAddr,
-        /// How many leading bits count: up to 32 or 128.
-        prefix: u8,
-    },
+    /// Every address of a network, written with its first. IPv4 rules do not cover IPv4-mapped IPv6 addresses.
+    Network(IpNet),
     /// One host name, exactly, wherever it resolves to. The operator vouches for its DNS.
     Host(String),
 }
@@ -31,18 +28,11 @@ impl FromStr for AllowRule {
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let refuse = |reason| Err(ConfigError::rule(text, reason));
-        if let Some((network, prefix)) = text.split_once('/') {
-            let Ok(network) = network.parse::<IpAddr>() else {
-                return refuse("not an address before the slash");
-            };
-            let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
-            let Some(prefix) = prefix.parse::<u8>().ok().filter(|_| digits) else {
-                return refuse("not a prefix length after the slash");
-            };
-            return cidr(text, network, prefix);
-        }
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return cidr(text, address, width(address));
+        match parse_network(text, |address| address) {
+            Ok(network) => return Ok(Self::Network(network)),
+            // Perhaps a name.
+            Err(NetworkError::Address) if !text.contains('/') => {}
+            Err(error) => return Err(ConfigError::rule(text, network_reason(&error))),
         }
         let known = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !text.chars().all(known) {
@@ -57,36 +47,19 @@ impl FromStr for AllowRule {
     }
 }
 
-/// How many bits an address of this family has.
-fn width(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-/// A network rule, unless its prefix is too long or the address is not the network's first.
-fn cidr(text: &str, network: IpAddr, prefix: u8) -> Result<AllowRule, ConfigError> {
-    if prefix > width(network) {
-        return Err(ConfigError::rule(text, "the prefix length is longer than the address"));
+fn network_reason(error: &NetworkError) -> &'static str {
+    match error {
+        NetworkError::Address => "not an address before the slash",
+        NetworkError::Prefix { .. } => "not a prefix length after the slash",
+        NetworkError::TooLong { .. } => "the prefix length is longer than the address",
+        NetworkError::HostBits(_) => "the address has bits set after the prefix",
     }
-    let first = match network {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0);
-            IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
-        }
-    };
-    if first != network {
-        return Err(ConfigError::rule(text, "the address has bits set after the prefix"));
-    }
-    Ok(AllowRule::Cidr { network, prefix })
 }
 
 /// Decides which names and addresses may be connected to.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    networks: Vec<(IpAddr, u8)>,
+    networks: Vec<IpNet>,
     hosts: HashSet<String>,
     loopback: bool,
     /// Origins that may be called without TLS.
@@ -120,11 +93,11 @@ impl Guard {
         for rule in rules {
             // A rule may have been built without `from_str`: bring it into the same form.
             let checked = match rule {
-                AllowRule::Cidr { network, prefix } => cidr(&format!("{network}/{prefix}"), *network, *prefix)?,
+                AllowRule::Network(network) => network.to_string().parse()?,
                 AllowRule::Host(name) => name.parse()?,
             };
             match checked {
-                AllowRule::Cidr { network, prefix } => guard.networks.push((network, prefix)),
+                AllowRule::Network(network) => guard.networks.push(network),
                 AllowRule::Host(name) => {
                     guard.hosts.insert(name);
                 }
@@ -211,7 +184,7 @@ impl Guard {
     /// Whether the operator allows this address expressly.
     fn allows(&self, address: IpAddr) -> bool {
         let by_flag = self.loopback && address.is_loopback();
-        by_flag || self.networks.iter().any(|(network, prefix)| contains(*network, *prefix, address))
+        by_flag || self.networks.iter().any(|network| network.contains(&address))
     }
 }
 

@@ -5,7 +5,6 @@ mod document;
 mod examples;
 mod schemas;
 
-use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
@@ -14,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::api::operations::Operation;
@@ -64,12 +64,8 @@ impl Served {
     fn new(operations: &[&Operation], public_url: &str) -> Self {
         let bytes = Bytes::from(document(operations, public_url).to_string());
         let digest = Sha256::digest(&bytes);
-        let hex = digest.iter().take(16).fold(String::new(), |mut text, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        let etag = HeaderValue::from_str(&format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""));
+        let etag = HeaderValue::from_str(&format!("\"{}\"", HEXLOWER.encode(&digest[..16])))
+            .unwrap_or(HeaderValue::from_static("\"\""));
         Self { bytes, etag }
     }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_store::Unit;
@@ -39,8 +40,10 @@ pub struct Head {
 impl Head {
     fn of(newest: Option<&Segment>) -> Self {
         match newest {
-            Some(segment) => Self { segment: segment.number, mac: hex(&segment.mac), sealed_at: segment.sealed_at },
-            None => Self { segment: 0, mac: hex(&GENESIS), sealed_at: 0 },
+            Some(segment) => {
+                Self { segment: segment.number, mac: HEXLOWER.encode(&segment.mac), sealed_at: segment.sealed_at }
+            }
+            None => Self { segment: 0, mac: HEXLOWER.encode(&GENESIS), sealed_at: 0 },
         }
     }
 }
@@ -71,7 +74,7 @@ pub async fn standing(app: &AuditLog, file: &Path) -> Result<Standing> {
         return Ok(Standing::Agrees(head));
     }
     if let Some(named) = app.core.store.audit_segment(head.segment).await? {
-        let agrees = hex(&named.mac) == head.mac;
+        let agrees = HEXLOWER.encode(&named.mac) == head.mac;
         return Ok(if agrees { Standing::Agrees(head) } else { Standing::Differs(head) });
     }
     let newest = app.core.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
@@ -155,13 +158,4 @@ fn write(file: &Path, head: &Head) -> io::Result<()> {
     // The name must survive a power cut as well as the bytes.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     fs::File::open(folder)?.sync_all()
-}
-
-/// Hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use switchboard_egress::{NetworkError, parse_network};
 
 use crate::error::{Error, Result};
 
@@ -34,19 +35,13 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr =
-            address.parse().map_err(|_| "must be an IP address or a CIDR range such as 203.0.113.0/24".to_owned())?;
-        let whole = IpNet::from(address.to_canonical());
-        let Some(bits) = bits else { return Ok(Self(whole)) };
-        let plain = bits.bytes().all(|byte| byte.is_ascii_digit());
-        let given = bits.parse().ok().filter(|_| plain).and_then(|bits| IpNet::new(whole.addr(), bits).ok());
-        let given = given.ok_or_else(|| format!("must have a prefix length from 0 to {}", whole.max_prefix_len()))?;
-        // 10.0.0.7/8 is more often a slip than a wish for sixteen million addresses.
-        if given.trunc() != given {
-            return Err(format!("has bits after its prefix; write {}", Self(given.trunc())));
-        }
-        Ok(Self(given))
+        parse_network(text, |address| address.to_canonical()).map(Self).map_err(|error| match error {
+            NetworkError::Address => "must be an IP address or a CIDR range such as 203.0.113.0/24".to_owned(),
+            NetworkError::Prefix { max } | NetworkError::TooLong { max } => {
+                format!("must have a prefix length from 0 to {max}")
+            }
+            NetworkError::HostBits(network) => format!("has bits after its prefix; write {}", Self(network)),
+        })
     }
 }
 

@@ -4,8 +4,7 @@
 //! `__Host-` admits no subdomain to set a cookie and demands `Secure`, which browsers may refuse on plain
 //! http, loopback included (Safari does); there, both fall away and nothing else changes.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::links::LinkRow;
 use switchboard_vault::OneTimeToken;
@@ -26,11 +25,7 @@ pub fn link_cookie_name(core: &Core, link_id: &str) -> String {
 
 /// Its value: the hash of the link's token, in hexadecimal. It shows how the link ended, and opens nothing.
 pub fn link_cookie(link: &LinkRow) -> String {
-    link.token_hash.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    HEXLOWER.encode(&link.token_hash)
 }
 
 fn prefix(core: &Core) -> &'static str {

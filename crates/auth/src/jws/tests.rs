@@ -1,6 +1,7 @@
 //! Signatures against the examples of RFC 7515, against tokens of another implementation, and against
 //! verification with the public key.
 
+use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -10,7 +11,7 @@ use ring::signature::{
 use serde_json::json;
 
 use super::*;
-use crate::{fixtures, hex};
+use crate::fixtures;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -42,7 +43,7 @@ fn verification(algorithm: JwsAlgorithm) -> (&'static dyn VerificationAlgorithm,
 
 fn verifies(algorithm: JwsAlgorithm, message: &[u8], signature: &[u8]) -> bool {
     let (verification, public_key, _) = verification(algorithm);
-    let public_key = hex::decode(text(&fixtures::jws()[public_key])).unwrap();
+    let public_key = HEXLOWER.decode(text(&fixtures::jws()[public_key]).as_bytes()).unwrap();
     UnparsedPublicKey::new(verification, public_key).verify(message, signature).is_ok()
 }
 

@@ -1,5 +1,6 @@
 //! The many ways to write an address that must not be reached, and the operator's rules.
 
+use ipnet::IpNet;
 use url::Url;
 
 use super::{answers, get};
@@ -105,13 +106,13 @@ async fn every_spelling_is_denied() {
 
 #[test]
 fn rules_in_every_form() {
-    let cidr = |network: &str, prefix| AllowRule::Cidr { network: network.parse().unwrap(), prefix };
-    assert_eq!("10.0.0.0/8".parse(), Ok(cidr("10.0.0.0", 8)));
-    assert_eq!("fd00::/8".parse(), Ok(cidr("fd00::", 8)));
-    assert_eq!("10.1.2.3".parse(), Ok(cidr("10.1.2.3", 32)));
-    assert_eq!("::1".parse(), Ok(cidr("::1", 128)));
-    assert_eq!("0.0.0.0/0".parse(), Ok(cidr("0.0.0.0", 0)));
-    assert_eq!("::/0".parse(), Ok(cidr("::", 0)));
+    let network = |network: &str, prefix| AllowRule::Network(IpNet::new(network.parse().unwrap(), prefix).unwrap());
+    assert_eq!("10.0.0.0/8".parse(), Ok(network("10.0.0.0", 8)));
+    assert_eq!("fd00::/8".parse(), Ok(network("fd00::", 8)));
+    assert_eq!("10.1.2.3".parse(), Ok(network("10.1.2.3", 32)));
+    assert_eq!("::1".parse(), Ok(network("::1", 128)));
+    assert_eq!("0.0.0.0/0".parse(), Ok(network("0.0.0.0", 0)));
+    assert_eq!("::/0".parse(), Ok(network("::", 0)));
     assert_eq!("Internal.corp".parse(), Ok(AllowRule::Host("internal.corp".to_owned())));
     assert_eq!("mock".parse(), Ok(AllowRule::Host("mock".to_owned())));
 }
@@ -148,8 +149,8 @@ fn rules_that_cannot_be_meant() {
         assert!(matches!(&error, ConfigError::Rule { rule: named, .. } if named == rule), "{rule}");
     }
     // The same when a rule was not read from text.
-    let too_long = AllowRule::Cidr { network: "10.0.0.0".parse().unwrap(), prefix: 64 };
-    for rule in [too_long, AllowRule::Host("*.corp".to_owned())] {
+    let no_first_address = AllowRule::Network("10.1.2.3/8".parse().unwrap());
+    for rule in [no_first_address, AllowRule::Host("*.corp".to_owned())] {
         let config = EgressConfig { allow: vec![rule], ..EgressConfig::default() };
         assert!(matches!(Egress::new(config), Err(ConfigError::Rule { .. })));
     }
