@@ -13,15 +13,16 @@ use crate::support::tools::root;
 const LONGEST_FILE: usize = 400;
 
 /// One file of the product: not a test, not an example.
-struct Source {
+pub struct Source {
     /// From the root, with slashes.
     path: String,
     text: String,
-    lines: Vec<Line>,
+    /// Its code, apart from comments.
+    pub lines: Vec<Line>,
 }
 
 /// All product files: `src/` and `crates/*/src/`, without what `#[cfg(test)]` leaves out.
-fn sources() -> Vec<Source> {
+pub fn sources() -> Vec<Source> {
     let mut files = Vec::new();
     rust_files(&root().join("src"), &mut files);
     for krate in std::fs::read_dir(root().join("crates")).unwrap() {

@@ -2,6 +2,8 @@
 //! built, the migrations, the versions of dependencies. (`docs/toolkit.schema.json` is compared in
 //! `crates/catalog`.)
 
+mod links;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;

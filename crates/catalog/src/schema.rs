@@ -32,6 +32,8 @@ pub fn key_reference() -> String {
             table(&mut page, &format!("`{name}`"), definition);
         } else if definition["oneOf"].is_array() {
             choices(&mut page, name, definition);
+        } else if definition["type"] == "object" {
+            let _ = write!(page, "\n## `{name}`\n\n{} An empty table.\n", text_of(definition));
         }
     }
     page
