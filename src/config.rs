@@ -5,6 +5,7 @@
 mod invalid;
 mod keep;
 mod layer;
+mod layered;
 mod text;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::invalid::invalid;
+use super::layered::{Over, layered};
 use crate::app::base::settings::Retention;
 
 /// Ten years.
@@ -14,6 +15,7 @@ const MOST_VERSIONS: u32 = 10_000;
 /// A day, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
+layered! {
 /// One layer of it. Absent means: as below.
 #[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -42,20 +44,9 @@ pub struct KeepLayer {
     #[arg(long = "keep-session-versions", env = "SWITCHBOARD_KEEP_SESSION_VERSIONS", value_name = "N")]
     pub session_versions: Option<u32>,
 }
+}
 
 impl KeepLayer {
-    /// This layer over another.
-    #[must_use]
-    pub fn over(self, below: Self) -> Self {
-        Self {
-            ended_links_days: self.ended_links_days.or(below.ended_links_days),
-            unconnected_accounts_days: self.unconnected_accounts_days.or(below.unconnected_accounts_days),
-            deleted_rows_days: self.deleted_rows_days.or(below.deleted_rows_days),
-            revocation_receipts_days: self.revocation_receipts_days.or(below.revocation_receipts_days),
-            session_versions: self.session_versions.or(below.session_versions),
-        }
-    }
-
     /// Checks everything.
     pub fn check(self) -> Result<Retention> {
         let days = |name: &str, given: Option<u32>| match given {

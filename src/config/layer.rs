@@ -9,12 +9,14 @@ use serde::Deserialize;
 use switchboard_vault::Secret;
 
 use super::keep::KeepLayer;
+use super::layered::{Over, layered};
 
 /// The manual and the defaults in one.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 /// Read from the working directory when no file is named.
 const DEFAULT_FILE: &str = "switchboard.toml";
 
+layered! {
 /// One layer of settings: a file, or flags and environment. Absent means: as below.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -74,6 +76,7 @@ pub struct Layer {
     /// Operator-managed clients; files only.
     pub managed: Option<BTreeMap<String, ManagedLayer>>,
 }
+}
 
 /// One `[managed.<toolkit>]` table.
 #[derive(Debug, Deserialize)]
@@ -118,45 +121,5 @@ impl Layer {
     /// The compiled-in defaults.
     pub fn defaults() -> Result<Self> {
         toml::from_str(DEFAULTS).context("config.default.toml")
-    }
-
-    /// This layer over another.
-    #[must_use]
-    pub fn over(self, below: Self) -> Self {
-        Self {
-            listen: self.listen.or(below.listen),
-            public_url: self.public_url.or(below.public_url),
-            allowed_hosts: self.allowed_hosts.or(below.allowed_hosts),
-            data_dir: self.data_dir.or(below.data_dir),
-            database_url: self.database_url.or(below.database_url),
-            master_key_file: self.master_key_file.or(below.master_key_file),
-            audit_head_file: self.audit_head_file.or(below.audit_head_file),
-            audit_retention_days: self.audit_retention_days.or(below.audit_retention_days),
-            toolkits: self.toolkits.or(below.toolkits),
-            allow_egress: self.allow_egress.or(below.allow_egress),
-            allow_http: self.allow_http.or(below.allow_http),
-            extra_ca_file: self.extra_ca_file.or(below.extra_ca_file),
-            link_ttl_seconds: self.link_ttl_seconds.or(below.link_ttl_seconds),
-            max_shared_accounts_per_toolkit: self
-                .max_shared_accounts_per_toolkit
-                .or(below.max_shared_accounts_per_toolkit),
-            keep_accounts_alive: self.keep_accounts_alive.or(below.keep_accounts_alive),
-            trusted_proxies: self.trusted_proxies.or(below.trusted_proxies),
-            rate_limit_per_key_per_minute: self.rate_limit_per_key_per_minute.or(below.rate_limit_per_key_per_minute),
-            rate_limit_per_address_per_minute: self
-                .rate_limit_per_address_per_minute
-                .or(below.rate_limit_per_address_per_minute),
-            rate_limit_per_account_per_minute: self
-                .rate_limit_per_account_per_minute
-                .or(below.rate_limit_per_account_per_minute),
-            unknown_query_parameters: self.unknown_query_parameters.or(below.unknown_query_parameters),
-            keep: self.keep.over(below.keep),
-            proxy_memory_mib: self.proxy_memory_mib.or(below.proxy_memory_mib),
-            max_connections_per_address: self.max_connections_per_address.or(below.max_connections_per_address),
-            metrics_listen: self.metrics_listen.or(below.metrics_listen),
-            log: self.log.or(below.log),
-            log_format: self.log_format.or(below.log_format),
-            managed: self.managed.or(below.managed),
-        }
     }
 }
