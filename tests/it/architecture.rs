@@ -1,6 +1,7 @@
 //! The rules of the code's shape, read off the sources: who may use whom, where SQL and outgoing
 //! connections live, that no provider is named in code. `docs/architecture.md` explains them.
 
+mod circles;
 mod folders;
 mod lexer;
 
@@ -171,6 +172,21 @@ fn no_module_uses_one_above_it() {
         }
     }
     assert_none("use goes one way: cli, api, pages → app → leaf crates", &broken);
+}
+
+#[test]
+fn files_of_one_folder_do_not_use_each_other_in_a_circle() {
+    let sources = sources();
+    let folders = [
+        ("src/", "src/cli/"),
+        ("src/", "src/config"),
+        ("crates/egress/src/", "crates/egress/src/"),
+        ("crates/sandbox/src/", "crates/sandbox/src/"),
+        ("crates/toolkit-tests/src/", "crates/toolkit-tests/src/"),
+    ];
+    let found = folders.iter().flat_map(|(root, folder)| circles::circles(&sources, root, folder));
+    let found: Vec<String> = found.map(|circle| circle.join(", ")).collect();
+    assert_none("what two files need is in a third, which uses neither", &found);
 }
 
 #[test]
