@@ -1,4 +1,4 @@
-//! What a simulated issuer says of itself (RFC 8414, RFC 9728), where the file leaves it to the issuer.
+//! Metadata of the simulated issuer (RFC 8414, RFC 9728), where the file leaves endpoints to discovery.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub(super) struct Discovered {
 
 type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
-/// The file's section completed from metadata that is made up, and where that metadata stands.
+/// The file's section completed from generated metadata, and the documents with that metadata.
 ///
 /// # Errors
 /// An address that is no URL, or metadata that the server would not take.

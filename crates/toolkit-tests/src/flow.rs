@@ -1,4 +1,4 @@
-//! What the simulated provider remembers: who asked for what, and which tokens live.
+//! State of one connection at the simulated provider: the authorization request, codes and tokens.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ impl Flow {
         (token.clone(), self.keep(name, token))
     }
 
-    /// A token that says itself when it ends (`exp`, in seconds since 1970). Nobody checks its signature.
+    /// A JWT that expires at a time in seconds since 1970 (`exp`). Its signature is not checked.
     pub(super) fn issue_jwt(&mut self, name: &str, expires_at: i64) -> (String, String) {
         self.made += 1;
         let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());

@@ -5,7 +5,7 @@
 //! This crate has the provider and the steps. Who runs it brings the server ([`Server`], [`Clock`]), so that the
 //! product can use the runner while the runner does not depend on the product.
 //!
-//! `values.rs` makes values up; `discovery.rs`, `routes.rs` and `document.rs` read the file as a provider would;
+//! `values.rs` generates values; `discovery.rs`, `routes.rs` and `document.rs` read the file as a provider would;
 //! `provider.rs` and `flow.rs` are its state, `respond.rs`, `checks.rs` and `answers.rs` how it answers;
 //! `scenario.rs` has the steps, `exchange.rs` and `report.rs` what is shown of them.
 
@@ -58,7 +58,7 @@ impl ToolkitTest {
     /// Starts the simulated provider. `settings` are values of the author's, by the names of fields.
     ///
     /// # Errors
-    /// A value that cannot be made up and was not set, one that is set and unknown or unfit, or a file that no
+    /// A value that cannot be generated and was not set, one that is set and unknown or invalid, or a file that no
     /// provider can be simulated from.
     pub async fn start(
         toolkit: &Arc<Toolkit>,

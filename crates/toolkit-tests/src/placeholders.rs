@@ -1,4 +1,4 @@
-//! Made-up values for the variables of a toolkit, each of the form that its field has, so that the
+//! Generated values for the variables of a toolkit, each of the form that its field has, so that the
 //! real builders take them; in print each becomes its name again.
 
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Placeholders {
         made
     }
 
-    /// Makes a value of a format up, unless there is one already.
+    /// Generates a value of a format, unless there is one already.
     pub(super) fn add(&mut self, name: &str, format: FieldFormat) {
         if self.values.contains_key(name) {
             return;

@@ -1,4 +1,4 @@
-//! HTTP requests as text, with names in the place of made-up values.
+//! HTTP requests as text, with names in place of generated values.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! What a test came to, as text and as JSON.
+//! The result of a test, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use switchboard_catalog::Scheme;
 
 use super::provider::{SharedProvider, lock};
 
-/// What a test came to. Values that were made up, and secrets, are shown as their names.
+/// The result of a test. Generated values and secrets are shown as their names.
 #[derive(Debug)]
 pub struct Report {
     toolkit: String,
@@ -15,7 +15,7 @@ pub struct Report {
     steps: Vec<Step>,
     /// What went well, in words.
     outcome: Vec<String>,
-    /// The first thing that did not.
+    /// The first failure.
     failure: Option<String>,
     other_schemes: Vec<&'static str>,
 }
@@ -58,7 +58,7 @@ impl Report {
         self.failure.is_none()
     }
 
-    /// For programs.
+    /// The report as JSON.
     pub fn to_json(&self) -> Value {
         let steps = self.steps.iter().map(|step| {
             json!({
@@ -76,7 +76,7 @@ impl Report {
         })
     }
 
-    /// For people.
+    /// The report as text.
     pub fn to_text(&self) -> String {
         let mut page = String::new();
         // Writing to a string cannot fail.

@@ -65,7 +65,7 @@ impl Provider {
         reply
     }
 
-    /// What a request is for. One address may serve several: nobody can tell them apart.
+    /// What a request is for. One address may serve several purposes, which cannot be told apart.
     fn title(&self, endpoint: Endpoint, received: &ReceivedRequest) -> String {
         let here = routes::probes(&self.toolkit, self.scheme).into_iter().map(|(endpoint, _)| endpoint);
         let titles: Vec<String> = here.filter(|it| self.is_at(*it, received)).map(Endpoint::title).collect();

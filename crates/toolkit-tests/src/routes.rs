@@ -31,7 +31,7 @@ pub(super) enum Endpoint {
 }
 
 impl Endpoint {
-    /// For people.
+    /// The title under which a request is printed.
     pub(super) fn title(self) -> String {
         match self {
             Self::Metadata => "Metadata of the authorization server".to_owned(),

@@ -21,7 +21,7 @@ const LEFT: i64 = 20_000;
 const ASKS: u32 = 1_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A test that is under way, and what it came to so far.
+/// A test in progress, with its results so far.
 pub(super) struct Scenario<'d, S> {
     server: &'d S,
     provider: &'d SharedProvider,

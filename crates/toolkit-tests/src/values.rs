@@ -1,5 +1,5 @@
 //! The values of a scenario: the author's (`--set`), of the file's (defaults, examples,
-//! options), and made up where neither has one. What is secret or made up is printed as its name.
+//! options), and generated where neither has one. Secrets and generated values are printed as their names.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Values {
     /// For one scheme; `given` is what the author sets.
     ///
     /// # Errors
-    /// A value that nobody can make up, and how to give it; one that is set and unknown or unfit.
+    /// A value that cannot be generated, and how to give it; one that is set and unknown or invalid.
     pub(super) fn new(toolkit: &Toolkit, scheme: Scheme, given: &BTreeMap<String, String>) -> Result<Self> {
         let mut made = Self { known: Placeholders::empty(), entered: Vec::new(), client: BTreeMap::new() };
         let asked = toolkit.connection_fields(scheme);
@@ -95,7 +95,7 @@ impl Values {
         self.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// The value of a field: the author's, else the file's, else one that is made up.
+    /// The value of a field: the author's, else the file's, else a generated one.
     fn of_field(&mut self, field: &Field, keys: &[String], given: Option<&String>) -> Result<Option<String>> {
         if let Some(given) = given {
             let value = field.clean(given).to_owned();
@@ -208,7 +208,7 @@ fn long(of: &str) -> String {
     format!("zq-{of}-secret-{}", "0123456789abcdef".repeat(2))
 }
 
-/// Fields that hold a key of ECDSA, which can be made up.
+/// Fields that hold an ECDSA key, which can be generated.
 fn ec_keys(toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
     let steps = toolkit.token_scheme(scheme).into_iter().flat_map(|tokens| &tokens.steps);
     let own = toolkit.token_scheme(scheme).and_then(|tokens| tokens.assertion.as_ref());
