@@ -117,11 +117,11 @@ async fn open_by(
     note_sealing_key(&store, &ring).await?;
     reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
     let app = assemble(config, surroundings, store, ring)?;
-    if let Err(error) = app.redirect_uris.report_shared_redirect_uris().await {
+    if let Err(error) = app.redirect_uris.report_shared().await {
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
     }
     let spool = app.spool.folder().display().to_string();
-    let saved = app.spool.replay_spool().await.with_context(|| format!("cannot look into {spool}"))?;
+    let saved = app.spool.replay().await.with_context(|| format!("cannot look into {spool}"))?;
     if saved > 0 {
         tracing::info!(saved, "stored credentials that an earlier run had spooled");
     }
@@ -236,7 +236,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
-    app.audit_log.seal_audit_log_at_end().await;
+    app.audit_log.seal_at_end().await;
     app.core.store.finish();
     Ok(())
 }

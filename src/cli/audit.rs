@@ -63,7 +63,7 @@ async fn open(data: DataArgs) -> Result<std::sync::Arc<App>> {
 async fn check(project: Option<String>, head: Option<PathBuf>, json: bool, data: DataArgs) -> Result<()> {
     let app = open(data).await?;
     let head = head.unwrap_or_else(|| app.audit_log.head_file().to_owned());
-    let report = app.audit_log.check_audit_log(project.as_deref(), &head).await.map_err(|error| explain(&error))?;
+    let report = app.audit_log.check(project.as_deref(), &head).await.map_err(|error| explain(&error))?;
     output::line(if json { serde_json::to_string(&report)? } else { shown(&report) })?;
     if report.intact {
         return Ok(());
@@ -95,7 +95,7 @@ fn word(kind: switchboard::app::audit::check::Kind) -> String {
 
 async fn accept_head(data: DataArgs) -> Result<()> {
     let app = open(data).await?;
-    let head = app.audit_log.accept_audit_head().await.map_err(|error| explain(&error))?;
+    let head = app.audit_log.accept_head().await.map_err(|error| explain(&error))?;
     app.core.store.finish();
     output::line(format_args!("Head  segment {}\nFile  {}", head.segment, app.audit_log.head_file().display()))
 }

@@ -148,7 +148,7 @@ async fn default_key(app: &Arc<App>) -> Result<Option<String>> {
     }
     let made = app
         .projects
-        .create_project("cli", "Development", &ProjectSettings::default())
+        .create("cli", "Development", &ProjectSettings::default())
         .await
         .map_err(|error| explain(&error))?;
     Ok(Some(made.key.expose().to_owned()))

@@ -168,7 +168,7 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     let json = common.json;
     let app = common.data.manage(false)?;
     let revoked = match common.owner.owner() {
-        Owner::Project(project) => app.keys.revoke_key(&actor(&project), id).await,
+        Owner::Project(project) => app.keys.revoke(&actor(&project), id).await,
         Owner::Beyond(reach) => app.keys.revoke_organization_key(&actor(""), &reach, id).await,
     };
     revoked.map_err(|error| explain(&error))?;

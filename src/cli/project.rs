@@ -60,7 +60,7 @@ pub(super) async fn run(args: ProjectArgs) -> Result<()> {
 
 async fn create(name: &str, settings: &ProjectSettings, json: bool, data: DataArgs) -> Result<()> {
     let app = data.manage(true)?;
-    let made = app.projects.create_project("cli", name, settings).await.map_err(|error| explain(&error))?;
+    let made = app.projects.create("cli", name, settings).await.map_err(|error| explain(&error))?;
     if json {
         output::line(json!({ "project_id": made.project.id, "api_key": made.key.expose() }))
     } else {

@@ -161,14 +161,14 @@ pub struct ExplainedNext {
 
 /// `GET /connected_accounts/{id}/explain` → 200.
 pub async fn account(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let explanation = app.explanations.explain_account(&caller.project_id, &id).await?;
+    let explanation = app.explanations.of_account(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 
 /// `GET /links/{id}/explain` → 200. The id is the public part of the link token: the token itself is
 /// a secret, and addresses are written down by whoever carries them.
 pub async fn link(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let explanation = app.explanations.explain_link(&caller.project_id, &id).await?;
+    let explanation = app.explanations.of_link(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 

@@ -93,7 +93,7 @@ pub async fn link(
     };
     let link_view = |link: &Link| link_view(link, &warnings);
     let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
-    let link = app.links.create_direct_link(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
+    let link = app.links.create_direct(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
     Ok(created(link, link_view)?)
 }
 
@@ -191,7 +191,7 @@ pub async fn create(
 }
 
 async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateAnswer> {
-    let account = app.accounts.account(project, &made.account_id).await?;
+    let account = app.accounts.get(project, &made.account_id).await?;
     let params = AccountParams::parse(&account.row.params)?;
     let mut val = state_val(&account, &params, &app.core.settings.public_url);
     if let Some(url) = &made.redirect_url {

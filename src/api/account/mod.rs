@@ -45,7 +45,7 @@ pub async fn list(
     }
     let of_store = page.of_store();
     let shown_by = Arc::clone(&app);
-    let answer = app.accounts.accounts(&caller.project_id, filter, of_store, move |found| {
+    let answer = app.accounts.list(&caller.project_id, filter, of_store, move |found| {
         let public_url = &shown_by.core.settings.public_url;
         let item = |account: &AccountView| readable(&account.row.id, AccountItem::new(account, public_url));
         let items = found.rows.iter().filter_map(item).collect();
@@ -56,7 +56,7 @@ pub async fn list(
 
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let account = app.accounts.account(&caller.project_id, &id).await?;
+    let account = app.accounts.get(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &AccountAnswer::new(&account, &app.core.settings.public_url)?)?)
 }
 
@@ -69,7 +69,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.accounts.delete_account(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.accounts.delete(&caller.actor(), &id, revoke).await?;
     Ok(json(StatusCode::OK, &Deleted { success: true, revoke_job_id })?)
 }
 

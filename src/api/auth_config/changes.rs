@@ -87,7 +87,7 @@ pub async fn patch(
     body: JsonBody<PatchBody>,
 ) -> std::result::Result<Response, ApiError> {
     let patch = body.value.into_patch()?;
-    app.auth_configs.patch_auth_config(&caller.actor(), &id, &patch).await?;
+    app.auth_configs.patch(&caller.actor(), &id, &patch).await?;
     Ok(json(StatusCode::OK, &ChangeAnswer { success: true, message: "Auth config updated" })?)
 }
 
@@ -109,7 +109,7 @@ pub async fn status(
                 .into());
         }
     };
-    app.auth_configs.set_auth_config_enabled(&caller.actor(), &id, enabled).await?;
+    app.auth_configs.set_enabled(&caller.actor(), &id, enabled).await?;
     Ok(json(StatusCode::OK, &ChangeAnswer { success: true, message })?)
 }
 

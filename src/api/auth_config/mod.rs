@@ -101,7 +101,7 @@ pub async fn create(
     let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
     let view = |row: &AuthConfigRow| CreateAnswer::new(&app, row, restricted.clone());
     let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
-    let row = app.auth_configs.create_auth_config(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
+    let row = app.auth_configs.create(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
     Ok(created(row, view)?)
 }
 
@@ -118,14 +118,14 @@ pub async fn list(
         include_disabled: query.flag("show_disabled")?.unwrap_or(false),
         search: query.text("search").map(ToOwned::to_owned),
     };
-    let found = app.auth_configs.auth_configs(&caller.project_id, filter, page.of_store()).await?;
+    let found = app.auth_configs.list(&caller.project_id, filter, page.of_store()).await?;
     let items: Vec<AuthConfig> = found.rows.iter().map(|config| AuthConfig::new(&app, config)).collect();
     Ok(json(StatusCode::OK, &page.envelope(items, found.total, found.next.as_ref()))?)
 }
 
 /// `GET /auth_configs/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let config = app.auth_configs.auth_config(&caller.project_id, &id).await?;
+    let config = app.auth_configs.get(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &AuthConfig::new(&app, &config))?)
 }
 
@@ -137,7 +137,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.auth_configs.delete_auth_config(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.auth_configs.delete(&caller.actor(), &id, revoke).await?;
     Ok(json(StatusCode::OK, &Deleted { success: true, message: "Auth config deleted", revoke_job_id })?)
 }
 

@@ -59,7 +59,7 @@ impl CreateAnswer {
                 auth_scheme: row.scheme.clone(),
                 is_composio_managed: row.is_managed,
                 restrict_to_following_tools,
-                redirect_uri: settings.and_then(|settings| app.redirect_uris.shown_redirect_uri(row, &settings)),
+                redirect_uri: settings.and_then(|settings| app.redirect_uris.shown(row, &settings)),
             },
         }
     }
@@ -180,7 +180,7 @@ impl AuthConfig {
             shared_credentials: shared.clone(),
             shared_connection_fields: shared,
             is_enabled_for_tool_router: row.is_enabled_for_tool_router,
-            redirect_uri: app.redirect_uris.shown_redirect_uri(row, settings),
+            redirect_uri: app.redirect_uris.shown(row, settings),
         }
     }
 }
@@ -221,7 +221,7 @@ fn masked_credentials(app: &App, config: &AuthConfigView) -> Map<String, Value> 
     }
     let settings = &config.settings;
     if settings.oauth_redirect_uri.is_some() || settings.uses_toolkit_redirect_uri {
-        shown.insert("oauth_redirect_uri".to_owned(), app.redirect_uris.redirect_uri_of(&config.row, settings).into());
+        shown.insert("oauth_redirect_uri".to_owned(), app.redirect_uris.of(&config.row, settings).into());
     }
     shown
 }

@@ -14,7 +14,7 @@ use crate::app::project::config::ConfigChange;
 
 /// `GET /org/project/config` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &app.projects.project_settings(&caller.project_id).await?)?)
+    Ok(json(StatusCode::OK, &app.projects.settings(&caller.project_id).await?)?)
 }
 
 /// `PATCH /org/project/config` → 200 with the whole settings. A repeated change changes nothing, so
@@ -24,5 +24,5 @@ pub async fn change(
     caller: Caller,
     body: JsonBody<ConfigChange>,
 ) -> Result<Response, ApiError> {
-    Ok(json(StatusCode::OK, &app.projects.configure_project(&caller.actor(), &body.value).await?)?)
+    Ok(json(StatusCode::OK, &app.projects.configure(&caller.actor(), &body.value).await?)?)
 }

@@ -140,7 +140,7 @@ pub async fn create(
 
 /// `GET /org/owner/project/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std::result::Result<Response, ApiError> {
-    let project = app.projects.project(&id).await?;
+    let project = app.projects.get(&id).await?;
     let now = app.core.now();
     let keys = app.core.store.api_keys(&project.id).await?;
     let live = keys.iter().filter(|key| is_live(key.revoked_at, key.expires_at, now));
@@ -165,7 +165,7 @@ pub async fn delete(
     query: Query,
 ) -> std::result::Result<Response, ApiError> {
     let revoke = query.flag("revoke_on_delete")?.unwrap_or(true);
-    let revoke_job_id = app.project_deletion.delete_project(&caller.actor(), &id, revoke).await?;
+    let revoke_job_id = app.project_deletion.delete(&caller.actor(), &id, revoke).await?;
     Ok(json(StatusCode::OK, &DeletedProject { status: "success", revoke_job_id })?)
 }
 

@@ -109,7 +109,7 @@ pub async fn read(State(app): State<Arc<App>>, asker: Asker) -> std::result::Res
 }
 
 async fn of_project(app: &App, caller: &Caller, organization: Organization) -> Result<SessionInfo> {
-    let project = app.projects.project(&caller.project_id).await?;
+    let project = app.projects.get(&caller.project_id).await?;
     let row = app.core.store.api_key(&project.id, &caller.key_id).await?.ok_or_else(keys::invalid)?;
     let operator = operator(&organization);
     Ok(SessionInfo {

@@ -61,7 +61,7 @@ pub async fn patch(
     Id(id): Id,
     body: JsonBody<SessionPatch>,
 ) -> Result<Response, ApiError> {
-    let session = app.sessions.patch_session(&caller.actor(), &id, &body.value).await?;
+    let session = app.sessions.patch(&caller.actor(), &id, &body.value).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
@@ -90,7 +90,7 @@ pub async fn history(
     query: Query,
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 100)?;
-    let (user, found) = app.sessions.session_history(&caller.project_id, &id, page.of_store()).await?;
+    let (user, found) = app.sessions.history(&caller.project_id, &id, page.of_store()).await?;
     let items = found
         .rows
         .into_iter()

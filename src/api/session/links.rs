@@ -149,10 +149,10 @@ pub async fn create(
     Id(session_id): Id,
     body: JsonBody<Body>,
 ) -> std::result::Result<Response, ApiError> {
-    let session = app.sessions.session(&caller.project_id, &session_id).await?;
+    let session = app.sessions.get(&caller.project_id, &session_id).await?;
     let request = body.value.into_request()?;
     let encode = |link: &_| replayable(StatusCode::CREATED, &view(link));
-    let link = app.links.create_link(&caller.actor(), &session, request, body.idempotency.as_ref(), encode).await?;
+    let link = app.links.create(&caller.actor(), &session, request, body.idempotency.as_ref(), encode).await?;
     Ok(created(link, view)?)
 }
 

@@ -43,18 +43,18 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let view = |session: &_| session_view(session, &app.core.settings.public_url, true);
     let encode = |session: &_| replayable(StatusCode::CREATED, &view(session));
-    let session = app.sessions.create_session(&caller.actor(), body.value, body.idempotency.as_ref(), encode).await?;
+    let session = app.sessions.create(&caller.actor(), body.value, body.idempotency.as_ref(), encode).await?;
     Ok(created(session, view)?)
 }
 
 /// `GET /tool_router/session/{session_id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    let session = app.sessions.session(&caller.project_id, &id).await?;
+    let session = app.sessions.get(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, false))?)
 }
 
 /// `DELETE /tool_router/session/{session_id}` → 200; afterwards the id is unknown.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
-    app.sessions.delete_session(&caller.actor(), &id).await?;
+    app.sessions.delete(&caller.actor(), &id).await?;
     Ok(json(StatusCode::OK, &Deleted { session_id: id, deleted: true })?)
 }

@@ -113,7 +113,7 @@ pub async fn execute(
     Id(session_id): Id,
     body: JsonBody<Call>,
 ) -> std::result::Result<Response, ApiError> {
-    let session = app.sessions.session(&caller.project_id, &session_id).await?;
+    let session = app.sessions.get(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
     let answer = app.executor.proxy_execute(&session, body.value.into_request(raw)?).await?;
     Ok(proxy_answer::response(answer).await)

@@ -88,10 +88,10 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
         is_connected: query.flag("is_connected")?,
         search: query.text("search").map(str::to_owned),
     };
-    let session = app.sessions.session(&caller.project_id, &id).await?;
+    let session = app.sessions.get(&caller.project_id, &id).await?;
     let offset = usize::try_from(page.offset()).unwrap_or(usize::MAX);
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let (toolkits, total) = app.sessions.session_toolkits(&session, &filter, offset, limit).await?;
+    let (toolkits, total) = app.sessions.toolkits(&session, &filter, offset, limit).await?;
     let items = toolkits.into_iter().map(|toolkit| item(&app, toolkit)).collect();
     let total = i64::try_from(total).unwrap_or(i64::MAX);
     Ok(json(StatusCode::OK, &Page::<ToolkitItem> { items, place: page.counted_place(total) })?)

@@ -146,7 +146,7 @@ async fn answer(
     page: PageRequest,
     filter: &ToolkitListFilter,
 ) -> Result<Response, ApiError> {
-    let all = app.toolkits.toolkits(&caller.project_id, filter).await?;
+    let all = app.toolkits.list(&caller.project_id, filter).await?;
     let answer: Page<ToolkitItem> = page.envelope_of(&all, |toolkit| view::item(app, &caller.project_id, toolkit));
     Ok(json(StatusCode::OK, &answer)?)
 }

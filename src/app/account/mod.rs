@@ -103,9 +103,9 @@ impl Accounts {
 
 impl Accounts {
     /// One account of the caller's project.
-    pub async fn account(&self, project: &str, id: &str) -> Result<AccountView> {
+    pub async fn get(&self, project: &str, id: &str) -> Result<AccountView> {
         let row = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
-        let mask = self.projects.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let config = self.core.store.auth_config(project, &row.auth_config_id).await?;
         self.account_view(row, config, mask)
     }
@@ -113,7 +113,7 @@ impl Accounts {
     /// One page of accounts, as `show` makes it of the rows, where the page ended and the number of all that
     /// match. A row that cannot be read is logged and left out. Decrypting and showing a thousand accounts
     /// takes long, so that both are done beside the runtime's threads.
-    pub async fn accounts<T: Send + 'static>(
+    pub async fn list<T: Send + 'static>(
         self: &Arc<Self>,
         project: &str,
         filter: AccountFilter,
@@ -121,16 +121,16 @@ impl Accounts {
         show: impl FnOnce(Listed<AccountView>) -> T + Send + 'static,
     ) -> Result<T> {
         let Listed { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
-        let mask = self.projects.project_settings(project).await?.mask_secret_keys_in_connected_account;
+        let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
         let ids: Vec<String> = ids.into_iter().cloned().collect();
         let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
-        let app = Arc::clone(self);
+        let accounts = Arc::clone(self);
         let shown = self.core.store.work(project, move || {
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
                 let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
-                readable(&id, app.account_view(row, config, mask))
+                readable(&id, accounts.account_view(row, config, mask))
             };
             let rows = rows.into_iter().filter_map(view).collect();
             show(Listed { rows, next, total })
@@ -140,7 +140,7 @@ impl Accounts {
 
     /// Deletes an account: its credential is erased at once, its links end. With `revoke`, its
     /// provider is asked to forget it, too; then the id of that job, where there was a credential.
-    pub async fn delete_account(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             return self.revocations.delete_and_revoke(actor, id).await;
         }

@@ -90,7 +90,7 @@ impl Report {
 impl AuditLog {
     /// Compares the audit log with its segments and with a head file. With a project, only that
     /// project's events are compared, and all segments. Changes nothing; may run beside a server.
-    pub async fn check_audit_log(&self, project: Option<&str>, head_file: &Path) -> Result<Report> {
+    pub async fn check(&self, project: Option<&str>, head_file: &Path) -> Result<Report> {
         let mut report = Report::default();
         // The head first: what is sealed while the rest is read makes it older, not newer.
         self.check_head(head_file, &mut report).await?;
@@ -220,7 +220,7 @@ impl AuditLog {
     /// The events of one range against its segments.
     async fn check_range(&self, range: &[Segment], project: Option<&str>, report: &mut Report) -> Result<()> {
         let Some(first) = range.first() else { return Ok(()) };
-        let mut found = self.hash_audit_events(&first.from_id, &first.until_id).await?;
+        let mut found = self.hash_events(&first.from_id, &first.until_id).await?;
         let tombstone = self.core.store.audit_tombstone().await?;
         if tombstone.is_some_and(|tombstone| tombstone.number >= first.number) {
             // Retention was here meanwhile.

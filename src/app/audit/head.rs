@@ -64,7 +64,7 @@ pub enum Standing {
 }
 
 /// How a head file stands to the database.
-pub async fn standing(app: &AuditLog, file: &Path) -> Result<Standing> {
+pub async fn standing(audit_log: &AuditLog, file: &Path) -> Result<Standing> {
     let head = match read(file) {
         Ok(head) => head,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Standing::Missing),
@@ -73,36 +73,36 @@ pub async fn standing(app: &AuditLog, file: &Path) -> Result<Standing> {
     if head.segment == 0 {
         return Ok(Standing::Agrees(head));
     }
-    if let Some(named) = app.core.store.audit_segment(head.segment).await? {
+    if let Some(named) = audit_log.core.store.audit_segment(head.segment).await? {
         let agrees = HEXLOWER.encode(&named.mac) == head.mac;
         return Ok(if agrees { Standing::Agrees(head) } else { Standing::Differs(head) });
     }
-    let newest = app.core.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
+    let newest = audit_log.core.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
     if head.segment > newest {
         return Ok(Standing::Ahead(head));
     }
     // Before the tombstone: dropped by retention, whose tombstone `check` verifies. Otherwise a gap.
-    let tombstone = app.core.store.audit_tombstone().await?;
+    let tombstone = audit_log.core.store.audit_tombstone().await?;
     let dropped = tombstone.is_some_and(|tombstone| head.segment < tombstone.number);
     Ok(if dropped { Standing::Agrees(head) } else { Standing::Differs(head) })
 }
 
 /// Writes the first head, for a database that has no segment yet. An existing file stays.
-pub async fn begin(app: &AuditLog) -> Result<()> {
-    let is_new = app.core.store.newest_audit_segment().await?.is_none();
-    if is_new && matches!(standing(app, &app.head_file).await?, Standing::Missing) {
-        write(&app.head_file, &Head::of(None)).map_err(Error::internal)?;
+pub async fn begin(audit_log: &AuditLog) -> Result<()> {
+    let is_new = audit_log.core.store.newest_audit_segment().await?.is_none();
+    if is_new && matches!(standing(audit_log, &audit_log.head_file).await?, Standing::Missing) {
+        write(&audit_log.head_file, &Head::of(None)).map_err(Error::internal)?;
     }
     Ok(())
 }
 
 /// Lets the file follow the database, if they agree.
-pub async fn advance(app: &AuditLog) -> Result<()> {
-    let file = app.head_file.as_path();
+pub async fn advance(audit_log: &AuditLog) -> Result<()> {
+    let file = audit_log.head_file.as_path();
     let shown = file.display();
-    match standing(app, file).await? {
+    match standing(audit_log, file).await? {
         Standing::Agrees(head) => {
-            let newest = Head::of(app.core.store.newest_audit_segment().await?.as_ref());
+            let newest = Head::of(audit_log.core.store.newest_audit_segment().await?.as_ref());
             if newest.segment > head.segment {
                 write(file, &newest).map_err(Error::internal)?;
             }
@@ -123,7 +123,7 @@ pub async fn advance(app: &AuditLog) -> Result<()> {
 impl AuditLog {
     /// Takes the database's newest segment for the head, whatever the file says. The audit log notes
     /// what it said. For the operator who has restored a backup, or lost the file. Returns the head.
-    pub async fn accept_audit_head(&self) -> Result<Head> {
+    pub async fn accept_head(&self) -> Result<Head> {
         let before = match standing(self, &self.head_file).await? {
             Standing::Missing => json!("missing"),
             Standing::Unreadable(_) => json!("unreadable"),

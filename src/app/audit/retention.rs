@@ -41,7 +41,7 @@ impl Retention {
         // How long ago the round before was is known within a process only.
         let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
         self.has_begun = true;
-        audit_log.drop_old_audit_events(passed).await?;
+        audit_log.drop_old_events(passed).await?;
         let behind = audit_log.core.now() - audit_log.audit_time().await?;
         if behind > DAY && !self.is_behind {
             let hours = behind / (DAY / 24);
@@ -58,10 +58,10 @@ impl Retention {
 impl AuditLog {
     /// Drops what is past the retention of audit events, where so much time has passed since this was
     /// last done. Returns how many events went.
-    pub async fn drop_old_audit_events(&self, passed: Duration) -> Result<i64> {
+    pub async fn drop_old_events(&self, passed: Duration) -> Result<i64> {
         let Some(days) = self.core.settings.audit_retention_days else { return Ok(0) };
         self.finish_drop().await?;
-        let before = self.advance_audit_time(passed).await? - i64::from(days.get()) * DAY;
+        let before = self.advance_time(passed).await? - i64::from(days.get()) * DAY;
         let mut dropped = 0;
         while let Some(events) = self.drop_oldest(before).await? {
             dropped += events;
@@ -73,7 +73,7 @@ impl AuditLog {
     }
 
     /// Lets the mark follow the clock, and returns it.
-    async fn advance_audit_time(&self, passed: Duration) -> Result<Millis> {
+    async fn advance_time(&self, passed: Duration) -> Result<Millis> {
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.core.now());
         self.core.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;

@@ -37,12 +37,12 @@ const DATED: usize = "evt_".len() + 9;
 const AFTER_ALL: &str = "evt_1";
 
 /// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
-pub async fn run(app: Arc<AuditLog>, stop: CancellationToken) {
+pub async fn run(audit_log: Arc<AuditLog>, stop: CancellationToken) {
     let mut seen = None;
     let mut retention = Retention::default();
     loop {
         // The first round takes what an earlier process left.
-        let newest = match app.core.store.newest_audit_event_before(AFTER_ALL).await {
+        let newest = match audit_log.core.store.newest_audit_event_before(AFTER_ALL).await {
             Ok(newest) => newest,
             Err(error) => {
                 tracing::error!(error = %error, "the audit log cannot be read");
@@ -50,8 +50,8 @@ pub async fn run(app: Arc<AuditLog>, stop: CancellationToken) {
             }
         };
         let through = std::mem::replace(&mut seen, newest.clone()).or(newest);
-        report(app.seal_audit_log(through.as_deref()).await, "sealing the audit log");
-        report(retention.round(&app).await, "dropping old audit events");
+        report(audit_log.seal(through.as_deref()).await, "sealing the audit log");
+        report(retention.round(&audit_log).await, "dropping old audit events");
         if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
             return;
         }
@@ -66,8 +66,8 @@ fn report<T>(done: Result<T>, what: &str) {
 
 impl AuditLog {
     /// Seals all events, for some seconds at most: at the end of a process.
-    pub async fn seal_audit_log_at_end(&self) {
-        let Ok(done) = tokio::time::timeout(AT_END, self.seal_whole_audit_log()).await else {
+    pub async fn seal_at_end(&self) {
+        let Ok(done) = tokio::time::timeout(AT_END, self.seal_all()).await else {
             tracing::warn!("the audit log is not sealed to its end; the next start goes on");
             return;
         };
@@ -75,14 +75,14 @@ impl AuditLog {
     }
 
     /// Seals all events that are there. Returns how many.
-    pub async fn seal_whole_audit_log(&self) -> Result<i64> {
+    pub async fn seal_all(&self) -> Result<i64> {
         let newest = self.core.store.newest_audit_event_before(AFTER_ALL).await?;
-        self.seal_audit_log(newest.as_deref()).await
+        self.seal(newest.as_deref()).await
     }
 
     /// Seals the events up to the one with this id, and lets the head follow. Returns how many events
     /// were sealed. Stops early when other servers are faster.
-    pub async fn seal_audit_log(&self, through: Option<&str>) -> Result<i64> {
+    pub async fn seal(&self, through: Option<&str>) -> Result<i64> {
         head::begin(self).await?;
         let mut sealed = 0;
         if let Some(through) = through {
@@ -110,7 +110,7 @@ impl AuditLog {
             return Ok(Batch::Nothing);
         }
         let until = self.end_of_batch(from, end).await?;
-        let events = self.hash_audit_events(from, &until).await?;
+        let events = self.hash_events(from, &until).await?;
         if events.is_empty() {
             return Ok(Batch::Nothing);
         }
@@ -132,7 +132,7 @@ impl AuditLog {
     }
 
     /// The hash of each project's events in a range.
-    pub(super) async fn hash_audit_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<String>, Events>> {
+    pub(super) async fn hash_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<String>, Events>> {
         let mut hashed: BTreeMap<Option<String>, Events> = BTreeMap::new();
         let mut next = from.to_owned();
         loop {

@@ -10,7 +10,7 @@ use crate::error::Result;
 impl AuthConfigs {
     /// Deletes an auth config and, with it, its accounts and their credentials. With `revoke`,
     /// their provider is asked to forget those, too; then the id of that job, where there were any.
-    pub async fn delete_auth_config(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             let job = self.revocations.delete_auth_config_and_revoke(actor, id).await;
             self.recent.forget_where(|it| it.has(id));

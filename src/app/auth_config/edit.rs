@@ -50,7 +50,7 @@ pub struct AuthConfigPatch {
 
 impl AuthConfigs {
     /// Changes an auth config.
-    pub async fn patch_auth_config(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
+    pub async fn patch(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
         let name = check_name(patch.name.clone(), "name")?;
         let redirect = match &patch.oauth_redirect_uri {
             Some(uri) => {
@@ -60,11 +60,11 @@ impl AuthConfigs {
                     .auth_config(&actor.project_id, id)
                     .await?
                     .ok_or_else(|| auth_config_not_found(id))?;
-                Some(self.redirect_uris.choose_redirect_uri(&row, uri, "credentials.oauth_redirect_uri").await?)
+                Some(self.redirect_uris.choose(&row, uri, "credentials.oauth_redirect_uri").await?)
             }
             None => None,
         };
-        self.change_auth_config(actor, id, "auth_config.update", |row| {
+        self.change(actor, id, "auth_config.update", |row| {
             patch.check_fits(row)?;
             row.name = name.clone().unwrap_or_else(|| row.name.clone());
             row.is_enabled_for_tool_router = patch.is_enabled_for_tool_router.unwrap_or(row.is_enabled_for_tool_router);
@@ -81,9 +81,9 @@ impl AuthConfigs {
     }
 
     /// Switches an auth config on or off. While it is off, its accounts cannot be used.
-    pub async fn set_auth_config_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
+    pub async fn set_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
         let action = if enabled { "auth_config.enable" } else { "auth_config.disable" };
-        self.change_auth_config(actor, id, action, |row| {
+        self.change(actor, id, action, |row| {
             let is_change = row.is_enabled != enabled;
             row.is_enabled = enabled;
             Ok(is_change)
@@ -93,7 +93,7 @@ impl AuthConfigs {
 
     /// Reads, changes, and writes if nobody else did meanwhile; otherwise once more. `change` says
     /// whether there is anything to write.
-    async fn change_auth_config(
+    async fn change(
         &self,
         actor: &Actor,
         id: &str,

@@ -116,7 +116,7 @@ impl AuthConfigs {
 
 impl AuthConfigs {
     /// Makes an auth config.
-    pub async fn create_auth_config(
+    pub async fn create(
         &self,
         actor: &Actor,
         new: NewAuthConfig,
@@ -147,7 +147,7 @@ impl AuthConfigs {
         let mut settings = new.settings;
         if let Some(uri) = settings.oauth_redirect_uri.take() {
             let at = "auth_config.credentials.oauth_redirect_uri";
-            self.redirect_uris.choose_redirect_uri(&row, &uri, at).await?.store_in(&mut settings);
+            self.redirect_uris.choose(&row, &uri, at).await?.store_in(&mut settings);
         }
         row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.core.audit(
@@ -179,26 +179,21 @@ impl AuthConfigs {
     }
 
     /// One auth config of the caller's project.
-    pub async fn auth_config(&self, project: &str, id: &str) -> Result<AuthConfigView> {
+    pub async fn get(&self, project: &str, id: &str) -> Result<AuthConfigView> {
         let row = self.core.store.auth_config(project, id).await?.ok_or_else(|| auth_config_not_found(id))?;
         let connections = self.core.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
-        self.auth_config_view(row, &connections)
+        self.view(row, &connections)
     }
 
     /// One page of auth configs and the number of all that match. A row that cannot be read is logged
     /// and left out.
-    pub async fn auth_configs(
-        &self,
-        project: &str,
-        filter: AuthConfigFilter,
-        page: PageOf,
-    ) -> Result<Listed<AuthConfigView>> {
+    pub async fn list(&self, project: &str, filter: AuthConfigFilter, page: PageOf) -> Result<Listed<AuthConfigView>> {
         let Listed { rows, next, total } = self.core.store.auth_configs(project, filter, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let connections = self.core.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
-            views.extend(crate::app::base::errors::readable(id, self.auth_config_view(row, &connections)));
+            views.extend(crate::app::base::errors::readable(id, self.view(row, &connections)));
         }
         Ok(Listed { rows: views, next, total })
     }
@@ -244,7 +239,7 @@ impl AuthConfigs {
         }
     }
 
-    fn auth_config_view(&self, row: AuthConfigRow, connections: &HashMap<String, i64>) -> Result<AuthConfigView> {
+    fn view(&self, row: AuthConfigRow, connections: &HashMap<String, i64>) -> Result<AuthConfigView> {
         let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
         let secrets = self.credentials.open_auth_config(&row)?;
         let shared = self.credentials.open_shared(&row)?;

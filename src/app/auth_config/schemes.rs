@@ -113,7 +113,7 @@ fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
 
 impl AuthConfigs {
     /// Picks the auth config of a link. One that is made now is added to the unit.
-    pub(in crate::app) async fn pick_auth_config(
+    pub(in crate::app) async fn pick(
         &self,
         actor: &Actor,
         named: Option<&str>,
@@ -122,14 +122,14 @@ impl AuthConfigs {
         unit: &mut Unit,
     ) -> Result<Picked> {
         if let Some(id) = named {
-            return self.named_auth_config(actor, id, toolkit, wish).await;
+            return self.named(actor, id, toolkit, wish).await;
         }
         let candidates = self.usable_configs(&actor.project_id, toolkit).await?;
         if let SchemeWish::Only(scheme) = wish {
             let newest = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
             let config = match newest {
                 Some(config) => config,
-                None => self.auth_config_of_scheme(actor, toolkit, scheme, unit).await?,
+                None => self.of_scheme(actor, toolkit, scheme, unit).await?,
             };
             return Ok(Picked { config, user_chooses: false, warnings: Vec::new() });
         }
@@ -139,12 +139,12 @@ impl AuthConfigs {
             let warnings = if user_chooses { Vec::new() } else { candidates.warnings.clone() };
             return Ok(Picked { config, user_chooses, warnings });
         }
-        let (config, warnings) = self.first_auth_config(actor, toolkit, unit).await?;
+        let (config, warnings) = self.first(actor, toolkit, unit).await?;
         Ok(Picked { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
     }
 
     /// The auth config that the session names, whatever else there is.
-    async fn named_auth_config(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
+    async fn named(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if self.lacks_client(&config) {
@@ -191,7 +191,7 @@ impl AuthConfigs {
     }
 
     /// The first auth config of a toolkit, for the first scheme that can, and what is to be said of it.
-    async fn first_auth_config(
+    async fn first(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,
@@ -225,7 +225,7 @@ impl AuthConfigs {
 
     /// The newest auth config of one scheme, or one that is made now for links that ask for the scheme.
     /// Links that ask for none go on as before.
-    pub(in crate::app) async fn auth_config_of_scheme(
+    pub(in crate::app) async fn of_scheme(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,

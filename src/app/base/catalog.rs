@@ -56,10 +56,10 @@ impl CurrentCatalog {
 }
 
 /// Looks at the files until told to stop, and logs what that changes.
-pub(in crate::app) async fn watch(app: Arc<Core>, stop: CancellationToken) {
+pub(in crate::app) async fn watch(core: Arc<Core>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-        let reading = Arc::clone(&app);
-        match app.files.run(move || reading.catalog.reload()).await {
+        let reading = Arc::clone(&core);
+        match core.files.run(move || reading.catalog.reload()).await {
             Ok(changes) => log(&changes),
             Err(error) => tracing::error!(%error, "looking at toolkit files failed"),
         }

@@ -133,11 +133,11 @@ impl Connector {
         }
         let attempt_id = Some(attempt.id.clone());
         let finished = if is_live {
-            let app = Arc::clone(self);
+            let connector = Arc::clone(self);
             let name = returned.name.map(ToOwned::to_owned);
             // From here on the state may be spent, so the rest finishes without the browser (R35).
             let came = Came { raw: Secret::from(returned.query), query, name };
-            let task = self.core.tasks.spawn(async move { Box::pin(app.arrive(actor, came, attempt)).await });
+            let task = self.core.tasks.spawn(async move { Box::pin(connector.arrive(actor, came, attempt)).await });
             task.await.map_err(Error::internal)??
         } else {
             self.arrive_again(&attempt).await?

@@ -215,11 +215,11 @@ impl Connector {
                     Err(WriteError::Refused(_)) => continue,
                     Err(error) => return Err(error.into()),
                 }
-                let app = Arc::clone(self);
+                let connector = Arc::clone(self);
                 // Shutdown waits for it: what it buys is not lost.
                 self.core.tasks.spawn(async move {
                     let _place = place;
-                    if let Err(error) = Box::pin(app.ask_for_device(&attempt, poll)).await {
+                    if let Err(error) = Box::pin(connector.ask_for_device(&attempt, poll)).await {
                         tracing::error!(account.id = %attempt.account_id, error = error.message(), cause = error.causes(), "a provider could not be asked");
                     }
                 });
@@ -373,11 +373,11 @@ impl Connector {
 }
 
 /// Asks providers whether their users have entered the code, until told to stop.
-pub async fn run(app: Arc<Connector>, stop: CancellationToken) {
+pub async fn run(connector: Arc<Connector>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         // Providers that hang must not keep the server from stopping.
-        let Some(asked) = stop.run_until_cancelled(app.ask_due_providers(&places)).await else { return };
+        let Some(asked) = stop.run_until_cancelled(connector.ask_due_providers(&places)).await else { return };
         if let Err(error) = asked {
             tracing::error!(error = error.message(), cause = error.causes(), "attempts could not be looked up");
         }

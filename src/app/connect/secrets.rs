@@ -39,25 +39,25 @@ impl Connector {
             let params = AccountParams::of_fields(entered.fields);
             return self.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
         }
-        let app = Arc::clone(self);
+        let connector = Arc::clone(self);
         // A second click cancels the browser's first request; what that began is finished anyway.
         let task = self.core.tasks.spawn(async move {
             let params = AccountParams::of_fields(entered.fields).completed(&offer.toolkit, offer.scheme);
-            if let Some(message) = app.disproof(&offer, &entered.secrets, &params).await {
+            if let Some(message) = connector.disproof(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
-                app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                connector.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
             if offer.verifier_url.is_some() {
-                return app.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
+                return connector.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
             }
-            match app.credential_of(&offer, entered.secrets, params).await {
+            match connector.credential_of(&offer, entered.secrets, params).await {
                 Ok((credential, params)) => {
-                    app.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
+                    connector.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
                 }
                 Err(failure) => {
                     let facts = failure.facts();
-                    app.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                    connector.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                     let message = Some(refused_words(&offer.toolkit.name, &failure));
                     Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
                 }

@@ -104,8 +104,8 @@ impl Connector {
             Ok(entered) => entered.fields,
             Err(wrong) => return Ok(Started::Form { offer, wrong, message: None }),
         };
-        let redirect_uri = self.redirect_uris.redirect_uri_of(&offer.config, &offer.settings);
-        if self.redirect_uris.has_shared_redirect_uri(&offer.config).await? {
+        let redirect_uri = self.redirect_uris.of(&offer.config, &offer.settings);
+        if self.redirect_uris.is_shared(&offer.config).await? {
             let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
             self.note_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
             let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \

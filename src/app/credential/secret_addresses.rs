@@ -28,7 +28,7 @@ pub(in crate::app) struct Given<'a> {
 impl Credentials {
     /// Refuses a link by a code in a project that confirms who finished.
     pub(in crate::app) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
-        let project = self.projects.project(project).await?;
+        let project = self.projects.get(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
     }

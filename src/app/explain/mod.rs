@@ -124,7 +124,7 @@ impl Explanations {
 
 impl Explanations {
     /// What became of an account.
-    pub async fn explain_account(&self, project: &str, id: &str) -> Result<Explanation> {
+    pub async fn of_account(&self, project: &str, id: &str) -> Result<Explanation> {
         let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let (events, is_cut) = self.events_of(&account).await?;
         let now = self.core.now();
@@ -177,7 +177,7 @@ impl Explanations {
     }
 
     /// What became of a link. `id` is the public part of its token.
-    pub async fn explain_link(&self, project: &str, id: &str) -> Result<Explanation> {
+    pub async fn of_link(&self, project: &str, id: &str) -> Result<Explanation> {
         let unknown = || Error::of(Code::LinkNotFound, &[("id", &cut_to(id, LINK_ID_LENGTH))]);
         // The whole token is a secret that has no place in an address, so it finds nothing.
         if !Kind::Link.admits(id) {
@@ -218,7 +218,7 @@ impl Explanations {
     async fn look_at_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
         if matches!(diagnosis.finding, Finding::LinkOffered | Finding::LinkNotOpened | Finding::ContextMismatch)
             && let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?
-            && self.redirect_uris.has_shared_redirect_uri(&config).await?
+            && self.redirect_uris.is_shared(&config).await?
         {
             diagnosis.finding = Finding::RedirectShared;
         }

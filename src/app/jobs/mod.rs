@@ -50,7 +50,7 @@ impl Sweeps {
 impl Sweeps {
     /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
     /// A link that cannot be ended now does not keep the others.
-    pub async fn sweep_links(&self) -> Result<usize> {
+    pub async fn expire_links(&self) -> Result<usize> {
         let now = self.core.now();
         let overdue = self.core.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
         let mut ended = 0;
@@ -125,7 +125,7 @@ async fn is_due(stop: &CancellationToken, pause: Duration) -> bool {
 
 async fn expire_links(app: Arc<App>, stop: CancellationToken) {
     while is_due(&stop, INTERVAL).await {
-        if let Err(error) = app.sweeps.sweep_links().await {
+        if let Err(error) = app.sweeps.expire_links().await {
             tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
         }
     }
@@ -136,7 +136,7 @@ async fn empty_deleted_projects(app: Arc<App>, stop: CancellationToken) {
     let mut pause = INTERVAL;
     while is_due(&stop, pause).await {
         pause = Duration::from_mins(1);
-        if let Err(error) = app.project_deletion.empty_deleted_projects().await {
+        if let Err(error) = app.project_deletion.empty_deleted().await {
             tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
         }
     }

@@ -28,7 +28,7 @@ type Batch = (fn(Millis) -> Unit, usize);
 
 impl Sweeps {
     /// Deletes what is over and past its time. Returns how many rows of each kind's own table went.
-    pub async fn sweep_what_is_over(&self) -> Result<usize> {
+    pub async fn delete_old_rows(&self) -> Result<usize> {
         let keep = self.core.settings.retention;
         let kinds: [(Option<Millis>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
@@ -96,7 +96,7 @@ impl Sweeps {
 /// Sweeps until told to stop. A failure is logged; the next run goes on.
 pub(in crate::app) async fn run(app: Arc<App>, stop: CancellationToken) {
     loop {
-        match app.sweeps.sweep_what_is_over().await {
+        match app.sweeps.delete_old_rows().await {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "what was over and past its time was deleted"),
             Err(error) => {

@@ -58,7 +58,7 @@ pub(in crate::app) struct Usable {
 
 impl Links {
     /// Offers a user a link for an auth config.
-    pub async fn create_direct_link(
+    pub async fn create_direct(
         &self,
         actor: &Actor,
         request: DirectLink,

@@ -110,7 +110,7 @@ impl Links {
 
 impl Links {
     /// Offers the session's user a link for a toolkit.
-    pub async fn create_link(
+    pub async fn create(
         &self,
         actor: &Actor,
         session: &Session,
@@ -146,7 +146,7 @@ impl Links {
         loop {
             let mut unit = Unit::new();
             let named = session.config.auth_config(&toolkit.slug);
-            let picked = self.auth_configs.pick_auth_config(actor, named, &toolkit, wish, &mut unit).await?;
+            let picked = self.auth_configs.pick(actor, named, &toolkit, wish, &mut unit).await?;
             let Picked { config, user_chooses, warnings } = picked;
             self.credentials.check_offered(&toolkit, &config, &offer.prefill).await?;
             offer.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };

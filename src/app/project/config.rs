@@ -165,9 +165,9 @@ fn changed(stored: &str, new: &ProjectSettings) -> Result<Vec<String>> {
 impl Projects {
     /// Changes the settings of the actor's project; the whole settings afterwards. Two changes at
     /// once are applied one after the other.
-    pub async fn configure_project(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
+    pub async fn configure(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
         for _ in 0..TRIES {
-            let project = self.project(&actor.project_id).await?;
+            let project = self.get(&actor.project_id).await?;
             let mut settings = ProjectSettings::parse(&project.settings)?;
             change.apply(&mut settings, "payload")?;
             let text = serde_json::to_string(&settings).map_err(Error::internal)?;

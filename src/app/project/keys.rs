@@ -97,7 +97,7 @@ impl Keys {
 
 impl Keys {
     /// Makes a further key of a project, for everything.
-    pub async fn create_key(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
+    pub async fn create(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
         self.create_scoped_key(actor, name, &KeyScope::default()).await
     }
 
@@ -105,7 +105,7 @@ impl Keys {
     pub async fn create_scoped_key(&self, actor: &Actor, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
         check_key_name(name)?;
         let (key, row) = self.new_key(&actor.project_id, name, scope)?;
-        let unit = self.insert_key(actor, &key, &row);
+        let unit = self.insert(actor, &key, &row);
         match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
             Err(WriteError::Refused("project_gone")) => Err(super::not_found(&actor.project_id)),
@@ -114,7 +114,7 @@ impl Keys {
     }
 
     /// The statements that add a key.
-    pub(in crate::app) fn insert_key(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
+    pub(in crate::app) fn insert(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
         let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
         Unit::new().with(api_keys::insert(row, key.digest())).with(self.core.audit(
@@ -180,7 +180,7 @@ impl Keys {
     }
 
     /// Revokes a key. Every server on this database refuses it from its next request on.
-    pub async fn revoke_key(&self, actor: &Actor, id: &str) -> Result<()> {
+    pub async fn revoke(&self, actor: &Actor, id: &str) -> Result<()> {
         let revoke = api_keys::revoke(&actor.project_id, id, self.core.now());
         self.apply_revocation(revoke, self.core.audit(actor, "api_key.revoke", id, "ok", None), id).await
     }
@@ -250,7 +250,7 @@ impl Keys {
             return Err(invalid());
         }
         if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
-            self.touch_key(api_keys::touch(&row.id, now));
+            self.touch(api_keys::touch(&row.id, now));
         }
         Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
     }
@@ -264,13 +264,13 @@ impl Keys {
             return Err(invalid());
         }
         if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
-            self.touch_key(organization_keys::touch(&row.id, now));
+            self.touch(organization_keys::touch(&row.id, now));
         }
         Ok(row)
     }
 
     /// Notes the use of a key without making the request wait for the disk.
-    fn touch_key(&self, statement: Statement) {
+    fn touch(&self, statement: Statement) {
         let store = self.core.store.clone();
         self.core.tasks.spawn(async move {
             if let Err(error) = store.apply(Unit::new().with(statement)).await {

@@ -137,7 +137,7 @@ impl Projects {
 
 impl Projects {
     /// Makes a project with one key.
-    pub async fn create_project(&self, actor_name: &str, name: &str, settings: &ProjectSettings) -> Result<NewProject> {
+    pub async fn create(&self, actor_name: &str, name: &str, settings: &ProjectSettings) -> Result<NewProject> {
         let name = name.trim();
         if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
             return Err(Error::field("name", "must have 1 to 100 characters and no control characters"));
@@ -178,7 +178,7 @@ impl Projects {
         let mut made = None;
         if let Some(scope) = scope {
             let (key, row) = self.keys.new_key(&project.id, "default", scope)?;
-            unit = unit.and(self.keys.insert_key(&actor, &key, &row));
+            unit = unit.and(self.keys.insert(&actor, &key, &row));
             made = Some((key, row.id));
         }
         self.core.store.apply(unit).await?;
@@ -186,7 +186,7 @@ impl Projects {
     }
 
     /// One live project of the installation.
-    pub async fn project(&self, id: &str) -> Result<Project> {
+    pub async fn get(&self, id: &str) -> Result<Project> {
         self.core.store.project(id).await?.ok_or_else(|| not_found(id))
     }
 
@@ -197,7 +197,7 @@ impl Projects {
         let unit = Unit::new()
             .with(api_keys::revoke_of_project(project, self.core.now()))
             .with(self.core.audit(&actor, "api_key.revoke_all", project, "ok", None))
-            .and(self.keys.insert_key(&actor, &key, &row));
+            .and(self.keys.insert(&actor, &key, &row));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
             Err(WriteError::Refused("project_gone")) => Err(not_found(project)),
@@ -206,21 +206,21 @@ impl Projects {
     }
 
     /// The settings of a project.
-    pub async fn project_settings(&self, project: &str) -> Result<ProjectSettings> {
-        ProjectSettings::parse(&self.project(project).await?.settings)
+    pub async fn settings(&self, project: &str) -> Result<ProjectSettings> {
+        ProjectSettings::parse(&self.get(project).await?.settings)
     }
 
     /// Whether a callback URL is on the project's list; false where that is empty, none where the list
     /// holds others only.
     pub async fn is_registered_callback(&self, project: &str, url: &str) -> Result<Option<bool>> {
-        let registered = self.project_settings(project).await?.callback_urls;
+        let registered = self.settings(project).await?.callback_urls;
         let is_on_it = callback_url::is_registered(url, &registered);
         Ok((is_on_it || registered.is_empty()).then_some(is_on_it))
     }
 
     /// Refuses a callback URL that is not on the project's list, where it has one (R08).
     pub async fn check_registered(&self, project: &str, url: &str, field: &str) -> Result<()> {
-        let settings = self.project_settings(project).await?;
+        let settings = self.settings(project).await?;
         if settings.callback_urls.is_empty() || callback_url::is_registered(url, &settings.callback_urls) {
             return Ok(());
         }

@@ -49,7 +49,7 @@ impl ProjectDeletion {
     /// Deletes a project with all that is in it. Its keys are refused from the next request on. With
     /// `revoke` its credentials go to be revoked at their providers: the id of that job, if there
     /// were any. A large project is emptied by the server's jobs, also when this is cut short.
-    pub async fn delete_project(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
+    pub async fn delete(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let unit = project_deletion::close(project, revoke, self.core.now()).with(self.core.audit(
             &actor,
@@ -74,7 +74,7 @@ impl ProjectDeletion {
     }
 
     /// Goes on with deleted projects that are not empty yet.
-    pub async fn empty_deleted_projects(&self) -> Result<()> {
+    pub async fn empty_deleted(&self) -> Result<()> {
         for Closed { id, revokes } in self.core.store.closed_projects(PROJECTS).await? {
             // One that cannot be emptied now does not keep the others.
             if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {

@@ -144,22 +144,22 @@ impl RedirectUris {
 
 impl RedirectUris {
     /// The redirect URI that a flow of an auth config begins with; from the configured public URL only (R24).
-    pub fn redirect_uri_of(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> String {
+    pub fn of(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> String {
         if let Some(uri) = &settings.oauth_redirect_uri {
             return uri.clone();
         }
-        let name = if self.uses_toolkit_redirect_uri(config, settings) { &config.toolkit } else { &config.id };
+        let name = if self.uses_toolkit_path(config, settings) { &config.toolkit } else { &config.id };
         self.core.settings.redirect_uri(name)
     }
 
     /// The same where the provider sends browsers back at all.
-    pub fn shown_redirect_uri(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
+    pub fn shown(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
         let scheme: Scheme = config.scheme.parse().ok()?;
         let has_browser = self.core.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
-        (scheme.is_redirect() && has_browser).then(|| self.redirect_uri_of(config, settings))
+        (scheme.is_redirect() && has_browser).then(|| self.of(config, settings))
     }
 
-    fn uses_toolkit_redirect_uri(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> bool {
+    fn uses_toolkit_path(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> bool {
         if !config.is_managed {
             return settings.uses_toolkit_redirect_uri;
         }
@@ -177,12 +177,7 @@ impl RedirectUris {
 
     /// Reads the redirect URI that a developer gives; the empty text means the server's own. `at` is where
     /// the request has it.
-    pub(in crate::app) async fn choose_redirect_uri(
-        &self,
-        config: &AuthConfigRow,
-        uri: &str,
-        at: &str,
-    ) -> Result<RedirectChoice> {
+    pub(in crate::app) async fn choose(&self, config: &AuthConfigRow, uri: &str, at: &str) -> Result<RedirectChoice> {
         if uri.is_empty() {
             return Ok(RedirectChoice::Own);
         }
@@ -197,7 +192,7 @@ impl RedirectUris {
             }
             _ => {}
         }
-        self.check_redirect_uri(config, uri).await?;
+        self.check(config, uri).await?;
         Ok(RedirectChoice::Given(uri.to_owned()))
     }
 
@@ -242,10 +237,10 @@ impl RedirectUris {
             return Ok(false);
         }
         if name == config.toolkit {
-            return Ok(self.uses_toolkit_redirect_uri(config, settings) && self.is_told_by_slug(config));
+            return Ok(self.uses_toolkit_path(config, settings) && self.is_told_by_slug(config));
         }
         let is_given = settings.oauth_redirect_uri.as_ref() == Some(&attempt.redirect_uri);
-        Ok(is_given && !self.shares_redirect_uri(config, &attempt.redirect_uri).await?)
+        Ok(is_given && !self.shares(config, &attempt.redirect_uri).await?)
     }
 
     /// How an auth config recognises answers; none for one that takes no code from a browser (OAuth 1.0a
@@ -258,7 +253,7 @@ impl RedirectUris {
 
     /// Whether the redirect URI of an auth config belongs to another one, too, in any project, for another
     /// authorization server: neither can be used then.
-    pub async fn shares_redirect_uri(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
+    pub async fn shares(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(false) };
         // The name of a toolkit that came later belongs to that toolkit's auth configs.
         if self.name_in(uri).ok().flatten().is_some_and(|name| name != config.id && self.is_reserved(name)) {
@@ -277,18 +272,18 @@ impl RedirectUris {
     }
 
     /// The same for an auth config as it is stored.
-    pub async fn has_shared_redirect_uri(&self, config: &AuthConfigRow) -> Result<bool> {
+    pub async fn is_shared(&self, config: &AuthConfigRow) -> Result<bool> {
         let settings = AuthConfigSettings::parse(&config.settings)?;
         match &settings.oauth_redirect_uri {
-            Some(uri) => self.shares_redirect_uri(config, uri).await,
+            Some(uri) => self.shares(config, uri).await,
             // The toolkit's file was changed since: its slug no longer says which provider it is.
-            None => Ok(self.uses_toolkit_redirect_uri(config, &settings) && !self.is_told_by_slug(config)),
+            None => Ok(self.uses_toolkit_path(config, &settings) && !self.is_told_by_slug(config)),
         }
     }
 
     /// Refuses a redirect URI that another auth config has for another authorization server.
-    async fn check_redirect_uri(&self, config: &AuthConfigRow, uri: &str) -> Result<()> {
-        if !self.shares_redirect_uri(config, uri).await? {
+    async fn check(&self, config: &AuthConfigRow, uri: &str) -> Result<()> {
+        if !self.shares(config, uri).await? {
             return Ok(());
         }
         let message = "oauth_redirect_uri belongs to another auth config of this server, for another provider";
@@ -313,9 +308,9 @@ impl RedirectUris {
     }
 
     /// Says in the log which auth configs cannot be used until their redirect URIs are told apart.
-    pub async fn report_shared_redirect_uris(&self) -> Result<()> {
+    pub async fn report_shared(&self) -> Result<()> {
         for config in self.core.store.redirected_auth_configs().await? {
-            if self.has_shared_redirect_uri(&config).await? {
+            if self.is_shared(&config).await? {
                 tracing::warn!(
                     auth_config.id = %config.id,
                     project.id = %config.project_id,

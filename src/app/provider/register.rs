@@ -143,7 +143,7 @@ impl Providers {
         else {
             return Ok(None);
         };
-        let redirect_uri = self.redirect_uris.redirect_uri_of(&config, &AuthConfigSettings::parse(&config.settings)?);
+        let redirect_uri = self.redirect_uris.of(&config, &AuthConfigSettings::parse(&config.settings)?);
         let oauth = OAuth2 { client_authentication: ClientAuthentication::None, ..oauth };
         let mut metadata = client_metadata(&oauth, &oauth.registration_parameters, &redirect_uri);
         metadata.insert("client_id".to_owned(), self.credentials.client_metadata_url(&config.id).into());

@@ -110,13 +110,13 @@ impl Refresher {
         toolkit: &Arc<Toolkit>,
         wanted: Wanted,
     ) -> Result<Option<AccountRow>> {
-        let app = Arc::clone(self);
+        let refresher = Arc::clone(self);
         let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
         let lock = self.core.flights.lock_of(&id);
         // Spawned: it finishes even when the caller goes away (R35).
         let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
-            app.refreshed(&project, &id, &toolkit, wanted).await
+            refresher.refreshed(&project, &id, &toolkit, wanted).await
         });
         match tokio::time::timeout(CALLER_PATIENCE, task).await {
             Ok(joined) => joined.map_err(Error::internal)?.map(Some),
@@ -145,7 +145,7 @@ impl Refresher {
             // lease, one look is enough; there is another when it is over.
             if !is_leased(&account, now) || looked_under != Some(account.refresh_fence) {
                 looked_under = Some(account.refresh_fence);
-                match self.spool.finish_spooled(&account).await {
+                match self.spool.finish(&account).await {
                     Ok(true) => continue,
                     Ok(false) => {}
                     Err(_) if alive => return Ok(account),

@@ -117,10 +117,10 @@ impl Drop for PlaceInLine {
 }
 
 /// Refreshes what is due until told to stop.
-pub async fn run(app: Arc<Refresher>, stop: CancellationToken) {
+pub async fn run(refresher: Arc<Refresher>, stop: CancellationToken) {
     let under_way = Arc::new(UnderWay::new());
     while !stop.is_cancelled() {
-        if let Err(error) = app.start_due_refreshes(&under_way, &stop).await {
+        if let Err(error) = refresher.start_due_refreshes(&under_way, &stop).await {
             tracing::error!(error = error.message(), cause = error.causes(), "accounts could not be looked up");
         }
         tokio::select! {

@@ -41,14 +41,14 @@ const FIRST_PAUSE: Millis = 5_000;
 const LONGEST_PAUSE: Millis = 30 * 60 * 1_000;
 
 /// Works off the queue until told to stop.
-pub async fn run(app: Arc<Revocations>, stop: CancellationToken) {
+pub async fn run(revocations: Arc<Revocations>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut toolkits = HashMap::new();
     loop {
-        if let Err(error) = app.start_due_revocations(&places, &mut toolkits, &stop).await {
+        if let Err(error) = revocations.start_due_revocations(&places, &mut toolkits, &stop).await {
             tracing::error!(error = error.message(), cause = error.causes(), "revocations could not be looked up");
         }
-        let woken = tokio::time::timeout(INTERVAL, app.wake.notified());
+        let woken = tokio::time::timeout(INTERVAL, revocations.wake.notified());
         if stop.run_until_cancelled(woken).await.is_none() {
             return;
         }
@@ -89,14 +89,14 @@ impl Revocations {
                     Err(error) => return Err(error.into()),
                 }
                 started = true;
-                let app = Arc::clone(self);
+                let revocations = Arc::clone(self);
                 // Shutdown waits for it: its outcome is not lost.
                 self.core.tasks.spawn(async move {
-                    if let Err(error) = app.work_off(&row).await {
+                    if let Err(error) = revocations.work_off(&row).await {
                         tracing::error!(revocation.id = %row.id, error = error.message(), cause = error.causes(), "a revocation was not settled");
                     }
                     drop((place, turn));
-                    app.wake.notify_one();
+                    revocations.wake.notify_one();
                 });
             }
             if !started {

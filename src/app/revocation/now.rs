@@ -45,7 +45,7 @@ impl Revocations {
     async fn revoke_in_turn(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         for _ in 0..TURNS {
             let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
-            if self.spool.finish_spooled(&account).await? {
+            if self.spool.finish(&account).await? {
                 continue;
             }
             if account.status == AccountStatus::Revoked {

@@ -184,7 +184,7 @@ impl Revocations {
     /// Revokes all accounts of a project that match, here at once and at their providers as one job:
     /// its id, where there were any, and how many (R76).
     pub async fn revoke_accounts(&self, actor: &Actor, filter: &HeldFilter) -> Result<(Option<String>, usize)> {
-        self.projects.project(&actor.project_id).await?;
+        self.projects.get(&actor.project_id).await?;
         let job = self.core.mint(Kind::RevokeJob);
         let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))

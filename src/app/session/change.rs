@@ -35,7 +35,7 @@ impl Sessions {
     /// Changes a session's policy. The outcome keeps every rule of a creation, the policy before it
     /// goes into the history, and the version goes up by one. Without an expected version, a change
     /// that another one overtakes is made again on what that one left.
-    pub async fn patch_session(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
+    pub async fn patch(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
         check_id(id)?;
         patch.check()?;
         for _ in 0..MAX_TRIES {
@@ -79,7 +79,7 @@ impl Sessions {
     /// The session with the caller's own tools beside it. They run in the caller's process and are
     /// not kept: they are checked, named and given back.
     pub async fn attach(&self, project: &str, id: &str, given: Experimental) -> Result<Session> {
-        let session = self.session(project, id).await?;
+        let session = self.get(project, id).await?;
         let mut session = Session::clone(&session);
         if given.custom_toolkits.is_some() || given.custom_tools.is_some() {
             let experimental = session.config.experimental.get_or_insert_default();
@@ -92,8 +92,8 @@ impl Sessions {
     }
 
     /// One page of a session's policies, newest first, the number of all of them, and their user.
-    pub async fn session_history(&self, project: &str, id: &str, page: PageOf) -> Result<(String, Listed<PastPolicy>)> {
-        let session = self.session(project, id).await?;
+    pub async fn history(&self, project: &str, id: &str, page: PageOf) -> Result<(String, Listed<PastPolicy>)> {
+        let session = self.get(project, id).await?;
         let Listed { rows, next, total } = self.core.store.session_versions(project, id, page).await?;
         let policies = rows.into_iter().filter_map(|row| readable(id, past_policy(&row))).collect();
         Ok((session.user_id.clone(), Listed { rows: policies, next, total }))

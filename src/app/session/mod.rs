@@ -100,7 +100,7 @@ impl Sessions {
 
 impl Sessions {
     /// Makes a session. Every call makes a new one, even for the same input.
-    pub async fn create_session(
+    pub async fn create(
         &self,
         actor: &Actor,
         mut config: SessionConfig,
@@ -149,7 +149,7 @@ impl Sessions {
     }
 
     /// One session of the caller's project.
-    pub async fn session(&self, project: &str, id: &str) -> Result<Arc<Session>> {
+    pub async fn get(&self, project: &str, id: &str) -> Result<Arc<Session>> {
         check_id(id)?;
         let place = (project.to_owned(), id.to_owned());
         if let Some(session) = self.recent.get(&place) {
@@ -166,8 +166,8 @@ impl Sessions {
     }
 
     /// Ends a session; its id is unknown from then on.
-    pub async fn delete_session(&self, actor: &Actor, id: &str) -> Result<()> {
-        self.session(&actor.project_id, id).await?;
+    pub async fn delete(&self, actor: &Actor, id: &str) -> Result<()> {
+        self.get(&actor.project_id, id).await?;
         let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
             actor,
             "session.delete",

@@ -51,7 +51,7 @@ pub struct ShownAccount {
 
 impl Sessions {
     /// One page of a session's toolkits, by slug, and the number of all that match.
-    pub async fn session_toolkits(
+    pub async fn toolkits(
         &self,
         session: &Session,
         filter: &ToolkitFilter,
@@ -98,17 +98,12 @@ impl Sessions {
             let account = accounts.remove(&toolkit.slug);
             let account =
                 account.map(|row| ShownAccount { is_managed: managed.contains(row.auth_config_id.as_str()), row });
-            self.session_toolkit(session, toolkit, account)
+            self.toolkit(session, toolkit, account)
         });
         Ok((shown.collect(), total))
     }
 
-    fn session_toolkit(
-        &self,
-        session: &Session,
-        toolkit: &Arc<Toolkit>,
-        account: Option<ShownAccount>,
-    ) -> SessionToolkit {
+    fn toolkit(&self, session: &Session, toolkit: &Arc<Toolkit>, account: Option<ShownAccount>) -> SessionToolkit {
         SessionToolkit {
             toolkit: Arc::clone(toolkit),
             is_enabled: session.config.admits_toolkit(&toolkit.slug),

@@ -86,7 +86,7 @@ impl Spool {
     ///
     /// # Errors
     /// When the folder cannot be looked into: then nobody knows whether newer tokens wait there.
-    pub async fn replay_spool(&self) -> io::Result<usize> {
+    pub async fn replay(&self) -> io::Result<usize> {
         let mut saved = 0;
         for file in files(&self.folder)? {
             let stored = match read(&file) {
@@ -113,7 +113,7 @@ impl Spool {
     ///
     /// # Errors
     /// When that is not possible now, or nobody can tell whether a file is there.
-    pub async fn finish_spooled(&self, account: &AccountRow) -> Result<bool> {
+    pub async fn finish(&self, account: &AccountRow) -> Result<bool> {
         let unknown = || Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet");
         let file = file_of(&self.folder, &account.id, account.refresh_fence);
         let wanted = file.clone();

@@ -48,7 +48,7 @@ impl Toolkits {
 
 impl Toolkits {
     /// The toolkits that a filter admits, by name or by use.
-    pub async fn toolkits(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
+    pub async fn list(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
         let slugs: Option<BTreeSet<String>> =
             filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
         let category = filter.category.as_deref().map(str::to_ascii_lowercase);

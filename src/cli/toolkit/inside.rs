@@ -53,7 +53,7 @@ pub(super) struct Inside {
 impl Inside {
     /// `host` is the name by which the server is asked.
     pub(super) async fn new(app: &Arc<App>, project: &str, host: &str) -> Result<Self> {
-        let made = app.projects.create_project("cli", project, &ProjectSettings::default()).await;
+        let made = app.projects.create("cli", project, &ProjectSettings::default()).await;
         let key = made.map_err(|error| explain(&error))?.key.expose().to_owned();
         Ok(Self { router: api::router(app), key, host: HeaderValue::from_str(host)? })
     }

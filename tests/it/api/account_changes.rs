@@ -165,7 +165,7 @@ async fn refresh_of_an_account_that_is_over_asks_its_user_again() {
     let link = server.api.link(&session, "sandbox").await;
     let account = text(&link, "connected_account_id");
     server.clock.advance(Duration::from_secs(601));
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&account).await, "EXPIRED");
     let answer = refresh(&server, &account, r#"{"redirect_url":"http://127.0.0.1:9/back"}"#).await.expect(200);
     assert_eq!(answer["status"], "INITIATED");
@@ -244,7 +244,7 @@ async fn an_account_that_was_connected_keeps_its_alias_when_nobody_connects_it_a
     server.api.call("POST", &format!("/connected_accounts/{account}/revoke"), "").await.expect(200);
     assert_eq!(refresh(&server, &account, "").await.expect(200)["status"], "INITIATED");
     server.clock.advance(Duration::from_secs(601));
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     let view = read(&server, &account).await;
     assert_eq!((&view["status"], &view["alias"]), (&json!("EXPIRED"), &json!("work")));
 }

@@ -45,7 +45,7 @@ pub async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
 }
 
 pub async fn check(app: &App) -> Report {
-    app.audit_log.check_audit_log(None, app.audit_log.head_file()).await.unwrap()
+    app.audit_log.check(None, app.audit_log.head_file()).await.unwrap()
 }
 
 pub fn kinds(report: &Report) -> Vec<Kind> {
@@ -66,9 +66,9 @@ async fn sealed_server() -> TestServer {
     let other = server.other_project("Other").await;
     make_sessions(&server, &server.api, 5).await;
     make_sessions(&server, &other, 4).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     make_sessions(&server, &server.api, 6).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     make_sessions(&server, &server.api, 3).await;
     server
 }
@@ -87,13 +87,13 @@ async fn a_log_that_nobody_touched_is_intact_and_says_what_is_not_yet_sealed() {
     assert_eq!((report.unsealed_events, report.sealed_events), (3, all - 3));
     assert_eq!(report.segments, report.newest_segment);
     let of_project =
-        server.app.audit_log.check_audit_log(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
+        server.app.audit_log.check(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
     let own = count(&server.database(), &format!("audit_events WHERE project_id = '{}'", server.project_id));
     assert!(of_project.intact);
     assert_eq!((of_project.unsealed_events, of_project.sealed_events), (3, own - 3));
     // Nothing to seal makes no segment.
-    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), 3);
-    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), 0);
+    assert_eq!(server.app.audit_log.seal_all().await.unwrap(), 3);
+    assert_eq!(server.app.audit_log.seal_all().await.unwrap(), 0);
     assert_eq!(check(&server.app).await.unsealed_events, 0);
 }
 
@@ -141,7 +141,7 @@ async fn whatever_is_done_to_sealed_events_is_found() {
         let report = check(&app).await;
         assert!(!report.intact && expected.iter().all(|kind| kinds(&report).contains(kind)), "{name}: {report:?}");
         // Sealing goes on, and hides nothing.
-        app.audit_log.seal_whole_audit_log().await.unwrap();
+        app.audit_log.seal_all().await.unwrap();
         let later = check(&app).await;
         let still = expected.iter().all(|kind| {
             kinds(&later).contains(kind) || (*kind == Truncated && kinds(&later).contains(&Kind::HeadDiffers))
@@ -158,8 +158,7 @@ async fn a_change_is_told_of_its_project_only() {
         server.project_id
     );
     attacker(&server.database()).execute_batch(&sql).unwrap();
-    let own =
-        server.app.audit_log.check_audit_log(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
+    let own = server.app.audit_log.check(Some(&server.project_id), server.app.audit_log.head_file()).await.unwrap();
     assert!(own.intact, "{own:?}");
     let all = check(&server.app).await;
     assert_eq!(kinds(&all), [Kind::Changed]);
@@ -169,11 +168,11 @@ async fn a_change_is_told_of_its_project_only() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_database_is_found_until_the_operator_accepts_it() {
     let server = TestServer::start().await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let old = server.dir.path().join("old.db");
     Connection::open(server.database()).unwrap().execute_batch(&format!("VACUUM INTO '{}'", old.display())).unwrap();
     make_sessions(&server, &server.api, 2).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let head = std::fs::read(server.app.audit_log.head_file()).unwrap();
     let app = open_copy(&server, &old).await;
     assert_eq!(kinds(&check(&app).await), [Kind::Truncated]);
@@ -181,11 +180,11 @@ async fn an_older_database_is_found_until_the_operator_accepts_it() {
     for _ in 0..3 {
         let actor = Actor::cli(&server.project_id);
         app.core.store.apply(Unit::new().with(app.core.audit(&actor, "a.b", "c", "ok", None))).await.unwrap();
-        app.audit_log.seal_whole_audit_log().await.unwrap();
+        app.audit_log.seal_all().await.unwrap();
     }
     assert_eq!(std::fs::read(app.audit_log.head_file()).unwrap(), head);
     assert_eq!(kinds(&check(&app).await), [Kind::HeadDiffers]);
-    app.audit_log.accept_audit_head().await.unwrap();
+    app.audit_log.accept_head().await.unwrap();
     let report = check(&app).await;
     assert!(report.intact, "{report:?}");
     let detail: String = Connection::open(&old)
@@ -201,12 +200,12 @@ async fn a_head_that_is_missing_or_no_head_is_found_and_not_made_anew() {
     let server = sealed_server().await;
     std::fs::remove_file(server.app.audit_log.head_file()).unwrap();
     assert_eq!(kinds(&check(&server.app).await), [Kind::HeadMissing]);
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     assert!(!server.app.audit_log.head_file().exists());
     std::fs::write(server.app.audit_log.head_file(), "{}").unwrap();
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     assert_eq!(kinds(&check(&server.app).await), [Kind::HeadUnreadable]);
-    server.app.audit_log.accept_audit_head().await.unwrap();
+    server.app.audit_log.accept_head().await.unwrap();
     assert!(check(&server.app).await.intact);
 }
 
@@ -217,13 +216,13 @@ async fn an_event_that_was_held_up_is_put_behind_what_is_sealed() {
     let written_at = switchboard::time::Clock::now(&server.clock);
     let held_up = Unit::new().with(server.app.core.audit(&actor, "late.event", "x", "ok", None));
     make_sessions(&server, &server.api, 4).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     // The same unit twice: the second is refused as one that is there, and not because of the time.
     server.app.core.store.apply(held_up).await.unwrap();
     let report = check(&server.app).await;
     assert!(report.intact && report.unsealed_events == 1, "{report:?}");
     make_sessions(&server, &server.api, 1).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     assert!(check(&server.app).await.intact);
     let events = server.app.core.store.audit_events(&server.project_id, "x").await.unwrap();
     assert_eq!((events.len(), events[0].at), (1, written_at));
@@ -250,14 +249,14 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
         });
         work.spawn(async move {
             for _ in 0..40 {
-                app.audit_log.seal_whole_audit_log().await.unwrap();
+                app.audit_log.seal_all().await.unwrap();
             }
         });
     }
     while let Some(done) = work.join_next().await {
         done.unwrap();
     }
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let report = check(&server.app).await;
     assert!(report.intact, "{report:?}");
     assert_eq!((report.unsealed_events, report.sealed_events), (0, count(&server.database(), "audit_events")));
@@ -267,7 +266,7 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
 async fn a_hundred_thousand_events_are_sealed_and_checked_in_seconds() {
     const EVENTS: i64 = 100_000;
     let server = TestServer::start().await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let before = count(&server.database(), "audit_events");
     let base = switchboard::id::Kind::AuditEvent
         .mint(switchboard::time::Clock::now(&server.clock), &switchboard_vault::SystemEntropy);
@@ -280,7 +279,7 @@ async fn a_hundred_thousand_events_are_sealed_and_checked_in_seconds() {
     );
     Connection::open(server.database()).unwrap().execute_batch(&sql).unwrap();
     let started = std::time::Instant::now();
-    assert_eq!(server.app.audit_log.seal_whole_audit_log().await.unwrap(), EVENTS);
+    assert_eq!(server.app.audit_log.seal_all().await.unwrap(), EVENTS);
     let sealed = started.elapsed();
     let report = check(&server.app).await;
     assert!(report.intact, "{:?}", report.findings);

@@ -17,7 +17,7 @@ async fn three_days(keep: u32) -> TestServer {
     let server = TestServer::builder().layer(layer).start().await;
     for _ in 0..3 {
         make_sessions(&server, &server.api, 4).await;
-        server.app.audit_log.seal_whole_audit_log().await.unwrap();
+        server.app.audit_log.seal_all().await.unwrap();
         server.clock.advance(DAY);
     }
     server
@@ -32,7 +32,7 @@ fn rows(server: &TestServer, what: &str) -> i64 {
 async fn events_are_kept_for_ever_unless_a_setting_says_otherwise() {
     let server = three_days(0).await;
     server.clock.advance(DAY * 10_000);
-    assert_eq!(server.app.audit_log.drop_old_audit_events(DAY).await.unwrap(), 0);
+    assert_eq!(server.app.audit_log.drop_old_events(DAY).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,27 +41,27 @@ async fn whole_segments_go_and_a_tombstone_keeps_the_chain_checkable() {
     let all = rows(&server, "audit_events");
     let segments = rows(&server, "audit_segments");
     // The first day's are three days old now, the second day's two and a second, the third day's one.
-    let dropped = server.app.audit_log.drop_old_audit_events(DAY).await.unwrap();
+    let dropped = server.app.audit_log.drop_old_events(DAY).await.unwrap();
     assert_eq!(dropped, all - 4);
     assert_eq!(rows(&server, "audit_events"), 4);
     let report = check(&server.app).await;
     assert!(report.intact, "{report:?}");
     assert_eq!((report.sealed_events, report.dropped_events, report.newest_segment), (4, dropped, segments));
-    assert_eq!(server.app.audit_log.drop_old_audit_events(DAY).await.unwrap(), 0, "once is enough");
+    assert_eq!(server.app.audit_log.drop_old_events(DAY).await.unwrap(), 0, "once is enough");
     // The next day one more goes; the older tombstone is part of the newer one.
     make_sessions(&server, &server.api, 1).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     server.clock.advance(DAY);
-    assert_eq!(server.app.audit_log.drop_old_audit_events(DAY).await.unwrap(), 4);
+    assert_eq!(server.app.audit_log.drop_old_events(DAY).await.unwrap(), 4);
     let report = check(&server.app).await;
     assert!(report.intact, "{report:?}");
     assert_eq!((report.sealed_events, report.dropped_events), (1, dropped + 4));
     assert_eq!(rows(&server, "audit_segments WHERE dropped_at IS NOT NULL"), 1);
     // Everything may go; sealing goes on behind it.
     server.clock.advance(DAY * 9);
-    assert_eq!(server.app.audit_log.drop_old_audit_events(DAY).await.unwrap(), 1);
+    assert_eq!(server.app.audit_log.drop_old_events(DAY).await.unwrap(), 1);
     make_sessions(&server, &server.api, 2).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let report = check(&server.app).await;
     assert!(report.intact && report.sealed_events == 2, "{report:?}");
 }
@@ -69,7 +69,7 @@ async fn whole_segments_go_and_a_tombstone_keeps_the_chain_checkable() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_a_tombstone_names_can_be_deleted() {
     let server = three_days(2).await;
-    server.app.audit_log.drop_old_audit_events(DAY).await.unwrap();
+    server.app.audit_log.drop_old_events(DAY).await.unwrap();
     let database = Connection::open(server.database()).unwrap();
     for sql in [
         "DELETE FROM audit_events",
@@ -98,7 +98,7 @@ fn add_below_tombstone(server: &TestServer) -> Connection {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_puts_where_events_were_dropped_is_found() {
     let server = three_days(2).await;
-    server.app.audit_log.drop_old_audit_events(DAY).await.unwrap();
+    server.app.audit_log.drop_old_events(DAY).await.unwrap();
     let database = add_below_tombstone(&server);
     assert_eq!(kinds(&check(&server.app).await), [Kind::Inserted]);
     database.execute_batch("DELETE FROM audit_events WHERE id = 'evt_00000000000000000000'").unwrap();
@@ -124,9 +124,9 @@ fn add_events_of_one_moment(server: &TestServer, count: i64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_range_goes_in_batches_and_one_that_is_cut_short_is_finished() {
     let server = three_days(2).await;
-    server.app.audit_log.drop_old_audit_events(DAY).await.unwrap();
+    server.app.audit_log.drop_old_events(DAY).await.unwrap();
     let middle = add_events_of_one_moment(&server, 1_300);
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     server.clock.advance(DAY * 3);
     // The third day's four go in one batch with nothing else; the large range begins after them.
     let database = Connection::open(server.database()).unwrap();
@@ -135,18 +135,18 @@ async fn a_large_range_goes_in_batches_and_one_that_is_cut_short_is_finished() {
          BEGIN SELECT RAISE(ABORT, 'a test stops here'); END"
     );
     database.execute_batch(&stop).unwrap();
-    server.app.audit_log.drop_old_audit_events(DAY).await.unwrap_err();
+    server.app.audit_log.drop_old_events(DAY).await.unwrap_err();
     assert_eq!(rows(&server, "audit_events"), 1_300 - 500, "one batch went, and the one that failed is whole");
     let report = check(&server.app).await;
     assert!(report.intact, "half-way: {report:?}");
     database.execute_batch("DROP TRIGGER stop").unwrap();
     // The server is told to end in the middle, too.
     server.app.core.stopping.cancel();
-    server.app.audit_log.drop_old_audit_events(Duration::ZERO).await.unwrap();
+    server.app.audit_log.drop_old_events(Duration::ZERO).await.unwrap();
     assert_eq!(rows(&server, "audit_events"), 1_300 - 1_000);
     assert!(check(&server.app).await.intact, "told to end");
     let next = open_copy(&server, &server.database()).await;
-    next.audit_log.drop_old_audit_events(Duration::ZERO).await.unwrap();
+    next.audit_log.drop_old_events(Duration::ZERO).await.unwrap();
     assert_eq!((rows(&server, "audit_events"), rows(&server, "audit_segments")), (0, 1));
     // What lies below the tombstone now is not retention's.
     add_below_tombstone(&server);
@@ -158,19 +158,19 @@ async fn a_large_range_goes_in_batches_and_one_that_is_cut_short_is_finished() {
 async fn a_clock_that_jumps_ahead_drops_nothing_for_a_long_time() {
     let server = three_days(2).await;
     // Three days in a row, with a round every day.
-    server.app.audit_log.drop_old_audit_events(DAY).await.unwrap();
+    server.app.audit_log.drop_old_events(DAY).await.unwrap();
     assert_eq!(rows(&server, "audit_events"), 4, "of yesterday");
     server.clock.advance(DAY * 365);
     make_sessions(&server, &server.api, 1).await;
-    server.app.audit_log.seal_whole_audit_log().await.unwrap();
+    server.app.audit_log.seal_all().await.unwrap();
     let minute = Duration::from_mins(1);
     for _ in 0..60 {
-        assert_eq!(server.app.audit_log.drop_old_audit_events(minute).await.unwrap(), 0);
+        assert_eq!(server.app.audit_log.drop_old_events(minute).await.unwrap(), 0);
     }
     // A process that has just begun does not know how much time has passed.
-    assert_eq!(server.app.audit_log.drop_old_audit_events(Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(server.app.audit_log.drop_old_events(Duration::ZERO).await.unwrap(), 0);
     assert_eq!(rows(&server, "audit_events"), 5);
     // Where the clock stays like that, hours do what days would have done.
-    assert_eq!(server.app.audit_log.drop_old_audit_events(minute * 60).await.unwrap(), 0);
-    assert_eq!(server.app.audit_log.drop_old_audit_events(minute * 60).await.unwrap(), 4);
+    assert_eq!(server.app.audit_log.drop_old_events(minute * 60).await.unwrap(), 0);
+    assert_eq!(server.app.audit_log.drop_old_events(minute * 60).await.unwrap(), 4);
 }

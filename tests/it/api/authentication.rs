@@ -31,9 +31,9 @@ fn refused(reply: &Reply, place: &str) -> Value {
 async fn no_route_answers_without_exactly_one_valid_key() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
-    let (revoked, row) = server.app.keys.create_key(&actor, "old").await.unwrap();
-    server.app.keys.revoke_key(&actor, &row.id).await.unwrap();
-    let (expired, row) = server.app.keys.create_key(&actor, "short").await.unwrap();
+    let (revoked, row) = server.app.keys.create(&actor, "old").await.unwrap();
+    server.app.keys.revoke(&actor, &row.id).await.unwrap();
+    let (expired, row) = server.app.keys.create(&actor, "short").await.unwrap();
     let database = rusqlite::Connection::open(server.database()).unwrap();
     database.execute("UPDATE api_keys SET expires_at = 1 WHERE id = $1", [&row.id]).unwrap();
     let valid = server.api.key.as_str();
@@ -168,13 +168,13 @@ async fn every_operation_that_is_not_built_says_so_to_a_holder_of_a_key() {
 async fn a_header_name_in_any_case_and_a_further_key_open_the_project() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
-    let (second, row) = server.app.keys.create_key(&actor, "second").await.unwrap();
+    let (second, row) = server.app.keys.create(&actor, "second").await.unwrap();
     let url = format!("{}/toolkits", server.api.base);
     for name in ["X-API-KEY", "x-api-key", "X-Api-Key"] {
         server.api.http.send("GET", &url, &[(name, second.expose())], "").await.expect(200);
     }
     // Revoked: refused from the next request on, while the other key lives.
-    server.app.keys.revoke_key(&actor, &row.id).await.unwrap();
+    server.app.keys.revoke(&actor, &row.id).await.unwrap();
     refused(&server.api.http.send("GET", &url, &[("x-api-key", second.expose())], "").await, "revoked");
     server.api.get("/toolkits").await.expect(200);
 }

@@ -92,12 +92,12 @@ async fn whoever_goes_on_with_a_project_does_it_as_it_was_asked_for() {
         let (server, _upstream) = large_project().await;
         // As a server that was stopped leaves it.
         sql(&server.database(), &format!("UPDATE projects SET deleted_at = 1, revokes_on_delete = {revokes}"));
-        server.app.project_deletion.empty_deleted_projects().await.unwrap();
+        server.app.project_deletion.empty_deleted().await.unwrap();
         assert_eq!(left(&server), json!([0, 0, 0, 0, 0, 0, 0, revocations]));
         // An empty project is not looked at again.
         let marked = || sql(&server.database(), "SELECT emptied_at FROM projects");
         let before = marked();
-        server.app.project_deletion.empty_deleted_projects().await.unwrap();
+        server.app.project_deletion.empty_deleted().await.unwrap();
         assert_eq!(marked(), before);
     }
 }

@@ -104,7 +104,7 @@ async fn requests_that_come_together_share_one_allowance() {
 async fn two_keys_of_one_project_are_counted_apart() {
     let server = limited(2, 300).await;
     let actor = switchboard::app::Actor::cli(&server.project_id);
-    let (second, _) = server.app.keys.create_key(&actor, "second").await.unwrap();
+    let (second, _) = server.app.keys.create(&actor, "second").await.unwrap();
     for _ in 0..2 {
         server.api.get("/toolkits/sandbox").await.expect(200);
     }

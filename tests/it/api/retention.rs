@@ -33,12 +33,12 @@ async fn links_and_accounts_that_led_nowhere_go_after_a_month_and_their_rows_aft
     let session = server.api.session("v", "up").await;
     let never = text(&server.api.link(&session, "up").await, "connected_account_id");
     server.clock.advance(Duration::from_hours(1));
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&never).await, "EXPIRED");
     server.clock.advance(29 * DAY);
-    assert_eq!(server.app.sweeps.sweep_what_is_over().await.unwrap(), 0, "nothing goes before its time");
+    assert_eq!(server.app.sweeps.delete_old_rows().await.unwrap(), 0, "nothing goes before its time");
     server.clock.advance(DAY + Duration::from_mins(1));
-    assert_eq!(server.app.sweeps.sweep_what_is_over().await.unwrap(), 3, "two links and an account");
+    assert_eq!(server.app.sweeps.delete_old_rows().await.unwrap(), 3, "two links and an account");
     server
         .api
         .get(&format!("/connected_accounts/{never}"))
@@ -50,7 +50,7 @@ async fn links_and_accounts_that_led_nowhere_go_after_a_month_and_their_rows_aft
     let told = server.api.get(&format!("/connected_accounts/{never}/explain")).await;
     assert!([200, 404].contains(&told.status), "{}", told.text());
     server.clock.advance(31 * DAY);
-    assert_eq!(server.app.sweeps.sweep_what_is_over().await.unwrap(), 1);
+    assert_eq!(server.app.sweeps.delete_old_rows().await.unwrap(), 1);
     assert_eq!(rows(&server), json!([0, 0, 1, 1, 2, 0]));
 }
 
@@ -67,7 +67,7 @@ async fn what_was_deleted_leaves_no_rows_after_a_month() {
     server.api.delete(&format!("/tool_router/session/{session}")).await.expect(200);
     assert_eq!(rows(&server), json!([1, 0, 1, 1, 1, 1]));
     server.clock.advance(31 * DAY);
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     assert_eq!(rows(&server), json!([0, 0, 0, 0, 0, 0]));
 }
 
@@ -83,16 +83,16 @@ async fn receipts_and_idempotency_keys_go_after_their_times() {
     server.api.call_with("POST", "/tool_router/session", &headers, body).await.expect(201);
     let keys = || sql(&server.database(), "SELECT COUNT(*) FROM idempotency_keys");
     server.clock.advance(DAY.checked_sub(Duration::from_mins(1)).unwrap());
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     assert_eq!(keys(), json!([[1]]));
     server.clock.advance(Duration::from_mins(2));
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     assert_eq!(keys(), json!([[0]]));
     server.clock.advance(88 * DAY);
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     server.api.get(&format!("/revoke_jobs/{job}")).await.expect(200);
     server.clock.advance(3 * DAY);
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     server.api.get(&format!("/revoke_jobs/{job}")).await.expect_error(404, "RevokeJob_NotFound");
 }
 

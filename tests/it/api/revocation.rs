@@ -345,8 +345,8 @@ async fn a_deleted_project_is_emptied_and_its_credentials_are_revoked() {
     server.api.link(&session, "sandbox").await;
     // As a deletion that was cut short leaves it.
     sql(&server.database(), "UPDATE projects SET deleted_at = 1");
-    server.app.project_deletion.empty_deleted_projects().await.unwrap();
-    server.app.project_deletion.empty_deleted_projects().await.unwrap();
+    server.app.project_deletion.empty_deleted().await.unwrap();
+    server.app.project_deletion.empty_deleted().await.unwrap();
     let left = "SELECT (SELECT COUNT(*) FROM connected_accounts WHERE deleted_at IS NULL OR credential_sealed IS NOT NULL)
         + (SELECT COUNT(*) FROM auth_configs WHERE deleted_at IS NULL) + (SELECT COUNT(*) FROM links WHERE finished_at IS NULL)";
     assert_eq!(sql(&server.database(), left), json!([[0]]));

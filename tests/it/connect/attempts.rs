@@ -185,10 +185,10 @@ async fn at_the_links_end_the_account_has_the_reason_of_its_last_attempt() {
     let mut browser = Browser::new("alice");
     let callback = begun_in(&mut browser, &link).await;
     expect_page(&browser.get(&denied(&callback)).await, 200, "denied");
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&link.account).await, "INITIATED");
     server.clock.advance(Duration::from_secs(601));
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(state(&server.api, &link.account).await, ("FAILED".to_owned(), Some("access_denied".to_owned())));
     let told = server.api.get(&format!("/connected_accounts/{}/explain", link.account)).await.expect(200);
     assert_eq!(told["code"], "access_denied", "{told}");

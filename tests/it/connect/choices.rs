@@ -148,7 +148,7 @@ async fn a_question_that_nobody_answers_ends_with_its_time() {
     let (url, _) = asked(&mut browser, &link).await;
     server.clock.advance(Duration::from_mins(11));
     assert_eq!(browser.submit(&url, &[("choice", "ws_home")]).await.status, 410);
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(link["connected_account_id"].as_str().unwrap()).await, "EXPIRED");
 }
 

@@ -199,7 +199,7 @@ async fn how_it_ends_otherwise() {
         assert_eq!(world.status(&link).await, "INITIATED");
         let end = browser.get(&page).await.text();
         world.server.clock.advance(Duration::from_mins(10));
-        world.server.app.sweeps.sweep_links().await.unwrap();
+        world.server.app.sweeps.expire_links().await.unwrap();
         assert_eq!(world.status(&link).await, expected, "{body}");
         assert!(end.to_lowercase().contains(words) && !end.contains("DC-secret"), "{body}: {end}");
         let explained = world.server.api.get(&format!("/connected_accounts/{account}/explain")).await.expect(200);

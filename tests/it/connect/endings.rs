@@ -243,7 +243,7 @@ async fn a_link_that_nobody_opens_in_time_expires() {
         expect_page(&page, 410, "expired");
         assert!(page.header("location").is_none() && page.header("set-cookie").is_none());
     }
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     let reason = "Connection initiation did not complete within 10 minutes";
     assert_eq!(state(&server.api, &link.account).await, ("EXPIRED".to_owned(), Some(reason.to_owned())));
     for page in [browser.get(&link.page).await, press(&mut browser, &link.page).await] {
@@ -262,7 +262,7 @@ async fn who_stands_at_the_provider_has_ten_minutes_more_and_not_longer() {
     let in_time = until_callback(&mut browser, &quick).await;
     let too_late = until_callback(&mut browser, &slow).await;
     server.clock.advance(minutes(6));
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&quick.account).await, "INITIATED");
     expect_done(&browser.get(&in_time).await);
     assert_eq!(server.api.status(&quick.account).await, "ACTIVE");
@@ -270,7 +270,7 @@ async fn who_stands_at_the_provider_has_ten_minutes_more_and_not_longer() {
     server.clock.advance(minutes(5));
     expect_page(&browser.get(&too_late).await, 400, "invalid");
     assert_eq!(token_requests(&config).await.len(), 1);
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&slow.account).await, "EXPIRED");
     assert_eq!(server.api.status(&quick.account).await, "ACTIVE", "a finished link is left alone");
 }

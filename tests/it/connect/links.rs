@@ -62,7 +62,7 @@ async fn a_link_works_for_ten_minutes_to_the_second() {
     let mut browser = Browser::new("alice");
     server.clock.advance(Duration::from_secs(599));
     assert_eq!(browser.get(&link.page).await.status, 200);
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&link.account).await, "INITIALIZING");
     server.clock.advance(Duration::from_secs(1));
     expect_page(&browser.get(&link.page).await, 410, "expired");

@@ -182,7 +182,7 @@ fn skeleton(html: &str) -> Vec<String> {
 }
 
 async fn page_of(server: &TestServer, name: &str, user: &str, scope: &str, alias: &str) -> Reply {
-    let made = server.app.projects.create_project("cli", name, &ProjectSettings::default()).await.unwrap();
+    let made = server.app.projects.create("cli", name, &ProjectSettings::default()).await.unwrap();
     let api = Api::new(&server.url, made.key.expose());
     let credentials = json!({ "client_id": "test", "client_secret": "x", "scopes": [scope] });
     let config = json!({ "type": "use_custom_auth", "authScheme": "OAUTH2", "credentials": credentials });
@@ -272,7 +272,7 @@ value = "{{secret}}"
 async fn names_without_measure_are_refused_or_cut() {
     let server = TestServer::start().await;
     let long = "x".repeat(10_000);
-    assert!(server.app.projects.create_project("cli", &long, &ProjectSettings::default()).await.is_err());
+    assert!(server.app.projects.create("cli", &long, &ProjectSettings::default()).await.is_err());
     let body = json!({ "user_id": long, "toolkits": { "enable": ["sandbox"] } });
     server.api.post("/tool_router/session", &body).await.expect_error(400, "HTTP_BadRequest");
     let session = server.api.session("user-1", "sandbox").await;

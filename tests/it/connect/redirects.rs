@@ -74,7 +74,7 @@ async fn auth_configs_that_share_one_already_send_nobody_away_and_say_why() {
     let evil = id_of(&auth_config(&server.api, "evil", Some("https://app.test/other")).await.expect(201));
     let settings = format!(r#"{{"oauth_redirect_uri":"{FORWARDER}"}}"#);
     sql(&server, &format!("UPDATE auth_configs SET settings = '{settings}' WHERE id = '{evil}'"));
-    server.app.redirect_uris.report_shared_redirect_uris().await.unwrap();
+    server.app.redirect_uris.report_shared().await.unwrap();
     for toolkit in ["good", "evil"] {
         let link = offer(&server.api, toolkit).await;
         let path = format!("/connected_accounts/{}/explain", link.account);

@@ -164,7 +164,7 @@ async fn a_name_of_one_provider_is_of_no_use_for_another() {
             &server,
             &format!("UPDATE auth_configs SET settings = '{{\"oauth_redirect_uri\":\"{taken}\"}}' WHERE id = '{made}'"),
         );
-        server.app.redirect_uris.report_shared_redirect_uris().await.unwrap();
+        server.app.redirect_uris.report_shared().await.unwrap();
         let link = offer(&other, "evil").await;
         assert_eq!(press(&mut Browser::new("alice"), &link.page).await.status, 422, "{taken}");
         let path = format!("/connected_accounts/{}/explain", link.account);

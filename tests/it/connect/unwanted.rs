@@ -135,7 +135,7 @@ async fn what_nobody_chose_for_is_given_back() {
     assert_eq!(world.revocations().await, 0, "not before");
     world.server.clock.advance(Duration::from_mins(11));
     world.is_given_back("its time is over").await;
-    world.server.app.sweeps.sweep_links().await.unwrap();
+    world.server.app.sweeps.expire_links().await.unwrap();
     // The user says no after all.
     let link = world.link().await;
     let mut browser = Browser::new("ann");
@@ -214,7 +214,7 @@ async fn a_working_account_keeps_its_grant() {
     expect_page(&refused, 409, "failed");
     // What an earlier question left at the provider waits while the link may still connect.
     world.server.clock.advance(Duration::from_mins(25));
-    world.server.app.sweeps.sweep_links().await.unwrap();
+    world.server.app.sweeps.expire_links().await.unwrap();
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "nobody knows who it was");
     assert_eq!(api.status(account).await, "ACTIVE");
@@ -241,7 +241,7 @@ async fn a_working_account_keeps_its_grant() {
     expect_page(&refused, 409, "failed");
     // What an earlier question left at the provider waits while the link may still connect.
     world.server.clock.advance(Duration::from_mins(25));
-    world.server.app.sweeps.sweep_links().await.unwrap();
+    world.server.app.sweeps.expire_links().await.unwrap();
     world.is_settled().await;
     assert_eq!(world.revocations().await, 0, "their account lives on");
     assert_eq!(api.status(account_of(&theirs)).await, "ACTIVE");

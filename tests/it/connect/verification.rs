@@ -75,7 +75,7 @@ async fn an_unconfirmed_connection_ends_and_its_code_is_erased() {
     let (account, uri) = finished_by(&server, "alice", &server.api.link(&session, "sandbox").await).await;
     server.clock.advance(Duration::from_mins(12));
     complete(&server, &uri, "u").await.expect_error(404, "ConnectedAccount_AuthSessionNotFound");
-    server.app.sweeps.sweep_links().await.unwrap();
+    server.app.sweeps.expire_links().await.unwrap();
     assert_eq!(server.api.status(&account).await, "EXPIRED");
     let parked = sql(&server.database(), "SELECT COUNT(*) FROM verifications WHERE parked_sealed IS NOT NULL");
     assert_eq!(parked, json!([[0]]));
@@ -92,7 +92,7 @@ async fn session_uris_that_are_nobodys_answer_alike() {
         assert_eq!(error["message"], "Auth session not found", "{wrong}");
     }
     // Another project's key does not find it either.
-    let other = server.app.projects.create_project("cli", "other", &ProjectSettings::default()).await.unwrap();
+    let other = server.app.projects.create("cli", "other", &ProjectSettings::default()).await.unwrap();
     let foreign = crate::support::http::Api::new(&server.url, other.key.expose());
     let body = json!({ "session_uri": uri, "user_id": "u" });
     foreign

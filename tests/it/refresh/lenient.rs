@@ -167,7 +167,7 @@ async fn what_cannot_be_read_is_kept_for_a_week_and_deleted_with_its_account() {
     assert!(events.iter().any(|event| event.action == "connected_account.read_answer" && event.actor == "cli"));
 
     server.clock.advance(Duration::from_hours(24 * 7));
-    server.app.sweeps.sweep_what_is_over().await.unwrap();
+    server.app.sweeps.delete_old_rows().await.unwrap();
     assert!(server.app.core.store.unread_answers(&server.project_id, &connected.account).await.unwrap().is_empty());
 
     // The account goes, and what was kept of it.

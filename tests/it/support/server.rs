@@ -76,7 +76,7 @@ impl TestServer {
 
     /// A second project; a client with its key.
     pub async fn other_project(&self, name: &str) -> Api {
-        let made = self.app.projects.create_project("cli", name, &ProjectSettings::default()).await.unwrap();
+        let made = self.app.projects.create("cli", name, &ProjectSettings::default()).await.unwrap();
         Api::new(&self.url, made.key.expose())
     }
 }
@@ -177,7 +177,7 @@ impl Builder {
             ..Surroundings::default()
         };
         let app = server::open(config, surroundings).await.unwrap();
-        let made = app.projects.create_project("cli", "Test project", &self.project).await.unwrap();
+        let made = app.projects.create("cli", "Test project", &self.project).await.unwrap();
         let router = api::router(&app);
         tokio::spawn(server::serve(Arc::clone(&app), router, listener));
         TestServer {

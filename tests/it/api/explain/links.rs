@@ -141,7 +141,7 @@ async fn links_that_nobody_finishes_are_told_apart() {
     world.advance();
     let before = world.server.api.get(&format!("/links/{}/explain", unopened.id())).await.expect(200);
     assert_eq!((&before["link"]["status"], &before["code"]), (&json!("expired"), &json!("link_expired")));
-    world.server.app.sweeps.sweep_links().await.unwrap();
+    world.server.app.sweeps.expire_links().await.unwrap();
     for (link, code) in [(&unopened, "link_expired"), (&left, "link_not_finished")] {
         let answer = world.explain(link).await;
         assert_eq!((&answer["code"], &answer["status"]), (&json!(code), &json!("EXPIRED")));
