@@ -4,6 +4,7 @@
 //! Labels are routes, methods, statuses and outcomes: never ids, users or anything a caller wrote.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,8 +15,12 @@ use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use crate::error::Result;
+use crate::time::Millis;
 
 /// Upper bounds of the duration buckets, in seconds.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -37,6 +42,17 @@ struct KindLabels {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct JobLabels {
+    job: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct JobOutcomeLabels {
+    job: &'static str,
+    outcome: &'static str,
+}
+
 /// What is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -45,6 +61,10 @@ pub struct Metrics {
     durations: Histogram,
     refreshes: Family<OutcomeLabels, Counter>,
     rate_limited: Family<KindLabels, Counter>,
+    job_activations: Family<JobOutcomeLabels, Counter>,
+    job_items: Family<JobLabels, Counter>,
+    job_durations: Family<JobLabels, Gauge<f64, AtomicU64>>,
+    job_successes: Family<JobLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -58,9 +78,27 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time until an answer was ready", durations.clone());
         registry.register("token_refreshes", "Refreshes of access tokens, by outcome", refreshes.clone());
         registry.register("rate_limited", "Requests over a rate limit, by what it counts", rate_limited.clone());
+        let (job_activations, job_items) = (Family::default(), Family::default());
+        let (job_durations, job_successes) = (Family::default(), Family::default());
+        registry.register("job_activations", "Activations of background jobs, by outcome", job_activations.clone());
+        registry.register("job_items", "Items that background jobs did, or began", job_items.clone());
+        let help = "How long the last activation of a background job took";
+        registry.register("job_last_duration_seconds", help, job_durations.clone());
+        let help = "When a background job last did what was due, in seconds since 1970";
+        registry.register("job_last_success_timestamp_seconds", help, job_successes.clone());
         let lost = crate::log::lost_lines();
         registry.register("log_lines_lost", "Log lines that could not be written, or not fast enough", lost);
-        Self { registry, requests, durations, refreshes, rate_limited }
+        Self {
+            registry,
+            requests,
+            durations,
+            refreshes,
+            rate_limited,
+            job_activations,
+            job_items,
+            job_durations,
+            job_successes,
+        }
     }
 }
 
@@ -84,6 +122,17 @@ impl Metrics {
     /// Counts a request over a limit: of a `key`, an `address`, an `account` or a `link`.
     pub fn rate_limited(&self, kind: &'static str) {
         self.rate_limited.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// Notes an activation of a background job: how many items it did or began, or that it failed. `now` is when it ended.
+    pub fn job_activated(&self, job: &'static str, outcome: &Result<usize>, took: Duration, now: Millis) {
+        let word = if outcome.is_ok() { "ok" } else { "failed" };
+        self.job_activations.get_or_create(&JobOutcomeLabels { job, outcome: word }).inc();
+        self.job_durations.get_or_create(&JobLabels { job }).set(took.as_secs_f64());
+        if let Ok(items) = outcome {
+            self.job_items.get_or_create(&JobLabels { job }).inc_by(u64::try_from(*items).unwrap_or(u64::MAX));
+            self.job_successes.get_or_create(&JobLabels { job }).set(now / 1_000);
+        }
     }
 }
 

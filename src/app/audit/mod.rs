@@ -23,7 +23,8 @@ use switchboard_vault::KeyRing;
 use crate::app::base::core::Core;
 
 pub use facts::Facts;
-pub use seal::run;
+pub(in crate::app) use seal::INTERVAL as SEAL_INTERVAL;
+pub use seal::Sealer;
 
 /// The audit log: sealing, checking and dropping its segments.
 pub struct AuditLog {

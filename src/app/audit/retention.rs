@@ -34,14 +34,14 @@ pub(super) struct Retention {
 
 impl Retention {
     /// Drops what is past its time. Called once in each interval of sealing.
-    pub(super) async fn round(&mut self, audit_log: &AuditLog) -> Result<()> {
+    pub(super) async fn round(&mut self, audit_log: &AuditLog) -> Result<usize> {
         if audit_log.core.settings.audit_retention_days.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         // How long ago the round before was is known within a process only.
         let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
         self.has_begun = true;
-        audit_log.drop_old_events(passed).await?;
+        let dropped = audit_log.drop_old_events(passed).await?;
         let behind = audit_log.core.now() - audit_log.audit_time().await?;
         if behind > DAY && !self.is_behind {
             let hours = behind / (DAY / 24);
@@ -51,7 +51,7 @@ impl Retention {
             );
         }
         self.is_behind = behind > DAY;
-        Ok(())
+        Ok(usize::try_from(dropped).unwrap_or_default())
     }
 }
 

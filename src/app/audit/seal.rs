@@ -7,12 +7,10 @@
 //! (`switchboard_store::audit::insert`). Several servers may seal at once: one of them wins.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::WriteError;
 use switchboard_store::audit_segments::{self, Segment};
-use tokio_util::sync::CancellationToken;
 
 use super::canon::{self, Events, GENESIS};
 use super::head;
@@ -22,7 +20,7 @@ use crate::app::base::failpoint;
 use crate::error::Result;
 
 /// Between two rounds.
-pub(super) const INTERVAL: Duration = Duration::from_mins(1);
+pub(in crate::app) const INTERVAL: Duration = Duration::from_mins(1);
 /// Events in the segments of one unit: the writer counts them again, in about a millisecond.
 const BATCH: i64 = 1_000;
 /// Events read at once.
@@ -36,25 +34,30 @@ const DATED: usize = "evt_".len() + 9;
 /// After every id that this program makes, until the year 8900.
 const AFTER_ALL: &str = "evt_1";
 
-/// Seals until told to stop; then once more, so that an orderly end leaves nothing unsealed.
-pub async fn run(audit_log: Arc<AuditLog>, stop: CancellationToken) {
-    let mut seen = None;
-    let mut retention = Retention::default();
-    loop {
-        // The first round takes what an earlier process left.
-        let newest = match audit_log.core.store.newest_audit_event_before(AFTER_ALL).await {
-            Ok(newest) => newest,
-            Err(error) => {
-                tracing::error!(error = %error, "the audit log cannot be read");
-                None
-            }
-        };
-        let through = std::mem::replace(&mut seen, newest.clone()).or(newest);
-        report(audit_log.seal(through.as_deref()).await, "sealing the audit log");
-        report(retention.round(&audit_log).await, "dropping old audit events");
-        if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
-            return;
-        }
+/// The rounds of sealing of one process.
+#[derive(Debug, Default)]
+pub struct Sealer {
+    /// The newest event at the last round.
+    newest: Option<String>,
+    retention: Retention,
+}
+
+impl Sealer {
+    /// Seals what was there a round ago, then drops segments past their time. Called once in each
+    /// [`INTERVAL`]; the first round takes what an earlier process left. Returns how many events were sealed and dropped.
+    ///
+    /// # Errors
+    /// The first of either; the other is done all the same.
+    pub(in crate::app) async fn round(&mut self, audit_log: &AuditLog) -> Result<usize> {
+        let sealed = self.seal(audit_log).await;
+        let dropped = self.retention.round(audit_log).await;
+        Ok(usize::try_from(sealed?).unwrap_or_default() + dropped?)
+    }
+
+    async fn seal(&mut self, audit_log: &AuditLog) -> Result<i64> {
+        let newest = audit_log.core.store.newest_audit_event_before(AFTER_ALL).await?;
+        let through = std::mem::replace(&mut self.newest, newest.clone()).or(newest);
+        audit_log.seal(through.as_deref()).await
     }
 }
 

@@ -3,15 +3,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use switchboard_catalog::{Catalog, Changes, Folders};
-use tokio_util::sync::CancellationToken;
 
 use crate::app::base::core::Core;
-
-/// Between looks at the files.
-const INTERVAL: Duration = Duration::from_secs(2);
+use crate::error::{Error, Result};
 
 /// A catalog that another takes the place of when files change.
 pub struct CurrentCatalog {
@@ -55,15 +51,12 @@ impl CurrentCatalog {
     }
 }
 
-/// Looks at the files until told to stop, and logs what that changes.
-pub(in crate::app) async fn watch(core: Arc<Core>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-        let reading = Arc::clone(&core);
-        match core.files.run(move || reading.catalog.reload()).await {
-            Ok(changes) => log(&changes),
-            Err(error) => tracing::error!(%error, "looking at toolkit files failed"),
-        }
-    }
+/// Reads toolkit files that changed, and logs what that changes. Returns how many files did.
+pub(in crate::app) async fn reload(core: &Arc<Core>) -> Result<usize> {
+    let reading = Arc::clone(core);
+    let changes = core.files.run(move || reading.catalog.reload()).await.map_err(Error::internal)?;
+    log(&changes);
+    Ok(changes.loaded.len() + changes.removed.len() + changes.problems.len())
 }
 
 fn log(changes: &Changes) {

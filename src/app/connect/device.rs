@@ -15,7 +15,6 @@ use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use super::settle::Refused;
 use super::visit::{Offer, Visit};
@@ -30,12 +29,8 @@ use crate::app::provider::{Failure, TokenCredential, Unfinished};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
-/// Between two looks for providers to be asked.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Attempts looked at in one go.
 const PAGE: i64 = 64;
-/// Providers asked at once by one server; the others wait for their turn.
-const AT_ONCE: usize = 256;
 /// How long one question keeps others from asking: its preparation, its deadline, and a moment for the
 /// database.
 const CLAIM: Duration = Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + 10);
@@ -194,13 +189,14 @@ impl Connector {
     }
 
     /// Asks all providers that are due, a page at a time, and no more than so many at once.
-    pub async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<()> {
+    pub async fn ask_due_providers(self: &Arc<Self>, places: &Arc<Semaphore>) -> Result<usize> {
+        let mut polled = 0;
         let mut last = (Millis::MIN, String::new());
         loop {
             let page = self.core.store.attempts_to_poll(self.core.now(), (last.0, &last.1), PAGE).await?;
             let Some(poll) = page.last().and_then(|attempt| attempt.poll.map(|poll| (poll.at, attempt.id.clone())))
             else {
-                return Ok(());
+                return Ok(polled);
             };
             last = poll;
             for attempt in page {
@@ -215,6 +211,7 @@ impl Connector {
                     Err(WriteError::Refused(_)) => continue,
                     Err(error) => return Err(error.into()),
                 }
+                polled += 1;
                 let connector = Arc::clone(self);
                 // Shutdown waits for it: what it buys is not lost.
                 self.core.tasks.spawn(async move {
@@ -369,18 +366,6 @@ impl Connector {
             _ => return self.exchange_failed(actor, offer, failure).await.map(drop),
         };
         self.attempt_failed(actor, offer, (ending, &reason), facts).await.map(drop)
-    }
-}
-
-/// Asks providers whether their users have entered the code, until told to stop.
-pub async fn run(connector: Arc<Connector>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
-        // Providers that hang must not keep the server from stopping.
-        let Some(asked) = stop.run_until_cancelled(connector.ask_due_providers(&places)).await else { return };
-        if let Err(error) = asked {
-            tracing::error!(error = error.message(), cause = error.causes(), "attempts could not be looked up");
-        }
     }
 }
 

@@ -28,7 +28,7 @@ pub use callback::{Arrived, CallbackParameters, Returned};
 pub use choose::{Choice, Chose};
 pub use choose_way::WayChosen;
 pub use cookies::{attempt_cookie_name, link_cookie_name};
-pub use device::{DeviceCode, DevicePage, run as ask_providers};
+pub use device::{DeviceCode, DevicePage};
 pub use start::Started;
 pub use visit::{Offer, Visit};
 

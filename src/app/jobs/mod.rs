@@ -1,36 +1,38 @@
-//! Background jobs. Links past their time end, what is over goes, credentials are
-//! refreshed before they end and revoked at their providers, providers are asked whether a user has entered
-//! a code, the audit log is sealed, counters of rate limits that are whole again are forgotten, toolkit
-//! files that changed are read again.
+//! Background jobs, one a file. All share one runner ([`runner`]): a job does a bounded amount of work, sleeps
+//! until its interval is over or it is woken, and waits longer after a failure. Each runs in a task of its own,
+//! so that none can hold up another; one that panics is started again ([`supervision`]).
 
-pub mod retention;
+mod delete_old_rows;
+mod empty_deleted_projects;
+mod expire_links;
+mod poll_device_codes;
+mod prune_rate_limits;
+mod refresh_accounts;
+mod revoke_credentials;
+pub mod runner;
+mod seal_audit_log;
 pub mod supervision;
+mod watch_toolkits;
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use switchboard_store::links::{LinkPurpose, LinkRow};
-use switchboard_store::{WriteError, links};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Actor, App, audit, connect, revocation};
-use crate::app::base::catalog;
+use super::App;
 use crate::app::base::core::Core;
 use crate::app::connect::Connector;
-use crate::app::refresh::scheduler;
-use crate::error::Result;
 
-/// A code that came back may take this long to become a credential, in milliseconds.
-const EXCHANGE_TIME: i64 = 11 * 60 * 1_000;
-/// A job, from its start to its end.
-type Job = fn(Arc<App>, CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Between sweeps.
-const INTERVAL: Duration = Duration::from_secs(2);
-/// Links ended by one sweep.
-const BATCH: i64 = 500;
+use delete_old_rows::DeleteOldRows;
+use empty_deleted_projects::EmptyDeletedProjects;
+use expire_links::ExpireLinks;
+use poll_device_codes::PollDeviceCodes;
+use prune_rate_limits::PruneRateLimits;
+use refresh_accounts::RefreshAccounts;
+use revoke_credentials::RevokeCredentials;
+use runner::Job;
+use seal_audit_log::SealAuditLog;
+use watch_toolkits::WatchToolkits;
 
 /// What ends or goes after its time.
 pub struct Sweeps {
@@ -47,103 +49,42 @@ impl Sweeps {
     }
 }
 
-impl Sweeps {
-    /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
-    /// A link that cannot be ended now does not keep the others.
-    pub async fn expire_links(&self) -> Result<usize> {
-        let now = self.core.now();
-        let overdue = self.core.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
-        let mut ended = 0;
-        for link in &overdue {
-            match self.expire_link(link).await {
-                Ok(()) => ended += 1,
-                Err(error) => {
-                    tracing::error!(link.id = %link.id, error = error.message(), cause = error.causes(), "a link could not be ended");
-                }
-            }
-        }
-        Ok(ended)
-    }
-
-    async fn expire_link(&self, link: &LinkRow) -> Result<()> {
-        let actor = Actor::system(&link.project_id);
-        let seconds = self.core.settings.link_ttl.as_secs();
-        let time =
-            if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
-        let reason = format!("Connection initiation did not complete within {time}");
-        if let Some(account) = self.core.store.account(&link.project_id, &link.account_id).await? {
-            // The last attempt has failed, and its reason is the account's.
-            let failed = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
-            let (outcome, reason) = match failed {
-                Some(reason) if !reason.starts_with("expired_token") => ("failed", reason),
-                Some(reason) => ("expired", reason),
-                None => ("expired", reason),
-            };
-            if self.connector.end_link(&actor, link, &account, outcome, &reason).await? {
-                return Ok(());
-            }
-        }
-        // Its account is gone, or was connected otherwise: the link ends alone.
-        match self.core.store.apply(links::end(&link.id, "expired", self.core.now())).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-/// Runs the jobs until told to stop, and until each has stopped. Whatever happens to one of them, the
-/// others go on ([`supervision`]).
+/// Runs the jobs until told to stop, and until each has stopped.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
-    let mut jobs = JoinSet::new();
-    let mut start = |name, job: Job| {
-        let (app, stop) = (Arc::clone(&app), stop.clone());
-        jobs.spawn(async move {
-            let start = || job(Arc::clone(&app), stop.clone());
-            supervision::supervise(&app.jobs, &stop, &supervision::PACE, name, start).await;
-        });
-    };
-    start("expire_links", |app, stop| Box::pin(expire_links(app, stop)));
-    start("empty_deleted_projects", |app, stop| Box::pin(empty_deleted_projects(app, stop)));
-    start("prune_rate_limits", |app, stop| Box::pin(prune_rate_limits(app, stop)));
-    start("ask_providers", |app, stop| Box::pin(connect::ask_providers(Arc::clone(&app.connector), stop)));
-    start("seal_audit_log", |app, stop| Box::pin(audit::run(Arc::clone(&app.audit_log), stop)));
-    start("drop_what_is_over", |app, stop| Box::pin(retention::run(app, stop)));
-    start("revoke_credentials", |app, stop| Box::pin(revocation::run(Arc::clone(&app.revocations), stop)));
+    let mut running = Running { app: Arc::clone(&app), stop, tasks: JoinSet::new() };
+    running.start(|app| ExpireLinks(Arc::clone(&app.sweeps)));
+    running.start(|app| DeleteOldRows(Arc::clone(&app.sweeps)));
+    running.start(|app| EmptyDeletedProjects(Arc::clone(&app.project_deletion)));
+    running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));
+    running.start(|app| PollDeviceCodes::new(Arc::clone(&app.connector)));
+    running.start(|app| SealAuditLog::new(Arc::clone(&app.audit_log)));
+    running.start(|app| RevokeCredentials::new(Arc::clone(&app.revocations)));
     if app.core.catalog.has_folders() {
-        start("watch_toolkits", |app, stop| Box::pin(catalog::watch(Arc::clone(&app.core), stop)));
+        running.start(|app| WatchToolkits(Arc::clone(&app.core)));
     }
     if app.core.settings.keep_accounts_alive {
-        start("refresh_accounts", |app, stop| Box::pin(scheduler::run(Arc::clone(&app.refresher), stop)));
+        running.start(|app| RefreshAccounts::new(Arc::clone(&app.refresher)));
     }
-    while jobs.join_next().await.is_some() {}
+    while running.tasks.join_next().await.is_some() {}
 }
 
-/// Waits for the next round of a job; false when it is to stop.
-async fn is_due(stop: &CancellationToken, pause: Duration) -> bool {
-    stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some()
+/// The jobs of a server.
+struct Running {
+    app: Arc<App>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
 }
 
-async fn expire_links(app: Arc<App>, stop: CancellationToken) {
-    while is_due(&stop, INTERVAL).await {
-        if let Err(error) = app.sweeps.expire_links().await {
-            tracing::error!(error = error.message(), cause = error.causes(), "sweeping links failed");
-        }
-    }
-}
-
-/// Only what was cut short is left to do.
-async fn empty_deleted_projects(app: Arc<App>, stop: CancellationToken) {
-    let mut pause = INTERVAL;
-    while is_due(&stop, pause).await {
-        pause = Duration::from_mins(1);
-        if let Err(error) = app.project_deletion.empty_deleted().await {
-            tracing::error!(error = error.message(), cause = error.causes(), "emptying deleted projects failed");
-        }
-    }
-}
-
-async fn prune_rate_limits(app: Arc<App>, stop: CancellationToken) {
-    while is_due(&stop, INTERVAL).await {
-        app.limits.prune();
+impl Running {
+    /// Starts a job. `new` makes it, again after a panic.
+    fn start<J: Job>(&mut self, new: fn(&App) -> J) {
+        let (app, stop) = (Arc::clone(&self.app), self.stop.clone());
+        self.tasks.spawn(async move {
+            let start = || {
+                let (app, stop) = (Arc::clone(&app), stop.clone());
+                async move { runner::run(new(&app), &app.core.metrics, &*app.core.clock, &stop).await }
+            };
+            supervision::supervise(&app.jobs, &stop, &supervision::PACE, J::NAME, start).await;
+        });
     }
 }

@@ -74,14 +74,16 @@ impl ProjectDeletion {
     }
 
     /// Goes on with deleted projects that are not empty yet.
-    pub async fn empty_deleted(&self) -> Result<()> {
-        for Closed { id, revokes } in self.core.store.closed_projects(PROJECTS).await? {
+    pub async fn empty_deleted(&self) -> Result<usize> {
+        let closed = self.core.store.closed_projects(PROJECTS).await?;
+        let count = closed.len();
+        for Closed { id, revokes } in closed {
             // One that cannot be emptied now does not keep the others.
             if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
                 tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Ends what is in a closed project, batch by batch, until nothing is left or the time is over. What it

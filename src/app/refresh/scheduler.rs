@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use switchboard_catalog::Toolkit;
 use switchboard_store::Unit;
@@ -29,14 +28,12 @@ const PER_TOOLKIT: usize = 64;
 const QUEUE: usize = 256;
 /// Accounts looked at in one go.
 const PAGE: i64 = 512;
-/// Between two looks when nothing is under way.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Before an account is looked at again that could not be refreshed for a reason of ours, in
 /// milliseconds.
 const PUT_OFF: Millis = 60_000;
 
-/// What is under way.
-struct UnderWay {
+/// Refreshes that are under way, by toolkit.
+pub(in crate::app) struct UnderWay {
     places: Semaphore,
     lines: Mutex<Lines>,
     /// A line that was full has room again.
@@ -56,8 +53,13 @@ struct Line {
 }
 
 impl UnderWay {
-    fn new() -> Self {
+    pub(in crate::app) fn new() -> Self {
         Self { places: Semaphore::new(AT_ONCE), lines: Mutex::default(), room: Notify::new() }
+    }
+
+    /// Resolves when a line that was full has room again.
+    pub(in crate::app) async fn has_room(&self) {
+        self.room.notified().await;
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -116,23 +118,13 @@ impl Drop for PlaceInLine {
     }
 }
 
-/// Refreshes what is due until told to stop.
-pub async fn run(refresher: Arc<Refresher>, stop: CancellationToken) {
-    let under_way = Arc::new(UnderWay::new());
-    while !stop.is_cancelled() {
-        if let Err(error) = refresher.start_due_refreshes(&under_way, &stop).await {
-            tracing::error!(error = error.message(), cause = error.causes(), "accounts could not be looked up");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
-            () = under_way.room.notified() => {}
-            () = stop.cancelled() => {}
-        }
-    }
-}
-
 impl Refresher {
-    async fn start_due_refreshes(self: &Arc<Self>, under_way: &Arc<UnderWay>, stop: &CancellationToken) -> Result<()> {
+    /// Starts the refreshes that are due. Returns how many.
+    pub(in crate::app) async fn start_due_refreshes(
+        self: &Arc<Self>,
+        under_way: &Arc<UnderWay>,
+        stop: &CancellationToken,
+    ) -> Result<usize> {
         // Each once: whatever goes wrong with one, others have their turn before it is tried again.
         let mut tried = HashSet::new();
         let mut unknown = HashSet::new();
@@ -153,15 +145,16 @@ impl Refresher {
                 let Some((turns, place)) = under_way.join(&account.id, &account.toolkit) else { continue };
                 tried.insert(account.id.clone());
                 goes_on = true;
-                let (app, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
+                let (refresher, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
                 self.core.tasks.spawn(async move {
                     // Whoever still waits when the service stops is due the next time, too.
-                    stop.run_until_cancelled(app.refresh_in_line(&account, &toolkit, &turns, &under_way.places)).await;
+                    stop.run_until_cancelled(refresher.refresh_in_line(&account, &toolkit, &turns, &under_way.places))
+                        .await;
                     drop(place);
                 });
             }
             if !goes_on || stop.is_cancelled() {
-                return Ok(());
+                return Ok(tried.len());
             }
         }
     }

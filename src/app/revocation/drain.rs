@@ -29,8 +29,6 @@ const AT_ONCE: usize = 16;
 const PER_TOOLKIT: usize = 4;
 /// Rows looked at in one go.
 const PAGE: i64 = 32;
-/// Between two looks when nobody wakes us: other servers and the command line add to the queue, too.
-const INTERVAL: Duration = Duration::from_secs(2);
 /// How long one try may take: two requests, and a moment for the database.
 const CLAIM: Duration = Duration::from_secs(2 * TOKEN_TIMEOUT.as_secs() + 30);
 /// How long a revocation is tried, in milliseconds: a day.
@@ -40,18 +38,16 @@ const FIRST_PAUSE: Millis = 5_000;
 /// Longest pause between two tries, unless the provider asks for more.
 const LONGEST_PAUSE: Millis = 30 * 60 * 1_000;
 
-/// Works off the queue until told to stop.
-pub async fn run(revocations: Arc<Revocations>, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
-    let mut toolkits = HashMap::new();
-    loop {
-        if let Err(error) = revocations.start_due_revocations(&places, &mut toolkits, &stop).await {
-            tracing::error!(error = error.message(), cause = error.causes(), "revocations could not be looked up");
-        }
-        let woken = tokio::time::timeout(INTERVAL, revocations.wake.notified());
-        if stop.run_until_cancelled(woken).await.is_none() {
-            return;
-        }
+/// The tries that are in flight.
+#[derive(Debug)]
+pub struct Queue {
+    in_flight: Arc<Semaphore>,
+    by_toolkit: HashMap<String, Arc<Semaphore>>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { in_flight: Arc::new(Semaphore::new(AT_ONCE)), by_toolkit: HashMap::new() }
     }
 }
 
@@ -65,22 +61,29 @@ struct Held {
 }
 
 impl Revocations {
-    async fn start_due_revocations(
+    /// Resolves when something was added to the queue, or a try has ended.
+    pub(in crate::app) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Starts the tries that are due, as far as there is room. Returns how many.
+    pub(in crate::app) async fn start_due(
         self: &Arc<Self>,
-        places: &Arc<Semaphore>,
-        toolkits: &mut HashMap<String, Arc<Semaphore>>,
+        queue: &mut Queue,
         stop: &CancellationToken,
-    ) -> Result<()> {
-        toolkits.retain(|_, turns| turns.available_permits() < PER_TOOLKIT);
+    ) -> Result<usize> {
+        let Queue { in_flight, by_toolkit } = queue;
+        let mut count = 0;
+        by_toolkit.retain(|_, turns| turns.available_permits() < PER_TOOLKIT);
         while !stop.is_cancelled() {
             let is_full = |turns: &Semaphore| turns.available_permits() == 0;
             let full: Vec<String> =
-                toolkits.iter().filter(|(_, turns)| is_full(turns)).map(|(slug, _)| slug.clone()).collect();
+                by_toolkit.iter().filter(|(_, turns)| is_full(turns)).map(|(slug, _)| slug.clone()).collect();
             let mut started = false;
             for mut row in self.core.store.due_revocations(self.core.now(), &full, PAGE).await? {
-                let Ok(place) = Arc::clone(places).try_acquire_owned() else { return Ok(()) };
+                let Ok(place) = Arc::clone(in_flight).try_acquire_owned() else { return Ok(count) };
                 let turns =
-                    toolkits.entry(row.toolkit.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_TOOLKIT)));
+                    by_toolkit.entry(row.toolkit.clone()).or_insert_with(|| Arc::new(Semaphore::new(PER_TOOLKIT)));
                 let Ok(turn) = Arc::clone(turns).try_acquire_owned() else { continue };
                 let claim = revocations::claim(&row, self.core.now() + millis(CLAIM));
                 match self.core.store.apply(Unit::new().with(claim)).await {
@@ -89,6 +92,7 @@ impl Revocations {
                     Err(error) => return Err(error.into()),
                 }
                 started = true;
+                count += 1;
                 let revocations = Arc::clone(self);
                 // Shutdown waits for it: its outcome is not lost.
                 self.core.tasks.spawn(async move {
@@ -100,10 +104,10 @@ impl Revocations {
                 });
             }
             if !started {
-                return Ok(());
+                return Ok(count);
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// One try of one claimed revocation, and what follows from it.

@@ -36,7 +36,7 @@ use crate::app::provider::Providers;
 use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
-pub use drain::run;
+pub use drain::Queue;
 pub use queue::Fate;
 pub use receipt::{RevokeJob, RevokeJobItem};
 pub use sharing::Known;

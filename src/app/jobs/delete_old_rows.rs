@@ -1,7 +1,6 @@
-//! What is over goes after its time, in batches: links with their attempts, accounts that never were
-//! connected, rows of what was deleted, receipts of revocations, idempotency keys. How long each is kept
-//! is set in `[keep]`. The history of a session is cut where it is written (`session/change.rs`), the
-//! audit log goes by segments.
+//! Old rows are deleted in batches: ended links with their attempts, accounts that were never connected, rows
+//! of deleted things, receipts of revocations, idempotency keys. `[keep]` sets how long each is kept. The
+//! history of a session is truncated where it is written (`session/change.rs`); the audit log drops segments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +8,14 @@ use std::time::Duration;
 use switchboard_store::{Unit, WriteError, retention, unread_answers};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::jobs::Sweeps;
-use crate::app::{Actor, App};
+use super::Sweeps;
+use super::runner::Job;
+use crate::app::Actor;
 use crate::error::Result;
 use crate::time::Millis;
 
 /// A day, in milliseconds.
 const IDEMPOTENCY_TTL: Millis = 24 * 60 * 60 * 1_000;
-/// Between two runs.
-const INTERVAL: Duration = Duration::from_mins(10);
 /// Between two batches, for the writes of others.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Accounts that never were connected, deleted by one unit.
@@ -25,6 +23,22 @@ const UNCONNECTED: i64 = 100;
 
 /// A batch of one kind: what deletes it, and how many rows a full one has.
 type Batch = (fn(Millis) -> Unit, usize);
+
+/// The job.
+pub(super) struct DeleteOldRows(pub Arc<Sweeps>);
+
+impl Job for DeleteOldRows {
+    const NAME: &'static str = "delete_old_rows";
+    const INTERVAL: Duration = Duration::from_mins(10);
+
+    async fn activate(&mut self, _: &CancellationToken) -> Result<usize> {
+        let rows = self.0.delete_old_rows().await?;
+        if rows > 0 {
+            tracing::info!(rows, "deleted old rows");
+        }
+        Ok(rows)
+    }
+}
 
 impl Sweeps {
     /// Deletes what is over and past its time. Returns how many rows of each kind's own table went.
@@ -90,21 +104,5 @@ impl Sweeps {
     /// Waits; true when the server is told to end meanwhile.
     async fn is_stopped_after(&self, pause: Duration) -> bool {
         self.core.stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
-    }
-}
-
-/// Sweeps until told to stop. A failure is logged; the next run goes on.
-pub(in crate::app) async fn run(app: Arc<App>, stop: CancellationToken) {
-    loop {
-        match app.sweeps.delete_old_rows().await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "what was over and past its time was deleted"),
-            Err(error) => {
-                tracing::error!(error = error.message(), cause = error.causes(), "deleting what is over failed");
-            }
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_none() {
-            return;
-        }
     }
 }
