@@ -1,4 +1,4 @@
-//! API keys: only their hashes. Found by hash, shown by prefix.
+//! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
 use crate::{ReadError, Row, Statement, Store};
 
@@ -9,21 +9,21 @@ pub struct ApiKeyRow {
     pub id: String,
     /// Owner.
     pub project_id: String,
-    /// Given by whoever made it.
+    /// Name given at creation.
     pub name: String,
     /// First characters of the key.
     pub prefix: String,
     /// Milliseconds since 1970, as all times here.
     pub created_at: i64,
-    /// Refused from then on.
+    /// Rejected from this time on.
     pub expires_at: Option<i64>,
-    /// To the minute.
+    /// Precise to the minute.
     pub last_used_at: Option<i64>,
-    /// Refused since then.
+    /// Rejected since this time.
     pub revoked_at: Option<i64>,
-    /// JSON: preset → access; none: everything in the project.
+    /// JSON: preset → access; `None`: everything in the project.
     pub permissions: Option<String>,
-    /// JSON list of addresses and CIDR ranges; none: from anywhere.
+    /// JSON list of addresses and CIDR ranges; `None`: any address.
     pub allowed_ips: Option<String>,
 }
 
@@ -52,7 +52,7 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
     })
 }
 
-/// A new key of a live project; the hash is all that is kept of it.
+/// Adds a key to a live project. Only its hash is stored.
 pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
     Statement::one_unless(
         "project_gone",
@@ -91,7 +91,7 @@ pub fn revoke_of_project(project: &str, now: i64) -> Statement {
     )
 }
 
-/// Revokes a key wherever it is; a second time does nothing.
+/// Revokes a key of any project. Revoking twice has no effect.
 pub fn revoke_leaked(id: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
@@ -99,13 +99,13 @@ pub fn revoke_leaked(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Notes a use; callers do so at most once a minute.
+/// Records a use; callers do this at most once a minute.
 pub fn touch(id: &str, now: i64) -> Statement {
     Statement::any("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
 }
 
 impl Store {
-    /// The key with this hash, whatever its state: the caller checks expiry and revocation.
+    /// The key with this hash, in any state: the caller checks expiry and revocation.
     pub async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRow>, ReadError> {
         self.one(select!("WHERE key_hash = $1"), &[hash.into()], read).await
     }
@@ -116,7 +116,7 @@ impl Store {
         self.list(project, sql, vec![project.into()], read).await
     }
 
-    /// One key of a project, whatever its state.
+    /// One key of a project, in any state.
     pub async fn api_key(&self, project: &str, id: &str) -> Result<Option<ApiKeyRow>, ReadError> {
         self.one(select!("WHERE project_id = $1 AND id = $2"), &[project.into(), id.into()], read).await
     }

@@ -1,5 +1,5 @@
-//! Attempts: one run of a link through the provider, found by the OAuth `state` that comes back; or,
-//! where the user enters a code there and nobody comes back, by its time to ask (RFC 8628).
+//! Attempts: one run of a link through the provider. Found by the OAuth `state` of the callback, or, in the
+//! device flow (RFC 8628), by the time of the next poll.
 
 use crate::{ReadError, Row, Statement, Store};
 
@@ -16,7 +16,7 @@ pub struct AttemptRow {
     pub account_id: String,
     /// The auth config it was started with.
     pub auth_config_id: String,
-    /// That config's `updated_at` at the time.
+    /// The `updated_at` of that config when the attempt started.
     pub auth_config_version: i64,
     /// SHA-256 of the state.
     pub state_hash: Vec<u8>,
@@ -24,26 +24,26 @@ pub struct AttemptRow {
     pub browser_hash: Vec<u8>,
     /// Exactly as sent to the provider.
     pub redirect_uri: String,
-    /// PKCE verifier or its like, sealed.
+    /// PKCE verifier or equivalent, sealed.
     pub verifier_sealed: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub created_at: i64,
     /// Not accepted after this.
     pub expires_at: i64,
-    /// When the state came back; it counts once.
+    /// When the state was used; it is valid once.
     pub consumed_at: Option<i64>,
-    /// When the provider is asked next, and how often; none where somebody comes back.
+    /// When to poll the provider next, and the interval; `None` for a flow with a callback.
     pub poll: Option<Poll>,
-    /// JSON: what the visitor entered, and what was asked for; none for the account's own.
+    /// JSON: what the visitor entered and the requested scopes; `None` for the account's own.
     pub params: Option<String>,
 }
 
-/// Asking a provider again and again.
+/// A polling schedule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Poll {
-    /// Not before that; milliseconds since 1970.
+    /// No earlier than this; milliseconds since 1970.
     pub at: i64,
-    /// Between two questions, in milliseconds.
+    /// Polling interval in milliseconds.
     pub interval: i64,
 }
 
@@ -75,7 +75,7 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
     )
 }
 
-/// Consumes a state: refused when it was used, or is too old (R02).
+/// Consumes a state. Refused when it was used before or has expired (R02).
 pub fn consume(id: &str, now: i64) -> Statement {
     Statement::one(
         "state_consumed",
@@ -85,7 +85,7 @@ pub fn consume(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends the attempts of a link that is over: their states count no more, and no provider is asked.
+/// Cancels the attempts of a finished link: their states become invalid and polling stops.
 pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
@@ -93,7 +93,7 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
-/// Makes room for one more attempt of a link: of those that have not come back, the newest `kept` stay.
+/// Makes room for another attempt of a link: of the unused attempts, only the newest `kept` remain.
 pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
@@ -104,7 +104,7 @@ pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
     )
 }
 
-/// Takes an attempt for one question: whoever was faster asks it. From then on it is due at `next`.
+/// Claims an attempt for one poll; only one claimant succeeds. The next poll is due at `next`.
 pub fn claim_poll(id: &str, poll: Poll, next: i64) -> Statement {
     Statement::one(
         "attempt_taken",
@@ -113,7 +113,7 @@ pub fn claim_poll(id: &str, poll: Poll, next: i64) -> Statement {
     )
 }
 
-/// The provider wants to be asked at another time, and as often as `poll` says from then on.
+/// Sets the time and interval of the next poll, as the provider asked.
 pub fn set_poll(id: &str, poll: Poll) -> Statement {
     Statement::any(
         "UPDATE attempts SET poll_at = $2, poll_interval = $3 WHERE id = $1 AND consumed_at IS NULL",
@@ -163,8 +163,8 @@ impl Store {
         self.few(select!("WHERE link_id = $1 ORDER BY created_at, id"), &[link.into()], read).await
     }
 
-    /// Attempts whose provider is to be asked now, the longest due first: at most `limit` of those that
-    /// follow `after`, which is when one was due, and its id.
+    /// Attempts that are due for a poll, the longest due first: at most `limit` after `after` (due time and
+    /// id).
     pub async fn attempts_to_poll(
         &self,
         now: i64,

@@ -15,13 +15,13 @@ pub struct AuditEvent {
     pub actor: String,
     /// `noun.verb`.
     pub action: String,
-    /// Id of what it was done to.
+    /// Id of the object that it concerns.
     pub object: String,
-    /// `ok` or what stood in the way.
+    /// `ok`, or what prevented it.
     pub outcome: String,
-    /// Our own id of the request that caused it.
+    /// Our id of the request that caused it.
     pub request_id: Option<String>,
-    /// The `x-request-id` that the caller sent: anybody may have chosen it, also another request's.
+    /// The `x-request-id` that the caller sent. Untrusted: it may equal another request's id.
     pub caller_request_id: Option<String>,
     /// JSON.
     pub detail: Option<String>,
@@ -30,8 +30,8 @@ pub struct AuditEvent {
 pub(crate) const COLUMNS: &str =
     "id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id";
 
-/// Adds an event. One whose id belongs to a range that is sealed already, because its process was
-/// held up, is given the first time after that range: what is sealed never grows.
+/// Adds an event. If its id falls into a range that is already sealed (its process was delayed), it gets the
+/// first time after that range: sealed segments never grow.
 pub fn insert(event: AuditEvent) -> Statement {
     Statement::one(
         "audit_event_exists",
@@ -72,7 +72,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<AuditEvent, ReadError> {
 }
 
 impl Store {
-    /// The newest events about one object, at most so many, oldest first.
+    /// The newest events of one object, up to `limit`, oldest first.
     pub async fn newest_audit_events(
         &self,
         project: &str,
@@ -94,7 +94,7 @@ impl Store {
         Ok(newest)
     }
 
-    /// Events about one object, oldest first, at most 1,000.
+    /// Events of one object, oldest first, at most 1,000.
     pub async fn audit_events(&self, project: &str, object: &str) -> Result<Vec<AuditEvent>, ReadError> {
         self.list(
             project,

@@ -1,26 +1,26 @@
-//! Segments of the audit log: each vouches for the events of one project in one range of ids, and
-//! names the one before. What retention drops leaves a tombstone.
+//! Segments of the audit log. Each authenticates the events of one project in a range of ids and links to the
+//! previous segment. Retention leaves a tombstone for what it drops.
 
 use crate::audit::{AuditEvent, COLUMNS, read as read_event};
 use crate::{ReadError, Row, Statement, Store, Unit, meta};
 
-/// Events, or segments, that one unit of retention deletes.
+/// Events or segments that one unit of retention deletes.
 pub const DROPPED: i64 = 500;
-/// The fact that the newest tombstone's events and segments are being deleted.
+/// Present while the events and segments before the newest tombstone are being deleted.
 const DROPPING: &str = "audit_dropping";
 
 /// One sealed segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// From 1, without gaps over the whole installation.
+    /// From 1, without gaps, over the whole installation.
     pub number: i64,
-    /// Whose events; none: of the installation itself.
+    /// Project of the events; `None` for those of the installation.
     pub project_id: Option<String>,
-    /// Ids from here …
+    /// First id, inclusive.
     pub from_id: String,
-    /// … to before here.
+    /// Last id, exclusive.
     pub until_id: String,
-    /// How many.
+    /// Number of events.
     pub events: i64,
     /// SHA-256 of the events.
     pub digest: Vec<u8>,
@@ -28,22 +28,22 @@ pub struct Segment {
     pub newest_at: i64,
     /// When the segment was sealed.
     pub sealed_at: i64,
-    /// MAC of the segment before.
+    /// MAC of the previous segment.
     pub previous: Vec<u8>,
     /// The master key that the MAC's key is derived from.
     pub key_id: String,
     /// Over all of the above.
     pub mac: Vec<u8>,
-    /// Set when retention dropped it and all before it.
+    /// Set when retention dropped this segment and all before it.
     pub tombstone: Option<Tombstone>,
 }
 
-/// What retention left of a segment and all before it.
+/// What remains of a segment that retention dropped with all before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// When they were dropped.
     pub dropped_at: i64,
-    /// How many events went, from the first one on.
+    /// Number of dropped events since the beginning of the log.
     pub dropped_events: i64,
     /// The master key that the MAC's key is derived from.
     pub key_id: String,
@@ -54,8 +54,8 @@ pub struct Tombstone {
 const SEGMENT: &str = "number, project_id, from_id, until_id, events, digest, newest_at, sealed_at, previous, key_id, \
                        mac, dropped_at, dropped_events, drop_key_id, drop_mac";
 
-/// Adds segments of one range, in the order of their numbers. Refused as `audit_sealed_meanwhile`
-/// when another process was faster, or when the range holds another number of events than were read.
+/// Adds the segments of one range, in order. Refused as `audit_sealed_meanwhile` when another process sealed
+/// it first, or when the range has a different number of events than were read.
 pub fn seal(segments: &[Segment]) -> Unit {
     let counted: i64 = segments.iter().map(|segment| segment.events).sum();
     let mut unit = Unit::new();
@@ -90,8 +90,8 @@ pub fn seal(segments: &[Segment]) -> Unit {
     unit
 }
 
-/// Makes a segment the tombstone: all before it and all events before its end may go, and are to go.
-/// Refused as `audit_dropped_meanwhile` when it is one already.
+/// Makes a segment the tombstone: everything before it is due for deletion. Refused as
+/// `audit_dropped_meanwhile` if it is a tombstone already.
 pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
     Unit::new()
         .with(Statement::one(
@@ -109,7 +109,7 @@ pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
         .with(meta::put(DROPPING, number.to_be_bytes().to_vec()))
 }
 
-/// Deletes [`DROPPED`] events before a tombstone's end.
+/// Deletes up to [`DROPPED`] events before the end of a tombstone.
 pub fn drop_events(until_id: &str) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)",
@@ -117,7 +117,7 @@ pub fn drop_events(until_id: &str) -> Unit {
     ))
 }
 
-/// Deletes [`DROPPED`] segments before a tombstone.
+/// Deletes up to [`DROPPED`] segments before a tombstone.
 pub fn drop_segments(number: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM audit_segments WHERE number IN
@@ -126,7 +126,7 @@ pub fn drop_segments(number: i64) -> Unit {
     ))
 }
 
-/// Notes that nothing is left before a tombstone, unless there is a newer one by now.
+/// Records that everything before a tombstone is deleted, unless there is a newer tombstone.
 pub fn end_drop(number: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM meta WHERE name = $1 AND value = $2",
@@ -137,7 +137,7 @@ pub fn end_drop(number: i64) -> Unit {
 fn read(row: &Row<'_>) -> Result<Segment, ReadError> {
     let tombstone = match (row.opt_int(11)?, row.opt_int(12)?, row.opt_text(13)?, row.opt_blob(14)?) {
         (None, ..) => None,
-        // A tombstone that somebody made by hand lacks what only the master key can give.
+        // A forged tombstone lacks the MAC, which requires the master key.
         (Some(dropped_at), events, key_id, mac) => Some(Tombstone {
             dropped_at,
             dropped_events: events.unwrap_or_default(),
@@ -168,13 +168,13 @@ impl Store {
         Ok(found.into_iter().next())
     }
 
-    /// The newest tombstone, where retention has dropped any.
+    /// The newest tombstone, if retention has dropped anything.
     pub async fn audit_tombstone(&self) -> Result<Option<Segment>, ReadError> {
         let found = self.segments("WHERE dropped_at IS NOT NULL ORDER BY number DESC LIMIT 1", &[]).await?;
         Ok(found.into_iter().next())
     }
 
-    /// Whether something may be left of what the newest tombstone stands for.
+    /// Whether deletion before the newest tombstone may be incomplete.
     pub async fn is_dropping_audit_events(&self) -> Result<bool, ReadError> {
         Ok(self.meta(DROPPING).await?.is_some())
     }
@@ -195,7 +195,7 @@ impl Store {
         self.scan("", move |reading| reading.all(&sql, &args, read)).await
     }
 
-    /// Events of all projects in a range of ids, `from` included and `until` not, in order.
+    /// Events of all projects in a range of ids (`from` inclusive, `until` exclusive), in order.
     pub async fn audit_events_between(
         &self,
         from: &str,
@@ -207,14 +207,14 @@ impl Store {
         self.scan("", move |reading| reading.all(&sql, &args, read_event)).await
     }
 
-    /// The id of the event that follows so many others in a range.
+    /// The id of the event after the first `skip` events of a range.
     pub async fn audit_event_id_at(&self, from: &str, until: &str, skip: i64) -> Result<Option<String>, ReadError> {
         let sql = "SELECT id FROM audit_events WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 1 OFFSET $3";
         let args: [crate::Value; 3] = [from.into(), until.into(), skip.into()];
         self.scan("", move |reading| reading.one(sql, &args, |row| row.text(0))).await
     }
 
-    /// The newest event's id before a text.
+    /// The id of the newest event before the given id.
     pub async fn newest_audit_event_before(&self, until: &str) -> Result<Option<String>, ReadError> {
         self.one("SELECT id FROM audit_events WHERE id < $1 ORDER BY id DESC LIMIT 1", &[until.into()], |row| {
             row.text(0)
@@ -222,7 +222,7 @@ impl Store {
         .await
     }
 
-    /// How many events have an id from here on, of one project or of all, and when the oldest was.
+    /// The number of events from an id on, of one project or all, and the time of the oldest.
     pub async fn audit_events_from(&self, from: &str, project: Option<&str>) -> Result<(i64, Option<i64>), ReadError> {
         let sql = "SELECT COUNT(*), MIN(at) FROM audit_events WHERE id >= $1 AND ($2 IS NULL OR project_id = $2)";
         let args: [crate::Value; 2] = [from.into(), project.into()];

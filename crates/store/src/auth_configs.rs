@@ -19,21 +19,21 @@ pub struct AuthConfigRow {
     pub name: String,
     /// Contract name of the scheme, such as `OAUTH2`.
     pub scheme: String,
-    /// Uses the operator's client instead of its own.
+    /// Uses the operator's client.
     pub is_managed: bool,
     /// ENABLED rather than DISABLED.
     pub is_enabled: bool,
-    /// May be picked by sessions that name no auth config.
+    /// May be used by sessions that name no auth config.
     pub is_enabled_for_tool_router: bool,
     /// JSON: scopes, redirect URI, restrictions.
     pub settings: String,
-    /// Client id and secret, sealed; none when managed or not needed.
+    /// Client id and secret, sealed; `None` when managed or not needed.
     pub credentials_sealed: Option<Vec<u8>>,
-    /// Connection fields that all its accounts share, sealed; none when there are none.
+    /// Connection fields that all its accounts share, sealed; `None` if there are none.
     pub shared_sealed: Option<Vec<u8>>,
     /// Milliseconds since 1970.
     pub created_at: i64,
-    /// Last change; a flow started before it dies (R18).
+    /// Last change; flows started before it are rejected (R18).
     pub updated_at: i64,
 }
 
@@ -44,7 +44,7 @@ pub struct AuthConfigFilter {
     pub toolkits: Vec<String>,
     /// Managed or custom only.
     pub is_managed: Option<bool>,
-    /// Also disabled ones.
+    /// Include disabled ones.
     pub include_disabled: bool,
     /// Part of the name, or the id.
     pub search: Option<String>,
@@ -85,9 +85,8 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
     )
 }
 
-/// Sets the client of an auth config in the place of the one that was read with it; refused as `client_is_set`
-/// where another stands by now, or the shared fields that the client is sealed with are others. What is under
-/// way with the auth config goes on.
+/// Sets the client of an auth config. Refused as `client_is_set` if the client or the shared fields sealed
+/// with it changed since they were read. Flows in progress continue.
 pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
     Statement::one(
         "client_is_set",
@@ -104,8 +103,8 @@ pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
     )
 }
 
-/// Replaces the settings of an auth config that were read with it; refused as `auth_config_changed` when they are
-/// others by now. What is under way with the auth config goes on.
+/// Replaces the settings. Refused as `auth_config_changed` if they changed since they were read. Flows in
+/// progress continue.
 pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
     Statement::one(
         "auth_config_changed",
@@ -115,8 +114,8 @@ pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
     )
 }
 
-/// Replaces what can be changed of an auth config that was read at version `replaces`; refused as
-/// `auth_config_changed` when it was changed or deleted since.
+/// Replaces an auth config that was read at version `replaces`. Refused as `auth_config_changed` if it was
+/// changed or deleted since.
 pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
     Statement::one(
         "auth_config_changed",
@@ -138,8 +137,8 @@ pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
     )
 }
 
-/// A managed auth config where the toolkit has none of this scheme yet; refused as `managed_auth_config_exists`
-/// when another request was faster.
+/// Adds the first managed auth config of a toolkit and scheme. Refused as `managed_auth_config_exists` when
+/// another request was first.
 pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
     Statement::one(
         "managed_auth_config_exists",
@@ -171,8 +170,7 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// The same once no account of it holds a credential any more; refused as `auth_config_busy`
-/// otherwise.
+/// The same, once none of its accounts has a credential. Refused as `auth_config_busy` otherwise.
 pub fn delete_unused(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "auth_config_busy",
@@ -203,8 +201,8 @@ fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
 }
 
 impl Store {
-    /// Auth configs of all projects that have a redirect URI of their own. It is no finder for callers: what
-    /// it finds is compared, and shown to nobody but the operator.
+    /// Auth configs of all projects with their own redirect URI. Not a finder for callers: only compared, and
+    /// shown only to the operator.
     pub async fn redirected_auth_configs(&self) -> Result<Vec<AuthConfigRow>, ReadError> {
         self.list(
             "",
@@ -217,7 +215,7 @@ impl Store {
         .await
     }
 
-    /// A live auth config of one scheme, whose description is public, by its id alone.
+    /// A live auth config of a scheme whose description is public, by id alone.
     pub async fn public_auth_config(&self, id: &str, scheme: &str) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!("WHERE id = $1 AND scheme = $2 AND status = 'ENABLED' AND deleted_at IS NULL"),
@@ -237,8 +235,8 @@ impl Store {
         .await
     }
 
-    /// Enabled auth configs of a toolkit that sessions may use, newest first (contract section 2.2);
-    /// managed ones of OAuth only where the operator still offers a client.
+    /// Enabled auth configs of a toolkit that sessions may use, newest first (contract section 2.2). Managed
+    /// OAuth configs only if the operator still offers a client.
     pub async fn usable_auth_configs(
         &self,
         project: &str,
@@ -259,7 +257,7 @@ impl Store {
         .await
     }
 
-    /// The newest of them that has this scheme.
+    /// The newest of these with the given scheme.
     pub async fn usable_auth_config_of_scheme(
         &self,
         project: &str,
@@ -280,7 +278,7 @@ impl Store {
         .await
     }
 
-    /// The newest managed auth config of a toolkit, of one scheme or any, also one that is switched off.
+    /// The newest managed auth config of a toolkit, of one scheme or any, including disabled ones.
     pub async fn managed_auth_config(
         &self,
         project: &str,
@@ -298,7 +296,7 @@ impl Store {
         .await
     }
 
-    /// One page, newest first, and the number of all that match.
+    /// One page, newest first, and the number of all matches.
     pub async fn auth_configs(
         &self,
         project: &str,
@@ -309,7 +307,7 @@ impl Store {
         self.scan(project, move |reading| list(reading, &whose, &filter, &page)).await
     }
 
-    /// Auth configs of a project by their ids; those that are gone are missing.
+    /// Auth configs of a project by id. Missing ones are omitted.
     pub async fn auth_configs_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AuthConfigRow>, ReadError> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -320,7 +318,7 @@ impl Store {
         self.list(project, sql, args, read).await
     }
 
-    /// How many live accounts use each of these auth configs; one without any is not in it.
+    /// The number of live accounts per auth config. Auth configs without accounts are omitted.
     pub async fn auth_config_connections(
         &self,
         project: &str,
@@ -376,7 +374,7 @@ fn list(
     Ok(Listed { rows, next, total })
 }
 
-/// A pattern for what contains a text, in lower case.
+/// A lower-case LIKE pattern for text that contains `text`.
 fn contains(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     format!("%{}%", lower.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))

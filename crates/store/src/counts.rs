@@ -1,24 +1,24 @@
-//! How many rows a project has, without reading them.
+//! Row counts of a project, without reading the rows.
 //!
-//! Triggers keep the numbers in the transaction of each change (`migrations/`): `account_counts` by auth
-//! config and account type, `counts` of what is counted whole.
+//! Triggers maintain them in the transaction of each change (`migrations/`): `account_counts` by auth config
+//! and account type, `counts` for totals.
 
 use crate::sqlite::Reading;
 use crate::{COUNTED, ReadError, Value};
 
-/// Live projects; of the installation, whose project is empty.
+/// Live projects, counted for the installation, whose project is empty.
 pub(crate) const PROJECTS: &str = "projects";
 /// Auth configs of a project that are enabled.
 pub(crate) const ENABLED_AUTH_CONFIGS: &str = "enabled_auth_configs";
 /// Auth configs of a project that are disabled.
 pub(crate) const DISABLED_AUTH_CONFIGS: &str = "disabled_auth_configs";
 
-/// One of the numbers.
+/// Reads one counter.
 pub(crate) fn read(reading: &Reading<'_>, project: &str, what: &str) -> Result<i64, ReadError> {
     reading.count("SELECT number FROM counts WHERE project_id = $1 AND what = $2", &[project.into(), what.into()])
 }
 
-/// Counts the rows of a table that match; stops at [`COUNTED`].
+/// Counts the matching rows of a table, up to [`COUNTED`].
 pub(crate) fn matching(reading: &Reading<'_>, table: &str, conditions: &str, args: &[Value]) -> Result<i64, ReadError> {
     let sql =
         format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE {conditions} LIMIT {COUNTED}) AS found");

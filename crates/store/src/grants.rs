@@ -1,12 +1,12 @@
-//! Which accounts share what a revocation at their provider ends: a person's grant, an installation.
+//! Which accounts share the grant or installation that a revocation at the provider would end.
 //!
-//! A row says of one token of one account with which client it was got and what it belongs to, both as
-//! digests. It is written in the unit that connects the account; a row of an account that no longer holds
-//! a credential counts for nothing.
+//! A row records, for one token of an account, the client that obtained it and the grant it belongs to, both
+//! as digests. It is written in the unit that connects the account. Rows of accounts without a credential are
+//! ignored.
 
 use crate::{ReadError, Statement, Store};
 
-/// Live accounts of a client, but not one, that hold a credential.
+/// Live accounts of a client with a credential, except one.
 macro_rules! held {
     ($and:literal) => {
         concat!(
@@ -17,16 +17,16 @@ macro_rules! held {
     };
 }
 
-/// What a token belongs to at its provider.
+/// The grant that a token belongs to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GrantKey {
-    /// Digest of the client, at its provider.
+    /// Digest of the client at its provider.
     pub client: Vec<u8>,
-    /// Digest of the grant or the installation; none where nobody can tell which it is.
+    /// Digest of the grant or installation; `None` if it cannot be determined.
     pub grant: Option<Vec<u8>>,
 }
 
-/// Writes down what a token of an account belongs to. `name` tells several tokens apart.
+/// Records the grant of an account's token. `name` distinguishes several tokens.
 pub fn insert(project: &str, account: &str, name: &str, key: &GrantKey) -> Statement {
     Statement::any(
         "INSERT INTO account_grants (account_id, name, project_id, client_key, grant_key) VALUES ($1, $2, $3, $4, $5)
@@ -36,8 +36,8 @@ pub fn insert(project: &str, account: &str, name: &str, key: &GrantKey) -> State
 }
 
 impl Store {
-    /// Whether a live account, but not `without`, holds a credential that may belong to the same: to the
-    /// same grant, or to one of the same client that nobody can tell.
+    /// Whether a live account other than `without` has a credential that may belong to the same grant. A
+    /// credential of the same client whose grant is unknown counts.
     pub async fn shares_grant(&self, key: &GrantKey, without: &str) -> Result<bool, ReadError> {
         let args = [key.client.clone().into(), without.into(), key.grant.clone().into()];
         let sql = if key.grant.is_some() {
@@ -48,13 +48,13 @@ impl Store {
         Ok(self.one(sql, &args, |row| row.text(0)).await?.is_some())
     }
 
-    /// Whether it is written down of an account what its tokens belong to: it was connected once.
+    /// Whether a grant is recorded for the account, that is, whether it was connected before.
     pub async fn grant_noted(&self, account: &str) -> Result<bool, ReadError> {
         let sql = "SELECT name FROM account_grants WHERE account_id = $1 LIMIT 1";
         Ok(self.one(sql, &[account.into()], |row| row.text(0)).await?.is_some())
     }
 
-    /// Whether a revocation that ended the grant of a key was finished since `since`.
+    /// Whether a revocation of this grant finished since `since`.
     pub async fn grant_revoked_since(&self, key: &GrantKey, since: i64) -> Result<bool, ReadError> {
         let Some(grant) = &key.grant else { return Ok(false) };
         let found = self

@@ -1,21 +1,21 @@
-//! Idempotency keys (R68): the answer of a request, kept for 24 hours, inserted with its effect.
+//! Idempotency keys (R68): the response of a request, stored for 24 hours together with its effect.
 
 use crate::{ReadError, Statement, Store};
 
-/// A remembered answer.
+/// A stored response.
 #[derive(Clone, Debug)]
 pub struct IdempotencyRow {
     /// SHA-256 of method, path and body.
     pub request_hash: Vec<u8>,
-    /// HTTP status of the answer.
+    /// HTTP status of the response.
     pub status: i64,
-    /// The answer's body, sealed: it may hold a link token.
+    /// Response body, sealed: it may contain a link token.
     pub response_sealed: Vec<u8>,
     /// Milliseconds since 1970.
     pub created_at: i64,
 }
 
-/// Remembers an answer; refused as `idempotency_key_used` when the key exists.
+/// Stores a response. Refused as `idempotency_key_used` when the key exists.
 pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
     Statement::one(
         "idempotency_key_used",
@@ -33,7 +33,7 @@ pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
 }
 
 impl Store {
-    /// The remembered answer of a key.
+    /// The stored response of a key.
     pub async fn idempotency(&self, project: &str, key: &str) -> Result<Option<IdempotencyRow>, ReadError> {
         self.one(
             "SELECT request_hash, status, response_sealed, created_at FROM idempotency_keys

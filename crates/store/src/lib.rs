@@ -1,11 +1,12 @@
-//! Persistence. The only place with SQL in it, and the only one that knows a database engine.
+//! Persistence. The only crate that contains SQL and knows the database engine.
 //!
-//! A write is data: a [`Unit`] is a list of statements with what each must achieve, built by a
-//! function in its table's file and applied atomically by [`Store::apply`]. Conditions stand in
-//! the `WHERE` (compare-and-swap), never in code between two statements. That is what lets one
-//! writer thread commit hundreds of units with one `fsync` (`sqlite/writer.rs`).
-//! Reads are functions in the same files. They go through two doors: a read by key, on the caller's
-//! thread, and a scan, on threads of its own, where each project takes its turn (`sqlite/scans.rs`).
+//! A write is data: a [`Unit`] is a list of statements, each with the result it must have. Functions in the
+//! file of a table build them, and [`Store::apply`] applies them atomically. Conditions are in the `WHERE`
+//! clause (compare-and-swap), never in code between two statements. This lets one writer thread commit
+//! hundreds of units with one `fsync` (`sqlite/writer.rs`).
+//!
+//! Reads are functions in the same files. A point read finds rows by key and runs on the caller's thread. A
+//! scan runs on a pool of threads that projects share fairly (`sqlite/scans.rs`).
 
 mod counts;
 mod migrate;
@@ -45,13 +46,13 @@ use thiserror::Error;
 /// Why a unit was not applied. Nothing of it was written.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// A statement did not achieve what the unit demands: the named expectation.
+    /// A statement did not have the required result. Carries the name of the refusal.
     #[error("write refused: {0}")]
     Refused(&'static str),
-    /// The disk is full. Reads go on.
+    /// The disk is full. Reads still work.
     #[error("storage is full")]
     Full,
-    /// The database cannot take writes now.
+    /// The database does not accept writes now.
     #[error("database is unavailable: {0}")]
     Unavailable(String),
 }
@@ -59,13 +60,13 @@ pub enum WriteError {
 /// Why a read failed.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// The database cannot answer now.
+    /// The database does not respond now.
     #[error("database is unavailable: {0}")]
     Unavailable(String),
-    /// Too many lists of the same project wait to be read.
+    /// Too many scans of the project are queued.
     #[error("too many lists of this project are being read")]
     Busy,
-    /// A stored row holds what no version of this program writes.
+    /// A stored row has values that no version of this program writes.
     #[error("stored row is impossible: {0}")]
     Impossible(String),
 }

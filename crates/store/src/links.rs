@@ -1,8 +1,8 @@
-//! Link sessions: one offer, to one user, to connect one account.
+//! Links: one offer, to one user, to connect one account.
 
 use crate::{ReadError, Row, Statement, Store, Unit, attempts, revocations, verifications};
 
-/// A link and how far it got.
+/// A link and its progress.
 #[derive(Clone, Debug)]
 pub struct LinkRow {
     /// First part of the token.
@@ -13,19 +13,19 @@ pub struct LinkRow {
     pub account_id: String,
     /// SHA-256 of the token.
     pub token_hash: Vec<u8>,
-    /// Where the browser goes afterwards.
+    /// Where to redirect the browser afterwards.
     pub callback_url: Option<String>,
-    /// Not opened after this; milliseconds since 1970.
+    /// Cannot be opened after this; milliseconds since 1970.
     pub expires_at: i64,
-    /// What a success means for the account.
+    /// Effect of a success on the account.
     pub purpose: LinkPurpose,
-    /// Whether the user says how to connect.
+    /// Whether the user chooses how to connect.
     pub choice: LinkChoice,
-    /// Fields that the developer gave beforehand, sealed.
+    /// Fields that the developer supplied in advance, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
-    /// JSON: who is to finish it; none for anybody.
+    /// JSON: the expected user; `None` for any.
     pub expected: Option<String>,
-    /// How far it got.
+    /// Progress.
     pub state: LinkState,
 }
 
@@ -35,24 +35,23 @@ pub enum LinkPurpose {
     /// It connects an account that has no credential.
     #[default]
     Connect,
-    /// It gives a working account a new credential; until then, and if it fails, the account stays
-    /// as it is.
+    /// Gives a working account a new credential. Until it succeeds, the account does not change.
     Reconnect,
 }
 
-/// Whether the user of a link says how to connect. Only new accounts have a choice.
+/// Whether the user of a link chooses how to connect. Only links of new accounts have a choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkChoice {
-    /// The developer has said it.
+    /// The developer chose.
     #[default]
     None,
-    /// The user has not said it yet.
+    /// The user has not chosen yet.
     Open,
-    /// The user has.
+    /// The user chose.
     Made,
 }
 
-/// Purpose and choice stand in one column.
+/// Purpose and choice share one column.
 fn purpose_text(purpose: LinkPurpose, choice: LinkChoice) -> &'static str {
     match (purpose, choice) {
         (LinkPurpose::Reconnect, _) => "reconnect",
@@ -72,21 +71,21 @@ fn parse_purpose(text: &str) -> Result<(LinkPurpose, LinkChoice), ReadError> {
     }
 }
 
-/// How far a link got.
+/// Progress of a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// Nothing has come of it yet.
+    /// Not finished.
     Open,
-    /// The same, and the code of one attempt is being exchanged.
+    /// Not finished, and the code of one attempt is being exchanged.
     Exchanging {
-        /// The attempt, or the verification that its code waited in.
+        /// The attempt, or the verification that held its code.
         by: String,
         /// Milliseconds since 1970.
         since: i64,
     },
-    /// Over: `success`, `failed`, `expired`, `rejected` or `deleted`.
+    /// Finished: `success`, `failed`, `expired`, `rejected` or `deleted`.
     Finished {
-        /// How it ended.
+        /// The outcome.
         outcome: String,
     },
 }
@@ -98,21 +97,21 @@ pub struct NewLink<'a> {
     pub id: &'a str,
     /// Owner.
     pub project_id: &'a str,
-    /// Session it was asked for in, if any.
+    /// Session in which it was created, if any.
     pub session_id: Option<&'a str>,
     /// The account it connects.
     pub account_id: &'a str,
     /// SHA-256 of the token.
     pub token_hash: [u8; 32],
-    /// Where the browser goes afterwards.
+    /// Where to redirect the browser afterwards.
     pub callback_url: Option<&'a str>,
-    /// What a success means for the account.
+    /// Effect of a success on the account.
     pub purpose: LinkPurpose,
-    /// Whether the user says how to connect.
+    /// Whether the user chooses how to connect.
     pub choice: LinkChoice,
-    /// Fields that the developer gave beforehand, sealed.
+    /// Fields that the developer supplied in advance, sealed.
     pub prefill_sealed: Option<Vec<u8>>,
-    /// JSON: who is to finish it.
+    /// JSON: the expected user.
     pub expected: Option<&'a str>,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -143,7 +142,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
     )
 }
 
-/// A visitor pressed Continue; refused as `link_finished` when the link is over, or its time is.
+/// Records that a visitor pressed Continue. Refused as `link_finished` when the link has finished or expired.
 pub fn start(id: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
@@ -152,8 +151,9 @@ pub fn start(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Takes the one place of a link in which a code is exchanged; refused as `exchange_busy` while `by`
-/// another has it, unless that took it before `stale_before`, and when the link is over.
+/// Claims the exchange of a link for `by`; only one code is exchanged at a time. Refused as `exchange_busy`
+/// while another holder has it, unless that claim is older than `stale_before`, and when the link has
+/// finished.
 pub fn take_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
     Statement::one(
         "exchange_busy",
@@ -164,7 +164,7 @@ pub fn take_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Stateme
     )
 }
 
-/// Gives that place back, where `by` has it.
+/// Releases the claim of `by`.
 pub fn leave_exchange(id: &str, by: &str) -> Statement {
     Statement::any(
         "UPDATE links SET exchange_by = NULL, exchange_since = NULL WHERE id = $1 AND exchange_by = $2",
@@ -172,8 +172,8 @@ pub fn leave_exchange(id: &str, by: &str) -> Statement {
     )
 }
 
-/// Holds while nothing of a link but `by` can still succeed: no attempt is at its provider, nothing waits
-/// for a word, and no code is being exchanged. Refused as `link_in_use` otherwise.
+/// Requires that nothing but `by` can still succeed on the link: no attempt is pending, nothing waits for
+/// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise.
 pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Statement {
     Statement::one(
         "link_in_use",
@@ -185,7 +185,7 @@ pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Sta
     )
 }
 
-/// The user of a link has said how to connect; refused as `link_finished` once the link is begun or over.
+/// Records the user's choice. Refused as `link_finished` once the link has started or finished.
 pub fn chosen(id: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
@@ -195,12 +195,12 @@ pub fn chosen(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Holds while a link is not over; refused as `link_finished` otherwise.
+/// Requires that a link has not finished. Refused as `link_finished` otherwise.
 pub fn is_open(id: &str) -> Statement {
     Statement::one("link_finished", "UPDATE links SET id = id WHERE id = $1 AND finished_at IS NULL", vec![id.into()])
 }
 
-/// Ends a link once.
+/// Finishes a link, once.
 fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
@@ -211,7 +211,7 @@ fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     )
 }
 
-/// The same with what the link left at the provider or waiting for confirmation.
+/// Finishes a link with its pending attempts and verifications.
 pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
     Unit::new()
         .with(finish(id, outcome, now))
@@ -220,7 +220,7 @@ pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
         .with(revocations::bring_forward_of_link(id, now))
 }
 
-/// Ends the links that a subquery of `$1`, the project, and `$2`, their owner, selects.
+/// Ends the links selected by a subquery over the project (`$1`) and the owner (`$2`).
 macro_rules! end_links {
     ($links:literal, $project:expr, $owner:expr, $outcome:expr, $now:expr) => {
         Unit::new()
@@ -257,8 +257,8 @@ macro_rules! end_links {
     };
 }
 
-/// Ends the link of an account that is going away, if it is not over yet, with what it left at the
-/// provider or waiting for confirmation: nothing sealed stays behind.
+/// Ends the open link of an account that is being deleted, with its attempts and verifications, so that
+/// nothing sealed remains.
 pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2)",
@@ -285,7 +285,7 @@ pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: 
     )
 }
 
-/// The same for the first hundred of them, as [`crate::accounts::delete_some_of_auth_config`] counts them.
+/// The same for the first 100 accounts, as [`crate::accounts::delete_some_of_auth_config`] selects them.
 pub(crate) fn end_of_some(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
     if is_held {
         end_links!(
@@ -344,13 +344,13 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
 }
 
 impl Store {
-    /// One link. Its id is public; whoever presents the token proves it by `token_hash`.
+    /// One link. Its id is public; the caller must check the token against `token_hash`.
     pub async fn link(&self, id: &str) -> Result<Option<LinkRow>, ReadError> {
         self.one(select!("WHERE id = $1"), &[id.into()], read).await
     }
 
-    /// Links past their time with no attempt still running and nothing waiting for confirmation, at
-    /// most `limit`. A code whose exchange began after `exchanging_since` may still become a credential.
+    /// Expired links without a running attempt and without a pending verification, at most `limit`. An
+    /// exchange that began after `exchanging_since` may still succeed.
     pub async fn overdue_links(&self, now: i64, exchanging_since: i64, limit: i64) -> Result<Vec<LinkRow>, ReadError> {
         self.list(
             "",

@@ -1,13 +1,13 @@
-//! Facts about the installation itself: the check value of the master key.
+//! Key-value facts about the installation, such as the check value of the master key.
 
 use crate::{ReadError, Statement, Store};
 
-/// Sets a fact that was not set before.
+/// Inserts a fact that does not exist yet.
 pub fn insert(name: &str, value: Vec<u8>) -> Statement {
     Statement::one("meta_exists", "INSERT INTO meta (name, value) VALUES ($1, $2)", vec![name.into(), value.into()])
 }
 
-/// Sets a fact, replacing an older value.
+/// Inserts or replaces a fact.
 pub fn put(name: &str, value: Vec<u8>) -> Statement {
     Statement::any(
         "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
@@ -16,7 +16,7 @@ pub fn put(name: &str, value: Vec<u8>) -> Statement {
 }
 
 impl Store {
-    /// Facts whose names begin with a text, with their names.
+    /// Facts whose names begin with a prefix, with their names.
     pub async fn meta_that_begin(&self, with: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
         let sql = "SELECT name, value FROM meta WHERE substr(name, 1, length($1)) = $1 ORDER BY name LIMIT 1000";
         self.list("", sql, vec![with.into()], |row| Ok((row.text(0)?, row.blob(1)?))).await

@@ -1,7 +1,7 @@
 //! Schema migrations: forward only, applied once, under a lock (R94).
 //!
 //! Each file of `migrations/<engine>/` is applied in its own transaction together with its row in
-//! `schema_migrations`, so that a process killed half-way leaves either all of it or nothing.
+//! `schema_migrations`. A process killed during a migration leaves all of it or nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use thiserror::Error;
 
-/// How long another process may take to let go of the database.
+/// Timeout for another process to close the database.
 const ALONE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One migration file.
@@ -82,7 +82,7 @@ pub enum MigrationError {
         /// Newest version known here.
         known: i64,
     },
-    /// Of an older version, and a process has it open that is of that version.
+    /// An older version that another process has open.
     #[error(
         "the database has schema version {found}, this program needs {known}, and another process is using it: \
          stop the server first, or use the program that it was started with"
@@ -90,21 +90,20 @@ pub enum MigrationError {
     InUse {
         /// Version in the database.
         found: i64,
-        /// Version that this program makes of it.
+        /// Version to migrate to.
         known: i64,
     },
-    /// The engine refused.
+    /// The engine returned an error.
     #[error("cannot migrate the database")]
     Engine(#[from] rusqlite::Error),
 }
 
-/// Refuses a database that is to be migrated while another process has it open: that one may be a server of
-/// the version before, which must not lose its schema under its feet. A database without a schema, or
-/// with the newest, is left to [`run`].
+/// Refuses to migrate a database that another process has open: it may be a server of the previous version. A
+/// database without a schema, or with the current one, is left to [`run`].
 pub(crate) fn check_alone(path: &Path) -> Result<(), MigrationError> {
     let known = SQLITE.last().map_or(0, |migration| migration.number);
     let connection = Connection::open(path)?;
-    // In this mode the first access needs the whole file, which every open connection keeps a part of.
+    // In this mode the first access locks the whole file, which fails while another connection is open.
     let found = {
         let reader = Connection::open(path)?;
         let sql = "SELECT MAX(number) FROM schema_migrations";
@@ -124,7 +123,7 @@ pub(crate) fn check_alone(path: &Path) -> Result<(), MigrationError> {
     }
 }
 
-/// Applies what is missing. Waits for another process that is migrating.
+/// Applies the missing migrations. Waits for another process that is migrating.
 pub(crate) fn run(connection: &mut Connection) -> Result<(), MigrationError> {
     let known = SQLITE.last().map_or(0, |migration| migration.number);
     for migration in SQLITE {

@@ -1,13 +1,14 @@
-//! Keys that reach beyond one project: the organisation's own, and its members'. Only their hashes.
+//! Keys that are valid beyond one project: those of the organisation and of its members. Only hashes are
+//! stored.
 
 use crate::{ReadError, Row, Statement, Store};
 
-/// Whose key it is.
+/// Who owns the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrganizationKeyKind {
     /// Manages projects.
     Organization,
-    /// A member's: acts in every project.
+    /// A member's key: valid in every project.
     User,
 }
 
@@ -29,21 +30,21 @@ impl OrganizationKeyKind {
 pub struct OrganizationKeyRow {
     /// `key_…`.
     pub id: String,
-    /// Whose it is.
+    /// Who owns it.
     pub kind: OrganizationKeyKind,
-    /// Given by whoever made it.
+    /// Name given at creation.
     pub name: String,
-    /// Of the member; only with a user's key.
+    /// Email of the member; only for a user's key.
     pub email: Option<String>,
     /// First characters of the key.
     pub prefix: String,
     /// Milliseconds since 1970, as all times here.
     pub created_at: i64,
-    /// Refused from then on.
+    /// Rejected from this time on.
     pub expires_at: Option<i64>,
-    /// To the minute.
+    /// Precise to the minute.
     pub last_used_at: Option<i64>,
-    /// Refused since then.
+    /// Rejected since this time.
     pub revoked_at: Option<i64>,
 }
 
@@ -72,7 +73,7 @@ fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
     })
 }
 
-/// A new key; the hash is all that is kept of it.
+/// Adds a key. Only its hash is stored.
 pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
     Statement::one(
         "organization_key_exists",
@@ -91,7 +92,7 @@ pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
     )
 }
 
-/// Revokes a key of this kind and, for a user's, of this member, that is not yet revoked.
+/// Revokes an active key of this kind and, for user keys, of this member.
 pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64) -> Statement {
     Statement::one(
         "organization_key_not_found",
@@ -101,7 +102,7 @@ pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64
     )
 }
 
-/// Revokes a key whoever's it is; a second time does nothing.
+/// Revokes a key of any owner. Revoking twice has no effect.
 pub fn revoke_leaked(id: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE organization_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
@@ -109,18 +110,18 @@ pub fn revoke_leaked(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Notes a use; callers do so at most once a minute.
+/// Records a use; callers do this at most once a minute.
 pub fn touch(id: &str, now: i64) -> Statement {
     Statement::any("UPDATE organization_keys SET last_used_at = $2 WHERE id = $1", vec![id.into(), now.into()])
 }
 
 impl Store {
-    /// The key with this hash, whatever its state: the caller checks expiry and revocation.
+    /// The key with this hash, in any state: the caller checks expiry and revocation.
     pub async fn organization_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<OrganizationKeyRow>, ReadError> {
         self.one(select!("WHERE key_hash = $1"), &[hash.into()], read).await
     }
 
-    /// Keys of a kind and, for users', of a member; oldest first.
+    /// Keys of a kind and, for user keys, of a member; oldest first.
     pub async fn organization_keys(
         &self,
         kind: OrganizationKeyKind,

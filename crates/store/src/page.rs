@@ -1,53 +1,52 @@
-//! Pages of a list, each of which begins after the last row of the one before: rows that are added or
-//! deleted meanwhile neither shift what follows nor make it slower to find.
+//! Keyset pagination. Each page begins after the last row of the previous one, so that rows added or deleted
+//! in between neither shift the page nor slow it down.
 
 use crate::sqlite::Reading;
 use crate::{ReadError, Row, Value};
 
-/// Where a row stands in a list: what the list is ordered by, and the row's id.
+/// Position of a row in a list: the value that orders the list, and the row's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The time or number that the list is ordered by; 0 where that is the id.
+    /// The time or number that orders the list; 0 if the list is ordered by id.
     pub at: i64,
-    /// The row's id; empty where `at` says it all.
+    /// The row's id; empty if `at` is unique.
     pub id: String,
 }
 
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// After so many rows: the first page, and cursors that count. What is skipped is read.
+    /// After this number of rows: the first page, or an offset cursor. Skipped rows are read.
     Skip(i64),
-    /// After the row with this position, whether or not it is still there.
+    /// After the row with this position, even if it was deleted.
     After(Position),
 }
 
-/// One page of a list.
+/// A request for one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOf {
     /// Where it begins.
     pub start: Start,
-    /// Rows on it, at most; at least 1.
+    /// Maximum number of rows; at least 1.
     pub limit: i64,
 }
 
-/// What was found of a page.
+/// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
-    /// Its rows, without those that cannot be read.
+    /// The rows, without unreadable ones.
     pub rows: Vec<T>,
-    /// Where the next page begins; none when this is the last one.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Position>,
-    /// Rows on all pages. Where a filter makes them be counted, counting stops at [`COUNTED`]: there may
-    /// be more.
+    /// Number of rows on all pages. Counting the matches of a filter stops at [`COUNTED`]: there may be more.
     pub total: i64,
 }
 
-/// Where counting the rows that match a filter stops.
+/// Where counting the matches of a filter stops.
 pub const COUNTED: i64 = 10_000;
 
 impl PageOf {
-    /// Rows to skip.
+    /// Number of rows to skip.
     pub(crate) fn skip(&self) -> i64 {
         match self.start {
             Start::Skip(rows) => rows,
@@ -63,8 +62,8 @@ impl PageOf {
         }
     }
 
-    /// Reads the page with a query that gives one row more than the limit. `position` reads where a row
-    /// stands, also of one that cannot be read otherwise.
+    /// Reads the page with a query that returns one row more than the limit. `position` reads the position of
+    /// a row, even of one that is otherwise unreadable.
     pub(crate) fn read<T>(
         &self,
         reading: &Reading<'_>,
@@ -88,7 +87,7 @@ impl PageOf {
 }
 
 impl Position {
-    /// Of a row that is ordered by its id, the first column.
+    /// Position of a row ordered by its id, the first column.
     pub(crate) fn of_id(row: &Row<'_>) -> Result<Self, ReadError> {
         Ok(Self { at: 0, id: row.text(0)? })
     }

@@ -1,26 +1,25 @@
-//! Deleting a project with everything in it. Here stands what each table holds of a project, so that
-//! a new table is forgotten in one place only. Rows stay until their time is over;
-//! every secret is erased.
+//! Deleting a project with everything in it. All tables are listed here, so that a new table has one place to
+//! be added. Rows stay until retention removes them; secrets are erased.
 //!
-//! [`close`] shuts it: from then on no key opens it. What is in it is then ended in batches, each by an
-//! index and small enough that other writes wait for none of them; a mark on the project says when
-//! nothing is left, so that any server on the database can go on where one was stopped.
+//! [`close`] invalidates the project's keys. Its contents then end in batches, found by an index and small
+//! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
+//! can continue where another stopped.
 
 use crate::{ReadError, Statement, Store, Unit, links};
 
-/// Rows that one statement ends.
+/// Maximum number of rows per statement.
 pub const BATCH: usize = 500;
 
-/// A deleted project that holds something still.
+/// A deleted project that is not empty yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// `pr_…`.
     pub id: String,
-    /// Its credentials are to be revoked at their providers.
+    /// Its credentials must be revoked at their providers.
     pub revokes: bool,
 }
 
-/// Closes a live project: no key opens it. Refused as `project_not_found` otherwise.
+/// Closes a live project and invalidates its keys. Refused as `project_not_found` otherwise.
 pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
@@ -33,7 +32,7 @@ pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
         .with(crate::unread_answers::delete_of_project(project))
 }
 
-/// Ends a link with what it left at the provider or waiting for confirmation, if it is not over.
+/// Ends an open link with its attempts and verifications.
 pub fn end_link(project: &str, link: &str, now: i64) -> Unit {
     links::end_one(project, link, "deleted", now)
 }
@@ -48,7 +47,7 @@ pub fn end_sessions(project: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends [`BATCH`] live accounts and erases what credentials they hold.
+/// Ends [`BATCH`] live accounts and erases their credentials.
 pub fn end_accounts(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
@@ -60,7 +59,7 @@ pub fn end_accounts(project: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends [`BATCH`] live accounts that hold no credential.
+/// Ends [`BATCH`] live accounts without a credential.
 pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, params = '{}', identity_id = NULL,
@@ -72,7 +71,7 @@ pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends [`BATCH`] auth configs of which no account holds a credential.
+/// Ends [`BATCH`] auth configs whose accounts have no credential.
 pub fn end_auth_configs(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
@@ -85,7 +84,7 @@ pub fn end_auth_configs(project: &str, now: i64) -> Statement {
     )
 }
 
-/// Forgets [`BATCH`] idempotency keys.
+/// Deletes [`BATCH`] idempotency keys.
 pub fn forget_idempotency_keys(project: &str) -> Statement {
     Statement::any(
         "DELETE FROM idempotency_keys WHERE project_id = $1
@@ -94,8 +93,8 @@ pub fn forget_idempotency_keys(project: &str) -> Statement {
     )
 }
 
-/// Marks a deleted project as empty; refused as `project_not_empty` when something in it lives, or when it
-/// was marked before.
+/// Marks a deleted project as empty. Refused as `project_not_empty` if it still contains live rows, or is
+/// marked already.
 pub fn mark_empty(project: &str, now: i64) -> Statement {
     Statement::one(
         "project_not_empty",
@@ -108,7 +107,7 @@ pub fn mark_empty(project: &str, now: i64) -> Statement {
     )
 }
 
-/// A statement about the rows of a project (`$1`) at a time (`$2`).
+/// A statement with the project (`$1`) and the time (`$2`) as arguments.
 fn batch(sql: &'static str, project: &str, now: i64) -> Statement {
     Statement::any(sql, vec![project.into(), now.into()])
 }
@@ -126,8 +125,8 @@ impl Store {
         .await
     }
 
-    /// Links of a project that are not over, at most `limit`. Looks through those of all projects, which
-    /// are few: a link is over when its time is.
+    /// Open links of a project, at most `limit`. Scans the open links of all projects, which are few since
+    /// links expire.
     pub async fn open_links_of_project(&self, project: &str, limit: i64) -> Result<Vec<String>, ReadError> {
         self.list(
             project,

@@ -1,4 +1,4 @@
-//! Projects: the tenants. Everything else belongs to one.
+//! Projects: the tenants. Every other object belongs to one.
 
 use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, counts};
 
@@ -7,7 +7,7 @@ use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, counts};
 pub struct Project {
     /// `pr_…`.
     pub id: String,
-    /// Shown on connect pages unless the settings have another one.
+    /// Shown on connect pages unless the settings override it.
     pub name: String,
     /// JSON: registered callback URLs and switches.
     pub settings: String,
@@ -48,7 +48,7 @@ pub fn insert(project: &Project) -> Statement {
     )
 }
 
-/// Replaces the settings that were read; refused when another change was faster.
+/// Replaces the settings that were read. Refused if they changed since.
 pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
     Statement::one(
         "project_changed",
@@ -81,7 +81,7 @@ impl Store {
         .await
     }
 
-    /// The installation's project, when it has exactly one.
+    /// The project of an installation that has exactly one.
     pub async fn sole_project(&self) -> Result<Option<Project>, ReadError> {
         let mut found = self.few(select!("WHERE deleted_at IS NULL ORDER BY id LIMIT 2"), &[], read).await?;
         let first = found.pop();

@@ -1,11 +1,11 @@
-//! Values that an earlier program sealed in a layout that is bound to less: found in the order of their keys, and
-//! replaced where they are still what was read. Only for sealing them anew, before anything is served.
+//! Values sealed by an earlier version, with less associated data. Found in key order and replaced if
+//! unchanged since they were read. Used only at startup, before any request is served.
 
 use crate::accounts::{AccountType, parse_type};
 use crate::revocations::{self, RevocationRow};
 use crate::{ReadError, Row, Statement, Store, Value};
 
-/// A sealed column of a table whose rows are few, or read one by one.
+/// A sealed column of a table that is small or read row by row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SealedColumn {
     /// `links.prefill_sealed`.
@@ -20,10 +20,10 @@ pub enum SealedColumn {
     Response,
 }
 
-/// Key of a row: its project, and its id there.
+/// Key of a row: project and id.
 pub type RowKey = (String, String);
 
-/// What of an account its credential is bound to.
+/// The fields of an account that its credential is bound to.
 #[derive(Clone, Debug)]
 pub struct SealedAccount {
     /// `ca_…`.
@@ -46,7 +46,7 @@ pub struct SealedAccount {
     pub sealed: Vec<u8>,
 }
 
-/// A sealed value takes the place of another, unless that was replaced meanwhile.
+/// Replaces a sealed value, unless it changed since it was read.
 pub fn replace(column: SealedColumn, key: &RowKey, old: &[u8], new: Vec<u8>) -> Statement {
     let sql = match column {
         SealedColumn::Prefill => {
@@ -76,7 +76,7 @@ pub fn replace_credential(account: &SealedAccount, new: Vec<u8>) -> Statement {
     )
 }
 
-/// The same for both sealed columns of an auth config, of which one is bound to the other.
+/// The same for both sealed columns of an auth config; one is bound to the other.
 pub fn replace_auth_config(
     id: &str,
     old: (Option<Vec<u8>>, Option<Vec<u8>>),
@@ -98,7 +98,7 @@ pub fn replace_meta(name: &str, old: &[u8], new: Vec<u8>) -> Statement {
 }
 
 impl Store {
-    /// Accounts whose sealed credential begins with a byte, after the account `after`, in the order of their ids.
+    /// Accounts whose sealed credential begins with the byte `layout`. Ordered by id, after `after`.
     pub async fn accounts_sealed_with(
         &self,
         layout: u8,
@@ -125,7 +125,7 @@ impl Store {
         self.scan("", move |reading| reading.all(sql, &args, read)).await
     }
 
-    /// Auth configs of which a sealed column begins with a byte, after the auth config `after`.
+    /// Auth configs with a sealed column that begins with the byte `layout`, after `after`.
     pub async fn auth_configs_sealed_with(
         &self,
         layout: u8,
@@ -139,7 +139,7 @@ impl Store {
         self.scan("", move |reading| reading.all(sql, &args, |row| Ok((row.text(0)?, row.text(1)?)))).await
     }
 
-    /// Rows whose sealed column begins with a byte, after the row `after`, with what is in it.
+    /// Rows whose sealed column begins with the byte `layout`, with its value, after `after`.
     pub async fn rows_sealed_with(
         &self,
         column: SealedColumn,

@@ -1,17 +1,17 @@
-//! Rows that are over and that nothing needs any more. Each statement deletes a batch, found by an index,
-//! so that it holds up no other write; callers repeat it until it finds fewer.
+//! Deletes finished rows that are no longer needed. Each statement deletes one batch, found by an index, so
+//! that it does not delay other writes. Callers repeat it until a batch is not full.
 //!
-//! The audit log is not here: it goes by whole segments (`audit_segments.rs`).
+//! The audit log is deleted in whole segments (`audit_segments.rs`).
 
 use crate::{ReadError, Statement, Store, Unit};
 
-/// Rows that one batch deletes, unless it says otherwise.
+/// Rows per batch, unless stated otherwise.
 pub const BATCH: usize = 500;
-/// Sessions that one batch deletes, with their histories.
+/// Sessions per batch, with their history.
 pub const SESSIONS: usize = 50;
 
-/// Deletes the rows of a table that belong to a batch: the rows of `$of` that ended longest ago, by the
-/// column `$ended`, before `$1` and at most `$2` of them. The batch is the same in each statement of a unit.
+/// Deletes the rows of a table that belong to a batch: the `$2` rows of `$of` that ended first, by the column
+/// `$ended`, before `$1`. Every statement of a unit selects the same batch.
 macro_rules! delete {
     ($table:literal, $key:literal, of $of:literal by $ended:literal) => {
         concat!(
@@ -30,7 +30,7 @@ macro_rules! delete {
     };
 }
 
-/// Deletes [`BATCH`] links that ended before a time, with their attempts and confirmations. The last
+/// Deletes [`BATCH`] links that ended before a time, with their attempts and verifications. The last
 /// statement deletes the links.
 pub fn links(before: i64) -> Unit {
     unit(
@@ -49,8 +49,8 @@ pub fn revocations(before: i64) -> Unit {
     unit([delete!("revocations", "id", of "revocations" by "finished_at")], before, BATCH)
 }
 
-/// Deletes the rows of [`BATCH`] accounts that were deleted before a time, and what their tokens belonged to. The last
-/// statement deletes the accounts.
+/// Deletes [`BATCH`] accounts that were deleted before a time, and their recorded grants. The last statement
+/// deletes the accounts.
 pub fn accounts(before: i64) -> Unit {
     unit(
         [
@@ -62,12 +62,12 @@ pub fn accounts(before: i64) -> Unit {
     )
 }
 
-/// Deletes the rows of [`BATCH`] auth configs that were deleted before a time.
+/// Deletes [`BATCH`] auth configs that were deleted before a time.
 pub fn auth_configs(before: i64) -> Unit {
     unit([delete!("auth_configs", "id", of "auth_configs" by "deleted_at")], before, BATCH)
 }
 
-/// Deletes [`SESSIONS`] sessions that were deleted before a time, with their histories. The last statement
+/// Deletes [`SESSIONS`] sessions that were deleted before a time, with their history. The last statement
 /// deletes the sessions.
 pub fn sessions(before: i64) -> Unit {
     unit(
@@ -80,7 +80,7 @@ pub fn sessions(before: i64) -> Unit {
     )
 }
 
-/// Forgets [`BATCH`] answers of idempotency keys that are older than a time.
+/// Deletes [`BATCH`] stored responses of idempotency keys that are older than a time.
 pub fn idempotency_keys(before: i64) -> Unit {
     unit(
         ["DELETE FROM idempotency_keys WHERE (project_id, key) IN
@@ -90,7 +90,7 @@ pub fn idempotency_keys(before: i64) -> Unit {
     )
 }
 
-/// Deletes an account that never was connected and whose link ended before a time; refused as
+/// Deletes an account that was never connected and whose link ended before a time. Refused as
 /// `account_changed` when it is being connected again.
 pub fn unconnected_account(project: &str, id: &str, before: i64, now: i64) -> Statement {
     Statement::one(
@@ -111,8 +111,8 @@ fn unit<const N: usize>(statements: [&'static str; N], before: i64, batch: usize
 }
 
 impl Store {
-    /// Project and id of accounts that never were connected and whose links ended before a time, the
-    /// longest ago first.
+    /// Project and id of accounts that were never connected and whose links ended before a time, oldest
+    /// first.
     pub async fn unconnected_accounts(&self, before: i64, limit: i64) -> Result<Vec<(String, String)>, ReadError> {
         self.list(
             "",

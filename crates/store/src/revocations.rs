@@ -1,12 +1,11 @@
-//! Revocations: credentials on their way to being revoked at their provider, and the receipts.
+//! Revocations: credentials queued for revocation at their provider, and the receipts.
 //!
-//! A row is written in the unit that erases the credential from its account, so that neither the
-//! credential nor the promise is lost. Whoever tries it claims it first by compare-and-swap on
-//! `tries` and `next_try_at`: two servers never send the same one at once, and a claim whose holder
-//! died is due again when its time is over. The outcome erases the material.
+//! A row is written in the unit that erases the credential from its account, so that the credential is never
+//! lost unrevoked. A worker claims it by compare-and-swap on `tries` and `next_try_at`: two servers never
+//! send the same one at once, and the claim of a worker that died expires. The outcome erases the material.
 //!
-//! Tokens that wait for their user's choice have a row of their own from the moment they are stored,
-//! a promise: it is withdrawn when an account gets them, and due when nobody can choose any more.
+//! Tokens that wait for their user's choice get a row as soon as they are stored: a conditional revocation.
+//! It is cancelled when an account gets the tokens, and becomes due when the choice can no longer be made.
 
 mod counts;
 
@@ -19,20 +18,20 @@ use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value};
 /// How a revocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevocationOutcome {
-    /// The provider revoked it, or no longer knew it.
+    /// The provider revoked it, or did not know it any more.
     Revoked,
-    /// There is no way to revoke such a credential.
+    /// The provider has no way to revoke it.
     NotSupported,
-    /// The provider refused, or could not be reached for as long as we try.
+    /// The provider refused, or stayed unreachable until the last attempt.
     Failed,
-    /// It was left alone: another account lives on what a revocation would end.
+    /// Not revoked, because another account depends on the same grant.
     Kept,
 }
 
 impl RevocationOutcome {
     const ALL: [Self; 4] = [Self::Revoked, Self::NotSupported, Self::Failed, Self::Kept];
 
-    /// The stored word, which answers show.
+    /// The stored value, also used in API responses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Revoked => "revoked",
@@ -43,17 +42,17 @@ impl RevocationOutcome {
     }
 }
 
-/// Where a revocation stands.
+/// State of a revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationState {
-    /// Still to be tried.
+    /// Not finished.
     Pending {
         /// Tokens and client, sealed.
         material: Vec<u8>,
     },
-    /// Over.
+    /// Finished.
     Finished {
-        /// How.
+        /// The outcome.
         outcome: RevocationOutcome,
         /// Milliseconds since 1970, as all times here.
         at: i64,
@@ -77,23 +76,23 @@ pub struct RevocationRow {
     pub auth_config_id: String,
     /// Contract name of the scheme.
     pub scheme: String,
-    /// The client is the operator's.
+    /// Whether the client is the operator's.
     pub is_managed: bool,
     /// JSON: parameters of the account.
     pub params: String,
-    /// Where it stands.
+    /// State.
     pub state: RevocationState,
-    /// JSON list of what was revoked so far.
+    /// JSON list of the tokens revoked so far.
     pub tokens: String,
-    /// What stood in the way.
+    /// What prevented it.
     pub detail: Option<String>,
-    /// Tries so far, with the one under way.
+    /// Number of attempts, including one in progress.
     pub tries: i64,
-    /// Not before that.
+    /// No attempt before this time.
     pub next_try_at: i64,
     /// Creation.
     pub created_at: i64,
-    /// The verification whose tokens these are, unless they are to be revoked whatever comes.
+    /// For a conditional revocation, the verification whose tokens these are.
     pub promised_for: Option<String>,
 }
 
@@ -101,7 +100,7 @@ pub(crate) const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, a
                        params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme, \
                        promised_for";
 
-/// Adds a credential to be revoked, or the receipt of one that cannot be.
+/// Adds a credential to revoke, or the receipt of one that cannot be revoked.
 pub fn insert(row: &RevocationRow) -> Statement {
     let (material, outcome, finished_at) = match &row.state {
         RevocationState::Pending { material } => (Some(material.clone()), None, None),
@@ -136,8 +135,8 @@ pub fn insert(row: &RevocationRow) -> Statement {
     )
 }
 
-/// Takes a due revocation for one try, which must end before `until`; refused as
-/// `revocation_taken` when another server was faster.
+/// Claims a due revocation for one attempt, which must end before `until`. Refused as `revocation_taken` when
+/// another server claimed it first.
 pub fn claim(row: &RevocationRow, until: i64) -> Statement {
     Statement::one(
         "revocation_taken",
@@ -147,8 +146,8 @@ pub fn claim(row: &RevocationRow, until: i64) -> Statement {
     )
 }
 
-/// The tokens of a verification are being looked at: nobody revokes them before `until`. Refused as
-/// `promise_kept` when somebody does already.
+/// Postpones the conditional revocation of a verification until `until` while its tokens are in use. Refused
+/// as `promise_kept` if the tokens are being revoked.
 pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
     Statement::one(
         "promise_kept",
@@ -159,7 +158,7 @@ pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
     )
 }
 
-/// A connection of the account goes on: nothing that is promised for it is due before `until`.
+/// Postpones the conditional revocations of an account until `until` while it is connecting.
 pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $3
@@ -169,7 +168,7 @@ pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statemen
     )
 }
 
-/// The tokens of a verification are revoked now, whatever comes.
+/// Makes the revocation of a verification's tokens unconditional and due now.
 pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $3, promised_for = NULL
@@ -179,8 +178,8 @@ pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
     )
 }
 
-/// Nobody will choose any more: tokens that wait for that are revoked now, unless their account works
-/// with others.
+/// Makes conditional revocations of a link due now, since the choice can no longer be made. Tokens of an
+/// account that has other credentials are excluded.
 pub(crate) fn bring_forward_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $2
@@ -190,7 +189,7 @@ pub(crate) fn bring_forward_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
-/// The tokens of a verification live on.
+/// Cancels the conditional revocation of a verification's tokens.
 pub fn withdraw(project: &str, verification: &str) -> Statement {
     Statement::any(
         "DELETE FROM revocations
@@ -200,8 +199,8 @@ pub fn withdraw(project: &str, verification: &str) -> Statement {
     )
 }
 
-/// An account has a credential: tokens that waited for a choice about it may be of the same grant,
-/// which at some providers ends with any of them (RFC 7009 section 2.1).
+/// Cancels the conditional revocations of an account that now has a credential. Their tokens may share its
+/// grant, and some providers end the grant with any of its tokens (RFC 7009 section 2.1).
 pub fn withdraw_of_account(project: &str, account: &str) -> Statement {
     Statement::any(
         "DELETE FROM revocations
@@ -210,7 +209,7 @@ pub fn withdraw_of_account(project: &str, account: &str) -> Statement {
     )
 }
 
-/// The same for one that was claimed already.
+/// The same for a revocation that is already claimed.
 pub fn withdraw_claimed(project: &str, id: &str, tries: i64) -> Statement {
     Statement::one(
         "revocation_taken",
@@ -220,16 +219,16 @@ pub fn withdraw_claimed(project: &str, id: &str, tries: i64) -> Statement {
     )
 }
 
-/// What one try found out.
+/// Result of one attempt.
 #[derive(Clone, Debug)]
 pub struct Tried {
-    /// Number of the try, which must still be the newest.
+    /// Number of the attempt, which must still be the newest.
     pub tries: i64,
-    /// JSON list of what was revoked so far.
+    /// JSON list of the tokens revoked so far.
     pub tokens: String,
-    /// What stood in the way.
+    /// What prevented it.
     pub detail: Option<String>,
-    /// Digest of the grant or installation that was ended, where that is more than a token.
+    /// Digest of the grant or installation that was revoked, if more than a token was.
     pub grant: Option<Vec<u8>>,
 }
 
@@ -253,7 +252,7 @@ pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome
     )
 }
 
-/// Puts a revocation off after a failure that may pass.
+/// Reschedules a revocation after a transient failure.
 pub fn reschedule(project: &str, id: &str, tried: &Tried, next_try_at: i64) -> Statement {
     Statement::one(
         "revocation_taken",
@@ -301,7 +300,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
 }
 
 impl Store {
-    /// Revocations whose time has come, over all projects, but none of the toolkits `without`.
+    /// Due revocations of all projects, except those of the toolkits `without`.
     pub async fn due_revocations(
         &self,
         now: i64,
@@ -315,8 +314,7 @@ impl Store {
         self.list("", sql, args, read).await
     }
 
-    /// One page of a job's revocations, oldest first, and what became of all of them: all zero for an
-    /// unknown one.
+    /// One page of a job's revocations, oldest first, and the counts of all; all zero for an unknown job.
     pub async fn revocations(
         &self,
         project: &str,
@@ -339,7 +337,7 @@ impl Store {
         .await
     }
 
-    /// The job that revokes an account's tokens unless their user chooses; none where none wait.
+    /// The job of the conditional revocations of an account; `None` if there are none.
     pub async fn promised_job(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
         self.one(
             "SELECT job_id FROM revocations

@@ -1,10 +1,10 @@
-//! One row of an answer, whichever engine gave it.
+//! One row of a query result, independent of the engine.
 
 use std::fmt::Write;
 
 use crate::ReadError;
 
-/// A row; columns are read by their position in the SELECT.
+/// A row. Columns are read by their position in the SELECT.
 #[derive(Debug)]
 pub struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);
 

@@ -1,4 +1,4 @@
-//! Tool router sessions: a user id and a policy, and the policies that it had before.
+//! Tool router sessions: a user id and a policy, with the history of policies.
 
 use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Unit, Value};
 
@@ -13,7 +13,7 @@ pub struct SessionRow {
     pub user_id: String,
     /// JSON of the policy.
     pub config: String,
-    /// 1 at creation, +1 with every change.
+    /// 1 at creation, incremented with every change.
     pub config_version: i64,
     /// Milliseconds since 1970.
     pub created_at: i64,
@@ -36,7 +36,7 @@ pub fn insert(session: &SessionRow) -> Statement {
     )
 }
 
-/// Deletes a session; a second delete is refused as not found.
+/// Deletes a session. Refused when it is already deleted.
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "session_not_found",
@@ -45,25 +45,25 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// One policy that a session has or had.
+/// One policy version of a session.
 #[derive(Clone, Debug)]
 pub struct SessionVersion {
-    /// 1 at creation, +1 with every change.
+    /// 1 at creation, incremented with every change.
     pub version: i64,
     /// When it was written; milliseconds since 1970.
     pub created_at: i64,
     /// JSON of the policy.
     pub config: String,
-    /// The session's present one.
+    /// Whether it is the current version.
     pub is_current: bool,
 }
 
-/// Bytes of earlier policies that are kept of one session, besides the newest of them.
+/// Maximum size of a session's history in bytes. The newest earlier policy is always kept.
 pub const HISTORY_BYTES: i64 = 1 << 20;
 
-/// Replaces the policy that has `version`, and keeps that one in the session's history: of earlier ones,
-/// `most` and [`HISTORY_BYTES`] at most, and the newest of them in any case. Refused as
-/// `session_changed` when the session has another version by now, or is gone.
+/// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
+/// most `most` versions and [`HISTORY_BYTES`], and always the newest one. Refused as `session_changed` if the
+/// session has another version or is gone.
 pub fn change(project: &str, id: &str, version: i64, config: &str, most: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
@@ -117,7 +117,7 @@ impl Store {
         .await
     }
 
-    /// One page of a live session's policies, newest first, and the number of all of them.
+    /// One page of the policy versions of a live session, newest first, and their number.
     pub async fn session_versions(
         &self,
         project: &str,
@@ -126,7 +126,7 @@ impl Store {
     ) -> Result<Listed<SessionVersion>, ReadError> {
         let whose: [Value; 2] = [project.into(), id.into()];
         self.scan(project, move |reading| {
-            // The present version is one more than those before it, whichever page is asked for.
+            // The current version adds one to the total on every page.
             let earlier = "SELECT COUNT(*) FROM session_versions WHERE session_id = $2 AND project_id = $1";
             let total = reading.count(earlier, &whose)? + 1;
             let sql = "SELECT config_version, updated_at, config, 1 FROM sessions

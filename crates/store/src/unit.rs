@@ -1,4 +1,4 @@
-//! A write as data: statements, arguments, and what each must achieve.
+//! A write as data: statements, arguments and required results.
 
 /// A value bound to a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,17 +69,17 @@ pub struct Statement {
     pub(crate) expect: Expect,
 }
 
-/// What a statement must achieve.
+/// The required result of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// Any number of rows; a broken constraint is a bug.
+    /// Any number of rows. A violated constraint is a bug.
     Any,
-    /// Exactly one row, and no broken constraint; otherwise the unit is refused by name.
+    /// Exactly one row and no violated constraint. Otherwise the unit is refused with this name.
     One {
-        /// Another number of rows: a condition in the WHERE did not hold; or a value that the statement
-        /// looks up, and that may not be NULL, is not there.
+        /// Another number of rows: a condition in the WHERE clause did not hold, or a required value that the
+        /// statement looks up does not exist.
         rows: &'static str,
-        /// A unique key was taken.
+        /// A unique key already exists.
         constraint: &'static str,
     },
 }
@@ -90,12 +90,12 @@ impl Statement {
         Self { sql, args, expect: Expect::Any }
     }
 
-    /// A statement that changes exactly one row, or the whole unit is refused with `refusal`.
+    /// A statement that must change exactly one row; otherwise the unit is refused with `refusal`.
     pub(crate) fn one(refusal: &'static str, sql: &'static str, args: Vec<Value>) -> Self {
         Self::one_unless(refusal, refusal, sql, args)
     }
 
-    /// The same, with different refusals for a condition that did not hold and a key that was taken.
+    /// The same, with different refusals for a failed condition and for an existing key.
     pub(crate) fn one_unless(
         rows: &'static str,
         constraint: &'static str,
@@ -106,7 +106,7 @@ impl Statement {
     }
 }
 
-/// Statements that are applied together or not at all.
+/// Statements that are applied atomically.
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
     pub(crate) statements: Vec<Statement>,
@@ -125,7 +125,7 @@ impl Unit {
         self
     }
 
-    /// Adds another unit's statements: both are applied, or neither.
+    /// Appends the statements of another unit.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.statements.extend(other.statements);

@@ -1,19 +1,19 @@
-//! Answers of token endpoints that could not be read: kept sealed for some days, since a code and most
-//! refresh tokens work once and what they bought may be in there.
+//! Responses of token endpoints that could not be parsed. They are stored sealed for some days: a code and
+//! most refresh tokens work only once, and the response may contain the tokens issued for them.
 
 use crate::{ReadError, Row, Statement, Store, Unit};
 
-/// Answers kept of one account at once. The first of a row is the one that may hold tokens.
+/// Maximum number of responses per account. The first of a series is the one that may contain tokens.
 const MOST: i64 = 4;
 
-/// An answer that could not be read.
+/// A response that could not be parsed.
 #[derive(Clone, Debug)]
 pub struct UnreadAnswerRow {
     /// Identifier.
     pub id: String,
     /// Owner.
     pub project_id: String,
-    /// The account that it was for.
+    /// The account that requested it.
     pub account_id: String,
     /// Sealed.
     pub answer_sealed: Vec<u8>,
@@ -23,7 +23,7 @@ pub struct UnreadAnswerRow {
     pub expires_at: i64,
 }
 
-/// Keeps an answer, unless the account has four already or is deleted.
+/// Stores a response, unless the account already has four or is deleted.
 pub fn insert(answer: &UnreadAnswerRow) -> Statement {
     Statement::any(
         "INSERT INTO unread_answers (id, project_id, account_id, answer_sealed, created_at, expires_at)
@@ -42,7 +42,7 @@ pub fn insert(answer: &UnreadAnswerRow) -> Statement {
     )
 }
 
-/// Deletes those of an account.
+/// Deletes the responses of an account.
 pub fn delete_of_account(project: &str, account: &str) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE account_id = $2 AND project_id = $1",
@@ -50,7 +50,7 @@ pub fn delete_of_account(project: &str, account: &str) -> Statement {
     )
 }
 
-/// Deletes those of an auth config's accounts.
+/// Deletes the responses of an auth config's accounts.
 pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
@@ -59,7 +59,8 @@ pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
     )
 }
 
-/// Deletes those of the first hundred of them, as [`crate::accounts::delete_some_of_auth_config`] counts.
+/// Deletes the responses of the first 100 accounts, as [`crate::accounts::delete_some_of_auth_config`]
+/// selects them.
 pub(crate) fn delete_of_some(project: &str, auth_config: &str, is_held: bool) -> Statement {
     let sql = if is_held {
         "DELETE FROM unread_answers WHERE account_id IN
@@ -73,12 +74,12 @@ pub(crate) fn delete_of_some(project: &str, auth_config: &str, is_held: bool) ->
     Statement::any(sql, vec![project.into(), auth_config.into()])
 }
 
-/// Deletes those of a project.
+/// Deletes the responses of a project.
 pub(crate) fn delete_of_project(project: &str) -> Statement {
     Statement::any("DELETE FROM unread_answers WHERE project_id = $1", vec![project.into()])
 }
 
-/// Deletes a batch of those whose time is over.
+/// Deletes a batch of expired responses.
 pub fn over(now: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM unread_answers WHERE id IN
@@ -99,7 +100,7 @@ fn read(row: &Row<'_>) -> Result<UnreadAnswerRow, ReadError> {
 }
 
 impl Store {
-    /// The answers that are kept of an account, oldest first.
+    /// The stored responses of an account, oldest first.
     pub async fn unread_answers(&self, project: &str, account: &str) -> Result<Vec<UnreadAnswerRow>, ReadError> {
         self.few(
             "SELECT id, project_id, account_id, answer_sealed, created_at, expires_at FROM unread_answers

@@ -1,8 +1,8 @@
-//! Connections that wait for the developer's word on who finished them (R05, contract section 3.8).
+//! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
 use crate::{ReadError, Row, Statement, Store};
 
-/// A connection that waits.
+/// A waiting connection.
 #[derive(Clone, Debug)]
 pub struct VerificationRow {
     /// First part of the session URI.
@@ -17,9 +17,9 @@ pub struct VerificationRow {
     pub auth_config_version: i64,
     /// SHA-256 of the session URI.
     pub token_hash: Vec<u8>,
-    /// What is parked.
+    /// Kind of the parked value.
     pub kind: ParkedKind,
-    /// Sealed; none once it was used.
+    /// Sealed; `None` once it was used.
     pub parked_sealed: Option<Vec<u8>>,
     /// JSON of the account's parameters.
     pub params: String,
@@ -29,25 +29,25 @@ pub struct VerificationRow {
     pub created_at: i64,
     /// Not accepted after this.
     pub expires_at: i64,
-    /// When it was used; it counts once.
+    /// When it was used; it is valid once.
     pub consumed_at: Option<i64>,
-    /// The attempt that it comes from; none for what was entered.
+    /// The attempt that it comes from; `None` for an entered credential.
     pub attempt_id: Option<String>,
 }
 
-/// What a connection needs once its user is known.
+/// What was parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParkedKind {
     /// An authorization code, not exchanged yet.
     Code,
-    /// A key, token or password that was entered.
+    /// A key, token or password that the user entered.
     Credential,
-    /// A credential whose user still has to say what it is for.
+    /// A credential for which the user still has to make a choice.
     Choice,
 }
 
 impl ParkedKind {
-    /// The stored word.
+    /// The stored value.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Code => "code",
@@ -91,7 +91,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
     )
 }
 
-/// Uses a session URI: refused when it was used, or is too old.
+/// Consumes a session URI. Refused when it was used before or has expired.
 pub fn consume(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "verification_consumed",
@@ -101,7 +101,7 @@ pub fn consume(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends what waits for a link: what was parked is erased.
+/// Cancels the verifications of a link and erases what was parked.
 pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $2, parked_sealed = NULL WHERE link_id = $1 AND consumed_at IS NULL",
@@ -109,8 +109,8 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
-/// Ends what waits for an attempt, or for what was entered (`attempt` none): a newer answer of the same
-/// visitor takes its place.
+/// Cancels the verifications of an attempt, or of an entered credential (`attempt` is `None`), because the
+/// same visitor replaced it.
 pub fn cancel_of_attempt(link: &str, attempt: Option<&str>, now: i64) -> Statement {
     Statement::any(
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
@@ -154,13 +154,13 @@ impl Store {
         self.one(select!("WHERE id = $2 AND project_id = $1"), &[project.into(), id.into()], read).await
     }
 
-    /// Whether something of an attempt waits for a word.
+    /// Whether a verification of an attempt is pending.
     pub async fn is_waiting(&self, link: &str, attempt: &str) -> Result<bool, ReadError> {
         let waiting = select!("WHERE link_id = $1 AND attempt_id = $2 AND consumed_at IS NULL LIMIT 1");
         Ok(self.one(waiting, &[link.into(), attempt.into()], read).await?.is_some())
     }
 
-    /// A choice that a browser is to make. Its id is public; whoever presents the token proves it by
+    /// A choice to be made in a browser. Its id is public; the caller must check the token against
     /// `token_hash`.
     pub async fn choice(&self, id: &str) -> Result<Option<VerificationRow>, ReadError> {
         self.one(select!("WHERE id = $1 AND kind = 'choice'"), &[id.into()], read).await

@@ -1,5 +1,5 @@
-//! A full disk: writes are refused by that name, nothing acknowledged is lost, reads go on, and
-//! everything works again once there is room, without a restart.
+//! A full disk: writes are refused as such, acknowledged writes survive, reads still work, and writes succeed
+//! again without a restart once there is space.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use switchboard_store::{Store, Unit, WriteError, meta};
 
-/// A file system of one mebibyte; unmounted when dropped. None where mounting is not permitted.
+/// A file system of one mebibyte, unmounted on drop. `None` if mounting is not permitted.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {

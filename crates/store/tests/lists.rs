@@ -1,6 +1,6 @@
-//! Pages of a list give what a reading of everything would, in the same order, whatever the filter, and
-//! the kept numbers are what counting would give. In a debug build, as tests are, a statement that reads
-//! a table from end to end fails, so that these tests also hold that each list has its index.
+//! Paged lists return the same rows in the same order as reading everything, with every filter, and the
+//! stored counters equal the real counts. Debug builds refuse a full scan of a table, so that these tests
+//! also check that each list has an index.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 use std::collections::HashSet;
@@ -39,7 +39,7 @@ fn project(id: &str) -> Project {
     Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
 }
 
-/// Accounts of every user, auth config, type and status there is, and another project beside.
+/// Accounts of every user, auth config, type and status, and a second project.
 async fn world(folder: &std::path::Path) -> Store {
     let store = Store::open(&folder.join("test.db")).unwrap();
     let mut unit = Unit::new();
@@ -52,7 +52,7 @@ async fn world(folder: &std::path::Path) -> Store {
             unit = unit.and(account(number, owner));
         }
     }
-    // The accounts of one auth config are INACTIVE in answers.
+    // The API shows the accounts of one auth config as INACTIVE.
     let disabled = AuthConfigRow { is_enabled: false, updated_at: 2, ..config("ac_2", PROJECT, "up") };
     unit.push(auth_configs::replace(&disabled, 1));
     store.apply(unit).await.unwrap();
@@ -141,7 +141,7 @@ fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
     found.into_iter().map(|row| row.id.clone()).collect()
 }
 
-/// All pages, each from where the one before ended, and each counted off.
+/// Reads all pages, each after the end of the previous one, and once by offset.
 async fn walk(store: &Store, filter: &AccountFilter, total: usize) -> Vec<String> {
     let (mut ids, mut start) = (Vec::new(), Start::Skip(0));
     loop {

@@ -1,5 +1,5 @@
-//! A unit is applied whole or not at all, alone or in a group, and what was acknowledged is there
-//! for every reader and for the next process.
+//! A unit is applied atomically, alone or in a group, and an acknowledged write is visible to every reader
+//! and to the next process.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 use std::path::Path;
@@ -61,7 +61,7 @@ async fn refused_units_take_nothing_of_their_neighbours_in_the_group() {
     for write in writes {
         let (number, applied) = write.await.unwrap();
         assert_eq!(applied, number % 3 != 0, "unit {number}");
-        // Read your own acknowledged write, from whichever thread this is.
+        // Read your own acknowledged write, on any thread.
         let found = store.project(&format!("pr_{number}")).await.unwrap();
         assert_eq!(found.is_some(), applied, "unit {number}");
     }
@@ -154,7 +154,7 @@ fn a_command_does_not_migrate_under_a_running_older_server() {
     let server = open(folder.path());
     open_beside().unwrap();
     drop(server);
-    // A server of a version before: it has the database open, in which migrations are missing.
+    // A server of the previous version: it has the database open, and migrations are missing.
     let server = rusqlite::Connection::open(&path).unwrap();
     server.execute_batch("DELETE FROM schema_migrations WHERE number >= 12").unwrap();
     let error = open_beside().unwrap_err();
@@ -162,7 +162,7 @@ fn a_command_does_not_migrate_under_a_running_older_server() {
     assert!(cause.contains("another process is using it: stop the server first"), "{cause}");
     let version: i64 = server.query_row("SELECT MAX(number) FROM schema_migrations", [], |row| row.get(0)).unwrap();
     drop(server);
-    // Alone, it is migrated; here that means that what is there already cannot be made again.
+    // Without another process it is migrated; here this fails because the tables already exist.
     let error = open_beside().unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("cannot migrate") && version > 0, "{cause}");

@@ -1,10 +1,10 @@
-//! Writes that a developer asks for after an account was made: name, access list, credential,
-//! switched on and off, connected again.
+//! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
+//! reconnect.
 
 use super::Activation;
 use crate::{Statement, Value};
 
-/// What to change of an account; what is `None` stays.
+/// Changes to an account. `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Edit {
     /// The name of the connection.
@@ -15,19 +15,19 @@ pub struct Edit {
     pub credential: Option<CredentialEdit>,
 }
 
-/// What becomes of an alias.
+/// Change to an alias.
 #[derive(Clone, Debug, Default)]
 pub enum AliasEdit {
-    /// It stays.
+    /// Unchanged.
     #[default]
     Keep,
-    /// It goes.
+    /// Removed.
     Remove,
-    /// It is this one.
+    /// Set to this value.
     Set(String),
 }
 
-/// A credential that takes the place of another.
+/// A credential that replaces another.
 #[derive(Clone, Debug)]
 pub struct CredentialEdit {
     /// Sealed.
@@ -38,9 +38,9 @@ pub struct CredentialEdit {
     pub replaces: i64,
 }
 
-/// Changes an account. Refused as `alias_in_use` when the alias names another one, and as
-/// `account_changed` when the account is gone or what was read of it is no longer so. An expired
-/// account with a new credential is ACTIVE again.
+/// Changes an account. Refused as `alias_in_use` when another account has the alias, and as `account_changed`
+/// when the account was deleted or changed since it was read. An EXPIRED account with a new credential
+/// becomes ACTIVE.
 pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
     let (is_named, alias) = match edit.alias {
         AliasEdit::Keep => (false, None),
@@ -84,8 +84,8 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
     )
 }
 
-/// Switches an ACTIVE account off. A refresh under way goes on and may still store its token: the one
-/// before may be spent already, and the account is to work when it is switched on again.
+/// Disables an ACTIVE account. A refresh in flight may still store its token: the previous token may already
+/// be used up, and the account must work when it is enabled again.
 pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -95,7 +95,7 @@ pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     )
 }
 
-/// Switches an INACTIVE account on.
+/// Enables an INACTIVE account.
 pub fn enable(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -105,7 +105,7 @@ pub fn enable(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// An account without a credential is to be connected again, by another link.
+/// Restarts connecting an account without a credential, with another link.
 pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -116,7 +116,7 @@ pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
     )
 }
 
-/// A working account gets a link for a new credential and stays as it is.
+/// Gives a working account a link for a new credential. The account itself does not change.
 pub fn relink(project: &str, id: &str, link: &str) -> Statement {
     Statement::one(
         "account_changed",
@@ -126,7 +126,8 @@ pub fn relink(project: &str, id: &str, link: &str) -> Statement {
     )
 }
 
-/// A new credential for an account that had one. Whoever refreshes the old one loses the fence.
+/// Stores a new credential for an account that already had one. A refresh of the old credential loses the
+/// fence.
 pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
     let args: Vec<Value> = vec![
         project.into(),

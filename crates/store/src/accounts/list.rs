@@ -1,8 +1,8 @@
-//! A project's accounts, page by page.
+//! The accounts of a project, in pages.
 //!
-//! A page is read along an index in the order of the list. Where a filter names several users, auth
-//! configs or statuses, each of them is a range of an index that is in that order; the page is the first
-//! rows of all ranges together. Only by `updated_at` is what matches sorted.
+//! A page is read along an index in the order of the list. If a filter names several users, auth configs or
+//! statuses, each one is a range of an index in that order, and the page consists of the first rows of all
+//! ranges merged. Only a list by `updated_at` sorts its matches.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::row::push_in;
 use crate::sqlite::Reading;
 use crate::{Listed, PageOf, Position, ReadError, Row, Store, Value, counts};
 
-/// More ranges than this are not read one by one; SQLite takes 500.
+/// With more ranges than this, the list is filtered instead; SQLite accepts 500.
 const MOST_RANGES: usize = 100;
 
 /// Which account types to list.
@@ -37,7 +37,7 @@ pub enum AccountOrder {
     UpdatedAt,
 }
 
-/// Which accounts to list; an empty list admits all.
+/// Which accounts to list. An empty list matches all.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFilter {
     /// Toolkit slugs.
@@ -59,7 +59,7 @@ pub struct AccountFilter {
 }
 
 impl Store {
-    /// One page and the number of all that match.
+    /// Reads one page and the number of all matches.
     pub async fn accounts(
         &self,
         project: &str,
@@ -71,11 +71,11 @@ impl Store {
     }
 }
 
-/// A list with its conditions, without a page.
+/// A list and its conditions, without paging.
 struct List<'a> {
     project: &'a str,
     filter: &'a AccountFilter,
-    /// What all rows meet, with its arguments.
+    /// Conditions that all rows meet, with their arguments.
     conditions: String,
     args: Vec<Value>,
 }
@@ -109,7 +109,7 @@ impl<'a> List<'a> {
         Ok(list)
     }
 
-    /// Answers show an ACTIVE account of a disabled auth config as INACTIVE.
+    /// The API shows an ACTIVE account of a disabled auth config as INACTIVE.
     fn narrow_to_statuses(&mut self, reading: &Reading<'_>) -> Result<(), ReadError> {
         let mut statuses = self.filter.statuses.clone();
         let wants = |status| self.filter.statuses.contains(&status);
@@ -179,7 +179,7 @@ impl<'a> List<'a> {
         Ok(Listed { rows, next, total })
     }
 
-    /// Rows on all pages: from the kept numbers where they can tell, else counted.
+    /// Rows on all pages: from the stored counters if they cover the filter, otherwise counted.
     fn total(&self, reading: &Reading<'_>) -> Result<i64, ReadError> {
         let filter = self.filter;
         if !(filter.users.is_empty() && filter.ids.is_empty() && filter.statuses.is_empty()) {
@@ -195,8 +195,8 @@ impl<'a> List<'a> {
         reading.count(&sql, &args)
     }
 
-    /// Conditions each of which selects a range of an index that is in the order of the list; together
-    /// they select all that match. None where the list is sorted instead.
+    /// Conditions that each select a range of an index in the order of the list. Together they select every
+    /// match. `None` if the list is sorted instead.
     fn ranges(&mut self, reading: &Reading<'_>) -> Result<Vec<String>, ReadError> {
         let filter = self.filter;
         if filter.order == AccountOrder::UpdatedAt || !filter.ids.is_empty() {
@@ -237,7 +237,7 @@ impl<'a> List<'a> {
         format!("{column} = ${}", self.args.len())
     }
 
-    /// The auth configs that a list is of: those of the filter, or those of its toolkits, if these are few.
+    /// The auth configs that the list covers: those of the filter, or those of its toolkits if there are few.
     fn auth_configs(&self, reading: &Reading<'_>) -> Result<Option<Vec<String>>, ReadError> {
         let filter = self.filter;
         if !filter.auth_configs.is_empty() {
@@ -254,7 +254,7 @@ impl<'a> List<'a> {
         Ok((1..=MOST_RANGES).contains(&found.len()).then_some(found))
     }
 
-    /// The statuses that accounts of a type have: each is found by one look-up.
+    /// The statuses that accounts of a type have; each takes one index look-up.
     fn statuses(&self, reading: &Reading<'_>, account_type: AccountType) -> Result<Vec<String>, ReadError> {
         let sql = "WITH RECURSIVE found(status) AS (
              SELECT MIN(status) FROM connected_accounts

@@ -1,8 +1,8 @@
 //! Connected accounts: one user's credential for one auth config.
 //!
-//! `state.rs` holds the writes of the link flow, `edit.rs` what a developer changes afterwards,
-//! `refresh.rs` the fenced writes of a refresh, `revoke.rs` the ends that hand a credential over to
-//! be revoked, `read.rs` the finders, `list.rs` the pages of a list. Every finder demands the project; there is no other.
+//! `state.rs` has the writes of the link flow, `edit.rs` later changes by the developer, `refresh.rs` the
+//! fenced writes of a refresh, `revoke.rs` the writes that end an account and revoke its credential,
+//! `read.rs` the finders, `list.rs` the paged lists. Every finder takes the project; there is no other.
 
 mod edit;
 mod list;
@@ -26,17 +26,17 @@ use crate::ReadError;
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
-    /// Made by a link call; nobody opened the link yet.
+    /// Created by a link call; the link was not opened yet.
     Initializing,
     /// The user is at the provider.
     Initiated,
     /// Usable.
     Active,
-    /// Connecting did not work.
+    /// Connecting failed.
     Failed,
     /// Never completed in time, or can no longer be refreshed.
     Expired,
-    /// Switched off.
+    /// Disabled.
     Inactive,
     /// Revoked at the provider.
     Revoked,
@@ -47,7 +47,7 @@ impl AccountStatus {
     pub const ALL: [Self; 7] =
         [Self::Initializing, Self::Initiated, Self::Active, Self::Failed, Self::Expired, Self::Inactive, Self::Revoked];
 
-    /// The contract's word.
+    /// The name in the API contract.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Initializing => "INITIALIZING",
@@ -60,7 +60,7 @@ impl AccountStatus {
         }
     }
 
-    /// The status of a contract word.
+    /// Parses the name in the API contract.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
@@ -69,15 +69,15 @@ impl AccountStatus {
 /// Who may use an account. Fixed at creation (contract section 3.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccountType {
-    /// Its user only.
+    /// Only its user.
     #[default]
     Private,
-    /// Whom its access list admits, where a session pins it.
+    /// The users on its access list, in sessions that pin it.
     Shared,
 }
 
 impl AccountType {
-    /// The contract's word.
+    /// The name in the API contract.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Private => "PRIVATE",
@@ -85,7 +85,7 @@ impl AccountType {
         }
     }
 
-    /// The type of a contract word.
+    /// Parses the name in the API contract.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Private, Self::Shared].into_iter().find(|kind| kind.as_str() == text)
     }
@@ -106,9 +106,9 @@ pub struct AccountRow {
     pub auth_config_id: String,
     /// Contract name of the scheme.
     pub scheme: String,
-    /// Where it stands.
+    /// Status.
     pub status: AccountStatus,
-    /// Why it stands there.
+    /// Reason for the status.
     pub status_reason: Option<String>,
     /// Name given by the developer.
     pub alias: Option<String>,
@@ -122,25 +122,25 @@ pub struct AccountRow {
     pub params: String,
     /// Credential, sealed.
     pub credential_sealed: Option<Vec<u8>>,
-    /// +1 with every credential written.
+    /// Incremented with every credential written.
     pub credential_version: i64,
-    /// When the access token dies; milliseconds since 1970, as all times here.
+    /// When the access token expires; milliseconds since 1970, as all times here.
     pub expires_at: Option<i64>,
-    /// When it arrived.
+    /// When the access token was issued.
     pub issued_at: Option<i64>,
     /// Newest lease number.
     pub refresh_fence: i64,
-    /// Someone refreshes until then.
+    /// Until when a refresh holds the lease.
     pub refresh_lease_until: Option<i64>,
-    /// A refresh was sent and its outcome was not recorded.
+    /// When a refresh was sent whose outcome is not recorded.
     pub refresh_started_at: Option<i64>,
-    /// Transient failures in a row.
+    /// Consecutive transient failures.
     pub refresh_failures: i64,
-    /// Refusals in a row that could not be understood.
+    /// Consecutive rejections that could not be interpreted.
     pub refresh_rejections: i64,
-    /// No refresh before that.
+    /// No refresh before this time.
     pub refresh_retry_at: Option<i64>,
-    /// When it is due to be refreshed; none for one that never is.
+    /// When the next refresh is due; `None` if it never is.
     pub refresh_due_at: Option<i64>,
     /// The newest link that connects it.
     pub link_id: Option<String>,

@@ -1,10 +1,10 @@
-//! Finders. Each demands the project.
+//! Finders. Each takes the project.
 
 use super::{AccountRow, parse_status, parse_type};
 use crate::row::{push_in, push_not_in};
 use crate::{ReadError, Row, Store, Value};
 
-/// Which accounts with a credential to look through; what is `None` admits all.
+/// Filter for accounts with a credential. `None` matches all.
 #[derive(Clone, Debug, Default)]
 pub struct HeldFilter {
     /// Auth config.
@@ -18,23 +18,23 @@ pub struct HeldFilter {
 /// Which account of a toolkit to find.
 #[derive(Clone, Debug)]
 pub enum Wanted {
-    /// This one.
+    /// A given account.
     Pinned {
         /// `ca_…`.
         id: String,
-        /// Toolkit slug that it is asked for.
+        /// Toolkit slug for which it is requested.
         toolkit: String,
     },
-    /// A user's newest ACTIVE one.
+    /// The newest ACTIVE account of a user.
     Newest {
         /// Toolkit slug.
         toolkit: String,
-        /// Of this auth config only.
+        /// Only with this auth config.
         auth_config: Option<String>,
     },
 }
 
-/// Whether an account's auth config can be used.
+/// Whether an account's auth config is usable.
 macro_rules! has_enabled_auth_config {
     () => {
         "EXISTS (SELECT 1 FROM auth_configs WHERE auth_configs.id = auth_config_id \
@@ -90,7 +90,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
 }
 
 const BY_ID: &str = select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL");
-/// A user's newest ACTIVE account of a toolkit whose auth config is enabled.
+/// The newest ACTIVE account of a user and toolkit whose auth config is enabled.
 const NEWEST_USABLE: &str = select!(
     "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
        AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
@@ -98,16 +98,16 @@ const NEWEST_USABLE: &str = select!(
     has_enabled_auth_config!(),
     " ORDER BY connected_at DESC, id DESC LIMIT 1"
 );
-/// The same whatever its auth config.
+/// The same, for any auth config.
 const NEWEST: &str = select!(
     "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
        AND account_type = 'PRIVATE' AND deleted_at IS NULL AND ($4 IS NULL OR auth_config_id = $4)
      ORDER BY connected_at DESC, id DESC LIMIT 1"
 );
 
-/// Reads all columns of [`read`].
+/// Selects all columns for [`read`].
 pub(super) const SELECT: &str = select!("");
-/// Whether an account's auth config can be used.
+/// Whether an account's auth config is usable.
 pub(super) const ENABLED_AUTH_CONFIG: &str = has_enabled_auth_config!();
 
 impl Store {
@@ -116,9 +116,9 @@ impl Store {
         self.one(BY_ID, &[project.into(), id.into()], read).await
     }
 
-    /// The user's ACTIVE private account of a toolkit that was connected most recently, under one
-    /// auth config when one is named (contract section 2.2). One whose auth config is disabled comes
-    /// only where there is no other, so that the caller can say why it cannot be used.
+    /// The user's most recently connected ACTIVE private account of a toolkit, optionally limited to one auth
+    /// config (contract section 2.2). An account of a disabled auth config is returned only if there is no
+    /// other, so that the caller can report why it is not usable.
     pub async fn newest_active_account(
         &self,
         project: &str,
@@ -133,8 +133,8 @@ impl Store {
         self.one(NEWEST, &args, read).await
     }
 
-    /// The accounts that a session shows of its toolkits, each with its toolkit: a user's newest, or a
-    /// pinned one. Those that are not there, or cannot be read, are missing.
+    /// The accounts that a session shows for its toolkits, each with its toolkit: the newest one of the user,
+    /// or a pinned one. Missing and unreadable accounts are omitted.
     pub async fn wanted_accounts(
         &self,
         project: &str,
@@ -163,9 +163,8 @@ impl Store {
         .await
     }
 
-    /// The user's ACTIVE private accounts of a toolkit, the most recently connected first, under
-    /// one auth config when one is named, if that is enabled: what a session with several accounts
-    /// chooses from.
+    /// The user's ACTIVE private accounts of a toolkit with an enabled auth config, most recently connected
+    /// first, optionally limited to one auth config. A session with several accounts chooses from these.
     pub async fn active_accounts(
         &self,
         project: &str,
@@ -188,9 +187,9 @@ impl Store {
         .await
     }
 
-    /// ACTIVE accounts of any project that are due to be refreshed, the longest due first, except
-    /// those of some toolkits and those that wait after a failure or are being refreshed. For the
-    /// scheduler alone, which uses no account for anybody.
+    /// ACTIVE accounts of any project that are due for a refresh, the longest due first. Excludes the given
+    /// toolkits, accounts that wait after a failure, and accounts being refreshed. Only for the scheduler,
+    /// which uses no account on behalf of a caller.
     pub async fn due_accounts(&self, now: i64, except: &[String], limit: i64) -> Result<Vec<AccountRow>, ReadError> {
         let mut args: Vec<Value> = vec![now.into(), limit.into()];
         let mut conditions = String::from(
@@ -203,7 +202,7 @@ impl Store {
         self.list("", sql, args, read).await
     }
 
-    /// How many live accounts a project has for each toolkit; one without any is not in it.
+    /// The number of live accounts of a project per toolkit. Toolkits without accounts are omitted.
     pub async fn accounts_per_toolkit(&self, project: &str) -> Result<Vec<(String, i64)>, ReadError> {
         self.list(
             project,
@@ -214,7 +213,7 @@ impl Store {
         .await
     }
 
-    /// Whether any account of a user under an auth config holds a credential.
+    /// Whether any account of a user and auth config has a credential.
     pub async fn user_holds_credential(&self, project: &str, user: &str, auth_config: &str) -> Result<bool, ReadError> {
         let found = self
             .one(
@@ -227,7 +226,7 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Whether an account of an auth config holds a credential and is this one at its provider.
+    /// Whether an account of an auth config has a credential and this identity at the provider.
     pub async fn is_connected_as(&self, project: &str, auth_config: &str, identity: &str) -> Result<bool, ReadError> {
         let found = self
             .one(
@@ -240,8 +239,8 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// How many accounts of an auth config hold a credential and are this one at its provider, but no more
-    /// than `most`.
+    /// The number of accounts of an auth config with a credential and this identity at the provider, counted
+    /// up to `limit`.
     pub async fn count_connected_as(
         &self,
         project: &str,
@@ -261,8 +260,8 @@ impl Store {
         Ok(count.unwrap_or_default())
     }
 
-    /// The next live accounts of a toolkit, over all projects, that hold a credential of which it is not
-    /// written down what it belongs to, in the order of their ids, after `after`.
+    /// The next live accounts of a toolkit, over all projects, that have a credential but no recorded grant.
+    /// Ordered by id, after `after`.
     pub async fn accounts_without_grant(
         &self,
         toolkit: &str,
@@ -277,8 +276,7 @@ impl Store {
         self.list("", sql, vec![toolkit.into(), after.into(), limit.into()], read).await
     }
 
-    /// The next live accounts of a project that hold a credential, in the order of their ids, after
-    /// `after`.
+    /// The next live accounts of a project that have a credential. Ordered by id, after `after`.
     pub async fn accounts_with_credential(
         &self,
         project: &str,

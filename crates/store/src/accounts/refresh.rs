@@ -1,12 +1,12 @@
 //! The fenced, journaled writes of a token refresh (R33–R37).
 //!
-//! `lease` is taken by one conditional UPDATE and sets the journal mark `refresh_started_at`
-//! before anything is sent; the lease number is a fence, and only the holder of the newest one
-//! may write an outcome. A mark without a lease tells the next holder that an answer was lost.
+//! `lease` is one conditional UPDATE. It sets the journal mark `refresh_started_at` before anything is sent.
+//! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
+//! lease tells the next holder that a response was lost.
 
 use crate::Statement;
 
-/// Takes the lease for one credential version.
+/// Acquires the lease for one credential version.
 pub fn lease(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
     Statement::one(
         "refresh_leased",
@@ -26,15 +26,15 @@ pub struct Refreshed {
     pub credential: Vec<u8>,
     /// JSON of parameters.
     pub params: String,
-    /// When the access token dies.
+    /// When the access token expires.
     pub expires_at: Option<i64>,
-    /// When it is to be refreshed again.
+    /// When the next refresh is due.
     pub refresh_due_at: Option<i64>,
-    /// When the answer arrived, in milliseconds since 1970.
+    /// When the response arrived, in milliseconds since 1970.
     pub now: i64,
 }
 
-/// Stores a refreshed credential; refused when another holder took over or the account is gone.
+/// Stores a refreshed credential. Refused when another holder took over or the account was deleted.
 pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed) -> Statement {
     Statement::one(
         "fence_lost",
@@ -56,19 +56,19 @@ pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed
     )
 }
 
-/// How a refresh failed without ending the account.
+/// A refresh failure that does not end the account.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshFailure {
-    /// Journal mark to leave behind: set when the provider may have rotated the token, now or in an
-    /// earlier try.
+    /// Journal mark to keep: set if the provider may have rotated the token, in this attempt or an earlier
+    /// one.
     pub started_at: Option<i64>,
-    /// A refusal that could not be understood; several in a row end the account (R26).
+    /// The response was a rejection that could not be interpreted. Several in a row end the account (R26).
     pub rejected: bool,
-    /// Not again before this time.
+    /// No retry before this time.
     pub retry_at: i64,
 }
 
-/// Gives the lease back after a failure that may pass.
+/// Releases the lease after a transient failure.
 pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure) -> Statement {
     Statement::one(
         "fence_lost",
@@ -87,9 +87,9 @@ pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure)
     )
 }
 
-/// The scheduler did not get on with an account that is due: it looks again at `due_at`, or, without
-/// that, leaves it to its callers. Nothing happens where something else is known by now: a newer
-/// credential, a pause, a holder.
+/// Reschedules a due account that the scheduler could not refresh: it is due again at `due_at`, or, with
+/// `None`, only when a caller uses it. No effect if the account changed since: a newer credential, a retry
+/// pause or another lease.
 pub fn put_off(project: &str, id: &str, version: i64, due_at: Option<i64>, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_due_at = $4
@@ -100,7 +100,7 @@ pub fn put_off(project: &str, id: &str, version: i64, due_at: Option<i64>, now: 
     )
 }
 
-/// The provider will never refresh this again: EXPIRED, and the dead credential is erased.
+/// Ends an account that the provider will not refresh any more: EXPIRED, with the credential erased.
 pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &str, now: i64) -> Statement {
     Statement::one(
         "fence_lost",

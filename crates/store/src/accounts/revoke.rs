@@ -1,12 +1,11 @@
-//! Writes that end an account whose credential goes to be revoked at the provider.
+//! Writes that end an account and hand over its credential for revocation at the provider.
 //!
-//! Each names the credential version that was read: a credential that was rotated in the meantime
-//! is not erased unseen. Each raises the fence, so that a refresh under way cannot write any more.
+//! Each takes the credential version that was read, so that a credential rotated in the meantime is not
+//! erased. Each increments the fence, so that a refresh in flight cannot write.
 
 use crate::Statement;
 
-/// Deletes an account whose credential is still the one that was read; refused as
-/// `account_changed` otherwise.
+/// Deletes an account. Refused as `account_changed` if its credential is not the version that was read.
 pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -17,8 +16,8 @@ pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statem
     )
 }
 
-/// The account is REVOKED and its credential erased; refused as `account_changed` when that is no
-/// longer the one that was read.
+/// Sets an account to REVOKED and erases its credential. Refused as `account_changed` if the credential is
+/// not the version that was read.
 pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -31,8 +30,8 @@ pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: 
     )
 }
 
-/// Keeps refreshes away from one credential version while it is being revoked. Unlike a refresh's
-/// lease it leaves no journal mark: nothing is rotated. Refused as `account_changed`.
+/// Acquires a lease that keeps refreshes away from a credential version while it is being revoked. Unlike a
+/// refresh it leaves no journal mark, since nothing is rotated. Refused as `account_changed`.
 pub fn hold(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
     Statement::one(
         "account_changed",
@@ -44,7 +43,7 @@ pub fn hold(project: &str, id: &str, version: i64, fence: i64, now: i64, until: 
     )
 }
 
-/// Lets refreshes at it again.
+/// Releases that lease.
 pub fn release(project: &str, id: &str, fence: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_lease_until = NULL

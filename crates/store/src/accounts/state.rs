@@ -1,4 +1,4 @@
-//! Writes that move an account through connecting: made, opened, connected or ended, deleted.
+//! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
 use super::AccountType;
 use crate::{Statement, Unit, Value, links, unread_answers};
@@ -28,14 +28,14 @@ pub struct NewAccount<'a> {
     pub acl: Option<&'a str>,
     /// JSON of parameters.
     pub params: &'a str,
-    /// The link that connects it; none when it comes with its credential.
+    /// The link that connects it; `None` if it is created with its credential.
     pub link_id: Option<&'a str>,
     /// Milliseconds since 1970.
     pub now: i64,
 }
 
-/// Adds an account; refused as `alias_in_use` when the alias names another one, and as
-/// `auth_config_gone` when its auth config was deleted or disabled in the meantime.
+/// Adds an account. Refused as `alias_in_use` when another account has the alias, and as `auth_config_gone`
+/// when the auth config was deleted or disabled in the meantime.
 pub fn insert(account: &NewAccount<'_>) -> Statement {
     Statement::one_unless(
         "auth_config_gone",
@@ -64,8 +64,8 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
     )
 }
 
-/// The user chose how to connect: the account takes the auth config, while it has nothing of another
-/// one. Refused as `account_not_connecting`, also where the auth config is gone.
+/// Sets the auth config that the user chose, as long as the account has no credential. Refused as
+/// `account_not_connecting`, also when the auth config is gone.
 pub fn take_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
@@ -88,8 +88,8 @@ pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
     )
 }
 
-/// One attempt ended without a credential, and another may follow: the account goes on connecting, and
-/// says why the last attempt did not.
+/// Records why an attempt ended without a credential. The account keeps connecting; another attempt may
+/// follow.
 pub fn note_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
@@ -98,7 +98,7 @@ pub fn note_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statemen
     )
 }
 
-/// A credential for an account that was connecting.
+/// A credential for an account that is connecting.
 #[derive(Clone, Debug)]
 pub struct Activation {
     /// Sealed.
@@ -107,15 +107,15 @@ pub struct Activation {
     pub params: String,
     /// Identifier of the account at its provider.
     pub identity: Option<String>,
-    /// When the access token dies.
+    /// When the access token expires.
     pub expires_at: Option<i64>,
-    /// When it is to be refreshed; none for one that never is.
+    /// When the next refresh is due; `None` if it never is.
     pub refresh_due_at: Option<i64>,
     /// Now, in milliseconds since 1970.
     pub now: i64,
 }
 
-/// The account is connected.
+/// Sets the account to ACTIVE.
 pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
     Statement::one(
         "account_not_connecting",
@@ -138,8 +138,8 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
     )
 }
 
-/// Connecting ended without a credential: FAILED or EXPIRED. The alias of one that never was
-/// connected is free again, so that the developer can offer the same link once more.
+/// Ends connecting without a credential: FAILED or EXPIRED. Frees the alias of an account that was never
+/// connected, so that the developer can create the same link again.
 pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
@@ -150,7 +150,7 @@ pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, re
     )
 }
 
-/// Deletes an account and erases its credential, and what is known of its user: name, address, picture.
+/// Deletes an account, its credential and its user's profile data (name, address, picture).
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_found",
@@ -161,11 +161,11 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// Accounts that one unit of [`delete_some_of_auth_config`] deletes.
+/// Accounts per unit of [`delete_some_of_auth_config`].
 pub const SOME: usize = 100;
 
-/// Deletes [`SOME`] accounts of an auth config that is going away, with their links: without `is_held`
-/// only such as hold no credential. The last statement deletes the accounts.
+/// Deletes up to [`SOME`] accounts of an auth config that is being deleted, with their links. Without
+/// `is_held`, only accounts that have no credential. The last statement deletes the accounts.
 pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
     let sql = if is_held {
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
@@ -184,7 +184,7 @@ pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: boo
         .with(Statement::any(sql, args))
 }
 
-/// Deletes the accounts of an auth config that is going away.
+/// Deletes the accounts of an auth config that is being deleted.
 pub fn delete_of_auth_config(project: &str, auth_config: &str, now: i64) -> Statement {
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
     Statement::any(

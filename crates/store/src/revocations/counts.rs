@@ -1,22 +1,22 @@
-//! What became of the credentials of one job, in numbers.
+//! Outcomes of the credentials of one job, counted.
 
 use crate::sqlite::Reading;
 use crate::{ReadError, Store, Value};
 
-/// What became of the credentials of one job.
+/// Outcomes of the credentials of one job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RevocationCounts {
-    /// All of them.
+    /// All credentials.
     pub total: i64,
     /// Revoked at the provider.
     pub revoked: i64,
     /// Cannot be revoked.
     pub not_supported: i64,
-    /// Left alone, since another account lives on what would end.
+    /// Not revoked, because another account depends on the same grant.
     pub kept: i64,
-    /// Given up.
+    /// Failed.
     pub failed: i64,
-    /// Not over.
+    /// Not finished.
     pub pending: i64,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn read_counts(reading: &Reading<'_>, whose: &[Value; 2]) -> Result<R
 }
 
 impl Store {
-    /// What became of a job's credentials; all zero for an unknown one.
+    /// Outcome counts of a job; all zero for an unknown one.
     pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
         let whose = [project.into(), job.into()];
         self.scan(project, move |reading| read_counts(reading, &whose)).await

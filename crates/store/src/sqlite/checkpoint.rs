@@ -1,4 +1,4 @@
-//! Checkpoints on their own thread: the writer never waits for pages to move (best p99 measured).
+//! Checkpoints run on a thread of their own, so that the writer never waits for them (best p99 measured).
 
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -9,12 +9,12 @@ use rusqlite::Connection;
 
 use super::BUSY_TIMEOUT;
 
-/// Between passive checkpoints, which disturb nobody.
+/// Interval of passive checkpoints, which block no reader or writer.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// WAL pages of 4 KiB past which the file itself is cut back (128 MiB).
+/// Above this number of WAL pages of 4 KiB (128 MiB), the file is truncated.
 const TRUNCATE_PAGES: i64 = 32_768;
 
-/// Ends its thread when dropped.
+/// Stops its thread when dropped.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     _stop: mpsc::Sender<()>,
@@ -47,7 +47,7 @@ fn run(path: &Path, stopped: &mpsc::Receiver<()>) {
     }
 }
 
-/// Moves everything into the database file and empties the WAL: at shutdown.
+/// Moves everything into the database file and truncates the WAL. For shutdown.
 pub(super) fn finish(path: &Path) -> rusqlite::Result<()> {
     run_pragma(&open(path)?, "PRAGMA wal_checkpoint(TRUNCATE)").map(drop)
 }
@@ -59,8 +59,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Moves pages into the database; returns how many the WAL holds. It is cut back when it is large,
-/// and when nothing was written since the last round: erased credentials then leave it, too (R75).
+/// Checkpoints and returns the number of pages in the WAL. The WAL is truncated when it is large, and when
+/// nothing was written since the last round, so that erased credentials leave it (R75).
 fn checkpoint(connection: &Connection, last: i64) -> rusqlite::Result<i64> {
     let pages = run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
     if pages > TRUNCATE_PAGES || (pages > 0 && pages == last) {
@@ -69,7 +69,7 @@ fn checkpoint(connection: &Connection, last: i64) -> rusqlite::Result<i64> {
     Ok(pages)
 }
 
-/// Returns the number of pages in the WAL; -1 where there is none.
+/// Returns the number of pages in the WAL, or -1 without a WAL.
 fn run_pragma(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
     connection.query_row(sql, [], |row| row.get(1))
 }

@@ -1,12 +1,12 @@
-//! A limit of file sizes (`ulimit -f`): to SQLite a write past it is any I/O error; to whoever runs the
-//! server it is storage that is full.
+//! The file size limit of the process (`ulimit -f`). SQLite reports a write beyond it as a generic I/O error;
+//! the operator should see that storage is full.
 
 use std::path::Path;
 
 use rlimit::{INFINITY, Resource};
 use rusqlite::Connection;
 
-/// What one write may add, at most: a page and its header, with room to spare.
+/// Upper bound for the size of one write: a page and its header, with a margin.
 const ONE_WRITE: u64 = 64 << 10;
 
 /// Whether the database or its write-ahead log may have reached the process's limit.

@@ -1,5 +1,5 @@
-//! SQLite: one writer thread with group commit; point reads inline on thread-local connections, and
-//! everything that may read many rows on the threads of `scans.rs`.
+//! SQLite: one writer thread with group commit, point reads inline on thread-local connections, and scans on
+//! the threads of `scans.rs`.
 
 mod checkpoint;
 mod file_size;
@@ -28,9 +28,9 @@ use scans::Scans;
 
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries to change the journal mode.
+/// Pause between attempts to change the journal mode.
 const WAL_PAUSE: Duration = Duration::from_millis(20);
-/// Memory for pages, of each connection, in KiB.
+/// Page cache of each connection, in KiB.
 const CACHE_KIB: i64 = 8 << 10;
 
 static NEXT_STORE: AtomicU64 = AtomicU64::new(1);
@@ -43,23 +43,23 @@ pub enum OpenError {
     Engine {
         /// The file.
         path: String,
-        /// What SQLite said.
+        /// Error of SQLite.
         source: rusqlite::Error,
     },
-    /// The schema could not be brought up to date.
+    /// The schema could not be migrated.
     #[error("cannot use database {path}")]
     Migration {
         /// The file.
         path: String,
-        /// Why not.
+        /// The reason.
         source: MigrationError,
     },
-    /// No writer thread.
+    /// A thread could not be started.
     #[error("cannot start the database's threads")]
     Thread(#[from] std::io::Error),
 }
 
-/// A handle on the database. Cheap to clone; the writer ends when the last one is gone.
+/// A handle to the database. Cheap to clone; the writer stops with the last clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -67,7 +67,7 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Shared {
-    /// Tells this database's thread-local readers from another's.
+    /// Distinguishes the thread-local readers of several databases.
     number: u64,
     path: PathBuf,
     writer: writer::Writer,
@@ -76,7 +76,7 @@ struct Shared {
 }
 
 impl Store {
-    /// Opens (or creates) the database file and brings its schema up to date.
+    /// Opens or creates the database file and migrates its schema.
     ///
     /// Commits are durable: `synchronous=FULL` waits for the disk before a write is acknowledged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
@@ -93,29 +93,29 @@ impl Store {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// The same for a command that may run beside a server. A database of an older version that another
-    /// process has open is refused, not migrated.
+    /// The same for a command that may run beside a server. Refuses to migrate an older database that another
+    /// process has open.
     pub fn open_beside_a_server(path: &Path) -> Result<Self, OpenError> {
         let shown = path.display().to_string();
         migrate::check_alone(path).map_err(|source| OpenError::Migration { path: shown, source })?;
         Self::open(path)
     }
 
-    /// Applies a unit: all of it durably, or nothing. Returns the rows changed by each statement.
+    /// Applies a unit durably and atomically. Returns the number of rows changed by each statement.
     pub async fn apply(&self, unit: Unit) -> Result<Vec<usize>, WriteError> {
         self.shared.writer.apply(unit).await
     }
 
-    /// Empties the write-ahead log into the database file; nothing erased stays behind in it (R75).
-    /// For the end of a process; takes up to the busy timeout while another process reads.
+    /// Truncates the write-ahead log, so that nothing erased remains in it (R75). For shutdown; takes up to
+    /// the busy timeout while another process reads.
     pub fn finish(&self) {
         if let Err(error) = checkpoint::finish(&self.shared.path) {
             tracing::warn!(error = %error, "the write-ahead log was not emptied");
         }
     }
 
-    /// First row of a query that finds it by an index: the point door. On SQLite this runs inline: such a
-    /// read takes microseconds, less than handing it to another thread would.
+    /// A point read: the first row of a query that uses an index. SQLite answers in microseconds, so that it
+    /// runs inline: a thread switch would take longer.
     #[expect(clippy::unused_async, reason = "an engine behind a network answers later; callers are ready for it")]
     pub(crate) async fn one<T>(
         &self,
@@ -126,7 +126,7 @@ impl Store {
         reader::with(self.shared.number, &self.shared.path, |reading| reading.one(sql, args, read))
     }
 
-    /// The same for a handful of rows: the `LIMIT` is a small number, whatever the table holds.
+    /// The same for a few rows: the query must have a small `LIMIT`.
     #[expect(clippy::unused_async, reason = "an engine behind a network answers later; callers are ready for it")]
     pub(crate) async fn few<T>(
         &self,
@@ -137,9 +137,9 @@ impl Store {
         reader::with(self.shared.number, &self.shared.path, |reading| reading.all(sql, args, read))
     }
 
-    /// The scan door: reads that may take long, as lists do, run on threads of their own. `project` is
-    /// whose turn they take, empty for the server's own work: see `scans.rs`. Refused as
-    /// [`ReadError::Busy`] when too many of the project's wait.
+    /// A scan: a read that may take long, such as a list. It runs on a thread of its own, queued by
+    /// `project`; empty for the server's own work (see `scans.rs`). Refused as [`ReadError::Busy`] when too
+    /// many reads of the project are queued.
     pub(crate) async fn scan<T: Send + 'static>(
         &self,
         project: &str,
@@ -148,11 +148,10 @@ impl Store {
         self.shared.scans.run(project, read).await
     }
 
-    /// Work on what a list gave, such as decrypting and rendering a thousand rows: on the threads of the
-    /// scan door, in the same turns.
+    /// Processes the result of a list, such as decrypting and rendering a thousand rows, as a scan.
     ///
     /// # Errors
-    /// As of any read; and where the work panicked.
+    /// As for any read, and if `work` panics.
     pub async fn work<T: Send + 'static>(
         &self,
         project: &str,
@@ -161,7 +160,7 @@ impl Store {
         self.scan(project, move |_| Ok(work())).await
     }
 
-    /// The rows of one query through the scan door; rows that cannot be read are logged and left out.
+    /// The rows of one query, as a scan. Unreadable rows are logged and omitted.
     pub(crate) async fn list<T: Send + 'static>(
         &self,
         project: &str,
@@ -179,18 +178,18 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     switch_to_wal(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // Deleted credentials leave no bytes behind in the file (R75).
+    // Deleted credentials leave no bytes in the file (R75).
     connection.pragma_update(None, "secure_delete", true)?;
-    // Checkpoints run on their own thread: in the writer they would be the p99.
+    // Checkpoints run on their own thread: in the writer they would dominate the p99.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     read_pages(connection)?;
-    // Statement journals stay in memory; the default writes a file for each large group.
+    // Keep statement journals in memory; by default each large group would write a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     keep_plans(connection)
 }
 
-/// Two processes that make the database at the same moment both change its journal mode. SQLite does
-/// not wait there, however long the busy timeout is: the later one tries again.
+/// Changes the journal mode. If two processes create the database at the same moment, SQLite does not apply
+/// the busy timeout here, so that the later one must retry.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mut waited = Duration::ZERO;
     loop {
@@ -204,14 +203,14 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Pages are read, not mapped: a read that fails is an error then, where a map would end the process by a
-/// signal (SIGBUS), and no map has to be made anew after each commit of the writer.
+/// Disables memory mapping. A failed read is then an error, not a SIGBUS that kills the process, and no map
+/// has to be renewed after each commit.
 fn read_pages(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)
 }
 
-/// Plans that depend on bound values are made anew with every use; ours never need to.
+/// Plans that depend on bound values are rebuilt with every use; our statements do not need that.
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(128);

@@ -1,22 +1,22 @@
-//! Debug builds refuse a statement that reads a growing table from end to end: whoever writes one learns
-//! it from the first test that runs it, not from a customer with a million rows.
+//! Debug builds refuse a statement with a full scan of a growing table, so that the first test that runs it
+//! fails.
 
 use rusqlite::Connection;
 
-/// Tables that do not grow with what tenants do.
+/// Tables that do not grow with the use by tenants.
 #[cfg(debug_assertions)]
-/// (`audit_segments` has a row for thousands of events, and is read from one of its ends.)
+/// (`audit_segments` has one row per thousands of events and is read from either end.)
 const SMALL: [&str; 6] =
     ["meta", "projects", "organization_keys", "schema_migrations", "sqlite_schema", "audit_segments"];
 
-/// The plan of a statement that has none of its own in a release build.
+/// Release builds do not check plans.
 #[cfg(not(debug_assertions))]
 #[expect(clippy::unnecessary_wraps, reason = "the debug build refuses")]
 pub(super) fn check(_: &Connection, _: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses a statement with a full scan in its plan, by name of the table. Each text is looked at once.
+/// Refuses a statement with a full scan in its plan. Each statement text is checked once.
 #[cfg(debug_assertions)]
 pub(super) fn check(connection: &Connection, sql: &str) -> Result<(), String> {
     use std::collections::HashSet;
@@ -27,8 +27,8 @@ pub(super) fn check(connection: &Connection, sql: &str) -> Result<(), String> {
         return Ok(());
     }
     for step in steps(connection, sql).map_err(|error| error.to_string())? {
-        // A new parent shows a look at all its children in the plan, which is not taken (only a deferred
-        // foreign key, of which there is none, would need it).
+        // Inserting a parent row shows a scan of its child tables that is never executed: only a deferred
+        // foreign key would need it, and there is none.
         let is_of_foreign_key = |table: &str| sql.starts_with("INSERT") && !sql.contains(table);
         if let Some(table) = full_scan(&step).filter(|table| !is_of_foreign_key(table)) {
             return Err(format!("{table} is read from end to end ({step}): {sql}"));
@@ -38,7 +38,7 @@ pub(super) fn check(connection: &Connection, sql: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The steps of a plan, in SQLite's words.
+/// The steps of a query plan, as SQLite prints them.
 #[cfg(debug_assertions)]
 fn steps(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
@@ -50,9 +50,8 @@ fn steps(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     Ok(steps)
 }
 
-/// The table that a step reads from end to end, unless it is a small one. `SCAN t USING INDEX` reads all
-/// of an index, which is no better. What a statement makes itself (a list, a subquery, or `found…`, as they
-/// are named in this crate) is fine.
+/// The table that a step scans in full, unless it is a small one. `SCAN t USING INDEX` scans a whole index,
+/// which is no better. Scans of lists, subqueries and aliases that begin with `found` are fine.
 #[cfg(debug_assertions)]
 fn full_scan(step: &str) -> Option<&str> {
     let table = step.strip_prefix("SCAN ")?.split(' ').next()?;

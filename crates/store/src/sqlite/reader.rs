@@ -9,14 +9,14 @@ use super::{Reading, open_reader, unavailable};
 use crate::ReadError;
 
 thread_local! {
-    /// Connections of this thread by store number. A process has one store, a test a few.
+    /// Connections of this thread by store number. A process has one store; tests have a few.
     static CONNECTIONS: RefCell<Vec<(u64, Connection)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// At most this many databases stay open on one thread; the oldest is closed first.
+/// Maximum number of open databases per thread; the oldest is closed first.
 const KEPT: usize = 4;
 
-/// Runs a read on this thread's connection, opening it at first use.
+/// Runs a read on this thread's connection, opening it on first use.
 pub(super) fn with<T>(
     store: u64,
     path: &Path,

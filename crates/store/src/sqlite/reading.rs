@@ -1,11 +1,11 @@
-//! What a query reads, on whichever thread it runs.
+//! Query functions, independent of the thread.
 
 use rusqlite::Connection;
 
 use super::{plan, unavailable, writer};
 use crate::{ReadError, Row, Value};
 
-/// A connection that reads.
+/// A connection for reading.
 #[derive(Debug)]
 pub(crate) struct Reading<'a>(pub(super) &'a Connection);
 
@@ -28,7 +28,7 @@ impl Reading<'_> {
         Ok(found)
     }
 
-    /// All rows of a query. Callers bound it with LIMIT.
+    /// All rows of a query. The caller limits it with LIMIT.
     pub(crate) fn all<T>(
         &self,
         sql: &str,
@@ -43,8 +43,8 @@ impl Reading<'_> {
         Ok(found)
     }
 
-    /// The same without the rows that cannot be read, which are logged: one of them must not hide all
-    /// the others. The first column says in the log which row it was.
+    /// The same without unreadable rows, which are logged: one such row must not hide the others. The log
+    /// identifies the row by its first column.
     pub(crate) fn readable<T>(
         &self,
         sql: &str,
@@ -59,12 +59,12 @@ impl Reading<'_> {
         Ok(found)
     }
 
-    /// The number that a query gives.
+    /// The single number that a query returns.
     pub(crate) fn count(&self, sql: &str, args: &[Value]) -> Result<i64, ReadError> {
         Ok(self.one(sql, args, |row| row.opt_int(0))?.flatten().unwrap_or(0))
     }
 
-    /// Calls `take` with each row until it says that it has enough.
+    /// Calls `take` with each row until it returns that it has enough.
     fn each(
         &self,
         sql: &str,
@@ -84,8 +84,7 @@ impl Reading<'_> {
     }
 }
 
-/// What was read of a row; nothing, and a line in the log, where it holds what no version of this
-/// program writes.
+/// The result of reading a row. An inconsistent row is logged and gives `None`.
 pub(crate) fn left_out_unless_readable<T>(row: &Row<'_>, read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match read {
         Ok(value) => Ok(Some(value)),

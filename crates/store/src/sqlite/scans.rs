@@ -1,8 +1,8 @@
-//! Threads for reads that may take long, and whose turn it is on them.
+//! Threads for reads that may take long, with fair scheduling between projects.
 //!
-//! Each project has a queue of its own; the threads take from them in turn. A project never holds the
-//! last thread, so that another one's list waits for one read at most, however many lists the first
-//! one asks for. The threads are made at the start: nothing here needs a new one later.
+//! Each project has its own queue, served round-robin. A project never occupies the last thread, so that
+//! another project waits for at most one read, no matter how many are queued. All threads start with the
+//! store.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,18 +15,17 @@ use tokio::sync::oneshot;
 use super::{Reading, reader};
 use crate::ReadError;
 
-/// Fewest and most threads; between them, one for each processor.
+/// Minimum and maximum number of threads; between them, one per processor.
 const THREADS: (usize, usize) = (2, 4);
-/// How much these threads give way to the others where there are more than processors: of the range from 0
-/// to 19, enough that a health check does not notice them.
+/// Nice value added to these threads (0 to 19), so that health checks are not delayed under load.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
-/// Reads of one project that may wait; more are refused.
+/// Maximum number of queued reads per project; more are refused.
 const MOST_WAITING: usize = 512;
 
 type Task = Box<dyn FnOnce() + Send>;
 
-/// The threads. They end when this is dropped.
+/// The thread pool. The threads stop when it is dropped.
 #[derive(Debug)]
 pub(super) struct Scans {
     number: u64,
@@ -37,7 +36,7 @@ pub(super) struct Scans {
 struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Reads of one project that may run at once.
+    /// Maximum number of concurrent reads per project.
     most_at_once: usize,
 }
 
@@ -50,7 +49,7 @@ impl std::fmt::Debug for Shared {
 #[derive(Default)]
 struct Queue {
     by_project: HashMap<String, Waiting>,
-    /// Projects with something to take, each once, the next one first.
+    /// Projects with queued reads, each once, in the order of their turns.
     turns: VecDeque<String>,
     is_closed: bool,
 }
@@ -77,7 +76,7 @@ impl Scans {
         Ok(scans)
     }
 
-    /// Runs a read when it is the project's turn. One whose caller has gone away before is not run.
+    /// Queues a read and waits for its result. It is skipped if its caller is gone.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         project: &str,
@@ -87,7 +86,7 @@ impl Scans {
         let (number, path) = (self.number, Arc::clone(&self.path));
         let task: Task = Box::new(move || {
             if !answer.is_closed() {
-                // The caller may go away meanwhile; then nobody needs the answer.
+                // If the caller is gone, nothing needs the result.
                 let _ = answer.send(reader::with(number, &path, read));
             }
         });
@@ -96,9 +95,9 @@ impl Scans {
     }
 }
 
-/// Lets the system prefer other threads to the calling one.
+/// Lowers the priority of the calling thread.
 fn give_way() {
-    // Linux alone takes "the calling process" for the calling thread here. Without it lists only compete.
+    // On Linux this sets the priority of the calling thread; elsewhere that of the process.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
@@ -126,10 +125,10 @@ impl Shared {
         Ok(())
     }
 
-    /// What each thread does until the store is gone.
+    /// Loop of each thread, until the store is dropped.
     fn work(&self) {
         while let Some((project, task)) = self.next() {
-            // A panic in a read ends that read; its caller is told.
+            // A panic ends only this read; its caller gets an error.
             if catch_unwind(AssertUnwindSafe(task)).is_err() {
                 tracing::error!("a read of the database panicked");
             }
@@ -137,7 +136,7 @@ impl Shared {
         }
     }
 
-    /// The next read, waiting for one; none when the store is gone.
+    /// Waits for the next read; `None` when the store is dropped.
     fn next(&self) -> Option<(String, Task)> {
         let mut queue = self.lock();
         loop {
@@ -172,7 +171,7 @@ impl Shared {
 }
 
 impl Queue {
-    /// Takes a read of the project whose turn it is; the project comes last then.
+    /// Takes a read of the first project in line, which then moves to the end.
     fn take(&mut self, most_at_once: usize) -> Option<(String, Task)> {
         while let Some(project) = self.turns.pop_front() {
             let Some(waiting) = self.by_project.get_mut(&project) else { continue };
@@ -202,7 +201,7 @@ mod tests {
         (folder, scans)
     }
 
-    /// A read that stands still until the sender is dropped.
+    /// A read that blocks until the sender is dropped.
     fn stuck(stop: mpsc::Receiver<()>) -> impl FnOnce(&Reading<'_>) -> Result<(), ReadError> + Send {
         move |_| {
             let _ = stop.recv();
@@ -231,7 +230,7 @@ mod tests {
         for read in noisy {
             read.await.unwrap().unwrap();
         }
-        // The last answer is given a moment before its thread is done.
+        // The last result is sent a moment before its thread has finished.
         while !scans.shared.lock().by_project.is_empty() {
             tokio::task::yield_now().await;
         }
@@ -258,14 +257,14 @@ mod tests {
             stops.push(stop);
             let reading = Arc::clone(&scans);
             reads.push(tokio::spawn(async move { reading.run("a", stuck(stopped)).await }));
-            // All that may run do so before the others come.
+            // Start all reads that may run before queueing more.
             while reads.len() <= most
                 && scans.shared.lock().by_project.get("a").is_none_or(|waiting| waiting.running < reads.len())
             {
                 tokio::task::yield_now().await;
             }
         }
-        // One too many: whichever it is, it is told at once, while all others stand still.
+        // One read too many: it is refused at once while all others are blocked.
         while !reads.iter().any(tokio::task::JoinHandle::is_finished) {
             tokio::task::yield_now().await;
         }

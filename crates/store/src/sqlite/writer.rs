@@ -1,8 +1,8 @@
-//! The writer thread: drains waiting units into one transaction and answers after COMMIT.
+//! The writer thread: it collects waiting units into one transaction and responds after COMMIT.
 //!
-//! One durable commit costs milliseconds of disk; a group shares it. Measured 3.7 times the
-//! throughput of one commit per request at 64 callers, and no slower for a single caller. A group
-//! in which a unit is refused is run again with a savepoint around each.
+//! One durable commit costs milliseconds of disk time, which a group shares. Measured: 3.7 times the
+//! throughput of one commit per request at 64 callers, and no slower for a single caller. If a unit of the
+//! group is refused, the group runs again with a savepoint around each unit.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,14 +19,14 @@ use super::plan;
 use crate::unit::Expect;
 use crate::{Statement, Unit, Value, WriteError};
 
-/// Units that may wait before callers wait too.
+/// Capacity of the queue; beyond it callers wait.
 const QUEUE: usize = 4096;
-/// Units in one transaction.
+/// Maximum number of units per transaction.
 const GROUP: usize = 512;
-/// From this many on the writer lets others run before it commits: requests that are nearly there join
-/// the group. A lone caller never waits for that.
+/// From this group size on, the writer yields before it commits, so that requests in progress can join the
+/// group. A single caller never waits for this.
 const BUSY: usize = 4;
-/// How often it does so.
+/// Number of yields.
 const YIELDS: usize = 2;
 
 type Outcome = Result<Vec<usize>, WriteError>;
@@ -70,7 +70,7 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
         }
         let committed = catch_unwind(AssertUnwindSafe(|| commit_group(connection, &mut group)));
         if committed.is_err() {
-            // Whoever waits for an answer learns that there is none when the group is dropped.
+            // Dropping the group tells the waiting callers that there is no result.
             group.clear();
             let _ = catch_unwind(AssertUnwindSafe(|| roll_back(connection)));
         }
@@ -94,7 +94,7 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
     match outcomes {
         Ok(outcomes) => {
             for (job, outcome) in group.drain(..).zip(outcomes) {
-                // A caller that has gone away does not need the answer; its write stands.
+                // If the caller is gone, nothing needs the result; the write remains.
                 let _ = job.answer.send(outcome);
             }
         }
@@ -105,8 +105,8 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
     }
 }
 
-/// The common case, in which no unit is refused: one transaction and nothing between the units.
-/// `None` means that one was refused, and that nothing was written.
+/// The common case, without a refused unit: one transaction and no savepoints. `None` means that a unit was
+/// refused and nothing was written.
 fn run_plainly(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
     begin(connection)?;
     let mut outcomes = Vec::with_capacity(group.len());
@@ -123,8 +123,7 @@ fn run_plainly(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outc
     Ok(Some(outcomes))
 }
 
-/// The same group again, each unit in a savepoint, so that a refused one takes nothing of its
-/// neighbours with it.
+/// Runs the group again with a savepoint per unit, so that a refused unit does not affect the others.
 fn run_apart(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
     begin(connection)?;
     let mut outcomes = Vec::with_capacity(group.len());
@@ -144,14 +143,14 @@ fn run_apart(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, Wri
 
 fn begin(connection: &Connection) -> Result<(), WriteError> {
     if !connection.is_autocommit() {
-        // Left over from a group whose ROLLBACK failed, too.
+        // Also removes a transaction left by a group whose ROLLBACK failed.
         run(connection, "ROLLBACK")?;
     }
     run(connection, "BEGIN IMMEDIATE")
 }
 
-/// A full disk or an I/O error makes SQLite roll the transaction back by itself; then nothing of
-/// the group stands, and nothing may be acknowledged.
+/// On a full disk or an I/O error, SQLite rolls back the transaction by itself. Then nothing of the group may
+/// be acknowledged.
 fn check_open(connection: &Connection, outcome: &Outcome) -> Result<(), WriteError> {
     if !connection.is_autocommit() {
         return Ok(());
@@ -167,7 +166,7 @@ fn run(connection: &Connection, sql: &'static str) -> Result<(), WriteError> {
     done.map(drop).map_err(|error| write_error(connection, &error))
 }
 
-/// Gives up the group's transaction; nothing of it was acknowledged.
+/// Rolls back the group's transaction; nothing of it was acknowledged.
 fn roll_back(connection: &Connection) {
     if !connection.is_autocommit()
         && let Err(error) = run(connection, "ROLLBACK")
@@ -215,7 +214,7 @@ fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
 }
 
-/// A value that the statement looks up and must have is not there.
+/// A required value that the statement looks up does not exist.
 fn is_missing(error: &rusqlite::Error) -> bool {
     matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == SQLITE_CONSTRAINT_NOTNULL)
 }
@@ -228,14 +227,14 @@ fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
     }
 }
 
-/// Binds arguments by the number in their place: to SQLite `$2` is a name, numbered by where it
-/// first occurs, so that binding in order would put arguments into the wrong places.
+/// Binds arguments by the number in their placeholder. SQLite treats `$2` as a name and numbers names by
+/// first occurrence, so that binding in order would mix up the arguments.
 pub(super) fn bind(statement: &mut rusqlite::Statement<'_>, args: &[Value]) -> rusqlite::Result<()> {
     let places = places(statement);
     bind_at(statement, &places, args)
 }
 
-/// The same for a text that never changes, whose places are looked up once.
+/// The same for a static statement, whose placeholders are parsed once.
 fn bind_known(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: &[Value]) -> rusqlite::Result<()> {
     thread_local! {
         static KNOWN: RefCell<Known> = RefCell::default();
@@ -246,10 +245,10 @@ fn bind_known(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: 
     })
 }
 
-/// What [`places`] found, by address and length of a text.
+/// Results of [`places`], by address and length of the statement text.
 type Known = HashMap<(usize, usize), Vec<Option<usize>>>;
 
-/// For each parameter of a statement, the number of the argument that it stands for.
+/// The argument number of each parameter of a statement.
 fn places(statement: &rusqlite::Statement<'_>) -> Vec<Option<usize>> {
     let number = |index| statement.parameter_name(index)?.get(1..)?.parse().ok();
     (1..=statement.parameter_count()).map(number).collect()
