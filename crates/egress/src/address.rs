@@ -1,4 +1,4 @@
-//! Which addresses are the public internet.
+//! Which addresses belong to the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -23,10 +23,9 @@ const DENIED_V4: &[Ipv4Net] = &[
     Ipv4Net::new_assert(Ipv4Addr::new(240, 0, 0, 0), 4), // reserved, and broadcast
 ];
 
-/// The only IPv6 space that is handed out for the public internet (RFC 4291 §2.4). Everything
-/// else is refused by not being in it: loopback, IPv4-mapped and -compatible, NAT64
-/// (`64:ff9b::/96`, `64:ff9b:1::/48`), discard-only, segment routing, unique-local, link- and site-local,
-/// multicast.
+/// The only IPv6 space allocated for the public internet (RFC 4291 §2.4). Everything outside it is denied:
+/// loopback, IPv4-mapped and -compatible, NAT64 (`64:ff9b::/96`, `64:ff9b:1::/48`), discard-only, segment
+/// routing, unique-local, link- and site-local, multicast.
 const GLOBAL_V6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
 /// Networks inside [`GLOBAL_V6`] that are not the public internet.
@@ -37,11 +36,11 @@ const DENIED_V6: &[Ipv6Net] = &[
     Ipv6Net::new_assert(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation, RFC 9637
 ];
 
-/// Whether the address belongs to the public internet, so that connecting to it cannot reach
-/// this machine or its neighbours.
+/// Whether the address belongs to the public internet, so that connecting to it cannot reach this machine or
+/// its network.
 ///
-/// Forms that carry another address inside (IPv4-mapped and -compatible, NAT64, 6to4, Teredo) are
-/// never public, whatever they carry.
+/// Addresses that embed another one (IPv4-mapped and -compatible, NAT64, 6to4, Teredo) are never public,
+/// whichever address they embed.
 pub fn is_public(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(v4) => !DENIED_V4.iter().any(|network| network.contains(&v4)),
@@ -153,7 +152,7 @@ mod tests {
         }
     }
 
-    /// Whether a network has an address, by writing out the bits of both and comparing their beginnings.
+    /// Reference implementation: compares the prefixes of both addresses as bit strings.
     fn slow_contains(network: IpAddr, prefix: u8, addr: IpAddr) -> bool {
         let bits = |ip: IpAddr| match ip {
             IpAddr::V4(v4) => format!("{:032b}", v4.to_bits()),
@@ -170,7 +169,7 @@ mod tests {
             network in any::<IpAddr>(), flip in 0_u32..128, random in any::<IpAddr>(),
             near in any::<bool>(), prefix in 0_u8..=128,
         ) {
-            // A random address almost never shares a prefix: usually take one that differs in a bit.
+            // A random address almost never shares a prefix, so that most cases flip a single bit.
             let addr = match network {
                 _ if !near => random,
                 IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() ^ (1 << (flip % 32)))),

@@ -1,4 +1,4 @@
-//! The operator's exceptions, and the decision about an address or a name.
+//! The operator's exceptions, and the check of addresses and names.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,15 +11,15 @@ use crate::address::is_public;
 use crate::error::{ConfigError, EgressError};
 use crate::network::{NetworkError, parse_network};
 
-/// An exception the operator makes to "public addresses over https only".
+/// An operator's exception to "public addresses over https only".
 ///
-/// Written `10.0.0.0/8`, `fd00::/8`, `10.1.2.3` or `internal.corp`. What a rule names may be
-/// reached although it is not public, and with plain http.
+/// Written as `10.0.0.0/8`, `fd00::/8`, `10.1.2.3` or `internal.corp`. Matching hosts may be reached although
+/// they are not public, and over plain http.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowRule {
-    /// Every address of a network, written with its first. IPv4 rules do not cover IPv4-mapped IPv6 addresses.
+    /// Every address of a network, written with its first address. IPv4 rules do not cover IPv4-mapped IPv6 addresses.
     Network(IpNet),
-    /// One host name, exactly, wherever it resolves to. The operator vouches for its DNS.
+    /// One exact host name, whatever it resolves to. The operator vouches for its DNS.
     Host(String),
 }
 
@@ -64,11 +64,11 @@ pub(crate) struct Guard {
     loopback: bool,
     /// Origins that may be called without TLS.
     plain: HashSet<String>,
-    /// Their names: what a look-up knows of them.
+    /// Host names of these origins; a look-up knows only the name.
     plain_names: HashSet<String>,
 }
 
-/// Why a connection was not begun.
+/// Why a connection was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// The address is neither public nor allowed.
@@ -91,7 +91,7 @@ impl Guard {
         let (plain, plain_names) = (HashSet::new(), HashSet::new());
         let mut guard = Self { networks: Vec::new(), hosts: HashSet::new(), loopback, plain, plain_names };
         for rule in rules {
-            // A rule may have been built without `from_str`: bring it into the same form.
+            // A rule may be built without `from_str`: normalise it.
             let checked = match rule {
                 AllowRule::Network(network) => network.to_string().parse()?,
                 AllowRule::Host(name) => name.parse()?,
@@ -106,7 +106,7 @@ impl Guard {
         Ok(guard)
     }
 
-    /// The same, which also admits plain http to these origins.
+    /// The same, and allows plain http to these origins.
     pub(crate) fn allowing_plain(mut self, origins: &[String]) -> Result<Self, ConfigError> {
         for text in origins {
             let refuse = || ConfigError::rule(text, "not the origin of a host without TLS");
@@ -120,12 +120,12 @@ impl Guard {
         Ok(self)
     }
 
-    /// Whether a URL goes without TLS to where the operator did not allow that.
+    /// Whether a URL uses plain http to an origin for which the operator did not allow it.
     pub(crate) fn is_bare(&self, url: &Url) -> bool {
         url.scheme() != "https" && !self.plain.contains(&url.origin().ascii_serialization())
     }
 
-    /// What can be said about a URL before its name is looked up.
+    /// Checks a URL before its name is looked up.
     pub(crate) fn check_url(&self, url: &Url) -> Result<(), EgressError> {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(EgressError::EndpointNotAllowed { reason: "the scheme is not https" });
@@ -150,8 +150,8 @@ impl Guard {
         if plain { Err(Refusal::PlainHttp) } else { Ok(()) }
     }
 
-    /// Refuses the whole answer of a look-up when one address of it may not be connected to: a
-    /// mixed answer is what a rebinding attack looks like.
+    /// Refuses the whole result of a look-up when one of its addresses is not allowed: a mixed result is a
+    /// sign of a DNS rebinding attack.
     pub(crate) fn check_answer(
         &self,
         name: &str,
@@ -161,12 +161,12 @@ impl Guard {
         if self.hosts.contains(name) {
             return Ok(());
         }
-        // Which port of it is meant was checked with the URL.
+        // The port was checked with the URL.
         let plain = plain && !self.plain_names.contains(name);
         addresses.into_iter().try_for_each(|address| self.check_address(address, plain))
     }
 
-    /// Refuses a name that cannot be acceptable wherever it resolves to.
+    /// Refuses a name that cannot be allowed, whatever it resolves to.
     fn check_name(&self, name: &str, plain: bool) -> Result<(), Refusal> {
         if self.hosts.contains(name) {
             return Ok(());
@@ -176,19 +176,19 @@ impl Guard {
         if is_localhost(name) && !allows_loopback {
             return Err(Refusal::Address);
         }
-        // Without an exception for addresses every answer would be refused: ask nobody.
+        // Without an exception for addresses, every result would be refused: skip the look-up.
         let no_exception = !self.loopback && self.networks.is_empty();
         if plain && no_exception { Err(Refusal::PlainHttp) } else { Ok(()) }
     }
 
-    /// Whether the operator allows this address expressly.
+    /// Whether the operator explicitly allows this address.
     fn allows(&self, address: IpAddr) -> bool {
         let by_flag = self.loopback && address.is_loopback();
         by_flag || self.networks.iter().any(|network| network.contains(&address))
     }
 }
 
-/// Whether a name means this machine whatever DNS says (RFC 6761 §6.3).
+/// Whether a name always means this machine (RFC 6761 §6.3).
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")

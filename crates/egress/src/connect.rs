@@ -1,7 +1,7 @@
-//! Looking up, checking and connecting, in that order, for every new connection.
+//! Look-up, check and connect, in that order, for every new connection.
 //!
-//! The resolver checks what it found and hands exactly those addresses to the connector, so no
-//! second look-up can be answered differently. Host header and TLS server name stay the name.
+//! The resolver checks the addresses and passes exactly those to the connector, so that no second look-up can
+//! return others. Host header and TLS server name remain the name.
 
 use std::future::Future;
 use std::io;
@@ -25,7 +25,7 @@ use crate::allow::{Guard, Refusal};
 use crate::error::EgressError;
 use crate::lookup::Owner;
 
-/// Why no connection was made. Carries neither the name nor an address.
+/// Why no connection was made. Contains neither the name nor an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DialFailure {
     #[error("address denied by the egress policy")]
@@ -66,11 +66,11 @@ impl From<DialFailure> for EgressError {
 
 type Dialling<T> = Pin<Box<dyn Future<Output = Result<T, DialFailure>> + Send>>;
 
-/// How names become addresses; tests answer in place of DNS.
+/// Resolves names; tests replace DNS with it.
 pub(crate) type Lookup =
     Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
 
-/// The system's resolver.
+/// The system resolver.
 pub(crate) fn system_lookup() -> Lookup {
     let resolver = Arc::new(Owner::system());
     Arc::new(move |name| {
@@ -79,12 +79,12 @@ pub(crate) fn system_lookup() -> Lookup {
     })
 }
 
-/// Resolves a name once and lets its addresses through only if all of them are acceptable.
+/// Resolves a name once and returns its addresses only if all of them are allowed.
 #[derive(Clone)]
 struct CheckedResolver {
     guard: Arc<Guard>,
     lookup: Lookup,
-    /// Whether the connection is for plain http, which needs an exception.
+    /// Whether the connection uses plain http, which requires an exception.
     plain: bool,
 }
 
@@ -128,7 +128,7 @@ impl Dialer {
             let mut connector = HttpConnector::new_with_resolver(resolver);
             connector.enforce_http(false);
             connector.set_nodelay(true);
-            // Shared among a name's addresses, so that a dead first one leaves time for the next.
+            // Divided among a name's addresses, so that an unreachable first one leaves time for the next.
             connector.set_connect_timeout(Some(timeout));
             connector
         };
@@ -147,7 +147,7 @@ impl Service<Uri> for Dialer {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let plain = uri.scheme_str() != Some("https");
-        // Literals are not looked up and so never pass the resolver's check.
+        // IP literals are not looked up, so that the resolver never checks them.
         let is_bare = plain && Url::parse(&uri.to_string()).map_or(true, |url| self.guard.is_bare(&url));
         if let Some(Err(refusal)) = literal(&uri).map(|ip| self.guard.check_address(ip, is_bare)) {
             return Box::pin(std::future::ready(Err(refusal.into())));
@@ -158,14 +158,14 @@ impl Service<Uri> for Dialer {
     }
 }
 
-/// The address that a URI names literally.
+/// The IP literal in a URI.
 fn literal(uri: &Uri) -> Option<IpAddr> {
     let host = uri.host()?;
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     bare.parse().ok()
 }
 
-/// Our own failure, wherever libraries have wrapped it.
+/// Finds our own error in the chain of library errors.
 pub(crate) fn failure_in(error: &(dyn std::error::Error + 'static)) -> Option<DialFailure> {
     let mut next = Some(error);
     while let Some(current) = next {
@@ -177,8 +177,8 @@ pub(crate) fn failure_in(error: &(dyn std::error::Error + 'static)) -> Option<Di
     None
 }
 
-/// Connections as the client wants them: TCP, then TLS for https, all within one time. Or to the
-/// one address at which every host is played, without TLS.
+/// The client's connector: TCP, then TLS for https, within one timeout. With a redirect for tests: one
+/// address for every host, without TLS.
 #[derive(Clone)]
 pub(crate) struct Connector {
     inner: HttpsConnector<Dialer>,
@@ -190,14 +190,14 @@ impl Connector {
     pub(crate) fn new(tls: ClientConfig, guard: &Arc<Guard>, lookup: &Lookup, timeout: Duration) -> Self {
         let inner = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
-            // Each new connection's scheme is the request's, and plain ones need an exception.
+            // Each connection uses the scheme of its request; plain http requires an exception.
             .https_or_http()
             .enable_http1()
             .wrap_connector(Dialer::new(guard, lookup, timeout));
         Self { inner, timeout, played_at: None }
     }
 
-    /// Every connection goes to this address instead, as [`crate::EgressConfig::played_at`] says.
+    /// Redirects every connection to this address, see [`crate::EgressConfig::played_at`].
     pub(crate) fn played_at(self, played_at: Option<SocketAddr>) -> Self {
         Self { played_at, ..self }
     }
@@ -227,7 +227,7 @@ impl Service<Uri> for Connector {
         Box::pin(async move {
             match tokio::time::timeout(timeout, connecting).await {
                 Ok(Ok(stream)) => Ok(stream),
-                // Whatever is not the dialer's own failure comes from the TLS layer above it.
+                // Any error that is not from the dialer comes from the TLS layer above it.
                 Ok(Err(error)) => Err(failure_in(error.as_ref()).unwrap_or(DialFailure::Tls)),
                 Err(_) => Err(DialFailure::TimedOut),
             }
@@ -239,7 +239,7 @@ impl Service<Uri> for Connector {
 mod tests {
     use super::*;
 
-    /// The check that `send` makes on the URL is not the only one: nothing connects past this.
+    /// The connector repeats the check that `send` makes on the URL.
     #[tokio::test]
     async fn a_literal_is_checked_again_where_it_is_dialled() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

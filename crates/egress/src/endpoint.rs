@@ -1,35 +1,33 @@
-//! From a caller's `endpoint` to a URL that is certain to stay where the destination says.
+//! Resolves a caller's `endpoint` to a URL that is guaranteed to stay within the destination.
 //!
-//! Endpoints come from agents, that is from whoever wrote what the agent last read. `Url::join`
-//! is no help: it leaves the base for `//evil.test`, `/\evil.test` and `../..`. So a relative
-//! endpoint is only ever appended to the base's path, and whatever one parser or another (a proxy
-//! of the provider, say, that decodes once more) could take for something else is refused.
+//! Endpoints come from agents, and so from anyone whose text the agent has read. `Url::join` is unsafe here:
+//! it leaves the base for `//evil.test`, `/\evil.test` and `../..`. Therefore a relative endpoint is only
+//! appended to the base path. Anything that parsers may read differently (such as a proxy of the provider
+//! that decodes once more) is refused.
 
 use url::Url;
 
 use crate::error::EgressError;
 use crate::policy::Destination;
 
-/// Longest endpoint accepted, in bytes.
+/// Maximum length of an endpoint, in bytes.
 const MAX_LENGTH: usize = 16 * 1024;
-/// How many times a path is decoded in search of hidden dot segments before it is refused for
-/// being encoded over and over.
+/// How often a path is decoded in search of hidden dot segments. A path that is encoded more often is
+/// refused.
 const MAX_DECODINGS: usize = 4;
 
 impl Destination {
-    /// The URL that `endpoint` means.
+    /// Resolves `endpoint` to a URL.
     ///
-    /// A relative endpoint is appended to the base's path, which is kept as a prefix:
-    /// `https://a/v3` and `/users` (or `users`) give `https://a/v3/users`. An absolute one must be
-    /// admitted by this destination and have the base's scheme; on the base's own host (and port) it
-    /// must also be at or below the base's path, or one of the destination's further paths
-    /// ([`Destination::with_paths`]). A query of the base is not taken over.
+    /// A relative endpoint is appended to the base path: `https://a/v3` and `/users` (or `users`) give
+    /// `https://a/v3/users`. An absolute one must match this destination and have the base's scheme. On the
+    /// base's own host and port it must also be at or below the base path, or one of the destination's
+    /// further paths ([`Destination::with_paths`]). The base's query is dropped.
     ///
     /// # Errors
     ///
-    /// [`EgressError::EndpointNotAllowed`] for anything else: dot segments (also encoded, also
-    /// more than once), backslashes, control characters, `//host`, user information, fragments,
-    /// other schemes, hosts or ports.
+    /// [`EgressError::EndpointNotAllowed`] for anything else: dot segments (also when encoded once or more),
+    /// backslashes, control characters, `//host`, user information, fragments, other schemes, hosts or ports.
     pub fn resolve(&self, base: &Url, endpoint: &str) -> Result<Url, EgressError> {
         check_text(endpoint)?;
         let (before_query, query) = match endpoint.split_once('?') {
@@ -59,7 +57,7 @@ impl Destination {
         if url.scheme() != base.scheme() {
             return refuse("the scheme differs from the base's");
         }
-        // What stands on another host is no part of the base's tree.
+        // The base path does not apply to other hosts.
         let is_elsewhere = url.origin() != base.origin();
         let paths = || std::iter::once(base.path()).chain(self.paths().iter().map(String::as_str));
         if is_elsewhere || paths().any(|prefix| is_at_or_below(url.path(), prefix)) {
@@ -70,7 +68,7 @@ impl Destination {
     }
 }
 
-/// Whether a path is the prefix or below it, by whole segments.
+/// Whether the path equals the prefix or is below it, by whole segments.
 pub fn is_at_or_below(path: &str, prefix: &str) -> bool {
     let rest = path.strip_prefix(prefix.trim_end_matches('/'));
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -80,8 +78,8 @@ fn refuse<T>(reason: &'static str) -> Result<T, EgressError> {
     Err(EgressError::EndpointNotAllowed { reason })
 }
 
-/// What no endpoint may contain anywhere. URL parsers drop tabs, line ends and surrounding blanks
-/// without a word, which would change what the other checks saw.
+/// Characters that are refused anywhere. URL parsers silently drop tabs, line ends and surrounding blanks,
+/// which would change what the other checks saw.
 fn check_text(endpoint: &str) -> Result<(), EgressError> {
     if endpoint.is_empty() {
         return refuse("empty");
@@ -106,7 +104,7 @@ fn split_absolute(text: &str) -> Result<Option<(&str, &str)>, EgressError> {
     if text.starts_with("//") {
         return refuse("host without a scheme");
     }
-    // RFC 3986 §4.2: a colon in the first segment makes what is before it a scheme.
+    // RFC 3986 §4.2: a colon in the first segment would start with a scheme.
     let first_segment = text.split('/').next().unwrap_or_default();
     let Some((scheme, _)) = first_segment.split_once(':') else {
         return Ok(None);
@@ -137,16 +135,16 @@ fn relative(base: &Url, path: &str, query: Option<&str>) -> Result<Url, EgressEr
     }
     let prefix = format!("{}/", base.path().trim_end_matches('/'));
     url.set_path(&format!("{prefix}{}", path.strip_prefix('/').unwrap_or(path)));
-    // Cannot fail after the checks; if a parser should ever disagree, it fails here.
+    // Cannot fail after the checks above; defence in depth if a parser disagrees.
     if url.origin() != base.origin() || !url.path().starts_with(&prefix) {
         return refuse("leaves the base's path");
     }
     Ok(url)
 }
 
-/// Refuses a path in which some reader might see a dot segment: as written, or after decoding
-/// percent escapes once or more, with `\` taken for `/` and `;parameters` cut off as some servers
-/// do. Other encoded characters (`group%2Fproject`) pass as they are.
+/// Refuses a path in which any parser might see a dot segment: as written, or after percent-decoding once or
+/// more, with `\` read as `/` and `;parameters` removed, as some servers do. Other encoded characters
+/// (`group%2Fproject`) are kept.
 fn check_path(path: &str) -> Result<(), EgressError> {
     let mut bytes = path.as_bytes().to_vec();
     for _ in 0..=MAX_DECODINGS {
@@ -173,7 +171,7 @@ fn check_segments(path: &[u8]) -> Result<(), EgressError> {
     Ok(())
 }
 
-/// Decodes every `%XX` once; what is no escape stays.
+/// Decodes every `%XX` once and keeps everything else.
 fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -185,7 +183,7 @@ fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// The byte that two hexadecimal digits stand for.
+/// The byte of two hexadecimal digits.
 fn hex_pair(pair: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let value = digit(*pair.first()?)? * 16 + digit(*pair.get(1)?)?;

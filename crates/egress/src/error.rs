@@ -1,59 +1,59 @@
-//! What can go wrong on the way out, without naming an address, a URL or a header.
+//! Errors of outbound calls. They never contain an address, a URL or a header.
 
-/// Why an outbound call gave no usable answer.
+/// Why an outbound call has no usable response.
 ///
-/// The texts are safe to log and to show: none contains an address, a URL, a header or a body.
+/// The messages are safe to log and to show: none contains an address, a URL, a header or a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
-    /// The endpoint was refused before anything was looked up or connected.
+    /// The endpoint was refused before any look-up or connection.
     #[error("endpoint not allowed: {reason}")]
     EndpointNotAllowed {
-        /// Which rule it broke.
+        /// The violated rule.
         reason: &'static str,
     },
-    /// The host, or its port, is not one the destination admits.
+    /// The destination does not include the host or its port.
     #[error("host not allowed for this destination")]
     HostNotAllowed,
-    /// The host is, or resolves to, an address that is not public and that no rule allows.
+    /// The host is, or resolves to, an address that is neither public nor allowed by a rule.
     #[error("address denied by the egress policy")]
     AddressDenied,
     /// The request itself cannot be sent.
     #[error("invalid request: {reason}")]
     InvalidRequest {
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// The host name did not resolve.
     #[error("host name could not be resolved")]
     Dns,
-    /// No TCP connection could be made, or it was closed before the request was begun.
+    /// No TCP connection was made, or it was closed before the request was sent.
     #[error("connection could not be made")]
     Connect,
     /// The TLS handshake failed, or the certificate is not trusted for this host.
     #[error("tls handshake failed")]
     Tls,
-    /// The time allowed ran out.
+    /// The call exceeded its timeout.
     #[error("request timed out")]
     Timeout {
-        /// Whether a connection had been handed the request by then.
+        /// Whether the request may have been sent on a connection.
         sent: bool,
     },
-    /// The connection broke after the request was begun.
+    /// The connection broke after the request was started.
     #[error("connection was interrupted")]
     Interrupted,
-    /// The answer's body or headers are larger than allowed.
+    /// The body or the headers of the response exceed the limit.
     #[error("answer is larger than {limit} bytes")]
     TooLarge {
-        /// The limit that was passed, in bytes.
+        /// The exceeded limit, in bytes.
         limit: usize,
     },
-    /// The answer was on its way, and too much of other answers was held already.
+    /// The response exceeded the memory budget for responses.
     #[error("no room for the answer")]
     NoRoom,
-    /// The answer is encoded although only `identity` was accepted.
+    /// The response is encoded although only `identity` was accepted.
     #[error("answer has an unsupported content or transfer encoding")]
     UnsupportedEncoding,
-    /// The answer is not HTTP, or not an answer to this request.
+    /// The response is not valid HTTP.
     #[error("answer is not valid http")]
     InvalidResponse,
 }
@@ -61,7 +61,7 @@ pub enum EgressError {
 impl EgressError {
     /// Whether the provider may have received the request and acted on it.
     ///
-    /// `false` is certain (trying again cannot do a thing twice); `true` is only a possibility.
+    /// `false` is certain: a retry cannot repeat an effect. `true` is only a possibility.
     pub fn may_have_arrived(&self) -> bool {
         match self {
             Self::Timeout { sent } => *sent,
@@ -81,7 +81,7 @@ impl EgressError {
     }
 }
 
-/// Why a destination, an allow rule or a certificate was not accepted.
+/// Why a destination, an allow rule or a certificate was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A destination rule or an allow rule is malformed or too wide.
@@ -89,7 +89,7 @@ pub enum ConfigError {
     Rule {
         /// The rule as it was written.
         rule: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// An extra certificate authority could not be read.
@@ -97,10 +97,10 @@ pub enum ConfigError {
     Certificate {
         /// Which entry, counted from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// The TLS library refused its configuration.
+    /// The TLS library rejected its configuration.
     #[error("tls could not be configured")]
     Tls,
 }

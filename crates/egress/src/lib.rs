@@ -1,12 +1,13 @@
-//! The only outbound connections: destination policy, SSRF and rebinding guard, limits.
+//! The only crate that makes outbound connections: destination policy, guard against SSRF and DNS rebinding,
+//! limits.
 //!
-//! Every call names a [`Destination`], the hosts it may go to. Then the address is checked: a
-//! literal before anything is connected, a name's whole DNS answer in the resolver of each new
-//! connection. What is not public ([`is_public`]) is refused unless an [`AllowRule`] names it.
+//! Every call names a [`Destination`], the hosts that it may reach. Then the address is checked: a literal
+//! before connecting, a name's whole DNS result in the resolver of each new connection. Addresses that are
+//! not public ([`is_public`]) are refused unless an [`AllowRule`] matches.
 //!
-//! Whoever calls gets exactly one exchange: redirects are returned and not followed, proxies of
-//! the environment are not read, answers are not decompressed, and a request is sent again only if
-//! a pooled connection turned out closed before the request was begun.
+//! A call is exactly one exchange. Redirects are returned, not followed; proxy variables of the environment
+//! are ignored; responses are not decompressed. A request is sent again only if a pooled connection was
+//! closed before the request was started.
 
 mod address;
 mod allow;
@@ -48,35 +49,34 @@ use crate::allow::Guard;
 use crate::connect::{Connector, Lookup};
 use crate::send::HttpClient;
 
-/// How long an idle connection is kept for the next request to the same host.
+/// How long an idle connection stays in the pool.
 const POOL_IDLE: Duration = Duration::from_secs(30);
-/// How many idle connections are kept for one host.
+/// Maximum number of idle connections per host.
 const POOL_PER_HOST: usize = 256;
 
-/// What the operator configures about outbound connections.
+/// The operator's configuration of outbound connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EgressConfig {
-    /// Addresses and hosts that may be reached although they are not public, and without TLS.
+    /// Addresses and hosts that may be reached although they are not public, also without TLS.
     pub allow: Vec<AllowRule>,
-    /// The same for this machine itself (`127.0.0.0/8` and `::1`); for development.
+    /// The same for this machine (`127.0.0.0/8` and `::1`); for development.
     pub allow_loopback: bool,
-    /// Origins that may be called without TLS, such as `http://gitlab.corp:8080`. An address that is not public
-    /// needs an [`AllowRule`], too.
+    /// Origins that may be called without TLS, such as `http://gitlab.corp:8080`. An address that is not
+    /// public also needs an [`AllowRule`].
     pub plain: Vec<String>,
-    /// Certificate authorities trusted beside the public ones: PEM texts.
+    /// Certificate authorities trusted in addition to the public ones, as PEM.
     pub extra_ca_pem: Vec<Vec<u8>>,
-    /// Time for a new connection: look-up, TCP and TLS.
+    /// Timeout of a new connection: look-up, TCP and TLS.
     pub connect_timeout: Duration,
-    /// Where every connection goes in the place of its host: one address, in plain TCP, without a
-    /// look-up, an address check or TLS, whatever the URL says. [`Destination`] still decides which
-    /// hosts may be asked, and the `Host` header names the URL's. For a provider that is played on
-    /// this machine, with made-up credentials alone; no configuration may set it, since every
+    /// Redirects every connection to this address over plain TCP, without look-up, address check or TLS.
+    /// [`Destination`] still decides which hosts may be called, and the `Host` header is that of the URL. For
+    /// fake providers on this machine, with made-up credentials. No configuration may set it, since every
     /// credential would leave unprotected.
     pub played_at: Option<SocketAddr>,
 }
 
 impl Default for EgressConfig {
-    /// Nothing beyond public addresses over https; 10 s to connect; nothing is played.
+    /// Only public addresses over https, 10 s to connect, no redirect.
     fn default() -> Self {
         Self {
             allow: Vec::new(),
@@ -89,7 +89,7 @@ impl Default for EgressConfig {
     }
 }
 
-/// The way out. Clones share one pool of connections.
+/// The egress client. Clones share one connection pool.
 #[derive(Clone)]
 pub struct Egress {
     client: HttpClient,
@@ -104,11 +104,11 @@ impl fmt::Debug for Egress {
 }
 
 impl Egress {
-    /// Prepares a pool; connects to nothing.
+    /// Creates a client; connects to nothing.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names the allow rule or the certificate that cannot be used.
+    /// [`ConfigError`] names the invalid allow rule or certificate.
     pub fn new(config: EgressConfig) -> Result<Self, ConfigError> {
         Self::with_lookup(config, &connect::system_lookup())
     }
@@ -124,29 +124,29 @@ impl Egress {
             .pool_max_idle_per_host(POOL_PER_HOST)
             .http1_max_buf_size(limits::HEAD_BUFFER)
             .http1_max_headers(limits::HEADER_FIELDS)
-            // Hyper hands a request back only while it is still queued, when the pooled connection
-            // it was queued on turns out closed; the client then takes another connection. Once
-            // taken off the queue to be written it is never sent again (`tests::pool`).
+            // Hyper returns a request only while it is still queued, when the pooled connection of that queue
+            // turns out to be closed; the client then uses another connection. A request taken off the queue
+            // is never sent again (`tests::pool`).
             .retry_canceled_requests(true)
             .build(connector);
         Ok(Self { client, guard, watch: None })
     }
 
-    /// The same way out, with somebody who is shown every exchange; see [`Watch`].
+    /// A clone of this client whose exchanges are all shown to an observer; see [`Watch`].
     #[must_use]
     pub fn watched_by(self, watch: Option<Arc<dyn Watch>>) -> Self {
         Self { watch, ..self }
     }
 
-    /// Sends one request and reads its whole answer. Any status is an answer, 3xx included.
+    /// Sends one request and reads the whole response. Any status is a response, including 3xx.
     ///
-    /// The request's URI is absolute. Hop-by-hop fields, `host`, `content-length`, `expect` and
-    /// `referer` are dropped from its headers and `accept-encoding` is set to `identity`; methods
-    /// are GET, HEAD, POST, PUT, PATCH and DELETE. The answer comes without hop-by-hop fields.
+    /// The request's URI is absolute. Hop-by-hop headers, `host`, `content-length`, `expect` and `referer`
+    /// are removed and `accept-encoding` is set to `identity`. Methods are GET, HEAD, POST, PUT, PATCH and
+    /// DELETE. Hop-by-hop headers of the response are removed.
     ///
     /// # Errors
     ///
-    /// [`EgressError`]; ask [`EgressError::may_have_arrived`] before trying again.
+    /// [`EgressError`]; check [`EgressError::may_have_arrived`] before a retry.
     pub async fn send(
         &self,
         to: &Destination,
@@ -156,12 +156,12 @@ impl Egress {
         self.send_in(to, request, limits, None).await
     }
 
-    /// The same, for an answer that may be large: it takes room before it is read on. The room is as
-    /// large as the answer afterwards, and is to be kept for as long as the answer is.
+    /// The same for a response that may be large: it reserves memory before it reads on. Afterwards the
+    /// reservation is as large as the response; keep it as long as the response.
     ///
     /// # Errors
     ///
-    /// Also [`EgressError::NoRoom`], when the answer could not be held in time.
+    /// Also [`EgressError::NoRoom`], when no memory was available in time.
     pub async fn send_within(
         &self,
         to: &Destination,

@@ -1,26 +1,24 @@
-//! How long a call may take and how much it may bring back.
+//! Limits of a call: time and size.
 
 use std::time::Duration;
 
-/// No answer's head may be larger than this many bytes, whatever [`Limits`] says: it is what one
-/// connection may buffer.
+/// Maximum size of a response head in bytes, whatever [`Limits`] says: the buffer of one connection.
 pub(crate) const HEAD_BUFFER: usize = 128 * 1024;
-/// No answer may have more header fields than this: up to here, reading an answer's head takes no memory
-/// of its own.
+/// Maximum number of header fields. Up to this number, parsing the head allocates no memory of its own.
 pub(crate) const HEADER_FIELDS: usize = 100;
 
-/// Bounds of one call.
+/// Limits of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Time for everything: look-up, connecting, sending, headers and body.
+    /// Timeout for everything: look-up, connecting, sending, headers and body.
     pub total: Duration,
-    /// Largest body accepted, in bytes.
+    /// Maximum size of the body in bytes.
     pub max_body: usize,
-    /// Largest sum of the answer's header fields, in bytes (each as `name: value` and line end).
-    /// More than 128 KiB, or more than 100 fields, is refused in any case.
+    /// Maximum size of all response headers in bytes (each as `name: value` and line end). More than 128 KiB
+    /// or 100 fields is always refused.
     pub max_header_bytes: usize,
-    /// An answer with a content coding is handed on as it came, its `Content-Encoding` with it; else it
-    /// is refused. `max_body` holds for what came.
+    /// Whether a response with a content coding is passed on as received, with its `Content-Encoding`;
+    /// otherwise it is refused. `max_body` limits the encoded body.
     pub any_coding: bool,
 }
 

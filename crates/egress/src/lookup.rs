@@ -1,13 +1,13 @@
-//! Names become addresses by the system's resolver, on threads of our own: tokio's would panic when the
-//! system gives no thread.
+//! Resolves names with the system resolver, on threads of its own: those of tokio would panic when the system
+//! cannot start a thread.
 //!
-//! A few threads are there from the start; more come while look-ups wait, and go when they have had
-//! nothing to do for a while. A look-up that nobody waits for any more is not begun.
+//! A few threads always run; more are started while look-ups wait, and stop after a while without work. A
+//! look-up whose caller is gone is not started.
 //!
-//! Whoever owns a domain decides how slow its names are. So each domain has a share of the threads and
-//! of the places to wait, and domains take turns. A share is a seventh of what all of them leave free: one
-//! domain alone gets an eighth of the whole, and thirty together still leave something for the next one.
-//! A domain of which nothing runs gets the next thread that is free.
+//! The owner of a domain controls how slow its names are. Therefore each domain has a share of the threads
+//! and of the queue, and domains take turns. A share is a seventh of the capacity that is left free: a single
+//! domain gets an eighth of all, and thirty domains together still leave capacity for the next one. A domain
+//! without a running look-up gets the next free thread.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -19,23 +19,23 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-/// Threads that stay.
+/// Threads that always run.
 const FEW: usize = 2;
-/// Threads at most: so many names can be slow at once, 32 of them of one domain.
+/// Maximum number of threads: this many names can be slow at once, 32 of one domain.
 const MOST: usize = 256;
-/// Names that may wait for a thread, 128 of them of one domain.
+/// Maximum number of queued names, 128 of one domain.
 const WAITING: usize = 1_024;
-/// How many times a domain's share must still be free.
+/// A domain may grow while the free capacity is at least this multiple of its use.
 const LEFT_FREE: usize = 7;
-/// How long a thread stays without work.
+/// How long an idle thread lives.
 const IDLE: Duration = Duration::from_secs(10);
-/// Words under a country's code that registries sell names below: `example.co.uk` is a domain, `co.uk` is
-/// none. A word that is missing here puts the names below it together; one too many splits a domain.
+/// Labels below a country code under which registries sell names: `example.co.uk` is a domain, `co.uk` is
+/// not. A missing label groups the names below it as one domain; a wrong one splits a domain.
 const REGISTRIES: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
 
 type Answer = io::Result<Vec<SocketAddr>>;
 
-/// The threads' common state.
+/// State that the threads share.
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
@@ -44,13 +44,13 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Those of which something runs or waits.
+    /// Domains with running or queued look-ups.
     domains: HashMap<String, Domain>,
-    /// Those of which something waits, each once, the next one first.
+    /// Domains with queued look-ups, each once, in the order of their turns.
     turns: VecDeque<String>,
-    /// Names that wait, of all domains.
+    /// Number of queued names.
     waiting: usize,
-    /// Names that are being looked up, of all domains.
+    /// Number of running look-ups.
     running: usize,
     threads: usize,
     idle: usize,
@@ -63,13 +63,13 @@ struct Domain {
     running: usize,
 }
 
-/// A name, and who waits for its addresses.
+/// A name, and the callers that wait for its addresses.
 struct Job {
     name: String,
     callers: Vec<oneshot::Sender<Answer>>,
 }
 
-/// Whoever looks names up. Ends the threads when it goes.
+/// The resolver's handle. Stops the threads when dropped.
 pub(crate) struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
@@ -80,7 +80,7 @@ impl Drop for Owner {
 }
 
 impl Owner {
-    /// Starts the few threads.
+    /// Starts the permanent threads.
     pub(crate) fn system() -> Self {
         Self::with(|name| Ok((name, 0).to_socket_addrs()?.collect()))
     }
@@ -89,14 +89,14 @@ impl Owner {
         let shared = Shared { state: Mutex::default(), work: Condvar::new(), resolve: Box::new(resolve) };
         let owner = Self(Arc::new(shared));
         for _ in 0..FEW {
-            // Where there is none now, a look-up tries again.
+            // If no thread can be started now, a look-up tries again.
             let _ = owner.0.start_thread(&mut owner.0.state());
         }
         owner
     }
 
-    /// The addresses of a name. Fails at once as [`io::ErrorKind::TimedOut`] where its domain has too many
-    /// names that wait: none of them would be found in time.
+    /// The addresses of a name. Fails at once with [`io::ErrorKind::TimedOut`] if too many names of its
+    /// domain are queued: none would be resolved in time.
     pub(crate) async fn look_up(&self, name: String) -> Answer {
         self.0.enqueue(name)?.await.map_err(|_| io::Error::other("the look-up was given up"))?
     }
@@ -105,7 +105,7 @@ impl Owner {
 impl Shared {
     fn enqueue(self: &Arc<Self>, name: String) -> io::Result<oneshot::Receiver<Answer>> {
         let mut state = self.state();
-        // Whoever has a thread waits for it; nobody waits for none.
+        // With a thread the caller can wait; without one it fails.
         if state.threads == 0 {
             self.start_thread(&mut state)?;
         }
@@ -117,8 +117,8 @@ impl Shared {
         Ok(asked)
     }
 
-    /// Wakes or starts a thread if there is something to do. Each thread that takes something calls the
-    /// next one, so one is enough here.
+    /// Wakes or starts a thread if there is work. Each thread that takes work calls this again, so that one
+    /// is enough here.
     fn call_thread(self: &Arc<Self>, state: &mut State) {
         if state.next().is_none() {
             return;
@@ -126,7 +126,7 @@ impl Shared {
         if state.idle > 0 {
             self.work.notify_one();
         } else if state.threads < MOST {
-            // Without another thread, those that are there get to it in turn.
+            // Without another thread, the running ones get to it in turn.
             let _ = self.start_thread(state);
         }
     }
@@ -144,7 +144,8 @@ impl Shared {
 }
 
 impl State {
-    /// Whether the name may wait for its turn. One that waits already is looked up once for all who ask.
+    /// Queues a name, unless its domain's queue is full. A name that is queued already is looked up once for
+    /// all callers.
     fn push(&mut self, name: String, caller: oneshot::Sender<Answer>) -> bool {
         let key = domain_of(&name);
         let of_domain = self.domains.get_mut(&key).map(|domain| &mut domain.waiting);
@@ -165,7 +166,7 @@ impl State {
         true
     }
 
-    /// Whether a domain with nothing to do so far will get a thread at once, whatever else waits.
+    /// Whether a domain without look-ups would get a thread at once, whatever else is queued.
     fn has_thread_for_new(&self, key: &str) -> bool {
         let others_first = self.turns.iter().filter(|key| self.runs(key) == 0).count();
         !self.domains.contains_key(key) && self.running + others_first < MOST
@@ -175,13 +176,13 @@ impl State {
         self.domains.get(key).map_or(0, |domain| domain.running)
     }
 
-    /// Which of the turns is next: the first one's whose domain may have another thread.
+    /// Index of the next turn: the first domain that may use another thread.
     fn next(&self) -> Option<usize> {
         let share = MOST.saturating_sub(self.running) / LEFT_FREE;
         self.turns.iter().position(|key| self.runs(key) < share.max(1))
     }
 
-    /// The next name. Its domain comes last then.
+    /// Takes the next name. Its domain moves to the end.
     fn take(&mut self) -> Option<(String, Job)> {
         let key = self.next().and_then(|at| self.turns.remove(at))?;
         let domain = self.domains.get_mut(&key)?;
@@ -206,18 +207,18 @@ impl State {
 }
 
 impl Job {
-    /// Looks the name up and tells all who still wait.
+    /// Resolves the name and sends the result to all callers.
     fn run(self, resolve: &dyn Fn(&str) -> Answer) {
         if self.callers.iter().all(oneshot::Sender::is_closed) {
             return;
         }
-        // A panic ends one look-up; its callers are told, and the domain gets its thread back.
+        // A panic ends only this look-up: its callers get an error and the domain gets its thread back.
         let found = catch_unwind(AssertUnwindSafe(|| resolve(&self.name)))
             .unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")));
         for caller in self.callers {
             let answer =
                 found.as_ref().map(Clone::clone).map_err(|error| io::Error::new(error.kind(), error.to_string()));
-            // Whoever asked may have gone meanwhile.
+            // The caller may be gone.
             let _ = caller.send(answer);
         }
     }
@@ -245,8 +246,7 @@ fn work(shared: &Arc<Shared>) {
     state.threads -= 1;
 }
 
-/// The domain that a name is of: as a rule its last two labels. Whoever answers for it answers for the
-/// name, too.
+/// The domain of a name, usually its last two labels: the unit that one owner controls.
 fn domain_of(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let labels: Vec<&str> = name.rsplit('.').take(3).collect();

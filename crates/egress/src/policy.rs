@@ -6,16 +6,16 @@ use url::{Host, Url};
 
 use crate::error::ConfigError;
 
-/// The hosts one toolkit or account may be called at. Whatever is not named is refused; an empty
-/// list admits nothing.
+/// The hosts at which one toolkit or account may be called. Everything else is refused; an empty list matches
+/// nothing.
 ///
-/// Each rule is `api.x.com`, `*.x.com` (any depth, not `x.com` itself) or an IP literal, each
-/// optionally with `:port`. Without a port only the scheme's own is admitted (443, or 80 for
-/// plain http where that is allowed at all).
+/// Each rule is `api.x.com`, `*.x.com` (any depth, but not `x.com` itself) or an IP literal, each with an
+/// optional `:port`. Without a port only the default port of the scheme matches (443, or 80 for plain http
+/// where it is allowed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     rules: Vec<Rule>,
-    /// Beside a base URL's own path, on its host.
+    /// Further allowed paths on the host of a base URL.
     paths: Vec<String>,
 }
 
@@ -28,24 +28,24 @@ struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
     Exactly(Host<String>),
-    /// Names that end in `.` and this.
+    /// Names that end in `.` and this suffix.
     Below(String),
 }
 
 impl Destination {
-    /// Reads the rules.
+    /// Parses the rules.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Rule`] for a rule that is malformed, or a wildcard directly below a
-    /// top-level name (`*.com`).
+    /// [`ConfigError::Rule`] for a malformed rule, or for a wildcard directly below a top-level domain
+    /// (`*.com`).
     pub fn new(rules: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, ConfigError> {
         let rules = rules.into_iter().map(|rule| Rule::parse(rule.as_ref())).collect::<Result<_, _>>()?;
         Ok(Self { rules, paths: Vec::new() })
     }
 
-    /// The same with further paths of a base URL's host at or below which absolute endpoints may
-    /// lie: `/upload/drive/v3`. They bind [`Destination::resolve`] alone.
+    /// Adds paths on a base URL's host at or below which absolute endpoints are allowed, such as
+    /// `/upload/drive/v3`. They only affect [`Destination::resolve`].
     #[must_use]
     pub fn with_paths(self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { paths: paths.into_iter().map(Into::into).collect(), ..self }
@@ -55,8 +55,7 @@ impl Destination {
         &self.paths
     }
 
-    /// Whether the URL's scheme, host and port are among the rules. A URL with user information
-    /// is never admitted.
+    /// Whether the URL's scheme, host and port match a rule. A URL with user information never matches.
     pub fn admits(&self, url: &Url) -> bool {
         let web = matches!(url.scheme(), "https" | "http");
         let anonymous = url.username().is_empty() && url.password().is_none();
@@ -96,7 +95,7 @@ impl Rule {
     }
 
     fn admits(&self, url: &Url) -> bool {
-        // `url` drops the scheme's own port, so "none" is exactly that one.
+        // `url` drops the default port, so that `None` means exactly that port.
         let port = match self.port {
             Some(port) => url.port_or_known_default() == Some(port),
             None => url.port().is_none(),
@@ -111,13 +110,13 @@ impl Rule {
     }
 }
 
-/// Whether `host` is `parent` with further, non-empty labels before it.
+/// Whether `host` is a subdomain of `parent`.
 fn is_below(host: &str, parent: &str) -> bool {
     let labels = host.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
     labels.is_some_and(|labels| labels.split('.').all(|label| !label.is_empty()))
 }
 
-/// `host:port`, `[v6]:port`, or either without a port. `None`: the port is no port.
+/// Splits `host:port` or `[v6]:port`; the port is optional. `None` if the port is invalid.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let colon = match text.rfind(']') {
         Some(end) if end + 1 == text.len() => None,
@@ -129,7 +128,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     };
     let (host, port) = text.split_at(colon);
     let digits = port.strip_prefix(':')?;
-    // `parse` would take "+443".
+    // `parse` would accept "+443".
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -137,8 +136,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     Some((host, Some(port)))
 }
 
-/// The host in the form that URLs have. Addresses must be written in full: `127.1` in a rule is a
-/// slip, not a wish.
+/// The host as URLs normalise it. Addresses must be written in full: `127.1` in a rule is a mistake.
 fn parse_host(text: &str) -> Option<Host<String>> {
     let host = Host::parse(text).ok()?;
     let sound = match &host {

@@ -1,37 +1,37 @@
-//! Memory for answers: one budget of a process, of which each call takes as much as its answer needs,
+//! Memory budget for responses. One budget per process; each call reserves as much as its response needs
 //! before it reads on.
 //!
-//! A call takes a little before it is sent, so that nothing is sent whose answer nobody could hold.
-//! Large answers may take three quarters in all, so that small ones never wait behind them. Where there
-//! is no room, the provider is simply not read on; after a while the call is given up.
+//! A call reserves a little before it is sent, so that no request is sent whose response cannot be stored.
+//! Large responses share three quarters of the budget, so that small ones never wait for them. Without free
+//! memory, the response is simply not read further; after a timeout the call fails.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What is counted in: a semaphore's permits are few bits, and nobody counts single bytes.
+/// Granularity of reservations in bytes, because a semaphore's permits are limited.
 const UNIT: usize = 1_024;
-/// What a call takes before it is sent.
+/// Reservation of every call before it is sent.
 const FIRST: usize = 16 * UNIT;
-/// How much more an answer of unknown length takes each time that it has filled what it has.
+/// Growth factor for a response of unknown length.
 const GROWTH: usize = 4;
 
-/// Bytes of answers that a process may hold. Clones share them.
+/// A process-wide memory budget for responses. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget {
     all: Arc<Semaphore>,
-    /// The part of it that answers may take that do not fit into what every call has.
+    /// The part of the budget for responses larger than the initial reservation.
     large: Arc<Semaphore>,
     largest: usize,
 }
 
-/// There was no room in time.
+/// No memory was available in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
 impl Budget {
-    /// A budget of so many bytes, of which a quarter is for small answers alone.
+    /// A budget of `bytes`, a quarter of which is reserved for small responses.
     pub fn new(bytes: usize) -> Self {
         let units = (bytes / UNIT).clamp(4 * FIRST / UNIT, Semaphore::MAX_PERMITS);
         let large = units - units / 4;
@@ -39,41 +39,41 @@ impl Budget {
         Self { all: semaphore(units), large: semaphore(large), largest: large * UNIT }
     }
 
-    /// Room for a call that is about to be sent.
+    /// Reserves memory for a call before it is sent.
     ///
     /// # Errors
-    /// There is none within `patience`.
+    /// If none is available within `patience`.
     pub async fn admit(&self, patience: Duration) -> Result<Room, NoRoom> {
         let first = take(&self.all, FIRST, patience).await?;
         Ok(Room { budget: self.clone(), patience, bytes: FIRST, _first: first, more: None })
     }
 
-    /// Bytes that nobody holds.
+    /// Free bytes.
     pub fn available(&self) -> usize {
         self.all.available_permits().saturating_mul(UNIT)
     }
 }
 
-/// What one call holds, until it is dropped.
+/// The reservation of one call; released when dropped.
 #[derive(Debug)]
 pub struct Room {
     budget: Budget,
     patience: Duration,
     bytes: usize,
     _first: OwnedSemaphorePermit,
-    /// Of the large part, and of all.
+    /// Permits of the large part and of the total.
     more: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 impl Room {
-    /// How long each further piece may take to get, from now on.
+    /// Sets the timeout of each further reservation.
     #[must_use]
     pub fn patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
     }
 
-    /// Makes room for an answer of so many bytes. When it will not get longer than `length`, that is
-    /// all it takes; otherwise more than it needs now, so that it need not ask at every piece.
+    /// Grows the reservation for a response of `needed` bytes. If the response cannot exceed `length`, it
+    /// reserves just that; otherwise more than needed now, to avoid a reservation per chunk.
     pub async fn hold(&mut self, needed: usize, length: usize) -> Result<(), NoRoom> {
         if needed <= self.bytes {
             return Ok(());
@@ -94,7 +94,7 @@ impl Room {
         Ok(())
     }
 
-    /// Gives back what an answer of so many bytes does not need.
+    /// Releases what a response of `needed` bytes does not need.
     pub fn shrink(&mut self, needed: usize) {
         let surplus = units(self.bytes.saturating_sub(needed.max(FIRST)));
         if let Some((large, all)) = &mut self.more {
@@ -105,7 +105,7 @@ impl Room {
     }
 }
 
-/// Whole units that fit.
+/// Number of whole units, rounded up.
 fn units(bytes: usize) -> usize {
     bytes / UNIT
 }

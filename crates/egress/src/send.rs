@@ -1,4 +1,4 @@
-//! One request, one answer, within limits.
+//! One request and one response, within limits.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +19,7 @@ use crate::room::{NoRoom, Room};
 
 pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
 
-/// Header fields about one connection rather than the message (RFC 9110 §7.6.1).
+/// Headers of a connection rather than of the message (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -42,7 +42,7 @@ pub(crate) async fn send(
 ) -> Result<Response<Bytes>, EgressError> {
     let url = checked_url(request.uri(), to, guard)?;
     let mut outgoing = outgoing(request, &url)?;
-    // Set as soon as a connection is handed this request, so "not sent" is certain.
+    // Set as soon as a connection gets this request, so that "not sent" is certain.
     let connection = capture_connection(&mut outgoing);
     match tokio::time::timeout(limits.total, exchange(client, outgoing, limits, room)).await {
         Ok(outcome) => outcome,
@@ -50,7 +50,7 @@ pub(crate) async fn send(
     }
 }
 
-/// Parses the request's URI with the one parser whose reading is checked, and checks it.
+/// Parses the request's URI with the same parser as the checks, and checks it.
 fn checked_url(uri: &Uri, to: &Destination, guard: &Guard) -> Result<Url, EgressError> {
     let Ok(url) = Url::parse(&uri.to_string()) else {
         return Err(EgressError::InvalidRequest { reason: "the uri is not an absolute url" });
@@ -65,7 +65,7 @@ fn checked_url(uri: &Uri, to: &Destination, guard: &Guard) -> Result<Url, Egress
     Ok(url)
 }
 
-/// The request as it goes out: to the URL that was checked, with the headers that are ours to set.
+/// The outgoing request: to the checked URL, with the headers that the caller may not set.
 fn outgoing(request: Request<Bytes>, url: &Url) -> Result<Request<Full<Bytes>>, EgressError> {
     let (parts, body) = request.into_parts();
     let with_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
@@ -78,7 +78,7 @@ fn outgoing(request: Request<Bytes>, url: &Url) -> Result<Request<Full<Bytes>>, 
     };
     let mut headers = parts.headers;
     drop_hop_by_hop(&mut headers);
-    // Host and length follow from the checked URL and the body; a Referer would carry a URL.
+    // Host and length follow from the checked URL and the body; a Referer would leak a URL.
     for name in [header::HOST, header::CONTENT_LENGTH, header::EXPECT, header::REFERER] {
         headers.remove(name);
     }
@@ -106,7 +106,7 @@ async fn exchange(
     check_head(parts.status, &parts.headers, &body, limits)?;
     let body = read_body(body, limits.max_body, room).await?;
 
-    // A new response: the client's one carries the peer's address in its extensions.
+    // A new response: the client's response carries the peer address in its extensions.
     let mut response = Response::new(body);
     *response.status_mut() = parts.status;
     *response.headers_mut() = parts.headers;
@@ -130,7 +130,7 @@ fn check_head(status: StatusCode, headers: &HeaderMap, body: &Incoming, limits: 
     };
     let coded = !limits.any_coding && !is(header::CONTENT_ENCODING, "identity");
     let plain = !coded && is(header::TRANSFER_ENCODING, "chunked");
-    // The answer to a HEAD may describe an encoded body that never comes.
+    // The response to a HEAD request may describe an encoded body that is not sent.
     if !plain && !body.is_end_stream() {
         return Err(EgressError::UnsupportedEncoding);
     }
@@ -143,7 +143,7 @@ async fn read_body(mut body: Incoming, limit: usize, mut room: Option<&mut Room>
     if announced > limit {
         return Err(too_large);
     }
-    // Grows with what arrives, not with what was announced.
+    // Grows with the received bytes, not with the announced length.
     let mut collected = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| body_error(&error))?;
@@ -157,7 +157,7 @@ async fn read_body(mut body: Incoming, limit: usize, mut room: Option<&mut Room>
         if let Some(room) = &mut room {
             let is_known = body.size_hint().exact().is_some();
             let (needed, most) = if is_known { (announced, announced) } else { (length, limit) };
-            // Nothing more is read of the provider until there is room for it.
+            // Reading pauses until memory is available.
             room.hold(needed.max(length), most).await.map_err(|NoRoom| EgressError::NoRoom)?;
         }
         if collected.is_empty() && data.len() == announced {
@@ -192,7 +192,7 @@ fn client_error(error: &ClientError, limits: &Limits) -> EgressError {
         return failure_in(error).map_or(EgressError::Connect, EgressError::from);
     }
     match find_hyper(error) {
-        // Hyper gives this kind only together with the request it did not begin to write.
+        // Hyper reports this kind only when it did not start to write the request.
         Some(cause) if cause.is_canceled() => EgressError::Connect,
         Some(cause) if cause.is_parse_too_large() => EgressError::TooLarge { limit: limits.max_header_bytes },
         Some(cause) if cause.is_parse() => EgressError::InvalidResponse,
@@ -211,7 +211,7 @@ fn find_hyper<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a hy
     None
 }
 
-/// A body that breaks off was interrupted; one whose chunks are malformed is not HTTP.
+/// A truncated body was interrupted; malformed chunks are invalid HTTP.
 fn body_error(error: &hyper::Error) -> EgressError {
     let malformed = std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<std::io::Error>())

@@ -1,4 +1,4 @@
-//! Whom TLS trusts: the public authorities, and those the operator adds. Nothing switches it off.
+//! TLS trust: the public authorities and those of the operator. Verification cannot be disabled.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::error::ConfigError;
 
-/// A client configuration that trusts the public authorities and `extra_ca_pem`, each entry one
-/// PEM text with one or more certificates.
+/// A client configuration that trusts the public authorities and `extra_ca_pem`; each entry is one PEM text
+/// with one or more certificates.
 pub(crate) fn client_config(extra_ca_pem: &[Vec<u8>]) -> Result<ClientConfig, ConfigError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for (index, pem) in extra_ca_pem.iter().enumerate() {
         add_authority(&mut roots, pem).map_err(|reason| ConfigError::Certificate { number: index + 1, reason })?;
     }
-    // Named here rather than taken from the process, which another library could have changed.
+    // Set here instead of using the process default, which another library might have changed.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions() // 1.2 and 1.3

@@ -1,18 +1,18 @@
-//! Somebody who is shown each exchange as it went over the wire, credentials included. For a developer who
-//! tries a toolkit file on his own machine; a server has nobody, and no configuration may set one.
+//! An observer of all exchanges as sent over the wire, credentials included. For developers who try a toolkit
+//! file on their own machine. A server has none, and no configuration may set one.
 
 use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::error::EgressError;
 
-/// Is shown requests and answers. It has to hide what is secret before it shows anything on.
+/// Observes requests and responses. It must hide secrets before it displays anything.
 pub trait Watch: Send + Sync {
-    /// A request, and what came of it. Headers that the connection needs are not among those of the request.
+    /// Called with a request and its outcome. Connection headers of the request are not included.
     fn seen(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, EgressError>);
 }
 
-/// A request that can be shown after it was sent.
+/// A copy of a request for the observer.
 pub(crate) fn copy_of(request: &Request<Bytes>) -> Request<Bytes> {
     let mut copy = Request::new(request.body().clone());
     *copy.method_mut() = request.method().clone();

@@ -1,17 +1,17 @@
-//! Who waits for whom. Slow names stand still until a test lets them go.
+//! Fairness between domains. Slow names block until the test releases them.
 
 use tokio::task::JoinSet;
 
 use super::*;
 
-/// Longer than any of this takes, and shorter than a test may.
+/// Longer than any step takes, and shorter than the test timeout.
 const LONG: Duration = Duration::from_secs(20);
 
 fn addresses() -> Vec<SocketAddr> {
     vec![SocketAddr::from(([192, 0, 2, 1], 0))]
 }
 
-/// Holds up look-ups until it is opened.
+/// Blocks look-ups until it is opened.
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,
@@ -29,7 +29,7 @@ impl Gate {
     }
 }
 
-/// A resolver that finds names with `slow` in them only when the gate is open.
+/// A resolver that blocks names containing `slow` until the gate is opened.
 fn with_slow_names() -> (Arc<Owner>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let slow = Arc::clone(&gate);
@@ -42,12 +42,12 @@ fn with_slow_names() -> (Arc<Owner>, Arc<Gate>) {
     (Arc::new(owner), gate)
 }
 
-/// Asks for names, all at once, in order.
+/// Starts look-ups of all names at once, in order.
 fn ask(owner: &Arc<Owner>, names: impl Iterator<Item = String>) -> Vec<io::Result<oneshot::Receiver<Answer>>> {
     names.map(|name| owner.0.enqueue(name)).collect()
 }
 
-/// Waits until so many look-ups run.
+/// Waits until this number of look-ups are running.
 async fn until_running(owner: &Owner, count: usize) {
     let all_run = async {
         while owner.0.state().running != count {

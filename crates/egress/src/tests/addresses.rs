@@ -1,4 +1,4 @@
-//! The many ways to write an address that must not be reached, and the operator's rules.
+//! Spellings of forbidden addresses, and the operator's rules.
 
 use ipnet::IpNet;
 use url::Url;
@@ -7,7 +7,7 @@ use super::{answers, get};
 use crate::allow::{AllowRule, Guard};
 use crate::{ConfigError, Destination, Egress, EgressConfig, EgressError, Limits};
 
-/// Hosts of URLs, as someone who tries to get in would write them.
+/// Hosts of URLs, as an attacker would write them.
 const SPELLINGS: &[&str] = &[
     // 127.0.0.1
     "127.0.0.1",
@@ -87,8 +87,8 @@ async fn every_spelling_is_denied() {
         for scheme in ["https", "http"] {
             let url = Url::parse(&format!("{scheme}://{spelling}/")).unwrap();
             assert_eq!(guard.check_url(&url), Err(EgressError::AddressDenied), "{spelling}");
-            // Also when the destination admits it: as the parser writes it and, where the request
-            // type can hold that, as it was spelled. A trailing dot no destination admits.
+            // Also when the destination includes it, both normalised and, if the request type can represent
+            // it, as spelled. No destination matches a trailing dot.
             let Ok(to) = Destination::new([url.host_str().unwrap()]) else {
                 assert_eq!(*spelling, "localhost.");
                 continue;
@@ -148,7 +148,7 @@ fn rules_that_cannot_be_meant() {
         let error = rule.parse::<AllowRule>().unwrap_err();
         assert!(matches!(&error, ConfigError::Rule { rule: named, .. } if named == rule), "{rule}");
     }
-    // The same when a rule was not read from text.
+    // The same for a rule that was not parsed from text.
     let no_first_address = AllowRule::Network("10.1.2.3/8".parse().unwrap());
     for rule in [no_first_address, AllowRule::Host("*.corp".to_owned())] {
         let config = EgressConfig { allow: vec![rule], ..EgressConfig::default() };
@@ -165,7 +165,7 @@ async fn only_web_schemes_pass() {
     }
 }
 
-/// What a caller is told must not tell what is inside.
+/// Errors must not reveal what is inside the network.
 #[tokio::test]
 async fn errors_name_no_address_and_no_url() {
     let (lookup, _) = answers(&[&["10.9.8.7"], &["10.9.8.7"]]);

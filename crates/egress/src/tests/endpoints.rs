@@ -1,4 +1,4 @@
-//! Tests of endpoint resolution: tables of the known tricks, and a slow model for the unknown.
+//! Endpoint resolution: tables of known tricks, and a property test against a slow model.
 
 use proptest::prelude::*;
 use url::Url;
@@ -51,7 +51,7 @@ fn accepted_endpoints() {
         (BASE, "https://api.example.com:443/v3/x", "https://api.example.com/v3/x"),
         ("https://api.example.com", "https://api.example.com", "https://api.example.com/"),
         ("https://api.example.com", "https://api.example.com/any/x", "https://api.example.com/any/x"),
-        // Another of the destination's hosts has no base path.
+        // Other hosts of the destination have no base path.
         (BASE, "https://eu.files.example.com/x", "https://eu.files.example.com/x"),
         ("http://127.0.0.1:99/b", "http://127.0.0.1:99/b/c", "http://127.0.0.1:99/b/c"),
     ];
@@ -63,7 +63,7 @@ fn accepted_endpoints() {
 #[test]
 fn refused_endpoints() {
     let cases = [
-        // elsewhere
+        // other hosts
         ("https://evil/", "the host is not one of this destination's"),
         ("https://api.example.com.evil.test/", "the host is not one of this destination's"),
         ("https://evil.test/api.example.com", "the host is not one of this destination's"),
@@ -80,7 +80,7 @@ fn refused_endpoints() {
         ("https://api.example.com@evil.test/", "user information"),
         ("https://user:pw@api.example.com/", "user information"),
         ("https://@api.example.com/", "user information"),
-        // another scheme, or none that can be told
+        // other or ambiguous schemes
         ("http://api.example.com/x", "the scheme differs from the base's"),
         ("http:/127.0.0.1", "two slashes expected after the scheme"),
         ("https:api.example.com", "two slashes expected after the scheme"),
@@ -90,7 +90,7 @@ fn refused_endpoints() {
         ("ws://api.example.com/", "a colon in the first segment of a relative endpoint, or another scheme"),
         ("https://[::1", "not a url"),
         ("https://api.example.com:port/", "not a url"),
-        // backslashes and what parsers drop
+        // backslashes and characters that parsers drop
         ("/\\evil", "backslash"),
         ("\\\\evil", "backslash"),
         ("https:\\\\evil.test", "backslash"),
@@ -103,7 +103,7 @@ fn refused_endpoints() {
         ("ht\ntps://evil", "control character"),
         (" //evil", "blank at the beginning or end"),
         ("/users ", "blank at the beginning or end"),
-        // out of the base path
+        // outside the base path
         ("../../x", "dot segment"),
         ("/../x", "dot segment"),
         ("/..", "dot segment"),
@@ -132,7 +132,7 @@ fn refused_endpoints() {
         ("/a%00", "control character"),
         ("/a%0d%0ab", "control character"),
         ("/a%2500", "control character"),
-        // on the base's host, beside its path
+        // on the base's host, outside its path
         ("https://api.example.com", OUTSIDE),
         ("https://api.example.com?a=/v3/", OUTSIDE),
         ("https://api.example.com/", OUTSIDE),
@@ -146,7 +146,7 @@ fn refused_endpoints() {
         ("https://api.example.com:443/x", OUTSIDE),
         ("HTTPS://API.EXAMPLE.COM/x", OUTSIDE),
         ("https://api%2Eexample.com/x", OUTSIDE),
-        // the rest
+        // other
         ("", "empty"),
         ("/users#x", FRAGMENT),
         ("#", FRAGMENT),
@@ -156,7 +156,7 @@ fn refused_endpoints() {
         assert_eq!(resolve(BASE, endpoint), Err(reason), "{endpoint:?}");
     }
     assert_eq!(resolve(BASE, &"a".repeat(16 * 1024 + 1)), Err("too long"));
-    // The base itself must be admitted, and an https endpoint is not a way out of a plain base.
+    // The base itself must match, and an https endpoint does not escape a plain http base.
     assert!(resolve("https://evil.test/v3", "/users").is_err());
     assert!(resolve("http://127.0.0.1:99/", "https://api.example.com/").is_err());
     assert!(resolve("mailto:a@b.test", "/users").is_err());
@@ -206,8 +206,8 @@ fn slow_decode(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where a lenient server ends up that walks this path: the names from the root, and whether it
-/// ever stepped above `keep` names.
+/// Walks the path as a lenient server would: the remaining segments, and whether it ever went above the first
+/// `keep` segments.
 fn walks_out(path: &[u8], keep: usize) -> bool {
     let text = String::from_utf8_lossy(path).replace('\\', "/");
     let mut depth = 0_usize;
@@ -235,11 +235,11 @@ fn model_accepts(endpoint: &str) -> bool {
     }
     let mut path = before;
     if before.split('/').next().unwrap_or_default().contains(':') {
-        // Only one absolute form of the pieces is acceptable: the base's scheme and host.
+        // Of the pieces, only the base's scheme and host form an acceptable absolute URL.
         let Some(rest) = before.strip_prefix("https://api.example.com") else {
             return false;
         };
-        // An empty port is the scheme's own (RFC 3986 §3.2.3).
+        // An empty port is the default port (RFC 3986 §3.2.3).
         let rest = rest.strip_prefix(':').unwrap_or(rest);
         if !(rest.is_empty() || rest.starts_with('/')) {
             return false;
@@ -318,7 +318,7 @@ proptest! {
         prop_assert_eq!(resolve(BASE, &endpoint).is_ok(), model_accepts(&endpoint), "{:?}", endpoint);
     }
 
-    /// However often a server decodes, it finds itself on the admitted host and below the base's path.
+    /// However often a server decodes, the path stays on the allowed host and below the base path.
     #[test]
     fn an_accepted_endpoint_stays(endpoint in pieces()) {
         if let Ok(accepted) = resolve(BASE, &endpoint) {

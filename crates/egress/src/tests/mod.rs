@@ -1,4 +1,4 @@
-//! Tests of the whole way out, against real sockets on 127.0.0.1.
+//! Tests of the whole client against real sockets on 127.0.0.1.
 
 mod addresses;
 mod endpoints;
@@ -22,7 +22,7 @@ use http::{Request, Response};
 use crate::connect::Lookup;
 use crate::{Destination, Egress, EgressConfig, EgressError, Limits};
 
-/// A way out that may reach this machine.
+/// A client that may reach this machine.
 fn local_egress() -> Egress {
     Egress::new(EgressConfig { allow_loopback: true, ..EgressConfig::default() }).unwrap()
 }
@@ -31,13 +31,13 @@ fn get(url: &str) -> Request<Bytes> {
     Request::get(url).body(Bytes::new()).unwrap()
 }
 
-/// Sends to wherever the URL points, its own host being the destination.
+/// Sends with the URL's own host as destination.
 async fn send(egress: &Egress, request: Request<Bytes>, limits: &Limits) -> Result<Response<Bytes>, EgressError> {
     let authority = request.uri().authority().unwrap().as_str().to_owned();
     egress.send(&Destination::new([authority]).unwrap(), request, limits).await
 }
 
-/// Stands in for DNS: the first look-up gets the first answer and so on, the last one stays.
+/// Replaces DNS: the look-ups get the results in order; the last one repeats.
 fn answers(script: &[&[&str]]) -> (Lookup, Arc<Mutex<Vec<String>>>) {
     let script: Vec<Vec<SocketAddr>> = script
         .iter()

@@ -1,4 +1,4 @@
-//! Names: one look-up per connection, all of its addresses checked, no other address used.
+//! Names: one look-up per connection, all addresses checked, no other address used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,14 +69,14 @@ async fn names_of_private_addresses_are_denied_whatever_the_port() {
 #[tokio::test]
 async fn plain_http_needs_an_exception() {
     let https_required = EgressError::EndpointNotAllowed { reason: "https is required" };
-    // Without any exception nobody is asked.
+    // Without an exception there is no look-up.
     let (lookup, asked) = answers(&[&["8.8.8.8"]]);
     let error = send(&allowing(&[], &lookup), get("http://api.example.test/"), &Limits::default()).await.unwrap_err();
     assert_eq!(error, https_required);
     let error = send(&allowing(&[], &lookup), get("http://8.8.8.8/"), &Limits::default()).await.unwrap_err();
     assert_eq!(error, https_required);
     assert!(asked.lock().unwrap().is_empty());
-    // With one, a public address is still not it.
+    // With an exception, a public address is still refused.
     let error = send(&allowing(&["10.0.0.0/8"], &lookup), get("http://api.example.test/"), &Limits::default())
         .await
         .unwrap_err();
@@ -118,7 +118,7 @@ async fn names_that_do_not_resolve() {
     }
 }
 
-/// What a name server could not say once is asked again by the next connection.
+/// A temporary DNS failure is looked up again by the next connection.
 #[tokio::test]
 async fn a_name_that_was_not_found_is_looked_up_again() {
     let server = Server::ok().await;
@@ -130,7 +130,7 @@ async fn a_name_that_was_not_found_is_looked_up_again() {
     assert_eq!(asked.lock().unwrap().len(), 2);
 }
 
-/// What [`crate::lookup`] says when too many names of a domain wait is no statement about the name.
+/// Too many queued names of a domain say nothing about the name itself.
 #[tokio::test]
 async fn a_look_up_that_is_refused_for_want_of_room_is_one_that_timed_out() {
     let lookup: Lookup = Arc::new(|_| Box::pin(std::future::ready(Err(std::io::ErrorKind::TimedOut.into()))));

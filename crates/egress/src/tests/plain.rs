@@ -37,7 +37,7 @@ fn the_host_and_port_that_are_named_and_no_other() {
     assert_eq!(check(&guard, "https://other.example/"), Ok(()));
 }
 
-/// What is private or of this machine needs its own permission, also where a name leads there.
+/// Private and loopback addresses need a permission of their own, also if a name resolves to them.
 #[test]
 fn it_admits_no_private_address() {
     let plain = ["http://10.1.2.3:8080", "http://127.0.0.1:8080", "http://gitlab.corp:8080"];

@@ -1,4 +1,4 @@
-//! Hosts that are played at one address of this machine.
+//! All hosts redirected to one address of this machine.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Connections that are used again, and requests that are not.
+//! Connections are reused; requests are not repeated.
 
 use super::server::{Reply, Server};
 use super::{get, local_egress, send};
@@ -8,7 +8,7 @@ fn ok() -> Vec<u8> {
     b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()
 }
 
-/// Lets the runtime look at its sockets: a close the peer has made is noticed.
+/// Lets the runtime poll its sockets, so that it notices a close by the peer.
 async fn look_around() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -39,7 +39,7 @@ async fn an_idle_connection_that_was_closed_is_replaced() {
 
 #[tokio::test]
 async fn a_request_that_was_received_is_never_sent_again() {
-    // The second request arrives on the pooled connection, which then closes without an answer.
+    // The second request arrives on the pooled connection, which then closes without a response.
     let server = Server::start(vec![Reply::Keep(ok()), Reply::Close(Vec::new()), Reply::Keep(ok())]).await;
     let egress = local_egress();
     send(&egress, get(&server.url("/first")), &Limits::default()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What goes out, and what does not.
+//! What is sent, and what is not.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -134,7 +134,7 @@ async fn requests_that_cannot_be_sent() {
     assert_eq!(server.connections(), 0);
 }
 
-/// Every error, so that a new one must be looked at here.
+/// Lists every error, so that a new one must be added here.
 #[test]
 fn which_errors_leave_a_doubt() {
     let certain = [

@@ -1,4 +1,4 @@
-//! A server that answers with whatever bytes a test wants, and remembers what it was sent.
+//! A server that sends arbitrary bytes and records what it received.
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ pub(super) enum Reply {
     Close(Vec<u8>),
     /// Sends this and then nothing more, leaving the connection open.
     Hang(Vec<u8>),
-    /// Sends the first, then the second again and again for as long as it is read.
+    /// Sends the first part, then repeats the second while it is read.
     Endless(Vec<u8>, Vec<u8>),
     /// The same, slowly.
     Trickle(Vec<u8>, Vec<u8>),
@@ -28,7 +28,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Gives each request, in the order of arrival, the next reply; the last one stays.
+    /// Answers requests with the replies in order; the last one repeats.
     pub(super) async fn start(replies: Vec<Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -44,7 +44,7 @@ impl Server {
         server
     }
 
-    /// One that says 200 and `ok`, always.
+    /// A server that always sends 200 and `ok`.
     pub(super) async fn ok() -> Self {
         Self::start(vec![Reply::Keep(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec())]).await
     }

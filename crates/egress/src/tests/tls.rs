@@ -1,4 +1,4 @@
-//! Certificates: whom we talk to is certain before the first byte of a request leaves.
+//! Certificates: the peer is verified before the first byte of a request is sent.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::server::read_request;
 use super::{answers, get, send};
 use crate::{ConfigError, Egress, EgressConfig, EgressError, Limits};
 
-/// A private authority, as an operator would add one.
+/// A private certificate authority, as an operator would add it.
 struct Authority {
     pem: Vec<u8>,
     issuer: Issuer<'static, KeyPair>,
@@ -56,7 +56,7 @@ fn server_config(
         .unwrap()
 }
 
-/// What the far end saw of one connection: the TLS server name and the request, if either came.
+/// What the server saw of one connection: the TLS server name and the request, if any.
 type Seen = (Option<String>, Option<String>);
 
 async fn serve(config: ServerConfig) -> (u16, mpsc::UnboundedReceiver<Seen>) {
@@ -133,7 +133,7 @@ async fn doubtful_certificates_are_refused_before_the_request() {
     }
 }
 
-/// Allowing loopback allows plain http there; it does not make https fall back to it.
+/// Allowing loopback allows plain http there; https does not fall back to it.
 #[tokio::test]
 async fn https_is_never_answered_in_the_clear() {
     let received = Arc::new(Mutex::new(Vec::new()));

@@ -1,4 +1,4 @@
-//! Answers that are too much, too slow, cut short or not what was asked for.
+//! Responses that are too large, too slow, truncated or malformed.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::server::{Reply, Server};
 use super::{get, local_egress, send};
 use crate::{EgressError, Limits};
 
-/// Small enough to be exceeded quickly, slow enough to be met on a busy machine.
+/// Small enough to exceed quickly, slow enough for a busy machine.
 fn limits() -> Limits {
     Limits { total: Duration::from_secs(10), max_body: 1000, max_header_bytes: 2000, any_coding: false }
 }
@@ -46,7 +46,7 @@ async fn bodies_of_every_framing_are_read_whole() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_given_up() {
     let too_large = EgressError::TooLarge { limit: 1000 };
-    // Announced: refused although not a byte of it comes.
+    // Announced length: refused before any byte arrives.
     assert_eq!(error_of(Reply::Hang(head("content-length: 1001\r\n"))).await, too_large);
     assert_eq!(error_of(Reply::Hang(head("content-length: 99999999999999\r\n"))).await, too_large);
     // Endless, in chunks or until the connection closes.
@@ -107,7 +107,7 @@ async fn encoded_answers_are_refused() {
     let identity = with_body("content-encoding: Identity\r\ncontent-length: 2\r\n", b"ok");
     assert_eq!(answer_to_get(Reply::Keep(identity)).await.unwrap().body().as_ref(), b"ok");
 
-    // Whoever unpacks it gets it as it came.
+    // The caller decompresses it and gets it as received.
     let reply = with_body("content-encoding: gzip\r\ncontent-length: 2\r\n", b"\x1f\x8b");
     let server = Server::start(vec![Reply::Keep(reply)]).await;
     let request = Request::get(server.url("/")).body(Bytes::new()).unwrap();
@@ -117,7 +117,7 @@ async fn encoded_answers_are_refused() {
         (&b"gzip"[..], &b"\x1f\x8b"[..])
     );
 
-    // A HEAD's answer describes a body that does not come.
+    // The response to a HEAD request describes a body that is not sent.
     let server = Server::start(vec![Reply::Keep(head("content-encoding: gzip\r\ncontent-length: 5000\r\n"))]).await;
     let request = Request::head(server.url("/")).body(Bytes::new()).unwrap();
     let answer = send(&local_egress(), request, &limits()).await.unwrap();
