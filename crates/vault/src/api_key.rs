@@ -1,9 +1,9 @@
-//! API keys: a prefix that says whose it is · 27 random base62 characters (160 bits) · 6 characters
-//! of checksum.
+//! API keys: a prefix for the kind of owner · 27 random base62 characters (160 bits) · 6 characters of
+//! checksum.
 //!
-//! The checksum lets a typing error and a scanner's false alarm be told from a wrong key without
-//! asking the database (R58). Only the SHA-256 is stored (R59): the key is random, so a slow
-//! password hash would protect nothing and cost every request.
+//! The checksum distinguishes a typing error or a scanner's false positive from a wrong key without a
+//! database query (R58). Only the SHA-256 is stored (R59): the key is random, so that a slow password hash
+//! would add no protection and cost every request.
 
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -14,14 +14,14 @@ use crate::token::{Digest, base62, base62_number, digest};
 const RANDOM: usize = 27;
 const CHECKSUM: usize = 6;
 
-/// Whose key it is; the prefix says so.
+/// Kind of owner, given by the prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
-    /// `ak_…`: opens one project.
+    /// `ak_…`: valid for one project.
     Project,
-    /// `uak_…`: a person's; opens every project of the organisation.
+    /// `uak_…`: of a person; valid for every project of the organisation.
     User,
-    /// `oak_…`: manages projects, and opens none.
+    /// `oak_…`: manages projects; valid for none.
     Organization,
 }
 
@@ -29,7 +29,7 @@ impl KeyKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Project, Self::User, Self::Organization];
 
-    /// The prefix with its underscore.
+    /// The prefix, including its underscore.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Project => "ak_",
@@ -39,31 +39,31 @@ impl KeyKind {
     }
 }
 
-/// A well-formed API key in memory. Wiped when dropped; prints only its display prefix.
+/// A well-formed API key in memory. Wiped on drop; `Debug` shows only its display prefix.
 pub struct ApiKey {
     kind: KeyKind,
     text: Zeroizing<String>,
 }
 
-/// The text is no API key.
+/// The text is not an API key.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("not an API key")]
 pub struct ApiKeyError;
 
 impl ApiKey {
-    /// A new random key of a project.
+    /// Generates a project key.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         Self::generate_of(KeyKind::Project, entropy)
     }
 
-    /// A new random key.
+    /// Generates a key of a kind.
     pub fn generate_of(kind: KeyKind, entropy: &dyn Entropy) -> Self {
         let random = Zeroizing::new(base62(entropy, RANDOM));
         let text = format!("{}{}{}", kind.prefix(), *random, checksum(&random));
         Self { kind, text: Zeroizing::new(text) }
     }
 
-    /// Checks shape and checksum, offline.
+    /// Checks format and checksum, offline.
     pub fn parse(text: &str) -> Result<Self, ApiKeyError> {
         let split = KeyKind::ALL.iter().find_map(|kind| Some((*kind, text.strip_prefix(kind.prefix())?)));
         let (kind, rest) = split.ok_or(ApiKeyError)?;
@@ -77,22 +77,22 @@ impl ApiKey {
         Ok(Self { kind, text: Zeroizing::new(text.to_owned()) })
     }
 
-    /// Whose key it is.
+    /// Kind of owner.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The whole key, to be shown once.
+    /// The whole key, to be displayed once.
     pub fn expose(&self) -> &str {
         &self.text
     }
 
-    /// What the database stores and looks up.
+    /// The digest for the database.
     pub fn digest(&self) -> Digest {
         digest(&self.text)
     }
 
-    /// The prefix and 7 characters, by which a person recognises a key in a list.
+    /// The prefix and 7 characters, to recognise a key in a list.
     pub fn display_prefix(&self) -> &str {
         &self.text[..self.kind.prefix().len() + 7]
     }

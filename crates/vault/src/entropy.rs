@@ -1,14 +1,14 @@
-//! Randomness is passed in, so that a test can repeat what happened.
+//! Randomness is passed in, so that tests are repeatable.
 
 use rand::Rng;
 
 /// A source of random bytes.
 pub trait Entropy: Send + Sync + 'static {
-    /// Fills the buffer with bytes that nobody can predict.
+    /// Fills the buffer with unpredictable bytes.
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// The operating system's randomness through a per-thread `ChaCha` generator that reseeds itself.
+/// Randomness of the operating system through a per-thread `ChaCha` generator that reseeds itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
 

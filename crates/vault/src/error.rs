@@ -1,28 +1,28 @@
-//! Why a sealed value did not open, and why a key file could not be used.
+//! Errors of opening sealed values and of key files.
 
 use std::io;
 
 use thiserror::Error;
 
-/// Why a sealed value did not open. All mean that the stored data or the key ring is not what it was; none
-/// is a caller's fault.
+/// Why a sealed value could not be opened. All variants mean that the stored data or the key ring changed;
+/// none is the caller's fault.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum OpenError {
-    /// Shorter than a header, or of a later layout.
+    /// Shorter than a header, or of a newer layout.
     #[error("sealed value is malformed")]
     Malformed,
-    /// In the layout of earlier programs, which is bound to less.
+    /// In the layout of earlier versions, with less associated data.
     #[error("sealed value is in the first layout, which is accepted only while stored values are sealed anew")]
     FirstLayout,
-    /// Sealed with a key that is not in the ring.
+    /// Sealed with a key that is not in the key ring.
     #[error("sealed value needs master key {0}, which is not in the key file")]
     UnknownKey(String),
-    /// The tag does not match: another row's ciphertext, a row that was rewritten, or damage.
+    /// Authentication failed: the value is from another row, the row was changed, or the data is damaged.
     #[error("sealed value does not belong to this row, or the row was rewritten, or it is damaged")]
     Unreadable,
 }
 
-/// Why a key file could not be used.
+/// Why a key file is not usable.
 #[derive(Debug, Error)]
 pub enum KeyFileError {
     /// Reading or writing failed.
@@ -30,10 +30,10 @@ pub enum KeyFileError {
     Io {
         /// The file.
         path: String,
-        /// What the operating system said.
+        /// The I/O error.
         source: io::Error,
     },
-    /// Others may read it.
+    /// Readable by other users.
     #[error(
         "master key file {path} has mode {mode:03o}; run `chmod 600 {path}`, or mount it with mode 0440, owned by root or \
          by the server's user"
@@ -52,7 +52,7 @@ pub enum KeyFileError {
         /// One-based line.
         line: usize,
     },
-    /// No key in it.
+    /// No key in the file.
     #[error("master key file {path} holds no key")]
     Empty {
         /// The file.

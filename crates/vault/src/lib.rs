@@ -1,9 +1,9 @@
-//! The only ciphers of the project: secret types, envelope encryption bound to a row, the key
-//! ring, authentication codes, API keys and one-time tokens.
+//! The cryptography of the project: secret types, envelope encryption bound to a row, the key ring,
+//! authentication codes, API keys and one-time tokens.
 //!
-//! Plaintext of a credential exists only as [`Secret`] or [`Secrets`]: both are wiped when
-//! dropped, print nothing and cannot be serialised. They reach a database only through
-//! [`KeyRing::seal`], whose ciphertext opens for what it was bound to and for nothing else (R70).
+//! The plaintext of a credential exists only as [`Secret`] or [`Secrets`]: both are wiped on drop, print
+//! nothing and cannot be serialised. They reach a database only through [`KeyRing::seal`]; the ciphertext
+//! opens only with the context that it was bound to (R70).
 
 mod api_key;
 mod entropy;

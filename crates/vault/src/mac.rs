@@ -1,8 +1,8 @@
-//! Authentication codes: proof that this program wrote something, for data that need not be secret.
+//! Message authentication codes: proof that this program wrote data that need not be secret.
 //!
-//! HMAC-SHA256 (RFC 2104). Each purpose has a key of its own: HMAC of the purpose's name under a root
-//! that was derived from the master key in the same way. Nobody computes a code of one purpose from
-//! codes of another, and the ciphers' key takes part in neither.
+//! HMAC-SHA256 (RFC 2104). Each purpose has its own key: the HMAC of its name under a root key, which is
+//! derived from the master key in the same way. Codes of one purpose reveal nothing about another, and the
+//! encryption key is separate from both.
 
 use hmac::{Hmac, KeyInit, Mac as _};
 use sha2::Sha256;
@@ -11,13 +11,13 @@ use zeroize::Zeroizing;
 
 use crate::KeyRing;
 
-/// Name under which the root of all such keys is derived from a master key.
+/// Label for deriving the root key from a master key.
 const ROOT: &[u8] = b"switchboard: root of authentication keys, version 1";
 
 /// Bytes of a code.
 pub const MAC_LENGTH: usize = 32;
 
-/// An authentication code and the master key that it comes from.
+/// An authentication code and the master key it was made with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mac {
     /// Eight hex digits, as in the key file.
@@ -26,30 +26,30 @@ pub struct Mac {
     pub code: [u8; MAC_LENGTH],
 }
 
-/// Why a code was not accepted.
+/// Why a code was rejected.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum MacError {
     /// Made with a key that is not in the ring.
     #[error("master key {0} is not in the key file")]
     UnknownKey(String),
-    /// Not what this key makes of this message.
+    /// The code does not match the message.
     #[error("the authentication code does not match")]
     Mismatch,
 }
 
-/// The root of a master key's authentication keys.
+/// The root key for authentication codes of a master key.
 pub(crate) fn root(master_key: &[u8; 32]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(finish(start(master_key, ROOT)))
 }
 
 impl KeyRing {
-    /// The code of a message under the current master key, for one purpose.
+    /// Authenticates a message for one purpose, with the current master key.
     pub fn authenticate(&self, purpose: &str, message: &[u8]) -> Mac {
         let (key_id, root) = self.current_root();
         Mac { key_id, code: finish(start(&key_for(root, purpose), message)) }
     }
 
-    /// Checks a code, in constant time.
+    /// Verifies a code in constant time.
     pub fn verify(&self, purpose: &str, message: &[u8], key_id: &str, code: &[u8]) -> Result<(), MacError> {
         let root = self.root_of(key_id).ok_or_else(|| MacError::UnknownKey(key_id.to_owned()))?;
         start(&key_for(root, purpose), message).verify_slice(code).map_err(|_| MacError::Mismatch)

@@ -1,34 +1,34 @@
-//! What a sealed value is bound to: where it is stored, whose it is, and where it may be sent.
+//! The context that a sealed value is bound to: where it is stored, its owner and where it may be sent.
 
 use std::fmt;
 
-/// Layout that values are sealed in.
+/// Current layout of sealed values.
 pub(crate) const LAYOUT: u8 = 2;
-/// Layout of earlier programs: bound to project, table, row and column alone.
+/// Layout of earlier versions: bound only to project, table, row and column.
 pub(crate) const FIRST_LAYOUT: u8 = 1;
 pub(crate) const KEY_ID: usize = 4;
 
-/// Whether an earlier program sealed it.
+/// Whether a value was sealed by an earlier version.
 pub fn is_first_layout(sealed: &[u8]) -> bool {
     sealed.first() == Some(&FIRST_LAYOUT)
 }
 
-/// What a sealed value is bound to. It opens with exactly this and with nothing else: the same parts, and
-/// the same pairs in the same order.
+/// The context of a sealed value. It opens only with exactly the same context: the same parts, and the same
+/// pairs in the same order.
 ///
-/// It is the additional authenticated data of the seal, in one buffer: layout (1 byte) · key id (4) ·
-/// project, table, row and column · name and value of each pair, each with its length before it.
+/// This is the additional authenticated data (AAD), in one buffer: layout (1 byte) · key id (4) · project,
+/// table, row and column · name and value of each pair, each with a length prefix.
 #[derive(Clone)]
 pub struct Place {
     data: Vec<u8>,
 }
 
 impl Place {
-    /// A column of a row. `project` owns the row; it is empty for the installation itself. `row` is the
-    /// primary key.
+    /// The context of a column of a row. `project` owns the row; it is empty for the installation itself.
+    /// `row` is the primary key.
     pub fn new(project: &str, table: &str, row: &str, column: &str) -> Self {
         let mut data = Vec::with_capacity(384);
-        // Layout and key id are known when it is used.
+        // Layout and key id are filled in on use.
         data.extend_from_slice(&[0; 1 + KEY_ID]);
         let mut place = Self { data };
         for part in [project, table, row, column] {
@@ -37,7 +37,7 @@ impl Place {
         place
     }
 
-    /// Binds it to one more named value as well.
+    /// Adds a named value to the context.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.push(name.as_bytes());
@@ -50,7 +50,7 @@ impl Place {
         self.data.extend_from_slice(part);
     }
 
-    /// The authenticated data of a layout under a key.
+    /// The AAD for a layout and a key.
     pub(crate) fn authenticated_data(mut self, layout: u8, key_id: [u8; KEY_ID]) -> Vec<u8> {
         if let Some(head) = self.data.get_mut(..=KEY_ID) {
             head[0] = layout;

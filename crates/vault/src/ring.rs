@@ -1,9 +1,9 @@
-//! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to where a value is stored, whose it is
-//! and where it may be sent ([`Place`]).
+//! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to the value's storage location, owner
+//! and recipient ([`Place`]).
 //!
-//! A sealed value is: layout (1 byte) · key id (4) · nonce (24) · ciphertext and tag. Copied to another row,
-//! column or project, or with its row rewritten for somebody else, it does not open (R70).
-//! 24-byte random nonces need no counter; two collide after some 2^96 seals.
+//! A sealed value is: layout (1 byte) · key id (4) · nonce (24) · ciphertext and tag. It does not open when
+//! copied to another row, column or project, or when its row was changed (R70). Random 24-byte nonces need no
+//! counter; two collide after some 2^96 seals.
 
 use std::fmt;
 use std::fs;
@@ -28,7 +28,7 @@ const HEADER: usize = 1 + KEY_ID + NONCE;
 struct MasterKey {
     id: [u8; KEY_ID],
     cipher: XChaCha20Poly1305,
-    /// Where the keys of authentication codes come from (`mac.rs`).
+    /// Root key of authentication codes (`mac.rs`).
     mac_root: Zeroizing<[u8; 32]>,
 }
 
@@ -38,7 +38,7 @@ impl MasterKey {
     }
 }
 
-/// The master keys: the first seals, all open. Cheap to clone; prints nothing.
+/// The master keys: the first one seals, all of them open. Cheap to clone; `Debug` shows nothing.
 #[derive(Clone)]
 pub struct KeyRing {
     keys: Arc<Vec<MasterKey>>,
@@ -52,7 +52,7 @@ impl fmt::Debug for KeyRing {
 }
 
 impl KeyRing {
-    /// A ring of one new key that is kept nowhere. For tests and benchmarks.
+    /// A ring with one new key that is not stored. For tests and benchmarks.
     pub fn ephemeral(entropy: Arc<dyn Entropy>) -> Self {
         let mut id = [0; KEY_ID];
         let mut key = Zeroizing::new([0; 32]);
@@ -61,9 +61,9 @@ impl KeyRing {
         Self { keys: Arc::new(vec![MasterKey::new(id, &key)]), entropy }
     }
 
-    /// Reads a key file: one key a line, the current one first, `#` starts a comment. Only its owner may
-    /// read it, or its group, too, where nobody may write it and it belongs to root or to this
-    /// process's user: so secrets are mounted into containers (mode 0440 with an `fsGroup`).
+    /// Reads a key file: one key per line, the current one first, `#` starts a comment. Only the owner may
+    /// read it. The group may, too, if it cannot write and the file belongs to root or to the user of this
+    /// process: containers mount secrets that way (mode 0440 with an `fsGroup`).
     pub fn load(path: &Path, entropy: Arc<dyn Entropy>) -> Result<Self, KeyFileError> {
         let shown = path.display().to_string();
         let io_error = |source| KeyFileError::Io { path: shown.clone(), source };
@@ -89,9 +89,8 @@ impl KeyRing {
         Ok(Self { keys: Arc::new(keys), entropy })
     }
 
-    /// Writes a new key file with mode 0600. An existing one is never replaced: then the answer is
-    /// false, and so it is for all but one of several processes that try at once. Nobody ever reads
-    /// half a file.
+    /// Writes a new key file with mode 0600. Returns false if the file exists, which is never replaced; when
+    /// several processes try at once, one succeeds. A partial file is never visible.
     pub fn create(path: &Path, entropy: &dyn Entropy) -> Result<bool, KeyFileError> {
         let mut id = [0; KEY_ID];
         let mut key = Zeroizing::new([0; 32]);
@@ -107,7 +106,7 @@ impl KeyRing {
             let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
             file.write_all(line.as_bytes())?;
             file.sync_all()?;
-            // A link fails where a rename would replace.
+            // A hard link fails if the target exists; a rename would replace it.
             let linked = fs::hard_link(&partial, path);
             fs::remove_file(&partial)?;
             match linked {
@@ -119,23 +118,23 @@ impl KeyRing {
         write().map_err(|source| KeyFileError::Io { path: path.display().to_string(), source })
     }
 
-    /// Id of the current key, and the root of its authentication keys.
+    /// Id of the current key and its root key for authentication codes.
     pub(crate) fn current_root(&self) -> (String, &[u8; 32]) {
-        // A ring is never empty: `load` refuses an empty file. A code under zeros verifies nowhere.
+        // A ring is never empty: `load` refuses an empty file. A code made with zeros never verifies.
         self.keys.first().map_or((String::new(), &[0; 32]), |key| (hex(key.id), &*key.mac_root))
     }
 
-    /// The root of the authentication keys of one master key.
+    /// The root key for authentication codes of one master key.
     pub(crate) fn root_of(&self, key_id: &str) -> Option<&[u8; 32]> {
         self.keys.iter().find(|key| hex(key.id) == key_id).map(|key| &*key.mac_root)
     }
 
-    /// Seals bytes for one place with the current key.
+    /// Seals bytes for a context with the current key.
     pub fn seal(&self, place: Place, plaintext: &[u8]) -> Vec<u8> {
         self.seal_in(LAYOUT, place, plaintext)
     }
 
-    /// Opens bytes sealed for this place.
+    /// Opens bytes that were sealed for this context.
     pub fn open(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         match sealed.first() {
             Some(&LAYOUT) => self.open_any(place, sealed),
@@ -144,8 +143,8 @@ impl KeyRing {
         }
     }
 
-    /// Seals anew, for `to`, what an earlier program sealed for `from`, a place without pairs. There is no other way
-    /// to what is sealed in the first layout.
+    /// Seals a value of an earlier version again, for the context `to`. `from` is its context without pairs.
+    /// This is the only way to open the first layout.
     pub fn seal_anew(&self, from: Place, sealed: &[u8], to: Place) -> Result<Vec<u8>, OpenError> {
         if !is_first_layout(sealed) {
             return Err(OpenError::Malformed);
@@ -159,7 +158,7 @@ impl KeyRing {
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
         let payload = Payload { msg: plaintext, aad: &place.authenticated_data(layout, key.id) };
-        // Encryption fails only past 256 GiB; an empty value then fails to open, loudly.
+        // Encryption fails only beyond 256 GiB; then the empty value fails to open, with an error.
         let ciphertext = key.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
         sealed.push(layout);
@@ -196,7 +195,7 @@ impl KeyRing {
     }
 }
 
-/// Whether a key file's mode and owner keep the key from other users.
+/// Whether mode and owner of a key file protect the key from other users.
 fn is_closed(mode: u32, owner: u32, own: u32) -> bool {
     const ROOT: u32 = 0;
     let for_others = mode & 0o077;
@@ -280,7 +279,7 @@ mod tests {
         assert_eq!(&**ring.open(place("ca_1", "x").with("a", "b"), &sealed).unwrap(), b"token");
         let now = ring.seal(place("ca_1", "credential"), b"token");
         assert_eq!(anew(&now).unwrap_err(), OpenError::Malformed);
-        // The byte that says the layout is authenticated, too.
+        // The layout byte is authenticated, too.
         for (sealed, layout) in [(first, LAYOUT), (now, FIRST_LAYOUT)] {
             let relabelled = [&[layout], &sealed[1..]].concat();
             assert!(ring.open(place("ca_1", "credential"), &relabelled).is_err());
@@ -340,7 +339,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert!(KeyRing::load(&path, Arc::new(SystemEntropy)).is_ok(), "{mode:o}");
         }
-        // Readable for a group: root's and one's own files alone.
+        // Readable by the group: only files of root and of this user.
         for (mode, owner, is_taken) in
             [(0o440, 0, true), (0o440, 1_000, true), (0o440, 1_001, false), (0o400, 1_001, true), (0o640, 0, false)]
         {

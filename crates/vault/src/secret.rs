@@ -1,4 +1,4 @@
-//! Values that must not be seen: wiped when dropped, silent in `Debug`, impossible to serialise.
+//! Secret values: wiped on drop, silent in `Debug`, not serialisable.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use zeroize::{Zeroize, Zeroizing};
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes ownership, so that no second copy stays behind.
+    /// Takes ownership, so that no second copy remains.
     pub fn new(value: String) -> Self {
         Self(Zeroizing::new(value))
     }
 
-    /// The plaintext. Every call of this is a place to review.
+    /// The plaintext. Review every call of this.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Nothing in it: an absent value in a provider's answer.
+    /// Whether it is empty, as for a missing value in a provider's response.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Named secrets that belong together: a credential, a client's identifier and secret.
+/// Named secrets that belong together, such as a client's id and secret.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(BTreeMap<String, Secret>);
 
@@ -61,7 +61,7 @@ impl Secrets {
         Self::default()
     }
 
-    /// Sets one value, replacing (and wiping) an older one.
+    /// Sets a value. An older one is replaced and wiped.
     pub fn insert(&mut self, name: &str, value: Secret) {
         self.0.insert(name.to_owned(), value);
     }
@@ -86,26 +86,26 @@ impl Secrets {
         self.0.keys().map(String::as_str)
     }
 
-    /// All pairs, for masking and for redaction of answers.
+    /// All pairs, for masking and redaction.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// No values.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them as one: the text of a JSON object.
+    /// All values as the text of one JSON object.
     pub fn into_json(self) -> Secret {
         let mut buffer = self.to_plaintext();
-        // JSON is UTF-8; the buffer itself becomes the text.
+        // JSON is UTF-8; the buffer is reused as the text.
         Secret::new(String::from_utf8(std::mem::take(&mut *buffer)).unwrap_or_default())
     }
 
-    /// The form that is sealed: a JSON object. Wiped when dropped.
+    /// The plaintext for sealing: a JSON object. Wiped on drop.
     pub(crate) fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
-        // serde_json cannot fail on a map of strings; an empty object is the harmless answer.
+        // serde_json cannot fail on a map of strings; an empty object is a safe fallback.
         let capacity = self.0.iter().map(|(k, v)| k.len() + v.expose().len() * 2 + 8).sum::<usize>() + 2;
         let mut buffer = Zeroizing::new(Vec::with_capacity(capacity));
         let exposed: BTreeMap<&str, &str> = self.iter().map(|(k, v)| (k, v.expose())).collect();

@@ -1,8 +1,8 @@
 //! Random identifiers and one-time tokens (link tokens, OAuth `state`, browser secrets).
 //!
-//! A one-time token is `<prefix><row id>.<secret>`-like: its first part finds the row (and starts
-//! with the time, so that inserts append), its second part is 160 random bits of which only a
-//! SHA-256 is stored (R01). Comparison takes the same time wherever the difference stands.
+//! A one-time token consists of a row id, which finds the row (and starts with the time, so that inserts
+//! append), and a secret of 160 random bits, of which only the SHA-256 is stored (R01). Comparison takes
+//! constant time.
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
@@ -25,14 +25,15 @@ pub fn base62(entropy: &dyn Entropy, length: usize) -> String {
     let mut buffer = [0_u8; 64];
     while text.len() < length {
         entropy.fill(&mut buffer);
-        // Bytes past the last multiple of 62 are thrown away, so that no character is likelier.
+        // Rejection sampling: bytes beyond the last multiple of 62 are dropped, so that all characters are
+        // equally likely.
         let usable = buffer.iter().filter(|byte| **byte < 248);
         text.extend(usable.take(length - text.len()).map(|byte| char::from(ALPHABET[usize::from(*byte % 62)])));
     }
     text
 }
 
-/// Number as `width` base62 digits; sorts as the number does.
+/// A number as `width` base62 digits; the text sorts like the number.
 pub fn base62_number(mut number: u64, width: usize) -> String {
     let mut digits = vec![b'0'; width];
     for digit in digits.iter_mut().rev() {
@@ -42,7 +43,7 @@ pub fn base62_number(mut number: u64, width: usize) -> String {
     digits.into_iter().map(char::from).collect()
 }
 
-/// A token handed out once: the text for its holder, the digest for the database.
+/// A one-time token: the text for its holder, the digest for the database.
 pub struct OneTimeToken {
     text: String,
 }
@@ -57,22 +58,22 @@ impl OneTimeToken {
     /// Characters of the secret part: 27 × 5.95 = 160 bits.
     pub const SECRET_LENGTH: usize = 27;
 
-    /// A new token whose row is found by `row_id`.
+    /// A new token for the row `row_id`.
     pub fn new(entropy: &dyn Entropy, row_id: &str) -> Self {
         Self { text: format!("{row_id}{}", base62(entropy, Self::SECRET_LENGTH)) }
     }
 
-    /// What the holder gets.
+    /// The text for the holder.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What the database gets.
+    /// The digest for the database.
     pub fn digest(&self) -> Digest {
         digest(&self.text)
     }
 
-    /// The row id inside a presented token, when its shape is right.
+    /// The row id in a presented token, if the token is well-formed.
     pub fn row_id(presented: &str) -> Option<&str> {
         let well_formed = presented.len() > Self::SECRET_LENGTH
             && presented.len() <= 128
@@ -80,7 +81,7 @@ impl OneTimeToken {
         well_formed.then(|| &presented[..presented.len() - Self::SECRET_LENGTH])
     }
 
-    /// Whether a presented token is the stored one, in constant time.
+    /// Whether a presented token matches the stored digest, in constant time.
     pub fn matches(presented: &str, stored: &[u8]) -> bool {
         digest(presented).ct_eq(stored).into()
     }
