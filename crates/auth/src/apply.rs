@@ -1,4 +1,4 @@
-//! Putting a credential on an API request: where and how is the toolkit's data.
+//! Adds a credential to an API request, in the places that the toolkit file names.
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue};
@@ -13,12 +13,12 @@ use crate::error::{BuildError, expand};
 use crate::token::{FORM, JSON, request};
 use crate::{Variables, form};
 
-/// A request to a provider's API that is not sent yet.
+/// A request to a provider's API that was not sent yet.
 #[derive(Debug)]
 pub struct Draft {
     /// Method.
     pub method: Method,
-    /// Where it goes.
+    /// Target URL.
     pub url: Url,
     /// Headers; those of a credential are marked sensitive.
     pub headers: HeaderMap,
@@ -27,10 +27,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A request that somebody else built.
+    /// Wraps an existing request.
     ///
     /// # Errors
-    /// [`BuildError::Endpoint`] for a request without a whole URL.
+    /// [`BuildError::Endpoint`] if the URL is not absolute.
     pub fn of(request: Request<Bytes>) -> Result<Self, BuildError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
@@ -38,23 +38,23 @@ impl Draft {
         Ok(Self { method: parts.method, url, headers: parts.headers, body })
     }
 
-    /// The request itself.
+    /// Converts it into an HTTP request.
     ///
     /// # Errors
-    /// [`BuildError::Endpoint`] for a URL that no request line takes.
+    /// [`BuildError::Endpoint`] if the URL is not valid as a request target.
     pub fn into_request(self) -> Result<Request<Bytes>, BuildError> {
         request(self.method, self.url, self.headers, self.body.to_vec())
     }
 }
 
-/// Puts a credential where the placements say, replacing what a caller or the toolkit's general
-/// headers put there. A template variable is looked up in the secrets, then in `variables`. Header
-/// values are marked sensitive. Nothing is changed when one of the placements fails.
+/// Adds a credential at its placements. It replaces values that the caller or the toolkit's general headers
+/// set there. A template variable is looked up in the secrets, then in `variables`. Header values are marked
+/// sensitive. If one of the placements fails, nothing is changed.
 ///
 /// # Errors
-/// [`BuildError::Template`] for a missing value, [`BuildError::Header`] for one that holds a
-/// control character (CR, LF and NUL among them), [`BuildError::Placement`] for a placement that
-/// validation of toolkit files would have refused, [`BuildError::Body`] for a body that takes none.
+/// [`BuildError::Template`] for a missing value, [`BuildError::Header`] for a value with a control character
+/// (including CR, LF and NUL), [`BuildError::Placement`] for a placement that the validation of toolkit files
+/// would reject, [`BuildError::Body`] for a body that cannot take the credential.
 pub fn apply(
     placements: &[Placement],
     secrets: &Secrets,
@@ -88,7 +88,7 @@ pub fn apply(
     Ok(())
 }
 
-/// The `Cookie` header with these cookies in the place of others of their names.
+/// The `Cookie` header with these cookies; they replace cookies of the same name.
 fn with_cookies(present: Option<&HeaderValue>, cookies: &[(&str, Secret)]) -> Result<Option<HeaderValue>, BuildError> {
     if cookies.is_empty() {
         return Ok(None);
@@ -100,7 +100,7 @@ fn with_cookies(present: Option<&HeaderValue>, cookies: &[(&str, Secret)]) -> Re
     };
     let mut pairs: Vec<String> = present.split(';').map(str::trim).filter(is_other).map(str::to_owned).collect();
     for (name, value) in cookies {
-        // RFC 6265 section 4.1.1: what would end the cookie cannot be in it.
+        // RFC 6265 section 4.1.1: characters that would end the cookie are not allowed.
         if value.expose().contains([';', ',', '"', ' ', '\\']) {
             return Err(BuildError::Header { name: "cookie".to_owned(), reason: "would hold another cookie" });
         }
@@ -109,7 +109,7 @@ fn with_cookies(present: Option<&HeaderValue>, cookies: &[(&str, Secret)]) -> Re
     sensitive("cookie", &pairs.join("; ")).map(Some)
 }
 
-/// The body with these members: of a JSON object, of a form, or of a new object where there is none.
+/// The body with these members: of a JSON object, of a form, or of a new object if the body is empty.
 fn with_members(body: &Bytes, headers: &mut HeaderMap, members: &[(&str, Secret)]) -> Result<Bytes, BuildError> {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -136,14 +136,13 @@ fn with_members(body: &Bytes, headers: &mut HeaderMap, members: &[(&str, Secret)
     serde_json::to_vec(&object).map(Bytes::from).map_err(|_| BuildError::Body)
 }
 
-/// Puts the secrets `username` and `password` on a request as HTTP Basic authentication (RFC 7617
-/// section 2, in UTF-8). An absent password is an empty one: providers that take a key as the user
-/// name want it so. The scheme may say what is sent around the user name. The header is
-/// `Authorization`.
+/// Adds HTTP Basic authentication with the secrets `username` and `password` (RFC 7617 section 2, in UTF-8).
+/// A missing password is sent as an empty one, as providers that take a key as the user name expect. The
+/// scheme may add text around the user name. The header is `Authorization`.
 ///
 /// # Errors
-/// [`BuildError::Credential`] when the user name is missing or holds a colon, or either value holds
-/// a control character.
+/// [`BuildError::Credential`] if the user name is missing or contains a colon, or if either value contains a
+/// control character.
 pub fn apply_basic(scheme: &BasicScheme, secrets: &Secrets, headers: &mut HeaderMap) -> Result<(), BuildError> {
     let refuse = |name, reason| Err(BuildError::Credential { name, reason });
     let username = basic_username(scheme, secrets)?;
@@ -161,10 +160,10 @@ pub fn apply_basic(scheme: &BasicScheme, secrets: &Secrets, headers: &mut Header
     Ok(())
 }
 
-/// The user name that HTTP Basic sends: with what the scheme says of it around the entered one.
+/// The user name for HTTP Basic: the entered one with the prefix and suffix of the scheme.
 ///
 /// # Errors
-/// [`BuildError::Credential`] when it is missing.
+/// [`BuildError::Credential`] if it is missing.
 pub fn basic_username(scheme: &BasicScheme, secrets: &Secrets) -> Result<Secret, BuildError> {
     let Some(username) = secrets.get("username") else {
         return Err(BuildError::Credential { name: "username", reason: "is missing" });
@@ -177,12 +176,11 @@ pub fn basic_username(scheme: &BasicScheme, secrets: &Secrets) -> Result<Secret,
     }
 }
 
-/// The headers that carry the credential, which callers may therefore not set. For HTTP Basic the
-/// header is `Authorization`.
+/// The headers that carry the credential, which callers must not set. For HTTP Basic this is `Authorization`.
 pub fn credential_headers(placements: &[Placement]) -> Vec<HeaderName> {
     let names = placements.iter().filter_map(|placement| placement.header.as_deref());
     let cookie = placements.iter().any(|placement| placement.cookie.is_some()).then_some(COOKIE);
-    // A name that does not parse cannot be applied either.
+    // A name that cannot be parsed cannot be applied, either.
     names.filter_map(|name| header_name(name).ok()).chain(cookie).collect()
 }
 

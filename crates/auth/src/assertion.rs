@@ -1,5 +1,5 @@
-//! Assertions (RFC 7523): a signed JWT that stands for a client at a token endpoint, or for a user
-//! or a service account in a grant.
+//! Assertions (RFC 7523): a signed JWT that authenticates a client at a token endpoint, or represents a user
+//! or service account in a grant.
 
 use serde_json::{Map, Value};
 use switchboard_catalog::{Assertion, ClientAuthentication, OAuth2, SigningAlgorithm};
@@ -9,35 +9,35 @@ use crate::error::{BuildError, expand};
 use crate::jws::key_fingerprint;
 use crate::{JwsAlgorithm, Variables, sign_jwt, x5t_s256};
 
-/// Seconds for which a client's assertion is good.
+/// Lifetime of a client assertion in seconds.
 const CLIENT_LIFETIME: i64 = 300;
 
-/// Seconds by which assertions are dated back: a provider whose clock is a little behind refuses what comes
-/// from its future.
+/// Seconds by which `iat` is backdated: a provider whose clock is slightly behind would reject a time in the
+/// future.
 const DATED_BACK: i64 = 30;
 
-/// When a request is made, and what makes it differ from all others.
+/// Time and unique id of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
     /// Seconds since 1970.
     pub now: i64,
-    /// Unique: the `jti` of assertions, which nobody accepts twice (R23).
+    /// Unique: the `jti` of assertions, which providers accept only once (R23).
     pub unique: &'a str,
 }
 
-/// What a client signs its assertions with.
+/// The key that signs a client's assertions.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientKey<'a> {
     /// A private key in PEM, or the client's secret for `client_secret_jwt`.
     pub key: &'a Secret,
-    /// `kid` in the header, where the provider has several keys of the client.
+    /// `kid` in the header, if the provider has several keys of the client.
     pub key_id: Option<&'a str>,
-    /// Certificate whose thumbprint names the key.
+    /// Certificate whose thumbprint identifies the key.
     pub certificate: Option<&'a str>,
 }
 
-/// Mints what stands for the client where it authenticates by an assertion (R23); none where it
-/// authenticates otherwise. The audience is the file's, else the issuer, else the token endpoint.
+/// Creates the client assertion if the client authenticates with one (R23); `None` otherwise. The audience is
+/// that of the file, else the issuer, else the token endpoint.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -75,7 +75,7 @@ pub fn client_assertion(
     sign_jwt(algorithm(said.algorithm), key.key, &header, &claims).map(Some)
 }
 
-/// Mints the assertion of a call, or one that is a token itself.
+/// Creates the assertion of a call, or one that is itself the token.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -99,7 +99,7 @@ pub fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>)
     sign_jwt(algorithm(assertion.algorithm), &key, &header, &claims)
 }
 
-/// Members of a JSON object; empty ones are left out.
+/// Members of a JSON object; empty ones are omitted.
 fn entries<'e>(
     what: &'static str,
     entries: impl Iterator<Item = (&'e String, &'e String)>,

@@ -1,4 +1,4 @@
-//! The authorization request: the URL that a person's browser is sent to (RFC 6749 section 4.1.1).
+//! The authorization request: the URL to which the user's browser is redirected (RFC 6749 section 4.1.1).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,37 +10,37 @@ use crate::error::{BuildError, endpoint, expand};
 use crate::nonce::nonce_of;
 use crate::{Variables, form};
 
-/// Parameters that belong to the flow; a toolkit cannot set them.
+/// Parameters of the protocol; a toolkit cannot set them.
 const RESERVED: [&str; 6] =
     ["response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"];
 
-/// What goes into an authorization request.
+/// The inputs of an authorization request.
 pub struct AuthorizationRequest<'a> {
     /// The provider.
     pub oauth: &'a OAuth2,
-    /// Identifier of the OAuth client.
+    /// Client identifier.
     pub client_id: &'a str,
-    /// Where the provider sends the browser back; the token request repeats it (R24).
+    /// Redirect URI; the token request repeats it (R24).
     pub redirect_uri: &'a str,
-    /// Single-use value that finds the attempt again (R02).
+    /// Single-use value that identifies the attempt (R02).
     pub state: &'a str,
-    /// Scopes to ask for, defaults already applied; without any, the parameter is left out.
+    /// Requested scopes, with defaults applied. If empty, the parameter is omitted.
     pub scopes: &'a [String],
-    /// User-level scopes, where the toolkit has two kinds of token.
+    /// User-level scopes, for toolkits with two kinds of token.
     pub user_scopes: &'a [String],
-    /// S256 challenge (RFC 7636 section 4.3); not sent to a provider that refuses one.
+    /// S256 challenge (RFC 7636 section 4.3); not sent to a provider that rejects it.
     pub code_challenge: Option<&'a str>,
-    /// Resource that the token is for (RFC 8707); none where the provider knows no such thing.
+    /// Resource indicator (RFC 8707); `None` if the provider does not support it.
     pub resource: Option<&'a str>,
-    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    /// Thumbprint of the key to bind the code to (RFC 9449 section 10).
     pub dpop_jkt: Option<&'a str>,
     /// Values of template variables.
     pub variables: Variables<'a>,
 }
 
 impl AuthorizationRequest<'_> {
-    /// The URL. The toolkit's own query and parameters are kept, except where they would replace a
-    /// parameter of the flow.
+    /// The URL. Keeps the toolkit's own query and parameters, unless they conflict with a parameter of the
+    /// protocol.
     ///
     /// # Errors
     /// [`BuildError::Template`], [`BuildError::Endpoint`], [`BuildError::MissingPkce`] and
@@ -57,7 +57,8 @@ impl AuthorizationRequest<'_> {
         Ok(url)
     }
 
-    /// The URL after the parameters were pushed (RFC 9126 section 4): they stand behind a reference.
+    /// The URL after a pushed authorization request (RFC 9126 section 4), which refers to the pushed
+    /// parameters.
     ///
     /// # Errors
     /// [`BuildError::Template`] and [`BuildError::Endpoint`].
@@ -67,7 +68,7 @@ impl AuthorizationRequest<'_> {
         Ok(url)
     }
 
-    /// Parameters in their order, under the provider's names.
+    /// Parameters in order, with the provider's names.
     pub(crate) fn parameters(&self) -> Result<Vec<Pair<'_>>, BuildError> {
         let oauth = self.oauth;
         let mut pairs: Vec<(&str, Cow<'_, str>)> = vec![
@@ -119,14 +120,14 @@ impl AuthorizationRequest<'_> {
 /// A parameter: name and value.
 pub(crate) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// The provider's name of a standard parameter.
+/// The provider's name for a standard parameter.
 pub(crate) fn renamed<'n>(oauth: &'n OAuth2, name: &'n str) -> Cow<'n, str> {
     oauth.parameter_names.get(name).map_or(name, String::as_str).into()
 }
 
 impl fmt::Debug for AuthorizationRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `state` stands for the attempt, so it is left out.
+        // Omits `state`, which grants access to the attempt.
         f.debug_struct("AuthorizationRequest")
             .field("client_id", &self.client_id)
             .field("redirect_uri", &self.redirect_uri)

@@ -1,5 +1,5 @@
-//! Requests that a toolkit file describes whole: token requests of another kind than OAuth 2.0's,
-//! revocations of another kind than RFC 7009's. Templates in, one HTTP request out.
+//! Requests that a toolkit file describes in full: token requests other than OAuth 2.0, revocations other
+//! than RFC 7009. Builds an HTTP request from templates.
 
 use std::borrow::Cow;
 
@@ -17,14 +17,14 @@ use crate::error::{BuildError, endpoint, expand};
 use crate::token::{FORM, JSON, request};
 use crate::{ClientCredentials, Moment, Variables, form};
 
-/// Variables that a URL may hold although they are free text: encoded as one part of the path.
+/// Free-text variables that a URL may contain: encoded as one path segment.
 const ENCODED: [&str; 2] = ["client_id", "token"];
 
-/// What stands for itself in a path (RFC 3986 section 2.3).
+/// Everything but the unreserved characters (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Builds a call. `client` is who authenticates it, where it says so; its identifier and secret are
-/// also variables. A parameter with a variable that has no value is left out.
+/// Builds a call. `client` authenticates the call if it requires that; its id and secret are also variables.
+/// A parameter is omitted if one of its variables has no value.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -101,7 +101,7 @@ fn json(pairs: &[(&str, &str)]) -> Result<Vec<u8>, BuildError> {
     serde_json::to_vec(&object).map_err(|_| BuildError::Body)
 }
 
-/// A body in which no value can end the place that it was put in.
+/// Expands a body with all values escaped, so that none can break out of its position.
 fn escaped(body: &str, escape: Escape, variables: Variables<'_>) -> Result<String, BuildError> {
     let escaping = |name: &str| {
         let value = variables(name)?;
@@ -116,7 +116,7 @@ fn escaped(body: &str, escape: Escape, variables: Variables<'_>) -> Result<Strin
     template::expand(body, &escaping).map_err(|source| BuildError::Template { what: "call's body", source })
 }
 
-/// XML 1.0 section 2.4: in text and in attribute values, whatever quotes them.
+/// Escapes for XML 1.0 (section 2.4), in text and in quoted attribute values.
 fn xml(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for letter in value.chars() {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the value, a JSON body says it and nothing else.
+        /// Whatever the value, the JSON body contains exactly that value.
         #[test]
         fn no_value_leaves_its_place(value in any::<String>()) {
             let call = call("content_type = \"application/json\"\nbody = '{{\"u\":\"{v}\"}'");
@@ -213,7 +213,7 @@ mod tests {
             prop_assert_eq!(body, serde_json::json!({ "u": value }));
         }
 
-        /// A token in a URL is one part of its path, whatever it is.
+        /// A token in a URL is always a single path segment.
         #[test]
         fn a_token_stays_one_part_of_a_path(token in "[ -~]{1,40}") {
             let call = Call { url: "https://p.example/a/{token}/b".to_owned(), ..call("method = \"DELETE\"") };

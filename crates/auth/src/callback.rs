@@ -1,5 +1,5 @@
-//! What the browser brings back from the provider (RFC 6749 sections 4.1.2 and 4.1.2.1), and the
-//! check of who it came from (RFC 9207). All of it may be an attacker's.
+//! Parses the authorization response (RFC 6749 sections 4.1.2 and 4.1.2.1) and checks its issuer (RFC 9207).
+//! All of its input may come from an attacker.
 
 use std::fmt;
 
@@ -8,31 +8,31 @@ use thiserror::Error;
 
 use crate::{form, text};
 
-/// Longest query that is read, in bytes.
+/// Maximum length of a query in bytes.
 const MAX: usize = 16 * 1024;
 
-/// What is read; everything else is ignored.
+/// The parameters that are read; all others are ignored.
 const NAMES: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 
-/// Of these, what is only shown.
+/// The parameter that is only displayed.
 const WORDS: &str = "error_description";
 
-/// Stands for an error code that is not `[A-Za-z0-9_.-]{1,64}`.
+/// Replaces an error code that does not match `[A-Za-z0-9_.-]{1,64}`.
 const UNKNOWN_ERROR: &str = "unknown_error";
 
-/// Parameters of the authorization response. One without a value counts as left out (section 3.1).
-/// An answer with an `error` is a refusal, whatever else it holds.
+/// Parameters of the authorization response. An empty parameter counts as missing (section 3.1). A response
+/// with `error` is an error, whatever else it contains.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct CallbackQuery {
     /// Authorization code.
     pub code: Option<Secret>,
-    /// The `state` of the authorization request, to be compared in constant time.
+    /// The `state` of the authorization request; compare it in constant time.
     pub state: Option<String>,
-    /// Issuer identifier (RFC 9207), exactly as decoded.
+    /// Issuer identifier (RFC 9207), as decoded.
     pub iss: Option<String>,
     /// Error code, `[A-Za-z0-9_.-]{1,64}`; `unknown_error` for anything else.
     pub error: Option<String>,
-    /// At most 200 printable characters, words that look like a token masked. Not HTML-escaped.
+    /// At most 200 printable characters, with words masked that look like a token. Not HTML-escaped.
     pub error_description: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl fmt::Debug for CallbackQuery {
     }
 }
 
-/// Why a callback's query cannot be read.
+/// Why a callback query could not be parsed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum CallbackError {
     /// More than 16 KiB.
@@ -62,9 +62,9 @@ pub enum CallbackError {
     Malformed(&'static str),
 }
 
-/// Reads the query of a callback, without its `?`; or the form body of `response_mode=form_post`.
-/// Unknown parameters are ignored, as section 4.1.2 demands. The words of `error_description` are for
-/// people: whatever their character set and encoding, the error beside them counts.
+/// Parses the query of a callback, without `?`, or the form body of `response_mode=form_post`. Unknown
+/// parameters are ignored, as section 4.1.2 requires. `error_description` is decoded leniently, because it is
+/// only displayed.
 ///
 /// # Errors
 /// [`CallbackError`].
@@ -79,8 +79,7 @@ pub fn parse_callback(query: &str) -> Result<CallbackQuery, CallbackError> {
     })
 }
 
-/// One parameter of a callback's query, by a name that its provider chose; one without a value counts
-/// as left out.
+/// A single parameter of a callback query, whose name the provider chose. An empty one counts as missing.
 ///
 /// # Errors
 /// [`CallbackError`].
@@ -101,7 +100,7 @@ pub fn callback_parameter(query: &str, name: &str) -> Result<Option<String>, Cal
     }
 }
 
-/// The values of some parameters of a callback's query; one without a value counts as left out.
+/// The values of some parameters of a callback query. Empty ones count as missing.
 pub(crate) fn named_values<const COUNT: usize>(
     query: &str,
     names: [&'static str; COUNT],
@@ -129,26 +128,25 @@ pub(crate) fn named_values<const COUNT: usize>(
     Ok(values.map(|value| value.filter(|text| !text.is_empty())))
 }
 
-/// The error code that a callback reports, `unknown_error` when it is not well-formed.
+/// The error code of a callback; `unknown_error` if it is malformed.
 pub(crate) fn error_code(raw: &str) -> String {
     text::error_code(raw).unwrap_or_else(|| UNKNOWN_ERROR.to_owned())
 }
 
-/// The answer did not come from the provider that was asked.
+/// The response is not from the expected provider.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum IssuerMismatch {
-    /// The provider always sends `iss`, and it is absent.
+    /// The provider always sends `iss`, but it is missing.
     #[error("the callback names no issuer, and this provider always does")]
     Missing,
-    /// `iss` is another issuer's.
+    /// `iss` names another issuer.
     #[error("the callback names another issuer")]
     Different,
 }
 
-/// Compares the callback's `iss` with the issuer that was asked (RFC 9207 section 2.4): simple
-/// string comparison, no normalisation. A present `iss` is compared even where the provider does
-/// not promise to send it; one that cannot be compared because no issuer is known is ignored,
-/// unless the provider is required to send it.
+/// Compares `iss` with the expected issuer (RFC 9207 section 2.4): simple string comparison without
+/// normalisation. `iss` is compared even if the provider does not promise to send it. Without a known issuer
+/// it is ignored, unless the provider must send it.
 ///
 /// # Errors
 /// [`IssuerMismatch`].

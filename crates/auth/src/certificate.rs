@@ -1,5 +1,5 @@
-//! Thumbprints of a certificate, by which an assertion's header names the key that signed it
-//! (RFC 7515 sections 4.1.7 and 4.1.8).
+//! Certificate thumbprints, with which the header of an assertion identifies the signing key (RFC 7515
+//! sections 4.1.7 and 4.1.8).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,24 +12,24 @@ use crate::pem::Section;
 /// The header parameter `x5t#S256`: base64url of the SHA-256 of the first certificate's DER.
 ///
 /// # Errors
-/// [`BuildError::Key`] when the text holds no certificate.
+/// [`BuildError::Key`] if the text contains no certificate.
 pub fn x5t_s256(pem_certificate: &str) -> Result<String, BuildError> {
     thumbprint(&SHA256, pem_certificate)
 }
 
-/// The header parameter `x5t`, the same with SHA-1. It only names the certificate among those of one
-/// client, so nothing rests on the strength of SHA-1.
+/// The header parameter `x5t`, the same with SHA-1. It only selects one of a client's certificates, so that
+/// security does not depend on SHA-1.
 ///
 /// # Errors
-/// [`BuildError::Key`] when the text holds no certificate.
+/// [`BuildError::Key`] if the text contains no certificate.
 pub fn x5t(pem_certificate: &str) -> Result<String, BuildError> {
     thumbprint(&SHA1_FOR_LEGACY_USE_ONLY, pem_certificate)
 }
 
-/// Checks that a text holds a certificate in PEM, when it is entered.
+/// Checks an entered text for a PEM certificate.
 ///
 /// # Errors
-/// What is wrong, without the text: it may be a private key that was pasted into the wrong field.
+/// The reason, without the text: it may be a private key that was pasted into the wrong field.
 pub fn check_certificate(text: &str) -> Result<(), &'static str> {
     first(text).map(|_| ())
 }
@@ -47,7 +47,7 @@ fn first(text: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
     der.ok_or("is not a whole certificate; was it cut?")
 }
 
-/// A DER SEQUENCE whose length is that of the text (X.690 section 8.1.3), which what is cut is not.
+/// Whether this is one complete DER SEQUENCE (X.690 section 8.1.3), and so not truncated.
 fn is_one_sequence(der: &[u8]) -> bool {
     let [0x30, first, rest @ ..] = der else { return false };
     let digits = usize::from(first & 0x7f);

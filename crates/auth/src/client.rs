@@ -14,9 +14,9 @@ use crate::{form, text};
 pub struct ClientCredentials<'a> {
     /// Public identifier.
     pub client_id: &'a str,
-    /// Absent for a public client.
+    /// `None` for a public client.
     pub client_secret: Option<&'a str>,
-    /// What stands for the client where it authenticates by an assertion; minted for one request.
+    /// The client assertion, if the client authenticates with one; created for one request.
     pub assertion: Option<&'a str>,
 }
 
@@ -26,11 +26,11 @@ impl std::fmt::Debug for ClientCredentials<'_> {
     }
 }
 
-/// Refuses a secret that no OAuth server can have issued: `client-secret = *VSCHAR`, 0x20–0x7E
-/// (RFC 6749 appendix A.2). Such a value is a copying error, best found when it is entered (R22).
+/// Rejects a secret that no OAuth server can have issued: `client-secret = *VSCHAR`, 0x20–0x7E (RFC 6749
+/// appendix A.2). Such a value is a copying error, best reported when it is entered (R22).
 ///
 /// # Errors
-/// What is wrong, without the secret.
+/// The reason, without the secret.
 pub fn check_client_secret(secret: &str) -> Result<(), &'static str> {
     if secret.is_empty() {
         return Err("client secret is empty");
@@ -44,7 +44,7 @@ pub fn check_client_secret(secret: &str) -> Result<(), &'static str> {
 /// RFC 7523 section 2.2.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Adds the client's authentication to a request: as parameters, or as the header that is returned.
+/// Adds the client's authentication to a request: as parameters, or as the returned header.
 pub(crate) fn authenticate<'a>(
     method: ClientAuthentication,
     client: &ClientCredentials<'a>,
@@ -61,7 +61,7 @@ pub(crate) fn authenticate<'a>(
             Ok(None)
         }
         ClientAuthentication::ClientSecretBasic => {
-            // Section 2.3.1: both halves are form-encoded, so that a colon cannot split them.
+            // Section 2.3.1: both parts are form-encoded, so that a colon cannot split them.
             let id = form::encode(client.client_id);
             let encoded_secret = Zeroizing::new(form::encode(secret(client)?));
             basic(&id, &encoded_secret).map(Some)
@@ -77,20 +77,20 @@ pub(crate) fn authenticate<'a>(
     }
 }
 
-/// The client's secret, which must be there.
+/// The client's secret, which is required.
 pub(crate) fn secret<'a>(client: &ClientCredentials<'a>) -> Result<&'a str, BuildError> {
     client.client_secret.filter(|secret| !secret.is_empty()).ok_or(BuildError::MissingClientSecret)
 }
 
-/// `Basic` credentials (RFC 7617), marked sensitive. The halves are used as they are.
+/// `Basic` credentials (RFC 7617), marked sensitive. Both parts are used as they are.
 pub(crate) fn basic(username: &str, password: &str) -> Result<HeaderValue, BuildError> {
     let pair = Zeroizing::new(format!("{username}:{password}"));
     let encoded = Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())));
     sensitive("authorization", &encoded)
 }
 
-/// A header value that carries a credential: never shown by `Debug`, never put into a
-/// compression table. Refuses control characters, CR, LF and NUL among them.
+/// A sensitive header value: hidden by `Debug` and excluded from header compression. Rejects control
+/// characters, including CR, LF and NUL.
 pub(crate) fn sensitive(name: &str, value: &str) -> Result<HeaderValue, BuildError> {
     let Ok(mut header) = HeaderValue::from_bytes(value.as_bytes()) else {
         return Err(BuildError::Header { name: name.to_owned(), reason: "would hold a control character" });

@@ -1,5 +1,5 @@
-//! The device authorization grant (RFC 8628): the user enters a short code at the provider, and the
-//! token endpoint is asked until they have.
+//! The device authorization grant (RFC 8628): the user enters a short code at the provider while the token
+//! endpoint is polled.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,30 +20,30 @@ use crate::{ClientCredentials, Variables};
 
 /// RFC 8628 section 3.4.
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// Longest device code taken, in bytes.
+/// Maximum length of a device code in bytes.
 const MAX_DEVICE_CODE: usize = 4_096;
-/// Longest code that people enter, in characters.
+/// Maximum length of a user code in characters.
 const MAX_USER_CODE: usize = 64;
-/// Seconds between two questions, where the answer does not say (RFC 8628 section 3.2), and bounds.
+/// Default polling interval in seconds (RFC 8628 section 3.2), and its bounds.
 const INTERVAL: u64 = 5;
 const INTERVALS: std::ops::RangeInclusive<u64> = 1..=LONGEST_LIFE;
-/// Seconds that a code is taken to live: at most, and where the answer does not say.
+/// Maximum and default lifetime of the codes in seconds.
 const LONGEST_LIFE: u64 = 30 * 60;
 
-/// A code for the user, and what it stands for.
+/// A device authorization response.
 #[derive(Clone)]
 pub struct DeviceAuthorization {
-    /// What tokens are asked for with; a secret.
+    /// Requests the tokens; a secret.
     pub device_code: Secret,
-    /// What the user enters.
+    /// The code that the user enters.
     pub user_code: String,
-    /// Where.
+    /// The page to enter it on.
     pub verification_uri: Url,
-    /// The same with the code filled in.
+    /// The same page with the code filled in.
     pub verification_uri_complete: Option<Url>,
-    /// Seconds until both codes end.
+    /// Lifetime of both codes in seconds.
     pub expires_in: u64,
-    /// Seconds between two questions.
+    /// Polling interval in seconds.
     pub interval: u64,
 }
 
@@ -53,21 +53,21 @@ impl fmt::Debug for DeviceAuthorization {
     }
 }
 
-/// What a refused question for tokens means (RFC 8628 section 3.5).
+/// Meaning of an error response to a token poll (RFC 8628 section 3.5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DeviceRefusal {
-    /// The user is not done: ask again.
+    /// The user is not done: continue polling.
     Pending,
-    /// The same, and more slowly by five seconds from now on.
+    /// The same, with an interval longer by five seconds.
     SlowDown,
-    /// The provider is unwell: ask again.
+    /// A transient failure: continue polling.
     Passing,
-    /// It will not give any.
+    /// Polling has failed for good.
     Final,
 }
 
 impl DeviceRefusal {
-    /// Reads a refusal.
+    /// Classifies an error.
     pub fn of(error: &TokenError) -> Self {
         match error.code.as_deref() {
             Some("authorization_pending") => Self::Pending,
@@ -78,7 +78,7 @@ impl DeviceRefusal {
     }
 }
 
-/// Asks for a code for the user. `None` without such an endpoint.
+/// Requests a device and a user code. `None` if there is no such endpoint.
 pub fn device_request(
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
@@ -104,7 +104,7 @@ pub fn device_request(
     Some(build())
 }
 
-/// Asks whether the user has entered the code, and for tokens if so.
+/// Polls for the tokens.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -120,13 +120,13 @@ pub fn device_token_request(
     TokenRequest { oauth, client, variables }.build(url, parameters, &oauth.token_parameters)
 }
 
-/// Reads the answer to [`device_request`] (RFC 8628 section 3.2).
+/// Parses the response to [`device_request`] (RFC 8628 section 3.2).
 ///
 /// # Errors
-/// [`TokenError`]: the provider's refusal, or an answer whose code nobody could enter.
+/// [`TokenError`]: the provider's error, or a response whose code the user could not enter.
 pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization, TokenError> {
     let mut document = read(&TokenResponse::default(), answer)?;
-    // Moved out of the answer, so that no second copy stays behind.
+    // Moved out of the response, so that no second copy remains.
     let mut code = |name: &str, longest: usize| {
         let Some(Value::String(text)) = document.remove(name) else { return None };
         let code = Secret::new(text);
@@ -137,7 +137,7 @@ pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization,
     else {
         return Err(TokenError::malformed("the answer holds no usable device_code and user_code"));
     };
-    // Some early implementations say `verification_url`.
+    // Some early implementations use `verification_url`.
     let page = page(&document, "verification_uri").or_else(|| page(&document, "verification_url"));
     let Some(verification_uri) = page else {
         return Err(TokenError::malformed("the answer names no https page to enter the code on"));
@@ -157,7 +157,7 @@ pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization,
     })
 }
 
-/// A page that a user may be sent to: https, or http on this machine.
+/// A page for the user: https, or http on this machine.
 fn page(document: &Map<String, Value>, name: &str) -> Option<Url> {
     let url = Url::parse(document.get(name)?.as_str()?).ok()?;
     let is_loopback = match url.host()? {

@@ -1,5 +1,5 @@
-//! The body of a token endpoint's answer as one JSON object, from JSON or from a form. Lenient in the
-//! form alone: what two readers could understand differently is refused.
+//! Parses the body of a token endpoint's response into one JSON object, from JSON or from a form. Lenient
+//! about the format only: content that parsers may read differently is rejected.
 
 use std::borrow::Cow;
 
@@ -12,13 +12,12 @@ use crate::form;
 use crate::packed::{Packed, gunzip, is_gzip, unpacked};
 use crate::unambiguous::Unambiguous;
 
-/// Largest answer that is read, in bytes, after unpacking.
+/// Maximum size of a response in bytes, after decompression.
 const MAX: usize = 1 << 20;
 
-/// Reads an answer. Its form is read leniently, since a code and most refresh tokens work once and the
-/// answer cannot be asked for again: packed, in the charset that it declares, with a byte order mark; as
-/// a form or as JSON, first as its label says, then as the other of the two. The error says what is
-/// wrong, without any of it.
+/// Parses a response. The format is read leniently, because a code and most refresh tokens work only once and
+/// the request cannot be repeated: it may be compressed, in any declared charset, with a byte order mark. The
+/// declared type (form or JSON) is tried first, then the other. The error does not quote the response.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, String> {
     let body = plain(headers, body)?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -26,7 +25,7 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Valu
     let text = text.as_ref();
     let first = if content_type.is_some_and(is_form) { parse_form(text) } else { parse_json(text) };
     first.or_else(|fault| match fault {
-        // Which of the two values counts is not for a second reader to say.
+        // Do not try the other format: the duplicate is ambiguous in any.
         Fault::Repeats(what) => Err(what.to_owned()),
         Fault::Other(what) => {
             let second = if content_type.is_some_and(is_form) {
@@ -41,19 +40,19 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Valu
     })
 }
 
-/// As [`parse`], where content types say nothing: what begins as a JSON object is one, everything
-/// else is a form.
+/// As [`parse`], for unreliable content types: text that starts like a JSON object is JSON, anything else is
+/// a form.
 pub(crate) fn parse_by_looks(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     let text = text(None, body)?;
     let read = if text.trim_start().starts_with('{') { parse_json(&text) } else { parse_form(&text) };
     read.map_err(Fault::words)
 }
 
-/// Why a text is not read.
+/// Why a text cannot be parsed.
 enum Fault {
-    /// It gives a name twice.
+    /// A name occurs twice.
     Repeats(&'static str),
-    /// It is something else.
+    /// Another reason.
     Other(&'static str),
 }
 
@@ -65,10 +64,10 @@ impl Fault {
     }
 }
 
-/// The body unpacked: as its label says, or as gzip where it is that and nothing says so.
+/// The body, decompressed: as declared, or as gzip if it is and nothing is declared.
 fn plain<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
     let unpacked = match unpacked(headers, body, MAX) {
-        // Servers write much into this header; what can be read as it is needs no unpacking.
+        // Servers send odd values in this header; readable text needs no decompression.
         Err(Packed::Unknown) if std::str::from_utf8(body).is_ok() => Cow::Borrowed(body),
         other => other.map_err(|error| error.to_string())?,
     };
@@ -78,8 +77,8 @@ fn plain<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, Strin
     }
 }
 
-/// The text of a body of an acceptable size, without its byte order mark, which says more of the charset
-/// than any label. What is no character of the charset becomes U+FFFD, which no token admits.
+/// The text of a body of acceptable size. A byte order mark overrides the declared charset and is removed.
+/// Undecodable characters become U+FFFD, which no token may contain.
 fn text<'b>(content_type: Option<&str>, body: &'b [u8]) -> Result<Cow<'b, str>, &'static str> {
     if body.len() > MAX {
         return Err("the answer is larger than 1 MiB");
@@ -100,7 +99,7 @@ fn charset(content_type: &str) -> Option<&str> {
     })
 }
 
-/// Whether each piece is `name=value` with a plain name: no page and no sentence is.
+/// Whether each part is `name=value` with a plain name, unlike an HTML page or a sentence.
 fn looks_like_form(text: &str) -> bool {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.[]".contains(letter);
     text.trim().split('&').all(|piece| {
@@ -126,7 +125,7 @@ pub(crate) fn is_form(content_type: &str) -> bool {
 fn parse_form(text: &str) -> Result<Map<String, Value>, Fault> {
     let malformed = || Fault::Other("the answer is not a well-formed form");
     let text = text.trim();
-    // A form writes a brace as `%7B`.
+    // A form encodes a brace as `%7B`.
     if text.starts_with('{') {
         return Err(malformed());
     }

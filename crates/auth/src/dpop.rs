@@ -1,5 +1,5 @@
 //! Demonstrating proof of possession (RFC 9449): a token is bound to a key of its account, and each request
-//! with it carries a fresh proof, so that the token alone is worth nothing.
+//! carries a fresh proof, so that a stolen token is useless.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -17,17 +17,17 @@ use crate::error::BuildError;
 use crate::jws::p256_point;
 use crate::{JwsAlgorithm, Moment, sign_jwt};
 
-/// Where a proof stands.
+/// Header of the proof.
 const DPOP: HeaderName = HeaderName::from_static("dpop");
-/// Where a server gives the nonce that it wants in the next proof (section 8).
+/// Header with the server's nonce for the next proof (section 8).
 const DPOP_NONCE: &str = "dpop-nonce";
-/// Longest nonce that is repeated, in bytes.
+/// Maximum length of a nonce in bytes.
 const MAX_NONCE: usize = 1024;
 
-/// A key of one account, P-256 in PKCS#8 as PEM.
+/// Generates a P-256 key for one account, as PKCS#8 in PEM.
 ///
 /// # Errors
-/// [`BuildError::Key`] when the system has no randomness.
+/// [`BuildError::Key`] if the system has no randomness.
 pub fn new_dpop_key() -> Result<Secret, BuildError> {
     let failed = |_| BuildError::Key { what: "proof key", reason: "cannot be made" };
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
@@ -35,8 +35,8 @@ pub fn new_dpop_key() -> Result<Secret, BuildError> {
     Ok(Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64)))
 }
 
-/// Puts a proof on a request; with an access token, it goes along in the scheme `DPoP` (section 7.1).
-/// `nonce` is the one that the server gave last.
+/// Adds a proof to a request, and the access token, if any, with the `DPoP` scheme (section 7.1). `nonce` is
+/// the server's latest.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -58,21 +58,21 @@ pub fn prove_possession(
     Ok(())
 }
 
-/// What names a key without showing it (RFC 7638), for the parameter `dpop_jkt` of an authorization request
-/// (RFC 9449 section 10): its code is then worth nothing without the key.
+/// The thumbprint of the key (RFC 7638), for the parameter `dpop_jkt` of an authorization request (RFC 9449
+/// section 10), which binds the code to the key.
 ///
 /// # Errors
 /// [`BuildError::Key`].
 pub fn dpop_thumbprint(key: &Secret) -> Result<String, BuildError> {
     let (x, y) = coordinates(key)?;
-    // The members in this order, without blanks.
+    // The members in this order, without whitespace.
     let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
     Ok(URL_SAFE_NO_PAD.encode(switchboard_vault::digest(&members)))
 }
 
-/// The public half of a key: two numbers, in base64url.
+/// The coordinates of the public key, in base64url.
 fn coordinates(key: &Secret) -> Result<(String, String), BuildError> {
-    // Uncompressed: 4, then two numbers of 32 bytes.
+    // Uncompressed point: the byte 4, then two 32-byte numbers.
     let point = p256_point(key)?;
     let (x, y) = point.get(1..).and_then(|both| both.split_at_checked(32)).ok_or(BuildError::Body)?;
     Ok((URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y)))
@@ -108,14 +108,14 @@ fn proof(
     sign_jwt(JwsAlgorithm::Es256, key, &header, &claims)
 }
 
-/// The nonce that a server wants from now on.
+/// The nonce that a server requires from now on.
 pub fn dpop_nonce(headers: &HeaderMap) -> Option<&str> {
     let nonce = headers.get(DPOP_NONCE)?.to_str().ok()?;
     (1..=MAX_NONCE).contains(&nonce.len()).then_some(nonce)
 }
 
-/// Whether a server refuses a request for want of its nonce, as the token endpoint does (section 8): with
-/// status 400 or 401, and the error code in its body or its challenge.
+/// Whether a token endpoint rejects a request because of a missing nonce (section 8): status 400 or 401, with
+/// the error code in the body or the challenge.
 pub fn refuses_for_dpop_nonce(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
     let says_so = || {
         let document: Option<Value> = serde_json::from_slice(body).ok();
@@ -124,7 +124,7 @@ pub fn refuses_for_dpop_nonce(status: u16, headers: &HeaderMap, body: &[u8]) -> 
     matches!(status, 400 | 401) && dpop_nonce(headers).is_some() && (wants_dpop_nonce(headers) || says_so())
 }
 
-/// Whether an API refuses a request for want of its nonce (section 9): it has done nothing yet.
+/// Whether an API rejects a request because of a missing nonce (section 9). It was not processed.
 pub fn wants_dpop_nonce(headers: &HeaderMap) -> bool {
     let says_so = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("use_dpop_nonce"));
     headers.get_all(WWW_AUTHENTICATE).iter().any(says_so) && dpop_nonce(headers).is_some()
@@ -177,7 +177,7 @@ mod tests {
         assert!(matches!(refused, Err(BuildError::Key { .. })));
     }
 
-    /// The thumbprint is over the members as RFC 7638 section 3 writes them, and the same each time.
+    /// The thumbprint uses the member order of RFC 7638 section 3 and is stable.
     #[test]
     fn a_thumbprint_names_the_key_of_the_proofs() {
         let key = new_dpop_key().unwrap();
@@ -185,7 +185,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         prove_possession(&key, &Method::POST, &url, &mut headers, None, None, MOMENT).unwrap();
         let jwk = &part(headers[DPOP].to_str().unwrap(), 0)["jwk"];
-        // serde_json keeps members in the order of their names.
+        // serde_json sorts members by name.
         let members = serde_json::to_string(jwk).unwrap();
         assert!(members.starts_with(r#"{"crv":"P-256","kty":"EC","x":""#), "{members}");
         let expected = URL_SAFE_NO_PAD.encode(switchboard_vault::digest(&members));

@@ -1,4 +1,4 @@
-//! Why a request could not be built, and the step every builder begins with: its template.
+//! Errors of building requests, and template expansion, with which every builder begins.
 
 use switchboard_catalog::template::{self, TemplateError};
 use thiserror::Error;
@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::Variables;
 
-/// Why a request could not be built. Never contains a value that went into the request.
+/// Why a request could not be built. Never contains a value of the request.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum BuildError {
     /// A template of the toolkit could not be expanded.
@@ -14,27 +14,27 @@ pub enum BuildError {
     Template {
         /// Which template.
         what: &'static str,
-        /// Which variable, or which brace.
+        /// The reason.
         source: TemplateError,
     },
-    /// An expanded endpoint is not a URL that a request may go to.
+    /// An expanded endpoint is not a valid URL.
     #[error("the {what} {reason}")]
     Endpoint {
         /// Which endpoint.
         what: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// The client has no secret, and the toolkit's client authentication needs one.
     #[error("the client secret is missing")]
     MissingClientSecret,
-    /// The client authenticates by an assertion, and none was minted.
+    /// The client authenticates with an assertion, and there is none.
     #[error("the client assertion is missing")]
     MissingAssertion,
-    /// The toolkit demands PKCE (RFC 7636), and no verifier or challenge was given.
+    /// The toolkit requires PKCE (RFC 7636), and there is no verifier or challenge.
     #[error("the {0} is missing, and this toolkit uses PKCE")]
     MissingPkce(&'static str),
-    /// User-level scopes for a toolkit that has no such thing.
+    /// User-level scopes for a toolkit without them.
     #[error("this toolkit has no user-level scopes")]
     UserScopes,
     /// A header's name or value cannot be sent.
@@ -42,10 +42,10 @@ pub enum BuildError {
     Header {
         /// The header.
         name: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// A placement that names neither or both of a header and a query parameter.
+    /// A placement without exactly one of header and query parameter.
     #[error("a placement needs exactly one of `header` and `query`")]
     Placement,
     /// A value of the credential is missing or cannot be sent.
@@ -53,18 +53,18 @@ pub enum BuildError {
     Credential {
         /// Name of the value.
         name: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// A private key, certificate or signing secret cannot be used.
     #[error("the {what} {reason}")]
     Key {
-        /// Which of them.
+        /// Which one.
         what: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
-    /// The time of signing cannot be written in a signature.
+    /// The time of signing cannot be represented in a signature.
     #[error("the time of signing is not between the years 1970 and 9999")]
     Time,
     /// A request that OAuth 1.0a cannot sign (RFC 5849).
@@ -72,7 +72,7 @@ pub enum BuildError {
     Unsignable {
         /// Which part of the request.
         place: &'static str,
-        /// What is wrong with it.
+        /// The reason.
         reason: &'static str,
     },
     /// The body could not be encoded.
@@ -85,9 +85,8 @@ pub(crate) fn expand(what: &'static str, template: &str, variables: Variables<'_
     template::expand(template, variables).map_err(|source| BuildError::Template { what, source })
 }
 
-/// Expands an endpoint's template into a URL: http or https, without user info and, as RFC 6749
-/// sections 3.1 and 3.2 demand, without a fragment. Whether the host may be called is decided
-/// where the connection is made.
+/// Expands an endpoint's template into a URL: http or https, without user information and without a fragment,
+/// as RFC 6749 sections 3.1 and 3.2 require. The egress policy checks the host later.
 pub(crate) fn endpoint(what: &'static str, template: &str, variables: Variables<'_>) -> Result<Url, BuildError> {
     let expanded = expand(what, template, variables)?;
     let refuse = |reason| Err(BuildError::Endpoint { what, reason });

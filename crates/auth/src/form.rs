@@ -1,17 +1,17 @@
-//! `application/x-www-form-urlencoded`: strict decoding, and replacing parameters of a query.
+//! `application/x-www-form-urlencoded`: strict decoding, and replacement of query parameters.
 
 use std::borrow::Cow;
 
 use url::Url;
 
-/// Decodes one name or value. `None` when a `%` is not followed by two hexadecimal digits or the
-/// bytes are not UTF-8: a repaired value would not be the one that was sent.
+/// Decodes a name or value. `None` if a `%` is not followed by two hexadecimal digits or the bytes are not
+/// UTF-8: a repaired value would differ from the one sent.
 pub(crate) fn decode(text: &str) -> Option<String> {
     String::from_utf8(decode_bytes(text.as_bytes())?).ok()
 }
 
-/// As [`decode`], of words that are only shown: what cannot be decoded stays as it is, and bytes that are
-/// not UTF-8 become U+FFFD.
+/// As [`decode`], for text that is only displayed: invalid escapes are kept, and invalid UTF-8 becomes
+/// U+FFFD.
 pub(crate) fn decode_lossy(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -30,7 +30,7 @@ pub(crate) fn decode_lossy(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
-/// As [`decode`], of values in any character set.
+/// As [`decode`], for any character set.
 pub(crate) fn decode_bytes(text: &[u8]) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.iter().copied();
@@ -54,18 +54,18 @@ pub(crate) fn encode(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect()
 }
 
-/// Encodes parameters in their order.
+/// Encodes parameters in order.
 pub(crate) fn encode_pairs<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// Name and value of one `name=value` piece of a query, still encoded.
+/// Splits `name=value`, still encoded.
 pub(crate) fn split(piece: &str) -> (&str, &str) {
     piece.split_once('=').unwrap_or((piece, ""))
 }
 
-/// Appends parameters to a URL's query and drops older ones of the same names. All other pieces
-/// stay byte for byte as they were: some providers sign or compare the raw query.
+/// Sets parameters of a URL's query and removes older ones of the same names. All other parts are kept byte
+/// for byte: some providers sign or compare the raw query.
 pub(crate) fn set_query(url: &mut Url, pairs: &[(&str, &str)]) {
     if pairs.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! Further tokens of a token answer: another person's beside an app's, one for another API.
+//! Further tokens of a token response, such as one for another API, or a user's in addition to an app's.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use switchboard_vault::Secret;
 use crate::token_error::{TokenError, find};
 use crate::token_response::{Answer, Reading, in_seconds, seconds, secret};
 
-/// The further tokens of an answer.
+/// The further tokens of a response.
 pub(crate) struct Further {
     pub(crate) tokens: BTreeMap<String, Secret>,
     pub(crate) refresh: BTreeMap<String, Secret>,
-    /// When the first of them ends, in seconds.
+    /// Seconds until the first of them expires.
     pub(crate) expires_in: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ impl Further {
         Ok(read)
     }
 
-    /// The token that may be the only one, in the place of the first: with its refresh token and its name.
+    /// The token to use as the access token if it is the only one, with its refresh token and name.
     pub(crate) fn only(&mut self, reading: &Reading<'_>) -> Option<(Secret, Option<Secret>, Option<String>)> {
         let name = &reading.extra.iter().find(|token| token.alone)?.name;
         let token = self.tokens.remove(name)?;

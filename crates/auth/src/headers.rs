@@ -1,9 +1,9 @@
-//! Which headers a caller may add to a request that carries a user's credential (R51).
+//! Headers that a caller may add to a request with a user's credential (R51).
 
 use http::header::{HeaderName, HeaderValue};
 
-/// Headers that frame the message, steer the connection, speak for a proxy, carry other
-/// credentials, or change the method behind our back. All in lower case with `-`.
+/// Headers that frame the message, control the connection, speak for a proxy, carry other credentials, or
+/// override the method. All in lower case with `-`.
 const REFUSED: [&str; 15] = [
     "connection",
     "content-length",
@@ -22,14 +22,14 @@ const REFUSED: [&str; 15] = [
     "x-method-override",
 ];
 
-/// Beginnings of names that are refused as a family.
+/// Prefixes of refused names.
 const REFUSED_PREFIXES: [&str; 2] = ["proxy-", "x-forwarded-"];
 
-/// Checks one header that a caller wants to send, and returns it ready to be sent. Many servers
-/// read `_` as `-`, so both count as the same name.
+/// Checks a header of a caller and returns it ready to send. Many servers read `_` as `-`, so that both count
+/// as the same name.
 ///
 /// # Errors
-/// What is wrong, without the value.
+/// The reason, without the value.
 pub fn check_caller_header(
     name: &str,
     value: &str,

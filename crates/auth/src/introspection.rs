@@ -1,4 +1,4 @@
-//! What an introspection endpoint answers (RFC 7662 section 2.2).
+//! Responses of introspection endpoints (RFC 7662 section 2.2).
 
 use serde_json::Value;
 use switchboard_catalog::TokenResponse;
@@ -6,16 +6,16 @@ use switchboard_catalog::TokenResponse;
 use crate::token_error::TokenError;
 use crate::token_response::{Answer, read};
 
-/// What a server says of a token (RFC 7662 section 2.2), as far as it is used.
+/// The used part of an introspection response (RFC 7662 section 2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Introspection {
-    /// Whether the token works; none where the answer does not say.
+    /// Whether the token is active; `None` if the response does not contain it.
     pub is_active: Option<bool>,
-    /// When it ends, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     pub ends_at: Option<i64>,
 }
 
-/// Reads the answer of an introspection endpoint.
+/// Parses the response of an introspection endpoint.
 ///
 /// # Errors
 /// As [`crate::parse_token_response`].

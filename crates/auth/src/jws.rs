@@ -1,6 +1,5 @@
-//! Signed assertions: JWS in compact form (RFC 7515 section 7.1) over JWT claims (RFC 7519), as
-//! grants and client authentication want them (RFC 7523). Signs only; the one thing that is read
-//! from a foreign token is when it may end.
+//! Signed assertions: compact JWS (RFC 7515 section 7.1) with JWT claims (RFC 7519), for grants and client
+//! authentication (RFC 7523). It only signs; of foreign tokens it reads the expiry, without verification.
 
 mod key;
 
@@ -22,7 +21,7 @@ use crate::unambiguous::Unambiguous;
 use crate::utc;
 use key::PrivateKey;
 
-/// Longest token that is looked into, in bytes.
+/// Maximum length of a parsed token in bytes.
 const MAX_TOKEN: usize = 64 * 1024;
 
 /// A signature algorithm by its JWA name (RFC 7518 section 3.1).
@@ -53,7 +52,7 @@ pub enum JwsAlgorithm {
 }
 
 impl JwsAlgorithm {
-    /// Every algorithm that can be signed with.
+    /// Every supported signature algorithm.
     pub const ALL: [Self; 11] = [
         Self::Hs256,
         Self::Hs384,
@@ -85,16 +84,16 @@ impl JwsAlgorithm {
         }
     }
 
-    /// The algorithm of a name, in its exact spelling (RFC 7515 section 4.1.1).
+    /// The algorithm with this exact name (RFC 7515 section 4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// Checks that a key, as it is entered, can sign with this algorithm: any text that is not empty
-    /// for HMAC, a private key of the right kind in PEM otherwise.
+    /// Checks that an entered key can sign with this algorithm: any non-empty text for HMAC, otherwise a PEM
+    /// private key of the right type.
     ///
     /// # Errors
-    /// What is wrong, without the key.
+    /// The reason, without the key.
     pub fn check_key(self, key: &str) -> Result<(), &'static str> {
         match self.kind() {
             Kind::Hmac(_) if key.is_empty() => Err("is empty"),
@@ -122,7 +121,7 @@ impl JwsAlgorithm {
         }
     }
 
-    /// Signs bytes under a key as text.
+    /// Signs bytes with a key given as text.
     fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, BuildError> {
         let kind = self.kind();
         if let Kind::Hmac(hash) = kind {
@@ -145,7 +144,7 @@ impl fmt::Display for JwsAlgorithm {
     }
 }
 
-/// What an algorithm signs with.
+/// The signing primitive of an algorithm.
 #[derive(Clone, Copy)]
 enum Kind {
     Hmac(hmac::Algorithm),
@@ -162,7 +161,7 @@ impl Kind {
         )
     }
 
-    /// What to say of a key of another kind.
+    /// Error message for a key of another type.
     fn wanted(self) -> &'static str {
         match self {
             Self::Hmac(_) => "is not a shared secret",
@@ -173,9 +172,9 @@ impl Kind {
     }
 }
 
-/// The randomness comes from the system and is not passed in: it blinds the private operation, salts
-/// PSS and makes ECDSA's nonces, where a repeatable source would give the key away. Tests verify
-/// such signatures instead of comparing them.
+/// Uses the system's randomness instead of a passed-in source: it blinds the private operation, salts PSS and
+/// generates ECDSA nonces, where a repeatable source would reveal the key. Tests verify such signatures
+/// instead of comparing them.
 fn sign_rsa(
     key: &signature::RsaKeyPair,
     padding: &'static dyn RsaEncoding,
@@ -192,12 +191,12 @@ fn sign_ecdsa(key: &signature::EcdsaKeyPair, message: &[u8]) -> Result<Vec<u8>, 
     Ok(signed.as_ref().to_vec())
 }
 
-/// Mints a JWT: header and claims, signed, in compact form. `alg` is set, and `typ` is `JWT` unless
-/// the header says another (RFC 8725 section 3.11). `key` is the shared secret as it is for HMAC, a
-/// private key in PEM otherwise: PKCS#8, or PKCS#1 for RSA, with any line ends.
+/// Creates a signed JWT in compact form. Sets `alg`, and `typ` to `JWT` unless the header has another (RFC
+/// 8725 section 3.11). `key` is the shared secret for HMAC, otherwise a PEM private key: PKCS#8, or PKCS#1
+/// for RSA, with any line ends.
 ///
 /// # Errors
-/// [`BuildError::Key`] for a key that is unusable or of another kind than the algorithm's.
+/// [`BuildError::Key`] for a key that is invalid or not of the algorithm's type.
 pub fn sign_jwt(
     algorithm: JwsAlgorithm,
     key: &Secret,
@@ -212,7 +211,7 @@ pub fn sign_jwt(
     token.push_str(&encode(claims)?);
     let signed = algorithm.sign(key.expose(), token.as_bytes())?;
     token.push('.');
-    // Room first: a signed token that moves leaves a copy behind.
+    // Reserve first: reallocating a signed token would leave a copy in memory.
     token.reserve(signed.len().div_ceil(3) * 4);
     URL_SAFE_NO_PAD.encode_string(&signed, &mut token);
     Ok(Secret::new(token))
@@ -222,46 +221,45 @@ fn encode(object: &Map<String, Value>) -> Result<String, BuildError> {
     serde_json::to_vec(object).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| BuildError::Body)
 }
 
-/// The SHA-256 of a private key's public half (`SubjectPublicKeyInfo`, RFC 5280 section 4.1.2.7), in
-/// base64.
+/// The SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 5280 section 4.1.2.7), in base64.
 ///
 /// # Errors
-/// What is wrong with the key.
+/// The reason.
 pub(crate) fn key_fingerprint(text: &str) -> Result<String, &'static str> {
     let spki = PrivateKey::parse(text)?.public_key_info();
     Ok(STANDARD.encode(digest::digest(&digest::SHA256, &spki)))
 }
 
-/// Checks that a text holds a private key that can sign, when it is entered: RSA of 2048 to 4096
-/// bits, or EC on P-256 or P-384, in PEM as [`sign_jwt`] takes it.
+/// Checks an entered text for a private key that can sign: RSA of 2048 to 4096 bits, or EC on P-256 or P-384,
+/// in PEM as for [`sign_jwt`].
 ///
 /// # Errors
-/// What is wrong and, where it can be mended, how; without the key.
+/// The reason and, if possible, how to fix it; without the key.
 pub fn check_private_key(text: &str) -> Result<(), &'static str> {
     PrivateKey::parse(text).map(|_| ())
 }
 
-/// The `exp` claim (RFC 7519 section 4.1.4) of a token that may be a JWT, in seconds since 1970.
-/// Nothing is verified, so this is a hint of when to refresh and proves nothing. `None` for a token
-/// that is no signed JWT, and for a time outside the years 1970 to 9999.
+/// The `exp` claim (RFC 7519 section 4.1.4) of a token that may be a JWT, in seconds since 1970. Not
+/// verified: use it only as a hint for refreshing. `None` if the token is not a signed JWT, or if the time is
+/// outside the years 1970 to 9999.
 pub fn unverified_expiry(jwt: &str) -> Option<i64> {
     let claims = unverified_claims(jwt)?;
     let expiry = claims.get("exp")?;
     // A NumericDate may have a fraction (section 2).
     #[expect(clippy::cast_possible_truncation, reason = "saturates, and the range is checked below")]
     let seconds = expiry.as_i64().or_else(|| expiry.as_f64().map(|seconds| seconds.floor() as i64))?;
-    // A larger one does not count seconds.
+    // A larger number is not in seconds.
     (0..=utc::LAST).contains(&seconds).then_some(seconds)
 }
 
-/// The claims of a token that may be a JWT. Nothing is verified.
+/// The claims of a token that may be a JWT. Not verified.
 pub(crate) fn unverified_claims(jwt: &str) -> Option<Value> {
     if jwt.len() > MAX_TOKEN {
         return None;
     }
     let mut parts = jwt.split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
-    // Five parts are an encrypted token (RFC 7516 section 3.1).
+    // Five parts form an encrypted token (RFC 7516 section 3.1).
     if parts.next().is_some() {
         return None;
     }
@@ -270,7 +268,7 @@ pub(crate) fn unverified_claims(jwt: &str) -> Option<Value> {
     Some(claims)
 }
 
-/// The point of an EC key on P-256, uncompressed: what others verify its signatures with.
+/// The uncompressed public point of a P-256 key.
 pub(crate) fn p256_point(key: &Secret) -> Result<Vec<u8>, BuildError> {
     let refuse = |reason| BuildError::Key { what: "proof key", reason };
     match PrivateKey::parse(key.expose()).map_err(refuse)? {

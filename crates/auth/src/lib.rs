@@ -1,22 +1,22 @@
-//! Authentication schemes as pure request builders and response parsers, no I/O.
+//! Authentication schemes as pure request builders and response parsers, without I/O.
 //!
-//! The flow of OAuth 2.0 (RFC 6749) in the order in which it happens: [`parse_metadata`] reads what the
-//! provider says of itself, [`PkcePair`] and [`AuthorizationRequest`] send a person there,
-//! [`parse_callback`] and [`check_issuer`] read what the browser brings back, [`code_request`],
-//! [`refresh_request`] and [`revocation_request`] talk to the provider, [`parse_token_response`] and
-//! [`parse_revocation_response`] read its answers. Without a browser that comes back, [`device_request`]
-//! and [`device_token_request`] take the place of the first steps (RFC 8628). [`call_request`] builds what no RFC fixes and a
-//! toolkit file describes. [`Sent`] keeps what was sent out of errors. OAuth 1.0a (RFC 5849), which signs every request, is in [`oauth1`].
+//! The OAuth 2.0 flow (RFC 6749), in order: [`parse_metadata`] reads the provider's metadata. [`PkcePair`]
+//! and [`AuthorizationRequest`] build the authorization request. [`parse_callback`] and [`check_issuer`] read
+//! the authorization response. [`code_request`], [`refresh_request`] and [`revocation_request`] call the
+//! provider; [`parse_token_response`] and [`parse_revocation_response`] read the responses. Without a
+//! callback, [`device_request`] and [`device_token_request`] replace the first steps (RFC 8628).
+//! [`call_request`] builds requests that no RFC defines and a toolkit file describes. [`Sent`] keeps request
+//! values out of errors. [`oauth1`] implements OAuth 1.0a (RFC 5849), which signs every request.
 //!
-//! For every scheme, [`apply`] and [`apply_basic`] put the credential on an API request,
-//! [`check_caller_header`] keeps callers from overriding it, and [`Redactor`] keeps it from coming
-//! back. Where a secret proves itself without being sent, [`sign_jwt`] mints assertions, [`SigV4`] and
-//! [`hmac_signature`] sign requests, [`WsseUser`] writes a digest of a password, and
-//! [`verify_query_hmac`] checks what a provider signed.
+//! For every scheme, [`apply`] and [`apply_basic`] add the credential to an API request,
+//! [`check_caller_header`] prevents callers from overriding it, and [`Redactor`] removes it from responses.
+//! For secrets that are not sent, [`sign_jwt`] creates assertions, [`SigV4`] and [`hmac_signature`] sign
+//! requests, [`WsseUser`] creates a password digest, and [`verify_query_hmac`] verifies a provider's
+//! signature.
 //!
-//! What differs between providers is data (`switchboard_catalog`); no provider is named here.
-//! Nothing here reads a clock, opens a connection or writes a log. Randomness is passed in, but for
-//! what is inside a signature algorithm (`jws`).
+//! Differences between providers are data (`switchboard_catalog`); no provider is named here. Nothing here
+//! reads a clock, opens a connection or writes a log. Randomness is passed in, except inside signature
+//! algorithms (`jws`).
 
 mod apply;
 mod assertion;
@@ -88,7 +88,7 @@ pub use token_response::{
 pub use unambiguous::Unambiguous;
 pub use wsse::{WsseDigest, WsseNonce, WsseUser};
 
-/// Answers a template variable by name: connection fields of the account and builtins.
+/// Looks up a template variable: connection fields of the account and builtins.
 pub type Variables<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 #[cfg(test)]

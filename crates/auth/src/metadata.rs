@@ -1,6 +1,6 @@
-//! What an authorization server says of itself (RFC 8414, OpenID Connect Discovery), and what a
-//! protected resource says of its authorization server (RFC 9728). All of it may be an attacker's:
-//! the issuer must be the one that was asked, and endpoints are https URLs.
+//! Metadata of authorization servers (RFC 8414, OpenID Connect Discovery) and of protected resources (RFC
+//! 9728). It may come from an attacker: the issuer must be the requested one, and endpoints must be https
+//! URLs.
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
@@ -11,10 +11,10 @@ use switchboard_catalog::{ClientAuthentication, OAuth2, PlainHttp};
 use thiserror::Error;
 use url::Url;
 
-/// Largest metadata document, in bytes (R21).
+/// Maximum size of a metadata document in bytes (R21).
 pub const MAX_METADATA: usize = 256 * 1024;
 
-/// Metadata of an authorization server (RFC 8414 section 2), as far as it is used.
+/// The used part of an authorization server's metadata (RFC 8414 section 2).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Metadata {
@@ -32,9 +32,9 @@ pub struct Metadata {
     pub registration_endpoint: Option<String>,
     /// Pushed authorization request endpoint (RFC 9126).
     pub pushed_authorization_request_endpoint: Option<String>,
-    /// Requests must be pushed (RFC 9126 section 5).
+    /// Whether requests must be pushed (RFC 9126 section 5).
     pub require_pushed_authorization_requests: bool,
-    /// Who the user is (OpenID Connect Core section 5.3).
+    /// Userinfo endpoint (OpenID Connect Core section 5.3).
     pub userinfo_endpoint: Option<String>,
     /// PKCE methods (RFC 7636).
     pub code_challenge_methods_supported: Option<Vec<String>>,
@@ -42,60 +42,59 @@ pub struct Metadata {
     pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
     /// Client authentication methods of the revocation endpoint.
     pub revocation_endpoint_auth_methods_supported: Option<Vec<String>>,
-    /// Every callback names the issuer (RFC 9207).
+    /// Whether every callback names the issuer (RFC 9207).
     pub authorization_response_iss_parameter_supported: bool,
-    /// Scopes that may be asked for.
+    /// Supported scopes.
     pub scopes_supported: Option<Vec<String>>,
-    /// Clients may be named by the URL of their metadata.
+    /// Whether a client id may be the URL of a metadata document.
     pub client_id_metadata_document_supported: bool,
-    /// Device authorization endpoint (RFC 8628). Like what follows, it is for whoever drafts a file: a value
-    /// that cannot be read is as good as none.
+    /// Device authorization endpoint (RFC 8628). This and the following fields only help to draft a toolkit
+    /// file: an invalid value counts as missing.
     #[serde(deserialize_with = "lenient")]
     pub device_authorization_endpoint: Option<String>,
-    /// Grant types; without it, the code's (RFC 8414 section 2).
+    /// Grant types; defaults to the authorization code (RFC 8414 section 2).
     #[serde(deserialize_with = "lenient")]
     pub grant_types_supported: Option<Vec<String>>,
-    /// Algorithms of client assertions.
+    /// Signature algorithms of client assertions.
     #[serde(deserialize_with = "lenient")]
     pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
-    /// Algorithms of proofs (RFC 9449 section 5.1).
+    /// Signature algorithms of proofs (RFC 9449 section 5.1).
     #[serde(deserialize_with = "lenient")]
     pub dpop_signing_alg_values_supported: Option<Vec<String>>,
-    /// A page for developers.
+    /// Documentation for developers.
     #[serde(deserialize_with = "lenient")]
     pub service_documentation: Option<String>,
-    /// The resource whose metadata led here, as it calls itself (RFC 9728 section 2); not read.
+    /// The resource whose metadata led here, by its own identifier (RFC 9728 section 2); not parsed.
     #[serde(skip)]
     pub resource: Option<String>,
 }
 
-/// A value of another type than expected is as good as none.
+/// A value of an unexpected type counts as missing.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(source: D) -> Result<Option<T>, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(source)?).ok())
 }
 
-/// Why metadata cannot be used.
+/// Why metadata was rejected.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum MetadataError {
     /// Not a JSON object with fields of the right types.
     #[error("the metadata cannot be read")]
     Unreadable,
-    /// It speaks of another issuer than the one that was asked (RFC 8414 section 3.3).
+    /// The issuer is not the requested one (RFC 8414 section 3.3).
     #[error("the metadata names another issuer than it was asked for")]
     Issuer,
-    /// It speaks of another resource than the one that was asked (RFC 9728 section 3.3).
+    /// The resource is not the requested one (RFC 9728 section 3.3).
     #[error("the metadata names another resource than it was asked for")]
     Resource,
-    /// It lacks an endpoint, or names one that is no https URL.
+    /// An endpoint is missing or is not an https URL.
     #[error("the metadata names no usable {0}")]
     Endpoint(&'static str),
-    /// PKCE is not offered, and it is needed (R19, R91).
+    /// PKCE is required but not supported (R19, R91).
     #[error("the provider does not offer PKCE with S256")]
     Pkce,
 }
 
-/// Reads the metadata that was fetched from a well-known URL. Its endpoints may be without TLS at the hosts of
-/// `plain`.
+/// Parses metadata from a well-known URL. At the hosts of `plain`, endpoints may use http.
 ///
 /// # Errors
 /// [`MetadataError`].
@@ -121,8 +120,8 @@ pub fn parse_metadata(fetched_from: &Url, body: &[u8], plain: &PlainHttp) -> Res
     Ok(metadata)
 }
 
-/// The issuers whose metadata may stand at a URL: with the well-known part behind the issuer's path
-/// (OpenID Connect Discovery section 4) or before it (RFC 8414 section 3).
+/// The issuers whose metadata may be at this URL: the well-known part follows the issuer's path (OpenID
+/// Connect Discovery section 4) or precedes it (RFC 8414 section 3).
 fn issuers_of(url: &Url) -> Vec<String> {
     const NAMES: [&str; 2] = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
     let origin = url.origin().ascii_serialization();
@@ -152,12 +151,11 @@ fn is_endpoint(text: &str, plain: &PlainHttp) -> bool {
     secure && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
 
-/// The file's OAuth section with what it leaves out taken from the metadata. What the file says
-/// stands.
+/// Completes the OAuth section of a toolkit file from metadata. Values in the file take precedence.
 ///
 /// # Errors
-/// [`MetadataError::Endpoint`] where an endpoint is known from neither; [`MetadataError::Pkce`] where
-/// the metadata lists methods and S256 is not among them, although the file wants it.
+/// [`MetadataError::Endpoint`] if neither has an endpoint; [`MetadataError::Pkce`] if the metadata lists
+/// methods without S256 although the file requires it.
 pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataError> {
     let mut whole = oauth.clone();
     let fill = |text: &mut String, found: &Option<String>, what| match found {
@@ -168,7 +166,7 @@ pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataE
         }
         None => Err(MetadataError::Endpoint(what)),
     };
-    // Who enters a code is not sent to the authorization endpoint (RFC 8628).
+    // The device flow uses no authorization endpoint (RFC 8628).
     if whole.device_authorization_url.is_none() {
         fill(&mut whole.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
     }
@@ -201,12 +199,12 @@ pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataE
     Ok(whole)
 }
 
-/// A file that leaves the method at its default takes one that the provider offers.
+/// If the file leaves the default method, chooses one that the provider supports.
 fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
     if whole.client_authentication != ClientAuthentication::ClientSecretPost {
         return;
     }
-    // RFC 8414 section 2: left out, the method is `client_secret_basic`.
+    // RFC 8414 section 2: the default is `client_secret_basic`.
     let offered = metadata.token_endpoint_auth_methods_supported.as_deref();
     let offers = |name: &str| match offered {
         Some(methods) => methods.iter().any(|method| method == name),
@@ -223,8 +221,8 @@ fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
 }
 
 impl Metadata {
-    /// How a client of this method authenticates at the revocation endpoint, by what the provider lists
-    /// of it (RFC 8414 section 2). Without a list it is as at the token endpoint.
+    /// Client authentication at the revocation endpoint, from the provider's list (RFC 8414 section 2).
+    /// Without a list it is the same as at the token endpoint.
     pub fn revocation_authentication(&self, method: ClientAuthentication) -> ClientAuthentication {
         use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};
         let Some(listed) = &self.revocation_endpoint_auth_methods_supported else { return method };
@@ -234,12 +232,12 @@ impl Metadata {
     }
 }
 
-/// A URL as a template that says exactly it.
+/// A URL as a template without placeholders.
 fn literal(url: &str) -> String {
     url.replace('{', "{{")
 }
 
-/// What a protected resource says (RFC 9728 section 2), as far as it is used.
+/// The used part of a protected resource's metadata (RFC 9728 section 2).
 #[derive(Clone, Debug, Deserialize)]
 pub struct ResourceMetadata {
     /// The resource.
@@ -251,20 +249,19 @@ pub struct ResourceMetadata {
     pub scopes_supported: Option<Vec<String>>,
 }
 
-/// Where a resource's metadata stands (RFC 9728 section 3): the well-known part goes before the path.
+/// URL of a resource's metadata (RFC 9728 section 3): the well-known part precedes the path.
 pub fn resource_metadata_url(resource: &Url) -> Url {
     well_known(resource, "/.well-known/oauth-protected-resource")
 }
 
-/// Where the metadata of a whole origin stands.
+/// URL of the metadata of a whole origin.
 pub fn origin_metadata_url(resource: &Url) -> Url {
     let mut origin = resource.clone();
     origin.set_path("/");
     resource_metadata_url(&origin)
 }
 
-/// Where a challenge says that a resource's metadata stands (RFC 9728 section 5.1): an https URL, or one
-/// of this machine.
+/// The metadata URL in a resource's challenge (RFC 9728 section 5.1): an https URL, or one of this machine.
 pub fn challenged_metadata_url(headers: &HeaderMap, plain: &PlainHttp) -> Option<Url> {
     headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| {
         let (_, rest) = value.to_str().ok()?.split_once("resource_metadata=")?;
@@ -276,7 +273,7 @@ pub fn challenged_metadata_url(headers: &HeaderMap, plain: &PlainHttp) -> Option
     })
 }
 
-/// Where an issuer's metadata may stand, in the order in which to try.
+/// URLs of an issuer's metadata, in the order in which to try them.
 pub fn metadata_urls(issuer: &Url) -> [Url; 3] {
     let mut behind = issuer.clone();
     let path = issuer.path().trim_end_matches('/').to_owned();
@@ -296,8 +293,8 @@ fn well_known(url: &Url, name: &str) -> Url {
     moved
 }
 
-/// Reads a resource's metadata; it must speak of the resource that was asked (RFC 9728 section 3.3), or of
-/// one of the same origin that the resource is below: many name their origin.
+/// Parses a resource's metadata. It must name the requested resource (RFC 9728 section 3.3), or a parent of
+/// it on the same origin: many providers name their origin.
 ///
 /// # Errors
 /// [`MetadataError`].
@@ -306,7 +303,7 @@ pub fn parse_resource_metadata(resource: &str, body: &[u8]) -> Result<ResourceMe
     if covers(&metadata.resource, resource) { Ok(metadata) } else { Err(MetadataError::Resource) }
 }
 
-/// Whether a resource is the other, or above it on the same origin.
+/// Whether a resource equals the other, or is its parent on the same origin.
 fn covers(named: &str, asked: &str) -> bool {
     let (Ok(named), Ok(asked)) = (Url::parse(named), Url::parse(asked)) else { return false };
     let (above, below) = (named.path().trim_end_matches('/'), asked.path().trim_end_matches('/'));

@@ -1,6 +1,6 @@
-//! `nonce` of `OpenID` Connect (Core section 3.1.2.1): it ties an ID token to the authorization request that
-//! it was asked for with. It follows from the request's `state`, which is secret and single-use, so that
-//! nothing more has to be kept.
+//! The `nonce` of `OpenID` Connect (Core section 3.1.2.1): it binds an ID token to its authorization request.
+//! It is derived from the request's `state`, which is secret and single-use, so that nothing else has to be
+//! stored.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,8 +13,8 @@ pub(crate) fn nonce_of(state: &str) -> String {
     URL_SAFE_NO_PAD.encode(switchboard_vault::digest(&format!("nonce:{state}")))
 }
 
-/// Whether an ID token is for the authorization request of this state. One is only asked about where the
-/// toolkit sends a nonce; its signature is not verified, since it came from the token endpoint over TLS
+/// Whether an ID token belongs to the authorization request with this state. Only checked if the toolkit
+/// sends a nonce. The signature is not verified, since the token came from the token endpoint over TLS
 /// (section 3.1.3.7).
 pub fn nonce_matches(oauth: &OAuth2, state: &str, id_token: &str) -> bool {
     let uses = |text: &String| template::variables(text).is_ok_and(|used| used.iter().any(|name| name == "nonce"));

@@ -1,14 +1,13 @@
 //! OAuth 1.0a (RFC 5849) as pure functions: clock and nonce are passed in.
 //!
-//! In the order in which it happens: [`request_token_request`] asks for temporary credentials and
-//! [`parse_request_token_response`] reads them, [`authorization_url`] sends a person to the
-//! provider, [`parse_callback`] reads what the browser brings back, [`access_token_request`] and
-//! [`parse_access_token_response`] turn it into token credentials. [`Signer`] signs every request
-//! after that. There is no `state` and no refresh in this protocol: the flow is found again by what
-//! the caller puts into the callback's URL, and the credentials live until they are revoked.
+//! In order: [`request_token_request`] requests temporary credentials and [`parse_request_token_response`]
+//! parses them, [`authorization_url`] sends the user to the provider, [`parse_callback`] parses the callback,
+//! [`access_token_request`] and [`parse_access_token_response`] exchange it for token credentials. [`Signer`]
+//! signs every request after that. The protocol has no `state` and no refresh: the caller identifies the flow
+//! by the callback URL, and the credentials are valid until revoked.
 //!
-//! Here [`ClientCredentials`](crate::ClientCredentials) are the consumer key and the consumer
-//! secret; with an RSA method the secret is the private key in PEM.
+//! [`ClientCredentials`](crate::ClientCredentials) contains the consumer key and the consumer secret; with an
+//! RSA method the secret is the private key in PEM.
 
 mod answer;
 mod base_string;
@@ -27,7 +26,7 @@ pub use requests::{access_token_request, authorization_url, request_token_reques
 pub use signature::check_client_secret;
 pub use signer::Signer;
 
-/// Temporary or token credentials to sign with (RFC 5849 section 1.1).
+/// Temporary or token credentials for signing (RFC 5849 section 1.1).
 #[derive(Clone, Copy)]
 pub struct Token<'a> {
     /// `oauth_token`.
@@ -42,8 +41,7 @@ impl fmt::Debug for Token<'_> {
     }
 }
 
-/// What makes a request unlike every other (RFC 5849 section 3.3). A request that is sent again
-/// needs a new one.
+/// Timestamp and nonce of a request (RFC 5849 section 3.3). A repeated request needs new ones.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     /// Seconds since 1970.
@@ -52,8 +50,7 @@ pub struct Stamp<'a> {
     pub nonce: &'a str,
 }
 
-/// A new nonce: 120 random bits as 30 letters and digits, a length and an alphabet that every
-/// server takes.
+/// A new nonce: 120 random bits as 30 letters and digits, a format that every server accepts.
 pub fn nonce(entropy: &dyn Entropy) -> String {
     let mut random = [0_u8; 16];
     entropy.fill(&mut random[1..]);

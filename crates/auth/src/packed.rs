@@ -1,5 +1,5 @@
-//! Content codings (RFC 9110 section 8.4.1) of answers that came packed although nobody asked for it:
-//! one pass of unpacking, under a limit that holds for what comes out.
+//! Content codings (RFC 9110 section 8.4.1) of responses that are compressed although that was not requested.
+//! One layer is decompressed, with a limit on the output.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -8,33 +8,33 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
-/// Words that stand in `Content-Encoding` and pack nothing: `identity`, and what servers write there
-/// that belongs elsewhere.
+/// Values of `Content-Encoding` that mean no compression: `identity`, and values that servers send by
+/// mistake.
 const NOTHING: [&str; 8] = ["identity", "none", "utf-8", "utf8", "iso-8859-1", "us-ascii", "8bit", "binary"];
 
-/// Why a body cannot be unpacked.
+/// Why a body cannot be decompressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Packed {
-    /// Another coding than gzip and deflate, or more than one.
+    /// A coding other than gzip and deflate, or several.
     #[error("the answer is compressed in a way that is not known here")]
     Unknown,
-    /// Not what its label says, or cut short.
+    /// Not in the declared format, or truncated.
     #[error("the answer's compression is broken")]
     Broken,
-    /// Longer than the limit once it is unpacked.
+    /// Larger than the limit after decompression.
     #[error("the answer is too large once it is unpacked")]
     TooLarge,
 }
 
-/// The codings that are known.
+/// The supported codings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Coding {
     Gzip,
     Deflate,
 }
 
-/// The body without its content coding: gzip, x-gzip, or deflate with and without zlib's header. A body
-/// that is labelled and not packed is taken as it is. `limit` is in bytes and holds for the result.
+/// The body without its content coding: gzip, x-gzip, or deflate with or without a zlib header. A body that
+/// is not compressed as declared is returned as it is. `limit` is in bytes and applies to the result.
 ///
 /// # Errors
 /// [`Packed`].
@@ -45,7 +45,7 @@ pub fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8], limit: usize) -> Result
         Some(Coding::Gzip) if !is_gzip(body) => Ok(Cow::Borrowed(body)),
         Some(Coding::Gzip) => inflate(MultiGzDecoder::new(body), limit).map(Cow::Owned),
         Some(Coding::Deflate) if is_zlib(body) => {
-            // Two bytes of raw deflate may look like zlib's header.
+            // The first two bytes of raw deflate may look like a zlib header.
             match inflate(ZlibDecoder::new(body), limit) {
                 Err(Packed::Broken) => inflate(DeflateDecoder::new(body), limit).map(Cow::Owned),
                 other => other.map(Cow::Owned),
@@ -55,17 +55,17 @@ pub fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8], limit: usize) -> Result
     }
 }
 
-/// Gzip's magic number: no text begins so.
+/// Gzip's magic number, with which no text begins.
 pub(crate) fn is_gzip(body: &[u8]) -> bool {
     body.starts_with(&[0x1f, 0x8b])
 }
 
-/// Unpacks a body that is gzip whatever its label says.
+/// Decompresses a gzip body regardless of its declared coding.
 pub(crate) fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Packed> {
     inflate(MultiGzDecoder::new(body), limit)
 }
 
-/// A header of zlib (RFC 1950 section 2.2).
+/// Whether the body starts with a zlib header (RFC 1950 section 2.2).
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
 }
@@ -82,7 +82,7 @@ fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Packed> {
                 "deflate" => Coding::Deflate,
                 _ => return Err(Packed::Unknown),
             };
-            // One pass: what was packed twice is not unpacked.
+            // Only one layer: a body that was compressed twice is refused.
             if found.replace(coding).is_some() {
                 return Err(Packed::Unknown);
             }
@@ -148,7 +148,7 @@ mod tests {
             (&["deflate"], zlib(text)),
             (&["deflate"], raw(text)),
             (&["gzip"], [gzip(&text[..5]), gzip(&text[5..])].concat()),
-            // Labels that say nothing true.
+            // Wrong declarations.
             (&["gzip"], text.to_vec()),
             (&["UTF-8"], text.to_vec()),
             (&["none"], text.to_vec()),

@@ -1,8 +1,8 @@
-//! PEM (RFC 7468) as people paste it: line ends of any kind or none, `\n` as two characters from
-//! JSON, text around it.
+//! Lenient PEM (RFC 7468), as users paste it: any or no line ends, `\n` as two characters from JSON, text
+//! around it.
 //!
-//! `rustls-pki-types`, which reads the certificate authorities of TLS, wants whole lines and leaves
-//! a copy of the key behind; what is decoded here is wiped when dropped.
+//! `rustls-pki-types`, which parses the certificate authorities for TLS, requires proper lines and leaves a
+//! copy of the key in memory; here the decoded bytes are wiped on drop.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,19 +12,19 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// Longest text that is read, in bytes: a chain of certificates has room.
+/// Maximum size of a text in bytes: enough for a certificate chain.
 const MAX: usize = 256 * 1024;
 
-/// One `-----BEGIN label-----` with its `-----END label-----`.
+/// One section from `-----BEGIN label-----` to `-----END label-----`.
 #[derive(Clone, Copy)]
 pub(crate) struct Section<'t> {
-    /// What it holds, such as `PRIVATE KEY`.
+    /// Type of the content, such as `PRIVATE KEY`.
     pub(crate) label: &'t str,
     body: &'t str,
 }
 
 impl<'t> Section<'t> {
-    /// All complete sections of a text, in their order.
+    /// All complete sections of a text, in order.
     pub(crate) fn all(text: &'t str) -> impl Iterator<Item = Self> {
         let mut rest = if text.len() <= MAX { text } else { "" };
         std::iter::from_fn(move || {
@@ -34,12 +34,12 @@ impl<'t> Section<'t> {
         })
     }
 
-    /// Encrypted in the older way, which says so in lines above the base64 (RFC 1421 section 4.6).
+    /// Whether it is encrypted in the legacy format, which has header lines (RFC 1421 section 4.6).
     pub(crate) fn is_encrypted(&self) -> bool {
         self.body.contains("ENCRYPTED")
     }
 
-    /// The bytes; `None` when the text between the dashes is not base64.
+    /// The bytes; `None` if the content is not base64.
     pub(crate) fn decode(&self) -> Option<Zeroizing<Vec<u8>>> {
         let mut base64 = Zeroizing::new(String::with_capacity(self.body.len()));
         let mut letters = self.body.chars().peekable();

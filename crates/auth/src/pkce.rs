@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 /// A verifier and its challenge, for one flow.
 #[derive(Debug)]
 pub struct PkcePair {
-    /// Kept until the token request: 43 characters, base64url of 32 random bytes (section 4.1).
+    /// For the token request: 43 characters, base64url of 32 random bytes (section 4.1).
     pub verifier: Secret,
-    /// Sent with the authorization request: base64url of the verifier's SHA-256 (section 4.2).
+    /// For the authorization request: base64url of the verifier's SHA-256 (section 4.2).
     pub challenge: String,
 }
 

@@ -1,9 +1,8 @@
-//! The credential never comes back (R52): every form in which a provider may echo it is replaced.
+//! Redacts credentials in responses (R52), in every form in which a provider may echo them.
 //!
-//! A secret is looked for as it is, in base64 (also twice, also broken into lines) and in hexadecimal;
-//! each of them also escaped as URLs, JSON and HTML do it, in whichever mixture of escaped and plain
-//! characters. Other transformations, such as encryption, reversal or a secret cut into pieces, are
-//! not found.
+//! A secret is found as it is, in base64 (also twice, also with line breaks) and in hexadecimal; each also
+//! escaped for URLs, JSON or HTML, in any mixture of escaped and plain characters. Other transformations,
+//! such as encryption, reversal or splitting, are not found.
 
 mod forms;
 mod json;
@@ -18,24 +17,23 @@ use switchboard_vault::{Secret, Secrets};
 use forms::Form;
 use unescape::{Escapes, has_escapes, unescape};
 
-/// What stands in an answer for a secret.
+/// Replaces a secret in a response.
 const REPLACEMENT: &[u8] = b"REDACTED";
 
-/// Shortest secret that is looked for inside other text, in characters. A shorter one would be found
-/// in innocent text; it is replaced where it is a whole value.
+/// Minimum length of a secret to search for inside other text, in characters. A shorter one would match
+/// innocent text; it is replaced only if it is a whole value.
 const SHORTEST: usize = 8;
 
-/// Largest text that is searched form by form. Building an automaton costs more than that; past
-/// this length it pays.
+/// Maximum size of a text that is searched form by form. Above it, building an automaton pays off.
 const LARGE: usize = 64 * 1024;
 
-/// Finds all forms of a set of secrets. Holds copies of the secrets until it is dropped, so it should
-/// live as long as one request.
+/// Finds all forms of a set of secrets. It contains copies of the secrets, so that it should live no longer
+/// than one request.
 pub struct Redactor {
     forms: Vec<Form>,
-    /// Secrets that are replaced as whole values only.
+    /// Secrets that are replaced only as whole values.
     short: Vec<Secret>,
-    /// The readings of a text in which forms are looked for, besides the text as it is.
+    /// The ways of unescaping a text before the search, in addition to the raw text.
     readings: &'static [Escapes],
 }
 
@@ -46,9 +44,9 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Prepares the search for the values that are secret, in time and memory linear in their length.
-    /// Names, client identifiers and the like are not: `is_secret` says so by their names. What is said
-    /// in one of those is no secret either.
+    /// Prepares the search, in time and memory linear in the length of the secrets. `is_secret` selects the
+    /// secret values by name; client ids and the like are not secret. A value that also occurs as a public
+    /// one is not secret, either.
     pub fn new(secrets: &Secrets, is_secret: impl Fn(&str) -> bool) -> Self {
         let mut redactor = Self { forms: Vec::new(), short: Vec::new(), readings: &[Escapes::ALL] };
         let is_public = |value: &Secret| secrets.iter().any(|(name, other)| !is_secret(name) && other == value);
@@ -61,8 +59,8 @@ impl Redactor {
             } else {
                 forms::collect(secret.expose(), &mut redactor.forms);
                 if secret.expose().contains(['%', '\\', '&']) {
-                    // What looks like an escape in a secret is none; where one kind alone is undone, the
-                    // others stay as they are.
+                    // Something that looks like an escape in a secret is not one; undoing one kind at a time
+                    // keeps the others.
                     redactor.readings = &Escapes::EACH;
                 }
             }
@@ -70,22 +68,22 @@ impl Redactor {
         redactor
     }
 
-    /// The same, and what HTTP Basic makes of a user name and a password (RFC 7617), as a whole.
+    /// The same, with the whole HTTP Basic encoding of a user name and a password (RFC 7617).
     #[must_use]
     pub fn with_basic(mut self, username: &str, password: &str) -> Self {
         forms::collect_pair(username, password, &mut self.forms);
         self
     }
 
-    /// The bytes with every form of a secret replaced by `REDACTED`, borrowed when there is none.
-    /// Overlapping forms are replaced as one. The bytes must be a whole header value or body: a
-    /// secret that is cut by the end of a chunk is not found. Time is linear in their length.
+    /// Replaces every form of a secret with `REDACTED`; borrowed if there is none. Overlapping matches are
+    /// replaced as one. Pass a whole header value or body: a secret that is split between chunks is not
+    /// found. Takes linear time.
     pub fn redact<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.is_short(bytes.trim_ascii()) {
             return Cow::Borrowed(REPLACEMENT);
         }
         let Some(spans) = self.find(bytes) else {
-            // The automaton could not be built: nothing may pass.
+            // The automaton could not be built: redact everything.
             return Cow::Borrowed(REPLACEMENT);
         };
         if spans.is_empty() {
@@ -102,8 +100,8 @@ impl Redactor {
         Cow::Owned(redacted)
     }
 
-    /// The same of a JSON text, which stays one: only values are searched and replaced, never the keys
-    /// of objects; a number or word that holds a secret becomes a string.
+    /// Redacts a JSON text and keeps it valid: only values are searched, never object keys. A number or
+    /// literal that contains a secret becomes a string.
     pub fn redact_json<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match self.find(text.as_bytes()) {
             Some(spans) if spans.is_empty() && self.short.is_empty() => Cow::Borrowed(text),
@@ -116,7 +114,7 @@ impl Redactor {
         self.short.iter().any(|secret| secret.expose().as_bytes() == value)
     }
 
-    /// Where forms of secrets stand: in order, and none touching another.
+    /// Spans of secrets, in order and without overlap or contact.
     fn find(&self, bytes: &[u8]) -> Option<Vec<Range<usize>>> {
         if self.forms.is_empty() {
             return Some(Vec::new());
@@ -150,7 +148,7 @@ impl Redactor {
     }
 }
 
-/// Adds a span that ends no earlier than those before it, joined with the ones that it overlaps.
+/// Adds a span that ends no earlier than the previous ones and merges it with those that it overlaps.
 fn push(spans: &mut Vec<Range<usize>>, mut span: Range<usize>) {
     while let Some(last) = spans.last().filter(|last| span.start < last.end) {
         span = span.start.min(last.start)..span.end.max(last.end);

@@ -1,7 +1,7 @@
-//! A revocation endpoint's answer (RFC 7009 section 2.2).
+//! Responses of revocation endpoints (RFC 7009 section 2.2).
 //!
-//! A success says nothing more than its status, so a body that cannot be read is no failure then.
-//! Providers that report errors with status 200 do so here, too.
+//! A success consists of its status only, so that an unreadable body is not an error. Some providers report
+//! errors with status 200 here, too.
 
 use switchboard_catalog::TokenResponse;
 
@@ -9,24 +9,24 @@ use crate::document;
 use crate::token_error::{TokenError, TokenErrorKind};
 use crate::token_response::Answer;
 
-/// Codes that say that the token is dead already, which is what was asked for (section 2.2: an
-/// invalid token is no error; section 2.1 of RFC 6750 and several providers name it all the same).
+/// Codes for a token that is invalid already, which is the desired result (section 2.2: an invalid token is
+/// not an error; section 2.1 of RFC 6750 and several providers report it anyway).
 const DEAD: [&str; 4] = ["invalid_token", "token_revoked", "token_expired", "token_not_found"];
 
-/// What a revocation endpoint said of one token.
+/// Outcome of revoking one token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RevocationAnswer {
-    /// The token is dead, now or since earlier.
+    /// The token is invalid, now or since earlier.
     Revoked,
-    /// Tokens of this kind are not revoked by themselves (section 2.2.1).
+    /// Tokens of this type cannot be revoked individually (section 2.2.1).
     UnsupportedToken,
-    /// The provider is unwell; trying again may help.
+    /// A transient failure; a retry may help.
     Later(TokenError),
-    /// The provider will not do it.
+    /// The provider refused.
     Refused(TokenError),
 }
 
-/// Reads a revocation endpoint's answer.
+/// Parses the response of a revocation endpoint.
 pub fn parse_revocation_response(response: &TokenResponse, answer: &Answer<'_>) -> RevocationAnswer {
     let status = answer.status;
     let error = match document::parse(answer.headers, answer.body) {

@@ -1,5 +1,5 @@
-//! What a request holds that must not come back: providers of the worst kind repeat in an error what
-//! they were sent. It is read off the request itself, so that no list of secrets can be incomplete.
+//! Secret values of a request, to be removed from errors: some providers repeat in an error what they
+//! received. They are taken from the request itself, so that no list of secrets can be incomplete.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,10 +10,10 @@ use switchboard_vault::Secret;
 
 use crate::TokenError;
 
-/// Shorter values are words and numbers that an error may use.
+/// Shorter values are words and numbers that an error may contain.
 const SHORTEST: usize = 6;
 
-/// Parameters whose values are no secrets, and without which an error cannot be understood.
+/// Parameters that are not secret and needed to understand an error.
 const PUBLIC: &[&str] = &[
     "assertion_type",
     "audience",
@@ -44,8 +44,8 @@ const PUBLIC: &[&str] = &[
 pub struct Sent(Vec<Secret>);
 
 impl Sent {
-    /// Collects the values of a request to a token endpoint or its like: of its query, of its form or
-    /// JSON, and what it authenticates with (RFC 6749 section 2.3.1, RFC 6750, RFC 5849 section 3.5.1).
+    /// Collects the values of a request to a token endpoint or similar: from its query, its form or JSON, and
+    /// its authentication (RFC 6749 section 2.3.1, RFC 6750, RFC 5849 section 3.5.1).
     pub fn of(request: &Request<Bytes>) -> Self {
         let mut sent = Self(Vec::new());
         sent.add_form(request.uri().query().unwrap_or_default().as_bytes());
@@ -61,12 +61,12 @@ impl Sent {
                 sent.add(value);
             }
         }
-        // A value that holds another goes first, so that nothing is left of it.
+        // Longer values first, so that a value that contains another is removed completely.
         sent.0.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         sent
     }
 
-    /// An error without them.
+    /// Removes these values from an error.
     #[must_use]
     pub fn mask(&self, error: TokenError) -> TokenError {
         let values: Vec<&str> = self.0.iter().map(Secret::expose).collect();
@@ -107,7 +107,7 @@ impl Sent {
                 let Some((name, value)) = pair.trim().split_once('=') else { continue };
                 let value = decoded(value.trim_matches('"'));
                 if name == "oauth_signature" {
-                    // PLAINTEXT: both secrets as they are (RFC 5849 section 3.4.4).
+                    // PLAINTEXT: both secrets in plain text (RFC 5849 section 3.4.4).
                     value.split('&').for_each(|part| self.add(&decoded(part)));
                 }
                 self.add_named(name, &value);

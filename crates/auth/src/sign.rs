@@ -1,5 +1,5 @@
-//! Signing an API request as its toolkit's file says: the last thing that happens to it, since a
-//! signature covers what is sent.
+//! Signs an API request as its toolkit file describes. This is the last step, since a signature covers what
+//! is sent.
 
 use http::HeaderValue;
 use http::header::HeaderName;
@@ -28,7 +28,7 @@ pub fn sign(
     match sign {
         Sign::AwsSigv4 { access_key_id, secret_access_key, session_token, region, service } => {
             let secret_access_key = Secret::new(text(secret_access_key)?);
-            // A field that nobody filled in is no token.
+            // An empty field is not a token.
             let token = expand("signature", session_token, &|name| Some(lookup(name).unwrap_or_default()))?;
             let token = Some(Secret::new(token)).filter(|token| !token.is_empty());
             let signer = SigV4 {
@@ -79,7 +79,7 @@ pub fn sign(
     Ok(())
 }
 
-/// Headers that a signature sets, which callers may therefore not.
+/// Headers that a signature sets, which callers must not set.
 pub fn signature_headers(sign: &Sign) -> Vec<HeaderName> {
     match sign {
         Sign::AwsSigv4 { .. } => {

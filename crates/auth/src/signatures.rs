@@ -1,5 +1,5 @@
-//! Signatures with a shared secret over text that the provider chose: of a request, made here, and
-//! of a callback's query, verified here. HMAC is RFC 2104.
+//! Shared-secret signatures over provider-defined text: creating those of requests, verifying those of
+//! callback queries. HMAC is RFC 2104.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,8 +13,8 @@ use crate::{Variables, form};
 /// The hash function of a signature or digest.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SignatureHash {
-    /// For providers that know nothing newer. In HMAC, and over a fresh nonce, its weakness against
-    /// collisions does no harm (RFC 6194 section 3.3).
+    /// For providers that support nothing newer. In HMAC, and over a fresh nonce, its collisions do no harm
+    /// (RFC 6194 section 3.3).
     Sha1,
     /// SHA-256.
     Sha256,
@@ -40,7 +40,7 @@ impl SignatureHash {
     }
 }
 
-/// How the bytes of a signature are written.
+/// Encoding of a signature.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SignatureEncoding {
     /// Lower-case hexadecimal digits.
@@ -49,13 +49,12 @@ pub enum SignatureEncoding {
     Base64,
 }
 
-/// HMAC of an expanded template under a secret, used as it is. The variables are what a provider
-/// puts under its signature: a time, the method, the path, the body. The signature is a secret: it
-/// lets whoever sees it repeat the request.
+/// HMAC of an expanded template with a secret, used as it is. The variables are what a provider signs: time,
+/// method, path, body. The signature is a secret: it allows repeating the request.
 ///
 /// # Errors
-/// [`BuildError::Template`] for a missing value, [`BuildError::Key`] for an empty secret, under
-/// which anybody could sign.
+/// [`BuildError::Template`] for a missing value, [`BuildError::Key`] for an empty secret, with which anyone
+/// could sign.
 pub fn hmac_signature(
     hash: SignatureHash,
     encoding: SignatureEncoding,
@@ -75,13 +74,13 @@ pub fn hmac_signature(
     }))
 }
 
-/// Whether a callback's query was signed with the client's secret: `parameter` holds, in
-/// hexadecimal, the HMAC-SHA256 of all others, sorted by name and joined as `name=value` with `&`.
-/// Names and values are decoded; what would make two queries one text is escaped, as the scheme's
-/// first publication says: `%` and `&` everywhere, `=` in names. Compared in constant time.
+/// Verifies the signature of a callback query with the client's secret: `parameter` is the hexadecimal
+/// HMAC-SHA256 of all other parameters, sorted by name and joined as `name=value` with `&`. Names and values
+/// are decoded; `%` and `&` are escaped everywhere and `=` in names, as first published, so that different
+/// queries give different texts. Compared in constant time.
 ///
-/// Says no to a query that two readers could understand differently: a repeated name, a broken
-/// percent-encoding. No to an empty secret, under which anybody could sign.
+/// Returns false for an ambiguous query (a repeated name, invalid percent-encoding) and for an empty secret,
+/// with which anyone could sign.
 pub fn verify_query_hmac(query: &str, parameter: &str, secret: &Secret) -> bool {
     if secret.is_empty() {
         return false;
@@ -91,7 +90,7 @@ pub fn verify_query_hmac(query: &str, parameter: &str, secret: &Secret) -> bool 
     hmac::verify(&key, message.as_bytes(), &tag).is_ok()
 }
 
-/// The text under a query's signature, and the signature.
+/// The signed text of a query, and the signature.
 fn signed_query(query: &str, parameter: &str) -> Option<(String, Vec<u8>)> {
     let mut pairs = Vec::new();
     for piece in query.split('&').filter(|piece| !piece.is_empty()) {
@@ -117,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// The example that the scheme's documentation gave, with its secret `hush`.
+    /// The example of the scheme's documentation, with the secret `hush`.
     const DOCUMENTED: &str = "code=0907a61c0c8d55e99db179b68161bc00\
         &hmac=700e2dadb827fcc8609e9d5ce208b2e9cdaab9df07390d2cbca10d7c328fc4bf\
         &shop=some-shop.myshopify.com&state=0.6784241404160823&timestamp=1337178173";
@@ -196,7 +195,7 @@ mod tests {
             DOCUMENTED.replace("code=0907", "code=%zz"),
             format!("{DOCUMENTED}&code=0907a61c0c8d55e99db179b68161bc00"),
             format!("{DOCUMENTED}&hmac=700e2dadb827fcc8609e9d5ce208b2e9cdaab9df07390d2cbca10d7c328fc4bf"),
-            // Decoded, this would be the same text.
+            // Without escaping this would give the same text.
             DOCUMENTED.replace("&state", "%26state"),
             DOCUMENTED.replace("code=0", "code%3D0"),
             String::new(),

@@ -1,8 +1,8 @@
-//! AWS Signature Version 4 in its header form ("Signature Version 4 signing process", AWS IAM User
-//! Guide), for the services that speak it and for those of others that took it over.
+//! AWS Signature Version 4 in its header form ("Signature Version 4 signing process", AWS IAM User Guide),
+//! for AWS and other services that adopted it.
 //!
-//! Written here because the `aws-sigv4` crate would add fourteen crates (itself and the runtime of a
-//! whole SDK) for what are two hundred lines. The published test suite is among the tests.
+//! Implemented here because the `aws-sigv4` crate would add fourteen crates (a whole SDK runtime) for two
+//! hundred lines. The published test suite is among the tests.
 
 mod canonical;
 
@@ -26,25 +26,25 @@ const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
-/// Services whose paths are encoded once and not normalised, as object names need it ("Create a
-/// signed request", step 1).
+/// Services whose paths are encoded once and not normalised, as object names require ("Create a signed
+/// request", step 1).
 const ENCODED_ONCE: [&str; 3] = ["s3", "s3-object-lambda", "s3-outposts"];
 
-/// Services that want the hash of the body in a header: those, and serverless search.
+/// Services that require the hash of the body in a header: those, and serverless search.
 const WITH_BODY_HASH: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "aoss"];
 
-/// Who signs requests, for which region and service.
+/// The signing key, with its region and service.
 #[derive(Clone, Copy)]
 pub struct SigV4<'a> {
-    /// Names the secret access key; not secret.
+    /// Identifies the secret access key; not secret.
     pub access_key_id: &'a str,
     /// The key itself.
     pub secret_access_key: &'a Secret,
-    /// Belongs to temporary keys, and is sent with the request.
+    /// Belongs to temporary keys; sent with the request.
     pub session_token: Option<&'a Secret>,
-    /// As in the scope of a credential, such as `eu-central-1`.
+    /// As in the credential scope, such as `eu-central-1`.
     pub region: &'a str,
-    /// The service's signing name, such as `s3`; it is not always the first label of its host.
+    /// The service's signing name, such as `s3`; not always the first label of its host.
     pub service: &'a str,
 }
 
@@ -57,19 +57,19 @@ impl fmt::Debug for SigV4<'_> {
 }
 
 impl SigV4<'_> {
-    /// The headers that sign a request, each to replace what the request has of its name:
-    /// `Authorization`, `X-Amz-Date`, with a session token `X-Amz-Security-Token`, and
-    /// `X-Amz-Content-Sha256` where the service wants it or the request had one.
+    /// The headers that sign a request; each replaces one of the same name: `Authorization`, `X-Amz-Date`,
+    /// `X-Amz-Security-Token` with a session token, and `X-Amz-Content-Sha256` if the service requires it or
+    /// the request had one.
     ///
-    /// Signed are the method, the URL without its fragment, the body, and of the headers `Host` (as
-    /// the URL has it), `Content-Type` and all that begin with `X-Amz-`; these must be sent as they
-    /// are given here. The path and the query may be spelled in any valid way. `timestamp` is in
-    /// seconds since 1970; most services accept a difference of five minutes.
+    /// The signature covers the method, the URL without its fragment, the body, and the headers `Host` (as in
+    /// the URL), `Content-Type` and all that begin with `X-Amz-`. These must be sent unchanged. Path and
+    /// query may be in any valid spelling. `timestamp` is in seconds since 1970; most services accept a
+    /// difference of five minutes.
     ///
     /// # Errors
-    /// [`BuildError::Credential`] for a value that is missing or cannot stand in a header,
-    /// [`BuildError::Header`] for a signed header outside printable ASCII,
-    /// [`BuildError::Endpoint`] for a URL without a host, [`BuildError::Time`].
+    /// [`BuildError::Credential`] for a value that is missing or invalid in a header, [`BuildError::Header`]
+    /// for a signed header outside printable ASCII, [`BuildError::Endpoint`] for a URL without a host,
+    /// [`BuildError::Time`].
     pub fn headers(
         &self,
         method: &Method,
@@ -120,7 +120,7 @@ impl SigV4<'_> {
         Ok(added)
     }
 
-    /// Values that stand between separators hold none of them.
+    /// Values between separators must not contain them.
     fn check(&self) -> Result<(), BuildError> {
         let parts = [("access_key_id", self.access_key_id), ("region", self.region), ("service", self.service)];
         for (name, value) in parts {

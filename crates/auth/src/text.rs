@@ -1,9 +1,9 @@
-//! Text that a provider or a browser sent, made fit to be stored and shown.
+//! Cleans text from a provider or browser, to store and display it.
 
-/// Longest description kept, in characters.
+/// Maximum length of a description in characters.
 const DESCRIPTION: usize = 200;
 
-/// What stands in a description for something that may be a secret.
+/// Replaces possible secrets in a description.
 const MASK: &str = "[…]";
 
 /// Only `VSCHAR`, 0x20–0x7E (RFC 6749 appendix A).
@@ -11,17 +11,17 @@ pub(crate) fn is_vschar(text: &str) -> bool {
     text.bytes().all(|byte| (0x20..=0x7e).contains(&byte))
 }
 
-/// An error code that is `[A-Za-z0-9_.-]{1,64}` and does not look like a secret; `None` for other
-/// text. Nothing is repaired: a code with characters removed might be a different, known code.
+/// An error code that matches `[A-Za-z0-9_.-]{1,64}` and does not look like a secret; `None` for other text.
+/// Nothing is repaired: removing characters might yield a different, known code.
 pub(crate) fn error_code(raw: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     let is_code = (1..=64).contains(&raw.len()) && raw.bytes().all(allowed) && !may_be_secret(raw);
     is_code.then(|| raw.to_owned())
 }
 
-/// At most 200 printable characters of a description, on one line. Control and invisible characters
-/// are removed, and words that look like a token are masked: some providers repeat the request's code
-/// or token in their error text. `None` when nothing is left.
+/// At most 200 printable characters of a description, on one line. Control and invisible characters are
+/// removed, and words that look like a token are masked: some providers repeat the code or token of the
+/// request. `None` if nothing is left.
 pub(crate) fn description(raw: &str) -> Option<String> {
     let printable: String = raw.chars().filter_map(printable).collect();
     let one_line = printable.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -40,8 +40,7 @@ pub(crate) fn description(raw: &str) -> Option<String> {
     (!shortened.is_empty()).then_some(shortened)
 }
 
-/// Replaces what is known to be a secret in a description that was made by [`description`], which
-/// stays as short as it was promised to be.
+/// Replaces a known secret in a description made by [`description`], within the same maximum length.
 pub(crate) fn mask(description: &str, secret: &str) -> String {
     shorten(&description.replace(secret, MASK))
 }
@@ -50,8 +49,8 @@ fn shorten(description: &str) -> String {
     description.chars().take(DESCRIPTION).collect()
 }
 
-/// White space as a space; control characters, and characters that are invisible or change the
-/// direction of text, as nothing.
+/// White space becomes a space. Control characters, and characters that are invisible or change the text
+/// direction, are removed.
 fn printable(letter: char) -> Option<char> {
     if letter.is_whitespace() {
         return Some(' ');
@@ -67,7 +66,7 @@ fn is_token_character(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "._~+/=%-".contains(letter)
 }
 
-/// Long, or of middle length with a digit: codes and tokens are, words of a sentence are not.
+/// Long, or of medium length with a digit: typical for codes and tokens, not for words.
 fn may_be_secret(word: &str) -> bool {
     word.len() >= 32 || (word.len() >= 16 && word.bytes().any(|byte| byte.is_ascii_digit()))
 }

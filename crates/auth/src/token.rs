@@ -1,5 +1,5 @@
-//! Requests to the token endpoint (RFC 6749 sections 4.1.3 and 6) and to the revocation endpoint
-//! (RFC 7009 section 2.1). A secret is in the body or in a header, never in the URL.
+//! Requests to the token endpoint (RFC 6749 sections 4.1.3 and 6) and to the revocation endpoint (RFC 7009
+//! section 2.1). Secrets are in the body or a header, never in the URL.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,22 +15,22 @@ use crate::client::authenticate;
 use crate::error::{BuildError, endpoint, expand};
 use crate::{AuthorizationRequest, ClientCredentials, Variables, form};
 
-/// Parameters that belong to the request; a toolkit cannot set them. `redirect_uri` is the service's own in
-/// a code exchange, and the toolkit's in a refresh.
+/// Parameters of the protocol; a toolkit cannot set them. In a code exchange `redirect_uri` is that of the
+/// service, in a refresh the toolkit's.
 const RESERVED: [&str; 6] = ["grant_type", "code", "code_verifier", "refresh_token", "client_id", "client_secret"];
 
-/// A code and what belonged to its authorization request.
+/// A code and the parameters of its authorization request.
 #[derive(Clone, Copy)]
 pub struct CodeGrant<'a> {
     /// The authorization code.
     pub code: &'a str,
-    /// The authorization request's.
+    /// That of the authorization request.
     pub redirect_uri: &'a str,
-    /// PKCE verifier, not sent to a provider that refuses PKCE.
+    /// PKCE verifier; not sent to a provider that rejects PKCE.
     pub verifier: Option<&'a str>,
-    /// The authorization request's, for providers that want it repeated.
+    /// That of the authorization request, for providers that require it again.
     pub state: &'a str,
-    /// Resource that the token is for (RFC 8707).
+    /// Resource indicator (RFC 8707).
     pub resource: Option<&'a str>,
 }
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for CodeGrant<'_> {
 /// Exchanges an authorization code for tokens.
 ///
 /// # Errors
-/// [`BuildError`]; [`BuildError::MissingPkce`] when the toolkit uses PKCE and there is no verifier.
+/// [`BuildError`]; [`BuildError::MissingPkce`] if the toolkit uses PKCE and there is no verifier.
 pub fn code_request(
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
@@ -71,8 +71,8 @@ pub fn code_request(
     TokenRequest { oauth, client, variables: &known }.build(url, parameters, &oauth.token_parameters)
 }
 
-/// Exchanges a refresh token for a new access token. Without scopes the provider keeps the granted
-/// ones (RFC 6749 section 6). Whether this toolkit refreshes at all is the caller's to know.
+/// Exchanges a refresh token for a new access token. Without scopes the granted ones remain (RFC 6749 section
+/// 6). The caller must know whether the toolkit supports refreshing.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -98,9 +98,8 @@ pub fn refresh_request(
     TokenRequest { oauth, client, variables }.build(url, parameters, extra)
 }
 
-/// Asks the provider to forget a token (RFC 7009). `hint` is `access_token`, `refresh_token` or
-/// empty. `None` when the toolkit has no revocation endpoint. The body is encoded as token
-/// requests of this toolkit are.
+/// Revokes a token (RFC 7009). `hint` is `access_token`, `refresh_token` or empty. `None` if the toolkit has
+/// no revocation endpoint. The body is encoded like the toolkit's token requests.
 pub fn revocation_request(
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
@@ -112,7 +111,7 @@ pub fn revocation_request(
     Some(token_question("revocation URL", oauth, client, template, token, hint, variables))
 }
 
-/// Asks what the provider knows of a token (RFC 7662). `None` without such an endpoint.
+/// Introspects a token (RFC 7662). `None` if there is no such endpoint.
 pub fn introspection_request(
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
@@ -123,7 +122,7 @@ pub fn introspection_request(
     Some(token_question("introspection URL", oauth, client, template, token, "access_token", variables))
 }
 
-/// Pushes the parameters of an authorization request (RFC 9126). `None` without such an endpoint.
+/// Pushes the parameters of an authorization request (RFC 9126). `None` if there is no such endpoint.
 pub fn pushed_request(
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
@@ -134,7 +133,8 @@ pub fn pushed_request(
         let url = endpoint("pushed authorization request URL", template, request.variables)?;
         let pairs = request.parameters()?;
         let parameters = pairs.iter().map(|(name, value)| (name.as_ref(), Cow::from(value.as_ref())));
-        // Always there (RFC 9126 section 2.1), and once: authentication in the body writes it itself.
+        // Always required (RFC 9126 section 2.1), but only once: authentication in the body includes it
+        // already.
         let in_header = client_is_in_header(oauth.client_authentication);
         let parameters = parameters.filter(|(name, _)| in_header || *name != renamed(oauth, "client_id")).collect();
         TokenRequest { oauth, client, variables: request.variables }.build(url, parameters, &BTreeMap::new())
@@ -142,7 +142,7 @@ pub fn pushed_request(
     Some(build())
 }
 
-/// Whether a client names itself in a header only.
+/// Whether the client authenticates only in a header.
 fn client_is_in_header(method: ClientAuthentication) -> bool {
     use ClientAuthentication::{ClientSecretAsUsername, ClientSecretBasic, ClientSecretBasicUnencoded};
     matches!(method, ClientSecretBasic | ClientSecretBasicUnencoded | ClientSecretAsUsername)
@@ -167,7 +167,7 @@ fn token_question(
 
 pub(crate) type Parameters<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
-/// What all requests to a provider's endpoints have in common.
+/// The common parts of requests to a provider's endpoints.
 pub(crate) struct TokenRequest<'a> {
     pub(crate) oauth: &'a OAuth2,
     pub(crate) client: &'a ClientCredentials<'a>,
@@ -217,7 +217,7 @@ impl<'a> TokenRequest<'a> {
         request(Method::POST, url, headers, body)
     }
 
-    /// The toolkit's headers of token requests.
+    /// The toolkit's headers for token requests.
     fn headers(&self) -> Result<HeaderMap, BuildError> {
         let mut headers = HeaderMap::new();
         for (name, template) in &self.oauth.token_headers {
@@ -225,7 +225,7 @@ impl<'a> TokenRequest<'a> {
             let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
                 return refuse("is not a header name");
             };
-            // A second client authentication makes strict servers refuse the request (section 2.3).
+            // Strict servers reject a second client authentication (section 2.3).
             if header == AUTHORIZATION && self.oauth.client_authentication != ClientAuthentication::None {
                 return refuse("would be a second client authentication");
             }
@@ -243,7 +243,7 @@ impl<'a> TokenRequest<'a> {
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 pub(crate) const JSON: &str = "application/json";
 
-/// A request of its parts.
+/// Builds a request.
 pub(crate) fn request(
     method: Method,
     url: Url,

@@ -1,5 +1,5 @@
-//! What a token endpoint's refusal means for the account (RFC 6749 section 5.2). Providers deviate
-//! freely, so an unknown refusal is classified as unknown, never guessed to be permanent (R26).
+//! Classifies errors of token endpoints by their meaning for the account (RFC 6749 section 5.2). Providers
+//! deviate freely, so that an unknown error stays unclassified and is never assumed to be permanent (R26).
 
 use std::fmt;
 
@@ -8,36 +8,36 @@ use switchboard_catalog::{TokenErrors, TokenResponse};
 
 use crate::text;
 
-/// Why a token endpoint's answer holds no usable tokens. Safe to store and to show.
+/// Why a token endpoint's response has no usable tokens. Safe to store and display.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TokenError {
-    /// What it means for the account.
+    /// Its meaning for the account.
     pub kind: TokenErrorKind,
     /// The provider's error code, `[A-Za-z0-9_.-]{1,64}`.
     pub code: Option<String>,
-    /// The provider's explanation, or what is wrong with its answer: at most 200 printable
-    /// characters, words that look like a token masked. Not HTML-escaped.
+    /// The provider's description, or the problem with its response: at most 200 printable characters, with
+    /// words masked that look like a token. Not HTML-escaped.
     pub description: Option<String>,
 }
 
 /// What a failed token request means for the account.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum TokenErrorKind {
-    /// The code or refresh token is dead; the person must connect again.
+    /// The code or refresh token is no longer valid; the user must connect again.
     InvalidGrant,
-    /// The auth config's client id or secret is wrong; the account itself may be fine.
+    /// The client id or secret of the auth config is wrong; the account itself may be fine.
     InvalidClient,
-    /// Another refusal with a well-formed error code.
+    /// Another error with a well-formed code.
     InvalidRequest,
-    /// The provider is unwell; trying again may help.
+    /// A transient failure; a retry may help.
     Transient,
-    /// A success that cannot be read, such as a page: the provider may have acted or be unwell.
+    /// An unreadable success, such as an HTML page: the provider may have processed the request.
     Unreadable,
-    /// A success that was read and holds no token where one should be: the provider has answered.
+    /// A readable success without a token where one is required: a final answer.
     Unusable,
-    /// A refusal that cannot be understood.
+    /// An error that cannot be interpreted.
     Unclassified,
-    /// Tokens of a type that this service cannot use (RFC 6749 section 7.1).
+    /// Tokens of an unsupported type (RFC 6749 section 7.1).
     UnsupportedTokenType,
 }
 
@@ -67,8 +67,8 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 impl TokenError {
-    /// Removes values of the request that the provider repeated: masking by looks, which has
-    /// already happened, cannot know a short one.
+    /// Removes values of the request that the provider repeated. The earlier masking works by appearance and
+    /// misses short values.
     #[must_use]
     pub fn without(mut self, request_values: &[&str]) -> Self {
         for value in request_values.iter().filter(|value| !value.is_empty()) {
@@ -78,7 +78,7 @@ impl TokenError {
         self
     }
 
-    /// An answer whose body could not be read at all; what the file says of its status counts.
+    /// A response with an unreadable body; the file's classification of its status applies.
     pub(crate) fn unreadable(errors: &TokenErrors, status: u16, reason: &str) -> Self {
         let kind = match classify(errors, status, None) {
             TokenErrorKind::Transient if is_success(status) => TokenErrorKind::Unreadable,
@@ -87,12 +87,12 @@ impl TokenError {
         Self { kind, code: None, description: Some(reason.to_owned()) }
     }
 
-    /// A successful answer that lacks what it must hold.
+    /// A successful response without a required value.
     pub(crate) fn malformed(reason: &str) -> Self {
         Self { kind: TokenErrorKind::Unusable, code: None, description: Some(reason.to_owned()) }
     }
 
-    /// A successful answer without a token: a refusal where it says so in words of its own.
+    /// A successful response without a token: an error if it says so in some non-standard way.
     pub(crate) fn without_token(errors: &TokenErrors, answer: &Map<String, Value>) -> Self {
         let (code, words) = code_and_description(errors, None, answer);
         let code = code.and_then(text::error_code);
@@ -101,14 +101,14 @@ impl TokenError {
         Self { kind, code, description: words.or_else(|| Some("the answer holds no access token".to_owned())) }
     }
 
-    /// A token of another type than `Bearer`.
+    /// A token of a type other than `Bearer`.
     pub(crate) fn unsupported(token_type: &str) -> Self {
         let description = text::description(&format!("token type {token_type}"));
         Self { kind: TokenErrorKind::UnsupportedTokenType, code: None, description }
     }
 
-    /// The error that an answer reports, if it reports one: any status but 2xx does, a 2xx does by
-    /// a non-empty `error` or by what the toolkit says.
+    /// The error of a response, if any: any status but 2xx is one, and so is a 2xx with a non-empty `error`
+    /// or with the toolkit's error marker.
     pub(crate) fn reported(response: &TokenResponse, status: u16, answer: &Map<String, Value>) -> Option<Self> {
         let error = answer.get("error").filter(|error| !is_nothing(error));
         let success = is_success(status);
@@ -117,10 +117,10 @@ impl TokenError {
         }
         let (raw_code, raw_description) = code_and_description(&response.errors, error, answer);
         let code = raw_code.and_then(text::error_code);
-        // A sentence in the place of the code is still worth showing.
+        // A sentence instead of a code is still worth displaying.
         let description = raw_description.or(raw_code.filter(|_| code.is_none())).and_then(text::description);
         let kind = match (classify(&response.errors, status, code.as_deref()), success, code.is_some()) {
-            // A 200 that says "error" without a code was read, so it is no passing trouble.
+            // A 200 with an error but no code was processed, so that it is not transient.
             (TokenErrorKind::Transient, true, false) => TokenErrorKind::Unclassified,
             (kind, ..) => kind,
         };
@@ -128,8 +128,8 @@ impl TokenError {
     }
 }
 
-/// Codes of token endpoints whose meaning is fixed and that say nothing of the grant: RFC 6749 section
-/// 5.2, RFC 8628 section 3.5, RFC 8707 section 2, RFC 9449 section 12.2.
+/// Codes of token endpoints with a fixed meaning that does not concern the grant: RFC 6749 section 5.2, RFC
+/// 8628 section 3.5, RFC 8707 section 2, RFC 9449 section 12.2.
 const STANDARD: [&str; 11] = [
     "access_denied",
     "authorization_pending",
@@ -144,10 +144,10 @@ const STANDARD: [&str; 11] = [
     "use_dpop_nonce",
 ];
 
-/// Kind of a refusal. Redirects count as transient: following one would send the secrets
-/// elsewhere (R49), and they commonly lead to a maintenance page.
+/// Kind of an error. Redirects count as transient: following one would send the secrets elsewhere (R49), and
+/// they usually lead to a maintenance page.
 fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenErrorKind {
-    // Without a code, the status is all that there is to go by.
+    // Without a code, only the status can be classified.
     let said = code.map_or_else(|| format!("status:{status}"), str::to_owned);
     let is_one_of = |codes: &[String]| codes.contains(&said);
     let refused = matches!(status, 400..=499) && !matches!(status, 408 | 429);
@@ -160,7 +160,7 @@ fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenError
         _ if is_one_of(&errors.transient) => TokenErrorKind::Transient,
         Some("invalid_grant") => TokenErrorKind::InvalidGrant,
         Some("invalid_client") => TokenErrorKind::InvalidClient,
-        // Codes of section 4.1.2.1 that providers use here too.
+        // Codes of section 4.1.2.1 that providers use here, too.
         Some("server_error" | "temporarily_unavailable") => TokenErrorKind::Transient,
         Some(code) if STANDARD.contains(&code) => TokenErrorKind::InvalidRequest,
         Some(_) => TokenErrorKind::Unclassified,
@@ -173,7 +173,7 @@ pub(crate) fn is_success(status: u16) -> bool {
     matches!(status, 200..=299)
 }
 
-/// `error` and `error_description`, or their usual places when `error` is an object.
+/// `error` and `error_description`, or their usual members when `error` is an object.
 pub(crate) fn code_and_description<'v>(
     errors: &TokenErrors,
     error: Option<&'v Value>,
@@ -198,7 +198,7 @@ pub(crate) fn code_and_description<'v>(
     }
 }
 
-/// Whether an answer says that it failed, in one of the ways that are seen without a standard.
+/// Whether a response reports a failure in one of the common non-standard ways.
 fn says_no(answer: &Map<String, Value>) -> bool {
     let failed = |value: &Value| {
         let words = ["error", "fail", "failed", "failure", "ko", "nok"];
@@ -213,14 +213,13 @@ fn says_no(answer: &Map<String, Value>) -> bool {
             .any(is_set)
 }
 
-/// Where a provider without a standard writes why.
+/// The message of a provider that follows no standard.
 fn own_words(answer: &Map<String, Value>) -> Option<&str> {
     let names = ["errorMessage", "errmsg", "error_msg", "msg", "detail", "reason", "title", "description"];
     names.iter().find_map(|name| answer.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty()))
 }
 
-/// Whether the toolkit's `error_pointer` finds its `error_value`, or its `ok_pointer` not its
-/// `ok_value`.
+/// Whether `error_pointer` of the toolkit finds its `error_value`, or `ok_pointer` does not find `ok_value`.
 fn is_marked_as_error(response: &TokenResponse, answer: &Map<String, Value>) -> bool {
     let at = |pointer: &Option<String>| pointer.as_deref().and_then(|pointer| find(answer, pointer));
     let is_error = match (at(&response.error_pointer), &response.error_value) {
@@ -231,7 +230,7 @@ fn is_marked_as_error(response: &TokenResponse, answer: &Map<String, Value>) -> 
     is_error || (response.ok_pointer.is_some() && at(&response.ok_pointer) != response.ok_value.as_ref())
 }
 
-/// Null, false, zero, or empty: how providers write "no error" and "no value".
+/// Null, false, zero or empty: how providers express "no error" and "no value".
 pub(crate) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -243,14 +242,14 @@ pub(crate) fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// The value at a JSON pointer (RFC 6901). The empty pointer finds nothing here: the whole answer
-/// is never one of its values.
+/// The value at a JSON pointer (RFC 6901). The empty pointer finds nothing here: the whole response is never
+/// a value.
 pub(crate) fn find<'v>(answer: &'v Map<String, Value>, pointer: &str) -> Option<&'v Value> {
     let (first, rest) = split_pointer(pointer)?;
     answer.get(&first)?.pointer(rest)
 }
 
-/// First key of a pointer, unescaped, and the pointer below it.
+/// First key of a pointer, unescaped, and the remaining pointer.
 pub(crate) fn split_pointer(pointer: &str) -> Option<(String, &str)> {
     let path = pointer.strip_prefix('/')?;
     let end = path.find('/').unwrap_or(path.len());

@@ -1,9 +1,9 @@
-//! A token endpoint's answer (RFC 6749 section 5.1), with the deviations that providers show: types
-//! and letter case vary, errors come with status 200, values stand elsewhere (R25–R27).
+//! Responses of token endpoints (RFC 6749 section 5.1), including common deviations: types and letter case
+//! vary, errors come with status 200, values are in other places (R25–R27).
 //!
-//! Strict where a wrong reading would do harm (`access_token`, `refresh_token`, `token_type`,
-//! errors), forgiving where refusing would lose a token that cannot be had again (`expires_in`,
-//! `scope`, `id_token`, captured values): there, an unusable value counts as absent.
+//! Strict where a wrong interpretation would do harm (`access_token`, `refresh_token`, `token_type`, errors).
+//! Lenient where an error would lose a token that cannot be requested again (`expires_in`, `scope`,
+//! `id_token`, captured values): there an unusable value counts as missing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,14 +19,14 @@ use crate::jws::unverified_expiry;
 use crate::token_error::{TokenError, find, split_pointer};
 use crate::{document, text};
 
-/// Longest lifetime believed, in seconds: ten years. Beyond it, time arithmetic goes wrong sooner
-/// than the token.
+/// Maximum lifetime in seconds: ten years. Beyond it, time arithmetic would overflow before the token
+/// expires.
 const MAX_EXPIRES_IN: u64 = 10 * 365 * 86_400;
 
-/// Longest captured value, in bytes.
+/// Maximum length of a captured value in bytes.
 const MAX_CAPTURED: usize = 4096;
 
-/// A provider's answer as it arrived.
+/// A provider's response as received.
 #[derive(Clone, Copy)]
 pub struct Answer<'a> {
     /// HTTP status.
@@ -35,7 +35,7 @@ pub struct Answer<'a> {
     pub headers: &'a HeaderMap,
     /// Body.
     pub body: &'a [u8],
-    /// When it arrived, in seconds since 1970.
+    /// When it was received, in seconds since 1970.
     pub now: i64,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Debug for Answer<'_> {
 }
 
 impl Answer<'_> {
-    /// The value of a header, or of a cookie that the answer sets.
+    /// The value of a header or of a cookie in the response.
     fn outside(&self, place: &str) -> Option<String> {
         let (kind, name) = place.split_once(':')?;
         match kind {
@@ -61,41 +61,41 @@ impl Answer<'_> {
     }
 }
 
-/// What a successful answer holds.
+/// The content of a successful response.
 #[derive(Clone, Debug)]
 pub struct TokenSet {
     /// Never empty, printable ASCII.
     pub access_token: Secret,
-    /// Absent in an answer to a refresh: the old one stays valid (RFC 6749 section 6). Never empty.
+    /// Missing in a response to a refresh: the old one stays valid (RFC 6749 section 6). Never empty.
     pub refresh_token: Option<Secret>,
-    /// `Bearer`, however the provider spells it, and where it says nothing; `DPoP` where that is demanded.
+    /// `Bearer` in any spelling or by default; `DPoP` if that is required.
     pub token_type: String,
-    /// The key that the tokens are bound to (RFC 9449), added by whoever made it.
+    /// The key that the tokens are bound to (RFC 9449), added by the caller that created it.
     pub dpop_key: Option<Secret>,
-    /// Seconds from when the answer was sent, at most ten years; the toolkit's default where the
-    /// provider states none. `None`: unknown.
+    /// Seconds since the response was sent, at most ten years; the toolkit's default if the provider sends
+    /// none. `None`: unknown.
     pub expires_in: Option<u64>,
-    /// Seconds that the refresh token lives, where the provider says so; at most ten years.
+    /// Lifetime of the refresh token in seconds, if the provider sends it; at most ten years.
     pub refresh_token_expires_in: Option<u64>,
     /// Granted scopes; `None`: as requested.
     pub scope: Option<Vec<String>>,
-    /// An `OpenID` Connect ID token, unverified: no identity (R32).
+    /// An `OpenID` Connect ID token, not verified: it proves no identity (R32).
     pub id_token: Option<Secret>,
-    /// Further tokens by the toolkit's names for them.
+    /// Further tokens by their names in the toolkit.
     pub extra: BTreeMap<String, Secret>,
-    /// Their own refresh tokens, where they have some.
+    /// Their own refresh tokens, if any.
     pub extra_refresh: BTreeMap<String, Secret>,
-    /// Which of the further tokens the access token is, where the answer holds no other.
+    /// Which of the further tokens serves as the access token, if the response has no other.
     pub alone: Option<String>,
-    /// Non-secret values that the toolkit keeps with the account: at most 4096 bytes each, no
-    /// control characters.
+    /// Non-secret values that the toolkit stores with the account: at most 4096 bytes each, without control
+    /// characters.
     pub captured: BTreeMap<String, String>,
-    /// The answer without the tokens above.
+    /// The rest of the response, without these tokens.
     pub rest: Rest,
 }
 
-/// What an answer holds besides its tokens; may hold secrets that nobody asked for, so it is not
-/// printed and should not be kept.
+/// The values of a response besides its tokens. It may contain unexpected secrets, so do not print or store
+/// it.
 #[derive(Clone, Default)]
 pub struct Rest(pub Value);
 
@@ -105,22 +105,22 @@ impl fmt::Debug for Rest {
     }
 }
 
-/// How an answer is to be read, and what is assumed where it says nothing.
+/// How to parse a response, and the defaults for missing values.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
-    /// Where values stand.
+    /// Locations of values.
     pub response: &'a TokenResponse,
-    /// Between scopes.
+    /// Separator of scopes.
     pub scope_separator: &'a str,
-    /// Where the end of the token is known from.
+    /// Source of the expiry.
     pub expiry: Expiry,
-    /// Seconds a token lives when nothing else says so.
+    /// Default lifetime of a token in seconds.
     pub expires_in: Option<u64>,
-    /// Longest life that is believed.
+    /// Maximum accepted lifetime.
     pub max_expires_in: Option<u64>,
-    /// Tokens are bound to a key (RFC 9449), and others are refused.
+    /// Whether tokens must be bound to a key (RFC 9449); others are rejected.
     pub dpop: bool,
-    /// Names and places of further tokens.
+    /// Names and locations of further tokens.
     pub extra: &'a [switchboard_catalog::ExtraToken],
 }
 
@@ -139,7 +139,7 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Of a call's answer; `expires_in` is what its scheme assumes.
+    /// For the response of a call; `expires_in` is the default of its scheme.
     pub fn of_call(response: &'a TokenResponse, expires_in: Option<u64>) -> Self {
         Self {
             response,
@@ -153,11 +153,11 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// Reads a token endpoint's answer: JSON or a form, packed or not, of at most 1 MiB once unpacked.
+/// Parses a token endpoint's response: JSON or a form, compressed or not, at most 1 MiB after decompression.
 ///
 /// # Errors
-/// [`TokenError`]: the provider's refusal, or an answer that holds no usable token. It contains no
-/// token of the answer; to remove the request's own values too, call [`TokenError::without`].
+/// [`TokenError`]: the provider's error, or a response without a usable token. It contains no token of the
+/// response; [`TokenError::without`] also removes values of the request.
 pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result<TokenSet, TokenError> {
     let mut document = read(reading.response, answer)?;
     let names = reading.response;
@@ -194,17 +194,17 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
     })
 }
 
-/// What an answer on the way to a token holds.
+/// The content of an intermediate response.
 #[derive(Clone, Debug)]
 pub struct StepAnswer {
-    /// Non-secret values that the file keeps.
+    /// Captured non-secret values.
     pub captured: BTreeMap<String, String>,
-    /// `access_token` and `refresh_token`, where the answer has them.
+    /// `access_token` and `refresh_token`, if the response has them.
     pub tokens: BTreeMap<&'static str, Secret>,
 }
 
-/// Reads an answer that need not hold a token: a step on the way to one. The values that the file
-/// keeps of it, and its tokens where it has some.
+/// Parses an intermediate response, which need not contain a token: the captured values, and the tokens if
+/// any.
 ///
 /// # Errors
 /// As [`parse_token_response`].
@@ -220,7 +220,7 @@ pub fn parse_step_response(response: &TokenResponse, answer: &Answer<'_>) -> Res
     Ok(StepAnswer { captured, tokens })
 }
 
-/// Reads the answer to a pushed authorization request (RFC 9126 section 2.2): the reference.
+/// Parses the response to a pushed authorization request (RFC 9126 section 2.2) and returns the request URI.
 ///
 /// # Errors
 /// As [`parse_token_response`].
@@ -234,7 +234,7 @@ pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<
     let outside = response.access_token.contains(':');
     let document = match document::parse(answer.headers, answer.body) {
         Ok(document) => document,
-        // Where the token stands in a header or cookie, the body may be anything.
+        // If the token is in a header or cookie, any body is accepted.
         Err(_) if outside && matches!(answer.status, 200..=299) => Map::new(),
         Err(reason) => return Err(TokenError::unreadable(&response.errors, answer.status, &reason)),
     };
@@ -251,7 +251,7 @@ pub(crate) fn in_seconds(response: &TokenResponse, amount: u64) -> u64 {
     }
 }
 
-/// Seconds to live as the answer states them.
+/// The lifetime in seconds that the response states.
 fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, Value>) -> Option<u64> {
     let in_seconds = |amount: u64| in_seconds(reading.response, amount);
     let until = |end: u64| u64::try_from(i64::try_from(end).ok()? - answer.now).ok().filter(|left| *left > 0);
@@ -266,7 +266,7 @@ fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, V
     end.and_then(until).or(stated.filter(|seconds| *seconds > 0))
 }
 
-/// When a token ends, in seconds from now.
+/// Seconds until a token expires.
 fn ends(reading: &Reading<'_>, stated: Option<u64>, token: &str, now: i64) -> Option<u64> {
     let assumed = stated.or(reading.expires_in);
     let seconds = match reading.expiry {
@@ -281,9 +281,9 @@ fn ends(reading: &Reading<'_>, stated: Option<u64>, token: &str, now: i64) -> Op
     seconds.map(|seconds| seconds.min(reading.max_expires_in.unwrap_or(MAX_EXPIRES_IN)).min(MAX_EXPIRES_IN))
 }
 
-/// Section 7.1: a client must not use a token of a type that it does not understand. Some
-/// providers leave the required parameter out; what they issue is a bearer token. Where tokens are to be
-/// bound to a key, one that is not is refused (RFC 9449 section 5).
+/// Section 7.1: a client must not use a token of an unknown type. Some providers omit the required parameter;
+/// their tokens are bearer tokens. If tokens must be bound to a key, others are rejected (RFC 9449 section
+/// 5).
 fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
     match found {
         Some(Value::String(name)) if dpop && name.eq_ignore_ascii_case("dpop") => Ok("DPoP".to_owned()),
@@ -296,8 +296,8 @@ fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
     }
 }
 
-/// Moves a secret out of the answer, so that no second copy stays behind. An empty string is an
-/// absent value (R27).
+/// Moves a secret out of the response, so that no second copy remains. An empty string counts as missing
+/// (R27).
 pub(crate) fn secret(
     answer: &Answer<'_>,
     document: &mut Map<String, Value>,
@@ -322,30 +322,29 @@ pub(crate) fn secret(
     Ok(Some(token).filter(|token| !token.is_empty()))
 }
 
-/// A lifetime of at most ten years. Zero, negative and unreadable ones are absent.
+/// A lifetime of at most ten years. Zero, negative and invalid values count as missing.
 pub(crate) fn seconds(value: &Value) -> Option<u64> {
     seconds_unbounded(value).map(|seconds| seconds.min(MAX_EXPIRES_IN * 1_000))
 }
 
-/// A number of seconds, or a string that holds one; above 0.
+/// A positive number of seconds, or a string that contains one.
 fn seconds_unbounded(value: &Value) -> Option<u64> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.trim().to_owned(),
         _ => return None,
     };
-    // Whole seconds are a prefix; what follows may only be a fraction or an exponent.
+    // Whole seconds are a prefix; only a fraction or an exponent may follow.
     if let Ok(whole) = text.parse::<u64>() {
         return (whole > 0).then_some(whole);
     }
     let whole = text.parse::<f64>().ok().filter(|number| *number >= 1.0)?.floor();
-    // Saturates: what is too large for the type is too large to be believed.
+    // Saturates: a value too large for the type also exceeds the maximum.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, and saturating")]
     Some(whole as u64)
 }
 
-/// Granted scopes: an array, or a string that some providers separate by commas although they ask
-/// for spaces.
+/// Granted scopes: an array, or a string, in which some providers use commas although they expect spaces.
 fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     match value {
         Value::String(text) => {
@@ -358,8 +357,8 @@ fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The values that the file keeps. One that has not the form that the file demands counts as
-/// missing, which is an error only where the value is required.
+/// The captured values. A value in another format than the file requires counts as missing, which is an error
+/// only if it is required.
 fn captured(
     wanted: &[Capture],
     answer: &Answer<'_>,
@@ -381,7 +380,7 @@ fn captured(
     Ok(captured)
 }
 
-/// A single value as text.
+/// A scalar value as text.
 pub(crate) fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.chars().any(char::is_control) => Some(text.clone()),

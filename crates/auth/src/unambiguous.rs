@@ -1,14 +1,14 @@
-//! JSON in which no object gives a key twice: readers differ in which of the two counts (RFC 8259
-//! section 4), and a rule that one of them does not see is a rule that does not hold. Used for the
-//! answers of token endpoints here, and for the bodies of callers by the server.
+//! JSON without duplicate keys in objects: parsers differ in which duplicate they use (RFC 8259 section 4),
+//! so that a check could see another value than the code behind it. Used here for responses of token
+//! endpoints, and by the server for request bodies.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A value without repeated keys; reading one that has any is a data error of `serde_json`, which
-/// quotes nothing of it.
+/// A value without duplicate keys. A duplicate is a data error of `serde_json`, which does not quote the
+/// input.
 #[derive(Debug)]
 pub struct Unambiguous(pub Value);
 

@@ -1,4 +1,4 @@
-//! Times as signatures write them: UTC, whole seconds, years of four digits.
+//! Timestamps for signatures: UTC, whole seconds, four-digit years.
 
 use chrono::DateTime;
 

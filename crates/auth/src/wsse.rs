@@ -1,6 +1,6 @@
-//! The `UsernameToken` header (`X-WSSE`): a password that is proven without being sent. It is the
-//! digest of the OASIS Web Services Security profile for `UsernameToken` 1.1 section 3.1, moved from
-//! SOAP into an HTTP header, where providers differ in how nonce and digest are written.
+//! The `UsernameToken` header (`X-WSSE`), which proves a password without sending it. It uses the digest of
+//! the OASIS Web Services Security `UsernameToken` profile 1.1 section 3.1 in an HTTP header; providers
+//! differ in the encoding of nonce and digest.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,39 +14,39 @@ use crate::client::sensitive;
 use crate::error::BuildError;
 use crate::{SignatureHash, utc};
 
-/// Bytes of randomness in a nonce.
+/// Random bytes of a nonce.
 const NONCE: usize = 16;
 
-/// What stands in `PasswordDigest` is base64 of this.
+/// Input of the base64 in `PasswordDigest`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum WsseDigest {
-    /// The digest's bytes, as the profile says.
+    /// The digest's bytes, as in the profile.
     Bytes,
     /// The digest's hexadecimal digits.
     HexDigits,
 }
 
-/// What stands in `Nonce`. The digest always covers the nonce's 32 hexadecimal digits.
+/// Encoding of `Nonce`. The digest always covers the nonce's 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum WsseNonce {
     /// The digits.
     Text,
-    /// Base64 of the digits, as the profile says.
+    /// Base64 of the digits, as in the profile.
     Base64,
 }
 
-/// Who sends a request, and how the provider wants it written.
+/// The user, and the provider's encodings.
 #[derive(Clone, Copy)]
 pub struct WsseUser<'a> {
-    /// Sent as it is.
+    /// Sent in plain text.
     pub username: &'a str,
-    /// The password, or the API secret that stands for it.
+    /// The password, or the API secret in its place.
     pub secret: &'a Secret,
-    /// Hash of the digest.
+    /// Hash function of the digest.
     pub hash: SignatureHash,
-    /// Form of the digest.
+    /// Encoding of the digest.
     pub digest: WsseDigest,
-    /// Form of the nonce.
+    /// Encoding of the nonce.
     pub nonce: WsseNonce,
 }
 
@@ -57,13 +57,13 @@ impl std::fmt::Debug for WsseUser<'_> {
 }
 
 impl WsseUser<'_> {
-    /// The header's value, for one request: `PasswordDigest` is base64 of the hash of nonce, time
-    /// and secret. Marked sensitive: it can be repeated until the provider forgets the nonce.
-    /// `timestamp` is in seconds since 1970.
+    /// The header value for one request: `PasswordDigest` is base64 of the hash of nonce, time and secret.
+    /// Marked sensitive: it can be replayed until the provider forgets the nonce. `timestamp` is in seconds
+    /// since 1970.
     ///
     /// # Errors
-    /// [`BuildError::Credential`] for a user name that is empty, or holds a quotation mark, a
-    /// backslash or a control character; for an empty secret. [`BuildError::Time`].
+    /// [`BuildError::Credential`] for an empty secret, and for a user name that is empty or contains a
+    /// quotation mark, a backslash or a control character. [`BuildError::Time`].
     pub fn header(&self, timestamp: i64, entropy: &dyn Entropy) -> Result<HeaderValue, BuildError> {
         let username = self.username;
         if username.is_empty() || username.chars().any(|letter| letter.is_control() || "\"\\".contains(letter)) {
@@ -100,8 +100,7 @@ mod tests {
     use proptest::prelude::*;
     use switchboard_vault::SystemEntropy;
 
-    /// The nonce of the example in "Atom Authentication" (M. Pilgrim, 2003), by which the header
-    /// became known.
+    /// The nonce of the example in "Atom Authentication" (M. Pilgrim, 2003), which made the header known.
     struct Example;
 
     impl Entropy for Example {
@@ -134,7 +133,7 @@ mod tests {
         assert!(!format!("{header:?} {:?}", user(&secret)).contains("taad"));
     }
 
-    /// Digests by `hashlib` and `base64` of Python.
+    /// Digests computed with Python's `hashlib` and `base64`.
     #[test]
     fn providers_write_nonce_and_digest_differently() {
         let secret = Secret::from("taadtaadpstcsm");

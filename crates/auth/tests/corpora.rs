@@ -1,5 +1,4 @@
-//! The checks of the fuzz targets (`fuzz/README.md`), over the inputs that are checked in beside
-//! them.
+//! Runs the checks of the fuzz targets (`fuzz/README.md`) over their checked-in corpora.
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
 
 #[path = "../../../fuzz/src/callback.rs"]
@@ -9,7 +8,7 @@ mod shown;
 #[path = "../../../fuzz/src/tokens.rs"]
 mod tokens;
 
-/// Runs a check over every input of one target.
+/// Runs a check on every input of one target.
 fn each_input(target: &str, check: impl Fn(&[u8])) {
     let folder = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;

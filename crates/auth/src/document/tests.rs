@@ -1,4 +1,4 @@
-//! Which bodies are read, and how those are refused that are not.
+//! Accepted bodies, and the errors for the rejected ones.
 
 use std::io::Write;
 
@@ -56,7 +56,7 @@ fn charsets_and_byte_order_marks_are_honoured() {
         ("application/json;charset=ISO-8859-1", b"{\"name\":\"Jos\xe9\"}"),
         ("application/json; Charset=\"latin1\"", b"{\"name\":\"Jos\xe9\"}"),
         ("application/json; charset=no-such-charset", b"{\"name\":\"Jos\xc3\xa9\"}"),
-        // The mark says more than the label.
+        // The byte order mark overrides the declared charset.
         ("application/json; charset=iso-8859-1", b"\xef\xbb\xbf{\"name\":\"Jos\xc3\xa9\"}"),
         ("application/json", &utf16),
     ] {
@@ -79,7 +79,7 @@ fn packed_answers_are_read_whatever_the_label_says() {
         ("br", &b"\x0b\x05\x80\xff"[..], "the answer is compressed in a way that is not known here"),
         ("gzip", &packed[..20], "the answer's compression is broken"),
         ("gzip", &gzip(&vec![b' '; MAX + 1]), "the answer is too large once it is unpacked"),
-        // One pass: what comes out is no JSON.
+        // Only one layer is decompressed, so that the result is not JSON.
         ("gzip", &gzip(&packed), "the answer is not JSON"),
     ] {
         let answer = parse(&labelled("application/json", coding), body).map(Value::Object);

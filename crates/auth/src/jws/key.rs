@@ -1,4 +1,4 @@
-//! Private keys in PEM, and what to say of those that cannot be used.
+//! PEM private keys, and error messages for unusable ones.
 
 use ring::error::KeyRejected;
 use ring::rand::SystemRandom;
@@ -27,8 +27,8 @@ const TOO_LARGE: &str = "is an RSA key of more than 4096 bits";
 const ODD_LENGTH: &str = "is an RSA key whose length is not a multiple of 512 bits";
 const INCONSISTENT: &str = "is an invalid key: its parts do not belong together";
 
-/// A key that can sign. Unlike everything else that holds a secret it cannot be wiped, so it lives
-/// for one signature or one check.
+/// A key that can sign. Unlike other secrets it cannot be wiped, so that it should live for one operation
+/// only.
 pub(super) enum PrivateKey {
     Rsa(RsaKeyPair),
     P256(EcdsaKeyPair),
@@ -36,8 +36,8 @@ pub(super) enum PrivateKey {
 }
 
 impl PrivateKey {
-    /// Reads the first private key of a text: PKCS#8 (RFC 5958) or, for RSA, PKCS#1 (RFC 8017
-    /// appendix A.1.2). The error says what is wrong, without any of it.
+    /// Parses the first private key of a text: PKCS#8 (RFC 5958) or, for RSA, PKCS#1 (RFC 8017 appendix
+    /// A.1.2). The error does not quote the text.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let is_private = |section: &Section<'_>| section.label.ends_with("PRIVATE KEY");
         let section = Section::all(text).find(is_private).or_else(|| Section::all(text).next()).ok_or(NO_PEM)?;
@@ -68,7 +68,7 @@ impl PrivateKey {
         der(0x30, &[algorithm.to_vec(), der(0x03, &bits)].concat())
     }
 
-    /// The kind stands inside, so each is tried until one does not call it another's.
+    /// The type is inside the structure: try each until one matches.
     fn from_pkcs8(der: &[u8]) -> Result<Self, &'static str> {
         let ec = |algorithm: &'static EcdsaSigningAlgorithm| {
             // Used for blinding a self-check of the key.
@@ -99,7 +99,7 @@ const EC_P256: [u8; 21] = [
 const EC_P384: [u8; 18] =
     [0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 
-/// A DER value: tag, length in its shortest form, content.
+/// A DER value: tag, length in shortest form, content.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
     let digits: Vec<u8> = length.into_iter().skip_while(|digit| *digit == 0).collect();
@@ -117,7 +117,7 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     value
 }
 
-/// `ring` names its reasons in `Display` only; one that it renames becomes the general one.
+/// `ring` exposes its reasons only through `Display`; an unknown one becomes the general message.
 fn reason(rejected: KeyRejected) -> &'static str {
     match rejected.to_string().as_str() {
         "WrongAlgorithm" => OTHER_KIND,
@@ -129,7 +129,7 @@ fn reason(rejected: KeyRejected) -> &'static str {
     }
 }
 
-/// `ring` wants the public key that RFC 5915 section 3 lets out.
+/// `ring` requires the public key, which is optional in RFC 5915 section 3.
 fn ec_reason(rejected: KeyRejected) -> &'static str {
     match reason(rejected) {
         UNREADABLE => UNREADABLE_EC,

@@ -26,7 +26,7 @@ fn object(value: Value) -> Map<String, Value> {
     object
 }
 
-/// How a signature is verified, and the names of the public and of a private key in the fixtures.
+/// How to verify a signature, and the names of the public and private key in the fixtures.
 fn verification(algorithm: JwsAlgorithm) -> (&'static dyn VerificationAlgorithm, &'static str, &'static str) {
     match algorithm {
         JwsAlgorithm::Rs256 => (&RSA_PKCS1_2048_8192_SHA256, "rsa_public_key", "rsa_pkcs8"),
@@ -61,14 +61,14 @@ fn the_examples_of_the_rfc_come_out() {
     let [a1, a2, a3] = [0, 1, 2].map(|index| &fixtures["examples"][index]);
     let input = |example: &Value| text(&example["input"]).as_bytes().to_vec();
 
-    // The shared secret of A.1 is no text, so it cannot be given to `sign`.
+    // The shared secret of A.1 is not text and cannot be passed to `sign`.
     let key = hmac::Key::new(hmac::HMAC_SHA256, &bytes(text(&fixtures["hs256_key"])));
     assert_eq!(hmac::sign(&key, &input(a1)).as_ref(), bytes(text(&a1["signature"])));
 
     let signed = JwsAlgorithm::Rs256.sign(private_key(JwsAlgorithm::Rs256).expose(), &input(a2)).unwrap();
     assert_eq!(signed, bytes(text(&a2["signature"])));
 
-    // ECDSA signs differently each time: theirs and ours verify.
+    // ECDSA signatures differ each time: verify both, theirs and ours.
     assert!(verifies(JwsAlgorithm::Es256, &input(a3), &bytes(text(&a3["signature"]))));
     let signed = JwsAlgorithm::Es256.sign(private_key(JwsAlgorithm::Es256).expose(), &input(a3)).unwrap();
     assert!(verifies(JwsAlgorithm::Es256, &input(a3), &signed));

@@ -1,4 +1,4 @@
-//! Which metadata is believed, and where it is looked for.
+//! Accepted metadata, and its locations.
 
 use super::*;
 use crate::fixtures::oauth;
@@ -12,7 +12,7 @@ fn plain() -> PlainHttp {
     PlainHttp::parse(&["plain.example:8080".to_owned()]).unwrap()
 }
 
-/// Endpoints without TLS are taken at the host that the operator names, and at no other.
+/// Endpoints without TLS are accepted only at the hosts that the operator names.
 #[test]
 fn endpoints_without_tls_need_the_operators_word() {
     let from = url("http://plain.example:8080/.well-known/openid-configuration");

@@ -1,5 +1,5 @@
-//! Answers to requests for credentials (RFC 5849 sections 2.1 and 2.3), with the deviations that
-//! providers show: content types say nothing, some answer in JSON, errors take many shapes.
+//! Responses with credentials (RFC 5849 sections 2.1 and 2.3), including common deviations: unreliable
+//! content types, JSON bodies, errors in many formats.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +11,43 @@ use super::Token;
 use crate::token_error::{TokenError, TokenErrorKind, code_and_description, is_nothing, is_success};
 use crate::{document, text};
 
-/// Longest captured value, in bytes.
+/// Maximum length of a captured value in bytes.
 const MAX_CAPTURED: usize = 4096;
 
-/// Temporary or token credentials, and what the provider said beside them.
+/// Temporary or token credentials, with further values of the response.
 #[derive(Clone, Debug)]
 pub struct TokenCredentials {
     /// `oauth_token`. Never empty, printable ASCII.
     pub token: Secret,
     /// `oauth_token_secret`. Never empty, printable ASCII.
     pub secret: Secret,
-    /// The non-secret values that were asked for: at most 4096 bytes each, no control characters.
+    /// Captured non-secret values: at most 4096 bytes each, without control characters.
     pub captured: BTreeMap<String, String>,
 }
 
 impl TokenCredentials {
-    /// To sign with.
+    /// As a signing token.
     pub fn as_token(&self) -> Token<'_> {
         Token { token: self.token.expose(), secret: self.secret.expose() }
     }
 }
 
-/// What was asked for. A bare refusal means something else in each.
+/// The step of the flow, which determines the meaning of an error without a code.
 #[derive(Clone, Copy)]
 enum Step {
-    /// Only the client has shown who it is.
+    /// Temporary credentials: only the client has authenticated.
     Temporary,
-    /// The client is known to be good since the step before.
+    /// Token credentials: the client was accepted in the previous step.
     Access,
 }
 
-/// Reads temporary credentials, and the values named by `capture`.
+/// Parses temporary credentials and the values named by `capture`.
 ///
 /// # Errors
-/// [`TokenError`]: the provider's refusal, or an answer without usable credentials; of kind
-/// [`TokenErrorKind::UnsupportedTokenType`] when the provider does not confirm the callback, because
-/// then an attacker could let a user authorize the attacker's flow (section 2.1). It contains no
-/// token of the answer; to remove the request's own values too, call [`TokenError::without`].
+/// [`TokenError`]: the provider's error, or a response without usable credentials. It is of kind
+/// [`TokenErrorKind::UnsupportedTokenType`] when the provider does not confirm the callback: otherwise an
+/// attacker could let a user authorize the attacker's flow (section 2.1). It contains no token of the
+/// response; [`TokenError::without`] also removes values of the request.
 pub fn parse_request_token_response(
     capture: &[String],
     status: u16,
@@ -63,11 +63,11 @@ pub fn parse_request_token_response(
     if confirmed { Ok(credentials) } else { Err(unconfirmed()) }
 }
 
-/// Reads token credentials, and the values named by `capture`.
+/// Parses token credentials and the values named by `capture`.
 ///
 /// # Errors
-/// [`TokenError`], as above. [`TokenErrorKind::InvalidGrant`]: the temporary credentials or the
-/// verifier are refused.
+/// [`TokenError`], as above. [`TokenErrorKind::InvalidGrant`]: the temporary credentials or the verifier were
+/// rejected.
 pub fn parse_access_token_response(
     capture: &[String],
     status: u16,
@@ -87,7 +87,7 @@ fn credentials(mut answer: Map<String, Value>, capture: &[String]) -> Result<Tok
     Ok(TokenCredentials { token, secret, captured: captured(capture, &answer) })
 }
 
-/// Moves a secret out of the answer, so that no second copy stays behind.
+/// Moves a secret out of the response, so that no second copy remains.
 fn secret(answer: &mut Map<String, Value>, name: &str) -> Result<Secret, TokenError> {
     let secret = match answer.remove(name) {
         Some(Value::String(value)) => Secret::new(value),
@@ -113,13 +113,13 @@ fn captured(names: &[String], answer: &Map<String, Value>) -> BTreeMap<String, S
     names.iter().filter_map(|name| Some((name.clone(), value(name).filter(fits)?))).collect()
 }
 
-/// The answer's values, or the error that it reports: any status but 2xx does, a 2xx does by a
-/// non-empty `oauth_problem` or `error`.
+/// The values of the response, or its error: any status but 2xx is one, and so is a 2xx with a non-empty
+/// `oauth_problem` or `error`.
 fn read(step: Step, status: u16, body: &[u8]) -> Result<Map<String, Value>, TokenError> {
     let answer = match document::parse_by_looks(body) {
         Ok(answer) => answer,
         Err(reason) if is_success(status) => return Err(TokenError::malformed(reason)),
-        // Most refusals have no body; the status has said it all.
+        // Most errors have no body; the status is enough.
         Err(_) => return Err(TokenError { kind: kind(step, status, None), code: None, description: sentence(body) }),
     };
     let named = answer.get("oauth_problem").or_else(|| answer.get("error"));
@@ -130,20 +130,20 @@ fn read(step: Step, status: u16, body: &[u8]) -> Result<Map<String, Value>, Toke
     let (raw_code, raw_description) = code_and_description(&TokenErrors::default(), error, &answer);
     let code = raw_code.and_then(text::error_code);
     let advice = answer.get("oauth_problem_advice").and_then(Value::as_str);
-    // A sentence in the place of the code is still worth showing.
+    // A sentence instead of a code is still worth displaying.
     let shown = advice.or(raw_description).or(raw_code.filter(|_| code.is_none())).and_then(text::description);
     Err(TokenError { kind: kind(step, status, code.as_deref()), code, description: shown.or_else(|| sentence(body)) })
 }
 
-/// A body that is one sentence and nothing else, which is how many providers explain a refusal.
+/// A body that is a single sentence, with which many providers explain an error.
 fn sentence(body: &[u8]) -> Option<String> {
     let is_markup = |byte: &u8| b"<>{}=&".contains(byte);
     let plain = std::str::from_utf8(body).ok().filter(|_| !body.iter().any(is_markup))?;
     text::description(plain)
 }
 
-/// Kind of a refusal, by the codes of the OAuth Problem Reporting extension. RFC 5849 itself has
-/// nothing but statuses (section 3.2).
+/// Kind of an error, by the codes of the OAuth Problem Reporting extension. RFC 5849 itself defines only
+/// statuses (section 3.2).
 fn kind(step: Step, status: u16, code: Option<&str>) -> TokenErrorKind {
     let is_refusal = matches!(status, 400..=499) && !matches!(status, 408 | 429);
     if !is_refusal && !is_success(status) {
@@ -169,7 +169,7 @@ fn kind(step: Step, status: u16, code: Option<&str>) -> TokenErrorKind {
             | "user_refused"
             | "verifier_invalid",
         ) => TokenErrorKind::InvalidGrant,
-        // Refused for now: the client makes too many requests, or the clocks differ.
+        // Temporarily rejected: too many requests, or the clocks differ.
         Some(
             "consumer_key_refused" | "nonce_used" | "server_error" | "temporarily_unavailable" | "timestamp_refused",
         ) => TokenErrorKind::Transient,
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn credentials_are_read_from_forms_and_json() {
-        // The answers of section 1.2, and the spellings of them that are about.
+        // The responses of section 1.2, and common variants.
         let bodies = [
             "oauth_token=hh5s93j4hdidpola&oauth_token_secret=hdhd0244k9j7ao03&oauth_callback_confirmed=true",
             "oauth_callback_confirmed=True&oauth_token_secret=hdhd0244k9j7ao03&oauth_token=hh5s93j4hdidpola\n",
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn refusals() {
         let problem = "oauth_problem=token_rejected&oauth_problem_advice=Ask+again";
-        // Status and body; kinds at either step; code; description.
+        // Status and body; kinds in either step; code; description.
         let cases = [
             (401, "", InvalidClient, InvalidGrant, None, None),
             (401, "Invalid signature", InvalidClient, InvalidGrant, None, Some("Invalid signature")),

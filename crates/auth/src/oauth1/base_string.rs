@@ -1,4 +1,4 @@
-//! The signature base string (RFC 5849 section 3.4.1): what both sides compute from a request.
+//! The signature base string (RFC 5849 section 3.4.1), which both sides compute from a request.
 
 use http::Method;
 use url::Url;
@@ -6,8 +6,8 @@ use url::Url;
 use crate::error::BuildError;
 use crate::form;
 
-/// Parameters of the protocol. They are in the header, and each may occur once in a request
-/// (sections 3.1 and 3.5).
+/// Parameters of the protocol. They are in the header, and each may occur once in a request (sections 3.1 and
+/// 3.5).
 pub(super) const PROTOCOL: [&str; 9] = [
     "oauth_callback",
     "oauth_consumer_key",
@@ -20,20 +20,20 @@ pub(super) const PROTOCOL: [&str; 9] = [
     "oauth_version",
 ];
 
-/// Section 3.6 wants upper-case digits.
+/// Section 3.6 requires upper-case digits.
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// The parts of a request that a signature covers.
 #[derive(Clone, Copy)]
 pub(super) struct Covered<'r> {
     pub(super) method: &'r Method,
-    /// As it is sent, with its query.
+    /// As sent, with its query.
     pub(super) url: &'r Url,
-    /// The body, when it is form-encoded; other bodies are not covered (section 3.4.1.3.1).
+    /// The body, if it is form-encoded; other bodies are not covered (section 3.4.1.3.1).
     pub(super) form: Option<&'r [u8]>,
 }
 
-/// The base string of a request with these protocol parameters, the signature not among them.
+/// The base string of a request with these protocol parameters, without the signature.
 pub(super) fn base_string(covered: &Covered<'_>, protocol: &[(&str, &str)]) -> Result<String, BuildError> {
     let query = covered.url.query().unwrap_or_default();
     let mut parameters: Vec<(String, String)> =
@@ -48,14 +48,14 @@ pub(super) fn base_string(covered: &Covered<'_>, protocol: &[(&str, &str)]) -> R
     Ok(format!("{method}&{uri}&{}", encode(pairs.join("&").as_bytes())))
 }
 
-/// Section 3.4.1.2. [`Url`] has already lowered scheme and host and dropped a default port; the
-/// path is the one that is sent.
+/// Section 3.4.1.2. [`Url`] has already converted scheme and host to lower case and removed a default port;
+/// the path is used as sent.
 fn base_uri(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
-/// Adds the parameters of a query or a form, decoded as a form and encoded anew.
+/// Adds the parameters of a query or form, decoded and encoded again.
 fn collect(encoded: &[u8], place: &'static str, parameters: &mut Vec<(String, String)>) -> Result<(), BuildError> {
     let refuse = |reason| Err(BuildError::Unsignable { place, reason });
     for piece in encoded.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
@@ -72,8 +72,8 @@ fn collect(encoded: &[u8], place: &'static str, parameters: &mut Vec<(String, St
     Ok(())
 }
 
-/// Percent-encoding of everything but the unreserved characters of RFC 3986 (section 3.6). It never
-/// reallocates: what it encodes may be a secret, and no copy may stay behind.
+/// Percent-encodes everything but the unreserved characters of RFC 3986 (section 3.6). It never reallocates,
+/// because the text may be a secret and no copy may remain.
 pub(super) fn encode(bytes: &[u8]) -> String {
     let mut encoded = String::with_capacity(bytes.len() * 3);
     for byte in bytes {

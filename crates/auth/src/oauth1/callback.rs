@@ -1,5 +1,4 @@
-//! What the browser brings back from the provider (RFC 5849 section 2.2). All of it may be an
-//! attacker's.
+//! Parses the callback from the provider (RFC 5849 section 2.2). All of its input may come from an attacker.
 
 use std::fmt;
 
@@ -8,16 +7,16 @@ use switchboard_vault::Secret;
 use crate::CallbackError;
 use crate::callback::{error_code, named_values};
 
-/// Parameters of the callback. One without a value counts as left out.
+/// Parameters of the callback. An empty one counts as missing.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct CallbackQuery {
-    /// Identifier of the temporary credentials, to be compared with those of the flow.
+    /// Identifier of the temporary credentials, to be compared with that of the flow.
     pub token: Option<Secret>,
-    /// Proof that this browser's user authorized them, for the request for token credentials.
+    /// Verifier for the request for token credentials: proof that this browser's user authorized it.
     pub verifier: Option<Secret>,
     /// Why there is no verifier: the code of an `oauth_problem`, `[A-Za-z0-9_.-]{1,64}`, else
-    /// `unknown_error`; `access_denied` where the provider sends `denied`. An answer with a refusal
-    /// is one, whatever else it holds.
+    /// `unknown_error`; `access_denied` if the provider sends `denied`. A response with an error is an error,
+    /// whatever else it contains.
     pub refusal: Option<String>,
 }
 
@@ -31,7 +30,7 @@ impl fmt::Debug for CallbackQuery {
     }
 }
 
-/// Reads the query of a callback, without its `?`. Other parameters are ignored.
+/// Parses the query of a callback, without `?`. Other parameters are ignored.
 ///
 /// # Errors
 /// [`CallbackError`].

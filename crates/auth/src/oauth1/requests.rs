@@ -1,5 +1,5 @@
-//! Requests for temporary and for token credentials (RFC 5849 sections 2.1 and 2.3), and the URL in
-//! between that a person's browser is sent to (section 2.2).
+//! Requests for temporary and for token credentials (RFC 5849 sections 2.1 and 2.3), and the authorization
+//! URL between them (section 2.2).
 
 use std::collections::BTreeMap;
 
@@ -14,9 +14,8 @@ use super::{Signer, Stamp, Token};
 use crate::error::{BuildError, endpoint, expand};
 use crate::{ClientCredentials, Variables, form};
 
-/// Asks for temporary credentials. `callback` is where the provider sends the browser back, or
-/// `oob`. The toolkit's extra parameters are the form body; those that belong to the protocol are
-/// left out.
+/// Requests temporary credentials. `callback` is the callback URL, or `oob`. The toolkit's extra parameters
+/// form the body; protocol parameters among them are omitted.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -34,7 +33,7 @@ pub fn request_token_request(
     post(&signer, stamp, &url, body, ("oauth_callback", callback))
 }
 
-/// Exchanges temporary credentials, which the user has authorized, for token credentials.
+/// Exchanges authorized temporary credentials for token credentials.
 ///
 /// # Errors
 /// [`BuildError`].
@@ -51,8 +50,8 @@ pub fn access_token_request(
     post(&signer, stamp, &url, String::new(), ("oauth_verifier", verifier))
 }
 
-/// Where the user's browser is sent, with the temporary credentials' identifier. The toolkit's own
-/// query and parameters are kept, except where they would replace a parameter of the protocol.
+/// The authorization URL for the user's browser. Keeps the toolkit's own query and parameters, unless they
+/// conflict with a parameter of the protocol.
 ///
 /// # Errors
 /// [`BuildError::Template`] and [`BuildError::Endpoint`].
@@ -65,7 +64,7 @@ pub fn authorization_url(oauth: &OAuth1, token: &str, variables: Variables<'_>) 
     Ok(url)
 }
 
-/// The toolkit's parameters, but those that belong to the protocol.
+/// The toolkit's parameters, without those of the protocol.
 fn extra<'p>(
     parameters: &'p BTreeMap<String, String>,
     variables: Variables<'_>,
@@ -91,7 +90,7 @@ fn post(
         .parse()
         .map_err(|_| BuildError::Endpoint { what: "token URL", reason: "cannot be sent in a request" })?;
     let headers = request.headers_mut();
-    // Answers are forms, under whatever content type: asking for one could be refused.
+    // Responses are forms with any content type: a specific `Accept` might be rejected.
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(AUTHORIZATION, authorization);
     if has_body {

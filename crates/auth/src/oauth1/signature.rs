@@ -12,14 +12,14 @@ use zeroize::Zeroizing;
 use super::base_string::{Covered, base_string, encode};
 use crate::error::BuildError;
 
-/// Why a private key cannot be used. Smaller keys than this can be broken.
+/// Error for an unusable private key. Smaller keys can be broken.
 const NOT_A_KEY: &str = "is not an RSA private key of 2048 to 4096 bits in PEM";
 
-/// Refuses a client's secret that this method cannot sign with: a copying error, best found when it
-/// is entered.
+/// Rejects a client secret with which this method cannot sign: a copying error, best reported when it is
+/// entered.
 ///
 /// # Errors
-/// What is wrong, without the secret.
+/// The reason, without the secret.
 pub fn check_client_secret(method: SignatureMethod, secret: &str) -> Result<(), &'static str> {
     match method {
         SignatureMethod::RsaSha256 => match private_key(secret) {
@@ -30,8 +30,7 @@ pub fn check_client_secret(method: SignatureMethod, secret: &str) -> Result<(), 
     }
 }
 
-/// Value of `oauth_signature`, for these protocol parameters. With `PLAINTEXT` it consists of the
-/// secrets.
+/// Value of `oauth_signature` for these protocol parameters. With `PLAINTEXT` it consists of the secrets.
 pub(super) fn sign(
     method: SignatureMethod,
     client_secret: &str,
@@ -55,7 +54,7 @@ pub(super) fn sign(
     })
 }
 
-/// Both secrets, encoded and joined, even when one is empty (section 3.4.2).
+/// Both secrets, encoded and joined, even if one is empty (section 3.4.2).
 fn shared_key(client_secret: &str, token_secret: &str) -> Zeroizing<String> {
     let [client, token] = [client_secret, token_secret].map(|secret| Zeroizing::new(encode(secret.as_bytes())));
     let mut key = Zeroizing::new(String::with_capacity(client.len() + 1 + token.len()));
@@ -70,19 +69,19 @@ fn hmac(algorithm: hmac::Algorithm, key: &str, text: &str) -> Zeroizing<String> 
     Zeroizing::new(STANDARD.encode(hmac::sign(&key, text.as_bytes())))
 }
 
-/// RSASSA-PKCS1-v1_5 (section 3.4.3). The token's secret takes no part in it.
+/// RSASSA-PKCS1-v1_5 (section 3.4.3). The token secret is not used.
 fn rsa_sha256(pem: &str, text: &str) -> Result<Zeroizing<String>, BuildError> {
     let refuse = |reason| BuildError::Credential { name: "client_secret", reason };
     let key = private_key(pem).ok_or(refuse(NOT_A_KEY))?;
     let mut signed = vec![0; key.public().modulus_len()];
-    // The padding of this signature is not random: the generator is asked for nothing.
+    // The padding of this signature is not random: the generator is not used.
     key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signed)
         .map_err(|_| refuse("is a private key that cannot sign"))?;
     Ok(Zeroizing::new(STANDARD.encode(signed)))
 }
 
-/// A private key in PEM (RFC 7468), PKCS #8 or PKCS #1. How its lines are broken does not matter: a
-/// key that went through a form or an environment variable often has spaces there.
+/// A PEM private key (RFC 7468), PKCS #8 or PKCS #1. Line breaks do not matter: keys that went through a form
+/// or an environment variable often have spaces instead.
 fn private_key(pem: &str) -> Option<RsaKeyPair> {
     let between = |label: &str| {
         let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
@@ -97,7 +96,7 @@ fn private_key(pem: &str) -> Option<RsaKeyPair> {
     RsaKeyPair::from_der(&between("RSA PRIVATE KEY")?).ok()
 }
 
-/// Whether nobody reads along (section 3.4.4): https, or a connection that stays on this machine.
+/// Whether the connection is confidential (section 3.4.4): https, or within this machine.
 fn is_private(url: &Url) -> bool {
     let is_loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),

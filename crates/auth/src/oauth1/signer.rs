@@ -15,7 +15,7 @@ use crate::client::{secret, sensitive};
 use crate::error::{BuildError, expand};
 use crate::{ClientCredentials, Variables, document};
 
-/// Signs the requests of one client, and of one user where there is a token.
+/// Signs the requests of a client and, with a token, of a user.
 pub struct Signer<'a> {
     method: SignatureMethod,
     client: ClientCredentials<'a>,
@@ -33,8 +33,8 @@ impl<'a> Signer<'a> {
     /// A signer for a toolkit. With an RSA method the client's secret is its private key in PEM.
     ///
     /// # Errors
-    /// [`BuildError::Template`] when the realm cannot be expanded, [`BuildError::Header`] when it
-    /// cannot be quoted.
+    /// [`BuildError::Template`] if the realm cannot be expanded, [`BuildError::Header`] if it cannot be
+    /// quoted.
     pub fn new(
         oauth: &OAuth1,
         client: ClientCredentials<'a>,
@@ -51,12 +51,11 @@ impl<'a> Signer<'a> {
         Ok(Self { method: oauth.signature_method, client, token, realm })
     }
 
-    /// Puts the signature on a request, in the place of any other `Authorization`. It covers method,
-    /// URL and, when the content type says that it is a form, the body, so nothing of these may
-    /// change afterwards.
+    /// Signs a request and replaces any other `Authorization` header. The signature covers method, URL and,
+    /// if the content type is a form, the body; none of these may change afterwards.
     ///
     /// # Errors
-    /// As [`Signer::authorization`]; nothing is changed then.
+    /// As [`Signer::authorization`]; then nothing is changed.
     pub fn apply(
         &self,
         stamp: Stamp<'_>,
@@ -72,13 +71,13 @@ impl<'a> Signer<'a> {
         Ok(())
     }
 
-    /// Value of the `Authorization` header, marked sensitive. `url` is the one that is sent, with
-    /// its query; `form` is the body when it is form-encoded, and `None` for any other.
+    /// Value of the `Authorization` header, marked sensitive. `url` is the sent one, with its query; `form`
+    /// is the body if it is form-encoded, otherwise `None`.
     ///
     /// # Errors
-    /// [`BuildError::MissingClientSecret`]; [`BuildError::Credential`] for a private key that cannot
-    /// be used; [`BuildError::Unsignable`] for a query or form that is not well-formed or holds a
-    /// parameter of the protocol, and for `PLAINTEXT` over http; [`BuildError::Header`].
+    /// [`BuildError::MissingClientSecret`]; [`BuildError::Credential`] for an unusable private key;
+    /// [`BuildError::Unsignable`] for a malformed query or form, for one with a protocol parameter, and for
+    /// `PLAINTEXT` over http; [`BuildError::Header`].
     pub fn authorization(
         &self,
         stamp: Stamp<'_>,
@@ -89,7 +88,7 @@ impl<'a> Signer<'a> {
         self.authorization_with(stamp, &Covered { method, url, form }, &[])
     }
 
-    /// As [`Signer::authorization`], with more protocol parameters.
+    /// As [`Signer::authorization`], with additional protocol parameters.
     pub(super) fn authorization_with(
         &self,
         stamp: Stamp<'_>,

@@ -15,7 +15,7 @@ use super::*;
 use crate::fixtures::no_variables;
 use crate::{BuildError, ClientCredentials};
 
-/// The client, and its printer's callback, of section 1.2.
+/// The client of section 1.2, and the callback of its printer.
 const CLIENT: ClientCredentials<'_> =
     ClientCredentials { client_id: "dpf43f3p2l4k3l03", client_secret: Some("kd94hf93k423kf44"), assertion: None };
 const CALLBACK: &str = "http://printer.example.com/ready";
@@ -257,7 +257,7 @@ fn a_private_key_may_have_lost_its_lines() {
     for good in [pem, &one_line, &format!("Bag Attributes\r\n{}", pem.replace('\n', "\r\n"))] {
         assert_eq!(check_client_secret(SignatureMethod::RsaSha256, good), Ok(()));
     }
-    // A 2048-bit key in PKCS #8 is 26 bytes and the same key in PKCS #1.
+    // A 2048-bit key in PKCS #8 is a prefix of 26 bytes and the same key in PKCS #1.
     let base64: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
     let pkcs1 = STANDARD.encode(&STANDARD.decode(base64).unwrap()[26..]);
     let pkcs1 = format!("-----BEGIN RSA PRIVATE KEY-----\n{pkcs1}\n-----END RSA PRIVATE KEY-----");

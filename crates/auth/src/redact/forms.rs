@@ -1,4 +1,4 @@
-//! The forms in which a secret may stand in an answer, before anything is escaped in them.
+//! The encoded forms of a secret, before any escaping.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -8,19 +8,18 @@ use zeroize::Zeroizing;
 
 use super::unescape::{Escapes, unescaped};
 
-/// How much of a form, or of what it is made of, is looked for where its end alone is sure to be the
-/// secret's: of forms that are rare and several times as long as the secret.
+/// Length of the searched suffix for rare forms that are several times as long as the secret.
 const ENOUGH: usize = 64;
 
 /// One form of a secret.
 pub(super) struct Form {
-    /// The bytes to look for: the whole form, or its end.
+    /// The bytes to search for: the whole form, or its suffix.
     pub(super) text: Zeroizing<Vec<u8>>,
-    /// Bytes of the form before them.
+    /// Length of the form before these bytes.
     before: usize,
-    /// Base64: the character before also holds bits of the secret.
+    /// Base64: the preceding character also has bits of the secret.
     left: bool,
-    /// Base64: the character after also holds bits of the secret, and padding may follow.
+    /// Base64: the following character also has bits of the secret, and padding may follow.
     pub(super) right: bool,
 }
 
@@ -29,19 +28,19 @@ impl Form {
         Self { text: Zeroizing::new(text.into()), before: 0, left: false, right: false }
     }
 
-    /// Bytes of the whole form.
+    /// Length of the whole form in bytes.
     pub(super) fn length(&self) -> usize {
         self.before + self.text.len()
     }
 
-    /// Whether the byte before the form holds bits of the secret.
+    /// Whether the preceding byte has bits of the secret.
     pub(super) fn holds_bits_before(&self, byte: u8) -> bool {
         self.left && is_base64(byte)
     }
 
-    /// Calls `found` with each place at which the looked-for bytes stand, in order.
+    /// Calls `found` with each match, in order.
     pub(super) fn find_all(&self, bytes: &[u8], mut found: impl FnMut(Range<usize>)) {
-        // Most texts are shorter than most secrets; no search is faster than none.
+        // Most texts are shorter than most secrets: skip the search.
         let mut from = 0;
         while bytes.len() - from >= self.text.len() {
             let Some(at) = memmem::find(&bytes[from..], &self.text) else { return };
@@ -51,7 +50,7 @@ impl Form {
         }
     }
 
-    /// The part of `bytes` to replace when the looked-for bytes were found here.
+    /// The part of `bytes` to replace for this match.
     pub(super) fn widen(&self, bytes: &[u8], found: Range<usize>) -> Range<usize> {
         let is_base64 = |index: usize| bytes.get(index).is_some_and(|byte| is_base64(*byte));
         let start = found.start.saturating_sub(self.before);
@@ -84,9 +83,9 @@ pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
     }
 }
 
-/// Adds the whole of `user:password` in base64 (RFC 7617), with its padding.
+/// Adds the base64 of `user:password` (RFC 7617), with its padding.
 pub(super) fn collect_pair(username: &str, password: &str, forms: &mut Vec<Form>) {
-    /// Shortest pair: eight characters of base64.
+    /// Minimum length: eight characters of base64.
     const SHORTEST: usize = 6;
     let pair = Zeroizing::new(format!("{username}:{password}"));
     if pair.len() >= SHORTEST {
@@ -94,11 +93,11 @@ pub(super) fn collect_pair(username: &str, password: &str, forms: &mut Vec<Form>
     }
 }
 
-/// The secret itself, as a form writes its blanks, and without its line breaks.
+/// The secret itself, with form-encoded blanks, and without its line breaks.
 fn push_plain(secret: &str, forms: &mut Vec<Form>) {
     let bytes = secret.as_bytes();
     forms.push(Form::plain(bytes));
-    // Most tokens are of letters that no encoding touches.
+    // Most tokens consist of characters that no encoding changes.
     if bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/=".contains(byte)) {
         return;
     }
@@ -111,7 +110,7 @@ fn push_plain(secret: &str, forms: &mut Vec<Form>) {
     }
 }
 
-/// The form, and as URLs write it.
+/// The form in both base64 alphabets.
 fn push_base64(form: Form, forms: &mut Vec<Form>) {
     if form.text.iter().any(|byte| matches!(byte, b'+' | b'/')) {
         let safe = form.text.iter().map(|byte| match byte {
@@ -124,24 +123,23 @@ fn push_base64(form: Form, forms: &mut Vec<Form>) {
     forms.push(form);
 }
 
-/// The characters of base64 that depend on the secret alone when `offset` other bytes stand before
-/// it in its group of three. The characters at the borders hold up to four more of its bits each;
-/// [`Form::widen`] takes them along.
+/// The base64 characters that depend only on the secret, for a secret that starts at `offset` in a group of
+/// three bytes. The adjacent characters have up to four more of its bits each; [`Form::widen`] includes them.
 fn base64(secret: &[u8], offset: usize) -> Form {
     let shifted = Zeroizing::new([&[0; 2][..offset], secret].concat());
     let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(shifted.as_slice()));
-    // A byte is 8 bits, a character 6: the first whole one and the end of the last whole one.
+    // A byte has 8 bits, a character 6: the range of characters that are entirely from the secret.
     let first = (offset * 8).div_ceil(6);
     let end = shifted.len() * 8 / 6;
     let text = Zeroizing::new(encoded.as_bytes()[first..end].to_vec());
     Form { text, before: 0, left: offset != 0, right: shifted.len() % 3 != 0 }
 }
 
-/// The same, of which the end alone is looked for.
+/// The same, with only the suffix to search for.
 fn end_of_base64(text: &[u8], offset: usize) -> Form {
     let skipped = text.len().saturating_sub(ENOUGH);
     let end = base64(&text[skipped..], (offset + skipped) % 3);
-    // As many characters as depend on the text alone.
+    // The number of characters that depend only on the text.
     let length = (offset + text.len()) * 8 / 6 - (offset * 8).div_ceil(6);
     Form { before: length - end.text.len(), left: offset != 0, ..end }
 }

@@ -1,4 +1,4 @@
-//! Replacing secrets in a JSON text (RFC 8259) so that it stays one, in one walk over it.
+//! Redacts a JSON text (RFC 8259) in one pass and keeps it valid.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,11 +6,12 @@ use std::ops::Range;
 use super::REPLACEMENT;
 use super::unescape::{Escapes, unescaped};
 
-/// Longest value that can be one of the short secrets: seven characters, each an escaped pair.
+/// Maximum length of a JSON value that can be a short secret: seven characters, each an escaped surrogate
+/// pair.
 const SHORT_VALUE: usize = 84;
 
-/// The text with what the spans cover replaced inside string values, and with values that are a short
-/// secret replaced whole. Keys of objects stay. The text must be valid JSON.
+/// Replaces the spans inside string values, and whole values that are a short secret. Object keys are kept.
+/// The text must be valid JSON.
 pub(super) fn redact<'a>(text: &'a str, spans: &[Range<usize>], is_short: &dyn Fn(&[u8]) -> bool) -> Cow<'a, str> {
     let bytes = text.as_bytes();
     let mut changes: Vec<Change> = Vec::new();
@@ -46,17 +47,17 @@ pub(super) fn redact<'a>(text: &'a str, spans: &[Range<usize>], is_short: &dyn F
     if changes.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(rewritten(text, &changes)) }
 }
 
-/// Escapes in JSON alone: `%41` in a string is four characters.
+/// Only JSON escapes: `%41` in a string is three characters.
 const JSON: Escapes = Escapes { backslash: true, percent: false, html: false };
 
-/// A part of the text that is replaced.
+/// A replacement in the text.
 struct Change {
     place: Range<usize>,
-    /// It is a whole value, and the replacement a string.
+    /// Whether it replaces a whole value, so that the replacement needs quotes.
     quoted: bool,
 }
 
-/// Adds a part of a string, joined with the one before where widening made them meet.
+/// Adds a part of a string, merged with the previous one if they touch after widening.
 fn add(changes: &mut Vec<Change>, place: Range<usize>) {
     match changes.last_mut() {
         Some(last) if place.start < last.place.end => last.place.end = place.end.max(last.place.end),
@@ -112,7 +113,7 @@ fn token(bytes: &[u8], start: usize) -> Token {
     }
 }
 
-/// Bytes of the string that a text begins with, both quotes included.
+/// Length in bytes of the string at the start of a text, including both quotes.
 fn string_length(text: &[u8]) -> usize {
     let mut at = 1;
     while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
@@ -125,10 +126,10 @@ fn string_length(text: &[u8]) -> usize {
     text.len()
 }
 
-/// The span, grown to whole escapes and whole characters: half of one would be no JSON.
+/// The span, extended to whole escapes and characters, so that the JSON stays valid.
 fn whole_escapes(value: &[u8], offset: usize, span: Range<usize>) -> Range<usize> {
     let (mut start, mut end) = (span.start - offset, span.end - offset);
-    // An escape has six bytes at most; it begins behind an even number of backslashes.
+    // An escape has at most six bytes and starts after an even number of backslashes.
     let near = start.saturating_sub(6);
     let mut at = value[..near].iter().rposition(|byte| *byte != b'\\').map_or(0, |before| before + 1);
     while let Some(found) = value.get(at..end).and_then(|rest| memchr::memchr(b'\\', rest)) {

@@ -1,6 +1,5 @@
-//! Searching a large text: one automaton for all forms, walked once over the bytes as they are and once
-//! over each reading of them, in which escapes are undone. Time is linear in the text, memory is not: of the text
-//! no more is kept than the longest form has.
+//! Searches a large text with one automaton for all forms, run once over the raw bytes and once for each way
+//! of unescaping. It takes linear time; memory depends only on the longest form.
 
 use std::ops::Range;
 
@@ -12,8 +11,7 @@ use super::forms::{Form, is_base64};
 use super::push;
 use super::unescape::{Escapes, unescape};
 
-/// Where forms stand in the bytes: in order, none touching another. None when there are too many forms
-/// for an automaton.
+/// Spans of the forms, in order and without contact. `None` if there are too many forms for an automaton.
 pub(super) fn find(forms: &[Form], readings: &[Escapes], bytes: &[u8]) -> Option<Vec<Range<usize>>> {
     let automaton = NFA::new(forms.iter().map(|form| form.text.as_slice())).ok()?;
     let start = automaton.start_state(Anchored::No).ok()?;
@@ -37,12 +35,12 @@ pub(super) fn find(forms: &[Form], readings: &[Escapes], bytes: &[u8]) -> Option
     Some(joined)
 }
 
-/// Where forms stand in what the bytes are when these escapes are undone.
+/// Finds the forms after undoing these escapes.
 fn read(automaton: &NFA, start: StateID, forms: &[Form], escapes: Escapes, bytes: &[u8]) -> Vec<Range<usize>> {
     let mut reader = Unescaped::new(forms);
     let mut spans: Vec<Range<usize>> = Vec::new();
     let mut state = start;
-    // A form ended with the byte before, and the next one may hold bits of the secret, too.
+    // Set when a form ended with the previous byte: the next one may also have bits of the secret.
     let mut ended = false;
     unescape(bytes, escapes, |byte, place| {
         if std::mem::take(&mut ended)
@@ -67,7 +65,7 @@ fn matches<'f>(automaton: &NFA, state: StateID, forms: &'f [Form]) -> impl Itera
     patterns.into_iter().map(|pattern| &forms[pattern.as_usize()])
 }
 
-/// The last unescaped bytes and where they stand, as many as the longest form has.
+/// The last unescaped bytes with their positions, as many as the longest form has.
 struct Unescaped {
     last: Vec<(u8, Range<usize>)>,
     seen: usize,
@@ -75,7 +73,7 @@ struct Unescaped {
 
 impl Unescaped {
     fn new(forms: &[Form]) -> Self {
-        // One more: the character before may hold bits of the secret.
+        // One more, because the preceding character may have bits of the secret.
         let longest = forms.iter().map(Form::length).max().unwrap_or_default() + 1;
         Self { last: vec![(0, 0..0); longest], seen: 0 }
     }
@@ -86,12 +84,12 @@ impl Unescaped {
         self.seen += 1;
     }
 
-    /// The byte that was seen so many bytes ago.
+    /// The byte before the last `bytes` bytes.
     fn ago(&self, bytes: usize) -> Option<&(u8, Range<usize>)> {
         (bytes < self.seen.min(self.last.len())).then(|| &self.last[(self.seen - 1 - bytes) % self.last.len()])
     }
 
-    /// What to replace when a form ends with the last byte, up to that byte.
+    /// The span to replace for a form that ends with the last byte.
     fn span(&self, form: &Form) -> Range<usize> {
         let end = self.ago(0).map_or(0, |(_, place)| place.end);
         let length = form.length();

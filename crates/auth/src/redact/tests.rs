@@ -1,4 +1,4 @@
-//! What comes back when a provider echoes a credential.
+//! Redaction of echoed credentials.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -53,7 +53,7 @@ fn a_secret_is_found_in_every_spelling() {
     ];
     for (secret, text, expected) in cases {
         assert_eq!(redact(secret, text), expected, "{text}");
-        // The other way of searching, for large texts.
+        // Large texts are searched in a different way.
         let padding = "-\n".repeat(LARGE);
         assert_eq!(
             redact(secret, &format!("{padding}{text}{padding}")),
@@ -78,7 +78,7 @@ fn base64_is_found_broken_into_lines_and_made_twice() {
             let twice = STANDARD.encode(format!("{more}{once}"));
             for text in [twice.clone(), crate::form::encode(&twice), twice.replace('/', "\\/")] {
                 let redacted = redact(&secret, &text);
-                // Of what stands before it, and of the borders, a few characters are left.
+                // Only a few characters around it remain.
                 assert!(redacted.contains("REDACTED") && redacted.len() < before.len() * 2 + 32, "{redacted}");
             }
         }
@@ -96,13 +96,13 @@ fn keys_of_json_and_what_is_no_secret_stay() {
             r#"{"email" : "ada@example.com", "a":["ada@example.com"]}"#,
         ),
         (r#"{"api_token" :"an api_token, api\u005ftoken"}"#, r#"{"api_token" :"an REDACTED, REDACTED"}"#),
-        // A short secret is one as a whole value only.
+        // A short secret is redacted only as a whole value.
         (
             r#"{"a":"1234567","b":"12345678 1234567","c":1234567,"1234567":[1234567.0]}"#,
             r#"{"a":"REDACTED","b":"REDACTED 1234567","c":"REDACTED","1234567":[1234567.0]}"#,
         ),
         (r#"["\u0031234567", "x1234567"]"#, r#"["REDACTED", "x1234567"]"#),
-        // A number stays a value.
+        // A number remains a value.
         (r#"{"n":12345678,"m":-123456789e5}"#, r#"{"n":"REDACTED","m":"REDACTED"}"#),
         ("12345678", r#""REDACTED""#),
         (r#""\"api_token\"""#, r#""\"REDACTED\"""#),
@@ -162,8 +162,8 @@ fn basic_credentials_are_replaced_whole() {
 
 #[test]
 fn base64_borders_do_not_leak_bits() {
-    // Alone, after one byte and after two, with bytes after it: only the other bytes' characters
-    // and padding remain.
+    // At each offset in a group of three and with following bytes: only characters of the other bytes and
+    // padding remain.
     for (before, after, expected) in
         [("", "", "REDACTED="), ("x", "", "eREDACTED"), ("xy", "", "eHREDACTED=="), ("xyz", "123", "eHl6REDACTEDxMjM=")]
     {
@@ -213,7 +213,7 @@ fn innocent_bytes_are_passed_on_uncopied() {
 fn a_body_full_of_matches_takes_linear_time() {
     let secret = "a".repeat(4096);
     let body = vec![b'a'; 4 << 20];
-    // One span; quadratic time would be 16 G steps, minutes even when optimised.
+    // A single span; quadratic time would take 16 G steps, which is minutes even when optimised.
     assert_eq!(redactor(&[("a", &secret)]).redact(&body), text_bytes("REDACTED"));
     let escaped = "\\u0061".repeat(1 << 19);
     assert_eq!(redactor(&[("a", &secret)]).redact(escaped.as_bytes()), text_bytes("REDACTED"));
@@ -271,8 +271,8 @@ proptest! {
         prop_assert_eq!(redactor.redact(text.as_bytes()), text_bytes(&text));
     }
 
-    /// A JSON text stays one and keeps its keys, whatever is taken out of it, and both ways of searching
-    /// find the same.
+    /// A JSON text stays valid and keeps its keys whatever is redacted, and both search methods find the
+    /// same.
     #[test]
     fn json_stays_json(
         secret in "[ -~ü\\\\\"]{8,12}|[0-9]{5,9}", key in "[ -~]{0,9}", noise in "[ -~\n\t\u{1}]{0,20}", number in 0..u64::MAX,
@@ -303,13 +303,13 @@ fn joined(pieces: impl Iterator<Item = String>) -> String {
 
 #[test]
 fn matches_are_joined_as_they_are_found() {
-    // One match at each byte, and one that reaches back over many that were found before it.
+    // One match at each byte, and one that spans many earlier matches.
     let redactor = redactor(&[("a", "aaaaaaaa"), ("b", "bbbbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
     for text in ["a".repeat(1 << 20), "\\u0061".repeat(1 << 18)] {
         let spans = large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap();
         let whole = 0..text.len();
         assert_eq!(spans, std::slice::from_ref(&whole));
-        // Room for what overlaps is not kept, either.
+        // Overlapping matches take no capacity.
         assert!(spans.capacity() < 16, "{}", spans.capacity());
     }
     for text in [

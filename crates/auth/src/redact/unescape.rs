@@ -1,41 +1,41 @@
-//! Undoing what encoders do to text, byte by byte and with the places where each byte came from, so
-//! that a secret is found in whatever spelling it comes back.
+//! Undoes escaping byte by byte and keeps the position of each byte, so that a secret is found in any escaped
+//! spelling.
 
 use std::ops::Range;
 
-/// Which ways of escaping are undone.
+/// Which kinds of escapes to undo.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Escapes {
-    /// `%41` of URLs and forms (RFC 3986 section 2.1).
+    /// `%41` in URLs and forms (RFC 3986 section 2.1).
     pub(super) percent: bool,
-    /// `\u0041`, `\x41`, `\n`, `\/` of JSON and of programming languages.
+    /// `\u0041`, `\x41`, `\n`, `\/` in JSON and programming languages.
     pub(super) backslash: bool,
-    /// `&amp;`, `&#65;`, `&#x41;` of HTML and XML.
+    /// `&amp;`, `&#65;`, `&#x41;` in HTML and XML.
     pub(super) html: bool,
 }
 
 impl Escapes {
-    /// All of them.
+    /// All kinds.
     pub(super) const ALL: Self = Self { percent: true, backslash: true, html: true };
-    /// All of them, and each alone.
+    /// All kinds together, and each one alone.
     pub(super) const EACH: [Self; 4] = [
         Self::ALL,
         Self { percent: true, ..Self::NONE },
         Self { backslash: true, ..Self::NONE },
         Self { html: true, ..Self::NONE },
     ];
-    /// None: only line breaks go.
+    /// No kind: only line breaks are removed.
     pub(super) const NONE: Self = Self { percent: false, backslash: false, html: false };
 }
 
-/// Whether anything in a text would be undone.
+/// Whether a text contains anything to undo.
 pub(super) fn has_escapes(text: &[u8]) -> bool {
     memchr::memchr3(b'%', b'\\', b'&', text).is_some() || memchr::memchr2(b'\n', b'\r', text).is_some()
 }
 
-/// Calls `emit` with each byte of the text and where it stands there. Escapes are undone once. Line
-/// breaks, and blanks at the beginning of the next line, are left out: base64 in mails and PEM files is
-/// broken into lines (RFC 2045 section 6.8), and headers are folded.
+/// Calls `emit` with each byte of the text and its position. Escapes are undone once. Line breaks and blanks
+/// at the start of the next line are skipped: base64 in mail and PEM has line breaks (RFC 2045 section 6.8),
+/// and headers are folded.
 pub(super) fn unescape(text: &[u8], escapes: Escapes, mut emit: impl FnMut(u8, Range<usize>)) {
     let mut at = 0;
     let mut at_line_start = false;
@@ -56,14 +56,14 @@ pub(super) fn unescape(text: &[u8], escapes: Escapes, mut emit: impl FnMut(u8, R
     }
 }
 
-/// A text as `unescape` emits it.
+/// The text as `unescape` emits it.
 pub(super) fn unescaped(text: &[u8], escapes: Escapes) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     unescape(text, escapes, |byte, _| bytes.push(byte));
     bytes
 }
 
-/// What one escape stands for: a character in UTF-8.
+/// The result of one escape: a character in UTF-8.
 struct Piece {
     bytes: [u8; 4],
     length: usize,
@@ -85,7 +85,7 @@ impl Piece {
     }
 }
 
-/// The first byte of a text, or what its first escape stands for, and how many bytes that takes.
+/// The first byte of a text, or the result of its first escape, with its length in the text.
 fn next(text: &[u8], escapes: Escapes) -> (Piece, usize) {
     let first = text[0];
     let found = match first {
@@ -101,7 +101,7 @@ fn low(number: u32) -> u8 {
     number.to_le_bytes()[0]
 }
 
-/// Digits and nothing else.
+/// Parses digits only.
 fn number(digits: Option<&[u8]>, radix: u32) -> Option<u32> {
     let digits = digits.filter(|digits| !digits.is_empty())?;
     digits
@@ -124,7 +124,7 @@ fn backslash(text: &[u8]) -> Option<(Piece, usize)> {
             if let Some(character) = char::from_u32(first) {
                 return Some((Piece::character(character), 6));
             }
-            // Half of a character beyond the first 65,536; the other half follows (RFC 8259 section 7).
+            // A high surrogate; the low one follows (RFC 8259 section 7).
             let second = text.get(6..8).filter(|start| *start == b"\\u").and_then(|_| number(text.get(8..12), 16))?;
             let is_pair = (0xd800..0xdc00).contains(&first) && (0xdc00..0xe000).contains(&second);
             let code = is_pair.then(|| 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00))?;

@@ -1,4 +1,4 @@
-//! The one spelling of a request that both sides sign ("Create a signed request", step 1).
+//! The canonical request that both sides sign ("Create a signed request", step 1).
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::error::BuildError;
 /// Everything but the unreserved characters of RFC 3986 section 2.3.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The same for a path, of which the slashes stay.
+/// The same for a path, where slashes are kept.
 const RESERVED_IN_PATH: AsciiSet = RESERVED.remove(b'/');
 
-/// The path, encoded once from the bytes that it stands for; or, for most services, once more from
-/// its encoded form, without empty segments. A URL has lost its `.` and `..` already.
+/// The path, decoded and encoded once; for most services encoded twice and without empty segments. `Url` has
+/// already removed `.` and `..`.
 pub(super) fn path(encoded: &str, once: bool) -> String {
     if once {
         let decoded: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
@@ -31,7 +31,7 @@ pub(super) fn path(encoded: &str, once: bool) -> String {
     percent_encode(normalised.as_bytes(), &RESERVED_IN_PATH).to_string()
 }
 
-/// Names and values, encoded, sorted by their encoded form. A `+` is a space, as in forms.
+/// Names and values, encoded, sorted by encoded form. A `+` is a space, as in forms.
 pub(super) fn query(encoded: &str) -> String {
     let respell = |text: &str| {
         let spaced = text.replace('+', " ");
@@ -45,17 +45,17 @@ pub(super) fn query(encoded: &str) -> String {
     joined.join("&")
 }
 
-/// The headers that are signed.
+/// The signed headers.
 pub(super) struct SignedHeaders {
-    /// `name:value` each on a line of its own, sorted by name. May hold a session token.
+    /// Lines of `name:value`, sorted by name. May contain a session token.
     pub(super) lines: Zeroizing<String>,
     /// Their names, joined by `;`.
     pub(super) names: String,
 }
 
 impl SignedHeaders {
-    /// Takes `Host` from the URL, and of the other headers those that are to be signed; an added
-    /// one replaces the request's of the same name.
+    /// Takes `Host` from the URL and selects the signed headers; an added one replaces the request's of the
+    /// same name.
     pub(super) fn collect(
         url: &Url,
         headers: &HeaderMap,
@@ -83,7 +83,7 @@ impl SignedHeaders {
     }
 }
 
-/// What an HTTP client sends as `Host`: the port only where it is not the scheme's own.
+/// The `Host` header of an HTTP client: with the port unless it is the default.
 fn host(url: &Url) -> Result<String, BuildError> {
     let Some(host) = url.host_str() else {
         return Err(BuildError::Endpoint { what: "URL to sign", reason: "has no host" });
@@ -91,8 +91,7 @@ fn host(url: &Url) -> Result<String, BuildError> {
     Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
 
-/// All values of a header in their order, with white space at their ends removed and runs of it
-/// inside made one space.
+/// All values of a header in order, trimmed and with runs of white space collapsed.
 fn joined(name: &HeaderName, headers: &HeaderMap) -> Result<Zeroizing<String>, BuildError> {
     let values = headers.get_all(name);
     let capacity = values.iter().map(|value| value.len() + 1).sum();

@@ -1,4 +1,4 @@
-//! Token requests as they go over the wire.
+//! Token requests as sent over the wire.
 
 use super::*;
 use crate::fixtures::{no_variables, oauth, strings};
@@ -164,7 +164,7 @@ fn pushing_and_introspecting() {
         "response_type=code&redirect_uri=https%3A%2F%2Fsw.example%2Fcb&scope=a&state=st&code_challenge=chal\
          &code_challenge_method=S256&client_id=id%3A1&client_secret=s%26c%3Dret"
     );
-    // The identifier is a parameter of the request, also where a header authenticates the client.
+    // The client id is a parameter even when the client authenticates in a header.
     let basic = OAuth2 { client_authentication: ClientAuthentication::ClientSecretBasic, ..oauth.clone() };
     let request = pushed_request(&basic, &CLIENT, &AuthorizationRequest { oauth: &basic, ..authorization });
     assert!(body(&request.unwrap().unwrap()).starts_with("response_type=code&client_id=id%3A1&redirect_uri="));

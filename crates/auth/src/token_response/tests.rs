@@ -1,4 +1,4 @@
-//! Tables of answers that token endpoints give, and what each must be taken for.
+//! Tables of token endpoint responses and their expected interpretation.
 
 use proptest::prelude::*;
 use switchboard_catalog::OAuth2;
@@ -284,7 +284,7 @@ fn answers_without_usable_tokens() {
     }
 }
 
-/// Some providers refuse with status 200 and words of their own: that is an answer, not an outage.
+/// Some providers report errors with status 200 in their own format: that is a response, not an outage.
 #[test]
 fn a_success_that_says_no_is_a_refusal_in_its_own_words() {
     for (body, kind, description) in [
@@ -293,7 +293,7 @@ fn a_success_that_says_no_is_a_refusal_in_its_own_words() {
         (r#"{"status":"FAILED","reason":"app removed"}"#, Unclassified, "app removed"),
         (r#"{"errcode":40030,"errmsg":"invalid refresh_token"}"#, Unclassified, "invalid refresh_token"),
         (r#"{"error_description":"gone"}"#, Unclassified, "gone"),
-        // It may be a token in another place.
+        // There may be a token in another location.
         (r#"{"success":true,"message":"fine","data":{"token":"x"}}"#, Unusable, "fine"),
         (r#"{"status":"ok"}"#, Unusable, "the answer holds no access token"),
     ] {
@@ -372,7 +372,7 @@ fn explanations_are_shown_but_not_what_was_sent() {
     assert!(clean.chars().count() <= 200 && clean.starts_with("[…] b […] b"), "{clean}");
 }
 
-/// Something shaped like an answer, right or wrong.
+/// Text shaped like a valid or invalid response.
 fn answers() -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just("null".to_owned()),
