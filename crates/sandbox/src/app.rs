@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::{Clock, SandboxConfig};
 use crate::store::Store;
 
-/// What every handler gets.
+/// State of every handler.
 pub(crate) struct App {
     pub config: SandboxConfig,
     pub store: Store,

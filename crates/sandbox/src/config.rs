@@ -1,4 +1,4 @@
-//! What the provider is told at start: its issuer, its clients and their redirect URIs.
+//! Configuration of the provider: its issuer, its clients and their redirect URIs.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,30 +7,30 @@ use std::path::PathBuf;
 
 use http::Uri;
 
-/// Everything the provider needs to start.
+/// Configuration of the provider.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// Origin the provider is reached at, such as `http://127.0.0.1:4000`: no path, no final
-    /// slash. It is the `issuer` of RFC 8414 and the `iss` of RFC 9207, to the letter.
+    /// Origin of the provider, such as `http://127.0.0.1:4000`, without path or trailing slash. It is exactly
+    /// the `issuer` of RFC 8414 and the `iss` of RFC 9207.
     pub issuer: String,
     /// The registered OAuth clients.
     pub clients: Vec<Client>,
-    /// Lifetime of access tokens in seconds; short ones exercise the refresh. `dev` uses 60.
+    /// Lifetime of access tokens in seconds; a short one exercises refreshing. `dev` uses 60.
     pub access_token_ttl_seconds: u64,
-    /// Where grants, logins and notes are kept across restarts; `None` keeps them in memory only.
-    /// One process at a time may use a file.
+    /// File for grants, logins and notes, to survive restarts; `None` keeps them in memory only. Only one
+    /// process at a time may use a file.
     pub state_file: Option<PathBuf>,
 }
 
 /// A registered OAuth client.
 #[derive(Clone)]
 pub struct Client {
-    /// The client identifier, also the name shown on the consent page.
+    /// The client id, also displayed on the consent page.
     pub client_id: String,
-    /// The secret of a confidential client; `None` makes a public client, which sends no secret.
+    /// The secret of a confidential client; `None` for a public client.
     pub client_secret: Option<String>,
-    /// A redirect URI must equal one of these, or extend one that ends in `/` by a single path
-    /// segment of unreserved characters (RFC 3986 §2.3).
+    /// Allowed redirect URIs. One that ends in `/` also allows a single further path segment of unreserved
+    /// characters (RFC 3986 §2.3).
     pub redirect_uri_prefixes: Vec<String>,
 }
 
@@ -45,14 +45,14 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Where the provider takes the time from, so that tests can move it.
+/// The provider's clock, so that tests can move the time.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since the Unix epoch.
     fn now_ms(&self) -> i64;
 }
 
 impl SandboxConfig {
-    /// Refuses a configuration that would only fail later, in front of a user.
+    /// Rejects a configuration that would fail later, during a user's request.
     pub(crate) fn check(&self) -> io::Result<()> {
         check_issuer(&self.issuer)?;
         if self.access_token_ttl_seconds == 0 {
@@ -84,7 +84,7 @@ impl Client {
             return Err(invalid(message));
         }
         for prefix in &self.redirect_uri_prefixes {
-            // No fragment (RFC 6749 §3.1.2); visible ASCII, because it goes into a header.
+            // No fragment (RFC 6749 §3.1.2); visible ASCII, because it is sent in a header.
             let is_web = prefix.starts_with("http://") || prefix.starts_with("https://");
             let is_plain = prefix.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
             if !is_web || !is_plain {
@@ -113,7 +113,7 @@ fn check_issuer(issuer: &str) -> io::Result<()> {
     let refused = || invalid(format!("issuer {issuer} is not an http(s) origin"));
     let uri: Uri = issuer.parse().map_err(|_| refused())?;
     let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-    // `Uri` adds the path `/` to an origin, so the slash is looked for in the text itself.
+    // `Uri` adds the path `/` to an origin, so check the text itself for a slash.
     let is_origin = uri.path() == "/" && uri.query().is_none() && !issuer.ends_with('/');
     let has_fragment = issuer.contains('#');
     if !is_web || !is_origin || has_fragment {
@@ -122,8 +122,7 @@ fn check_issuer(issuer: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// One path segment that no URL parser reads as anything else: unreserved characters only, and
-/// not a dot segment.
+/// A path segment that all URL parsers read the same way: unreserved characters only, and not a dot segment.
 fn is_plain_segment(segment: &str) -> bool {
     let is_unreserved = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     !matches!(segment, "" | "." | "..") && segment.bytes().all(is_unreserved)

@@ -1,5 +1,4 @@
-//! Parameters of OAuth requests, read by the rules of RFC 6749 §3.1: each at most once, and an
-//! empty one counts as left out.
+//! Parameters of OAuth requests by RFC 6749 §3.1: each at most once, and an empty one counts as missing.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
-/// The parameters of a query or of a form body.
+/// The parameters of a query or form body.
 #[derive(Default)]
 pub(crate) struct Params {
     values: BTreeMap<String, String>,
@@ -24,8 +23,7 @@ impl Params {
     }
 
     fn add(&mut self, name: Cow<'_, str>, value: Cow<'_, str>) {
-        // `resource` is the one parameter that may come several times (RFC 8707 §2); it changes
-        // nothing here.
+        // `resource` is the only parameter that may be repeated (RFC 8707 §2); it has no effect here.
         if value.is_empty() || name == "resource" {
             return;
         }
@@ -36,7 +34,7 @@ impl Params {
         self.values.insert(name.into_owned(), value.into_owned());
     }
 
-    /// The value; `None` when it is missing, empty or ambiguous because repeated.
+    /// The value; `None` if it is missing, empty or repeated.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         if self.repeated.contains(name) {
             return None;
@@ -44,7 +42,7 @@ impl Params {
         self.values.get(name).map(String::as_str)
     }
 
-    /// Whether some parameter came more than once, which makes the whole request invalid.
+    /// Whether a parameter was repeated, which makes the whole request invalid.
     pub(crate) fn has_repeated(&self) -> bool {
         !self.repeated.is_empty()
     }
@@ -55,7 +53,7 @@ pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     has_media_type(headers, "application/x-www-form-urlencoded")
 }
 
-/// Whether the body is declared as this media type, whatever its parameters.
+/// Whether the body is declared as this media type, with any parameters.
 pub(crate) fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -64,8 +62,8 @@ pub(crate) fn has_media_type(headers: &HeaderMap, expected: &str) -> bool {
         .is_some_and(|value| value.trim().eq_ignore_ascii_case(expected))
 }
 
-/// Decodes one form-encoded value, as client identifiers and secrets are encoded before HTTP
-/// Basic (RFC 6749 §2.3.1); `None` when it holds a separator that should have been encoded.
+/// Decodes a form-encoded value, as in client ids and secrets for HTTP Basic (RFC 6749 §2.3.1). `None` if it
+/// contains a separator that should be encoded.
 pub(crate) fn decode_component(encoded: &str) -> Option<String> {
     if encoded.contains('&') {
         return None;

@@ -1,11 +1,11 @@
-//! The built-in OAuth 2.0 provider of `switchboard dev`: login, consent, tokens and a small notes
-//! API, so that everything can be tried offline.
+//! The built-in OAuth 2.0 provider of `switchboard dev`: login, consent, tokens and a small notes API, for
+//! trying everything offline.
 //!
-//! It plays the strict providers of the world, so that what works here works there: PKCE S256 is
-//! required, redirect URIs match exactly, codes and refresh tokens are used once, and using one
-//! twice revokes everything that came from it (RFC 9700 §4.14).
+//! It is as strict as the strictest real providers, so that what works here also works there. PKCE S256 is
+//! required and redirect URIs must match exactly. Codes and refresh tokens work once, and a second use
+//! revokes everything issued from them (RFC 9700 §4.14).
 //!
-//! Its two users and their passwords are published; it protects nothing and belongs on loopback.
+//! Its two users and their passwords are public: it protects nothing and must only listen on loopback.
 
 mod api;
 mod app;

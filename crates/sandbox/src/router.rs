@@ -15,14 +15,14 @@ use crate::config::{Clock, SandboxConfig};
 use crate::store::Store;
 use crate::{api, oauth, pages};
 
-/// The largest request body, in bytes.
+/// Maximum size of a request body in bytes.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Builds the provider, ready to be served on the listener that its issuer names.
+/// Builds the provider's router, to be served at its issuer URL.
 ///
 /// # Errors
-/// When the configuration contradicts itself ([`io::ErrorKind::InvalidInput`]), or the state file
-/// exists but cannot be read or understood. The message names the setting or the file.
+/// When the configuration is inconsistent ([`io::ErrorKind::InvalidInput`]), or when the state file exists
+/// but cannot be read or parsed. The message names the setting or the file.
 pub fn router(config: SandboxConfig, clock: Arc<dyn Clock>) -> io::Result<Router> {
     config.check()?;
     let store = Store::open(config.state_file.clone())?;
@@ -41,7 +41,7 @@ pub fn router(config: SandboxConfig, clock: Arc<dyn Clock>) -> io::Result<Router
 async fn stylesheet() -> impl IntoResponse {
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        // Changes with the binary, whose version is not in its address.
+        // Changes with the binary, but its URL has no version.
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (headers, include_str!("../assets/sandbox.css"))

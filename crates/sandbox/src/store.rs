@@ -1,5 +1,4 @@
-//! Keeps the [`State`] behind one mutex and, when asked to, in a JSON file that is replaced as a
-//! whole after each change.
+//! Keeps the [`State`] behind a mutex and, optionally, in a JSON file that is replaced after each change.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -16,7 +15,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Loads the state file when there is one; a missing file is an empty state.
+    /// Loads the state file; a missing file is an empty state.
     pub(crate) fn open(file: Option<PathBuf>) -> io::Result<Self> {
         let state = match &file {
             Some(path) => load(path)?,
@@ -25,13 +24,13 @@ impl Store {
         Ok(Self { state: Arc::new(Mutex::new(state)), file })
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&lock(&self.state))
     }
 
-    /// Changes the state. When the file cannot be written, the change has not happened: nobody
-    /// is given a token that a restart would forget.
+    /// Changes the state. If the file cannot be written, the change is discarded: no response contains a
+    /// token that a restart would lose.
     pub(crate) async fn change<T, F>(&self, apply: F) -> io::Result<T>
     where
         T: Send + 'static,
@@ -41,7 +40,7 @@ impl Store {
             return Ok(apply(&mut lock(&self.state)));
         };
         let state = Arc::clone(&self.state);
-        // Writing waits for the disk, which no async worker should do.
+        // Writing blocks on the disk, so it must not run on an async worker.
         let written = tokio::task::spawn_blocking(move || {
             let mut current = lock(&state);
             let mut next = current.clone();
@@ -60,7 +59,7 @@ impl Store {
     }
 }
 
-/// A panic elsewhere leaves the state usable: each change is small and none panics half-way.
+/// A panic elsewhere leaves the state consistent: changes are small and do not panic half-way.
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -77,7 +76,7 @@ fn load(path: &Path) -> io::Result<State> {
     })
 }
 
-/// Writes beside the file, then renames, so that a crash leaves the old or the new state.
+/// Writes a temporary file and renames it, so that a crash leaves the old or the new state.
 fn save(path: &Path, state: &State) -> io::Result<()> {
     let bytes = serde_json::to_vec(state)?;
     let mut beside = path.as_os_str().to_owned();
@@ -88,7 +87,7 @@ fn save(path: &Path, state: &State) -> io::Result<()> {
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What a crash left behind may have other permissions; `create_new` sets them afresh.
+    // A file left by a crash may have other permissions; `create_new` sets them again.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -1,5 +1,4 @@
-//! The two demo users, with their published passwords and API keys, and the scopes a client may
-//! ask them for.
+//! The two demo users with their public passwords and API keys, and the scopes that a client may request.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +45,7 @@ impl User {
         }
     }
 
-    /// Published on the login page: the password is the user name.
+    /// Shown on the login page: the password equals the user name.
     pub(crate) fn password(self) -> &'static str {
         self.username()
     }
@@ -70,7 +69,7 @@ impl User {
     }
 }
 
-/// What a client may be allowed to do.
+/// A permission of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Scope {
     #[serde(rename = "notes:read")]
@@ -87,7 +86,7 @@ pub(crate) type Scopes = BTreeSet<Scope>;
 impl Scope {
     pub(crate) const ALL: [Self; 3] = [Self::NotesRead, Self::NotesWrite, Self::Profile];
 
-    /// Granted when a request names no scope (RFC 6749 §3.3 asks for a documented default).
+    /// Granted if a request names no scope (RFC 6749 §3.3 requires a documented default).
     pub(crate) const DEFAULT: Self = Self::NotesRead;
 
     pub(crate) fn name(self) -> &'static str {
@@ -98,7 +97,7 @@ impl Scope {
         }
     }
 
-    /// The scope in words, for the consent page.
+    /// Description for the consent page.
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Self::NotesRead => "Read your notes",
@@ -108,13 +107,13 @@ impl Scope {
     }
 }
 
-/// Reads a space-separated scope parameter (RFC 6749 §3.3); `None` when a scope is unknown.
+/// Parses a space-separated scope parameter (RFC 6749 §3.3); `None` if a scope is unknown.
 pub(crate) fn parse_scopes(text: &str) -> Option<Scopes> {
     let by_name = |name: &str| Scope::ALL.into_iter().find(|scope| scope.name() == name);
     text.split(' ').filter(|name| !name.is_empty()).map(by_name).collect()
 }
 
-/// The scopes as the `scope` parameter of a token response.
+/// Formats the `scope` parameter of a token response.
 pub(crate) fn format_scopes(scopes: &Scopes) -> String {
     let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
     names.join(" ")

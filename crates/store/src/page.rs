@@ -31,7 +31,7 @@ pub struct PageOf {
     pub limit: i64,
 }
 
-/// One page of a list.
+/// A request for one page of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
     /// The rows, without unreadable ones.

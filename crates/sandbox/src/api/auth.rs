@@ -1,5 +1,5 @@
-//! Who calls the API: a bearer token, an API key or a password. What a handler needs stands in its
-//! signature: [`Caller`], [`NotesReader`] or [`NotesWriter`].
+//! Authentication of API calls: a bearer token, an API key or a password. A handler's signature states what
+//! it needs: [`Caller`], [`NotesReader`] or [`NotesWriter`].
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::users::{Scope, Scopes, User};
 
 const API_KEY_HEADER: &str = "x-api-key";
 
-/// Anybody with a valid credential.
+/// A caller with a valid credential.
 pub(crate) struct Caller {
     pub user: User,
     scopes: Scopes,
 }
 
-/// Somebody who may read notes.
+/// A caller who may read notes.
 pub(crate) struct NotesReader(pub User);
 
-/// Somebody who may change notes.
+/// A caller who may change notes.
 pub(crate) struct NotesWriter(pub User);
 
 impl Caller {
-    /// The user's own credentials may do everything; scopes only limit apps.
+    /// A user's own credentials may do everything; scopes limit only apps.
     fn with_all_scopes(user: User) -> Self {
         Self { user, scopes: Scopes::from(Scope::ALL) }
     }

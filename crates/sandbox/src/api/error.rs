@@ -9,7 +9,7 @@ use serde_json::json;
 use super::json::json_response;
 use crate::users::Scope;
 
-/// A refused API request.
+/// An error response of the API.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -27,7 +27,7 @@ impl ApiError {
         Self { challenge: Some(challenge.to_owned()), ..Self::new(StatusCode::UNAUTHORIZED, error, description) }
     }
 
-    /// No credential at all: the challenge carries no error code (RFC 6750 §3.1).
+    /// No credential: the challenge has no error code (RFC 6750 §3.1).
     pub(super) fn no_credential() -> Self {
         let description = "send a bearer token, an X-Api-Key header or HTTP Basic";
         Self::unauthorized("unauthorized", description, r#"Bearer realm="sandbox""#)
@@ -83,7 +83,7 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, "too_many_notes", description)
     }
 
-    /// The state file could not be written; the log says why.
+    /// The state file could not be written; see the log.
     pub(super) fn not_saved() -> Self {
         let description = "the change could not be saved";
         let status = StatusCode::INTERNAL_SERVER_ERROR;

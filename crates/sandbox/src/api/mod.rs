@@ -1,4 +1,4 @@
-//! The API that connected apps use: the user, their notes and workspaces, and an echo of the request.
+//! The API for connected apps: the user, their notes and workspaces, and an echo of the request.
 
 mod auth;
 mod error;
@@ -39,7 +39,7 @@ async fn no_such_endpoint() -> ApiError {
     ApiError::not_found("there is no such endpoint")
 }
 
-/// `GET /api/me`: whose credential this is; every scope allows it.
+/// `GET /api/me`: the user of the credential; any scope allows it.
 async fn me(Caller { user, .. }: Caller) -> Response {
     let body = json!({
         "id": user.id(),
@@ -50,8 +50,8 @@ async fn me(Caller { user, .. }: Caller) -> Response {
     json_response(StatusCode::OK, &body)
 }
 
-/// `/api/echo` and below, any method, no credential needed: the request as it arrived, credentials
-/// included. Whether a proxy in between hides them again is what it is for.
+/// `/api/echo` and below, any method, without authentication: returns the request as received, including
+/// credentials. It is for testing whether a proxy redacts them.
 async fn echo(
     method: Method,
     uri: Uri,

@@ -1,5 +1,4 @@
-//! `/api/notes`: list, create, delete. People see their own notes only; those of others do not
-//! exist for them.
+//! `/api/notes`: list, create, delete. Users see only their own notes; other notes are reported as not found.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use crate::app::App;
 use crate::form::has_media_type;
 use crate::state::{MAX_NOTES_PER_USER, Note};
 
-/// The longest note, in characters.
+/// Maximum length of a note in characters.
 const MAX_CHARS: usize = 4000;
 
 const ID_PREFIX: &str = "note_";

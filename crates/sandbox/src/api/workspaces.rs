@@ -1,4 +1,4 @@
-//! Workspaces that a user is a member of: what some providers have several of for one account.
+//! Workspaces of a user, as with providers that have several for one account.
 
 use axum::extract::Path;
 use axum::response::Response;
@@ -14,7 +14,7 @@ use crate::users::User;
 const WORKSPACES: [(&str, &str, &[User]); 2] =
     [("ws_home", "Alice at home", &[User::Alice]), ("ws_team", "The whole team", &[User::Alice, User::Bob])];
 
-/// `GET /api/workspaces`: those of the caller.
+/// `GET /api/workspaces`: the caller's workspaces.
 pub(super) async fn list(Caller { user, .. }: Caller) -> Response {
     let mine = WORKSPACES.iter().filter(|(_, _, members)| members.contains(&user));
     let listed: Vec<Value> = mine.map(|(id, name, _)| json!({ "id": id, "name": name })).collect();

@@ -1,8 +1,8 @@
-//! The authorization endpoint: login, then consent, then back to the client.
+//! The authorization endpoint: login, then consent, then the redirect to the client.
 //!
-//! The request itself travels in the query of every page and is checked anew each time, so nothing
-//! is kept for people who wander off. The cookie says who is logged in; the form token is derived
-//! from it, so that another site can neither log a browser in nor consent for it.
+//! The authorization request is in the query of every page and validated each time, so that abandoned
+//! requests leave no state. The cookie identifies the user. The form token is derived from it, so that
+//! another site can neither log a browser in nor consent for it.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery,
     browser.page(&app, &request, &query, StatusCode::OK, None)
 }
 
-/// `POST /oauth/authorize`: what the user did on either page.
+/// `POST /oauth/authorize`: the submitted login or consent form.
 pub(super) async fn answer(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -96,7 +96,7 @@ async fn log_in(
         let status = StatusCode::UNAUTHORIZED;
         return browser.page(app, request, query, status, Some(notice));
     };
-    // A new value, so that one planted before the login is worth nothing after it.
+    // A new cookie, so that one planted before the login is useless (session fixation).
     let cookie = secret::random();
     let remembered = cookie.clone();
     let now_ms = app.now_ms();
@@ -141,14 +141,14 @@ fn refused(refusal: Refusal) -> Response {
     }
 }
 
-/// The same request again, asked with this cookie.
+/// Redirects to the same request with this cookie.
 fn back_to_request(app: &App, query: &str, cookie: &str) -> Response {
     let mut response = pages::redirect(&format!("{PATH}?{query}"));
     set_cookie(app, &mut response, cookie);
     response
 }
 
-/// Who sent the request, as far as its cookie tells.
+/// The browser that sent the request, identified by its cookie.
 struct Browser {
     cookie: String,
     user: Option<User>,
@@ -156,19 +156,19 @@ struct Browser {
 
 impl Browser {
     fn of(app: &App, headers: &HeaderMap) -> Self {
-        // An anonymous browser keeps its value, so that forms in two tabs both work.
+        // An anonymous browser keeps its cookie, so that forms in two tabs both work.
         let cookie = login_cookie(headers).unwrap_or_else(secret::random);
         let now_ms = app.now_ms();
         let user = app.store.read(|state| state.logged_in(&cookie, now_ms));
         Self { cookie, user }
     }
 
-    /// The token that forms carry; only this browser and this provider can know it.
+    /// The CSRF token of forms, which only this browser and this provider can know.
     fn form_token(&self) -> String {
         secret::sha256_base64url(&format!("form token of {}", self.cookie))
     }
 
-    /// The page that comes next for this browser.
+    /// The next page for this browser.
     fn page(
         &self,
         app: &App,

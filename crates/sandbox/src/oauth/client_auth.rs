@@ -10,17 +10,17 @@ use crate::config::{Client, SandboxConfig};
 use crate::form::{Params, decode_component};
 use crate::secret;
 
-/// What the client says it is.
+/// The client's id and secret in a request.
 struct Claim {
     client_id: String,
     client_secret: Option<String>,
 }
 
-/// Finds the client that sent the request.
+/// Authenticates the client of a request.
 ///
 /// # Errors
-/// `invalid_client` when it is unknown, or its secret is wrong, missing or one too many;
-/// `invalid_request` when it authenticates in two ways at once (RFC 6749 §2.3).
+/// `invalid_client` if it is unknown, or its secret is wrong, missing or unexpected; `invalid_request` if it
+/// uses two authentication methods (RFC 6749 §2.3).
 pub(crate) fn authenticate<'c>(
     config: &'c SandboxConfig,
     headers: &HeaderMap,
@@ -71,7 +71,7 @@ fn claim_of_header(headers: &HeaderMap) -> Result<Option<Claim>, OAuthError> {
     let client_secret = decode_component(&client_secret).ok_or_else(malformed)?;
     Ok(Some(Claim {
         client_id,
-        // A public client may send its identifier with an empty secret (RFC 6749 §2.3.1).
+        // A public client may send an empty secret with its id (RFC 6749 §2.3.1).
         client_secret: Some(client_secret).filter(|secret| !secret.is_empty()),
     }))
 }

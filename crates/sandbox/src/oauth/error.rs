@@ -1,4 +1,4 @@
-//! Errors of the token and revocation endpoints, in the form of RFC 6749 §5.2.
+//! Errors of the token and revocation endpoints (RFC 6749 §5.2).
 
 use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::state::GrantError;
 
-/// A refused request: the code a program reads and the sentence a developer reads.
+/// An error response: the code for programs and the description for developers.
 #[derive(Debug)]
 pub(crate) struct OAuthError {
     status: StatusCode,
@@ -29,7 +29,7 @@ impl OAuthError {
         Self { status: StatusCode::BAD_REQUEST, error, description }
     }
 
-    /// The state file could not be written; the log says why.
+    /// The state file could not be written; see the log.
     pub(crate) const fn not_saved() -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -88,7 +88,7 @@ impl IntoResponse for OAuthError {
     }
 }
 
-/// JSON that may hold tokens and so is kept by nobody (RFC 6749 §5.1).
+/// JSON that may contain tokens and must not be cached (RFC 6749 §5.1).
 pub(crate) fn uncached_json(status: StatusCode, body: &Value) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")];
     (status, headers, body.to_string()).into_response()

@@ -1,4 +1,4 @@
-//! The OAuth 2.0 endpoints: authorization, token, revocation, and metadata about them.
+//! The OAuth 2.0 endpoints: authorization, token, revocation and metadata.
 
 mod authorize;
 mod client_auth;

@@ -4,7 +4,7 @@ use crate::config::{Client, SandboxConfig};
 use crate::form::Params;
 use crate::users::{Scope, Scopes, parse_scopes};
 
-/// An authorization request that may be shown to a user.
+/// A valid authorization request, which may be shown to the user.
 pub(super) struct AuthorizationRequest<'c> {
     pub client: &'c Client,
     pub scopes: Scopes,
@@ -12,18 +12,18 @@ pub(super) struct AuthorizationRequest<'c> {
     pub reply: ReplyAddress,
 }
 
-/// Where the response goes, and what it repeats.
+/// The redirect URI of the response, and the values that it repeats.
 pub(super) struct ReplyAddress {
     pub redirect_uri: String,
     state: Option<String>,
     issuer: String,
 }
 
-/// Why a request is not shown to the user.
+/// Why a request is rejected.
 pub(super) enum Refusal {
-    /// The redirect URI cannot be trusted: told to the user, sent nowhere (RFC 6749 §4.1.2.1).
+    /// The redirect URI is invalid: shown to the user, without a redirect (RFC 6749 §4.1.2.1).
     OnPage(&'static str),
-    /// The client is told, at this URL.
+    /// The client is informed by a redirect to this URL.
     Redirect(String),
 }
 
@@ -54,7 +54,7 @@ impl<'c> AuthorizationRequest<'c> {
     }
 }
 
-/// Reads what can be wrong without making the redirect URI doubtful.
+/// Validates the parameters whose errors are reported by redirect.
 fn read_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'static str)> {
     if params.has_repeated() {
         return Err(("invalid_request", "a parameter is repeated"));
@@ -70,7 +70,7 @@ fn read_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'stati
     if params.get("response_mode").is_some_and(|mode| mode != "query") {
         return Err(("invalid_request", "only response_mode query is supported"));
     }
-    // A missing method means `plain` (RFC 7636 §4.3), which is not accepted.
+    // A missing method means `plain` (RFC 7636 §4.3), which is not supported.
     if params.get("code_challenge_method") != Some("S256") {
         return Err(("invalid_request", "code_challenge_method must be S256"));
     }
@@ -88,12 +88,12 @@ fn read_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'stati
 }
 
 impl ReplyAddress {
-    /// The URL that hands the code to the client.
+    /// The redirect URL with the code.
     pub(super) fn code(&self, code: &str) -> String {
         self.url(&[("code", code)])
     }
 
-    /// The URL that tells the client why there is no code.
+    /// The redirect URL with an error.
     pub(super) fn error(&self, error: &str, description: &str) -> String {
         self.url(&[("error", error), ("error_description", description)])
     }

@@ -73,8 +73,8 @@ async fn rotate(app: &App, client_id: String, params: &Params) -> Result<Issued,
     change(app, move |state| state.rotate(&refresh_token, &client_id, wanted, &fresh, now_ms)).await
 }
 
-/// `POST /oauth/revoke`: 200 also for tokens that nobody knows (RFC 7009 §2.2).
-/// `token_type_hint` is not needed and not looked at.
+/// `POST /oauth/revoke`: 200 also for unknown tokens (RFC 7009 §2.2). `token_type_hint` is not needed and
+/// ignored.
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

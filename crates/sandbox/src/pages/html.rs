@@ -1,8 +1,8 @@
-//! The frame of every page, and the escaping of what is put into it.
+//! The layout of every page, and HTML escaping.
 
 use std::fmt::{self, Write as _};
 
-/// Text that is escaped for element content and for quoted attributes.
+/// Text escaped for element content and quoted attributes.
 pub(super) struct Text<'a>(pub &'a str);
 
 impl fmt::Display for Text<'_> {
@@ -21,7 +21,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// A whole document; `main` is HTML already.
+/// A whole document; `main` is HTML.
 pub(super) fn document(title: &str, main: &str) -> String {
     let title = Text(title);
     format!(

@@ -1,5 +1,4 @@
-//! The pages people see: plain HTML with one stylesheet, no script, and headers that let nothing
-//! else in.
+//! The HTML pages: plain HTML with one stylesheet, no script, and a strict content security policy.
 
 mod html;
 
@@ -18,28 +17,27 @@ use crate::app::App;
 use crate::users::{Scope, Scopes, User};
 use html::{Text, document};
 
-/// A form that goes to `http:` and `https:` as well: browsers apply `form-action` to every
-/// redirect that follows the POST, and after consent these lead to the client and from there to
-/// wherever its application lives.
+/// Also allows `http:` and `https:` as form targets: browsers apply `form-action` to every redirect after the
+/// POST, and after consent these lead to the client and on to the URL of its application.
 const CSP_WITH_FORM: &str = "default-src 'none'; style-src 'self'; \
     form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'none'";
 
 const CSP_WITHOUT_FORM: &str = "default-src 'none'; style-src 'self'; \
     form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// What the login page and the consent page have in common.
+/// The common parts of the login page and the consent page.
 pub(crate) struct Form<'a> {
-    /// Address the form is posted to.
+    /// Target URL of the form.
     pub action: &'a str,
-    /// The token against cross-site requests.
+    /// The CSRF token.
     pub token: &'a str,
-    /// What went wrong with the previous attempt.
+    /// Error of the previous submission.
     pub notice: Option<&'a str>,
-    /// The client that asks.
+    /// The requesting client.
     pub client_id: &'a str,
 }
 
-/// The page that asks who the user is.
+/// The login page.
 pub(crate) fn login(status: StatusCode, form: &Form<'_>) -> Response {
     let main = format!(
         r#"<h1>Log in to Sandbox</h1>
@@ -66,7 +64,7 @@ pub(crate) fn login(status: StatusCode, form: &Form<'_>) -> Response {
     page(status, CSP_WITH_FORM, &document("Log in", &main))
 }
 
-/// The page that asks whether the client may.
+/// The consent page.
 pub(crate) fn consent(
     status: StatusCode,
     form: &Form<'_>,
@@ -80,7 +78,7 @@ pub(crate) fn consent(
         // Writing to a string does not fail.
         let _ = write!(rows, "<li><span>{words}</span> <code>{name}</code></li>");
     }
-    // `/api/me` answers every connected app, so consent has to say so even when no scope does.
+    // `/api/me` is available to every connected app, so that consent must list it without a scope.
     let always = if scopes.contains(&Scope::Profile) {
         ""
     } else {
@@ -113,7 +111,7 @@ pub(crate) fn consent(
     page(status, CSP_WITH_FORM, &document("Allow access?", &main))
 }
 
-/// An authorization request that must not be answered at its redirect URI.
+/// An authorization request that must not be answered by redirect.
 pub(crate) fn refused_request(reason: &str) -> Response {
     let main = format!(
         r#"<h1>This request cannot be trusted</h1>
@@ -124,7 +122,7 @@ pub(crate) fn refused_request(reason: &str) -> Response {
     page(StatusCode::BAD_REQUEST, CSP_WITHOUT_FORM, &document("Request refused", &main))
 }
 
-/// The state file could not be written; the log says why.
+/// The state file could not be written; see the log.
 pub(crate) fn not_saved() -> Response {
     let main = r#"<h1>That did not work</h1>
 <p role="alert" class="alert">Sandbox could not save the change.</p>
@@ -132,7 +130,7 @@ pub(crate) fn not_saved() -> Response {
     page(StatusCode::INTERNAL_SERVER_ERROR, CSP_WITHOUT_FORM, &document("Error", main))
 }
 
-/// `GET /`: what this is.
+/// `GET /`: a description of the provider.
 pub(crate) async fn home(State(app): State<Arc<App>>) -> Response {
     let main = format!(
         r#"<h1>A provider to try things with</h1>
@@ -156,14 +154,14 @@ pub(crate) async fn home(State(app): State<Arc<App>>) -> Response {
     page(StatusCode::OK, CSP_WITHOUT_FORM, &document("Demo provider", &main))
 }
 
-/// Any other address.
+/// Any other URL.
 pub(crate) async fn not_found() -> Response {
     let main = r#"<h1>Nothing here</h1>
 <p>This address does not exist. <a href="/">What is this?</a></p>"#;
     page(StatusCode::NOT_FOUND, CSP_WITHOUT_FORM, &document("Not found", main))
 }
 
-/// Sends the browser on with a GET, whatever it sent (303: RFC 9700 §4.12).
+/// Redirects the browser with a GET (303: RFC 9700 §4.12).
 pub(crate) fn redirect(url: &str) -> Response {
     let Ok(location) = HeaderValue::try_from(url) else {
         return refused_request("The address to go back to cannot be written in a header.");

@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 use crate::secret::Hash;
 use crate::users::{Scopes, User};
 
-/// Everything the provider remembers.
+/// The provider's whole state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct State {
     /// By hash of the code.
     pub(super) codes: BTreeMap<Hash, Code>,
-    /// By hash of the family part that all refresh tokens of a grant share.
+    /// By hash of the family, which all refresh tokens of a grant share.
     pub(super) grants: BTreeMap<Hash, Grant>,
     /// By hash of the access token.
     pub(super) access_tokens: BTreeMap<Hash, AccessToken>,
     /// By hash of the login cookie.
     pub(super) logins: BTreeMap<Hash, Login>,
     pub(super) notes: BTreeMap<u64, Note>,
-    /// Number of the newest note there ever was, so that no id is given twice.
+    /// Number of the newest note ever created, so that ids are never reused.
     pub(super) last_note: u64,
 }
 
-/// A browser that is logged in.
+/// The login of a browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Login {
     pub(super) user: User,
     pub(super) expires_at_ms: i64,
 }
 
-/// What a user's consent turns into a code.
+/// The content of a user's consent, exchanged for a code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewCode {
     pub client_id: String,
@@ -48,7 +48,7 @@ pub(super) enum Code {
         authorization: NewCode,
         expires_at_ms: i64,
     },
-    /// Kept while its grant lives, to notice a second use.
+    /// Kept as long as its grant, to detect a second use.
     Spent {
         family: Hash,
     },
@@ -59,7 +59,7 @@ pub(super) struct Grant {
     pub(super) client_id: String,
     pub(super) user: User,
     pub(super) scopes: Scopes,
-    /// The only refresh token that works.
+    /// The only valid refresh token.
     pub(super) refresh_token: Hash,
     pub(super) refresh_expires_at_ms: i64,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Note {
     pub created_at_ms: i64,
 }
 
-/// The moment that is this many seconds after `now_ms`.
+/// The time this many seconds after `now_ms`.
 pub(super) fn after(now_ms: i64, seconds: i64) -> i64 {
     now_ms.saturating_add(seconds.saturating_mul(1000))
 }

@@ -1,9 +1,9 @@
-//! Codes, grants and tokens: what a user allowed a client, from consent to revocation.
+//! Codes, grants and tokens: what a user granted to a client, from consent to revocation.
 //!
-//! A grant starts as an authorization code and lives on in a *family* of refresh tokens
-//! `FAMILY.ROTATION`: every token of a grant has the same secret `FAMILY`, only the newest has the
-//! `ROTATION` whose hash is kept. A token with the family but another rotation was used before, or
-//! stolen, and ends the family (RFC 9700 §4.14.2) without a list of old tokens being kept.
+//! A grant starts as an authorization code and continues as a *family* of refresh tokens `FAMILY.ROTATION`.
+//! All tokens of a grant have the same secret `FAMILY`; only the newest has the `ROTATION` whose hash is
+//! stored. A token of the family with another rotation was used before or stolen, and revokes the family (RFC
+//! 9700 §4.14.2). This requires no list of old tokens.
 
 use super::data::{AccessToken, Code, Grant, NewCode, State, after};
 use crate::secret::{self, Hash};
@@ -12,17 +12,17 @@ use crate::users::{Scopes, User};
 /// RFC 6749 §4.1.2 allows ten minutes; strict providers give one.
 const CODE_LIFETIME_SECONDS: i64 = 60;
 
-/// A refresh token that nobody uses dies after this time.
+/// An unused refresh token expires after this time.
 const REFRESH_TOKEN_IDLE_SECONDS: i64 = 30 * 24 * 3600;
 
-/// What a client presents together with a code.
+/// What a client presents with a code.
 pub(crate) struct CodeProof {
     pub client_id: String,
     pub redirect_uri: String,
     pub code_verifier: String,
 }
 
-/// Random text for the tokens that a request may be given.
+/// Random values for the tokens of a response.
 pub(crate) struct FreshTokens {
     access_token: String,
     family: String,
@@ -54,7 +54,7 @@ pub(crate) enum GrantError {
 
 impl FreshTokens {
     pub(crate) fn new(access_token_ttl_seconds: u64) -> Self {
-        // The prefixes tell a person, and a secret scanner, what was found.
+        // The prefixes identify the type of a token to people and secret scanners.
         Self {
             access_token: format!("sbxa_{}", secret::random()),
             family: format!("sbxr_{}", secret::random()),
@@ -71,8 +71,8 @@ impl State {
         self.codes.insert(Hash::of(code), pending);
     }
 
-    /// Exchanges a code for tokens (RFC 6749 §4.1.3). Its own client spends it even by failing,
-    /// so that a verifier cannot be guessed; using it twice revokes what it gave.
+    /// Exchanges a code for tokens (RFC 6749 §4.1.3). A failed exchange by its own client also uses up the
+    /// code, so that a verifier cannot be guessed. A second use revokes the issued tokens.
     pub(crate) fn redeem_code(
         &mut self,
         code: &str,
@@ -119,8 +119,8 @@ impl State {
         Ok(Issued { access_token: fresh.access_token.clone(), refresh_token, scopes: authorization.scopes })
     }
 
-    /// Exchanges a refresh token for new tokens (RFC 6749 §6). `wanted` may narrow the scopes of
-    /// this access token; those of the grant stay.
+    /// Exchanges a refresh token for new tokens (RFC 6749 §6). `wanted` may narrow the scopes of this access
+    /// token; the grant keeps its scopes.
     pub(crate) fn rotate(
         &mut self,
         refresh_token: &str,
@@ -152,8 +152,8 @@ impl State {
         Ok(Issued { access_token: fresh.access_token.clone(), refresh_token, scopes })
     }
 
-    /// Revokes an access token, or a refresh token with everything of its grant (RFC 7009 §2.1).
-    /// A token that is not known is revoked already; false when it is another client's.
+    /// Revokes an access token, or a refresh token with its whole grant (RFC 7009 §2.1). An unknown token
+    /// counts as revoked; returns false if it belongs to another client.
     pub(crate) fn revoke(&mut self, token: &str, client_id: &str, now_ms: i64) -> bool {
         self.prune(now_ms);
         let hash = Hash::of(token);
@@ -178,7 +178,7 @@ impl State {
         is_own
     }
 
-    /// Whom an access token speaks for, and what it may do.
+    /// The user and the scopes of an access token.
     pub(crate) fn bearer(&self, access_token: &str, now_ms: i64) -> Option<(User, Scopes)> {
         let token = self.access_tokens.get(&Hash::of(access_token))?;
         let grant = self.grants.get(&token.family)?;

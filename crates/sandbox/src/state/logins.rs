@@ -8,7 +8,7 @@ use crate::users::User;
 pub(crate) const LOGIN_LIFETIME_SECONDS: i64 = 7 * 24 * 3600;
 
 impl State {
-    /// Remembers that the browser with this cookie is the user's.
+    /// Stores that the browser with this cookie is logged in as the user.
     pub(crate) fn log_in(&mut self, cookie: &str, user: User, now_ms: i64) {
         self.prune(now_ms);
         let login = Login { user, expires_at_ms: after(now_ms, LOGIN_LIFETIME_SECONDS) };
@@ -19,7 +19,7 @@ impl State {
         self.logins.remove(&Hash::of(cookie));
     }
 
-    /// Whose browser this cookie belongs to.
+    /// The user that is logged in with this cookie.
     pub(crate) fn logged_in(&self, cookie: &str, now_ms: i64) -> Option<User> {
         let login = self.logins.get(&Hash::of(cookie))?;
         (now_ms < login.expires_at_ms).then_some(login.user)

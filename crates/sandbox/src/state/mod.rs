@@ -1,5 +1,5 @@
-//! The provider's state machine: pure data and transitions, no HTTP, no clock and no randomness
-//! of its own. Times are milliseconds since the Unix epoch; tokens come in and are kept as hashes.
+//! The provider's state machine: pure data and transitions without HTTP, clock or randomness. Times are
+//! milliseconds since the Unix epoch. Tokens are stored as hashes.
 
 mod data;
 mod grants;

@@ -1,12 +1,12 @@
-//! Notes: the little data that the demo users have.
+//! Notes: the data of the demo users.
 
 use super::data::{Note, State};
 use crate::users::User;
 
-/// The most notes one user may keep.
+/// Maximum number of notes per user.
 pub(crate) const MAX_NOTES_PER_USER: usize = 1000;
 
-/// The user has [`MAX_NOTES_PER_USER`] notes already.
+/// The user already has [`MAX_NOTES_PER_USER`] notes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooManyNotes;
 
@@ -27,7 +27,7 @@ impl State {
         Ok(note)
     }
 
-    /// Deletes the note; false when this user has no such note.
+    /// Deletes a note; false if this user has no such note.
     pub(crate) fn delete_note(&mut self, owner: User, number: u64) -> bool {
         let is_own = self.notes.get(&number).is_some_and(|note| note.owner == owner);
         if is_own {

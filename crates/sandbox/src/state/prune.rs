@@ -19,7 +19,7 @@ impl State {
         self.drop_orphans();
     }
 
-    /// Drops what belongs to grants that are gone.
+    /// Removes codes and tokens of deleted grants.
     pub(super) fn drop_orphans(&mut self) {
         let grants = &self.grants;
         self.access_tokens.retain(|_, token| grants.contains_key(&token.family));

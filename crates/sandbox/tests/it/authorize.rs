@@ -135,7 +135,7 @@ async fn forms_of_another_browser_change_nothing() {
     assert_eq!(answer.status, 403);
     assert_eq!(answer.header(LOCATION), "");
 
-    // And a login form without any token.
+    // A login form without a token.
     let form = [("username", "alice"), ("password", "alice")];
     let answer = sandbox.post_form(&uri, &form).await;
     assert_eq!(answer.status, 403);
@@ -198,7 +198,7 @@ async fn other_errors_go_back_to_the_client() {
     let doubled = format!("{}&scope=profile", authorize_uri(&[]));
     assert_redirected_error(&sandbox.get(&doubled).await, "invalid_request");
 
-    // Two different states: neither can be believed.
+    // Two different states: both are rejected.
     let doubled = format!("{}&state=other", authorize_uri(&[]));
     let reply = sandbox.get(&doubled).await;
     assert_eq!(reply.location_param("error").as_deref(), Some("invalid_request"));

@@ -1,4 +1,4 @@
-//! Drives the provider as a browser, a client and a connected app do, in one process.
+//! Drives the provider as a browser, a client and a connected app, in one process.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that cannot go on fails its test")]
 
 mod api;

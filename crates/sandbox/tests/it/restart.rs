@@ -1,4 +1,4 @@
-//! The state file: accounts survive a restart, secrets are not in it.
+//! The state file: accounts survive a restart, and the file contains no secrets.
 
 use std::fs;
 
@@ -38,7 +38,7 @@ async fn accounts_logins_and_notes_survive_a_restart() {
     let page = browser.get(&uri).await;
     assert!(page.body.contains("Alice Example"), "the login is gone");
 
-    // What was used before the restart still counts as used.
+    // A code used before the restart is still rejected.
     after.redeem(&code).await.assert_error(400, "invalid_grant");
     let dead = after.refresh(&rotated).await;
     dead.assert_error(400, "invalid_grant");
@@ -66,7 +66,7 @@ async fn a_change_that_cannot_be_saved_does_not_happen() {
     let file = directory.path().join("sandbox.json");
     let sandbox = Sandbox::start_with(config(Some(file)));
     let code = sandbox.consent("alice", "notes:read").await;
-    // A directory where the new file is written first.
+    // A directory at the path of the temporary file.
     let in_the_way = directory.path().join("sandbox.json.new");
     fs::create_dir(&in_the_way).unwrap();
     let refused = sandbox.redeem(&code).await;

@@ -1,4 +1,4 @@
-//! A provider with a clock that tests move, and a browser with a cookie.
+//! A provider with a controllable clock, and a browser with a cookie.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -185,7 +185,7 @@ impl Reply {
     }
 }
 
-/// A browser: keeps the cookie, reads the form token of the last page.
+/// A browser: keeps the cookie and reads the form token of the last page.
 pub struct Browser<'s> {
     sandbox: &'s Sandbox,
     pub cookie: Option<String>,
@@ -217,7 +217,7 @@ impl<'s> Browser<'s> {
         reply
     }
 
-    /// Logs in and follows to the consent page.
+    /// Logs in and follows the redirect to the consent page.
     pub async fn log_in(&mut self, uri: &str, username: &str) -> Reply {
         self.get(uri).await;
         let fields = [("username", username), ("password", username)];
@@ -246,7 +246,7 @@ impl<'s> Browser<'s> {
     }
 }
 
-/// A good authorization request, with some parameters replaced; an empty one is left out.
+/// A valid authorization request with some parameters replaced; an empty one is omitted.
 pub fn authorize_uri(changes: &[(&str, &str)]) -> String {
     let mut params = vec![
         ("response_type", "code"),

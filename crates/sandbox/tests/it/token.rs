@@ -1,4 +1,4 @@
-//! Tokens: issued, refreshed, expired, revoked, and refused.
+//! Tokens: issued, refreshed, expired, revoked and rejected.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -240,7 +240,7 @@ async fn clients_authenticate_in_exactly_one_right_way() {
         sandbox.send(request.body(body).unwrap()).await
     };
 
-    // Authenticated: the complaint is about the token.
+    // The client is authenticated: the error is about the token.
     let post = [("client_id", CLIENT), ("client_secret", SECRET)];
     for (authorization, extra) in [
         (Some(basic_of_client(CLIENT, SECRET)), &[][..]),
