@@ -1,9 +1,9 @@
-//! The floor of a link call: the same server framework, and the group commit of its two rows.
+//! Baseline of link requests: the same server framework, and a group commit of the same two rows.
 //!
-//! No key, no session, no parsing, no audit event. Everything below the rows is the product's: the
-//! database is one that the product made, so that schema, indexes and foreign keys are the same;
-//! pragmas, checkpoints, key order and column sizes are repeated here. The writer is written anew
-//! and simpler: no SAVEPOINT, because nothing can be refused, and statements are bound directly.
+//! No key, no session, no parsing, no audit event. Everything below the rows matches the product. The product
+//! creates the database, so that schema, indexes and foreign keys are the same; pragmas, checkpoints, key
+//! order and column sizes are copied here. The writer is simpler: no SAVEPOINT, because nothing can be
+//! refused, and statements are bound directly.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::listen;
 use crate::product::SESSIONS;
 
-/// Path of the one operation.
+/// Path of the only operation.
 pub const PATH: &str = "/link";
 
 /// As in `crates/store/src/sqlite`.
@@ -35,7 +35,7 @@ const CACHE_KIB: i64 = 8 << 10;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
 const TRUNCATE_PAGES: i64 = 32_768;
 
-/// Any time that ids of today have the length of; only their order matters here.
+/// An arbitrary time with the id length of today; only the order matters here.
 const EPOCH_MS: u64 = 1_795_000_000_000;
 const LINK_TTL_MS: u64 = 600_000;
 
@@ -55,7 +55,7 @@ struct Floor {
     requests: Arc<AtomicU64>,
 }
 
-/// Serves the floor on a database that the product made.
+/// Serves the baseline on a database created by the product.
 pub fn run(database: &Path) -> Result<()> {
     let connection = open(database).with_context(|| format!("cannot open {}", database.display()))?;
     let project: String = connection
@@ -77,7 +77,7 @@ pub fn run(database: &Path) -> Result<()> {
     listen::run(async { Ok(Router::new().route(PATH, post(create)).with_state(floor)) })
 }
 
-/// Takes the body, as the product must, but does not look at it.
+/// Reads the body, as the product must, but ignores it.
 async fn create(State(floor): State<Floor>, _: Bytes) -> Response {
     let now = EPOCH_MS + u64::try_from(floor.started.elapsed().as_millis()).unwrap_or(0);
     let account_id = id("ca_", now);
@@ -121,7 +121,7 @@ fn open(database: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Drains what waits into one transaction and answers after COMMIT.
+/// Drains the queue into one transaction and responds after COMMIT.
 fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job>) -> rusqlite::Result<()> {
     let mut account = connection.prepare_cached(
         "INSERT INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status, alias,
@@ -150,7 +150,7 @@ fn write(connection: &Connection, project: &str, mut waiting: mpsc::Receiver<Job
         }
         connection.execute_batch("COMMIT")?;
         for job in group.drain(..) {
-            // A client that has gone away does not need the answer.
+            // If the client is gone, nothing needs the result.
             let _ = job.written.send(());
         }
     }

@@ -1,4 +1,4 @@
-//! The floors of `proxy_execute`: an upstream that answers 1 KB, and a proxy that only forwards.
+//! Baselines of `proxy_execute`: an upstream that returns 1 KB, and a proxy that only forwards.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::listen;
 
-/// Path of the one resource.
+/// Path of the only resource.
 pub const PATH: &str = "/me";
 
-/// Path of ten megabytes of text, every byte of which becomes six in JSON.
+/// Path of a text of ten megabytes whose bytes take six each in JSON.
 pub const LARGE_PATH: &str = "/large";
-/// Bytes of it.
+/// Its size in bytes.
 pub const LARGE: usize = 10_400_000;
 
 /// Serves 1,024 bytes of JSON, and the large text.
@@ -48,7 +48,7 @@ struct Forward {
     upstream: SocketAddr,
 }
 
-/// Forwards every request, pooled connections, bodies streamed both ways.
+/// Forwards every request over pooled connections and streams both bodies.
 pub fn run_proxy(upstream: SocketAddr) -> Result<()> {
     listen::run(async move {
         let mut connector = HttpConnector::new();

@@ -1,5 +1,5 @@
-//! The provider of the refresh wave: a token endpoint that rotates and takes each refresh token once, and
-//! knows from the token itself when its account would have ended; an API that takes living tokens only.
+//! The provider of the refresh wave. Its token endpoint rotates refresh tokens, accepts each once, and
+//! derives the account's expiry from the token itself. Its API accepts only valid access tokens.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,27 +16,26 @@ use serde_json::json;
 
 use crate::listen;
 
-/// Seconds that a renewed token lives.
+/// Lifetime of a refreshed token in seconds.
 const RENEWED_FOR: u64 = 86_400;
 
-/// What came in so far.
+/// Counters of the provider.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Seen {
     /// Refresh requests.
     pub requests: u64,
-    /// Of these, with a token that had been shown before.
+    /// Of these, with a token used before.
     pub repeated: u64,
-    /// Of these, after the account's access token had ended.
+    /// Of these, after the access token had expired.
     pub late: u64,
-    /// Calls of the API with a token that it did not take.
+    /// API calls with an invalid token.
     pub unauthorized: u64,
-    /// By second since 1970.
+    /// Refresh requests by second since 1970.
     pub by_second: BTreeMap<u64, u64>,
 }
 
 impl Seen {
-    /// Whether refreshes were under way at some moment of a span that began at `at`, in milliseconds
-    /// since 1970.
+    /// Whether refreshes happened during the `span` that began at `at`, in milliseconds since 1970.
     pub fn lasted(&self, at: u128, span: Duration) -> bool {
         let (Some(first), Some(last)) = (self.by_second.keys().next(), self.by_second.keys().next_back()) else {
             return false;
@@ -52,7 +51,7 @@ struct Books {
     tokens: HashSet<String>,
 }
 
-/// The refresh token of an account whose access token ends then, in milliseconds since 1970.
+/// The refresh token of an account whose access token expires at `end`, in milliseconds since 1970.
 pub fn refresh_token(account: usize, end: u128) -> String {
     format!("rt-{account}-{end}")
 }
@@ -62,7 +61,7 @@ pub fn access_token(account: usize, end: u128) -> String {
     format!("at-{account}-{end}")
 }
 
-/// When a token ends, from the token itself.
+/// The expiry of a token, derived from it.
 fn end_of(token: &str) -> u128 {
     token.rsplit('-').next().and_then(|end| end.parse().ok()).unwrap_or(0)
 }
@@ -73,7 +72,7 @@ pub fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
-/// What the handlers share.
+/// State shared by the handlers.
 #[derive(Clone)]
 struct Provider {
     books: Arc<Mutex<Books>>,
@@ -81,7 +80,7 @@ struct Provider {
     me: Arc<str>,
 }
 
-/// Serves `/token`, which takes `delay`, `/me` of 1 KiB, and `/seen`.
+/// Serves `/token` with a delay, `/me` with 1 KiB, and `/seen`.
 pub fn run(delay: Duration) -> Result<()> {
     let body = json!({ "id": "user-1", "note": "x".repeat(1_000) }).to_string();
     let provider = Provider { books: Arc::default(), delay, me: body.into() };
@@ -99,7 +98,7 @@ pub fn run(delay: Duration) -> Result<()> {
     })
 }
 
-/// A JSON answer.
+/// A JSON response.
 type Said = (StatusCode, [(HeaderName, &'static str); 1], String);
 
 fn said(status: StatusCode, answer: String) -> Said {

@@ -1,4 +1,4 @@
-//! Link requests, beside the floor that writes the same two rows and does nothing else.
+//! Link requests, compared with a baseline that only writes the same two rows.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use crate::process::Process;
 use crate::product::{Product, SESSIONS, create_database};
 use crate::rounds::{Bench, Level, interleave};
 
-/// Name of the floor in tables.
+/// Name of the baseline in tables.
 pub const FLOOR: &str = "floor_link";
 /// Name of the server in tables.
 pub const PRODUCT: &str = "switchboard";
 
-/// What was measured.
+/// Results.
 #[derive(Debug, Serialize)]
 pub struct Link {
     /// By number of connections.
     pub levels: Vec<Level>,
-    /// Resident memory of the server after all of it, KiB.
+    /// Resident memory of the server afterwards, in KiB.
     pub resident_kib: u32,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub async fn measure(bench: &Bench<'_>) -> Result<Link> {
     let product = Product::start(bench, &bench.folder.join("link"), None)?;
     let body = json!({ "toolkit": "sandbox" });
     let sessions = product.sessions(SESSIONS).await?;
     let requests: Vec<Vec<u8>> =
         sessions.iter().map(|session| product.session_request(session, "link", &body)).collect();
-    // The first one makes the auth config that all others use.
+    // The first request creates the auth config that all others use.
     let first = requests.first().context("there are no sessions")?;
     product.try_request(first).await.context("a link request failed")?;
 

@@ -1,4 +1,4 @@
-//! The accept loop of the floors, with the settings of the product's (`src/server.rs`).
+//! The accept loop of the baselines, with the same settings as the product (`src/server.rs`).
 
 use std::io;
 use std::thread;
@@ -16,8 +16,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 64 * 1_024;
 const MAX_HEADERS: usize = 100;
 
-/// Serves on a free port of 127.0.0.1 and prints the address. Ends the process when stdin closes,
-/// that is when the benchmark is gone.
+/// Serves on a free port of 127.0.0.1 and prints the address. Ends the process when stdin closes, which means
+/// that the benchmark is gone.
 pub fn run(router: impl Future<Output = Result<Router>>) -> Result<()> {
     thread::spawn(|| {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
@@ -39,7 +39,7 @@ pub fn run(router: impl Future<Output = Result<Router>>) -> Result<()> {
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
             let connection = graceful.watch(connection);
-            // A client that goes away in the middle is no matter of a floor.
+            // A disconnecting client does not matter to a baseline.
             tokio::spawn(async move { drop(connection.await) });
         }
     })

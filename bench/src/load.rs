@@ -1,4 +1,4 @@
-//! The load generator: keep-alive HTTP/1.1 over raw TCP, prepared requests, little parsing.
+//! The load generator: keep-alive HTTP/1.1 over raw TCP, with prepared requests and minimal parsing.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::process::Process;
 use crate::stats::{float, micros, percentile};
 
-/// Longest wait for one answer; past it the request counts as an error.
+/// Timeout of one response; after it the request counts as an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One keep-alive connection.
@@ -24,7 +24,7 @@ pub struct Connection {
     received: Vec<u8>,
 }
 
-/// An answer, until the next request on its connection.
+/// A response, valid until the next request on its connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// Status code.
@@ -41,7 +41,7 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(16 * 1_024) })
     }
 
-    /// Over a stream that is there.
+    /// Wraps an existing stream.
     pub fn over(stream: TcpStream) -> Self {
         Self { stream, received: Vec::with_capacity(16 * 1_024) }
     }
@@ -51,7 +51,7 @@ impl Connection {
         Ok(self.stream.write_all(request).await?)
     }
 
-    /// Reads a whole answer and keeps nothing of it but the status.
+    /// Reads a whole response and returns only its status.
     pub async fn skip_answer(&mut self) -> Result<u16> {
         self.received.clear();
         let head = loop {
@@ -74,7 +74,7 @@ impl Connection {
         Ok(head.status)
     }
 
-    /// Sends a whole request and reads its whole answer.
+    /// Sends a whole request and reads its response.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         self.received.clear();
@@ -96,13 +96,13 @@ impl Connection {
     }
 }
 
-/// What must be known of an answer's head to find its end.
+/// The parts of a response head that determine its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Head {
     status: u16,
-    /// Bytes up to the body.
+    /// Length of the head in bytes.
     length: usize,
-    /// Bytes of the body.
+    /// Length of the body in bytes.
     body: usize,
 }
 
@@ -126,7 +126,7 @@ impl Head {
     }
 }
 
-/// A request as bytes. A JSON body goes with its length and type.
+/// A request as bytes. A JSON body gets its length and type headers.
 pub fn request(method: &str, path: &str, host: SocketAddr, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
     // Writing to a string cannot fail.
@@ -144,32 +144,32 @@ pub fn request(method: &str, path: &str, host: SocketAddr, headers: &[(&str, &st
 /// A server under load.
 #[derive(Clone, Debug)]
 pub struct Target<'a> {
-    /// Shown in tables.
+    /// Name in tables.
     pub name: &'static str,
-    /// The process whose CPU time counts.
+    /// The process whose CPU time is measured.
     pub process: &'a Process,
-    /// Requests, sent in turn.
+    /// Requests, sent in rotation.
     pub requests: Arc<Vec<Vec<u8>>>,
 }
 
-/// What one measurement gave.
+/// Results of one measurement.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
-    /// Answers of status 2xx per second.
+    /// Responses with status 2xx per second.
     pub per_second: f64,
-    /// Microseconds that half of the answers took at most.
+    /// Median latency in microseconds.
     pub p50_us: f64,
-    /// Microseconds that 99 of 100 answers took at most.
+    /// 99th percentile of the latency in microseconds.
     pub p99_us: f64,
-    /// User and system time of the server, microseconds per answer.
+    /// User and system time of the server per response, in microseconds.
     pub cpu_us: f64,
-    /// Other statuses, broken connections, answers that never came.
+    /// Other statuses, broken connections and missing responses.
     pub errors: usize,
 }
 
 impl Target<'_> {
-    /// Keeps `connections` requests under way for `duration`. What is still under way at its end
-    /// does not count.
+    /// Keeps `connections` requests in flight for `duration`. Requests still in flight at the end are not
+    /// counted.
     pub async fn load(&self, connections: usize, duration: Duration) -> Result<Sample> {
         let mut opened = Vec::with_capacity(connections);
         for _ in 0..connections {
@@ -180,7 +180,7 @@ impl Target<'_> {
         let deadline = started + duration;
         let mut clients = JoinSet::new();
         for (index, connection) in opened.into_iter().enumerate() {
-            // Spread over the requests, so that connections do not walk in step.
+            // Start at different requests, so that connections are not synchronised.
             let first = index * self.requests.len() / connections;
             clients.spawn(client(connection, Arc::clone(&self.requests), first, deadline));
         }
@@ -209,8 +209,8 @@ impl Target<'_> {
     }
 }
 
-/// One connection's requests until the deadline: the latencies of the good answers, and the
-/// number of errors. A broken connection ends it.
+/// Sends the requests of one connection until the deadline. Returns the latencies of successful responses and
+/// the number of errors. A broken connection ends it.
 async fn client(
     mut connection: Connection,
     requests: Arc<Vec<Vec<u8>>>,

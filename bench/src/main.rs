@@ -1,8 +1,8 @@
-//! Benchmarks that carry their own yardstick: the real server runs beside the least that any server
-//! for the same job has to do, in the same minutes on the same disk, and only ratios are judged.
+//! Benchmarks with a baseline: the real server runs next to a minimal server for the same job, at the same
+//! time on the same disk, and only ratios are judged.
 //!
-//! `cargo run -p switchboard-bench --release -- [link|proxy|start|wave|all]`; see README.md for what the
-//! figures mean. It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
+//! `cargo run -p switchboard-bench --release -- [link|proxy|start|wave|all]`; README.md explains the figures.
+//! It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
 
 mod floor;
 mod forward;
@@ -29,11 +29,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::Report;
 
-/// The same as the server's, so that the floors pay what it pays.
+/// The same allocator as the server's, so that the baselines have the same costs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures Switchboard against floors that run beside it.
+/// Measures Switchboard against baselines that run next to it.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard-bench", version)]
 struct Cli {
@@ -48,66 +48,66 @@ struct Cli {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Link requests against the floor of two durable rows.
+    /// Link requests against the baseline of two durable rows.
     Link,
     /// `proxy_execute` against a bare proxy and against no proxy.
     Proxy,
     /// Start-up time, memory, size of the binary.
     Start,
-    /// Accounts whose tokens end within one minute; takes minutes, so it is not part of `all`.
+    /// Accounts whose tokens expire within one minute; takes minutes, so it is not part of `all`.
     Wave,
-    /// Clients that take nothing, are slow, or too many; large answers; a log that nobody reads.
+    /// Clients that read nothing, slow clients, too many clients; large responses; a log that is not read.
     Strain,
-    /// All of them but `wave` and `strain`.
+    /// All but `wave` and `strain`.
     All,
 }
 
-/// How to measure.
+/// Options of the measurement.
 #[derive(Debug, clap::Args)]
 struct Options {
     /// Seconds per measurement, 1 to 60.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// Rounds, 1 to 25; medians are taken over them.
+    /// Number of rounds, 1 to 25; the median is reported.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=25))]
     rounds: u64,
     /// Numbers of connections.
     #[arg(long, default_values_t = [1, 16, 64, 256], value_delimiter = ',', value_parser = connections)]
     connections: Vec<usize>,
-    /// Server to measure [default: the one beside this program].
+    /// Server to measure [default: the one next to this program].
     #[arg(long, value_name = "PATH")]
     switchboard: Option<PathBuf>,
-    /// Folder on the disk to measure on; a temporary folder is made in it [default: beside this program].
+    /// Folder on the disk to measure; a temporary folder is created in it [default: next to this program].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Log filter of the server [default: the server's own].
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
-    /// Accounts of `wave`.
+    /// Number of accounts of `wave`.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(2_000..=1_000_000))]
     accounts: u64,
-    /// How long the provider of `wave` takes for a token, in milliseconds.
+    /// Response time of the token endpoint of `wave`, in milliseconds.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=5_000))]
     provider_ms: u64,
-    /// Where the server's log goes [default: nowhere].
+    /// File for the server's log [default: none].
     #[arg(long, value_name = "FILE")]
     server_log: Option<PathBuf>,
-    /// Also write the figures as JSON.
+    /// Also write the results as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
-/// What this program runs as when it starts itself.
+/// Modes in which this program starts itself.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 struct Role {
-    /// Serve the link floor on a database that Switchboard made.
+    /// Serve the link baseline on a database created by Switchboard.
     #[arg(long, hide = true, value_name = "DATABASE")]
     floor: Option<PathBuf>,
     /// Serve the bare proxy to this address.
     #[arg(long, hide = true, value_name = "ADDR")]
     bare_proxy: Option<std::net::SocketAddr>,
-    /// Serve the provider of the wave, which takes so many milliseconds for a token.
+    /// Serve the provider of the wave, with this response time in milliseconds.
     #[arg(long, hide = true, value_name = "MILLISECONDS")]
     issuer: Option<u64>,
     /// Serve the upstream.
@@ -139,7 +139,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(what: What, options: &Options) -> Result<()> {
-    // One thread: on few cores a second one would take more from the servers than it gives.
+    // A single thread: with few cores, a second one would take more from the servers than it gives.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;

@@ -1,4 +1,4 @@
-//! Servers as processes of their own: started, watched through `/proc`, ended whatever happens.
+//! Server processes: started, measured through `/proc`, and always stopped.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,23 +10,23 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// How long a server may take until it says where it listens, or to end when asked to.
+/// Timeout for a server to print its address, or to stop when asked to.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// `USER_HZ`: `/proc/<pid>/stat` counts in hundredths of a second on every Linux of today.
+/// `USER_HZ`: `/proc/<pid>/stat` counts hundredths of a second on every current Linux.
 const TICK: Duration = Duration::from_millis(10);
 
 /// A running server. Killed when dropped.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// Our own servers end when this closes, even if we are killed.
+    /// Our own servers stop when this closes, even if this process is killed.
     _stdin: Option<ChildStdin>,
     address: SocketAddr,
 }
 
 impl Process {
-    /// Starts a server and reads its stdout until `address_in` finds where it listens in what
-    /// was printed so far, which is returned, too.
+    /// Starts a server and reads its stdout until `address_in` finds the address in it. Also returns the
+    /// output.
     pub fn start(command: &mut Command, address_in: impl Fn(&str) -> Option<SocketAddr>) -> Result<(Self, String)> {
         let shown = command.get_program().display().to_string();
         let mut child = command
@@ -36,7 +36,7 @@ impl Process {
             .with_context(|| format!("cannot start {shown}"))?;
         let stdin = child.stdin.take();
         let lines = lines_of(&mut child);
-        // From here on dropping ends the child; the address is filled in below.
+        // From here on, dropping kills the child; the address is set below.
         let mut process = Self { child, _stdin: stdin, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let deadline = Instant::now() + PATIENCE;
         let mut printed = String::new();
@@ -51,14 +51,14 @@ impl Process {
         bail!("{shown} ended or said nothing of an address; --server-log FILE shows its log");
     }
 
-    /// A server that says nothing, on an address that is known.
+    /// Starts a server that prints nothing, on a known address.
     pub fn start_on(command: &mut Command, address: SocketAddr) -> Result<Self> {
         let shown = command.get_program().display().to_string();
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         Ok(Self { child: child.with_context(|| format!("cannot start {shown}"))?, _stdin: None, address })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -77,13 +77,13 @@ impl Process {
         number.context("the server has no resident memory: it has ended")
     }
 
-    /// Files that it has open, connections included.
+    /// Number of open files, connections included.
     pub fn open_files(&self) -> Result<usize> {
         let path = format!("/proc/{}/fd", self.child.id());
         Ok(fs::read_dir(&path).with_context(|| format!("cannot read {path}"))?.count())
     }
 
-    /// Ends it in order (SIGTERM), so that it closes its database.
+    /// Stops it gracefully (SIGTERM), so that it closes its database.
     pub fn stop(mut self) -> Result<()> {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().context("cannot run kill")?;
         if !asked.success() {
@@ -107,19 +107,19 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already; then there is nothing to end.
+        // It may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The lines of a child's stdout. Read to their end, so that the child never waits for us.
+/// The lines of a child's stdout, read to the end, so that the child never blocks on it.
 fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // Whoever waited for the address has it and no longer listens.
+                // The receiver is gone once the address is known.
                 let _ = sender.send(line);
             }
         });
@@ -127,7 +127,7 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
     lines
 }
 
-/// `utime` and `stime` (proc(5), fields 14 and 15); the program's name before them may hold anything.
+/// `utime` and `stime` (proc(5), fields 14 and 15); the program name before them may contain anything.
 fn cpu_ticks(stat: &str) -> Option<u32> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11);

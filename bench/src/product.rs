@@ -1,4 +1,4 @@
-//! Switchboard as a user starts it: its command line, its sessions, its connect page.
+//! Switchboard as a user runs it: its command line, sessions and connect page.
 
 use std::fs::{self, OpenOptions};
 use std::net::{SocketAddr, TcpListener};
@@ -14,14 +14,14 @@ use crate::load::{Connection, request};
 use crate::process::Process;
 use crate::rounds::Bench;
 
-/// Sessions, each of another user, that link requests are spread over.
+/// Number of sessions, each of another user, over which link requests are distributed.
 pub const SESSIONS: u64 = 1_000;
-/// Connections that set-up requests go over, so that their commits are grouped.
+/// Number of connections for set-up requests, so that their commits are grouped.
 const SETUP_CONNECTIONS: u64 = 16;
 
 const API: &str = "/api/v3.1/tool_router/session";
 
-/// `switchboard dev` and the key it printed.
+/// `switchboard dev` and the API key that it printed.
 #[derive(Debug)]
 pub struct Product {
     /// The process.
@@ -35,7 +35,7 @@ impl Product {
         Self::start_with(command(bench)?, data_dir, toolkits)
     }
 
-    /// The same, with its log going somewhere.
+    /// The same, with its log written somewhere.
     pub fn start_logging(bench: &Bench<'_>, data_dir: &Path, toolkits: &Path, log: Stdio) -> Result<Self> {
         let mut command = command(bench)?;
         command.stderr(log);
@@ -48,7 +48,7 @@ impl Product {
             command.arg("--toolkits").arg(folder);
         }
         let (process, printed) = Process::start(&mut command, |printed| {
-            // The key comes last; with it everything is there.
+            // The key is printed last, when everything is ready.
             word_after(printed, "API key")?;
             word_after(printed, "Server")?.strip_prefix("http://")?.parse().ok()
         })?;
@@ -57,7 +57,7 @@ impl Product {
         Ok(Self { process, key })
     }
 
-    /// Makes one session per user: `user-0000`, `user-0001` and so on.
+    /// Creates one session per user: `user-0000`, `user-0001` and so on.
     pub async fn sessions(&self, number: u64) -> Result<Vec<String>> {
         let mut makers = JoinSet::new();
         for first in 0..SETUP_CONNECTIONS.min(number) {
@@ -93,7 +93,7 @@ impl Product {
         request(method, &format!("/api/v3.1{path}"), self.process.address(), &headers(&self.key), &text)
     }
 
-    /// Connects the session's user to a toolkit as a browser does: page, form.
+    /// Connects the session's user to a toolkit as a browser does: page, then form.
     pub async fn connect(&self, session: &str, toolkit: &str, form: &str) -> Result<()> {
         let address = self.process.address();
         let mut connection = Connection::open(address).await?;
@@ -110,14 +110,14 @@ impl Product {
         Ok(())
     }
 
-    /// Sends one prepared request and gives its JSON answer.
+    /// Sends one prepared request and returns its JSON response.
     pub async fn try_request(&self, request: &[u8]) -> Result<Value> {
         let mut connection = Connection::open(self.process.address()).await?;
         json_of(connection.exchange(request).await?)
     }
 }
 
-/// Makes a database with one project, and ends.
+/// Creates a database with one project, and stops.
 pub fn create_database(bench: &Bench<'_>, data_dir: &Path) -> Result<()> {
     let mut command = command(bench)?;
     command.args(["project", "create", "bench", "--data-dir"]).arg(data_dir).stdout(Stdio::null());
@@ -129,7 +129,7 @@ pub fn create_database(bench: &Bench<'_>, data_dir: &Path) -> Result<()> {
 
 /// `switchboard serve` on an existing database.
 pub fn serve(bench: &Bench<'_>, data_dir: &Path) -> Result<Process> {
-    // `serve` takes no port 0. Nothing else takes a port that was free a moment ago.
+    // `serve` rejects port 0. A port that was free a moment ago is not reused by others.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut command = command(bench)?;
     command.args(["serve", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
@@ -173,7 +173,7 @@ pub fn write_oauth_toolkit(folder: &Path, slug: &str, upstream: SocketAddr) -> R
     Ok(toolkits)
 }
 
-/// The server with nothing of this shell's settings.
+/// The server, without the settings of this shell's environment.
 fn command(bench: &Bench<'_>) -> Result<Command> {
     let mut command = Command::new(&bench.binary);
     for (name, _) in std::env::vars_os() {
@@ -181,10 +181,10 @@ fn command(bench: &Bench<'_>) -> Result<Command> {
             command.env_remove(name);
         }
     }
-    // Every request comes from one address with one key.
+    // All requests come from one address with one key.
     command.env("SWITCHBOARD_RATE_LIMIT_PER_KEY_PER_MINUTE", "0");
     command.env("SWITCHBOARD_RATE_LIMIT_PER_ADDRESS_PER_MINUTE", "0");
-    // No switchboard.toml of the folder that we happen to stand in.
+    // Ignore a switchboard.toml in the current folder.
     command.current_dir(&bench.folder);
     if let Some(filter) = &bench.options.log {
         command.env("SWITCHBOARD_LOG", filter);
@@ -221,7 +221,7 @@ fn text_at(answer: &Value, name: &str) -> Result<String> {
     answer[name].as_str().map(ToOwned::to_owned).with_context(|| format!("the server's answer has no {name}"))
 }
 
-/// The word that follows a label at the beginning of a line.
+/// The word after a label at the beginning of a line.
 fn word_after<'a>(printed: &'a str, label: &str) -> Option<&'a str> {
     printed.lines().find_map(|line| line.strip_prefix(label))?.split_whitespace().next()
 }

@@ -1,4 +1,4 @@
-//! `proxy_execute`, beside a bare proxy to the same upstream and beside the upstream itself.
+//! `proxy_execute`, compared with a bare proxy to the same upstream and with the upstream itself.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -23,21 +23,21 @@ pub const PRODUCT: &str = "switchboard";
 
 /// The toolkit of the upstream.
 pub const TOOLKIT: &str = "bench";
-/// Users with a connected account each.
+/// Number of users with a connected account each.
 const USERS: u64 = 16;
 /// As long as the API keys of most providers.
 pub const FORM: &str = "generic_api_key=benchmark_0123456789abcdefghijklmnopqrs";
 
-/// What was measured.
+/// Results.
 #[derive(Debug, Serialize)]
 pub struct Proxy {
     /// By number of connections.
     pub levels: Vec<Level>,
-    /// Resident memory of the server after all of it, KiB.
+    /// Resident memory of the server afterwards, in KiB.
     pub resident_kib: u32,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub async fn measure(bench: &Bench<'_>) -> Result<Proxy> {
     let upstream = start_own(bench, &["--upstream"])?;
     let bare = start_own(bench, &["--bare-proxy", &upstream.address().to_string()])?;
@@ -64,7 +64,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Proxy> {
     Ok(Proxy { levels, resident_kib: product.process.resident_kib()? })
 }
 
-/// Starts this program as one of its own servers.
+/// Starts this program in one of its server modes.
 pub fn start_own(bench: &Bench<'_>, args: &[&str]) -> Result<Process> {
     Ok(Process::start(Command::new(&bench.own).args(args), |printed| printed.trim().parse().ok())?.0)
 }

@@ -1,4 +1,4 @@
-//! The figures as tables for people and as JSON, with the goals beside them.
+//! The results as tables and as JSON, with the goals.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -11,42 +11,42 @@ use crate::start::Start;
 use crate::stats::Spread;
 use crate::{Options, load::Sample};
 
-/// Everything that was measured.
+/// All results.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Logical processors that servers and load generator shared.
+    /// Number of logical processors, shared by servers and load generator.
     pub cpus: usize,
     /// Seconds per measurement.
     pub seconds: u64,
     /// Rounds.
     pub rounds: u64,
-    /// Links beside their floor.
+    /// Links and their baseline.
     pub link: Option<Link>,
-    /// `proxy_execute` beside its floors.
+    /// `proxy_execute` and its baselines.
     pub proxy: Option<Proxy>,
     /// Start-up, memory, size.
     pub start: Option<Start>,
-    /// What to reach, and whether it was reached.
+    /// The goals, and whether they were met.
     pub goals: Vec<Goal>,
 }
 
 /// One goal.
 #[derive(Debug, Serialize)]
 pub struct Goal {
-    /// What it is about.
+    /// Name.
     pub name: &'static str,
-    /// What was measured.
+    /// Measured value.
     pub measured: f64,
-    /// At least or at most this, see `at_least`.
+    /// Minimum or maximum, see `at_least`.
     pub limit: f64,
-    /// Whether more is better.
+    /// Whether `limit` is a minimum.
     pub at_least: bool,
     /// Unit of both numbers.
     pub unit: &'static str,
 }
 
 impl Goal {
-    /// Whether it was reached; never by what is not a number.
+    /// Whether it was met; NaN never meets a goal.
     pub fn is_met(&self) -> bool {
         if self.at_least { self.measured >= self.limit } else { self.measured <= self.limit }
     }
@@ -55,14 +55,14 @@ impl Goal {
 const MIB: f64 = 1_024.0 * 1_024.0;
 
 impl Report {
-    /// An empty one.
+    /// An empty report.
     pub fn new(options: &Options) -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, Into::into);
         let (seconds, rounds) = (options.seconds, options.rounds);
         Self { cpus, seconds, rounds, link: None, proxy: None, start: None, goals: Vec::new() }
     }
 
-    /// Compares what was measured with the goals; what was not measured has none.
+    /// Compares the results with the goals; missing results have none.
     pub fn judge(&mut self) {
         let mut goals = Vec::new();
         let busy = self.link.as_ref().and_then(|link| link.levels.iter().find(|level| level.connections == 64));
@@ -89,12 +89,12 @@ fn mib(bytes: u64) -> f64 {
     u32::try_from(bytes).map_or(f64::INFINITY, f64::from) / MIB
 }
 
-/// Requests per second over the floor's.
+/// Requests per second, relative to the baseline.
 fn link_rate(level: &Level) -> Option<Spread> {
     level.compare(link::PRODUCT, link::FLOOR, |own, floor| own.per_second / floor.per_second)
 }
 
-/// What two proxies add to the p50 of the upstream that they were measured beside.
+/// The latency that two proxies add to the p50 of the upstream measured with them.
 struct Added {
     own_us: Spread,
     bare_us: Spread,
@@ -106,8 +106,8 @@ impl Added {
         Some(Self { own_us: added(proxy::PRODUCT)?, bare_us: added(proxy::BARE)? })
     }
 
-    /// Of the medians: a single round in which the bare proxy seems to add next to nothing, or less
-    /// than that, would give any ratio one likes. Not a number when that is so in the middle, too.
+    /// Ratio of the medians. In a single round the bare proxy may seem to add almost nothing or less, which
+    /// would give an arbitrary ratio. NaN if that is true of the median, too.
     fn ratio(&self) -> f64 {
         let (own, bare) = (self.own_us.median, self.bare_us.median);
         if own > 0.0 && bare > 0.0 { own / bare } else { f64::NAN }
@@ -156,7 +156,7 @@ impl Display for Report {
     }
 }
 
-/// A table of all servers; those after the named floor with their ratios to it.
+/// A table of all servers; those after the named baseline with their ratios to it.
 fn levels(f: &mut Formatter<'_>, levels: &[Level], floors: &[&str]) -> fmt::Result {
     writeln!(
         f,
@@ -190,7 +190,7 @@ fn levels(f: &mut Formatter<'_>, levels: &[Level], floors: &[&str]) -> fmt::Resu
     Ok(())
 }
 
-/// Median and how far the rounds reach.
+/// Median and range of the rounds.
 fn range(spread: Spread) -> String {
     format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
 }

@@ -1,5 +1,5 @@
-//! Interleaved rounds: every server in turn at every number of connections, again and again, so
-//! that a slow minute of the disk is everybody's.
+//! Interleaved rounds: every server in turn at every number of connections, repeatedly, so that a slow minute
+//! of the disk affects all of them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,25 +15,25 @@ use crate::stats::Spread;
 const WARM_UP: Duration = Duration::from_secs(1);
 const WARM_UP_CONNECTIONS: usize = 16;
 
-/// What every measurement works with.
+/// Context of every measurement.
 #[derive(Debug)]
 pub struct Bench<'a> {
     /// This program.
     pub own: PathBuf,
     /// The server.
     pub binary: PathBuf,
-    /// Temporary folder on the disk that is measured on.
+    /// Temporary folder on the measured disk.
     pub folder: PathBuf,
-    /// What the user asked for.
+    /// Command-line options.
     pub options: &'a Options,
 }
 
 /// All rounds at one number of connections.
 #[derive(Debug, Serialize)]
 pub struct Level {
-    /// Requests under way at once.
+    /// Number of requests in flight.
     pub connections: usize,
-    /// One per server, in the order they were measured in.
+    /// One per server, in the order of measurement.
     pub runs: Vec<Run>,
 }
 
@@ -47,20 +47,20 @@ pub struct Run {
 }
 
 impl Run {
-    /// One figure over all rounds.
+    /// One value over all rounds.
     pub fn spread(&self, figure: impl Fn(&Sample) -> f64) -> Spread {
         Spread::of(self.samples.iter().map(figure))
     }
 
-    /// Errors of all rounds.
+    /// Number of errors in all rounds.
     pub fn errors(&self) -> usize {
         self.samples.iter().map(|sample| sample.errors).sum()
     }
 }
 
 impl Level {
-    /// A figure made from two servers' samples of the same round, over all rounds. None unless
-    /// both were measured.
+    /// A value computed from two servers' samples of the same round, over all rounds. `None` unless both were
+    /// measured.
     pub fn compare(&self, name: &str, with: &str, figure: impl Fn(&Sample, &Sample) -> f64) -> Option<Spread> {
         let find = |name: &str| self.runs.iter().find(|run| run.name == name);
         let (own, other) = (find(name)?, find(with)?);

@@ -1,4 +1,4 @@
-//! Start-up time on an existing database, idle memory, size of the binary.
+//! Start-up time with an existing database, idle memory, size of the binary.
 
 use std::fs;
 use std::path::Path;
@@ -15,32 +15,32 @@ use crate::product::{Product, SESSIONS, serve};
 use crate::rounds::Bench;
 use crate::stats::Spread;
 
-/// Starts, of which the median counts.
+/// Number of starts; the median is reported.
 const STARTS: usize = 11;
-/// How long the server is left alone before its memory is read.
+/// Idle time before the memory is measured.
 const IDLE: Duration = Duration::from_secs(2);
-/// Links written beforehand, so that the database is not empty.
+/// How long links are created first, so that the database is not empty.
 const FILL: Duration = Duration::from_secs(2);
 const FILL_CONNECTIONS: usize = 64;
-/// Between two attempts to connect. Trying without pause would take a core from the server.
+/// Pause between attempts to connect. Without it, polling would take a core from the server.
 const POLL: Duration = Duration::from_micros(500);
-/// A start that takes this long has failed.
+/// Timeout of a start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What was measured.
+/// Results.
 #[derive(Debug, Serialize)]
 pub struct Start {
-    /// Bytes of the database that `serve` was started on.
+    /// Size of the database in bytes.
     pub database_bytes: u64,
     /// Milliseconds from exec to the first 200 of /livez.
     pub ready_ms: Spread,
-    /// Resident memory of `serve`, KiB, [`IDLE`] after its start.
+    /// Resident memory of `serve` in KiB, [`IDLE`] after its start.
     pub idle_kib: u32,
-    /// Bytes of the server's file.
+    /// Size of the binary in bytes.
     pub binary_bytes: u64,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub async fn measure(bench: &Bench<'_>) -> Result<Start> {
     let folder = bench.folder.join("start");
     fill(bench, &folder).await.context("cannot fill a database")?;
@@ -61,7 +61,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Start> {
     })
 }
 
-/// A database of an orderly stopped server with some ten thousand links.
+/// A database of a gracefully stopped server with some ten thousand links.
 async fn fill(bench: &Bench<'_>, folder: &Path) -> Result<()> {
     let product = Product::start(bench, folder, None)?;
     let body = json!({ "toolkit": "sandbox" });

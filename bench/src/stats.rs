@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// The middle of some numbers, and how far they reach.
+/// Median and range of some numbers.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Spread {
     /// Smallest.
     pub min: f64,
-    /// Middle; the mean of the middle two of an even number.
+    /// Median; the mean of the middle two of an even number.
     pub median: f64,
     /// Largest.
     pub max: f64,
 }
 
 impl Spread {
-    /// Of at least one number; not a number when there is none.
+    /// Of at least one number; NaN if there are none.
     pub fn of(numbers: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = numbers.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -31,14 +31,14 @@ impl Spread {
     }
 }
 
-/// The smallest value that at least `percent` of a hundred do not exceed (nearest rank); zero when
-/// there are no values.
+/// Nearest-rank percentile: the smallest value that is at least as large as `percent` per cent of the values.
+/// Zero if there are no values.
 pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }
 
-/// A count as a number to divide by.
+/// A count as a divisor.
 pub fn float(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }

@@ -1,5 +1,6 @@
-//! What a server bears: clients that read nothing, slow ones, more of them than it has places, answers of
-//! ten megabytes, a log that cannot be written. What counts is that `/livez` answers, and memory.
+//! Behaviour under strain: clients that read nothing, slow clients, more clients than connection slots,
+//! responses of ten megabytes, a log that cannot be written. The criteria are that `/livez` responds, and
+//! memory.
 
 use std::fmt;
 use std::io::{PipeReader, Read, Write};
@@ -25,20 +26,20 @@ use crate::proxy::{FORM, TOOLKIT, start_own};
 use crate::rounds::Bench;
 use crate::stats::percentile;
 
-/// Goals: of `/livez`, and of resident memory.
+/// Goals for `/livez` and for resident memory.
 const LIVEZ_GOAL: Duration = Duration::from_millis(100);
 const RESIDENT_GOAL_MIB: u32 = 512;
-/// Longest wait for `/livez`; past it the probe counts as lost.
+/// Timeout of `/livez`; after it the probe counts as lost.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
-/// Between two probes.
+/// Pause between probes.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
-/// Bytes that wait for a client that does not read, and for one that does.
+/// Receive buffers, in bytes, of a client that does not read and of one that does.
 const SMALL_BUFFER: u32 = 4_096;
 const BUFFER: u32 = 256 * 1_024;
-/// Addresses of this machine that clients come from.
+/// Number of local addresses that clients connect from.
 const ADDRESSES: usize = 100;
 
-/// What was measured.
+/// Results.
 #[derive(Debug, Serialize)]
 pub struct Strain {
     rows: Vec<Row>,
@@ -54,11 +55,11 @@ struct Row {
     p99_ms: f64,
     max_ms: f64,
     resident_mib: u32,
-    /// What else is worth knowing.
+    /// Additional information.
     note: String,
 }
 
-/// Runs all scenarios, each on a server of its own.
+/// Runs all scenarios, each with its own server.
 pub async fn measure(bench: &Bench<'_>) -> Result<Strain> {
     rlimit::increase_nofile_limit(u64::MAX).context("cannot open enough files")?;
     let upstream = start_own(bench, &["--upstream"])?;
@@ -85,7 +86,7 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Strain> {
     Ok(Strain { rows })
 }
 
-/// A log whose reader has gone, one whose reader stands still, one on a full disk.
+/// A log with a closed reader, one with a blocked reader, one on a full disk.
 fn logs() -> Result<[(&'static str, Stdio, Option<PipeReader>); 3]> {
     let (gone, closed) = std::io::pipe()?;
     drop(gone);
@@ -98,10 +99,10 @@ fn logs() -> Result<[(&'static str, Stdio, Option<PipeReader>); 3]> {
     ])
 }
 
-/// Asks for `/livez` on new connections, and looks at the memory, while something else goes on.
+/// Probes `/livez` on new connections and measures memory while a load runs.
 async fn probed(name: &'static str, server: &Process, load: impl Future<Output = Result<String>>) -> Result<Row> {
     let stop = Arc::new(AtomicBool::new(false));
-    // On a thread of its own: it measures the server, not the clients that share ours.
+    // On its own thread: it measures the server, not the clients on the runtime.
     let probing = thread::spawn({
         let (stop, address) = (Arc::clone(&stop), server.address());
         move || probe_on(address, &stop)
@@ -135,7 +136,7 @@ async fn probed(name: &'static str, server: &Process, load: impl Future<Output =
     })
 }
 
-/// Times in order, and how many probes were lost.
+/// Sorted times, and the number of lost probes.
 fn probe_on(address: SocketAddr, stop: &AtomicBool) -> (Vec<Duration>, usize) {
     let (mut took, mut lost) = (Vec::new(), 0);
     while !stop.load(Ordering::Relaxed) {
@@ -160,7 +161,7 @@ fn livez(address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-/// Connects from one of many addresses, with a buffer for what comes.
+/// Connects from one of many addresses, with a given receive buffer.
 async fn connect(number: usize, to: SocketAddr, buffer: u32) -> Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_recv_buffer_size(buffer)?;
@@ -179,7 +180,7 @@ async fn never_read(product: &Product) -> Result<Row> {
             let (ask, to) = (Arc::clone(&ask), server.address());
             clients.spawn(async move {
                 let mut stream = connect(number, to, SMALL_BUFFER).await?;
-                // It blocks once nobody takes what is answered, and fails once the server has gone.
+                // Blocks while the responses are not read, and fails when the server is gone.
                 let _ = tokio::time::timeout(Duration::from_secs(40), stream.write_all(&ask)).await;
                 anyhow::Ok(stream)
             });
@@ -228,7 +229,8 @@ async fn slow(product: &Product) -> Result<Row> {
     probed("2,000 clients, a tenth slow", server, load).await
 }
 
-/// A request each few seconds, read at once; on a new connection where the server has closed it as idle.
+/// One request every few seconds, with the response read at once. Reconnects when the server closed an idle
+/// connection.
 async fn read_well(number: usize, to: SocketAddr, ask: &[u8], end: Instant, answers: &AtomicUsize) -> Result<()> {
     while Instant::now() < end {
         let mut connection = Connection::over(connect(number, to, BUFFER).await?);
@@ -242,7 +244,7 @@ async fn read_well(number: usize, to: SocketAddr, ask: &[u8], end: Instant, answ
     Ok(())
 }
 
-/// A kilobyte each tenth of a second.
+/// Reads a kilobyte every tenth of a second.
 async fn read_slowly(mut stream: TcpStream, ask: &[u8], end: Instant) -> Result<()> {
     stream.write_all(&ask.repeat(20)).await?;
     let mut piece = [0; 1_024];
@@ -277,7 +279,8 @@ async fn large(product: &Product, name: &'static str, callers: usize, reads: boo
     probed(name, server, load).await
 }
 
-/// The status of a call, whose answer is read at once, or not for longer than any server waits.
+/// The status of a call. With `reads` the response is read at once, otherwise only after every server
+/// timeout.
 async fn call(number: usize, to: SocketAddr, ask: &[u8], reads: bool) -> Result<u16> {
     if reads {
         let mut connection = Connection::over(connect(number, to, BUFFER).await?);

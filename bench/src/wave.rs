@@ -1,4 +1,5 @@
-//! Many accounts whose tokens end within one minute: is each refreshed once and in time, and do users notice?
+//! Many accounts whose tokens expire within one minute: is each refreshed once and in time, and do callers
+//! notice?
 
 use std::fmt::{self, Display, Formatter};
 use std::process::Command;
@@ -17,37 +18,37 @@ use crate::product::{Product, write_oauth_toolkit};
 use crate::rounds::Bench;
 
 const TOOLKIT: &str = "wave";
-/// Users who call all the time.
+/// Number of users who call continuously.
 const USERS: u64 = 200;
-/// Connections of these, and of the set-up.
+/// Number of connections for these calls and for set-up.
 const CONNECTIONS: usize = 16;
-/// Accounts by which the rate of imports is known.
+/// Number of accounts to measure the import rate.
 const SAMPLE: usize = 1_000;
-/// All tokens end within this.
+/// All tokens expire within this time.
 const MINUTE: Duration = Duration::from_mins(1);
-/// User calls are measured in slices of this.
+/// User calls are measured in slices of this length.
 const SLICE: Duration = Duration::from_secs(5);
-/// Between the last import and the first end: room for two margins.
+/// Time between the last import and the first expiry: room for two refresh margins.
 const HEADWAY: Duration = Duration::from_secs(150);
 
-/// What was measured.
+/// Results.
 #[derive(Debug, Serialize)]
 pub struct Wave {
-    /// Accounts.
+    /// Number of accounts.
     pub accounts: usize,
-    /// What the provider saw.
+    /// Counters of the provider.
     pub seen: Seen,
-    /// Accounts that are ACTIVE afterwards.
+    /// Number of accounts that are ACTIVE afterwards.
     pub active: u64,
-    /// User calls before it.
+    /// User calls before the wave.
     pub before: Sample,
     /// User calls from the first refresh to the last, in slices.
     pub during: Vec<Sample>,
-    /// Resident memory of the server afterwards, KiB.
+    /// Resident memory of the server afterwards, in KiB.
     pub resident_kib: u32,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
     let delay = bench.options.provider_ms.to_string();
     let upstream =
@@ -62,7 +63,7 @@ pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
 
     let started = Instant::now();
     let far = issuer::now() + 86_400_000;
-    // The last ones are the sample; all others, those of the users who call among them, are the wave.
+    // The last accounts are the sample; all others, including those of the calling users, are the wave.
     let wave = accounts.saturating_sub(SAMPLE);
     import(&product, &config, wave..accounts, move |_| far).await?;
     let per_account = started.elapsed() / u32::try_from(accounts - wave)?;
@@ -92,7 +93,7 @@ pub async fn measure(bench: &Bench<'_>, accounts: usize) -> Result<Wave> {
     Ok(Wave { accounts: wave, seen, active, before, during, resident_kib })
 }
 
-/// Imports accounts over some connections at once.
+/// Imports accounts over several connections.
 async fn import(
     product: &Arc<Product>,
     config: &str,
