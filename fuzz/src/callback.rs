@@ -1,15 +1,15 @@
-//! A callback's query has one reading, or none.
+//! The query of a callback has exactly one interpretation, or is rejected.
 
 use switchboard_auth::{CallbackQuery, parse_callback};
 use switchboard_vault::Secret;
 
 use crate::shown;
 
-/// `text` as the query that a browser brings back.
+/// `text` as the query of a callback.
 pub fn query(text: &str) {
     let read = parse_callback(text);
     assert_eq!(read, parse_callback(text), "two readings of one query");
-    // Whatever is known is then there twice, so only a query that says nothing may be read.
+    // Every known parameter is then repeated, so that only a query without any may be accepted.
     let twice = parse_callback(&format!("{text}&{text}"));
     assert!(twice.is_err() || twice == Ok(CallbackQuery::default()), "a repetition is read: {twice:?}");
     let Ok(query) = read else {
@@ -29,8 +29,7 @@ pub fn query(text: &str) {
     assert_eq!(parse_callback(&pieces.join("&")), Ok(query), "the order of parameters matters");
 }
 
-/// A parameter's first value, unless it is empty, as a reader finds it that knows nothing of this
-/// service.
+/// Reference: the first non-empty value of a parameter, found independently of this service.
 fn first(text: &str, name: &str) -> Option<String> {
     let found = form_urlencoded::parse(text.as_bytes()).find(|(known, _)| known == name);
     found.map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())

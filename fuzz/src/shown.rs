@@ -1,14 +1,14 @@
-//! Words of a provider or a browser that are stored and shown: short, one line, without secrets.
+//! Text of a provider or browser that is stored and displayed: short, on one line, without secrets.
 
 use switchboard_auth::TokenError;
 
-/// Longest explanation that is shown, in characters.
+/// Maximum length of a description in characters.
 const DESCRIPTION: usize = 200;
 
-/// From this length on, whatever is made of the characters of tokens counts as one.
+/// From this length on, a run of token characters counts as a token.
 const TOKEN: usize = 32;
 
-/// An error code and an explanation, as they are shown.
+/// Checks an error code and a description.
 pub fn check(code: Option<&str>, description: Option<&str>) {
     if let Some(code) = code {
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
@@ -24,13 +24,13 @@ pub fn check(code: Option<&str>, description: Option<&str>) {
     }
 }
 
-/// All of a token endpoint's error, and what remains when a value of the request is taken out.
+/// Checks a token endpoint's error, also with a value of the request removed.
 pub fn check_error(error: &TokenError) {
     let (code, description) = (error.code.as_deref(), error.description.as_deref());
     check(code, description);
     assert!(!error.to_string().chars().any(char::is_control), "{error}");
     let words = description.unwrap_or_default().split_whitespace().chain(code);
-    // A mask may itself hold these characters.
+    // A mask may contain these characters itself.
     for word in words.filter(|word| !word.contains(['[', '…', ']'])).take(8) {
         let clean = error.clone().without(&[word]);
         check(clean.code.as_deref(), clean.description.as_deref());
@@ -39,7 +39,7 @@ pub fn check_error(error: &TokenError) {
     }
 }
 
-/// Length of the longest run of characters that tokens are made of (RFC 6750 section 2.1).
+/// Length of the longest run of token characters (RFC 6750 section 2.1).
 fn longest_token(text: &str) -> usize {
     let is_token = |letter: char| letter.is_ascii_alphanumeric() || "-._~+/=".contains(letter);
     text.split(|letter| !is_token(letter)).map(str::len).max().unwrap_or_default()

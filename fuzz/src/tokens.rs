@@ -1,4 +1,4 @@
-//! A token endpoint's answer becomes usable tokens, or an error that is fit to be shown.
+//! A token endpoint's response gives usable tokens, or an error that is safe to display.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,10 @@ use crate::shown;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Longest lifetime believed, in seconds.
+/// Maximum lifetime in seconds.
 const TEN_YEARS: u64 = 10 * 365 * 86_400;
 
-/// A provider that keeps to RFC 6749, and one whose answers have values in other places.
+/// A provider that follows RFC 6749, and one whose responses have values in other places.
 static PROVIDERS: LazyLock<[OAuth2; 2]> = LazyLock::new(|| {
     let mut catalog = Catalog::default();
     catalog.add("toolkit.toml", include_str!("../../crates/catalog/tests/acme.toml")).expect("a valid file");
@@ -43,7 +43,7 @@ fn parse_packed(
     parse_token_response(oauth.into(), &Answer { status, headers: &headers, body, now: 1_795_000_000 })
 }
 
-/// `body` as the answer of a request that succeeded.
+/// `body` as the response to a successful request.
 pub fn response(body: &[u8]) {
     let [standard, elsewhere] = &*PROVIDERS;
     device(body);
@@ -60,7 +60,7 @@ pub fn response(body: &[u8]) {
             assert!(is_packed(body) || found.iter().any(|it| it.as_deref() == Some(token)), "{found:?}");
         }
     }
-    // In every dress: packed or said to be, in other charsets.
+    // In every encoding: compressed or declared as such, in other charsets.
     for coding in ["gzip", "deflate", "br", "gzip, gzip", "utf-8"] {
         for content_type in ["application/json;charset=iso-8859-1", "text/plain", "application/json;charset=utf-16le"] {
             match parse_packed(standard, 200, Some(content_type), Some(coding), body) {
@@ -71,20 +71,19 @@ pub fn response(body: &[u8]) {
     }
 }
 
-/// Gzip's magic number, or a mark of UTF-16: readers that know nothing of this service read neither.
+/// Gzip's magic number or a UTF-16 byte order mark, which the reference parser does not read.
 fn is_packed(body: &[u8]) -> bool {
     [&[0x1f, 0x8b][..], &[0xff, 0xfe], &[0xfe, 0xff]].iter().any(|start| body.starts_with(start))
 }
 
-/// `body` as the answer of a request that failed: never tokens. The length of the body chooses the
-/// status, 400 to 599.
+/// `body` as the response to a failed request: never tokens. Its length determines the status, 400 to 599.
 pub fn error(body: &[u8]) {
     let status = 400 + u16::try_from(body.len() % 200).expect("less than 200");
     for content_type in [None, Some(FORM)] {
         for oauth in &*PROVIDERS {
             let error = parse(oauth, status, content_type, body).expect_err("a status that refuses");
             shown::check_error(&error);
-            // What ends an account is never guessed.
+            // An error that ends an account is never guessed.
             let ends = error.kind == TokenErrorKind::InvalidGrant;
             let is_refusal = status < 500 && ![408, 429].contains(&status);
             let says_so = error.code.as_deref() == Some("invalid_grant");
@@ -94,7 +93,7 @@ pub fn error(body: &[u8]) {
     }
 }
 
-/// The same body as the answer to a request for a code that a user enters (RFC 8628).
+/// The same body as the response to a device authorization request (RFC 8628).
 fn device(body: &[u8]) {
     match parse_device_response(&Answer { status: 200, headers: &HeaderMap::new(), body, now: 1_795_000_000 }) {
         Ok(code) => {
@@ -125,7 +124,7 @@ fn check_tokens(tokens: &TokenSet) {
     }
 }
 
-/// The access token as a reader finds it that knows nothing of this service.
+/// Reference: the access token, found independently of this service.
 fn access_token(form: bool, body: &[u8]) -> Option<String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     if form {

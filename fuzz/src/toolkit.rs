@@ -1,4 +1,4 @@
-//! A toolkit file that is accepted works; one that is refused says where it is wrong.
+//! An accepted toolkit file works; a rejected one is reported with its location.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use switchboard_catalog::template::{self, TemplateError};
 use switchboard_catalog::{Call, Capture, Catalog, CatalogError, Field, FieldFormat, Scheme, Toolkit};
 use url::{Host, Url};
 
-/// What the service puts in for the built-in provider.
+/// Values for the built-in provider.
 const BUILTIN: [(&str, &str); 2] = [("sandbox_url", "http://127.0.0.1:7070"), ("sandbox_host", "127.0.0.1:7070")];
 
 /// `text` as a toolkit file.
@@ -18,7 +18,7 @@ pub fn file(text: &str) {
             let toolkit = catalog.iter().next().expect("what was just added");
             check_values(text);
             check_templates(toolkit);
-            // What people may enter, as the file itself proposes it.
+            // User input as the file itself suggests it.
             check_hosts(toolkit, &|field| field.example.clone());
             check_hosts(toolkit, &|field| field.default.clone());
         }
@@ -26,7 +26,7 @@ pub fn file(text: &str) {
     }
 }
 
-/// A problem names a line of the file and is itself one line.
+/// A problem names a line of the file and is a single line.
 fn check_problems(error: &CatalogError, text: &str) {
     let lines = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
     assert!(!error.problems().is_empty(), "refused without a reason");
@@ -37,7 +37,7 @@ fn check_problems(error: &CatalogError, text: &str) {
     }
 }
 
-/// Everything in a file can be written as JSON, in which the API shows it and requests carry it.
+/// Every value in a file can be written as JSON, for the API and for requests.
 fn check_values(text: &str) {
     fn check(value: &toml::Value) {
         match value {
@@ -52,8 +52,8 @@ fn check_values(text: &str) {
     table.values().for_each(check);
 }
 
-/// Every template expands with the values that an account of its scheme has, and without them lacks
-/// nothing but a value.
+/// Every template expands with the values of an account of its scheme; without them, only a missing value may
+/// fail.
 fn check_templates(toolkit: &Toolkit) {
     for scheme in toolkit.schemes() {
         let values = values(toolkit, scheme, &|_| None);
@@ -102,10 +102,10 @@ fn check_call(call: &Call, expands: &dyn Fn(&str)) {
     call.headers.values().chain(call.parameters.values()).chain(&call.body).for_each(|text| expands(text));
 }
 
-/// The hosts become rules, and one admits `base_url`. A wildcard stands in the file itself: what a
-/// person enters makes none.
+/// The hosts are valid rules, and one matches `base_url`. A wildcard must be in the file itself and never
+/// result from user input.
 fn check_hosts(toolkit: &Toolkit, proposed: &dyn Fn(&Field) -> Option<String>) {
-    // `x{label}` with the value `n--a` is a host that no URL parser takes: such a call fails.
+    // `x{label}` with the value `n--a` is a host that no URL parser accepts: such a call fails.
     let in_word = |before: &str| before.ends_with(|letter: char| letter.is_alphanumeric() || letter == '}');
     let in_label = |text: &String| text.match_indices('{').any(|(at, _)| in_word(&text[..at]));
     let bases = toolkit.schemes().into_iter().map(|scheme| toolkit.base_url(scheme).to_owned());
@@ -137,7 +137,7 @@ fn check_hosts_of(toolkit: &Toolkit, scheme: Scheme, proposed: &dyn Fn(&Field) -
     assert!(rules.iter().any(|rule| admits(rule, &url)), "{rules:?} do not admit {base_url}");
 }
 
-/// A host name or address as a URL parser writes it, with or without a port.
+/// A host name or address as a URL parser spells it, with or without a port.
 fn is_host(rule: &str) -> bool {
     let Ok(url) = Url::parse(&format!("https://{rule}")) else {
         return false;
@@ -160,7 +160,7 @@ fn admits(rule: &str, url: &Url) -> bool {
     }
 }
 
-/// Values for all that an account of `scheme` has: what is proposed, or one of the format.
+/// Values for all variables of an account of `scheme`: the suggested ones, or one of the right format.
 fn values(toolkit: &Toolkit, scheme: Scheme, proposed: &dyn Fn(&Field) -> Option<String>) -> BTreeMap<String, String> {
     let fields = toolkit.scheme_fields(scheme);
     let mut values: BTreeMap<String, String> = BUILTIN.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
