@@ -303,7 +303,7 @@ async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
         let statement = meta::put(&name, ring.seal(place(&name), b"switchboard"));
         store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
     }
-    for (name, sealed) in store.meta_that_begin(SEALING_KEY).await? {
+    for (name, sealed) in store.meta_with_prefix(SEALING_KEY).await? {
         if let Err(error @ OpenError::UnknownKey(_)) = ring.open(place(&name), &sealed) {
             tracing::error!(error = %error, "a master key is missing that values of this database were sealed with; accounts and clients sealed with it cannot be used");
         }

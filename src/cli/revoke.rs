@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::json;
-use switchboard_store::accounts::HeldFilter;
+use switchboard_store::accounts::CredentialFilter;
 
 use super::data::DataArgs;
 use super::explain::explain;
@@ -40,10 +40,10 @@ pub(super) async fn run(args: RevokeArgs) -> Result<()> {
         bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
     }
     let app = server::open_beside_a_server(config).await?;
-    let filter = HeldFilter {
+    let filter = CredentialFilter {
         toolkit: args.toolkit.map(|slug| slug.to_ascii_lowercase()),
         user: args.user,
-        ..HeldFilter::default()
+        ..CredentialFilter::default()
     };
     let actor = Actor::cli(&args.project);
     let queued = app.revocations.revoke_accounts(&actor, &filter).await;

@@ -5,7 +5,7 @@ use crate::audit::{AuditEvent, COLUMNS, read as read_event};
 use crate::{ReadError, Row, Statement, Store, Unit, meta};
 
 /// Events or segments that one unit of retention deletes.
-pub const DROPPED: i64 = 500;
+pub const DROP_BATCH: i64 = 500;
 /// Present while the events and segments before the newest tombstone are being deleted.
 const DROPPING: &str = "audit_dropping";
 
@@ -54,7 +54,7 @@ pub struct Tombstone {
 const SEGMENT: &str = "number, project_id, from_id, until_id, events, digest, newest_at, sealed_at, previous, key_id, \
                        mac, dropped_at, dropped_events, drop_key_id, drop_mac";
 
-/// Adds the segments of one range, in order. Refused as `audit_sealed_meanwhile` when another process sealed
+/// Adds the segments of one range, in order. Refused as `audit_already_sealed` when another process sealed
 /// it first, or when the range has a different number of events than were read.
 pub fn seal(segments: &[Segment]) -> Unit {
     let counted: i64 = segments.iter().map(|segment| segment.events).sum();
@@ -85,17 +85,17 @@ pub fn seal(segments: &[Segment]) -> Unit {
                previous, key_id, mac)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         };
-        unit.push(Statement::one("audit_sealed_meanwhile", sql, args));
+        unit.push(Statement::one("audit_already_sealed", sql, args));
     }
     unit
 }
 
 /// Makes a segment the tombstone: everything before it is due for deletion. Refused as
-/// `audit_dropped_meanwhile` if it is a tombstone already.
+/// `audit_already_dropped` if it is a tombstone already.
 pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
     Unit::new()
         .with(Statement::one(
-            "audit_dropped_meanwhile",
+            "audit_already_dropped",
             "UPDATE audit_segments SET dropped_at = $2, dropped_events = $3, drop_key_id = $4, drop_mac = $5
              WHERE number = $1 AND dropped_at IS NULL",
             vec![
@@ -109,20 +109,20 @@ pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
         .with(meta::put(DROPPING, number.to_be_bytes().to_vec()))
 }
 
-/// Deletes up to [`DROPPED`] events before the end of a tombstone.
+/// Deletes up to [`DROP_BATCH`] events before the end of a tombstone.
 pub fn drop_events(until_id: &str) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)",
-        vec![until_id.into(), DROPPED.into()],
+        vec![until_id.into(), DROP_BATCH.into()],
     ))
 }
 
-/// Deletes up to [`DROPPED`] segments before a tombstone.
+/// Deletes up to [`DROP_BATCH`] segments before a tombstone.
 pub fn drop_segments(number: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM audit_segments WHERE number IN
            (SELECT number FROM audit_segments WHERE number < $1 ORDER BY number LIMIT $2)",
-        vec![number.into(), DROPPED.into()],
+        vec![number.into(), DROP_BATCH.into()],
     ))
 }
 

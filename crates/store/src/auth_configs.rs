@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::sqlite::Reading;
-use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value, counts};
+use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Value, counts};
 
 /// An auth config that was not deleted.
 #[derive(Clone, Debug)]
@@ -301,10 +301,10 @@ impl Store {
         &self,
         project: &str,
         filter: AuthConfigFilter,
-        page: PageOf,
-    ) -> Result<Listed<AuthConfigRow>, ReadError> {
-        let whose = project.to_owned();
-        self.scan(project, move |reading| list(reading, &whose, &filter, &page)).await
+        page: PageQuery,
+    ) -> Result<ListPage<AuthConfigRow>, ReadError> {
+        let owner = project.to_owned();
+        self.scan(project, move |reading| list(reading, &owner, &filter, &page)).await
     }
 
     /// Auth configs of a project by id. Missing ones are omitted.
@@ -337,8 +337,8 @@ fn list(
     reading: &Reading<'_>,
     project: &str,
     filter: &AuthConfigFilter,
-    page: &PageOf,
-) -> Result<Listed<AuthConfigRow>, ReadError> {
+    page: &PageQuery,
+) -> Result<ListPage<AuthConfigRow>, ReadError> {
     let mut args: Vec<Value> = vec![project.into()];
     let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
     crate::row::push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
@@ -361,7 +361,7 @@ fn list(
             if filter.include_disabled { counts::read(reading, project, counts::DISABLED_AUTH_CONFIGS)? } else { 0 };
         enabled + disabled
     } else {
-        counts::matching(reading, "auth_configs", &conditions, &args)?
+        counts::count_matching(reading, "auth_configs", &conditions, &args)?
     };
     if let Some(position) = page.after() {
         args.push((&position.id).into());
@@ -371,7 +371,7 @@ fn list(
     let (limit, skip) = (args.len() - 1, args.len());
     let sql = format!("{} WHERE {conditions} ORDER BY id DESC LIMIT ${limit} OFFSET ${skip}", select!(""));
     let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
-    Ok(Listed { rows, next, total })
+    Ok(ListPage { rows, next, total })
 }
 
 /// A lower-case LIKE pattern for text that contains `text`.

@@ -4,7 +4,7 @@
 //! and account type, `counts` for totals.
 
 use crate::sqlite::Reading;
-use crate::{COUNTED, ReadError, Value};
+use crate::{COUNT_LIMIT, ReadError, Value};
 
 /// Live projects, counted for the installation, whose project is empty.
 pub(crate) const PROJECTS: &str = "projects";
@@ -14,13 +14,18 @@ pub(crate) const ENABLED_AUTH_CONFIGS: &str = "enabled_auth_configs";
 pub(crate) const DISABLED_AUTH_CONFIGS: &str = "disabled_auth_configs";
 
 /// Reads one counter.
-pub(crate) fn read(reading: &Reading<'_>, project: &str, what: &str) -> Result<i64, ReadError> {
-    reading.count("SELECT number FROM counts WHERE project_id = $1 AND what = $2", &[project.into(), what.into()])
+pub(crate) fn read(reading: &Reading<'_>, project: &str, counter: &str) -> Result<i64, ReadError> {
+    reading.count("SELECT number FROM counts WHERE project_id = $1 AND what = $2", &[project.into(), counter.into()])
 }
 
-/// Counts the matching rows of a table, up to [`COUNTED`].
-pub(crate) fn matching(reading: &Reading<'_>, table: &str, conditions: &str, args: &[Value]) -> Result<i64, ReadError> {
+/// Counts the matching rows of a table, up to [`COUNT_LIMIT`].
+pub(crate) fn count_matching(
+    reading: &Reading<'_>,
+    table: &str,
+    conditions: &str,
+    args: &[Value],
+) -> Result<i64, ReadError> {
     let sql =
-        format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE {conditions} LIMIT {COUNTED}) AS found");
+        format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {table} WHERE {conditions} LIMIT {COUNT_LIMIT}) AS found");
     reading.count(&sql, args)
 }

@@ -1,7 +1,7 @@
 //! Which accounts share the grant or installation that a revocation at the provider would end.
 //!
 //! A row records, for one token of an account, the client that obtained it and the grant it belongs to, both
-//! as digests. It is written in the unit that connects the account. Rows of accounts without a credential are
+//! as digests. It is written in the unit that connects the account. Rows of accounts except a credential are
 //! ignored.
 
 use crate::{ReadError, Statement, Store};
@@ -36,10 +36,10 @@ pub fn insert(project: &str, account: &str, name: &str, key: &GrantKey) -> State
 }
 
 impl Store {
-    /// Whether a live account other than `without` has a credential that may belong to the same grant. A
+    /// Whether a live account other than `except` has a credential that may belong to the same grant. A
     /// credential of the same client whose grant is unknown counts.
-    pub async fn shares_grant(&self, key: &GrantKey, without: &str) -> Result<bool, ReadError> {
-        let args = [key.client.clone().into(), without.into(), key.grant.clone().into()];
+    pub async fn shares_grant(&self, key: &GrantKey, except: &str) -> Result<bool, ReadError> {
+        let args = [key.client.clone().into(), except.into(), key.grant.clone().into()];
         let sql = if key.grant.is_some() {
             concat!(held!("AND g.grant_key = $3"), " UNION ALL ", held!("AND g.grant_key IS NULL"), " LIMIT 1")
         } else {
@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Whether a grant is recorded for the account, that is, whether it was connected before.
-    pub async fn grant_noted(&self, account: &str) -> Result<bool, ReadError> {
+    pub async fn has_recorded_grant(&self, account: &str) -> Result<bool, ReadError> {
         let sql = "SELECT name FROM account_grants WHERE account_id = $1 LIMIT 1";
         Ok(self.one(sql, &[account.into()], |row| row.text(0)).await?.is_some())
     }

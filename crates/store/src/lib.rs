@@ -36,7 +36,7 @@ pub mod unread_answers;
 pub mod verifications;
 
 pub use migrate::MigrationError;
-pub use page::{COUNTED, Listed, PageOf, Position, Start};
+pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
 pub use row::Row;
 pub use sqlite::{OpenError, Store};
 pub use unit::{Statement, Unit, Value};
@@ -67,6 +67,6 @@ pub enum ReadError {
     #[error("too many lists of this project are being read")]
     Busy,
     /// A stored row has values that no version of this program writes.
-    #[error("stored row is impossible: {0}")]
-    Impossible(String),
+    #[error("stored row is inconsistent: {0}")]
+    Inconsistent(String),
 }

@@ -67,7 +67,7 @@ fn parse_purpose(text: &str) -> Result<(LinkPurpose, LinkChoice), ReadError> {
         "choose" => Ok((LinkPurpose::Connect, LinkChoice::Open)),
         "chosen" => Ok((LinkPurpose::Connect, LinkChoice::Made)),
         "reconnect" => Ok((LinkPurpose::Reconnect, LinkChoice::None)),
-        other => Err(ReadError::Impossible(format!("link purpose {other:?}"))),
+        other => Err(ReadError::Inconsistent(format!("link purpose {other:?}"))),
     }
 }
 
@@ -154,7 +154,7 @@ pub fn start(id: &str, now: i64) -> Statement {
 /// Claims the exchange of a link for `by`; only one code is exchanged at a time. Refused as `exchange_busy`
 /// while another holder has it, unless that claim is older than `stale_before`, and when the link has
 /// finished.
-pub fn take_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
+pub fn claim_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
     Statement::one(
         "exchange_busy",
         "UPDATE links SET exchange_by = $2, exchange_since = $3
@@ -165,7 +165,7 @@ pub fn take_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Stateme
 }
 
 /// Releases the claim of `by`.
-pub fn leave_exchange(id: &str, by: &str) -> Statement {
+pub fn release_exchange(id: &str, by: &str) -> Statement {
     Statement::any(
         "UPDATE links SET exchange_by = NULL, exchange_since = NULL WHERE id = $1 AND exchange_by = $2",
         vec![id.into(), by.into()],
@@ -186,7 +186,7 @@ pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Sta
 }
 
 /// Records the user's choice. Refused as `link_finished` once the link has started or finished.
-pub fn chosen(id: &str, now: i64) -> Statement {
+pub fn record_choice(id: &str, now: i64) -> Statement {
     Statement::one(
         "link_finished",
         "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
@@ -217,7 +217,7 @@ pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
         .with(finish(id, outcome, now))
         .with(attempts::cancel_of_link(id, now))
         .with(verifications::cancel_of_link(id, now))
-        .with(revocations::bring_forward_of_link(id, now))
+        .with(revocations::make_due_of_link(id, now))
 }
 
 /// Ends the links selected by a subquery over the project (`$1`) and the owner (`$2`).
@@ -285,9 +285,9 @@ pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: 
     )
 }
 
-/// The same for the first 100 accounts, as [`crate::accounts::delete_some_of_auth_config`] selects them.
-pub(crate) fn end_of_some(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
-    if is_held {
+/// The same for the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`] selects them.
+pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+    if with_credentials {
         end_links!(
             "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
                 AND deleted_at IS NULL ORDER BY id LIMIT 100)",
@@ -325,7 +325,7 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         (None, None) => LinkState::Open,
     };
     if row.opt_int(7)?.is_some() != matches!(state, LinkState::Finished { .. }) {
-        return Err(ReadError::Impossible("link with an end but no outcome, or the reverse".to_owned()));
+        return Err(ReadError::Inconsistent("link with an end but no outcome, or the reverse".to_owned()));
     }
     let (purpose, choice) = parse_purpose(&row.text(9)?)?;
     Ok(LinkRow {

@@ -17,9 +17,9 @@ pub fn put(name: &str, value: Vec<u8>) -> Statement {
 
 impl Store {
     /// Facts whose names begin with a prefix, with their names.
-    pub async fn meta_that_begin(&self, with: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
+    pub async fn meta_with_prefix(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, ReadError> {
         let sql = "SELECT name, value FROM meta WHERE substr(name, 1, length($1)) = $1 ORDER BY name LIMIT 1000";
-        self.list("", sql, vec![with.into()], |row| Ok((row.text(0)?, row.blob(1)?))).await
+        self.list("", sql, vec![prefix.into()], |row| Ok((row.text(0)?, row.blob(1)?))).await
     }
 
     /// One fact.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use thiserror::Error;
 
 /// Timeout for another process to close the database.
-const ALONE_TIMEOUT: Duration = Duration::from_secs(1);
+const EXCLUSIVE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One migration file.
 struct Migration {
@@ -100,7 +100,7 @@ pub enum MigrationError {
 
 /// Refuses to migrate a database that another process has open: it may be a server of the previous version. A
 /// database without a schema, or with the current one, is left to [`run`].
-pub(crate) fn check_alone(path: &Path) -> Result<(), MigrationError> {
+pub(crate) fn check_exclusive(path: &Path) -> Result<(), MigrationError> {
     let known = SQLITE.last().map_or(0, |migration| migration.number);
     let connection = Connection::open(path)?;
     // In this mode the first access locks the whole file, which fails while another connection is open.
@@ -112,7 +112,7 @@ pub(crate) fn check_alone(path: &Path) -> Result<(), MigrationError> {
     if found >= known {
         return Ok(());
     }
-    connection.busy_timeout(ALONE_TIMEOUT)?;
+    connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     match connection.execute_batch("BEGIN IMMEDIATE; COMMIT") {
         Ok(()) => Ok(()),

@@ -62,7 +62,7 @@ fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
     Ok(OrganizationKeyRow {
         id: row.text(0)?,
         kind: OrganizationKeyKind::parse(&kind)
-            .ok_or_else(|| ReadError::Impossible(format!("organisation key of kind {kind}")))?,
+            .ok_or_else(|| ReadError::Inconsistent(format!("organisation key of kind {kind}")))?,
         name: row.text(2)?,
         email: row.opt_text(3)?,
         prefix: row.text(4)?,

@@ -15,7 +15,7 @@ pub struct Position {
 
 /// Where a page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum PageStart {
     /// After this number of rows: the first page, or an offset cursor. Skipped rows are read.
     Skip(i64),
     /// After the row with this position, even if it was deleted.
@@ -24,41 +24,41 @@ pub enum Start {
 
 /// A request for one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PageOf {
+pub struct PageQuery {
     /// Where it begins.
-    pub start: Start,
+    pub start: PageStart,
     /// Maximum number of rows; at least 1.
     pub limit: i64,
 }
 
-/// A request for one page of a list.
+/// One page of a list.
 #[derive(Clone, Debug)]
-pub struct Listed<T> {
+pub struct ListPage<T> {
     /// The rows, without unreadable ones.
     pub rows: Vec<T>,
     /// Where the next page begins; `None` on the last page.
     pub next: Option<Position>,
-    /// Number of rows on all pages. Counting the matches of a filter stops at [`COUNTED`]: there may be more.
+    /// Number of rows on all pages. Counting the matches of a filter stops at [`COUNT_LIMIT`]: there may be more.
     pub total: i64,
 }
 
 /// Where counting the matches of a filter stops.
-pub const COUNTED: i64 = 10_000;
+pub const COUNT_LIMIT: i64 = 10_000;
 
-impl PageOf {
+impl PageQuery {
     /// Number of rows to skip.
     pub(crate) fn skip(&self) -> i64 {
         match self.start {
-            Start::Skip(rows) => rows,
-            Start::After(_) => 0,
+            PageStart::Skip(rows) => rows,
+            PageStart::After(_) => 0,
         }
     }
 
     /// The position to begin after.
     pub(crate) fn after(&self) -> Option<&Position> {
         match &self.start {
-            Start::Skip(_) => None,
-            Start::After(position) => Some(position),
+            PageStart::Skip(_) => None,
+            PageStart::After(position) => Some(position),
         }
     }
 
@@ -73,7 +73,7 @@ impl PageOf {
         read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
     ) -> Result<(Vec<T>, Option<Position>), ReadError> {
         let found = reading
-            .all(sql, args, |row| Ok((position(row).ok(), crate::sqlite::left_out_unless_readable(row, read(row))?)))?;
+            .all(sql, args, |row| Ok((position(row).ok(), crate::sqlite::skip_inconsistent(row, read(row))?)))?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
         let mut rows = Vec::with_capacity(found.len().min(limit));

@@ -12,7 +12,7 @@ pub const BATCH: usize = 500;
 
 /// A deleted project that is not empty yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosedProject {
     /// `pr_…`.
     pub id: String,
     /// Its credentials must be revoked at their providers.
@@ -114,13 +114,13 @@ fn batch(sql: &'static str, project: &str, now: i64) -> Statement {
 
 impl Store {
     /// Deleted projects that are not marked as empty.
-    pub async fn closed_projects(&self, limit: i64) -> Result<Vec<Closed>, ReadError> {
+    pub async fn closed_projects(&self, limit: i64) -> Result<Vec<ClosedProject>, ReadError> {
         self.list(
             "",
             "SELECT id, revokes_on_delete FROM projects WHERE deleted_at IS NOT NULL AND emptied_at IS NULL
              ORDER BY id LIMIT $1",
             vec![limit.into()],
-            |row| Ok(Closed { id: row.text(0)?, revokes: row.flag(1)? }),
+            |row| Ok(ClosedProject { id: row.text(0)?, revokes: row.flag(1)? }),
         )
         .await
     }

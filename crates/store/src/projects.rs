@@ -1,6 +1,6 @@
 //! Projects: the tenants. Every other object belongs to one.
 
-use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, counts};
+use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, counts};
 
 /// A project that was not deleted.
 #[derive(Clone, Debug)]
@@ -69,14 +69,14 @@ impl Store {
     }
 
     /// One page of live projects, newest first, and the number of all.
-    pub async fn projects_page(&self, page: PageOf) -> Result<Listed<Project>, ReadError> {
+    pub async fn projects_page(&self, page: PageQuery) -> Result<ListPage<Project>, ReadError> {
         self.scan("", move |reading| {
             let total = counts::read(reading, "", counts::PROJECTS)?;
             let sql = select!("WHERE deleted_at IS NULL AND ($1 = '' OR id < $1) ORDER BY id DESC LIMIT $2 OFFSET $3");
             let after = page.after().map_or("", |position| position.id.as_str());
             let args = [after.into(), (page.limit + 1).into(), page.skip().into()];
             let (rows, next) = page.read(reading, sql, &args, Position::of_id, read)?;
-            Ok(Listed { rows, next, total })
+            Ok(ListPage { rows, next, total })
         })
         .await
     }

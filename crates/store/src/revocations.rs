@@ -13,7 +13,7 @@ pub use counts::RevocationCounts;
 use counts::read_counts;
 
 use crate::row::push_not_in;
-use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Value};
+use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Value};
 
 /// How a revocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ pub struct RevocationRow {
     /// Creation.
     pub created_at: i64,
     /// For a conditional revocation, the verification whose tokens these are.
-    pub promised_for: Option<String>,
+    pub pending_verification_id: Option<String>,
 }
 
 pub(crate) const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
@@ -130,7 +130,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
             row.created_at.into(),
             finished_at.into(),
             (&row.scheme).into(),
-            row.promised_for.clone().into(),
+            row.pending_verification_id.clone().into(),
         ],
     )
 }
@@ -147,10 +147,10 @@ pub fn claim(row: &RevocationRow, until: i64) -> Statement {
 }
 
 /// Postpones the conditional revocation of a verification until `until` while its tokens are in use. Refused
-/// as `promise_kept` if the tokens are being revoked.
+/// as `already_being_revoked` if the tokens are being revoked.
 pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
     Statement::one(
-        "promise_kept",
+        "already_being_revoked",
         "UPDATE revocations SET next_try_at = $3
          WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
            AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
@@ -169,7 +169,7 @@ pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statemen
 }
 
 /// Makes the revocation of a verification's tokens unconditional and due now.
-pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
+pub fn make_unconditional(project: &str, verification: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $3, promised_for = NULL
          WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
@@ -180,7 +180,7 @@ pub fn keep(project: &str, verification: &str, now: i64) -> Statement {
 
 /// Makes conditional revocations of a link due now, since the choice can no longer be made. Tokens of an
 /// account that has other credentials are excluded.
-pub(crate) fn bring_forward_of_link(link: &str, now: i64) -> Statement {
+pub(crate) fn make_due_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $2
          WHERE account_id = (SELECT account_id FROM links WHERE id = $1) AND promised_for IS NOT NULL
@@ -190,7 +190,7 @@ pub(crate) fn bring_forward_of_link(link: &str, now: i64) -> Statement {
 }
 
 /// Cancels the conditional revocation of a verification's tokens.
-pub fn withdraw(project: &str, verification: &str) -> Statement {
+pub fn cancel_conditional(project: &str, verification: &str) -> Statement {
     Statement::any(
         "DELETE FROM revocations
          WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
@@ -201,7 +201,7 @@ pub fn withdraw(project: &str, verification: &str) -> Statement {
 
 /// Cancels the conditional revocations of an account that now has a credential. Their tokens may share its
 /// grant, and some providers end the grant with any of its tokens (RFC 7009 section 2.1).
-pub fn withdraw_of_account(project: &str, account: &str) -> Statement {
+pub fn cancel_conditional_of_account(project: &str, account: &str) -> Statement {
     Statement::any(
         "DELETE FROM revocations
          WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0",
@@ -210,7 +210,7 @@ pub fn withdraw_of_account(project: &str, account: &str) -> Statement {
 }
 
 /// The same for a revocation that is already claimed.
-pub fn withdraw_claimed(project: &str, id: &str, tries: i64) -> Statement {
+pub fn cancel_claimed(project: &str, id: &str, tries: i64) -> Statement {
     Statement::one(
         "revocation_taken",
         "DELETE FROM revocations
@@ -221,7 +221,7 @@ pub fn withdraw_claimed(project: &str, id: &str, tries: i64) -> Statement {
 
 /// Result of one attempt.
 #[derive(Clone, Debug)]
-pub struct Tried {
+pub struct AttemptResult {
     /// Number of the attempt, which must still be the newest.
     pub tries: i64,
     /// JSON list of the tokens revoked so far.
@@ -233,7 +233,7 @@ pub struct Tried {
 }
 
 /// Ends a revocation and erases its material.
-pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome, now: i64) -> Statement {
+pub fn finish(project: &str, id: &str, tried: &AttemptResult, outcome: RevocationOutcome, now: i64) -> Statement {
     Statement::one(
         "revocation_taken",
         "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL,
@@ -253,7 +253,7 @@ pub fn finish(project: &str, id: &str, tried: &Tried, outcome: RevocationOutcome
 }
 
 /// Reschedules a revocation after a transient failure.
-pub fn reschedule(project: &str, id: &str, tried: &Tried, next_try_at: i64) -> Statement {
+pub fn reschedule(project: &str, id: &str, tried: &AttemptResult, next_try_at: i64) -> Statement {
     Statement::one(
         "revocation_taken",
         "UPDATE revocations SET tokens = $4, detail = $5, next_try_at = $6
@@ -274,10 +274,10 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         (None, Some(material), None) => RevocationState::Pending { material },
         (Some(word), None, Some(at)) => {
             let outcome = RevocationOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
-            let outcome = outcome.ok_or_else(|| ReadError::Impossible(format!("revocation outcome {word:?}")))?;
+            let outcome = outcome.ok_or_else(|| ReadError::Inconsistent(format!("revocation outcome {word:?}")))?;
             RevocationState::Finished { outcome, at }
         }
-        _ => return Err(ReadError::Impossible("revocation that is neither pending nor finished".to_owned())),
+        _ => return Err(ReadError::Inconsistent("revocation that is neither pending nor finished".to_owned())),
     };
     Ok(RevocationRow {
         id: row.text(0)?,
@@ -295,21 +295,21 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         tries: row.int(12)?,
         next_try_at: row.int(13)?,
         created_at: row.int(14)?,
-        promised_for: row.opt_text(17)?,
+        pending_verification_id: row.opt_text(17)?,
     })
 }
 
 impl Store {
-    /// Due revocations of all projects, except those of the toolkits `without`.
+    /// Due revocations of all projects, except those of the toolkits `except`.
     pub async fn due_revocations(
         &self,
         now: i64,
-        without: &[String],
+        except: &[String],
         limit: i64,
     ) -> Result<Vec<RevocationRow>, ReadError> {
         let mut args: Vec<Value> = vec![now.into(), limit.into()];
         let mut sql = format!("SELECT {COLUMNS} FROM revocations WHERE outcome IS NULL AND next_try_at <= $1");
-        push_not_in(&mut sql, &mut args, "toolkit", without);
+        push_not_in(&mut sql, &mut args, "toolkit", except);
         sql.push_str(" ORDER BY next_try_at LIMIT $2");
         self.list("", sql, args, read).await
     }
@@ -319,26 +319,26 @@ impl Store {
         &self,
         project: &str,
         job: &str,
-        page: PageOf,
-    ) -> Result<(Listed<RevocationRow>, RevocationCounts), ReadError> {
-        let whose: [Value; 2] = [project.into(), job.into()];
+        page: PageQuery,
+    ) -> Result<(ListPage<RevocationRow>, RevocationCounts), ReadError> {
+        let ids: [Value; 2] = [project.into(), job.into()];
         self.scan(project, move |reading| {
-            let counts = read_counts(reading, &whose)?;
+            let counts = read_counts(reading, &ids)?;
             let sql = format!(
                 "SELECT {COLUMNS} FROM revocations WHERE project_id = $1 AND job_id = $2 AND id > $3
                  ORDER BY id LIMIT $4 OFFSET $5"
             );
-            let [project, job] = whose;
+            let [project, job] = ids;
             let after = page.after().map_or("", |position| position.id.as_str());
             let args = [project, job, after.into(), (page.limit + 1).into(), page.skip().into()];
             let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
-            Ok((Listed { rows, next, total: counts.total }, counts))
+            Ok((ListPage { rows, next, total: counts.total }, counts))
         })
         .await
     }
 
     /// The job of the conditional revocations of an account; `None` if there are none.
-    pub async fn promised_job(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
+    pub async fn conditional_job(&self, project: &str, account: &str) -> Result<Option<String>, ReadError> {
         self.one(
             "SELECT job_id FROM revocations
              WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL

@@ -11,22 +11,22 @@ pub struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);
 impl Row<'_> {
     /// Text column.
     pub fn text(&self, column: usize) -> Result<String, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 
     /// Text column that may be NULL.
     pub fn opt_text(&self, column: usize) -> Result<Option<String>, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 
     /// Integer column.
     pub fn int(&self, column: usize) -> Result<i64, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 
     /// Integer column that may be NULL.
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 
     /// Integer column that is 0 or 1.
@@ -36,17 +36,17 @@ impl Row<'_> {
 
     /// Bytes column.
     pub fn blob(&self, column: usize) -> Result<Vec<u8>, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 
     /// Bytes column that may be NULL.
     pub fn opt_blob(&self, column: usize) -> Result<Option<Vec<u8>>, ReadError> {
-        self.0.get(column).map_err(|error| impossible(column, &error))
+        self.0.get(column).map_err(|error| inconsistent(column, &error))
     }
 }
 
-fn impossible(column: usize, error: &rusqlite::Error) -> ReadError {
-    ReadError::Impossible(format!("column {column}: {error}"))
+fn inconsistent(column: usize, error: &rusqlite::Error) -> ReadError {
+    ReadError::Inconsistent(format!("column {column}: {error}"))
 }
 
 /// Adds ` AND column IN ($n, …)` for a non-empty list.
@@ -63,10 +63,10 @@ fn push(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, wor
     if values.is_empty() {
         return;
     }
-    let mut places = Vec::with_capacity(values.len());
+    let mut placeholders = Vec::with_capacity(values.len());
     for value in values {
         args.push(value.into());
-        places.push(format!("${}", args.len()));
+        placeholders.push(format!("${}", args.len()));
     }
-    let _ = write!(conditions, " AND {column} {word} ({})", places.join(", "));
+    let _ = write!(conditions, " AND {column} {word} ({})", placeholders.join(", "));
 }

@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
-use crate::{Listed, PageOf, Position, ReadError, Row, Statement, Store, Unit, Value};
+use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Unit, Value};
 
 /// A session that was not deleted.
 #[derive(Clone, Debug)]
@@ -62,9 +62,9 @@ pub struct SessionVersion {
 pub const HISTORY_BYTES: i64 = 1 << 20;
 
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
-/// most `most` versions and [`HISTORY_BYTES`], and always the newest one. Refused as `session_changed` if the
+/// max_versions `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as `session_changed` if the
 /// session has another version or is gone.
-pub fn change(project: &str, id: &str, version: i64, config: &str, most: i64, now: i64) -> Unit {
+pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
             "session_changed",
@@ -86,7 +86,7 @@ pub fn change(project: &str, id: &str, version: i64, config: &str, most: i64, no
                     SUM(LENGTH(config)) OVER (ORDER BY version DESC) AS bytes
                   FROM session_versions WHERE session_id = $1) AS found
                 WHERE place > $3 OR bytes > $4)",
-            vec![id.into(), version.into(), most.into(), HISTORY_BYTES.into()],
+            vec![id.into(), version.into(), max_versions.into(), HISTORY_BYTES.into()],
         ))
 }
 
@@ -122,25 +122,25 @@ impl Store {
         &self,
         project: &str,
         id: &str,
-        page: PageOf,
-    ) -> Result<Listed<SessionVersion>, ReadError> {
-        let whose: [Value; 2] = [project.into(), id.into()];
+        page: PageQuery,
+    ) -> Result<ListPage<SessionVersion>, ReadError> {
+        let ids: [Value; 2] = [project.into(), id.into()];
         self.scan(project, move |reading| {
             // The current version adds one to the total on every page.
             let earlier = "SELECT COUNT(*) FROM session_versions WHERE session_id = $2 AND project_id = $1";
-            let total = reading.count(earlier, &whose)? + 1;
+            let total = reading.count(earlier, &ids)? + 1;
             let sql = "SELECT config_version, updated_at, config, 1 FROM sessions
                  WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND config_version < $3
                  UNION ALL
                  SELECT version, created_at, config, 0 FROM session_versions
                  WHERE session_id = $2 AND project_id = $1 AND version < $3
                  ORDER BY 1 DESC LIMIT $4 OFFSET $5";
-            let [project, id] = whose;
+            let [project, id] = ids;
             let before = page.after().map_or(i64::MAX, |position| position.at);
             let args = [project, id, before.into(), (page.limit + 1).into(), page.skip().into()];
             let position = |row: &Row<'_>| Ok(Position { at: row.int(0)?, id: String::new() });
             let (rows, next) = page.read(reading, sql, &args, position, read_version)?;
-            Ok(Listed { rows, next, total })
+            Ok(ListPage { rows, next, total })
         })
         .await
     }

@@ -4,7 +4,7 @@
 use crate::{ReadError, Row, Statement, Store, Unit};
 
 /// Maximum number of responses per account. The first of a series is the one that may contain tokens.
-const MOST: i64 = 4;
+const MAX_PER_ACCOUNT: i64 = 4;
 
 /// A response that could not be parsed.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub fn insert(answer: &UnreadAnswerRow) -> Statement {
             answer.answer_sealed.clone().into(),
             answer.created_at.into(),
             answer.expires_at.into(),
-            MOST.into(),
+            MAX_PER_ACCOUNT.into(),
         ],
     )
 }
@@ -59,10 +59,10 @@ pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
     )
 }
 
-/// Deletes the responses of the first 100 accounts, as [`crate::accounts::delete_some_of_auth_config`]
+/// Deletes the responses of the first 100 accounts, as [`crate::accounts::delete_batch_of_auth_config`]
 /// selects them.
-pub(crate) fn delete_of_some(project: &str, auth_config: &str, is_held: bool) -> Statement {
-    let sql = if is_held {
+pub(crate) fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool) -> Statement {
+    let sql = if with_credentials {
         "DELETE FROM unread_answers WHERE account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
               AND deleted_at IS NULL ORDER BY id LIMIT 100)"
@@ -80,7 +80,7 @@ pub(crate) fn delete_of_project(project: &str) -> Statement {
 }
 
 /// Deletes a batch of expired responses.
-pub fn over(now: i64) -> Unit {
+pub fn delete_expired(now: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM unread_answers WHERE id IN
            (SELECT id FROM unread_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",

@@ -61,7 +61,7 @@ impl ParkedKind {
             "code" => Ok(Self::Code),
             "credential" => Ok(Self::Credential),
             "choice" => Ok(Self::Choice),
-            other => Err(ReadError::Impossible(format!("parked {other:?}"))),
+            other => Err(ReadError::Inconsistent(format!("parked {other:?}"))),
         }
     }
 }

@@ -11,7 +11,7 @@ use switchboard_store::accounts::{
 };
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{PageOf, Position, Start, Store, Unit};
+use switchboard_store::{PageQuery, PageStart, Position, Store, Unit};
 
 const PROJECT: &str = "pr_1";
 const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
@@ -97,7 +97,7 @@ fn account(number: usize, project: &str) -> Unit {
             };
             unit.push(accounts::activate(project, &id, activation));
         }
-        1 => unit.push(accounts::end_unconnected(project, &id, AccountStatus::Expired, "too late", later)),
+        1 => unit.push(accounts::end_connecting(project, &id, AccountStatus::Expired, "too late", later)),
         _ => {}
     }
     if number.is_multiple_of(20) {
@@ -143,33 +143,33 @@ fn expected(all: &[AccountRow], filter: &AccountFilter) -> Vec<String> {
 
 /// Reads all pages, each after the end of the previous one, and once by offset.
 async fn walk(store: &Store, filter: &AccountFilter, total: usize) -> Vec<String> {
-    let (mut ids, mut start) = (Vec::new(), Start::Skip(0));
+    let (mut ids, mut start) = (Vec::new(), PageStart::Skip(0));
     loop {
-        let page = PageOf { start, limit: 7 };
+        let page = PageQuery { start, limit: 7 };
         let found = store.accounts(PROJECT, filter.clone(), page).await.unwrap();
         assert_eq!(found.total, i64::try_from(total).unwrap(), "{filter:?}");
-        let skip = Start::Skip(i64::try_from(ids.len()).unwrap());
-        let counted = store.accounts(PROJECT, filter.clone(), PageOf { start: skip, limit: 7 }).await.unwrap();
+        let skip = PageStart::Skip(i64::try_from(ids.len()).unwrap());
+        let counted = store.accounts(PROJECT, filter.clone(), PageQuery { start: skip, limit: 7 }).await.unwrap();
         let of = |rows: &[AccountRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
         assert_eq!(of(&found.rows), of(&counted.rows), "{filter:?}");
         ids.extend(of(&found.rows));
         let Some(next) = found.next else { return ids };
-        start = Start::After(next);
+        start = PageStart::After(next);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_filter_and_order_gives_what_reading_everything_would() {
+async fn every_filter_and_order_returns_the_same_as_reading_everything() {
     let folder = tempfile::tempdir().unwrap();
     let store = world(folder.path()).await;
     let everything = AccountFilter { account_type: AccountTypeFilter::All, ..AccountFilter::default() };
-    let all = PageOf { start: Start::Skip(0), limit: 1_000 };
+    let all = PageQuery { start: PageStart::Skip(0), limit: 1_000 };
     let all = store.accounts(PROJECT, everything, all).await.unwrap().rows;
     assert_eq!(all.len(), ACCOUNTS);
-    let texts = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect::<Vec<String>>();
-    let users = [vec![], texts(&["u1"]), texts(&["u0", "u4", "nobody"])];
-    let toolkits = [vec![], texts(&["down"]), texts(&["up", "down"]), texts(&["none"])];
-    let configs = [vec![], texts(&["ac_2"]), texts(&["ac_1", "ac_3"])];
+    let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
+    let users = [vec![], strings(&["u1"]), strings(&["u0", "u4", "nobody"])];
+    let toolkits = [vec![], strings(&["down"]), strings(&["up", "down"]), strings(&["none"])];
+    let configs = [vec![], strings(&["ac_2"]), strings(&["ac_1", "ac_3"])];
     let statuses = [
         vec![],
         vec![AccountStatus::Active],
@@ -179,7 +179,7 @@ async fn every_filter_and_order_gives_what_reading_everything_would() {
         vec![AccountStatus::Expired],
     ];
     let types = [AccountTypeFilter::Private, AccountTypeFilter::Shared, AccountTypeFilter::All];
-    let mut tried = HashSet::new();
+    let mut tested = HashSet::new();
     for (number, account_type) in (0..).zip(types.into_iter().cycle().take(648)) {
         let pick = |of: usize, by: usize| (number / by) % of;
         let filter = AccountFilter {
@@ -187,20 +187,20 @@ async fn every_filter_and_order_gives_what_reading_everything_would() {
             toolkits: toolkits[pick(4, 9)].clone(),
             auth_configs: configs[pick(3, 36)].clone(),
             statuses: statuses[pick(6, 108)].clone(),
-            ids: if number % 11 == 0 { texts(&["ca_00000", "ca_00012", "ca_00060", "ca_x"]) } else { vec![] },
+            ids: if number % 11 == 0 { strings(&["ca_00000", "ca_00012", "ca_00060", "ca_x"]) } else { vec![] },
             account_type,
             order: if number % 2 == 0 { AccountOrder::CreatedAt } else { AccountOrder::UpdatedAt },
             ascending: number % 5 == 0,
         };
         let wanted = expected(&all, &filter);
         assert_eq!(walk(&store, &filter, wanted.len()).await, wanted, "{filter:?}");
-        tried.insert(format!("{filter:?}"));
+        tested.insert(format!("{filter:?}"));
     }
-    assert_eq!(tried.len(), 648);
+    assert_eq!(tested.len(), 648);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn kept_numbers_are_what_counting_gives_after_every_change() {
+async fn stored_counters_equal_the_real_counts_after_every_change() {
     let folder = tempfile::tempdir().unwrap();
     let store = world(folder.path()).await;
     let check = async |when: &str| {
@@ -259,7 +259,7 @@ async fn kept_numbers_are_what_counting_gives_after_every_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn auth_configs_are_found_by_part_of_their_name_as_it_is_written() {
+async fn auth_configs_are_found_by_a_literal_part_of_their_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = world(folder.path()).await;
     for (search, found) in [
@@ -272,13 +272,13 @@ async fn auth_configs_are_found_by_part_of_their_name_as_it_is_written() {
     ] {
         let filter =
             AuthConfigFilter { search: Some(search.to_owned()), include_disabled: true, ..AuthConfigFilter::default() };
-        let page = PageOf { start: Start::Skip(0), limit: 10 };
+        let page = PageQuery { start: PageStart::Skip(0), limit: 10 };
         let listed = store.auth_configs(PROJECT, filter, page).await.unwrap();
         let ids: Vec<&str> = listed.rows.iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, found, "{search}");
         assert_eq!(listed.total, i64::try_from(found.len()).unwrap());
     }
-    let page = PageOf { start: Start::After(Position { at: 0, id: "ac_3".to_owned() }), limit: 1 };
+    let page = PageQuery { start: PageStart::After(Position { at: 0, id: "ac_3".to_owned() }), limit: 1 };
     let listed = store.auth_configs(PROJECT, AuthConfigFilter::default(), page).await.unwrap();
     assert_eq!((listed.rows[0].id.as_str(), listed.next, listed.total), ("ac_1", None, 2), "ac_2 is disabled");
 }

@@ -16,7 +16,7 @@ fn open(folder: &Path) -> Store {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_unit_leaves_nothing_behind() {
+async fn a_refused_unit_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
@@ -31,7 +31,7 @@ async fn a_refused_unit_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_that_does_not_hold_refuses_by_name() {
+async fn a_failed_condition_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke("pr_1", "key_1", 5));
@@ -41,7 +41,7 @@ async fn a_condition_that_does_not_hold_refuses_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_units_take_nothing_of_their_neighbours_in_the_group() {
+async fn refused_units_do_not_affect_others_in_the_group() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store.apply(Unit::new().with(projects::insert(&project("taken")))).await.unwrap();
@@ -68,7 +68,7 @@ async fn refused_units_take_nothing_of_their_neighbours_in_the_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn acknowledged_writes_are_there_for_the_next_opening() {
+async fn acknowledged_writes_survive_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path());
     first.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
@@ -80,7 +80,7 @@ async fn acknowledged_writes_are_there_for_the_next_opening() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn arguments_go_to_the_number_they_are_written_with() {
+async fn arguments_are_bound_by_placeholder_number() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
@@ -108,7 +108,7 @@ async fn arguments_go_to_the_number_they_are_written_with() {
 }
 
 #[test]
-fn the_audit_log_can_only_grow() {
+fn the_audit_log_is_append_only() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()));
     let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();

@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use schemars::JsonSchema;
 use serde::Serialize;
-use switchboard_store::{PageOf, Position, Start};
+use switchboard_store::{PageQuery, PageStart, Position};
 
 use super::query::{Query, wrong};
 use crate::error::{Error, Result};
@@ -96,9 +96,9 @@ impl PageRequest {
     }
 
     /// The page of a stored list.
-    pub fn of_store(&self) -> PageOf {
-        let start = self.after.clone().map_or_else(|| Start::Skip(self.offset()), Start::After);
-        PageOf { start, limit: self.limit }
+    pub fn of_store(&self) -> PageQuery {
+        let start = self.after.clone().map_or_else(|| PageStart::Skip(self.offset()), PageStart::After);
+        PageQuery { start, limit: self.limit }
     }
 
     /// Whether the cursor tells a time or number besides an id; none for one without a position.
@@ -182,7 +182,7 @@ mod tests {
     fn cursors_that_count_are_taken_too() {
         assert_eq!(first(20).counted_place(45).next_cursor.as_deref(), Some("Mi0yMA=="));
         let second = decode("Mi0yMA==").unwrap();
-        assert_eq!((second.of_store().start, second.limit), (Start::Skip(20), 20));
+        assert_eq!((second.of_store().start, second.limit), (PageStart::Skip(20), 20));
     }
 
     #[test]

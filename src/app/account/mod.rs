@@ -8,7 +8,7 @@ use std::time::Duration;
 use switchboard_catalog::Refresh;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::{Listed, PageOf, Unit, WriteError, links, unread_answers};
+use switchboard_store::{ListPage, PageQuery, Unit, WriteError, links, unread_answers};
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
@@ -117,10 +117,10 @@ impl Accounts {
         self: &Arc<Self>,
         project: &str,
         filter: AccountFilter,
-        page: PageOf,
-        show: impl FnOnce(Listed<AccountView>) -> T + Send + 'static,
+        page: PageQuery,
+        show: impl FnOnce(ListPage<AccountView>) -> T + Send + 'static,
     ) -> Result<T> {
-        let Listed { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
+        let ListPage { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
         let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
         let ids: Vec<String> = ids.into_iter().cloned().collect();
@@ -133,7 +133,7 @@ impl Accounts {
                 readable(&id, accounts.account_view(row, config, mask))
             };
             let rows = rows.into_iter().filter_map(view).collect();
-            show(Listed { rows, next, total })
+            show(ListPage { rows, next, total })
         });
         Ok(shown.await?)
     }

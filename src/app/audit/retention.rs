@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use switchboard_store::audit_segments::{self, DROPPED, Segment, Tombstone};
+use switchboard_store::audit_segments::{self, DROP_BATCH, Segment, Tombstone};
 use switchboard_store::{Unit, WriteError, meta};
 
 use super::{canon, seal};
@@ -121,8 +121,8 @@ impl AuditLog {
         let (mut whole, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
         let mut number = after;
         loop {
-            let page = self.core.store.audit_segments_after(number, DROPPED).await?;
-            let is_end = i64::try_from(page.len()).is_ok_and(|length| length < DROPPED);
+            let page = self.core.store.audit_segments_after(number, DROP_BATCH).await?;
+            let is_end = i64::try_from(page.len()).is_ok_and(|length| length < DROP_BATCH);
             for segment in page {
                 number = segment.number;
                 let is_same = next.as_ref().is_none_or(|range| range.last.until_id == segment.until_id);
@@ -156,7 +156,7 @@ impl AuditLog {
     async fn delete_batches(&self, batch: impl Fn() -> Unit) -> Result<bool> {
         loop {
             let changed = self.core.store.apply(batch()).await?.first().copied().unwrap_or_default();
-            if i64::try_from(changed).is_ok_and(|changed| changed < DROPPED) {
+            if i64::try_from(changed).is_ok_and(|changed| changed < DROP_BATCH) {
                 return Ok(true);
             }
             if self.core.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
@@ -184,7 +184,7 @@ impl Ranges {
 fn take_if_over(whole: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
     let events = whole.as_ref().map_or(0, |it| it.events);
     let Some(range) = next.take() else { return false };
-    if range.newest_at >= before || (events > 0 && events + range.events > DROPPED) {
+    if range.newest_at >= before || (events > 0 && events + range.events > DROP_BATCH) {
         return false;
     }
     *whole = Some(Ranges { events: events + range.events, ..range });

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{Listed, PageOf, Unit};
+use switchboard_store::{ListPage, PageQuery, Unit};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
@@ -187,15 +187,20 @@ impl AuthConfigs {
 
     /// One page of auth configs and the number of all that match. A row that cannot be read is logged
     /// and left out.
-    pub async fn list(&self, project: &str, filter: AuthConfigFilter, page: PageOf) -> Result<Listed<AuthConfigView>> {
-        let Listed { rows, next, total } = self.core.store.auth_configs(project, filter, page).await?;
+    pub async fn list(
+        &self,
+        project: &str,
+        filter: AuthConfigFilter,
+        page: PageQuery,
+    ) -> Result<ListPage<AuthConfigView>> {
+        let ListPage { rows, next, total } = self.core.store.auth_configs(project, filter, page).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let connections = self.core.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
         for (id, row) in ids.iter().zip(rows) {
             views.extend(crate::app::base::errors::readable(id, self.view(row, &connections)));
         }
-        Ok(Listed { rows: views, next, total })
+        Ok(ListPage { rows: views, next, total })
     }
 
     fn custom_row(

@@ -41,7 +41,7 @@ pub fn readable<T>(id: &str, item: Result<T>) -> Option<T> {
     match item {
         Ok(item) => Some(item),
         Err(error) => {
-            tracing::error!(row.id = %id, cause = error.causes(), "a stored row cannot be read; lists leave it out");
+            tracing::error!(row.id = %id, cause = error.causes(), "stored row is inconsistent and omitted from lists");
             None
         }
     }

@@ -64,7 +64,7 @@ impl Connector {
 
     /// The statement that takes the place of a link for an exchange.
     pub(super) fn take_exchange(&self, link_id: &str, by: &str) -> Statement {
-        links::take_exchange(link_id, by, self.core.now(), self.stale_before())
+        links::claim_exchange(link_id, by, self.core.now(), self.stale_before())
     }
 
     /// How a visit ends that came after the end of its link, or of its attempt.
@@ -113,10 +113,10 @@ impl Connector {
             Some(&facts.to_value()),
         ));
         if let Some(holder) = &offer.holder {
-            unit.push(links::leave_exchange(&link.id, holder));
+            unit.push(links::release_exchange(&link.id, holder));
         }
         if !offer.is_reconnect() {
-            unit.push(accounts::note_attempt(&account.project_id, &account.id, reason, now));
+            unit.push(accounts::record_failed_attempt(&account.project_id, &account.id, reason, now));
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {
@@ -174,7 +174,7 @@ impl Connector {
         if is_reconnect {
             return unit;
         }
-        unit.with(accounts::end_unconnected(&account.project_id, &account.id, status, reason, now))
+        unit.with(accounts::end_connecting(&account.project_id, &account.id, status, reason, now))
     }
 
     /// The link of an offer, as it stands now.

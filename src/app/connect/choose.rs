@@ -131,10 +131,10 @@ impl Connector {
             .with(revocations::postpone_of_account(project, &offer.account.id, expires_at))
             .with(self.core.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
         if let Some(holder) = &offer.holder {
-            unit.push(links::leave_exchange(&offer.link.id, holder));
+            unit.push(links::release_exchange(&offer.link.id, holder));
         }
         if let Some(earlier) = &pending.waited_in {
-            unit.push(revocations::withdraw(project, earlier));
+            unit.push(revocations::cancel_conditional(project, earlier));
         }
         if waiting.has_promise {
             let secrets = &pending.credential.secrets;

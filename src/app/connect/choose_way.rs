@@ -84,8 +84,8 @@ impl Connector {
         let facts = Facts { auth_config_id: Some(config.id.clone()), ..Facts::of_link(&offer.link.id) };
         let account = &offer.account.id;
         let unit = unit
-            .with(links::chosen(&offer.link.id, now))
-            .with(accounts::take_auth_config(&actor.project_id, account, &config.id, &config.scheme, now))
+            .with(links::record_choice(&offer.link.id, now))
+            .with(accounts::set_auth_config(&actor.project_id, account, &config.id, &config.scheme, now))
             .with(self.core.audit(&actor, "link.choose_scheme", account, "ok", Some(&facts.to_value())));
         self.core.store.apply(unit).await?;
         self.auth_configs.forget(&actor.project_id, &offer.toolkit.slug);

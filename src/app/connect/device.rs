@@ -287,7 +287,7 @@ impl Connector {
 
     /// Gives the link's place for an exchange back.
     async fn leave_device(&self, attempt: &AttemptRow) -> Result<()> {
-        self.core.store.apply(Unit::new().with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
+        self.core.store.apply(Unit::new().with(links::release_exchange(&attempt.link_id, &attempt.id))).await?;
         Ok(())
     }
 
@@ -350,7 +350,7 @@ impl Connector {
         let pause = if refusal == DeviceRefusal::Passing { (interval * 2).max(asked) } else { interval };
         let poll = Poll { at: self.core.now() + pause, interval };
         let unit = Unit::new().with(attempts::set_poll(&attempt.id, poll));
-        self.core.store.apply(unit.with(links::leave_exchange(&attempt.link_id, &attempt.id))).await?;
+        self.core.store.apply(unit.with(links::release_exchange(&attempt.link_id, &attempt.id))).await?;
         Ok(())
     }
 

@@ -237,7 +237,7 @@ impl Connector {
             self.revocations.note_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
         let unit = links::end(&offer.link.id, "success", now)
             .with(offer.activation(activation))
-            .with(revocations::withdraw_of_account(project, account))
+            .with(revocations::cancel_conditional_of_account(project, account))
             .with(self.core.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_patiently(unit).await {

@@ -109,7 +109,7 @@ impl Connector {
         let lives_on = match identity {
             Some(identity) => self.is_connected(offer, identity).await?,
             // Most likely the user whose account it is.
-            None => self.core.store.user_holds_credential(project, &offer.account.user_id, &offer.config.id).await?,
+            None => self.core.store.user_has_credential(project, &offer.account.user_id, &offer.config.id).await?,
         };
         if lives_on {
             let mut unit = Unit::new().with(self.core.audit(
@@ -120,13 +120,13 @@ impl Connector {
                 None,
             ));
             if let Some(verification) = waited_in {
-                unit.push(revocations::withdraw(project, verification));
+                unit.push(revocations::cancel_conditional(project, verification));
             }
             self.spool.apply_patiently(unit).await?;
             return Ok(());
         }
         if let Some(verification) = waited_in {
-            let unit = Unit::new().with(revocations::keep(project, verification, self.core.now()));
+            let unit = Unit::new().with(revocations::make_unconditional(project, verification, self.core.now()));
             self.spool.apply_patiently(unit).await?;
             self.revocations.wake_up();
             return Ok(());

@@ -47,7 +47,7 @@ impl Sweeps {
         let kinds: [(Option<Millis>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
             // Each says when its own time is over.
-            (Some(0), (unread_answers::over, retention::BATCH)),
+            (Some(0), (unread_answers::delete_expired, retention::BATCH)),
             (keep.ended_links, (retention::links, retention::BATCH)),
             (keep.revocation_receipts, (retention::revocations, retention::BATCH)),
             (keep.deleted_rows, (retention::accounts, retention::BATCH)),

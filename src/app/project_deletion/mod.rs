@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchboard_store::accounts::HeldFilter;
-use switchboard_store::project_deletion::{self, BATCH, Closed};
+use switchboard_store::accounts::CredentialFilter;
+use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
 use switchboard_store::{Statement, Unit, WriteError};
 
 use crate::app::Actor;
@@ -77,7 +77,7 @@ impl ProjectDeletion {
     pub async fn empty_deleted(&self) -> Result<usize> {
         let closed = self.core.store.closed_projects(PROJECTS).await?;
         let count = closed.len();
-        for Closed { id, revokes } in closed {
+        for ClosedProject { id, revokes } in closed {
             // One that cannot be emptied now does not keep the others.
             if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
                 tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
@@ -93,7 +93,7 @@ impl ProjectDeletion {
         let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
         self.end_links_of(project, &is_over).await?;
         if revoke && !is_over() {
-            self.revocations.queue_revocations(actor, &HeldFilter::default(), Fate::Deleted, job).await?;
+            self.revocations.queue_revocations(actor, &CredentialFilter::default(), Fate::Deleted, job).await?;
         }
         let accounts =
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };

@@ -192,7 +192,7 @@ impl Refresher {
         };
         let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(PUT_OFF));
         let (project, id, version) = (&account.project_id, &account.id, account.credential_version);
-        let put_off = accounts::put_off(project, id, version, due_at, now);
+        let put_off = accounts::reschedule_refresh(project, id, version, due_at, now);
         self.core.store.apply(Unit::new().with(put_off)).await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_store::revocations::{self, RevocationOutcome, RevocationRow, RevocationState, Tried};
+use switchboard_store::revocations::{self, AttemptResult, RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_store::{Unit, WriteError};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -112,8 +112,8 @@ impl Revocations {
 
     /// One try of one claimed revocation, and what follows from it.
     async fn work_off(&self, row: &RevocationRow) -> Result<()> {
-        if row.promised_for.is_some() && self.may_share_grant(row).await? {
-            let withdraw = revocations::withdraw_claimed(&row.project_id, &row.id, row.tries);
+        if row.pending_verification_id.is_some() && self.may_share_grant(row).await? {
+            let withdraw = revocations::cancel_claimed(&row.project_id, &row.id, row.tries);
             return self.note(Unit::new().with(withdraw)).await;
         }
         let mut held = Held::default();
@@ -134,7 +134,7 @@ impl Revocations {
             End::Kept(detail) => (RevocationOutcome::Kept, Some(detail)),
             End::Later { detail, wait } => match self.next_try(row, wait) {
                 Some(at) => {
-                    let tried = Tried { tries: row.tries, tokens, detail: Some(detail), grant: None };
+                    let tried = AttemptResult { tries: row.tries, tokens, detail: Some(detail), grant: None };
                     tracing::warn!(account.id = %row.account_id, toolkit = %row.toolkit, tries = row.tries, "revocation put off");
                     return self
                         .note(Unit::new().with(revocations::reschedule(&row.project_id, &row.id, &tried, at)))
@@ -144,7 +144,7 @@ impl Revocations {
             },
         };
         tracing::info!(account.id = %row.account_id, toolkit = %row.toolkit, outcome = outcome.as_str(), "revocation finished");
-        let tried = Tried { tries: row.tries, tokens, detail, grant: held.grant };
+        let tried = AttemptResult { tries: row.tries, tokens, detail, grant: held.grant };
         let actor = Actor::system(&row.project_id);
         let finish = revocations::finish(&row.project_id, &row.id, &tried, outcome, self.core.now());
         let facts = Facts { revoke_job_id: Some(row.job_id.clone()), detail: tried.detail.clone(), ..Facts::default() }
@@ -162,7 +162,7 @@ impl Revocations {
     /// Whether the user of promised tokens has an account that works, which may be of the same grant.
     async fn may_share_grant(&self, row: &RevocationRow) -> Result<bool> {
         let Some(account) = self.core.store.account(&row.project_id, &row.account_id).await? else { return Ok(false) };
-        Ok(self.core.store.user_holds_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
+        Ok(self.core.store.user_has_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
     }
 
     async fn try_row(&self, row: &RevocationRow, held: &mut Held) -> Result<Verdict> {

@@ -91,9 +91,15 @@ impl Revocations {
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),
             };
             tracing::warn!(account.id = %id, toolkit = %account.toolkit, "revocation failed");
-            let unit = Unit::new().with(accounts::release(&account.project_id, id, account.refresh_fence + 1)).with(
-                self.core.audit(actor, "connected_account.revoke", id, "failed", Some(&json!({ "detail": detail }))),
-            );
+            let unit = Unit::new()
+                .with(accounts::release_revocation_lease(&account.project_id, id, account.refresh_fence + 1))
+                .with(self.core.audit(
+                    actor,
+                    "connected_account.revoke",
+                    id,
+                    "failed",
+                    Some(&json!({ "detail": detail })),
+                ));
             self.core.store.apply(unit).await?;
             return Err(match code {
                 Code::AccountBadRequest => cannot(detail),
@@ -110,7 +116,8 @@ impl Revocations {
             return Ok(false);
         }
         let (version, fence) = (account.credential_version, account.refresh_fence);
-        let hold = accounts::hold(&account.project_id, &account.id, version, fence, now, now + millis(LEASE));
+        let hold =
+            accounts::lease_for_revocation(&account.project_id, &account.id, version, fence, now, now + millis(LEASE));
         match self.core.store.apply(Unit::new().with(hold)).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use serde_json::json;
-use switchboard_store::accounts::{self, AccountRow, HeldFilter};
+use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Unit, WriteError, links, unread_answers};
@@ -85,7 +85,7 @@ impl Revocations {
             let job = if is_held {
                 Some(self.core.mint(Kind::RevokeJob))
             } else {
-                self.core.store.promised_job(project, id).await?
+                self.core.store.conditional_job(project, id).await?
             };
             let detail = job.as_ref().map(|job| json!({ "revoke_job_id": job }));
             let now = self.core.now();
@@ -120,7 +120,7 @@ impl Revocations {
     ) -> Result<Option<String>> {
         let project = &actor.project_id;
         let job = self.core.mint(Kind::RevokeJob);
-        let filter = HeldFilter { auth_config: Some(id.to_owned()), ..HeldFilter::default() };
+        let filter = CredentialFilter { auth_config: Some(id.to_owned()), ..CredentialFilter::default() };
         let mut walk = Walk::new();
         loop {
             let config = self.core.store.auth_config(project, id).await?;
@@ -157,7 +157,13 @@ impl Revocations {
     /// Ends all accounts of a project that hold a credential and match, and queues their
     /// revocations under one job. Returns how many. What it did is done even if it fails half-way;
     /// called again, it does the rest.
-    pub async fn queue_revocations(&self, actor: &Actor, filter: &HeldFilter, fate: Fate, job: &str) -> Result<usize> {
+    pub async fn queue_revocations(
+        &self,
+        actor: &Actor,
+        filter: &CredentialFilter,
+        fate: Fate,
+        job: &str,
+    ) -> Result<usize> {
         let (mut walk, mut queued) = (Walk::new(), 0);
         loop {
             let batch = self.batch(actor, filter, fate, job, &walk).await?;
@@ -183,7 +189,7 @@ impl Revocations {
 
     /// Revokes all accounts of a project that match, here at once and at their providers as one job:
     /// its id, where there were any, and how many (R76).
-    pub async fn revoke_accounts(&self, actor: &Actor, filter: &HeldFilter) -> Result<(Option<String>, usize)> {
+    pub async fn revoke_accounts(&self, actor: &Actor, filter: &CredentialFilter) -> Result<(Option<String>, usize)> {
         self.projects.get(&actor.project_id).await?;
         let job = self.core.mint(Kind::RevokeJob);
         let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
@@ -232,7 +238,7 @@ impl Revocations {
     ) -> RevocationRow {
         let material = self.with_client(credential.clone(), account, Some(config), Issued::JustNow);
         let row = self.revocation_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
-        RevocationRow { promised_for: Some(verification.to_owned()), next_try_at: due, ..row }
+        RevocationRow { pending_verification_id: Some(verification.to_owned()), next_try_at: due, ..row }
     }
 
     /// Queues tokens that no account holds.
@@ -253,7 +259,14 @@ impl Revocations {
         Ok(())
     }
 
-    async fn batch(&self, actor: &Actor, filter: &HeldFilter, fate: Fate, job: &str, walk: &Walk) -> Result<Batch> {
+    async fn batch(
+        &self,
+        actor: &Actor,
+        filter: &CredentialFilter,
+        fate: Fate,
+        job: &str,
+        walk: &Walk,
+    ) -> Result<Batch> {
         let project = &actor.project_id;
         let held = self.core.store.accounts_with_credential(project, filter, &walk.after, walk.limit).await?;
         let detail = json!({ "revoke_job_id": job });
@@ -293,9 +306,9 @@ impl Revocations {
         is_held: bool,
     ) -> Result<()> {
         loop {
-            let unit = accounts::delete_some_of_auth_config(project, id, is_held, self.core.now());
+            let unit = accounts::delete_batch_of_auth_config(project, id, is_held, self.core.now());
             let changed = self.core.store.apply(unit).await?;
-            if changed.last().is_none_or(|rows| *rows < accounts::SOME) {
+            if changed.last().is_none_or(|rows| *rows < accounts::DELETE_BATCH) {
                 return Ok(());
             }
         }

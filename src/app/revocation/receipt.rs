@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use switchboard_store::revocations::{RevocationCounts, RevocationRow, RevocationState};
-use switchboard_store::{Listed, PageOf};
+use switchboard_store::{ListPage, PageQuery};
 
 use super::{RevokedToken, parse_tokens};
 use crate::app::base::errors::readable;
@@ -70,14 +70,14 @@ impl Revocations {
         &self,
         project: &str,
         id: &str,
-        page: PageOf,
-    ) -> Result<(Listed<RevokeJobItem>, RevocationCounts)> {
-        let (Listed { rows, next, total }, counts) = self.core.store.revocations(project, id, page).await?;
+        page: PageQuery,
+    ) -> Result<(ListPage<RevokeJobItem>, RevocationCounts)> {
+        let (ListPage { rows, next, total }, counts) = self.core.store.revocations(project, id, page).await?;
         if total == 0 {
             return Err(Error::of(Code::RevokeJobNotFound, &[("id", &cut(id))]));
         }
         let items = rows.into_iter().filter_map(|row| readable(&row.id.clone(), item(row))).collect();
-        Ok((Listed { rows: items, next, total }, counts))
+        Ok((ListPage { rows: items, next, total }, counts))
     }
 }
 

@@ -83,7 +83,7 @@ impl Revocations {
             tries: 0,
             next_try_at: now,
             created_at: now,
-            promised_for: None,
+            pending_verification_id: None,
         }
     }
 }

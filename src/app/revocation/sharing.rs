@@ -190,7 +190,7 @@ impl Revocations {
             // Of tokens that no account got nobody may know whose they are. They are most likely those of the
             // user who was to get them, and where he has others they are not handed over at all.
             let is_anybodys =
-                key.grant.is_none() && is_person(oauth, params) && !self.core.store.grant_noted(account).await?;
+                key.grant.is_none() && is_person(oauth, params) && !self.core.store.has_recorded_grant(account).await?;
             share.first = !is_anybodys && self.core.store.shares_grant(&key, without).await?;
             share.reaches_far = true;
             share.key = Some(key);

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
-use switchboard_store::{Listed, PageOf, WriteError};
+use switchboard_store::{ListPage, PageQuery, WriteError};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -92,11 +92,11 @@ impl Sessions {
     }
 
     /// One page of a session's policies, newest first, the number of all of them, and their user.
-    pub async fn history(&self, project: &str, id: &str, page: PageOf) -> Result<(String, Listed<PastPolicy>)> {
+    pub async fn history(&self, project: &str, id: &str, page: PageQuery) -> Result<(String, ListPage<PastPolicy>)> {
         let session = self.get(project, id).await?;
-        let Listed { rows, next, total } = self.core.store.session_versions(project, id, page).await?;
+        let ListPage { rows, next, total } = self.core.store.session_versions(project, id, page).await?;
         let policies = rows.into_iter().filter_map(|row| readable(id, past_policy(&row))).collect();
-        Ok((session.user_id.clone(), Listed { rows: policies, next, total }))
+        Ok((session.user_id.clone(), ListPage { rows: policies, next, total }))
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType, Wanted};
+use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
 
 use super::{Session, may_use_shared};
 use crate::app::base::errors::{invalid_slugs, reauth_required, toolkit_not_allowed};
@@ -70,15 +70,15 @@ impl Sessions {
         let wanted = toolkits.iter().filter_map(|toolkit| {
             let slug = toolkit.slug.as_str();
             Some(match session.config.pins(slug) {
-                Some([first, ..]) => Wanted::Pinned { id: first.clone(), toolkit: slug.to_owned() },
+                Some([first, ..]) => AccountQuery::Pinned { id: first.clone(), toolkit: slug.to_owned() },
                 Some([]) => return None,
-                None => Wanted::Newest {
+                None => AccountQuery::Newest {
                     toolkit: slug.to_owned(),
                     auth_config: session.config.auth_config(slug).map(ToOwned::to_owned),
                 },
             })
         });
-        let found = self.core.store.wanted_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
+        let found = self.core.store.find_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
         let mut shown = HashMap::with_capacity(found.len());
         for (toolkit, account) in found {
             if may_use(session, &account)? {

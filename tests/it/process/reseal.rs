@@ -176,7 +176,7 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         tries: 0,
         next_try_at: i64::MAX,
         created_at: account.created_at,
-        promised_for: None,
+        pending_verification_id: None,
     };
     (verification, revocation)
 }

@@ -51,7 +51,7 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
     let (old_acl, acl) = edit.acl.unzip();
     let has_credential = edit.credential.is_some();
     let (sealed, params, replaces) =
-        edit.credential.map_or((None, None, None), |it| (Some(it.sealed), Some(it.params), Some(it.replaces)));
+        edit.credential.map_or((None, None, None), |new| (Some(new.sealed), Some(new.params), Some(new.replaces)));
     Statement::one_unless(
         "account_changed",
         "alias_in_use",

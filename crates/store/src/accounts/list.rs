@@ -10,10 +10,10 @@ use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
 use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::push_in;
 use crate::sqlite::Reading;
-use crate::{Listed, PageOf, Position, ReadError, Row, Store, Value, counts};
+use crate::{ListPage, PageQuery, Position, ReadError, Row, Store, Value, counts};
 
 /// With more ranges than this, the list is filtered instead; SQLite accepts 500.
-const MOST_RANGES: usize = 100;
+const MAX_RANGES: usize = 100;
 
 /// Which account types to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,10 +64,10 @@ impl Store {
         &self,
         project: &str,
         filter: AccountFilter,
-        page: PageOf,
-    ) -> Result<Listed<AccountRow>, ReadError> {
-        let whose = project.to_owned();
-        self.scan(project, move |reading| List::new(reading, &whose, &filter)?.page(reading, &page)).await
+        page: PageQuery,
+    ) -> Result<ListPage<AccountRow>, ReadError> {
+        let owner = project.to_owned();
+        self.scan(project, move |reading| List::new(reading, &owner, &filter)?.page(reading, &page)).await
     }
 }
 
@@ -112,23 +112,23 @@ impl<'a> List<'a> {
     /// The API shows an ACTIVE account of a disabled auth config as INACTIVE.
     fn narrow_to_statuses(&mut self, reading: &Reading<'_>) -> Result<(), ReadError> {
         let mut statuses = self.filter.statuses.clone();
-        let wants = |status| self.filter.statuses.contains(&status);
-        let (active, inactive) = (wants(AccountStatus::Active), wants(AccountStatus::Inactive));
-        let some_are_disabled =
+        let includes = |status| self.filter.statuses.contains(&status);
+        let (active, inactive) = (includes(AccountStatus::Active), includes(AccountStatus::Inactive));
+        let has_disabled_configs =
             active != inactive && counts::read(reading, self.project, counts::DISABLED_AUTH_CONFIGS)? > 0;
-        if some_are_disabled && inactive {
+        if has_disabled_configs && inactive {
             statuses.push(AccountStatus::Active);
         }
-        let words: Vec<String> = statuses.iter().map(|status| status.as_str().to_owned()).collect();
-        push_in(&mut self.conditions, &mut self.args, "status", &words);
-        if some_are_disabled {
+        let names: Vec<String> = statuses.iter().map(|status| status.as_str().to_owned()).collect();
+        push_in(&mut self.conditions, &mut self.args, "status", &names);
+        if has_disabled_configs {
             let not = if inactive { "NOT " } else { "" };
             let _ = write!(self.conditions, " AND (status <> 'ACTIVE' OR {not}{ENABLED_AUTH_CONFIG})");
         }
         Ok(())
     }
 
-    fn page(mut self, reading: &Reading<'_>, page: &PageOf) -> Result<Listed<AccountRow>, ReadError> {
+    fn page(mut self, reading: &Reading<'_>, page: &PageQuery) -> Result<ListPage<AccountRow>, ReadError> {
         let total = self.total(reading)?;
         let is_descending = !self.filter.ascending;
         let (direction, beyond) = if is_descending { ("DESC", "<") } else { ("ASC", ">") };
@@ -145,9 +145,9 @@ impl<'a> List<'a> {
             };
         }
         self.args.push((page.limit + 1).saturating_add(page.skip()).into());
-        let most = self.args.len();
+        let range_limit = self.args.len();
         self.args.extend([Value::Int(page.limit + 1), Value::Int(page.skip())]);
-        let (limit, skip) = (most + 1, most + 2);
+        let (limit, skip) = (range_limit + 1, range_limit + 2);
         let Self { conditions, args, .. } = self;
         let by = match self.filter.order {
             AccountOrder::CreatedAt => format!("id {direction}"),
@@ -161,7 +161,7 @@ impl<'a> List<'a> {
                 .map(|range| {
                     format!(
                         "SELECT id FROM (SELECT id FROM connected_accounts WHERE {conditions} AND {range}
-                         ORDER BY {by} LIMIT ${most}) AS found_range"
+                         ORDER BY {by} LIMIT ${range_limit}) AS found_range"
                     )
                 })
                 .collect();
@@ -176,14 +176,14 @@ impl<'a> List<'a> {
             AccountOrder::UpdatedAt => |row: &Row<'_>| Ok(Position { at: row.int(24)?, id: row.text(0)? }),
         };
         let (rows, next) = page.read(reading, &sql, &args, position, read)?;
-        Ok(Listed { rows, next, total })
+        Ok(ListPage { rows, next, total })
     }
 
     /// Rows on all pages: from the stored counters if they cover the filter, otherwise counted.
     fn total(&self, reading: &Reading<'_>) -> Result<i64, ReadError> {
         let filter = self.filter;
         if !(filter.users.is_empty() && filter.ids.is_empty() && filter.statuses.is_empty()) {
-            return counts::matching(reading, "connected_accounts", &self.conditions, &self.args);
+            return counts::count_matching(reading, "connected_accounts", &self.conditions, &self.args);
         }
         let mut sql = "SELECT SUM(accounts) FROM account_counts WHERE project_id = $1".to_owned();
         let mut args: Vec<Value> = vec![self.project.into()];
@@ -196,7 +196,7 @@ impl<'a> List<'a> {
     }
 
     /// Conditions that each select a range of an index in the order of the list. Together they select every
-    /// match. `None` if the list is sorted instead.
+    /// match. Empty if the list is sorted instead.
     fn ranges(&mut self, reading: &Reading<'_>) -> Result<Vec<String>, ReadError> {
         let filter = self.filter;
         if filter.order == AccountOrder::UpdatedAt || !filter.ids.is_empty() {
@@ -226,7 +226,7 @@ impl<'a> List<'a> {
                 }
             }
         }
-        if ranges.len() > MOST_RANGES {
+        if ranges.len() > MAX_RANGES {
             ranges.clear();
         }
         Ok(ranges)
@@ -249,9 +249,9 @@ impl<'a> List<'a> {
         let mut args: Vec<Value> = vec![self.project.into()];
         let mut sql = "SELECT DISTINCT auth_config_id FROM account_counts WHERE project_id = $1".to_owned();
         push_in(&mut sql, &mut args, "toolkit", &filter.toolkits);
-        let _ = write!(sql, " LIMIT {}", MOST_RANGES + 1);
+        let _ = write!(sql, " LIMIT {}", MAX_RANGES + 1);
         let found = reading.all(&sql, &args, |row| row.text(0))?;
-        Ok((1..=MOST_RANGES).contains(&found.len()).then_some(found))
+        Ok((1..=MAX_RANGES).contains(&found.len()).then_some(found))
     }
 
     /// The statuses that accounts of a type have; each takes one index look-up.

@@ -13,12 +13,14 @@ mod state;
 
 pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
 pub use list::{AccountFilter, AccountOrder, AccountTypeFilter};
-pub use read::{HeldFilter, Wanted};
-pub use refresh::{RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, put_off, store_refreshed};
-pub use revoke::{delete_version, hold, release, revoke_version};
+pub use read::{AccountQuery, CredentialFilter};
+pub use refresh::{
+    RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, reschedule_refresh, store_refreshed,
+};
+pub use revoke::{delete_version, lease_for_revocation, release_revocation_lease, revoke_version};
 pub use state::{
-    Activation, NewAccount, SOME, activate, delete, delete_of_auth_config, delete_some_of_auth_config, end_unconnected,
-    initiate, insert, note_attempt, take_auth_config,
+    Activation, DELETE_BATCH, NewAccount, activate, delete, delete_batch_of_auth_config, delete_of_auth_config,
+    end_connecting, initiate, insert, record_failed_attempt, set_auth_config,
 };
 
 use crate::ReadError;
@@ -153,9 +155,9 @@ pub struct AccountRow {
 }
 
 fn parse_status(text: &str) -> Result<AccountStatus, ReadError> {
-    AccountStatus::parse(text).ok_or_else(|| ReadError::Impossible(format!("account status {text:?}")))
+    AccountStatus::parse(text).ok_or_else(|| ReadError::Inconsistent(format!("account status {text:?}")))
 }
 
 pub(crate) fn parse_type(text: &str) -> Result<AccountType, ReadError> {
-    AccountType::parse(text).ok_or_else(|| ReadError::Impossible(format!("account type {text:?}")))
+    AccountType::parse(text).ok_or_else(|| ReadError::Inconsistent(format!("account type {text:?}")))
 }

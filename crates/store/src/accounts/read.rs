@@ -6,7 +6,7 @@ use crate::{ReadError, Row, Store, Value};
 
 /// Filter for accounts with a credential. `None` matches all.
 #[derive(Clone, Debug, Default)]
-pub struct HeldFilter {
+pub struct CredentialFilter {
     /// Auth config.
     pub auth_config: Option<String>,
     /// Toolkit slug.
@@ -17,7 +17,7 @@ pub struct HeldFilter {
 
 /// Which account of a toolkit to find.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum AccountQuery {
     /// A given account.
     Pinned {
         /// `ca_…`.
@@ -135,24 +135,25 @@ impl Store {
 
     /// The accounts that a session shows for its toolkits, each with its toolkit: the newest one of the user,
     /// or a pinned one. Missing and unreadable accounts are omitted.
-    pub async fn wanted_accounts(
+    pub async fn find_accounts(
         &self,
         project: &str,
         user: &str,
-        wanted: Vec<Wanted>,
+        queries: Vec<AccountQuery>,
     ) -> Result<Vec<(String, AccountRow)>, ReadError> {
-        let (whose, user) = (project.to_owned(), user.to_owned());
+        let (owner, user) = (project.to_owned(), user.to_owned());
         self.scan(project, move |reading| {
-            let mut found = Vec::with_capacity(wanted.len());
-            for one in wanted {
-                let (toolkit, rows) = match one {
-                    Wanted::Pinned { id, toolkit } => {
-                        (toolkit, reading.readable(BY_ID, &[(&whose).into(), id.into()], read)?)
+            let mut found = Vec::with_capacity(queries.len());
+            for query in queries {
+                let (toolkit, rows) = match query {
+                    AccountQuery::Pinned { id, toolkit } => {
+                        (toolkit, reading.all_consistent(BY_ID, &[(&owner).into(), id.into()], read)?)
                     }
-                    Wanted::Newest { toolkit, auth_config } => {
-                        let args = [(&whose).into(), (&user).into(), (&toolkit).into(), auth_config.into()];
-                        let usable = reading.readable(NEWEST_USABLE, &args, read)?;
-                        let rows = if usable.is_empty() { reading.readable(NEWEST, &args, read)? } else { usable };
+                    AccountQuery::Newest { toolkit, auth_config } => {
+                        let args = [(&owner).into(), (&user).into(), (&toolkit).into(), auth_config.into()];
+                        let usable = reading.all_consistent(NEWEST_USABLE, &args, read)?;
+                        let rows =
+                            if usable.is_empty() { reading.all_consistent(NEWEST, &args, read)? } else { usable };
                         (toolkit, rows)
                     }
                 };
@@ -171,7 +172,7 @@ impl Store {
         user: &str,
         toolkit: &str,
         auth_config: Option<&str>,
-        most: i64,
+        limit: i64,
     ) -> Result<Vec<AccountRow>, ReadError> {
         self.few(
             select!(
@@ -181,7 +182,7 @@ impl Store {
                 has_enabled_auth_config!(),
                 " ORDER BY connected_at DESC, id DESC LIMIT $5"
             ),
-            &[project.into(), user.into(), toolkit.into(), auth_config.into(), most.into()],
+            &[project.into(), user.into(), toolkit.into(), auth_config.into(), limit.into()],
             read,
         )
         .await
@@ -214,7 +215,7 @@ impl Store {
     }
 
     /// Whether any account of a user and auth config has a credential.
-    pub async fn user_holds_credential(&self, project: &str, user: &str, auth_config: &str) -> Result<bool, ReadError> {
+    pub async fn user_has_credential(&self, project: &str, user: &str, auth_config: &str) -> Result<bool, ReadError> {
         let found = self
             .one(
                 "SELECT id FROM connected_accounts WHERE project_id = $1 AND user_id = $2 AND auth_config_id = $3
@@ -246,14 +247,14 @@ impl Store {
         project: &str,
         auth_config: &str,
         identity: &str,
-        most: i64,
+        limit: i64,
     ) -> Result<i64, ReadError> {
         let count = self
             .one(
                 "SELECT COUNT(*) FROM (SELECT 1 FROM connected_accounts
                    WHERE +project_id = $1 AND auth_config_id = $2 AND identity_id = $3
                      AND deleted_at IS NULL AND credential_sealed IS NOT NULL LIMIT $4) AS found",
-                &[project.into(), auth_config.into(), identity.into(), most.into()],
+                &[project.into(), auth_config.into(), identity.into(), limit.into()],
                 |row| row.int(0),
             )
             .await?;
@@ -280,7 +281,7 @@ impl Store {
     pub async fn accounts_with_credential(
         &self,
         project: &str,
-        filter: &HeldFilter,
+        filter: &CredentialFilter,
         after: &str,
         limit: i64,
     ) -> Result<Vec<AccountRow>, ReadError> {

@@ -90,7 +90,7 @@ pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure)
 /// Reschedules a due account that the scheduler could not refresh: it is due again at `due_at`, or, with
 /// `None`, only when a caller uses it. No effect if the account changed since: a newer credential, a retry
 /// pause or another lease.
-pub fn put_off(project: &str, id: &str, version: i64, due_at: Option<i64>, now: i64) -> Statement {
+pub fn reschedule_refresh(project: &str, id: &str, version: i64, due_at: Option<i64>, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_due_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE' AND credential_version = $3

@@ -32,7 +32,7 @@ pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: 
 
 /// Acquires a lease that keeps refreshes away from a credential version while it is being revoked. Unlike a
 /// refresh it leaves no journal mark, since nothing is rotated. Refused as `account_changed`.
-pub fn hold(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
+pub fn lease_for_revocation(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
     Statement::one(
         "account_changed",
         "UPDATE connected_accounts SET refresh_fence = refresh_fence + 1, refresh_lease_until = $6
@@ -44,7 +44,7 @@ pub fn hold(project: &str, id: &str, version: i64, fence: i64, now: i64, until: 
 }
 
 /// Releases that lease.
-pub fn release(project: &str, id: &str, fence: i64) -> Statement {
+pub fn release_revocation_lease(project: &str, id: &str, fence: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND refresh_fence = $3",

@@ -66,7 +66,7 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn take_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
+pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
         "UPDATE connected_accounts SET auth_config_id = $3, scheme = $4, updated_at = $5
@@ -90,7 +90,7 @@ pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
 
 /// Records why an attempt ended without a credential. The account keeps connecting; another attempt may
 /// follow.
-pub fn note_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statement {
+pub fn record_failed_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
@@ -140,7 +140,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
 
 /// Ends connecting without a credential: FAILED or EXPIRED. Frees the alias of an account that was never
 /// connected, so that the developer can create the same link again.
-pub fn end_unconnected(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
+pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
     Statement::one(
         "account_not_connecting",
         "UPDATE connected_accounts SET status = $3, status_reason = $4, updated_at = $5,
@@ -161,13 +161,13 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     )
 }
 
-/// Accounts per unit of [`delete_some_of_auth_config`].
-pub const SOME: usize = 100;
+/// Accounts per unit of [`delete_batch_of_auth_config`].
+pub const DELETE_BATCH: usize = 100;
 
-/// Deletes up to [`SOME`] accounts of an auth config that is being deleted, with their links. Without
-/// `is_held`, only accounts that have no credential. The last statement deletes the accounts.
-pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: bool, now: i64) -> Unit {
-    let sql = if is_held {
+/// Deletes up to [`DELETE_BATCH`] accounts of an auth config that is being deleted, with their links. Without
+/// `with_credentials`, only accounts that have no credential. The last statement deletes the accounts.
+pub fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+    let sql = if with_credentials {
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
            identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
@@ -179,8 +179,8 @@ pub fn delete_some_of_auth_config(project: &str, auth_config: &str, is_held: boo
                         AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
     };
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
-    links::end_of_some(project, auth_config, is_held, now)
-        .with(unread_answers::delete_of_some(project, auth_config, is_held))
+    links::end_batch_of_auth_config(project, auth_config, with_credentials, now)
+        .with(unread_answers::delete_batch_of_auth_config(project, auth_config, with_credentials))
         .with(Statement::any(sql, args))
 }
 

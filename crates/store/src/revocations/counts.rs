@@ -20,14 +20,14 @@ pub struct RevocationCounts {
     pub pending: i64,
 }
 
-pub(super) fn read_counts(reading: &Reading<'_>, whose: &[Value; 2]) -> Result<RevocationCounts, ReadError> {
+pub(super) fn read_counts(reading: &Reading<'_>, ids: &[Value; 2]) -> Result<RevocationCounts, ReadError> {
     let counts = reading.one(
         "SELECT COUNT(*), COUNT(CASE WHEN outcome = 'revoked' THEN 1 END),
            COUNT(CASE WHEN outcome = 'not_supported' THEN 1 END),
            COUNT(CASE WHEN outcome = 'failed' THEN 1 END), COUNT(CASE WHEN outcome IS NULL THEN 1 END),
            COUNT(CASE WHEN outcome = 'kept' THEN 1 END)
          FROM revocations WHERE project_id = $1 AND job_id = $2",
-        whose,
+        ids,
         |row| {
             Ok(RevocationCounts {
                 total: row.int(0)?,
@@ -45,7 +45,7 @@ pub(super) fn read_counts(reading: &Reading<'_>, whose: &[Value; 2]) -> Result<R
 impl Store {
     /// Outcome counts of a job; all zero for an unknown one.
     pub async fn revocation_counts(&self, project: &str, job: &str) -> Result<RevocationCounts, ReadError> {
-        let whose = [project.into(), job.into()];
-        self.scan(project, move |reading| read_counts(reading, &whose)).await
+        let ids = [project.into(), job.into()];
+        self.scan(project, move |reading| read_counts(reading, &ids)).await
     }
 }

@@ -7,7 +7,7 @@ use rlimit::{INFINITY, Resource};
 use rusqlite::Connection;
 
 /// Upper bound for the size of one write: a page and its header, with a margin.
-const ONE_WRITE: u64 = 64 << 10;
+const MAX_WRITE: u64 = 64 << 10;
 
 /// Whether the database or its write-ahead log may have reached the process's limit.
 pub(super) fn is_reached(connection: &Connection) -> bool {
@@ -17,5 +17,5 @@ pub(super) fn is_reached(connection: &Connection) -> bool {
     }
     let Some(path) = connection.path() else { return false };
     let length = |path: &str| Path::new(path).metadata().map_or(0, |file| file.len());
-    [length(path), length(&format!("{path}-wal"))].into_iter().any(|it| it.saturating_add(ONE_WRITE) > limit)
+    [length(path), length(&format!("{path}-wal"))].into_iter().any(|size| size.saturating_add(MAX_WRITE) > limit)
 }

@@ -9,7 +9,7 @@ mod reading;
 mod scans;
 mod writer;
 
-pub(crate) use reading::{Reading, left_out_unless_readable};
+pub(crate) use reading::{Reading, skip_inconsistent};
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ impl Store {
     /// process has open.
     pub fn open_beside_a_server(path: &Path) -> Result<Self, OpenError> {
         let shown = path.display().to_string();
-        migrate::check_alone(path).map_err(|source| OpenError::Migration { path: shown, source })?;
+        migrate::check_exclusive(path).map_err(|source| OpenError::Migration { path: shown, source })?;
         Self::open(path)
     }
 
@@ -169,7 +169,7 @@ impl Store {
         read: impl Fn(&Row<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<Vec<T>, ReadError> {
         let sql = sql.into();
-        self.scan(project, move |reading| reading.readable(&sql, &args, read)).await
+        self.scan(project, move |reading| reading.all_consistent(&sql, &args, read)).await
     }
 }
 

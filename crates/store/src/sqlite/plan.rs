@@ -6,7 +6,7 @@ use rusqlite::Connection;
 /// Tables that do not grow with the use by tenants.
 #[cfg(debug_assertions)]
 /// (`audit_segments` has one row per thousands of events and is read from either end.)
-const SMALL: [&str; 6] =
+const SMALL_TABLES: [&str; 6] =
     ["meta", "projects", "organization_keys", "schema_migrations", "sqlite_schema", "audit_segments"];
 
 /// Release builds do not check plans.
@@ -56,5 +56,6 @@ fn steps(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
 fn full_scan(step: &str) -> Option<&str> {
     let table = step.strip_prefix("SCAN ")?.split(' ').next()?;
     let is_made_up = table.starts_with('(') || table.chars().next().is_some_and(char::is_numeric);
-    (!is_made_up && table != "CONSTANT" && !SMALL.contains(&table) && !table.starts_with("found")).then_some(table)
+    (!is_made_up && table != "CONSTANT" && !SMALL_TABLES.contains(&table) && !table.starts_with("found"))
+        .then_some(table)
 }

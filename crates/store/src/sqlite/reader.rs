@@ -14,7 +14,7 @@ thread_local! {
 }
 
 /// Maximum number of open databases per thread; the oldest is closed first.
-const KEPT: usize = 4;
+const MAX_CONNECTIONS: usize = 4;
 
 /// Runs a read on this thread's connection, opening it on first use.
 pub(super) fn with<T>(
@@ -27,7 +27,7 @@ pub(super) fn with<T>(
             return read(&Reading(connection));
         }
         let connection = open_reader(path).map_err(|error| unavailable(&error))?;
-        if connections.len() == KEPT {
+        if connections.len() == MAX_CONNECTIONS {
             connections.remove(0);
         }
         let result = read(&Reading(&connection));

@@ -45,7 +45,7 @@ impl Reading<'_> {
 
     /// The same without unreadable rows, which are logged: one such row must not hide the others. The log
     /// identifies the row by its first column.
-    pub(crate) fn readable<T>(
+    pub(crate) fn all_consistent<T>(
         &self,
         sql: &str,
         args: &[Value],
@@ -53,7 +53,7 @@ impl Reading<'_> {
     ) -> Result<Vec<T>, ReadError> {
         let mut found = Vec::new();
         self.each(sql, args, |row| {
-            found.extend(left_out_unless_readable(row, read(row))?);
+            found.extend(skip_inconsistent(row, read(row))?);
             Ok(true)
         })?;
         Ok(found)
@@ -85,12 +85,12 @@ impl Reading<'_> {
 }
 
 /// The result of reading a row. An inconsistent row is logged and gives `None`.
-pub(crate) fn left_out_unless_readable<T>(row: &Row<'_>, read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
+pub(crate) fn skip_inconsistent<T>(row: &Row<'_>, read: Result<T, ReadError>) -> Result<Option<T>, ReadError> {
     match read {
         Ok(value) => Ok(Some(value)),
-        Err(ReadError::Impossible(what)) => {
+        Err(ReadError::Inconsistent(cause)) => {
             let id = row.text(0).unwrap_or_default();
-            tracing::error!(row.id = %id, error = %what, "a stored row cannot be read; lists leave it out");
+            tracing::error!(row.id = %id, error = %cause, "stored row is inconsistent and omitted from lists");
             Ok(None)
         }
         Err(error) => Err(error),

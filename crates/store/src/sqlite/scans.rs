@@ -21,7 +21,7 @@ const THREADS: (usize, usize) = (2, 4);
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 /// Maximum number of queued reads per project; more are refused.
-const MOST_WAITING: usize = 512;
+const MAX_QUEUED: usize = 512;
 
 type Task = Box<dyn FnOnce() + Send>;
 
@@ -37,12 +37,12 @@ struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Maximum number of concurrent reads per project.
-    most_at_once: usize,
+    max_concurrent: usize,
 }
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("most_at_once", &self.most_at_once).finish_non_exhaustive()
+        f.debug_struct("Shared").field("max_concurrent", &self.max_concurrent).finish_non_exhaustive()
     }
 }
 
@@ -64,7 +64,7 @@ impl Scans {
     /// Starts the threads.
     pub(super) fn start(number: u64, path: &Path) -> std::io::Result<Self> {
         let threads = thread::available_parallelism().map_or(THREADS.0, usize::from).clamp(THREADS.0, THREADS.1);
-        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), most_at_once: threads - 1 });
+        let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), max_concurrent: threads - 1 });
         let scans = Self { number, path: Arc::from(path), shared: Arc::clone(&shared) };
         for index in 0..threads {
             let shared = Arc::clone(&shared);
@@ -91,13 +91,13 @@ impl Scans {
             }
         });
         self.shared.push(project, task)?;
-        outcome.await.unwrap_or_else(|_| Err(ReadError::Unavailable("the read was cut short".to_owned())))
+        outcome.await.unwrap_or_else(|_| Err(ReadError::Unavailable("the read was aborted".to_owned())))
     }
 }
 
 /// Lowers the priority of the calling thread.
 fn give_way() {
-    // On Linux this sets the priority of the calling thread; elsewhere that of the process.
+    // Only Linux applies this to the calling thread; elsewhere it would affect the whole process.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICENESS);
 }
@@ -113,11 +113,11 @@ impl Shared {
     fn push(&self, project: &str, task: Task) -> Result<(), ReadError> {
         let mut queue = self.lock();
         let waiting = queue.by_project.entry(project.to_owned()).or_default();
-        if waiting.tasks.len() >= MOST_WAITING {
+        if waiting.tasks.len() >= MAX_QUEUED {
             return Err(ReadError::Busy);
         }
         waiting.tasks.push_back(task);
-        if waiting.tasks.len() == 1 && waiting.running < self.most_at_once {
+        if waiting.tasks.len() == 1 && waiting.running < self.max_concurrent {
             queue.turns.push_back(project.to_owned());
         }
         drop(queue);
@@ -143,7 +143,7 @@ impl Shared {
             if queue.is_closed {
                 return None;
             }
-            if let Some(taken) = queue.take(self.most_at_once) {
+            if let Some(taken) = queue.take(self.max_concurrent) {
                 return Some(taken);
             }
             queue = self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +153,7 @@ impl Shared {
     fn finished(&self, project: &str) {
         let mut queue = self.lock();
         let Some(waiting) = queue.by_project.get_mut(project) else { return };
-        let was_full = waiting.running == self.most_at_once;
+        let was_full = waiting.running == self.max_concurrent;
         waiting.running -= 1;
         let (has_tasks, is_idle) = (!waiting.tasks.is_empty(), waiting.running == 0);
         if has_tasks && was_full {
@@ -172,12 +172,12 @@ impl Shared {
 
 impl Queue {
     /// Takes a read of the first project in line, which then moves to the end.
-    fn take(&mut self, most_at_once: usize) -> Option<(String, Task)> {
+    fn take(&mut self, max_concurrent: usize) -> Option<(String, Task)> {
         while let Some(project) = self.turns.pop_front() {
             let Some(waiting) = self.by_project.get_mut(&project) else { continue };
             let Some(task) = waiting.tasks.pop_front() else { continue };
             waiting.running += 1;
-            if !waiting.tasks.is_empty() && waiting.running < most_at_once {
+            if !waiting.tasks.is_empty() && waiting.running < max_concurrent {
                 self.turns.push_back(project.clone());
             }
             return Some((project, task));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     /// A read that blocks until the sender is dropped.
-    fn stuck(stop: mpsc::Receiver<()>) -> impl FnOnce(&Reading<'_>) -> Result<(), ReadError> + Send {
+    fn blocked_read(stop: mpsc::Receiver<()>) -> impl FnOnce(&Reading<'_>) -> Result<(), ReadError> + Send {
         move |_| {
             let _ = stop.recv();
             Ok(())
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_project_that_reads_for_ever_leaves_a_thread_to_the_others() {
+    async fn a_busy_project_leaves_a_thread_to_the_others() {
         let (_folder, scans) = scans();
         let scans = Arc::new(scans);
         let mut stops = Vec::new();
@@ -219,7 +219,7 @@ mod tests {
             let (stop, stopped) = mpsc::channel();
             stops.push(stop);
             let scans = Arc::clone(&scans);
-            noisy.push(tokio::spawn(async move { scans.run("noisy", stuck(stopped)).await }));
+            noisy.push(tokio::spawn(async move { scans.run("noisy", blocked_read(stopped)).await }));
         }
         for _ in 0..3 {
             let quiet = scans.run("quiet", |reading| reading.count("SELECT 7", &[]));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_panic_ends_one_read_and_no_thread() {
+    async fn a_panic_ends_only_one_read() {
         let (_folder, scans) = scans();
         for _ in 0..10 {
             let ended = scans.run("a", |_| -> Result<(), ReadError> { panic!("in a test") }).await;
@@ -247,18 +247,18 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn more_than_may_wait_are_refused_and_the_others_still_run() {
+    async fn reads_beyond_the_queue_limit_are_refused_and_the_others_still_run() {
         let (_folder, scans) = scans();
         let scans = Arc::new(scans);
-        let most = scans.shared.most_at_once;
+        let max = scans.shared.max_concurrent;
         let (mut reads, mut stops) = (Vec::new(), Vec::new());
-        for _ in 0..=most + MOST_WAITING {
+        for _ in 0..=max + MAX_QUEUED {
             let (stop, stopped) = mpsc::channel();
             stops.push(stop);
-            let reading = Arc::clone(&scans);
-            reads.push(tokio::spawn(async move { reading.run("a", stuck(stopped)).await }));
+            let pool = Arc::clone(&scans);
+            reads.push(tokio::spawn(async move { pool.run("a", blocked_read(stopped)).await }));
             // Start all reads that may run before queueing more.
-            while reads.len() <= most
+            while reads.len() <= max
                 && scans.shared.lock().by_project.get("a").is_none_or(|waiting| waiting.running < reads.len())
             {
                 tokio::task::yield_now().await;

@@ -20,12 +20,12 @@ use crate::unit::Expect;
 use crate::{Statement, Unit, Value, WriteError};
 
 /// Capacity of the queue; beyond it callers wait.
-const QUEUE: usize = 4096;
+const QUEUE_CAPACITY: usize = 4096;
 /// Maximum number of units per transaction.
-const GROUP: usize = 512;
+const MAX_GROUP: usize = 512;
 /// From this group size on, the writer yields before it commits, so that requests in progress can join the
 /// group. A single caller never waits for this.
-const BUSY: usize = 4;
+const YIELD_THRESHOLD: usize = 4;
 /// Number of yields.
 const YIELDS: usize = 2;
 
@@ -43,7 +43,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
-        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let (jobs, waiting) = mpsc::channel(QUEUE_CAPACITY);
         thread::Builder::new().name("store-writer".to_owned()).spawn(move || drain(&connection, waiting))?;
         Ok(Self { jobs })
     }
@@ -58,11 +58,11 @@ impl Writer {
 }
 
 fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
-    let mut group = Vec::with_capacity(GROUP);
+    let mut group = Vec::with_capacity(MAX_GROUP);
     while let Some(first) = waiting.blocking_recv() {
         group.push(first);
         take_waiting(&mut waiting, &mut group);
-        if group.len() >= BUSY {
+        if group.len() >= YIELD_THRESHOLD {
             for _ in 0..YIELDS {
                 thread::yield_now();
             }
@@ -78,7 +78,7 @@ fn drain(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
 }
 
 fn take_waiting(waiting: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
-    while group.len() < GROUP
+    while group.len() < MAX_GROUP
         && let Ok(job) = waiting.try_recv()
     {
         group.push(job);
@@ -86,9 +86,9 @@ fn take_waiting(waiting: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
 }
 
 fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
-    let outcomes = match run_plainly(connection, group) {
+    let outcomes = match run_without_savepoints(connection, group) {
         Ok(Some(outcomes)) => Ok(outcomes),
-        Ok(None) => run_apart(connection, group),
+        Ok(None) => run_with_savepoints(connection, group),
         Err(error) => Err(error),
     };
     match outcomes {
@@ -107,7 +107,7 @@ fn commit_group(connection: &Connection, group: &mut Vec<Job>) {
 
 /// The common case, without a refused unit: one transaction and no savepoints. `None` means that a unit was
 /// refused and nothing was written.
-fn run_plainly(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
+fn run_without_savepoints(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outcome>>, WriteError> {
     begin(connection)?;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
@@ -124,7 +124,7 @@ fn run_plainly(connection: &Connection, group: &[Job]) -> Result<Option<Vec<Outc
 }
 
 /// Runs the group again with a savepoint per unit, so that a refused unit does not affect the others.
-fn run_apart(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
+fn run_with_savepoints(connection: &Connection, group: &[Job]) -> Result<Vec<Outcome>, WriteError> {
     begin(connection)?;
     let mut outcomes = Vec::with_capacity(group.len());
     for job in group {
@@ -196,7 +196,7 @@ fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
 
 fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
     let mut prepared = connection.prepare_cached(statement.sql)?;
-    bind_known(&mut prepared, statement.sql, &statement.args)?;
+    bind_static(&mut prepared, statement.sql, &statement.args)?;
     prepared.raw_execute()
 }
 
@@ -230,32 +230,36 @@ fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
 /// Binds arguments by the number in their placeholder. SQLite treats `$2` as a name and numbers names by
 /// first occurrence, so that binding in order would mix up the arguments.
 pub(super) fn bind(statement: &mut rusqlite::Statement<'_>, args: &[Value]) -> rusqlite::Result<()> {
-    let places = places(statement);
-    bind_at(statement, &places, args)
+    let placeholders = placeholders(statement);
+    bind_at(statement, &placeholders, args)
 }
 
 /// The same for a static statement, whose placeholders are parsed once.
-fn bind_known(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: &[Value]) -> rusqlite::Result<()> {
+fn bind_static(statement: &mut rusqlite::Statement<'_>, sql: &'static str, args: &[Value]) -> rusqlite::Result<()> {
     thread_local! {
-        static KNOWN: RefCell<Known> = RefCell::default();
+        static PLACEHOLDERS: RefCell<PlaceholderCache> = RefCell::default();
     }
-    KNOWN.with_borrow_mut(|known| {
-        let places = known.entry((sql.as_ptr().addr(), sql.len())).or_insert_with(|| places(statement));
-        bind_at(statement, places, args)
+    PLACEHOLDERS.with_borrow_mut(|cache| {
+        let placeholders = cache.entry((sql.as_ptr().addr(), sql.len())).or_insert_with(|| placeholders(statement));
+        bind_at(statement, placeholders, args)
     })
 }
 
-/// Results of [`places`], by address and length of the statement text.
-type Known = HashMap<(usize, usize), Vec<Option<usize>>>;
+/// Results of [`placeholders`], by address and length of the statement text.
+type PlaceholderCache = HashMap<(usize, usize), Vec<Option<usize>>>;
 
 /// The argument number of each parameter of a statement.
-fn places(statement: &rusqlite::Statement<'_>) -> Vec<Option<usize>> {
+fn placeholders(statement: &rusqlite::Statement<'_>) -> Vec<Option<usize>> {
     let number = |index| statement.parameter_name(index)?.get(1..)?.parse().ok();
     (1..=statement.parameter_count()).map(number).collect()
 }
 
-fn bind_at(statement: &mut rusqlite::Statement<'_>, places: &[Option<usize>], args: &[Value]) -> rusqlite::Result<()> {
-    for (index, place) in (1..).zip(places) {
+fn bind_at(
+    statement: &mut rusqlite::Statement<'_>,
+    placeholders: &[Option<usize>],
+    args: &[Value],
+) -> rusqlite::Result<()> {
+    for (index, place) in (1..).zip(placeholders) {
         let argument = place.and_then(|number| args.get(number.wrapping_sub(1)));
         let value = match argument.ok_or(rusqlite::Error::InvalidParameterCount(args.len(), index))? {
             Value::Null => ValueRef::Null,
