@@ -105,7 +105,7 @@ impl Room {
     }
 }
 
-/// Number of whole units, rounded up.
+/// Number of whole units, rounded down.
 fn units(bytes: usize) -> usize {
     bytes / UNIT
 }
