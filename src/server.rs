@@ -19,9 +19,9 @@ use axum::Router;
 use data_encoding::HEXLOWER;
 use hyper_util::server::graceful::GracefulShutdown;
 use switchboard_catalog::{Catalog, Folders, Scheme};
-use switchboard_egress::{Budget, Egress, EgressConfig, Watch};
+use switchboard_egress::{Budget, Egress, EgressConfig, Observer};
 use switchboard_store::{OpenError as DatabaseError, Store, Unit, WriteError, meta};
-use switchboard_vault::{Entropy, KeyRing, OpenError, Place, SystemEntropy, is_first_layout};
+use switchboard_vault::{Entropy, KeyRing, OpenError, SealContext, SystemEntropy, is_first_layout};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -65,12 +65,12 @@ pub struct Surroundings {
     pub allow_loopback: bool,
     /// Offer the sandbox toolkit, whose provider only `dev` starts.
     pub with_sandbox: bool,
-    /// Where all providers are played, for `toolkit test`: see [`EgressConfig::played_at`]. There is
+    /// Where all providers are played, for `toolkit test`: see [`EgressConfig::redirect_all_to`]. There is
     /// no setting for it, and none must be made.
-    pub played_at: Option<SocketAddr>,
-    /// Who is shown what goes to providers, for `toolkit try`: see [`Watch`]. There is no setting for it, and
+    pub redirect_all_to: Option<SocketAddr>,
+    /// Who is shown what goes to providers, for `toolkit try`: see [`Observer`]. There is no setting for it, and
     /// none must be made.
-    pub watch: Option<Arc<dyn Watch>>,
+    pub watch: Option<Arc<dyn Observer>>,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -87,7 +87,7 @@ impl Default for Surroundings {
             builtins: BTreeMap::new(),
             allow_loopback: false,
             with_sandbox: false,
-            played_at: None,
+            redirect_all_to: None,
             watch: None,
         }
     }
@@ -146,7 +146,7 @@ pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
 }
 
 fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
-    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, played_at, watch } = surroundings;
+    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, redirect_all_to, watch } = surroundings;
     let mut catalog = Catalog::builtin()?;
     if !with_sandbox {
         catalog = catalog.without("sandbox");
@@ -178,11 +178,11 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         allow_loopback,
         plain: config.settings.allow_http.origins().map(str::to_owned).collect(),
         extra_ca_pem: config.extra_ca_pem,
-        played_at,
+        redirect_all_to,
         ..EgressConfig::default()
     })
     .context("setting extra_ca_file")?
-    .watched_by(watch);
+    .with_observer(watch);
     let metrics = Arc::new(Metrics::default());
     let limits = Limits::new(config.settings.rate_limits, Arc::clone(&clock), Arc::clone(&metrics));
     Ok(Arc::new(App::new(Parts {
@@ -253,7 +253,7 @@ pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
 /// with another key, or whose key file is gone, is not touched (R72). Several servers may start at
 /// once: one makes the key and the check, the others use them.
 async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Result<KeyRing> {
-    let place = || Place::new("", "meta", "key_check", "value");
+    let place = || SealContext::new("", "meta", "key_check", "value");
     let check = store.meta("key_check").await?;
     if !path.exists() {
         if check.is_some() {
@@ -282,7 +282,7 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
     };
     let misfit = |error| anyhow!("master key file {} does not fit this database: {error}", path.display());
     if is_first_layout(&sealed) {
-        let anew = ring.seal_anew(place(), &sealed, place()).map_err(misfit)?;
+        let anew = ring.reseal(place(), &sealed, place()).map_err(misfit)?;
         let statement = switchboard_store::reseal::replace_meta("key_check", &sealed, anew);
         store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
     } else {
@@ -294,7 +294,7 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
 /// Notes which key seals from now on, and says which of those that ever did are no longer in the ring: what
 /// they sealed cannot be read. The server starts all the same, since a key may be lost for good.
 async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
-    let place = |name: &str| Place::new("", "meta", name, "value");
+    let place = |name: &str| SealContext::new("", "meta", name, "value");
     // A sealed value names its key in the four bytes after the layout.
     let probe = ring.seal(place(SEALING_KEY), b"");
     let id = HEXLOWER.encode(probe.get(1..5).unwrap_or_default());

@@ -36,7 +36,7 @@ fn a_wrong_value_names_the_setting_and_what_it_takes() {
         ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
         ("lisen = \"x\"", "unknown field `lisen`"),
         // For `toolkit test` alone: no server may be told to send all credentials to one place.
-        ("played_at = \"127.0.0.1:1\"", "unknown field `played_at`"),
+        ("redirect_all_to = \"127.0.0.1:1\"", "unknown field `redirect_all_to`"),
         ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
         (
             "[managed.okta]\nclient_id = \"a\"\nprojects = []\nhosts = [\"http://acme.okta.com\"]",

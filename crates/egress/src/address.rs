@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_not() {
+    fn other_addresses_are_not_public() {
         let denied = [
             "0.0.0.0",
             "0.255.255.255",
@@ -181,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_standard_library_calls_special_is_never_public(v4 in any::<Ipv4Addr>()) {
+        fn addresses_that_std_considers_special_are_never_public(v4 in any::<Ipv4Addr>()) {
             let special = v4.is_private() || v4.is_loopback() || v4.is_link_local()
                 || v4.is_broadcast() || v4.is_documentation() || v4.is_multicast() || v4.is_unspecified();
             prop_assert!(!(special && is_public(IpAddr::V4(v4))));

@@ -121,7 +121,7 @@ impl Guard {
     }
 
     /// Whether a URL uses plain http to an origin for which the operator did not allow it.
-    pub(crate) fn is_bare(&self, url: &Url) -> bool {
+    pub(crate) fn is_forbidden_plain_http(&self, url: &Url) -> bool {
         url.scheme() != "https" && !self.plain.contains(&url.origin().ascii_serialization())
     }
 
@@ -130,7 +130,7 @@ impl Guard {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(EgressError::EndpointNotAllowed { reason: "the scheme is not https" });
         }
-        let plain = self.is_bare(url);
+        let plain = self.is_forbidden_plain_http(url);
         match url.host() {
             Some(Host::Ipv4(v4)) => Ok(self.check_address(IpAddr::V4(v4), plain)?),
             Some(Host::Ipv6(v6)) => Ok(self.check_address(IpAddr::V6(v6), plain)?),
@@ -152,7 +152,7 @@ impl Guard {
 
     /// Refuses the whole result of a look-up when one of its addresses is not allowed: a mixed result is a
     /// sign of a DNS rebinding attack.
-    pub(crate) fn check_answer(
+    pub(crate) fn check_resolved(
         &self,
         name: &str,
         addresses: impl IntoIterator<Item = IpAddr>,

@@ -23,7 +23,7 @@ use url::Url;
 
 use crate::allow::{Guard, Refusal};
 use crate::error::EgressError;
-use crate::lookup::Owner;
+use crate::lookup::LookupPool;
 
 /// Why no connection was made. Contains neither the name nor an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +64,7 @@ impl From<DialFailure> for EgressError {
     }
 }
 
-type Dialling<T> = Pin<Box<dyn Future<Output = Result<T, DialFailure>> + Send>>;
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, DialFailure>> + Send>>;
 
 /// Resolves names; tests replace DNS with it.
 pub(crate) type Lookup =
@@ -72,7 +72,7 @@ pub(crate) type Lookup =
 
 /// The system resolver.
 pub(crate) fn system_lookup() -> Lookup {
-    let resolver = Arc::new(Owner::system());
+    let resolver = Arc::new(LookupPool::system());
     Arc::new(move |name| {
         let resolver = Arc::clone(&resolver);
         Box::pin(async move { resolver.look_up(name).await })
@@ -91,7 +91,7 @@ struct CheckedResolver {
 impl Service<Name> for CheckedResolver {
     type Response = std::vec::IntoIter<SocketAddr>;
     type Error = DialFailure;
-    type Future = Dialling<Self::Response>;
+    type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialFailure>> {
         Poll::Ready(Ok(()))
@@ -107,7 +107,7 @@ impl Service<Name> for CheckedResolver {
             if found.is_empty() {
                 return Err(DialFailure::Dns);
             }
-            guard.check_answer(name.as_str(), found.iter().map(SocketAddr::ip), plain)?;
+            guard.check_resolved(name.as_str(), found.iter().map(SocketAddr::ip), plain)?;
             Ok(found.into_iter())
         })
     }
@@ -139,7 +139,7 @@ impl Dialer {
 impl Service<Uri> for Dialer {
     type Response = TokioIo<TcpStream>;
     type Error = DialFailure;
-    type Future = Dialling<Self::Response>;
+    type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialFailure>> {
         Poll::Ready(Ok(()))
@@ -148,8 +148,9 @@ impl Service<Uri> for Dialer {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let plain = uri.scheme_str() != Some("https");
         // IP literals are not looked up, so that the resolver never checks them.
-        let is_bare = plain && Url::parse(&uri.to_string()).map_or(true, |url| self.guard.is_bare(&url));
-        if let Some(Err(refusal)) = literal(&uri).map(|ip| self.guard.check_address(ip, is_bare)) {
+        let is_forbidden =
+            plain && Url::parse(&uri.to_string()).map_or(true, |url| self.guard.is_forbidden_plain_http(&url));
+        if let Some(Err(refusal)) = literal(&uri).map(|ip| self.guard.check_address(ip, is_forbidden)) {
             return Box::pin(std::future::ready(Err(refusal.into())));
         }
         let tcp = if plain { &mut self.for_plain } else { &mut self.for_tls };
@@ -183,7 +184,7 @@ pub(crate) fn failure_in(error: &(dyn std::error::Error + 'static)) -> Option<Di
 pub(crate) struct Connector {
     inner: HttpsConnector<Dialer>,
     timeout: Duration,
-    played_at: Option<SocketAddr>,
+    redirect_all_to: Option<SocketAddr>,
 }
 
 impl Connector {
@@ -194,19 +195,19 @@ impl Connector {
             .https_or_http()
             .enable_http1()
             .wrap_connector(Dialer::new(guard, lookup, timeout));
-        Self { inner, timeout, played_at: None }
+        Self { inner, timeout, redirect_all_to: None }
     }
 
-    /// Redirects every connection to this address, see [`crate::EgressConfig::played_at`].
-    pub(crate) fn played_at(self, played_at: Option<SocketAddr>) -> Self {
-        Self { played_at, ..self }
+    /// Redirects every connection to this address, see [`crate::EgressConfig::redirect_all_to`].
+    pub(crate) fn redirect_all_to(self, redirect_all_to: Option<SocketAddr>) -> Self {
+        Self { redirect_all_to, ..self }
     }
 }
 
 impl Service<Uri> for Connector {
     type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
     type Error = DialFailure;
-    type Future = Dialling<Self::Response>;
+    type Future = Connecting<Self::Response>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), DialFailure>> {
         Poll::Ready(Ok(()))
@@ -214,7 +215,7 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let timeout = self.timeout;
-        if let Some(address) = self.played_at {
+        if let Some(address) = self.redirect_all_to {
             return Box::pin(async move {
                 match tokio::time::timeout(timeout, TcpStream::connect(address)).await {
                     Ok(Ok(stream)) => Ok(MaybeHttpsStream::Http(TokioIo::new(stream))),
@@ -241,7 +242,7 @@ mod tests {
 
     /// The connector repeats the check that `send` makes on the URL.
     #[tokio::test]
-    async fn a_literal_is_checked_again_where_it_is_dialled() {
+    async fn the_connector_checks_ip_literals_again() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let dial = |guard: Guard, uri: String| {

@@ -58,9 +58,9 @@ impl Destination {
             return refuse("the scheme differs from the base's");
         }
         // The base path does not apply to other hosts.
-        let is_elsewhere = url.origin() != base.origin();
+        let is_other_host = url.origin() != base.origin();
         let paths = || std::iter::once(base.path()).chain(self.paths().iter().map(String::as_str));
-        if is_elsewhere || paths().any(|prefix| is_at_or_below(url.path(), prefix)) {
+        if is_other_host || paths().any(|prefix| is_at_or_below(url.path(), prefix)) {
             Ok(url)
         } else {
             refuse("on the base url's host, only its path and what is below it may be asked for")

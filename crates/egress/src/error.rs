@@ -48,8 +48,8 @@ pub enum EgressError {
         limit: usize,
     },
     /// The response exceeded the memory budget for responses.
-    #[error("no room for the answer")]
-    NoRoom,
+    #[error("response exceeds the memory budget")]
+    BudgetExhausted,
     /// The response is encoded although only `identity` was accepted.
     #[error("answer has an unsupported content or transfer encoding")]
     UnsupportedEncoding,
@@ -67,7 +67,7 @@ impl EgressError {
             Self::Timeout { sent } => *sent,
             Self::Interrupted
             | Self::TooLarge { .. }
-            | Self::NoRoom
+            | Self::BudgetExhausted
             | Self::UnsupportedEncoding
             | Self::InvalidResponse => true,
             Self::EndpointNotAllowed { .. }

@@ -11,19 +11,19 @@
 
 mod address;
 mod allow;
+mod budget;
 mod connect;
 mod endpoint;
 mod error;
 mod limits;
 mod lookup;
 mod network;
+mod observer;
 mod policy;
-mod room;
 mod send;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -37,13 +37,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use crate::address::is_public;
 pub use crate::allow::AllowRule;
+pub use crate::budget::{Budget, BudgetExhausted, Reservation};
 pub use crate::endpoint::is_at_or_below;
 pub use crate::error::{ConfigError, EgressError};
 pub use crate::limits::Limits;
 pub use crate::network::{NetworkError, parse_network};
+pub use crate::observer::Observer;
 pub use crate::policy::Destination;
-pub use crate::room::{Budget, NoRoom, Room};
-pub use crate::watch::Watch;
 
 use crate::allow::Guard;
 use crate::connect::{Connector, Lookup};
@@ -72,7 +72,7 @@ pub struct EgressConfig {
     /// [`Destination`] still decides which hosts may be called, and the `Host` header is that of the URL. For
     /// fake providers on this machine, with made-up credentials. No configuration may set it, since every
     /// credential would leave unprotected.
-    pub played_at: Option<SocketAddr>,
+    pub redirect_all_to: Option<SocketAddr>,
 }
 
 impl Default for EgressConfig {
@@ -84,7 +84,7 @@ impl Default for EgressConfig {
             plain: Vec::new(),
             extra_ca_pem: Vec::new(),
             connect_timeout: Duration::from_secs(10),
-            played_at: None,
+            redirect_all_to: None,
         }
     }
 }
@@ -94,7 +94,7 @@ impl Default for EgressConfig {
 pub struct Egress {
     client: HttpClient,
     guard: Arc<Guard>,
-    watch: Option<Arc<dyn Watch>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl fmt::Debug for Egress {
@@ -117,7 +117,8 @@ impl Egress {
     fn with_lookup(config: EgressConfig, lookup: &Lookup) -> Result<Self, ConfigError> {
         let guard = Arc::new(Guard::new(&config.allow, config.allow_loopback)?.allowing_plain(&config.plain)?);
         let tls = tls::client_config(&config.extra_ca_pem)?;
-        let connector = Connector::new(tls, &guard, lookup, config.connect_timeout).played_at(config.played_at);
+        let connector =
+            Connector::new(tls, &guard, lookup, config.connect_timeout).redirect_all_to(config.redirect_all_to);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
@@ -129,13 +130,13 @@ impl Egress {
             // is never sent again (`tests::pool`).
             .retry_canceled_requests(true)
             .build(connector);
-        Ok(Self { client, guard, watch: None })
+        Ok(Self { client, guard, observer: None })
     }
 
-    /// A clone of this client whose exchanges are all shown to an observer; see [`Watch`].
+    /// A clone of this client whose exchanges are all shown to an observer; see [`Observer`].
     #[must_use]
-    pub fn watched_by(self, watch: Option<Arc<dyn Watch>>) -> Self {
-        Self { watch, ..self }
+    pub fn with_observer(self, observer: Option<Arc<dyn Observer>>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Sends one request and reads the whole response. Any status is a response, including 3xx.
@@ -161,15 +162,15 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// Also [`EgressError::NoRoom`], when no memory was available in time.
+    /// Also [`EgressError::BudgetExhausted`], when no memory was available in time.
     pub async fn send_within(
         &self,
         to: &Destination,
         request: Request<Bytes>,
         limits: &Limits,
-        room: &mut Room,
+        reservation: &mut Reservation,
     ) -> Result<Response<Bytes>, EgressError> {
-        self.send_in(to, request, limits, Some(room)).await
+        self.send_in(to, request, limits, Some(reservation)).await
     }
 
     async fn send_in(
@@ -177,14 +178,14 @@ impl Egress {
         to: &Destination,
         request: Request<Bytes>,
         limits: &Limits,
-        room: Option<&mut Room>,
+        reservation: Option<&mut Reservation>,
     ) -> Result<Response<Bytes>, EgressError> {
-        let Some(watch) = &self.watch else {
-            return send::send(&self.client, &self.guard, to, request, limits, room).await;
+        let Some(observer) = &self.observer else {
+            return send::send(&self.client, &self.guard, to, request, limits, reservation).await;
         };
-        let shown = watch::copy_of(&request);
-        let outcome = send::send(&self.client, &self.guard, to, request, limits, room).await;
-        watch.seen(&shown, &outcome);
+        let copy = observer::copy_of(&request);
+        let outcome = send::send(&self.client, &self.guard, to, request, limits, reservation).await;
+        observer.on_exchange(&copy, &outcome);
         outcome
     }
 }

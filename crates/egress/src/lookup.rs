@@ -20,26 +20,26 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Threads that always run.
-const FEW: usize = 2;
+const MIN_THREADS: usize = 2;
 /// Maximum number of threads: this many names can be slow at once, 32 of one domain.
-const MOST: usize = 256;
+const MAX_THREADS: usize = 256;
 /// Maximum number of queued names, 128 of one domain.
-const WAITING: usize = 1_024;
+const MAX_QUEUED: usize = 1_024;
 /// A domain may grow while the free capacity is at least this multiple of its use.
-const LEFT_FREE: usize = 7;
+const FREE_FACTOR: usize = 7;
 /// How long an idle thread lives.
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Labels below a country code under which registries sell names: `example.co.uk` is a domain, `co.uk` is
 /// not. A missing label groups the names below it as one domain; a wrong one splits a domain.
-const REGISTRIES: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
+const SECOND_LEVEL_LABELS: [&str; 9] = ["ac", "co", "com", "edu", "gov", "ne", "net", "or", "org"];
 
-type Answer = io::Result<Vec<SocketAddr>>;
+type LookupResult = io::Result<Vec<SocketAddr>>;
 
 /// State that the threads share.
 struct Shared {
     state: Mutex<State>,
     work: Condvar,
-    resolve: Box<dyn Fn(&str) -> Answer + Send + Sync>,
+    resolve: Box<dyn Fn(&str) -> LookupResult + Send + Sync>,
 }
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ struct State {
     running: usize,
     threads: usize,
     idle: usize,
-    is_over: bool,
+    is_closed: bool,
 }
 
 #[derive(Default)]
@@ -66,66 +66,66 @@ struct Domain {
 /// A name, and the callers that wait for its addresses.
 struct Job {
     name: String,
-    callers: Vec<oneshot::Sender<Answer>>,
+    callers: Vec<oneshot::Sender<LookupResult>>,
 }
 
 /// The resolver's handle. Stops the threads when dropped.
-pub(crate) struct Owner(Arc<Shared>);
+pub(crate) struct LookupPool(Arc<Shared>);
 
-impl Drop for Owner {
+impl Drop for LookupPool {
     fn drop(&mut self) {
-        self.0.state().is_over = true;
+        self.0.state().is_closed = true;
         self.0.work.notify_all();
     }
 }
 
-impl Owner {
+impl LookupPool {
     /// Starts the permanent threads.
     pub(crate) fn system() -> Self {
         Self::with(|name| Ok((name, 0).to_socket_addrs()?.collect()))
     }
 
-    fn with(resolve: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+    fn with(resolve: impl Fn(&str) -> LookupResult + Send + Sync + 'static) -> Self {
         let shared = Shared { state: Mutex::default(), work: Condvar::new(), resolve: Box::new(resolve) };
-        let owner = Self(Arc::new(shared));
-        for _ in 0..FEW {
+        let pool = Self(Arc::new(shared));
+        for _ in 0..MIN_THREADS {
             // If no thread can be started now, a look-up tries again.
-            let _ = owner.0.start_thread(&mut owner.0.state());
+            let _ = pool.0.start_thread(&mut pool.0.state());
         }
-        owner
+        pool
     }
 
     /// The addresses of a name. Fails at once with [`io::ErrorKind::TimedOut`] if too many names of its
     /// domain are queued: none would be resolved in time.
-    pub(crate) async fn look_up(&self, name: String) -> Answer {
+    pub(crate) async fn look_up(&self, name: String) -> LookupResult {
         self.0.enqueue(name)?.await.map_err(|_| io::Error::other("the look-up was given up"))?
     }
 }
 
 impl Shared {
-    fn enqueue(self: &Arc<Self>, name: String) -> io::Result<oneshot::Receiver<Answer>> {
+    fn enqueue(self: &Arc<Self>, name: String) -> io::Result<oneshot::Receiver<LookupResult>> {
         let mut state = self.state();
         // With a thread the caller can wait; without one it fails.
         if state.threads == 0 {
             self.start_thread(&mut state)?;
         }
-        let (caller, asked) = oneshot::channel();
+        let (caller, result) = oneshot::channel();
         if !state.push(name, caller) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "too many names of this domain wait"));
         }
-        self.call_thread(&mut state);
-        Ok(asked)
+        self.wake_thread(&mut state);
+        Ok(result)
     }
 
     /// Wakes or starts a thread if there is work. Each thread that takes work calls this again, so that one
     /// is enough here.
-    fn call_thread(self: &Arc<Self>, state: &mut State) {
+    fn wake_thread(self: &Arc<Self>, state: &mut State) {
         if state.next().is_none() {
             return;
         }
         if state.idle > 0 {
             self.work.notify_one();
-        } else if state.threads < MOST {
+        } else if state.threads < MAX_THREADS {
             // Without another thread, the running ones get to it in turn.
             let _ = self.start_thread(state);
         }
@@ -146,7 +146,7 @@ impl Shared {
 impl State {
     /// Queues a name, unless its domain's queue is full. A name that is queued already is looked up once for
     /// all callers.
-    fn push(&mut self, name: String, caller: oneshot::Sender<Answer>) -> bool {
+    fn push(&mut self, name: String, caller: oneshot::Sender<LookupResult>) -> bool {
         let key = domain_of(&name);
         let of_domain = self.domains.get_mut(&key).map(|domain| &mut domain.waiting);
         if let Some(job) = of_domain.into_iter().flatten().find(|job| job.name == name) {
@@ -154,7 +154,7 @@ impl State {
             return true;
         }
         let own = self.domains.get(&key).map_or(0, |domain| domain.waiting.len());
-        if own >= WAITING.saturating_sub(self.waiting) / LEFT_FREE && !self.has_thread_for_new(&key) {
+        if own >= MAX_QUEUED.saturating_sub(self.waiting) / FREE_FACTOR && !self.can_start_new_domain(&key) {
             return false;
         }
         let domain = self.domains.entry(key.clone()).or_default();
@@ -167,9 +167,9 @@ impl State {
     }
 
     /// Whether a domain without look-ups would get a thread at once, whatever else is queued.
-    fn has_thread_for_new(&self, key: &str) -> bool {
+    fn can_start_new_domain(&self, key: &str) -> bool {
         let others_first = self.turns.iter().filter(|key| self.runs(key) == 0).count();
-        !self.domains.contains_key(key) && self.running + others_first < MOST
+        !self.domains.contains_key(key) && self.running + others_first < MAX_THREADS
     }
 
     fn runs(&self, key: &str) -> usize {
@@ -178,7 +178,7 @@ impl State {
 
     /// Index of the next turn: the first domain that may use another thread.
     fn next(&self) -> Option<usize> {
-        let share = MOST.saturating_sub(self.running) / LEFT_FREE;
+        let share = MAX_THREADS.saturating_sub(self.running) / FREE_FACTOR;
         self.turns.iter().position(|key| self.runs(key) < share.max(1))
     }
 
@@ -208,7 +208,7 @@ impl State {
 
 impl Job {
     /// Resolves the name and sends the result to all callers.
-    fn run(self, resolve: &dyn Fn(&str) -> Answer) {
+    fn run(self, resolve: &dyn Fn(&str) -> LookupResult) {
         if self.callers.iter().all(oneshot::Sender::is_closed) {
             return;
         }
@@ -216,19 +216,19 @@ impl Job {
         let found = catch_unwind(AssertUnwindSafe(|| resolve(&self.name)))
             .unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")));
         for caller in self.callers {
-            let answer =
+            let result =
                 found.as_ref().map(Clone::clone).map_err(|error| io::Error::new(error.kind(), error.to_string()));
             // The caller may be gone.
-            let _ = caller.send(answer);
+            let _ = caller.send(result);
         }
     }
 }
 
 fn work(shared: &Arc<Shared>) {
     let mut state = shared.state();
-    while !state.is_over {
+    while !state.is_closed {
         if let Some((key, job)) = state.take() {
-            shared.call_thread(&mut state);
+            shared.wake_thread(&mut state);
             drop(state);
             job.run(&*shared.resolve);
             state = shared.state();
@@ -236,10 +236,10 @@ fn work(shared: &Arc<Shared>) {
             continue;
         }
         state.idle += 1;
-        let (woken, waited) = shared.work.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+        let (woken, waited) = shared.work.wait_timeout(state, IDLE_TIMEOUT).unwrap_or_else(PoisonError::into_inner);
         state = woken;
         state.idle -= 1;
-        if waited.timed_out() && state.next().is_none() && state.threads > FEW {
+        if waited.timed_out() && state.next().is_none() && state.threads > MIN_THREADS {
             break;
         }
     }
@@ -251,7 +251,7 @@ fn domain_of(name: &str) -> String {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let labels: Vec<&str> = name.rsplit('.').take(3).collect();
     let length = match labels[..] {
-        [country, word, _] if country.len() == 2 && REGISTRIES.contains(&word) => 3,
+        [country, word, _] if country.len() == 2 && SECOND_LEVEL_LABELS.contains(&word) => 3,
         _ => 2,
     };
     let start = labels.iter().take(length).map(|label| label.len() + 1).sum::<usize>() - 1;

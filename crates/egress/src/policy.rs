@@ -29,7 +29,7 @@ struct Rule {
 enum Pattern {
     Exactly(Host<String>),
     /// Names that end in `.` and this suffix.
-    Below(String),
+    Subdomains(String),
 }
 
 impl Destination {
@@ -88,7 +88,7 @@ impl Rule {
             return Ok(Self { host: Pattern::Exactly(host), port });
         }
         match host {
-            Host::Domain(name) if name.contains('.') => Ok(Self { host: Pattern::Below(name), port }),
+            Host::Domain(name) if name.contains('.') => Ok(Self { host: Pattern::Subdomains(name), port }),
             Host::Domain(_) => Err(refuse("a wildcard needs at least two labels after it")),
             _ => Err(refuse("an address has no names below it")),
         }
@@ -104,7 +104,7 @@ impl Rule {
             (Pattern::Exactly(Host::Domain(name)), Some(Host::Domain(host))) => name == host,
             (Pattern::Exactly(Host::Ipv4(ip)), Some(Host::Ipv4(host))) => *ip == host,
             (Pattern::Exactly(Host::Ipv6(ip)), Some(Host::Ipv6(host))) => *ip == host,
-            (Pattern::Below(parent), Some(Host::Domain(host))) => is_below(host, parent),
+            (Pattern::Subdomains(parent), Some(Host::Domain(host))) => is_below(host, parent),
             _ => false,
         }
     }

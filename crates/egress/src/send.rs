@@ -11,11 +11,11 @@ use hyper_util::client::legacy::{Client, Error as ClientError};
 use url::Url;
 
 use crate::allow::Guard;
+use crate::budget::{BudgetExhausted, Reservation};
 use crate::connect::{Connector, failure_in};
 use crate::error::EgressError;
 use crate::limits::Limits;
 use crate::policy::Destination;
-use crate::room::{NoRoom, Room};
 
 pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
 
@@ -38,13 +38,13 @@ pub(crate) async fn send(
     to: &Destination,
     request: Request<Bytes>,
     limits: &Limits,
-    room: Option<&mut Room>,
+    reservation: Option<&mut Reservation>,
 ) -> Result<Response<Bytes>, EgressError> {
     let url = checked_url(request.uri(), to, guard)?;
     let mut outgoing = outgoing(request, &url)?;
     // Set as soon as a connection gets this request, so that "not sent" is certain.
     let connection = capture_connection(&mut outgoing);
-    match tokio::time::timeout(limits.total, exchange(client, outgoing, limits, room)).await {
+    match tokio::time::timeout(limits.total, exchange(client, outgoing, limits, reservation)).await {
         Ok(outcome) => outcome,
         Err(_) => Err(EgressError::Timeout { sent: connection.connection_metadata().is_some() }),
     }
@@ -99,12 +99,12 @@ async fn exchange(
     client: &HttpClient,
     request: Request<Full<Bytes>>,
     limits: &Limits,
-    room: Option<&mut Room>,
+    reservation: Option<&mut Reservation>,
 ) -> Result<Response<Bytes>, EgressError> {
     let answer = client.request(request).await.map_err(|error| client_error(&error, limits))?;
     let (parts, body) = answer.into_parts();
     check_head(parts.status, &parts.headers, &body, limits)?;
-    let body = read_body(body, limits.max_body, room).await?;
+    let body = read_body(body, limits.max_body, reservation).await?;
 
     // A new response: the client's response carries the peer address in its extensions.
     let mut response = Response::new(body);
@@ -128,16 +128,20 @@ fn check_head(status: StatusCode, headers: &HeaderMap, body: &Incoming, limits: 
             .iter()
             .all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(expected.as_bytes()))
     };
-    let coded = !limits.any_coding && !is(header::CONTENT_ENCODING, "identity");
-    let plain = !coded && is(header::TRANSFER_ENCODING, "chunked");
+    let is_encoded = !limits.any_coding && !is(header::CONTENT_ENCODING, "identity");
+    let is_supported = !is_encoded && is(header::TRANSFER_ENCODING, "chunked");
     // The response to a HEAD request may describe an encoded body that is not sent.
-    if !plain && !body.is_end_stream() {
+    if !is_supported && !body.is_end_stream() {
         return Err(EgressError::UnsupportedEncoding);
     }
     Ok(())
 }
 
-async fn read_body(mut body: Incoming, limit: usize, mut room: Option<&mut Room>) -> Result<Bytes, EgressError> {
+async fn read_body(
+    mut body: Incoming,
+    limit: usize,
+    mut reservation: Option<&mut Reservation>,
+) -> Result<Bytes, EgressError> {
     let too_large = EgressError::TooLarge { limit };
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -154,19 +158,19 @@ async fn read_body(mut body: Incoming, limit: usize, mut room: Option<&mut Room>
             return Err(too_large);
         }
         let length = collected.len() + data.len();
-        if let Some(room) = &mut room {
+        if let Some(reservation) = &mut reservation {
             let is_known = body.size_hint().exact().is_some();
-            let (needed, most) = if is_known { (announced, announced) } else { (length, limit) };
+            let (needed, max) = if is_known { (announced, announced) } else { (length, limit) };
             // Reading pauses until memory is available.
-            room.hold(needed.max(length), most).await.map_err(|NoRoom| EgressError::NoRoom)?;
+            reservation.grow(needed.max(length), max).await.map_err(|BudgetExhausted| EgressError::BudgetExhausted)?;
         }
         if collected.is_empty() && data.len() == announced {
             return Ok(data); // the whole body in one piece: nothing to copy
         }
         collected.extend_from_slice(&data);
     }
-    if let Some(room) = room {
-        room.shrink(collected.len());
+    if let Some(reservation) = reservation {
+        reservation.shrink(collected.len());
     }
     Ok(collected.freeze())
 }

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_output_holds_the_prefix_only() {
+    fn debug_output_contains_only_the_prefix() {
         let key = ApiKey::generate(&SystemEntropy);
         let printed = format!("{key:?}");
         assert!(!printed.contains(&key.expose()[12..]), "{printed}");

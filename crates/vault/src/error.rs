@@ -38,7 +38,7 @@ pub enum KeyFileError {
         "master key file {path} has mode {mode:03o}; run `chmod 600 {path}`, or mount it with mode 0440, owned by root or \
          by the server's user"
     )]
-    TooOpen {
+    InsecurePermissions {
         /// The file.
         path: String,
         /// Its permission bits.

@@ -6,19 +6,19 @@
 //! opens only with the context that it was bound to (R70).
 
 mod api_key;
+mod context;
 mod entropy;
 mod error;
 mod mac;
-mod place;
 mod ring;
 mod secret;
 mod token;
 
 pub use api_key::{ApiKey, ApiKeyError, KeyKind};
+pub use context::{SealContext, is_first_layout};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::{KeyFileError, OpenError};
 pub use mac::{MAC_LENGTH, Mac, MacError};
-pub use place::{Place, is_first_layout};
 pub use ring::KeyRing;
 pub use secret::{Secret, Secrets};
 pub use token::{Digest, OneTimeToken, base62, base62_number, digest};

@@ -81,7 +81,7 @@ mod tests {
     use crate::SystemEntropy;
 
     #[test]
-    fn it_is_hmac_sha256() {
+    fn the_code_is_hmac_sha256() {
         // RFC 4231 section 4.3: a key shorter than a block.
         let mut key = [0; 32];
         key[..4].copy_from_slice(b"Jefe");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_of_one_key_one_purpose_and_one_message() {
+    fn a_code_depends_on_key_purpose_and_message() {
         let ring = KeyRing::ephemeral(Arc::new(SystemEntropy));
         let mac = ring.authenticate("audit", b"message");
         assert_eq!(ring.verify("audit", b"message", &mac.key_id, &mac.code), Ok(()));

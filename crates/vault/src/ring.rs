@@ -1,5 +1,5 @@
 //! Envelope encryption: XChaCha20-Poly1305 under a master key, bound to the value's storage location, owner
-//! and recipient ([`Place`]).
+//! and recipient ([`SealContext`]).
 //!
 //! A sealed value is: layout (1 byte) · key id (4) · nonce (24) · ciphertext and tag. It does not open when
 //! copied to another row, column or project, or when its row was changed (R70). Random 24-byte nonces need no
@@ -18,9 +18,9 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::context::{FIRST_LAYOUT, KEY_ID, LAYOUT, is_first_layout};
 use crate::error::{KeyFileError, OpenError};
-use crate::place::{FIRST_LAYOUT, KEY_ID, LAYOUT, is_first_layout};
-use crate::{Entropy, Place, Secrets, mac};
+use crate::{Entropy, SealContext, Secrets, mac};
 
 const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + NONCE;
@@ -69,8 +69,8 @@ impl KeyRing {
         let io_error = |source| KeyFileError::Io { path: shown.clone(), source };
         let metadata = fs::metadata(path).map_err(io_error)?;
         let mode = metadata.permissions().mode() & 0o777;
-        if !is_closed(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
-            return Err(KeyFileError::TooOpen { path: shown, mode });
+        if !is_protected(mode, metadata.uid(), rustix::process::geteuid().as_raw()) {
+            return Err(KeyFileError::InsecurePermissions { path: shown, mode });
         }
         let text = Zeroizing::new(fs::read_to_string(path).map_err(io_error)?);
         let mut keys = Vec::new();
@@ -130,14 +130,14 @@ impl KeyRing {
     }
 
     /// Seals bytes for a context with the current key.
-    pub fn seal(&self, place: Place, plaintext: &[u8]) -> Vec<u8> {
-        self.seal_in(LAYOUT, place, plaintext)
+    pub fn seal(&self, context: SealContext, plaintext: &[u8]) -> Vec<u8> {
+        self.seal_in(LAYOUT, context, plaintext)
     }
 
     /// Opens bytes that were sealed for this context.
-    pub fn open(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    pub fn open(&self, context: SealContext, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         match sealed.first() {
-            Some(&LAYOUT) => self.open_any(place, sealed),
+            Some(&LAYOUT) => self.open_any(context, sealed),
             Some(&FIRST_LAYOUT) => Err(OpenError::FirstLayout),
             _ => Err(OpenError::Malformed),
         }
@@ -145,19 +145,19 @@ impl KeyRing {
 
     /// Seals a value of an earlier version again, for the context `to`. `from` is its context without pairs.
     /// This is the only way to open the first layout.
-    pub fn seal_anew(&self, from: Place, sealed: &[u8], to: Place) -> Result<Vec<u8>, OpenError> {
+    pub fn reseal(&self, from: SealContext, sealed: &[u8], to: SealContext) -> Result<Vec<u8>, OpenError> {
         if !is_first_layout(sealed) {
             return Err(OpenError::Malformed);
         }
         Ok(self.seal(to, &self.open_any(from, sealed)?))
     }
 
-    fn seal_in(&self, layout: u8, place: Place, plaintext: &[u8]) -> Vec<u8> {
+    fn seal_in(&self, layout: u8, context: SealContext, plaintext: &[u8]) -> Vec<u8> {
         // A ring is never empty: `load` refuses an empty file.
         let Some(key) = self.keys.first() else { return Vec::new() };
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
-        let payload = Payload { msg: plaintext, aad: &place.authenticated_data(layout, key.id) };
+        let payload = Payload { msg: plaintext, aad: &context.authenticated_data(layout, key.id) };
         // Encryption fails only beyond 256 GiB; then the empty value fails to open, with an error.
         let ciphertext = key.cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         let mut sealed = Vec::with_capacity(HEADER + ciphertext.len());
@@ -168,7 +168,7 @@ impl KeyRing {
         sealed
     }
 
-    fn open_any(&self, place: Place, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn open_any(&self, context: SealContext, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         if sealed.len() < HEADER {
             return Err(OpenError::Malformed);
         }
@@ -178,25 +178,25 @@ impl KeyRing {
         let mut nonce = [0; NONCE];
         nonce.copy_from_slice(&header[1 + KEY_ID..]);
         let key = self.keys.iter().find(|key| key.id == id).ok_or_else(|| OpenError::UnknownKey(hex(id)))?;
-        let payload = Payload { msg: ciphertext, aad: &place.authenticated_data(header[0], id) };
+        let payload = Payload { msg: ciphertext, aad: &context.authenticated_data(header[0], id) };
         let plaintext = key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| OpenError::Unreadable)?;
         Ok(Zeroizing::new(plaintext))
     }
 
     /// Seals named secrets.
-    pub fn seal_secrets(&self, place: Place, secrets: &Secrets) -> Vec<u8> {
-        self.seal(place, &secrets.to_plaintext())
+    pub fn seal_secrets(&self, context: SealContext, secrets: &Secrets) -> Vec<u8> {
+        self.seal(context, &secrets.to_plaintext())
     }
 
     /// Opens named secrets.
-    pub fn open_secrets(&self, place: Place, sealed: &[u8]) -> Result<Secrets, OpenError> {
-        let plaintext = self.open(place, sealed)?;
+    pub fn open_secrets(&self, context: SealContext, sealed: &[u8]) -> Result<Secrets, OpenError> {
+        let plaintext = self.open(context, sealed)?;
         Secrets::from_plaintext(&plaintext).ok_or(OpenError::Malformed)
     }
 }
 
 /// Whether mode and owner of a key file protect the key from other users.
-fn is_closed(mode: u32, owner: u32, own: u32) -> bool {
+fn is_protected(mode: u32, owner: u32, own: u32) -> bool {
     const ROOT: u32 = 0;
     let for_others = mode & 0o077;
     for_others == 0 || (mode == 0o440 && (owner == ROOT || owner == own))
@@ -227,33 +227,33 @@ mod tests {
         KeyRing::ephemeral(Arc::new(SystemEntropy))
     }
 
-    fn place(row: &str, column: &str) -> Place {
-        Place::new("pr_1", "connected_accounts", row, column)
+    fn context(row: &str, column: &str) -> SealContext {
+        SealContext::new("pr_1", "connected_accounts", row, column)
     }
 
     #[test]
-    fn a_ciphertext_moved_to_another_place_does_not_open() {
+    fn a_ciphertext_does_not_open_in_another_context() {
         let ring = ring();
-        let sealed = ring.seal(place("ca_1", "credential"), b"token");
-        assert_eq!(&**ring.open(place("ca_1", "credential"), &sealed).unwrap(), b"token");
+        let sealed = ring.seal(context("ca_1", "credential"), b"token");
+        assert_eq!(&**ring.open(context("ca_1", "credential"), &sealed).unwrap(), b"token");
         for elsewhere in [
-            place("ca_2", "credential"),
-            place("ca_1", "verifier"),
-            Place::new("pr_2", "connected_accounts", "ca_1", "credential"),
-            Place::new("pr_1", "auth_configs", "ca_1", "credential"),
-            Place::new("pr_1connected", "_accounts", "ca_1", "credential"),
+            context("ca_2", "credential"),
+            context("ca_1", "verifier"),
+            SealContext::new("pr_2", "connected_accounts", "ca_1", "credential"),
+            SealContext::new("pr_1", "auth_configs", "ca_1", "credential"),
+            SealContext::new("pr_1connected", "_accounts", "ca_1", "credential"),
         ] {
             assert_eq!(ring.open(elsewhere, &sealed).unwrap_err(), OpenError::Unreadable);
         }
     }
 
     #[test]
-    fn a_ciphertext_opens_only_with_the_values_that_it_is_bound_to() {
+    fn a_ciphertext_opens_only_with_its_bound_values() {
         let ring = ring();
-        let bound = || place("ca_1", "credential").with("user", "ann").with("field.site", "https://a.example");
+        let bound = || context("ca_1", "credential").with("user", "ann").with("field.site", "https://a.example");
         let sealed = ring.seal(bound(), b"token");
         assert_eq!(&**ring.open(bound(), &sealed).unwrap(), b"token");
-        let row = || place("ca_1", "credential");
+        let row = || context("ca_1", "credential");
         for other in [
             row(),
             row().with("user", "ann"),
@@ -268,33 +268,33 @@ mod tests {
     }
 
     #[test]
-    fn the_first_layout_opens_only_for_being_sealed_anew() {
+    fn the_first_layout_opens_only_for_resealing() {
         let ring = ring();
-        let first = ring.seal_in(FIRST_LAYOUT, place("ca_1", "credential"), b"token");
+        let first = ring.seal_in(FIRST_LAYOUT, context("ca_1", "credential"), b"token");
         assert!(is_first_layout(&first));
-        assert_eq!(ring.open(place("ca_1", "credential"), &first).unwrap_err(), OpenError::FirstLayout);
+        assert_eq!(ring.open(context("ca_1", "credential"), &first).unwrap_err(), OpenError::FirstLayout);
         let anew =
-            |sealed: &[u8]| ring.seal_anew(place("ca_1", "credential"), sealed, place("ca_1", "x").with("a", "b"));
+            |sealed: &[u8]| ring.reseal(context("ca_1", "credential"), sealed, context("ca_1", "x").with("a", "b"));
         let sealed = anew(&first).unwrap();
-        assert_eq!(&**ring.open(place("ca_1", "x").with("a", "b"), &sealed).unwrap(), b"token");
-        let now = ring.seal(place("ca_1", "credential"), b"token");
+        assert_eq!(&**ring.open(context("ca_1", "x").with("a", "b"), &sealed).unwrap(), b"token");
+        let now = ring.seal(context("ca_1", "credential"), b"token");
         assert_eq!(anew(&now).unwrap_err(), OpenError::Malformed);
         // The layout byte is authenticated, too.
         for (sealed, layout) in [(first, LAYOUT), (now, FIRST_LAYOUT)] {
             let relabelled = [&[layout], &sealed[1..]].concat();
-            assert!(ring.open(place("ca_1", "credential"), &relabelled).is_err());
+            assert!(ring.open(context("ca_1", "credential"), &relabelled).is_err());
             assert!(anew(&relabelled).is_err());
         }
     }
 
     #[test]
-    fn every_flipped_bit_is_noticed() {
+    fn every_flipped_bit_is_detected() {
         let ring = ring();
-        let sealed = ring.seal(place("ca_1", "credential"), b"token");
+        let sealed = ring.seal(context("ca_1", "credential"), b"token");
         for bit in 0..sealed.len() * 8 {
             let mut damaged = sealed.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
-            assert!(ring.open(place("ca_1", "credential"), &damaged).is_err(), "bit {bit}");
+            assert!(ring.open(context("ca_1", "credential"), &damaged).is_err(), "bit {bit}");
         }
     }
 
@@ -304,12 +304,12 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
         KeyRing::create(&old, &SystemEntropy).unwrap();
         KeyRing::create(&new, &SystemEntropy).unwrap();
-        let sealed = KeyRing::load(&old, Arc::new(SystemEntropy)).unwrap().seal(place("a", "b"), b"x");
+        let sealed = KeyRing::load(&old, Arc::new(SystemEntropy)).unwrap().seal(context("a", "b"), b"x");
         let both = format!("{}\n{}", fs::read_to_string(&new).unwrap(), fs::read_to_string(&old).unwrap());
         fs::write(&new, both).unwrap();
         let ring = KeyRing::load(&new, Arc::new(SystemEntropy)).unwrap();
-        assert_eq!(&**ring.open(place("a", "b"), &sealed).unwrap(), b"x");
-        assert_ne!(ring.seal(place("a", "b"), b"x")[1..5], sealed[1..5]);
+        assert_eq!(&**ring.open(context("a", "b"), &sealed).unwrap(), b"x");
+        assert_ne!(ring.seal(context("a", "b"), b"x")[1..5], sealed[1..5]);
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_of_a_secret_mount_is_taken() {
+    fn a_key_file_of_a_secret_mount_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master.key");
         KeyRing::create(&path, &SystemEntropy).unwrap();
@@ -343,23 +343,23 @@ mod tests {
         for (mode, owner, is_taken) in
             [(0o440, 0, true), (0o440, 1_000, true), (0o440, 1_001, false), (0o400, 1_001, true), (0o640, 0, false)]
         {
-            assert_eq!(is_closed(mode, owner, 1_000), is_taken, "{mode:o} of {owner}");
+            assert_eq!(is_protected(mode, owner, 1_000), is_taken, "{mode:o} of {owner}");
         }
     }
 
     #[test]
-    fn secrets_come_back_as_they_were() {
+    fn sealed_secrets_round_trip() {
         let ring = ring();
         let secrets = Secrets::from([("a", Secret::from("\"quoted\"\n")), ("b", Secret::from(""))]);
-        let sealed = ring.seal_secrets(place("r", "f"), &secrets);
-        assert!(ring.open_secrets(place("r", "f"), &sealed).unwrap() == secrets);
+        let sealed = ring.seal_secrets(context("r", "f"), &secrets);
+        assert!(ring.open_secrets(context("r", "f"), &sealed).unwrap() == secrets);
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_open_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn open_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let ring = ring();
-            prop_assert!(ring.open(place("r", "f"), &bytes).is_err());
+            prop_assert!(ring.open(context("r", "f"), &bytes).is_err());
         }
     }
 }

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_output_names_no_value() {
+    fn debug_output_contains_no_value() {
         let secrets = Secrets::from([("access_token", Secret::from("canary-1"))]);
         let printed = format!("{secrets:?} {:?}", Secret::from("canary-2"));
         assert!(!printed.contains("canary"), "{printed}");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn several_become_one_text_and_are_read_from_it() {
+    fn several_secrets_round_trip_through_json() {
         let secrets = Secrets::from([("a", Secret::from("\"quoted\" \u{1f511}\n")), ("b", Secret::default())]);
         let text = secrets.clone().into_json();
         assert_eq!(text.expose(), "{\"a\":\"\\\"quoted\\\" \u{1f511}\\n\",\"b\":\"\"}");

@@ -93,7 +93,7 @@ mod tests {
     use crate::SystemEntropy;
 
     #[test]
-    fn a_token_finds_its_row_and_only_itself_matches() {
+    fn a_token_contains_its_row_id_and_matches_only_itself() {
         let token = OneTimeToken::new(&SystemEntropy, "lt_0abc");
         assert_eq!(OneTimeToken::row_id(token.text()), Some("lt_0abc"));
         assert!(OneTimeToken::matches(token.text(), &token.digest()));

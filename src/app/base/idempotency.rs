@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use switchboard_store::idempotency::{self, IdempotencyRow};
 use switchboard_store::{Statement, Unit, WriteError};
-use switchboard_vault::{KeyRing, Place};
+use switchboard_vault::{KeyRing, SealContext};
 
 use crate::app::base::core::Core;
 use crate::error::{Code, Error, Result};
@@ -50,14 +50,14 @@ impl IdempotencyKey {
         Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
     }
 
-    fn place(&self, status: i64) -> Place {
+    fn place(&self, status: i64) -> SealContext {
         place(&self.project_id, &self.key, &self.request_hash, status)
     }
 }
 
 /// Place of a remembered answer: it answers one request, with one status.
-pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> Place {
-    Place::new(project, "idempotency_keys", key, "response_sealed")
+pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> SealContext {
+    SealContext::new(project, "idempotency_keys", key, "response_sealed")
         .with("request", request_hash)
         .with("status", status.to_string())
 }

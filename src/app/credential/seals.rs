@@ -15,7 +15,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::revocations::RevocationRow;
 use switchboard_store::unread_answers::UnreadAnswerRow;
 use switchboard_store::verifications::VerificationRow;
-use switchboard_vault::{Place, Secret, Secrets};
+use switchboard_vault::{SealContext, Secret, Secrets};
 use zeroize::Zeroizing;
 
 use crate::app::credential::Credentials;
@@ -56,8 +56,8 @@ impl<'a> From<&'a AccountRow> for Owner<'a> {
 }
 
 impl Owner<'_> {
-    fn place(&self, table: &str, row: &str, column: &str) -> Place {
-        Place::new(self.project_id, table, row, column)
+    fn place(&self, table: &str, row: &str, column: &str) -> SealContext {
+        SealContext::new(self.project_id, table, row, column)
             .with("account", self.account_id)
             .with("user", self.user_id)
             .with("toolkit", self.toolkit)
@@ -83,19 +83,23 @@ impl Destination {
     }
 }
 
-fn bound_to_values(mut place: Place, kind: &str, values: &BTreeMap<String, String>) -> Place {
+fn bound_to_values(mut place: SealContext, kind: &str, values: &BTreeMap<String, String>) -> SealContext {
     for (name, value) in values {
         place = place.with(kind, name).with("value", value);
     }
     place
 }
 
-fn bound_to_destination(place: Place, fields: &BTreeMap<String, String>, captured: &BTreeMap<String, String>) -> Place {
+fn bound_to_destination(
+    place: SealContext,
+    fields: &BTreeMap<String, String>,
+    captured: &BTreeMap<String, String>,
+) -> SealContext {
     bound_to_values(bound_to_values(place, "field", fields), "captured", captured)
 }
 
 /// Place of an account's credential.
-pub(in crate::app) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> Place {
+pub(in crate::app) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> SealContext {
     credential_place_for(owner, &destination.fields, &destination.captured)
 }
 
@@ -103,33 +107,33 @@ fn credential_place_for(
     owner: &Owner<'_>,
     fields: &BTreeMap<String, String>,
     captured: &BTreeMap<String, String>,
-) -> Place {
+) -> SealContext {
     bound_to_destination(owner.place("connected_accounts", owner.account_id, "credential_sealed"), fields, captured)
 }
 
 /// Place of an auth config's client. It is bound to the sealed shared fields as they are: a host among them
 /// cannot be exchanged beside it.
-pub(in crate::app) fn client_place(config: &AuthConfigRow) -> Place {
-    Place::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
+pub(in crate::app) fn client_place(config: &AuthConfigRow) -> SealContext {
+    SealContext::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
         .with("shared", config.shared_sealed.as_deref().unwrap_or_default())
 }
 
 /// Place of the fields that all accounts of an auth config share.
-pub(in crate::app) fn shared_place(config: &AuthConfigRow) -> Place {
-    Place::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
+pub(in crate::app) fn shared_place(config: &AuthConfigRow) -> SealContext {
+    SealContext::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
 }
 
 /// Place of the fields that a developer gave with a link.
-pub(in crate::app) fn prefill_place(owner: &Owner<'_>, link: &str) -> Place {
+pub(in crate::app) fn prefill_place(owner: &Owner<'_>, link: &str) -> SealContext {
     owner.place("links", link, "prefill_sealed")
 }
 
 /// Place of what an attempt keeps until its end. `params` are the account's.
-pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<Place> {
+pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<SealContext> {
     let place = owner
         .place("attempts", &attempt.id, "verifier_sealed")
         .with("link", &attempt.link_id)
@@ -139,7 +143,7 @@ pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, pa
 }
 
 /// Place of what waits for somebody's word.
-pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<Place> {
+pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<SealContext> {
     let place = owner
         .place("verifications", &row.id, "parked_sealed")
         .with("link", &row.link_id)
@@ -150,8 +154,8 @@ pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> 
 }
 
 /// Place of an answer of an account's token endpoint that could not be read.
-fn unread_place(owner: &Owner<'_>, id: &str) -> Place {
-    Place::new(owner.project_id, "unread_answers", id, "answer_sealed")
+fn unread_place(owner: &Owner<'_>, id: &str) -> SealContext {
+    SealContext::new(owner.project_id, "unread_answers", id, "answer_sealed")
         .with("account", owner.account_id)
         .with("user", owner.user_id)
         .with("toolkit", owner.toolkit)
@@ -160,8 +164,8 @@ fn unread_place(owner: &Owner<'_>, id: &str) -> Place {
 }
 
 /// Place of what a queued revocation needs.
-pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<Place> {
-    let place = Place::new(&row.project_id, "revocations", &row.id, "material_sealed")
+pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<SealContext> {
+    let place = SealContext::new(&row.project_id, "revocations", &row.id, "material_sealed")
         .with("account", &row.account_id)
         .with("toolkit", &row.toolkit)
         .with("auth_config", &row.auth_config_id)

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use switchboard_auth::{Draft, Redactor, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_egress::{Destination, EgressError, Limits, NoRoom, Room};
+use switchboard_egress::{BudgetExhausted, Destination, EgressError, Limits, Reservation};
 use switchboard_store::accounts::AccountRow;
 use switchboard_vault::Secrets;
 use url::Url;
@@ -108,7 +108,7 @@ pub enum ProxyData {
 /// Bytes of an answer, and the room that they take.
 struct Held {
     bytes: Bytes,
-    _room: Room,
+    _room: Reservation,
 }
 
 impl AsRef<[u8]> for Held {
@@ -182,19 +182,19 @@ impl Executor {
         let mut headers = self.providers.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
-        let room = self.answers.admit(ROOM_PATIENCE).await.map_err(|NoRoom| busy())?;
+        let room = self.answers.reserve(ROOM_PATIENCE).await.map_err(|BudgetExhausted| busy())?;
         // What a request may have done cannot be asked for again: its answer is waited for longer.
         let is_harmless = request.method.is_idempotent();
-        let mut room = room.patience(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
+        let mut room = room.with_timeout(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
         let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
         let draft = Draft { method: request.method.clone(), url, headers, body };
         let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
         let answer = self.providers.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
         if answer::may_grow(answer.headers()) {
-            let held = room.hold(MAX_ANSWER, MAX_ANSWER).await;
-            held.map_err(|NoRoom| {
-                let told = egress_error(&EgressError::NoRoom);
+            let held = room.grow(MAX_ANSWER, MAX_ANSWER).await;
+            held.map_err(|BudgetExhausted| {
+                let told = egress_error(&EgressError::BudgetExhausted);
                 if is_harmless { told } else { told.do_not_repeat() }
             })?;
         }
@@ -211,7 +211,12 @@ impl Executor {
 impl Executor {
     /// [`read_answer`], for large answers on another thread and one after the other: searching megabytes
     /// takes a thread for as long as it lasts, and the threads of the runtime serve everybody else.
-    async fn read_apart(&self, answer: http::Response<Bytes>, redactor: Redactor, room: Room) -> Result<ProxyAnswer> {
+    async fn read_apart(
+        &self,
+        answer: http::Response<Bytes>,
+        redactor: Redactor,
+        room: Reservation,
+    ) -> Result<ProxyAnswer> {
         if answer.body().len() < LARGE && !answer::may_grow(answer.headers()) {
             return read_answer(answer, &redactor, room);
         }
@@ -279,7 +284,7 @@ fn redactor(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Redactor {
 }
 
 /// The answer unpacked and with the credential taken out, in whatever form it came back (R52).
-fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Room) -> Result<ProxyAnswer> {
+fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Reservation) -> Result<ProxyAnswer> {
     let (mut parts, body) = answer.into_parts();
     let body = answer::unpack(&mut parts.headers, body, MAX_ANSWER)?;
     let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use switchboard_auth::{Draft, credential_headers, signature_headers, unpacked, wants_dpop_nonce};
 use switchboard_catalog::{Probe, RateLimit, Scheme, Sign, Toolkit, template};
-use switchboard_egress::{Destination, EgressError, Limits, Room};
+use switchboard_egress::{Destination, EgressError, Limits, Reservation};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
@@ -100,7 +100,7 @@ impl Providers {
         destination: &Destination,
         mut draft: Draft,
         limits: &Limits,
-        mut room: Option<&mut Room>,
+        mut room: Option<&mut Reservation>,
     ) -> Result<http::Response<Bytes>> {
         let proves = dpop_key(toolkit, scheme, secrets).is_some();
         let spare = proves.then(|| copy(&draft));
@@ -123,7 +123,7 @@ impl Providers {
         destination: &Destination,
         draft: Draft,
         limits: &Limits,
-        room: Option<&mut Room>,
+        room: Option<&mut Reservation>,
     ) -> Result<http::Response<Bytes>> {
         let is_harmless = draft.method.is_idempotent();
         let request = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
@@ -133,7 +133,7 @@ impl Providers {
         };
         sent.map_err(|error| {
             let told = egress_error(&error);
-            if error == EgressError::NoRoom && !is_harmless { told.do_not_repeat() } else { told }
+            if error == EgressError::BudgetExhausted && !is_harmless { told.do_not_repeat() } else { told }
         })
     }
 
@@ -301,7 +301,7 @@ pub fn egress_error(error: &EgressError) -> Error {
         EgressError::TooLarge { limit } => {
             (Code::UpstreamTooLarge, format!("The provider's answer is larger than {limit} bytes"))
         }
-        EgressError::NoRoom => {
+        EgressError::BudgetExhausted => {
             let advice = "The provider answered, and may have done what was asked. Repeat what is harmless to repeat.";
             return busy().fix(advice);
         }

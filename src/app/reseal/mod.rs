@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use switchboard_store::{Statement, Store, Unit, meta};
-use switchboard_vault::{KeyRing, Place};
+use switchboard_vault::{KeyRing, SealContext};
 
 pub use run::Resealed;
 
@@ -27,8 +27,8 @@ const FILE: &str = "seal-layout";
 /// What the marker says: the layout that is left.
 const PRESENT: &[u8] = b"2";
 
-fn place() -> Place {
-    Place::new("", "meta", MARKER, "value")
+fn place() -> SealContext {
+    SealContext::new("", "meta", MARKER, "value")
 }
 
 /// The statement that marks a database in which nothing was sealed in the first layout.

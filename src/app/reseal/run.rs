@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::reseal::{self, RowKey, SealedAccount, SealedColumn};
 use switchboard_store::{Statement, Store, Unit};
-use switchboard_vault::{KeyRing, OpenError, Place};
+use switchboard_vault::{KeyRing, OpenError, SealContext};
 
 use crate::app::base::{failpoint, idempotency};
 use crate::app::credential::seals::{self, Destination, Owner};
@@ -120,9 +120,9 @@ impl Run<'_> {
             account_type: account.account_type,
             scheme: &account.scheme,
         };
-        let old = Place::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
+        let old = SealContext::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
         let place = seals::credential_place(&owner, &Destination::parse(&account.params)?);
-        Ok(self.ring.seal_anew(old, &account.sealed, place)?)
+        Ok(self.ring.reseal(old, &account.sealed, place)?)
     }
 
     async fn auth_configs(&mut self) -> Result<()> {
@@ -251,9 +251,9 @@ impl Run<'_> {
         (project, id): &RowKey,
         column: &str,
         sealed: &[u8],
-        place: Place,
+        place: SealContext,
     ) -> std::result::Result<Vec<u8>, Skipped> {
-        Ok(self.ring.seal_anew(Place::new(project, table, id, column), sealed, place)?)
+        Ok(self.ring.reseal(SealContext::new(project, table, id, column), sealed, place)?)
     }
 
     /// Counts and reports.

@@ -83,7 +83,7 @@ impl Service {
             // Files may name this machine; nothing reaches it.
             allow_loopback: true,
             with_sandbox: true,
-            played_at: Some(test.address()),
+            redirect_all_to: Some(test.address()),
             ..Surroundings::default()
         };
         let app = server::open(config, surroundings).await?;

@@ -30,66 +30,69 @@ impl Gate {
 }
 
 /// A resolver that blocks names containing `slow` until the gate is opened.
-fn with_slow_names() -> (Arc<Owner>, Arc<Gate>) {
+fn with_slow_names() -> (Arc<LookupPool>, Arc<Gate>) {
     let gate = Arc::new(Gate::default());
     let slow = Arc::clone(&gate);
-    let owner = Owner::with(move |name| {
+    let pool = LookupPool::with(move |name| {
         if name.contains("slow") {
             slow.pass();
         }
         Ok(addresses())
     });
-    (Arc::new(owner), gate)
+    (Arc::new(pool), gate)
 }
 
 /// Starts look-ups of all names at once, in order.
-fn ask(owner: &Arc<Owner>, names: impl Iterator<Item = String>) -> Vec<io::Result<oneshot::Receiver<Answer>>> {
-    names.map(|name| owner.0.enqueue(name)).collect()
+fn ask(
+    pool: &Arc<LookupPool>,
+    names: impl Iterator<Item = String>,
+) -> Vec<io::Result<oneshot::Receiver<LookupResult>>> {
+    names.map(|name| pool.0.enqueue(name)).collect()
 }
 
 /// Waits until this number of look-ups are running.
-async fn until_running(owner: &Owner, count: usize) {
+async fn until_running(pool: &LookupPool, count: usize) {
     let all_run = async {
-        while owner.0.state().running != count {
+        while pool.0.state().running != count {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(LONG, all_run).await.expect("so many run");
 }
 
-async fn quick(owner: &Owner, name: &str) {
-    let addresses = tokio::time::timeout(LONG, owner.look_up(name.to_owned())).await.expect("its turn came");
+async fn quick(pool: &LookupPool, name: &str) {
+    let addresses = tokio::time::timeout(LONG, pool.look_up(name.to_owned())).await.expect("its turn came");
     assert_eq!(addresses.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn five_hundred_slow_names_of_one_domain_hold_up_no_other() {
-    let (owner, gate) = with_slow_names();
-    let asked = ask(&owner, (0..32).map(|number| format!("{number}.slow.example")));
-    until_running(&owner, 32).await;
-    let more = ask(&owner, (32..500).map(|number| format!("{number}.a.SLOW.example.")));
-    assert_eq!(owner.0.state().running, 32, "of one domain");
-    let refused: Vec<_> = more.iter().filter_map(|asked| asked.as_ref().err()).map(io::Error::kind).collect();
+async fn five_hundred_slow_names_of_one_domain_do_not_delay_others() {
+    let (pool, gate) = with_slow_names();
+    let result = ask(&pool, (0..32).map(|number| format!("{number}.slow.example")));
+    until_running(&pool, 32).await;
+    let more = ask(&pool, (32..500).map(|number| format!("{number}.a.SLOW.example.")));
+    assert_eq!(pool.0.state().running, 32, "of one domain");
+    let refused: Vec<_> = more.iter().filter_map(|result| result.as_ref().err()).map(io::Error::kind).collect();
     assert_eq!(refused, vec![io::ErrorKind::TimedOut; 500 - 32 - 128]);
     for number in 0..300 {
-        quick(&owner, &format!("{number}.quick.example")).await;
+        quick(&pool, &format!("{number}.quick.example")).await;
     }
     gate.open();
-    for waiting in asked.into_iter().chain(more).flatten() {
+    for waiting in result.into_iter().chain(more).flatten() {
         assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
     }
-    until_running(&owner, 0).await;
-    assert!(owner.0.state().domains.is_empty(), "nothing is left of them");
+    until_running(&pool, 0).await;
+    assert!(pool.0.state().domains.is_empty(), "nothing is left of them");
 }
 
 #[tokio::test]
-async fn thirty_slow_domains_leave_a_thread_to_the_next_one() {
-    let (owner, gate) = with_slow_names();
+async fn thirty_slow_domains_leave_a_thread_for_the_next_one() {
+    let (pool, gate) = with_slow_names();
     let names = (0..30).flat_map(|number| (0..500).map(move |name| format!("{name}.slow{number}.example")));
-    let asked = ask(&owner, names);
-    quick(&owner, "quick.example").await;
+    let result = ask(&pool, names);
+    quick(&pool, "quick.example").await;
     gate.open();
-    for waiting in asked.into_iter().flatten() {
+    for waiting in result.into_iter().flatten() {
         assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
     }
 }
@@ -106,7 +109,7 @@ fn domains_take_turns() {
 
 #[test]
 fn the_last_threads_are_for_domains_that_have_none() {
-    let mut state = State { running: MOST - 1, ..State::default() };
+    let mut state = State { running: MAX_THREADS - 1, ..State::default() };
     state.domains.insert("a.example".to_owned(), Domain { running: 1, ..Domain::default() });
     for name in ["2.a.example", "1.b.example"] {
         assert!(state.push(name.to_owned(), oneshot::channel().0));
@@ -115,32 +118,32 @@ fn the_last_threads_are_for_domains_that_have_none() {
 }
 
 #[tokio::test]
-async fn a_name_that_waits_is_looked_up_once_for_all_who_ask() {
-    let (owner, gate) = with_slow_names();
-    let first = ask(&owner, (0..32).map(|number| format!("{number}.slow.example")));
-    until_running(&owner, 32).await;
-    let rest = ask(&owner, (0..2_000).map(|_| "slow.example".to_owned()));
-    assert_eq!(owner.0.state().waiting, 1);
+async fn a_queued_name_is_looked_up_once_for_all_callers() {
+    let (pool, gate) = with_slow_names();
+    let first = ask(&pool, (0..32).map(|number| format!("{number}.slow.example")));
+    until_running(&pool, 32).await;
+    let rest = ask(&pool, (0..2_000).map(|_| "slow.example".to_owned()));
+    assert_eq!(pool.0.state().waiting, 1);
     gate.open();
     let mut answers = JoinSet::new();
-    for asked in first.into_iter().chain(rest) {
-        answers.spawn(asked.unwrap());
+    for result in first.into_iter().chain(rest) {
+        answers.spawn(result.unwrap());
     }
     assert_eq!(answers.join_all().await.into_iter().filter(|it| it.as_ref().unwrap().is_ok()).count(), 2_032);
 }
 
 #[tokio::test]
-async fn a_panic_ends_one_look_up_and_no_thread() {
-    let owner = Owner::with(|name| if name == "bad.example" { panic!("in a test") } else { Ok(addresses()) });
+async fn a_panic_ends_only_one_look_up() {
+    let pool = LookupPool::with(|name| if name == "bad.example" { panic!("in a test") } else { Ok(addresses()) });
     for _ in 0..50 {
-        assert!(owner.look_up("bad.example".to_owned()).await.is_err());
+        assert!(pool.look_up("bad.example".to_owned()).await.is_err());
     }
-    quick(&owner, "good.example").await;
-    until_running(&owner, 0).await;
+    quick(&pool, "good.example").await;
+    until_running(&pool, 0).await;
 }
 
 #[test]
-fn a_domain_is_what_one_owner_answers_for() {
+fn domain_of_returns_the_registrable_domain() {
     for (name, domain) in [
         ("api.example.com", "example.com"),
         ("a.b.c.Example.COM.", "example.com"),
@@ -161,7 +164,7 @@ fn a_domain_is_what_one_owner_answers_for() {
 
 #[tokio::test]
 async fn names_are_resolved_and_failures_told() {
-    let owner = Owner::system();
-    assert!(!owner.look_up("localhost".to_owned()).await.unwrap().is_empty());
-    assert!(owner.look_up("no such name".to_owned()).await.is_err());
+    let pool = LookupPool::system();
+    assert!(!pool.look_up("localhost".to_owned()).await.unwrap().is_empty());
+    assert!(pool.look_up("no such name".to_owned()).await.is_err());
 }

@@ -118,7 +118,7 @@ fn rules_in_every_form() {
 }
 
 #[test]
-fn rules_that_cannot_be_meant() {
+fn ambiguous_rules_are_refused() {
     let bad = [
         "",
         "/8",

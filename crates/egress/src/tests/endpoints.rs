@@ -320,7 +320,7 @@ proptest! {
 
     /// However often a server decodes, the path stays on the allowed host and below the base path.
     #[test]
-    fn an_accepted_endpoint_stays(endpoint in pieces()) {
+    fn an_accepted_endpoint_stays_within_the_base(endpoint in pieces()) {
         if let Ok(accepted) = resolve(BASE, &endpoint) {
             let url = Url::parse(&accepted).unwrap();
             prop_assert_eq!(url.as_str(), accepted.as_str(), "not in its normal form");

@@ -25,7 +25,7 @@ async fn a_name_is_looked_up_once_and_stays_the_host() {
 }
 
 #[tokio::test]
-async fn one_denied_address_spoils_the_whole_answer() {
+async fn one_denied_address_refuses_the_whole_result() {
     let server = Server::ok().await;
     let port = server.port;
     for answer in [["127.0.0.1", "10.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1", "::ffff:127.0.0.1"]] {
@@ -132,7 +132,7 @@ async fn a_name_that_was_not_found_is_looked_up_again() {
 
 /// Too many queued names of a domain say nothing about the name itself.
 #[tokio::test]
-async fn a_look_up_that_is_refused_for_want_of_room_is_one_that_timed_out() {
+async fn a_refused_look_up_counts_as_timed_out() {
     let lookup: Lookup = Arc::new(|_| Box::pin(std::future::ready(Err(std::io::ErrorKind::TimedOut.into()))));
     let error = send(&allowing(&[], &lookup), get("https://slow.example.test/"), &Limits::default()).await.unwrap_err();
     assert_eq!(error, EgressError::Timeout { sent: false });

@@ -9,7 +9,7 @@ fn ok() -> Vec<u8> {
 }
 
 /// Lets the runtime poll its sockets, so that it notices a close by the peer.
-async fn look_around() {
+async fn poll_sockets() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
@@ -21,7 +21,7 @@ async fn one_connection_serves_many_requests() {
     let egress = local_egress();
     for _ in 0..5 {
         send(&egress.clone(), get(&server.url("/")), &Limits::default()).await.unwrap();
-        look_around().await;
+        poll_sockets().await;
     }
     assert_eq!((server.connections(), server.requests().len()), (1, 5));
 }
@@ -32,7 +32,7 @@ async fn an_idle_connection_that_was_closed_is_replaced() {
     let egress = local_egress();
     for _ in 0..5 {
         send(&egress, get(&server.url("/")), &Limits::default()).await.unwrap();
-        look_around().await;
+        poll_sockets().await;
     }
     assert_eq!((server.connections(), server.requests().len()), (5, 5));
 }
@@ -43,10 +43,10 @@ async fn a_request_that_was_received_is_never_sent_again() {
     let server = Server::start(vec![Reply::Keep(ok()), Reply::Close(Vec::new()), Reply::Keep(ok())]).await;
     let egress = local_egress();
     send(&egress, get(&server.url("/first")), &Limits::default()).await.unwrap();
-    look_around().await;
+    poll_sockets().await;
     let error = send(&egress, get(&server.url("/second")), &Limits::default()).await.unwrap_err();
     assert_eq!(error, EgressError::Interrupted);
-    look_around().await;
+    poll_sockets().await;
     assert_eq!((server.connections(), server.requests().len()), (1, 2));
 }
 

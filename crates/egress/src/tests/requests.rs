@@ -136,7 +136,7 @@ async fn requests_that_cannot_be_sent() {
 
 /// Lists every error, so that a new one must be added here.
 #[test]
-fn which_errors_leave_a_doubt() {
+fn may_have_arrived_for_every_error() {
     let certain = [
         EgressError::EndpointNotAllowed { reason: "r" },
         EgressError::HostNotAllowed,

@@ -101,7 +101,7 @@ async fn an_added_authority_is_trusted_for_the_right_name() {
 }
 
 #[tokio::test]
-async fn tls_1_2_is_spoken_too() {
+async fn tls_1_2_is_supported() {
     let authority = Authority::new();
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["api.example.test".to_owned()]).unwrap();
@@ -135,7 +135,7 @@ async fn doubtful_certificates_are_refused_before_the_request() {
 
 /// Allowing loopback allows plain http there; https does not fall back to it.
 #[tokio::test]
-async fn https_is_never_answered_in_the_clear() {
+async fn https_never_falls_back_to_plain_http() {
     let received = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&received);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -155,7 +155,7 @@ async fn https_is_never_answered_in_the_clear() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_never_ends_is_given_up_unsent() {
+async fn a_hanging_handshake_times_out_unsent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}/", listener.local_addr().unwrap());
     let connect_timeout = Duration::from_millis(100);

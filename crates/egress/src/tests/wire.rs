@@ -44,7 +44,7 @@ async fn bodies_of_every_framing_are_read_whole() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_given_up() {
+async fn a_body_over_the_limit_is_refused() {
     let too_large = EgressError::TooLarge { limit: 1000 };
     // Announced length: refused before any byte arrives.
     assert_eq!(error_of(Reply::Hang(head("content-length: 1001\r\n"))).await, too_large);
@@ -125,7 +125,7 @@ async fn encoded_answers_are_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer() {
+async fn invalid_responses() {
     let bad = [
         b"220 smtp.example ESMTP\r\n\r\n".to_vec(),
         b"\0\x01\x02\x03".to_vec(),
@@ -143,7 +143,7 @@ async fn what_is_no_answer() {
 }
 
 #[tokio::test]
-async fn the_answer_carries_nothing_about_the_connection() {
+async fn the_response_has_no_connection_headers() {
     let fields = "connection: keep-alive, x-named\r\nx-named: 1\r\nkeep-alive: timeout=5\r\nproxy-connection: x\r\n\
                   proxy-authenticate: Basic\r\nupgrade: h2c\r\ntrailer: x\r\nte: x\r\nx-kept: 1\r\n\
                   transfer-encoding: chunked\r\n";

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use serde_json::{Map, Value};
 use switchboard_auth::{MAX_METADATA, unpacked};
-use switchboard_egress::{EgressError, Watch};
+use switchboard_egress::{EgressError, Observer};
 use switchboard_toolkit_tests::raw::{Shown, title};
 use url::Url;
 
@@ -99,8 +99,8 @@ impl Printer {
     }
 }
 
-impl Watch for Printer {
-    fn seen(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, EgressError>) {
+impl Observer for Printer {
+    fn on_exchange(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, EgressError>) {
         let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         page.number += 1;
         let text = page.exchange(request, outcome);

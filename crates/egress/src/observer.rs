@@ -7,9 +7,9 @@ use http::{Request, Response};
 use crate::error::EgressError;
 
 /// Observes requests and responses. It must hide secrets before it displays anything.
-pub trait Watch: Send + Sync {
+pub trait Observer: Send + Sync {
     /// Called with a request and its outcome. Connection headers of the request are not included.
-    fn seen(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, EgressError>);
+    fn on_exchange(&self, request: &Request<Bytes>, outcome: &Result<Response<Bytes>, EgressError>);
 }
 
 /// A copy of a request for the observer.

@@ -6,15 +6,15 @@ use super::server::Server;
 use super::{get, send};
 use crate::{Destination, Egress, EgressConfig, EgressError, Limits};
 
-fn played(server: &Server) -> Egress {
-    let played_at = Some(SocketAddr::from(([127, 0, 0, 1], server.port)));
-    Egress::new(EgressConfig { played_at, ..EgressConfig::default() }).unwrap()
+fn redirected(server: &Server) -> Egress {
+    let redirect_all_to = Some(SocketAddr::from(([127, 0, 0, 1], server.port)));
+    Egress::new(EgressConfig { redirect_all_to, ..EgressConfig::default() }).unwrap()
 }
 
 #[tokio::test]
-async fn every_host_is_reached_at_the_one_address_under_its_own_name() {
+async fn every_connection_is_redirected_and_keeps_its_host_header() {
     let server = Server::ok().await;
-    let egress = played(&server);
+    let egress = redirected(&server);
     for url in ["https://login.no-such-host.example/token", "https://api.no-such-host.example:8443/me?a=b"] {
         assert_eq!(send(&egress, get(url), &Limits::default()).await.unwrap().body().as_ref(), b"ok");
     }
@@ -26,10 +26,10 @@ async fn every_host_is_reached_at_the_one_address_under_its_own_name() {
 }
 
 #[tokio::test]
-async fn hosts_that_are_not_the_destination_s_are_refused_all_the_same() {
+async fn other_hosts_are_still_refused() {
     let server = Server::ok().await;
     let to = Destination::new(["api.no-such-host.example"]).unwrap();
-    let refused = played(&server).send(&to, get("https://other.example/"), &Limits::default()).await.unwrap_err();
+    let refused = redirected(&server).send(&to, get("https://other.example/"), &Limits::default()).await.unwrap_err();
     assert_eq!(refused, EgressError::HostNotAllowed);
     assert_eq!(server.connections(), 0);
 }

@@ -19,22 +19,22 @@ pub fn is_first_layout(sealed: &[u8]) -> bool {
 /// This is the additional authenticated data (AAD), in one buffer: layout (1 byte) · key id (4) · project,
 /// table, row and column · name and value of each pair, each with a length prefix.
 #[derive(Clone)]
-pub struct Place {
+pub struct SealContext {
     data: Vec<u8>,
 }
 
-impl Place {
+impl SealContext {
     /// The context of a column of a row. `project` owns the row; it is empty for the installation itself.
     /// `row` is the primary key.
     pub fn new(project: &str, table: &str, row: &str, column: &str) -> Self {
         let mut data = Vec::with_capacity(384);
         // Layout and key id are filled in on use.
         data.extend_from_slice(&[0; 1 + KEY_ID]);
-        let mut place = Self { data };
+        let mut context = Self { data };
         for part in [project, table, row, column] {
-            place.push(part.as_bytes());
+            context.push(part.as_bytes());
         }
-        place
+        context
     }
 
     /// Adds a named value to the context.
@@ -60,8 +60,8 @@ impl Place {
     }
 }
 
-impl fmt::Debug for Place {
+impl fmt::Debug for SealContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Place").finish_non_exhaustive()
+        f.debug_struct("SealContext").finish_non_exhaustive()
     }
 }
