@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use serde_json::Value;
-use switchboard_auth::{Answer, TokenError, TokenErrorKind, TokenSet, parse_device_response, parse_token_response};
+use switchboard_auth::{
+    ProviderResponse, TokenError, TokenErrorKind, TokenSet, parse_device_response, parse_token_response,
+};
 use switchboard_catalog::{Catalog, OAuth2, TokenResponse};
 
 use crate::shown;
@@ -40,7 +42,7 @@ fn parse_packed(
             headers.insert(name, value.parse().expect("a header value"));
         }
     }
-    parse_token_response(oauth.into(), &Answer { status, headers: &headers, body, now: 1_795_000_000 })
+    parse_token_response(oauth.into(), &ProviderResponse { status, headers: &headers, body, now: 1_795_000_000 })
 }
 
 /// `body` as the response to a successful request.
@@ -95,7 +97,8 @@ pub fn error(body: &[u8]) {
 
 /// The same body as the response to a device authorization request (RFC 8628).
 fn device(body: &[u8]) {
-    match parse_device_response(&Answer { status: 200, headers: &HeaderMap::new(), body, now: 1_795_000_000 }) {
+    match parse_device_response(&ProviderResponse { status: 200, headers: &HeaderMap::new(), body, now: 1_795_000_000 })
+    {
         Ok(code) => {
             let is_text =
                 |text: &str| !text.trim().is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));

@@ -15,7 +15,7 @@ use crate::{Variables, form};
 
 /// A request to a provider's API that was not sent yet.
 #[derive(Debug)]
-pub struct Draft {
+pub struct UnsentRequest {
     /// Method.
     pub method: Method,
     /// Target URL.
@@ -26,7 +26,7 @@ pub struct Draft {
     pub body: Bytes,
 }
 
-impl Draft {
+impl UnsentRequest {
     /// Wraps an existing request.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Draft {
     pub fn of(request: Request<Bytes>) -> Result<Self, BuildError> {
         let (parts, body) = request.into_parts();
         let url = Url::parse(&parts.uri.to_string())
-            .map_err(|_| BuildError::Endpoint { what: "URL", reason: "is not a URL" })?;
+            .map_err(|_| BuildError::Endpoint { part: "URL", reason: "is not a URL" })?;
         Ok(Self { method: parts.method, url, headers: parts.headers, body })
     }
 
@@ -59,7 +59,7 @@ pub fn apply(
     placements: &[Placement],
     secrets: &Secrets,
     variables: Variables<'_>,
-    draft: &mut Draft,
+    draft: &mut UnsentRequest,
 ) -> Result<(), BuildError> {
     let lookup = |name: &str| secrets.get(name).map(str::to_owned).or_else(|| variables(name));
     let mut headers = Vec::new();
@@ -171,7 +171,7 @@ pub fn basic_username(scheme: &BasicScheme, secrets: &Secrets) -> Result<Secret,
     match &scheme.username_template {
         Some(text) => template::expand(text, &|name| secrets.get(name).map(str::to_owned))
             .map(Secret::new)
-            .map_err(|source| BuildError::Template { what: "user name", source }),
+            .map_err(|source| BuildError::Template { part: "user name", source }),
         None => Ok(Secret::from(username)),
     }
 }
@@ -203,9 +203,9 @@ mod tests {
         Placement { query: Some(name.to_owned()), value: value.to_owned(), ..Placement::default() }
     }
 
-    fn draft(url: &str) -> Draft {
+    fn draft(url: &str) -> UnsentRequest {
         let url = Url::parse(url).unwrap();
-        Draft { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::new() }
+        UnsentRequest { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     fn secrets() -> Secrets {
@@ -224,7 +224,7 @@ mod tests {
         ];
         let site = |name: &str| matches!(name, "site" | "access_token").then(|| "acme".to_owned());
         apply(&placements, &secrets(), &site, &mut draft).unwrap();
-        let Draft { url, headers, .. } = draft;
+        let UnsentRequest { url, headers, .. } = draft;
         let values: Vec<_> = headers.get_all("authorization").iter().collect();
         assert_eq!(values, ["Bearer tok&1"]);
         assert_eq!(headers["x-site"], "acme");
@@ -247,7 +247,7 @@ mod tests {
             let mut draft = draft("https://api.example/");
             let placements = [header("a", "b"), query("c", "d"), placement];
             let error = apply(&placements, &secrets(), &no_variables, &mut draft).unwrap_err().to_string();
-            let Draft { url, headers, .. } = draft;
+            let UnsentRequest { url, headers, .. } = draft;
             assert!(error.starts_with(message), "{error}");
             assert!(!error.contains("canary"), "{error}");
             assert!(headers.is_empty());
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_basic_cannot_carry() {
+    fn values_that_basic_cannot_contain() {
         let cases = [
             (&[("password", "p")][..], "credential value `username` is missing"),
             (&[("username", "a:b")], "credential value `username` holds a colon"),

@@ -14,7 +14,7 @@ const CLIENT_LIFETIME: i64 = 300;
 
 /// Seconds by which `iat` is backdated: a provider whose clock is slightly behind would reject a time in the
 /// future.
-const DATED_BACK: i64 = 30;
+const BACKDATE: i64 = 30;
 
 /// Time and unique id of a request.
 #[derive(Clone, Copy, Debug)]
@@ -54,16 +54,16 @@ pub fn client_assertion(
         return Ok(None);
     }
     let known = |name: &str| if name == "client_id" { Some(client_id.to_owned()) } else { variables(name) };
-    let said = &oauth.client_assertion;
-    let audience = said.audience.as_ref().or(oauth.issuer.as_ref()).unwrap_or(&oauth.token_url);
-    let issuer = said.issuer.as_ref().map(|template| expand("assertion's issuer", template, &known)).transpose()?;
+    let declared = &oauth.client_assertion;
+    let audience = declared.audience.as_ref().or(oauth.issuer.as_ref()).unwrap_or(&oauth.token_url);
+    let issuer = declared.issuer.as_ref().map(|template| expand("assertion's issuer", template, &known)).transpose()?;
     let claims = Map::from_iter([
         ("iss".to_owned(), issuer.unwrap_or_else(|| client_id.to_owned()).into()),
         ("sub".to_owned(), client_id.into()),
         ("aud".to_owned(), expand("assertion's audience", audience, &known)?.into()),
         ("jti".to_owned(), moment.unique.into()),
-        ("iat".to_owned(), (moment.now - DATED_BACK).into()),
-        ("exp".to_owned(), (moment.now - DATED_BACK + CLIENT_LIFETIME).into()),
+        ("iat".to_owned(), (moment.now - BACKDATE).into()),
+        ("exp".to_owned(), (moment.now - BACKDATE + CLIENT_LIFETIME).into()),
     ]);
     let mut header = Map::new();
     if let Some(key_id) = key.key_id {
@@ -72,7 +72,7 @@ pub fn client_assertion(
     if let Some(certificate) = key.certificate {
         header.insert("x5t#S256".to_owned(), x5t_s256(certificate)?.into());
     }
-    sign_jwt(algorithm(said.algorithm), key.key, &header, &claims).map(Some)
+    sign_jwt(algorithm(declared.algorithm), key.key, &header, &claims).map(Some)
 }
 
 /// Creates the assertion of a call, or one that is itself the token.
@@ -89,8 +89,8 @@ pub fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>)
     let variables: Variables<'_> = &known;
     let mut claims = entries("assertion's claim", assertion.claims.iter(), variables)?;
     claims.insert("jti".to_owned(), moment.unique.into());
-    claims.insert("iat".to_owned(), (moment.now - DATED_BACK).into());
-    claims.insert("exp".to_owned(), (moment.now - DATED_BACK + lifetime).into());
+    claims.insert("iat".to_owned(), (moment.now - BACKDATE).into());
+    claims.insert("exp".to_owned(), (moment.now - BACKDATE + lifetime).into());
     let mut header = entries("assertion's header", assertion.header.iter(), variables)?;
     if let Some(template) = &assertion.certificate {
         let certificate = expand("assertion's certificate", template, variables)?;
@@ -101,13 +101,13 @@ pub fn mint(assertion: &Assertion, moment: Moment<'_>, variables: Variables<'_>)
 
 /// Members of a JSON object; empty ones are omitted.
 fn entries<'e>(
-    what: &'static str,
+    part: &'static str,
     entries: impl Iterator<Item = (&'e String, &'e String)>,
     variables: Variables<'_>,
 ) -> Result<Map<String, Value>, BuildError> {
     let mut object = Map::new();
     for (name, template) in entries {
-        let value = expand(what, template, variables)?;
+        let value = expand(part, template, variables)?;
         if !value.is_empty() {
             object.insert(name.clone(), value.into());
         }
@@ -143,9 +143,9 @@ mod tests {
     fn an_assertion_may_name_the_fingerprint_of_its_key() {
         // `openssl pkey -pubout -outform DER | openssl dgst -sha256 -binary | base64`
         let (name, pem) = ("private_key", include_str!("../../../tests/it/connect/quirks/service_account.pem"));
-        let said: Assertion =
+        let declared: Assertion =
             toml::from_str("key = \"{private_key}\"\nclaims = { iss = \"me.SHA256:{key_fingerprint}\" }").unwrap();
-        let minted = mint(&said, MOMENT, &|asked| (asked == name).then(|| pem.to_owned())).unwrap();
+        let minted = mint(&declared, MOMENT, &|asked| (asked == name).then(|| pem.to_owned())).unwrap();
         assert_eq!(claims(&minted)["iss"], "me.SHA256:J+D+lQ/LM4Op4j9fO0jBEm0s2FSzLjtTI1zb+rvi+Lk=");
     }
 

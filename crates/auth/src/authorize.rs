@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_for_is_an_error() {
+    fn invalid_scopes_are_an_error() {
         assert_eq!(url(&oauth(""), &[], &["u"]), Err(BuildError::UserScopes));
         let request = AuthorizationRequest {
             oauth: &oauth(""),

@@ -113,7 +113,7 @@ fn escaped(body: &str, escape: Escape, variables: Variables<'_>) -> Result<Strin
             Escape::Xml => xml(&value),
         })
     };
-    template::expand(body, &escaping).map_err(|source| BuildError::Template { what: "call's body", source })
+    template::expand(body, &escaping).map_err(|source| BuildError::Template { part: "call's body", source })
 }
 
 /// Escapes for XML 1.0 (section 2.4), in text and in quoted attribute values.
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_encodes_what_is_free_text() {
+    fn a_url_encodes_free_text() {
         let deletion = call("method = \"DELETE\"\nheaders = { Authorization = \"Bearer {token}\" }");
         let deletion = Call { url: "https://{site}.p.example/{client_id}/tokens/{token}".to_owned(), ..deletion };
         let request = build(&deletion).unwrap();
@@ -206,7 +206,7 @@ mod tests {
     proptest! {
         /// Whatever the value, the JSON body contains exactly that value.
         #[test]
-        fn no_value_leaves_its_place(value in any::<String>()) {
+        fn no_value_breaks_out_of_its_position(value in any::<String>()) {
             let call = call("content_type = \"application/json\"\nbody = '{{\"u\":\"{v}\"}'");
             let request = call_request(&call, None, MOMENT, &|_| Some(value.clone())).unwrap();
             let body: serde_json::Value = serde_json::from_slice(request.body()).unwrap();
@@ -215,7 +215,7 @@ mod tests {
 
         /// A token in a URL is always a single path segment.
         #[test]
-        fn a_token_stays_one_part_of_a_path(token in "[ -~]{1,40}") {
+        fn a_token_stays_one_path_segment(token in "[ -~]{1,40}") {
             let call = Call { url: "https://p.example/a/{token}/b".to_owned(), ..call("method = \"DELETE\"") };
             prop_assume!(token != "." && token != "..");
             let request = call_request(&call, None, MOMENT, &|_| Some(token.clone())).unwrap();

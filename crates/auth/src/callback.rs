@@ -9,13 +9,13 @@ use thiserror::Error;
 use crate::{form, text};
 
 /// Maximum length of a query in bytes.
-const MAX: usize = 16 * 1024;
+const MAX_QUERY: usize = 16 * 1024;
 
 /// The parameters that are read; all others are ignored.
-const NAMES: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+const PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 
 /// The parameter that is only displayed.
-const WORDS: &str = "error_description";
+const DISPLAYED_NAME: &str = "error_description";
 
 /// Replaces an error code that does not match `[A-Za-z0-9_.-]{1,64}`.
 const UNKNOWN_ERROR: &str = "unknown_error";
@@ -69,7 +69,7 @@ pub enum CallbackError {
 /// # Errors
 /// [`CallbackError`].
 pub fn parse_callback(query: &str) -> Result<CallbackQuery, CallbackError> {
-    let [code, state, iss, error, error_description] = named_values(query, NAMES)?;
+    let [code, state, iss, error, error_description] = named_values(query, PARAMETERS)?;
     Ok(CallbackQuery {
         code: code.map(Secret::new),
         state,
@@ -91,7 +91,7 @@ pub fn callback_parameter(query: &str, name: &str) -> Result<Option<String>, Cal
         }
     }
     match pieces.as_slice() {
-        _ if query.len() > MAX => Err(CallbackError::TooLong),
+        _ if query.len() > MAX_QUERY => Err(CallbackError::TooLong),
         [] => Ok(None),
         [one] => form::decode(one)
             .map(|value| Some(value).filter(|text| !text.is_empty()))
@@ -105,7 +105,7 @@ pub(crate) fn named_values<const COUNT: usize>(
     query: &str,
     names: [&'static str; COUNT],
 ) -> Result<[Option<String>; COUNT], CallbackError> {
-    if query.len() > MAX {
+    if query.len() > MAX_QUERY {
         return Err(CallbackError::TooLong);
     }
     let mut values = [const { None }; COUNT];
@@ -118,7 +118,7 @@ pub(crate) fn named_values<const COUNT: usize>(
             continue;
         };
         let value = match form::decode(encoded_value) {
-            None if decoded_name == WORDS => form::decode_lossy(encoded_value),
+            None if decoded_name == DISPLAYED_NAME => form::decode_lossy(encoded_value),
             decoded => decoded.ok_or(CallbackError::Malformed(names[index]))?,
         };
         if values[index].replace(value).is_some() {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_made_fit_to_show() {
+    fn errors_are_safe_to_display() {
         let cases = [
             ("error=access_denied&error_description=No%0d%0aX%3A+y", Some("access_denied"), Some("No X: y")),
             ("error=%3Cimg+onerror%3E", Some("unknown_error"), None),
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn ambiguous_and_malformed_queries_are_refused() {
-        let long = format!("code={}", "a".repeat(MAX));
+        let long = format!("code={}", "a".repeat(MAX_QUERY));
         let cases = [
             ("code=a&code=b&state=x", CallbackError::Repeated("code")),
             ("code=a&code=a", CallbackError::Repeated("code")),

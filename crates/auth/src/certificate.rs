@@ -35,7 +35,7 @@ pub fn check_certificate(text: &str) -> Result<(), &'static str> {
 }
 
 fn thumbprint(algorithm: &'static digest::Algorithm, pem: &str) -> Result<String, BuildError> {
-    let der = first(pem).map_err(|reason| BuildError::Key { what: "certificate", reason })?;
+    let der = first(pem).map_err(|reason| BuildError::Key { part: "certificate", reason })?;
     Ok(URL_SAFE_NO_PAD.encode(digest::digest(algorithm, &der)))
 }
 
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn invalid_certificates_are_rejected() {
         let fixtures = jws();
         let pem = fixtures["certificate"]["pem"].as_str().unwrap();
         let lines: Vec<&str> = pem.lines().collect();

@@ -15,7 +15,7 @@ use crate::error::{BuildError, endpoint, expand};
 use crate::text;
 use crate::token::{Parameters, TokenRequest};
 use crate::token_error::{TokenError, TokenErrorKind};
-use crate::token_response::{Answer, read};
+use crate::token_response::{ProviderResponse, read};
 use crate::{ClientCredentials, Variables};
 
 /// RFC 8628 section 3.4.
@@ -25,10 +25,10 @@ const MAX_DEVICE_CODE: usize = 4_096;
 /// Maximum length of a user code in characters.
 const MAX_USER_CODE: usize = 64;
 /// Default polling interval in seconds (RFC 8628 section 3.2), and its bounds.
-const INTERVAL: u64 = 5;
-const INTERVALS: std::ops::RangeInclusive<u64> = 1..=LONGEST_LIFE;
+const DEFAULT_INTERVAL: u64 = 5;
+const INTERVALS: std::ops::RangeInclusive<u64> = 1..=MAX_LIFETIME;
 /// Maximum and default lifetime of the codes in seconds.
-const LONGEST_LIFE: u64 = 30 * 60;
+const MAX_LIFETIME: u64 = 30 * 60;
 
 /// A device authorization response.
 #[derive(Clone)]
@@ -55,24 +55,24 @@ impl fmt::Debug for DeviceAuthorization {
 
 /// Meaning of an error response to a token poll (RFC 8628 section 3.5).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DeviceRefusal {
+pub enum DevicePollError {
     /// The user is not done: continue polling.
     Pending,
     /// The same, with an interval longer by five seconds.
     SlowDown,
     /// A transient failure: continue polling.
-    Passing,
+    Transient,
     /// Polling has failed for good.
     Final,
 }
 
-impl DeviceRefusal {
+impl DevicePollError {
     /// Classifies an error.
     pub fn of(error: &TokenError) -> Self {
         match error.code.as_deref() {
             Some("authorization_pending") => Self::Pending,
             Some("slow_down") => Self::SlowDown,
-            _ if matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) => Self::Passing,
+            _ if matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) => Self::Transient,
             _ => Self::Final,
         }
     }
@@ -124,14 +124,14 @@ pub fn device_token_request(
 ///
 /// # Errors
 /// [`TokenError`]: the provider's error, or a response whose code the user could not enter.
-pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization, TokenError> {
+pub fn parse_device_response(answer: &ProviderResponse<'_>) -> Result<DeviceAuthorization, TokenError> {
     let mut document = read(&TokenResponse::default(), answer)?;
     // Moved out of the response, so that no second copy remains.
-    let mut code = |name: &str, longest: usize| {
+    let mut code = |name: &str, max_length: usize| {
         let Some(Value::String(text)) = document.remove(name) else { return None };
         let code = Secret::new(text);
         let text = code.expose();
-        (!text.trim().is_empty() && text.len() <= longest && text::is_vschar(text)).then_some(code)
+        (!text.trim().is_empty() && text.len() <= max_length && text::is_vschar(text)).then_some(code)
     };
     let (Some(device_code), Some(user_code)) = (code("device_code", MAX_DEVICE_CODE), code("user_code", MAX_USER_CODE))
     else {
@@ -152,8 +152,8 @@ pub fn parse_device_response(answer: &Answer<'_>) -> Result<DeviceAuthorization,
         user_code: user_code.expose().to_owned(),
         verification_uri,
         verification_uri_complete: complete.iter().find_map(|name| self::page(&document, name)),
-        expires_in: seconds("expires_in").filter(|seconds| *seconds > 0).unwrap_or(LONGEST_LIFE).min(LONGEST_LIFE),
-        interval: seconds("interval").unwrap_or(INTERVAL).clamp(*INTERVALS.start(), *INTERVALS.end()),
+        expires_in: seconds("expires_in").filter(|seconds| *seconds > 0).unwrap_or(MAX_LIFETIME).min(MAX_LIFETIME),
+        interval: seconds("interval").unwrap_or(DEFAULT_INTERVAL).clamp(*INTERVALS.start(), *INTERVALS.end()),
     })
 }
 
@@ -178,7 +178,7 @@ mod tests {
     fn parsed(status: u16, body: &str) -> Result<DeviceAuthorization, TokenError> {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", "application/json".parse().unwrap());
-        parse_device_response(&Answer { status, headers: &headers, body: body.as_bytes(), now: 0 })
+        parse_device_response(&ProviderResponse { status, headers: &headers, body: body.as_bytes(), now: 0 })
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_sent_to_a_page_that_is_none() {
+    fn the_user_is_sent_only_to_https_pages() {
         for page in ["http://p.example", "javascript:alert(1)", "https://a:b@p.example", "/device", ""] {
             let body = format!(r#"{{"device_code":"dc","user_code":"1","verification_uri":"{page}"}}"#);
             assert!(parsed(200, &body).is_err(), "{page}");
@@ -216,23 +216,23 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_whether_to_ask_again() {
+    fn an_error_determines_whether_to_poll_again() {
         for (status, body, expected) in [
-            (400, r#"{"error":"authorization_pending"}"#, DeviceRefusal::Pending),
-            (200, r#"{"error":"authorization_pending"}"#, DeviceRefusal::Pending),
-            (400, r#"{"error":"slow_down"}"#, DeviceRefusal::SlowDown),
-            (503, "<html>", DeviceRefusal::Passing),
-            (400, r#"{"error":"expired_token"}"#, DeviceRefusal::Final),
-            (400, r#"{"error":"access_denied"}"#, DeviceRefusal::Final),
-            (401, "", DeviceRefusal::Final),
+            (400, r#"{"error":"authorization_pending"}"#, DevicePollError::Pending),
+            (200, r#"{"error":"authorization_pending"}"#, DevicePollError::Pending),
+            (400, r#"{"error":"slow_down"}"#, DevicePollError::SlowDown),
+            (503, "<html>", DevicePollError::Transient),
+            (400, r#"{"error":"expired_token"}"#, DevicePollError::Final),
+            (400, r#"{"error":"access_denied"}"#, DevicePollError::Final),
+            (401, "", DevicePollError::Final),
         ] {
-            assert_eq!(DeviceRefusal::of(&parsed(status, body).unwrap_err()), expected, "{body}");
+            assert_eq!(DevicePollError::of(&parsed(status, body).unwrap_err()), expected, "{body}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_answer_breaks_it(status in 100_u16..600, body in ".{0,200}") {
+        fn no_response_makes_it_panic(status in 100_u16..600, body in ".{0,200}") {
             let _ = parsed(status, &body);
         }
     }

@@ -8,9 +8,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value};
 
+use crate::content_coding::{DecompressError, decompressed, gunzip, is_gzip};
 use crate::form;
-use crate::packed::{Packed, gunzip, is_gzip, unpacked};
-use crate::unambiguous::Unambiguous;
+use crate::unique_keys::UniqueKeys;
 
 /// Maximum size of a response in bytes, after decompression.
 const MAX: usize = 1 << 20;
@@ -19,21 +19,21 @@ const MAX: usize = 1 << 20;
 /// the request cannot be repeated: it may be compressed, in any declared charset, with a byte order mark. The
 /// declared type (form or JSON) is tried first, then the other. The error does not quote the response.
 pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Value>, String> {
-    let body = plain(headers, body)?;
+    let body = decompress(headers, body)?;
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let text = text(content_type, &body)?;
     let text = text.as_ref();
     let first = if content_type.is_some_and(is_form) { parse_form(text) } else { parse_json(text) };
     first.or_else(|fault| match fault {
         // Do not try the other format: the duplicate is ambiguous in any.
-        Fault::Repeats(what) => Err(what.to_owned()),
-        Fault::Other(what) => {
+        ParseError::DuplicateName(reason) => Err(reason.to_owned()),
+        ParseError::Other(reason) => {
             let second = if content_type.is_some_and(is_form) {
-                parse_json(text).map_err(|_| what)
+                parse_json(text).map_err(|_| reason)
             } else if looks_like_form(text) {
-                parse_form(text).map_err(Fault::words)
+                parse_form(text).map_err(ParseError::reason)
             } else {
-                Err(what)
+                Err(reason)
             };
             second.map_err(str::to_owned)
         }
@@ -42,38 +42,38 @@ pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Map<String, Valu
 
 /// As [`parse`], for unreliable content types: text that starts like a JSON object is JSON, anything else is
 /// a form.
-pub(crate) fn parse_by_looks(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
+pub(crate) fn parse_untyped(body: &[u8]) -> Result<Map<String, Value>, &'static str> {
     let text = text(None, body)?;
     let read = if text.trim_start().starts_with('{') { parse_json(&text) } else { parse_form(&text) };
-    read.map_err(Fault::words)
+    read.map_err(ParseError::reason)
 }
 
 /// Why a text cannot be parsed.
-enum Fault {
+enum ParseError {
     /// A name occurs twice.
-    Repeats(&'static str),
+    DuplicateName(&'static str),
     /// Another reason.
     Other(&'static str),
 }
 
-impl Fault {
-    fn words(self) -> &'static str {
+impl ParseError {
+    fn reason(self) -> &'static str {
         match self {
-            Self::Repeats(what) | Self::Other(what) => what,
+            Self::DuplicateName(reason) | Self::Other(reason) => reason,
         }
     }
 }
 
 /// The body, decompressed: as declared, or as gzip if it is and nothing is declared.
-fn plain<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
-    let unpacked = match unpacked(headers, body, MAX) {
+fn decompress<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Cow<'b, [u8]>, String> {
+    let body = match decompressed(headers, body, MAX) {
         // Servers send odd values in this header; readable text needs no decompression.
-        Err(Packed::Unknown) if std::str::from_utf8(body).is_ok() => Cow::Borrowed(body),
+        Err(DecompressError::Unknown) if std::str::from_utf8(body).is_ok() => Cow::Borrowed(body),
         other => other.map_err(|error| error.to_string())?,
     };
-    match &unpacked {
+    match &body {
         Cow::Borrowed(bytes) if is_gzip(bytes) => gunzip(bytes, MAX).map(Cow::Owned).map_err(|error| error.to_string()),
-        _ => Ok(unpacked),
+        _ => Ok(body),
     }
 }
 
@@ -108,12 +108,12 @@ fn looks_like_form(text: &str) -> bool {
     })
 }
 
-fn parse_json(text: &str) -> Result<Map<String, Value>, Fault> {
-    match serde_json::from_str::<Unambiguous>(text) {
-        Ok(Unambiguous(Value::Object(object))) => Ok(object),
-        Ok(_) => Err(Fault::Other("the answer is not a JSON object")),
-        Err(error) if error.is_data() => Err(Fault::Repeats("the answer repeats a JSON key")),
-        Err(_) => Err(Fault::Other("the answer is not JSON")),
+fn parse_json(text: &str) -> Result<Map<String, Value>, ParseError> {
+    match serde_json::from_str::<UniqueKeys>(text) {
+        Ok(UniqueKeys(Value::Object(object))) => Ok(object),
+        Ok(_) => Err(ParseError::Other("the answer is not a JSON object")),
+        Err(error) if error.is_data() => Err(ParseError::DuplicateName("the answer repeats a JSON key")),
+        Err(_) => Err(ParseError::Other("the answer is not JSON")),
     }
 }
 
@@ -122,8 +122,8 @@ pub(crate) fn is_form(content_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-fn parse_form(text: &str) -> Result<Map<String, Value>, Fault> {
-    let malformed = || Fault::Other("the answer is not a well-formed form");
+fn parse_form(text: &str) -> Result<Map<String, Value>, ParseError> {
+    let malformed = || ParseError::Other("the answer is not a well-formed form");
     let text = text.trim();
     // A form encodes a brace as `%7B`.
     if text.starts_with('{') {
@@ -136,7 +136,7 @@ fn parse_form(text: &str) -> Result<Map<String, Value>, Fault> {
             return Err(malformed());
         };
         if object.insert(name, Value::String(value)).is_some() {
-            return Err(Fault::Repeats("the answer repeats a parameter"));
+            return Err(ParseError::DuplicateName("the answer repeats a parameter"));
         }
     }
     Ok(object)

@@ -29,7 +29,7 @@ const MAX_NONCE: usize = 1024;
 /// # Errors
 /// [`BuildError::Key`] if the system has no randomness.
 pub fn new_dpop_key() -> Result<Secret, BuildError> {
-    let failed = |_| BuildError::Key { what: "proof key", reason: "cannot be made" };
+    let failed = |_| BuildError::Key { part: "proof key", reason: "cannot be made" };
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
     let base64 = Zeroizing::new(STANDARD.encode(document.map_err(failed)?.as_ref()));
     Ok(Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", *base64)))
@@ -116,16 +116,16 @@ pub fn dpop_nonce(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether a token endpoint rejects a request because of a missing nonce (section 8): status 400 or 401, with
 /// the error code in the body or the challenge.
-pub fn refuses_for_dpop_nonce(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
+pub fn is_dpop_nonce_error(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
     let says_so = || {
         let document: Option<Value> = serde_json::from_slice(body).ok();
         document.is_some_and(|document| document.get("error").and_then(Value::as_str) == Some("use_dpop_nonce"))
     };
-    matches!(status, 400 | 401) && dpop_nonce(headers).is_some() && (wants_dpop_nonce(headers) || says_so())
+    matches!(status, 400 | 401) && dpop_nonce(headers).is_some() && (requires_dpop_nonce(headers) || says_so())
 }
 
 /// Whether an API rejects a request because of a missing nonce (section 9). It was not processed.
-pub fn wants_dpop_nonce(headers: &HeaderMap) -> bool {
+pub fn requires_dpop_nonce(headers: &HeaderMap) -> bool {
     let says_so = |value: &HeaderValue| value.to_str().is_ok_and(|text| text.contains("use_dpop_nonce"));
     headers.get_all(WWW_AUTHENTICATE).iter().any(says_so) && dpop_nonce(headers).is_some()
 }
@@ -194,27 +194,27 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_wants_its_nonce_says_so_in_the_body_or_in_a_challenge() {
+    fn a_missing_nonce_is_reported_in_the_body_or_the_challenge() {
         let body = br#"{"error":"use_dpop_nonce"}"#;
         let mut headers = HeaderMap::new();
-        assert!(!refuses_for_dpop_nonce(400, &headers, body), "it gives none");
+        assert!(!is_dpop_nonce_error(400, &headers, body), "it gives none");
         headers.insert(DPOP_NONCE, "n-1".parse().unwrap());
-        assert!(refuses_for_dpop_nonce(400, &headers, body) && refuses_for_dpop_nonce(401, &headers, body));
+        assert!(is_dpop_nonce_error(400, &headers, body) && is_dpop_nonce_error(401, &headers, body));
         for (status, body) in [(200, &body[..]), (400, b"{}"), (400, br#"{"error":"invalid_request"}"#), (503, body)] {
-            assert!(!refuses_for_dpop_nonce(status, &headers, body), "{status}");
+            assert!(!is_dpop_nonce_error(status, &headers, body), "{status}");
         }
         headers.insert(WWW_AUTHENTICATE, "DPoP error=\"use_dpop_nonce\"".parse().unwrap());
-        assert!(refuses_for_dpop_nonce(401, &headers, b""));
+        assert!(is_dpop_nonce_error(401, &headers, b""));
     }
 
     #[test]
-    fn a_server_says_which_nonce_it_wants() {
+    fn the_server_sets_the_nonce() {
         let mut headers = HeaderMap::new();
-        assert_eq!((dpop_nonce(&headers), wants_dpop_nonce(&headers)), (None, false));
+        assert_eq!((dpop_nonce(&headers), requires_dpop_nonce(&headers)), (None, false));
         headers.insert(WWW_AUTHENTICATE, "DPoP error=\"use_dpop_nonce\"".parse().unwrap());
-        assert!(!wants_dpop_nonce(&headers), "it gives none");
+        assert!(!requires_dpop_nonce(&headers), "it gives none");
         headers.insert(DPOP_NONCE, "n-1".parse().unwrap());
-        assert_eq!((dpop_nonce(&headers), wants_dpop_nonce(&headers)), (Some("n-1"), true));
+        assert_eq!((dpop_nonce(&headers), requires_dpop_nonce(&headers)), (Some("n-1"), true));
         headers.insert(DPOP_NONCE, "n".repeat(MAX_NONCE + 1).parse().unwrap());
         assert_eq!(dpop_nonce(&headers), None);
     }

@@ -10,18 +10,18 @@ use crate::Variables;
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum BuildError {
     /// A template of the toolkit could not be expanded.
-    #[error("cannot expand the {what}")]
+    #[error("cannot expand the {part}")]
     Template {
         /// Which template.
-        what: &'static str,
+        part: &'static str,
         /// The reason.
         source: TemplateError,
     },
     /// An expanded endpoint is not a valid URL.
-    #[error("the {what} {reason}")]
+    #[error("the {part} {reason}")]
     Endpoint {
         /// Which endpoint.
-        what: &'static str,
+        part: &'static str,
         /// The reason.
         reason: &'static str,
     },
@@ -57,10 +57,10 @@ pub enum BuildError {
         reason: &'static str,
     },
     /// A private key, certificate or signing secret cannot be used.
-    #[error("the {what} {reason}")]
+    #[error("the {part} {reason}")]
     Key {
         /// Which one.
-        what: &'static str,
+        part: &'static str,
         /// The reason.
         reason: &'static str,
     },
@@ -81,15 +81,15 @@ pub enum BuildError {
 }
 
 /// Expands one template.
-pub(crate) fn expand(what: &'static str, template: &str, variables: Variables<'_>) -> Result<String, BuildError> {
-    template::expand(template, variables).map_err(|source| BuildError::Template { what, source })
+pub(crate) fn expand(part: &'static str, template: &str, variables: Variables<'_>) -> Result<String, BuildError> {
+    template::expand(template, variables).map_err(|source| BuildError::Template { part, source })
 }
 
 /// Expands an endpoint's template into a URL: http or https, without user information and without a fragment,
 /// as RFC 6749 sections 3.1 and 3.2 require. The egress policy checks the host later.
-pub(crate) fn endpoint(what: &'static str, template: &str, variables: Variables<'_>) -> Result<Url, BuildError> {
-    let expanded = expand(what, template, variables)?;
-    let refuse = |reason| Err(BuildError::Endpoint { what, reason });
+pub(crate) fn endpoint(part: &'static str, template: &str, variables: Variables<'_>) -> Result<Url, BuildError> {
+    let expanded = expand(part, template, variables)?;
+    let refuse = |reason| Err(BuildError::Endpoint { part, reason });
     let Ok(url) = Url::parse(&expanded) else {
         return refuse("is not a URL");
     };

@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_decodes(text in any::<String>()) {
+        fn encoding_round_trips(text in any::<String>()) {
             prop_assert_eq!(decode(&encode(&text)), Some(text));
         }
     }

@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_break_the_message_is_refused() {
+    fn values_that_would_break_the_message_are_rejected() {
         for name in ["", " ", "a b", "a:", "a\r\nb", "ü", "a\0", "host "] {
             assert_eq!(check_caller_header(name, "x", &[]).unwrap_err(), "header name is not a token", "{name:?}");
         }

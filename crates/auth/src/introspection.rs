@@ -4,7 +4,7 @@ use serde_json::Value;
 use switchboard_catalog::TokenResponse;
 
 use crate::token_error::TokenError;
-use crate::token_response::{Answer, read};
+use crate::token_response::{ProviderResponse, read};
 
 /// The used part of an introspection response (RFC 7662 section 2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Introspection {
 ///
 /// # Errors
 /// As [`crate::parse_token_response`].
-pub fn parse_introspection_response(answer: &Answer<'_>) -> Result<Introspection, TokenError> {
+pub fn parse_introspection_response(answer: &ProviderResponse<'_>) -> Result<Introspection, TokenError> {
     let document = read(&TokenResponse::default(), answer)?;
     Ok(Introspection {
         is_active: document.get("active").and_then(Value::as_bool),
@@ -34,15 +34,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_of_a_token() {
+    fn introspection_responses() {
         let headers = HeaderMap::new();
         let read = |status, body: &str| {
-            parse_introspection_response(&Answer { status, headers: &headers, body: body.as_bytes(), now: 0 })
+            parse_introspection_response(&ProviderResponse { status, headers: &headers, body: body.as_bytes(), now: 0 })
         };
-        let said = |is_active, ends_at| Ok(Introspection { is_active, ends_at });
-        assert_eq!(read(200, r#"{"active":true,"exp":1900000000}"#), said(Some(true), Some(1_900_000_000)));
-        assert_eq!(read(200, r#"{"active":false}"#), said(Some(false), None));
-        assert_eq!(read(200, r#"{"active":"yes"}"#), said(None, None));
+        let response = |is_active, ends_at| Ok(Introspection { is_active, ends_at });
+        assert_eq!(read(200, r#"{"active":true,"exp":1900000000}"#), response(Some(true), Some(1_900_000_000)));
+        assert_eq!(read(200, r#"{"active":false}"#), response(Some(false), None));
+        assert_eq!(read(200, r#"{"active":"yes"}"#), response(None, None));
         assert_eq!(read(401, r#"{"error":"invalid_client"}"#).unwrap_err().code.as_deref(), Some("invalid_client"));
         assert!(read(200, "<html>").is_err());
     }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use switchboard_vault::Secret;
 
 use crate::error::BuildError;
-use crate::unambiguous::Unambiguous;
+use crate::unique_keys::UniqueKeys;
 use crate::utc;
 use key::PrivateKey;
 
@@ -100,7 +100,7 @@ impl JwsAlgorithm {
             Kind::Hmac(_) => Ok(()),
             kind => {
                 let key = PrivateKey::parse(key)?;
-                if kind.takes(&key) { Ok(()) } else { Err(kind.wanted()) }
+                if kind.takes(&key) { Ok(()) } else { Err(kind.expected_key()) }
             }
         }
     }
@@ -125,14 +125,14 @@ impl JwsAlgorithm {
     fn sign(self, key: &str, message: &[u8]) -> Result<Vec<u8>, BuildError> {
         let kind = self.kind();
         if let Kind::Hmac(hash) = kind {
-            self.check_key(key).map_err(|reason| BuildError::Key { what: "signing secret", reason })?;
+            self.check_key(key).map_err(|reason| BuildError::Key { part: "signing secret", reason })?;
             return Ok(hmac::sign(&hmac::Key::new(hash, key.as_bytes()), message).as_ref().to_vec());
         }
-        let refuse = |reason| BuildError::Key { what: "private key", reason };
+        let refuse = |reason| BuildError::Key { part: "private key", reason };
         match (kind, PrivateKey::parse(key).map_err(refuse)?) {
             (Kind::Rsa(padding), PrivateKey::Rsa(key)) => sign_rsa(&key, padding, message),
             (Kind::P256, PrivateKey::P256(key)) | (Kind::P384, PrivateKey::P384(key)) => sign_ecdsa(&key, message),
-            (kind, _) => Err(kind.wanted()),
+            (kind, _) => Err(kind.expected_key()),
         }
         .map_err(refuse)
     }
@@ -162,7 +162,7 @@ impl Kind {
     }
 
     /// Error message for a key of another type.
-    fn wanted(self) -> &'static str {
+    fn expected_key(self) -> &'static str {
         match self {
             Self::Hmac(_) => "is not a shared secret",
             Self::Rsa(_) => "is not an RSA key, which this algorithm needs",
@@ -264,16 +264,16 @@ pub(crate) fn unverified_claims(jwt: &str) -> Option<Value> {
         return None;
     }
     let json = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let Unambiguous(claims) = serde_json::from_slice(&json).ok()?;
+    let UniqueKeys(claims) = serde_json::from_slice(&json).ok()?;
     Some(claims)
 }
 
 /// The uncompressed public point of a P-256 key.
 pub(crate) fn p256_point(key: &Secret) -> Result<Vec<u8>, BuildError> {
-    let refuse = |reason| BuildError::Key { what: "proof key", reason };
+    let refuse = |reason| BuildError::Key { part: "proof key", reason };
     match PrivateKey::parse(key.expose()).map_err(refuse)? {
         PrivateKey::P256(key) => Ok(key.public_key().as_ref().to_vec()),
-        _ => Err(refuse(Kind::P256.wanted())),
+        _ => Err(refuse(Kind::P256.expected_key())),
     }
 }
 

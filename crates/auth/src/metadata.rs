@@ -157,51 +157,51 @@ fn is_endpoint(text: &str, plain: &PlainHttp) -> bool {
 /// [`MetadataError::Endpoint`] if neither has an endpoint; [`MetadataError::Pkce`] if the metadata lists
 /// methods without S256 although the file requires it.
 pub fn complete(oauth: &OAuth2, metadata: &Metadata) -> Result<OAuth2, MetadataError> {
-    let mut whole = oauth.clone();
-    let fill = |text: &mut String, found: &Option<String>, what| match found {
+    let mut completed = oauth.clone();
+    let fill = |text: &mut String, found: &Option<String>, part| match found {
         _ if !text.is_empty() => Ok(()),
         Some(url) => {
             *text = literal(url);
             Ok(())
         }
-        None => Err(MetadataError::Endpoint(what)),
+        None => Err(MetadataError::Endpoint(part)),
     };
     // The device flow uses no authorization endpoint (RFC 8628).
-    if whole.device_authorization_url.is_none() {
-        fill(&mut whole.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
+    if completed.device_authorization_url.is_none() {
+        fill(&mut completed.authorization_url, &metadata.authorization_endpoint, "authorization endpoint")?;
     }
-    fill(&mut whole.token_url, &metadata.token_endpoint, "token endpoint")?;
-    let or = |said: &mut Option<String>, found: &Option<String>| {
-        if said.is_none() {
-            *said = found.as_deref().map(literal);
+    fill(&mut completed.token_url, &metadata.token_endpoint, "token endpoint")?;
+    let or = |declared: &mut Option<String>, found: &Option<String>| {
+        if declared.is_none() {
+            *declared = found.as_deref().map(literal);
         }
     };
-    if whole.revoke.is_none() {
-        or(&mut whole.revocation_url, &metadata.revocation_endpoint);
+    if completed.revoke.is_none() {
+        or(&mut completed.revocation_url, &metadata.revocation_endpoint);
     }
-    or(&mut whole.introspection_url, &metadata.introspection_endpoint);
-    or(&mut whole.registration_url, &metadata.registration_endpoint);
+    or(&mut completed.introspection_url, &metadata.introspection_endpoint);
+    or(&mut completed.registration_url, &metadata.registration_endpoint);
     if metadata.require_pushed_authorization_requests {
-        or(&mut whole.pushed_authorization_request_url, &metadata.pushed_authorization_request_endpoint);
+        or(&mut completed.pushed_authorization_request_url, &metadata.pushed_authorization_request_endpoint);
     }
-    or(&mut whole.issuer, &Some(metadata.issuer.clone()));
-    whole.iss_required |= metadata.authorization_response_iss_parameter_supported;
+    or(&mut completed.issuer, &Some(metadata.issuer.clone()));
+    completed.iss_required |= metadata.authorization_response_iss_parameter_supported;
     if let Some(methods) = &metadata.code_challenge_methods_supported
-        && whole.pkce == switchboard_catalog::Pkce::S256
+        && completed.pkce == switchboard_catalog::Pkce::S256
         && !methods.iter().any(|method| method == "S256")
     {
         return Err(MetadataError::Pkce);
     }
     if let Some(resource) = &metadata.resource {
-        whole.resource = Some(literal(resource));
+        completed.resource = Some(literal(resource));
     }
-    choose_authentication(&mut whole, metadata);
-    Ok(whole)
+    choose_authentication(&mut completed, metadata);
+    Ok(completed)
 }
 
 /// If the file leaves the default method, chooses one that the provider supports.
-fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
-    if whole.client_authentication != ClientAuthentication::ClientSecretPost {
+fn choose_authentication(completed: &mut OAuth2, metadata: &Metadata) {
+    if completed.client_authentication != ClientAuthentication::ClientSecretPost {
         return;
     }
     // RFC 8414 section 2: the default is `client_secret_basic`.
@@ -214,9 +214,9 @@ fn choose_authentication(whole: &mut OAuth2, metadata: &Metadata) {
         return;
     }
     if offers("client_secret_basic") {
-        whole.client_authentication = ClientAuthentication::ClientSecretBasic;
+        completed.client_authentication = ClientAuthentication::ClientSecretBasic;
     } else if offers("none") {
-        whole.client_authentication = ClientAuthentication::None;
+        completed.client_authentication = ClientAuthentication::None;
     }
 }
 
@@ -226,7 +226,7 @@ impl Metadata {
     pub fn revocation_authentication(&self, method: ClientAuthentication) -> ClientAuthentication {
         use ClientAuthentication::{ClientSecretBasic, ClientSecretPost, None};
         let Some(listed) = &self.revocation_endpoint_auth_methods_supported else { return method };
-        let is_listed = |it: &ClientAuthentication| listed.iter().any(|name| name == it.name());
+        let is_listed = |method: &ClientAuthentication| listed.iter().any(|name| name == method.name());
         let mut known = [method, ClientSecretBasic, ClientSecretPost, None].into_iter();
         known.find(is_listed).unwrap_or(method)
     }
@@ -304,12 +304,12 @@ pub fn parse_resource_metadata(resource: &str, body: &[u8]) -> Result<ResourceMe
 }
 
 /// Whether a resource equals the other, or is its parent on the same origin.
-fn covers(named: &str, asked: &str) -> bool {
-    let (Ok(named), Ok(asked)) = (Url::parse(named), Url::parse(asked)) else { return false };
-    let (above, below) = (named.path().trim_end_matches('/'), asked.path().trim_end_matches('/'));
+fn covers(named: &str, requested: &str) -> bool {
+    let (Ok(named), Ok(requested)) = (Url::parse(named), Url::parse(requested)) else { return false };
+    let (above, below) = (named.path().trim_end_matches('/'), requested.path().trim_end_matches('/'));
     let is_below = below.strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let is_plain = named.query().is_none_or(|query| Some(query) == asked.query());
-    named.origin() == asked.origin() && is_below && is_plain && named.fragment().is_none()
+    let is_plain = named.query().is_none_or(|query| Some(query) == requested.query());
+    named.origin() == requested.origin() && is_below && is_plain && named.fragment().is_none()
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub fn nonce_matches(oauth: &OAuth2, state: &str, id_token: &str) -> bool {
     let uses = |text: &String| template::variables(text).is_ok_and(|used| used.iter().any(|name| name == "nonce"));
     let Some(sent) = oauth.authorization_parameters.get("nonce").filter(|text| uses(text)) else { return true };
     let Ok(expected) = template::expand(sent, &|name| (name == "nonce").then(|| nonce_of(state))) else { return true };
-    unverified_claims(id_token).is_some_and(|claims| claims.get("nonce").and_then(|it| it.as_str()) == Some(&expected))
+    unverified_claims(id_token)
+        .is_some_and(|claims| claims.get("nonce").and_then(|value| value.as_str()) == Some(&expected))
 }
 
 #[cfg(test)]

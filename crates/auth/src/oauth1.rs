@@ -9,10 +9,10 @@
 //! [`ClientCredentials`](crate::ClientCredentials) contains the consumer key and the consumer secret; with an
 //! RSA method the secret is the private key in PEM.
 
-mod answer;
 mod base_string;
 mod callback;
 mod requests;
+mod response;
 mod signature;
 mod signer;
 
@@ -20,9 +20,9 @@ use std::fmt;
 
 use switchboard_vault::Entropy;
 
-pub use answer::{TokenCredentials, parse_access_token_response, parse_request_token_response};
 pub use callback::{CallbackQuery, parse_callback};
 pub use requests::{access_token_request, authorization_url, request_token_request};
+pub use response::{TokenCredentials, parse_access_token_response, parse_request_token_response};
 pub use signature::check_client_secret;
 pub use signer::Signer;
 

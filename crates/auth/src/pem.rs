@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_may_be_anything() {
+    fn any_line_ends_are_accepted() {
         for line_end in ["\n", "\r\n", "\r", "\\n", "\\r\\n", "\\\\n", " ", "", " \\n\n\t"] {
             let text = ["\"-----BEGIN A B-----", "AAEC", "AwQ=", "-----END A B-----", "\""].join(line_end);
             assert_eq!(decoded(&text), [("A B", Some(vec![0, 1, 2, 3, 4]))], "{text}");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_come_in_their_order_and_broken_ones_do_not() {
+    fn complete_sections_are_returned_in_order() {
         let two = "x -----BEGIN A-----AAEC-----END A----- y -----BEGIN B-----AA=-----END B-----";
         assert_eq!(decoded(two), [("A", Some(vec![0, 1, 2])), ("B", None)]);
         let cut = "-----BEGIN A-----AAEC";

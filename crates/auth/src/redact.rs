@@ -22,10 +22,10 @@ const REPLACEMENT: &[u8] = b"REDACTED";
 
 /// Minimum length of a secret to search for inside other text, in characters. A shorter one would match
 /// innocent text; it is replaced only if it is a whole value.
-const SHORTEST: usize = 8;
+const MIN_LENGTH: usize = 8;
 
 /// Maximum size of a text that is searched form by form. Above it, building an automaton pays off.
-const LARGE: usize = 64 * 1024;
+const LARGE_TEXT: usize = 64 * 1024;
 
 /// Finds all forms of a set of secrets. It contains copies of the secrets, so that it should live no longer
 /// than one request.
@@ -54,7 +54,7 @@ impl Redactor {
             if secret.is_empty() || is_public(secret) {
                 continue;
             }
-            if secret.expose().chars().count() < SHORTEST {
+            if secret.expose().chars().count() < MIN_LENGTH {
                 redactor.short.push(secret.clone());
             } else {
                 forms::collect(secret.expose(), &mut redactor.forms);
@@ -119,7 +119,7 @@ impl Redactor {
         if self.forms.is_empty() {
             return Some(Vec::new());
         }
-        if bytes.len() > LARGE {
+        if bytes.len() > LARGE_TEXT {
             return large::find(&self.forms, self.readings, bytes);
         }
         let mut found = Vec::new();

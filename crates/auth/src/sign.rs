@@ -9,7 +9,7 @@ use switchboard_vault::{Entropy, Secret, Secrets};
 use crate::client::sensitive;
 use crate::error::{BuildError, expand};
 use crate::signatures::{SignatureEncoding, SignatureHash, hmac_signature};
-use crate::{Draft, SigV4, Variables, WsseDigest, WsseNonce, WsseUser};
+use crate::{SigV4, UnsentRequest, Variables, WsseDigest, WsseNonce, WsseUser};
 
 /// Signs a request. `now` is in seconds since 1970.
 ///
@@ -19,7 +19,7 @@ pub fn sign(
     sign: &Sign,
     secrets: &Secrets,
     variables: Variables<'_>,
-    draft: &mut Draft,
+    draft: &mut UnsentRequest,
     now: i64,
     entropy: &dyn Entropy,
 ) -> Result<(), BuildError> {
@@ -100,8 +100,8 @@ mod tests {
     use super::*;
     use crate::fixtures::no_variables;
 
-    fn draft() -> Draft {
-        Draft {
+    fn draft() -> UnsentRequest {
+        UnsentRequest {
             method: Method::POST,
             url: Url::parse("https://api.example/v1/x?a=b").unwrap(),
             headers: HeaderMap::new(),
@@ -110,11 +110,11 @@ mod tests {
     }
 
     fn signed(lines: &str) -> HeaderMap {
-        let said: Sign = toml::from_str(lines).unwrap();
+        let declared: Sign = toml::from_str(lines).unwrap();
         let secrets = Secrets::from([("id", Secret::from("AKID")), ("secret", Secret::from("wJalrXUtn"))]);
         let mut draft = draft();
-        sign(&said, &secrets, &no_variables, &mut draft, 1_440_938_160, &SystemEntropy).unwrap();
-        for name in signature_headers(&said).iter().filter(|name| draft.headers.contains_key(*name)) {
+        sign(&declared, &secrets, &no_variables, &mut draft, 1_440_938_160, &SystemEntropy).unwrap();
+        for name in signature_headers(&declared).iter().filter(|name| draft.headers.contains_key(*name)) {
             assert!(*name == "x-amz-date" || draft.headers[name].is_sensitive(), "{name}");
         }
         draft.headers

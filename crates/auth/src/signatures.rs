@@ -63,7 +63,7 @@ pub fn hmac_signature(
     variables: Variables<'_>,
 ) -> Result<Secret, BuildError> {
     if secret.is_empty() {
-        return Err(BuildError::Key { what: "signing secret", reason: "is empty" });
+        return Err(BuildError::Key { part: "signing secret", reason: "is empty" });
     }
     let message = Secret::new(expand("signed text", template, variables)?);
     let key = hmac::Key::new(hash.hmac(), secret.expose().as_bytes());
@@ -138,7 +138,7 @@ mod tests {
 
     /// RFC 2202 section 3 and RFC 4231 section 4.3, test case 2 of both.
     #[test]
-    fn the_examples_of_the_rfcs_come_out() {
+    fn the_examples_of_the_rfcs_are_reproduced() {
         let (key, message) = ("Jefe", "what do ya want for nothing?");
         for (hash, expected) in [
             (SignatureHash::Sha1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_not_signed_with_nothing_or_over_less() {
+    fn a_request_is_never_signed_without_a_secret_or_in_part() {
         let sign = |secret: &str, template| {
             let secret = Secret::from(secret);
             let (hash, encoding) = (SignatureHash::Sha256, SignatureEncoding::Hex);
@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_signed_verifies_until_it_is_changed(
+        fn a_signature_verifies_until_anything_changes(
             pairs in proptest::collection::btree_map("[^h]{0,5}", ".{0,9}", 0..6),
             secret in ".{1,40}",
             name in "[^h]{0,5}",

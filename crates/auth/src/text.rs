@@ -77,9 +77,9 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn codes_are_taken_as_they_are_or_not_at_all() {
-        let longest = "a_".repeat(15);
-        for code in ["invalid_grant", "E.1-2", "AADSTS70008", "unsupported_token_type", &longest] {
+    fn error_codes_are_never_repaired() {
+        let max_length = "a_".repeat(15);
+        for code in ["invalid_grant", "E.1-2", "AADSTS70008", "unsupported_token_type", &max_length] {
             assert_eq!(error_code(code).as_deref(), Some(code));
         }
         let long = "a".repeat(65);
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn descriptions_keep_their_promise(raw in any::<String>(), token in "[A-Za-z0-9_-]{32,80}") {
+        fn descriptions_are_always_clean(raw in any::<String>(), token in "[A-Za-z0-9_-]{32,80}") {
             for text in [raw.clone(), format!("{raw} {token} {raw}"), format!("{raw}{token}{raw}")] {
                 let shown = description(&text).unwrap_or_default();
                 prop_assert!(shown.chars().count() <= 200);

@@ -108,7 +108,7 @@ pub fn revocation_request(
     variables: Variables<'_>,
 ) -> Option<Result<Request<Bytes>, BuildError>> {
     let template = oauth.revocation_url.as_ref()?;
-    Some(token_question("revocation URL", oauth, client, template, token, hint, variables))
+    Some(token_poll("revocation URL", oauth, client, template, token, hint, variables))
 }
 
 /// Introspects a token (RFC 7662). `None` if there is no such endpoint.
@@ -119,7 +119,7 @@ pub fn introspection_request(
     variables: Variables<'_>,
 ) -> Option<Result<Request<Bytes>, BuildError>> {
     let template = oauth.introspection_url.as_ref()?;
-    Some(token_question("introspection URL", oauth, client, template, token, "access_token", variables))
+    Some(token_poll("introspection URL", oauth, client, template, token, "access_token", variables))
 }
 
 /// Pushes the parameters of an authorization request (RFC 9126). `None` if there is no such endpoint.
@@ -148,8 +148,8 @@ fn client_is_in_header(method: ClientAuthentication) -> bool {
     matches!(method, ClientSecretBasic | ClientSecretBasicUnencoded | ClientSecretAsUsername)
 }
 
-fn token_question(
-    what: &'static str,
+fn token_poll(
+    part: &'static str,
     oauth: &OAuth2,
     client: &ClientCredentials<'_>,
     template: &str,
@@ -161,7 +161,7 @@ fn token_question(
     if !hint.is_empty() {
         parameters.push(("token_type_hint", hint.into()));
     }
-    let url = endpoint(what, template, variables)?;
+    let url = endpoint(part, template, variables)?;
     TokenRequest { oauth, client, variables }.build(url, parameters, &BTreeMap::new())
 }
 
@@ -254,7 +254,7 @@ pub(crate) fn request(
     *request.method_mut() = method;
     *request.uri_mut() = String::from(url)
         .try_into()
-        .map_err(|_| BuildError::Endpoint { what: "URL", reason: "cannot be sent in a request" })?;
+        .map_err(|_| BuildError::Endpoint { part: "URL", reason: "cannot be sent in a request" })?;
     *request.headers_mut() = headers;
     Ok(request)
 }

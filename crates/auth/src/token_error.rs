@@ -96,8 +96,8 @@ impl TokenError {
     pub(crate) fn without_token(errors: &TokenErrors, answer: &Map<String, Value>) -> Self {
         let (code, words) = code_and_description(errors, None, answer);
         let code = code.and_then(text::error_code);
-        let words = words.or_else(|| own_words(answer)).and_then(text::description);
-        let kind = if says_no(answer) { TokenErrorKind::Unclassified } else { TokenErrorKind::Unusable };
+        let words = words.or_else(|| provider_message(answer)).and_then(text::description);
+        let kind = if reports_failure(answer) { TokenErrorKind::Unclassified } else { TokenErrorKind::Unusable };
         Self { kind, code, description: words.or_else(|| Some("the answer holds no access token".to_owned())) }
     }
 
@@ -110,7 +110,7 @@ impl TokenError {
     /// The error of a response, if any: any status but 2xx is one, and so is a 2xx with a non-empty `error`
     /// or with the toolkit's error marker.
     pub(crate) fn reported(response: &TokenResponse, status: u16, answer: &Map<String, Value>) -> Option<Self> {
-        let error = answer.get("error").filter(|error| !is_nothing(error));
+        let error = answer.get("error").filter(|error| !is_empty_value(error));
         let success = is_success(status);
         if success && error.is_none() && !is_marked_as_error(response, answer) {
             return None;
@@ -148,8 +148,8 @@ const STANDARD: [&str; 11] = [
 /// they usually lead to a maintenance page.
 fn classify(errors: &TokenErrors, status: u16, code: Option<&str>) -> TokenErrorKind {
     // Without a code, only the status can be classified.
-    let said = code.map_or_else(|| format!("status:{status}"), str::to_owned);
-    let is_one_of = |codes: &[String]| codes.contains(&said);
+    let code_or_status = code.map_or_else(|| format!("status:{status}"), str::to_owned);
+    let is_one_of = |codes: &[String]| codes.contains(&code_or_status);
     let refused = matches!(status, 400..=499) && !matches!(status, 408 | 429);
     if !refused && !is_success(status) {
         return TokenErrorKind::Transient;
@@ -199,13 +199,13 @@ pub(crate) fn code_and_description<'v>(
 }
 
 /// Whether a response reports a failure in one of the common non-standard ways.
-fn says_no(answer: &Map<String, Value>) -> bool {
+fn reports_failure(answer: &Map<String, Value>) -> bool {
     let failed = |value: &Value| {
         let words = ["error", "fail", "failed", "failure", "ko", "nok"];
         value.as_str().is_some_and(|text| words.contains(&text.to_ascii_lowercase().as_str()))
     };
     let is_false = |name: &&str| answer.get(*name) == Some(&Value::Bool(false));
-    let is_set = |name: &&str| answer.get(*name).is_some_and(|value| !is_nothing(value));
+    let is_set = |name: &&str| answer.get(*name).is_some_and(|value| !is_empty_value(value));
     ["success", "ok", "succeeded", "successful"].iter().any(is_false)
         || ["status", "result", "stat"].iter().any(|name| answer.get(*name).is_some_and(failed))
         || ["errors", "errcode", "error_code", "errorCode", "error_message", "error_description", "errorMessage"]
@@ -214,7 +214,7 @@ fn says_no(answer: &Map<String, Value>) -> bool {
 }
 
 /// The message of a provider that follows no standard.
-fn own_words(answer: &Map<String, Value>) -> Option<&str> {
+fn provider_message(answer: &Map<String, Value>) -> Option<&str> {
     let names = ["errorMessage", "errmsg", "error_msg", "msg", "detail", "reason", "title", "description"];
     names.iter().find_map(|name| answer.get(*name).and_then(Value::as_str).filter(|text| !text.is_empty()))
 }
@@ -224,14 +224,14 @@ fn is_marked_as_error(response: &TokenResponse, answer: &Map<String, Value>) -> 
     let at = |pointer: &Option<String>| pointer.as_deref().and_then(|pointer| find(answer, pointer));
     let is_error = match (at(&response.error_pointer), &response.error_value) {
         (Some(found), Some(value)) => found == value,
-        (Some(found), None) => !is_nothing(found),
+        (Some(found), None) => !is_empty_value(found),
         (None, _) => false,
     };
     is_error || (response.ok_pointer.is_some() && at(&response.ok_pointer) != response.ok_value.as_ref())
 }
 
 /// Null, false, zero or empty: how providers express "no error" and "no value".
-pub(crate) fn is_nothing(value: &Value) -> bool {
+pub(crate) fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Bool(true) => false,

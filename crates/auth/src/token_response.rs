@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use switchboard_catalog::{Capture, Expiry, OAuth2, TimeUnit, TokenResponse};
 use switchboard_vault::Secret;
 
-use crate::further::Further;
+use crate::extra_tokens::ExtraTokens;
 use crate::jws::unverified_expiry;
 use crate::token_error::{TokenError, find, split_pointer};
 use crate::{document, text};
@@ -28,7 +28,7 @@ const MAX_CAPTURED: usize = 4096;
 
 /// A provider's response as received.
 #[derive(Clone, Copy)]
-pub struct Answer<'a> {
+pub struct ProviderResponse<'a> {
     /// HTTP status.
     pub status: u16,
     /// Headers.
@@ -39,13 +39,13 @@ pub struct Answer<'a> {
     pub now: i64,
 }
 
-impl fmt::Debug for Answer<'_> {
+impl fmt::Debug for ProviderResponse<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("ProviderResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-impl Answer<'_> {
+impl ProviderResponse<'_> {
     /// The value of a header or of a cookie in the response.
     fn outside(&self, place: &str) -> Option<String> {
         let (kind, name) = place.split_once(':')?;
@@ -107,7 +107,7 @@ impl fmt::Debug for Rest {
 
 /// How to parse a response, and the defaults for missing values.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
+pub struct ParseOptions<'a> {
     /// Locations of values.
     pub response: &'a TokenResponse,
     /// Separator of scopes.
@@ -124,7 +124,7 @@ pub struct Reading<'a> {
     pub extra: &'a [switchboard_catalog::ExtraToken],
 }
 
-impl<'a> From<&'a OAuth2> for Reading<'a> {
+impl<'a> From<&'a OAuth2> for ParseOptions<'a> {
     fn from(oauth: &'a OAuth2) -> Self {
         Self {
             response: &oauth.response,
@@ -138,7 +138,7 @@ impl<'a> From<&'a OAuth2> for Reading<'a> {
     }
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ParseOptions<'a> {
     /// For the response of a call; `expires_in` is the default of its scheme.
     pub fn of_call(response: &'a TokenResponse, expires_in: Option<u64>) -> Self {
         Self {
@@ -158,7 +158,7 @@ impl<'a> Reading<'a> {
 /// # Errors
 /// [`TokenError`]: the provider's error, or a response without a usable token. It contains no token of the
 /// response; [`TokenError::without`] also removes values of the request.
-pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result<TokenSet, TokenError> {
+pub fn parse_token_response(reading: ParseOptions<'_>, answer: &ProviderResponse<'_>) -> Result<TokenSet, TokenError> {
     let mut document = read(reading.response, answer)?;
     let names = reading.response;
     let token_type = token_type(find(&document, &names.token_type), reading.dpop)?;
@@ -171,7 +171,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
     let scope = find(&document, &names.scope).and_then(|scope| scopes(scope, reading.scope_separator));
     let first = secret(answer, &mut document, &names.access_token, "access token")?;
     let refresh_token = secret(answer, &mut document, &names.refresh_token, "refresh token")?;
-    let mut further = Further::read(&reading, answer, &mut document)?;
+    let mut further = ExtraTokens::read(&reading, answer, &mut document)?;
     let (access_token, refresh_token, alone) = match first {
         Some(first) => (first, refresh_token, None),
         None => further.only(&reading).ok_or_else(|| TokenError::without_token(&names.errors, &document))?,
@@ -181,7 +181,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
         refresh_token,
         token_type,
         dpop_key: None,
-        expires_in: ends(&reading, stated, access_token.expose(), answer.now),
+        expires_in: seconds_until_expiry(&reading, stated, access_token.expose(), answer.now),
         refresh_token_expires_in: refresh_token_expires_in.map(|seconds| seconds.min(MAX_EXPIRES_IN)),
         access_token,
         scope,
@@ -196,7 +196,7 @@ pub fn parse_token_response(reading: Reading<'_>, answer: &Answer<'_>) -> Result
 
 /// The content of an intermediate response.
 #[derive(Clone, Debug)]
-pub struct StepAnswer {
+pub struct StepResponse {
     /// Captured non-secret values.
     pub captured: BTreeMap<String, String>,
     /// `access_token` and `refresh_token`, if the response has them.
@@ -208,7 +208,10 @@ pub struct StepAnswer {
 ///
 /// # Errors
 /// As [`parse_token_response`].
-pub fn parse_step_response(response: &TokenResponse, answer: &Answer<'_>) -> Result<StepAnswer, TokenError> {
+pub fn parse_step_response(
+    response: &TokenResponse,
+    answer: &ProviderResponse<'_>,
+) -> Result<StepResponse, TokenError> {
     let mut document = read(response, answer)?;
     let captured = captured(&response.capture, answer, &document)?;
     let mut tokens = BTreeMap::new();
@@ -217,20 +220,20 @@ pub fn parse_step_response(response: &TokenResponse, answer: &Answer<'_>) -> Res
             tokens.insert(name, token);
         }
     }
-    Ok(StepAnswer { captured, tokens })
+    Ok(StepResponse { captured, tokens })
 }
 
 /// Parses the response to a pushed authorization request (RFC 9126 section 2.2) and returns the request URI.
 ///
 /// # Errors
 /// As [`parse_token_response`].
-pub fn parse_pushed_response(answer: &Answer<'_>) -> Result<String, TokenError> {
+pub fn parse_pushed_response(answer: &ProviderResponse<'_>) -> Result<String, TokenError> {
     let document = read(&TokenResponse::default(), answer)?;
     let reference = document.get("request_uri").and_then(Value::as_str).filter(|text| text::is_vschar(text));
     reference.map(str::to_owned).ok_or_else(|| TokenError::malformed("the answer holds no request_uri"))
 }
 
-pub(crate) fn read(response: &TokenResponse, answer: &Answer<'_>) -> Result<Map<String, Value>, TokenError> {
+pub(crate) fn read(response: &TokenResponse, answer: &ProviderResponse<'_>) -> Result<Map<String, Value>, TokenError> {
     let outside = response.access_token.contains(':');
     let document = match document::parse(answer.headers, answer.body) {
         Ok(document) => document,
@@ -252,7 +255,7 @@ pub(crate) fn in_seconds(response: &TokenResponse, amount: u64) -> u64 {
 }
 
 /// The lifetime in seconds that the response states.
-fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, Value>) -> Option<u64> {
+fn lifetime(reading: &ParseOptions<'_>, answer: &ProviderResponse<'_>, document: &Map<String, Value>) -> Option<u64> {
     let in_seconds = |amount: u64| in_seconds(reading.response, amount);
     let until = |end: u64| u64::try_from(i64::try_from(end).ok()? - answer.now).ok().filter(|left| *left > 0);
     let end = reading.response.expires_at.as_ref().and_then(|place| find(document, place)).and_then(|value| {
@@ -267,7 +270,7 @@ fn lifetime(reading: &Reading<'_>, answer: &Answer<'_>, document: &Map<String, V
 }
 
 /// Seconds until a token expires.
-fn ends(reading: &Reading<'_>, stated: Option<u64>, token: &str, now: i64) -> Option<u64> {
+fn seconds_until_expiry(reading: &ParseOptions<'_>, stated: Option<u64>, token: &str, now: i64) -> Option<u64> {
     let assumed = stated.or(reading.expires_in);
     let seconds = match reading.expiry {
         Expiry::Never => None,
@@ -299,10 +302,10 @@ fn token_type(found: Option<&Value>, dpop: bool) -> Result<String, TokenError> {
 /// Moves a secret out of the response, so that no second copy remains. An empty string counts as missing
 /// (R27).
 pub(crate) fn secret(
-    answer: &Answer<'_>,
+    answer: &ProviderResponse<'_>,
     document: &mut Map<String, Value>,
     place: &str,
-    what: &str,
+    part: &str,
 ) -> Result<Option<Secret>, TokenError> {
     if let Some(value) = answer.outside(place) {
         return Ok(Some(Secret::new(value)).filter(|token| !token.is_empty()));
@@ -314,10 +317,10 @@ pub(crate) fn secret(
     let token = match found {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(token)) => Secret::new(token),
-        Some(_) => return Err(TokenError::malformed(&format!("the {what} is not a string"))),
+        Some(_) => return Err(TokenError::malformed(&format!("the {part} is not a string"))),
     };
     if !text::is_vschar(token.expose()) {
-        return Err(TokenError::malformed(&format!("the {what} holds a character outside printable ASCII")));
+        return Err(TokenError::malformed(&format!("the {part} holds a character outside printable ASCII")));
     }
     Ok(Some(token).filter(|token| !token.is_empty()))
 }
@@ -335,13 +338,13 @@ fn seconds_unbounded(value: &Value) -> Option<u64> {
         _ => return None,
     };
     // Whole seconds are a prefix; only a fraction or an exponent may follow.
-    if let Ok(whole) = text.parse::<u64>() {
-        return (whole > 0).then_some(whole);
+    if let Ok(seconds) = text.parse::<u64>() {
+        return (seconds > 0).then_some(seconds);
     }
-    let whole = text.parse::<f64>().ok().filter(|number| *number >= 1.0)?.floor();
+    let seconds = text.parse::<f64>().ok().filter(|number| *number >= 1.0)?.floor();
     // Saturates: a value too large for the type also exceeds the maximum.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, and saturating")]
-    Some(whole as u64)
+    Some(seconds as u64)
 }
 
 /// Granted scopes: an array, or a string, in which some providers use commas although they expect spaces.
@@ -361,7 +364,7 @@ fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
 /// only if it is required.
 fn captured(
     wanted: &[Capture],
-    answer: &Answer<'_>,
+    answer: &ProviderResponse<'_>,
     document: &Map<String, Value>,
 ) -> Result<BTreeMap<String, String>, TokenError> {
     let found = |capture: &Capture| answer.outside(&capture.at).or_else(|| find(document, &capture.at).and_then(plain));

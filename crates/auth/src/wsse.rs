@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_known_example_comes_out() {
+    fn the_known_example_is_reproduced() {
         let secret = Secret::from("taadtaadpstcsm");
         let header = user(&secret).header(CREATED, &Example).unwrap();
         assert_eq!(
@@ -135,7 +135,7 @@ mod tests {
 
     /// Digests computed with Python's `hashlib` and `base64`.
     #[test]
-    fn providers_write_nonce_and_digest_differently() {
+    fn encodings_of_nonce_and_digest() {
         let secret = Secret::from("taadtaadpstcsm");
         let cases = [
             (SignatureHash::Sha1, WsseDigest::HexDigits, "YWFlNDdmMTE2MmMwNTc4YzRiN2ZkNjZhY2IwZTI5MGU2N2Q1ZjRlNg=="),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error_without_its_value() {
+    fn values_that_cannot_be_encoded_are_an_error_without_the_value() {
         let (secret, empty) = (Secret::from("canary"), Secret::default());
         for username in ["", "canary\"", "canary\\", "canary\r\nx: y", "canary\0"] {
             let error = WsseUser { username, ..user(&secret) }.header(CREATED, &Example).unwrap_err();

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use switchboard_auth::Unambiguous;
+use switchboard_auth::UniqueKeys;
 
 use super::auth::Caller;
 use super::error::ApiError;
@@ -134,7 +134,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(wrong("payload: a JSON body is required".to_owned()));
     }
-    let Unambiguous(value) = serde_json::from_slice(bytes)
+    let UniqueKeys(value) = serde_json::from_slice(bytes)
         .map_err(|error| wrong(format!("payload: is not JSON: {error}{}", typographic(bytes))))?;
     strict::read(&value).map_err(|error| wrong(error.to_string()))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use switchboard_auth::{DeviceRefusal, TokenSet};
+use switchboard_auth::{DevicePollError, TokenSet};
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
@@ -330,24 +330,24 @@ impl Connector {
         failure: Failure,
     ) -> Result<()> {
         let refusal = match &failure {
-            Failure::Refused { error, .. } => DeviceRefusal::of(error),
-            Failure::Lost(_) | Failure::Unsent(_) => DeviceRefusal::Passing,
+            Failure::Refused { error, .. } => DevicePollError::of(error),
+            Failure::Lost(_) | Failure::Unsent(_) => DevicePollError::Transient,
         };
         let interval = match refusal {
-            DeviceRefusal::Pending | DeviceRefusal::Passing => poll.interval,
-            DeviceRefusal::SlowDown => poll.interval + SLOWER,
+            DevicePollError::Pending | DevicePollError::Transient => poll.interval,
+            DevicePollError::SlowDown => poll.interval + SLOWER,
             // Another question may have got the tokens: its code is spent then, and ours refused.
-            DeviceRefusal::Final if self.consume_device(actor, attempt, "refused").await? => {
+            DevicePollError::Final if self.consume_device(actor, attempt, "refused").await? => {
                 return self.device_over(actor, offer, &failure).await;
             }
-            DeviceRefusal::Final => return self.leave_device(attempt).await,
+            DevicePollError::Final => return self.leave_device(attempt).await,
         };
         let asked = match &failure {
             Failure::Refused { retry_after, .. } => retry_after.unwrap_or(0).clamp(0, LONGEST_ASKED),
             Failure::Lost(_) | Failure::Unsent(_) => 0,
         };
         // A provider that is unwell is asked half as often (RFC 8628 section 3.5).
-        let pause = if refusal == DeviceRefusal::Passing { (interval * 2).max(asked) } else { interval };
+        let pause = if refusal == DevicePollError::Transient { (interval * 2).max(asked) } else { interval };
         let poll = Poll { at: self.core.now() + pause, interval };
         let unit = Unit::new().with(attempts::set_poll(&attempt.id, poll));
         self.core.store.apply(unit.with(links::release_exchange(&attempt.link_id, &attempt.id))).await?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use encoding_rs::{Encoding, UTF_8};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use serde_json::value::RawValue;
-use switchboard_auth::{Packed, Redactor, unpacked};
+use switchboard_auth::{DecompressError, Redactor, decompressed};
 
 use crate::error::{Code, Error, Result};
 
@@ -73,10 +73,10 @@ pub fn may_grow(headers: &HeaderMap) -> bool {
 /// # Errors
 /// 502 where the coding is not known or broken, or the answer too large.
 pub fn unpack(headers: &mut HeaderMap, body: Bytes, limit: usize) -> Result<Bytes> {
-    let plain = match unpacked(headers, &body, limit) {
+    let plain = match decompressed(headers, &body, limit) {
         Ok(Cow::Borrowed(_)) => body,
         Ok(Cow::Owned(plain)) => plain.into(),
-        Err(Packed::TooLarge) => return Err(Error::of(Code::UpstreamTooLarge, &[("limit", &limit)])),
+        Err(DecompressError::TooLarge) => return Err(Error::of(Code::UpstreamTooLarge, &[("limit", &limit)])),
         Err(error) => {
             return Err(
                 Error::new(Code::UpstreamUnreachable, "The provider's answer could not be unpacked").because(error)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use switchboard_auth::{Draft, Redactor, check_caller_header};
+use switchboard_auth::{Redactor, UnsentRequest, check_caller_header};
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_egress::{BudgetExhausted, Destination, EgressError, Limits, Reservation};
 use switchboard_store::accounts::AccountRow;
@@ -187,7 +187,7 @@ impl Executor {
         let is_harmless = request.method.is_idempotent();
         let mut room = room.with_timeout(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
         let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
-        let draft = Draft { method: request.method.clone(), url, headers, body };
+        let draft = UnsentRequest { method: request.method.clone(), url, headers, body };
         let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
         let answer = self.providers.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
         let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;

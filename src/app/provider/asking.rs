@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use switchboard_auth::{
-    Answer, BuildError, Introspection, Reading, Sent, TokenSet, introspection_request, new_dpop_key,
-    parse_introspection_response, parse_token_response,
+    BuildError, Introspection, ParseOptions, ProviderResponse, RequestSecrets, TokenSet, introspection_request,
+    new_dpop_key, parse_introspection_response, parse_token_response,
 };
 use switchboard_catalog::{Expiry, OAuth2};
 use switchboard_vault::Secret;
@@ -25,7 +25,7 @@ impl Providers {
         &self,
         provider: &Provider<'_>,
         request: Request<Bytes>,
-        reading: Reading<'_>,
+        reading: ParseOptions<'_>,
         held: &[&str],
         key: Option<&str>,
     ) -> Tokens {
@@ -43,10 +43,11 @@ impl Providers {
 
     /// Sends a token request and reads its answer. An error repeats nothing that was sent, nor any of
     /// `held`: secrets of which the request may hold a part or a form of its own.
-    pub(super) async fn ask(&self, request: Request<Bytes>, reading: Reading<'_>, held: &[&str]) -> Tokens {
-        let sent = Sent::of(&request);
+    pub(super) async fn ask(&self, request: Request<Bytes>, reading: ParseOptions<'_>, held: &[&str]) -> Tokens {
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer =
+            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         let read = parse_token_response(reading, &answer);
         let unread = read.as_ref().err().and_then(|error| UnreadAnswer::of(error, status, &headers, &body));
         read.map_err(|error| Failure::Refused {
@@ -115,9 +116,10 @@ impl Providers {
         let request = self.authenticated(provider, oauth, |client, variables| {
             introspection_request(oauth, client, token.expose(), variables).unwrap_or(Err(BuildError::Body))
         })?;
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = parts(self.send_proven(provider, request, key).await?);
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer =
+            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_introspection_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,

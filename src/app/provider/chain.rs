@@ -6,7 +6,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
-use switchboard_auth::{Answer, ClientCredentials, Reading, Sent, StepAnswer, call_request, parse_step_response};
+use switchboard_auth::{
+    ClientCredentials, ParseOptions, ProviderResponse, RequestSecrets, StepResponse, call_request, parse_step_response,
+};
 use switchboard_catalog::{Call, TokenScheme};
 use switchboard_vault::{Secret, Secrets};
 
@@ -44,7 +46,7 @@ impl Providers {
             known.captured.extend(read.captured);
             known.tokens.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
         }
-        let reading = Reading::of_call(&last.response, scheme.expires_in);
+        let reading = ParseOptions::of_call(&last.response, scheme.expires_in);
         let mut tokens = self.end_of_chain(last, reading, &known).await?;
         known.captured.append(&mut tokens.captured);
         tokens.captured = known.captured;
@@ -53,7 +55,7 @@ impl Providers {
 
     /// A call before the last. Nothing is used up by one that refuses the client, so it is made once more
     /// with the secret sent in the other way.
-    async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepAnswer, Failure> {
+    async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepResponse, Failure> {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let (began, used) = (Instant::now(), self.way_of_call(step, &client_id));
         let asked = Box::pin(self.ask_step(&used, known)).await;
@@ -64,7 +66,7 @@ impl Providers {
     }
 
     /// The last call, in the same way.
-    async fn end_of_chain(&self, last: &Call, reading: Reading<'_>, known: &Known<'_>) -> Tokens {
+    async fn end_of_chain(&self, last: &Call, reading: ParseOptions<'_>, known: &Known<'_>) -> Tokens {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let (began, used) = (Instant::now(), self.way_of_call(last, &client_id));
@@ -75,11 +77,12 @@ impl Providers {
         again
     }
 
-    async fn ask_step(&self, step: &Call, known: &Known<'_>) -> Result<StepAnswer, Failure> {
+    async fn ask_step(&self, step: &Call, known: &Known<'_>) -> Result<StepResponse, Failure> {
         let request = self.entered_call(step, known)?;
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer =
+            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
         parse_step_response(&step.response, &answer).map_err(|error| Failure::Refused {
             error: sent.mask(error).without(&entered),

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use switchboard_auth::{
-    MAX_METADATA, Metadata, ResourceMetadata, challenged_metadata_url, complete, metadata_urls, origin_metadata_url,
-    parse_metadata, parse_resource_metadata, resource_metadata_url, unpacked,
+    MAX_METADATA, Metadata, ResourceMetadata, challenged_metadata_url, complete, decompressed, metadata_urls,
+    origin_metadata_url, parse_metadata, parse_resource_metadata, resource_metadata_url,
 };
 use switchboard_catalog::{OAuth2, PlainHttp};
 use switchboard_egress::{Destination, Egress, Limits};
@@ -237,8 +237,8 @@ fn document(answer: Response<Bytes>) -> Result<Bytes> {
         return Err(unusable(&format!("it answered {}", answer.status().as_u16())));
     }
     let (parts, body) = answer.into_parts();
-    let body = match unpacked(&parts.headers, &body, MAX_METADATA).map_err(|error| unusable(&error.to_string()))? {
-        Cow::Owned(unpacked) => unpacked.into(),
+    let body = match decompressed(&parts.headers, &body, MAX_METADATA).map_err(|error| unusable(&error.to_string()))? {
+        Cow::Owned(bytes) => bytes.into(),
         Cow::Borrowed(_) => body,
     };
     Ok(if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body })

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use switchboard_auth::{Draft, TokenErrorKind, TokenSet};
+use switchboard_auth::{TokenErrorKind, TokenSet, UnsentRequest};
 use switchboard_catalog::{ExtraToken, Scheme, Toolkit};
 use switchboard_egress::Destination;
 use switchboard_vault::{Secret, Secrets};
@@ -38,7 +38,7 @@ impl Providers {
         scheme: Scheme,
         secrets: &Secrets,
         params: &AccountParams,
-        draft: &Draft,
+        draft: &UnsentRequest,
     ) -> Result<Option<Secrets>> {
         let Some(oauth) = toolkit.oauth(scheme) else { return Ok(None) };
         for token in oauth.tokens.iter().filter(|token| !token.hosts.is_empty() || !token.paths.is_empty()) {

@@ -7,7 +7,7 @@ use switchboard_auth::oauth1::{
     Signer, Stamp, Token, TokenCredentials, access_token_request, authorization_url, nonce,
     parse_access_token_response, parse_request_token_response, request_token_request,
 };
-use switchboard_auth::{ClientCredentials, Draft, Sent, TokenError, unpacked};
+use switchboard_auth::{ClientCredentials, RequestSecrets, TokenError, UnsentRequest, decompressed};
 use switchboard_catalog::{Capture, OAuth1, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
@@ -41,7 +41,7 @@ impl Providers {
         let unique = nonce(&*self.core.entropy);
         let request = request_token_request(oauth, &credentials(client), callback, self.stamp(&unique), &variables)
             .map_err(super::tokens::unbuilt)?;
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let temporary = parse_request_token_response(&[], status.as_u16(), &plain(&headers, &body))
             .map_err(|error| self.oauth1_refused(error, &sent, status, &headers, None))?;
@@ -70,7 +70,7 @@ impl Providers {
             access_token_request(oauth, &credentials(client), token, verifier.expose(), stamp, &variables)
                 .map_err(super::tokens::unbuilt)?
         };
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let names: Vec<String> = oauth.capture.iter().map(|capture| name_of(capture).to_owned()).collect();
         let got = parse_access_token_response(&names, status.as_u16(), &plain(&headers, &body)).map_err(|error| {
@@ -120,7 +120,7 @@ impl Providers {
         toolkit: &Toolkit,
         secrets: &Secrets,
         params: &AccountParams,
-        draft: &mut Draft,
+        draft: &mut UnsentRequest,
     ) -> std::result::Result<(), switchboard_auth::BuildError> {
         let lacks = |name| switchboard_auth::BuildError::Credential { name, reason: "is missing" };
         let oauth = toolkit.oauth1.as_ref().ok_or_else(|| lacks("oauth1"))?;
@@ -145,7 +145,7 @@ impl Providers {
     fn oauth1_refused(
         &self,
         error: TokenError,
-        sent: &Sent,
+        sent: &RequestSecrets,
         status: http::StatusCode,
         headers: &http::HeaderMap,
         unread: Option<UnreadAnswer>,
@@ -158,7 +158,7 @@ crate::redacted_debug!(Temporary);
 
 /// The body unpacked; as it came where it cannot be, and whoever reads it says so.
 fn plain<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
-    unpacked(headers, body, MAX_TOKEN_ANSWER).unwrap_or(Cow::Borrowed(body))
+    decompressed(headers, body, MAX_TOKEN_ANSWER).unwrap_or(Cow::Borrowed(body))
 }
 
 fn credentials(client: &Client) -> ClientCredentials<'_> {

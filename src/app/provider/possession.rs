@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use switchboard_auth::{BuildError, dpop_nonce, prove_possession, refuses_for_dpop_nonce};
+use switchboard_auth::{BuildError, dpop_nonce, is_dpop_nonce_error, prove_possession};
 use switchboard_egress::EgressError;
 use switchboard_vault::Secret;
 use url::Url;
@@ -69,7 +69,7 @@ impl Providers {
         let Some(key) = key else { return Box::pin(self.send_noting(&url, request)).await };
         let once_more = request.clone();
         let answer = Box::pin(self.send_noting(&url, self.proven(request, key).map_err(|_| UNPROVEN)?)).await?;
-        if !refuses_for_dpop_nonce(answer.status().as_u16(), answer.headers(), answer.body()) {
+        if !is_dpop_nonce_error(answer.status().as_u16(), answer.headers(), answer.body()) {
             return Ok(answer);
         }
         Box::pin(self.send_noting(&url, self.proven(once_more, key).map_err(|_| UNPROVEN)?)).await
@@ -99,6 +99,6 @@ impl Providers {
 
 /// The URL of a request that was built from one.
 pub(super) fn url_of(request: &Request<Bytes>) -> Result<Url, BuildError> {
-    let unreadable = |_| BuildError::Endpoint { what: "URL", reason: "is not a URL" };
+    let unreadable = |_| BuildError::Endpoint { part: "URL", reason: "is not a URL" };
     Url::parse(&request.uri().to_string()).map_err(unreadable)
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, header};
 use serde_json::{Map, Value, json};
-use switchboard_auth::{TokenErrorKind, unpacked};
+use switchboard_auth::{TokenErrorKind, decompressed};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
@@ -121,7 +121,7 @@ impl Providers {
         request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
         request.headers_mut().insert(header::ACCEPT, json);
         let answer = self.send_protocol(request).await.map_err(|error| super::request::egress_error(&error))?;
-        let body = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER);
+        let body = decompressed(answer.headers(), answer.body(), MAX_TOKEN_ANSWER);
         let body: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
         let error = body.get("error").and_then(Value::as_str).filter(|code| code.len() <= 64);
         if !answer.status().is_success() {

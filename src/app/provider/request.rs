@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
-use switchboard_auth::{Draft, credential_headers, signature_headers, unpacked, wants_dpop_nonce};
+use switchboard_auth::{UnsentRequest, credential_headers, decompressed, requires_dpop_nonce, signature_headers};
 use switchboard_catalog::{Probe, RateLimit, Scheme, Sign, Toolkit, template};
 use switchboard_egress::{Destination, EgressError, Limits, Reservation};
 use switchboard_vault::{Secret, Secrets};
@@ -81,10 +81,10 @@ impl Providers {
             None => Bytes::new(),
         };
         let method = http::Method::from_bytes(probe.method.as_bytes()).map_err(Error::internal)?;
-        let draft = Draft { method, url, headers, body };
+        let draft = UnsentRequest { method, url, headers, body };
         let answer =
             self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
-        let json = unpacked(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
+        let json = decompressed(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
             .ok()
             .and_then(|body| serde_json::from_slice(&body).ok())
             .unwrap_or(Value::Null);
@@ -98,7 +98,7 @@ impl Providers {
         &self,
         (toolkit, scheme, secrets, params): (&Toolkit, Scheme, &Secrets, &AccountParams),
         destination: &Destination,
-        mut draft: Draft,
+        mut draft: UnsentRequest,
         limits: &Limits,
         mut room: Option<&mut Reservation>,
     ) -> Result<http::Response<Bytes>> {
@@ -108,7 +108,7 @@ impl Providers {
         let answer = self.send_draft(destination, draft, limits, room.as_deref_mut()).await?;
         let Some(mut again) = spare else { return Ok(answer) };
         self.dpop_nonces.note(&again.url, answer.headers());
-        if answer.status() != http::StatusCode::UNAUTHORIZED || !wants_dpop_nonce(answer.headers()) {
+        if answer.status() != http::StatusCode::UNAUTHORIZED || !requires_dpop_nonce(answer.headers()) {
             return Ok(answer);
         }
         let url = again.url.clone();
@@ -121,7 +121,7 @@ impl Providers {
     async fn send_draft(
         &self,
         destination: &Destination,
-        draft: Draft,
+        draft: UnsentRequest,
         limits: &Limits,
         room: Option<&mut Reservation>,
     ) -> Result<http::Response<Bytes>> {
@@ -166,7 +166,7 @@ impl Providers {
         scheme: Scheme,
         secrets: &Secrets,
         params: &AccountParams,
-        draft: &mut Draft,
+        draft: &mut UnsentRequest,
     ) -> Result<()> {
         let variables = |name: &str| self.core.variable(params, name);
         let unfit = |error| {
@@ -196,8 +196,8 @@ impl Providers {
 }
 
 /// The same request once more.
-fn copy(draft: &Draft) -> Draft {
-    Draft {
+fn copy(draft: &UnsentRequest) -> UnsentRequest {
+    UnsentRequest {
         method: draft.method.clone(),
         url: draft.url.clone(),
         headers: draft.headers.clone(),

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use switchboard_auth::{
-    Answer, AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
-    Reading, Sent, TokenError, TokenErrorKind, TokenSet, call_request, client_assertion, code_request, device_request,
-    device_token_request, nonce_matches, parse_device_response, parse_pushed_response, pushed_request, refresh_request,
+    AuthorizationRequest, BuildError, ClientCredentials, ClientKey, CodeGrant, DeviceAuthorization, Moment,
+    ParseOptions, ProviderResponse, RequestSecrets, TokenError, TokenErrorKind, TokenSet, call_request,
+    client_assertion, code_request, device_request, device_token_request, nonce_matches, parse_device_response,
+    parse_pushed_response, pushed_request, refresh_request,
 };
 use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -156,9 +157,10 @@ impl Providers {
         let request = self.authenticated(provider, oauth, |client, variables| {
             device_request(oauth, client, scopes, resource.as_deref(), variables).unwrap_or(Err(BuildError::Body))
         })?;
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer =
+            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_device_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
@@ -223,9 +225,10 @@ impl Providers {
         let pushed = self.authenticated(provider, oauth, |client, _| {
             pushed_request(oauth, client, request).unwrap_or(Err(BuildError::Body))
         })?;
-        let sent = Sent::of(&pushed);
+        let sent = RequestSecrets::of(&pushed);
         let (status, headers, body) = parts(self.send_proven(provider, pushed, key).await?);
-        let answer = Answer { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
+        let answer =
+            ProviderResponse { status: status.as_u16(), headers: &headers, body: &body, now: self.core.now() / 1_000 };
         parse_pushed_response(&answer).map_err(|error| Failure::Refused {
             error: sent.mask(error),
             status,
@@ -247,7 +250,7 @@ impl Providers {
                 };
                 call_request(call, Some(client), self.moment(&self.unique()), &known)
             })?;
-            let reading = Reading { response: &call.response, ..oauth.as_ref().into() };
+            let reading = ParseOptions { response: &call.response, ..oauth.as_ref().into() };
             self.ask_bound(provider, request, reading, &held, secrets.get("dpop_key")).await?
         } else {
             self.refresh_with(provider, secrets.get("refresh_token").unwrap_or_default(), secrets).await?
@@ -292,7 +295,7 @@ impl Providers {
             };
             call_request(step, Some(client), self.moment(&self.unique()), &known)
         })?;
-        let reading = Reading { response: &step.response, ..provider.oauth.as_ref().into() };
+        let reading = ParseOptions { response: &step.response, ..provider.oauth.as_ref().into() };
         self.ask(request, reading, &[]).await
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::Request;
-use switchboard_auth::{Answer, RevocationAnswer, Sent, TokenError, parse_revocation_response};
+use switchboard_auth::{ProviderResponse, RequestSecrets, RevocationResponse, TokenError, parse_revocation_response};
 use switchboard_catalog::{Call, OAuth2, Scheme, TokenName, TokenResponse};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
@@ -77,7 +77,7 @@ struct Answered {
 }
 
 /// What the provider answered, or why it was not asked.
-type Asked = Result<(RevocationAnswer, Answered), OneToken>;
+type Asked = Result<(RevocationResponse, Answered), OneToken>;
 
 impl From<TokenName> for RevokedToken {
     fn from(name: TokenName) -> Self {
@@ -188,12 +188,12 @@ impl Revocations {
             }
         };
         match asked {
-            Ok((RevocationAnswer::Revoked, _)) => OneToken::Revoked,
-            Ok((RevocationAnswer::UnsupportedToken, _)) => OneToken::Unsupported,
-            Ok((RevocationAnswer::Refused(error), answered)) => {
+            Ok((RevocationResponse::Revoked, _)) => OneToken::Revoked,
+            Ok((RevocationResponse::UnsupportedToken, _)) => OneToken::Unsupported,
+            Ok((RevocationResponse::Refused(error), answered)) => {
                 OneToken::Refused(words(token, answered.status, &error))
             }
-            Ok((RevocationAnswer::Later(error), answered)) => {
+            Ok((RevocationResponse::Later(error), answered)) => {
                 OneToken::Later(words(token, answered.status, &error), answered.retry_after)
             }
             Err(other) => other,
@@ -207,7 +207,7 @@ impl Revocations {
         let (began, used) = (Instant::now(), self.providers.way_of(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
         let asked = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
-        let (RevocationAnswer::Refused(error), answered) = &asked else { return Ok(asked) };
+        let (RevocationResponse::Refused(error), answered) = &asked else { return Ok(asked) };
         let refusal = (error, answered.status);
         let Some(other) = self.providers.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
             return Ok(asked);
@@ -215,8 +215,8 @@ impl Revocations {
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
         let again = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
         match &again {
-            (RevocationAnswer::Later(_), _) => {}
-            (RevocationAnswer::Refused(error), answered) => {
+            (RevocationResponse::Later(_), _) => {}
+            (RevocationResponse::Refused(error), answered) => {
                 let was_refused = is_unauthenticated(error, answered.status);
                 self.providers.note_way(&provider, Endpoint::Revocation, &other, was_refused);
             }
@@ -234,7 +234,7 @@ impl Revocations {
         provider: Option<&Provider<'_>>,
     ) -> Asked {
         let request = request?;
-        let sent = Sent::of(&request);
+        let sent = RequestSecrets::of(&request);
         let key = task.material.get("dpop_key").map(Secret::from);
         let answer = match provider {
             Some(provider) => self.providers.send_proven(provider, request, key.as_ref()).await,
@@ -243,15 +243,15 @@ impl Revocations {
         let answer = answer.map_err(|error| undelivered(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
-        let read = Answer { status, headers, body, now: self.core.now() / 1_000 };
+        let read = ProviderResponse { status, headers, body, now: self.core.now() / 1_000 };
         let clean = |error: TokenError| {
             let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
             let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
             sent.mask(error).without(&ours)
         };
         let said = match parse_revocation_response(task.response(), &read) {
-            RevocationAnswer::Refused(error) => RevocationAnswer::Refused(clean(error)),
-            RevocationAnswer::Later(error) => RevocationAnswer::Later(clean(error)),
+            RevocationResponse::Refused(error) => RevocationResponse::Refused(clean(error)),
+            RevocationResponse::Later(error) => RevocationResponse::Later(clean(error)),
             other => other,
         };
         Ok((said, Answered { status, retry_after: retry_after(headers, self.core.now()) }))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use switchboard_auth::{BuildError, ClientCredentials, Draft, call_request, revocation_request};
+use switchboard_auth::{BuildError, ClientCredentials, UnsentRequest, call_request, revocation_request};
 use switchboard_catalog::{Call, OAuth2, Scheme, Toolkit};
 
 use super::RevokedToken;
@@ -117,7 +117,7 @@ impl Revocations {
         };
         let request = call_request(call, None, self.providers.moment(&self.providers.unique()), &known)
             .map_err(|error| unmade(&error))?;
-        let mut draft = Draft::of(request).map_err(|error| unmade(&error))?;
+        let mut draft = UnsentRequest::of(request).map_err(|error| unmade(&error))?;
         self.providers.oauth1_sign(toolkit, task.material, task.params, &mut draft).map_err(|error| unmade(&error))?;
         draft.into_request().map_err(|error| unmade(&error))
     }

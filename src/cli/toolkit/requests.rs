@@ -7,9 +7,9 @@ use http::{Method, Request};
 use serde::Serialize;
 use switchboard_auth::oauth1::{self, Stamp, Token};
 use switchboard_auth::{
-    AuthorizationRequest, BuildError, ClientCredentials, CodeGrant, Draft, Moment, Variables, apply, apply_basic,
-    call_request, code_request, device_request, device_token_request, introspection_request, pushed_request,
-    refresh_request, revocation_request, sign,
+    AuthorizationRequest, BuildError, ClientCredentials, CodeGrant, Moment, UnsentRequest, Variables, apply,
+    apply_basic, call_request, code_request, device_request, device_token_request, introspection_request,
+    pushed_request, refresh_request, revocation_request, sign,
 };
 use switchboard_catalog::{
     Assertion, Call, OAuth1, OAuth2, Probe, Refresh, Scheme, Sign, TokenScheme, Toolkit, template,
@@ -256,7 +256,7 @@ impl Plan<'_> {
         self.add(name, built, None);
     }
 
-    fn draft(&self, probe: &Probe) -> Result<Draft, String> {
+    fn draft(&self, probe: &Probe) -> Result<UnsentRequest, String> {
         let toolkit = self.toolkit;
         let variables = |name: &str| self.placeholders.get(name);
         let hosts = toolkit.host_rules(&variables).map_err(|error| error.to_string())?;
@@ -283,7 +283,7 @@ impl Plan<'_> {
             None => Bytes::new(),
         };
         let method = Method::from_bytes(probe.method.as_bytes()).map_err(|error| error.to_string())?;
-        let mut draft = Draft { method, url, headers, body };
+        let mut draft = UnsentRequest { method, url, headers, body };
         let secrets = self.placeholders.secrets();
         if let (Scheme::Basic, Some(basic)) = (self.scheme, &toolkit.basic) {
             apply_basic(basic, &secrets, &mut draft.headers).map_err(said)?;

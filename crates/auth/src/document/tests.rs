@@ -66,7 +66,7 @@ fn charsets_and_byte_order_marks_are_honoured() {
 }
 
 #[test]
-fn packed_answers_are_read_whatever_the_label_says() {
+fn compressed_responses_are_read_whatever_they_declare() {
     let text = br#"{"access_token":"at-1"}"#;
     let packed = gzip(text);
     for (coding, body) in

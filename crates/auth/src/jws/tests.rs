@@ -56,7 +56,7 @@ fn asymmetric() -> impl Iterator<Item = JwsAlgorithm> {
 }
 
 #[test]
-fn the_examples_of_the_rfc_come_out() {
+fn the_examples_of_the_rfc_are_reproduced() {
     let fixtures = fixtures::jws();
     let [a1, a2, a3] = [0, 1, 2].map(|index| &fixtures["examples"][index]);
     let input = |example: &Value| text(&example["input"]).as_bytes().to_vec();
@@ -124,7 +124,7 @@ fn algorithms_are_found_by_their_exact_name() {
 }
 
 #[test]
-fn a_key_may_arrive_as_consoles_and_forms_mangle_it() {
+fn a_key_mangled_by_consoles_and_forms_is_accepted() {
     let fixtures = fixtures::jws();
     for (name, pem) in fixtures["keys"].as_object().unwrap() {
         let pem = text(pem);
@@ -143,7 +143,7 @@ fn a_key_may_arrive_as_consoles_and_forms_mangle_it() {
 }
 
 #[test]
-fn what_cannot_sign_is_refused_with_a_reason_that_helps() {
+fn unusable_keys_are_rejected_with_a_helpful_reason() {
     let fixtures = fixtures::jws();
     let cut = text(&fixtures["keys"]["rsa_pkcs8"]).lines().enumerate().filter(|(at, _)| *at != 5);
     let cut: Vec<&str> = cut.map(|(_, line)| line).collect();
@@ -174,7 +174,7 @@ fn what_cannot_sign_is_refused_with_a_reason_that_helps() {
         let reason = check_private_key(&key).unwrap_err();
         assert!(reason.starts_with(beginning), "{reason} {key}");
         let error = sign_jwt(JwsAlgorithm::Rs256, &Secret::new(key), &Map::new(), &Map::new()).unwrap_err();
-        assert_eq!(error, BuildError::Key { what: "private key", reason });
+        assert_eq!(error, BuildError::Key { part: "private key", reason });
     }
 }
 

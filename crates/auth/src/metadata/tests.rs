@@ -28,7 +28,7 @@ fn endpoints_without_tls_need_the_operators_word() {
 }
 
 #[test]
-fn the_issuer_is_the_one_that_was_asked() {
+fn the_issuer_must_be_the_requested_one() {
     let body = |issuer: &str| format!(r#"{{"issuer":"{issuer}"}}"#).into_bytes();
     for (from, issuer, expected) in [
         ("https://a.example/.well-known/openid-configuration", "https://a.example", true),
@@ -54,7 +54,7 @@ fn endpoints_are_https() {
 }
 
 #[test]
-fn a_file_is_completed_and_what_it_says_stands() {
+fn a_file_is_completed_and_its_values_take_precedence() {
     let from = url("https://a.example/.well-known/openid-configuration");
     let metadata = parse_metadata(
         &from,
@@ -65,21 +65,21 @@ fn a_file_is_completed_and_what_it_says_stands() {
         &plain(),
     )
     .unwrap();
-    let said = oauth("authorization_url = \"https://said.example/\"\ntoken_url = \"\"");
-    let whole = complete(&said, &metadata).unwrap();
-    assert_eq!(whole.authorization_url, "https://said.example/");
-    assert_eq!(whole.token_url, "https://a.example/{{token}");
-    assert_eq!(whole.revocation_url.as_deref(), Some("https://a.example/revoke"));
-    assert_eq!((whole.issuer.as_deref(), whole.iss_required), (Some("https://a.example"), true));
-    assert_eq!(whole.client_authentication, ClientAuthentication::ClientSecretBasic);
+    let declared = oauth("authorization_url = \"https://said.example/\"\ntoken_url = \"\"");
+    let completed = complete(&declared, &metadata).unwrap();
+    assert_eq!(completed.authorization_url, "https://said.example/");
+    assert_eq!(completed.token_url, "https://a.example/{{token}");
+    assert_eq!(completed.revocation_url.as_deref(), Some("https://a.example/revoke"));
+    assert_eq!((completed.issuer.as_deref(), completed.iss_required), (Some("https://a.example"), true));
+    assert_eq!(completed.client_authentication, ClientAuthentication::ClientSecretBasic);
     let plain = Metadata { code_challenge_methods_supported: Some(vec!["plain".to_owned()]), ..metadata };
-    assert_eq!(complete(&said, &plain).unwrap_err(), MetadataError::Pkce);
+    assert_eq!(complete(&declared, &plain).unwrap_err(), MetadataError::Pkce);
     let empty = complete(&oauth("token_url = \"\""), &Metadata::default()).unwrap_err();
     assert_eq!(empty, MetadataError::Endpoint("token endpoint"));
 }
 
 #[test]
-fn where_documents_stand() {
+fn metadata_locations() {
     let urls = metadata_urls(&url("https://a.example/t/")).map(String::from);
     assert_eq!(
         urls,
@@ -112,7 +112,7 @@ fn where_documents_stand() {
 }
 
 #[test]
-fn a_challenge_says_where_a_document_stands() {
+fn the_challenge_names_the_metadata_url() {
     let place = "https://mcp.example/.well-known/oauth-protected-resource";
     for (challenge, found) in [
         (format!("Bearer resource_metadata=\"{place}\""), true),

@@ -88,7 +88,7 @@ fn post(
     *request.uri_mut() = url
         .as_str()
         .parse()
-        .map_err(|_| BuildError::Endpoint { what: "token URL", reason: "cannot be sent in a request" })?;
+        .map_err(|_| BuildError::Endpoint { part: "token URL", reason: "cannot be sent in a request" })?;
     let headers = request.headers_mut();
     // Responses are forms with any content type: a specific `Accept` might be rejected.
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));

@@ -188,7 +188,7 @@ fn forms_are_covered_and_other_bodies_are_not() {
 }
 
 #[test]
-fn what_cannot_be_signed_is_an_error_without_its_value() {
+fn values_that_cannot_be_signed_are_an_error_without_the_value() {
     let sign = |lines: &str, client: ClientCredentials<'_>, url: &str, form: Option<&[u8]>| {
         let signer = Signer::new(&oauth(lines), client, Some(TOKEN), &no_variables)?;
         signer.authorization(STAMP, &Method::POST, &Url::parse(url).unwrap(), form)

@@ -92,7 +92,7 @@ impl Vector {
 }
 
 #[test]
-fn what_another_implementation_signs_is_signed_alike() {
+fn signatures_equal_those_of_another_implementation() {
     let fixture: Vectors = serde_json::from_str(VECTORS).unwrap();
     assert!(fixture.vectors.len() > 40);
     for vector in &fixture.vectors {
@@ -134,7 +134,7 @@ fn of(query: &str, form: Option<&str>) -> Result<String, BuildError> {
 
 proptest! {
     #[test]
-    fn neither_order_nor_place_nor_spelling_of_a_parameter_counts(pairs in pairs(), cut in 0..6_usize) {
+    fn order_place_and_spelling_of_parameters_do_not_matter(pairs in pairs(), cut in 0..6_usize) {
         let expected = of(&encoded(&pairs), None).unwrap();
         let reversed: Vec<_> = pairs.iter().rev().cloned().collect();
         prop_assert_eq!(&of(&encoded(&reversed), None).unwrap(), &expected);

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::unescape::{Escapes, unescaped};
 
 /// Length of the searched suffix for rare forms that are several times as long as the secret.
-const ENOUGH: usize = 64;
+const SUFFIX_LENGTH: usize = 64;
 
 /// One form of a secret.
 pub(super) struct Form {
@@ -75,10 +75,10 @@ pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
         }
         push_base64(once, forms);
     }
-    let end = &bytes[bytes.len().saturating_sub(ENOUGH / 2)..];
+    let end = &bytes[bytes.len().saturating_sub(SUFFIX_LENGTH / 2)..];
     for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
         let hex: Vec<u8> =
-            end.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|it| digits[usize::from(it)]).collect();
+            end.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| digits[usize::from(nibble)]).collect();
         forms.push(Form { before: 2 * (bytes.len() - end.len()), ..Form::plain(hex) });
     }
 }
@@ -86,9 +86,9 @@ pub(super) fn collect(secret: &str, forms: &mut Vec<Form>) {
 /// Adds the base64 of `user:password` (RFC 7617), with its padding.
 pub(super) fn collect_pair(username: &str, password: &str, forms: &mut Vec<Form>) {
     /// Minimum length: eight characters of base64.
-    const SHORTEST: usize = 6;
+    const MIN_LENGTH: usize = 6;
     let pair = Zeroizing::new(format!("{username}:{password}"));
-    if pair.len() >= SHORTEST {
+    if pair.len() >= MIN_LENGTH {
         forms.push(Form::plain(STANDARD.encode(pair.as_bytes())));
     }
 }
@@ -137,7 +137,7 @@ fn base64(secret: &[u8], offset: usize) -> Form {
 
 /// The same, with only the suffix to search for.
 fn end_of_base64(text: &[u8], offset: usize) -> Form {
-    let skipped = text.len().saturating_sub(ENOUGH);
+    let skipped = text.len().saturating_sub(SUFFIX_LENGTH);
     let end = base64(&text[skipped..], (offset + skipped) % 3);
     // The number of characters that depend only on the text.
     let length = (offset + text.len()) * 8 / 6 - (offset * 8).div_ceil(6);

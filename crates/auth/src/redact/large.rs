@@ -74,8 +74,8 @@ struct Unescaped {
 impl Unescaped {
     fn new(forms: &[Form]) -> Self {
         // One more, because the preceding character may have bits of the secret.
-        let longest = forms.iter().map(Form::length).max().unwrap_or_default() + 1;
-        Self { last: vec![(0, 0..0); longest], seen: 0 }
+        let max_length = forms.iter().map(Form::length).max().unwrap_or_default() + 1;
+        Self { last: vec![(0, 0..0); max_length], seen: 0 }
     }
 
     fn see(&mut self, byte: u8, place: Range<usize>) {
@@ -85,16 +85,16 @@ impl Unescaped {
     }
 
     /// The byte before the last `bytes` bytes.
-    fn ago(&self, bytes: usize) -> Option<&(u8, Range<usize>)> {
+    fn byte_before(&self, bytes: usize) -> Option<&(u8, Range<usize>)> {
         (bytes < self.seen.min(self.last.len())).then(|| &self.last[(self.seen - 1 - bytes) % self.last.len()])
     }
 
     /// The span to replace for a form that ends with the last byte.
     fn span(&self, form: &Form) -> Range<usize> {
-        let end = self.ago(0).map_or(0, |(_, place)| place.end);
+        let end = self.byte_before(0).map_or(0, |(_, place)| place.end);
         let length = form.length();
-        let before = self.ago(length).filter(|(byte, _)| form.holds_bits_before(*byte));
-        let first = before.or_else(|| self.ago(length - 1));
+        let before = self.byte_before(length).filter(|(byte, _)| form.holds_bits_before(*byte));
+        let first = before.or_else(|| self.byte_before(length - 1));
         first.map_or(0, |(_, place)| place.start)..end
     }
 }

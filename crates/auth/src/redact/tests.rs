@@ -54,7 +54,7 @@ fn a_secret_is_found_in_every_spelling() {
     for (secret, text, expected) in cases {
         assert_eq!(redact(secret, text), expected, "{text}");
         // Large texts are searched in a different way.
-        let padding = "-\n".repeat(LARGE);
+        let padding = "-\n".repeat(LARGE_TEXT);
         assert_eq!(
             redact(secret, &format!("{padding}{text}{padding}")),
             format!("{padding}{expected}{padding}"),
@@ -127,7 +127,7 @@ fn an_escape_that_a_secret_begins_or_ends_in_is_replaced_whole() {
 }
 
 #[test]
-fn short_secrets_are_replaced_as_whole_values_alone() {
+fn short_secrets_are_replaced_only_as_whole_values() {
     let redactor = redactor(&[("pin", "1234567")]);
     for (text, expected) in [
         ("1234567", "REDACTED"),
@@ -169,7 +169,7 @@ fn base64_borders_do_not_leak_bits() {
     {
         let encoded = STANDARD.encode(format!("{before}secret78{after}"));
         assert_eq!(redact("secret78", &encoded), expected, "{encoded}");
-        let padding = "-\n".repeat(LARGE);
+        let padding = "-\n".repeat(LARGE_TEXT);
         assert_eq!(redact("secret78", &format!("{padding}{encoded}")), format!("{padding}{expected}"), "{encoded}");
     }
 }
@@ -199,7 +199,7 @@ fn text_bytes(text: &str) -> Cow<'_, [u8]> {
 }
 
 #[test]
-fn innocent_bytes_are_passed_on_uncopied() {
+fn bytes_without_secrets_are_not_copied() {
     let short = redactor(&[("pin", "12345"), ("username", "ab"), ("password", "cd")]);
     let long = redactor(&[("token", "tok-1234")]);
     for redactor in [short, long, Redactor::new(&Secrets::new(), |_| true)] {
@@ -266,7 +266,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_no_secret_stays(text in "[a-m =/%]{0,80}", secret in "[n-z]{6,12}") {
+    fn public_values_are_kept(text in "[a-m =/%]{0,80}", secret in "[n-z]{6,12}") {
         let redactor = redactor(&[("s", &secret)]);
         prop_assert_eq!(redactor.redact(text.as_bytes()), text_bytes(&text));
     }
@@ -286,12 +286,12 @@ proptest! {
             let read: serde_json::Value = serde_json::from_str(&redacted).unwrap();
             let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
             prop_assert_eq!(keys(&read), keys(&value));
-            if secret.chars().count() >= SHORTEST {
-                prop_assert!(!read.as_object().unwrap().values().any(|it| it.as_str().is_some_and(|text| text.contains(&secret))), "{}", redacted);
+            if secret.chars().count() >= MIN_LENGTH {
+                prop_assert!(!read.as_object().unwrap().values().any(|value| value.as_str().is_some_and(|text| text.contains(&secret))), "{}", redacted);
             }
             prop_assert_eq!(&read[&secret][0], "REDACTED");
-            let large = format!("[{}{redacted}]", " ".repeat(LARGE));
-            let large_before = format!("[{}{text}]", " ".repeat(LARGE));
+            let large = format!("[{}{redacted}]", " ".repeat(LARGE_TEXT));
+            let large_before = format!("[{}{text}]", " ".repeat(LARGE_TEXT));
             prop_assert_eq!(redactor.redact_json(&large_before), large);
         }
     }
@@ -307,8 +307,8 @@ fn matches_are_joined_as_they_are_found() {
     let redactor = redactor(&[("a", "aaaaaaaa"), ("b", "bbbbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
     for text in ["a".repeat(1 << 20), "\\u0061".repeat(1 << 18)] {
         let spans = large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap();
-        let whole = 0..text.len();
-        assert_eq!(spans, std::slice::from_ref(&whole));
+        let all = 0..text.len();
+        assert_eq!(spans, std::slice::from_ref(&all));
         // Overlapping matches take no capacity.
         assert!(spans.capacity() < 16, "{}", spans.capacity());
     }

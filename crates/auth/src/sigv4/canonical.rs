@@ -33,13 +33,13 @@ pub(super) fn path(encoded: &str, once: bool) -> String {
 
 /// Names and values, encoded, sorted by encoded form. A `+` is a space, as in forms.
 pub(super) fn query(encoded: &str) -> String {
-    let respell = |text: &str| {
+    let re_encode = |text: &str| {
         let spaced = text.replace('+', " ");
         let decoded: Vec<u8> = percent_decode(spaced.as_bytes()).collect();
         percent_encode(&decoded, &RESERVED).to_string()
     };
     let pieces = encoded.split('&').filter(|piece| !piece.is_empty()).map(crate::form::split);
-    let mut pairs: Vec<(String, String)> = pieces.map(|(name, value)| (respell(name), respell(value))).collect();
+    let mut pairs: Vec<(String, String)> = pieces.map(|(name, value)| (re_encode(name), re_encode(value))).collect();
     pairs.sort_unstable();
     let joined: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     joined.join("&")
@@ -86,7 +86,7 @@ impl SignedHeaders {
 /// The `Host` header of an HTTP client: with the port unless it is the default.
 fn host(url: &Url) -> Result<String, BuildError> {
     let Some(host) = url.host_str() else {
-        return Err(BuildError::Endpoint { what: "URL to sign", reason: "has no host" });
+        return Err(BuildError::Endpoint { part: "URL to sign", reason: "has no host" });
     };
     Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
 }
@@ -175,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_canonical_stays_so(text in any::<String>()) {
+        fn canonicalisation_is_idempotent(text in any::<String>()) {
             let encoded = query(&text);
             prop_assert_eq!(query(&encoded), encoded.clone());
             let encoded = path(&format!("/{text}"), true);

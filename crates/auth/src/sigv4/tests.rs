@@ -100,7 +100,7 @@ fn secrets_are_seen_nowhere() {
 }
 
 #[test]
-fn what_others_may_change_on_the_way_is_not_signed() {
+fn headers_that_proxies_may_change_are_not_signed() {
     let secret = Secret::from("s");
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static("x"));
@@ -126,7 +126,7 @@ fn headers_of_the_signature_replace_those_of_the_request() {
 }
 
 #[test]
-fn what_cannot_be_signed_is_an_error_without_its_value() {
+fn values_that_cannot_be_signed_are_an_error_without_the_value() {
     let (good, empty, broken) = (Secret::from("canary"), Secret::default(), Secret::from("canary\r\nx: y"));
     let base = signer(&good, None);
     let cases = [

@@ -75,7 +75,7 @@ fn a_public_client_sends_its_identifier_only() {
 }
 
 #[test]
-fn toolkit_parameters_are_added_and_never_replace_the_requests() {
+fn toolkit_parameters_never_replace_those_of_the_request() {
     let oauth = oauth(
         r#"
         [token_parameters]
@@ -194,7 +194,7 @@ fn revoking() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_an_error_without_its_value() {
+fn values_that_cannot_be_sent_are_an_error_without_the_value() {
     let without = CodeGrant { verifier: None, ..GRANT };
     let no_verifier = code_request(&oauth(""), &CLIENT, &without, &no_variables);
     assert_eq!(no_verifier.unwrap_err(), BuildError::MissingPkce("code verifier"));

@@ -16,7 +16,7 @@ fn parse(oauth: &OAuth2, status: u16, content_type: Option<&str>, body: &[u8]) -
     if let Some(content_type) = content_type {
         headers.insert(http::header::CONTENT_TYPE, content_type.parse().unwrap());
     }
-    parse_token_response(oauth.into(), &Answer { status, headers: &headers, body, now: 1_000 })
+    parse_token_response(oauth.into(), &ProviderResponse { status, headers: &headers, body, now: 1_000 })
 }
 
 fn json(body: &str) -> Result<TokenSet, TokenError> {
@@ -45,7 +45,7 @@ fn a_standard_answer() {
 }
 
 #[test]
-fn deviations_that_are_understood() {
+fn supported_deviations() {
     let forgiven = [
         r#""token_type":"bearer""#,
         r#""token_type":"BEARER""#,
@@ -188,7 +188,10 @@ fn tokens_times_and_errors_of_other_shapes() {
     headers.append("set-cookie", "SID=s-1; Secure".parse().unwrap());
     headers.insert("x-limit", "7".parse().unwrap());
     let read = |body: &str, headers: &HeaderMap| {
-        parse_token_response((&odd).into(), &Answer { status: 200, headers, body: body.as_bytes(), now: 1_000 })
+        parse_token_response(
+            (&odd).into(),
+            &ProviderResponse { status: 200, headers, body: body.as_bytes(), now: 1_000 },
+        )
     };
     let tokens = read(r#"{"result":"0000","until":1060500}"#, &headers).unwrap();
     assert_eq!((tokens.access_token.expose(), tokens.expires_in), ("s-1", Some(60)));
@@ -209,7 +212,7 @@ fn tokens_times_and_errors_of_other_shapes() {
 }
 
 #[test]
-fn where_the_end_of_a_token_is_known_from() {
+fn sources_of_the_expiry() {
     // {"exp":1060}
     let jwt = "e30.eyJleHAiOjEwNjB9.x";
     let body = format!(r#"{{"access_token":"{jwt}","expires_in":9}}"#);
@@ -236,7 +239,7 @@ fn further_tokens_and_what_is_left() {
 }
 
 #[test]
-fn a_form_is_read_whatever_it_is_called() {
+fn a_form_is_parsed_with_any_content_type() {
     let body = b"access_token=a%2B1&scope=repo%2Cuser&token_type=bearer&expires_in=28800";
     let tokens = parse(&oauth(""), 200, Some(FORM), body).unwrap();
     assert_eq!(tokens.access_token.expose(), "a+1");
@@ -286,7 +289,7 @@ fn answers_without_usable_tokens() {
 
 /// Some providers report errors with status 200 in their own format: that is a response, not an outage.
 #[test]
-fn a_success_that_says_no_is_a_refusal_in_its_own_words() {
+fn a_200_that_reports_a_failure_is_an_error_with_its_message() {
     for (body, kind, description) in [
         (r#"{"success":false,"message":"refresh token expired"}"#, Unclassified, "refresh token expired"),
         (r#"{"ok":false}"#, Unclassified, "the answer holds no access token"),
@@ -353,7 +356,7 @@ fn refusals() {
 }
 
 #[test]
-fn explanations_are_shown_but_not_what_was_sent() {
+fn descriptions_are_kept_without_request_values() {
     let cases = [
         (r#"{"error":"invalid_grant","error_description":"Code\r\n expired\u202e"}"#, "Code expired"),
         (r#"{"error":"The code is wrong"}"#, "The code is wrong"),
@@ -406,7 +409,7 @@ fn answers() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn every_answer_is_tokens_or_a_clean_error(status in 100_u16..600, form in any::<bool>(), body in answers()) {
+    fn every_response_gives_tokens_or_a_clean_error(status in 100_u16..600, form in any::<bool>(), body in answers()) {
         let content_type = form.then_some(FORM);
         match parse(&oauth(""), status, content_type, body.as_bytes()) {
             Ok(tokens) => {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use serde_json::{Map, Value};
-use switchboard_auth::{MAX_METADATA, unpacked};
+use switchboard_auth::{MAX_METADATA, decompressed};
 use switchboard_egress::{EgressError, Observer};
 use switchboard_toolkit_tests::raw::{Shown, title};
 use url::Url;
@@ -119,7 +119,7 @@ impl Page {
             Ok(answer) => {
                 let _ = writeln!(text, "→ {}", answer.status().as_u16());
                 text.push_str(&self.headers(answer.headers(), |name| SPOKEN_HEADERS.contains(&name)));
-                let body = unpacked(answer.headers(), answer.body(), MAX_METADATA);
+                let body = decompressed(answer.headers(), answer.body(), MAX_METADATA);
                 match body {
                     Ok(body) => text.push_str(&self.body(answer.headers(), &body, answer.status().is_success())),
                     Err(error) => drop(writeln!(text, "({error})")),

@@ -10,11 +10,11 @@ use http::header::CONTENT_ENCODING;
 
 /// Values of `Content-Encoding` that mean no compression: `identity`, and values that servers send by
 /// mistake.
-const NOTHING: [&str; 8] = ["identity", "none", "utf-8", "utf8", "iso-8859-1", "us-ascii", "8bit", "binary"];
+const IDENTITY_CODINGS: [&str; 8] = ["identity", "none", "utf-8", "utf8", "iso-8859-1", "us-ascii", "8bit", "binary"];
 
 /// Why a body cannot be decompressed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub enum Packed {
+pub enum DecompressError {
     /// A coding other than gzip and deflate, or several.
     #[error("the answer is compressed in a way that is not known here")]
     Unknown,
@@ -37,8 +37,8 @@ enum Coding {
 /// is not compressed as declared is returned as it is. `limit` is in bytes and applies to the result.
 ///
 /// # Errors
-/// [`Packed`].
-pub fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8], limit: usize) -> Result<Cow<'b, [u8]>, Packed> {
+/// [`DecompressError`].
+pub fn decompressed<'b>(headers: &HeaderMap, body: &'b [u8], limit: usize) -> Result<Cow<'b, [u8]>, DecompressError> {
     match coding(headers)? {
         None => Ok(Cow::Borrowed(body)),
         Some(_) if body.is_empty() => Ok(Cow::Borrowed(body)),
@@ -47,7 +47,7 @@ pub fn unpacked<'b>(headers: &HeaderMap, body: &'b [u8], limit: usize) -> Result
         Some(Coding::Deflate) if is_zlib(body) => {
             // The first two bytes of raw deflate may look like a zlib header.
             match inflate(ZlibDecoder::new(body), limit) {
-                Err(Packed::Broken) => inflate(DeflateDecoder::new(body), limit).map(Cow::Owned),
+                Err(DecompressError::Broken) => inflate(DeflateDecoder::new(body), limit).map(Cow::Owned),
                 other => other.map(Cow::Owned),
             }
         }
@@ -61,7 +61,7 @@ pub(crate) fn is_gzip(body: &[u8]) -> bool {
 }
 
 /// Decompresses a gzip body regardless of its declared coding.
-pub(crate) fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, Packed> {
+pub(crate) fn gunzip(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
     inflate(MultiGzDecoder::new(body), limit)
 }
 
@@ -70,34 +70,34 @@ fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [first, second, ..] if first & 0x0f == 8 && (u16::from(*first) << 8 | u16::from(*second)).is_multiple_of(31))
 }
 
-fn coding(headers: &HeaderMap) -> Result<Option<Coding>, Packed> {
+fn coding(headers: &HeaderMap) -> Result<Option<Coding>, DecompressError> {
     let mut found = None;
     for value in headers.get_all(CONTENT_ENCODING) {
-        let Ok(text) = value.to_str() else { return Err(Packed::Unknown) };
+        let Ok(text) = value.to_str() else { return Err(DecompressError::Unknown) };
         for name in text.split(',').map(|name| name.trim().to_ascii_lowercase()) {
             let coding = match name.as_str() {
                 "" => continue,
-                name if NOTHING.contains(&name) => continue,
+                name if IDENTITY_CODINGS.contains(&name) => continue,
                 "gzip" | "x-gzip" => Coding::Gzip,
                 "deflate" => Coding::Deflate,
-                _ => return Err(Packed::Unknown),
+                _ => return Err(DecompressError::Unknown),
             };
             // Only one layer: a body that was compressed twice is refused.
             if found.replace(coding).is_some() {
-                return Err(Packed::Unknown);
+                return Err(DecompressError::Unknown);
             }
         }
     }
     Ok(found)
 }
 
-fn inflate(reader: impl Read, limit: usize) -> Result<Vec<u8>, Packed> {
+fn inflate(reader: impl Read, limit: usize) -> Result<Vec<u8>, DecompressError> {
     let mut out = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match reader.take(most).read_to_end(&mut out) {
-        Ok(_) if out.len() > limit => Err(Packed::TooLarge),
+    let max = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    match reader.take(max).read_to_end(&mut out) {
+        Ok(_) if out.len() > limit => Err(DecompressError::TooLarge),
         Ok(_) => Ok(out),
-        Err(_) => Err(Packed::Broken),
+        Err(_) => Err(DecompressError::Broken),
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_packed_once_is_unpacked() {
+    fn one_layer_is_decompressed() {
         let text = br#"{"access_token":"at-1"}"#;
         for (labels, body) in [
             (&[][..], text.to_vec()),
@@ -155,39 +155,39 @@ mod tests {
             (&[""], text.to_vec()),
             (&["identity", "IDENTITY"], text.to_vec()),
         ] {
-            assert_eq!(unpacked(&labelled(labels), &body, 1_000).as_deref(), Ok(&text[..]), "{labels:?}");
+            assert_eq!(decompressed(&labelled(labels), &body, 1_000).as_deref(), Ok(&text[..]), "{labels:?}");
         }
-        assert_eq!(unpacked(&labelled(&["gzip"]), b"", 10).as_deref(), Ok(&b""[..]));
+        assert_eq!(decompressed(&labelled(&["gzip"]), b"", 10).as_deref(), Ok(&b""[..]));
     }
 
     #[test]
-    fn what_cannot_be_unpacked_says_why() {
+    fn a_body_that_cannot_be_decompressed_is_an_error_with_the_reason() {
         let packed = gzip(&[b'x'; 5_000]);
         for (labels, body, expected) in [
-            (&["br"][..], &packed[..], Packed::Unknown),
-            (&["zstd"], &packed, Packed::Unknown),
-            (&["gzip, gzip"], &packed, Packed::Unknown),
-            (&["gzip", "deflate"], &packed, Packed::Unknown),
-            (&["gzip"], &packed[..packed.len() / 2], Packed::Broken),
-            (&["deflate"], b"{\"a\":1}", Packed::Broken),
-            (&["gzip"], &packed, Packed::TooLarge),
+            (&["br"][..], &packed[..], DecompressError::Unknown),
+            (&["zstd"], &packed, DecompressError::Unknown),
+            (&["gzip, gzip"], &packed, DecompressError::Unknown),
+            (&["gzip", "deflate"], &packed, DecompressError::Unknown),
+            (&["gzip"], &packed[..packed.len() / 2], DecompressError::Broken),
+            (&["deflate"], b"{\"a\":1}", DecompressError::Broken),
+            (&["gzip"], &packed, DecompressError::TooLarge),
         ] {
-            assert_eq!(unpacked(&labelled(labels), body, 4_999), Err(expected), "{labels:?}");
+            assert_eq!(decompressed(&labelled(labels), body, 4_999), Err(expected), "{labels:?}");
         }
-        assert!(unpacked(&labelled(&["gzip"]), &packed, 5_000).is_ok());
+        assert!(decompressed(&labelled(&["gzip"]), &packed, 5_000).is_ok());
     }
 
     #[test]
-    fn a_bomb_fills_no_memory() {
+    fn a_decompression_bomb_is_limited() {
         let bomb = gzip(&vec![0; 64 << 20]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(unpacked(&labelled(&["gzip"]), &bomb, 1 << 20), Err(Packed::TooLarge));
+        assert_eq!(decompressed(&labelled(&["gzip"]), &bomb, 1 << 20), Err(DecompressError::TooLarge));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(label in "gzip|deflate|br|", body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = unpacked(&labelled(&[&label]), &body, 1_000);
+            let _ = decompressed(&labelled(&[&label]), &body, 1_000);
             let _ = gunzip(&body, 1_000);
         }
     }

@@ -8,7 +8,7 @@ use switchboard_catalog::TokenErrors;
 use switchboard_vault::Secret;
 
 use super::Token;
-use crate::token_error::{TokenError, TokenErrorKind, code_and_description, is_nothing, is_success};
+use crate::token_error::{TokenError, TokenErrorKind, code_and_description, is_empty_value, is_success};
 use crate::{document, text};
 
 /// Maximum length of a captured value in bytes.
@@ -116,14 +116,14 @@ fn captured(names: &[String], answer: &Map<String, Value>) -> BTreeMap<String, S
 /// The values of the response, or its error: any status but 2xx is one, and so is a 2xx with a non-empty
 /// `oauth_problem` or `error`.
 fn read(step: Step, status: u16, body: &[u8]) -> Result<Map<String, Value>, TokenError> {
-    let answer = match document::parse_by_looks(body) {
+    let answer = match document::parse_untyped(body) {
         Ok(answer) => answer,
         Err(reason) if is_success(status) => return Err(TokenError::malformed(reason)),
         // Most errors have no body; the status is enough.
         Err(_) => return Err(TokenError { kind: kind(step, status, None), code: None, description: sentence(body) }),
     };
     let named = answer.get("oauth_problem").or_else(|| answer.get("error"));
-    let error = named.or_else(|| answer.get("errors")?.get(0)).filter(|error| !is_nothing(error));
+    let error = named.or_else(|| answer.get("errors")?.get(0)).filter(|error| !is_empty_value(error));
     if is_success(status) && error.is_none() {
         return Ok(answer);
     }
@@ -335,7 +335,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_issued_is_read(token in "[ -~]{1,40}", secret in "[ -~]{1,40}") {
+        fn issued_tokens_are_parsed(token in "[ -~]{1,40}", secret in "[ -~]{1,40}") {
             let pairs = [("oauth_token", token.as_str()), ("oauth_token_secret", &secret), ("oauth_callback_confirmed", "true")];
             let body = crate::form::encode_pairs(pairs);
             let json = serde_json::to_string(&pairs.iter().copied().collect::<BTreeMap<_, _>>()).unwrap();

@@ -11,10 +11,10 @@ use switchboard_vault::Secret;
 use crate::TokenError;
 
 /// Shorter values are words and numbers that an error may contain.
-const SHORTEST: usize = 6;
+const MIN_LENGTH: usize = 6;
 
 /// Parameters that are not secret and needed to understand an error.
-const PUBLIC: &[&str] = &[
+const PUBLIC_PARAMETERS: &[&str] = &[
     "assertion_type",
     "audience",
     "client_assertion_type",
@@ -41,9 +41,9 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// The secret values of one request.
-pub struct Sent(Vec<Secret>);
+pub struct RequestSecrets(Vec<Secret>);
 
-impl Sent {
+impl RequestSecrets {
     /// Collects the values of a request to a token endpoint or similar: from its query, its form or JSON, and
     /// its authentication (RFC 6749 section 2.3.1, RFC 6750, RFC 5849 section 3.5.1).
     pub fn of(request: &Request<Bytes>) -> Self {
@@ -74,13 +74,13 @@ impl Sent {
     }
 
     fn add(&mut self, value: &str) {
-        if value.len() >= SHORTEST {
+        if value.len() >= MIN_LENGTH {
             self.0.push(Secret::from(value));
         }
     }
 
     fn add_named(&mut self, name: &str, value: &str) {
-        if !PUBLIC.contains(&name) {
+        if !PUBLIC_PARAMETERS.contains(&name) {
             self.add(value);
         }
     }
@@ -128,7 +128,7 @@ impl Sent {
     }
 }
 
-impl std::fmt::Debug for Sent {
+impl std::fmt::Debug for RequestSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sent({} values)", self.0.len())
     }
@@ -145,7 +145,7 @@ mod tests {
 
     fn shown(request: &Request<Bytes>, said: &str) -> String {
         let error = TokenError { kind: TokenErrorKind::InvalidRequest, code: None, description: Some(said.to_owned()) };
-        Sent::of(request).mask(error).description.unwrap()
+        RequestSecrets::of(request).mask(error).description.unwrap()
     }
 
     #[test]
@@ -158,8 +158,8 @@ mod tests {
                 b"grant_type=refresh_token&refresh_token=short1&client_id=the-client&redirect_uri=https%3A%2F%2Fa.example",
             ))
             .unwrap();
-        let said = "refresh_token short1 query-key pass%20word%21 pass word! own-header the-client https://a.example";
-        assert_eq!(shown(&request, said), "refresh_token […] […] […] […] […] the-client https://a.example");
+        let text = "refresh_token short1 query-key pass%20word%21 pass word! own-header the-client https://a.example";
+        assert_eq!(shown(&request, text), "refresh_token […] […] […] […] […] the-client https://a.example");
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
             )
             .body(Bytes::new())
             .unwrap();
-        let said = "consumer temporary ver ifier client-secret token+secret client-secret&token%2Bsecret";
-        assert_eq!(shown(&request, said), "consumer […] […] […] […] […]");
+        let text = "consumer temporary ver ifier client-secret token+secret client-secret&token%2Bsecret";
+        assert_eq!(shown(&request, text), "consumer […] […] […] […] […]");
     }
 }
