@@ -1,8 +1,8 @@
-//! The toolkits that are compiled in: the one list to extend when a folder is added.
+//! The toolkits that are compiled in. Add new folders to this list.
 
 macro_rules! toolkit_files {
     ($($slug:literal)*) => {
-        /// File name as shown in messages, and text.
+        /// File name for messages, and text.
         pub(crate) const FILES: &[(&str, &str)] = &[$((
             concat!("toolkits/", $slug, "/toolkit.toml"),
             include_str!(concat!("../../../toolkits/", $slug, "/toolkit.toml")),

@@ -1,4 +1,4 @@
-//! The catalog: all toolkits that this service knows, by slug.
+//! The catalog: all toolkits of this service, by slug.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,22 +15,22 @@ use crate::plain_http::PlainHttp;
 /// Name of the file inside a toolkit's folder.
 const FILE_NAME: &str = "toolkit.toml";
 
-/// Largest toolkit file that is read, in bytes; the largest builtin one has a few thousand.
+/// Maximum size of a toolkit file in bytes; the largest builtin one has a few thousand.
 const MAX_BYTES: u64 = 256 * 1024;
 
-/// Toolkits by slug, in the slugs' order.
+/// Toolkits by slug, in the order of slugs.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    /// Hosts that files may name with `http`.
+    /// Hosts that files may use with `http`.
     plain: PlainHttp,
     toolkits: BTreeMap<String, Arc<Toolkit>>,
 }
 
 impl Catalog {
-    /// The toolkits that come with the binary.
+    /// The builtin toolkits.
     ///
     /// # Errors
-    /// Only when the binary was built from a broken file, which the tests exclude.
+    /// Only if the binary was built from an invalid file, which the tests exclude.
     pub fn builtin() -> Result<Self, CatalogError> {
         let mut catalog = Self::default();
         for (file_name, text) in builtin::FILES {
@@ -39,18 +39,18 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The same, whose further files may name these hosts with `http`.
+    /// The same; files added later may use these hosts with `http`.
     #[must_use]
     pub fn allowing(self, plain: PlainHttp) -> Self {
         Self { plain, ..self }
     }
 
-    /// Adds every `dir/<slug>/toolkit.toml` and answers how many there were. A slug that exists
-    /// already is replaced. Entries that begin with a dot and plain files are passed over.
+    /// Adds every `dir/<slug>/toolkit.toml` and returns their number. An existing slug is replaced. Hidden
+    /// entries and plain files are skipped.
     ///
     /// # Errors
-    /// All problems of all files; the catalog is then unchanged. A folder without `toolkit.toml`,
-    /// a file over 256 KiB and a file that is not UTF-8 are problems too.
+    /// All problems of all files; the catalog is then unchanged. A folder without `toolkit.toml`, a file over
+    /// 256 KiB and a file that is not UTF-8 are also problems.
     pub fn load_dir(&mut self, dir: &Path) -> Result<usize, CatalogError> {
         let mut loaded = Vec::new();
         let mut problems = Vec::new();
@@ -72,8 +72,8 @@ impl Catalog {
         Ok(count)
     }
 
-    /// Adds one toolkit from the text of its file; a slug that exists already is replaced.
-    /// `file_name` appears in messages, and its folder, if it has one, must equal the slug.
+    /// Adds one toolkit from the text of its file. An existing slug is replaced. `file_name` is used in
+    /// messages; its folder, if any, must equal the slug.
     ///
     /// # Errors
     /// All problems of the file.
@@ -83,7 +83,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// The catalog without one toolkit, such as the sandbox where its provider does not run.
+    /// The catalog without one toolkit, such as the sandbox when its provider does not run.
     #[must_use]
     pub fn without(mut self, slug: &str) -> Self {
         self.toolkits.remove(slug);
@@ -94,15 +94,15 @@ impl Catalog {
         self.toolkits.insert(toolkit.slug.clone(), toolkit);
     }
 
-    /// Adds one file, whatever its own name is, and answers its slug; a slug that exists already is
-    /// replaced. The folder of a `toolkit.toml` must be named as its slug.
+    /// Adds one file of any name and returns its slug. An existing slug is replaced. The folder of a
+    /// `toolkit.toml` must be named like its slug.
     ///
     /// # Errors
     /// All problems of the file.
     pub fn load_file(&mut self, path: &Path) -> Result<String, CatalogError> {
         let shown = path.display().to_string();
         let text = read(path, &shown)?;
-        // Only a file in its place has a folder that must fit.
+        // Only the folder of a `toolkit.toml` must match the slug.
         let in_place = path.file_name().is_some_and(|name| name == FILE_NAME);
         let toolkit = if in_place {
             parse::toolkit(&shown, &text, &self.plain)?
@@ -114,28 +114,28 @@ impl Catalog {
         Ok(slug)
     }
 
-    /// The toolkit with exactly this lower-case slug.
+    /// The toolkit with this exact lower-case slug.
     pub fn get(&self, slug: &str) -> Option<&Arc<Toolkit>> {
         self.toolkits.get(slug)
     }
 
-    /// All toolkits in the order of their slugs.
+    /// All toolkits in the order of slugs.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Toolkit>> {
         self.toolkits.values()
     }
 
-    /// How many toolkits there are.
+    /// Number of toolkits.
     pub fn len(&self) -> usize {
         self.toolkits.len()
     }
 
-    /// Whether there is no toolkit at all.
+    /// Whether there are no toolkits.
     pub fn is_empty(&self) -> bool {
         self.toolkits.is_empty()
     }
 }
 
-/// The toolkit files below `dir`, sorted, whether or not each exists.
+/// The paths of toolkit files below `dir`, sorted, even if a file does not exist.
 pub(crate) fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     let unreadable = |error: std::io::Error| {
         CatalogError::unreadable(&dir.display().to_string(), format!("cannot read folder: {error}"))
@@ -144,7 +144,7 @@ pub(crate) fn toolkit_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogError> {
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        // `is_dir` follows links: mounted configuration is often a link to a folder.
+        // `is_dir` follows symlinks: mounted configuration is often a symlink to a folder.
         if !hidden && path.is_dir() {
             files.push(path.join(FILE_NAME));
         }

@@ -1,27 +1,27 @@
-//! What is wrong with a toolkit file: every problem with its file, line and key.
+//! Problems of toolkit files, each with file, line and key.
 
 use std::fmt;
 
-/// Why toolkit files were refused. Displays one problem a line:
-/// `toolkits/foo/toolkit.toml:12: unknown key …`.
+/// Why toolkit files were rejected. Displays one problem per line: `toolkits/foo/toolkit.toml:12: unknown key
+/// …`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CatalogError {
     problems: Vec<Problem>,
 }
 
-/// One thing to correct.
+/// One problem.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
-    /// The file, as it was named to the catalog.
+    /// The file, by the name that the catalog was given.
     pub file: String,
-    /// Line from 1; absent when the file could not be read at all.
+    /// Line number from 1; `None` if the file could not be read.
     pub line: Option<usize>,
-    /// The key and what is allowed there.
+    /// The key and its allowed values.
     pub message: String,
 }
 
 impl CatalogError {
-    /// The problems, in the order of the files and their lines; at least one.
+    /// The problems, ordered by file and line; at least one.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -30,7 +30,7 @@ impl CatalogError {
         Self { problems }
     }
 
-    /// A file or folder that could not be read.
+    /// The problem of an unreadable file or folder.
     pub(crate) fn unreadable(file: &str, message: String) -> Self {
         Self::new(vec![Problem { file: file.to_owned(), line: None, message }])
     }

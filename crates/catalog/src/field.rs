@@ -1,4 +1,4 @@
-//! What a person may enter: a value that becomes part of a URL is never free text (R44).
+//! Validation of entered values: one that becomes part of a URL is never free text (R44).
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use url::{Host, Url};
 use crate::host;
 use crate::model::{Capture, Field, FieldFormat};
 
-/// Longest value of a text field, in characters: room for a signed token, none for a document.
+/// Maximum length of a text field in characters: enough for a signed token.
 const MAX_CHARACTERS: usize = 4096;
 
-/// Longest document, in characters.
+/// Maximum length of a document in characters.
 const MAX_DOCUMENT: usize = 32_768;
 
 impl Field {
-    /// Whether `value` is one that this field takes.
+    /// Validates a value for this field.
     ///
     /// # Errors
-    /// Says what the value must look like, never what it is: it may be a secret.
+    /// Describes the expected format without the value, which may be a secret.
     pub fn check(&self, value: &str) -> Result<(), Cow<'static, str>> {
         self.format.check(value)?;
         if self.secret && value.chars().any(is_invisible) {
@@ -38,8 +38,8 @@ impl Field {
         }
     }
 
-    /// What a person entered without the white space and invisible characters around it, and without the beginning and end
-    /// that the file says to cut off.
+    /// The entered text without surrounding white space and invisible characters, and without the prefix and
+    /// suffix that the file names.
     pub fn clean<'v>(&self, entered: &'v str) -> &'v str {
         let mut value = entered.trim_matches(|letter: char| letter.is_whitespace() || is_invisible(letter));
         for prefix in &self.strip_prefixes {
@@ -52,16 +52,16 @@ impl Field {
     }
 }
 
-/// A character without width that no key has: a byte order mark, a zero-width space, a mark of direction.
+/// A zero-width character that no key contains: a byte order mark, a zero-width space, a direction mark.
 fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
 }
 
 impl FieldFormat {
-    /// Whether a value has this format.
+    /// Validates the format of a value.
     ///
     /// # Errors
-    /// Says what it must look like, never what it is.
+    /// Describes the expected format without the value.
     pub fn check(self, value: &str) -> Result<(), &'static str> {
         match self {
             Self::Text => check_text(value),
@@ -80,10 +80,10 @@ impl FieldFormat {
 }
 
 impl Capture {
-    /// Whether a value of a provider is one that the file takes.
+    /// Validates a captured value.
     ///
     /// # Errors
-    /// What is wrong, without the value.
+    /// The reason, without the value.
     pub fn check(&self, value: &str) -> Result<(), &'static str> {
         self.format.check(value)?;
         if self.allowed.is_empty() || self.allowed.iter().any(|allowed| is_allowed(allowed, value)) {
@@ -93,7 +93,7 @@ impl Capture {
     }
 }
 
-/// Equal, or a host below the domain of `*.domain`.
+/// Equal to the host, or below the domain of `*.domain`.
 fn is_allowed(allowed: &str, value: &str) -> bool {
     let Some(domain) = allowed.strip_prefix('*') else { return allowed == value };
     let host = match Url::parse(value) {
@@ -103,7 +103,7 @@ fn is_allowed(allowed: &str, value: &str) -> bool {
     host.len() > domain.len() && host.ends_with(domain)
 }
 
-/// A pattern that must match the whole value.
+/// Compiles a pattern that must match the whole value.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, regex_lite::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
@@ -121,7 +121,7 @@ fn check_document(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// RFC 3986 section 2.3: unreserved characters, which stand for themselves; dots alone would walk.
+/// RFC 3986 section 2.3: unreserved characters. Segments of dots would traverse the path.
 fn check_path_segment(value: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let shape = (1..=128).contains(&value.len()) && value.bytes().all(allowed);
@@ -144,12 +144,12 @@ fn check_text(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// RFC 1123 section 2.1: 1 to 63 letters, digits and inner hyphens. Lower case only, because the
-/// value is compared with hosts that a URL parser has already lower-cased.
+/// RFC 1123 section 2.1: 1 to 63 letters, digits and inner hyphens. Lower case only, because the value is
+/// compared with hosts that a URL parser has converted to lower case.
 fn check_dns_label(value: &str) -> Result<(), &'static str> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let shape = (1..=63).contains(&value.len()) && value.bytes().all(allowed);
-    // `xn--zz` encodes nothing: no URL parser takes a host with this label.
+    // `xn--zz` is not valid Punycode: no URL parser accepts a host with this label.
     let readable = || matches!(Host::parse(&format!("{value}.test")), Ok(Host::Domain(_)));
     if !shape || value.starts_with('-') || value.ends_with('-') || !readable() {
         return Err("must be a single name of 1 to 63 lower-case letters, digits and hyphens, without dots");
@@ -157,22 +157,22 @@ fn check_dns_label(value: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Two or more DNS labels that no URL parser takes for an IP address.
+/// Two or more DNS labels that are not an IP address to any URL parser.
 fn check_hostname(value: &str) -> Result<(), &'static str> {
     const MESSAGE: &str = "must be a lower-case host name such as `example.com`, without scheme, port or path";
     let labels_fit = value.split('.').all(|label| check_dns_label(label).is_ok());
     if value.len() > 253 || !value.contains('.') || !labels_fit {
         return Err(MESSAGE);
     }
-    // `127.1` and `0x7f.0.0.1` are labels too; the URL parser is the judge of what an address is.
+    // `127.1` and `0x7f.0.0.1` consist of labels, too; the URL parser decides what is an address.
     match Host::parse(value) {
         Ok(Host::Domain(domain)) if domain == value => Ok(()),
         _ => Err(MESSAGE),
     }
 }
 
-/// An https origin (RFC 6454 section 6.2), written as a URL parser would write it, so that what
-/// was checked is what is later connected to.
+/// An https origin (RFC 6454 section 6.2), spelled as a URL parser would, so that the checked value is the
+/// one that is connected to.
 fn check_origin(value: &str) -> Result<(), &'static str> {
     const MESSAGE: &str = "must be `https://host` or `https://host:port` in lower case, without a path";
     let Ok(url) = Url::parse(value) else {
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    /// What turns a host into another one (R44), whatever the format.
+    /// Values that turn a host into another one (R44); every format must reject them.
     const ATTACKS: [&str; 20] = [
         "",
         " ",

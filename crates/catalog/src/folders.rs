@@ -1,5 +1,5 @@
-//! Folders of toolkit files that are read again when they change. A file that is broken leaves the
-//! toolkit that it was as it is; one that is gone takes its toolkit with it.
+//! Watches folders of toolkit files and reloads changed files. An invalid file keeps the previous toolkit; a
+//! deleted one removes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,48 +13,48 @@ use crate::model::Toolkit;
 use crate::parse;
 use crate::plain_http::PlainHttp;
 
-/// What tells one state of a file from another.
+/// Modification time and size of a file.
 type Stamp = (Option<SystemTime>, u64);
 
-/// Folders of toolkit files and what was read of them.
+/// Folders of toolkit files and their loaded toolkits.
 #[derive(Debug, Default)]
 pub struct Folders {
     dirs: Vec<PathBuf>,
-    /// Hosts that files may name with `http`.
+    /// Hosts that files may use with `http`.
     plain: PlainHttp,
     files: BTreeMap<PathBuf, File>,
-    /// Folders that could not be read when they were last looked at.
+    /// Folders that were unreadable at the last check.
     unreadable: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug, Default)]
 struct File {
-    /// None while there is no such file.
+    /// `None` if there is no such file.
     stamp: Option<Stamp>,
-    /// As it was when it was last valid.
+    /// The last valid version.
     toolkit: Option<Arc<Toolkit>>,
 }
 
-/// What differs since the last look.
+/// Changes since the last check.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// Files that were read and their toolkits, which now count.
+    /// Loaded files and their toolkits.
     pub loaded: Vec<(PathBuf, Arc<Toolkit>)>,
-    /// Files whose folder is gone, and the slugs of their toolkits.
+    /// Files of deleted folders, and the slugs of their toolkits.
     pub removed: Vec<(PathBuf, String)>,
-    /// What is wrong with files that changed. Each is told once, until the file changes again.
+    /// Problems of changed files. Each is reported once until the file changes again.
     pub problems: Vec<Problem>,
 }
 
 impl Changes {
-    /// Whether another catalog comes of it.
+    /// Whether the catalog changes.
     pub fn is_effective(&self) -> bool {
         !self.loaded.is_empty() || !self.removed.is_empty()
     }
 }
 
 impl Folders {
-    /// Reads all files for the first time. They may name the hosts of `plain` with `http`.
+    /// Loads all files. They may use the hosts of `plain` with `http`.
     ///
     /// # Errors
     /// All problems of all files.
@@ -64,12 +64,12 @@ impl Folders {
         if changes.problems.is_empty() { Ok(folders) } else { Err(CatalogError::new(changes.problems)) }
     }
 
-    /// Whether there is anything to look at.
+    /// Whether there are no folders.
     pub fn is_empty(&self) -> bool {
         self.dirs.is_empty()
     }
 
-    /// Reads what has changed since the last look.
+    /// Loads what has changed since the last check.
     pub fn look(&mut self) -> Changes {
         let mut changes = Changes::default();
         let mut seen = BTreeSet::new();
@@ -83,7 +83,7 @@ impl Folders {
                     }
                 }
                 Err(error) => {
-                    // Not "all toolkits are gone": a mount may be away for a moment.
+                    // Do not remove all toolkits: a mount may be missing for a moment.
                     seen.extend(self.files.keys().filter(|path| path.starts_with(&dir)).cloned());
                     if self.unreadable.insert(dir) {
                         changes.problems.extend(error.into_problems());
@@ -118,7 +118,7 @@ impl Folders {
         }
     }
 
-    /// The toolkits of the folders over those of a catalog; a later folder's over an earlier one's.
+    /// The catalog with the toolkits of the folders added; later ones override earlier ones.
     pub fn over(&self, base: &Catalog) -> Catalog {
         let mut whole = base.clone();
         for dir in &self.dirs {
@@ -132,7 +132,7 @@ impl Folders {
     }
 }
 
-/// None where there is no file.
+/// `None` if there is no file.
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok(), metadata.len()))

@@ -1,10 +1,10 @@
-//! What a host is, beyond what the URL parser lets through. A host in a toolkit file and one that a
-//! person enters both become a rule of where credentials may go, so both are held to this.
+//! Host rules beyond those of the URL parser. A host in a toolkit file or an entered one determines where
+//! credentials may be sent, so that both must follow them.
 
 use url::Url;
 
-/// Whether a URL names its host without `*` and other symbols or empty labels, and no port that
-/// nothing can listen on. An entered `https://*.example.com` would admit every host below.
+/// Whether the URL's host has no `*`, other symbols or empty labels, and no port 0. An entered
+/// `https://*.example.com` would otherwise match every host below.
 pub(crate) fn is_plain(url: &Url) -> bool {
     url.host_str().is_some_and(is_plain_host) && url.port() != Some(0)
 }

@@ -1,5 +1,5 @@
-//! Values that no account holds and that follow from its fields: the default of a field that the file got
-//! later, and what the chosen option sets.
+//! Values that are not stored with an account but follow from its fields: the default of a field that was
+//! added later, and variables set by the chosen option.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::Scheme;
 use crate::model::{Field, Filter, Toolkit};
 
 impl Toolkit {
-    /// What follows from an account's values: `known` gives the value of a field by its name.
+    /// The values that follow from an account's values; `known` looks up a field by name.
     pub fn implied<'v>(&self, scheme: Scheme, known: impl Fn(&str) -> Option<&'v str>) -> BTreeMap<String, String> {
         let mut implied = BTreeMap::new();
         for field in self.fields_of(scheme).filter(|field| field.default.is_some() || field.sets_variables()) {
@@ -27,21 +27,21 @@ impl Toolkit {
         self.fields_of(scheme).find(|field| field.options.iter().any(|option| option.sets.contains_key(variable)))
     }
 
-    /// Connection fields and the scheme's own, as the file lists them.
+    /// Connection fields and those of the scheme, in file order.
     fn fields_of(&self, scheme: Scheme) -> impl Iterator<Item = &Field> {
         self.fields.iter().chain(self.declared_fields(self.effective(scheme)))
     }
 }
 
 impl Field {
-    /// Whether an option of it sets variables.
+    /// Whether any of its options sets variables.
     pub fn sets_variables(&self) -> bool {
         self.options.iter().any(|option| !option.sets.is_empty())
     }
 }
 
 impl Filter {
-    /// Whether a value is one of those that fit.
+    /// Whether a value matches.
     pub fn admits(&self, value: &str) -> bool {
         self.is.iter().any(|wanted| match (wanted.strip_prefix('*'), wanted.strip_suffix('*')) {
             (Some(rest), Some(_)) => value.contains(rest.trim_end_matches('*')),
@@ -90,7 +90,7 @@ mod tests {
         };
         assert_eq!(of(Some("eu.acme.example")), map(&[("intake", "in.eu.acme.example")]));
         assert_eq!(of(None), map(&[("api", "us.acme.example"), ("intake", "in.us.acme.example")]));
-        // A value that the file no longer lists sets nothing: no host is guessed for it.
+        // A value that the file no longer lists sets nothing: never guess a host.
         assert_eq!(of(Some("old.acme.example")), map(&[]));
         assert_eq!(acme.field_that_sets(Scheme::ApiKey, "intake").map(|field| field.name.as_str()), Some("api"));
     }

@@ -1,11 +1,11 @@
-//! Toolkit files: what a provider is, as data; load, validate, JSON Schema.
+//! Toolkit files: providers as data. Loading, validation, JSON Schema.
 //!
-//! A toolkit file says where a provider's endpoints are, how its users authenticate and how it
-//! deviates from the RFCs. This crate reads such files ([`Catalog`]), refuses the ones that could
-//! not work or would leak a credential, naming file, line and key ([`CatalogError`]), and expands
-//! their [`template`]s. It makes no connection; reading a folder is its only I/O.
+//! A toolkit file describes a provider's endpoints, how its users authenticate and how it deviates from the
+//! RFCs. This crate parses such files ([`Catalog`]) and expands their [`template`]s. It rejects files that
+//! cannot work or could leak a credential, and names file, line and key ([`CatalogError`]). It makes no
+//! connections; reading folders is its only I/O.
 //!
-//! The format is explained for authors in `docs/toolkit-format.md`.
+//! The format is documented for authors in `docs/toolkit-format.md`.
 
 mod builtin;
 mod catalog;

@@ -1,5 +1,5 @@
-//! The page of all toolkits, for people: how each authenticates, how long it lasts, what is about to
-//! change and what nobody could check. `docs/toolkits.md` is a copy.
+//! The overview page of all toolkits: how each authenticates, token lifetimes, upcoming changes and
+//! unverified facts. `docs/toolkits.md` is a copy.
 
 use std::fmt::Write as _;
 
@@ -71,7 +71,7 @@ fn revokes(toolkit: &Toolkit) -> &'static str {
     }
 }
 
-/// The largest unit that fits.
+/// In the largest unit that divides it.
 fn duration(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));

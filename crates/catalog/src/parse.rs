@@ -1,7 +1,7 @@
-//! From the text of a toolkit file to a valid [`Toolkit`], or to problems with their lines.
+//! Parses and validates the text of a toolkit file: a valid [`Toolkit`], or problems with line numbers.
 //!
-//! The text is read twice: once into the typed model, which finds unknown keys and wrong types, and
-//! once into a tree that knows where every key stands, which gives the other findings their lines.
+//! The text is parsed twice: into the typed model, which finds unknown keys and wrong types, and into a tree
+//! with positions, which gives the other findings their lines.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -12,12 +12,12 @@ use crate::path::{Path, Step};
 use crate::plain_http::PlainHttp;
 use crate::validate::{self, Finding};
 
-/// Reads and validates one file. `plain` are the hosts that it may name with `http`.
+/// Parses and validates one file. `plain` are the hosts that it may use with `http`.
 pub(crate) fn toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
     read(file, text, folder_of(file), plain)
 }
 
-/// Reads and validates a file whose folder need not be named as its slug.
+/// Parses and validates a file whose folder may have another name than its slug.
 pub(crate) fn loose_toolkit(file: &str, text: &str, plain: &PlainHttp) -> Result<Toolkit, CatalogError> {
     read(file, text, None, plain)
 }
@@ -55,7 +55,7 @@ fn read(file: &str, text: &str, folder: Option<&str>, plain: &PlainHttp) -> Resu
     Err(CatalogError::new(problems))
 }
 
-/// Name of the folder that a file is in, if its name tells.
+/// Name of the folder of a file, if the path contains it.
 fn folder_of(file: &str) -> Option<&str> {
     std::path::Path::new(file).parent()?.file_name()?.to_str()
 }
@@ -67,8 +67,8 @@ struct Source<'t> {
 }
 
 impl Source<'_> {
-    /// Line of the deepest part of `path` that is in the file: a key that is missing is reported
-    /// where the table begins that lacks it.
+    /// Line of the deepest part of `path` that exists in the file: a missing key is reported at the start of
+    /// its table.
     fn line(&self, path: &Path) -> usize {
         let mut offset = 0;
         let mut table = Some(self.root.get_ref());
@@ -94,10 +94,10 @@ impl Source<'_> {
         line_at(self.text, offset)
     }
 
-    /// Line and message of an error of the typed reading, in the words of a toolkit's author.
+    /// Line and message of a typed parsing error, reworded for toolkit authors.
     ///
-    /// Serde's messages are stable text and the only place where the known keys are listed, so
-    /// they are taken apart here; one that has another form is passed on as it is.
+    /// Serde's messages are stable, and the only source of the known keys, so they are parsed here. A message
+    /// of another form is used as it is.
     fn explain(&self, error: &toml::de::Error) -> (usize, String) {
         let offset = error.span().map_or(0, |span| span.start);
         let line = line_at(self.text, offset);
@@ -126,13 +126,13 @@ impl Source<'_> {
         (line, explained)
     }
 
-    /// Values that JSON cannot say. The typed reading takes them where the format has a JSON value,
-    /// and makes of them what nobody wrote.
+    /// Values that JSON does not have. The typed model accepts them as JSON values and would convert them to
+    /// something else.
     fn beyond_json(&self, findings: &mut Vec<Finding>) {
         beyond_json_in_table(self.root.get_ref(), &Path::default(), findings);
     }
 
-    /// Path of the innermost key or value that stands at a byte offset.
+    /// Path of the innermost key or value at a byte offset.
     fn path_at(&self, offset: usize) -> Path {
         let mut found = Path::default();
         visit_table(self.root.get_ref(), &Path::default(), offset, &mut found);
@@ -147,7 +147,7 @@ fn entry<'a, 't>(
     table.iter().find(|(key, _)| key.get_ref() == name)
 }
 
-/// The span of `[table]` is its header, so what is inside a table need not lie inside its span.
+/// The span of `[table]` is its header, so that the table's content may be outside of it.
 fn visit_table(table: &DeTable<'_>, path: &Path, offset: usize, found: &mut Path) {
     for (key, value) in table {
         let path = path.key(key.get_ref());
@@ -197,7 +197,7 @@ fn beyond_json(value: &DeValue<'_>, path: &Path, findings: &mut Vec<Finding>) {
     findings.push(Finding { path: path.clone(), message });
 }
 
-/// How a table is called in messages.
+/// The name of a table in messages.
 fn in_table(steps: &[Step]) -> String {
     if steps.is_empty() {
         return "at the top level".to_owned();
@@ -218,7 +218,7 @@ fn one_line(message: &str) -> String {
     message.lines().collect::<Vec<_>>().join("; ")
 }
 
-/// Control characters written out: a message is one line, and leaves the terminal alone.
+/// Escapes control characters: a message is one line and must not control the terminal.
 fn visible(message: &str) -> String {
     let mut visible = String::with_capacity(message.len());
     for letter in message.chars() {

@@ -1,8 +1,8 @@
-//! Where in a toolkit file something stands: a path of keys, written `oauth2.apply[0].value`.
+//! The location of a value in a toolkit file: a path of keys, written `oauth2.apply[0].value`.
 
 use std::fmt;
 
-/// One step from a table or array to what it holds.
+/// One step from a table or array to a member.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Step {
     /// Into a table, by key.
@@ -11,12 +11,12 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// The keys from the file's root to a value.
+/// The path from the file's root to a value.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Path(Vec<Step>);
 
 impl Path {
-    /// A key of the file's root.
+    /// A key of the root table.
     pub(crate) fn root(key: &str) -> Self {
         Self::default().key(key)
     }

@@ -1,27 +1,27 @@
-//! Hosts that may be called without TLS, by the operator's word.
+//! Hosts that the operator allows without TLS.
 
 use std::collections::BTreeSet;
 
 use url::Url;
 
-/// Hosts, each with its port, that a toolkit file may name with `http`. Empty by default: everything but
-/// this machine is called over https.
+/// Hosts, each with its port, that a toolkit file may use with `http`. Empty by default: everything but this
+/// machine requires https.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PlainHttp {
     origins: BTreeSet<String>,
 }
 
 impl PlainHttp {
-    /// Reads `host` or `host:port`, each exactly: neither wildcards nor whole URLs. Without a port it is 80.
+    /// Parses exact entries `host` or `host:port`; no wildcards and no URLs. The default port is 80.
     ///
     /// # Errors
-    /// The entry that is neither.
+    /// The invalid entry.
     pub fn parse(hosts: &[String]) -> Result<Self, String> {
         let origins = hosts.iter().map(|text| origin(text).ok_or_else(|| text.clone())).collect::<Result<_, _>>()?;
         Ok(Self { origins })
     }
 
-    /// Whether this URL is `http` to one of the hosts, at its port.
+    /// Whether this URL is `http` to one of the hosts and its port.
     pub fn admits(&self, url: &Url) -> bool {
         url.scheme() == "http" && self.origins.contains(&url.origin().ascii_serialization())
     }
@@ -39,7 +39,7 @@ fn origin(text: &str) -> Option<String> {
     }
     let url = Url::parse(&format!("http://{text}")).ok()?;
     let host = url.host_str()?;
-    // An address in a short form (`127.1`) is a slip; a name without letters to lower is written as it is.
+    // A short form of an address (`127.1`) is a mistake; a caseless name is kept as written.
     let is_address = matches!(url.host()?, url::Host::Ipv4(_));
     let is_full = !is_address || text.split(':').next() == Some(host);
     let has_labels = !host.split('.').any(str::is_empty) || host.starts_with('[');

@@ -1,7 +1,7 @@
-//! JSON Schema (draft 2020-12) of the toolkit file, for editors, and the table of all keys, for
-//! people: both are made from the types in `model/`, so that neither can lag behind. Copies are
-//! `docs/toolkit.schema.json` and `docs/toolkit-keys.md`. Rules that look at several keys at once
-//! (hosts, template variables) are the validation's alone.
+//! JSON Schema (draft 2020-12) of the toolkit file for editors, and the table of all keys for people. Both
+//! are generated from the types in `model/`, so that they are always current. Copies are
+//! `docs/toolkit.schema.json` and `docs/toolkit-keys.md`. Rules about several keys (hosts, template
+//! variables) are only in the validation.
 
 use std::fmt::Write as _;
 
@@ -55,7 +55,7 @@ fn rows(page: &mut String, schema: &Value) {
     }
 }
 
-/// The values of an enumeration, or the forms of a tagged table.
+/// The values of an enumeration, or the variants of a tagged table.
 fn choices(page: &mut String, name: &str, definition: &Value) {
     let _ = write!(page, "\n## `{name}`\n\n{}\n", text_of(definition));
     for choice in definition["oneOf"].as_array().into_iter().flatten() {

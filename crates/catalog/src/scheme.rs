@@ -1,4 +1,4 @@
-//! Authentication schemes by their names on the wire, and what each asks of a person.
+//! Authentication schemes by their API names, and the fields that each requires.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,17 +12,17 @@ use crate::template::{self, TemplateError};
 
 macro_rules! schemes {
     ($($(#[$doc:meta])* $variant:ident $name:literal;)*) => {
-        /// An authentication scheme, by the name that the API uses for it.
+        /// An authentication scheme, with its name in the API.
         #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
         pub enum Scheme {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)*
         }
 
         impl Scheme {
-            /// Every scheme, in the order in which a toolkit offers them.
+            /// Every scheme, in the order of preference.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// Name on the wire, such as `OAUTH2`.
+            /// Name in the API, such as `OAUTH2`.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),* }
             }
@@ -33,9 +33,9 @@ macro_rules! schemes {
 schemes! {
     /// OAuth 2.0 authorization code grant (RFC 6749 section 4.1).
     OAuth2 "OAUTH2";
-    /// The same, with a client that registers itself (RFC 7591).
+    /// The same, with dynamic client registration (RFC 7591).
     DcrOAuth "DCR_OAUTH";
-    /// The same, with a client whose identifier is the URL of its metadata.
+    /// The same, with a client whose identifier is the URL of its metadata document.
     CimdOAuth "CIMD_OAUTH";
     /// OAuth 1.0a (RFC 5849).
     OAuth1 "OAUTH1";
@@ -47,13 +47,13 @@ schemes! {
     Basic "BASIC";
     /// User name and password, exchanged for a token.
     BasicWithJwt "BASIC_WITH_JWT";
-    /// Tokens that the service gets by itself.
+    /// Tokens that the service fetches itself.
     S2sOAuth2 "S2S_OAUTH2";
     /// A service account's key file.
     GoogleServiceAccount "GOOGLE_SERVICE_ACCOUNT";
     /// An app's installation.
     ServiceAccount "SERVICE_ACCOUNT";
-    /// A login that yields a session.
+    /// A login that returns a session.
     BillcomAuth "BILLCOM_AUTH";
     /// A SAML assertion, exchanged for a token (RFC 7522).
     Saml "SAML";
@@ -61,7 +61,7 @@ schemes! {
     NoAuth "NO_AUTH";
 }
 
-/// A scheme name that this service does not serve.
+/// A scheme that this service does not support.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("unknown scheme `{0}`; known schemes: {list}", list = known())]
 pub struct UnknownScheme(pub String);
@@ -72,12 +72,12 @@ fn known() -> String {
 }
 
 impl Scheme {
-    /// Whether the user goes to the provider's own pages to connect.
+    /// Whether the user connects on the provider's own pages.
     pub fn is_redirect(self) -> bool {
         matches!(self, Self::OAuth2 | Self::DcrOAuth | Self::CimdOAuth | Self::OAuth1)
     }
 
-    /// Whether it is OAuth 2.0's authorization code grant, whoever the client is.
+    /// Whether it is the OAuth 2.0 authorization code grant, with any kind of client.
     pub fn is_oauth2(self) -> bool {
         matches!(self, Self::OAuth2 | Self::DcrOAuth | Self::CimdOAuth)
     }
@@ -119,7 +119,7 @@ impl FromStr for Scheme {
 }
 
 impl Toolkit {
-    /// The schemes that this toolkit offers, preferred first; at least one in a loaded toolkit.
+    /// The schemes of this toolkit, preferred first; a loaded toolkit has at least one.
     pub fn schemes(&self) -> Vec<Scheme> {
         Scheme::ALL.iter().copied().filter(|scheme| self.offers(*scheme)).collect()
     }
@@ -137,7 +137,7 @@ impl Toolkit {
         }
     }
 
-    /// What an OAuth 2.0 scheme says, for the schemes that are one.
+    /// The OAuth 2.0 settings of a scheme, if it is one.
     pub fn oauth(&self, scheme: Scheme) -> Option<&OAuth2> {
         match scheme {
             Scheme::OAuth2 => self.oauth2.as_ref(),
@@ -147,7 +147,7 @@ impl Toolkit {
         }
     }
 
-    /// What a scheme says whose token the service fetches by itself.
+    /// The settings of a scheme whose token the service fetches itself.
     pub fn token_scheme(&self, scheme: Scheme) -> Option<&TokenScheme> {
         match scheme {
             Scheme::S2sOAuth2 => self.s2s_oauth2.as_ref(),
@@ -160,14 +160,14 @@ impl Toolkit {
         }
     }
 
-    /// The scheme that says how an account of `scheme` is treated: a token imported for an OAuth toolkit
-    /// is as that toolkit's own tokens are.
+    /// The scheme whose rules apply to accounts of `scheme`: a token imported for an OAuth toolkit is treated
+    /// like that toolkit's own tokens.
     pub(crate) fn effective(&self, scheme: Scheme) -> Scheme {
         let is_imported = scheme == Scheme::BearerToken && self.bearer_token.is_none();
         if is_imported { Scheme::OAuth2 } else { scheme }
     }
 
-    /// Who an account of a scheme is: what the scheme says, else the toolkit, where that is for the scheme.
+    /// The identity settings of a scheme: its own, or those of the toolkit if they apply to it.
     pub fn identity_of(&self, scheme: Scheme) -> Option<&Identity> {
         let scheme = self.effective(scheme);
         let own = match scheme {
@@ -182,14 +182,14 @@ impl Toolkit {
         own.or_else(|| self.identity.as_ref().filter(|it| it.schemes.is_empty() || it.schemes.contains(&scheme)))
     }
 
-    /// What is asked once after connecting with a scheme, with its place in the file.
+    /// The post-connect requests of a scheme, with their index in the file.
     pub fn post_connect_of(&self, scheme: Scheme) -> impl Iterator<Item = (usize, &PostConnect)> {
         let scheme = self.effective(scheme);
         let is_meant = move |step: &PostConnect| step.schemes.is_empty() || step.schemes.contains(&scheme);
         self.post_connect.iter().enumerate().filter(move |(_, step)| is_meant(step))
     }
 
-    /// Template of the URL that relative endpoints go to.
+    /// Template of the base URL of relative endpoints.
     pub fn base_url(&self, scheme: Scheme) -> &str {
         let own = match scheme {
             Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.base_url),
@@ -197,7 +197,7 @@ impl Toolkit {
             Scheme::ApiKey => self.api_key.as_ref().map(|it| &it.base_url),
             Scheme::BearerToken => match &self.bearer_token {
                 Some(bearer) => Some(&bearer.base_url),
-                // A token imported for an OAuth toolkit goes where that toolkit's own tokens go.
+                // A token imported for an OAuth toolkit uses that toolkit's base URL.
                 None => self.oauth2.as_ref().map(|it| &it.base_url),
             },
             Scheme::Basic => self.basic.as_ref().map(|it| &it.base_url),
@@ -207,8 +207,8 @@ impl Toolkit {
         own.and_then(Option::as_deref).unwrap_or(&self.base_url)
     }
 
-    /// What a person enters to connect with `scheme`: the connection fields, then the scheme's own.
-    /// Empty for a scheme that the toolkit does not offer.
+    /// The fields that the user enters for `scheme`: the connection fields, then the scheme's own. Empty for
+    /// a scheme that the toolkit does not offer.
     pub fn scheme_fields(&self, scheme: Scheme) -> Vec<Field> {
         if !self.offers(scheme) {
             return Vec::new();
@@ -250,7 +250,7 @@ impl Toolkit {
         }
     }
 
-    /// The fields of one scheme, without the connection fields that all schemes share.
+    /// The fields of one scheme, without the connection fields.
     pub fn own_fields(&self, scheme: Scheme) -> Vec<Field> {
         let mut fields = self.declared_fields(scheme).to_vec();
         if let (Scheme::Basic, Some(basic)) = (scheme, &self.basic) {
@@ -263,7 +263,7 @@ impl Toolkit {
         fields
     }
 
-    /// The same as the file lists them: without user name and password of `[basic]`.
+    /// The same as listed in the file: without user name and password of `[basic]`.
     pub fn declared_fields(&self, scheme: Scheme) -> &[Field] {
         let fields = match scheme {
             Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.fields),
@@ -277,12 +277,12 @@ impl Toolkit {
         fields.map_or(&[], Vec::as_slice)
     }
 
-    /// The hosts that may receive this account's credentials: `hosts` with its variables replaced.
-    /// An entry whose variable this account has no value for is left out. An entry `{field}` of an
-    /// `origin` field stands for that origin's host and port.
+    /// The hosts that may receive this account's credentials: `hosts` with its variables expanded. An entry
+    /// is omitted if the account has no value for its variable. An entry `{field}` of an `origin` field gives
+    /// that origin's host and port.
     ///
     /// # Errors
-    /// A malformed template, which validation has excluded for loaded toolkits.
+    /// A malformed template, which validation excludes for loaded toolkits.
     pub fn host_rules(&self, vars: &dyn Fn(&str) -> Option<String>) -> Result<Vec<String>, TemplateError> {
         let mut rules = Vec::with_capacity(self.hosts.len());
         for host in &self.hosts {
@@ -296,26 +296,26 @@ impl Toolkit {
     }
 }
 
-/// The host, and the port if there is one, of an origin or of what is that already.
+/// Host and optional port of an origin, or of a text that is already in that form.
 fn host_of(text: &str) -> &str {
     text.split_once("://").map_or(text, |(_, host)| host)
 }
 
 impl BasicScheme {
-    /// Whether the user name is the key.
+    /// Whether the user name is a secret.
     pub fn username_is_secret(&self) -> bool {
         self.username.as_ref().and_then(|text| text.secret).unwrap_or(self.without_password)
     }
 
-    /// Whether the password is one, and not a word that the provider wants from everybody.
+    /// Whether the password is a secret, and not a constant that the provider expects from everyone.
     pub fn password_is_secret(&self) -> bool {
         self.password.as_ref().and_then(|text| text.secret).unwrap_or(true)
     }
 }
 
 impl Toolkit {
-    /// Whether a value that an account keeps sealed is a secret by itself, and not only a part of a
-    /// credential: a user name and a client's identifier say who somebody is.
+    /// Whether a sealed value of an account is a secret by itself. User names and client ids only identify
+    /// someone.
     pub fn is_secret(&self, scheme: Scheme, name: &str) -> bool {
         match (scheme, name) {
             (Scheme::Basic, "username") => self.basic.as_ref().is_none_or(BasicScheme::username_is_secret),

@@ -1,15 +1,15 @@
-//! Templates: text with `{name}` variables, the only computation a toolkit file can express.
+//! Templates: text with `{name}` variables, the only computation in a toolkit file.
 //!
-//! `{name}` is replaced by a value, `{{` is a literal `{`, and a `}` that closes nothing is itself.
-//! `/{name?}` is a part of a path that is left out, with its `/`, where there is no value or an empty one.
-//! Values are inserted as they are and never scanned again, so a value cannot name a variable.
+//! `{name}` is replaced by a value, `{{` is a literal `{`, and an unmatched `}` is literal. `/{name?}` is an
+//! optional path segment: if the value is missing or empty, it is omitted with its `/`. Values are inserted
+//! as they are and never expanded again, so that a value cannot name a variable.
 
 use thiserror::Error;
 
-/// Why a template could not be read or expanded. Never contains a variable's value.
+/// Why a template could not be parsed or expanded. Never contains a variable's value.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum TemplateError {
-    /// A `{` without its `}`; a literal brace is written `{{`.
+    /// A `{` without a `}`; a literal brace is written `{{`.
     #[error("`{{` at character {position} is not closed (a literal brace is written `{{{{`)")]
     Unclosed {
         /// Position of the brace, counted in characters from 1.
@@ -18,16 +18,16 @@ pub enum TemplateError {
     /// The text between the braces is not `[a-z][a-z0-9_]*`.
     #[error("`{{{name}}}` is not a variable: names are lower-case letters, digits and `_`")]
     BadName {
-        /// What stands between the braces.
+        /// The text between the braces.
         name: String,
     },
-    /// A variable with `?` that is not a whole part of a path.
+    /// A variable with `?` that is not a whole path segment.
     #[error("`{{{name}?}}` must be a whole part of a path, after a `/` and before a `/`, `?` or the end")]
     NoSegment {
         /// The variable.
         name: String,
     },
-    /// There is no value for a variable.
+    /// A variable has no value.
     #[error("no value for `{{{name}}}`")]
     Missing {
         /// The variable.
@@ -42,15 +42,15 @@ pub(crate) enum Part<'t> {
     Text(&'t str),
     /// Variable to replace.
     Variable(&'t str),
-    /// Variable that is a whole part of a path, with the `/` before it; left out where it has no value.
+    /// Variable that is a whole path segment, with the `/` before it; omitted without a value.
     Segment(&'t str),
 }
 
-/// Replaces every variable of `template` by what `vars` answers for its name.
+/// Replaces every variable of `template` with the result of `vars` for its name.
 ///
 /// # Errors
-/// [`TemplateError::Missing`] when `vars` answers `None`; the other kinds when the template itself
-/// is malformed, which validation has excluded for templates of a loaded toolkit.
+/// [`TemplateError::Missing`] if `vars` returns `None`; the other variants for a malformed template, which
+/// validation excludes for loaded toolkits.
 pub fn expand(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<String, TemplateError> {
     let mut expanded = String::with_capacity(template.len());
     for part in parts(template)? {
@@ -73,7 +73,7 @@ pub fn expand(template: &str, vars: &dyn Fn(&str) -> Option<String>) -> Result<S
     Ok(expanded)
 }
 
-/// The names of a template's variables, each once, in order of first appearance.
+/// The names of a template's variables, without duplicates, in order of first appearance.
 ///
 /// # Errors
 /// [`TemplateError::Unclosed`] and [`TemplateError::BadName`].
@@ -107,7 +107,7 @@ pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, TemplateError> {
             return Err(TemplateError::Unclosed { position });
         };
         let (before, part) = match name.strip_suffix('?') {
-            // A whole part of a path: `//` is no path, and what follows must not join it.
+            // A whole path segment: `//` is not a path, and the following text must not join it.
             Some(name) if before.ends_with('/') && !before.ends_with("//") && ends_segment(after) => {
                 (&before[..before.len() - 1], Part::Segment(name))
             }
@@ -131,7 +131,7 @@ pub(crate) fn parts(template: &str) -> Result<Vec<Part<'_>>, TemplateError> {
     Ok(parts)
 }
 
-/// Whether a part of a path ends where this begins.
+/// Whether a path segment ends before this text.
 fn ends_segment(after: &str) -> bool {
     after.is_empty() || after.starts_with(['/', '?'])
 }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     proptest! {
-        /// Any text, braces doubled, expands to itself without asking for a variable.
+        /// Any text with doubled braces expands to itself without variable look-ups.
         #[test]
         fn escaped_text_is_literal(text in any::<String>()) {
             let escaped = text.replace('{', "{{");
@@ -210,7 +210,7 @@ mod tests {
             prop_assert_eq!(expand(&escaped, &|_| None), Ok(text));
         }
 
-        /// A value is inserted as it is, even when it looks like a template.
+        /// A value is inserted as it is, even if it looks like a template.
         #[test]
         fn values_are_not_scanned(
             before in "[^{]*", value in any::<String>(), after in "[^{]*", name in "[a-z][a-z0-9_]{0,9}",
@@ -220,7 +220,7 @@ mod tests {
             prop_assert_eq!(expanded, Ok(format!("{before}{value}{after}")));
         }
 
-        /// A template expands exactly when all the variables it lists have a value.
+        /// A template expands exactly when all of its variables have a value.
         #[test]
         fn variables_are_what_expansion_asks_for(template in "([a-z}]|\\{\\{|\\{[a-c]\\}|\\{){0,12}") {
             let asked = std::cell::RefCell::new(Vec::new());

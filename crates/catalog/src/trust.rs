@@ -1,5 +1,5 @@
-//! Which fields decide where a secret is sent, and who may choose them: whoever gives the secret, and not a visitor of
-//! the connect page where the secret is somebody else's.
+//! Which fields determine where a secret is sent, and who may choose them: the owner of the secret, and not a
+//! visitor of the connect page if the secret is not theirs.
 
 use std::collections::BTreeSet;
 
@@ -7,14 +7,13 @@ use crate::model::{Call, Field, FieldFormat, OAuth1, OAuth2, Probe, SignatureMet
 use crate::{Scheme, template};
 
 impl Toolkit {
-    /// Whether the user of a scheme enters a code at the provider, from which no browser comes back
-    /// (RFC 8628).
+    /// Whether a scheme uses a device code instead of a callback (RFC 8628).
     pub fn uses_device_code(&self, scheme: Scheme) -> bool {
         self.oauth(scheme).is_some_and(|oauth| oauth.device_authorization_url.is_some())
     }
 
-    /// The connection fields that take part in where a credential of a scheme goes: in hosts, base URL, or the URL of a
-    /// request that carries it or the client's secret.
+    /// The connection fields that affect where a scheme's credential is sent: in hosts, base URL, or the URL
+    /// of a request that contains it or the client's secret.
     pub fn address_fields(&self, scheme: Scheme) -> Vec<&Field> {
         if !self.has_plain_fields(scheme) {
             return Vec::new();
@@ -40,7 +39,7 @@ impl Toolkit {
         self.fields_in(scheme, &texts)
     }
 
-    /// The connection fields that take part in where the secret of a scheme's OAuth client goes.
+    /// The connection fields that affect where the client secret of a scheme is sent.
     pub fn client_fields(&self, scheme: Scheme) -> Vec<&Field> {
         if !self.has_plain_fields(scheme) {
             return Vec::new();
@@ -48,21 +47,21 @@ impl Toolkit {
         self.fields_in(scheme, &self.client_addresses(scheme))
     }
 
-    /// Of these, the ones that decide, all by themselves, to which host it goes. A field with `options` or a `pattern`
-    /// is bound to the provider's hosts by the file, and so is one that is only a part of a host.
+    /// Of these, the fields that determine the host alone. A field with `options` or a `pattern`, or one that
+    /// is only a part of a host, is restricted to the provider's hosts by the file.
     pub fn developer_fields(&self, scheme: Scheme) -> Vec<&Field> {
         let decides = |format| matches!(format, FieldFormat::Origin | FieldFormat::Hostname);
         let is_open = |field: &&Field| decides(field.format) && field.options.is_empty() && field.pattern.is_none();
         self.client_fields(scheme).into_iter().filter(is_open).collect()
     }
 
-    /// Those that no visitor is asked for: these, and those that the file gives to the developer.
+    /// The fields that visitors never see: these, and those that the file reserves for the developer.
     pub fn unasked_fields(&self, scheme: Scheme) -> Vec<&Field> {
         let given = self.fields.iter().chain(self.declared_fields(scheme)).filter(|field| field.by_developer);
         self.developer_fields(scheme).into_iter().chain(given).collect()
     }
 
-    /// Templates of the addresses that get the secret of a scheme's client.
+    /// URL templates of the requests that contain a scheme's client secret.
     fn client_addresses(&self, scheme: Scheme) -> Vec<&str> {
         if let Some(oauth) = self.oauth(scheme) {
             return oauth_addresses(oauth);
@@ -70,14 +69,15 @@ impl Toolkit {
         let Some(oauth) = self.oauth1.as_ref().filter(|_| scheme == Scheme::OAuth1) else { return Vec::new() };
         let mut texts = oauth1_addresses(oauth);
         if oauth.signature_method == SignatureMethod::Plaintext {
-            // The secret itself is the signature, also of API requests (RFC 5849 section 3.4.4).
+            // With PLAINTEXT the secret itself is the signature, also of API requests (RFC 5849 section
+            // 3.4.4).
             texts.push(self.base_url(scheme));
             texts.extend(self.hosts.iter().map(String::as_str));
         }
         texts
     }
 
-    /// What is entered for a scheme and is no secret: only that can be part of a URL.
+    /// The non-secret fields of a scheme; only these can be part of a URL.
     fn plain_fields(&self, scheme: Scheme) -> impl Iterator<Item = &Field> {
         self.fields.iter().chain(self.declared_fields(scheme)).filter(|field| !field.secret)
     }
@@ -125,13 +125,14 @@ mod tests {
         let catalog = Catalog::builtin().expect("built-in files are good");
         let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
         let cases = [
-            // A host of one's own: the developer's.
+            // A customer's own host: chosen by the developer.
             ("okta", Scheme::OAuth2, vec!["domain"], vec!["domain"], vec!["domain"]),
             ("okta", Scheme::ApiKey, vec!["domain"], vec![], vec![]),
-            // Bound to the provider's hosts by a pattern, or a part of one: anybody's who connects.
+            // Restricted to the provider's hosts by a pattern, or only a part of a host: any visitor may
+            // choose it.
             ("salesforce", Scheme::OAuth2, vec!["login_host"], vec!["login_host"], vec![]),
             ("zendesk", Scheme::OAuth2, vec!["subdomain"], vec!["subdomain"], vec![]),
-            // Where the data is, and not where the client's secret goes.
+            // Determines where the data is, but not where the client secret is sent.
             ("sentry", Scheme::OAuth2, vec!["region"], vec![], vec![]),
             ("github", Scheme::OAuth2, vec![], vec![], vec![]),
         ];

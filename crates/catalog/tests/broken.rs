@@ -1,10 +1,10 @@
-//! Broken toolkit files: each is refused with a line that names file, line, key and what is allowed.
+//! Invalid toolkit files: each is rejected with file, line, key and what is allowed.
 
 use switchboard_catalog::Catalog;
 
 const ACME: &str = include_str!("acme.toml");
 
-/// A change to the valid file, and the lines of the error that follow from it; each begins with
+/// A change to the valid file, and the expected lines of the error; each begins with
 /// `toolkits/acme/toolkit.toml:`.
 type Case<'c> = (&'c str, &'c str, &'c [&'c str]);
 
@@ -402,7 +402,7 @@ fn what_oauth_says() {
     ]);
 }
 
-/// No browser comes back from where a code is entered, so nothing can be taken from its way.
+/// A device flow has no callback, so that nothing can be taken from it.
 #[test]
 fn what_a_code_that_is_entered_elsewhere_excludes() {
     let device = "device_authorization_url = \"https://auth.acme.example/device\"\n";

@@ -1,4 +1,4 @@
-//! The catalog as its users see it: the builtin toolkits, folders of toolkits, and the schema.
+//! The public interface of the catalog: the builtin toolkits, folders of toolkits, and the schema.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn builtin_toolkits_name_credentials_as_the_api_does() {
                 Scheme::ApiKey if secrets.len() > 1 => continue,
                 Scheme::ApiKey => &["generic_api_key"],
                 Scheme::BearerToken => &["token"],
-                // What the file says of them, or a key in the place of one.
+                // The label in the file, or a key in its place.
                 Scheme::Basic => {
                     let basic = toolkit.basic.as_ref().expect("a table for its scheme");
                     match (basic.username_is_secret(), basic.password_is_secret() && !basic.without_password) {
@@ -177,7 +177,7 @@ fn the_published_schema_is_current() {
     assert!(current, "run the tests with UPDATE_DOCS=1");
 }
 
-/// The guide's complete examples are what the reader accepts.
+/// The complete examples in the guide are valid.
 #[test]
 fn the_examples_of_the_guide_are_valid() {
     let guide = fs::read_to_string(repository().join("docs/toolkit-format.md")).expect("read");
@@ -222,7 +222,7 @@ fn every_key_is_explained() {
 }
 
 proptest! {
-    /// Whatever a slip of the editor does to a file, the answer is a toolkit or problems with lines.
+    /// Whatever an editing mistake does to a file, the result is a toolkit or problems with lines.
     #[test]
     fn a_damaged_file_is_answered(from in 0..ACME.len(), length in 0..40_usize, insert in "[\\PC\n\"{}\\[\\]=#]{0,3}") {
         let to = (from + length).min(ACME.len());

@@ -1,5 +1,5 @@
-//! The checks of the fuzz target for toolkit files (`fuzz/README.md`), over the inputs that are
-//! checked in beside it and the files that the fuzzer starts from.
+//! Runs the checks of the fuzz target for toolkit files (`fuzz/README.md`) over its checked-in corpus and the
+//! files that the fuzzer starts from.
 #![expect(clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
 
 #[path = "../../../fuzz/src/toolkit.rs"]

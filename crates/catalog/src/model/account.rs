@@ -1,4 +1,4 @@
-//! What is asked of a provider with an account's credential: proof, identity, where its data is.
+//! Requests made with an account's credential: verification, identity, location of its data.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Capture;
 use crate::scheme::Scheme;
 
-/// A request made with the account's credential. Choose one that changes nothing and that every
-/// credential may make.
+/// A request made with the account's credential. Choose one that changes nothing and that every credential
+/// may make.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probe {
@@ -18,25 +18,25 @@ pub struct Probe {
     pub method: String,
     /// Relative to `base_url` (`/me`), or absolute on one of `hosts`; a template.
     pub url: String,
-    /// More headers; values are templates.
+    /// Additional headers; values are templates.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// Body of a `POST`, sent as it is: `{ query = "{ viewer { id } }" }`. Not a template.
     pub json: Option<serde_json::Value>,
-    /// With `ok_value`, besides a 2xx status: for providers that report errors with status 200.
+    /// With `ok_value`, in addition to a 2xx status: for providers that report errors with status 200.
     pub ok_pointer: Option<String>,
     /// The value at `ok_pointer` that means success.
     pub ok_value: Option<serde_json::Value>,
 }
 
-/// Who an account is: a request, and where its answer holds what. The e-mail address is shown and
-/// never identifies (R32).
+/// Identifies an account: a request, and the locations of values in its response. The e-mail address is
+/// displayed but never identifies an account (R32).
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// The request. Left out, the answer to the last token request says who it is.
+    /// The request. If omitted, the response to the last token request is used.
     pub request: Option<Probe>,
-    /// Pointer to an identifier that never changes, not to a name or an address.
+    /// Pointer to an identifier that never changes, so not a name or an address.
     pub id: String,
     /// Pointer to an e-mail address.
     pub email: Option<String>,
@@ -44,54 +44,55 @@ pub struct Identity {
     pub name: Option<String>,
     /// Pointer to the URL of a picture.
     pub avatar: Option<String>,
-    /// Pointer to the identifier of the workspace, site or organisation that the account is in.
+    /// Pointer to the identifier of the account's workspace, site or organisation.
     pub tenant: Option<String>,
-    /// Pointer to its name.
+    /// Pointer to the name of that workspace, site or organisation.
     pub tenant_name: Option<String>,
-    /// Schemes that it is for: `["OAUTH2", "API_KEY"]`. Left out, all. Not in a scheme's own `identity`.
+    /// Schemes that it applies to: `["OAUTH2", "API_KEY"]`. If omitted, all. Not in a scheme's own
+    /// `identity`.
     #[serde(default)]
     pub schemes: Vec<Scheme>,
 }
 
-/// A request made once after connecting; what it finds is kept with the account, and templates use
-/// it.
+/// A request made once after connecting. The values it finds are stored with the account and available to
+/// templates.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostConnect {
     /// The request; its host must be in `hosts`.
     pub request: Probe,
-    /// Pointer to a list of things of which one is meant; `""` when the answer itself is the list.
-    /// Left out, the answer is the one thing.
+    /// Pointer to a list of items of which one is chosen; `""` if the response itself is the list. If
+    /// omitted, the response is the only item.
     pub items: Option<String>,
-    /// What to keep of it; pointers into the thing.
+    /// Values to store; pointers into the item.
     pub capture: Vec<Capture>,
-    /// How a person tells one from another when there are several; needed with `items`.
+    /// How the user tells several items apart; required with `items`.
     pub choose: Option<Choice>,
-    /// Which of the things count; all of these must hold. Needs `items`.
+    /// Conditions that an item must meet; all of them must hold. Requires `items`.
     #[serde(default)]
     pub filter: Vec<Filter>,
-    /// Schemes whose accounts are asked: `["OAUTH2"]`. Left out, all.
+    /// Schemes that it applies to: `["OAUTH2"]`. If omitted, all.
     #[serde(default)]
     pub schemes: Vec<Scheme>,
 }
 
-/// A member that a thing must have.
+/// A condition on a member of an item.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    /// Pointer to it; of a list, one must fit.
+    /// Pointer to the member; in a list, one element must match.
     pub at: String,
-    /// The values that fit; `*` at the beginning or end stands for anything.
+    /// The matching values; `*` at the beginning or end matches anything.
     pub is: Vec<String>,
 }
 
-/// A choice among several things that an account reaches.
+/// A choice among several items that an account can access.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
     /// The question: "Which site?"
     pub title: String,
-    /// Pointer to what identifies a thing.
+    /// Pointer to the identifier of an item.
     pub id: String,
     /// Pointer to its name.
     pub label: String,
@@ -99,26 +100,26 @@ pub struct Choice {
     pub detail: Option<String>,
 }
 
-/// How a provider says "too many requests". All conditions that are given must hold.
+/// How the provider reports "too many requests". All given conditions must hold.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// A header that such an answer has …
+    /// A header of such a response …
     pub header: Option<String>,
     /// … with this value.
     pub header_value: Option<String>,
-    /// A text in its body.
+    /// Text in the body.
     pub body_contains: Option<String>,
-    /// The header that says when to try again, besides `Retry-After`.
+    /// The header with the time of the next retry, besides `Retry-After`.
     pub reset_header: Option<String>,
-    /// What that header's number is.
+    /// Unit of that header's number.
     #[serde(default)]
     pub reset_unit: RateLimitUnit,
 }
 
-/// What a reset header's number is.
+/// Unit of a reset header's number.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RateLimitUnit {
@@ -131,15 +132,15 @@ pub enum RateLimitUnit {
     EpochMilliseconds,
 }
 
-/// A dated change at the provider that somebody has to act on.
+/// A dated change at the provider that requires action.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sunset {
     /// `YYYY-MM-DD`.
     pub date: String,
-    /// What happens then and what to do before.
+    /// What changes and what to do before.
     pub message: String,
-    /// The page that says so.
+    /// The page that announces it.
     pub source: String,
 }
 

@@ -1,12 +1,12 @@
-//! Where values stand in a provider's answer to a token request, and what its errors mean.
+//! Locations of values in token responses, and the meaning of error codes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FieldFormat;
 
-/// Where values stand in a token answer. A place is a JSON pointer (RFC 6901), `/data/token`, or
-/// `header:Name` or `cookie:Name`. The defaults are RFC 6749's names.
+/// Locations of values in a token response. A location is a JSON pointer (RFC 6901) such as `/data/token`, or
+/// `header:Name` or `cookie:Name`. The defaults are the names of RFC 6749.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenResponse {
@@ -14,29 +14,29 @@ pub struct TokenResponse {
     pub access_token: String,
     /// The refresh token (default `/refresh_token`).
     pub refresh_token: String,
-    /// How long the access token lives (default `/expires_in`).
+    /// Lifetime of the access token (default `/expires_in`).
     pub expires_in: String,
-    /// When the access token ends: a number since 1970 or RFC 3339 text.
+    /// When the access token expires: a number since 1970 or RFC 3339 text.
     pub expires_at: Option<String>,
-    /// How long the refresh token lives (default `/refresh_token_expires_in`).
+    /// Lifetime of the refresh token (default `/refresh_token_expires_in`).
     pub refresh_token_expires_in: String,
-    /// Unit of all of them.
+    /// Unit of all these times.
     pub time_unit: TimeUnit,
     /// Granted scopes, a string or a list (default `/scope`).
     pub scope: String,
-    /// `Bearer`, in any case (default `/token_type`); another type is refused.
+    /// `Bearer`, in any case (default `/token_type`); other types are rejected.
     pub token_type: String,
-    /// With `error_value`: an answer that has this value there is an error, whatever its status.
+    /// With `error_value`: a response with this value there is an error, whatever its status.
     pub error_pointer: Option<String>,
     /// The value at `error_pointer` that means failure.
     pub error_value: Option<serde_json::Value>,
-    /// With `ok_value`: an answer without this value there is an error, whatever its status.
+    /// With `ok_value`: a response without this value there is an error, whatever its status.
     pub ok_pointer: Option<String>,
     /// The value at `ok_pointer` that means success.
     pub ok_value: Option<serde_json::Value>,
-    /// What error codes mean that are not the standard's.
+    /// Meaning of non-standard error codes.
     pub errors: TokenErrors,
-    /// Non-secret values to keep with the account; templates may use them.
+    /// Non-secret values to store with the account; available to templates.
     pub capture: Vec<Capture>,
 }
 
@@ -72,38 +72,38 @@ pub enum TimeUnit {
     Milliseconds,
 }
 
-/// What a provider's own error codes mean, besides those of RFC 6749 section 5.2.
+/// Meaning of the provider's own error codes, in addition to those of RFC 6749 section 5.2.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenErrors {
-    /// Pointer to the error code, when it is not where it usually is.
+    /// Pointer to the error code, if not in the usual place.
     pub code: Option<String>,
-    /// Pointer to the explanation.
+    /// Pointer to the description.
     pub description: Option<String>,
-    /// Codes that mean what `invalid_grant` does: the credential is dead for good. `status:400` stands
-    /// for an answer of that status that has no code.
+    /// Codes equivalent to `invalid_grant`: the credential is permanently invalid. `status:400` matches a
+    /// response with that status and no code.
     pub invalid_grant: Vec<String>,
-    /// Codes that mean what `invalid_client` does: the auth config is wrong, the account is not.
+    /// Codes equivalent to `invalid_client`: the auth config is wrong, the account is not.
     pub invalid_client: Vec<String>,
-    /// Codes that pass by themselves.
+    /// Codes of transient failures.
     pub transient: Vec<String>,
 }
 
-/// A non-secret value that is kept with the account.
+/// A non-secret value that is stored with the account.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Capture {
     /// Name in templates and in the account: `[a-z][a-z0-9_]*`.
     pub name: String,
-    /// Where it stands: a place in an answer, or the name of a parameter in `[oauth2.callback]`.
+    /// Its location in the response, or the name of a parameter in `[oauth2.callback]`.
     pub at: String,
-    /// What it must look like; only a format other than `text` may be part of a URL.
+    /// Format of the value; only a format other than `text` may be part of a URL.
     #[serde(default)]
     pub format: FieldFormat,
-    /// The only values that are taken; `*.example.com` stands for any host below that domain.
+    /// The only accepted values; `*.example.com` matches any host below that domain.
     #[serde(default)]
     pub allowed: Vec<String>,
-    /// Without it, connecting fails.
+    /// Whether connecting fails without it.
     #[serde(default)]
     pub required: bool,
 }

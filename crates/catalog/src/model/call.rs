@@ -1,4 +1,4 @@
-//! A request to a provider that no RFC fixes: everything about it is said by the file.
+//! A request to a provider that no RFC defines: the file describes all of it.
 
 use std::collections::BTreeMap;
 
@@ -7,44 +7,44 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClientAuthentication, TokenResponse};
 
-/// A request for, about or with a token. All its texts are templates over connection fields, fields
-/// of the scheme, what was captured so far, and `{client_id}`, `{client_secret}`, `{access_token}`,
-/// `{refresh_token}`, `{redirect_uri}`, `{assertion}` where there are such values.
+/// A request for, about or with a token. All texts are templates over connection fields, fields of the
+/// scheme, captured values, and `{client_id}`, `{client_secret}`, `{access_token}`, `{refresh_token}`,
+/// `{redirect_uri}`, `{assertion}` if there are such values.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
     /// `GET`, `POST` (default), `PUT` or `DELETE`.
     #[serde(default = "post")]
     pub method: String,
-    /// Where it goes. `{client_id}` and, when a token is revoked, the token are encoded as a part of
-    /// the path; no other secret may be in it.
+    /// The URL. `{client_id}` and, in a revocation, the token are encoded as a path segment; it must not
+    /// contain any other secret.
     pub url: String,
     /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// How the client authenticates; left out, it does not.
+    /// Client authentication; if omitted, none.
     pub client_authentication: Option<ClientAuthentication>,
-    /// How `parameters` are sent.
+    /// Encoding of `parameters`.
     #[serde(default)]
     pub format: CallFormat,
-    /// Parameters, one by one.
+    /// The parameters.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// The whole body, in the place of `parameters`.
+    /// The whole body, instead of `parameters`.
     pub body: Option<String>,
-    /// Its media type; needed with `body`.
+    /// Its media type; required with `body`.
     pub content_type: Option<String>,
-    /// How values are written into `body`.
+    /// How values are escaped in `body`.
     #[serde(default)]
     pub escape: Escape,
     /// A signed assertion (RFC 7523) that templates use as `{assertion}`.
     pub assertion: Option<Assertion>,
-    /// Where values stand in the answer.
+    /// Locations of values in the response.
     #[serde(default)]
     pub response: TokenResponse,
 }
 
-/// How parameters are sent.
+/// Encoding of parameters.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallFormat {
@@ -53,23 +53,23 @@ pub enum CallFormat {
     Form,
     /// A JSON object of strings.
     Json,
-    /// In the URL. Never the client's secret (R22).
+    /// In the URL. Never for the client's secret (R22).
     Query,
 }
 
-/// How values are written into a body, so that none can end the place it was put in.
+/// Escaping of values in a body, so that none can break out of its position.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Escape {
-    /// As the inside of a JSON string.
+    /// As the content of a JSON string.
     #[default]
     Json,
-    /// As XML text or an attribute's value.
+    /// As XML text or attribute value.
     Xml,
 }
 
-/// A signed JWT (RFC 7519) that stands for a client or a user. `iat`, `exp` and `jti` are added.
-/// `{key_fingerprint}` is the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 5280) in base64.
+/// A signed JWT (RFC 7519) that authenticates a client or represents a user. `iat`, `exp` and `jti` are
+/// added. `{key_fingerprint}` is the SHA-256 of the public key (`SubjectPublicKeyInfo`, RFC 5280) in base64.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {
@@ -78,15 +78,15 @@ pub struct Assertion {
     pub algorithm: SigningAlgorithm,
     /// The key: a PEM document, or the shared secret of `HS256`. A template.
     pub key: String,
-    /// Members of the header besides `alg` and `typ`; values are templates, empty ones are left out.
+    /// Header parameters besides `alg` and `typ`; values are templates, empty ones are omitted.
     #[serde(default)]
     pub header: BTreeMap<String, String>,
     /// A PEM certificate whose SHA-256 thumbprint becomes the header's `x5t#S256`. A template.
     pub certificate: Option<String>,
-    /// Claims; values are templates, empty ones are left out.
+    /// Claims; values are templates, empty ones are omitted.
     #[serde(default)]
     pub claims: BTreeMap<String, String>,
-    /// Seconds until it ends (default 300).
+    /// Lifetime in seconds (default 300).
     #[serde(default = "five_minutes")]
     pub lifetime: u64,
 }

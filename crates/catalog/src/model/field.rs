@@ -1,4 +1,4 @@
-//! What a person enters when connecting.
+//! Values that the user enters when connecting.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::yes;
 
-/// A value that a person enters when connecting.
+/// A value that the user enters when connecting.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
@@ -21,37 +21,36 @@ pub struct Field {
     /// Masked on the page, sealed at rest. Not for connection fields.
     #[serde(default)]
     pub secret: bool,
-    /// Must be given (default true).
+    /// Whether it is required (default true).
     #[serde(default = "yes")]
     pub required: bool,
-    /// Used when nothing is entered.
+    /// Used if nothing is entered.
     pub default: Option<String>,
-    /// Shown inside the empty input.
+    /// Shown in the empty input.
     pub example: Option<String>,
-    /// What the value must look like.
+    /// Format of the value.
     #[serde(default)]
     pub format: FieldFormat,
-    /// A regular expression that the whole value must match, besides its format.
+    /// A regular expression that the whole value must match, in addition to its format.
     pub pattern: Option<String>,
-    /// Cut off where the value begins with it, so that a pasted address is taken, too:
-    /// `["https://"]`.
+    /// Prefixes to remove, so that a pasted address is accepted: `["https://"]`.
     #[serde(default)]
     pub strip_prefixes: Vec<String>,
-    /// Cut off where the value ends with it: `[".example.com/", ".example.com"]`.
+    /// Suffixes to remove: `[".example.com/", ".example.com"]`.
     #[serde(default)]
     pub strip_suffixes: Vec<String>,
-    /// The values to choose from; with any, there is no other.
+    /// The values to choose from; if given, no other is accepted.
     #[serde(default)]
     pub options: Vec<FieldOption>,
-    /// Asked for only while another field has a certain value.
+    /// Shown only while another field has a certain value.
     pub visible_when: Option<Condition>,
-    /// Given by the developer alone, in the auth config or with the link: no visitor is asked for it.
+    /// Supplied only by the developer, in the auth config or with the link; never shown to the visitor.
     #[serde(default)]
     pub by_developer: bool,
 }
 
 impl Field {
-    /// A field of free text with nothing but a name and a label.
+    /// A required free-text field.
     pub fn text(name: &str, display_name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -72,7 +71,7 @@ impl Field {
     }
 }
 
-/// What a field's value must look like. A value that becomes part of a URL is never free text (R44).
+/// Format of a field's value. A value that becomes part of a URL is never free text (R44).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldFormat {
@@ -88,20 +87,20 @@ pub enum FieldFormat {
     Hostname,
     /// `https://host` or `https://host:port`, no path.
     Origin,
-    /// One part of a path: 1 to 128 letters, digits, `-`, `_`, `.` and `~`, not dots alone.
+    /// One path segment: 1 to 128 letters, digits, `-`, `_`, `.` and `~`, not only dots.
     PathSegment,
 }
 
-/// One of the values that a field may have.
+/// One of the values of a field.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldOption {
     /// The value.
     pub value: String,
-    /// What people read.
+    /// The text on the page.
     pub label: String,
-    /// Variables that templates have while this one is chosen: `{ app_host = "app.example.com" }`. All
-    /// options of a field set the same.
+    /// Template variables that are set while this option is chosen: `{ app_host = "app.example.com" }`. All
+    /// options of a field set the same variables.
     #[serde(default)]
     pub sets: BTreeMap<String, String>,
 }
@@ -125,8 +124,8 @@ pub struct FieldText {
     /// What to enter and where to find it.
     #[serde(default)]
     pub description: String,
-    /// Whether it is a secret: hidden on the connect page and taken out of the provider's answers.
-    /// Default: a password is one, a user name only with `without_password`. Say `true` where the key is
-    /// entered as the user name, and `false` of a password that is the same for everybody.
+    /// Whether it is a secret: hidden on the connect page and redacted in the provider's responses. Default:
+    /// a password is secret, a user name only with `without_password`. Set `true` if a key is entered as the
+    /// user name, and `false` for a password that is the same for all users.
     pub secret: Option<bool>,
 }

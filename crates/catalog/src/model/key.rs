@@ -1,29 +1,28 @@
-//! Schemes whose credential is entered or fetched by the service itself, and how any credential is
-//! put on requests.
+//! Schemes whose credential is entered or fetched by the service itself, and how credentials are added to
+//! requests.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Assertion, Call, Field, FieldText, Identity, Probe};
 
-/// One place of an API request where a credential goes: exactly one of `header`, `query`, `cookie`
-/// and `body`.
+/// The place of a credential in an API request: exactly one of `header`, `query`, `cookie` and `body`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placement {
     /// Name of a header.
     pub header: Option<String>,
-    /// Name of a query parameter; only where the provider demands it, because URLs end up in logs.
+    /// Name of a query parameter; only if the provider requires it, because URLs end up in logs.
     pub query: Option<String>,
     /// Name of a cookie.
     pub cookie: Option<String>,
-    /// Name of a member of a JSON body, or of a form's parameter.
+    /// Name of a member of a JSON body, or of a form parameter.
     pub body: Option<String>,
     /// Template over the credential's values and connection fields.
     pub value: String,
 }
 
-/// A signature that each request gets. All texts are templates over the scheme's fields.
+/// A signature of each request. All texts are templates over the scheme's fields.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(tag = "method", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Sign {
@@ -33,7 +32,7 @@ pub enum Sign {
         access_key_id: String,
         /// Secret access key.
         secret_access_key: String,
-        /// Token of temporary credentials; empty when there is none.
+        /// Token of temporary credentials; empty if there is none.
         #[serde(default)]
         session_token: String,
         /// `us-east-1`.
@@ -52,9 +51,9 @@ pub enum Sign {
     HmacSha256 {
         /// The shared secret.
         key: String,
-        /// What is signed; also over `{method}`, `{path}`, `{query}`, `{body}` and `{timestamp}`.
+        /// The signed text; also over `{method}`, `{path}`, `{query}`, `{body}` and `{timestamp}`.
         message: String,
-        /// Header that carries it.
+        /// Header for the signature.
         header: String,
         /// The header's value, over `{signature}`, `{timestamp}` and the scheme's fields.
         value: String,
@@ -65,19 +64,19 @@ pub enum Sign {
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyScheme {
-    /// What the user enters; at least one with `secret = true`. Name it `generic_api_key` in
-    /// `[api_key]` and `token` in `[bearer_token]`: clients of the API send it under these names.
+    /// What the user enters; at least one with `secret = true`. Name it `generic_api_key` in `[api_key]` and
+    /// `token` in `[bearer_token]`: clients of the API send it under these names.
     pub fields: Vec<Field>,
-    /// Where it goes on requests.
+    /// Placement on requests.
     #[serde(default)]
     pub apply: Vec<Placement>,
-    /// A signature in the place of, or besides, `apply`.
+    /// A signature, instead of or in addition to `apply`.
     pub sign: Option<Sign>,
-    /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
+    /// Base URL of relative endpoints with this scheme, if not the toolkit's `base_url`.
     pub base_url: Option<String>,
-    /// A request that proves the credential before it is saved.
+    /// A request that verifies the credential before it is stored.
     pub verify: Option<Probe>,
-    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    /// Identity of accounts of this scheme, instead of the toolkit's `identity`.
     pub identity: Option<Identity>,
 }
 
@@ -89,19 +88,19 @@ pub struct BasicScheme {
     pub username: Option<FieldText>,
     /// Label and help of the password (default: "Password").
     pub password: Option<FieldText>,
-    /// The provider takes a key as the user name, and no password: nobody is asked for one.
+    /// The provider takes a key as the user name and no password: the password is not asked for.
     #[serde(default)]
     pub without_password: bool,
-    /// Template of the user name that is sent, over `{username}`: `"{username}/token"`.
+    /// Template of the sent user name, over `{username}`: `"{username}/token"`.
     pub username_template: Option<String>,
-    /// Connection fields of this scheme alone.
+    /// Connection fields of this scheme only.
     #[serde(default)]
     pub fields: Vec<Field>,
-    /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
+    /// Base URL of relative endpoints with this scheme, if not the toolkit's `base_url`.
     pub base_url: Option<String>,
-    /// A request that proves the credential before it is saved.
+    /// A request that verifies the credential before it is stored.
     pub verify: Option<Probe>,
-    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    /// Identity of accounts of this scheme, instead of the toolkit's `identity`.
     pub identity: Option<Identity>,
 }
 
@@ -110,31 +109,30 @@ pub struct BasicScheme {
 #[serde(deny_unknown_fields)]
 pub struct NoAuth {}
 
-/// A scheme in which the service exchanges entered values for a token, again and again, without
-/// anybody: client credentials, a signed assertion, a login.
+/// A scheme in which the service repeatedly exchanges entered values for a token, without user interaction:
+/// client credentials, a signed assertion, a login.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenScheme {
     /// What is entered; at least one with `secret = true`.
     pub fields: Vec<Field>,
-    /// Requests in their order; each may use what the ones before it answered. The last one's access
-    /// token is the credential. `client_authentication` uses the fields `client_id` and
-    /// `client_secret`.
+    /// Requests in order; each may use the values of the previous responses. The access token of the last one
+    /// is the credential. `client_authentication` uses the fields `client_id` and `client_secret`.
     #[serde(default)]
     pub steps: Vec<Call>,
-    /// In the place of `steps`: the token is this assertion, which is signed here, anew before it ends.
+    /// Instead of `steps`: the token is this assertion, signed by the service and renewed before it expires.
     pub assertion: Option<Assertion>,
-    /// A request that proves the token before it is saved; needed with `assertion`.
+    /// A request that verifies the token before it is stored; required with `assertion`.
     pub verify: Option<Probe>,
-    /// Seconds a token lives whose answer does not say.
+    /// Default lifetime of a token in seconds.
     pub expires_in: Option<u64>,
-    /// How the token is sent. Default: header `Authorization: Bearer {access_token}`.
+    /// Placement of the token. Default: header `Authorization: Bearer {access_token}`.
     #[serde(default = "super::oauth2::bearer")]
     pub apply: Vec<Placement>,
-    /// The token is given back with this request when the account is deleted.
+    /// A request that revokes the token when the account is deleted.
     pub revoke: Option<Call>,
-    /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
+    /// Base URL of relative endpoints with this scheme, if not the toolkit's `base_url`.
     pub base_url: Option<String>,
-    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    /// Identity of accounts of this scheme, instead of the toolkit's `identity`.
     pub identity: Option<Identity>,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, Capture, Field, Identity};
 
-/// OAuth 1.0a (RFC 5849). Developers bring a consumer key and secret.
+/// OAuth 1.0a (RFC 5849). Developers supply a consumer key and secret.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth1 {
@@ -17,30 +17,30 @@ pub struct OAuth1 {
     pub authorization_url: String,
     /// Token request URI (section 2.3); a template.
     pub access_token_url: String,
-    /// How requests are signed.
+    /// Signature method.
     #[serde(default)]
     pub signature_method: SignatureMethod,
     /// `realm` of the `Authorization` header.
     pub realm: Option<String>,
-    /// More parameters of the first request.
+    /// Additional parameters of the first request.
     #[serde(default)]
     pub request_parameters: BTreeMap<String, String>,
-    /// More parameters of the page that the user is sent to: `{ expiration = "never" }`.
+    /// Additional parameters of the authorization URL: `{ expiration = "never" }`.
     #[serde(default)]
     pub authorization_parameters: BTreeMap<String, String>,
-    /// Connection fields of this scheme alone.
+    /// Connection fields of this scheme only.
     #[serde(default)]
     pub fields: Vec<Field>,
-    /// Values to keep from the token answer.
+    /// Values to store from the token response.
     #[serde(default)]
     pub capture: Vec<Capture>,
-    /// Seconds a token lives (default: for ever).
+    /// Lifetime of a token in seconds (default: unlimited).
     pub expires_in: Option<u64>,
-    /// The request that ends a token, signed like all others.
+    /// The request that revokes a token, signed like all others.
     pub revoke: Option<Call>,
-    /// Where relative endpoints go with this scheme, if not to the toolkit's `base_url`.
+    /// Base URL of relative endpoints with this scheme, if not the toolkit's `base_url`.
     pub base_url: Option<String>,
-    /// Who an account of this scheme is, in the place of the toolkit's `identity`.
+    /// Identity of accounts of this scheme, instead of the toolkit's `identity`.
     pub identity: Option<Identity>,
 }
 
@@ -51,7 +51,7 @@ pub enum SignatureMethod {
     #[default]
     #[serde(rename = "HMAC-SHA1")]
     HmacSha1,
-    /// HMAC with SHA-256, as many providers take it.
+    /// HMAC with SHA-256, which many providers accept.
     #[serde(rename = "HMAC-SHA256")]
     HmacSha256,
     /// RSA PKCS #1 with SHA-256; the consumer secret is then a PEM private key.

@@ -1,47 +1,47 @@
-//! More tokens of one account than the first, and what a revocation of one ends.
+//! Further tokens of an account, and what a revocation ends.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One more token of an account, kept beside the first as `{name}_access_token`.
+/// A further token of an account, stored as `{name}_access_token`.
 #[derive(Clone, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraToken {
     /// Name of the token: `[a-z][a-z0-9_]*`.
     pub name: String,
-    /// Where it stands in the answer that holds the first token.
+    /// Its location in the response that contains the first token.
     pub access_token: String,
-    /// Where its own refresh token stands, which is then used whenever the first token is renewed.
+    /// Location of its own refresh token, which is used whenever the first token is refreshed.
     pub refresh_token: Option<String>,
-    /// Where it stands how long it lives; the account's token ends with the first that does.
+    /// Location of its lifetime; the account's token expires with the first to expire.
     pub expires_in: Option<String>,
-    /// Requests to these hosts, which are among the toolkit's, get it in the place of the first.
+    /// Requests to these hosts of the toolkit use it instead of the first token.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// Requests whose path begins with one of these get it in the place of the first: `/api/search.`.
+    /// Requests whose path begins with one of these use it instead of the first token: `/api/search.`.
     #[serde(default)]
     pub paths: Vec<String>,
-    /// It may be the only one: an answer without the first token is then about this one, and where only
-    /// user-level scopes are set, no others are asked for.
+    /// Whether it may be the only token: a response without the first token then describes this one, and if
+    /// only user-level scopes are set, no others are requested.
     #[serde(default)]
     pub alone: bool,
     /// What its revocation ends.
     #[serde(default)]
     pub revocation_reach: Reach,
-    /// Name of the captured value that says whose it is; needed with a reach of `grant`.
+    /// Name of the captured value that identifies its owner; required with a reach of `grant`.
     pub owner: Option<String>,
 }
 
-/// What a revocation ends besides the token that it names.
+/// What a revocation ends besides the token itself.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// Nothing, or what was made of that token (default).
+    /// Nothing, or tokens derived from it (default).
     #[default]
     Token,
-    /// Everything that this person has granted this client, in whatever toolkit.
+    /// Everything that this user has granted to this client, in any toolkit.
     Grant,
-    /// The client's installation in the account's workspace, site or store, for everybody in it.
+    /// The client's installation in the account's workspace, site or store, for all its users.
     Installation,
 }
 

@@ -1,4 +1,4 @@
-//! Rules for what is asked of a provider with an account's credential: proof, identity, choices.
+//! Rules for requests with an account's credential: verification, identity, choices.
 
 use super::names::Names;
 use super::{Check, is_header_name, is_pointer};
@@ -32,7 +32,7 @@ impl Check<'_> {
         }
     }
 
-    /// Schemes that a list names: some of those that the toolkit has.
+    /// A list of schemes, which must be schemes of the toolkit.
     fn schemes(&mut self, path: &Path, schemes: &[Scheme]) {
         for (index, scheme) in schemes.iter().enumerate() {
             let path = path.key("schemes").index(index);
@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    /// Schemes whose accounts are asked something after they connected.
+    /// Schemes with post-connect requests.
     fn connecting(&self) -> Vec<Scheme> {
         self.toolkit.schemes().into_iter().filter(|scheme| *scheme != Scheme::NoAuth).collect()
     }
@@ -124,7 +124,7 @@ impl Check<'_> {
             }
             return;
         }
-        // `//host` is the one form in which a relative URL names a host.
+        // `//host` is the only form in which a relative URL contains a host.
         let relative = !text.starts_with("//");
         self.require(relative, path, "must begin with a single `/`, or be an https URL");
         if relative {
@@ -133,7 +133,7 @@ impl Check<'_> {
         }
     }
 
-    /// How the provider says "too many requests".
+    /// How the provider reports "too many requests".
     pub(super) fn rate_limits(&mut self) {
         for (index, limit) in self.toolkit.rate_limits.iter().enumerate() {
             let path = Path::root("rate_limits").index(index);

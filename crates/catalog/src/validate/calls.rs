@@ -1,4 +1,4 @@
-//! Rules for calls: requests that the file describes whole, and the answers to them.
+//! Rules for calls, which the file describes in full, and their responses.
 
 use super::names::{Extra, Names};
 use super::placements::Target;
@@ -8,7 +8,7 @@ use crate::path::Path;
 use crate::template::{self, is_variable_name};
 
 impl Check<'_> {
-    /// One call. `client` says which client authenticates it, if one can.
+    /// One call. `client` is the client that can authenticate it, if any.
     pub(super) fn call(&mut self, path: &Path, call: &Call, names: &Names, client: bool) {
         let method = ["GET", "POST", "PUT", "DELETE"].contains(&call.method.as_str());
         self.require(method, &path.key("method"), "must be `GET`, `POST`, `PUT` or `DELETE`");
@@ -72,7 +72,7 @@ impl Check<'_> {
         self.require(lifetime, &path.key("lifetime"), "must be 1 to 3600 seconds");
     }
 
-    /// Where values stand in an answer.
+    /// Locations of values in a response.
     pub(super) fn response(&mut self, path: &Path, response: &TokenResponse) {
         let places = [
             ("access_token", Some(&response.access_token)),
@@ -104,7 +104,7 @@ impl Check<'_> {
         self.captures(&path.key("capture"), &response.capture, |at| !secrets.contains(&at), true);
     }
 
-    /// Values that are kept. `is_public` says whether a place may be one of them.
+    /// Captured values. `is_public` returns whether a location may be captured.
     pub(super) fn captures(
         &mut self,
         path: &Path,

@@ -1,4 +1,4 @@
-//! Rules for fields: what a person enters, and that every name means one thing.
+//! Rules for fields. Every name must have a single meaning.
 
 use super::Check;
 use super::general::is_prose;
@@ -8,11 +8,11 @@ use crate::path::Path;
 use crate::scheme::Scheme;
 use crate::template::is_variable_name;
 
-/// Names that templates or the API give a meaning of their own.
+/// Names with a meaning of their own in templates or the API.
 const RESERVED: [&str; 8] =
     ["access_token", "refresh_token", "token", "assertion", "redirect_uri", "state", "sandbox_url", "sandbox_host"];
 
-/// `token` is what a bearer token's field is called in the API.
+/// `token` is the API name of a bearer token's field.
 fn is_reserved(name: &str, path: &Path) -> bool {
     RESERVED.contains(&name) && !(name == "token" && path.to_string().starts_with("bearer_token"))
 }
@@ -67,7 +67,7 @@ impl Check<'_> {
         }
     }
 
-    /// Variables that options set: each option the same ones, under names that nothing else has.
+    /// Variables set by options: the same for each option, with names that are not used elsewhere.
     fn sets(&mut self, path: &Path, field: &Field, is_field: impl Fn(&str) -> bool) {
         let Some(first) = field.options.first().filter(|_| field.sets_variables()) else { return };
         for (index, option) in field.options.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Rules for what describes a toolkit: names, links, colour, version, categories.
+//! Rules for the description of a toolkit: names, links, colour, version, categories.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::names::Names;
 use super::{Check, is_header_name};
 use crate::path::Path;
 
-/// Headers that the HTTP client itself writes; a file that set them would break requests.
+/// Headers that the HTTP client sets; a file that set them would break requests.
 const OWN_HEADERS: [&str; 8] =
     ["accept-encoding", "connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
 
@@ -90,7 +90,7 @@ impl Check<'_> {
     }
 }
 
-/// One line that says something.
+/// A non-empty single line of text.
 pub(super) fn is_prose(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(char::is_control)
 }
@@ -111,7 +111,7 @@ fn is_version(version: &str) -> bool {
     ("01".."13").contains(&&date[4..6]) && ("01".."32").contains(&&date[6..8])
 }
 
-/// `YYYY-MM-DD`, with a month and a day that there are.
+/// `YYYY-MM-DD`, with a valid month and day.
 fn is_date(date: &str) -> bool {
     let parts: Vec<&str> = date.split('-').collect();
     let [year, month, day] = parts.as_slice() else { return false };

@@ -1,7 +1,7 @@
-//! What a toolkit file must fulfil beyond its types: a pure function from a toolkit to findings.
+//! Validation of toolkit files beyond their types: a pure function from a toolkit to findings.
 //!
-//! Two aims: a file that cannot work is refused when it is loaded and not when somebody connects,
-//! and no file can send a credential to a host that it does not name or into a URL (R44, R50).
+//! It has two aims. A file that cannot work is rejected when it is loaded, not when a user connects. And no
+//! file can send a credential to a host that it does not name, or in a URL (R44, R50).
 
 mod account;
 mod calls;
@@ -20,17 +20,17 @@ use crate::path::Path;
 use crate::plain_http::PlainHttp;
 use names::Names;
 
-/// Variables that the service itself supplies, with a value as it may be: where the built-in provider
-/// listens, as an origin and as `host:port`. Only the built-in `sandbox` toolkit has a use for them.
+/// Variables that the service supplies, with a sample value: the address of the built-in provider, as an
+/// origin and as `host:port`. Only the built-in `sandbox` toolkit uses them.
 const BUILTIN_VARIABLES: [(&str, &str); 2] =
     [("sandbox_url", "http://127.0.0.1:8788"), ("sandbox_host", "127.0.0.1:8788")];
 
-/// One rule that a file breaks.
+/// One violation of a rule.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    /// The key that is wrong or missing.
+    /// The wrong or missing key.
     pub(crate) path: Path,
-    /// What is allowed there.
+    /// What is allowed.
     pub(crate) message: String,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that is wrong with a toolkit. `folder` is the name of the folder that its file is in.
+/// All findings of a toolkit. `folder` is the name of its file's folder.
 pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>, plain: &PlainHttp) -> Vec<Finding> {
     let mut check = Check { toolkit, plain, findings: Vec::new(), reports: 0 };
     check.general(folder);
@@ -52,13 +52,13 @@ pub(crate) fn findings(toolkit: &Toolkit, folder: Option<&str>, plain: &PlainHtt
     check.findings
 }
 
-/// The toolkit being checked and what was found so far.
+/// The toolkit and the findings so far.
 struct Check<'t> {
     toolkit: &'t Toolkit,
-    /// Hosts that it may name with `http`.
+    /// Hosts that it may use with `http`.
     plain: &'t PlainHttp,
     findings: Vec<Finding>,
-    /// How often something was reported, also what was reported before.
+    /// Number of reports, including repeated ones.
     reports: usize,
 }
 
@@ -66,8 +66,8 @@ impl Check<'_> {
     fn report(&mut self, path: &Path, message: impl Into<String>) {
         self.reports += 1;
         let finding = Finding { path: path.clone(), message: message.into() };
-        // A place that several schemes share is checked for each of them, and reported once. What
-        // they differ in is what stands behind the semicolon: the variables that each has.
+        // A key shared by several schemes is checked for each of them, but reported once. The messages differ
+        // only after the semicolon, in the list of variables.
         let what = |message: &str| message.split(';').next().map(str::to_owned);
         let is_known = |known: &Finding| known.path == finding.path && what(&known.message) == what(&finding.message);
         if !self.findings.iter().any(is_known) {
@@ -82,7 +82,7 @@ impl Check<'_> {
         }
     }
 
-    /// Reports a field that a template uses and that may be left out when connecting.
+    /// Reports a field that a template uses and that may be empty.
     fn never_empty(&mut self, path: &Path, field: &Field) -> bool {
         let filled = (field.required && field.visible_when.is_none()) || field.default.is_some();
         if !filled {
@@ -92,7 +92,7 @@ impl Check<'_> {
         filled
     }
 
-    /// Reports a captured value that a URL uses and that an answer may lack.
+    /// Reports a captured value that a URL uses and that a response may lack.
     fn always_captured(&mut self, path: &Path, capture: &Capture) -> bool {
         if !capture.required {
             let message = format!("`{{{}}}` may be missing; give what captures it `required = true`", capture.name);
@@ -101,12 +101,12 @@ impl Check<'_> {
         capture.required
     }
 
-    /// Reports a variable that nothing fills in.
+    /// Reports an undefined variable.
     fn unknown_variable(&mut self, path: &Path, name: &str, names: &Names) {
         self.report(path, format!("unknown variable `{{{name}}}`; known variables: {}", names.list()));
     }
 
-    /// A pointer and the value it is compared with: both or neither.
+    /// A pointer and the value to compare with: both or neither.
     fn pointer_and_value(
         &mut self,
         path: &Path,
@@ -140,19 +140,19 @@ impl Check<'_> {
     }
 }
 
-/// An RFC 9110 section 5.6.2 token: what a header name consists of.
+/// A token of RFC 9110 section 5.6.2, as in header names.
 fn is_header_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(allowed)
 }
 
-/// Visible ASCII and inner spaces: what every HTTP implementation takes as a header value.
+/// Visible ASCII and inner spaces, which every HTTP implementation accepts in a header value.
 fn is_header_value(value: &str) -> bool {
     let visible = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     visible && !value.is_empty() && value.trim() == value
 }
 
-/// A JSON pointer (RFC 6901) to something inside the document.
+/// A JSON pointer (RFC 6901) to a value inside the document.
 fn is_pointer(pointer: &str) -> bool {
     let mut after_tilde = pointer.split('~').skip(1);
     pointer.starts_with('/') && after_tilde.all(|rest| rest.starts_with(['0', '1']))

@@ -1,4 +1,4 @@
-//! Which variables the templates of one place may use, and what is known of each.
+//! The variables of the templates in one place, and their properties.
 
 use crate::model::{Capture, Field, Toolkit};
 use crate::scheme::Scheme;
@@ -9,9 +9,9 @@ use super::BUILTIN_VARIABLES;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extra {
     pub(super) name: &'static str,
-    /// Part of the credential.
+    /// Whether it is part of the credential.
     pub(super) secret: bool,
-    /// Encoded as part of a path where a URL names it.
+    /// Whether it is encoded as a path segment in URLs.
     pub(super) in_path: bool,
 }
 
@@ -29,22 +29,22 @@ impl Extra {
     }
 }
 
-/// What a template's variable is.
+/// The source of a template variable.
 #[derive(Clone, Debug)]
 pub(super) enum Variable {
-    /// A field that somebody enters.
+    /// An entered field.
     Field(Field),
-    /// A value of a provider's answer.
+    /// A value of a provider's response.
     Captured(Capture),
     /// Anything else.
     Extra(Extra),
-    /// What the options of a field set it to.
+    /// The values that the options of a field set.
     Set(Field, Vec<String>),
     /// A value of the installation.
     Builtin(&'static str),
 }
 
-/// The variables of one place.
+/// The variables of the templates in one place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     fields: Vec<Field>,
@@ -53,7 +53,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Connection fields, the fields of a scheme, and all that is captured when connecting with it.
+    /// Connection fields, the fields of a scheme, and all values captured when connecting with it.
     pub(super) fn connected(toolkit: &Toolkit, scheme: Scheme) -> Self {
         let mut names = Self::entered(toolkit, scheme);
         if let Some(oauth) = toolkit.oauth(scheme) {
@@ -78,7 +78,7 @@ impl Names {
         Self { fields, ..Self::default() }
     }
 
-    /// What any account of the toolkit may have, whatever its scheme.
+    /// The variables of any account of the toolkit, in any scheme.
     pub(super) fn any(toolkit: &Toolkit) -> Self {
         let mut all = Self { fields: toolkit.fields.clone(), ..Self::default() };
         for scheme in toolkit.schemes() {
@@ -89,18 +89,18 @@ impl Names {
         all
     }
 
-    /// With more variables.
+    /// Adds variables.
     pub(super) fn with(mut self, extra: &[Extra]) -> Self {
         self.extra.extend(extra);
         self
     }
 
-    /// With what one more answer holds.
+    /// Adds the captured values of another response.
     pub(super) fn and_captured(&mut self, captured: &[Capture]) {
         self.captured.extend(captured.iter().cloned());
     }
 
-    /// What a name stands for.
+    /// Looks up a name.
     pub(super) fn get(&self, name: &str) -> Option<Variable> {
         if let Some((_, value)) = BUILTIN_VARIABLES.iter().find(|(known, _)| *known == name) {
             return Some(Variable::Builtin(value));
@@ -121,7 +121,7 @@ impl Names {
         self.extra.iter().find(|extra| extra.name == name).map(|extra| Variable::Extra(*extra))
     }
 
-    /// `{a}`, `{b}`: for messages.
+    /// A list for messages: `{a}`, `{b}`.
     pub(super) fn list(&self) -> String {
         let mut names: Vec<&str> = self.extra.iter().map(|extra| extra.name).collect();
         names.extend(self.fields.iter().map(|field| field.name.as_str()));

@@ -1,4 +1,4 @@
-//! Rules for `[oauth2]`: endpoints, scopes, parameters and the token answer.
+//! Rules for `[oauth2]`: endpoints, scopes, parameters and the token response.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,16 +13,16 @@ use crate::path::Path;
 use crate::scheme::Scheme;
 use crate::template::is_variable_name;
 
-/// What the service itself writes into an authorization request (RFC 6749 section 4.1.1, RFC 7636
-/// section 4.3). A file that replaced `state` or the challenge would undo the protection.
+/// Parameters that the service sets in an authorization request (RFC 6749 section 4.1.1, RFC 7636 section
+/// 4.3). A file that replaced `state` or the challenge would disable the protection.
 const AUTHORIZATION_PARAMETERS: [&str; 6] =
     ["client_id", "code_challenge", "code_challenge_method", "redirect_uri", "response_type", "state"];
 
-/// What the service itself writes into a token request (RFC 6749 sections 4.1.3 and 6).
+/// Parameters that the service sets in a token request (RFC 6749 sections 4.1.3 and 6).
 const TOKEN_PARAMETERS: [&str; 7] =
     ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token"];
 
-/// Why a key makes no sense.
+/// Message for a key that conflicts with the device flow.
 const BY_DEVICE: &str = "must be absent where there is a `device_authorization_url`: no browser comes back";
 
 impl Check<'_> {
@@ -55,7 +55,7 @@ impl Check<'_> {
 
     fn endpoints(&mut self, path: &Path, oauth2: &OAuth2, scheme: Scheme, entered: &Names) {
         let discovered = oauth2.discovery_url.is_some() || oauth2.resource.is_some();
-        // What the callback brings may decide the token endpoint, from a list of the file.
+        // A value of the callback may determine the token endpoint, from a list in the file.
         let mut returned = entered.clone();
         returned.and_captured(&oauth2.callback.capture);
         for (key, url, names) in
@@ -156,7 +156,7 @@ impl Check<'_> {
             let message = "belongs in `[dcr_oauth]`";
             self.require(oauth2.registration_url.is_none(), &path.key("registration_url"), message);
         }
-        // RFC 7591 section 2: these are lists, or the service's to say.
+        // RFC 7591 section 2: these are lists, or set by the service.
         for name in oauth2.registration_parameters.keys() {
             let own = ["redirect_uris", "grant_types", "response_types", "contacts", "jwks"].contains(&name.as_str());
             let path = path.key("registration_parameters").key(name);
@@ -199,7 +199,7 @@ impl Check<'_> {
         }
     }
 
-    /// Requests that the file describes whole.
+    /// Requests that the file describes in full.
     fn calls(&mut self, path: &Path, oauth2: &OAuth2, scheme: Scheme) {
         let client = [Extra::plain("client_id").in_path(), Extra::secret("client_secret")];
         let tokens = [Extra::secret("access_token"), Extra::secret("refresh_token")];

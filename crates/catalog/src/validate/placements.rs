@@ -1,4 +1,4 @@
-//! Rules for where a credential is put on a request, and for values that templates make.
+//! Rules for placements of credentials, and for template values.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use crate::model::{Placement, Sign};
 use crate::path::Path;
 use crate::template;
 
-/// What a template's value goes into.
+/// Target of a template's value.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Target {
     /// A header: one line of visible ASCII.
     Header,
-    /// A parameter or a body: anything, even nothing.
+    /// A parameter or a body: any text, even empty.
     Parameter,
 }
 
 impl Check<'_> {
-    /// The placements of a scheme. A query parameter ends up in logs (R50): RFC 6750 section 2.3
-    /// advises against it for bearer tokens, so only keys may be sent so.
+    /// The placements of a scheme. Query parameters end up in logs (R50), and RFC 6750 section 2.3 advises
+    /// against them for bearer tokens, so that only keys may be sent that way.
     pub(super) fn placements(&mut self, path: &Path, placements: &[Placement], names: &Names, query: bool) {
         let mut credential = false;
         for (index, placement) in placements.iter().enumerate() {
@@ -30,7 +30,7 @@ impl Check<'_> {
         self.require(credential, path, "must put the credential on requests: no value uses it");
     }
 
-    /// A template of a value; answers whether it holds the credential.
+    /// A value template; returns whether it contains the credential.
     pub(super) fn value(&mut self, path: &Path, text: &str, names: &Names, target: Target) -> bool {
         let used = match template::variables(text) {
             Ok(used) => used,
@@ -49,7 +49,7 @@ impl Check<'_> {
             match names.get(&name) {
                 Some(Variable::Field(field)) => {
                     credential |= field.secret;
-                    // A body may leave an optional value out; half a header says nothing.
+                    // A body may omit an optional value; a partial header is useless.
                     if target == Target::Header {
                         self.never_empty(path, &field);
                     }
@@ -71,7 +71,7 @@ impl Check<'_> {
         }
     }
 
-    /// Where one placement goes.
+    /// Location of one placement.
     fn placement(&mut self, path: &Path, placement: &Placement, query: bool) {
         let places = [
             ("header", &placement.header),
@@ -98,7 +98,7 @@ impl Check<'_> {
         }
     }
 
-    /// A signature: each of its texts is a template, and one of them is secret.
+    /// A signature: each text is a template, and one of them is secret.
     pub(super) fn sign(&mut self, path: &Path, sign: &Sign, names: &Names) {
         let texts: Vec<(&str, &str)> = match sign {
             Sign::AwsSigv4 { access_key_id, secret_access_key, session_token, region, service } => vec![

@@ -1,4 +1,4 @@
-//! Rules for the schemes that are not OAuth 2.0's authorization code grant.
+//! Rules for all schemes but the OAuth 2.0 authorization code grant.
 
 use super::Check;
 use super::names::{Extra, Names};
@@ -8,7 +8,7 @@ use crate::path::Path;
 use crate::scheme::Scheme;
 use crate::template;
 
-/// What the service itself writes into OAuth 1.0a requests (RFC 5849 section 3.1).
+/// Prefix of the parameters that the service sets in OAuth 1.0a requests (RFC 5849 section 3.1).
 const OAUTH1_PREFIX: &str = "oauth_";
 
 impl Check<'_> {

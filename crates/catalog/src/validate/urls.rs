@@ -1,4 +1,4 @@
-//! Rules for URLs and hosts: where credentials may go, and what may decide it.
+//! Rules for URLs and hosts: where credentials may be sent, and which values may affect it.
 
 use std::net::Ipv6Addr;
 
@@ -11,7 +11,7 @@ use crate::model::FieldFormat;
 use crate::path::Path;
 use crate::template::{self, Part};
 
-/// What stands in for a variable when the rest of a template is checked: a value of its format.
+/// A sample value of a format, to check the rest of a template.
 fn sample(format: FieldFormat) -> &'static str {
     match format {
         FieldFormat::Text | FieldFormat::Document | FieldFormat::DnsLabel | FieldFormat::PathSegment => "sample",
@@ -59,8 +59,8 @@ impl Check<'_> {
         }
     }
 
-    /// The entries of `paths`: whole segments as a URL writes them, and none beside a base path that
-    /// tells one customer of the provider from another.
+    /// The entries of `paths`: whole segments as in a URL, and none if the base path identifies a customer of
+    /// the provider.
     fn further_paths(&mut self) {
         let toolkit = self.toolkit;
         let path = Path::root("paths");
@@ -89,8 +89,8 @@ impl Check<'_> {
         }
     }
 
-    /// A URL template that requests go to: https, and every variable is filled in from a value
-    /// that cannot turn the URL into another one (R44) and is no secret (R50).
+    /// A request URL template: https, and every variable must be a value that cannot turn the URL into
+    /// another one (R44) and is not secret (R50).
     pub(super) fn url(&mut self, path: &Path, text: &str, names: &Names) -> bool {
         let before = self.reports;
         let Some(sampled) = self.sampled(path, text, names) else {
@@ -100,21 +100,21 @@ impl Check<'_> {
         self.reports == before
     }
 
-    /// A web page that people are sent to or that facts come from.
+    /// A web page for users, or a source of facts.
     pub(super) fn page(&mut self, path: &Path, text: &str) {
         let parsed = Url::parse(text);
         let https = parsed.is_ok_and(|url| url.scheme() == "https" && url.username().is_empty());
         self.require(https, path, "must be an https URL");
     }
 
-    /// Reports unless the host of a checked URL template is one of `hosts`.
+    /// Reports a URL template whose host is not one of `hosts`.
     pub(super) fn covered(&mut self, path: &Path, text: &str, names: &Names) {
         let authority = authority(text);
         let is_covered = |authority: &str| self.toolkit.hosts.iter().any(|rule| covers(rule, authority));
         let name = authority.trim_matches(['{', '}']);
         let covered = match names.get(name) {
             _ if is_covered(authority) => true,
-            // A captured host is one of those that are allowed.
+            // A captured host is one of its `allowed` values.
             Some(Variable::Captured(capture)) if is_lone_variable(authority) && !capture.allowed.is_empty() => {
                 capture.allowed.iter().all(|allowed| is_covered(allowed.trim_start_matches("https://")))
             }
@@ -125,7 +125,7 @@ impl Check<'_> {
         }
     }
 
-    /// Replaces the variables of a URL or host template by samples of their formats.
+    /// Replaces the variables of a URL or host template with samples of their formats.
     fn sampled(&mut self, path: &Path, text: &str, names: &Names) -> Option<String> {
         let parts = match template::parts(text) {
             Ok(parts) => parts,
@@ -140,7 +140,7 @@ impl Check<'_> {
                 Part::Text(text) => sampled.push_str(text),
                 Part::Variable(name) => {
                     let value = self.url_variable(path, name, names)?;
-                    // Only what stands first can be an origin: `https://{instance}` would be two.
+                    // An origin must come first: `https://{instance}` would have two schemes.
                     if value.contains("://") && !sampled.is_empty() {
                         let message = format!("`{{{name}}}` is an origin and must come first");
                         self.report(path, message);
@@ -157,7 +157,7 @@ impl Check<'_> {
         Some(sampled)
     }
 
-    /// A part of a path that may be left out: none where its variable cannot be one.
+    /// An optional path segment. `None` if its variable cannot be one.
     fn segment(&mut self, path: &Path, name: &str, names: &Names) -> Option<()> {
         let fits = match names.get(name) {
             Some(Variable::Field(field)) => is_segment(field.format) && !field.secret,
@@ -171,7 +171,7 @@ impl Check<'_> {
         fits.then_some(())
     }
 
-    /// A variable of a URL or host template: a value of it, or a report of why it cannot be one.
+    /// A variable of a URL or host template: a sample of its value, or a report of why it is not allowed.
     fn url_variable(&mut self, path: &Path, name: &str, names: &Names) -> Option<&'static str> {
         const FREE: &str = "is free text and cannot be part of a URL; give it another format, \
                             such as `dns_label`, `path_segment` or `origin`";
@@ -206,7 +206,7 @@ impl Check<'_> {
         }
     }
 
-    /// `text` is a URL template and `sampled` the same with values.
+    /// `text` is a URL template, and `sampled` the same with sample values.
     fn secure_url(&mut self, path: &Path, text: &str, sampled: &str, names: &Names) {
         let Ok(url) = Url::parse(sampled) else {
             self.report(path, "must be an https URL");
@@ -221,7 +221,7 @@ impl Check<'_> {
             self.report(path, "must have a host of letters, digits, dots and hyphens, and no port 0");
             return;
         }
-        // What a variable fills in is nobody's word for a host.
+        // The operator's exception does not cover hosts with variables.
         let is_allowed = self.plain.admits(&url) && !authority(text).contains('{');
         if url.scheme() != "https" && !(url.scheme() == "http" && (loopback || is_allowed)) {
             self.report(path, "must be an https URL (http only to a loopback address, or to a host of `allow_http`)");
@@ -235,7 +235,7 @@ impl Check<'_> {
         let user_info = !url.username().is_empty() || url.password().is_some();
         self.require(!user_info, path, "must contain no user name or password");
         self.require(url.fragment().is_none(), path, "must have no fragment");
-        // A URL that the parser writes differently may mean another host or path than it shows.
+        // A URL that the parser normalises may have another host or path than it shows.
         let as_written = url.as_str().trim_end_matches('/') == sampled.trim_end_matches('/');
         if !as_written && text == sampled {
             self.report(path, format!("must be written in its normal form, `{url}`"));
@@ -258,7 +258,7 @@ impl Check<'_> {
             Some(host) => (true, host),
             None => (false, sampled.as_str()),
         };
-        // The URL parser decides what a host is; what it would rewrite is not one.
+        // The URL parser decides what a host is; one that it would rewrite is invalid.
         let url = format!("https://{host}");
         let parsed = Url::parse(&url).ok().filter(|parsed| parsed.origin().ascii_serialization() == url);
         let Some(parsed) = parsed.filter(host::is_plain) else {
@@ -269,8 +269,8 @@ impl Check<'_> {
         self.require(domain || !wildcard, path, "must name at least two labels after `*.`");
     }
 
-    /// Reports a host in which a person could choose the domain by entering one label: a variable
-    /// is the whole host (then its format is `hostname` or `origin`), or a domain stands behind it.
+    /// Reports a host in which a user could choose the domain by entering one label: a variable must be the
+    /// whole host (with the format `hostname` or `origin`), or a domain must follow it.
     fn fixed_domain(&mut self, path: &Path, host: &str, names: &Names) {
         let Some((_, domain)) = host.rsplit_once('}') else {
             return;
@@ -291,17 +291,17 @@ impl Check<'_> {
     }
 }
 
-/// Whether a value of the format can stand for a whole host.
+/// Whether a value of the format can be a whole host.
 fn is_whole_host(format: FieldFormat) -> bool {
     matches!(format, FieldFormat::Hostname | FieldFormat::Origin)
 }
 
-/// Whether a value of the format is a part of a path and nothing more.
+/// Whether a value of the format can only be a path segment.
 fn is_segment(format: FieldFormat) -> bool {
     matches!(format, FieldFormat::PathSegment | FieldFormat::DnsLabel)
 }
 
-/// The format that all values have which options set; none where they have none that fits a URL.
+/// The format of all values that options set; `None` if they have no common format that is allowed in a URL.
 fn format_of(values: &[String]) -> Option<FieldFormat> {
     let formats = [FieldFormat::DnsLabel, FieldFormat::Hostname, FieldFormat::Origin, FieldFormat::PathSegment];
     formats.into_iter().find(|format| values.iter().all(|value| format.check(value).is_ok()))
@@ -312,8 +312,8 @@ fn is_lone_variable(text: &str) -> bool {
     text.starts_with('{') && text.find('}') == Some(text.len() - 1)
 }
 
-/// The part of a URL template between `://` and the path; for a template that begins with a
-/// variable, that variable. A URL in its normal form does not name its scheme's default port.
+/// The part of a URL template between `://` and the path; for a template that begins with a variable, that
+/// variable. A normalised URL does not contain a default port.
 fn authority(text: &str) -> &str {
     if text.starts_with('{') {
         return text.split_inclusive('}').next().unwrap_or_default();
@@ -322,13 +322,13 @@ fn authority(text: &str) -> &str {
     after_scheme.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-/// The part of a URL template behind its authority.
+/// The part of a URL template after its authority.
 fn path_of(text: &str) -> &str {
     let authority = authority(text);
     text.split_once(authority).map_or("", |(_, path)| path)
 }
 
-/// One or more segments that every parser writes in the same way.
+/// One or more segments that every parser spells the same way.
 fn is_plain_path(text: &str) -> bool {
     let is_plain = |segment: &str| {
         let mut bytes = segment.bytes();
@@ -337,8 +337,8 @@ fn is_plain_path(text: &str) -> bool {
     text.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_plain))
 }
 
-/// Whether an entry of `hosts` admits a URL template's authority, by their texts: equal, or below
-/// a wildcard. A variable of one DNS label cannot leave the domain that is written behind it.
+/// Whether an entry of `hosts` matches a URL template's authority, as text: equal, or below a wildcard. A
+/// variable of one DNS label cannot leave the domain after it.
 fn covers(rule: &str, authority: &str) -> bool {
     if authority == "{sandbox_url}" {
         return rule == "{sandbox_host}";
