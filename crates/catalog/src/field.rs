@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_https_and_nothing_more() {
+    fn an_origin_is_only_https_and_a_host() {
         assert_cases(
             FieldFormat::Origin,
             &[
@@ -296,11 +296,11 @@ mod tests {
 
     #[test]
     fn text_is_visible_and_bounded() {
-        let longest = "é".repeat(4096);
+        let max_text = "é".repeat(4096);
         let too_long = "a".repeat(4097);
         assert_cases(
             FieldFormat::Text,
-            &["x", "sk_live_51H", "two words", "пароль", &longest],
+            &["x", "sk_live_51H", "two words", "пароль", &max_text],
             &["", "  ", "a\nb", "a\r", "a\u{0}", "a\u{85}", "a\u{7f}", &too_long],
         );
     }
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_options_and_what_is_cut_off() {
+    fn patterns_options_and_stripped_affixes() {
         let field = Field {
             pattern: Some("[a-z]+-[0-9]{2}".to_owned()),
             example: Some("ab-12".to_owned()),
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_does_not_repeat_the_value() {
+    fn an_error_does_not_repeat_the_value() {
         for format in [FieldFormat::Text, FieldFormat::DnsLabel, FieldFormat::Hostname, FieldFormat::Origin] {
             let message = field(format).check("hunter2\n@").expect_err("control character");
             assert!(!message.contains("hunter2"), "{message}");

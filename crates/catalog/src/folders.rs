@@ -60,7 +60,7 @@ impl Folders {
     /// All problems of all files.
     pub fn open(dirs: &[PathBuf], plain: PlainHttp) -> Result<Self, CatalogError> {
         let mut folders = Self { dirs: dirs.to_vec(), plain, ..Self::default() };
-        let changes = folders.look();
+        let changes = folders.reload();
         if changes.problems.is_empty() { Ok(folders) } else { Err(CatalogError::new(changes.problems)) }
     }
 
@@ -70,7 +70,7 @@ impl Folders {
     }
 
     /// Loads what has changed since the last check.
-    pub fn look(&mut self) -> Changes {
+    pub fn reload(&mut self) -> Changes {
         let mut changes = Changes::default();
         let mut seen = BTreeSet::new();
         for dir in self.dirs.clone() {
@@ -119,16 +119,16 @@ impl Folders {
     }
 
     /// The catalog with the toolkits of the folders added; later ones override earlier ones.
-    pub fn over(&self, base: &Catalog) -> Catalog {
-        let mut whole = base.clone();
+    pub fn overlay(&self, base: &Catalog) -> Catalog {
+        let mut catalog = base.clone();
         for dir in &self.dirs {
             for (_, file) in self.files.iter().filter(|(path, _)| path.starts_with(dir)) {
                 if let Some(toolkit) = &file.toolkit {
-                    whole.insert(Arc::clone(toolkit));
+                    catalog.insert(Arc::clone(toolkit));
                 }
             }
         }
-        whole
+        catalog
     }
 }
 

@@ -11,11 +11,11 @@ impl Toolkit {
     pub fn implied<'v>(&self, scheme: Scheme, known: impl Fn(&str) -> Option<&'v str>) -> BTreeMap<String, String> {
         let mut implied = BTreeMap::new();
         for field in self.fields_of(scheme).filter(|field| field.default.is_some() || field.sets_variables()) {
-            let held = known(&field.name);
-            let Some(value) = held.or(field.default.as_deref()) else { continue };
+            let stored = known(&field.name);
+            let Some(value) = stored.or(field.default.as_deref()) else { continue };
             let chosen = field.options.iter().find(|option| option.value == value);
             implied.extend(chosen.into_iter().flat_map(|option| option.sets.clone()));
-            if held.is_none() {
+            if stored.is_none() {
                 implied.insert(field.name.clone(), value.to_owned());
             }
         }
@@ -84,7 +84,7 @@ mod tests {
         let mut catalog = Catalog::default();
         catalog.add("acme/toolkit.toml", text).unwrap();
         let acme = catalog.get("acme").unwrap();
-        let of = |held: Option<&'static str>| acme.implied(Scheme::ApiKey, |name| held.filter(|_| name == "api"));
+        let of = |value: Option<&'static str>| acme.implied(Scheme::ApiKey, |name| value.filter(|_| name == "api"));
         let map = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };

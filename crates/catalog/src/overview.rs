@@ -37,7 +37,7 @@ pub fn overview(catalog: &Catalog) -> String {
         );
     }
     sunsets(&mut page, catalog);
-    doubts(&mut page, catalog);
+    unverified(&mut page, catalog);
     page
 }
 
@@ -80,8 +80,10 @@ fn duration(seconds: u64) -> String {
 }
 
 fn sunsets(page: &mut String, catalog: &Catalog) {
-    let mut all: Vec<_> =
-        catalog.iter().flat_map(|toolkit| toolkit.sunset.iter().map(move |it| (&it.date, toolkit, it))).collect();
+    let mut all: Vec<_> = catalog
+        .iter()
+        .flat_map(|toolkit| toolkit.sunset.iter().map(move |sunset| (&sunset.date, toolkit, sunset)))
+        .collect();
     all.sort_by_key(|(date, toolkit, _)| (*date, &toolkit.slug));
     page.push_str("\n## Dates\n\nWhat providers have announced.\n\n| Date | Toolkit | What happens |\n|---|---|---|\n");
     for (date, toolkit, sunset) in all {
@@ -89,12 +91,12 @@ fn sunsets(page: &mut String, catalog: &Catalog) {
     }
 }
 
-fn doubts(page: &mut String, catalog: &Catalog) {
+fn unverified(page: &mut String, catalog: &Catalog) {
     page.push_str("\n## Unverified\n\nWhat could not be checked against a public page of the vendor.\n");
     for toolkit in catalog.iter().filter(|toolkit| !toolkit.unverified.is_empty()) {
         let _ = write!(page, "\n### {}\n\n", toolkit.slug);
-        for doubt in &toolkit.unverified {
-            let _ = writeln!(page, "- {doubt}");
+        for fact in &toolkit.unverified {
+            let _ = writeln!(page, "- {fact}");
         }
     }
 }

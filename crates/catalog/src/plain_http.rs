@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_and_its_port_are_meant_exactly() {
+    fn host_and_port_must_match_exactly() {
         for (host, url) in [
             ("gitlab.corp", "http://gitlab.corp/api"),
             ("GitLab.corp", "http://gitlab.CORP:80/"),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_named() {
+    fn invalid_entries_are_named() {
         for text in [
             "",
             "*",

@@ -45,7 +45,7 @@ fn table(page: &mut String, heading: &str, schema: &Value) {
 }
 
 fn rows(page: &mut String, schema: &Value) {
-    let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|it| it == key));
+    let required = |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|name| name == key));
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
         if property["const"].is_string() {
             continue; // the tag of a form, which stands above its table

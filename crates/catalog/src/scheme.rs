@@ -179,7 +179,9 @@ impl Toolkit {
             Scheme::NoAuth => return None,
             _ => self.token_scheme(scheme)?.identity.as_ref(),
         };
-        own.or_else(|| self.identity.as_ref().filter(|it| it.schemes.is_empty() || it.schemes.contains(&scheme)))
+        own.or_else(|| {
+            self.identity.as_ref().filter(|identity| identity.schemes.is_empty() || identity.schemes.contains(&scheme))
+        })
     }
 
     /// The post-connect requests of a scheme, with their index in the file.
@@ -192,17 +194,17 @@ impl Toolkit {
     /// Template of the base URL of relative endpoints.
     pub fn base_url(&self, scheme: Scheme) -> &str {
         let own = match scheme {
-            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.base_url),
-            Scheme::OAuth1 => self.oauth1.as_ref().map(|it| &it.base_url),
-            Scheme::ApiKey => self.api_key.as_ref().map(|it| &it.base_url),
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|scheme| &scheme.base_url),
+            Scheme::OAuth1 => self.oauth1.as_ref().map(|scheme| &scheme.base_url),
+            Scheme::ApiKey => self.api_key.as_ref().map(|scheme| &scheme.base_url),
             Scheme::BearerToken => match &self.bearer_token {
                 Some(bearer) => Some(&bearer.base_url),
                 // A token imported for an OAuth toolkit uses that toolkit's base URL.
-                None => self.oauth2.as_ref().map(|it| &it.base_url),
+                None => self.oauth2.as_ref().map(|scheme| &scheme.base_url),
             },
-            Scheme::Basic => self.basic.as_ref().map(|it| &it.base_url),
+            Scheme::Basic => self.basic.as_ref().map(|scheme| &scheme.base_url),
             Scheme::NoAuth => None,
-            _ => self.token_scheme(scheme).map(|it| &it.base_url),
+            _ => self.token_scheme(scheme).map(|scheme| &scheme.base_url),
         };
         own.and_then(Option::as_deref).unwrap_or(&self.base_url)
     }
@@ -266,13 +268,13 @@ impl Toolkit {
     /// The same as listed in the file: without user name and password of `[basic]`.
     pub fn declared_fields(&self, scheme: Scheme) -> &[Field] {
         let fields = match scheme {
-            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|it| &it.fields),
-            Scheme::OAuth1 => self.oauth1.as_ref().map(|it| &it.fields),
-            Scheme::ApiKey => self.api_key.as_ref().map(|it| &it.fields),
-            Scheme::BearerToken => self.bearer_token.as_ref().map(|it| &it.fields),
-            Scheme::Basic => self.basic.as_ref().map(|it| &it.fields),
+            Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth => self.oauth(scheme).map(|scheme| &scheme.fields),
+            Scheme::OAuth1 => self.oauth1.as_ref().map(|scheme| &scheme.fields),
+            Scheme::ApiKey => self.api_key.as_ref().map(|scheme| &scheme.fields),
+            Scheme::BearerToken => self.bearer_token.as_ref().map(|scheme| &scheme.fields),
+            Scheme::Basic => self.basic.as_ref().map(|scheme| &scheme.fields),
             Scheme::NoAuth => None,
-            _ => self.token_scheme(scheme).map(|it| &it.fields),
+            _ => self.token_scheme(scheme).map(|scheme| &scheme.fields),
         };
         fields.map_or(&[], Vec::as_slice)
     }

@@ -22,7 +22,7 @@ pub enum TemplateError {
         name: String,
     },
     /// A variable with `?` that is not a whole path segment.
-    #[error("`{{{name}?}}` must be a whole part of a path, after a `/` and before a `/`, `?` or the end")]
+    #[error("`{{{name}?}}` must be a whole path segment, after a `/` and before a `/`, `?` or the end")]
     NoSegment {
         /// The variable.
         name: String,
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn replaces_variables_and_keeps_the_rest() {
+    fn variables_are_replaced_and_the_rest_is_kept() {
         let cases = [
             ("https://{site}.example.com/{site}", "https://acme.example.com/acme"),
             ("no variable", "no variable"),
@@ -174,8 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_wrong_with_a_template() {
-        let part = "`{site?}` must be a whole part of a path, after a `/` and before a `/`, `?` or the end";
+    fn template_errors() {
+        let part = "`{site?}` must be a whole path segment, after a `/` and before a `/`, `?` or the end";
         let cases = [
             ("{site", "`{` at character 1 is not closed (a literal brace is written `{{`)"),
             ("é {", "`{` at character 3 is not closed (a literal brace is written `{{`)"),
@@ -216,25 +216,25 @@ mod tests {
             before in "[^{]*", value in any::<String>(), after in "[^{]*", name in "[a-z][a-z0-9_]{0,9}",
         ) {
             let template = format!("{before}{{{name}}}{after}");
-            let expanded = expand(&template, &|asked| (asked == name).then(|| value.clone()));
+            let expanded = expand(&template, &|looked_up| (looked_up == name).then(|| value.clone()));
             prop_assert_eq!(expanded, Ok(format!("{before}{value}{after}")));
         }
 
         /// A template expands exactly when all of its variables have a value.
         #[test]
-        fn variables_are_what_expansion_asks_for(template in "([a-z}]|\\{\\{|\\{[a-c]\\}|\\{){0,12}") {
-            let asked = std::cell::RefCell::new(Vec::new());
+        fn variables_are_those_that_expansion_looks_up(template in "([a-z}]|\\{\\{|\\{[a-c]\\}|\\{){0,12}") {
+            let looked_up = std::cell::RefCell::new(Vec::new());
             let expanded = expand(&template, &|name| {
-                let mut asked = asked.borrow_mut();
-                if !asked.iter().any(|known| known == name) {
-                    asked.push(name.to_owned());
+                let mut looked_up = looked_up.borrow_mut();
+                if !looked_up.iter().any(|known| known == name) {
+                    looked_up.push(name.to_owned());
                 }
                 Some(String::new())
             });
             let listed = variables(&template);
             prop_assert_eq!(expanded.is_ok(), listed.is_ok());
             if let Ok(listed) = listed {
-                prop_assert_eq!(listed, asked.into_inner());
+                prop_assert_eq!(listed, looked_up.into_inner());
             }
         }
     }

@@ -56,7 +56,7 @@ impl Toolkit {
     }
 
     /// The fields that visitors never see: these, and those that the file reserves for the developer.
-    pub fn unasked_fields(&self, scheme: Scheme) -> Vec<&Field> {
+    pub fn hidden_fields(&self, scheme: Scheme) -> Vec<&Field> {
         let given = self.fields.iter().chain(self.declared_fields(scheme)).filter(|field| field.by_developer);
         self.developer_fields(scheme).into_iter().chain(given).collect()
     }
@@ -90,7 +90,8 @@ impl Toolkit {
     fn fields_in(&self, scheme: Scheme, texts: &[&str]) -> Vec<&Field> {
         let used = texts.iter().filter_map(|text| template::variables(text).ok()).flatten();
         let used: BTreeSet<String> = used.collect();
-        let sets = |field: &Field| field.options.iter().flat_map(|it| it.sets.keys()).any(|name| used.contains(name));
+        let sets =
+            |field: &Field| field.options.iter().flat_map(|option| option.sets.keys()).any(|name| used.contains(name));
         self.plain_fields(scheme).filter(|field| used.contains(&field.name) || sets(field)).collect()
     }
 }
@@ -121,7 +122,7 @@ mod tests {
     use crate::{Catalog, Scheme};
 
     #[test]
-    fn fields_are_told_apart_by_what_they_decide() {
+    fn fields_are_classified_by_what_they_affect() {
         let catalog = Catalog::builtin().expect("built-in files are good");
         let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
         let cases = [
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_that_sets_a_host_is_of_the_address_and_what_is_the_developers_is_not_asked() {
+    fn an_option_that_sets_a_host_is_an_address_field_and_developer_fields_are_hidden() {
         let text = r##"
             slug = "acme"
             name = "Acme"
@@ -179,6 +180,6 @@ mod tests {
         let acme = catalog.get("acme").expect("there");
         let names = |fields: Vec<&crate::Field>| fields.iter().map(|field| field.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(acme.address_fields(Scheme::ApiKey)), ["region"]);
-        assert_eq!(names(acme.unasked_fields(Scheme::ApiKey)), ["app"]);
+        assert_eq!(names(acme.hidden_fields(Scheme::ApiKey)), ["app"]);
     }
 }

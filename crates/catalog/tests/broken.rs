@@ -27,7 +27,7 @@ fn the_unbroken_file_is_accepted() {
 }
 
 #[test]
-fn what_is_not_the_format() {
+fn files_that_do_not_match_the_format() {
     assert_refused(&[
         (
             "name = \"Acme\"",
@@ -70,7 +70,7 @@ fn what_is_not_the_format() {
 }
 
 #[test]
-fn what_json_cannot_say() {
+fn values_that_json_does_not_have() {
     assert_refused(&[
         ("error_value = false", "error_value = 1979-05-27", &["52: oauth2.response.error_value: a date is not JSON"]),
         ("ok_value = true", "ok_value = nan", &["60: api_key.verify.ok_value: `nan` is not JSON"]),
@@ -86,7 +86,7 @@ fn what_json_cannot_say() {
 }
 
 #[test]
-fn what_would_break_a_message() {
+fn values_that_would_break_a_message() {
     assert_refused(&[
         ("Acme-Version", "\"Acme\\nVersion\"", &[r"12: headers.Acme\nVersion: `Acme\nVersion` is not a header name"]),
         (
@@ -103,7 +103,7 @@ fn what_would_break_a_message() {
 }
 
 #[test]
-fn what_describes_the_toolkit() {
+fn description_of_the_toolkit() {
     assert_refused(&[
         (
             "slug = \"acme\"",
@@ -140,7 +140,7 @@ fn what_describes_the_toolkit() {
 }
 
 #[test]
-fn where_credentials_may_go() {
+fn destinations_of_credentials() {
     let wrong_host: &[&str] =
         &["11: hosts[2]: must be `host`, `*.host` or `host:port` in lower case, without scheme or path"];
     assert_refused(&[
@@ -172,7 +172,7 @@ fn where_credentials_may_go() {
         (
             "base_url = \"https://{site}.acme.test/v1\"",
             "base_url = \"https://{site}\"",
-            &["10: base_url: a `dns_label` cannot be a whole host; give it a domain"],
+            &["10: base_url: a `dns_label` cannot be a whole host; append a domain"],
         ),
         (
             "headers = { Acme-Version",
@@ -191,7 +191,7 @@ fn where_credentials_may_go() {
         (
             "test/v1\"\nhosts = [",
             "test/{site}/v1\"\npaths = [\"/upload\"]\nhosts = [",
-            &["11: paths: cannot stand beside a base URL whose path holds a variable"],
+            &["11: paths: not allowed with a base URL whose path contains a variable"],
         ),
         ("\"127.0.0.1:9000\"", "\"https://acme.test\"", wrong_host),
         ("\"127.0.0.1:9000\"", "\"ACME.test\"", wrong_host),
@@ -205,7 +205,7 @@ fn where_credentials_may_go() {
         (
             "\"127.0.0.1:9000\"",
             "\"{site}.test\"",
-            &["11: hosts[2]: a variable must be followed by a domain such as `.example.com`"],
+            &["11: hosts[2]: a variable must be followed by a domain, such as `.example.com`"],
         ),
         (
             "authorization_url = \"https://{site}.acme.test/authorize\"",
@@ -266,7 +266,7 @@ fn where_credentials_may_go() {
 }
 
 #[test]
-fn an_origin_is_a_whole_beginning() {
+fn an_origin_must_come_first() {
     let origin = ACME
         .replace("format = \"dns_label\"", "format = \"origin\"")
         .replace("example = \"acme-corp\"", "default = \"https://acme.test\"")
@@ -274,8 +274,8 @@ fn an_origin_is_a_whole_beginning() {
         .replace("{site}.acme.test", "{site}");
     Catalog::default().add("toolkit.toml", &origin).expect("an origin may be base and host");
     let cases = [
-        ("{site}.evil.test/token", "must go on with `/` after the variable that is its origin"),
-        ("{site}:8443/token", "must go on with `/` after the variable that is its origin"),
+        ("{site}.evil.test/token", "must continue with `/` after the variable of its origin"),
+        ("{site}:8443/token", "must continue with `/` after the variable of its origin"),
         ("https://{site}/token", "`{site}` is an origin and must come first"),
     ];
     for (token_url, message) in cases {
@@ -286,7 +286,7 @@ fn an_origin_is_a_whole_beginning() {
 }
 
 #[test]
-fn what_a_person_enters() {
+fn entered_fields() {
     assert_refused(&[
         (
             "name = \"label\"",
@@ -305,17 +305,17 @@ fn what_a_person_enters() {
                 "68: bearer_token.fields[0].name: field `site` is declared twice",
                 "69: bearer_token.apply[0].value: unknown variable `{token}`; known variables: `{site}`, \
              `{label}`",
-                "69: bearer_token.apply: must put the credential on requests: no value uses it",
+                "69: bearer_token.apply: must add the credential to requests: no value uses it",
             ],
         ),
         (
             "name = \"token\"",
             "name = \"access_token\"",
             &[
-                "68: bearer_token.fields[0].name: is a name with a meaning of its own",
+                "68: bearer_token.fields[0].name: is a reserved name",
                 "69: bearer_token.apply[0].value: unknown variable `{token}`; known variables: `{site}`, \
              `{label}`, `{access_token}`",
-                "69: bearer_token.apply: must put the credential on requests: no value uses it",
+                "69: bearer_token.apply: must add the credential to requests: no value uses it",
             ],
         ),
         (
@@ -333,7 +333,7 @@ fn what_a_person_enters() {
             "display_name = \"API key\"\nsecret = true",
             "display_name = \"API key\"",
             &[
-                "56: api_key.apply: must put the credential on requests: no value uses it",
+                "56: api_key.apply: must add the credential to requests: no value uses it",
                 "62: api_key.fields: at least one field must have `secret = true`",
             ],
         ),
@@ -341,7 +341,7 @@ fn what_a_person_enters() {
 }
 
 #[test]
-fn what_oauth_says() {
+fn oauth2_settings() {
     assert_refused(&[
         ("issuer = \"https://{site}.acme.test\"\n", "", &["32: oauth2.iss_required: needs `issuer` to compare with"]),
         (
@@ -352,7 +352,7 @@ fn what_oauth_says() {
         (
             "refresh = \"stable\"",
             "refresh = \"none\"",
-            &["30: oauth2.refresh_url: must be absent where `refresh = \"none\"`"],
+            &["30: oauth2.refresh_url: not allowed with `refresh = \"none\"`"],
         ),
         ("expires_in = 3600", "expires_in = 0", &["46: oauth2.expires_in: must be a number of seconds above 0"]),
         (
@@ -393,23 +393,25 @@ fn what_oauth_says() {
             &["50: oauth2.response.access_token: must be a JSON pointer such as `/user/id`, \
                 `header:Name` or `cookie:Name`"],
         ),
-        ("error_value = false\n", "", &["51: oauth2.response.error_pointer: needs `error_value` beside it"]),
+        ("error_value = false\n", "", &["51: oauth2.response.error_pointer: needs `error_value`"]),
         (
             "at = \"/team/id\"",
             "at = \"/refresh_token\"",
-            &["53: oauth2.response.capture[0].at: a captured value is not secret; this place is a token's"],
+            &[
+                "53: oauth2.response.capture[0].at: a captured value must not be secret; this is the location of a token",
+            ],
         ),
     ]);
 }
 
 /// A device flow has no callback, so that nothing can be taken from it.
 #[test]
-fn what_a_code_that_is_entered_elsewhere_excludes() {
+fn keys_that_conflict_with_the_device_flow() {
     let device = "device_authorization_url = \"https://auth.acme.example/device\"\n";
     let authorization = ACME.lines().find(|line| line.starts_with("authorization_url")).unwrap();
     let both = format!("{device}{authorization}");
     let pushed = format!("{device}pushed_authorization_request_url = \"https://auth.acme.example/par\"");
-    let absent = "must be absent where there is a `device_authorization_url`: no browser comes back";
+    let absent = "not allowed with `device_authorization_url`: that flow has no callback";
     let line = ACME.lines().position(|line| line.starts_with("authorization_url")).unwrap() + 1;
     assert_refused(&[
         (authorization, &both, &[&format!("{}: oauth2.authorization_url: {absent}", line + 1)]),
@@ -445,7 +447,7 @@ fn how_requests_are_made() {
             "\"Token {access_token\"",
             &[
                 "47: oauth2.apply[0].value: `{` at character 7 is not closed (a literal brace is written `{{`)",
-                "47: oauth2.apply: must put the credential on requests: no value uses it",
+                "47: oauth2.apply: must add the credential to requests: no value uses it",
             ],
         ),
         (
@@ -455,7 +457,7 @@ fn how_requests_are_made() {
                 "47: oauth2.apply[0].value: must be visible ASCII without surrounding spaces",
                 "47: oauth2.apply[0].value: unknown variable `{token}`; known variables: `{access_token}`, \
              `{site}`, `{label}`, `{team_id}`",
-                "47: oauth2.apply: must put the credential on requests: no value uses it",
+                "47: oauth2.apply: must add the credential to requests: no value uses it",
             ],
         ),
         (
@@ -463,7 +465,7 @@ fn how_requests_are_made() {
             "method = \"DELETE\"",
             &["75: basic.verify.method: must be `GET` or `POST`", "78: basic.verify.json: needs `method = \"POST\"`"],
         ),
-        ("ok_pointer = \"/ok\", ", "", &["60: api_key.verify.ok_value: needs `ok_pointer` beside it"]),
+        ("ok_pointer = \"/ok\", ", "", &["60: api_key.verify.ok_value: needs `ok_pointer`"]),
         ("id = \"/id\"", "id = \"id\"", &["84: identity.id: must be a JSON pointer such as `/user/id`"]),
     ]);
 }

@@ -64,7 +64,7 @@ fn a_slug_is_looked_up_exactly() {
 }
 
 #[test]
-fn the_sandbox_goes_where_the_service_says() {
+fn the_sandbox_uses_the_services_address() {
     let catalog = Catalog::builtin().expect("valid");
     let sandbox = catalog.get("sandbox").expect("builtin");
     assert_eq!(sandbox.schemes(), [Scheme::OAuth2, Scheme::ApiKey, Scheme::Basic]);
@@ -99,7 +99,7 @@ fn fields_are_those_of_the_connection_and_of_the_scheme() {
     assert_eq!(rules, ["corp.acme.test", "*.files.acme.test", "127.0.0.1:9000"]);
     let stripe = Catalog::builtin().expect("valid").get("stripe").cloned().expect("builtin");
     let of_stripe: Vec<_> =
-        stripe.scheme_fields(Scheme::OAuth2).into_iter().map(|it| (it.name, it.by_developer)).collect();
+        stripe.scheme_fields(Scheme::OAuth2).into_iter().map(|field| (field.name, field.by_developer)).collect();
     assert_eq!(of_stripe, [("channel".to_owned(), true)]);
 }
 
@@ -224,7 +224,7 @@ fn every_key_is_explained() {
 proptest! {
     /// Whatever an editing mistake does to a file, the result is a toolkit or problems with lines.
     #[test]
-    fn a_damaged_file_is_answered(from in 0..ACME.len(), length in 0..40_usize, insert in "[\\PC\n\"{}\\[\\]=#]{0,3}") {
+    fn a_damaged_file_gives_problems_or_a_toolkit(from in 0..ACME.len(), length in 0..40_usize, insert in "[\\PC\n\"{}\\[\\]=#]{0,3}") {
         let to = (from + length).min(ACME.len());
         prop_assume!(ACME.is_char_boundary(from) && ACME.is_char_boundary(to));
         let text = format!("{}{insert}{}", &ACME[..from], &ACME[to..]);

@@ -72,7 +72,7 @@ impl<'d, S: Server> Scenario<'d, S> {
     async fn auth_config(&self) -> Result<String> {
         let body = {
             let provider = lock(self.provider);
-            let developer = provider.toolkit.unasked_fields(self.scheme);
+            let developer = provider.toolkit.hidden_fields(self.scheme);
             let shared =
                 provider.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
             let shared: serde_json::Map<String, Value> =

@@ -26,7 +26,7 @@ impl fmt::Debug for CurrentCatalog {
 impl CurrentCatalog {
     /// The toolkits of folders over a catalog.
     pub fn new(base: Catalog, folders: Folders) -> Self {
-        Self { current: RwLock::new(Arc::new(folders.over(&base))), base, folders: Mutex::new(folders) }
+        Self { current: RwLock::new(Arc::new(folders.overlay(&base))), base, folders: Mutex::new(folders) }
     }
 
     /// What is in force now.
@@ -38,9 +38,9 @@ impl CurrentCatalog {
     /// it was goes on. Work that has begun ends with what it has.
     pub fn reload(&self) -> Changes {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = folders.look();
+        let changes = folders.reload();
         if changes.is_effective() {
-            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(folders.over(&self.base));
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(folders.overlay(&self.base));
         }
         changes
     }

@@ -86,7 +86,7 @@ impl Offer {
     /// secret goes that the visitor did not enter.
     fn is_fixed_address(&self, name: &str) -> bool {
         let is_named = |fields: Vec<&Field>| fields.iter().any(|field| field.name == name);
-        is_named(self.toolkit.unasked_fields(self.scheme))
+        is_named(self.toolkit.hidden_fields(self.scheme))
             || (self.has_given_secret() && is_named(self.toolkit.address_fields(self.scheme)))
     }
 

@@ -48,7 +48,7 @@ impl Credentials {
         if toolkit.uses_device_code(scheme) {
             self.check_unconfirmed(&config.project_id).await?;
         }
-        let mut unasked = toolkit.unasked_fields(scheme);
+        let mut unasked = toolkit.hidden_fields(scheme);
         unasked.retain(|field| field.by_developer && field.required);
         let is_fixed = || toolkit.developer_fields(scheme).is_empty() && scheme.is_redirect() && prefill.is_empty();
         if unasked.is_empty() && (toolkit.address_fields(scheme).is_empty() || is_fixed()) {

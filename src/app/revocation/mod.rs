@@ -203,7 +203,7 @@ impl Revocations {
         } else {
             material.insert("client_id", Secret::new(client.client_id));
             if let Some(method) = client.method {
-                material.insert("token_endpoint_auth_method", Secret::from(method.written()));
+                material.insert("token_endpoint_auth_method", Secret::from(method.config_name()));
             }
             let parts = [("client_secret", client.client_secret), ("private_key", client.private_key)];
             for (name, secret) in parts {

@@ -220,11 +220,11 @@ impl ClientAuthentication {
             Self::None,
         ]
         .into_iter()
-        .find(|method| method.written() == name)
+        .find(|method| method.config_name() == name)
     }
 
     /// The name in toolkit files and auth configs.
-    pub fn written(self) -> &'static str {
+    pub fn config_name(self) -> &'static str {
         match self {
             Self::ClientSecretBasicUnencoded => "client_secret_basic_unencoded",
             Self::ClientSecretAsUsername => "client_secret_as_username",

@@ -15,8 +15,9 @@ impl Check<'_> {
         if let Some(identity) = &toolkit.identity {
             let path = Path::root("identity");
             self.schemes(&path, &identity.schemes);
-            let meant = |scheme: &Scheme| toolkit.identity_of(*scheme).is_some_and(|it| std::ptr::eq(it, identity));
-            let schemes: Vec<Scheme> = self.connecting().into_iter().filter(meant).collect();
+            let applies =
+                |scheme: &Scheme| toolkit.identity_of(*scheme).is_some_and(|other| std::ptr::eq(other, identity));
+            let schemes: Vec<Scheme> = self.connecting().into_iter().filter(applies).collect();
             self.identity(&path, identity, &schemes);
         }
         for scheme in self.connecting() {
@@ -26,7 +27,7 @@ impl Check<'_> {
             if let Some(identity) = own {
                 let path = Path::root(scheme.table()).key("identity");
                 let none = identity.schemes.is_empty();
-                self.require(none, &path.key("schemes"), "belongs in [identity]: this one is of its scheme");
+                self.require(none, &path.key("schemes"), "belongs in [identity], not in the identity of a scheme");
                 self.identity(&path, identity, &[scheme]);
             }
         }
@@ -50,7 +51,7 @@ impl Check<'_> {
             }
         } else {
             let any_token = schemes.iter().any(|scheme| scheme.is_oauth2());
-            self.require(any_token, &path.key("request"), "is needed where no token answer says who it is");
+            self.require(any_token, &path.key("request"), "required unless a token response identifies the account");
         }
         let pointers = [
             ("id", Some(&identity.id)),
@@ -74,25 +75,25 @@ impl Check<'_> {
 
     fn post_connect(&mut self, path: &Path, step: &PostConnect) {
         self.schemes(path, &step.schemes);
-        let meant = |scheme: &Scheme| step.schemes.is_empty() || step.schemes.contains(scheme);
-        for scheme in self.connecting().into_iter().filter(meant) {
+        let applies = |scheme: &Scheme| step.schemes.is_empty() || step.schemes.contains(scheme);
+        for scheme in self.connecting().into_iter().filter(applies) {
             let names = Names::connected(self.toolkit, scheme);
             self.probe(&path.key("request"), &step.request, &names, self.toolkit.base_url(scheme));
         }
-        self.require(!step.capture.is_empty(), &path.key("capture"), "at least one value is to be kept");
+        self.require(!step.capture.is_empty(), &path.key("capture"), "at least one value must be captured");
         self.captures(&path.key("capture"), &step.capture, |_| true, true);
         if let Some(items) = &step.items {
             let is_place = items.is_empty() || is_pointer(items);
             self.require(is_place, &path.key("items"), "must be a JSON pointer, or empty for the answer itself");
         }
         let both = step.items.is_some() == step.choose.is_some();
-        self.require(both, path, "`items` and `choose` need each other: of several things, one is meant");
+        self.require(both, path, "`items` and `choose` must be used together");
         for (index, filter) in step.filter.iter().enumerate() {
             let path = path.key("filter").index(index);
-            self.require(step.items.is_some(), &path, "needs `items`: it says which of them count");
+            self.require(step.items.is_some(), &path, "requires `items`");
             self.pointer(&path.key("at"), &filter.at);
             let values = !filter.is.is_empty() && filter.is.iter().all(|value| !value.trim_matches('*').is_empty());
-            self.require(values, &path.key("is"), "must hold at least one value, and each more than `*`");
+            self.require(values, &path.key("is"), "must contain at least one value, and none may be just `*`");
         }
         if let Some(choose) = &step.choose {
             let path = path.key("choose");
@@ -143,9 +144,9 @@ impl Check<'_> {
                 self.require(valid, &path.key(key), "is not a header name");
             }
             let paired = limit.header.is_some() == limit.header_value.is_some();
-            self.require(paired, &path, "`header` and `header_value` need each other");
+            self.require(paired, &path, "`header` and `header_value` must be used together");
             let told = limit.status == 429 || limit.header.is_some() || limit.body_contains.is_some();
-            self.require(told, &path, "a status other than 429 needs `header` or `body_contains` to be told by");
+            self.require(told, &path, "a status other than 429 requires `header` or `body_contains`");
         }
     }
 }

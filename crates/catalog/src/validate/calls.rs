@@ -24,14 +24,14 @@ impl Check<'_> {
             self.require(is_header_value(name) && !name.contains(' '), &path, "must be visible ASCII without spaces");
             self.value(&path, value, &names, Target::Parameter);
             let client_secret =
-                template::variables(value).is_ok_and(|used| used.iter().any(|it| it == "client_secret"));
+                template::variables(value).is_ok_and(|used| used.iter().any(|name| name == "client_secret"));
             let message = "the client's secret must not be in a URL; authenticate with a header or send a form";
             self.require(!(client_secret && call.format == CallFormat::Query), &path, message);
         }
         self.body(path, call, &names);
         if let Some(method) = call.client_authentication {
             let path = path.key("client_authentication");
-            self.require(client, &path, "there is no client here; put what authenticates into parameters");
+            self.require(client, &path, "this scheme has no client; authenticate with `parameters`");
             let in_url = call.format == CallFormat::Query && method == ClientAuthentication::ClientSecretPost;
             self.require(!in_url, &path, "the client's secret must not be in a URL; use `client_secret_basic`");
         }
@@ -41,12 +41,12 @@ impl Check<'_> {
     fn body(&mut self, path: &Path, call: &Call, names: &Names) {
         let Some(body) = &call.body else {
             let path = path.key("content_type");
-            self.require(call.content_type.is_none(), &path, "needs `body` beside it");
+            self.require(call.content_type.is_none(), &path, "needs `body`");
             return;
         };
         self.value(&path.key("body"), body, names, Target::Parameter);
         let alone = call.parameters.is_empty();
-        self.require(alone, &path.key("parameters"), "must be absent where `body` is the whole body");
+        self.require(alone, &path.key("parameters"), "not allowed with `body`");
         let kind = call.content_type.as_deref().is_some_and(is_header_value);
         self.require(kind, &path.key("content_type"), "is needed with `body`: its media type");
         let method = ["POST", "PUT"].contains(&call.method.as_str());
@@ -118,7 +118,7 @@ impl Check<'_> {
             self.require(is_variable_name(&capture.name), &path.key("name"), message);
             let taken = self.toolkit.fields.iter().any(|field| field.name == capture.name);
             self.require(!taken, &path.key("name"), "is the name of a connection field");
-            let message = "a captured value is not secret; this place is a token's";
+            let message = "a captured value must not be secret; this is the location of a token";
             self.require(is_public(&capture.at), &path.key("at"), message);
             if is_answer {
                 self.place(&path.key("at"), &capture.at);

@@ -53,7 +53,7 @@ impl Check<'_> {
                 self.report(name, "must be a lower-case letter followed by `a-z`, `0-9` and `_`");
             }
             let reserved = is_reserved(&field.name, &path);
-            self.require(!reserved, name, "is a name with a meaning of its own");
+            self.require(!reserved, name, "is a reserved name");
             let duplicate = fields[..index].iter().chain(taken).any(|other| other.name == field.name);
             if duplicate {
                 self.report(name, format!("field `{}` is declared twice", field.name));
@@ -62,7 +62,7 @@ impl Check<'_> {
             self.sets(&path, field, |name| fields.iter().chain(taken).any(|other| other.name == name));
             if let Some(condition) = &field.visible_when {
                 let known = fields[..index].iter().chain(taken).any(|other| other.name == condition.field);
-                self.require(known, &path.key("visible_when").key("field"), "must be a field that stands before it");
+                self.require(known, &path.key("visible_when").key("field"), "must be an earlier field");
             }
         }
     }
@@ -77,7 +77,7 @@ impl Check<'_> {
             for (name, value) in &option.sets {
                 let path = path.key(name);
                 let free = is_variable_name(name) && !RESERVED.contains(&name.as_str()) && !is_field(name);
-                self.require(free, &path, "must be a name of its own: a lower-case letter, then `a-z`, `0-9` and `_`");
+                self.require(free, &path, "must be a unique name: a lower-case letter, then `a-z`, `0-9` and `_`");
                 self.require(is_prose(value), &path, "must be one line of text");
             }
         }
@@ -99,7 +99,7 @@ impl Check<'_> {
             self.report(&path.key("pattern"), format!("is not a regular expression: {error}"));
         }
         for (key, texts) in [("strip_prefixes", &field.strip_prefixes), ("strip_suffixes", &field.strip_suffixes)] {
-            self.require(texts.iter().all(|text| !text.is_empty()), &path.key(key), "must not hold an empty text");
+            self.require(texts.iter().all(|text| !text.is_empty()), &path.key(key), "must not contain an empty text");
         }
         for (index, option) in field.options.iter().enumerate() {
             let path = path.key("options").index(index);
@@ -111,7 +111,7 @@ impl Check<'_> {
         if field.secret {
             let format = !field.format.fits_url();
             self.require(format, &path.key("format"), "must be `text` or `document` where `secret = true`");
-            let message = "must be absent where `secret = true`: a file is no place for a secret";
+            let message = "not allowed with `secret = true`: a file must not contain a secret";
             self.require(field.default.is_none(), &path.key("default"), message);
         }
     }

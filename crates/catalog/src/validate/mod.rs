@@ -68,8 +68,8 @@ impl Check<'_> {
         let finding = Finding { path: path.clone(), message: message.into() };
         // A key shared by several schemes is checked for each of them, but reported once. The messages differ
         // only after the semicolon, in the list of variables.
-        let what = |message: &str| message.split(';').next().map(str::to_owned);
-        let is_known = |known: &Finding| known.path == finding.path && what(&known.message) == what(&finding.message);
+        let rule = |message: &str| message.split(';').next().map(str::to_owned);
+        let is_known = |known: &Finding| known.path == finding.path && rule(&known.message) == rule(&finding.message);
         if !self.findings.iter().any(is_known) {
             self.findings.push(finding);
         }
@@ -95,7 +95,7 @@ impl Check<'_> {
     /// Reports a captured value that a URL uses and that a response may lack.
     fn always_captured(&mut self, path: &Path, capture: &Capture) -> bool {
         if !capture.required {
-            let message = format!("`{{{}}}` may be missing; give what captures it `required = true`", capture.name);
+            let message = format!("`{{{}}}` may be missing; capture it with `required = true`", capture.name);
             self.report(path, message);
         }
         capture.required
@@ -119,10 +119,10 @@ impl Check<'_> {
             self.pointer(&path.key(pointer_key), pointer);
         }
         if pointer.is_some() && !has_value {
-            self.report(&path.key(pointer_key), format!("needs `{value_key}` beside it"));
+            self.report(&path.key(pointer_key), format!("needs `{value_key}`"));
         }
         if pointer.is_none() && has_value {
-            self.report(&path.key(value_key), format!("needs `{pointer_key}` beside it"));
+            self.report(&path.key(value_key), format!("needs `{pointer_key}`"));
         }
     }
 

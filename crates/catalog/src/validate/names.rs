@@ -126,7 +126,10 @@ impl Names {
         let mut names: Vec<&str> = self.extra.iter().map(|extra| extra.name).collect();
         names.extend(self.fields.iter().map(|field| field.name.as_str()));
         names.extend(
-            self.fields.iter().flat_map(|field| &field.options).flat_map(|it| it.sets.keys().map(String::as_str)),
+            self.fields
+                .iter()
+                .flat_map(|field| &field.options)
+                .flat_map(|option| option.sets.keys().map(String::as_str)),
         );
         names.extend(self.captured.iter().map(|capture| capture.name.as_str()));
         let mut listed: Vec<String> = Vec::with_capacity(names.len());

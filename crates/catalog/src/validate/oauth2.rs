@@ -23,7 +23,7 @@ const TOKEN_PARAMETERS: [&str; 7] =
     ["client_id", "client_secret", "code", "code_verifier", "grant_type", "redirect_uri", "refresh_token"];
 
 /// Message for a key that conflicts with the device flow.
-const BY_DEVICE: &str = "must be absent where there is a `device_authorization_url`: no browser comes back";
+const DEVICE_FLOW: &str = "not allowed with `device_authorization_url`: that flow has no callback";
 
 impl Check<'_> {
     pub(super) fn oauth2_schemes(&mut self) {
@@ -62,7 +62,7 @@ impl Check<'_> {
             [("authorization_url", &oauth2.authorization_url, entered), ("token_url", &oauth2.token_url, &returned)]
         {
             let by_device = key == "authorization_url" && oauth2.device_authorization_url.is_some();
-            self.require(url.is_empty() || !by_device, &path.key(key), BY_DEVICE);
+            self.require(url.is_empty() || !by_device, &path.key(key), DEVICE_FLOW);
             if !(url.is_empty() && (discovered || by_device)) {
                 self.require(!url.is_empty(), &path.key(key), "is needed, or `discovery_url`");
                 if !url.is_empty() {
@@ -101,12 +101,12 @@ impl Check<'_> {
         }
         if oauth2.device_authorization_url.is_some() {
             let pushed = oauth2.pushed_authorization_request_url.is_none();
-            self.require(pushed, &path.key("pushed_authorization_request_url"), BY_DEVICE);
+            self.require(pushed, &path.key("pushed_authorization_request_url"), DEVICE_FLOW);
             let callback = &oauth2.callback;
             let returned = callback.code.is_none() && callback.hmac.is_none() && callback.capture.is_empty();
-            self.require(returned && callback.denied.is_empty(), &path.key("callback"), BY_DEVICE);
+            self.require(returned && callback.denied.is_empty(), &path.key("callback"), DEVICE_FLOW);
             let question = self.toolkit.post_connect_of(scheme).find(|(_, step)| step.choose.is_some());
-            let message = "cannot be asked where `device_authorization_url` is: nobody comes back to answer";
+            let message = "not allowed with `device_authorization_url`: that flow has no page to ask on";
             let at = Path::root("post_connect").index(question.map_or(0, |(index, _)| index)).key("choose");
             self.require(question.is_none(), &at, message);
         }
@@ -119,7 +119,7 @@ impl Check<'_> {
             self.require(first, &path.key("revocation_tokens").index(index), "is listed twice");
         }
         let one = oauth2.revocation_url.is_none() || oauth2.revoke.is_none();
-        self.require(one, &path.key("revoke"), "must be absent where there is a `revocation_url`");
+        self.require(one, &path.key("revoke"), "not allowed with `revocation_url`");
     }
 
     fn client(&mut self, path: &Path, oauth2: &OAuth2, entered: &Names) {
@@ -166,7 +166,7 @@ impl Check<'_> {
 
     fn lifetimes(&mut self, path: &Path, oauth2: &OAuth2) {
         let unused = oauth2.refresh == Refresh::None && oauth2.refresh_url.is_some();
-        let message = "must be absent where `refresh = \"none\"`";
+        let message = "not allowed with `refresh = \"none\"`";
         self.require(!unused, &path.key("refresh_url"), message);
         let unused = oauth2.refresh == Refresh::None && oauth2.refresh_call.is_some();
         self.require(!unused, &path.key("refresh_call"), message);
@@ -182,10 +182,10 @@ impl Check<'_> {
         self.require(oauth2.token_limit != Some(0), &path.key("token_limit"), "must be a number above 0");
         let fixed = oauth2.expiry != Expiry::Fixed || oauth2.expires_in.is_some();
         self.require(fixed, &path.key("expiry"), "`fixed` needs `expires_in`");
-        let asked = oauth2.expiry != Expiry::Introspection
+        let is_introspectable = oauth2.expiry != Expiry::Introspection
             || oauth2.introspection_url.is_some()
             || oauth2.discovery_url.is_some();
-        self.require(asked, &path.key("expiry"), "`introspection` needs `introspection_url`");
+        self.require(is_introspectable, &path.key("expiry"), "`introspection` needs `introspection_url`");
     }
 
     fn callback(&mut self, path: &Path, oauth2: &OAuth2) {
@@ -193,7 +193,7 @@ impl Check<'_> {
         self.captures(&path.key("capture"), &oauth2.callback.capture, |at| !own.contains(&at), false);
         for (index, capture) in oauth2.callback.capture.iter().enumerate() {
             let decides = matches!(capture.format, FieldFormat::Hostname | FieldFormat::Origin);
-            let message = "is needed: whoever completes the flow chooses this value, and it decides a host";
+            let message = "required: the user who completes the flow chooses this value, and it determines a host";
             let path = path.key("capture").index(index).key("allowed");
             self.require(!decides || !capture.allowed.is_empty(), &path, message);
         }
@@ -237,9 +237,9 @@ impl Check<'_> {
         self.require(owned, &path.key("owner"), "is needed where `revocation_reach` is `grant`");
         let captured = |name: &String| oauth2.response.capture.iter().any(|capture| capture.name == *name);
         self.require(token.owner.as_ref().is_none_or(captured), &path.key("owner"), "must be captured in `response`");
-        let renewed = oauth2.tokens.iter().filter(|other| other.refresh_token.is_some()).count();
-        let message = "only one further token can be renewed, and none where the end of tokens is asked for";
-        let one = renewed <= 1 && (renewed == 0 || oauth2.expiry != Expiry::Introspection);
+        let refreshed = oauth2.tokens.iter().filter(|other| other.refresh_token.is_some()).count();
+        let message = "only one further token can be refreshed, and none with `expiry = \"introspection\"`";
+        let one = refreshed <= 1 && (refreshed == 0 || oauth2.expiry != Expiry::Introspection);
         self.require(one, &path.key("refresh_token"), message);
         let alone = oauth2.tokens.iter().filter(|other| other.alone).count() <= 1;
         self.require(alone, &path.key("alone"), "only one token can be the only one");
@@ -248,7 +248,7 @@ impl Check<'_> {
             self.require(
                 known,
                 &path.key("hosts").index(index),
-                "must be one of the toolkit's `hosts`, as it stands there",
+                "must be one of the toolkit's `hosts`, spelled the same",
             );
         }
     }

@@ -27,7 +27,7 @@ impl Check<'_> {
             self.placement(&path, placement, query);
             credential |= self.value(&path.key("value"), &placement.value, names, Target::Header);
         }
-        self.require(credential, path, "must put the credential on requests: no value uses it");
+        self.require(credential, path, "must add the credential to requests: no value uses it");
     }
 
     /// A value template; returns whether it contains the credential.

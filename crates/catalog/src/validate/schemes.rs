@@ -24,7 +24,7 @@ impl Check<'_> {
             let path = Path::root("basic");
             if let Some(template) = &basic.username_template {
                 self.value(&path.key("username_template"), template, &names, Target::Parameter);
-                let used = template::variables(template).is_ok_and(|used| used.iter().any(|it| it == "username"));
+                let used = template::variables(template).is_ok_and(|used| used.iter().any(|name| name == "username"));
                 self.require(used, &path.key("username_template"), "must use `{username}`");
             }
             let says_so = basic.username.as_ref().is_some_and(|text| text.secret.is_some());
@@ -75,7 +75,7 @@ impl Check<'_> {
         let client = names.get("client_id").is_some() && names.get("client_secret").is_some();
         if let Some(assertion) = &tokens.assertion {
             self.assertion(&path.key("assertion"), assertion, &names);
-            self.require(tokens.verify.is_some(), &path.key("verify"), "is needed: nobody else looks at the assertion");
+            self.require(tokens.verify.is_some(), &path.key("verify"), "required: nothing else verifies the assertion");
         }
         for (index, step) in tokens.steps.iter().enumerate() {
             self.call(&path.key("steps").index(index), step, &names, client);

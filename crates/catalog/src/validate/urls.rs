@@ -49,7 +49,7 @@ impl Check<'_> {
             let path = Path::root("ranges").index(index);
             let (host, rest) = text.split_at(text.find('/').unwrap_or(text.len()));
             let known = toolkit.hosts.iter().any(|known| known == host);
-            self.require(known, &path, "must begin with one of the toolkit's `hosts`, as it stands there");
+            self.require(known, &path, "must begin with one of the toolkit's `hosts`, spelled the same");
             self.require(
                 rest.is_empty() || is_plain_path(rest),
                 &path,
@@ -76,7 +76,7 @@ impl Check<'_> {
         let holds_variable =
             toolkit.schemes().into_iter().any(|scheme| path_of(toolkit.base_url(scheme)).contains('{'));
         if !toolkit.paths.is_empty() && holds_variable {
-            self.report(&path, "cannot stand beside a base URL whose path holds a variable");
+            self.report(&path, "not allowed with a base URL whose path contains a variable");
         }
     }
 
@@ -183,7 +183,7 @@ impl Check<'_> {
             Some(Variable::Set(field, values)) => {
                 let format = format_of(&values);
                 if format.is_none() {
-                    self.report(path, format!("`{{{name}}}` is set to what cannot be part of a URL"));
+                    self.report(path, format!("`{{{name}}}` has an option value that cannot be part of a URL"));
                 }
                 self.never_empty(path, &field).then(|| format.map(sample)).flatten()
             }
@@ -230,7 +230,7 @@ impl Check<'_> {
         self.fixed_domain(path, authority(text), names);
         if let Some((_, rest)) = text.strip_prefix('{').and_then(|text| text.split_once('}')) {
             let ends = rest.is_empty() || rest.starts_with(['/', '?']);
-            self.require(ends, path, "must go on with `/` after the variable that is its origin");
+            self.require(ends, path, "must continue with `/` after the variable of its origin");
         }
         let user_info = !url.username().is_empty() || url.password().is_some();
         self.require(!user_info, path, "must contain no user name or password");
@@ -277,17 +277,17 @@ impl Check<'_> {
         };
         if is_lone_variable(host) {
             let name = host.trim_matches(['{', '}']);
-            let whole = match names.get(name) {
+            let is_whole = match names.get(name) {
                 Some(Variable::Field(field)) => is_whole_host(field.format),
                 Some(Variable::Captured(capture)) => is_whole_host(capture.format),
                 Some(Variable::Set(_, values)) => format_of(&values).is_some_and(is_whole_host),
                 _ => true,
             };
-            self.require(whole, path, "a `dns_label` cannot be a whole host; give it a domain");
+            self.require(is_whole, path, "a `dns_label` cannot be a whole host; append a domain");
             return;
         }
         let labels = domain.strip_prefix('.').is_some_and(|domain| domain.contains('.'));
-        self.require(labels, path, "a variable must be followed by a domain such as `.example.com`");
+        self.require(labels, path, "a variable must be followed by a domain, such as `.example.com`");
     }
 }
 
