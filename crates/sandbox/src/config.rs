@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_configurations_are_refused_with_the_culprit_named() {
+    fn invalid_configurations_are_rejected_by_name() {
         let good = SandboxConfig {
             issuer: "http://127.0.0.1:4000".into(),
             clients: vec![client(&["http://127.0.0.1:3000/"])],

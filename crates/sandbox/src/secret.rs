@@ -34,7 +34,7 @@ pub(crate) fn sha256_base64url(text: &str) -> String {
 }
 
 /// Compares two secrets in constant time. Hashing first also hides the length.
-pub(crate) fn same(left: &str, right: &str) -> bool {
+pub(crate) fn constant_time_eq(left: &str, right: &str) -> bool {
     let left = Sha256::digest(left.as_bytes());
     let right = Sha256::digest(right.as_bytes());
     left.as_slice().ct_eq(right.as_slice()).into()

@@ -25,8 +25,8 @@ impl Store {
     }
 
     /// Reads the state.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&lock(&self.state))
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
+        f(&lock(&self.state))
     }
 
     /// Changes the state. If the file cannot be written, the change is discarded: no response contains a

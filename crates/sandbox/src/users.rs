@@ -61,11 +61,11 @@ impl User {
         Self::ALL
             .into_iter()
             .find(|user| user.username() == username)
-            .filter(|user| secret::same(user.password(), password))
+            .filter(|user| secret::constant_time_eq(user.password(), password))
     }
 
     pub(crate) fn by_api_key(api_key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|user| secret::same(user.api_key(), api_key))
+        Self::ALL.into_iter().find(|user| secret::constant_time_eq(user.api_key(), api_key))
     }
 }
 
@@ -98,7 +98,7 @@ impl Scope {
     }
 
     /// Description for the consent page.
-    pub(crate) fn in_words(self) -> &'static str {
+    pub(crate) fn description(self) -> &'static str {
         match self {
             Self::NotesRead => "Read your notes",
             Self::NotesWrite => "Write and delete your notes",

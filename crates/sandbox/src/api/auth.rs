@@ -90,7 +90,8 @@ fn by_authorization(app: &App, authorization: &HeaderValue) -> Result<Caller, Ap
     let token = credential_of(authorization, "bearer")
         .ok_or_else(|| ApiError::invalid_request("the authorization header is neither Bearer nor Basic"))?;
     let now_ms = app.now_ms();
-    let (user, scopes) = app.store.read(|state| state.bearer(token, now_ms)).ok_or_else(ApiError::invalid_token)?;
+    let (user, scopes) =
+        app.store.read(|state| state.authenticate_token(token, now_ms)).ok_or_else(ApiError::invalid_token)?;
     Ok(Caller { user, scopes })
 }
 

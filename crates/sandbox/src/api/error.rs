@@ -84,7 +84,7 @@ impl ApiError {
     }
 
     /// The state file could not be written; see the log.
-    pub(super) fn not_saved() -> Self {
+    pub(super) fn storage_failed() -> Self {
         let description = "the change could not be saved";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Self::new(status, "server_error", description)

@@ -53,8 +53,11 @@ pub(super) async fn create(
         return Err(ApiError::invalid_request(message));
     }
     let now_ms = app.now_ms();
-    let added =
-        app.store.change(move |state| state.add_note(user, text, now_ms)).await.map_err(|_| ApiError::not_saved())?;
+    let added = app
+        .store
+        .change(move |state| state.add_note(user, text, now_ms))
+        .await
+        .map_err(|_| ApiError::storage_failed())?;
     let note = added.map_err(|_| ApiError::too_many_notes(MAX_NOTES_PER_USER))?;
     Ok(json_response(StatusCode::CREATED, &as_json(&note)))
 }
@@ -68,7 +71,7 @@ pub(super) async fn remove(
     let no_such_note = || ApiError::not_found("the user has no such note");
     let number = id.strip_prefix(ID_PREFIX).and_then(|number| number.parse().ok()).ok_or_else(no_such_note)?;
     let is_deleted =
-        app.store.change(move |state| state.delete_note(user, number)).await.map_err(|_| ApiError::not_saved())?;
+        app.store.change(move |state| state.delete_note(user, number)).await.map_err(|_| ApiError::storage_failed())?;
     if !is_deleted {
         return Err(no_such_note());
     }

@@ -56,7 +56,7 @@ pub(super) async fn answer(
         Ok(body) if is_form(&headers) => Params::parse(&body),
         _ => Params::default(),
     };
-    let is_ours = form.get("csrf").is_some_and(|token| secret::same(token, &browser.form_token()));
+    let is_ours = form.get("csrf").is_some_and(|token| secret::constant_time_eq(token, &browser.form_token()));
     if !is_ours {
         return browser.page(&app, &request, &query, StatusCode::FORBIDDEN, Some(STALE_FORM));
     }
@@ -103,7 +103,7 @@ async fn log_in(
     let saved = app.store.change(move |state| state.log_in(&remembered, user, now_ms)).await;
     match saved {
         Ok(()) => back_to_request(app, query, &cookie),
-        Err(_) => pages::not_saved(),
+        Err(_) => pages::storage_failed(),
     }
 }
 
@@ -112,7 +112,7 @@ async fn switch_user(app: &App, browser: &Browser, query: &str) -> Response {
     let saved = app.store.change(move |state| state.log_out(&cookie)).await;
     match saved {
         Ok(()) => back_to_request(app, query, &secret::random()),
-        Err(_) => pages::not_saved(),
+        Err(_) => pages::storage_failed(),
     }
 }
 
@@ -130,13 +130,13 @@ async fn allow(app: &App, user: User, request: &AuthorizationRequest<'_>) -> Res
     let saved = app.store.change(move |state| state.add_code(&code, authorization, now_ms)).await;
     match saved {
         Ok(()) => pages::redirect(&url),
-        Err(_) => pages::not_saved(),
+        Err(_) => pages::storage_failed(),
     }
 }
 
 fn refused(refusal: Refusal) -> Response {
     match refusal {
-        Refusal::OnPage(reason) => pages::refused_request(reason),
+        Refusal::ErrorPage(reason) => pages::refused_request(reason),
         Refusal::Redirect(url) => pages::redirect(&url),
     }
 }

@@ -11,7 +11,7 @@ use crate::form::{Params, decode_component};
 use crate::secret;
 
 /// The client's id and secret in a request.
-struct Claim {
+struct PresentedClient {
     client_id: String,
     client_secret: Option<String>,
 }
@@ -26,34 +26,34 @@ pub(crate) fn authenticate<'c>(
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<&'c Client, OAuthError> {
-    let claim = match claim_of_header(headers)? {
-        Some(claim) => {
+    let presented = match client_of_header(headers)? {
+        Some(presented) => {
             if params.get("client_secret").is_some() {
                 return Err(OAuthError::invalid_request("the client authenticates in the header and in the body"));
             }
-            let named_otherwise = params.get("client_id").is_some_and(|client_id| client_id != claim.client_id);
+            let named_otherwise = params.get("client_id").is_some_and(|client_id| client_id != presented.client_id);
             if named_otherwise {
                 return Err(OAuthError::invalid_request("client_id differs between the header and the body"));
             }
-            claim
+            presented
         }
-        None => Claim {
+        None => PresentedClient {
             client_id: params.get("client_id").ok_or(OAuthError::invalid_client("the client is not named"))?.to_owned(),
             client_secret: params.get("client_secret").map(str::to_owned),
         },
     };
 
-    let client = config.client(&claim.client_id).ok_or(OAuthError::invalid_client("the client is unknown"))?;
-    match (&client.client_secret, &claim.client_secret) {
+    let client = config.client(&presented.client_id).ok_or(OAuthError::invalid_client("the client is unknown"))?;
+    match (&client.client_secret, &presented.client_secret) {
         (None, None) => Ok(client),
-        (Some(expected), Some(given)) if secret::same(expected, given) => Ok(client),
+        (Some(expected), Some(given)) if secret::constant_time_eq(expected, given) => Ok(client),
         (Some(_), Some(_)) => Err(OAuthError::invalid_client("the client secret is wrong")),
         (Some(_), None) => Err(OAuthError::invalid_client("the client secret is missing")),
         (None, Some(_)) => Err(OAuthError::invalid_client("the client is public and has no secret")),
     }
 }
 
-fn claim_of_header(headers: &HeaderMap) -> Result<Option<Claim>, OAuthError> {
+fn client_of_header(headers: &HeaderMap) -> Result<Option<PresentedClient>, OAuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -69,7 +69,7 @@ fn claim_of_header(headers: &HeaderMap) -> Result<Option<Claim>, OAuthError> {
     let (client_id, client_secret) = decode_basic(value).ok_or_else(malformed)?;
     let client_id = decode_component(&client_id).ok_or_else(malformed)?;
     let client_secret = decode_component(&client_secret).ok_or_else(malformed)?;
-    Ok(Some(Claim {
+    Ok(Some(PresentedClient {
         client_id,
         // A public client may send an empty secret with its id (RFC 6749 §2.3.1).
         client_secret: Some(client_secret).filter(|secret| !secret.is_empty()),

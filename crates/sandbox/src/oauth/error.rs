@@ -30,7 +30,7 @@ impl OAuthError {
     }
 
     /// The state file could not be written; see the log.
-    pub(crate) const fn not_saved() -> Self {
+    pub(crate) const fn storage_failed() -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             error: "server_error",

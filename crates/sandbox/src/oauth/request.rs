@@ -9,11 +9,11 @@ pub(super) struct AuthorizationRequest<'c> {
     pub client: &'c Client,
     pub scopes: Scopes,
     pub code_challenge: String,
-    pub reply: ReplyAddress,
+    pub reply: ResponseTarget,
 }
 
 /// The redirect URI of the response, and the values that it repeats.
-pub(super) struct ReplyAddress {
+pub(super) struct ResponseTarget {
     pub redirect_uri: String,
     state: Option<String>,
     issuer: String,
@@ -22,7 +22,7 @@ pub(super) struct ReplyAddress {
 /// Why a request is rejected.
 pub(super) enum Refusal {
     /// The redirect URI is invalid: shown to the user, without a redirect (RFC 6749 §4.1.2.1).
-    OnPage(&'static str),
+    ErrorPage(&'static str),
     /// The client is informed by a redirect to this URL.
     Redirect(String),
 }
@@ -30,21 +30,22 @@ pub(super) enum Refusal {
 impl<'c> AuthorizationRequest<'c> {
     pub(super) fn parse(config: &'c SandboxConfig, query: &str) -> Result<Self, Refusal> {
         let params = Params::parse(query.as_bytes());
-        let client_id = params.get("client_id").ok_or(Refusal::OnPage("The request must name its client_id, once."))?;
+        let client_id =
+            params.get("client_id").ok_or(Refusal::ErrorPage("The request must name its client_id, once."))?;
         let client =
-            config.client(client_id).ok_or(Refusal::OnPage("No client with this client_id is registered here."))?;
+            config.client(client_id).ok_or(Refusal::ErrorPage("No client with this client_id is registered here."))?;
         let redirect_uri =
-            params.get("redirect_uri").ok_or(Refusal::OnPage("The request must name its redirect_uri, once."))?;
+            params.get("redirect_uri").ok_or(Refusal::ErrorPage("The request must name its redirect_uri, once."))?;
         if !client.allows_redirect_uri(redirect_uri) {
-            return Err(Refusal::OnPage("The redirect_uri is not registered for this client."));
+            return Err(Refusal::ErrorPage("The redirect_uri is not registered for this client."));
         }
 
-        let reply = ReplyAddress {
+        let reply = ResponseTarget {
             redirect_uri: redirect_uri.to_owned(),
             state: params.get("state").map(str::to_owned),
             issuer: config.issuer.clone(),
         };
-        let (scopes, code_challenge) = match read_rest(&params) {
+        let (scopes, code_challenge) = match validate_rest(&params) {
             Ok(rest) => rest,
             Err((error, description)) => {
                 return Err(Refusal::Redirect(reply.error(error, description)));
@@ -55,7 +56,7 @@ impl<'c> AuthorizationRequest<'c> {
 }
 
 /// Validates the parameters whose errors are reported by redirect.
-fn read_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'static str)> {
+fn validate_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'static str)> {
     if params.has_repeated() {
         return Err(("invalid_request", "a parameter is repeated"));
     }
@@ -87,7 +88,7 @@ fn read_rest(params: &Params) -> Result<(Scopes, String), (&'static str, &'stati
     Ok((scopes, code_challenge.to_owned()))
 }
 
-impl ReplyAddress {
+impl ResponseTarget {
     /// The redirect URL with the code.
     pub(super) fn code(&self, code: &str) -> String {
         self.url(&[("code", code)])

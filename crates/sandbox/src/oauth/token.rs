@@ -88,7 +88,7 @@ pub(super) async fn revoke(
         .store
         .change(move |state| state.revoke(&token, &client_id, now_ms))
         .await
-        .map_err(|_| OAuthError::not_saved())?;
+        .map_err(|_| OAuthError::storage_failed())?;
     if !revoked {
         return Err(OAuthError::bad_request("invalid_grant", "the token was issued to another client"));
     }
@@ -101,7 +101,7 @@ where
     F: FnOnce(&mut crate::state::State) -> Result<Issued, GrantError> + Send + 'static,
 {
     let outcome = app.store.change(apply).await;
-    Ok(outcome.map_err(|_| OAuthError::not_saved())??)
+    Ok(outcome.map_err(|_| OAuthError::storage_failed())??)
 }
 
 fn read_params(headers: &HeaderMap, body: &[u8]) -> Result<Params, OAuthError> {

@@ -74,7 +74,7 @@ pub(crate) fn consent(
 ) -> Response {
     let mut rows = String::new();
     for scope in scopes {
-        let (words, name) = (scope.in_words(), scope.name());
+        let (words, name) = (scope.description(), scope.name());
         // Writing to a string does not fail.
         let _ = write!(rows, "<li><span>{words}</span> <code>{name}</code></li>");
     }
@@ -123,7 +123,7 @@ pub(crate) fn refused_request(reason: &str) -> Response {
 }
 
 /// The state file could not be written; see the log.
-pub(crate) fn not_saved() -> Response {
+pub(crate) fn storage_failed() -> Response {
     let main = r#"<h1>That did not work</h1>
 <p role="alert" class="alert">Sandbox could not save the change.</p>
 <p>The log of the program says why. Nothing was shared.</p>"#;

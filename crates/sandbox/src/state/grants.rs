@@ -99,7 +99,7 @@ impl State {
             return Err(GrantError::RedirectUriDiffers);
         }
         let transformed = secret::sha256_base64url(&proof.code_verifier);
-        if !secret::same(&transformed, &authorization.code_challenge) {
+        if !secret::constant_time_eq(&transformed, &authorization.code_challenge) {
             return Err(GrantError::VerifierDiffers);
         }
 
@@ -179,7 +179,7 @@ impl State {
     }
 
     /// The user and the scopes of an access token.
-    pub(crate) fn bearer(&self, access_token: &str, now_ms: i64) -> Option<(User, Scopes)> {
+    pub(crate) fn authenticate_token(&self, access_token: &str, now_ms: i64) -> Option<(User, Scopes)> {
         let token = self.access_tokens.get(&Hash::of(access_token))?;
         let grant = self.grants.get(&token.family)?;
         (now_ms < token.expires_at_ms).then(|| (grant.user, token.scopes.clone()))
@@ -197,6 +197,6 @@ impl State {
 
     fn end_family(&mut self, family: &Hash) {
         self.grants.remove(family);
-        self.drop_orphans();
+        self.remove_orphans();
     }
 }

@@ -16,11 +16,11 @@ impl State {
             Code::Pending { expires_at_ms, .. } => now_ms < *expires_at_ms,
             Code::Spent { .. } => true,
         });
-        self.drop_orphans();
+        self.remove_orphans();
     }
 
     /// Removes codes and tokens of deleted grants.
-    pub(super) fn drop_orphans(&mut self) {
+    pub(super) fn remove_orphans(&mut self) {
         let grants = &self.grants;
         self.access_tokens.retain(|_, token| grants.contains_key(&token.family));
         self.codes.retain(|_, code| match code {

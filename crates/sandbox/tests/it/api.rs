@@ -138,7 +138,7 @@ async fn tokens_do_only_what_their_scopes_say() {
 }
 
 #[tokio::test]
-async fn a_request_without_scope_gets_the_least() {
+async fn a_request_without_scope_gets_the_default() {
     let sandbox = Sandbox::start();
     let code = sandbox.consent("alice", "").await;
     assert_eq!(sandbox.redeem(&code).await.json()["scope"], "notes:read");

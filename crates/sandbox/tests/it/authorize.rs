@@ -95,7 +95,7 @@ async fn a_user_may_switch_to_another_account() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_on_a_401_page() {
+async fn a_wrong_password_gives_a_401_page() {
     let sandbox = Sandbox::start();
     let mut browser = Browser::new(&sandbox);
     let uri = authorize_uri(&[]);
@@ -216,7 +216,7 @@ fn assert_redirected_error(reply: &Reply, error: &str) {
 }
 
 #[tokio::test]
-async fn what_a_request_carries_is_escaped_on_the_page() {
+async fn request_values_are_escaped_on_the_page() {
     let sandbox = Sandbox::start();
     let uri = authorize_uri(&[]) + "&x='onfocus='alert(1)";
     let reply = sandbox.get(&uri).await;

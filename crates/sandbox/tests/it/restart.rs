@@ -61,7 +61,7 @@ async fn the_state_file_is_the_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_change_that_cannot_be_saved_does_not_happen() {
+async fn a_change_that_cannot_be_saved_is_discarded() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("sandbox.json");
     let sandbox = Sandbox::start_with(config(Some(file)));
@@ -77,7 +77,7 @@ async fn a_change_that_cannot_be_saved_does_not_happen() {
 }
 
 #[test]
-fn a_damaged_state_file_stops_the_start_and_is_named() {
+fn a_damaged_state_file_is_a_start_up_error() {
     struct Midnight;
     impl Clock for Midnight {
         fn now_ms(&self) -> i64 {

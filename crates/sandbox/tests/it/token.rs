@@ -26,7 +26,7 @@ async fn a_code_gives_tokens_that_work() {
 }
 
 #[tokio::test]
-async fn a_wrong_verifier_gets_nothing_and_spends_the_code() {
+async fn a_wrong_verifier_is_rejected_and_uses_up_the_code() {
     let sandbox = Sandbox::start();
     let code = sandbox.consent("alice", "notes:read").await;
     let wrong = "a".repeat(43);
@@ -65,7 +65,7 @@ async fn a_code_is_bound_to_its_redirect_uri_and_client() {
 }
 
 #[tokio::test]
-async fn a_code_lives_a_minute() {
+async fn a_code_expires_after_a_minute() {
     let sandbox = Sandbox::start();
     let code = sandbox.consent("alice", "notes:read").await;
     sandbox.pass_seconds(59);
@@ -78,7 +78,7 @@ async fn a_code_lives_a_minute() {
 }
 
 #[tokio::test]
-async fn using_a_code_twice_revokes_what_it_gave() {
+async fn using_a_code_twice_revokes_its_tokens() {
     let sandbox = Sandbox::start();
     let code = sandbox.consent("alice", "notes:read").await;
     let (access_token, refresh_token) = sandbox.redeem(&code).await.tokens();
@@ -142,7 +142,7 @@ async fn a_grandparent_token_ends_the_family_too() {
 }
 
 #[tokio::test]
-async fn an_idle_refresh_token_dies_after_thirty_days() {
+async fn an_idle_refresh_token_expires_after_thirty_days() {
     let sandbox = Sandbox::start();
     let (_, refresh_token) = sandbox.connect("alice", "notes:read").await;
     sandbox.pass_seconds(30 * 24 * 3600);
@@ -300,7 +300,7 @@ async fn a_public_client_connects_with_pkce_alone() {
 }
 
 #[tokio::test]
-async fn malformed_token_requests_are_named() {
+async fn malformed_token_requests_are_rejected_by_name() {
     let sandbox = Sandbox::start();
     let token = "/oauth/token";
     let code = ("grant_type", "authorization_code");
