@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::listen;
 
 /// Lifetime of a refreshed token in seconds.
-const RENEWED_FOR: u64 = 86_400;
+const TOKEN_LIFETIME: u64 = 86_400;
 
 /// Counters of the provider.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -46,7 +46,7 @@ impl Seen {
 }
 
 #[derive(Default)]
-struct Books {
+struct Ledger {
     seen: Seen,
     tokens: HashSet<String>,
 }
@@ -75,7 +75,7 @@ pub fn now() -> u128 {
 /// State shared by the handlers.
 #[derive(Clone)]
 struct Provider {
-    books: Arc<Mutex<Books>>,
+    ledger: Arc<Mutex<Ledger>>,
     delay: Duration,
     me: Arc<str>,
 }
@@ -83,14 +83,14 @@ struct Provider {
 /// Serves `/token` with a delay, `/me` with 1 KiB, and `/seen`.
 pub fn run(delay: Duration) -> Result<()> {
     let body = json!({ "id": "user-1", "note": "x".repeat(1_000) }).to_string();
-    let provider = Provider { books: Arc::default(), delay, me: body.into() };
+    let provider = Provider { ledger: Arc::default(), delay, me: body.into() };
     listen::run(async {
         Ok(Router::new()
             .route("/token", post(token))
             .route(
                 "/seen",
-                get(|State(it): State<Provider>| async move {
-                    said(StatusCode::OK, json!(lock(&it.books).seen).to_string())
+                get(|State(provider): State<Provider>| async move {
+                    json_response(StatusCode::OK, json!(lock(&provider.ledger).seen).to_string())
                 }),
             )
             .route("/me", get(me))
@@ -99,46 +99,46 @@ pub fn run(delay: Duration) -> Result<()> {
 }
 
 /// A JSON response.
-type Said = (StatusCode, [(HeaderName, &'static str); 1], String);
+type JsonResponse = (StatusCode, [(HeaderName, &'static str); 1], String);
 
-fn said(status: StatusCode, answer: String) -> Said {
+fn json_response(status: StatusCode, answer: String) -> JsonResponse {
     (status, [(CONTENT_TYPE, "application/json")], answer)
 }
 
-async fn me(State(provider): State<Provider>, headers: HeaderMap) -> Said {
+async fn me(State(provider): State<Provider>, headers: HeaderMap) -> JsonResponse {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if bearer.is_some_and(|token| now() <= end_of(token)) {
-        return said(StatusCode::OK, provider.me.to_string());
+        return json_response(StatusCode::OK, provider.me.to_string());
     }
-    lock(&provider.books).seen.unauthorized += 1;
-    said(StatusCode::UNAUTHORIZED, json!({ "error": "invalid_token" }).to_string())
+    lock(&provider.ledger).seen.unauthorized += 1;
+    json_response(StatusCode::UNAUTHORIZED, json!({ "error": "invalid_token" }).to_string())
 }
 
-async fn token(State(provider): State<Provider>, body: String) -> Said {
+async fn token(State(provider): State<Provider>, body: String) -> JsonResponse {
     let shown = body.split('&').find_map(|pair| pair.strip_prefix("refresh_token=")).unwrap_or_default();
     let now = now();
     let (number, is_new) = {
-        let mut books = lock(&provider.books);
-        books.seen.requests += 1;
-        books.seen.late += u64::from(now > end_of(shown));
+        let mut ledger = lock(&provider.ledger);
+        ledger.seen.requests += 1;
+        ledger.seen.late += u64::from(now > end_of(shown));
         let second = u64::try_from(now / 1_000).unwrap_or(0);
-        *books.seen.by_second.entry(second).or_default() += 1;
-        let is_new = books.tokens.insert(shown.to_owned());
-        books.seen.repeated += u64::from(!is_new);
-        (books.seen.requests, is_new)
+        *ledger.seen.by_second.entry(second).or_default() += 1;
+        let is_new = ledger.tokens.insert(shown.to_owned());
+        ledger.seen.repeated += u64::from(!is_new);
+        (ledger.seen.requests, is_new)
     };
     tokio::time::sleep(provider.delay).await;
     if !is_new {
-        return said(StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" }).to_string());
+        return json_response(StatusCode::BAD_REQUEST, json!({ "error": "invalid_grant" }).to_string());
     }
-    let end = now + u128::from(RENEWED_FOR) * 1_000;
+    let end = now + u128::from(TOKEN_LIFETIME) * 1_000;
     let answer = json!({
         "access_token": format!("renewed-access-token-{number}-{end}"), "token_type": "Bearer",
-        "expires_in": RENEWED_FOR, "refresh_token": format!("renewed-{number}-{end}"),
+        "expires_in": TOKEN_LIFETIME, "refresh_token": format!("renewed-{number}-{end}"),
     });
-    said(StatusCode::OK, answer.to_string())
+    json_response(StatusCode::OK, answer.to_string())
 }
 
-fn lock(books: &Mutex<Books>) -> std::sync::MutexGuard<'_, Books> {
-    books.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(ledger: &Mutex<Ledger>) -> std::sync::MutexGuard<'_, Ledger> {
+    ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,14 +7,14 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::floor;
+use crate::baseline;
 use crate::load::{Target, request};
 use crate::process::Process;
 use crate::product::{Product, SESSIONS, create_database};
 use crate::rounds::{Bench, Level, interleave};
 
 /// Name of the baseline in tables.
-pub const FLOOR: &str = "floor_link";
+pub const BASELINE: &str = "baseline_link";
 /// Name of the server in tables.
 pub const PRODUCT: &str = "switchboard";
 
@@ -38,21 +38,21 @@ pub async fn measure(bench: &Bench<'_>) -> Result<Link> {
     let first = requests.first().context("there are no sessions")?;
     product.try_request(first).await.context("a link request failed")?;
 
-    let floor = start_floor(bench)?;
-    let floor_request =
-        request("POST", floor::PATH, floor.address(), &[("content-type", "application/json")], &body.to_string());
+    let baseline = start_baseline(bench)?;
+    let baseline_request =
+        request("POST", baseline::PATH, baseline.address(), &[("content-type", "application/json")], &body.to_string());
     let targets = [
-        Target { name: FLOOR, process: &floor, requests: Arc::new(vec![floor_request]) },
+        Target { name: BASELINE, process: &baseline, requests: Arc::new(vec![baseline_request]) },
         Target { name: PRODUCT, process: &product.process, requests: Arc::new(requests) },
     ];
     let levels = interleave("link", bench.options, &targets).await?;
     Ok(Link { levels, resident_kib: product.process.resident_kib()? })
 }
 
-fn start_floor(bench: &Bench<'_>) -> Result<Process> {
-    let folder = bench.folder.join("floor");
+fn start_baseline(bench: &Bench<'_>) -> Result<Process> {
+    let folder = bench.folder.join("baseline");
     create_database(bench, &folder)?;
     let mut command = Command::new(&bench.own);
-    command.arg("--floor").arg(folder.join("switchboard.db"));
+    command.arg("--baseline").arg(folder.join("switchboard.db"));
     Ok(Process::start(&mut command, |printed| printed.trim().parse().ok())?.0)
 }

@@ -15,7 +15,7 @@ use crate::process::Process;
 use crate::stats::{float, micros, percentile};
 
 /// Timeout of one response; after it the request counts as an error.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One keep-alive connection.
 #[derive(Debug)]
@@ -224,7 +224,7 @@ async fn client(
         if sent >= deadline {
             break;
         }
-        let exchange = tokio::time::timeout(PATIENCE, connection.exchange(request));
+        let exchange = tokio::time::timeout(TIMEOUT, connection.exchange(request));
         let Ok(Ok(Answer { status, .. })) = exchange.await else {
             errors += 1;
             break;
@@ -248,13 +248,13 @@ mod tests {
 
     #[test]
     fn a_head_is_known_once_it_is_complete() {
-        let whole = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nx: y\r\n\r\nhello";
-        assert_eq!(Head::parse(&whole[..40]).unwrap(), None);
-        assert_eq!(Head::parse(whole).unwrap(), Some(Head { status: 201, length: whole.len() - 5, body: 5 }));
+        let response = b"HTTP/1.1 201 Created\r\nContent-Length: 5\r\nx: y\r\n\r\nhello";
+        assert_eq!(Head::parse(&response[..40]).unwrap(), None);
+        assert_eq!(Head::parse(response).unwrap(), Some(Head { status: 201, length: response.len() - 5, body: 5 }));
     }
 
     #[test]
-    fn answers_whose_end_cannot_be_found_are_refused() {
+    fn responses_without_a_known_end_are_rejected() {
         assert!(Head::parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
         assert!(Head::parse(b"HTTP/1.1 200 OK\r\ncontent-length: five\r\n\r\n").is_err());
         assert!(Head::parse(b"nonsense\r\n\r\n").is_err());

@@ -4,7 +4,7 @@
 //! `cargo run -p switchboard-bench --release -- [link|proxy|start|wave|all]`; README.md explains the figures.
 //! It builds nothing, listens on 127.0.0.1 only and leaves no files behind.
 
-mod floor;
+mod baseline;
 mod forward;
 mod issuer;
 mod link;
@@ -38,8 +38,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "switchboard-bench", version)]
 struct Cli {
     /// What to measure.
-    #[arg(value_enum, default_value_t = What::All)]
-    what: What,
+    #[arg(value_enum, default_value_t = Benchmark::All)]
+    benchmark: Benchmark,
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
@@ -47,7 +47,7 @@ struct Cli {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum What {
+enum Benchmark {
     /// Link requests against the baseline of two durable rows.
     Link,
     /// `proxy_execute` against a bare proxy and against no proxy.
@@ -103,7 +103,7 @@ struct Options {
 struct Role {
     /// Serve the link baseline on a database created by Switchboard.
     #[arg(long, hide = true, value_name = "DATABASE")]
-    floor: Option<PathBuf>,
+    baseline: Option<PathBuf>,
     /// Serve the bare proxy to this address.
     #[arg(long, hide = true, value_name = "ADDR")]
     bare_proxy: Option<std::net::SocketAddr>,
@@ -123,11 +123,11 @@ fn connections(text: &str) -> Result<usize, String> {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.role {
-        Role { floor: Some(database), .. } => floor::run(database),
+        Role { baseline: Some(database), .. } => baseline::run(database),
         Role { bare_proxy: Some(upstream), .. } => forward::run_proxy(*upstream),
         Role { issuer: Some(delay), .. } => issuer::run(std::time::Duration::from_millis(*delay)),
         Role { upstream: true, .. } => forward::run_upstream(),
-        _ => measure(cli.what, &cli.options),
+        _ => measure(cli.benchmark, &cli.options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -138,13 +138,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(what: What, options: &Options) -> Result<()> {
+fn measure(benchmark: Benchmark, options: &Options) -> Result<()> {
     // A single thread: with few cores, a second one would take more from the servers than it gives.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         tokio::select! {
-            outcome = run(what, options) => outcome,
+            outcome = run(benchmark, options) => outcome,
             // Returning drops the servers and the temporary folder.
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
             _ = terminate.recv() => bail!("terminated"),
@@ -152,7 +152,7 @@ fn measure(what: What, options: &Options) -> Result<()> {
     })
 }
 
-async fn run(what: What, options: &Options) -> Result<()> {
+async fn run(benchmark: Benchmark, options: &Options) -> Result<()> {
     let own = std::env::current_exe().context("cannot tell where this program is")?;
     let beside = own.parent().context("this program is in no folder")?;
     let binary = options.switchboard.clone().unwrap_or_else(|| beside.join("switchboard"));
@@ -166,25 +166,25 @@ async fn run(what: What, options: &Options) -> Result<()> {
         .with_context(|| format!("cannot make a temporary folder in {}", parent.display()))?;
     let bench = rounds::Bench { own, binary, folder: folder.path().to_owned(), options };
 
-    if what == What::Wave {
+    if benchmark == Benchmark::Wave {
         let wave = wave::measure(&bench, usize::try_from(options.accounts)?).await.context("measuring the wave")?;
         print!("{wave}");
         return write_json(options, &wave);
     }
-    if what == What::Strain {
+    if benchmark == Benchmark::Strain {
         let strain = strain::measure(&bench).await.context("measuring under strain")?;
         print!("{strain}");
         return write_json(options, &strain);
     }
     let mut report = Report::new(options);
-    let wants = |part| what == part || what == What::All;
-    if wants(What::Start) {
+    let wants = |part| benchmark == part || benchmark == Benchmark::All;
+    if wants(Benchmark::Start) {
         report.start = Some(start::measure(&bench).await.context("measuring start-up")?);
     }
-    if wants(What::Link) {
+    if wants(Benchmark::Link) {
         report.link = Some(link::measure(&bench).await.context("measuring links")?);
     }
-    if wants(What::Proxy) {
+    if wants(Benchmark::Proxy) {
         report.proxy = Some(proxy::measure(&bench).await.context("measuring the proxy")?);
     }
     report.judge();

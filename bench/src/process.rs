@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// Timeout for a server to print its address, or to stop when asked to.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// `USER_HZ`: `/proc/<pid>/stat` counts hundredths of a second on every current Linux.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -38,7 +38,7 @@ impl Process {
         let lines = lines_of(&mut child);
         // From here on, dropping kills the child; the address is set below.
         let mut process = Self { child, _stdin: stdin, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut printed = String::new();
         while let Ok(line) = lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             printed.push_str(&line);
@@ -89,10 +89,10 @@ impl Process {
         if !asked.success() {
             bail!("the server had ended by itself");
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.child.try_wait()?.is_none() {
             if Instant::now() >= deadline {
-                bail!("the server did not end within {PATIENCE:?} of SIGTERM");
+                bail!("the server did not end within {TIMEOUT:?} of SIGTERM");
             }
             thread::sleep(Duration::from_millis(10));
         }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_says_nothing_is_an_error() {
+    fn a_silent_program_is_an_error() {
         let error = Process::start(&mut Command::new("true"), |_| None).unwrap_err();
         assert!(error.to_string().contains("said nothing"), "{error}");
     }

@@ -68,7 +68,7 @@ impl Report {
         let busy = self.link.as_ref().and_then(|link| link.levels.iter().find(|level| level.connections == 64));
         if let Some(ratio) = busy.and_then(link_rate) {
             let name = "link requests per second at 64 connections";
-            goals.push(Goal { name, measured: ratio.median, limit: 0.75, at_least: true, unit: "x floor_link" });
+            goals.push(Goal { name, measured: ratio.median, limit: 0.75, at_least: true, unit: "x baseline_link" });
         }
         let single = self.proxy.as_ref().and_then(|proxy| proxy.levels.iter().find(|level| level.connections == 1));
         if let Some(added) = single.and_then(Added::of) {
@@ -76,10 +76,10 @@ impl Report {
             goals.push(Goal { name, measured: added.ratio(), limit: 1.6, at_least: false, unit: "x bare proxy" });
         }
         if let Some(start) = &self.start {
-            let most = |name, measured, limit, unit| Goal { name, measured, limit, at_least: false, unit };
-            goals.push(most("start-up", start.ready_ms.median, 60.0, "ms"));
-            goals.push(most("idle memory", f64::from(start.idle_kib) / 1_024.0, 25.0, "MiB"));
-            goals.push(most("binary", mib(start.binary_bytes), 25.0, "MiB"));
+            let at_most = |name, measured, limit, unit| Goal { name, measured, limit, at_least: false, unit };
+            goals.push(at_most("start-up", start.ready_ms.median, 60.0, "ms"));
+            goals.push(at_most("idle memory", f64::from(start.idle_kib) / 1_024.0, 25.0, "MiB"));
+            goals.push(at_most("binary", mib(start.binary_bytes), 25.0, "MiB"));
         }
         self.goals = goals;
     }
@@ -91,7 +91,7 @@ fn mib(bytes: u64) -> f64 {
 
 /// Requests per second, relative to the baseline.
 fn link_rate(level: &Level) -> Option<Spread> {
-    level.compare(link::PRODUCT, link::FLOOR, |own, floor| own.per_second / floor.per_second)
+    level.compare(link::PRODUCT, link::BASELINE, |own, baseline| own.per_second / baseline.per_second)
 }
 
 /// The latency that two proxies add to the p50 of the upstream measured with them.
@@ -123,7 +123,7 @@ impl Display for Report {
         )?;
         if let Some(link) = &self.link {
             writeln!(f, "\nlink: POST …/link, account and link written durably")?;
-            levels(f, &link.levels, &[link::FLOOR])?;
+            levels(f, &link.levels, &[link::BASELINE])?;
             writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(link.resident_kib) / 1_024.0)?;
         }
         if let Some(proxy) = &self.proxy {
@@ -134,7 +134,7 @@ impl Display for Report {
                 if let Some(added) = Added::of(level) {
                     let Added { own_us, bare_us } = &added;
                     let ratio = added.ratio();
-                    writeln!(f, "  {:>4}  {}; {}; {ratio:.2}", level.connections, whole(*own_us), whole(*bare_us))?;
+                    writeln!(f, "  {:>4}  {}; {}; {ratio:.2}", level.connections, rounded(*own_us), rounded(*bare_us))?;
                 }
             }
             writeln!(f, "  memory of switchboard afterwards {:.1} MiB", f64::from(proxy.resident_kib) / 1_024.0)?;
@@ -157,7 +157,7 @@ impl Display for Report {
 }
 
 /// A table of all servers; those after the named baseline with their ratios to it.
-fn levels(f: &mut Formatter<'_>, levels: &[Level], floors: &[&str]) -> fmt::Result {
+fn levels(f: &mut Formatter<'_>, levels: &[Level], baselines: &[&str]) -> fmt::Result {
     writeln!(
         f,
         "  {:>4}  {:<12} {:>8} {:>9} {:>9} {:>8} {:>7}   ratio of req/s, of CPU",
@@ -167,9 +167,9 @@ fn levels(f: &mut Formatter<'_>, levels: &[Level], floors: &[&str]) -> fmt::Resu
         for run in &level.runs {
             let median = |figure: fn(&Sample) -> f64| run.spread(figure).median;
             let mut ratios = String::new();
-            for floor in floors.iter().filter(|floor| **floor != run.name && run.name != proxy::DIRECT) {
-                let rate = level.compare(run.name, floor, |own, floor| own.per_second / floor.per_second);
-                let cpu = level.compare(run.name, floor, |own, floor| own.cpu_us / floor.cpu_us);
+            for baseline in baselines.iter().filter(|baseline| **baseline != run.name && run.name != proxy::DIRECT) {
+                let rate = level.compare(run.name, baseline, |own, baseline| own.per_second / baseline.per_second);
+                let cpu = level.compare(run.name, baseline, |own, baseline| own.cpu_us / baseline.cpu_us);
                 if let (Some(rate), Some(cpu)) = (rate, cpu) {
                     write!(ratios, "   {}, {}", range(rate), range(cpu))?;
                 }
@@ -195,7 +195,7 @@ fn range(spread: Spread) -> String {
     format!("{:.2} ({:.2}–{:.2})", spread.median, spread.min, spread.max)
 }
 
-fn whole(spread: Spread) -> String {
+fn rounded(spread: Spread) -> String {
     format!("{:.0} ({:.0}–{:.0})", spread.median, spread.min, spread.max)
 }
 
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_that_makes_a_proxy_faster_than_no_proxy_meets_no_goal() {
+    fn a_proxy_measured_faster_than_no_proxy_meets_no_goal() {
         let options = Options {
             accounts: 2_000,
             provider_ms: 0,

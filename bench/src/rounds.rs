@@ -69,7 +69,7 @@ impl Level {
 }
 
 /// Measures all targets.
-pub async fn interleave(what: &str, options: &Options, targets: &[Target<'_>]) -> Result<Vec<Level>> {
+pub async fn interleave(title: &str, options: &Options, targets: &[Target<'_>]) -> Result<Vec<Level>> {
     for target in targets {
         target.load(WARM_UP_CONNECTIONS, WARM_UP).await.with_context(|| format!("warming up {}", target.name))?;
     }
@@ -78,7 +78,7 @@ pub async fn interleave(what: &str, options: &Options, targets: &[Target<'_>]) -
     let mut levels: Vec<Level> = options.connections.iter().map(level).collect();
     let duration = Duration::from_secs(options.seconds);
     for round in 1..=options.rounds {
-        eprintln!("{what}: round {round} of {}", options.rounds);
+        eprintln!("{title}: round {round} of {}", options.rounds);
         for level in &mut levels {
             for (target, run) in targets.iter().zip(&mut level.runs) {
                 run.samples.push(target.load(level.connections, duration).await?);
@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn ratios_are_taken_within_a_round() {
         // The disk of the third round was four times as fast for both.
-        let runs = vec![run("floor", [100.0, 200.0, 800.0]), run("server", [90.0, 160.0, 720.0])];
+        let runs = vec![run("baseline", [100.0, 200.0, 800.0]), run("server", [90.0, 160.0, 720.0])];
         let level = Level { connections: 64, runs };
-        let ratio = level.compare("server", "floor", |own, floor| own.per_second / floor.per_second).unwrap();
+        let ratio = level.compare("server", "baseline", |own, baseline| own.per_second / baseline.per_second).unwrap();
         assert!((ratio.min - 0.8).abs() < 1e-9 && (ratio.median - 0.9).abs() < 1e-9 && (ratio.max - 0.9).abs() < 1e-9);
         assert!(level.compare("server", "nobody", |_, _| 0.0).is_none());
         assert_eq!(level.runs[0].errors(), 3);

@@ -25,7 +25,7 @@ const FILL_CONNECTIONS: usize = 64;
 /// Pause between attempts to connect. Without it, polling would take a core from the server.
 const POLL: Duration = Duration::from_micros(500);
 /// Timeout of a start.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Results.
 #[derive(Debug, Serialize)]
@@ -76,7 +76,7 @@ async fn start_once(bench: &Bench<'_>, folder: &Path) -> Result<(Process, Durati
     let started = Instant::now();
     let process = serve(bench, folder)?;
     let question = request("GET", "/livez", process.address(), &[], "");
-    while started.elapsed() < PATIENCE {
+    while started.elapsed() < TIMEOUT {
         if let Ok(mut connection) = Connection::open(process.address()).await {
             let status = connection.exchange(&question).await?.status;
             let time = started.elapsed();
@@ -87,5 +87,5 @@ async fn start_once(bench: &Bench<'_>, folder: &Path) -> Result<(Process, Durati
         }
         tokio::time::sleep(POLL).await;
     }
-    bail!("the server did not answer /livez within {PATIENCE:?}")
+    bail!("the server did not answer /livez within {TIMEOUT:?}")
 }

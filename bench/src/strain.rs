@@ -30,7 +30,7 @@ use crate::stats::percentile;
 const LIVEZ_GOAL: Duration = Duration::from_millis(100);
 const RESIDENT_GOAL_MIB: u32 = 512;
 /// Timeout of `/livez`; after it the probe counts as lost.
-const PROBE_PATIENCE: Duration = Duration::from_secs(10);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between probes.
 const PROBE_PAUSE: Duration = Duration::from_millis(50);
 /// Receive buffers, in bytes, of a client that does not read and of one that does.
@@ -152,8 +152,8 @@ fn probe_on(address: SocketAddr, stop: &AtomicBool) -> (Vec<Duration>, usize) {
 }
 
 fn livez(address: SocketAddr) -> Result<()> {
-    let mut stream = std::net::TcpStream::connect_timeout(&address, PROBE_PATIENCE)?;
-    stream.set_read_timeout(Some(PROBE_PATIENCE))?;
+    let mut stream = std::net::TcpStream::connect_timeout(&address, PROBE_TIMEOUT)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
     stream.write_all(&request("GET", "/livez", address, &[("connection", "close")], ""))?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
@@ -266,15 +266,15 @@ async fn large(product: &Product, name: &'static str, callers: usize, reads: boo
             let (ask, to) = (Arc::clone(&ask), server.address());
             calls.spawn(async move { call(number, to, &ask, reads).await });
         }
-        let (mut whole, mut refused, mut cut) = (0, 0, 0);
+        let (mut complete, mut refused, mut truncated) = (0, 0, 0);
         while let Some(outcome) = calls.join_next().await {
             match outcome? {
-                Ok(200) => whole += 1,
+                Ok(200) => complete += 1,
                 Ok(_) => refused += 1,
-                Err(_) => cut += 1,
+                Err(_) => truncated += 1,
             }
         }
-        Ok(format!("{whole} whole, {refused} told to come again, {cut} cut off"))
+        Ok(format!("{complete} complete, {refused} refused, {truncated} truncated"))
     };
     probed(name, server, load).await
 }

@@ -49,7 +49,7 @@ struct Job {
 }
 
 #[derive(Clone)]
-struct Floor {
+struct Baseline {
     jobs: mpsc::Sender<Job>,
     started: Instant,
     requests: Arc<AtomicU64>,
@@ -64,33 +64,33 @@ pub fn run(database: &Path) -> Result<()> {
     let (jobs, waiting) = mpsc::channel(QUEUE);
     thread::spawn(move || {
         if let Err(error) = write(&connection, &project, waiting) {
-            eprintln!("floor: {error}");
+            eprintln!("baseline: {error}");
         }
     });
     let path = database.to_owned();
     thread::spawn(move || {
         if let Err(error) = checkpoint(&path) {
-            eprintln!("floor: {error}");
+            eprintln!("baseline: {error}");
         }
     });
-    let floor = Floor { jobs, started: Instant::now(), requests: Arc::default() };
-    listen::run(async { Ok(Router::new().route(PATH, post(create)).with_state(floor)) })
+    let baseline = Baseline { jobs, started: Instant::now(), requests: Arc::default() };
+    listen::run(async { Ok(Router::new().route(PATH, post(create)).with_state(baseline)) })
 }
 
 /// Reads the body, as the product must, but ignores it.
-async fn create(State(floor): State<Floor>, _: Bytes) -> Response {
-    let now = EPOCH_MS + u64::try_from(floor.started.elapsed().as_millis()).unwrap_or(0);
+async fn create(State(baseline): State<Baseline>, _: Bytes) -> Response {
+    let now = EPOCH_MS + u64::try_from(baseline.started.elapsed().as_millis()).unwrap_or(0);
     let account_id = id("ca_", now);
     let link_id = id("lt_", now);
     let mut token_hash = [0; 32];
     rand::rng().fill_bytes(&mut token_hash);
-    let user = floor.requests.fetch_add(1, Ordering::Relaxed) % SESSIONS;
+    let user = baseline.requests.fetch_add(1, Ordering::Relaxed) % SESSIONS;
     let answer = format!(
         r#"{{"link_token":"{link_id}","redirect_url":"/link/{link_id}","connected_account_id":"{account_id}"}}"#
     );
     let (written, done) = oneshot::channel();
     let job = Job { account_id, link_id, user, token_hash, now, written };
-    if floor.jobs.send(job).await.is_err() || done.await.is_err() {
+    if baseline.jobs.send(job).await.is_err() || done.await.is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
