@@ -34,8 +34,8 @@ pub fn check_error(error: &TokenError) {
     for word in words.filter(|word| !word.contains(['[', '…', ']'])).take(8) {
         let clean = error.clone().without(&[word]);
         check(clean.code.as_deref(), clean.description.as_deref());
-        let said = [clean.code.as_deref(), clean.description.as_deref()];
-        assert!(!said.into_iter().flatten().any(|text| text.contains(word)), "{word:?} is still in {clean:?}");
+        let texts = [clean.code.as_deref(), clean.description.as_deref()];
+        assert!(!texts.into_iter().flatten().any(|text| text.contains(word)), "{word:?} is still in {clean:?}");
     }
 }
 

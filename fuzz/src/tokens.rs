@@ -59,7 +59,7 @@ pub fn response(body: &[u8]) {
         if let Ok(tokens) = parse(standard, 200, content_type, body) {
             let found = [true, false].map(|form| access_token(form, body));
             let token = tokens.access_token.expose();
-            assert!(is_packed(body) || found.iter().any(|it| it.as_deref() == Some(token)), "{found:?}");
+            assert!(is_packed(body) || found.iter().any(|candidate| candidate.as_deref() == Some(token)), "{found:?}");
         }
     }
     // In every encoding: compressed or declared as such, in other charsets.
@@ -88,8 +88,8 @@ pub fn error(body: &[u8]) {
             // An error that ends an account is never guessed.
             let ends = error.kind == TokenErrorKind::InvalidGrant;
             let is_refusal = status < 500 && ![408, 429].contains(&status);
-            let says_so = error.code.as_deref() == Some("invalid_grant");
-            assert_eq!(ends, is_refusal && says_so, "{status}: {error:?}");
+            let is_named = error.code.as_deref() == Some("invalid_grant");
+            assert_eq!(ends, is_refusal && is_named, "{status}: {error:?}");
             assert_ne!(error.kind, TokenErrorKind::UnsupportedTokenType, "{status}: {error:?}");
         }
     }
