@@ -188,14 +188,14 @@ async fn never_read(product: &Product) -> Result<Row> {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
-        let held = server.open_files()?;
+        let open_files = server.open_files()?;
         let end = tokio::time::sleep(Duration::from_secs(40));
         let mut streams = Vec::new();
         while let Some(stream) = clients.join_next().await {
             streams.extend(stream?);
         }
         end.await;
-        Ok(format!("{held} files open at first, {} after 40 s", server.open_files()?))
+        Ok(format!("{open_files} files open at first, {} after 40 s", server.open_files()?))
     };
     probed("8,300 clients that read nothing", server, load).await
 }

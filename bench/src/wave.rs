@@ -128,7 +128,7 @@ async fn import(
 async fn callers(product: &Product) -> Result<Target<'_>> {
     let call = json!({ "toolkit_slug": TOOLKIT, "endpoint": "/me", "method": "GET" });
     let sessions = product.sessions(USERS).await?;
-    let requests = sessions.iter().map(|it| product.session_request(it, "proxy_execute", &call)).collect();
+    let requests = sessions.iter().map(|session| product.session_request(session, "proxy_execute", &call)).collect();
     Ok(Target { name: "switchboard", process: &product.process, requests: Arc::new(requests) })
 }
 
@@ -164,7 +164,7 @@ impl Display for Wave {
         writeln!(
             f,
             "errors in all of them                         {}",
-            self.during.iter().map(|it| it.errors).sum::<usize>()
+            self.during.iter().map(|sample| sample.errors).sum::<usize>()
         )?;
         writeln!(f, "resident memory afterwards                    {} MiB", self.resident_kib / 1_024)
     }

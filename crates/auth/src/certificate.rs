@@ -84,9 +84,9 @@ mod tests {
         let fixtures = jws();
         let pem = fixtures["certificate"]["pem"].as_str().unwrap();
         let lines: Vec<&str> = pem.lines().collect();
-        let cut = [&lines[..4], &lines[6..]].concat().join("\n");
+        let truncated = [&lines[..4], &lines[6..]].concat().join("\n");
         let key = fixtures["keys"]["rsa_pkcs8"].as_str().unwrap();
-        for text in ["", "canary", &cut, key, "-----BEGIN CERTIFICATE-----canary-----END CERTIFICATE-----"] {
+        for text in ["", "canary", &truncated, key, "-----BEGIN CERTIFICATE-----canary-----END CERTIFICATE-----"] {
             let error = x5t(text).unwrap_err().to_string();
             assert!(error.starts_with("the certificate is not "), "{error}");
             assert!(!error.contains("canary") && !error.contains("MII"), "{error}");

@@ -84,10 +84,10 @@ mod tests {
     fn complete_sections_are_returned_in_order() {
         let two = "x -----BEGIN A-----AAEC-----END A----- y -----BEGIN B-----AA=-----END B-----";
         assert_eq!(decoded(two), [("A", Some(vec![0, 1, 2])), ("B", None)]);
-        let cut = "-----BEGIN A-----AAEC";
+        let truncated = "-----BEGIN A-----AAEC";
         let crossed = "-----BEGIN A-----AAEC-----END B-----";
         let empty = "-----BEGIN A----------END A-----";
-        assert_eq!((decoded(cut), decoded(crossed), decoded(empty)), (vec![], vec![], vec![("A", None)]));
+        assert_eq!((decoded(truncated), decoded(crossed), decoded(empty)), (vec![], vec![], vec![("A", None)]));
         let large = format!("-----BEGIN A-----{}-----END A-----", "AAAA".repeat(MAX / 4));
         assert_eq!(decoded(&large), []);
     }

@@ -131,28 +131,28 @@ mod tests {
     #[tokio::test]
     async fn a_response_of_known_length_reserves_exactly_that() {
         let budget = Budget::new(16 * MIB);
-        let mut room = budget.reserve(SOON).await.unwrap();
+        let mut reservation = budget.reserve(SOON).await.unwrap();
         assert_eq!(budget.available(), 16 * MIB - INITIAL);
-        room.grow(3 * MIB, 3 * MIB).await.unwrap();
+        reservation.grow(3 * MIB, 3 * MIB).await.unwrap();
         assert_eq!(budget.available(), 13 * MIB);
-        room.shrink(MIB);
+        reservation.shrink(MIB);
         assert_eq!(budget.available(), 15 * MIB);
-        drop(room);
+        drop(reservation);
         assert_eq!(budget.available(), 16 * MIB);
     }
 
     #[tokio::test]
     async fn a_response_of_unknown_length_reserves_more_as_it_grows() {
         let budget = Budget::new(16 * MIB);
-        let mut room = budget.reserve(SOON).await.unwrap();
+        let mut reservation = budget.reserve(SOON).await.unwrap();
         let mut held = Vec::new();
         for needed in [INITIAL, INITIAL + 1, 4 * INITIAL + 1, MIB + 1] {
-            room.grow(needed, 10 * MIB).await.unwrap();
+            reservation.grow(needed, 10 * MIB).await.unwrap();
             held.push(16 * MIB - budget.available());
         }
         assert_eq!(held, [INITIAL, 4 * INITIAL, 16 * INITIAL, MIB + UNIT]);
-        room.grow(9 * MIB, 10 * MIB).await.unwrap();
-        room.shrink(9 * MIB + 1);
+        reservation.grow(9 * MIB, 10 * MIB).await.unwrap();
+        reservation.shrink(9 * MIB + 1);
         assert!(16 * MIB - budget.available() <= 9 * MIB + 2 * UNIT, "{}", budget.available());
     }
 
@@ -177,8 +177,8 @@ mod tests {
     async fn an_exhausted_budget_admits_no_call() {
         let budget = Budget::new(0);
         let mut all = Vec::new();
-        while let Ok(room) = budget.reserve(SOON).await {
-            all.push(room);
+        while let Ok(reservation) = budget.reserve(SOON).await {
+            all.push(reservation);
         }
         assert_eq!(all.len(), 4);
         assert!(matches!(all[0].grow(MIB, MIB).await, Err(BudgetExhausted)));

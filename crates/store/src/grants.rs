@@ -1,7 +1,7 @@
 //! Which accounts share the grant or installation that a revocation at the provider would end.
 //!
 //! A row records, for one token of an account, the client that obtained it and the grant it belongs to, both
-//! as digests. It is written in the unit that connects the account. Rows of accounts except a credential are
+//! as digests. It is written in the unit that connects the account. Rows of accounts without a credential are
 //! ignored.
 
 use crate::{ReadError, Statement, Store};

@@ -178,8 +178,8 @@ pub fn make_unconditional(project: &str, verification: &str, now: i64) -> Statem
     )
 }
 
-/// Makes conditional revocations of a link due now, since the choice can no longer be made. Tokens of an
-/// account that has other credentials are excluded.
+/// Makes conditional revocations of a link due now, since the choice can no longer be made. The worker drops
+/// those of an account that works with other tokens.
 pub(crate) fn make_due_of_link(link: &str, now: i64) -> Statement {
     Statement::any(
         "UPDATE revocations SET next_try_at = $2

@@ -62,8 +62,8 @@ pub struct SessionVersion {
 pub const HISTORY_BYTES: i64 = 1 << 20;
 
 /// Replaces the policy with version `version` and moves it to the session's history. The history keeps at
-/// max_versions `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as `session_changed` if the
-/// session has another version or is gone.
+/// most `max_versions` versions and [`HISTORY_BYTES`], and always the newest one. Refused as
+/// `session_changed` if the session has another version or is gone.
 pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(

@@ -12,7 +12,7 @@ pub enum OpenError {
     #[error("sealed value is malformed")]
     Malformed,
     /// In the layout of earlier versions, with less associated data.
-    #[error("sealed value is in the first layout, which is accepted only while stored values are sealed anew")]
+    #[error("sealed value is in the first layout, which is accepted only for resealing at startup")]
     FirstLayout,
     /// Sealed with a key that is not in the key ring.
     #[error("sealed value needs master key {0}, which is not in the key file")]

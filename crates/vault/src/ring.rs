@@ -273,17 +273,17 @@ mod tests {
         let first = ring.seal_in(FIRST_LAYOUT, context("ca_1", "credential"), b"token");
         assert!(is_first_layout(&first));
         assert_eq!(ring.open(context("ca_1", "credential"), &first).unwrap_err(), OpenError::FirstLayout);
-        let anew =
+        let reseal =
             |sealed: &[u8]| ring.reseal(context("ca_1", "credential"), sealed, context("ca_1", "x").with("a", "b"));
-        let sealed = anew(&first).unwrap();
+        let sealed = reseal(&first).unwrap();
         assert_eq!(&**ring.open(context("ca_1", "x").with("a", "b"), &sealed).unwrap(), b"token");
         let now = ring.seal(context("ca_1", "credential"), b"token");
-        assert_eq!(anew(&now).unwrap_err(), OpenError::Malformed);
+        assert_eq!(reseal(&now).unwrap_err(), OpenError::Malformed);
         // The layout byte is authenticated, too.
         for (sealed, layout) in [(first, LAYOUT), (now, FIRST_LAYOUT)] {
             let relabelled = [&[layout], &sealed[1..]].concat();
             assert!(ring.open(context("ca_1", "credential"), &relabelled).is_err());
-            assert!(anew(&relabelled).is_err());
+            assert!(reseal(&relabelled).is_err());
         }
     }
 

@@ -145,8 +145,8 @@ fn a_key_mangled_by_consoles_and_forms_is_accepted() {
 #[test]
 fn unusable_keys_are_rejected_with_a_helpful_reason() {
     let fixtures = fixtures::jws();
-    let cut = text(&fixtures["keys"]["rsa_pkcs8"]).lines().enumerate().filter(|(at, _)| *at != 5);
-    let cut: Vec<&str> = cut.map(|(_, line)| line).collect();
+    let truncated = text(&fixtures["keys"]["rsa_pkcs8"]).lines().enumerate().filter(|(at, _)| *at != 5);
+    let truncated: Vec<&str> = truncated.map(|(_, line)| line).collect();
     let labelled = |label| format!("-----BEGIN {label}-----\nY2FuYXJ5\n-----END {label}-----");
     let encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n\
                      Y2FuYXJ5\n-----END RSA PRIVATE KEY-----";
@@ -157,7 +157,7 @@ fn unusable_keys_are_rejected_with_a_helpful_reason() {
         (labelled("PRIVATE KEY").replace("Y2F", "Y2F."), "holds something other than base64"),
         (labelled("PRIVATE KEY"), "cannot be read"),
         (labelled("RSA PRIVATE KEY"), "cannot be read"),
-        (cut.join("\n"), "cannot be read"),
+        (truncated.join("\n"), "cannot be read"),
         (labelled("ENCRYPTED PRIVATE KEY"), "is encrypted with a passphrase; decrypt it with: openssl"),
         (encrypted.to_owned(), "is encrypted with a passphrase"),
         (labelled("OPENSSH PRIVATE KEY"), "is in OpenSSH form; convert a copy with: ssh-keygen"),

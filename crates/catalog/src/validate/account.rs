@@ -145,8 +145,8 @@ impl Check<'_> {
             }
             let paired = limit.header.is_some() == limit.header_value.is_some();
             self.require(paired, &path, "`header` and `header_value` must be used together");
-            let told = limit.status == 429 || limit.header.is_some() || limit.body_contains.is_some();
-            self.require(told, &path, "a status other than 429 requires `header` or `body_contains`");
+            let is_recognisable = limit.status == 429 || limit.header.is_some() || limit.body_contains.is_some();
+            self.require(is_recognisable, &path, "a status other than 429 requires `header` or `body_contains`");
         }
     }
 }

@@ -129,7 +129,7 @@ async fn a_queued_name_is_looked_up_once_for_all_callers() {
     for result in first.into_iter().chain(rest) {
         answers.spawn(result.unwrap());
     }
-    assert_eq!(answers.join_all().await.into_iter().filter(|it| it.as_ref().unwrap().is_ok()).count(), 2_032);
+    assert_eq!(answers.join_all().await.into_iter().filter(|answer| answer.as_ref().unwrap().is_ok()).count(), 2_032);
 }
 
 #[tokio::test]

@@ -73,8 +73,8 @@ async fn the_deadline_covers_headers_and_body() {
 async fn a_connection_that_breaks_off() {
     assert_eq!(error_of(Reply::Close(Vec::new())).await, EgressError::Interrupted);
     assert_eq!(error_of(Reply::Close(b"HTTP/1.1 200 OK\r\ncontent-".to_vec())).await, EgressError::Interrupted);
-    let cut = with_body("content-length: 100\r\n", b"0123456789");
-    assert_eq!(error_of(Reply::Close(cut)).await, EgressError::Interrupted);
+    let truncated = with_body("content-length: 100\r\n", b"0123456789");
+    assert_eq!(error_of(Reply::Close(truncated)).await, EgressError::Interrupted);
     let cut_chunk = with_body("transfer-encoding: chunked\r\n", b"10\r\n0123");
     assert_eq!(error_of(Reply::Close(cut_chunk)).await, EgressError::Interrupted);
     let no_last_chunk = with_body("transfer-encoding: chunked\r\n", b"4\r\n0123\r\n");

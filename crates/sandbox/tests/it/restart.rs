@@ -40,8 +40,8 @@ async fn accounts_logins_and_notes_survive_a_restart() {
 
     // A code used before the restart is still rejected.
     after.redeem(&code).await.assert_error(400, "invalid_grant");
-    let dead = after.refresh(&rotated).await;
-    dead.assert_error(400, "invalid_grant");
+    let reused = after.refresh(&rotated).await;
+    reused.assert_error(400, "invalid_grant");
 }
 
 #[cfg(unix)]
