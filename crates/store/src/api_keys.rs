@@ -1,6 +1,6 @@
 //! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// A key as it is listed.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
 /// Adds a key to a live project. Only its hash is stored.
 pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
     Statement::one_unless(
-        "project_gone",
-        "api_key_exists",
+        Refusal::ProjectGone,
+        Refusal::ApiKeyExists,
         "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at, permissions, allowed_ips)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
          WHERE EXISTS (SELECT 1 FROM projects WHERE id = $2 AND deleted_at IS NULL)",
@@ -77,7 +77,7 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
 /// Revokes a key that is not yet revoked.
 pub fn revoke(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "api_key_not_found",
+        Refusal::ApiKeyNotFound,
         "UPDATE api_keys SET revoked_at = $3 WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL",
         vec![project.into(), id.into(), now.into()],
     )

@@ -1,7 +1,7 @@
 //! Attempts: one run of a link through the provider. Found by the OAuth `state` of the callback, or, in the
 //! device flow (RFC 8628), by the time of the next poll.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// An attempt.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub struct Poll {
 /// A new attempt.
 pub fn insert(attempt: &AttemptRow) -> Statement {
     Statement::one(
-        "attempt_exists",
+        Refusal::AttemptExists,
         "INSERT INTO attempts (id, project_id, link_id, account_id, auth_config_id, auth_config_version, state_hash,
            browser_hash, redirect_uri, verifier_sealed, created_at, expires_at, poll_at, poll_interval,
            params)
@@ -78,7 +78,7 @@ pub fn insert(attempt: &AttemptRow) -> Statement {
 /// Consumes a state. Refused when it was used before or has expired (R02).
 pub fn consume(id: &str, now: i64) -> Statement {
     Statement::one(
-        "state_consumed",
+        Refusal::StateConsumed,
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
          WHERE id = $1 AND consumed_at IS NULL AND expires_at > $2",
         vec![id.into(), now.into()],
@@ -107,7 +107,7 @@ pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
 /// Claims an attempt for one poll; only one claimant succeeds. The next poll is due at `next`.
 pub fn claim_poll(id: &str, poll: Poll, next: i64) -> Statement {
     Statement::one(
-        "attempt_taken",
+        Refusal::AttemptTaken,
         "UPDATE attempts SET poll_at = $3 WHERE id = $1 AND poll_at = $2 AND consumed_at IS NULL",
         vec![id.into(), poll.at.into(), next.into()],
     )

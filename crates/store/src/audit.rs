@@ -1,6 +1,6 @@
 //! The audit log: who did what, written in the same unit as the change itself (R92).
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// One event. `detail` is JSON and never holds a secret.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) const COLUMNS: &str =
 /// first time after that range: sealed segments never grow.
 pub fn insert(event: AuditEvent) -> Statement {
     Statement::one(
-        "audit_event_exists",
+        Refusal::AuditEventExists,
         "INSERT OR FAIL INTO audit_events
            (id, project_id, at, actor, action, object, outcome, request_id, detail, caller_request_id)
          VALUES (CASE WHEN $1 < (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1)

@@ -2,7 +2,7 @@
 //! previous segment. Retention leaves a tombstone for what it drops.
 
 use crate::audit::{AuditEvent, COLUMNS, read as read_event};
-use crate::{ReadError, Row, Statement, Store, Unit, meta};
+use crate::{ReadError, Refusal, Row, Statement, Store, Unit, meta};
 
 /// Events or segments that one unit of retention deletes.
 pub const DROP_BATCH: i64 = 500;
@@ -85,7 +85,7 @@ pub fn seal(segments: &[Segment]) -> Unit {
                previous, key_id, mac)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         };
-        unit.push(Statement::one("audit_already_sealed", sql, args));
+        unit.push(Statement::one(Refusal::AuditAlreadySealed, sql, args));
     }
     unit
 }
@@ -95,7 +95,7 @@ pub fn seal(segments: &[Segment]) -> Unit {
 pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
     Unit::new()
         .with(Statement::one(
-            "audit_already_dropped",
+            Refusal::AuditAlreadyDropped,
             "UPDATE audit_segments SET dropped_at = $2, dropped_events = $3, drop_key_id = $4, drop_mac = $5
              WHERE number = $1 AND dropped_at IS NULL",
             vec![

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use crate::sqlite::Reading;
-use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Value, counts};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value, counts};
 
 /// An auth config that was not deleted.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ macro_rules! select {
 /// A new auth config.
 pub fn insert(config: &AuthConfigRow) -> Statement {
     Statement::one(
-        "auth_config_exists",
+        Refusal::AuthConfigExists,
         "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
            is_enabled_for_tool_router, settings, credentials_sealed, created_at, updated_at, shared_sealed)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -89,7 +89,7 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
 /// with it changed since they were read. Flows in progress continue.
 pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
     Statement::one(
-        "client_is_set",
+        Refusal::ClientIsSet,
         "UPDATE auth_configs SET credentials_sealed = $3
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credentials_sealed IS NOT DISTINCT FROM $5
            AND shared_sealed IS NOT DISTINCT FROM $4",
@@ -107,7 +107,7 @@ pub fn set_client(config: &AuthConfigRow, sealed: Vec<u8>) -> Statement {
 /// progress continue.
 pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
     Statement::one(
-        "auth_config_changed",
+        Refusal::AuthConfigChanged,
         "UPDATE auth_configs SET settings = $3
          WHERE id = $2 AND project_id = $1 AND settings = $4 AND deleted_at IS NULL",
         vec![(&config.project_id).into(), (&config.id).into(), settings.into(), (&config.settings).into()],
@@ -118,7 +118,7 @@ pub fn set_settings(config: &AuthConfigRow, settings: &str) -> Statement {
 /// changed or deleted since.
 pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
     Statement::one(
-        "auth_config_changed",
+        Refusal::AuthConfigChanged,
         "UPDATE auth_configs SET name = $4, status = $5, is_enabled_for_tool_router = $6, settings = $7,
            credentials_sealed = $8, shared_sealed = $9, updated_at = $10
          WHERE id = $2 AND project_id = $1 AND updated_at = $3 AND deleted_at IS NULL",
@@ -141,7 +141,7 @@ pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
 /// another request was first.
 pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
     Statement::one(
-        "managed_auth_config_exists",
+        Refusal::ManagedAuthConfigExists,
         "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
            is_enabled_for_tool_router, settings, created_at, updated_at)
          SELECT $1, $2, $3, $4, $5, 1, 'ENABLED', 1, $6, $7, $7
@@ -163,7 +163,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
 /// Deletes an auth config and erases its credentials.
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "auth_config_not_found",
+        Refusal::AuthConfigNotFound,
         "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
         vec![project.into(), id.into(), now.into()],
@@ -173,7 +173,7 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
 /// The same, once none of its accounts has a credential. Refused as `auth_config_busy` otherwise.
 pub fn delete_unused(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "auth_config_busy",
+        Refusal::AuthConfigBusy,
         "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
            (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2

@@ -1,6 +1,6 @@
 //! Idempotency keys (R68): the response of a request, stored for 24 hours together with its effect.
 
-use crate::{ReadError, Statement, Store};
+use crate::{ReadError, Refusal, Statement, Store};
 
 /// A stored response.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct IdempotencyRow {
 /// Stores a response. Refused as `idempotency_key_used` when the key exists.
 pub fn insert(project: &str, key: &str, row: IdempotencyRow) -> Statement {
     Statement::one(
-        "idempotency_key_used",
+        Refusal::IdempotencyKeyUsed,
         "INSERT INTO idempotency_keys (project_id, key, request_hash, status, response_sealed, created_at)
          VALUES ($1, $2, $3, $4, $5, $6)",
         vec![

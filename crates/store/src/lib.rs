@@ -28,6 +28,7 @@ pub mod meta;
 pub mod organization_keys;
 pub mod project_deletion;
 pub mod projects;
+mod refusal;
 pub mod reseal;
 pub mod retention;
 pub mod revocations;
@@ -37,6 +38,7 @@ pub mod verifications;
 
 pub use migrate::MigrationError;
 pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
+pub use refusal::Refusal;
 pub use row::Row;
 pub use sqlite::{OpenError, Store};
 pub use unit::{Statement, Unit, Value};
@@ -46,9 +48,9 @@ use thiserror::Error;
 /// Why a unit was not applied. Nothing of it was written.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// A statement did not have the required result. Carries the name of the refusal.
+    /// A statement did not have the required result.
     #[error("write refused: {0}")]
-    Refused(&'static str),
+    Refused(Refusal),
     /// The disk is full. Reads still work.
     #[error("storage is full")]
     Full,

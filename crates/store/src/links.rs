@@ -1,6 +1,6 @@
 //! Links: one offer, to one user, to connect one account.
 
-use crate::{ReadError, Row, Statement, Store, Unit, attempts, revocations, verifications};
+use crate::{ReadError, Refusal, Row, Statement, Store, Unit, attempts, revocations, verifications};
 
 /// A link and its progress.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ pub struct NewLink<'a> {
 /// Adds a link.
 pub fn insert(link: &NewLink<'_>) -> Statement {
     Statement::one(
-        "link_exists",
+        Refusal::LinkExists,
         "INSERT INTO links (id, project_id, session_id, account_id, token_hash, callback_url, created_at, expires_at,
            purpose, prefill_sealed, expected)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
@@ -145,7 +145,7 @@ pub fn insert(link: &NewLink<'_>) -> Statement {
 /// Records that a visitor pressed Continue. Refused as `link_finished` when the link has finished or expired.
 pub fn start(id: &str, now: i64) -> Statement {
     Statement::one(
-        "link_finished",
+        Refusal::LinkFinished,
         "UPDATE links SET claimed_at = $2 WHERE id = $1 AND finished_at IS NULL AND expires_at > $2",
         vec![id.into(), now.into()],
     )
@@ -156,7 +156,7 @@ pub fn start(id: &str, now: i64) -> Statement {
 /// finished.
 pub fn claim_exchange(id: &str, by: &str, now: i64, stale_before: i64) -> Statement {
     Statement::one(
-        "exchange_busy",
+        Refusal::ExchangeBusy,
         "UPDATE links SET exchange_by = $2, exchange_since = $3
          WHERE id = $1 AND finished_at IS NULL
            AND (exchange_by IS NULL OR exchange_by = $2 OR exchange_since < $4)",
@@ -176,7 +176,7 @@ pub fn release_exchange(id: &str, by: &str) -> Statement {
 /// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise.
 pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Statement {
     Statement::one(
-        "link_in_use",
+        Refusal::LinkInUse,
         "UPDATE links SET id = id
          WHERE id = $1 AND (exchange_by IS NULL OR exchange_by = COALESCE($2, '') OR exchange_since < $4)
            AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $3)
@@ -188,7 +188,7 @@ pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Sta
 /// Records the user's choice. Refused as `link_finished` once the link has started or finished.
 pub fn record_choice(id: &str, now: i64) -> Statement {
     Statement::one(
-        "link_finished",
+        Refusal::LinkFinished,
         "UPDATE links SET purpose = 'chosen' WHERE id = $1 AND purpose IN ('choose', 'chosen')
            AND claimed_at IS NULL AND finished_at IS NULL AND expires_at > $2",
         vec![id.into(), now.into()],
@@ -197,13 +197,17 @@ pub fn record_choice(id: &str, now: i64) -> Statement {
 
 /// Requires that a link has not finished. Refused as `link_finished` otherwise.
 pub fn is_open(id: &str) -> Statement {
-    Statement::one("link_finished", "UPDATE links SET id = id WHERE id = $1 AND finished_at IS NULL", vec![id.into()])
+    Statement::one(
+        Refusal::LinkFinished,
+        "UPDATE links SET id = id WHERE id = $1 AND finished_at IS NULL",
+        vec![id.into()],
+    )
 }
 
 /// Finishes a link, once.
 fn finish(id: &str, outcome: &str, now: i64) -> Statement {
     Statement::one(
-        "link_finished",
+        Refusal::LinkFinished,
         "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL, exchange_by = NULL,
            exchange_since = NULL
          WHERE id = $1 AND finished_at IS NULL",

@@ -1,10 +1,14 @@
 //! Key-value facts about the installation, such as the check value of the master key.
 
-use crate::{ReadError, Statement, Store};
+use crate::{ReadError, Refusal, Statement, Store};
 
 /// Inserts a fact that does not exist yet.
 pub fn insert(name: &str, value: Vec<u8>) -> Statement {
-    Statement::one("meta_exists", "INSERT INTO meta (name, value) VALUES ($1, $2)", vec![name.into(), value.into()])
+    Statement::one(
+        Refusal::MetaExists,
+        "INSERT INTO meta (name, value) VALUES ($1, $2)",
+        vec![name.into(), value.into()],
+    )
 }
 
 /// Inserts or replaces a fact.

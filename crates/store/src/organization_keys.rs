@@ -1,7 +1,7 @@
 //! Keys that are valid beyond one project: those of the organisation and of its members. Only hashes are
 //! stored.
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// Who owns the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
 /// Adds a key. Only its hash is stored.
 pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
     Statement::one(
-        "organization_key_exists",
+        Refusal::OrganizationKeyExists,
         "INSERT INTO organization_keys (id, kind, name, email, prefix, key_hash, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         vec![
@@ -95,7 +95,7 @@ pub fn insert(key: &OrganizationKeyRow, hash: [u8; 32]) -> Statement {
 /// Revokes an active key of this kind and, for user keys, of this member.
 pub fn revoke(kind: OrganizationKeyKind, email: Option<&str>, id: &str, now: i64) -> Statement {
     Statement::one(
-        "organization_key_not_found",
+        Refusal::OrganizationKeyNotFound,
         "UPDATE organization_keys SET revoked_at = $4
          WHERE id = $3 AND kind = $1 AND COALESCE(email, '') = COALESCE($2, '') AND revoked_at IS NULL",
         vec![kind.as_str().into(), email.into(), id.into(), now.into()],

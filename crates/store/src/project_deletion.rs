@@ -5,7 +5,7 @@
 //! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
 //! can continue where another stopped.
 
-use crate::{ReadError, Statement, Store, Unit, links};
+use crate::{ReadError, Refusal, Statement, Store, Unit, links};
 
 /// Maximum number of rows per statement.
 pub const BATCH: usize = 500;
@@ -23,7 +23,7 @@ pub struct ClosedProject {
 pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
-            "project_not_found",
+            Refusal::ProjectNotFound,
             "UPDATE projects SET deleted_at = $2, updated_at = $2, revokes_on_delete = $3
              WHERE id = $1 AND deleted_at IS NULL",
             vec![project.into(), now.into(), revokes.into()],
@@ -97,7 +97,7 @@ pub fn forget_idempotency_keys(project: &str) -> Statement {
 /// marked already.
 pub fn mark_empty(project: &str, now: i64) -> Statement {
     Statement::one(
-        "project_not_empty",
+        Refusal::ProjectNotEmpty,
         "UPDATE projects SET emptied_at = $2
          WHERE id = $1 AND deleted_at IS NOT NULL AND emptied_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL)

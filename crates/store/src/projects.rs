@@ -1,6 +1,6 @@
 //! Projects: the tenants. Every other object belongs to one.
 
-use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, counts};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, counts};
 
 /// A project that was not deleted.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ fn read(row: &Row<'_>) -> Result<Project, ReadError> {
 /// A new project.
 pub fn insert(project: &Project) -> Statement {
     Statement::one(
-        "project_exists",
+        Refusal::ProjectExists,
         "INSERT INTO projects (id, name, settings, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)",
         vec![
             (&project.id).into(),
@@ -51,7 +51,7 @@ pub fn insert(project: &Project) -> Statement {
 /// Replaces the settings that were read. Refused if they changed since.
 pub fn set_settings(id: &str, read: &str, new: &str, now: i64) -> Statement {
     Statement::one(
-        "project_changed",
+        Refusal::ProjectChanged,
         "UPDATE projects SET settings = $3, updated_at = $4 WHERE id = $1 AND settings = $2 AND deleted_at IS NULL",
         vec![id.into(), read.into(), new.into(), now.into()],
     )

@@ -3,7 +3,7 @@
 //!
 //! The audit log is deleted in whole segments (`audit_segments.rs`).
 
-use crate::{ReadError, Statement, Store, Unit};
+use crate::{ReadError, Refusal, Statement, Store, Unit};
 
 /// Rows per batch, unless stated otherwise.
 pub const BATCH: usize = 500;
@@ -94,7 +94,7 @@ pub fn idempotency_keys(before: i64) -> Unit {
 /// `account_changed` when it is being connected again.
 pub fn unconnected_account(project: &str, id: &str, before: i64, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND connected_at IS NULL

@@ -13,7 +13,7 @@ pub use counts::RevocationCounts;
 use counts::read_counts;
 
 use crate::row::push_not_in;
-use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Value};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value};
 
 /// How a revocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
         RevocationState::Finished { outcome, at } => (None, Some(outcome.as_str()), Some(*at)),
     };
     Statement::one(
-        "revocation_exists",
+        Refusal::RevocationExists,
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
            material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme,
            promised_for)
@@ -139,7 +139,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
 /// another server claimed it first.
 pub fn claim(row: &RevocationRow, until: i64) -> Statement {
     Statement::one(
-        "revocation_taken",
+        Refusal::RevocationTaken,
         "UPDATE revocations SET tries = tries + 1, next_try_at = $5
          WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3 AND next_try_at = $4",
         vec![(&row.project_id).into(), (&row.id).into(), row.tries.into(), row.next_try_at.into(), until.into()],
@@ -150,7 +150,7 @@ pub fn claim(row: &RevocationRow, until: i64) -> Statement {
 /// as `already_being_revoked` if the tokens are being revoked.
 pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
     Statement::one(
-        "already_being_revoked",
+        Refusal::AlreadyBeingRevoked,
         "UPDATE revocations SET next_try_at = $3
          WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
            AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
@@ -212,7 +212,7 @@ pub fn cancel_conditional_of_account(project: &str, account: &str) -> Statement 
 /// The same for a revocation that is already claimed.
 pub fn cancel_claimed(project: &str, id: &str, tries: i64) -> Statement {
     Statement::one(
-        "revocation_taken",
+        Refusal::RevocationTaken,
         "DELETE FROM revocations
          WHERE id = $2 AND project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = $3",
         vec![project.into(), id.into(), tries.into()],
@@ -235,7 +235,7 @@ pub struct AttemptResult {
 /// Ends a revocation and erases its material.
 pub fn finish(project: &str, id: &str, tried: &AttemptResult, outcome: RevocationOutcome, now: i64) -> Statement {
     Statement::one(
-        "revocation_taken",
+        Refusal::RevocationTaken,
         "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL,
            grant_key = $8
          WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
@@ -255,7 +255,7 @@ pub fn finish(project: &str, id: &str, tried: &AttemptResult, outcome: Revocatio
 /// Reschedules a revocation after a transient failure.
 pub fn reschedule(project: &str, id: &str, tried: &AttemptResult, next_try_at: i64) -> Statement {
     Statement::one(
-        "revocation_taken",
+        Refusal::RevocationTaken,
         "UPDATE revocations SET tokens = $4, detail = $5, next_try_at = $6
          WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
         vec![

@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
-use crate::{ListPage, PageQuery, Position, ReadError, Row, Statement, Store, Unit, Value};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
 
 /// A session that was not deleted.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct SessionRow {
 /// A new session.
 pub fn insert(session: &SessionRow) -> Statement {
     Statement::one(
-        "session_exists",
+        Refusal::SessionExists,
         "INSERT INTO sessions (id, project_id, user_id, config, config_version, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $6)",
         vec![
@@ -39,7 +39,7 @@ pub fn insert(session: &SessionRow) -> Statement {
 /// Deletes a session. Refused when it is already deleted.
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "session_not_found",
+        Refusal::SessionNotFound,
         "UPDATE sessions SET deleted_at = $3, updated_at = $3 WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
         vec![project.into(), id.into(), now.into()],
     )
@@ -67,14 +67,14 @@ pub const HISTORY_BYTES: i64 = 1 << 20;
 pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions: i64, now: i64) -> Unit {
     Unit::new()
         .with(Statement::one(
-            "session_changed",
+            Refusal::SessionChanged,
             "INSERT INTO session_versions (session_id, version, project_id, config, created_at)
              SELECT id, config_version, project_id, config, updated_at FROM sessions
              WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
             vec![project.into(), id.into(), version.into()],
         ))
         .with(Statement::one(
-            "session_changed",
+            Refusal::SessionChanged,
             "UPDATE sessions SET config = $4, config_version = config_version + 1, updated_at = $5
              WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
             vec![project.into(), id.into(), version.into(), config.into(), now.into()],

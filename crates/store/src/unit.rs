@@ -1,5 +1,7 @@
 //! A write as data: statements, arguments and required results.
 
+use crate::Refusal;
+
 /// A value bound to a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -74,13 +76,13 @@ pub struct Statement {
 pub(crate) enum Expect {
     /// Any number of rows. A violated constraint is a bug.
     Any,
-    /// Exactly one row and no violated constraint. Otherwise the unit is refused with this name.
+    /// Exactly one row and no violated constraint. Otherwise the unit is refused for this reason.
     One {
         /// Another number of rows: a condition in the WHERE clause did not hold, or a required value that the
         /// statement looks up does not exist.
-        rows: &'static str,
+        rows: Refusal,
         /// A unique key already exists.
-        constraint: &'static str,
+        constraint: Refusal,
     },
 }
 
@@ -91,17 +93,12 @@ impl Statement {
     }
 
     /// A statement that must change exactly one row; otherwise the unit is refused with `refusal`.
-    pub(crate) fn one(refusal: &'static str, sql: &'static str, args: Vec<Value>) -> Self {
+    pub(crate) fn one(refusal: Refusal, sql: &'static str, args: Vec<Value>) -> Self {
         Self::one_unless(refusal, refusal, sql, args)
     }
 
     /// The same, with different refusals for a failed condition and for an existing key.
-    pub(crate) fn one_unless(
-        rows: &'static str,
-        constraint: &'static str,
-        sql: &'static str,
-        args: Vec<Value>,
-    ) -> Self {
+    pub(crate) fn one_unless(rows: Refusal, constraint: Refusal, sql: &'static str, args: Vec<Value>) -> Self {
         Self { sql, args, expect: Expect::One { rows, constraint } }
     }
 }

@@ -1,6 +1,6 @@
 //! Connections that wait until the developer confirms the user (R05, contract section 3.8).
 
-use crate::{ReadError, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store};
 
 /// A waiting connection.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ impl ParkedKind {
 /// Parks a connection.
 pub fn insert(row: &VerificationRow) -> Statement {
     Statement::one(
-        "verification_exists",
+        Refusal::VerificationExists,
         "INSERT INTO verifications (id, project_id, link_id, account_id, auth_config_version, token_hash, kind,
            parked_sealed, params, redirect_uri, created_at, expires_at, attempt_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
@@ -94,7 +94,7 @@ pub fn insert(row: &VerificationRow) -> Statement {
 /// Consumes a session URI. Refused when it was used before or has expired.
 pub fn consume(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "verification_consumed",
+        Refusal::VerificationConsumed,
         "UPDATE verifications SET consumed_at = $3, parked_sealed = NULL
          WHERE id = $2 AND project_id = $1 AND consumed_at IS NULL AND expires_at > $3",
         vec![project.into(), id.into(), now.into()],

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Store, Unit, WriteError, api_keys, audit, meta};
+use switchboard_store::{Refusal, Store, Unit, WriteError, api_keys, audit, meta};
 
 fn project(id: &str) -> Project {
     Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
@@ -25,7 +25,7 @@ async fn a_refused_unit_writes_nothing() {
         .with(meta::put("seen", b"x".to_vec()))
         .with(projects::insert(&project("pr_1")));
     let refused = store.apply(unit).await.unwrap_err();
-    assert!(matches!(refused, WriteError::Refused("project_exists")), "{refused}");
+    assert!(matches!(refused, WriteError::Refused(Refusal::ProjectExists)), "{refused}");
     assert!(store.project("pr_2").await.unwrap().is_none());
     assert!(store.meta("seen").await.unwrap().is_none());
 }
@@ -36,7 +36,7 @@ async fn a_failed_condition_is_refused_by_name() {
     let store = open(folder.path());
     let unit = Unit::new().with(meta::put("seen", b"x".to_vec())).with(api_keys::revoke("pr_1", "key_1", 5));
     let refused = store.apply(unit).await.unwrap_err();
-    assert!(matches!(refused, WriteError::Refused("api_key_not_found")), "{refused}");
+    assert!(matches!(refused, WriteError::Refused(Refusal::ApiKeyNotFound)), "{refused}");
     assert!(store.meta("seen").await.unwrap().is_none());
 }
 

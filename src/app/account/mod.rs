@@ -8,7 +8,7 @@ use std::time::Duration;
 use switchboard_catalog::Refresh;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
-use switchboard_store::{ListPage, PageQuery, Unit, WriteError, links, unread_answers};
+use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, links, unread_answers};
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
@@ -152,7 +152,7 @@ impl Accounts {
             .with(self.core.audit(actor, "connected_account.delete", id, "ok", None));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(None),
-            Err(WriteError::Refused("account_not_found")) => Err(account_not_found(id)),
+            Err(WriteError::Refused(Refusal::AccountNotFound)) => Err(account_not_found(id)),
             Err(error) => Err(error.into()),
         }
     }

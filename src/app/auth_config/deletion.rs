@@ -1,6 +1,6 @@
 //! Deleting an auth config: its accounts go first, in batches.
 
-use switchboard_store::{Unit, WriteError, accounts, auth_configs, links, unread_answers};
+use switchboard_store::{Refusal, Unit, WriteError, accounts, auth_configs, links, unread_answers};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -32,7 +32,7 @@ impl AuthConfigs {
                 self.recent.forget_where(|it| it.has(id));
                 Ok(None)
             }
-            Err(WriteError::Refused("auth_config_not_found")) => Err(auth_config_not_found(id)),
+            Err(WriteError::Refused(Refusal::AuthConfigNotFound)) => Err(auth_config_not_found(id)),
             Err(error) => Err(error.into()),
         }
     }

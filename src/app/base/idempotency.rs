@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use switchboard_store::idempotency::{self, IdempotencyRow};
-use switchboard_store::{Statement, Unit, WriteError};
+use switchboard_store::{Refusal, Statement, Unit, WriteError};
 use switchboard_vault::{KeyRing, SealContext};
 
 use crate::app::base::core::Core;
@@ -116,27 +116,27 @@ pub enum Once<T> {
 
 /// Why a unit was not applied: a named refusal for the caller to translate, or a failure.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum CommitError {
     /// The named expectation did not hold.
-    Named(&'static str),
+    Refused(Refusal),
     /// The store failed.
     Failed(Error),
 }
 
-impl From<WriteError> for Refusal {
+impl From<WriteError> for CommitError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::Refused(name) => Self::Named(name),
+            WriteError::Refused(refusal) => Self::Refused(refusal),
             other => Self::Failed(other.into()),
         }
     }
 }
 
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Named(name) => Self::internal(WriteError::Refused(name)),
-            Refusal::Failed(error) => error,
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refusal) => Self::internal(WriteError::Refused(refusal)),
+            CommitError::Failed(error) => error,
         }
     }
 }
@@ -149,7 +149,7 @@ impl Idempotency {
         unit: Unit,
         answer: T,
         encode: impl FnOnce(&T) -> Replay,
-    ) -> std::result::Result<Once<T>, Refusal> {
+    ) -> std::result::Result<Once<T>, CommitError> {
         let Some(key) = key else {
             self.core.store.apply(unit).await?;
             return Ok(Once::Done(answer));
@@ -158,9 +158,9 @@ impl Idempotency {
         let unit = Unit::new().with(self.remember(key, &encode(&answer))).and(unit);
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(Once::Done(answer)),
-            Err(WriteError::Refused("idempotency_key_used")) => {
-                let replay = self.replay(Some(key)).await.map_err(Refusal::Failed)?;
-                replay.map(Once::Replayed).ok_or(Refusal::Named("idempotency_key_used"))
+            Err(WriteError::Refused(Refusal::IdempotencyKeyUsed)) => {
+                let replay = self.replay(Some(key)).await.map_err(CommitError::Failed)?;
+                replay.map(Once::Replayed).ok_or(CommitError::Refused(Refusal::IdempotencyKeyUsed))
             }
             Err(error) => Err(error.into()),
         }

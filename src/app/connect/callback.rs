@@ -11,7 +11,7 @@ use switchboard_auth::{CallbackQuery, callback_parameter, oauth1, parse_callback
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
 
 use super::attempt::Free;
@@ -213,7 +213,7 @@ impl Connector {
         unit.push(self.core.audit(actor, "link.callback", &attempt.account_id, outcome, None));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
-            Err(WriteError::Refused("exchange_busy")) => return Ok(None),
+            Err(WriteError::Refused(Refusal::ExchangeBusy)) => return Ok(None),
             // Another request came with the same state.
             Err(WriteError::Refused(_)) => return self.arrive_again(attempt).await.map(Some),
             Err(error) => return Err(error.into()),

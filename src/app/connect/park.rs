@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
@@ -163,7 +163,7 @@ impl Connector {
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {}
-            Err(WriteError::Refused("exchange_busy")) => return Err(busy()),
+            Err(WriteError::Refused(Refusal::ExchangeBusy)) => return Err(busy()),
             Err(WriteError::Refused(_)) => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             Err(error) => return Err(error.into()),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
+use switchboard_store::Refusal;
 use switchboard_store::Unit;
 use switchboard_store::accounts::AccountType;
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -13,7 +14,7 @@ use super::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_ac
 use crate::app::Actor;
 use crate::app::auth_config::{disabled, toolkit_gone};
 use crate::app::base::errors::auth_config_not_found;
-use crate::app::base::idempotency::{IdempotencyKey, Once, Refusal, Replay};
+use crate::app::base::idempotency::{CommitError, IdempotencyKey, Once, Replay};
 use crate::app::link::Links;
 use crate::app::model::access_list::AclInput;
 use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
@@ -145,10 +146,10 @@ impl Usable {
 }
 
 /// Why an account was not written.
-pub(in crate::app) fn refused(refusal: Refusal, alias: Option<&str>, config: &AuthConfigRow) -> Error {
-    match refusal {
-        Refusal::Named("alias_in_use") => alias_in_use(alias.unwrap_or_default()),
-        Refusal::Named("auth_config_gone") => disabled(config),
+pub(in crate::app) fn refused(refused: CommitError, alias: Option<&str>, config: &AuthConfigRow) -> Error {
+    match refused {
+        CommitError::Refused(Refusal::AliasInUse) => alias_in_use(alias.unwrap_or_default()),
+        CommitError::Refused(Refusal::AuthConfigGone) => disabled(config),
         other => other.into(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::Usable;
@@ -75,7 +75,7 @@ impl Links {
                 .with(self.core.audit(actor, "connected_account.update", id, "ok", Some(&facts)));
             match self.core.store.apply(unit).await {
                 Ok(_) => return self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
-                Err(WriteError::Refused("alias_in_use")) => {
+                Err(WriteError::Refused(Refusal::AliasInUse)) => {
                     return Err(alias_in_use(patch.alias.as_deref().unwrap_or_default()));
                 }
                 // Deleted or changed meanwhile: look again.

@@ -15,7 +15,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
-use switchboard_store::{Statement, Unit};
+use switchboard_store::{Refusal, Statement, Unit};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use crate::app::Actor;
@@ -24,7 +24,7 @@ use crate::app::auth_config::AuthConfigs;
 use crate::app::auth_config::schemes::{LinkWarning, Picked, SchemeWish};
 use crate::app::base::core::Core;
 use crate::app::base::errors::{invalid_slugs, toolkit_not_allowed};
-use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Refusal, Replay};
+use crate::app::base::idempotency::{CommitError, Idempotency, IdempotencyKey, Once, Replay};
 use crate::app::credential::Credentials;
 use crate::app::credential::seals::Owner;
 use crate::app::model::access_list::{Acl, AclInput};
@@ -154,9 +154,9 @@ impl Links {
             link.warnings = warnings;
             match self.idempotency.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
-                Err(Refusal::Named("alias_in_use")) => return Err(alias_in_use(alias.unwrap_or_default())),
+                Err(CommitError::Refused(Refusal::AliasInUse)) => return Err(alias_in_use(alias.unwrap_or_default())),
                 // The auth config was deleted, or another request made the first one: pick again.
-                Err(Refusal::Named("auth_config_gone" | "managed_auth_config_exists")) if tries < 3 => {
+                Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists)) if tries < 3 => {
                     self.auth_configs.forget(&actor.project_id, &toolkit.slug);
                     tries += 1;
                 }

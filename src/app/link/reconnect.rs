@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_store::Refusal;
 use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
@@ -156,7 +157,7 @@ impl Links {
             .with(self.core.audit(actor, "link.create", id, "ok", Some(&facts.to_value())));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
-            Err(WriteError::Refused("account_changed")) => {
+            Err(WriteError::Refused(Refusal::AccountChanged)) => {
                 return Err(Error::new(Code::Conflict, "The account changed in the same moment"));
             }
             Err(error) => return Err(error.into()),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
-use switchboard_store::{Unit, WriteError, projects};
+use switchboard_store::{Refusal, Unit, WriteError, projects};
 
 use super::{LogVisibility, ProjectSettings, callback_url};
 use crate::app::Actor;
@@ -177,7 +177,7 @@ impl Projects {
                 .with(self.core.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
             match self.core.store.apply(unit).await {
                 Ok(_) => return Ok(settings),
-                Err(WriteError::Refused("project_changed")) => {}
+                Err(WriteError::Refused(Refusal::ProjectChanged)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

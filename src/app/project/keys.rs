@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
-use switchboard_store::{Statement, Unit, WriteError, meta};
+use switchboard_store::{Refusal, Statement, Unit, WriteError, meta};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -108,7 +108,7 @@ impl Keys {
         let unit = self.insert(actor, &key, &row);
         match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
-            Err(WriteError::Refused("project_gone")) => Err(super::not_found(&actor.project_id)),
+            Err(WriteError::Refused(Refusal::ProjectGone)) => Err(super::not_found(&actor.project_id)),
             Err(error) => Err(error.into()),
         }
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Unit, WriteError, api_keys};
+use switchboard_store::{Refusal, Unit, WriteError, api_keys};
 use switchboard_vault::ApiKey;
 
 use crate::app::Actor;
@@ -200,7 +200,7 @@ impl Projects {
             .and(self.keys.insert(&actor, &key, &row));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),
-            Err(WriteError::Refused("project_gone")) => Err(not_found(project)),
+            Err(WriteError::Refused(Refusal::ProjectGone)) => Err(not_found(project)),
             Err(error) => Err(error.into()),
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
-use switchboard_store::{Statement, Unit, WriteError};
+use switchboard_store::{Refusal, Statement, Unit, WriteError};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -60,7 +60,7 @@ impl ProjectDeletion {
         ));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
-            Err(WriteError::Refused("project_not_found")) => return Err(not_found(project)),
+            Err(WriteError::Refused(Refusal::ProjectNotFound)) => return Err(not_found(project)),
             Err(error) => return Err(error.into()),
         }
         self.sessions.forget_project(project);
@@ -115,7 +115,7 @@ impl ProjectDeletion {
         ));
         match self.core.store.apply(unit).await {
             // What came in between is left to the next run.
-            Ok(_) | Err(WriteError::Refused("project_not_empty")) => Ok(()),
+            Ok(_) | Err(WriteError::Refused(Refusal::ProjectNotEmpty)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

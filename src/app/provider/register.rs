@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use switchboard_auth::{TokenErrorKind, decompressed};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
@@ -101,7 +101,7 @@ impl Providers {
             .with(self.core.audit(actor, action, &config.id, "ok", None));
         match self.core.store.apply(unit).await {
             // Another server was faster.
-            Ok(_) | Err(WriteError::Refused("client_is_set")) => Ok(()),
+            Ok(_) | Err(WriteError::Refused(Refusal::ClientIsSet)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }

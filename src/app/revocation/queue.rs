@@ -8,7 +8,7 @@ use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
-use switchboard_store::{Unit, WriteError, links, unread_answers};
+use switchboard_store::{Refusal, Unit, WriteError, links, unread_answers};
 use switchboard_vault::Secrets;
 
 use super::{BY_OPERATOR, too_busy};
@@ -103,7 +103,7 @@ impl Revocations {
                     self.wake.notify_one();
                     return Ok(job);
                 }
-                Err(WriteError::Refused("account_changed")) => {}
+                Err(WriteError::Refused(Refusal::AccountChanged)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
-use switchboard_store::{ListPage, PageQuery, WriteError};
+use switchboard_store::{ListPage, PageQuery, Refusal, WriteError};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -58,7 +58,7 @@ impl Sessions {
                     self.recent.forget(&(actor.project_id.clone(), id.to_owned()));
                     return Ok(changed);
                 }
-                Err(WriteError::Refused("session_changed")) => {}
+                Err(WriteError::Refused(Refusal::SessionChanged)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
-use switchboard_store::{Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -180,7 +180,7 @@ impl Sessions {
                 self.recent.forget(&(actor.project_id.clone(), id.to_owned()));
                 Ok(())
             }
-            Err(WriteError::Refused("session_not_found")) => Err(not_found(id)),
+            Err(WriteError::Refused(Refusal::SessionNotFound)) => Err(not_found(id)),
             Err(error) => Err(error.into()),
         }
     }

@@ -2,7 +2,7 @@
 //! reconnect.
 
 use super::Activation;
-use crate::{Statement, Value};
+use crate::{Refusal, Statement, Value};
 
 /// Changes to an account. `None` leaves a value unchanged.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +53,8 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
     let (sealed, params, replaces) =
         edit.credential.map_or((None, None, None), |new| (Some(new.sealed), Some(new.params), Some(new.replaces)));
     Statement::one_unless(
-        "account_changed",
-        "alias_in_use",
+        Refusal::AccountChanged,
+        Refusal::AliasInUse,
         "UPDATE connected_accounts SET
            alias = CASE WHEN $3 = 1 THEN $4 ELSE alias END,
            acl = CASE WHEN $5 = 1 THEN $7 ELSE acl END,
@@ -88,7 +88,7 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
 /// be used up, and the account must work when it is enabled again.
 pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INACTIVE', status_reason = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'",
         vec![project.into(), id.into(), reason.into(), now.into()],
@@ -98,7 +98,7 @@ pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
 /// Enables an INACTIVE account.
 pub fn enable(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, updated_at = $3
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'INACTIVE'",
         vec![project.into(), id.into(), now.into()],
@@ -108,7 +108,7 @@ pub fn enable(project: &str, id: &str, now: i64) -> Statement {
 /// Restarts connecting an account without a credential, with another link.
 pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, link_id = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL
            AND status IN ('INITIALIZING', 'INITIATED', 'FAILED', 'EXPIRED', 'REVOKED')",
@@ -119,7 +119,7 @@ pub fn restart(project: &str, id: &str, link: &str, now: i64) -> Statement {
 /// Gives a working account a link for a new credential. The account itself does not change.
 pub fn relink(project: &str, id: &str, link: &str) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET link_id = $3
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('ACTIVE', 'INACTIVE', 'EXPIRED')",
         vec![project.into(), id.into(), link.into()],
@@ -140,7 +140,7 @@ pub fn reconnect(project: &str, id: &str, activation: Activation) -> Statement {
         activation.identity.into(),
     ];
     Statement::one(
-        "account_not_connecting",
+        Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = CASE WHEN status = 'INACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END,
            status_reason = NULL, credential_sealed = $3, credential_version = credential_version + 1, params = $4,
            expires_at = $5, issued_at = $6, connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1,

@@ -4,12 +4,12 @@
 //! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
 //! lease tells the next holder that a response was lost.
 
-use crate::Statement;
+use crate::{Refusal, Statement};
 
 /// Acquires the lease for one credential version.
 pub fn lease(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
     Statement::one(
-        "refresh_leased",
+        Refusal::RefreshLeased,
         "UPDATE connected_accounts SET refresh_fence = refresh_fence + 1, refresh_lease_until = $6,
            refresh_started_at = COALESCE(refresh_started_at, $5)
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'
@@ -37,7 +37,7 @@ pub struct Refreshed {
 /// Stores a refreshed credential. Refused when another holder took over or the account was deleted.
 pub fn store_refreshed(project: &str, id: &str, fence: i64, refreshed: Refreshed) -> Statement {
     Statement::one(
-        "fence_lost",
+        Refusal::FenceLost,
         "UPDATE connected_accounts SET credential_sealed = $4, credential_version = credential_version + 1,
            params = $5, expires_at = $6, issued_at = $7, updated_at = $7, refresh_lease_until = NULL,
            refresh_started_at = NULL, refresh_failures = 0, refresh_rejections = 0, refresh_retry_at = NULL,
@@ -71,7 +71,7 @@ pub struct RefreshFailure {
 /// Releases the lease after a transient failure.
 pub fn clear_lease(project: &str, id: &str, fence: i64, failure: RefreshFailure) -> Statement {
     Statement::one(
-        "fence_lost",
+        Refusal::FenceLost,
         "UPDATE connected_accounts SET refresh_lease_until = NULL, refresh_failures = refresh_failures + 1,
            refresh_rejections = CASE WHEN $5 = 1 THEN refresh_rejections + 1 ELSE 0 END,
            refresh_started_at = $4, refresh_retry_at = $6
@@ -103,7 +103,7 @@ pub fn reschedule_refresh(project: &str, id: &str, version: i64, due_at: Option<
 /// Ends an account that the provider will not refresh any more: EXPIRED, with the credential erased.
 pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &str, now: i64) -> Statement {
     Statement::one(
-        "fence_lost",
+        Refusal::FenceLost,
         "UPDATE connected_accounts SET status = 'EXPIRED', status_reason = $4, credential_sealed = NULL,
            credential_version = credential_version + 1, refresh_lease_until = NULL, refresh_started_at = NULL,
            refresh_due_at = NULL, updated_at = $5

@@ -3,12 +3,12 @@
 //! Each takes the credential version that was read, so that a credential rotated in the meantime is not
 //! erased. Each increments the fence, so that a refresh in flight cannot write.
 
-use crate::Statement;
+use crate::{Refusal, Statement};
 
 /// Deletes an account. Refused as `account_changed` if its credential is not the version that was read.
 pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET deleted_at = $4, updated_at = $4, credential_sealed = NULL,
            params = '{}', identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND credential_version = $3",
@@ -20,7 +20,7 @@ pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statem
 /// not the version that was read.
 pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'REVOKED', status_reason = $4, updated_at = $5,
            credential_sealed = NULL, credential_version = credential_version + 1, expires_at = NULL,
            refresh_fence = refresh_fence + 1, refresh_lease_until = NULL, refresh_started_at = NULL
@@ -34,7 +34,7 @@ pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: 
 /// refresh it leaves no journal mark, since nothing is rotated. Refused as `account_changed`.
 pub fn lease_for_revocation(project: &str, id: &str, version: i64, fence: i64, now: i64, until: i64) -> Statement {
     Statement::one(
-        "account_changed",
+        Refusal::AccountChanged,
         "UPDATE connected_accounts SET refresh_fence = refresh_fence + 1, refresh_lease_until = $6
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'ACTIVE'
            AND credential_version = $3 AND refresh_fence = $4

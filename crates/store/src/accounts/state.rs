@@ -1,7 +1,7 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
 use super::AccountType;
-use crate::{Statement, Unit, Value, links, unread_answers};
+use crate::{Refusal, Statement, Unit, Value, links, unread_answers};
 
 /// A new account, INITIALIZING.
 #[derive(Clone, Debug)]
@@ -38,8 +38,8 @@ pub struct NewAccount<'a> {
 /// when the auth config was deleted or disabled in the meantime.
 pub fn insert(account: &NewAccount<'_>) -> Statement {
     Statement::one_unless(
-        "auth_config_gone",
-        "alias_in_use",
+        Refusal::AuthConfigGone,
+        Refusal::AliasInUse,
         "INSERT OR FAIL INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status,
            alias, word_id, account_type, acl, params, link_id, created_at, updated_at)
          VALUES ($1, $2, $3, $4,
@@ -68,7 +68,7 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
 /// `account_not_connecting`, also when the auth config is gone.
 pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
     Statement::one(
-        "account_not_connecting",
+        Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET auth_config_id = $3, scheme = $4, updated_at = $5
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'INITIALIZING'
            AND credential_sealed IS NULL
@@ -81,7 +81,7 @@ pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str,
 /// The user pressed Continue.
 pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
     Statement::one(
-        "account_not_connecting",
+        Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'INITIATED', status_reason = NULL, params = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
         vec![project.into(), id.into(), params.into(), now.into()],
@@ -118,7 +118,7 @@ pub struct Activation {
 /// Sets the account to ACTIVE.
 pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
     Statement::one(
-        "account_not_connecting",
+        Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = 'ACTIVE', status_reason = NULL, credential_sealed = $3,
            credential_version = credential_version + 1, params = $4, expires_at = $5, issued_at = $6,
            connected_at = $6, updated_at = $6, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL,
@@ -142,7 +142,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
 /// connected, so that the developer can create the same link again.
 pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
     Statement::one(
-        "account_not_connecting",
+        Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = $3, status_reason = $4, updated_at = $5,
            alias = CASE WHEN connected_at IS NULL THEN NULL ELSE alias END
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
@@ -153,7 +153,7 @@ pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, rea
 /// Deletes an account, its credential and its user's profile data (name, address, picture).
 pub fn delete(project: &str, id: &str, now: i64) -> Statement {
     Statement::one(
-        "account_not_found",
+        Refusal::AccountNotFound,
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
            identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
