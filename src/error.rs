@@ -372,7 +372,7 @@ impl From<ReadError> for Error {
         match error {
             ReadError::Unavailable(_) => Self::new(Code::Unavailable, "The database cannot answer now").because(error),
             ReadError::Busy => Self::new(Code::Unavailable, "Too many lists of this project are read").retry_after(1),
-            ReadError::Inconsistent(what) => Self::of(Code::RowUnreadable, &[("what", &what)]),
+            ReadError::Inconsistent(what) => Self::of(Code::RowUnreadable, &[("what", &what.to_string())]),
         }
     }
 }

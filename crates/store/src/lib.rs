@@ -39,7 +39,7 @@ pub mod verifications;
 pub use migrate::MigrationError;
 pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
 pub use refusal::Refusal;
-pub use row::Row;
+pub use row::{DatabaseInconsistency, Row};
 pub use sqlite::{OpenError, Store};
 pub use unit::{Statement, Unit, Value};
 
@@ -70,5 +70,5 @@ pub enum ReadError {
     Busy,
     /// A stored row has values that no version of this program writes.
     #[error("stored row is inconsistent: {0}")]
-    Inconsistent(String),
+    Inconsistent(DatabaseInconsistency),
 }

@@ -61,13 +61,13 @@ fn purpose_text(purpose: LinkPurpose, choice: LinkChoice) -> &'static str {
     }
 }
 
-fn parse_purpose(text: &str) -> Result<(LinkPurpose, LinkChoice), ReadError> {
+fn parse_purpose(text: &str) -> Option<(LinkPurpose, LinkChoice)> {
     match text {
-        "connect" => Ok((LinkPurpose::Connect, LinkChoice::None)),
-        "choose" => Ok((LinkPurpose::Connect, LinkChoice::Open)),
-        "chosen" => Ok((LinkPurpose::Connect, LinkChoice::Made)),
-        "reconnect" => Ok((LinkPurpose::Reconnect, LinkChoice::None)),
-        other => Err(ReadError::Inconsistent(format!("link purpose {other:?}"))),
+        "connect" => Some((LinkPurpose::Connect, LinkChoice::None)),
+        "choose" => Some((LinkPurpose::Connect, LinkChoice::Open)),
+        "chosen" => Some((LinkPurpose::Connect, LinkChoice::Made)),
+        "reconnect" => Some((LinkPurpose::Reconnect, LinkChoice::None)),
+        _ => None,
     }
 }
 
@@ -329,9 +329,9 @@ fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
         (None, None) => LinkState::Open,
     };
     if row.opt_int(7)?.is_some() != matches!(state, LinkState::Finished { .. }) {
-        return Err(ReadError::Inconsistent("link with an end but no outcome, or the reverse".to_owned()));
+        return Err(row.inconsistent(None, "an end without an outcome, or the reverse"));
     }
-    let (purpose, choice) = parse_purpose(&row.text(9)?)?;
+    let (purpose, choice) = row.word(9, parse_purpose)?;
     Ok(LinkRow {
         id: row.text(0)?,
         project_id: row.text(1)?,

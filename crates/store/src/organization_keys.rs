@@ -58,11 +58,9 @@ macro_rules! select {
 }
 
 fn read(row: &Row<'_>) -> Result<OrganizationKeyRow, ReadError> {
-    let kind = row.text(1)?;
     Ok(OrganizationKeyRow {
         id: row.text(0)?,
-        kind: OrganizationKeyKind::parse(&kind)
-            .ok_or_else(|| ReadError::Inconsistent(format!("organisation key of kind {kind}")))?,
+        kind: row.word(1, OrganizationKeyKind::parse)?,
         name: row.text(2)?,
         email: row.opt_text(3)?,
         prefix: row.text(4)?,

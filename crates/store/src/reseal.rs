@@ -1,7 +1,7 @@
 //! Values sealed by an earlier version, with less associated data. Found in key order and replaced if
 //! unchanged since they were read. Used only at startup, before any request is served.
 
-use crate::accounts::{AccountType, parse_type};
+use crate::accounts::AccountType;
 use crate::revocations::{self, RevocationRow};
 use crate::{ReadError, Row, Statement, Store, Value};
 
@@ -117,7 +117,7 @@ impl Store {
                 toolkit: row.text(3)?,
                 auth_config_id: row.text(4)?,
                 scheme: row.text(5)?,
-                account_type: parse_type(&row.text(6)?)?,
+                account_type: row.word(6, AccountType::parse)?,
                 params: row.text(7)?,
                 sealed: row.blob(8)?,
             })

@@ -274,10 +274,10 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         (None, Some(material), None) => RevocationState::Pending { material },
         (Some(word), None, Some(at)) => {
             let outcome = RevocationOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
-            let outcome = outcome.ok_or_else(|| ReadError::Inconsistent(format!("revocation outcome {word:?}")))?;
+            let outcome = outcome.ok_or_else(|| row.inconsistent(Some(9), format!("unknown word {word:?}")))?;
             RevocationState::Finished { outcome, at }
         }
-        _ => return Err(ReadError::Inconsistent("revocation that is neither pending nor finished".to_owned())),
+        _ => return Err(row.inconsistent(None, "neither pending nor finished")),
     };
     Ok(RevocationRow {
         id: row.text(0)?,

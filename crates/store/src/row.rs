@@ -1,6 +1,8 @@
 //! One row of a query result, independent of the engine.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+
+use rusqlite::types::FromSql;
 
 use crate::ReadError;
 
@@ -8,25 +10,58 @@ use crate::ReadError;
 #[derive(Debug)]
 pub struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);
 
+/// A value that no version of this program writes, and where it is stored. It quotes no secret: ciphertext is
+/// read as bytes, which cannot be wrong here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseInconsistency {
+    /// The table.
+    pub table: String,
+    /// The column; none where several columns contradict each other.
+    pub column: Option<String>,
+    /// The first column of the row, which is its id in nearly all tables.
+    pub row: Option<String>,
+    /// What is wrong.
+    pub cause: String,
+}
+
+impl fmt::Display for DatabaseInconsistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "table {}", self.table)?;
+        if let Some(column) = &self.column {
+            write!(f, ", column {column}")?;
+        }
+        if let Some(row) = &self.row {
+            write!(f, ", row {row}")?;
+        }
+        write!(f, ": {}", self.cause)
+    }
+}
+
 impl Row<'_> {
     /// Text column.
     pub fn text(&self, column: usize) -> Result<String, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
     }
 
     /// Text column that may be NULL.
     pub fn opt_text(&self, column: usize) -> Result<Option<String>, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
+    }
+
+    /// Text column that is one of a few words.
+    pub fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ReadError> {
+        let word = self.text(column)?;
+        parse(&word).ok_or_else(|| self.inconsistent(Some(column), format!("unknown word {word:?}")))
     }
 
     /// Integer column.
     pub fn int(&self, column: usize) -> Result<i64, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
     }
 
     /// Integer column that may be NULL.
     pub fn opt_int(&self, column: usize) -> Result<Option<i64>, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
     }
 
     /// Integer column that is 0 or 1.
@@ -36,17 +71,35 @@ impl Row<'_> {
 
     /// Bytes column.
     pub fn blob(&self, column: usize) -> Result<Vec<u8>, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
     }
 
     /// Bytes column that may be NULL.
     pub fn opt_blob(&self, column: usize) -> Result<Option<Vec<u8>>, ReadError> {
-        self.0.get(column).map_err(|error| inconsistent(column, &error))
+        self.get(column)
+    }
+
+    /// The error for a value that cannot be; without `column` for values that contradict each other.
+    pub(crate) fn inconsistent(&self, column: Option<usize>, cause: impl Into<String>) -> ReadError {
+        let statement = self.0.as_ref();
+        ReadError::Inconsistent(DatabaseInconsistency {
+            table: table_of(&statement.expanded_sql().unwrap_or_default()),
+            column: column.and_then(|column| statement.column_name(column).ok()).map(ToOwned::to_owned),
+            row: self.0.get_ref(0).ok().and_then(|value| value.as_str().ok()).map(ToOwned::to_owned),
+            cause: cause.into(),
+        })
+    }
+
+    fn get<T: FromSql>(&self, column: usize) -> Result<T, ReadError> {
+        self.0.get(column).map_err(|error| self.inconsistent(Some(column), error.to_string()))
     }
 }
 
-fn inconsistent(column: usize, error: &rusqlite::Error) -> ReadError {
-    ReadError::Inconsistent(format!("column {column}: {error}"))
+/// The table that a SELECT reads first.
+fn table_of(sql: &str) -> String {
+    let mut words = sql.split_whitespace();
+    let table = words.find(|word| word.eq_ignore_ascii_case("FROM")).and_then(|_| words.next());
+    table.unwrap_or("?").trim_matches(|letter: char| !letter.is_alphanumeric() && letter != '_').to_owned()
 }
 
 /// Adds ` AND column IN ($n, …)` for a non-empty list.
@@ -69,4 +122,29 @@ fn push(conditions: &mut String, args: &mut Vec<crate::Value>, column: &str, wor
         placeholders.push(format!("${}", args.len()));
     }
     let _ = write!(conditions, " AND {column} {word} ({})", placeholders.join(", "));
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_cannot_be_is_named_with_table_column_and_row() {
+        let database = Connection::open_in_memory().unwrap();
+        database
+            .execute_batch("CREATE TABLE things (id TEXT, size); INSERT INTO things VALUES ('th_1', 'large')")
+            .unwrap();
+        let mut statement = database.prepare("SELECT id, size FROM things").unwrap();
+        let mut rows = statement.raw_query();
+        let row = Row(rows.next().unwrap().unwrap());
+        let error = row.int(1).unwrap_err().to_string();
+        let place = "stored row is inconsistent: table things, column size, row th_1: ";
+        assert!(error.starts_with(place), "{error}");
+        let error = row.word(1, |_| None::<()>).unwrap_err().to_string();
+        assert_eq!(error, format!("{place}unknown word \"large\""));
+        let error = row.inconsistent(None, "too large for its id").to_string();
+        assert_eq!(error, "stored row is inconsistent: table things, row th_1: too large for its id");
+    }
 }

@@ -56,12 +56,12 @@ impl ParkedKind {
         }
     }
 
-    fn parse(text: &str) -> Result<Self, ReadError> {
+    fn parse(text: &str) -> Option<Self> {
         match text {
-            "code" => Ok(Self::Code),
-            "credential" => Ok(Self::Credential),
-            "choice" => Ok(Self::Choice),
-            other => Err(ReadError::Inconsistent(format!("parked {other:?}"))),
+            "code" => Some(Self::Code),
+            "credential" => Some(Self::Credential),
+            "choice" => Some(Self::Choice),
+            _ => None,
         }
     }
 }
@@ -137,7 +137,7 @@ fn read(row: &Row<'_>) -> Result<VerificationRow, ReadError> {
         account_id: row.text(3)?,
         auth_config_version: row.int(4)?,
         token_hash: row.blob(5)?,
-        kind: ParkedKind::parse(&row.text(6)?)?,
+        kind: row.word(6, ParkedKind::parse)?,
         parked_sealed: row.opt_blob(7)?,
         params: row.text(8)?,
         redirect_uri: row.opt_text(9)?,

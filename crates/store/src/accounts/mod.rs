@@ -23,8 +23,6 @@ pub use state::{
     end_connecting, initiate, insert, record_failed_attempt, set_auth_config,
 };
 
-use crate::ReadError;
-
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
@@ -152,12 +150,4 @@ pub struct AccountRow {
     pub updated_at: i64,
     /// Its auth config exists and is enabled.
     pub has_enabled_auth_config: bool,
-}
-
-fn parse_status(text: &str) -> Result<AccountStatus, ReadError> {
-    AccountStatus::parse(text).ok_or_else(|| ReadError::Inconsistent(format!("account status {text:?}")))
-}
-
-pub(crate) fn parse_type(text: &str) -> Result<AccountType, ReadError> {
-    AccountType::parse(text).ok_or_else(|| ReadError::Inconsistent(format!("account type {text:?}")))
 }

@@ -1,6 +1,6 @@
 //! Finders. Each takes the project.
 
-use super::{AccountRow, parse_status, parse_type};
+use super::{AccountRow, AccountStatus, AccountType};
 use crate::row::{push_in, push_not_in};
 use crate::{ReadError, Row, Store, Value};
 
@@ -64,11 +64,11 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
         toolkit: row.text(3)?,
         auth_config_id: row.text(4)?,
         scheme: row.text(5)?,
-        status: parse_status(&row.text(6)?)?,
+        status: row.word(6, AccountStatus::parse)?,
         status_reason: row.opt_text(7)?,
         alias: row.opt_text(8)?,
         word_id: row.text(9)?,
-        account_type: parse_type(&row.text(10)?)?,
+        account_type: row.word(10, AccountType::parse)?,
         acl: row.opt_text(11)?,
         params: row.text(12)?,
         credential_sealed: row.opt_blob(13)?,
