@@ -146,3 +146,17 @@ fn documents_that_are_read_first_are_short() {
         assert!(lines <= most, "{path} has {lines} lines, and may have {most}");
     }
 }
+
+/// A walk is short enough to follow with the files open.
+#[test]
+fn the_numbered_steps_of_each_walk_stay_in_five_files() {
+    let map = read("docs/architecture.md");
+    let walks: Vec<&str> = map.split("\n## ").filter(|section| section.starts_with("Walk ")).collect();
+    assert_eq!(walks.len(), 4);
+    for walk in walks {
+        let title = walk.lines().next().unwrap();
+        let steps = walk.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+        let files: BTreeSet<String> = steps.flat_map(targets).filter(|target| target.ends_with(".rs")).collect();
+        assert!((3..=5).contains(&files.len()), "{title}: {files:#?}");
+    }
+}
