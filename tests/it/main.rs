@@ -9,4 +9,5 @@ mod documents;
 mod process;
 mod promises;
 mod refresh;
+mod services;
 mod support;
