@@ -13,7 +13,7 @@ use crate::api::http::body::read;
 use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
 use crate::app::App;
-use crate::app::connect::{Arrived, Ending, Returned, attempt_cookie_name};
+use crate::app::connect::{CallbackOutcome, CallbackRequest, Ending, attempt_cookie_name};
 
 /// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
 const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
@@ -83,12 +83,12 @@ pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_i
 }
 
 async fn returned(app: &Arc<App>, id: &RequestId, name: Option<&str>, query: &str, headers: &HeaderMap) -> Response {
-    let returned = Returned { name, query, request_id: &id.0 };
+    let returned = CallbackRequest { name, query, request_id: &id.0 };
     let arrived = match app.connector.complete(returned, |name| cookie(headers, name)).await {
         Ok(arrived) => arrived,
         Err(error) => return error_page(app, &error, &id.0),
     };
-    let Arrived { finished, attempt_id } = arrived;
+    let CallbackOutcome { finished, attempt_id } = arrived;
     // A question may follow, at once or after the developer's word; it is for this browser. And a browser
     // that is to come once more, or to try again, needs its cookie.
     let is_waiting = matches!(finished.ending, Ending::Choose | Ending::Unconfirmed | Ending::Busy);

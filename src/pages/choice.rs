@@ -17,7 +17,7 @@ use crate::api::http::body::read;
 use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
 use crate::app::App;
-use crate::app::connect::{Choice, Chose, Ending};
+use crate::app::connect::{Choice, ChoiceResult, Ending};
 use crate::app::provider::MOST_THINGS;
 use crate::error::Result;
 
@@ -76,9 +76,9 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     let chosen = form_urlencoded::parse(&form).find(|(name, _)| name == "choice").map(|(_, value)| value.into_owned());
     let chosen = chosen.unwrap_or_default();
     match app.connector.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
-        Chose::Nothing(choice) => Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
-        Chose::Before(finished) => Ok(over_page(app, &finished, id)),
-        Chose::Now { finished, attempt_id } => {
+        ChoiceResult::NotAnOption(choice) => Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
+        ChoiceResult::TooLate(finished) => Ok(over_page(app, &finished, id)),
+        ChoiceResult::Made { finished, attempt_id } => {
             let is_over = finished.ending != Ending::Choose && !finished.may_retry;
             let mut response = finish(app, finished, attempt_id.as_deref(), &id.0).await;
             if let Some(attempt) = attempt_id.filter(|_| is_over) {

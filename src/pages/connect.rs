@@ -20,7 +20,7 @@ use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
-use crate::app::connect::{Ending, Finished, Offer, Started, Visit, WayChosen, attempt_cookie_name};
+use crate::app::connect::{Ending, Finished, Offer, SchemeChosen, Started, Visit, attempt_cookie_name};
 use crate::app::model::params::AccountParams;
 use crate::error::Result;
 
@@ -93,8 +93,8 @@ pub async fn show(
             }
         }
         Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
-        Ok(Visit::Over(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
-        Ok(Visit::Over(finished)) => over_page(&app, &finished, &id),
+        Ok(Visit::Ended(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
+        Ok(Visit::Ended(finished)) => over_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
@@ -131,10 +131,10 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     // Before anything is read: a stranger's form is not worth our time.
     let offer = match app.connector.visit(token, |name| cookie(headers, name)).await? {
         Visit::Open(offer) => offer,
-        Visit::Over(finished) if finished.ending == Ending::Connected => {
+        Visit::Ended(finished) if finished.ending == Ending::Connected => {
             return Ok(finish(app, finished, None, &id.0).await);
         }
-        Visit::Over(finished) => return Ok(over_page(app, &finished, id)),
+        Visit::Ended(finished) => return Ok(over_page(app, &finished, id)),
     };
     let bytes = read(body, MAX_FORM).await?;
     // Any of it may be a key or a password.
@@ -145,11 +145,11 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     if way.is_some() || offer.asks_how() {
         return match app
             .connector
-            .choose_way(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0)
+            .choose_scheme(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0)
             .await?
         {
-            WayChosen::Now => Ok(see_other(&format!("/link/{token}"))),
-            WayChosen::Nothing(offer, ways) => {
+            SchemeChosen::Chosen => Ok(see_other(&format!("/link/{token}"))),
+            SchemeChosen::NotAnOption(offer, ways) => {
                 Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
             }
         };
@@ -168,7 +168,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
             let shown = Shown { wrong, message, entered: form };
             Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
         }
-        Started::Over(finished) => Ok(finish(app, finished, None, &id.0).await),
+        Started::Ended(finished) => Ok(finish(app, finished, None, &id.0).await),
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Respo
 fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {
     let leaves_site = offer.scheme.is_redirect();
     let name = short(&offer.toolkit.name);
-    let fields = offer.asked_fields().into_iter().map(|field| {
+    let fields = offer.form_fields().into_iter().map(|field| {
         let entered = shown.entered.get(&field.name).or_else(|| offer.known.get(&field.name));
         let value = entered.or(field.default.as_deref()).filter(|_| !field.secret);
         FieldContext {

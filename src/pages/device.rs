@@ -47,11 +47,11 @@ pub async fn show(
     let wait = query.text("done").is_some();
     match app.connector.device_page(&token, |name| cookie(&headers, name), wait).await {
         Ok(DevicePage::Code(code)) => code_page(&app, &token, *code, wait),
-        Ok(DevicePage::Nowhere(finished)) if finished.ending == Ending::Connected => {
+        Ok(DevicePage::Rejected(finished)) if finished.ending == Ending::Connected => {
             finish(&app, finished, None, &id.0).await
         }
-        Ok(DevicePage::Nowhere(finished)) => over_page(&app, &finished, &id),
-        Ok(DevicePage::Over { finished, attempt_id }) => {
+        Ok(DevicePage::Rejected(finished)) => over_page(&app, &finished, &id),
+        Ok(DevicePage::Ended { finished, attempt_id }) => {
             let is_over = !finished.may_retry;
             let mut response = finish(&app, finished, Some(&attempt_id), &id.0).await;
             if is_over {

@@ -139,7 +139,7 @@ pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, head
     let link = query.text("link").unwrap_or_default();
     match app.connector.finished_link(link, |name| cookie(&headers, name)).await {
         Ok(Some(finished)) if finished.ending == Ending::Success => ending_page_with(&app, &finished, None, None),
-        Ok(_) => ending_page_with(&app, &Finished::bare(Ending::Closed), None, None),
+        Ok(_) => ending_page_with(&app, &Finished::without_link(Ending::Closed), None, None),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
@@ -153,7 +153,7 @@ pub async fn returning(State(app): State<Arc<App>>, id: RequestId, query: Query,
 }
 
 async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
-    let closed = || Ok(ending_page_with(app, &Finished::bare(Ending::Closed), None, None));
+    let closed = || Ok(ending_page_with(app, &Finished::without_link(Ending::Closed), None, None));
     let link = query.text("link").unwrap_or_default();
     let Some(finished) = app.connector.finished_link(link, |name| cookie(headers, name)).await? else {
         return closed();
@@ -216,7 +216,7 @@ pub fn see_other(url: &str) -> Response {
 
 /// The page of an ending.
 pub fn ending_page(app: &App, ending: Ending, request_id: Option<&str>) -> Response {
-    ending_page_with(app, &Finished::bare(ending), None, request_id)
+    ending_page_with(app, &Finished::without_link(ending), None, request_id)
 }
 
 /// The page of an ending of a known flow. `button`: where it leads, and what it says.
@@ -253,7 +253,7 @@ pub fn ending_page_with(
 pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
     let status = status(error.code().class());
     if status.is_client_error() {
-        let ending = if error.code() == Code::TooManyRequests { Ending::TooMany } else { Ending::Invalid };
+        let ending = if error.code() == Code::TooManyRequests { Ending::RateLimited } else { Ending::Invalid };
         let mut response = ending_page(app, ending, Some(request_id));
         *response.status_mut() = status;
         if let Some(seconds) = error.retry_after_seconds() {

@@ -170,7 +170,7 @@ fn parts(
             "For your safety it was not accepted. Nothing was connected.".to_owned(),
             "Open the link that the app gave you and press the button there.",
         ),
-        Ending::TooMany => (
+        Ending::RateLimited => (
             StatusCode::TOO_MANY_REQUESTS,
             "limited",
             "Too many tries".to_owned(),

@@ -1,8 +1,8 @@
-//! Several attempts of one link: begun in different browsers, twice in one, or by a mail scanner.
+//! Several attempts of one link: started in different browsers, in two tabs, or by a mail scanner.
 //!
-//! The first that succeeds ends the link. One at a time exchanges its code, and takes the link's place
-//! for that before the code is spent, so that no code is spent for nothing; the others wait. An attempt
-//! that fails ends itself: the link, and with it the account, ends only when nothing can succeed any more.
+//! The first attempt that succeeds ends the link. Only one attempt at a time exchanges its code: it
+//! claims the link's exchange before the code is spent, and the others wait. A failed attempt ends only
+//! itself. The link, and with it the account, ends once no attempt can succeed any more.
 
 use std::time::Duration;
 
@@ -18,57 +18,57 @@ use crate::app::connect::Connector;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
-/// After this a server that has the place of a link is taken to be dead.
-const STALE: Duration = Duration::from_mins(2);
+/// An exchange claim older than this belongs to a server that is taken to have crashed.
+const CLAIM_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a browser waits for another attempt of its link.
-const PATIENCE: Duration = Duration::from_secs(25);
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(150);
+const MAX_WAIT: Duration = Duration::from_secs(25);
+/// Pause between two checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
-/// What a link is like once no code of it is being exchanged.
-pub(super) enum Free {
+/// The state of a link once no other attempt is exchanging a code.
+pub(super) enum ExchangeWait {
     /// Open.
     Open(LinkRow),
-    /// Over.
-    Over(LinkRow),
-    /// An exchange takes longer than anybody waits.
+    /// Ended.
+    Ended(LinkRow),
+    /// Another exchange takes longer than the maximum wait.
     Busy,
 }
 
 impl Connector {
-    /// Waits until no other than `by` exchanges a code of a link.
-    pub(super) async fn wait_for_exchange(&self, link_id: &str, by: Option<&str>) -> Result<Free> {
+    /// Waits until no attempt other than `by` is exchanging a code of this link.
+    pub(super) async fn wait_for_exchange(&self, link_id: &str, by: Option<&str>) -> Result<ExchangeWait> {
         let mut waited = Duration::ZERO;
         loop {
             let link = self.core.store.link(link_id).await?;
             let link = link.ok_or_else(|| Error::internal("attempt without its link"))?;
             match &link.state {
-                LinkState::Finished { .. } => return Ok(Free::Over(link)),
+                LinkState::Finished { .. } => return Ok(ExchangeWait::Ended(link)),
                 LinkState::Exchanging { by: other, since }
                     if Some(other.as_str()) != by && *since >= self.stale_before() =>
                 {
-                    if waited >= PATIENCE {
-                        return Ok(Free::Busy);
+                    if waited >= MAX_WAIT {
+                        return Ok(ExchangeWait::Busy);
                     }
-                    tokio::time::sleep(LOOK).await;
-                    waited += LOOK;
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                    waited += POLL_INTERVAL;
                 }
-                LinkState::Open | LinkState::Exchanging { .. } => return Ok(Free::Open(link)),
+                LinkState::Open | LinkState::Exchanging { .. } => return Ok(ExchangeWait::Open(link)),
             }
         }
     }
 
     fn stale_before(&self) -> Millis {
-        self.core.now() - millis(STALE)
+        self.core.now() - millis(CLAIM_TIMEOUT)
     }
 
     /// The statement that takes the place of a link for an exchange.
-    pub(super) fn take_exchange(&self, link_id: &str, by: &str) -> Statement {
+    pub(super) fn claim_exchange(&self, link_id: &str, by: &str) -> Statement {
         links::claim_exchange(link_id, by, self.core.now(), self.stale_before())
     }
 
-    /// How a visit ends that came after the end of its link, or of its attempt.
-    pub(super) async fn ended(&self, link: &LinkRow) -> Result<Finished> {
+    /// The outcome for a visitor who arrives after the link or its attempt has ended.
+    pub(super) async fn link_outcome(&self, link: &LinkRow) -> Result<Finished> {
         let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let toolkit = account.map(|account| account.toolkit).unwrap_or_default();
         let ending = match &link.state {
@@ -81,9 +81,9 @@ impl Connector {
         Ok(finished)
     }
 
-    /// One attempt ended without a credential. The account goes on connecting while another attempt is
-    /// under way, and while the visitor can try again here: where the app has no page of its own, or
-    /// confirms who finished, he cannot, since the app is told.
+    /// One attempt ended without a credential. The account stays in progress while another attempt is
+    /// running, and while the visitor can retry on our page. There is no retry where the failure is
+    /// reported to the app: where it has a callback URL, or confirms who finished.
     pub(super) async fn attempt_failed(
         &self,
         actor: &Actor,
@@ -93,11 +93,11 @@ impl Connector {
     ) -> Result<Finished> {
         let (link, account) = (&offer.link, &offer.account);
         let now = self.core.now();
-        let is_told = link.callback_url.is_some() || offer.verifier_url.is_some();
-        if is_told || now >= link.expires_at {
+        let is_reported = link.callback_url.is_some() || offer.verifier_url.is_some();
+        if is_reported || now >= link.expires_at {
             let outcome = if ending == Ending::Expired { "expired" } else { "failed" };
             let is_last = links::is_unused(&link.id, offer.holder.as_deref(), now, self.stale_before());
-            let end = self.end_unit(actor, link, account, (outcome, reason), facts.clone());
+            let end = self.end_link_unit(actor, link, account, (outcome, reason), facts.clone());
             match self.core.store.apply(Unit::new().with(is_last).and(end)).await {
                 Ok(_) => return Ok(Finished::of(ending, link, &account.toolkit)),
                 Err(WriteError::Refused(_)) => {}
@@ -124,17 +124,17 @@ impl Connector {
                 finished.may_retry = now < link.expires_at;
                 Ok(finished)
             }
-            // It ended otherwise in the same moment, maybe well.
+            // It ended differently at the same time, possibly with success.
             Err(WriteError::Refused(_)) => {
                 let link = self.core.store.link(&link.id).await?;
-                self.ended(&link.ok_or_else(|| Error::internal("a link that was there is gone"))?).await
+                self.link_outcome(&link.ok_or_else(|| Error::internal("a link that was there is gone"))?).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Ends a link and its account without a credential; false when it had ended otherwise. An
-    /// account that was to get a new credential keeps the one it has.
+    /// Ends a link and its account without a credential; false when it had already ended. On a
+    /// reconnect, the account keeps its current credential.
     pub(in crate::app) async fn end_link(
         &self,
         actor: &Actor,
@@ -143,7 +143,7 @@ impl Connector {
         outcome: &str,
         reason: &str,
     ) -> Result<bool> {
-        let unit = self.end_unit(actor, link, account, (outcome, reason), Facts::default());
+        let unit = self.end_link_unit(actor, link, account, (outcome, reason), Facts::default());
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
@@ -151,8 +151,8 @@ impl Connector {
         }
     }
 
-    /// What ends a link: its outcome and reason, and facts for whoever asks.
-    fn end_unit(
+    /// Ends a link with an outcome, a reason and facts for the audit log.
+    fn end_link_unit(
         &self,
         actor: &Actor,
         link: &LinkRow,
@@ -177,17 +177,18 @@ impl Connector {
         unit.with(accounts::end_connecting(&account.project_id, &account.id, status, reason, now))
     }
 
-    /// The link of an offer, as it stands now.
-    pub(super) async fn lost(&self, offer: &Offer) -> Result<Finished> {
+    /// The outcome of an offer's link in its current state.
+    pub(super) async fn current_outcome(&self, offer: &Offer) -> Result<Finished> {
         let link = self.core.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
-        // What was entered belongs to no browser: another one may have connected another account.
+        // An entered credential is bound to no browser: another browser may have connected another
+        // account.
         if is_connected && offer.attempt_id.is_some() {
-            return self.ended(&link).await;
+            return self.link_outcome(&link).await;
         }
         match self.visit_link(link.clone(), None).await? {
-            Visit::Over(finished) => Ok(finished),
+            Visit::Ended(finished) => Ok(finished),
             Visit::Open(_) => Ok(Finished::of(Ending::Busy, &link, &offer.account.toolkit)),
         }
     }

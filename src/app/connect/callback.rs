@@ -1,9 +1,9 @@
-//! The provider's answer comes back through the browser (RFC 6749 section 4.1.2).
+//! The authorization response arrives through the browser (RFC 6749 section 4.1.2).
 //!
-//! In this order: the state is known, this browser began the attempt (R04), no other attempt of the
-//! link is exchanging its code, the answer came on the redirect URI and from the issuer it was asked of
-//! (R16, RFC 9207), the state is consumed (R02). Only then is a token request sent. A wrong browser
-//! consumes nothing: the right one may still finish.
+//! The checks run in this order: the state is known; this browser started the attempt (R04); no other
+//! attempt of the link is exchanging its code; the response came to the expected redirect URI and from
+//! the expected issuer (R16, RFC 9207); the state is consumed (R02). Only then is a token request sent.
+//! A wrong browser consumes nothing: the right one may still finish.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use switchboard_store::links::LinkRow;
 use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret};
 
-use super::attempt::Free;
+use super::attempt::ExchangeWait;
 use super::exchange::{Grant, verifier_and_key};
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -23,69 +23,69 @@ use crate::app::audit::Facts;
 use crate::app::connect::Connector;
 use crate::error::{Error, Result};
 
-/// Errors of the authorization response by which nobody gave access (RFC 6749 section 4.1.2.1, OpenID
-/// Connect Core section 3.1.2.6).
+/// Error codes of the authorization response that mean that the user did not grant access (RFC 6749
+/// section 4.1.2.1, OpenID Connect Core section 3.1.2.6).
 const DENIALS: [&str; 4] = ["access_denied", "consent_required", "interaction_required", "login_required"];
 
-/// How a return ended, and what the page needs to know of it.
+/// How a callback ended, and what the page needs to know about it.
 #[derive(Debug)]
-pub struct Arrived {
+pub struct CallbackOutcome {
     /// How it ended.
     pub finished: Finished,
-    /// The attempt, once the browser has proven to be the right one; its cookie is done unless more is
-    /// asked of the browser.
+    /// The attempt, once the browser has proven that it started it. Its cookie is cleared unless the
+    /// browser has another step to do.
     pub attempt_id: Option<String>,
 }
 
-impl Arrived {
-    fn nowhere(ending: Ending) -> Self {
-        Self { finished: Finished::bare(ending), attempt_id: None }
+impl CallbackOutcome {
+    fn without_attempt(ending: Ending) -> Self {
+        Self { finished: Finished::without_link(ending), attempt_id: None }
     }
 }
 
-/// A browser that came back from a provider.
-pub struct Returned<'a> {
-    /// Name at the end of the redirect URI's path, mostly an auth config's id; none on the shared path.
+/// A browser request to the redirect URI.
+pub struct CallbackRequest<'a> {
+    /// Last segment of the redirect URI's path, usually an auth config's id; none on the shared path.
     pub name: Option<&'a str>,
     /// Raw query.
     pub query: &'a str,
-    /// Of this request.
+    /// Id of this request.
     pub request_id: &'a str,
 }
 
-/// Which parameters of a callback a toolkit reads, besides those of the standards.
+/// The callback parameters that a toolkit reads in addition to the standard ones.
 #[derive(Debug, Default)]
 pub struct CallbackParameters {
     names: Vec<String>,
-    /// It checks a signature over all of them.
+    /// The toolkit checks a signature over all of them.
     all: bool,
 }
 
 impl CallbackParameters {
     /// Whether a parameter is read.
     pub fn admits(&self, name: &str) -> bool {
-        self.all || self.names.iter().any(|it| it == name)
+        self.all || self.names.iter().any(|known| known == name)
     }
 }
 
-/// What a browser came back with.
-pub(super) struct Came {
-    /// The query as it came; holds the code.
+/// A parsed callback.
+pub(super) struct ParsedCallback {
+    /// The raw query; contains the code.
     pub(super) raw: Secret,
     pub(super) query: CallbackQuery,
-    /// Name at the end of the path.
+    /// Last segment of the path.
     pub(super) name: Option<String>,
 }
 
-/// What the provider says by it.
+/// The authorization response: a code, or an error.
 #[derive(Default)]
-struct Told {
+struct AuthorizationResponse {
     code: Option<Secret>,
-    /// Error code and words.
+    /// Error code and description.
     refusal: Option<(String, Option<String>)>,
 }
 
-impl Told {
+impl AuthorizationResponse {
     fn refused(why: &str) -> Self {
         Self { code: None, refusal: Some(("invalid_callback".to_owned(), Some(why.to_owned()))) }
     }
@@ -95,20 +95,20 @@ impl Connector {
     /// Completes a flow. `cookie` gives the value of a cookie by name.
     pub async fn complete(
         self: &Arc<Self>,
-        returned: Returned<'_>,
+        returned: CallbackRequest<'_>,
         cookie: impl Fn(&str) -> Option<String>,
-    ) -> Result<Arrived> {
+    ) -> Result<CallbackOutcome> {
         let Ok(query) = parse_callback(returned.query) else {
-            return Ok(Arrived::nowhere(Ending::Invalid));
+            return Ok(CallbackOutcome::without_attempt(Ending::Invalid));
         };
         if let (None, Some(error)) = (&query.state, &query.error) {
-            // Some providers leave the state out when the user says no: nothing is known of the flow, so
-            // nothing is ended, and what else the query says may be anybody's.
+            // Some providers omit the state when the user denies access. The flow is unknown then, so
+            // nothing is ended, and the rest of the query is not trusted.
             let ending = if DENIALS.contains(&error.as_str()) { Ending::Denied } else { Ending::ProviderError };
-            return Ok(Arrived::nowhere(ending));
+            return Ok(CallbackOutcome::without_attempt(ending));
         }
         let Some(attempt) = self.attempt_of(&query).await? else {
-            return Ok(Arrived::nowhere(Ending::Invalid));
+            return Ok(CallbackOutcome::without_attempt(Ending::Invalid));
         };
         let actor = Actor {
             project_id: attempt.project_id.clone(),
@@ -117,17 +117,18 @@ impl Connector {
             caller_request_id: None,
         };
         let is_live = attempt.consumed_at.is_none() && self.core.now() < attempt.expires_at;
-        match (self.began(&attempt, &cookie), is_live) {
+        match (self.is_attempt_browser(&attempt, &cookie), is_live) {
             (true, _) => {}
             (false, true) => {
-                self.note_mismatch(&actor, &attempt.account_id).await;
-                return Ok(Arrived::nowhere(Ending::BrowserMismatch));
+                self.record_browser_mismatch(&actor, &attempt.account_id).await;
+                return Ok(CallbackOutcome::without_attempt(Ending::BrowserMismatch));
             }
-            // The cookie of an attempt is gone when that is over; the one of the link may say enough.
+            // The cookie of an attempt is cleared when the attempt ends; the link's cookie may still
+            // identify the browser.
             (false, false) => {
                 let link = self.core.store.link(&attempt.link_id).await?;
-                if !link.is_some_and(|link| self.keeps(&link, &cookie)) {
-                    return Ok(Arrived::nowhere(Ending::Invalid));
+                if !link.is_some_and(|link| self.has_link_cookie(&link, &cookie)) {
+                    return Ok(CallbackOutcome::without_attempt(Ending::Invalid));
                 }
             }
         }
@@ -135,79 +136,91 @@ impl Connector {
         let finished = if is_live {
             let connector = Arc::clone(self);
             let name = returned.name.map(ToOwned::to_owned);
-            // From here on the state may be spent, so the rest finishes without the browser (R35).
-            let came = Came { raw: Secret::from(returned.query), query, name };
-            let task = self.core.tasks.spawn(async move { Box::pin(connector.arrive(actor, came, attempt)).await });
+            // From here on the state may be consumed, so the rest runs without the browser (R35).
+            let callback = ParsedCallback { raw: Secret::from(returned.query), query, name };
+            let task = self
+                .core
+                .tasks
+                .spawn(async move { Box::pin(connector.handle_callback(actor, callback, attempt)).await });
             task.await.map_err(Error::internal)??
         } else {
-            self.arrive_again(&attempt).await?
+            self.handle_repeated_callback(&attempt).await?
         };
-        Ok(Arrived { finished, attempt_id })
+        Ok(CallbackOutcome { finished, attempt_id })
     }
 
-    /// The right browser is back with a state that no longer counts: it learns how the link stands, once
-    /// that is decided.
-    async fn arrive_again(&self, attempt: &AttemptRow) -> Result<Finished> {
+    /// The right browser returned with a state that is no longer valid. It is shown the outcome of the
+    /// link, once that is decided.
+    async fn handle_repeated_callback(&self, attempt: &AttemptRow) -> Result<Finished> {
         match self.wait_for_exchange(&attempt.link_id, None).await? {
-            Free::Open(link) | Free::Over(link) => self.ended(&link).await,
-            Free::Busy => Ok(Finished::bare(Ending::Busy)),
+            ExchangeWait::Open(link) | ExchangeWait::Ended(link) => self.link_outcome(&link).await,
+            ExchangeWait::Busy => Ok(Finished::without_link(Ending::Busy)),
         }
     }
 
-    /// The right browser is back: the context decides, the state is consumed, the code exchanged.
-    async fn arrive(self: Arc<Self>, actor: Actor, came: Came, attempt: AttemptRow) -> Result<Finished> {
+    /// The right browser returned: check the context, consume the state, exchange the code.
+    async fn handle_callback(
+        self: Arc<Self>,
+        actor: Actor,
+        callback: ParsedCallback,
+        attempt: AttemptRow,
+    ) -> Result<Finished> {
         loop {
             let link = match self.wait_for_exchange(&attempt.link_id, Some(&attempt.id)).await? {
-                Free::Open(link) => link,
-                Free::Over(link) => return self.ended_for(&attempt, &link).await,
-                Free::Busy => return Ok(Finished::bare(Ending::Busy)),
+                ExchangeWait::Open(link) => link,
+                ExchangeWait::Ended(link) => return self.attempt_outcome(&attempt, &link).await,
+                ExchangeWait::Busy => return Ok(Finished::without_link(Ending::Busy)),
             };
-            // The attempt has a time of its own: the link's is for opening it.
+            // The attempt has its own expiry; the link's is for opening it.
             let offer = match self.visit_link(link, Some(attempt.expires_at)).await? {
                 Visit::Open(offer) => offer,
-                Visit::Over(finished) => return Ok(finished),
+                Visit::Ended(finished) => return Ok(finished),
             };
-            if let Some(finished) = Box::pin(self.arrive_at(&actor, &came, &attempt, *offer)).await? {
+            if let Some(finished) = Box::pin(self.process_callback(&actor, &callback, &attempt, *offer)).await? {
                 return Ok(finished);
             }
         }
     }
 
-    /// How a live attempt ends whose link is over.
-    async fn ended_for(&self, attempt: &AttemptRow, link: &LinkRow) -> Result<Finished> {
-        let ended = self.ended(link).await?;
+    /// The outcome of a live attempt whose link has ended.
+    async fn attempt_outcome(&self, attempt: &AttemptRow, link: &LinkRow) -> Result<Finished> {
+        let ended = self.link_outcome(link).await?;
         if ended.ending != Ending::Invalid {
             return Ok(ended);
         }
-        // Deleted or rejected: its state would have ended with it, but for this moment.
+        // Deleted or rejected at the same time.
         match self.visit_link(link.clone(), Some(attempt.expires_at)).await? {
-            Visit::Over(finished) => Ok(finished),
+            Visit::Ended(finished) => Ok(finished),
             Visit::Open(_) => Ok(ended),
         }
     }
 
-    /// None when another attempt took the link's place in the same moment.
-    async fn arrive_at(
+    /// None when another attempt claimed the exchange at the same time.
+    async fn process_callback(
         &self,
         actor: &Actor,
-        came: &Came,
+        callback: &ParsedCallback,
         attempt: &AttemptRow,
         mut offer: Offer,
     ) -> Result<Option<Finished>> {
-        offer.go_on_with(attempt);
-        let state = came.query.state.clone().unwrap_or_default();
-        let strange = self.context_mismatch(came, attempt, &offer).await?;
-        let told = if strange.is_none() { self.told(came, attempt, &mut offer)? } else { Told::default() };
+        offer.resume_attempt(attempt);
+        let state = callback.query.state.clone().unwrap_or_default();
+        let mismatch = self.context_mismatch(callback, attempt, &offer).await?;
+        let told = if mismatch.is_none() {
+            self.told(callback, attempt, &mut offer)?
+        } else {
+            AuthorizationResponse::default()
+        };
         let code = told.code.filter(|_| told.refusal.is_none());
         if let (true, Some(code)) = (offer.verifier_url.is_some(), &code) {
-            // No token request before the developer has said who this was (R05).
+            // No token request before the developer has confirmed the user (R05).
             let grant = self.grant(attempt, &offer, code.clone(), &state)?;
-            return self.park_code(actor, &offer, attempt, grant).await.map(Some);
+            return self.store_pending_code(actor, &offer, attempt, grant).await.map(Some);
         }
-        let outcome = if strange.is_none() { "ok" } else { "context_mismatch" };
+        let outcome = if mismatch.is_none() { "ok" } else { "context_mismatch" };
         let mut unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now()));
         if code.is_some() {
-            unit.push(self.take_exchange(&attempt.link_id, &attempt.id));
+            unit.push(self.claim_exchange(&attempt.link_id, &attempt.id));
             offer.holder = Some(attempt.id.clone());
         }
         unit.push(self.core.audit(actor, "link.callback", &attempt.account_id, outcome, None));
@@ -215,19 +228,19 @@ impl Connector {
             Ok(_) => {}
             Err(WriteError::Refused(Refusal::ExchangeBusy)) => return Ok(None),
             // Another request came with the same state.
-            Err(WriteError::Refused(_)) => return self.arrive_again(attempt).await.map(Some),
+            Err(WriteError::Refused(_)) => return self.handle_repeated_callback(attempt).await.map(Some),
             Err(error) => return Err(error.into()),
         }
-        let finished = match (strange, told.refusal, code) {
-            (Some(strange), _, _) => {
-                let facts = Facts { detail: Some(strange.to_owned()), ..Facts::default() };
+        let finished = match (mismatch, told.refusal, code) {
+            (Some(mismatch), _, _) => {
+                let facts = Facts { detail: Some(mismatch.to_owned()), ..Facts::default() };
                 self.attempt_failed(actor, &offer, (Ending::ContextMismatch, "context_mismatch"), facts).await?
             }
             (None, Some((error, description)), _) => self.refused(actor, &offer, error, description).await?,
             (None, None, None) => {
                 let reason = "The provider returned neither a code nor an error";
                 let ending = (Ending::ProviderError, reason);
-                self.attempt_failed(actor, &offer, ending, Facts::default()).await?.finding(reason)
+                self.attempt_failed(actor, &offer, ending, Facts::default()).await?.with_finding(reason)
             }
             (None, None, Some(code)) => {
                 let grant = self.grant(attempt, &offer, code, &state)?;
@@ -237,56 +250,64 @@ impl Connector {
         Ok(Some(finished))
     }
 
-    /// What the provider says by the callback: a code, or why there is none. What the toolkit keeps of
-    /// it goes into the account's parameters.
-    fn told(&self, came: &Came, attempt: &AttemptRow, offer: &mut Offer) -> Result<Told> {
-        let unreadable = || Told::refused("the callback cannot be read");
+    /// Reads the code or the error from the callback. Values that the toolkit captures are added to the
+    /// account's parameters.
+    fn told(
+        &self,
+        callback: &ParsedCallback,
+        attempt: &AttemptRow,
+        offer: &mut Offer,
+    ) -> Result<AuthorizationResponse> {
+        let unreadable = || AuthorizationResponse::refused("the callback cannot be read");
         let Some(oauth) = offer.toolkit.oauth(offer.scheme) else {
-            // OAuth 1.0a: the token must be the one that this flow began with (R28).
-            let Ok(answer) = oauth1::parse_callback(came.raw.expose()) else { return Ok(unreadable()) };
+            // OAuth 1.0a: the token must be the one that this flow started with (R28).
+            let Ok(answer) = oauth1::parse_callback(callback.raw.expose()) else { return Ok(unreadable()) };
             if let Some(error) = answer.refusal {
-                return Ok(Told { code: None, refusal: Some((error, None)) });
+                return Ok(AuthorizationResponse { code: None, refusal: Some((error, None)) });
             }
             let kept = self.credentials.open_verifier(attempt, &offer.account)?;
             let is_same =
                 answer.token.zip(kept).is_some_and(|(token, kept)| self.providers.oauth1_matches(&kept, &token));
             return Ok(if is_same {
-                Told { code: answer.verifier, refusal: None }
+                AuthorizationResponse { code: answer.verifier, refusal: None }
             } else {
-                Told::refused("it came back with another token than it was sent with")
+                AuthorizationResponse::refused("it came back with another token than it was sent with")
             });
         };
-        if let Some(error) = &came.query.error {
-            return Ok(Told { code: None, refusal: Some((error.clone(), came.query.error_description.clone())) });
+        if let Some(error) = &callback.query.error {
+            return Ok(AuthorizationResponse {
+                code: None,
+                refusal: Some((error.clone(), callback.query.error_description.clone())),
+            });
         }
         let code = match &oauth.callback.code {
-            None => came.query.code.clone(),
-            Some(name) => match callback_parameter(came.raw.expose(), name) {
+            None => callback.query.code.clone(),
+            Some(name) => match callback_parameter(callback.raw.expose(), name) {
                 Ok(code) => code.map(Secret::new),
                 Err(_) => return Ok(unreadable()),
             },
         };
         let mut params = self.core.params_of(&offer.account)?;
         for capture in &oauth.callback.capture {
-            let found = callback_parameter(came.raw.expose(), &capture.at).ok().flatten();
+            let found = callback_parameter(callback.raw.expose(), &capture.at).ok().flatten();
             match found.filter(|value| capture.check(value).is_ok()) {
                 Some(value) => {
                     params.captured.insert(capture.name.clone(), value);
                 }
                 None if capture.required => {
-                    return Ok(Told::refused(&format!("the callback holds no usable {}", capture.at)));
+                    return Ok(AuthorizationResponse::refused(&format!("the callback holds no usable {}", capture.at)));
                 }
                 None => {}
             }
         }
         offer.account.params = params.to_text();
-        Ok(Told { code: code.filter(|code| !code.is_empty()), refusal: None })
+        Ok(AuthorizationResponse { code: code.filter(|code| !code.is_empty()), refusal: None })
     }
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.
     fn grant(&self, attempt: &AttemptRow, offer: &Offer, code: Secret, state: &str) -> Result<Grant> {
         let kept = self.credentials.open_verifier(attempt, &offer.account)?;
-        // Temporary credentials of OAuth 1.0a are one text.
+        // The temporary credentials of OAuth 1.0a are a single string.
         let (verifier, dpop_key) = if offer.scheme == Scheme::OAuth1 { (kept, None) } else { verifier_and_key(kept) };
         Ok(Grant { code, verifier, dpop_key, redirect_uri: attempt.redirect_uri.clone(), state: state.to_owned() })
     }
@@ -306,10 +327,10 @@ impl Connector {
         };
         let facts = Facts { provider: Some(detail.clone()), code: Some(error), ..Facts::default() };
         let finished = self.attempt_failed(actor, offer, (ending, &detail), facts).await?;
-        Ok(finished.saying((ending == Ending::ProviderError).then_some(detail)))
+        Ok(finished.with_detail((ending == Ending::ProviderError).then_some(detail)))
     }
 
-    /// What the toolkit of a flow reads of its callback; nothing for a state that nobody knows.
+    /// The callback parameters that the toolkit of a flow reads; none for an unknown state.
     pub async fn callback_parameters(&self, state: &str) -> Result<CallbackParameters> {
         let query = CallbackQuery { state: Some(state.to_owned()), ..CallbackQuery::default() };
         let Some(attempt) = self.attempt_of(&query).await? else { return Ok(CallbackParameters::default()) };
@@ -328,24 +349,24 @@ impl Connector {
         Ok(CallbackParameters { names, all: callback.hmac.is_some() })
     }
 
-    /// The attempt that a state belongs to, live or not. Unknown, used, old and misshapen states are the
-    /// same to whoever did not begin it (R02).
+    /// The attempt that a state belongs to, live or not. Unknown, used, expired and malformed states
+    /// look the same to anyone who did not start it (R02).
     async fn attempt_of(&self, query: &CallbackQuery) -> Result<Option<AttemptRow>> {
         let Some(state) = query.state.as_deref() else { return Ok(None) };
         let Some(id) = OneTimeToken::row_id(state) else { return Ok(None) };
         let found = self.core.store.attempt(id).await?;
         Ok(found.filter(|attempt| {
-            // Nobody comes back from where a code is entered.
+            // A device code flow has no callback.
             OneTimeToken::matches(state, &attempt.state_hash) && attempt.poll.is_none()
         }))
     }
 }
 
-/// Whether an error of the authorization response says that the user, or somebody for him, did not agree:
-/// the standards' own codes, and those that the toolkit names.
+/// Whether an error of the authorization response means that the user, or an administrator, denied
+/// access: a standard code, or one that the toolkit lists.
 fn is_denial(offer: &Offer, error: &str) -> bool {
     let own = offer.toolkit.oauth(offer.scheme).map(|oauth| oauth.callback.denied.as_slice());
     DENIALS.contains(&error) || own.is_some_and(|own| own.iter().any(|code| code == error))
 }
 
-crate::redacted_debug!(Returned<'a>);
+crate::redacted_debug!(CallbackRequest<'a>);

@@ -1,6 +1,6 @@
-//! An account that reaches several things of which one is meant: its user says which, on a page of
-//! ours, before the account works. Until then the credential waits, sealed, as it does for a
-//! developer's confirmation.
+//! The credential reaches several things (sites, workspaces), and the user selects one on our page
+//! before the account becomes ACTIVE. Until then the credential is stored sealed, as it is while a
+//! developer's confirmation is pending.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError, revocations};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
-use super::attempt::Free;
-use super::settle::Refused;
+use super::attempt::ExchangeWait;
+use super::complete::UnusedTokens;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::Actor;
@@ -25,70 +25,70 @@ use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
 
-/// Name of the secret that holds what is no secret but waits with them.
+/// Name of the entry in the sealed secrets that holds the other data of a pending choice.
 const WAITING: &str = "_waiting";
-/// How long a connection may take once the user has chosen, with ten minutes for the database: then
-/// its tokens are given back.
-pub(super) const SETTLING: Duration = Duration::from_mins(12);
+/// Deadline for completing a connection after the user's choice, including ten minutes for the
+/// database. After it the tokens are revoked.
+pub(super) const COMPLETION_TIMEOUT: Duration = Duration::from_mins(12);
 
-/// A credential whose connection is not settled.
+/// A credential whose connection is not complete.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingConnection {
     pub credential: TokenCredential,
     pub params: AccountParams,
-    /// What the user chose so far.
+    /// The user's choices so far.
     pub chosen: Chosen,
-    /// The verification that it waited in, with the promise to give it back.
-    pub waited_in: Option<String>,
+    /// The verification that holds it, with its conditional revocation.
+    pub verification_id: Option<String>,
 }
 
-/// What waits beside the credential.
+/// Stored beside the credential while the choice is pending.
 #[derive(Debug, Deserialize, Serialize)]
-struct Waiting {
+struct PendingChoice {
     expires_at: Option<Millis>,
     chosen: Chosen,
     title: String,
     options: Vec<Thing>,
-    /// Its tokens are revoked unless somebody chooses.
-    #[serde(default)]
-    has_promise: bool,
+    /// The tokens are revoked unless the user chooses.
+    #[serde(default, rename = "has_promise")]
+    has_conditional_revocation: bool,
 }
 
-/// A choice that can be made now.
+/// A pending choice.
 #[derive(Debug)]
 pub struct Choice {
     /// The question.
     pub title: String,
-    /// What there is.
+    /// The available options.
     pub options: Vec<Thing>,
-    /// The link that it belongs to, still open.
+    /// The link, still open.
     pub offer: Box<Offer>,
     row: VerificationRow,
 }
 
-/// How a submitted choice ended.
+/// The result of a submitted choice.
 #[derive(Debug)]
-pub enum Chose {
-    /// It named none of the things that there are: the question stands.
-    Nothing(Choice),
-    /// It could not be made any more.
-    Before(Finished),
-    /// It was made.
-    Now {
+pub enum ChoiceResult {
+    /// The submitted id is none of the options; ask again.
+    NotAnOption(Choice),
+    /// The choice could no longer be made.
+    TooLate(Finished),
+    /// The choice was made.
+    Made {
         /// How the connection ended.
         finished: Finished,
-        /// Its attempt, whose cookie is done unless there is another question.
+        /// The attempt. Its cookie is cleared unless another question follows.
         attempt_id: Option<String>,
     },
 }
 
 impl Connector {
-    /// Keeps a credential until its user has said which of several things is meant.
-    pub(super) async fn park_choice(
+    /// Stores a credential until its user has chosen one of several options.
+    pub(super) async fn store_pending_choice(
         &self,
         actor: &Actor,
         offer: &Offer,
-        pending: &Pending,
+        pending: &PendingConnection,
         title: String,
         options: Vec<Thing>,
     ) -> Result<Finished> {
@@ -97,12 +97,12 @@ impl Connector {
         let id = self.core.mint(Kind::Verification);
         let session = OneTimeToken::new(&*self.core.entropy, &id);
         let project = &offer.link.project_id;
-        let waiting = Waiting {
+        let waiting = PendingChoice {
             expires_at: pending.credential.expires_at,
             chosen: pending.chosen.clone(),
             title,
             options,
-            has_promise: offer.has_bought_tokens(),
+            has_conditional_revocation: offer.has_issued_tokens(),
         };
         let mut parked = pending.credential.secrets.clone();
         parked.insert(WAITING, Secret::new(serde_json::to_string(&waiting).map_err(Error::internal)?));
@@ -133,22 +133,22 @@ impl Connector {
         if let Some(holder) = &offer.holder {
             unit.push(links::release_exchange(&offer.link.id, holder));
         }
-        if let Some(earlier) = &pending.waited_in {
+        if let Some(earlier) = &pending.verification_id {
             unit.push(revocations::cancel_conditional(project, earlier));
         }
-        if waiting.has_promise {
+        if waiting.has_conditional_revocation {
             let secrets = &pending.credential.secrets;
             let promise = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
             unit.push(revocations::insert(&promise));
         }
         match self.spool.apply_patiently(unit).await {
             Ok(()) => {}
-            // Deleted, or ended otherwise, while the provider answered.
+            // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {
-                let (secrets, waited_in) = (&pending.credential.secrets, pending.waited_in.as_deref());
+                let (secrets, verification_id) = (&pending.credential.secrets, pending.verification_id.as_deref());
                 let identity = pending.params.identity.as_ref();
-                self.give_tokens_back(offer, Refused { secrets, waited_in, identity }).await?;
-                return self.lost(offer).await;
+                self.revoke_unused_tokens(offer, UnusedTokens { secrets, verification_id, identity }).await?;
+                return self.current_outcome(offer).await;
             }
             Err(error) => return Err(error.into()),
         }
@@ -157,14 +157,14 @@ impl Connector {
         Ok(finished)
     }
 
-    /// What a browser is to choose; reading changes nothing. The browser of the attempt must be the one
-    /// that chooses; what was entered belongs to none.
+    /// The pending choice of a browser; reads only. It must be the browser that started the attempt; an
+    /// entered credential is bound to no browser.
     pub async fn choice(
         &self,
         token: &str,
         cookie: &impl Fn(&str) -> Option<String>,
     ) -> Result<std::result::Result<Choice, Finished>> {
-        let invalid = || Ok(Err(Finished::bare(Ending::Invalid)));
+        let invalid = || Ok(Err(Finished::without_link(Ending::Invalid)));
         let Some(id) = OneTimeToken::row_id(token) else { return invalid() };
         let Some(row) = self.core.store.choice(id).await? else { return invalid() };
         if !OneTimeToken::matches(token, &row.token_hash) {
@@ -172,15 +172,19 @@ impl Connector {
         }
         let Some(link) = self.core.store.link(&row.link_id).await? else { return invalid() };
         if !self.may_choose(&row, cookie).await? {
-            // The cookie of an attempt goes when that is over.
-            let is_known = row.consumed_at.is_some() && self.went_through(&link, cookie).await?;
-            let finished = if is_known { self.ended(&link).await? } else { Finished::bare(Ending::BrowserMismatch) };
+            // The cookie of an attempt is cleared when the attempt ends.
+            let is_known = row.consumed_at.is_some() && self.has_used_link(&link, cookie).await?;
+            let finished = if is_known {
+                self.link_outcome(&link).await?
+            } else {
+                Finished::without_link(Ending::BrowserMismatch)
+            };
             return Ok(Err(finished));
         }
-        // The choice has a time of its own: the link's is for opening it.
+        // The choice has its own expiry; the link's is for opening it.
         let mut offer = match self.visit_link(link, Some(row.expires_at)).await? {
             Visit::Open(offer) => offer,
-            Visit::Over(finished) => return Ok(Err(finished)),
+            Visit::Ended(finished) => return Ok(Err(finished)),
         };
         offer.attempt_id.clone_from(&row.attempt_id);
         if row.consumed_at.is_some() {
@@ -190,29 +194,30 @@ impl Connector {
             return Ok(Err(Finished::of(Ending::Expired, &offer.link, &offer.account.toolkit)));
         }
         let (_, waiting) = self.waiting(&row, &offer.account)?;
-        // A working account stays as it is until it has its new credential.
+        // On a reconnect, the account is unchanged until it has its new credential.
         if !offer.is_reconnect() {
             offer.account.params.clone_from(&row.params);
         }
         Ok(Ok(Choice { title: waiting.title, options: waiting.options, offer, row }))
     }
 
-    /// Whether a browser may choose: that of the attempt; anybody, where a credential was entered.
+    /// Whether a browser may choose: only the one that started the attempt, or any where a credential
+    /// was entered.
     async fn may_choose(&self, row: &VerificationRow, cookie: &impl Fn(&str) -> Option<String>) -> Result<bool> {
         let Some(id) = &row.attempt_id else { return Ok(true) };
         let attempt = self.core.store.attempt(id).await?;
-        Ok(attempt.is_some_and(|attempt| self.began(&attempt, cookie)))
+        Ok(attempt.is_some_and(|attempt| self.is_attempt_browser(&attempt, cookie)))
     }
 
-    /// The user chose. A second click waits for the first, and ends as that did.
+    /// Submits the user's choice. A second click waits for the first and gets the same result.
     pub async fn choose(
         self: &Arc<Self>,
         token: &str,
         cookie: impl Fn(&str) -> Option<String>,
         chosen: &str,
         request_id: &str,
-    ) -> Result<Chose> {
-        // In a name space of its own: an address is anybody's to make up.
+    ) -> Result<ChoiceResult> {
+        // Prefixed: this part of the URL is untrusted input and must not collide with other lock names.
         let lock = self.core.flights.lock_of(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
         let (turn, is_second) = match Arc::clone(&lock).try_lock_owned() {
             Ok(turn) => (turn, false),
@@ -220,11 +225,11 @@ impl Connector {
         };
         let choice = match self.choice(token, &cookie).await? {
             Ok(choice) => choice,
-            Err(finished) if is_second => return self.chosen_before(token, finished).await,
-            Err(finished) => return Ok(Chose::Before(finished)),
+            Err(finished) if is_second => return self.earlier_choice(token, finished).await,
+            Err(finished) => return Ok(ChoiceResult::TooLate(finished)),
         };
         if !choice.options.iter().any(|option| option.id == chosen) {
-            return Ok(Chose::Nothing(choice));
+            return Ok(ChoiceResult::NotAnOption(choice));
         }
         let actor = Actor {
             project_id: choice.offer.link.project_id.clone(),
@@ -232,21 +237,21 @@ impl Connector {
             request_id: Some(request_id.to_owned()),
             caller_request_id: None,
         };
-        if let Free::Busy = self.wait_for_exchange(&choice.offer.link.id, Some(&choice.row.id)).await? {
-            return Ok(Chose::Before(Finished::bare(Ending::Busy)));
+        if let ExchangeWait::Busy = self.wait_for_exchange(&choice.offer.link.id, Some(&choice.row.id)).await? {
+            return Ok(ChoiceResult::TooLate(Finished::without_link(Ending::Busy)));
         }
         let attempt_id = choice.row.attempt_id.clone();
         let (app, chosen) = (Arc::clone(self), chosen.to_owned());
-        // What waited is spent from here on: the rest finishes without the browser (R35).
+        // The pending choice is consumed from here on, so the rest runs without the browser (R35).
         let task = self.core.tasks.spawn(async move {
             let _turn = turn;
-            app.take_choice(&actor, choice, chosen).await
+            app.apply_choice(&actor, choice, chosen).await
         });
         let finished = task.await.map_err(Error::internal)??;
-        Ok(Chose::Now { finished, attempt_id })
+        Ok(ChoiceResult::Made { finished, attempt_id })
     }
 
-    async fn take_choice(&self, actor: &Actor, choice: Choice, id: String) -> Result<Finished> {
+    async fn apply_choice(&self, actor: &Actor, choice: Choice, id: String) -> Result<Finished> {
         let Choice { mut offer, row, .. } = choice;
         let (offer, row) = (&mut offer, &row);
         offer.holder = Some(row.id.clone());
@@ -255,47 +260,51 @@ impl Connector {
         let detail = json!({ "question": waiting.title, "chosen": id });
         let mut unit = Unit::new()
             .with(verifications::consume(&row.project_id, &row.id, now))
-            .with(self.take_exchange(&offer.link.id, &row.id))
+            .with(self.claim_exchange(&offer.link.id, &row.id))
             .with(self.core.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
-        if waiting.has_promise {
-            // Kept by whoever finds it, should we not come to an end.
-            unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(SETTLING)));
-            unit.push(revocations::postpone_of_account(&row.project_id, &row.account_id, now + millis(SETTLING)));
+        if waiting.has_conditional_revocation {
+            // If this task is interrupted, the conditional revocation revokes the tokens.
+            unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(COMPLETION_TIMEOUT)));
+            unit.push(revocations::postpone_of_account(
+                &row.project_id,
+                &row.account_id,
+                now + millis(COMPLETION_TIMEOUT),
+            ));
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {}
-            // On another server, in the same moment; or its time is over.
-            Err(WriteError::Refused(_)) => return self.lost(offer).await,
+            // Another server consumed it, or it has expired.
+            Err(WriteError::Refused(_)) => return self.current_outcome(offer).await,
             Err(error) => return Err(error.into()),
         }
         let mut chosen = waiting.chosen;
         chosen.insert(waiting.title, id);
-        let pending = Pending {
+        let pending = PendingConnection {
             credential: TokenCredential { secrets, expires_at: waiting.expires_at },
             params: AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme),
             chosen,
-            waited_in: waiting.has_promise.then(|| row.id.clone()),
+            verification_id: waiting.has_conditional_revocation.then(|| row.id.clone()),
         };
-        self.settle_chosen(actor, offer, pending).await
+        self.complete_after_choice(actor, offer, pending).await
     }
 
-    /// How a choice ended that another click made in the same moment.
-    async fn chosen_before(&self, token: &str, finished: Finished) -> Result<Chose> {
+    /// The result of a choice that another click made at the same time.
+    async fn earlier_choice(&self, token: &str, finished: Finished) -> Result<ChoiceResult> {
         let row = match OneTimeToken::row_id(token) {
             Some(id) => self.core.store.choice(id).await?.filter(|row| OneTimeToken::matches(token, &row.token_hash)),
             None => None,
         };
-        let Some(row) = row else { return Ok(Chose::Before(finished)) };
-        let Some(link) = self.core.store.link(&row.link_id).await? else { return Ok(Chose::Before(finished)) };
+        let Some(row) = row else { return Ok(ChoiceResult::TooLate(finished)) };
+        let Some(link) = self.core.store.link(&row.link_id).await? else { return Ok(ChoiceResult::TooLate(finished)) };
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
         if !is_connected {
-            return Ok(Chose::Before(finished));
+            return Ok(ChoiceResult::TooLate(finished));
         }
         let finished = Finished { ending: Ending::Success, ..finished };
-        Ok(Chose::Now { finished, attempt_id: row.attempt_id })
+        Ok(ChoiceResult::Made { finished, attempt_id: row.attempt_id })
     }
 
-    fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, Waiting)> {
+    fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, PendingChoice)> {
         let mut parked = self.credentials.open_parked(row, account)?;
         let waiting = parked.remove(WAITING).ok_or_else(|| Error::internal("choice without its question"))?;
         let waiting = serde_json::from_str(waiting.expose()).map_err(Error::internal)?;

@@ -1,31 +1,32 @@
-//! Whether an answer belongs to the question: it came on the redirect URI that was asked for, from the
-//! issuer that was asked, while the auth config stayed as it was (R16, R18, RFC 9207). Otherwise no token
-//! request is made: a malicious provider would be sent another one's code.
+//! Whether an authorization response belongs to its request: it came to the redirect URI of the
+//! request, from the expected issuer, and the auth config is unchanged (R16, R18, RFC 9207). Otherwise
+//! no token request is made, because it could send another provider's code to a malicious one (mix-up
+//! attack).
 
 use switchboard_auth::{check_issuer, verify_query_hmac};
 use switchboard_catalog::Scheme;
 use switchboard_store::attempts::AttemptRow;
 
-use super::callback::Came;
+use super::callback::ParsedCallback;
 use super::visit::Offer;
 use crate::app::connect::Connector;
 use crate::error::Result;
 
-/// An answer on the path that several auth configs share, which says not whom it comes from.
+/// A response on a path that several auth configs share, without a sign of its sender.
 const AMBIGUOUS: &str = "It came to the redirect URI that auth configs of several providers share, and does not say whom it \
                          is from. Forward oauth_redirect_uri to the path that ends with the auth config's id.";
 
 impl Connector {
-    /// What the answer does not fit to; none when it fits.
+    /// Why the response does not match its request; none when it does.
     pub(super) async fn context_mismatch(
         &self,
-        came: &Came,
+        callback: &ParsedCallback,
         attempt: &AttemptRow,
         offer: &Offer,
     ) -> Result<Option<&'static str>> {
-        let path_matches = match came.name.as_deref() {
+        let path_matches = match callback.name.as_deref() {
             Some(name) => self.redirect_uris.came_where_asked(name, attempt, &offer.config, &offer.settings).await?,
-            // The shared path serves auth configs with a redirect URI of their own.
+            // The shared path serves auth configs with their own redirect URI.
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
         let config_unchanged = offer.config.updated_at == attempt.auth_config_version;
@@ -42,13 +43,16 @@ impl Connector {
         let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
         let oauth = &provider.oauth;
         let issuer = oauth.issuer.as_deref().map(|issuer| self.providers.expand(issuer, &params)).transpose()?;
-        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, came.query.iss.as_deref()).is_ok();
+        let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, callback.query.iss.as_deref()).is_ok();
         let is_signed = oauth.callback.hmac.as_deref().is_none_or(|name| {
             let secret = provider.client.client_secret.as_ref();
-            secret.is_some_and(|secret| verify_query_hmac(came.raw.expose(), name, secret))
+            secret.is_some_and(|secret| verify_query_hmac(callback.raw.expose(), name, secret))
         });
-        let says_whence = (issuer.is_some() && came.query.iss.is_some()) || oauth.callback.hmac.is_some();
-        if came.name.is_none() && !says_whence && !self.redirect_uris.is_alone_on_shared_path(&offer.config).await? {
+        let identifies_sender = (issuer.is_some() && callback.query.iss.is_some()) || oauth.callback.hmac.is_some();
+        if callback.name.is_none()
+            && !identifies_sender
+            && !self.redirect_uris.is_alone_on_shared_path(&offer.config).await?
+        {
             return Ok(Some(AMBIGUOUS));
         }
         Ok(match (issuer_matches, is_signed) {

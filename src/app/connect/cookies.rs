@@ -1,8 +1,8 @@
-//! The cookies of a connect flow: one for each attempt, which binds it to the browser that began it
-//! (R04), and one by which a browser is told later how a link ended that it went through.
+//! The cookies of a connect flow. Each attempt has one, which binds it to the browser that started it
+//! (R04). Another one lets a browser see later how a link ended.
 //!
-//! `__Host-` admits no subdomain to set a cookie and demands `Secure`, which browsers may refuse on plain
-//! http, loopback included (Safari does); there, both fall away and nothing else changes.
+//! The `__Host-` prefix keeps subdomains from setting the cookie and requires `Secure`. Browsers may
+//! refuse `Secure` on plain http, loopback included (Safari does), so both are omitted there.
 
 use data_encoding::HEXLOWER;
 use switchboard_store::attempts::AttemptRow;
@@ -13,17 +13,18 @@ use crate::app::base::core::Core;
 use crate::app::connect::Connector;
 use crate::error::Result;
 
-/// Name of the cookie of one attempt: two tabs do not disturb each other (R15).
+/// Name of the cookie of one attempt. Each attempt has its own, so two tabs do not interfere (R15).
 pub fn attempt_cookie_name(core: &Core, attempt_id: &str) -> String {
     format!("{}sb_{attempt_id}", prefix(core))
 }
 
-/// Name of the cookie that a browser keeps of a link that it went through.
+/// Name of the cookie that a browser keeps for a link it used.
 pub fn link_cookie_name(core: &Core, link_id: &str) -> String {
     format!("{}sb_link_{link_id}", prefix(core))
 }
 
-/// Its value: the hash of the link's token, in hexadecimal. It shows how the link ended, and opens nothing.
+/// Value of the link's cookie: the hash of the link's token, in hexadecimal. It shows how the link
+/// ended and grants nothing.
 pub fn link_cookie(link: &LinkRow) -> String {
     HEXLOWER.encode(&link.token_hash)
 }
@@ -33,23 +34,23 @@ fn prefix(core: &Core) -> &'static str {
 }
 
 impl Connector {
-    /// Whether a browser began an attempt. `cookie` gives the value of a cookie by name.
-    pub(super) fn began(&self, attempt: &AttemptRow, cookie: &impl Fn(&str) -> Option<String>) -> bool {
+    /// Whether a browser started an attempt. `cookie` gives the value of a cookie by name.
+    pub(super) fn is_attempt_browser(&self, attempt: &AttemptRow, cookie: &impl Fn(&str) -> Option<String>) -> bool {
         let own = cookie(&attempt_cookie_name(&self.core, &attempt.id));
         own.is_some_and(|value| OneTimeToken::matches(&value, &attempt.browser_hash))
     }
 
-    /// Whether a browser went through a link, by the cookies that it keeps of it.
-    pub(super) async fn went_through(&self, link: &LinkRow, cookie: &impl Fn(&str) -> Option<String>) -> Result<bool> {
-        if self.keeps(link, cookie) {
+    /// Whether a browser used a link, according to its cookies.
+    pub(super) async fn has_used_link(&self, link: &LinkRow, cookie: &impl Fn(&str) -> Option<String>) -> Result<bool> {
+        if self.has_link_cookie(link, cookie) {
             return Ok(true);
         }
         let attempts = self.core.store.attempts_of_link(&link.id).await?;
-        Ok(attempts.iter().any(|attempt| self.began(attempt, cookie)))
+        Ok(attempts.iter().any(|attempt| self.is_attempt_browser(attempt, cookie)))
     }
 
-    /// Whether a browser keeps a link's own cookie.
-    pub(super) fn keeps(&self, link: &LinkRow, cookie: &impl Fn(&str) -> Option<String>) -> bool {
+    /// Whether a browser has the link's own cookie.
+    pub(super) fn has_link_cookie(&self, link: &LinkRow, cookie: &impl Fn(&str) -> Option<String>) -> bool {
         cookie(&link_cookie_name(&self.core, &link.id)).is_some_and(|kept| kept == link_cookie(link))
     }
 }

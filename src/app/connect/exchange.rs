@@ -1,7 +1,7 @@
 //! From a code to a credential: the token request, and the account's new state.
 //!
-//! Runs in a task that outlives the browser's request (R35): once the code is spent, what it bought
-//! must be stored whether or not anybody still waits.
+//! Runs in a task that outlives the browser's request (R35): once the code is spent, the tokens must be
+//! stored even if the browser has disconnected.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
 use switchboard_vault::Secret;
 
-use super::settle::Refused;
+use super::complete::UnusedTokens;
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::Actor;
@@ -29,29 +29,29 @@ use crate::time::{Millis, millis};
 /// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
 const EXCHANGE_FAILED: &str = "OAuth callback failed during token exchange";
 
-/// A code that may be exchanged: its state is consumed, its browser is the right one, and its user
-/// was confirmed where the project asks for that.
+/// A code that may be exchanged: its state is consumed, the browser is the right one, and the user is
+/// confirmed where the project requires it.
 pub(super) struct Grant {
     pub code: Secret,
-    /// PKCE verifier; none with a provider that refuses PKCE.
+    /// PKCE verifier; none for a provider that rejects PKCE.
     pub verifier: Option<Secret>,
     /// The key that the code is bound to (RFC 9449 section 10).
     pub dpop_key: Option<Secret>,
     /// Exactly as in the authorization request.
     pub redirect_uri: String,
-    /// The authorization request's state, for the few providers that want it repeated.
+    /// The state of the authorization request, for the few providers that require it again.
     pub state: String,
 }
 
-/// What an attempt keeps of its authorization request, as one text: the PKCE verifier and, in lines of its
-/// own, the key that the code is bound to.
+/// What an attempt stores from its authorization request, as one string: the PKCE verifier and, on the
+/// following lines, the key that the code is bound to.
 pub(super) fn kept(verifier: Option<Secret>, key: Option<&Secret>) -> Option<Secret> {
     let Some(key) = key else { return verifier };
     let verifier = verifier.as_ref().map(Secret::expose).unwrap_or_default();
     Some(Secret::new(format!("{verifier}\n{}", key.expose())))
 }
 
-/// The verifier and the key of what was kept.
+/// Splits a stored string into verifier and key.
 pub(super) fn verifier_and_key(kept: Option<Secret>) -> (Option<Secret>, Option<Secret>) {
     let Some((verifier, key)) = kept.as_ref().and_then(|kept| kept.expose().split_once('\n')) else {
         return (kept, None);
@@ -60,17 +60,17 @@ pub(super) fn verifier_and_key(kept: Option<Secret>) -> (Option<Secret>, Option<
 }
 
 impl Offer {
-    /// Whether the toolkit's refreshes repeat the redirect URI.
+    /// Whether the toolkit's refresh requests repeat the redirect URI.
     fn repeats_redirect_uri(&self) -> bool {
         let Some(oauth) = self.toolkit.oauth(self.scheme) else { return false };
         let call = oauth.refresh_call.iter().flat_map(|call| {
             call.parameters.values().chain(call.headers.values()).chain(&call.body).chain([&call.url])
         });
-        let mut texts = oauth.refresh_parameters.iter().flat_map(|it| it.values()).chain(call);
-        texts.any(|text| template::variables(text).is_ok_and(|used| used.iter().any(|it| it == "redirect_uri")))
+        let mut texts = oauth.refresh_parameters.iter().flat_map(|parameters| parameters.values()).chain(call);
+        texts.any(|text| template::variables(text).is_ok_and(|used| used.iter().any(|name| name == "redirect_uri")))
     }
 
-    /// The statement that gives the account its credential.
+    /// Stores the credential and activates the account.
     pub(super) fn activation(&self, activation: Activation) -> Statement {
         let (project, id) = (&self.account.project_id, &self.account.id);
         match self.link.purpose {
@@ -93,9 +93,9 @@ impl Connector {
                     let seconds = oauth1.expires_in.map(Duration::from_secs);
                     let expires_at = seconds.map(|lifetime| self.core.now().saturating_add(millis(lifetime)));
                     let credential = TokenCredential { secrets, expires_at };
-                    self.settle_connection(actor, offer, credential, params, None).await
+                    self.complete_connection(actor, offer, credential, params, None).await
                 }
-                Err(failure) => self.exchange_failed(actor, offer, &failure).await,
+                Err(failure) => self.fail_exchange(actor, offer, &failure).await,
             };
         }
         let (mut client_id, mut learned) = (None, None);
@@ -124,18 +124,19 @@ impl Connector {
         params.redirect_uri = offer.repeats_redirect_uri().then(|| grant.redirect_uri.clone());
         params.client_id = client_id.filter(|_| offer.scheme == Scheme::DcrOAuth);
         let finished = match token {
-            Ok(token) => self.exchanged(actor, offer, token, params).await,
-            Err(unfinished) => self.unfinished(actor, offer, unfinished, &mut params).await,
+            Ok(token) => self.complete_with_tokens(actor, offer, token, params).await,
+            Err(unfinished) => self.abandon_exchange(actor, offer, unfinished, &mut params).await,
         };
-        // Nothing stands between the provider's answer and the store.
+        // Only after the tokens are stored: nothing may come between the provider's response and the
+        // store.
         if let Some(learned) = learned {
             self.providers.keep_method(actor, &offer.config, learned).await;
         }
         finished
     }
 
-    /// Tokens have come: the account is settled with them.
-    pub(super) async fn exchanged(
+    /// The tokens were issued: complete the connection.
+    pub(super) async fn complete_with_tokens(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -156,14 +157,14 @@ impl Connector {
         let credential = TokenCredential::new(token, &mut params, self.core.now());
         if lacks_refresh {
             let reason = "The provider gave no refresh token, and its connections need one";
-            let refused = Refused { secrets: &credential.secrets, waited_in: None, identity: None };
-            return self.refuse_connection(actor, offer, refused, reason).await;
+            let refused = UnusedTokens { secrets: &credential.secrets, verification_id: None, identity: None };
+            return self.reject_connection(actor, offer, refused, reason).await;
         }
-        self.settle_connection(actor, offer, credential, params, Some(&answer)).await
+        self.complete_connection(actor, offer, credential, params, Some(&answer)).await
     }
 
-    /// No tokens have come that could be used; what was bought on the way is given back.
-    pub(super) async fn unfinished(
+    /// The exchange did not complete; revokes the tokens that were issued on the way.
+    pub(super) async fn abandon_exchange(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -172,13 +173,13 @@ impl Connector {
     ) -> Result<Finished> {
         if let Some(bought) = unfinished.bought {
             let secrets = TokenCredential::new(*bought, params, self.core.now()).secrets;
-            let refused = Refused { secrets: &secrets, waited_in: None, identity: None };
-            self.give_tokens_back(offer, refused).await?;
+            let refused = UnusedTokens { secrets: &secrets, verification_id: None, identity: None };
+            self.revoke_unused_tokens(offer, refused).await?;
         }
-        self.exchange_failed(actor, offer, &unfinished.failure).await
+        self.fail_exchange(actor, offer, &unfinished.failure).await
     }
 
-    pub(super) async fn exchange_failed(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
+    pub(super) async fn fail_exchange(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
         tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.logged(), "token exchange failed");
         let shown = failure.shown();
         let reason = match &shown {
@@ -191,12 +192,12 @@ impl Connector {
         }
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
         Ok(match (failure, shown) {
-            (Failure::Lost(_) | Failure::Unsent(_), Some(ours)) => finished.finding(ours),
-            (_, said) => finished.saying(said),
+            (Failure::Lost(_) | Failure::Unsent(_), Some(ours)) => finished.with_finding(ours),
+            (_, said) => finished.with_detail(said),
         })
     }
 
-    /// When a new credential is due to be refreshed; none where there is no way to.
+    /// When a new credential is due for a refresh; none where it cannot be refreshed.
     pub(in crate::app) fn first_due_at(
         &self,
         toolkit: &Toolkit,
@@ -207,14 +208,14 @@ impl Connector {
         self.refresher.due_at(renewal.margin(), credential.expires_at)
     }
 
-    /// Makes the account work with what was got for it.
-    pub(super) async fn activate_exchanged(
+    /// Activates the account with its new credential.
+    pub(super) async fn activate_account(
         &self,
         actor: &Actor,
         offer: &Offer,
         credential: TokenCredential,
         params: &AccountParams,
-        waited_in: Option<&str>,
+        verification_id: Option<&str>,
     ) -> Result<Finished> {
         let now = self.core.now();
         let (project, account) = (&actor.project_id, &offer.account.id);
@@ -242,15 +243,19 @@ impl Connector {
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_patiently(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
-            // Deleted, or ended otherwise, while the provider answered.
+            // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {
-                // A form was sent twice, and the other one was faster.
-                if self.holds(offer, &credential.secrets).await? {
+                // The form was submitted twice, and the other request finished first.
+                if self.already_has_credential(offer, &credential.secrets).await? {
                     return Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit));
                 }
                 let identity = params.identity.as_ref();
-                self.give_tokens_back(offer, Refused { secrets: &credential.secrets, waited_in, identity }).await?;
-                self.lost(offer).await
+                self.revoke_unused_tokens(
+                    offer,
+                    UnusedTokens { secrets: &credential.secrets, verification_id, identity },
+                )
+                .await?;
+                self.current_outcome(offer).await
             }
             Err(error) => Err(error.into()),
         }
@@ -262,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_attempt_keeps_comes_back_in_its_parts() {
+    fn a_stored_verifier_and_key_are_split_again() {
         let secret = |text: Option<&str>| text.map(Secret::from);
         let key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n";
         for (verifier, key) in [(Some("v-1"), None), (Some("v-1"), Some(key)), (None, Some(key)), (None, None)] {

@@ -1,32 +1,36 @@
-//! The connect flow: what happens between a link and an ACTIVE account.
+//! The connect flow: from a link to an ACTIVE account.
 //!
-//! `visit.rs` finds the link behind a token, without side effects; `start.rs` begins an attempt, which
-//! belongs to one browser, and sends that to the provider; `secrets.rs` takes an entered key;
-//! `callback.rs` takes the provider's answer, and `device.rs` asks for it where no browser comes back;
-//! `exchange.rs` turns a code into a credential; `park.rs` keeps either until the developer has
-//! confirmed who finished, where the project asks for that; `settle.rs` learns who and where the account
-//! is; `choose.rs` asks the user which of several things is meant, and `choose_way.rs` how to connect, where the
-//! developer leaves that to the user. `attempt.rs` has the rules of several attempts of one link: who may
-//! exchange a code, and what a failed one ends.
+//! - `visit.rs` finds the link behind a token, without side effects.
+//! - `start.rs` starts an attempt, which belongs to one browser, and sends that browser to the provider
+//! (`authorize.rs`).
+//! - `secrets.rs` accepts an entered key.
+//! - `callback.rs` handles the authorization response; `device.rs` polls where no browser comes back.
+//! - `exchange.rs` turns a code into a credential.
+//! - `confirm.rs` stores either until the developer has confirmed the user, where the project requires it.
+//! - `complete.rs` identifies the account and activates it.
+//! - `choose.rs` asks the user to choose one of several sites or workspaces; `choose_scheme.rs` asks for
+//! the scheme.
+//! - `attempt.rs` has the rules for several attempts of one link: which may exchange its code, and what
+//! a failed one ends.
 
 mod attempt;
+mod authorize;
 mod callback;
 mod choose;
-mod choose_way;
+mod choose_scheme;
+mod complete;
+mod confirm;
 mod context;
 mod cookies;
-mod depart;
 mod device;
 mod exchange;
-mod park;
 mod secrets;
-mod settle;
 mod start;
 mod visit;
 
-pub use callback::{Arrived, CallbackParameters, Returned};
-pub use choose::{Choice, Chose};
-pub use choose_way::WayChosen;
+pub use callback::{CallbackOutcome, CallbackParameters, CallbackRequest};
+pub use choose::{Choice, ChoiceResult};
+pub use choose_scheme::SchemeChosen;
 pub use cookies::{attempt_cookie_name, link_cookie_name};
 pub use device::{DeviceCode, DevicePage};
 pub use start::Started;
@@ -46,79 +50,79 @@ use crate::app::refresh::Refresher;
 use crate::app::revocation::Revocations;
 use crate::app::spool::Spool;
 
-/// How a person's visit ends. Each has a page that says what happened and what to do.
+/// How a visit ends. Each has a page that says what happened and what to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Connected.
     Success,
-    /// Connected before, by this browser or for it to know.
+    /// Connected earlier, and this browser may see it.
     Connected,
-    /// Somebody looks for an end that is not his to see.
+    /// The visitor may not see how the link ended.
     Closed,
-    /// Another attempt of the link is being finished in this moment.
+    /// Another attempt of the link is being completed right now.
     Busy,
-    /// Another account signed in than the one that the link is for.
+    /// The user signed in with another account than the one that the link is for.
     AccountMismatch,
-    /// Finished, and waiting for the developer's word on who it was.
+    /// Finished, and waiting for the developer to confirm the user.
     Unconfirmed,
-    /// There are several things to connect, and the user is to say which.
+    /// The user has to choose one of several options.
     Choose,
-    /// The user said no at the provider.
+    /// The user denied access at the provider.
     Denied,
     /// The user said "this wasn't me".
     Rejected,
-    /// Too late.
+    /// Expired.
     Expired,
     /// The link was used before.
     Used,
-    /// Another browser started this.
+    /// Another browser started the attempt.
     BrowserMismatch,
-    /// The link, or the provider's answer, fits nothing we know.
+    /// The link or the callback is unknown.
     Invalid,
-    /// The answer came for another provider than the question (R16).
+    /// The authorization response does not match its request (R16).
     ContextMismatch,
-    /// The provider did not give a credential.
+    /// The provider did not issue a credential.
     ProviderError,
-    /// The form was posted from another site.
+    /// The form was submitted from another site.
     CrossSite,
-    /// Too often in a short time; later it may go on.
-    TooMany,
-    /// We failed.
+    /// Rate limited; the visitor may retry later.
+    RateLimited,
+    /// Internal error.
     Internal,
 }
 
-/// The end of a visit and where the browser may go.
+/// The outcome of a visit, and where the browser may go next.
 #[derive(Clone)]
 pub struct Finished {
     /// How it ended.
     pub ending: Ending,
-    /// The account, once the visitor has proven to hold the link.
+    /// The account, once the visitor has proven to have the link.
     pub account_id: Option<String>,
     /// Toolkit slug.
     pub toolkit: Option<String>,
-    /// Where the app wants its user back.
+    /// The app's callback URL.
     pub callback_url: Option<String>,
-    /// For people: what the provider said, already made harmless.
+    /// The provider's message, sanitized for display.
     pub detail: Option<String>,
-    /// For people: what we found, in words of our own.
+    /// Our own explanation for the user.
     pub finding: Option<String>,
-    /// Where the developer confirms who finished, with the session URI in it.
+    /// Where the developer confirms the user, with the session URI.
     pub verify_url: Option<String>,
-    /// Where the user says which of several things is meant.
+    /// Where the user chooses one of several options.
     pub choose_url: Option<String>,
-    /// Which account signed in; for its own user, on the page alone.
+    /// The account that signed in; shown to its own user on the page only.
     pub signed_in: Option<String>,
-    /// The link is open for another try.
+    /// The link is open for another attempt.
     pub may_retry: bool,
-    /// Its link, and what a browser that goes through it keeps of that.
+    /// Id and cookie value of the link.
     pub link: Option<(String, String)>,
-    /// Whose it is.
+    /// The project of the link.
     pub project_id: Option<String>,
 }
 
 impl Finished {
-    /// An end that tells a stranger nothing.
-    pub fn bare(ending: Ending) -> Self {
+    /// An outcome that reveals nothing to an unknown visitor.
+    pub fn without_link(ending: Ending) -> Self {
         Self {
             ending,
             account_id: None,
@@ -135,7 +139,7 @@ impl Finished {
         }
     }
 
-    /// An end of a known link.
+    /// An outcome of a known link.
     pub fn of(ending: Ending, link: &LinkRow, toolkit: &str) -> Self {
         Self {
             ending,
@@ -153,22 +157,22 @@ impl Finished {
         }
     }
 
-    /// With words of our own.
+    /// Adds our own explanation.
     #[must_use]
-    pub fn finding(mut self, finding: impl Into<String>) -> Self {
+    pub fn with_finding(mut self, finding: impl Into<String>) -> Self {
         self.finding = Some(finding.into());
         self
     }
 
-    /// With words of the provider.
+    /// Sets the provider's message.
     #[must_use]
-    pub fn saying(mut self, detail: Option<String>) -> Self {
+    pub fn with_detail(mut self, detail: Option<String>) -> Self {
         self.detail = detail;
         self
     }
 }
 
-// `verify_url` carries a session URI, which is for its one browser; `signed_in` is a name.
+// `verify_url` contains a session URI, which is for one browser only; `signed_in` is personal data.
 crate::redacted_debug!(Finished);
 
 /// The connect flow, from an opened link to an ACTIVE account.
@@ -187,7 +191,7 @@ pub struct Connector {
 crate::redacted_debug!(Connector);
 
 impl Connector {
-    /// With the services that it calls.
+    /// Creates the service from the services that it calls.
     #[expect(clippy::too_many_arguments, reason = "each is a service that it calls")]
     pub fn new(
         core: Arc<Core>,

@@ -1,5 +1,5 @@
-//! Keys, tokens and passwords that the visitor enters: checked, proven at the provider where the
-//! toolkit says how, then sealed. What was entered is never shown again.
+//! Keys, tokens and passwords that the visitor enters: validated, verified at the provider where the
+//! toolkit says how, then sealed. An entered secret is never shown again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::app::provider::{Failure, TokenCredential};
 use crate::error::{Code, Error, Result};
 
 impl Connector {
-    /// Takes an entered credential. Nothing is written before the provider has confirmed it: a
-    /// mistyped key leaves the link as it was, for another try.
+    /// Accepts an entered credential. Nothing is written before the provider has verified it: a
+    /// mistyped key leaves the link unchanged for a retry.
     pub(super) async fn enter_secrets(
         self: &Arc<Self>,
         actor: Actor,
@@ -35,30 +35,33 @@ impl Connector {
         };
         self.limits.count_link_submission(&offer.link.id)?;
         if offer.verifier_url.is_some() && offer.toolkit.token_scheme(offer.scheme).is_some() {
-            // Fetching a token is a token request, which waits for the developer's word (R05).
+            // Fetching a token is a token request, which waits for the developer's confirmation (R05).
             let params = AccountParams::of_fields(entered.fields);
-            return self.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
+            return self.store_pending_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Ended);
         }
         let connector = Arc::clone(self);
-        // A second click cancels the browser's first request; what that began is finished anyway.
+        // A second click cancels the browser's first request; its work is finished anyway.
         let task = self.core.tasks.spawn(async move {
             let params = AccountParams::of_fields(entered.fields).completed(&offer.toolkit, offer.scheme);
-            if let Some(message) = connector.disproof(&offer, &entered.secrets, &params).await {
+            if let Some(message) = connector.verify_entered_credential(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
-                connector.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                connector.record_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
             if offer.verifier_url.is_some() {
-                return connector.park_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Over);
+                return connector
+                    .store_pending_entered(&actor, &offer, &entered.secrets, &params)
+                    .await
+                    .map(Started::Ended);
             }
             match connector.credential_of(&offer, entered.secrets, params).await {
                 Ok((credential, params)) => {
-                    connector.settle_connection(&actor, &offer, credential, params, None).await.map(Started::Over)
+                    connector.complete_connection(&actor, &offer, credential, params, None).await.map(Started::Ended)
                 }
                 Err(failure) => {
                     let facts = failure.facts();
-                    connector.note_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
-                    let message = Some(refused_words(&offer.toolkit.name, &failure));
+                    connector.record_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                    let message = Some(refusal_message(&offer.toolkit.name, &failure));
                     Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
                 }
             }
@@ -66,7 +69,8 @@ impl Connector {
         task.await.map_err(Error::internal)?
     }
 
-    /// What the account will work with: what was entered, and for some schemes a token that it buys.
+    /// The account's credential: what was entered and, for some schemes, a token that was requested
+    /// with it.
     pub(super) async fn credential_of(
         &self,
         offer: &Offer,
@@ -82,21 +86,26 @@ impl Connector {
             credential.secrets.insert(name, secret.clone());
         }
         if let Some(probe) = &tokens.verify
-            && let Some(why) = self.disproof_by(offer, probe, &credential.secrets, &params).await
+            && let Some(why) = self.verify_with_probe(offer, probe, &credential.secrets, &params).await
         {
             return Err(Failure::Unsent(Error::new(Code::AuthConfigBadRequest, why)));
         }
         Ok((credential, params))
     }
 
-    /// Why the credential is not accepted, in words for the visitor; none when it is, or when the
-    /// toolkit has no way to tell.
-    async fn disproof(&self, offer: &Offer, secrets: &Secrets, params: &AccountParams) -> Option<String> {
-        self.disproof_by(offer, verification(offer)?, secrets, params).await
+    /// Why the provider does not accept the credential, as a message for the visitor. None when it
+    /// does, or when the toolkit has no verification.
+    async fn verify_entered_credential(
+        &self,
+        offer: &Offer,
+        secrets: &Secrets,
+        params: &AccountParams,
+    ) -> Option<String> {
+        self.verify_with_probe(offer, verification(offer)?, secrets, params).await
     }
 
-    /// The same by one request.
-    async fn disproof_by(
+    /// The same with a given request.
+    async fn verify_with_probe(
         &self,
         offer: &Offer,
         probe: &Probe,
@@ -119,7 +128,7 @@ impl Connector {
         }
     }
 
-    /// Makes the account work with what was entered, once its user was confirmed.
+    /// Activates the account with an entered credential, once its user was confirmed.
     pub(super) async fn activate_entered(
         &self,
         actor: &Actor,
@@ -128,29 +137,30 @@ impl Connector {
         params: AccountParams,
     ) -> Result<Finished> {
         match self.credential_of(offer, secrets, params).await {
-            Ok((credential, params)) => self.settle_connection(actor, offer, credential, params, None).await,
+            Ok((credential, params)) => self.complete_connection(actor, offer, credential, params, None).await,
             Err(failure) => {
-                let reason = refused_words(&offer.toolkit.name, &failure);
+                let reason = refusal_message(&offer.toolkit.name, &failure);
                 let facts = failure.facts();
                 let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
-                Ok(finished.finding(reason))
+                Ok(finished.with_finding(reason))
             }
         }
     }
 
-    /// Whether the account is connected with exactly this credential: the form was sent twice.
-    pub(super) async fn holds(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
+    /// Whether the account is already connected with exactly this credential: the form was submitted
+    /// twice.
+    pub(super) async fn already_has_credential(&self, offer: &Offer, secrets: &Secrets) -> Result<bool> {
         let account = self.core.store.account(&offer.account.project_id, &offer.account.id).await?;
         let Some(account) = account.filter(|account| account.status == AccountStatus::Active) else {
             return Ok(false);
         };
-        let (mut held, mut given) = (self.credentials.open_credential(&account)?, secrets.clone());
+        let (mut stored, mut given) = (self.credentials.open_credential(&account)?, secrets.clone());
         if offer.toolkit.token_scheme(offer.scheme).is_some() {
-            // Each form bought a token of its own.
-            held.remove("access_token");
+            // Each submission requested its own token.
+            stored.remove("access_token");
             given.remove("access_token");
         }
-        Ok(held == given)
+        Ok(stored == given)
     }
 }
 
@@ -163,13 +173,13 @@ fn verification(offer: &Offer) -> Option<&Probe> {
             None => toolkit.identity_of(Scheme::BearerToken)?.request.as_ref(),
         },
         Scheme::Basic => toolkit.basic.as_ref()?.verify.as_ref(),
-        // A token proves what was entered.
+        // The token request itself verifies what was entered.
         _ => None,
     }
 }
 
-/// Why a provider gave no token for what was entered, for whoever entered it.
-fn refused_words(name: &str, failure: &Failure) -> String {
+/// Why the provider issued no token for an entered credential, as a message for the visitor.
+fn refusal_message(name: &str, failure: &Failure) -> String {
     match failure {
         Failure::Refused { error, .. }
             if !matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) =>

@@ -1,9 +1,9 @@
-//! The POST of a link's page: it begins an attempt and goes to the provider.
+//! The POST of a link's page: starts an attempt and sends the browser to the provider.
 //!
-//! A link may be begun several times: in an in-app browser that the provider turns away, by a mail scanner
-//! that presses buttons, in a second tab. Each attempt has a random cookie of its own, of which only the
-//! hash is stored and which the callback demands (R04), and its own state, PKCE verifier and exact
-//! redirect URI; nothing about them travels in the state.
+//! A link may be started several times: in an in-app browser that the provider rejects, by a mail
+//! scanner that submits forms, in a second tab. Each attempt has its own random cookie, which the
+//! callback requires and of which only the hash is stored (R04). Each has its own state, PKCE verifier
+//! and exact redirect URI; the state reveals none of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use switchboard_store::{Unit, WriteError, accounts, revocations};
 use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
-use super::choose::SETTLING;
+use super::choose::COMPLETION_TIMEOUT;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
 use crate::app::Actor;
@@ -32,32 +32,32 @@ pub enum Started {
     Provider {
         /// Authorization request.
         url: Url,
-        /// The attempt that began.
+        /// The new attempt.
         attempt_id: String,
         /// Value of its cookie.
         cookie: String,
-        /// How long that is needed, in milliseconds.
+        /// Lifetime of the cookie, in milliseconds.
         lifetime: Millis,
     },
-    /// Look at the form again: field → what is wrong with it.
+    /// Show the form again, with errors by field.
     Form {
         /// The link, still open.
         offer: Box<Offer>,
         /// Messages by field name.
         wrong: BTreeMap<String, String>,
-        /// A message about the whole.
+        /// A message about the whole form.
         message: Option<String>,
     },
-    /// It is over.
-    Over(Finished),
+    /// The link has ended.
+    Ended(Finished),
 }
 
-/// Attempts of a link that may be at their provider at the same time: one more takes the place of the
-/// oldest, so that nobody who begins often, such as a scanner, locks the user out.
-const MOST_ATTEMPTS: i64 = 5;
+/// Maximum concurrent attempts of a link. One more replaces the oldest, so that a scanner cannot lock
+/// the user out.
+const MAX_ATTEMPTS: i64 = 5;
 
 impl Connector {
-    /// The visitor of an open link pressed Continue.
+    /// The visitor of an open link submitted its form.
     pub async fn start(self: &Arc<Self>, offer: Box<Offer>, form: &Secrets, request_id: &str) -> Result<Started> {
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
@@ -71,7 +71,7 @@ impl Connector {
         self.start_oauth(&actor, offer, form).await
     }
 
-    /// "This wasn't me": the link ends, whoever holds it may say so.
+    /// "This wasn't me": ends the link. Anyone who has the link may do this.
     pub async fn reject(
         &self,
         token: &str,
@@ -80,7 +80,7 @@ impl Connector {
     ) -> Result<Finished> {
         let offer = match self.visit(token, &cookie).await? {
             Visit::Open(offer) => offer,
-            Visit::Over(finished) => return Ok(finished),
+            Visit::Ended(finished) => return Ok(finished),
         };
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
@@ -92,9 +92,9 @@ impl Connector {
         if self.end_link(&actor, &offer.link, &offer.account, "rejected", "rejected_by_user").await? {
             return Ok(finished);
         }
-        // It ended otherwise in the same moment; say how, not what was wished.
+        // It ended differently at the same time: show that outcome.
         match self.visit(token, &cookie).await? {
-            Visit::Over(finished) => Ok(finished),
+            Visit::Ended(finished) => Ok(finished),
             Visit::Open(_) => Err(Error::internal("a link that neither ends nor is over")),
         }
     }
@@ -107,27 +107,27 @@ impl Connector {
         let redirect_uri = self.redirect_uris.of(&offer.config, &offer.settings);
         if self.redirect_uris.is_shared(&offer.config).await? {
             let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
-            self.note_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
+            self.record_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
             let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \
                            the reason with this link's explain operation.";
             return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message.to_owned()) });
         }
-        // Each may send requests to the provider before anybody is there.
+        // Each start may send requests to the provider before the user is known.
         self.limits.count_link_start(&offer.link.id)?;
         let entered = AccountParams::of_fields(fields).completed(&offer.toolkit, offer.scheme);
         let now = self.core.now();
-        // A cookie that was there before is never taken over (R15).
+        // A cookie that already exists is never reused (R15).
         let browser = OneTimeToken::new(&*self.core.entropy, "").text().to_owned();
         let attempt_id = self.core.mint(Kind::Attempt);
         let state = OneTimeToken::new(&*self.core.entropy, &attempt_id);
-        let departure = match self.depart(actor, &mut offer, &entered, &redirect_uri, &state).await? {
-            Ok(departure) => departure,
-            Err(hindrance) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(hindrance) }),
+        let authorization = match self.begin_authorization(actor, &mut offer, &entered, &redirect_uri, &state).await? {
+            Ok(authorization) => authorization,
+            Err(message) => return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) }),
         };
         let facts = Facts {
-            host: departure.host,
-            redirect_uri: departure.poll.is_none().then(|| redirect_uri.clone()),
-            scopes: departure.scopes.iter().chain(&departure.user_scopes).cloned().collect(),
+            host: authorization.host,
+            redirect_uri: authorization.poll.is_none().then(|| redirect_uri.clone()),
+            scopes: authorization.scopes.iter().chain(&authorization.user_scopes).cloned().collect(),
             ..Facts::default()
         };
         let mut attempt = AttemptRow {
@@ -141,74 +141,74 @@ impl Connector {
             redirect_uri,
             verifier_sealed: None,
             created_at: now,
-            expires_at: now + departure.poll.map_or(millis(self.core.settings.link_ttl), |(_, life)| life),
+            expires_at: now + authorization.poll.map_or(millis(self.core.settings.link_ttl), |(_, life)| life),
             consumed_at: None,
-            poll: departure.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
+            poll: authorization.poll.map(|(interval, _)| Poll { at: now + interval, interval }),
             params: None,
             id: attempt_id,
         };
         let params = AccountParams {
             fields: entered.fields.clone(),
-            requested_scopes: departure.scopes,
-            requested_user_scopes: departure.user_scopes,
-            // An account that was connected before still belongs to whom it belonged.
+            requested_scopes: authorization.scopes,
+            requested_user_scopes: authorization.user_scopes,
+            // An account that was connected before keeps its identity.
             identity: AccountParams::parse(&offer.account.params)?.identity,
             ..AccountParams::default()
         };
         let params = params.to_text();
         attempt.params = Some(params.clone());
-        // A working account keeps its parameters until it has its new credential.
+        // On a reconnect, the account keeps its parameters until it has its new credential.
         let meanwhile = if offer.is_reconnect() { &offer.account.params } else { &params };
-        attempt.verifier_sealed = match &departure.kept {
+        attempt.verifier_sealed = match &authorization.kept {
             Some(kept) => Some(self.credentials.seal_verifier(&attempt, &offer.account, meanwhile, kept)?),
             None => None,
         };
         let unit = Unit::new()
             .with(links::start(&offer.link.id, now))
-            .with(attempts::cancel_oldest(&offer.link.id, MOST_ATTEMPTS - 1, now))
+            .with(attempts::cancel_oldest(&offer.link.id, MAX_ATTEMPTS - 1, now))
             .with(attempts::insert(&attempt))
             .with(revocations::postpone_of_account(
                 &actor.project_id,
                 &offer.account.id,
-                attempt.expires_at + millis(SETTLING),
+                attempt.expires_at + millis(COMPLETION_TIMEOUT),
             ))
             .with(self.core.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params, now)),
-            // A working account stays as it is until it has its new credential.
+            // On a reconnect, the account is unchanged until it has its new credential.
             LinkPurpose::Reconnect => unit,
         };
         match self.core.store.apply(unit).await {
             Ok(_) => {
-                // The link's time, and that of an attempt that starts at its end.
+                // The link's lifetime plus that of an attempt that starts at its end.
                 let link_ttl = millis(self.core.settings.link_ttl);
                 let lifetime = link_ttl + (attempt.expires_at - now).max(link_ttl);
-                Ok(Started::Provider { url: departure.url, attempt_id: attempt.id, cookie: browser, lifetime })
+                Ok(Started::Provider { url: authorization.url, attempt_id: attempt.id, cookie: browser, lifetime })
             }
-            Err(WriteError::Refused(_)) => self.lost_start(&offer).await,
+            Err(WriteError::Refused(_)) => self.start_conflict(&offer).await,
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Another request ended the link in the same moment.
-    async fn lost_start(&self, offer: &Offer) -> Result<Started> {
+    /// Another request ended the link at the same time.
+    async fn start_conflict(&self, offer: &Offer) -> Result<Started> {
         let link = self.core.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
         match self.visit_link(link, None).await? {
-            Visit::Over(finished) => Ok(Started::Over(finished)),
+            Visit::Ended(finished) => Ok(Started::Ended(finished)),
             Visit::Open(_) => Err(Error::internal("a link that neither takes an attempt nor is over")),
         }
     }
 
-    pub(super) async fn note_mismatch(&self, actor: &Actor, account: &str) {
-        self.note_refusal(actor, account, "browser_mismatch", &Facts::default()).await;
+    pub(super) async fn record_browser_mismatch(&self, actor: &Actor, account: &str) {
+        self.record_refusal(actor, account, "browser_mismatch", &Facts::default()).await;
     }
 
-    /// Records that a visitor did not get on, and why; the link stays as it is.
-    pub(super) async fn note_refusal(&self, actor: &Actor, account: &str, why: &str, facts: &Facts) {
+    /// Records why a visitor could not continue; the link is unchanged.
+    pub(super) async fn record_refusal(&self, actor: &Actor, account: &str, why: &str, facts: &Facts) {
         let audit = self.core.audit(actor, "link.refuse", account, why, Some(&facts.to_value()));
         if let Err(error) = self.core.store.apply(Unit::new().with(audit)).await {
-            tracing::warn!(error = %error, why, "a refused visit was not recorded");
+            tracing::warn!(error = %error, why, "refused visit could not be recorded");
         }
     }
 }

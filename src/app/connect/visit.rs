@@ -1,5 +1,5 @@
-//! Finding the link behind a token. Reading changes nothing (R03): mail scanners, link previews
-//! and prefetching browsers all open links before people do.
+//! Finds the link behind a token. Reading changes nothing (R03): mail scanners, link previews and
+//! prefetching browsers open links before people do.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,38 +28,38 @@ pub struct Offer {
     pub link: LinkRow,
     /// The account it connects.
     pub account: AccountRow,
-    /// With which toolkit.
+    /// Its toolkit.
     pub toolkit: Arc<Toolkit>,
-    /// And which auth config.
+    /// Its auth config.
     pub config: AuthConfigRow,
     /// Parsed settings of that config.
     pub settings: AuthConfigSettings,
-    /// How it authenticates.
+    /// The scheme of the auth config.
     pub scheme: Scheme,
-    /// Who asks.
+    /// Name of the project that asks.
     pub project_name: String,
-    /// Fields that are known already: the developer gave them, or the account has them.
+    /// Fields that are already known, from the developer or from the account.
     pub known: Secrets,
-    /// Fields that all accounts of the auth config share: nobody is asked for them, and no form
-    /// changes them.
+    /// Fields that all accounts of the auth config share: not part of the form, and no form changes
+    /// them.
     pub shared: Secrets,
-    /// Where the developer confirms who finished, before the connection counts (R05).
+    /// Where the developer confirms the user before the connection is completed (R05).
     pub verifier_url: Option<String>,
-    /// The attempt that goes on; none on the link's page, and for what was entered.
+    /// The running attempt; none on the link's page and for entered credentials.
     pub(super) attempt_id: Option<String>,
-    /// Who has the link's place for an exchange, where this does: an attempt, or a verification.
+    /// The attempt or verification that holds the link's exchange claim.
     pub(super) holder: Option<String>,
 }
 
 impl Offer {
-    /// Whether the account works already and gets a new credential.
+    /// Whether an active account gets a new credential.
     pub fn is_reconnect(&self) -> bool {
         self.link.purpose == LinkPurpose::Reconnect
     }
 
-    /// Fields that the visitor is asked for: shared ones are not, nor secrets that the developer gave,
-    /// nor what else was given beside a secret.
-    pub fn asked_fields(&self) -> Vec<Field> {
+    /// The fields of the form. Shared fields are left out, and so are secrets that the developer gave
+    /// and everything that was given beside a secret.
+    pub fn form_fields(&self) -> Vec<Field> {
         let is_asked = |field: &Field| {
             let is_known = self.known.get(&field.name).is_some();
             self.shared.get(&field.name).is_none()
@@ -69,8 +69,8 @@ impl Offer {
         self.fields().into_iter().filter(is_asked).collect()
     }
 
-    /// The values of a form, completed from what is known and checked; shared fields are taken as the
-    /// auth config has them, whatever the form says.
+    /// The validated values of a form, completed from the known fields. Shared fields always have the
+    /// auth config's values.
     pub(super) fn read(&self, form: &Secrets) -> std::result::Result<Entered, BTreeMap<String, String>> {
         let mut form = form.clone();
         let is_fixed = |name: &str| {
@@ -82,27 +82,27 @@ impl Offer {
         read_fields(&self.fields(), &form, &self.known)
     }
 
-    /// Whether a field is not the visitor's: the file gives it to the developer, or it takes part in where a
-    /// secret goes that the visitor did not enter.
+    /// Whether the visitor may not change a field: the toolkit file reserves it for the developer, or
+    /// it is part of the address to which a given secret is sent.
     fn is_fixed_address(&self, name: &str) -> bool {
         let is_named = |fields: Vec<&Field>| fields.iter().any(|field| field.name == name);
         is_named(self.toolkit.hidden_fields(self.scheme))
             || (self.has_given_secret() && is_named(self.toolkit.address_fields(self.scheme)))
     }
 
-    /// The account's parameters, as requests for it need them.
+    /// The account's parameters, completed for requests.
     pub fn params(&self) -> Result<AccountParams> {
         Ok(AccountParams::parse(&self.account.params)?.completed(&self.toolkit, self.scheme))
     }
 
-    /// Whether a secret is known that the visitor did not enter. Then all that is known is fixed: a
-    /// visitor who could change the host beside it would have the secret sent there.
+    /// Whether a secret is known that the visitor did not enter. Then all known fields are fixed: a
+    /// visitor who could change the host would have the secret sent there.
     fn has_given_secret(&self) -> bool {
         self.fields().iter().any(|field| field.secret && self.known.get(&field.name).is_some())
     }
 
-    /// Goes on with what an attempt was begun with: other attempts may have begun with other fields.
-    pub(super) fn go_on_with(&mut self, attempt: &AttemptRow) {
+    /// Continues with the fields that an attempt started with; other attempts may have different ones.
+    pub(super) fn resume_attempt(&mut self, attempt: &AttemptRow) {
         if let Some(params) = attempt.params.as_ref().filter(|_| !self.is_reconnect()) {
             self.account.params.clone_from(params);
         }
@@ -114,45 +114,46 @@ impl Offer {
         self.toolkit.connection_fields(self.scheme)
     }
 
-    /// Whether the credential holds tokens that were issued for this connection, and that nobody else
-    /// has: unlike a key that was entered.
-    pub(super) fn has_bought_tokens(&self) -> bool {
+    /// Whether the credential contains tokens that were issued for this connection only, unlike an
+    /// entered key.
+    pub(super) fn has_issued_tokens(&self) -> bool {
         self.scheme.is_redirect() || self.toolkit.token_scheme(self.scheme).is_some()
     }
 
-    /// Scopes that the provider will be asked for.
+    /// Scopes that are requested from the provider.
     pub fn scopes(&self) -> Vec<String> {
         self.settings.wanted_scopes(&self.toolkit, self.scheme)
     }
 }
 
-/// What stands behind a token.
+/// What a token leads to.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "made once a request, and handed on at once")]
 pub enum Visit {
-    /// Something to complete.
+    /// A link to complete.
     Open(Box<Offer>),
-    /// Nothing any more.
-    Over(Finished),
+    /// The link has ended.
+    Ended(Finished),
 }
 
 impl Connector {
-    /// Finds the link of a presented token; or of an attempt by its id, for the browser that began it and
-    /// is to try again. A browser that the link was connected through is told so.
+    /// Finds the link of a presented token, or of an attempt's id for the browser that started it and
+    /// retries. A browser that used a connected link is told so.
     pub async fn visit(&self, token: &str, cookie: impl Fn(&str) -> Option<String>) -> Result<Visit> {
         let Some(link) = self.presented_link(token, &cookie).await? else {
-            return Ok(Visit::Over(Finished::bare(Ending::Invalid)));
+            return Ok(Visit::Ended(Finished::without_link(Ending::Invalid)));
         };
         let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
-        if is_connected && self.went_through(&link, &cookie).await? {
-            return self.ended(&link).await.map(Visit::Over);
+        if is_connected && self.has_used_link(&link, &cookie).await? {
+            return self.link_outcome(&link).await.map(Visit::Ended);
         }
         self.visit_link(link, None).await
     }
 
     async fn presented_link(&self, token: &str, cookie: &impl Fn(&str) -> Option<String>) -> Result<Option<LinkRow>> {
         if Kind::Attempt.admits(token) {
-            let attempt = self.core.store.attempt(token).await?.filter(|attempt| self.began(attempt, cookie));
+            let attempt =
+                self.core.store.attempt(token).await?.filter(|attempt| self.is_attempt_browser(attempt, cookie));
             return match attempt {
                 Some(attempt) => Ok(self.core.store.link(&attempt.link_id).await?),
                 None => Ok(None),
@@ -163,15 +164,15 @@ impl Connector {
         Ok(link.filter(|link| OneTimeToken::matches(token, &link.token_hash)))
     }
 
-    /// How a link ended, for a browser that went through it; none for others. An end without a connection
-    /// is [`Ending::Denied`]: the visitor was told why.
+    /// How a link ended, for a browser that used it; none for others. Every end without a connection is
+    /// [`Ending::Denied`]: the visitor has already seen the reason.
     pub async fn finished_link(
         &self,
         link_id: &str,
         cookie: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Finished>> {
         let Some(link) = self.core.store.link(link_id).await? else { return Ok(None) };
-        if !self.keeps(&link, &cookie) {
+        if !self.has_link_cookie(&link, &cookie) {
             return Ok(None);
         }
         let account = self.core.store.account(&link.project_id, &link.account_id).await?;
@@ -181,19 +182,19 @@ impl Connector {
         Ok(Some(Finished::of(ending, &link, &account.toolkit)))
     }
 
-    /// The same for a link that was found otherwise. `until`: what goes on has a time of its own; the
-    /// link's is for opening it.
+    /// The same for a link that is already known. `until` replaces the link's expiry, which is only for
+    /// opening it.
     pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
         let Some(mut account) = self.core.store.account(&link.project_id, &link.account_id).await? else {
-            return Ok(Visit::Over(Finished::bare(Ending::Used)));
+            return Ok(Visit::Ended(Finished::without_link(Ending::Used)));
         };
         if let Some(ending) = self.ending_of(&link, &account, until.unwrap_or(link.expires_at)) {
-            return Ok(Visit::Over(Finished::of(ending, &link, &account.toolkit)));
+            return Ok(Visit::Ended(Finished::of(ending, &link, &account.toolkit)));
         }
         let config = self.core.store.auth_config(&link.project_id, &account.auth_config_id).await?;
         let toolkit = self.core.toolkit(&account.toolkit);
         let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
-            return Ok(Visit::Over(Finished::of(Ending::Invalid, &link, &account.toolkit)));
+            return Ok(Visit::Ended(Finished::of(Ending::Invalid, &link, &account.toolkit)));
         };
         let scheme = config.scheme.parse().map_err(Error::internal)?;
         let project = self.core.store.project(&link.project_id).await?;
@@ -223,8 +224,9 @@ impl Connector {
         })))
     }
 
-    /// What the developer gave with the link; else what the account was connected with. Not what an
-    /// attempt was begun with, which may have been another visitor's. Shared fields come before either.
+    /// The developer's prefilled values; else the values that the account was connected with. Values of
+    /// unfinished attempts are left out, because they may be another visitor's. Shared fields take
+    /// precedence.
     fn known_fields(
         &self,
         link: &LinkRow,
@@ -236,7 +238,8 @@ impl Connector {
         let mut known = self.credentials.open_prefill(link, account)?;
         let is_given = |field: &Field| field.secret && (known.get(&field.name).or(shared.get(&field.name))).is_some();
         let has_given_secret = toolkit.connection_fields(scheme).iter().any(is_given);
-        // Where a visitor connected before is not where a secret goes that somebody else gave since.
+        // An address that a visitor entered earlier must not receive a secret that the developer gave
+        // since.
         let fixed = if has_given_secret { toolkit.address_fields(scheme) } else { Vec::new() };
         let was_connected = account.credential_version > 0;
         for (name, value) in AccountParams::parse(&account.params)?.fields.into_iter().filter(|_| was_connected) {
@@ -250,9 +253,10 @@ impl Connector {
         Ok(known)
     }
 
-    /// What all accounts of the auth config share. A working OAuth account keeps the values that it was connected
-    /// with, and its visitor is not asked for them: its code is exchanged with those. Where the auth config says by
-    /// now that its client is for another place, the account moves there.
+    /// The fields that all accounts of the auth config share. On a reconnect, an OAuth account keeps
+    /// the values that it was connected with, because its code is exchanged with them. Values that
+    /// belong to the auth config's client take precedence: if the client has moved to another host, so
+    /// does the account.
     fn shared_fields(
         &self,
         config: &AuthConfigRow,

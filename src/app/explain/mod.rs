@@ -25,7 +25,7 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::is_leased;
 use crate::app::provider::redirect_uris::RedirectUris;
 use crate::app::refresh::Refresher;
-use crate::app::refresh::freshness::is_pausing;
+use crate::app::refresh::freshness::is_backing_off;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::text::cut_to;
@@ -326,7 +326,7 @@ fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option
     if account.status != AccountStatus::Active {
         return Next { link_expires_at, ..Next::default() };
     }
-    let own = account.refresh_retry_at.filter(|_| is_pausing(account, now));
+    let own = account.refresh_retry_at.filter(|_| is_backing_off(account, now));
     Next {
         refresh_due_at: account.refresh_due_at,
         retry_at: own.max(pause.map(|pause| now + pause)),

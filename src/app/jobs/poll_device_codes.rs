@@ -31,7 +31,7 @@ impl Job for PollDeviceCodes {
 
     async fn activate(&mut self, stop: &CancellationToken) -> Result<usize> {
         // Providers that hang must not keep the server from stopping.
-        let polled = stop.run_until_cancelled(self.connector.ask_due_providers(&self.in_flight)).await;
+        let polled = stop.run_until_cancelled(self.connector.poll_due_attempts(&self.in_flight)).await;
         polled.unwrap_or(Ok(0))
     }
 }

@@ -7,18 +7,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::runner::Job;
 use crate::app::refresh::Refresher;
-use crate::app::refresh::scheduler::UnderWay;
+use crate::app::refresh::scheduler::RefreshQueue;
 use crate::error::Result;
 
 /// The job.
 pub(super) struct RefreshAccounts {
     refresher: Arc<Refresher>,
-    under_way: Arc<UnderWay>,
+    queue: Arc<RefreshQueue>,
 }
 
 impl RefreshAccounts {
     pub(super) fn new(refresher: Arc<Refresher>) -> Self {
-        Self { refresher, under_way: Arc::new(UnderWay::new()) }
+        Self { refresher, queue: Arc::new(RefreshQueue::new()) }
     }
 }
 
@@ -27,10 +27,10 @@ impl Job for RefreshAccounts {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     async fn activate(&mut self, stop: &CancellationToken) -> Result<usize> {
-        self.refresher.start_due_refreshes(&self.under_way, stop).await
+        self.refresher.start_due_refreshes(&self.queue, stop).await
     }
 
     async fn woken(&self) {
-        self.under_way.has_room().await;
+        self.queue.has_capacity().await;
     }
 }

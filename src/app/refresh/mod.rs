@@ -1,11 +1,11 @@
-//! A fresh credential for an account: exactly one refresh per rotation (R33–R38).
+//! Refreshes the credential of an account, exactly once per rotation (R33–R38).
 //!
-//! Within this process callers queue on one lock per account and find the new credential there.
-//! Between processes one conditional UPDATE takes a lease with a fence; the lease outlives the
-//! deadlines of all requests, and only the newest fence may write. The work runs in a task that
-//! outlives its caller: a disconnect never loses a rotated token. A journal mark is written before
-//! the request; if we die between the provider's answer and our commit, the next holder tries the
-//! old token once, and a refusal then ends the account as `refresh_interrupted`.
+//! Within this process, callers queue on one lock per account and then read the new credential. Between
+//! processes, one conditional UPDATE takes a lease with a fence. The lease outlives the deadlines of
+//! all requests, and only the newest fence may write. The work runs in a task that outlives its caller:
+//! a disconnect never loses a rotated token. A mark is written before the request. If the process
+//! crashes between the provider's response and the commit, the next lease holder tries the old token
+//! once; a refusal then ends the account as `refresh_interrupted`.
 
 pub(in crate::app) mod freshness;
 mod outcome;
@@ -36,14 +36,14 @@ use crate::app::spool::Spool;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
 
-use freshness::{Freshness, freshness, is_pausing, left_alone, pausing};
-use outcome::{GiveBack, Outcome};
-use renewal::{Renewal, Verdict, carry_over, judge};
+use freshness::{Freshness, backing_off, freshness, is_backing_off, provider_paused};
+use outcome::{FailureEffect, Outcome};
+use renewal::{Renewal, Verdict, carry_over, classify_failure};
 
-/// How long a caller waits for a refresh: the request's deadline and a moment for the database.
-const CALLER_PATIENCE: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
+/// How long a caller waits for a refresh: the request's deadline plus time for the database.
+const CALLER_TIMEOUT: Duration = Duration::from_secs(TOKEN_TIMEOUT.as_secs() + 5);
 
-/// Credentials that are refreshed before they end.
+/// Refreshes credentials before they expire.
 pub struct Refresher {
     core: Arc<Core>,
     credentials: Arc<Credentials>,
@@ -56,7 +56,7 @@ pub struct Refresher {
 crate::redacted_debug!(Refresher);
 
 impl Refresher {
-    /// With the services that it calls.
+    /// Creates the service from the services that it calls.
     pub fn new(
         core: Arc<Core>,
         credentials: Arc<Credentials>,
@@ -69,98 +69,105 @@ impl Refresher {
 }
 
 impl Refresher {
-    /// The account with a credential that lives, refreshed first when needed.
+    /// The account with a valid credential, refreshed first when due.
     pub async fn fresh_credential(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
     ) -> Result<(AccountRow, Secrets)> {
-        let alive = match freshness(account, self.core.now()) {
+        let is_live = match freshness(account, self.core.now()) {
             Freshness::Fresh => return Ok((account.clone(), self.credentials.open_credential(account)?)),
             Freshness::Stale => true,
-            Freshness::Dead => false,
+            Freshness::Expired => false,
         };
-        let account = match self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await? {
+        let account = match self.refresh_exclusively(account, toolkit, Requirement::WhenDue).await? {
             Some(account) => account,
-            None if alive => account.clone(),
+            None if is_live => account.clone(),
             None => return Err(still_refreshing()),
         };
         let secrets = self.credentials.open_credential(&account)?;
         Ok((account, secrets))
     }
 
-    /// The account with a credential that is newer than the one it has now. When the provider is
-    /// away the account is as it was, and the error says so.
+    /// The account with a credential newer than its current one. If the provider is unavailable, the
+    /// account is unchanged, and the error says so.
     pub async fn refresh_now(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<AccountRow> {
-        let wanted = Wanted::NewerThan(account.credential_version);
-        self.refresh_in_turn(account, toolkit, wanted).await?.ok_or_else(still_refreshing)
+        let requirement = Requirement::NewerThan(account.credential_version);
+        self.refresh_exclusively(account, toolkit, requirement).await?.ok_or_else(still_refreshing)
     }
 
-    /// Refreshes an account that is due, for nobody in particular. Whether it has a newer credential
+    /// Refreshes an account that is due, without a caller. Returns whether it has a newer credential
     /// now.
     pub async fn refresh_when_due(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<bool> {
-        let now = self.refresh_in_turn(account, toolkit, Wanted::WhenDue).await?;
+        let now = self.refresh_exclusively(account, toolkit, Requirement::WhenDue).await?;
         Ok(now.is_some_and(|now| now.credential_version > account.credential_version))
     }
 
-    /// Refreshes when it is this caller's turn; none when that takes longer than a caller waits.
-    async fn refresh_in_turn(
+    /// Refreshes while holding the account's lock; none when that exceeds the caller's timeout.
+    async fn refresh_exclusively(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
-        wanted: Wanted,
+        requirement: Requirement,
     ) -> Result<Option<AccountRow>> {
         let refresher = Arc::clone(self);
         let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
         let lock = self.core.flights.lock_of(&id);
-        // Spawned: it finishes even when the caller goes away (R35).
+        // Spawned: it finishes even if the caller disconnects (R35).
         let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
-            refresher.refreshed(&project, &id, &toolkit, wanted).await
+            refresher.refresh_under_lock(&project, &id, &toolkit, requirement).await
         });
-        match tokio::time::timeout(CALLER_PATIENCE, task).await {
+        match tokio::time::timeout(CALLER_TIMEOUT, task).await {
             Ok(joined) => joined.map_err(Error::internal)?.map(Some),
-            // The task goes on; only this caller stops waiting.
+            // The task continues; only this caller stops waiting.
             Err(_) => Ok(None),
         }
     }
 
-    /// Reads the account again, now that it is our turn, and refreshes it unless another did.
-    async fn refreshed(&self, project: &str, id: &str, toolkit: &Toolkit, wanted: Wanted) -> Result<AccountRow> {
+    /// Reads the account again under the lock, and refreshes it unless another caller did.
+    async fn refresh_under_lock(
+        &self,
+        project: &str,
+        id: &str,
+        toolkit: &Toolkit,
+        requirement: Requirement,
+    ) -> Result<AccountRow> {
         let deadline = self.core.now() + millis(LEASE);
         let mut has_refreshed = false;
-        let mut looked_under = None;
+        let mut checked_fence = None;
         loop {
             let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
             if account.status != AccountStatus::Active {
                 return Err(reauth_required(&account));
             }
             let now = self.core.now();
-            if wanted.is_satisfied(&account, now) {
+            if requirement.is_satisfied(&account, now) {
                 return Ok(account);
             }
-            // Whoever wants a newer one is not served with what there is.
-            let alive = wanted == Wanted::WhenDue && !matches!(freshness(&account, now), Freshness::Dead);
-            // The old refresh token is not sent while a newer one waits in a file. While another holds the
-            // lease, one look is enough; there is another when it is over.
-            if !is_leased(&account, now) || looked_under != Some(account.refresh_fence) {
-                looked_under = Some(account.refresh_fence);
+            // A caller that requires a newer credential does not accept the current one.
+            let is_live =
+                requirement == Requirement::WhenDue && !matches!(freshness(&account, now), Freshness::Expired);
+            // The old refresh token is not sent while the spool holds a newer one. While another
+            // process has the lease, one check per fence is enough.
+            if !is_leased(&account, now) || checked_fence != Some(account.refresh_fence) {
+                checked_fence = Some(account.refresh_fence);
                 match self.spool.finish(&account).await {
                     Ok(true) => continue,
                     Ok(false) => {}
-                    Err(_) if alive => return Ok(account),
+                    Err(_) if is_live => return Ok(account),
                     Err(error) => return Err(error),
                 }
             }
-            // A lifetime shorter than our own commit must not rotate without end.
-            if has_refreshed || (alive && is_pausing(&account, now)) {
+            // A lifetime shorter than our own commit must not cause endless rotation.
+            if has_refreshed || (is_live && is_backing_off(&account, now)) {
                 return Ok(account);
             }
-            if is_pausing(&account, now) {
-                return Err(pausing(&account, now));
+            if is_backing_off(&account, now) {
+                return Err(backing_off(&account, now));
             }
             if is_leased(&account, now) {
-                if alive {
+                if is_live {
                     return Ok(account);
                 }
                 if now >= deadline {
@@ -169,30 +176,30 @@ impl Refresher {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            match self.refresh_once(&account, toolkit, alive).await {
+            match self.try_refresh(&account, toolkit, is_live).await {
                 Ok(Outcome::Refreshed) => has_refreshed = true,
                 Ok(Outcome::LostRace) => {}
-                // A token that lives is good enough while the provider or the database is not.
-                Ok(Outcome::Later(_)) | Err(_) if alive => return Ok(account),
+                // A valid token is good enough while the provider or the database is unavailable.
+                Ok(Outcome::Later(_)) | Err(_) if is_live => return Ok(account),
                 Ok(Outcome::Later(error)) | Err(error) => return Err(error),
             }
         }
     }
 
-    async fn refresh_once(&self, account: &AccountRow, toolkit: &Toolkit, alive: bool) -> Result<Outcome> {
+    async fn try_refresh(&self, account: &AccountRow, toolkit: &Toolkit, is_live: bool) -> Result<Outcome> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         let secrets = self.credentials.open_credential(account)?;
         let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&secrets));
-        let lives = !matches!(freshness(account, self.core.now()), Freshness::Dead);
-        let renewal = renewal.filter(|renewal| lives || !renewal.needs_life());
-        if alive && renewal.is_none() {
-            // Nothing to refresh with, and nothing wrong yet.
+        let lives = !matches!(freshness(account, self.core.now()), Freshness::Expired);
+        let renewal = renewal.filter(|renewal| lives || !renewal.requires_live_token());
+        if is_live && renewal.is_none() {
+            // It cannot be refreshed, and it has not expired yet.
             return Ok(Outcome::Later(still_refreshing()));
         }
-        // Asked before the lease: an outage costs no write.
+        // Checked before the lease: an outage costs no write.
         let mut params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
-            // Nothing is leased for a client that is for another place by now.
+            // No lease if the client has moved to another host.
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
             self.credentials.client_for(
@@ -236,7 +243,7 @@ impl Refresher {
                 carry_over(&mut credential.secrets, &secrets, renewal);
                 self.core.metrics.refresh("refreshed");
                 let stored = self.store_rotated(account, fence, &credential, &params, renewal.margin()).await;
-                // Not before the write: nothing may stand between the provider's answer and the store.
+                // Only after the write: nothing may come between the provider's response and the store.
                 if let Some(found) = found {
                     let actor = Actor::system(&account.project_id);
                     self.providers.keep_method(&actor, &found.config, found.learned).await;
@@ -245,12 +252,12 @@ impl Refresher {
                 stored
             }
             Err(failure) => {
-                let asked = match &failure {
+                let retry_after = match &failure {
                     Failure::Refused { retry_after, .. } => *retry_after,
                     _ => None,
                 };
                 self.breakers.note(&endpoint, failure.health(), self.core.now());
-                self.refresh_failed(account, fence, renewal, failure, asked, alive).await
+                self.refresh_failed(account, fence, renewal, failure, retry_after, is_live).await
             }
         }
     }
@@ -261,15 +268,17 @@ impl Refresher {
         fence: i64,
         renewal: Renewal<'_>,
         failure: Failure,
-        asked: Option<Millis>,
-        alive: bool,
+        retry_after: Option<Millis>,
+        is_live: bool,
     ) -> Result<Outcome> {
         let reason = failure.logged();
-        let noted = match judge(account, renewal, &failure, alive) {
-            Verdict::Dead(reason) => self.expire(account, fence, reason, Some(&failure)).await,
-            Verdict::ClientRefused => self.give_back(account, fence, GiveBack::default(), failure, asked).await,
+        let noted = match classify_failure(account, renewal, &failure, is_live) {
+            Verdict::Expired(reason) => self.expire(account, fence, reason, Some(&failure)).await,
+            Verdict::ClientRefused => {
+                self.record_failure(account, fence, FailureEffect::default(), failure, retry_after).await
+            }
             Verdict::Later { lost, rejected } => {
-                self.give_back(account, fence, GiveBack { lost, rejected }, failure, asked).await
+                self.record_failure(account, fence, FailureEffect { lost, rejected }, failure, retry_after).await
             }
         };
         tracing::warn!(account.id = %account.id, toolkit = %account.toolkit, reason, "refresh failed");
@@ -277,16 +286,16 @@ impl Refresher {
     }
 }
 
-/// What a caller wants of a refresh.
+/// What a caller requires of a refresh.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// A token that lives; refreshed when it is due.
+enum Requirement {
+    /// A valid token; refreshed when due.
     WhenDue,
-    /// Another credential than this version.
+    /// A credential newer than this version.
     NewerThan(i64),
 }
 
-impl Wanted {
+impl Requirement {
     fn is_satisfied(self, account: &AccountRow, now: Millis) -> bool {
         match self {
             Self::WhenDue => matches!(freshness(account, now), Freshness::Fresh),
@@ -295,7 +304,7 @@ impl Wanted {
     }
 }
 
-/// The provider is down for everybody.
+/// The circuit breaker of the provider is open.
 fn provider_down(wait: Millis) -> Error {
-    left_alone("The provider is not answering at present", wait)
+    provider_paused("The provider is not answering at present", wait)
 }

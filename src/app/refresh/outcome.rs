@@ -1,12 +1,12 @@
-//! What a try to refresh comes to, and how each outcome is stored: a new credential, an account that ended,
-//! or another try later.
+//! The outcome of a refresh attempt, and how it is stored: a new credential, an expired account, or a
+//! later retry.
 
 use switchboard_store::accounts::{self, AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
 
 use super::Refresher;
 use super::freshness::MAX_BACKOFF;
-use super::renewal::for_caller;
+use super::renewal::caller_error;
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::model::params::AccountParams;
@@ -16,32 +16,32 @@ use crate::app::spool::rotation::Rotation;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
-/// Failures in a row that are written down as events.
-const TOLD_FAILURES: i64 = 3;
-/// Between two refusals that nobody understands, at least, in milliseconds.
+/// Consecutive failures that are recorded in the audit log.
+const AUDITED_FAILURES: i64 = 3;
+/// Minimum pause after a refusal that cannot be classified, in milliseconds.
 const REJECTION_PAUSE: Millis = 60_000;
 
-/// How one try went.
+/// The outcome of one attempt.
 pub(super) enum Outcome {
     /// A new credential is stored.
     Refreshed,
-    /// Another holder was faster, or the account changed: read it again.
+    /// Another lease holder was faster, or the account changed: read it again.
     LostRace,
-    /// Not now.
+    /// Retry later.
     Later(Error),
 }
 
-/// What is known of a try that gave no credential.
+/// What a failed attempt means for the account.
 #[derive(Clone, Copy, Default)]
-pub(super) struct GiveBack {
-    /// The provider may have acted on it, and nothing tells.
+pub(super) struct FailureEffect {
+    /// The provider may have rotated the token without our seeing the response.
     pub lost: bool,
-    /// It said something that nobody understands.
+    /// The refusal could not be classified.
     pub rejected: bool,
 }
 
 impl Refresher {
-    /// Commits the rotated credential before anyone uses it (R36).
+    /// Commits the rotated credential before it is used (R36).
     pub(super) async fn store_rotated(
         &self,
         account: &AccountRow,
@@ -60,7 +60,7 @@ impl Refresher {
         let rotation = Rotation::new(&account.project_id, &account.id, fence, &refreshed);
         match self.spool.store_rotation(&rotation).await {
             Ok(()) => Ok(Outcome::Refreshed),
-            // Deleted, or refreshed by another holder: what is stored now decides.
+            // Deleted, or refreshed by another lease holder: the stored state decides.
             Err(WriteError::Refused(_)) => {
                 self.revocations.revoke_orphan(account, &credential.secrets).await?;
                 Ok(Outcome::LostRace)
@@ -91,20 +91,20 @@ impl Refresher {
         }
     }
 
-    pub(super) async fn give_back(
+    pub(super) async fn record_failure(
         &self,
         account: &AccountRow,
         fence: i64,
-        how: GiveBack,
+        how: FailureEffect,
         failure: Failure,
-        asked: Option<Millis>,
+        retry_after: Option<Millis>,
     ) -> Result<Outcome> {
         self.core.metrics.refresh("later");
         let now = self.core.now();
-        let asked = asked.unwrap_or(0).clamp(0, MAX_BACKOFF);
-        let pause = self.backoff(account.refresh_failures).max(asked);
+        let retry_after = retry_after.unwrap_or(0).clamp(0, MAX_BACKOFF);
+        let pause = self.backoff(account.refresh_failures).max(retry_after);
         let pause = pause.max(if how.rejected { REJECTION_PAUSE } else { 0 });
-        // A try that changed nothing leaves an earlier lost answer lost.
+        // A failure without effect does not clear an earlier lost response.
         let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
         let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
         let outcome = if how.lost { "answer_lost" } else { "failed" };
@@ -114,17 +114,17 @@ impl Refresher {
         if let Some(kept) = self.credentials.keep_unread(account, failure.unread()) {
             unit.push(kept);
         }
-        // The first of a row says it all; an outage must not fill the log of events.
-        if account.refresh_failures < TOLD_FAILURES {
+        // Only the first failures of a series are audited.
+        if account.refresh_failures < AUDITED_FAILURES {
             unit.push(self.core.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
         }
         match self.core.store.apply(unit).await {
-            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(for_caller(account, failure, pause))),
+            Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(caller_error(account, failure, pause))),
             Err(failed) => Err(failed.into()),
         }
     }
 
-    /// 1 s, 2 s, 4 s … up to five minutes, half of it by chance.
+    /// 1 s, 2 s, 4 s … up to five minutes, half of it random.
     fn backoff(&self, failures: i64) -> Millis {
         let exponent = u32::try_from(failures.clamp(0, 16)).unwrap_or(16);
         let longest = (1_000_i64 << exponent).min(MAX_BACKOFF);

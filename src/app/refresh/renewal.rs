@@ -1,5 +1,5 @@
-//! In which way an account gets its next token, and what the provider's refusal means for it (R26,
-//! R27). `refresh/mod.rs` decides when, and that only one does it.
+//! How an account gets its next token, and what a provider's refusal means for it (R26, R27).
+//! `refresh/mod.rs` decides when, and ensures that only one refresh runs.
 
 use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
@@ -8,7 +8,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::freshness::left_alone;
+use super::freshness::provider_paused;
 use crate::app::Actor;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::model::auth_config_settings::LearnedMethod;
@@ -19,20 +19,20 @@ use crate::app::refresh::Refresher;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
-/// Refusals in a row that nobody can parse, before the account is given up (R26).
+/// Consecutive unclassified refusals after which the account expires (R26).
 const MAX_REJECTIONS: i64 = 5;
 
 /// How an account gets its next token.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::app) enum Renewal<'t> {
-    /// With what the provider gave for it.
+    /// With the refresh token, or the token itself.
     OAuth(&'t OAuth2),
-    /// From what was entered, as the first time.
+    /// From the entered credential, with the same requests as at first.
     Steps(&'t TokenScheme),
 }
 
 impl<'t> Renewal<'t> {
-    /// The way of a scheme; none where credentials do not end, or cannot be renewed.
+    /// The renewal of a scheme; none where credentials do not expire or cannot be renewed.
     pub(in crate::app) fn of(toolkit: &'t Toolkit, scheme: Scheme) -> Option<Self> {
         if let Some(tokens) = toolkit.token_scheme(scheme) {
             return Some(Self::Steps(tokens));
@@ -40,20 +40,20 @@ impl<'t> Renewal<'t> {
         toolkit.oauth(scheme).filter(|oauth| oauth.refresh != Refresh::None).map(Self::OAuth)
     }
 
-    /// Whether a credential holds what it takes.
+    /// Whether a credential contains what the renewal needs.
     pub(in crate::app) fn is_possible(self, secrets: &Secrets) -> bool {
         match self {
-            Self::OAuth(oauth) => secrets.get(spent(oauth)).is_some_and(|token| !token.is_empty()),
+            Self::OAuth(oauth) => secrets.get(refresh_input_field(oauth)).is_some_and(|token| !token.is_empty()),
             Self::Steps(_) => true,
         }
     }
 
-    /// Whether only a token that still lives buys the next one.
-    pub(in crate::app) fn needs_life(self) -> bool {
-        matches!(self, Self::OAuth(oauth) if spent(oauth) == "access_token")
+    /// Whether a renewal needs an access token that has not expired.
+    pub(in crate::app) fn requires_live_token(self) -> bool {
+        matches!(self, Self::OAuth(oauth) if refresh_input_field(oauth) == "access_token")
     }
 
-    /// Whether the same request may be made twice: nothing is used up by it.
+    /// Whether the request may be repeated without using anything up.
     pub(in crate::app) fn is_repeatable(self) -> bool {
         match self {
             Self::OAuth(oauth) => oauth.refresh == Refresh::Stable || oauth.refresh_grace > 0,
@@ -61,7 +61,7 @@ impl<'t> Renewal<'t> {
         }
     }
 
-    /// Seconds before its end at which a token is renewed, where the toolkit says so.
+    /// Seconds before expiry at which a token is renewed, where the toolkit sets it.
     pub(in crate::app) fn margin(self) -> Option<u64> {
         match self {
             Self::OAuth(oauth) => oauth.refresh_margin,
@@ -70,15 +70,16 @@ impl<'t> Renewal<'t> {
     }
 }
 
-/// The part of a URL's template that decides the host.
+/// The part of a URL template that determines the host.
 fn authority(template: &str) -> &str {
     let rest = template.split_once("://").map_or(template, |(_, rest)| rest);
     rest.split('/').next().unwrap_or_default()
 }
 
-/// Name of the secret that a renewal uses.
-fn spent(oauth: &OAuth2) -> &'static str {
-    let uses = |text: &String| template::variables(text).is_ok_and(|used| used.iter().any(|it| it == "refresh_token"));
+/// Name of the secret that a renewal sends.
+fn refresh_input_field(oauth: &OAuth2) -> &'static str {
+    let uses =
+        |text: &String| template::variables(text).is_ok_and(|used| used.iter().any(|name| name == "refresh_token"));
     match &oauth.refresh_call {
         Some(call) if !call.parameters.values().chain(&call.body).chain(call.headers.values()).any(uses) => {
             "access_token"
@@ -87,8 +88,8 @@ fn spent(oauth: &OAuth2) -> &'static str {
     }
 }
 
-/// How the client of an auth config was found to authenticate.
-pub(in crate::app) struct FoundMethod {
+/// The client authentication method that was detected for an auth config.
+pub(in crate::app) struct DetectedMethod {
     pub config: AuthConfigRow,
     pub learned: LearnedMethod,
 }
@@ -96,21 +97,21 @@ pub(in crate::app) struct FoundMethod {
 /// What a failure means for the account.
 #[derive(Debug)]
 pub(in crate::app) enum Verdict {
-    /// Over: with this reason.
-    Dead(&'static str),
-    /// The auth config is wrong; the account is not.
+    /// The account expires, for this reason.
+    Expired(&'static str),
+    /// The auth config is wrong; the account is unchanged.
     ClientRefused,
-    /// Not now. Whether the provider may have acted, and whether nobody understood its words.
+    /// Retry later.
     Later {
-        /// The answer may be lost, and with it a rotation.
+        /// The response may be lost, and with it a rotation.
         lost: bool,
-        /// A refusal that could not be understood.
+        /// The refusal could not be classified.
         rejected: bool,
     },
 }
 
 impl Refresher {
-    /// Asks the provider for the next token. What was found out on the way is stored after the token is.
+    /// Requests the next token. A detected client authentication method is stored after the token is.
     pub(in crate::app) async fn renew(
         &self,
         account: &AccountRow,
@@ -119,7 +120,7 @@ impl Refresher {
         renewal: Renewal<'_>,
         secrets: &Secrets,
         params: &AccountParams,
-    ) -> std::result::Result<(TokenSet, Option<FoundMethod>), Failure> {
+    ) -> std::result::Result<(TokenSet, Option<DetectedMethod>), Failure> {
         match renewal {
             Renewal::Steps(steps) => Ok((self.providers.fetch_token(steps, secrets, params).await?, None)),
             Renewal::OAuth(_) => {
@@ -134,13 +135,13 @@ impl Refresher {
                     self.providers.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
                 }
                 let found = self.providers.found_way(&provider);
-                Ok((tokens?, found.map(|learned| FoundMethod { config, learned })))
+                Ok((tokens?, found.map(|learned| DetectedMethod { config, learned })))
             }
         }
     }
 
-    /// What the breaker knows an account's provider by: the toolkit, and the host where that is the
-    /// account's own, so that one tenant's server that is down keeps no other waiting.
+    /// The circuit breaker's key for an account's provider: the toolkit, and the host where the account
+    /// has its own. One tenant's failing server does not block the others.
     pub(in crate::app) fn endpoint(&self, toolkit: &Toolkit, renewal: Renewal<'_>, params: &AccountParams) -> String {
         let given = |url: &&String| !url.is_empty();
         let url = match renewal {
@@ -161,7 +162,7 @@ impl Refresher {
         }
     }
 
-    /// How long an account's provider is left alone still; none while it is well.
+    /// How long an account's provider is still paused; none while its circuit breaker is closed.
     pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
         let toolkit = self.core.toolkit(&account.toolkit)?;
         let scheme = account.scheme.parse().ok()?;
@@ -176,8 +177,7 @@ impl Refresher {
     }
 }
 
-/// The credential after a renewal: what the answer leaves out stays (R27), and what was entered is
-/// needed again.
+/// Carries over what the response omits (R27) and what was entered.
 pub(in crate::app) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Renewal<'_>) {
     for (name, secret) in old.iter() {
         let stays = match renewal {
@@ -190,58 +190,63 @@ pub(in crate::app) fn carry_over(new: &mut Secrets, old: &Secrets, renewal: Rene
     }
 }
 
-/// What a failed renewal means (R26): only the provider's clear word ends an account.
-pub(in crate::app) fn judge(account: &AccountRow, renewal: Renewal<'_>, failure: &Failure, alive: bool) -> Verdict {
+/// What a failed renewal means (R26). Only an unambiguous refusal expires an account.
+pub(in crate::app) fn classify_failure(
+    account: &AccountRow,
+    renewal: Renewal<'_>,
+    failure: &Failure,
+    is_live: bool,
+) -> Verdict {
     let (error, status) = match failure {
         Failure::Unsent(_) => return Verdict::Later { lost: false, rejected: false },
         Failure::Lost(_) => return Verdict::Later { lost: !renewal.is_repeatable(), rejected: false },
         Failure::Refused { error, status, .. } => (error, *status),
     };
     match error.kind {
-        // What the user or developer entered is refused: nothing but a new one helps.
+        // The entered credential is refused: only a new one helps.
         TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidClient if matches!(renewal, Renewal::Steps(_)) => {
-            Verdict::Dead("Permanent auth error during token refresh: the provider refused what was entered")
+            Verdict::Expired("Permanent auth error during token refresh: the provider refused what was entered")
         }
-        // A client that registered itself and was forgotten comes back under another name, which this
-        // account's grant is not for.
+        // A new dynamic registration gets another client id, for which this account's grant is not
+        // valid.
         TokenErrorKind::InvalidClient if is_registered(account) => {
-            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS {
-                Verdict::Dead(
+            if !is_live && account.refresh_rejections + 1 >= MAX_REJECTIONS {
+                Verdict::Expired(
                     "client_forgotten: the provider no longer knows the client that this account was connected with",
                 )
             } else {
-                Verdict::Later { lost: false, rejected: !alive }
+                Verdict::Later { lost: false, rejected: !is_live }
             }
         }
-        _ if is_client(error) => Verdict::ClientRefused,
-        TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Dead(
+        _ if is_client_error(error) => Verdict::ClientRefused,
+        TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Expired(
             "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no longer accepts the old \
              token",
         ),
-        TokenErrorKind::InvalidGrant => Verdict::Dead("Permanent auth error during token refresh"),
+        TokenErrorKind::InvalidGrant => Verdict::Expired("Permanent auth error during token refresh"),
         TokenErrorKind::Unclassified | TokenErrorKind::Unusable
-            if !alive && account.refresh_rejections + 1 >= MAX_REJECTIONS =>
+            if !is_live && account.refresh_rejections + 1 >= MAX_REJECTIONS =>
         {
-            Verdict::Dead("unclassified_rejections: the provider refused the refresh repeatedly")
+            Verdict::Expired("unclassified_rejections: the provider refused the refresh repeatedly")
         }
-        TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !alive },
-        TokenErrorKind::Unusable => Verdict::Later { lost: !renewal.is_repeatable(), rejected: !alive },
-        // A success that cannot be read may hide a rotation (R38).
+        TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !is_live },
+        TokenErrorKind::Unusable => Verdict::Later { lost: !renewal.is_repeatable(), rejected: !is_live },
+        // A success response that cannot be parsed may hide a rotation (R38).
         _ => Verdict::Later { lost: status.is_success() && !renewal.is_repeatable(), rejected: false },
     }
 }
 
-/// Whether the account's client registered itself.
+/// Whether the account's client was registered dynamically.
 fn is_registered(account: &AccountRow) -> bool {
     account.scheme == Scheme::DcrOAuth.as_str()
 }
 
-fn is_client(error: &TokenError) -> bool {
+fn is_client_error(error: &TokenError) -> bool {
     error.kind == TokenErrorKind::InvalidClient || error.code.as_deref() == Some("unauthorized_client")
 }
 
-/// The error for a caller who needs the token now; it is tried again in `wait` milliseconds.
-pub(in crate::app) fn for_caller(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
+/// The error for a caller that needs the token now; the next attempt is in `wait` milliseconds.
+pub(in crate::app) fn caller_error(account: &AccountRow, failure: Failure, wait: Millis) -> Error {
     match failure {
         Failure::Refused { error, .. } if is_registered(account) && error.kind == TokenErrorKind::InvalidClient => {
             let message = "The provider no longer knows the client that this account was connected with";
@@ -249,16 +254,16 @@ pub(in crate::app) fn for_caller(account: &AccountRow, failure: Failure, wait: M
                 "Let the user connect again: POST /connected_accounts/{id}/refresh gives a link. A new client is registered for it.",
             )
         }
-        Failure::Refused { error, .. } if is_client(&error) => {
+        Failure::Refused { error, .. } if is_client_error(&error) => {
             Error::new(Code::AuthConfigBadRequest, "The provider refused the auth config's client credentials")
                 .fix("Correct client_id and client_secret of the auth config; the account itself is intact.")
         }
-        // In the provider's words, where it has any.
+        // With the provider's own message, where it has one.
         Failure::Refused { ref error, .. } => {
             let said = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
-            left_alone(&format!("The provider did not refresh the token ({said})"), wait)
+            provider_paused(&format!("The provider did not refresh the token ({said})"), wait)
         }
         other if other.health() == Health::NotAsked => other.into_error(),
-        other => left_alone(&other.shown().unwrap_or_default(), wait),
+        other => provider_paused(&other.shown().unwrap_or_default(), wait),
     }
 }

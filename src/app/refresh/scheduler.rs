@@ -1,10 +1,9 @@
-//! Keeping accounts alive: whatever is due to be refreshed is refreshed before its token ends,
-//! whether or not anybody uses it, so that no caller waits for a provider and no refresh token ends
-//! for want of use.
+//! The refresh scheduler: refreshes due accounts before their token expires, whether or not they are in
+//! use. No caller has to wait for a provider, and no refresh token expires for lack of use.
 //!
-//! The times are spread when they are set (`freshness.rs`). Here, few are refreshed at once, and fewer
-//! of one toolkit, so that one slow provider keeps no other waiting; callers who need an account now do
-//! not queue here. Several servers may do this on one database: a lease decides who refreshes.
+//! Due times are spread when they are set (`freshness.rs`). Concurrency is limited in total and per
+//! toolkit, so that one slow provider does not block the others. Callers that need an account now do
+//! not queue here. Several servers may run this on one database: a lease decides which one refreshes.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,101 +19,104 @@ use crate::app::refresh::Refresher;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
-/// Refreshes at once.
-const AT_ONCE: usize = 256;
-/// Of these, at one toolkit's provider.
-const PER_TOOLKIT: usize = 64;
-/// Accounts of one toolkit that are being refreshed or wait for their turn.
-const QUEUE: usize = 256;
-/// Accounts looked at in one go.
+/// Maximum concurrent refreshes.
+const MAX_CONCURRENT: usize = 256;
+/// Maximum concurrent refreshes at one toolkit's provider.
+const MAX_CONCURRENT_PER_TOOLKIT: usize = 64;
+/// Maximum accounts of one toolkit that are being refreshed or queued.
+const MAX_QUEUED_PER_TOOLKIT: usize = 256;
+/// Accounts read at a time.
 const PAGE: i64 = 512;
-/// Before an account is looked at again that could not be refreshed for a reason of ours, in
-/// milliseconds.
-const PUT_OFF: Millis = 60_000;
+/// Delay before an account is tried again that failed for an internal reason, in milliseconds.
+const RESCHEDULE_DELAY: Millis = 60_000;
 
-/// Refreshes that are under way, by toolkit.
-pub(in crate::app) struct UnderWay {
-    places: Semaphore,
-    lines: Mutex<Lines>,
-    /// A line that was full has room again.
-    room: Notify,
+/// Refreshes that are queued or running, by toolkit.
+pub(in crate::app) struct RefreshQueue {
+    permits: Semaphore,
+    state: Mutex<QueueState>,
+    /// Notified when a full queue has capacity again.
+    capacity: Notify,
 }
 
 #[derive(Default)]
-struct Lines {
+struct QueueState {
     accounts: HashSet<String>,
-    toolkits: HashMap<String, Line>,
+    toolkits: HashMap<String, ToolkitQueue>,
 }
 
-/// The accounts of one toolkit.
-struct Line {
-    turns: Arc<Semaphore>,
+/// The queue of one toolkit.
+struct ToolkitQueue {
+    toolkit_permits: Arc<Semaphore>,
     length: usize,
 }
 
-impl UnderWay {
+impl RefreshQueue {
     pub(in crate::app) fn new() -> Self {
-        Self { places: Semaphore::new(AT_ONCE), lines: Mutex::default(), room: Notify::new() }
+        Self { permits: Semaphore::new(MAX_CONCURRENT), state: Mutex::default(), capacity: Notify::new() }
     }
 
-    /// Resolves when a line that was full has room again.
-    pub(in crate::app) async fn has_room(&self) {
-        self.room.notified().await;
+    /// Resolves when a full queue has capacity again.
+    pub(in crate::app) async fn has_capacity(&self) {
+        self.capacity.notified().await;
     }
 
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Toolkits that nobody may join.
-    fn full(&self) -> Vec<String> {
-        let lines = self.lines();
-        lines.toolkits.iter().filter(|(_, line)| line.length >= QUEUE).map(|(slug, _)| slug.clone()).collect()
+    /// Toolkits whose queue is full.
+    fn full_toolkits(&self) -> Vec<String> {
+        let state = self.state();
+        state
+            .toolkits
+            .iter()
+            .filter(|(_, line)| line.length >= MAX_QUEUED_PER_TOOLKIT)
+            .map(|(slug, _)| slug.clone())
+            .collect()
     }
 
-    /// The turns that an account now waits for, and its place in the line; none when it has one already,
-    /// or the line is full.
-    fn join(self: &Arc<Self>, account: &str, toolkit: &str) -> Option<(Arc<Semaphore>, PlaceInLine)> {
-        let mut lines = self.lines();
-        let Lines { accounts, toolkits } = &mut *lines;
-        let line = toolkits
-            .entry(toolkit.to_owned())
-            .or_insert_with(|| Line { turns: Arc::new(Semaphore::new(PER_TOOLKIT)), length: 0 });
-        if line.length >= QUEUE || !accounts.insert(account.to_owned()) {
+    /// Queues an account. Returns the toolkit's semaphore and a slot; none when the account is already
+    /// queued, or the queue is full.
+    fn enqueue(self: &Arc<Self>, account: &str, toolkit: &str) -> Option<(Arc<Semaphore>, QueueSlot)> {
+        let mut state = self.state();
+        let QueueState { accounts, toolkits } = &mut *state;
+        let line = toolkits.entry(toolkit.to_owned()).or_insert_with(|| ToolkitQueue {
+            toolkit_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_PER_TOOLKIT)),
+            length: 0,
+        });
+        if line.length >= MAX_QUEUED_PER_TOOLKIT || !accounts.insert(account.to_owned()) {
             return None;
         }
         line.length += 1;
-        let turns = Arc::clone(&line.turns);
-        let place =
-            PlaceInLine { under_way: Arc::clone(self), account: account.to_owned(), toolkit: toolkit.to_owned() };
-        Some((turns, place))
+        let toolkit_permits = Arc::clone(&line.toolkit_permits);
+        let slot = QueueSlot { queue: Arc::clone(self), account: account.to_owned(), toolkit: toolkit.to_owned() };
+        Some((toolkit_permits, slot))
     }
 
-    fn leave(&self, account: &str, toolkit: &str) {
-        let mut lines = self.lines();
-        lines.accounts.remove(account);
-        let Some(line) = lines.toolkits.get_mut(toolkit) else { return };
+    fn dequeue(&self, account: &str, toolkit: &str) {
+        let mut state = self.state();
+        state.accounts.remove(account);
+        let Some(line) = state.toolkits.get_mut(toolkit) else { return };
         line.length -= 1;
         match line.length {
-            0 => drop(lines.toolkits.remove(toolkit)),
-            // Not at each departure: a look costs a query.
-            length if length == QUEUE / 2 => self.room.notify_one(),
+            0 => drop(state.toolkits.remove(toolkit)),
+            // Not on every dequeue: each scan costs a query.
+            length if length == MAX_QUEUED_PER_TOOLKIT / 2 => self.capacity.notify_one(),
             _ => {}
         }
     }
 }
 
-/// An account's place in the line of its toolkit. However its refresh ends, a panic included, the place
-/// is free afterwards.
-struct PlaceInLine {
-    under_way: Arc<UnderWay>,
+/// An account's slot in the queue of its toolkit, freed on drop, also after a panic.
+struct QueueSlot {
+    queue: Arc<RefreshQueue>,
     account: String,
     toolkit: String,
 }
 
-impl Drop for PlaceInLine {
+impl Drop for QueueSlot {
     fn drop(&mut self) {
-        self.under_way.leave(&self.account, &self.toolkit);
+        self.queue.dequeue(&self.account, &self.toolkit);
     }
 }
 
@@ -122,78 +124,85 @@ impl Refresher {
     /// Starts the refreshes that are due. Returns how many.
     pub(in crate::app) async fn start_due_refreshes(
         self: &Arc<Self>,
-        under_way: &Arc<UnderWay>,
+        queue: &Arc<RefreshQueue>,
         stop: &CancellationToken,
     ) -> Result<usize> {
-        // Each once: whatever goes wrong with one, others have their turn before it is tried again.
+        // Each account once per scan: the others have their turn before a failed one is retried.
         let mut tried = HashSet::new();
         let mut unknown = HashSet::new();
         loop {
-            let mut except = under_way.full();
+            let mut except = queue.full_toolkits();
             except.extend(self.breakers.open_toolkits(self.core.now()));
             except.extend(unknown.iter().cloned());
-            let mut goes_on = false;
+            let mut continues = false;
             for account in self.core.store.due_accounts(self.core.now(), &except, PAGE).await? {
                 let Some(toolkit) = self.core.toolkit(&account.toolkit) else {
-                    // Another server on this database may have its file.
-                    goes_on |= unknown.insert(account.toolkit);
+                    // Another server on this database may have the toolkit.
+                    continues |= unknown.insert(account.toolkit);
                     continue;
                 };
                 if tried.contains(&account.id) {
                     continue;
                 }
-                let Some((turns, place)) = under_way.join(&account.id, &account.toolkit) else { continue };
+                let Some((toolkit_permits, slot)) = queue.enqueue(&account.id, &account.toolkit) else { continue };
                 tried.insert(account.id.clone());
-                goes_on = true;
-                let (refresher, under_way, stop) = (Arc::clone(self), Arc::clone(under_way), stop.clone());
+                continues = true;
+                let (refresher, queue, stop) = (Arc::clone(self), Arc::clone(queue), stop.clone());
                 self.core.tasks.spawn(async move {
-                    // Whoever still waits when the service stops is due the next time, too.
-                    stop.run_until_cancelled(refresher.refresh_in_line(&account, &toolkit, &turns, &under_way.places))
-                        .await;
-                    drop(place);
+                    // Accounts still queued at shutdown stay due.
+                    stop.run_until_cancelled(refresher.refresh_queued(
+                        &account,
+                        &toolkit,
+                        &toolkit_permits,
+                        &queue.permits,
+                    ))
+                    .await;
+                    drop(slot);
                 });
             }
-            if !goes_on || stop.is_cancelled() {
+            if !continues || stop.is_cancelled() {
                 return Ok(tried.len());
             }
         }
     }
 
-    async fn refresh_in_line(
+    async fn refresh_queued(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
-        turns: &Semaphore,
-        places: &Semaphore,
+        toolkit_permits: &Semaphore,
+        permits: &Semaphore,
     ) {
         // Neither is ever closed.
-        let (Ok(_turn), Ok(_place)) = (turns.acquire().await, places.acquire().await) else { return };
+        let (Ok(_toolkit_permit), Ok(_slot)) = (toolkit_permits.acquire().await, permits.acquire().await) else {
+            return;
+        };
         match self.refresh_when_due(account, toolkit).await {
             Ok(true) => return,
             Ok(false) => {}
             Err(error) => tracing::debug!(account.id = %account.id, error = error.message(), "not refreshed"),
         }
-        if let Err(error) = self.put_off(account, toolkit).await {
-            tracing::warn!(account.id = %account.id, error = error.message(), "an account that is due could not be put off");
+        if let Err(error) = self.reschedule(account, toolkit).await {
+            tracing::warn!(account.id = %account.id, error = error.message(), "due account could not be rescheduled");
         }
     }
 
-    /// An account that got nothing, and of which nothing else says when to try again, does not stand
-    /// in front of the others.
-    async fn put_off(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<()> {
+    /// Postpones an account that got no credential and has no retry time of its own, so that it does
+    /// not block the others.
+    async fn reschedule(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<()> {
         let now = self.core.now();
         let scheme = account.scheme.parse().map_err(Error::internal)?;
         let can_renew = match Renewal::of(toolkit, scheme) {
-            // One that cannot be opened may be opened by another server.
+            // A credential that this server cannot open may be opened by another.
             Some(renewal) => {
                 self.credentials.open_credential(account).map_or(true, |secrets| renewal.is_possible(&secrets))
             }
             None => false,
         };
-        let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(PUT_OFF));
+        let due_at = can_renew.then(|| now + self.provider_pause(account).unwrap_or(RESCHEDULE_DELAY));
         let (project, id, version) = (&account.project_id, &account.id, account.credential_version);
-        let put_off = accounts::reschedule_refresh(project, id, version, due_at, now);
-        self.core.store.apply(Unit::new().with(put_off)).await?;
+        let reschedule = accounts::reschedule_refresh(project, id, version, due_at, now);
+        self.core.store.apply(Unit::new().with(reschedule)).await?;
         Ok(())
     }
 }
@@ -203,17 +212,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_refresh_that_panics_leaves_its_place_to_the_next() {
-        let under_way = Arc::new(UnderWay::new());
+    async fn a_refresh_that_panics_frees_its_slot() {
+        let queue = Arc::new(RefreshQueue::new());
         for _ in 0..2 {
-            let (_, place) = under_way.join("ca_1", "tk").unwrap();
-            assert!(under_way.join("ca_1", "tk").is_none(), "it is under way");
+            let (_, slot) = queue.enqueue("ca_1", "tk").unwrap();
+            assert!(queue.enqueue("ca_1", "tk").is_none(), "already queued");
             let task = tokio::spawn(async move {
-                let _place = place;
+                let _slot = slot;
                 panic!("in a refresh");
             });
             assert!(task.await.unwrap_err().is_panic());
-            assert!(under_way.lines().accounts.is_empty() && under_way.lines().toolkits.is_empty());
+            assert!(queue.state().accounts.is_empty() && queue.state().toolkits.is_empty());
         }
     }
 }

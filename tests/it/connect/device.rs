@@ -349,7 +349,7 @@ async fn one_round_asks_about_every_code_that_is_due() {
     world.server.clock.advance(Duration::from_secs(6));
     assert_eq!(world.asked().await, 0);
     let app = second_app(&world.server).await;
-    app.connector.ask_due_providers(&Arc::new(Semaphore::new(16))).await.unwrap();
+    app.connector.poll_due_attempts(&Arc::new(Semaphore::new(16))).await.unwrap();
     app.core.tasks.close();
     app.core.tasks.wait().await;
     assert_eq!(world.asked().await, CODES);

@@ -1,11 +1,11 @@
-//! A credential is there: who is it, where is its data, and may it be? Only then does the account
-//! work with it.
+//! Identifies the account behind a new credential, checks that it is the expected one, and activates
+//! it.
 
 use serde_json::Value;
 use switchboard_store::{Unit, revocations};
 use switchboard_vault::Secrets;
 
-use super::choose::Pending;
+use super::choose::PendingConnection;
 use super::visit::Offer;
 use super::{Ending, Finished};
 use crate::app::Actor;
@@ -17,10 +17,10 @@ use crate::app::provider::{Chosen, Found, TokenCredential};
 use crate::error::Result;
 
 impl Connector {
-    /// Learns what the toolkit wants to know of the account, checks that it is the expected one, and
-    /// connects it. `answer` is the token answer. What must not be connected is given back to its
-    /// provider.
-    pub(super) async fn settle_connection(
+    /// Completes a connection: runs the toolkit's follow-up requests, checks the identity and activates
+    /// the account. `answer` is the token response. Revokes the tokens if the account must not be
+    /// connected.
+    pub(super) async fn complete_connection(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -39,12 +39,22 @@ impl Connector {
         if offer.toolkit.identity_of(offer.scheme).is_some_and(|identity| identity.request.is_none()) {
             params.identity = self.providers.identify(&offer.toolkit, offer.scheme, &secrets, &params, answer).await;
         }
-        self.settle_chosen(actor, offer, Pending { credential, params, chosen: Chosen::new(), waited_in: None }).await
+        self.complete_after_choice(
+            actor,
+            offer,
+            PendingConnection { credential, params, chosen: Chosen::new(), verification_id: None },
+        )
+        .await
     }
 
-    /// The same with what the user chose so far.
-    pub(super) async fn settle_chosen(&self, actor: &Actor, offer: &Offer, pending: Pending) -> Result<Finished> {
-        let Pending { credential, mut params, chosen, waited_in } = pending;
+    /// The same with the choices that the user made so far.
+    pub(super) async fn complete_after_choice(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        pending: PendingConnection,
+    ) -> Result<Finished> {
+        let PendingConnection { credential, mut params, chosen, verification_id } = pending;
         let secrets = self.providers.signing_secrets(
             &offer.toolkit,
             offer.scheme,
@@ -56,14 +66,18 @@ impl Connector {
         match found {
             Ok(Found::Settled) => {}
             Ok(Found::Choose { title, options }) => {
-                let pending = Pending { credential, params, chosen, waited_in };
-                return self.park_choice(actor, offer, &pending, title, options).await;
+                let pending = PendingConnection { credential, params, chosen, verification_id };
+                return self.store_pending_choice(actor, offer, &pending, title, options).await;
             }
             Err(error) => {
-                tracing::warn!(account.id = %offer.account.id, error = error.message(), "a connection could not be completed");
+                tracing::warn!(account.id = %offer.account.id, error = error.message(), "connection could not be completed");
                 let identity = params.identity.as_ref();
-                let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity };
-                return self.refuse_connection(actor, offer, refused, error.message()).await;
+                let refused = UnusedTokens {
+                    secrets: &credential.secrets,
+                    verification_id: verification_id.as_deref(),
+                    identity,
+                };
+                return self.reject_connection(actor, offer, refused, error.message()).await;
             }
         }
         if params.identity.is_none() {
@@ -73,45 +87,46 @@ impl Connector {
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;
         if let Some(reason) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
             let identity = params.identity.as_ref();
-            let refused = Refused { secrets: &credential.secrets, waited_in: waited_in.as_deref(), identity };
-            self.give_tokens_back(offer, refused).await?;
+            let refused =
+                UnusedTokens { secrets: &credential.secrets, verification_id: verification_id.as_deref(), identity };
+            self.revoke_unused_tokens(offer, refused).await?;
             let ending = (Ending::AccountMismatch, reason);
             let mut finished = self.attempt_failed(actor, offer, ending, Facts::default()).await?;
-            // For the page alone: whoever signed in may read as whom.
+            // Only for the page: the person who signed in may see the name of their own account.
             finished.signed_in = identity.map(|identity| identity.shown().to_owned());
-            return Ok(finished.finding(reason));
+            return Ok(finished.with_finding(reason));
         }
         params.consented_at = Some(self.core.now());
-        self.activate_exchanged(actor, offer, credential, &params, waited_in.as_deref()).await
+        self.activate_account(actor, offer, credential, &params, verification_id.as_deref()).await
     }
 
-    /// Ends a connection that must not be, and gives its tokens back.
-    pub(super) async fn refuse_connection(
+    /// Ends a connection that must not be completed, and revokes its tokens.
+    pub(super) async fn reject_connection(
         &self,
         actor: &Actor,
         offer: &Offer,
-        refused: Refused<'_>,
+        refused: UnusedTokens<'_>,
         reason: &str,
     ) -> Result<Finished> {
-        self.give_tokens_back(offer, refused).await?;
+        self.revoke_unused_tokens(offer, refused).await?;
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, reason), Facts::default()).await?;
-        Ok(finished.finding(reason))
+        Ok(finished.with_finding(reason))
     }
 
-    /// Gives tokens back that no account gets, unless a working account may be of the same grant: to
-    /// revoke one token of a grant may end them all (RFC 7009 section 2.1).
-    pub(super) async fn give_tokens_back(&self, offer: &Offer, refused: Refused<'_>) -> Result<()> {
-        let Refused { secrets, waited_in, identity } = refused;
-        if !offer.has_bought_tokens() {
+    /// Revokes tokens that no account uses, unless an active account may share their grant: revoking
+    /// one token may end the whole grant (RFC 7009 section 2.1).
+    pub(super) async fn revoke_unused_tokens(&self, offer: &Offer, refused: UnusedTokens<'_>) -> Result<()> {
+        let UnusedTokens { secrets, verification_id, identity } = refused;
+        if !offer.has_issued_tokens() {
             return Ok(());
         }
         let project = &offer.account.project_id;
-        let lives_on = match identity {
+        let is_shared_grant = match identity {
             Some(identity) => self.is_connected(offer, identity).await?,
             // Most likely the user whose account it is.
             None => self.core.store.user_has_credential(project, &offer.account.user_id, &offer.config.id).await?,
         };
-        if lives_on {
+        if is_shared_grant {
             let mut unit = Unit::new().with(self.core.audit(
                 &Actor::system(project),
                 "connected_account.revoke",
@@ -119,13 +134,13 @@ impl Connector {
                 "kept",
                 None,
             ));
-            if let Some(verification) = waited_in {
+            if let Some(verification) = verification_id {
                 unit.push(revocations::cancel_conditional(project, verification));
             }
             self.spool.apply_patiently(unit).await?;
             return Ok(());
         }
-        if let Some(verification) = waited_in {
+        if let Some(verification) = verification_id {
             let unit = Unit::new().with(revocations::make_unconditional(project, verification, self.core.now()));
             self.spool.apply_patiently(unit).await?;
             self.revocations.wake_up();
@@ -133,36 +148,36 @@ impl Connector {
         }
         let mut account = offer.account.clone();
         if let Some(identity) = identity {
-            // It says who else may live on these.
+            // The identity decides which other accounts share the grant.
             let params = AccountParams::parse(&account.params)?;
             account.params = AccountParams { identity: Some(identity.clone()), ..params }.to_text();
         }
         self.revocations.revoke_unwanted(&account, &offer.config, secrets).await
     }
 
-    /// Whether an account of the same auth config works as this identity.
+    /// Whether an account of the same auth config is connected as this identity.
     async fn is_connected(&self, offer: &Offer, identity: &AccountIdentity) -> Result<bool> {
         let (project, config) = (&offer.account.project_id, &offer.config.id);
-        // The account itself may work without anybody knowing as whom.
+        // The account itself may be connected with an unknown identity.
         let own = self.core.store.account(project, &offer.account.id).await?;
         if let Some(own) = own.filter(|own| own.credential_sealed.is_some())
             && AccountParams::parse(&own.params)?.identity.is_none()
         {
             return Ok(true);
         }
-        // Another tenant of the same person may be the same grant.
+        // Another tenant of the same person may share the grant.
         Ok(self.core.store.is_connected_as(project, config, &identity.id).await?)
     }
 }
 
-/// Tokens that no account gets.
+/// Tokens that no account uses.
 #[derive(Clone, Copy)]
-pub(super) struct Refused<'a> {
+pub(super) struct UnusedTokens<'a> {
     pub secrets: &'a Secrets,
-    /// The verification that they waited in.
-    pub waited_in: Option<&'a str>,
-    /// Whose they are, where the provider said.
+    /// The verification that holds them.
+    pub verification_id: Option<&'a str>,
+    /// Their identity, where the provider gave one.
     pub identity: Option<&'a AccountIdentity>,
 }
 
-crate::redacted_debug!(Refused<'a>);
+crate::redacted_debug!(UnusedTokens<'a>);

@@ -1,10 +1,11 @@
-//! Where a project wants to confirm who finished a connection (R05, contract section 3.8).
+//! Confirmation of the user who finished a connection, where a project requires it (R05, contract
+//! section 3.8).
 //!
-//! Another person's browser can finish a link that was sent to it, and PKCE and the browser's cookie
-//! do not help: that person goes the whole way. So the code (or what was entered) is kept, sealed,
-//! and the browser goes to the project's verifier URL with a one-time session URI. Only when the
-//! developer has said with its key which user that browser belongs to, and it is the user whom the
-//! link was for, is a token asked for.
+//! A link that was sent to another person can be finished in that person's browser. PKCE and the
+//! browser's cookie do not prevent this, because that browser runs the whole flow. So the code (or the
+//! entered credential) is stored sealed, and the browser goes to the project's verifier URL with a
+//! one-time session URI. The token request is sent only after the developer has named, with its API
+//! key, the user of that browser, and it is the user of the link.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
-use super::attempt::Free;
+use super::attempt::ExchangeWait;
 use super::exchange::Grant;
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -26,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::millis;
 
-/// `status_reason` of an account that somebody else finished.
+/// `status_reason` of an account whose link another user finished.
 const WRONG_USER: &str = "IDENTITY_VERIFICATION_FAILED: another user than the one the link was for finished it";
 
 /// A connection whose user was confirmed.
@@ -36,13 +37,13 @@ pub struct Confirmed {
     pub account_id: String,
     /// Toolkit slug.
     pub toolkit: String,
-    /// Where the user says which of several things is meant; the account does not work before.
+    /// Where the user chooses one of several options; the account is not ACTIVE before.
     pub choose_url: Option<String>,
 }
 
 impl Connector {
-    /// Keeps a code until the developer has confirmed who came back with it.
-    pub(super) async fn park_code(
+    /// Stores a code until the developer has confirmed the user.
+    pub(super) async fn store_pending_code(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -64,11 +65,12 @@ impl Connector {
             "awaiting_confirmation",
             None,
         ));
-        self.park(offer, ParkedKind::Code, &parked, Some(grant.redirect_uri), &offer.account.params, unit).await
+        self.store_pending(offer, ParkedKind::Code, &parked, Some(grant.redirect_uri), &offer.account.params, unit)
+            .await
     }
 
-    /// Keeps what was entered until the developer has confirmed who entered it.
-    pub(super) async fn park_entered(
+    /// Stores an entered credential until the developer has confirmed the user.
+    pub(super) async fn store_pending_entered(
         &self,
         actor: &Actor,
         offer: &Offer,
@@ -78,10 +80,10 @@ impl Connector {
         let unit = Unit::new()
             .with(verifications::cancel_of_attempt(&offer.link.id, None, self.core.now()))
             .with(self.core.audit(actor, "link.enter", &offer.account.id, "awaiting_confirmation", None));
-        self.park(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
+        self.store_pending(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
     }
 
-    async fn park(
+    async fn store_pending(
         &self,
         offer: &Offer,
         kind: ParkedKind,
@@ -113,8 +115,8 @@ impl Connector {
         row.parked_sealed = Some(self.credentials.seal_parked(&row, &offer.account, parked)?);
         match self.core.store.apply(unit.with(verifications::insert(&row))).await {
             Ok(_) => {}
-            // Another request came with the same state.
-            Err(WriteError::Refused(_)) => return Ok(Finished::bare(Ending::Invalid)),
+            // Another request used the same state.
+            Err(WriteError::Refused(_)) => return Ok(Finished::without_link(Ending::Invalid)),
             Err(error) => return Err(error.into()),
         }
         let mut finished = Finished::of(Ending::Unconfirmed, &offer.link, &offer.account.toolkit);
@@ -122,8 +124,8 @@ impl Connector {
         Ok(finished)
     }
 
-    /// The developer says which user finished (`complete_auth`). The right one: the code is
-    /// exchanged now. Another one: the connection fails for good.
+    /// The developer names the user who finished (`complete_auth`). If it is the user of the link, the
+    /// code is exchanged now. Otherwise the connection fails for good.
     pub async fn complete_auth(self: &Arc<Self>, actor: &Actor, session_uri: &str, user: &str) -> Result<Confirmed> {
         let unknown = || Error::of(Code::AuthSessionNotFound, &[]);
         let id = OneTimeToken::row_id(session_uri).ok_or_else(unknown)?;
@@ -134,24 +136,24 @@ impl Connector {
             return Err(unknown());
         }
         let link = match self.wait_for_exchange(&row.link_id, Some(&row.id)).await? {
-            Free::Open(link) => link,
-            Free::Over(_) => return Err(unknown()),
-            Free::Busy => return Err(busy()),
+            ExchangeWait::Open(link) => link,
+            ExchangeWait::Ended(_) => return Err(unknown()),
+            ExchangeWait::Busy => return Err(busy()),
         };
-        // The verification has a time of its own: the link's is for opening it.
+        // The verification has its own expiry; the link's is for opening it.
         let Visit::Open(mut offer) = self.visit_link(link, Some(row.expires_at)).await? else {
             return Err(unknown());
         };
         offer.attempt_id.clone_from(&row.attempt_id);
         offer.holder = Some(row.id.clone());
         let (app, actor, user) = (Arc::clone(self), actor.clone(), user.to_owned());
-        // What was parked is spent from here on: the rest finishes without the caller (R35).
-        let task = self.core.tasks.spawn(async move { Box::pin(app.settle(&actor, *offer, row, &user)).await });
+        // The stored code is consumed from here on, so the rest runs without the caller (R35).
+        let task = self.core.tasks.spawn(async move { Box::pin(app.confirm(&actor, *offer, row, &user)).await });
         task.await.map_err(Error::internal)?
     }
 
-    /// Uses a session URI: connects the right user, or ends the connection of a wrong one.
-    async fn settle(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
+    /// Consumes a session URI: completes the connection, or ends it for a wrong user.
+    async fn confirm(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { "ok" } else { "wrong_user" };
         let facts = Facts::of_link(&row.link_id).to_value();
@@ -159,7 +161,7 @@ impl Connector {
             .with(verifications::consume(&actor.project_id, &row.id, self.core.now()))
             .with(self.core.audit(actor, "link.confirm", &row.account_id, outcome, Some(&facts)));
         if is_theirs {
-            unit.push(self.take_exchange(&row.link_id, &row.id));
+            unit.push(self.claim_exchange(&row.link_id, &row.id));
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {}
@@ -180,15 +182,15 @@ impl Connector {
             self.attempt_failed(actor, &offer, (Ending::ProviderError, reason), Facts::default()).await?;
             return Err(Error::new(Code::AccountBadRequest, reason).fix("Create a new link."));
         }
-        // The code belongs to the fields of its own run.
+        // The code belongs to the fields of its own attempt.
         offer.account.params.clone_from(&row.params);
-        self.connect_parked(actor, &offer, row).await
+        self.complete_confirmed(actor, &offer, row).await
     }
 
-    async fn connect_parked(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
+    async fn complete_confirmed(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
         let mut parked = self.credentials.open_parked(&row, &offer.account)?;
         let finished = match row.kind {
-            // Made by the user's browser, not by a developer.
+            // Chosen by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
                 let params = AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme);
@@ -222,7 +224,7 @@ impl Connector {
     }
 }
 
-/// Another attempt of the same link is being connected in this moment.
+/// Another attempt of the same link is being connected right now.
 fn busy() -> Error {
     Error::of(Code::Conflict, &[("reason", &"Another attempt of the same link is being connected")])
         .fix("Read the account in a few seconds: it is connected then, or call complete_auth again.")

@@ -1,5 +1,5 @@
-//! A link whose user says how to connect: with which of the toolkit's schemes. The account takes the auth
-//! config of that scheme before anything is entered; from then on the link is like any other.
+//! A link whose user selects the scheme to connect with. The account takes the auth config of that
+//! scheme before anything is entered; from then on it is a normal link.
 
 use switchboard_store::accounts::{self, AccountStatus};
 use switchboard_store::links::{self, LinkChoice};
@@ -12,51 +12,52 @@ use crate::app::auth_config::ways::Way;
 use crate::app::connect::Connector;
 use crate::error::Result;
 
-/// How often another request may be faster.
+/// Restarts after a conflict with another request.
 const MAX_TRIES: u32 = 3;
 
-/// What became of a user's choice.
+/// The result of a user's choice of scheme.
 #[derive(Debug)]
-pub enum WayChosen {
-    /// The link goes on with it, or has gone on otherwise: look again.
-    Now,
-    /// It is none of these.
-    Nothing(Box<Offer>, Vec<Way>),
+pub enum SchemeChosen {
+    /// The scheme is set, or the link has moved on: read it again.
+    Chosen,
+    /// None of the options.
+    NotAnOption(Box<Offer>, Vec<Way>),
 }
 
 impl Offer {
-    /// The user has still to say how to connect.
+    /// The user still has to choose a scheme.
     pub fn asks_how(&self) -> bool {
         self.may_choose() && self.link.choice == LinkChoice::Open
     }
 
-    /// The user may say how to connect, also once more: nothing has begun.
+    /// The user may choose a scheme, or change the choice: no attempt has started.
     pub fn may_choose(&self) -> bool {
         self.link.choice != LinkChoice::None && self.account.status == AccountStatus::Initializing
     }
 }
 
 impl Connector {
-    /// The user of a link says how to connect. `cookie` gives the value of a cookie by name.
-    pub async fn choose_way(
+    /// Sets the scheme that the user of a link chose. `cookie` gives the value of a cookie by name.
+    pub async fn choose_scheme(
         &self,
         token: &str,
         scheme: &str,
         cookie: impl Fn(&str) -> Option<String>,
         request_id: &str,
-    ) -> Result<WayChosen> {
+    ) -> Result<SchemeChosen> {
         for _ in 0..MAX_TRIES {
-            let Visit::Open(offer) = self.visit(token, &cookie).await? else { return Ok(WayChosen::Now) };
+            let Visit::Open(offer) = self.visit(token, &cookie).await? else { return Ok(SchemeChosen::Chosen) };
             if !offer.may_choose() {
-                return Ok(WayChosen::Now);
+                return Ok(SchemeChosen::Chosen);
             }
             let ways = self.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await?;
             let Some(way) = ways.iter().find(|way| way.scheme.as_str() == scheme) else {
-                return Ok(WayChosen::Nothing(offer, ways));
+                return Ok(SchemeChosen::NotAnOption(offer, ways));
             };
-            match self.take_way(&offer, way, request_id).await {
-                Ok(()) => return Ok(WayChosen::Now),
-                // Another request made the auth config, or began, or the auth config is gone: look again.
+            match self.apply_scheme(&offer, way, request_id).await {
+                Ok(()) => return Ok(SchemeChosen::Chosen),
+                // Another request created the auth config or started an attempt, or the auth config is
+                // gone: read again.
                 Err(WriteError::Refused(_)) => {
                     let place = (offer.link.project_id.clone(), offer.toolkit.slug.clone());
                     self.auth_configs.forget(&place.0, &place.1);
@@ -64,11 +65,11 @@ impl Connector {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(WayChosen::Now)
+        Ok(SchemeChosen::Chosen)
     }
 
-    /// Account and link take the chosen auth config, which is made where there is none.
-    async fn take_way(&self, offer: &Offer, way: &Way, request_id: &str) -> std::result::Result<(), WriteError> {
+    /// Sets the chosen auth config on account and link; creates it if there is none.
+    async fn apply_scheme(&self, offer: &Offer, way: &Way, request_id: &str) -> std::result::Result<(), WriteError> {
         let now = self.core.now();
         let actor = Actor {
             project_id: offer.link.project_id.clone(),

@@ -1,5 +1,5 @@
-//! Where a browser goes to connect: the authorization request of OAuth 2.0, or the temporary
-//! credentials of OAuth 1.0a, and what has to be kept until it comes back.
+//! Starts an authorization: the authorization request of OAuth 2.0, the device code (RFC 8628), or the
+//! temporary credentials of OAuth 1.0a, and the secrets that are stored until the browser returns.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use switchboard_catalog::{Pkce, Scheme};
 use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
-use super::device::Waiting;
+use super::device::PendingDeviceCode;
 use super::exchange::kept;
 use super::visit::Offer;
 use crate::app::Actor;
@@ -21,74 +21,76 @@ use crate::app::provider::{Failure, unbuilt};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
-/// A browser on its way.
+/// A started authorization.
 #[derive(Debug)]
-pub(super) struct Departure {
+pub(super) struct AuthorizationStart {
     pub url: Url,
-    /// The provider's host, where the user goes on.
+    /// The provider's host, shown to the user.
     pub host: Option<String>,
     /// PKCE verifier and key, temporary credentials, or a device code.
     pub kept: Option<Secret>,
-    /// How often the provider is asked, and for how long, in milliseconds; none where a browser comes
+    /// Polling interval and lifetime of a device code, in milliseconds; none where the browser comes
     /// back.
     pub poll: Option<(Millis, Millis)>,
     pub scopes: Vec<String>,
     pub user_scopes: Vec<String>,
 }
 
-/// Why there is none, for the visitor.
-pub(super) type Hindrance = String;
+/// Why no authorization was started, for the page.
+pub(super) type FailureMessage = String;
 
 impl Connector {
-    /// Prepares the way to the provider. A provider that does not take part is said on the page, and
-    /// the link stays as it was.
-    pub(super) async fn depart(
+    /// Starts the authorization. If the provider fails, the page says so, and the link is unchanged.
+    pub(super) async fn begin_authorization(
         &self,
         actor: &Actor,
         offer: &mut Offer,
         entered: &AccountParams,
         redirect_uri: &str,
         state: &OneTimeToken,
-    ) -> Result<std::result::Result<Departure, Hindrance>> {
-        let mut departed = self.depart_once(actor, offer, entered, redirect_uri, state).await;
-        if let Err(failure) = &departed
-            && self.gave_client_up(actor, offer, failure).await?
+    ) -> Result<std::result::Result<AuthorizationStart, FailureMessage>> {
+        let mut started = self.try_begin_authorization(actor, offer, entered, redirect_uri, state).await;
+        if let Err(failure) = &started
+            && self.has_discarded_client(actor, offer, failure).await?
         {
-            departed = self.depart_once(actor, offer, entered, redirect_uri, state).await;
+            started = self.try_begin_authorization(actor, offer, entered, redirect_uri, state).await;
         }
-        match departed {
-            Ok(departure) => Ok(Ok(departure)),
-            Err(Failure::Unsent(error)) if !is_passing(&error) => Err(error),
+        match started {
+            Ok(authorization) => Ok(Ok(authorization)),
+            Err(Failure::Unsent(error)) if !is_transient(&error) => Err(error),
             Err(failure) => {
-                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "nobody could be sent to the provider");
+                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "authorization could not be started");
                 let facts = failure.facts();
-                self.note_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
-                let said = failure.shown().unwrap_or_else(|| "it did not take the request".to_owned());
-                Ok(Err(format!("{} could not begin: {said}. Try again in a minute.", offer.toolkit.name)))
+                self.record_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
+                let said = failure.shown().unwrap_or_else(|| "it did not accept the request".to_owned());
+                Ok(Err(format!(
+                    "{} could not start the connection: {said}. Try again in a minute.",
+                    offer.toolkit.name
+                )))
             }
         }
     }
 
-    async fn depart_once(
+    async fn try_begin_authorization(
         &self,
         actor: &Actor,
         offer: &mut Offer,
         entered: &AccountParams,
         redirect_uri: &str,
         state: &OneTimeToken,
-    ) -> std::result::Result<Departure, Failure> {
+    ) -> std::result::Result<AuthorizationStart, Failure> {
         match offer.scheme {
-            Scheme::OAuth1 => self.depart_oauth1(offer, entered, redirect_uri, state).await,
+            Scheme::OAuth1 => self.begin_oauth1(offer, entered, redirect_uri, state).await,
             scheme if offer.toolkit.uses_device_code(scheme) => {
-                self.depart_device(actor, offer, entered, redirect_uri, state).await
+                self.begin_device(actor, offer, entered, redirect_uri, state).await
             }
-            _ => self.depart_oauth2(actor, offer, entered, redirect_uri, state).await,
+            _ => self.begin_oauth2(actor, offer, entered, redirect_uri, state).await,
         }
     }
 
-    /// Whether the provider refused a client that had registered itself, so that another may be
-    /// registered: nothing is spent yet.
-    async fn gave_client_up(&self, actor: &Actor, offer: &mut Offer, failure: &Failure) -> Result<bool> {
+    /// Whether the provider rejected a dynamically registered client, so that another one may be
+    /// registered. Nothing has been spent yet.
+    async fn has_discarded_client(&self, actor: &Actor, offer: &mut Offer, failure: &Failure) -> Result<bool> {
         if offer.scheme != Scheme::DcrOAuth || !failure.is_of_client() {
             return Ok(false);
         }
@@ -99,14 +101,14 @@ impl Connector {
         Ok(true)
     }
 
-    async fn depart_oauth2(
+    async fn begin_oauth2(
         &self,
         actor: &Actor,
         offer: &mut Offer,
         entered: &AccountParams,
         redirect_uri: &str,
         state: &OneTimeToken,
-    ) -> std::result::Result<Departure, Failure> {
+    ) -> std::result::Result<AuthorizationStart, Failure> {
         let config = offer.config.clone();
         offer.config = self
             .providers
@@ -139,7 +141,7 @@ impl Connector {
             self.providers.keep_method(actor, &offer.config, found).await;
         }
         let host = url.host_str().map(ToOwned::to_owned);
-        Ok(Departure {
+        Ok(AuthorizationStart {
             url,
             host,
             kept: kept(pkce.map(|pair| pair.verifier), key.as_ref()),
@@ -149,16 +151,16 @@ impl Connector {
         })
     }
 
-    /// The user enters a code at the provider (RFC 8628): the browser stays here, on a page that shows
-    /// it.
-    async fn depart_device(
+    /// The user enters a code at the provider (RFC 8628). The browser stays on our page, which shows
+    /// the code.
+    async fn begin_device(
         &self,
         actor: &Actor,
         offer: &mut Offer,
         entered: &AccountParams,
         redirect_uri: &str,
         state: &OneTimeToken,
-    ) -> std::result::Result<Departure, Failure> {
+    ) -> std::result::Result<AuthorizationStart, Failure> {
         if offer.verifier_url.is_some() {
             return Err(Failure::Unsent(unconfirmable()));
         }
@@ -179,31 +181,31 @@ impl Connector {
         let url = Url::parse(&page).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let host = code.verification_uri.host_str().map(ToOwned::to_owned);
         let poll = (code.interval, code.expires_in);
-        let waiting = Waiting {
+        let waiting = PendingDeviceCode {
             device_code: code.device_code,
             user_code: code.user_code,
             verification_uri: code.verification_uri.into(),
             verification_uri_complete: code.verification_uri_complete.map(String::from),
         };
         let (interval, life) = (Duration::from_secs(poll.0), Duration::from_secs(poll.1));
-        Ok(Departure {
+        Ok(AuthorizationStart {
             url,
             host,
-            kept: Some(waiting.into_kept()),
+            kept: Some(waiting.into_secret()),
             poll: Some((millis(interval), millis(life))),
             scopes,
             user_scopes: Vec::new(),
         })
     }
 
-    /// OAuth 1.0a has no `state`: it stands in the callback's own query (R28).
-    async fn depart_oauth1(
+    /// OAuth 1.0a has no `state`; it is passed in the callback URL's query (R28).
+    async fn begin_oauth1(
         &self,
         offer: &Offer,
         entered: &AccountParams,
         redirect_uri: &str,
         state: &OneTimeToken,
-    ) -> std::result::Result<Departure, Failure> {
+    ) -> std::result::Result<AuthorizationStart, Failure> {
         let lost = || Failure::Unsent(Error::internal("auth config of a scheme that the toolkit lost"));
         let oauth = offer.toolkit.oauth1.as_ref().ok_or_else(lost)?;
         let client = self
@@ -214,11 +216,11 @@ impl Connector {
         callback.query_pairs_mut().append_pair("state", state.text());
         let (url, kept) = self.providers.oauth1_start(oauth, &client, callback.as_str(), entered).await?;
         let host = url.host_str().map(ToOwned::to_owned);
-        Ok(Departure { url, host, kept: Some(kept), poll: None, scopes: Vec::new(), user_scopes: Vec::new() })
+        Ok(AuthorizationStart { url, host, kept: Some(kept), poll: None, scopes: Vec::new(), user_scopes: Vec::new() })
     }
 }
 
-/// Whether trying again may help: the provider's fault, not ours or the caller's.
-fn is_passing(error: &Error) -> bool {
+/// Whether a retry may help: the fault is the provider's, not ours or the caller's.
+fn is_transient(error: &Error) -> bool {
     matches!(error.code(), Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls | Code::EgressDenied)
 }
