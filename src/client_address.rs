@@ -1,7 +1,7 @@
-//! The address a request came from (R82): the connection's own, or what a trusted proxy says of it.
+//! The address of a client (R82): the connection's peer, or what a trusted proxy says.
 //!
-//! It decides whose requests are counted together, and nothing else: no URL, host or scheme is ever
-//! taken from a forwarded header.
+//! It is used only for rate limits and address rules: no URL, host or scheme is ever taken from a
+//! forwarded header.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -10,32 +10,34 @@ use http::header::FORWARDED;
 
 use crate::app::base::networks::Network;
 
-/// The other end of a request's connection; `server.rs` puts it into each request.
+/// The peer of a request's connection; `server.rs` adds it to each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// Marks a request of a connection that is one too many, and may only ask for health; `server.rs` puts
-/// it into each.
+/// Marks a request on a connection over the limit, which may only use the health checks; `server.rs`
+/// adds it to each of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct OnlyHealth;
 
-/// Bytes of a request's head (R84): what one connection may buffer, and what its headers may have.
+/// Maximum size of a request's head in bytes (R84): the buffer of a connection, and the sum of its
+/// headers.
 pub const MAX_HEAD: usize = 64 * 1_024;
 
-/// Proxies whose forwarded headers are believed.
+/// Proxies whose forwarded headers are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
-    /// Reads addresses and networks such as `10.0.0.5` and `fd00::/8`.
+    /// Parses addresses and networks such as `10.0.0.5` and `fd00::/8`.
     pub fn parse(given: &[String]) -> Result<Self, String> {
         let read = |text: &String| text.parse().map_err(|reason: String| format!("{text:?} {reason}"));
         given.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Who sent a request. Read from the nearest hop on: the first address that is not a trusted
-    /// proxy. What cannot be read ends the search at the hop before it, and so do two headers that
-    /// disagree: a proxy that writes one of them passes on the other as the client wrote it.
+    /// The client of a request: the first address, starting from the nearest hop, that is not a trusted
+    /// proxy. A hop that cannot be parsed ends the search at the hop before it. If both headers exist
+    /// and disagree, the nearest hop is used: a proxy that writes one of them passes the other one
+    /// through from the client.
     pub fn client(&self, peer: Option<Peer>, headers: &HeaderMap) -> IpAddr {
         let nearest = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical());
         if self.0.is_empty() || !self.trusts(nearest) {
@@ -51,7 +53,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether a connection comes from one of them.
+    /// Whether a connection comes from a trusted proxy.
     pub fn trusts_peer(&self, peer: Peer) -> bool {
         self.trusts(peer.0.ip().to_canonical())
     }
@@ -73,7 +75,7 @@ impl TrustedProxies {
     }
 }
 
-/// What is counted as one client: an IPv4 address, or the /64 that an IPv6 client may choose from.
+/// The unit of counting: an IPv4 address, or the /64 of an IPv6 address.
 pub fn counted_as(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
@@ -81,7 +83,7 @@ pub fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Hops of `X-Forwarded-For`, the nearest last; none where there is no such header.
+/// Hops of `X-Forwarded-For`, the nearest last; none without the header.
 fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
     let mut hops = None;
     for value in headers.get_all("x-forwarded-for") {
@@ -94,7 +96,7 @@ fn forwarded_for(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
     hops
 }
 
-/// Hops of `Forwarded` (RFC 7239 section 4), the nearest last; none where there is no such header.
+/// Hops of `Forwarded` (RFC 7239 section 4), the nearest last; none without the header.
 fn forwarded(headers: &HeaderMap) -> Option<Vec<Option<IpAddr>>> {
     let mut hops = None;
     for value in headers.get_all(FORWARDED) {
@@ -118,7 +120,7 @@ fn node(element: &str) -> Option<IpAddr> {
     address(unquoted.unwrap_or(value))
 }
 
-/// Splits outside quoted strings; none where a quoted string does not end.
+/// Splits outside of quoted strings; none if a quoted string is not closed.
 fn split(text: &str, at: char) -> Option<Vec<&str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_peer_is_believed() {
+    fn forwarded_headers_of_a_trusted_peer_only_are_used() {
         let lines = [("x-forwarded-for", "8.8.8.8")];
         assert_eq!(client("192.0.2.7:1", &lines), "192.0.2.7");
         assert_eq!(client("10.0.0.1:1", &lines), "8.8.8.8");
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_hop_that_is_no_proxy_is_the_client() {
+    fn the_nearest_hop_that_is_not_a_proxy_is_the_client() {
         for (lines, expected) in [
             (&[("x-forwarded-for", "1.1.1.1, 8.8.8.8, 10.0.0.9")][..], "8.8.8.8"),
             (&[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "8.8.8.8")], "8.8.8.8"),
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_or_is_contradicted_names_nobody_else() {
+    fn unreadable_or_contradicting_headers_are_ignored() {
         for lines in [
             &[("x-forwarded-for", "8.8.8.8, unknown")][..],
             &[("x-forwarded-for", "8.8.8.8,")],

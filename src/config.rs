@@ -1,6 +1,6 @@
 //! Configuration: `config.default.toml`, then a file, then the environment, then flags.
 //!
-//! Every value is checked before anything starts; an error names the setting and what it takes.
+//! Every value is validated before anything starts; an error names the setting and the accepted values.
 
 mod invalid;
 mod keep;
@@ -29,7 +29,7 @@ pub use self::keep::KeepLayer;
 use self::layer::ManagedLayer;
 pub use self::layer::{DEFAULTS, Layer, load_file};
 
-/// Checked configuration of a process.
+/// Validated configuration of a process.
 #[derive(Debug)]
 pub struct Config {
     /// Address to listen on.
@@ -40,26 +40,26 @@ pub struct Config {
     pub database: PathBuf,
     /// Master key file.
     pub master_key_file: PathBuf,
-    /// The audit log's head, where it is not beside the database.
+    /// The audit log's head file, if it is not next to the database.
     pub audit_head_file: Option<PathBuf>,
     /// Toolkit folders.
     pub toolkits: Vec<PathBuf>,
     /// Internal destinations.
     pub allow_egress: Vec<AllowRule>,
-    /// PEM of further certificate authorities.
+    /// PEM of additional certificate authorities.
     pub extra_ca_pem: Vec<Vec<u8>>,
-    /// Address for metrics; none means they are not served.
+    /// Address for metrics; none disables them.
     pub metrics_listen: Option<SocketAddr>,
     /// Log filter.
     pub log: String,
     /// Log lines as JSON.
     pub log_json: bool,
-    /// What the application sees.
+    /// Settings of the application.
     pub settings: Settings,
 }
 
 impl Layer {
-    /// Checks everything.
+    /// Validates all settings.
     pub fn check(self) -> Result<Config> {
         let this = self.trimmed();
         let listen = text::address("listen", &this.listen.unwrap_or_default(), "127.0.0.1:8787")?;
@@ -138,7 +138,7 @@ impl Layer {
     }
 }
 
-/// An origin without a trailing slash. Loopback listeners have one of their own.
+/// An origin without a trailing slash. Loopback listeners have a default.
 fn check_public_url(given: Option<&str>, listen: SocketAddr) -> Result<String> {
     let takes = "an origin such as https://connect.example.com (http:// on loopback only), without a path";
     let Some(given) = given.filter(|text| !text.is_empty()) else {
@@ -173,7 +173,7 @@ fn check_database(given: Option<&str>, data_dir: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Lower-case names that the Host header may carry.
+/// Lower-case names that are accepted in the Host header.
 fn allowed_hosts(public_url: &str, listen: SocketAddr, further: Vec<String>) -> Result<Vec<String>> {
     let mut hosts = Vec::with_capacity(further.len() + 5);
     for host in further {
@@ -229,7 +229,7 @@ fn check_managed(layers: BTreeMap<String, ManagedLayer>) -> Result<BTreeMap<Stri
     Ok(clients)
 }
 
-/// An origin that a client's secret may be sent to, as a URL parser writes it.
+/// An origin that a client's secret may be sent to, in normalized form.
 fn check_host(setting: &str, given: &str) -> Result<String> {
     let refused = || invalid(&format!("{setting}.hosts"), given, "origins such as https://login.example.com");
     let url = Url::parse(given).map_err(|_| refused())?;

@@ -1,48 +1,48 @@
-//! What can go wrong, without HTTP: one table of codes, one error type.
+//! Errors without HTTP: one table of codes, one error type.
 //!
-//! The numbers and slugs are the API's published ones (contract section 9); where none is public,
-//! the number is ours and says so. `api/http/error.rs` is the only place that turns an error into an
-//! answer.
+//! Numbers and slugs are the published ones of the API (contract section 9). Where no number is
+//! published, it is ours, and the code says so. `api/http/error.rs` is the only place that turns an
+//! error into a response.
 
 use std::borrow::Cow;
 
 use switchboard_store::{ReadError, WriteError};
 use switchboard_vault::OpenError;
 
-use crate::text::cut_to;
+use crate::text::truncate_to;
 
-/// The kind of an error, from the caller's point of view. Transport-free.
+/// The class of an error from the caller's point of view, independent of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// The request must be changed.
     BadRequest,
-    /// Who are you?
+    /// Not authenticated.
     Unauthorized,
-    /// Known, and not allowed.
+    /// Authenticated, but not allowed.
     Forbidden,
-    /// No such thing, or not yours.
+    /// Unknown, or not visible to the caller.
     NotFound,
     /// Wrong method for this path.
     MethodNotAllowed,
     /// The body did not arrive in time.
     Timeout,
-    /// The state of things forbids it.
+    /// Conflicts with the current state.
     Conflict,
-    /// Too often.
+    /// Rate limited.
     TooManyRequests,
-    /// Over; it will not come back.
+    /// Permanently gone.
     Gone,
-    /// A longer URI than allowed.
+    /// The URI is too long.
     UriTooLong,
-    /// Larger headers than allowed.
+    /// The headers are too large.
     HeadTooLarge,
-    /// More bytes than allowed.
+    /// The body is too large.
     TooLarge,
     /// Not for this server name.
     Misdirected,
-    /// Well-formed, and still impossible.
+    /// Well-formed, but cannot be processed.
     Unprocessable,
-    /// Our bug, or damaged data.
+    /// A bug of ours, or damaged data.
     Internal,
     /// Not built.
     NotImplemented,
@@ -56,12 +56,12 @@ pub enum Class {
 
 macro_rules! codes {
     ($( $(#[$doc:meta])* $name:ident = ($number:literal, $slug:literal, $class:ident, $message:literal, $fix:literal); )*) => {
-        /// Every error the API can give.
+        /// All errors of the API.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code { $( $(#[$doc])* $name, )* }
 
         impl Code {
-            /// All of them, in the order of the table.
+            /// All codes, in the order of the table.
             pub const ALL: &[Self] = &[ $( Self::$name, )* ];
 
             /// Numeric code of the envelope.
@@ -70,14 +70,14 @@ macro_rules! codes {
             /// Machine-readable name.
             pub fn slug(self) -> &'static str { match self { $( Self::$name => $slug, )* } }
 
-            /// Kind.
+            /// Class of the error.
             pub fn class(self) -> Class { match self { $( Self::$name => Class::$class, )* } }
 
-            /// What happened, with `{holes}` that [`Error::of`] fills; `{reason}` where only the
-            /// place that found the error can say it.
+            /// The message, with `{placeholders}` that [`Error::of`] fills; `{reason}` if only the
+            /// place of the error knows it.
             pub fn template(self) -> &'static str { match self { $( Self::$name => $message, )* } }
 
-            /// What the caller can do, when the place that found the error has nothing better.
+            /// The default fix for the caller.
             pub fn fix(self) -> &'static str { match self { $( Self::$name => $fix, )* } }
         }
     };
@@ -85,11 +85,11 @@ macro_rules! codes {
 
 codes! {
     // --- generic family: 10000 + status ---
-    /// The body, the query or a path parameter is not what the operation takes.
+    /// The body, the query or a path parameter is invalid.
     Validation = (10400, "HTTP_BadRequest", BadRequest, "Validation error while processing request", "Correct the fields named in `errors` and send the request again.");
     /// No key, a malformed, unknown, expired or revoked one, or two credentials.
     Unauthorized = (10401, "HTTP_Unauthorized", Unauthorized, "Invalid API key", "Send a project API key in the `x-api-key` header. `switchboard key create` makes one.");
-    /// The key is known and may not do this.
+    /// The key is valid but lacks the permission.
     Forbidden = (10403, "HTTP_Forbidden", Forbidden, "{reason}", "Use a key with the permission that this operation needs.");
     /// No such path or resource.
     NotFound = (10404, "HTTP_NotFound", NotFound, "{reason}", "Check the path and the id. An id of another project is unknown here.");
@@ -97,7 +97,7 @@ codes! {
     MethodNotAllowed = (10405, "HTTP_MethodNotAllowed", MethodNotAllowed, "This path does not take this method", "Use one of the methods in the `allow` header.");
     /// The request's body stopped arriving.
     RequestTimeout = (10408, "HTTP_RequestTimeout", Timeout, "The request's body {reason}", "Send the body without long pauses.");
-    /// The state of things forbids it.
+    /// Conflicts with the current state.
     Conflict = (10409, "HTTP_Conflict", Conflict, "{reason}", "Read the resource again and repeat the change on its present state.");
     /// More requests than the key or the address may make in a minute.
     TooManyRequests = (10429, "HTTP_TooManyRequests", TooManyRequests, "Rate limit exceeded. Limit: {limit} requests per 1 minutes", "Wait as many seconds as the Retry-After header says. The limit is this server's own: `rate_limit_…` in its settings.");
@@ -107,27 +107,27 @@ codes! {
     HeadTooLarge = (10431, "HTTP_RequestHeaderFieldsTooLarge", HeadTooLarge, "The request's headers are larger than {limit} bytes", "Send headers of at most 64 KiB in all.");
     /// URI over the limit.
     UriTooLong = (10414, "HTTP_UriTooLong", UriTooLong, "The request's URI is longer than {limit} bytes", "Use a URI of at most 8 KiB.");
-    /// The Host header names no server of ours.
+    /// The Host header does not name this server.
     Misdirected = (10421, "HTTP_MisdirectedRequest", Misdirected, "This server does not answer to that host name", "Use the server's public URL, or add the name to `allowed_hosts`.");
-    /// Well-formed, and still impossible.
+    /// Well-formed, but cannot be processed.
     Unprocessable = (10422, "HTTP_UnprocessableEntity", Unprocessable, "{reason}", "Change the request as the message says.");
-    /// Our bug, or damaged data.
+    /// A bug of ours, or damaged data.
     Internal = (10500, "HTTP_InternalServerError", Internal, "Internal server error", "Report it with the request_id; the log line of that id says more.");
     /// Not built.
     NotImplemented = (10501, "HTTP_NotImplemented", NotImplemented, "{what} is not built yet", "docs/compatibility.md lists what is built and what is not.");
-    /// The database cannot answer now.
+    /// The database is unavailable.
     Unavailable = (10503, "HTTP_ServiceUnavailable", Unavailable, "The database cannot answer now", "Try again in a few seconds.");
-    /// A stored row holds what no version writes.
+    /// A stored row has a value that no version writes.
     RowUnreadable = (10500, "stored_row_unreadable", Internal, "A stored row cannot be read: {what}", "No version of this server writes that: restore the database from a backup, or have the operator mend the row.");
-    /// The disk is full; reads go on.
+    /// The disk is full; reads still work.
     StorageFull = (10503, "storage_full", Unavailable, "The server's storage is full", "Free disk space on the server's data directory; no restart is needed.");
-    /// As many bytes of answers, or connections, as may be held are held.
+    /// The limit of buffered responses or connections is reached.
     Busy = (10503, "server_busy", Unavailable, "{reason}", "Try again in a few seconds.");
-    /// A job of the server does not run.
+    /// A background job is not running.
     JobDown = (10503, "background_job_down", Unavailable, "The background job {job} does not run", "It is started again by itself; the server's log says why it ended (`a background job ended`).");
     /// A rotated credential could not be written yet.
     CredentialStoreUnavailable = (10503, "credential_store_unavailable", Unavailable, "The account's credential is still being refreshed", "Try again in a few seconds; the new credential is kept until it can be written.");
-    /// Stored ciphertext does not open at its row.
+    /// A stored ciphertext cannot be opened at its row.
     CredentialUnreadable = (10500, "credential_unreadable", Internal, "A stored credential cannot be read", "The stored credential is damaged or was moved between rows. Delete the account and connect it again.");
 
     // --- idempotency ---
@@ -139,7 +139,7 @@ codes! {
     AccountBadRequest = (600, "ConnectedAccount_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
     /// Unknown, deleted or foreign account.
     AccountNotFound = (606, "ConnectedAccount_ResourceNotFound", NotFound, "Connected account \"{id}\" not found", "List the accounts with GET /connected_accounts to see their ids.");
-    /// The account's state forbids it (number is ours).
+    /// The account's state does not allow it (number is ours).
     AccountConflict = (607, "ConnectedAccount_Conflict", Conflict, "Connected account {id} is in {status} state and cannot be revoked", "Read the account; only an ACTIVE one can be revoked.");
     /// Unknown, used or expired session URI of a verification (number is ours).
     AuthSessionNotFound = (608, "ConnectedAccount_AuthSessionNotFound", NotFound, "Auth session not found", "Use the session_uri of a browser that just came back; it works once, for ten minutes. Otherwise create a new link.");
@@ -173,15 +173,15 @@ codes! {
     LinkNotFound = (617, "Link_NotFound", NotFound, "Link \"{id}\" not found", "Use the id of a link of this project: the first 23 characters of its link_token. The whole token is a secret and has no place in a URL.");
 
     // --- 16xx: the provider ---
-    /// The provider could not be reached or gave no usable answer.
+    /// The provider could not be reached or returned no usable response.
     UpstreamUnreachable = (1602, "Upstream_Unreachable", BadGateway, "The provider could not be reached", "Try again; if it lasts, check the provider's status page.");
     /// The provider's certificate is not valid for its name.
     UpstreamTls = (1603, "upstream_tls_error", BadGateway, "The provider's TLS certificate was not accepted", "Check the provider's certificate, or add its CA to `extra_ca_file`.");
-    /// The answer is over the limit.
+    /// The response is over the limit.
     UpstreamTooLarge = (1605, "upstream_too_large", BadGateway, "The provider's answer is larger than {limit} bytes", "Ask the provider for less, for example with its paging parameters.");
     /// The provider took too long.
     UpstreamTimeout = (1604, "Upstream_Timeout", GatewayTimeout, "The provider did not answer in time", "Try again; a request that changes something may have been carried out.");
-    /// The provider is left alone for a while: it failed or refused just now (number is ours).
+    /// The provider is paused because it failed or refused just now (number is ours).
     ProviderPaused = (1607, "provider_paused", Unavailable, "{reason}; next try in {seconds} s", "Wait as many seconds as the Retry-After header says. GET /connected_accounts/{id}/explain says what the provider answered last.");
     /// The destination is a private address.
     EgressDenied = (1606, "egress_denied", Forbidden, "The destination is not a public address", "The operator can admit an internal destination with --allow-egress.");
@@ -193,7 +193,7 @@ codes! {
     // --- 43xx: tool router ---
     /// A rule about sessions.
     SessionBadRequest = (4300, "ToolRouterV2_BadRequest", BadRequest, "{reason}", "Change the request as the message says.");
-    /// No account to act with.
+    /// No usable account.
     NoActiveConnection = (4302, "ToolRouterV2_NoActiveConnection", NotFound, "No active connection found for user ID {user} for toolkit {toolkit}", "Create a link for the user: POST /tool_router/session/{session_id}/link.");
     /// Unknown, deleted or foreign session (number is ours).
     SessionNotFound = (4303, "ToolRouterV2_SessionNotFound", NotFound, "Session \"{id}\" not found", "Create a session with POST /tool_router/session.");
@@ -205,7 +205,7 @@ codes! {
     InvalidConnectedAccountIds = (4306, "ToolRouterV2_InvalidConnectedAccountIds", BadRequest, "Could not find connected account(s): {ids}", "Use accounts of the session's user, or SHARED accounts whose access list admits the user.");
     /// Unknown or foreign auth configs in a session (number is ours).
     InvalidAuthConfigIds = (4307, "ToolRouterV2_InvalidAuthConfigIds", BadRequest, "Invalid auth config for toolkit \"{slug}\": {id}", "Use auth configs of this project, for toolkits that the session enables.");
-    /// Nothing to authenticate with.
+    /// No auth config and no managed client.
     NoManagedAuth = (4308, "ToolRouterV2_NoManagedAuth", BadRequest, "Composio does not manage auth for toolkit {slug} and no auth config without required fields is available.", "Create an auth config with POST /auth_configs, or ask the operator for a managed client.");
     /// `expected_config_version` is not the stored one (number is ours).
     SessionConfigConflict = (4309, "ToolRouterV2_SessionConfigConflict", Conflict, "Session \"{id}\" has config_version {stored}, not {expected}", "Read the session again and repeat the change with its config_version.");
@@ -223,7 +223,7 @@ codes! {
     HeaderNotAllowed = (1611, "header_not_allowed", BadRequest, "{reason}", "Leave the header out; credentials and connection headers are set by the server.");
 }
 
-/// An error on its way to the caller: what the caller may know, and what only the log may.
+/// An error with a message for the caller and a source for the log.
 #[derive(Debug)]
 pub struct Error {
     code: Code,
@@ -235,32 +235,32 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Characters of one value in a message.
-const MAX_HOLE: usize = 2_000;
-/// Lines of `errors` in one answer.
+/// Maximum characters of one placeholder value in a message.
+const MAX_PLACEHOLDER: usize = 2_000;
+/// Maximum lines of `errors` in one response.
 const MAX_DETAILS: usize = 50;
 
 /// Result of the application's functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with the code's own advice.
+    /// An error with the code's default fix.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (message, fix) = (message.into(), Cow::Borrowed(code.fix()));
         Self { code, message, fix, details: Vec::new(), retry_after: None, is_final: false, source: None }
     }
 
-    /// An error with the code's own message, its holes filled. What a caller wrote is cut short.
-    pub fn of(code: Code, holes: &[(&str, &dyn std::fmt::Display)]) -> Self {
+    /// An error with the code's own message and its placeholders filled. Values are truncated.
+    pub fn of(code: Code, placeholders: &[(&str, &dyn std::fmt::Display)]) -> Self {
         let mut message = String::new();
         let mut rest = code.template();
-        // In one go: what fills a hole has none itself, whatever a caller wrote there.
+        // In a single pass: a value that contains braces is not expanded again.
         while let Some((before, (name, after))) =
-            rest.split_once('{').and_then(|(it, rest)| Some((it, rest.split_once('}')?)))
+            rest.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
         {
             message.push_str(before);
-            if let Some((_, value)) = holes.iter().find(|(hole, _)| *hole == name) {
-                message.push_str(&cut_to(&value.to_string(), MAX_HOLE));
+            if let Some((_, value)) = placeholders.iter().find(|(placeholder, _)| *placeholder == name) {
+                message.push_str(&truncate_to(&value.to_string(), MAX_PLACEHOLDER));
             }
             rest = after;
         }
@@ -277,17 +277,17 @@ impl Error {
     pub fn validation(details: Vec<String>) -> Self {
         let mut error = Self::new(Code::Validation, "Validation error while processing request");
         error.details = details;
-        // Enough to go on; an answer is never much longer than what a developer can read.
+        // Enough to continue; keeps the response readable.
         error.details.truncate(MAX_DETAILS);
         error
     }
 
-    /// Something that no caller did. The answer says nothing; the log says all.
+    /// An internal error. The response does not reveal its source; the log contains it.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(Code::Internal, "Internal server error").because(source)
     }
 
-    /// Better advice than the code's own.
+    /// A more specific fix than the code's own.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<Cow<'static, str>>) -> Self {
         self.fix = fix.into();
@@ -301,14 +301,14 @@ impl Error {
         self
     }
 
-    /// When it is worth trying again, in seconds.
+    /// When a retry makes sense, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// What was asked for may have been done: SDKs must not repeat it by themselves.
+    /// The request may have been carried out: SDKs must not retry it on their own.
     #[must_use]
     pub fn do_not_repeat(mut self) -> Self {
         self.is_final = true;
@@ -322,7 +322,7 @@ impl Error {
         self
     }
 
-    /// Which error.
+    /// The code.
     pub fn code(&self) -> Code {
         self.code
     }
@@ -332,7 +332,7 @@ impl Error {
         &self.message
     }
 
-    /// What the caller can do.
+    /// The suggested fix.
     pub fn suggested_fix(&self) -> &str {
         &self.fix
     }
@@ -342,12 +342,12 @@ impl Error {
         &self.details
     }
 
-    /// When it is worth trying again, in seconds, where that is known.
+    /// When a retry makes sense, in seconds, if known.
     pub fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after
     }
 
-    /// Whether SDKs must not repeat the request by themselves.
+    /// Whether SDKs must not retry the request on their own.
     pub fn is_final(&self) -> bool {
         self.is_final
     }
@@ -384,7 +384,7 @@ impl From<WriteError> for Error {
             WriteError::Unavailable(_) => {
                 Self::new(Code::Unavailable, "The database cannot take writes now").because(error)
             }
-            // A refusal that a caller can cause is matched where the unit is applied.
+            // Expected refusals are handled where the unit is applied.
             WriteError::Refused(_) => Self::internal(error),
         }
     }

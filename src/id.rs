@@ -1,8 +1,8 @@
-//! Identifiers: a prefix that says what it is, nine characters of time, eleven of chance.
+//! Identifiers: a prefix for the kind, nine characters of time, eleven random ones.
 //!
-//! The time part makes primary keys append at the end of their index (measured: 63 → 24 µs per
-//! insert at a million rows) and lists sort by age. The rest is 65 random bits, so that an id tells
-//! nothing of its neighbours; ids are not secrets all the same.
+//! The time part appends primary keys at the end of their index (measured: 63 → 24 µs per insert at a
+//! million rows) and sorts lists by age. The rest is 65 random bits, so that an id reveals nothing
+//! about others; ids are not secrets, however.
 
 use switchboard_vault::{Entropy, base62, base62_number};
 
@@ -11,7 +11,7 @@ use crate::time::Millis;
 const TIME: usize = 9;
 const CHANCE: usize = 11;
 
-/// What an id names.
+/// The kind of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `ok_…`: this installation.
@@ -36,11 +36,11 @@ pub enum Kind {
     AuditEvent,
     /// `req_…`
     Request,
-    /// `rvj_…`: what one request revokes.
+    /// `rvj_…`: the revocations of one request.
     RevokeJob,
-    /// `rvk_…`: one credential of it.
+    /// `rvk_…`: one revocation of a job.
     Revocation,
-    /// `ua_…`: an answer of a provider that could not be read.
+    /// `ua_…`: a response of a provider that could not be parsed.
     UnreadAnswer,
 }
 
@@ -71,7 +71,7 @@ impl Kind {
         format!("{}{time}{}", self.prefix(), base62(entropy, CHANCE))
     }
 
-    /// Whether a text has this kind's form; ids of other servers (12 characters) pass too.
+    /// Whether a string has this kind's format; ids of other servers (12 characters) match as well.
     pub fn admits(self, text: &str) -> bool {
         text.strip_prefix(self.prefix()).is_some_and(|rest| {
             (1..=64).contains(&rest.len())
@@ -86,7 +86,7 @@ mod tests {
     use switchboard_vault::SystemEntropy;
 
     #[test]
-    fn ids_sort_by_time_and_say_what_they_are() {
+    fn ids_sort_by_time_and_have_a_kind() {
         let older = Kind::Session.mint(1_795_000_000_000, &SystemEntropy);
         let newer = Kind::Session.mint(1_795_000_000_001, &SystemEntropy);
         assert!(older < newer);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_ids() {
+    fn other_strings_are_not_ids() {
         for text in ["", "trs_", "trs_a/b", "trs_a b", "TRS_abc", "trs_é", &format!("trs_{}", "a".repeat(65))] {
             assert!(!Kind::Session.admits(text), "{text}");
         }

@@ -1,8 +1,8 @@
 //! Switchboard: a self-hosted tool router. AI agents act with their users' own accounts.
 //!
-//! One direction: `api, pages → app → store, catalog, auth, vault, egress`. The command line, in `src/cli`, is not
-//! part of the library: it belongs to the program, which is built on it. The map of the
-//! code and three walkthroughs are in `docs/architecture.md`.
+//! Dependencies go one way: `api, pages → app → store, catalog, auth, vault, egress`. The command line
+//! in `src/cli` is not part of the library; it belongs to the program. `docs/architecture.md` has a map
+//! of the code and three walkthroughs.
 
 pub mod api;
 pub mod app;

@@ -1,11 +1,13 @@
-//! The log: lines go to stderr by a thread of their own, and whatever becomes of stderr, nothing else
-//! of the server notices.
+//! The log: a separate thread writes lines to stderr, so that a blocked or closed stderr does not
+//! affect the server.
 //!
-//! Whoever logs puts a finished line into a bounded queue and goes on. When the queue is full, because
-//! the reader of the log stands still or is slow, or when a line cannot be written, because the reader
-//! has gone or the disk is full, the line is lost and counted; as soon as one can be written again, the
-//! log says how many were lost. `tracing-appender` has such a queue, too, but prints with `println!` at
-//! its end, which blocks or panics on the very pipe that is full or closed, and tells nobody of a loss.
+//! Logging puts a finished line into a bounded queue. A line is lost and counted when the queue is
+//! full, because the reader is slow or stalled, or when it cannot be written, because the reader is
+//! gone or the disk is full. The log reports the number of lost lines as soon as it can be written
+//! again.
+//!
+//! `tracing-appender` has a queue as well, but it prints with `println!` on shutdown, which blocks or
+//! panics on the full or closed pipe, and it does not report losses.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -20,21 +22,21 @@ use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that may wait to be written: some thousand lines. As many again may be in the writer's hands.
+/// Maximum queued bytes: some thousand lines. The writer may hold as many again.
 const CAPACITY: usize = 1 << 20;
-/// Between two writes while lines keep coming: they go out together.
+/// Pause between two writes, so that lines are written in batches.
 const PAUSE: Duration = Duration::from_millis(2);
-/// Before a pipe is tried again that somebody set to not block, and that is full.
+/// Pause before retrying a full non-blocking pipe.
 const FULL_PIPE_PAUSE: Duration = Duration::from_millis(10);
 
 /// The queue of this process, once [`start`] was called.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Lines that could not be written, of this process.
+/// Lines of this process that could not be written.
 static LOST: LazyLock<Counter> = LazyLock::new(Counter::default);
 
 thread_local! {
-    /// Whether this is the thread that writes: what it says of losses always has room.
+    /// Whether this is the writer thread, whose reports about losses are always queued.
     static IS_WRITER: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -46,7 +48,7 @@ pub fn start(filter: &str, json: bool) -> Result<()> {
     let filter = EnvFilter::try_new(filter).context("setting log: takes a filter such as info or switchboard=debug")?;
     let queue = Queue::new(Arc::default());
     if let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned() {
-        // Not through `std`'s handle: whoever blocks there holds its lock.
+        // Not through `std`'s handle: a blocked writer would hold its lock.
         queue.start_writer(File::from(stderr));
     }
     let queue = QUEUE.get_or_init(|| queue);
@@ -65,36 +67,36 @@ pub fn start(filter: &str, json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Writes a line for the operator, outside the log's form: through the log's thread where it runs.
-pub fn say(line: &str) {
+/// Prints a line for the operator without the log's format, through the log's thread if it runs.
+pub fn print_line(line: &str) {
     match QUEUE.get() {
         Some(queue) => queue.push(format!("{line}\n").as_bytes()),
-        // Whoever closed stderr does not want to know.
+        // If stderr is closed, the line is dropped.
         None => drop(writeln!(io::stderr(), "{line}")),
     }
 }
 
-/// Waits until everything is written, for so long at most: a reader that stands still does not keep
-/// the process from ending.
-pub fn finish(patience: Duration) {
+/// Waits until everything is written, up to a timeout: a stalled reader does not delay the end of the
+/// process.
+pub fn finish(timeout: Duration) {
     if let Some(queue) = QUEUE.get() {
-        queue.finish(patience);
+        queue.finish(timeout);
     }
 }
 
-/// Lines that were lost since the start, for the metrics.
+/// Lines lost since the start, for the metrics.
 pub fn lost_lines() -> Counter {
     LOST.clone()
 }
 
-/// The place of a panic; its text only where that is a literal, since it may quote what it choked on.
+/// The location of a panic, and its text only if it is a literal: a formatted one may contain data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let what = panic.payload().downcast_ref::<&'static str>().copied();
     tracing::error!(place, what, "panicked");
 }
 
-/// Lines on their way to a writer.
+/// Queued lines.
 #[derive(Clone, Debug)]
 struct Queue {
     shared: Arc<Shared>,
@@ -102,30 +104,30 @@ struct Queue {
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// The writer has something to do.
+    pending: Mutex<Pending>,
+    /// The writer has work.
     work: Condvar,
     /// Everything is written.
     done: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Pending {
     bytes: Vec<u8>,
-    /// Lines lost that the log does not tell of yet.
+    /// Lost lines that have not been reported yet.
     lost: u64,
-    /// The writer waits to be woken.
+    /// The writer is waiting for work.
     is_idle: bool,
     is_stopping: bool,
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lose(&self, lines: u64) {
-        self.waiting().lost += lines;
+        self.pending().lost += lines;
         LOST.inc_by(lines);
     }
 }
@@ -135,40 +137,40 @@ impl Queue {
         Self { shared }
     }
 
-    /// Starts the thread. Without one, lines are lost and counted.
+    /// Starts the thread. If that fails, lines are lost and counted.
     fn start_writer(&self, to: impl Write + Send + 'static) {
         let shared = Arc::clone(&self.shared);
-        let started = thread::Builder::new().name("log".to_owned()).spawn(move || write_on(&shared, to));
+        let started = thread::Builder::new().name("log".to_owned()).spawn(move || run_writer(&shared, to));
         drop(started);
     }
 
     fn push(&self, line: &[u8]) {
-        let mut waiting = self.shared.waiting();
-        if waiting.bytes.len() + line.len() > CAPACITY && !IS_WRITER.get() {
-            waiting.lost += 1;
-            drop(waiting);
+        let mut pending = self.shared.pending();
+        if pending.bytes.len() + line.len() > CAPACITY && !IS_WRITER.get() {
+            pending.lost += 1;
+            drop(pending);
             LOST.inc();
             return;
         }
-        waiting.bytes.extend_from_slice(line);
-        let is_idle = std::mem::take(&mut waiting.is_idle);
-        drop(waiting);
+        pending.bytes.extend_from_slice(line);
+        let is_idle = std::mem::take(&mut pending.is_idle);
+        drop(pending);
         if is_idle {
             self.shared.work.notify_one();
         }
     }
 
-    fn finish(&self, patience: Duration) {
-        let end = Instant::now() + patience;
-        let mut waiting = self.shared.waiting();
-        waiting.is_stopping = true;
+    fn finish(&self, timeout: Duration) {
+        let end = Instant::now() + timeout;
+        let mut pending = self.shared.pending();
+        pending.is_stopping = true;
         self.shared.work.notify_one();
-        while !(waiting.bytes.is_empty() && waiting.is_idle) {
+        while !(pending.bytes.is_empty() && pending.is_idle) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            waiting = self.shared.done.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+            pending = self.shared.done.wait_timeout(pending, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -181,7 +183,7 @@ impl<'a> MakeWriter<'a> for Queue {
     }
 }
 
-/// Takes the one write of a finished line. Never fails.
+/// Receives the single write of a finished line. Never fails.
 struct Line<'a>(&'a Queue);
 
 impl Write for Line<'_> {
@@ -195,24 +197,24 @@ impl Write for Line<'_> {
     }
 }
 
-/// Writes what comes for as long as the process lives.
-fn write_on(shared: &Shared, mut to: impl Write) {
+/// Writes queued lines for as long as the process lives.
+fn run_writer(shared: &Shared, mut to: impl Write) {
     IS_WRITER.set(true);
     let mut batch = Vec::new();
-    // Whether the last thing written was cut off inside a line.
-    let mut is_cut = false;
+    // Whether the last write ended inside a line.
+    let mut is_partial = false;
     loop {
         let is_stopping = take(shared, &mut batch);
-        if is_cut {
+        if is_partial {
             batch.insert(0, b'\n');
         }
         let written = write_all(&mut to, &batch);
         if written < batch.len() {
-            is_cut = if written > 0 { batch[written - 1] != b'\n' } else { is_cut };
+            is_partial = if written > 0 { batch[written - 1] != b'\n' } else { is_partial };
             shared.lose(lines(&batch[written..]));
         } else {
-            is_cut = false;
-            tell_of_losses(shared);
+            is_partial = false;
+            report_lost_lines(shared);
         }
         if batch.capacity() > CAPACITY / 4 {
             batch = Vec::new();
@@ -223,21 +225,22 @@ fn write_on(shared: &Shared, mut to: impl Write) {
     }
 }
 
-/// Waits for lines and takes all there are into the empty batch. Whether the process is about to end.
+/// Waits for lines and takes all of them into the empty batch. Returns whether the process is about to
+/// end.
 fn take(shared: &Shared, batch: &mut Vec<u8>) -> bool {
     batch.clear();
-    let mut waiting = shared.waiting();
-    while waiting.bytes.is_empty() {
-        waiting.is_idle = true;
+    let mut pending = shared.pending();
+    while pending.bytes.is_empty() {
+        pending.is_idle = true;
         shared.done.notify_all();
-        waiting = shared.work.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        pending = shared.work.wait(pending).unwrap_or_else(PoisonError::into_inner);
     }
-    waiting.is_idle = false;
-    std::mem::swap(&mut waiting.bytes, batch);
-    waiting.is_stopping
+    pending.is_idle = false;
+    std::mem::swap(&mut pending.bytes, batch);
+    pending.is_stopping
 }
 
-/// How many bytes could be written.
+/// Returns how many bytes could be written.
 fn write_all(to: &mut impl Write, bytes: &[u8]) -> usize {
     let mut written = 0;
     while written < bytes.len() {
@@ -256,9 +259,9 @@ fn lines(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.split(|byte| *byte == b'\n').count() - 1).unwrap_or(u64::MAX)
 }
 
-/// One line of how many are missing before it. It goes through the queue, so that it has the log's form.
-fn tell_of_losses(shared: &Shared) {
-    let lost = std::mem::take(&mut shared.waiting().lost);
+/// Logs how many lines are missing at this place. It goes through the queue to have the log's format.
+fn report_lost_lines(shared: &Shared) {
+    let lost = std::mem::take(&mut shared.pending().lost);
     if lost > 0 {
         tracing::error!(lines = lost, "log lines were lost: they could not be written, or not fast enough");
     }
@@ -316,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stands_still_costs_lines_and_nothing_else() {
+    fn a_stalled_reader_costs_lines_and_nothing_else() {
         let (queue, tell, written) = queue();
         let line = [b"x".repeat(1_023), b"\n".to_vec()].concat();
         let started = Instant::now();
@@ -326,8 +329,8 @@ mod tests {
         }
         queue.finish(Duration::from_millis(50));
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
-        assert!(queue.shared.waiting().bytes.len() <= CAPACITY);
-        let lost = queue.shared.waiting().lost;
+        assert!(queue.shared.pending().bytes.len() <= CAPACITY);
+        let lost = queue.shared.pending().lost;
         assert!(lost >= 8 * 1_024, "{lost}");
         drop(tell);
         queue.finish(Duration::from_secs(30));
@@ -343,7 +346,7 @@ mod tests {
             queue.push(b"one\ntwo\n");
             queue.finish(Duration::from_secs(30));
         }
-        assert_eq!((queue.shared.waiting().lost, text(&written).as_str()), (6, ""));
+        assert_eq!((queue.shared.pending().lost, text(&written).as_str()), (6, ""));
         drop(tell);
         queue.push(b"three\n");
         queue.finish(Duration::from_secs(30));
@@ -358,6 +361,6 @@ mod tests {
         drop(tell);
         queue.push(b"one\n");
         queue.finish(Duration::from_secs(30));
-        assert_eq!((queue.shared.waiting().lost, text(&written).as_str()), (0, "one\n"));
+        assert_eq!((queue.shared.pending().lost, text(&written).as_str()), (0, "one\n"));
     }
 }

@@ -1,9 +1,9 @@
-//! The `switchboard` program: the command line over the library, which has all that a server does.
+//! The `switchboard` program: the command line over the library, which contains the server.
 
 mod cli;
 
-/// Memory for all of the program. A request takes some hundred small pieces; with the system's allocator they
-/// are a sixth of the CPU that a link takes (`bench/README.md`).
+/// Allocator of the program. A request makes some hundred small allocations, which take a sixth of a
+/// link's CPU with the system's allocator (`bench/README.md`).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

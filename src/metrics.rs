@@ -1,7 +1,7 @@
-//! Metrics in the Prometheus text format, on a listener of their own (`--metrics-listen`), so that
-//! no key guards them and nobody from outside sees them.
+//! Metrics in the Prometheus text format, on a separate listener (`--metrics-listen`), so that they
+//! need no key and are not reachable from outside.
 //!
-//! Labels are routes, methods, statuses and outcomes: never ids, users or anything a caller wrote.
+//! Labels are routes, methods, statuses and outcomes: never ids, users or a caller's input.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -53,7 +53,7 @@ struct JobOutcomeLabels {
     outcome: &'static str,
 }
 
-/// What is counted.
+/// The metrics of a server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -103,9 +103,9 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts an answered request. `route` is the route's pattern, never the path.
+    /// Counts a request. `route` is the route's pattern, never the path.
     pub fn request(&self, route: &str, method: &Method, status: u16, took: Duration) {
-        // A caller can invent methods; a label must not grow with that.
+        // Callers can send arbitrary methods; the number of label values must stay bounded.
         let known =
             [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::HEAD, Method::OPTIONS];
         let method = if known.contains(method) { method.as_str() } else { "OTHER" };
@@ -136,7 +136,7 @@ impl Metrics {
     }
 }
 
-/// The listener's one route; `server.rs` serves it.
+/// The listener's only route; `server.rs` serves it.
 pub fn router(metrics: Arc<Metrics>) -> Router {
     Router::new().route("/metrics", get(show)).with_state(metrics)
 }

@@ -1,4 +1,4 @@
-//! `Debug` for types that carry a secret: the type's name, and nothing of what is in it (R73).
+//! `Debug` for types with secrets: prints the type's name only (R73).
 
 /// Implements `Debug` so that it prints the type's name only.
 #[macro_export]

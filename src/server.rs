@@ -1,8 +1,8 @@
-//! Opening the application and serving it: master key, shutdown. Connections are let in by `door.rs`.
+//! Opens and serves the application: master key, shutdown. `acceptor.rs` accepts connections.
 
-mod door;
+mod acceptor;
+mod connection_limits;
 mod listen;
-mod places;
 mod stream;
 
 use std::collections::BTreeMap;
@@ -40,21 +40,21 @@ use crate::config::Config;
 use crate::metrics::{self, Metrics};
 use crate::time::{Clock, SystemClock};
 
-use door::Door;
+use acceptor::Acceptor;
 pub use listen::listen;
 
-/// Connections of collectors of metrics at once.
-const METRICS_PLACES: usize = 32;
-/// Files that may be slow at once.
+/// Maximum concurrent connections for metrics.
+const MAX_METRICS_CONNECTIONS: usize = 32;
+/// Maximum concurrent slow file operations.
 const FILE_THREADS: usize = 4;
-/// How long accepted requests may take after SIGTERM, and then tasks that hold new tokens.
+/// Time for accepted requests after SIGTERM, and then again for tasks with new tokens.
 const GRACE: Duration = Duration::from_secs(25);
 
-/// Names of the facts that say which keys sealed in this database.
+/// Prefix of the `meta` entries for the keys that have sealed values of this database.
 const SEALING_KEY: &str = "sealing_key_";
 
-/// What differs between `serve`, `dev`, `toolkit test` and tests.
-pub struct Surroundings {
+/// Dependencies that differ between `serve`, `dev`, `toolkit test` and tests.
+pub struct Environment {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -63,23 +63,22 @@ pub struct Surroundings {
     pub builtins: BTreeMap<String, String>,
     /// Toolkits may call loopback addresses (`dev` and tests).
     pub allow_loopback: bool,
-    /// Offer the sandbox toolkit, whose provider only `dev` starts.
+    /// Include the sandbox toolkit, whose provider only `dev` starts.
     pub with_sandbox: bool,
-    /// Where all providers are played, for `toolkit test`: see [`EgressConfig::redirect_all_to`]. There is
-    /// no setting for it, and none must be made.
+    /// The address of a simulated provider, for `toolkit test`: see [`EgressConfig::redirect_all_to`]. It
+    /// must never become a setting.
     pub redirect_all_to: Option<SocketAddr>,
-    /// Who is shown what goes to providers, for `toolkit try`: see [`Observer`]. There is no setting for it, and
-    /// none must be made.
+    /// Observes requests to providers, for `toolkit try`: see [`Observer`]. It must never become a setting.
     pub watch: Option<Arc<dyn Observer>>,
 }
 
-impl std::fmt::Debug for Surroundings {
+impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("builtins", &self.builtins).finish_non_exhaustive()
+        f.debug_struct("Environment").field("builtins", &self.builtins).finish_non_exhaustive()
     }
 }
 
-impl Default for Surroundings {
+impl Default for Environment {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock),
@@ -94,29 +93,29 @@ impl Default for Surroundings {
 }
 
 /// Opens the database, the master key, the toolkits.
-pub async fn open(config: Config, surroundings: Surroundings) -> Result<Arc<App>> {
-    open_by(config, surroundings, Store::open).await
+pub async fn open(config: Config, environment: Environment) -> Result<Arc<App>> {
+    open_by(config, environment, Store::open).await
 }
 
-/// The same for a command that seals or opens something, and that may run beside a server: it does not
-/// take the schema from under one of an older version.
+/// The same for a command that seals or opens values and may run beside a server: it does not migrate
+/// the schema of a server with an older version.
 pub async fn open_beside_a_server(config: Config) -> Result<Arc<App>> {
-    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
-    open_by(config, surroundings, Store::open_beside_a_server).await
+    let environment = Environment { with_sandbox: true, ..Environment::default() };
+    open_by(config, environment, Store::open_beside_a_server).await
 }
 
 async fn open_by(
     config: Config,
-    surroundings: Surroundings,
+    environment: Environment,
     open: fn(&Path) -> Result<Store, DatabaseError>,
 ) -> Result<Arc<App>> {
     create_private_dir(&config.data_dir)?;
-    refuse_emptied(&config.database, &config.master_key_file).await?;
+    reject_truncated_database(&config.database, &config.master_key_file).await?;
     let store = open_store(&config.database, open)?;
-    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
+    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&environment.entropy)).await?;
     note_sealing_key(&store, &ring).await?;
-    reseal::settle(&store, &ring, &config.data_dir, &beside(&config.database, ".spool")).await?;
-    let app = assemble(config, surroundings, store, ring)?;
+    reseal::settle(&store, &ring, &config.data_dir, &with_suffix(&config.database, ".spool")).await?;
+    let app = assemble(config, environment, store, ring)?;
     if let Err(error) = app.redirect_uris.report_shared().await {
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
     }
@@ -128,25 +127,25 @@ async fn open_by(
     Ok(app)
 }
 
-/// Opens the database alone. Sealed values cannot be read this way, and none must be written.
+/// Opens only the database. Sealed values cannot be read, and none must be written.
 pub fn open_for_management(config: Config) -> Result<Arc<App>> {
     create_private_dir(&config.data_dir)?;
     let store = open_store(&config.database, Store::open_beside_a_server)?;
-    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
-    let ring = KeyRing::ephemeral(Arc::clone(&surroundings.entropy));
-    assemble(config, surroundings, store, ring)
+    let environment = Environment { with_sandbox: true, ..Environment::default() };
+    let ring = KeyRing::ephemeral(Arc::clone(&environment.entropy));
+    assemble(config, environment, store, ring)
 }
 
-/// Opens the database and the master key, and begins nothing: to look at the audit log.
+/// Opens the database and the master key without starting anything, to read the audit log.
 pub async fn open_for_audit(config: Config) -> Result<Arc<App>> {
     let store = open_store(&config.database, Store::open_beside_a_server)?;
-    let surroundings = Surroundings { with_sandbox: true, ..Surroundings::default() };
-    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&surroundings.entropy)).await?;
-    assemble(config, surroundings, store, ring)
+    let environment = Environment { with_sandbox: true, ..Environment::default() };
+    let ring = open_ring(&store, &config.master_key_file, Arc::clone(&environment.entropy)).await?;
+    assemble(config, environment, store, ring)
 }
 
-fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyRing) -> Result<Arc<App>> {
-    let Surroundings { clock, entropy, builtins, allow_loopback, with_sandbox, redirect_all_to, watch } = surroundings;
+fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRing) -> Result<Arc<App>> {
+    let Environment { clock, entropy, builtins, allow_loopback, with_sandbox, redirect_all_to, watch } = environment;
     let mut catalog = Catalog::builtin()?;
     if !with_sandbox {
         catalog = catalog.without("sandbox");
@@ -191,9 +190,9 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
         answers: Budget::new(config.settings.proxy_memory),
         large_answers: Threads::start("large-answers", 1).context("cannot start a thread for large answers")?,
         limits,
-        // Beside the database, so that all servers of one database share it.
-        spool_dir: beside(&config.database, ".spool"),
-        audit_head: config.audit_head_file.unwrap_or_else(|| beside(&config.database, ".audit-head")),
+        // Next to the database, so that all servers of one database share it.
+        spool_dir: with_suffix(&config.database, ".spool"),
+        audit_head: config.audit_head_file.unwrap_or_else(|| with_suffix(&config.database, ".audit-head")),
         core: Core {
             store,
             catalog,
@@ -211,18 +210,18 @@ fn assemble(config: Config, surroundings: Surroundings, store: Store, ring: KeyR
     })))
 }
 
-/// Serves until `app.core.stopping` is cancelled; then finishes what was accepted and what must not be
-/// lost (R94).
+/// Serves until `app.core.stopping` is cancelled, then finishes accepted requests and work that must
+/// not be lost (R94).
 pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Result<()> {
     let mut jobs = JoinSet::new();
     jobs.spawn(crate::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
     let graceful = GracefulShutdown::new();
-    let open_files = listen::raise_open_files();
-    let places = listen::places(open_files);
-    tracing::info!(connections = places, open_files, "connections that are served at once");
+    let open_files = listen::raise_open_file_limit();
+    let max_connections = listen::max_connections(open_files);
+    tracing::info!(connections = max_connections, open_files, "connections that are served at once");
     let per_address = app.core.settings.max_connections_per_address;
-    let door = Door::new(places, per_address, app.core.settings.trusted_proxies.clone(), router);
-    app.core.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
+    let acceptor = Acceptor::new(max_connections, per_address, app.core.settings.trusted_proxies.clone(), router);
+    app.core.stopping.run_until_cancelled(acceptor.accept(&listener, &graceful)).await;
     drop(listener);
     tracing::info!("shutting down");
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
@@ -232,7 +231,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     if tokio::time::timeout(GRACE, app.core.tasks.wait()).await.is_err() {
         tracing::error!("some credential writes did not finish in time");
     }
-    // They were told together with everybody else; who is left is cut off.
+    // Jobs were stopped at the same time as everything else; the remaining ones are aborted.
     if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
@@ -241,17 +240,17 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     Ok(())
 }
 
-/// Serves metrics until `app.core.stopping` is cancelled, to a few connections at once.
+/// Serves metrics until `app.core.stopping` is cancelled, on a few connections.
 pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
     let router = metrics::router(Arc::clone(&app.core.metrics));
-    let door = Door::new(METRICS_PLACES, None, TrustedProxies::default(), router);
+    let acceptor = Acceptor::new(MAX_METRICS_CONNECTIONS, None, TrustedProxies::default(), router);
     let graceful = GracefulShutdown::new();
-    app.core.stopping.run_until_cancelled(door.accept(&listener, &graceful)).await;
+    app.core.stopping.run_until_cancelled(acceptor.accept(&listener, &graceful)).await;
 }
 
-/// Loads the master key, or makes one for a database that has none. A database that was sealed
-/// with another key, or whose key file is gone, is not touched (R72). Several servers may start at
-/// once: one makes the key and the check, the others use them.
+/// Loads the master key, or creates one for a new database. A database that was sealed with another
+/// key, or whose key file is missing, is not changed (R72). If several servers start at once, one
+/// creates the key and the check value, and the others use them.
 async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Result<KeyRing> {
     let place = || SealContext::new("", "meta", "key_check", "value");
     let check = store.meta("key_check").await?;
@@ -272,30 +271,30 @@ async fn open_ring(store: &Store, path: &Path, entropy: Arc<dyn Entropy>) -> Res
         sealed
     } else {
         let statement = meta::insert("key_check", ring.seal(place(), b"switchboard"));
-        // In a new database nothing is sealed in an earlier layout.
+        // A new database has no values in an earlier layout.
         match store.apply(Unit::new().with(statement).with(reseal::mark(&ring))).await {
             Ok(_) => return Ok(ring),
-            // Another process was faster; its key must be ours.
+            // Another process was faster; its key must be the same.
             Err(WriteError::Refused(_)) => store.meta("key_check").await?.unwrap_or_default(),
             Err(error) => return Err(error).context("cannot note the master key in the database"),
         }
     };
-    let misfit = |error| anyhow!("master key file {} does not fit this database: {error}", path.display());
+    let mismatch = |error| anyhow!("master key file {} does not fit this database: {error}", path.display());
     if is_first_layout(&sealed) {
-        let anew = ring.reseal(place(), &sealed, place()).map_err(misfit)?;
+        let anew = ring.reseal(place(), &sealed, place()).map_err(mismatch)?;
         let statement = switchboard_store::reseal::replace_meta("key_check", &sealed, anew);
         store.apply(Unit::new().with(statement)).await.context("cannot note the master key in the database")?;
     } else {
-        ring.open(place(), &sealed).map_err(misfit)?;
+        ring.open(place(), &sealed).map_err(mismatch)?;
     }
     Ok(ring)
 }
 
-/// Notes which key seals from now on, and says which of those that ever did are no longer in the ring: what
-/// they sealed cannot be read. The server starts all the same, since a key may be lost for good.
+/// Records the current sealing key, and reports keys that have sealed values but are missing from the
+/// ring: their values cannot be read. The server starts anyway, because a key may be lost for good.
 async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
     let place = |name: &str| SealContext::new("", "meta", name, "value");
-    // A sealed value names its key in the four bytes after the layout.
+    // The four bytes after the layout byte identify the key.
     let probe = ring.seal(place(SEALING_KEY), b"");
     let id = HEXLOWER.encode(probe.get(1..5).unwrap_or_default());
     let name = format!("{SEALING_KEY}{id}");
@@ -311,14 +310,14 @@ async fn note_sealing_key(store: &Store, ring: &KeyRing) -> Result<()> {
     Ok(())
 }
 
-/// A path that differs from another by what is appended to its name.
-fn beside(path: &Path, appended: &str) -> PathBuf {
+/// A path with something appended to its file name.
+fn with_suffix(path: &Path, appended: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(appended);
     PathBuf::from(name)
 }
 
-/// A folder that only its owner can look into.
+/// Creates a folder that only its owner can read.
 pub fn create_private_dir(path: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
@@ -327,9 +326,9 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("setting data_dir: cannot create {}", path.display()))
 }
 
-/// Refuses a database file of 0 bytes beside a master key: it was cut to nothing, and would be taken for a
-/// new one. Another server that starts in the same moment gets a while to fill it.
-async fn refuse_emptied(database: &Path, key: &Path) -> Result<()> {
+/// Rejects an empty database file next to a master key: it was truncated and would be mistaken for a
+/// new one. Another server that is starting gets some time to fill it.
+async fn reject_truncated_database(database: &Path, key: &Path) -> Result<()> {
     let is_empty = || key.exists() && fs::metadata(database).is_ok_and(|file| file.len() == 0);
     for _ in 0..20 {
         if !is_empty() {
@@ -344,8 +343,8 @@ async fn refuse_emptied(database: &Path, key: &Path) -> Result<()> {
     )
 }
 
-/// Opens the database, readable by its owner only. The file is there before SQLite opens it, since
-/// the WAL beside it takes over its mode.
+/// Opens the database, readable by its owner only. The file is created before SQLite opens it, because
+/// the WAL copies its mode.
 fn open_store(database: &Path, open: impl FnOnce(&Path) -> Result<Store, DatabaseError>) -> Result<Store> {
     fs::OpenOptions::new()
         .append(true)

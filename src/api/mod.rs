@@ -1,10 +1,11 @@
-//! The REST API: what is mounted where, and nothing that decides.
+//! The REST API: what is mounted where, without logic.
 //!
-//! Every operation stands under `/api/v3.1` and `/api/v3` alike. Everything here needs a key
-//! ([`http::auth::require_key`]) except what [`public`] and the table say. The table of operations is
-//! [`table`]: their routes, keys and rights. From here one follows a link call down in four
-//! files: this one → `session/links.rs` beside it → `app/link/mod.rs` → `crates/store/src/links.rs` (the
-//! account's row: `…/accounts/state.rs`).
+//! Every operation is available under `/api/v3.1` and `/api/v3`. Everything requires a key
+//! ([`http::auth::require_key`]) except [`public`] and operations that the table marks as public. The
+//! table of operations is [`table`]: routes, keys and permissions.
+//!
+//! A link call can be followed through four files: this one → `session/links.rs` → `app/link/mod.rs` →
+//! `crates/store/src/links.rs` (the account's row: `…/accounts/state.rs`).
 
 pub mod account;
 pub mod auth_config;
@@ -37,7 +38,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(http::error::unknown_method)
         .layer(from_fn_with_state(Arc::clone(app), http::limits::guard))
         .layer(map_request(table::find))
-        // Outermost: names the request, guards the edge, writes the log line, renders errors.
+        // Outermost: assigns the request id, validates HTTP, writes the log line, renders errors.
         .layer(from_fn_with_state(Arc::clone(app), http::edge::guard))
         .with_state(Arc::clone(app))
 }
@@ -51,7 +52,7 @@ fn operations(app: &Arc<App>) -> Router<Arc<App>> {
     secured.merge(public())
 }
 
-/// The session MCP endpoint, the `OpenAPI` document and its reference page stand outside the prefix.
+/// The session MCP endpoint, the `OpenAPI` document and its reference page are outside of the prefix.
 fn outside_the_prefix() -> Router<Arc<App>> {
     Router::new()
         .route("/tool_router/{session_id}/mcp", any(table::not_built))

@@ -1,7 +1,7 @@
-//! The one table of operations, joined from the rows that each resource has.
+//! The table of all operations, joined from the rows of each resource.
 //!
-//! The router, the key check (by `find`), the `OpenAPI` document, `docs/compatibility.md` and the
-//! generated tests all read this table, so that none of them can forget an operation.
+//! The router, authentication (by `find`), the `OpenAPI` document, `docs/compatibility.md` and the
+//! generated tests all read this table, so none of them can miss an operation.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock};
@@ -18,10 +18,10 @@ use super::{account, auth_config, org, session, toolkit};
 use crate::app::App;
 use crate::error::{Code, Error};
 
-/// Every prefix under which the operations stand.
+/// All prefixes of the operations.
 const PREFIXES: [&str; 2] = ["/api/v3.1", "/api/v3"];
 
-/// The table by path and method. Kept for as long as the process lives.
+/// The table by path and method.
 static BY_PATH: LazyLock<HashMap<(&'static str, &'static str), Routed>> =
     LazyLock::new(|| all().map(|operation| ((operation.path, operation.method), Routed::of(operation))).collect());
 
@@ -39,7 +39,7 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
     .flatten()
 }
 
-/// The routes of all operations; what is not built answers 501.
+/// The routes of all operations; those that are not built respond with 501.
 pub fn routes() -> Router<Arc<App>> {
     let mut by_path: BTreeMap<&str, MethodRouter<Arc<App>>> = BTreeMap::new();
     for operation in all() {
@@ -60,7 +60,7 @@ fn filter(method: &str) -> Option<MethodFilter> {
     Method::from_bytes(method.as_bytes()).ok().and_then(|method| MethodFilter::try_from(method).ok())
 }
 
-/// What every unbuilt operation answers.
+/// The response of every operation that is not built.
 pub async fn not_built() -> ApiError {
     ApiError(Error::new(Code::NotImplemented, "This operation is not built yet"))
 }
@@ -73,7 +73,7 @@ pub(super) async fn find(mut request: Request) -> Request {
     request
 }
 
-/// HEAD is answered by the route of GET.
+/// HEAD uses the route of GET.
 fn operation_of(request: &Request) -> Option<Routed> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
     let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
@@ -88,7 +88,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_operation_stands_here_once() {
+    fn every_operation_is_listed_once() {
         let mut seen = BTreeSet::new();
         for operation in all() {
             assert!(seen.insert((operation.method, operation.path)), "twice: {operation:?}");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scoped_key_is_asked_for_something_wherever_a_project_key_is_taken() {
+    fn every_operation_for_project_keys_requires_a_permission() {
         for operation in all().filter(|operation| operation.works_here()) {
             let takes_project_keys = matches!(operation.keys, Keys::Project | Keys::ProjectOrUser);
             assert_eq!(takes_project_keys, operation.permission != Permission::Nothing, "{operation:?}");

@@ -53,7 +53,7 @@ pub(super) async fn run(args: AuditArgs) -> Result<()> {
 }
 
 async fn open(data: DataArgs) -> Result<std::sync::Arc<App>> {
-    let config = data.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+    let config = data.layer(Layer::default())?.overlay(Layer::defaults()?).check()?;
     if !config.database.exists() {
         bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
     }

@@ -41,13 +41,13 @@ impl DataArgs {
             audit_head_file: self.audit_head_file,
             ..flags
         };
-        Ok(own.over(file))
+        Ok(own.overlay(file))
     }
 
     /// The application without a server and without the master key, for commands that manage
     /// projects and keys: neither needs a sealed value. Unless `create`, the database must exist.
     pub(super) fn manage(self, create: bool) -> Result<Arc<App>> {
-        let config = self.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+        let config = self.layer(Layer::default())?.overlay(Layer::defaults()?).check()?;
         if !create && !config.database.exists() {
             bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
         }

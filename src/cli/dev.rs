@@ -23,7 +23,7 @@ use switchboard::app::project::ProjectSettings;
 use switchboard::app::{App, ManagedClient};
 use switchboard::config::Layer;
 use switchboard::log;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use switchboard::time::{Clock, SystemClock};
 
 /// Short, so that refreshing can be watched.
@@ -58,7 +58,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
         log: Some("warn,switchboard=info".to_owned()),
         ..Layer::default()
     };
-    let mut layer = args.data.layer(args.server.layer())?.over(defaults).over(Layer::defaults()?);
+    let mut layer = args.data.layer(args.server.layer())?.overlay(defaults).overlay(Layer::defaults()?);
     let wanted = layer.listen.clone().unwrap_or_default().trim().to_owned();
     // Bound before the configuration is checked: with port 0 the public URL needs the real one.
     let listener = match wanted.parse() {
@@ -87,17 +87,17 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let callback = format!("{}/api/v3.1/toolkits/auth/callback/", config.settings.public_url);
     let data_dir = config.data_dir.clone();
 
-    let surroundings = Surroundings {
+    let environment = Environment {
         builtins: BTreeMap::from([
             ("sandbox_url".to_owned(), sandbox_url.clone()),
             ("sandbox_host".to_owned(), sandbox_host),
         ]),
         allow_loopback: true,
         with_sandbox: true,
-        ..Surroundings::default()
+        ..Environment::default()
     };
     let metrics_listener = bind_metrics(&config)?;
-    let app = server::open(config, surroundings).await?;
+    let app = server::open(config, environment).await?;
     serve_metrics(&app, metrics_listener);
     let client = |client_id: &str, client_secret: &str| Client {
         client_id: client_id.to_owned(),

@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
     let cli = environment::parse::<Cli>();
     let outcome = run_to_the_end(cli.command);
     if let Err(error) = &outcome {
-        log::say(&format!("switchboard: {error:#}"));
+        log::print_line(&format!("switchboard: {error:#}"));
     }
     log::finish(FLUSH_TIME);
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -35,7 +35,7 @@ pub(super) struct RevokeArgs {
 }
 
 pub(super) async fn run(args: RevokeArgs) -> Result<()> {
-    let config = args.data.layer(Layer::default())?.over(Layer::defaults()?).check()?;
+    let config = args.data.layer(Layer::default())?.overlay(Layer::defaults()?).check()?;
     if !config.database.exists() {
         bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
     }

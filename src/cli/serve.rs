@@ -15,7 +15,7 @@ use switchboard::api;
 use switchboard::app::App;
 use switchboard::config::{Config, KeepLayer, Layer};
 use switchboard::log;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 
 /// How long the end waits for the log to be written.
 pub(super) const FLUSH_TIME: Duration = Duration::from_millis(500);
@@ -132,12 +132,12 @@ impl ServerArgs {
 }
 
 pub(super) async fn run(args: ServeArgs) -> Result<()> {
-    let config = args.data.layer(args.server.layer())?.over(Layer::defaults()?).check()?;
+    let config = args.data.layer(args.server.layer())?.overlay(Layer::defaults()?).check()?;
     log::start(&config.log, config.log_json)?;
     let listen = config.listen;
     let listener = server::listen(listen).with_context(|| format!("setting listen: cannot listen on {listen}"))?;
     let metrics_listener = bind_metrics(&config)?;
-    let app = server::open(config, Surroundings::default()).await?;
+    let app = server::open(config, Environment::default()).await?;
     serve_metrics(&app, metrics_listener);
     tracing::info!(listen = %listener.local_addr()?, public_url = %app.core.settings.public_url, toolkits = app.core.catalog.get().len(), "serving");
     let router = api::router(&app);

@@ -1,8 +1,8 @@
-//! What is said of a setting that is not taken.
+//! The error for an invalid setting.
 
 use anyhow::anyhow;
 
-/// Names the setting, what it takes and what was given.
+/// Names the setting, the accepted values and the given one.
 pub(super) fn invalid(setting: &str, given: &str, takes: &str) -> anyhow::Error {
     anyhow!("setting {setting}: takes {takes}, not {given:?}")
 }

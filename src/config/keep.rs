@@ -1,22 +1,22 @@
-//! `[keep]`: for how long what is over is kept.
+//! `[keep]`: how long ended objects are kept.
 
 use anyhow::Result;
 use clap::Args;
 use serde::Deserialize;
 
 use super::invalid::invalid;
-use super::layered::{Over, layered};
+use super::layered::{Overlay, layered};
 use crate::app::base::settings::Retention;
 
 /// Ten years.
-const MOST_DAYS: u32 = 3_650;
-/// Policies of one session.
-const MOST_VERSIONS: u32 = 10_000;
+const MAX_DAYS: u32 = 3_650;
+/// Maximum policies of one session.
+const MAX_VERSIONS: u32 = 10_000;
 /// A day, in milliseconds.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 layered! {
-/// One layer of it. Absent means: as below.
+/// One layer of these settings. An absent value falls through to the layer below.
 #[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepLayer {
@@ -47,16 +47,16 @@ pub struct KeepLayer {
 }
 
 impl KeepLayer {
-    /// Checks everything.
+    /// Validates all settings.
     pub fn check(self) -> Result<Retention> {
         let days = |name: &str, given: Option<u32>| match given {
             None | Some(0) => Ok(None),
-            Some(days) if days <= MOST_DAYS => Ok(Some(i64::from(days) * DAY)),
-            Some(days) => Err(invalid(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MOST_DAYS}"))),
+            Some(days) if days <= MAX_DAYS => Ok(Some(i64::from(days) * DAY)),
+            Some(days) => Err(invalid(&format!("keep.{name}"), &days.to_string(), &format!("0 to {MAX_DAYS}"))),
         };
         let versions = self.session_versions.unwrap_or(100);
-        if !(1..=MOST_VERSIONS).contains(&versions) {
-            let takes = format!("1 to {MOST_VERSIONS}");
+        if !(1..=MAX_VERSIONS).contains(&versions) {
+            let takes = format!("1 to {MAX_VERSIONS}");
             return Err(invalid("keep.session_versions", &versions.to_string(), &takes));
         }
         Ok(Retention {

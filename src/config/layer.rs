@@ -1,4 +1,4 @@
-//! One layer of settings, as a file or the command line gives it, and how layers lie over each other.
+//! One layer of settings, from a file or the command line.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,15 +9,16 @@ use serde::Deserialize;
 use switchboard_vault::Secret;
 
 use super::keep::KeepLayer;
-use super::layered::{Over, layered};
+use super::layered::{Overlay, layered};
 
-/// The manual and the defaults in one.
+/// The default settings, which are also their documentation.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
-/// Read from the working directory when no file is named.
+/// Read from the working directory if no file is given.
 const DEFAULT_FILE: &str = "switchboard.toml";
 
 layered! {
-/// One layer of settings: a file, or flags and environment. Absent means: as below.
+/// One layer of settings: a file, or flags and environment. An absent value falls through to the layer
+/// below.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Layer {
@@ -25,7 +26,7 @@ pub struct Layer {
     pub listen: Option<String>,
     /// Public origin.
     pub public_url: Option<String>,
-    /// Further Host names.
+    /// Additional Host names.
     pub allowed_hosts: Option<Vec<String>>,
     /// Folder for database and key.
     pub data_dir: Option<PathBuf>,
@@ -35,7 +36,7 @@ pub struct Layer {
     pub master_key_file: Option<PathBuf>,
     /// The audit log's head.
     pub audit_head_file: Option<PathBuf>,
-    /// Days; 0 is for ever.
+    /// Days; 0 is unlimited.
     pub audit_retention_days: Option<u32>,
     /// Toolkit folders.
     pub toolkits: Option<Vec<PathBuf>>,
@@ -43,29 +44,29 @@ pub struct Layer {
     pub allow_egress: Option<Vec<String>>,
     /// Hosts that may be called without TLS.
     pub allow_http: Option<Vec<String>>,
-    /// Further certificate authorities.
+    /// Additional certificate authorities.
     pub extra_ca_file: Option<PathBuf>,
     /// Seconds.
     pub link_ttl_seconds: Option<u64>,
     /// Pins per toolkit.
     pub max_shared_accounts_per_toolkit: Option<usize>,
-    /// Whether tokens are refreshed before they end, used or not.
+    /// Whether tokens are refreshed before they expire, even when unused.
     pub keep_accounts_alive: Option<bool>,
-    /// Proxies whose forwarded headers are believed.
+    /// Proxies whose forwarded headers are trusted.
     pub trusted_proxies: Option<Vec<String>>,
-    /// Requests; 0 is no limit.
+    /// Requests; 0 is unlimited.
     pub rate_limit_per_key_per_minute: Option<u32>,
-    /// Requests without a key; 0 is no limit.
+    /// Requests without a key; 0 is unlimited.
     pub rate_limit_per_address_per_minute: Option<u32>,
-    /// Calls to a provider; 0 is no limit.
+    /// Calls to a provider; 0 is unlimited.
     pub rate_limit_per_account_per_minute: Option<u32>,
     /// `refuse` or `warn`.
     pub unknown_query_parameters: Option<String>,
-    /// For how long what is over is kept.
+    /// How long ended objects are kept.
     pub keep: KeepLayer,
-    /// MiB of answers to proxied calls.
+    /// MiB for responses to proxied calls.
     pub proxy_memory_mib: Option<usize>,
-    /// Connections; 0 is no limit.
+    /// Connections; 0 is unlimited.
     pub max_connections_per_address: Option<usize>,
     /// Address for metrics.
     pub metrics_listen: Option<String>,
@@ -92,7 +93,7 @@ pub struct ManagedLayer {
     pub(super) one_redirect_uri: bool,
 }
 
-/// The built-in layer with a file over it: the named one, or `switchboard.toml` if it is there.
+/// The defaults overlaid with a file: the given one, or `switchboard.toml` if it exists.
 pub fn load_file(named: Option<&Path>) -> Result<Layer> {
     let path = match named {
         Some(path) => path,
@@ -107,7 +108,7 @@ pub fn load_file(named: Option<&Path>) -> Result<Layer> {
     })
 }
 
-/// serde quotes the value it refuses, and a value of this file may be a secret.
+/// serde quotes the rejected value, which may be a secret.
 fn without_value(message: &str) -> String {
     let Some((kind, rest)) = message.split_once("invalid type: ") else {
         return message.to_owned();

@@ -1,38 +1,38 @@
-//! Layers of settings that lie over each other.
+//! Overlaying of settings.
 //!
-//! A configuration library such as figment would merge values before they have a type. Here each layer is a type of
-//! its own, so that an error names file and line and never quotes a value, which may be a secret.
+//! A configuration library such as figment would merge values before they are typed. Here each layer
+//! has a type, so that an error names file and line and never quotes a value, which may be a secret.
 
-/// Something of which a layer above covers a layer below.
-pub(super) trait Over {
-    /// This over another.
+/// A value that can be overlaid.
+pub(super) trait Overlay {
+    /// Overlays `below` with this value.
     #[must_use]
-    fn over(self, below: Self) -> Self;
+    fn overlay(self, below: Self) -> Self;
 }
 
-impl<T> Over for Option<T> {
-    fn over(self, below: Self) -> Self {
+impl<T> Overlay for Option<T> {
+    fn overlay(self, below: Self) -> Self {
         self.or(below)
     }
 }
 
-/// Declares a layer, and how it lies over another: field by field, so that no field can be forgotten.
+/// Declares a layer and its overlay, field by field, so that no field can be forgotten.
 macro_rules! layered {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$about:meta])* pub $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
         pub struct $name { $($(#[$about])* pub $field: $type,)* }
 
         impl $name {
-            /// This layer over another.
+            /// Overlays `below` with this layer.
             #[must_use]
-            pub fn over(self, below: Self) -> Self {
-                Self { $($field: Over::over(self.$field, below.$field),)* }
+            pub fn overlay(self, below: Self) -> Self {
+                Self { $($field: Overlay::overlay(self.$field, below.$field),)* }
             }
         }
 
-        impl Over for $name {
-            fn over(self, below: Self) -> Self {
-                Self::over(self, below)
+        impl Overlay for $name {
+            fn overlay(self, below: Self) -> Self {
+                Self::overlay(self, below)
             }
         }
     };

@@ -1,10 +1,10 @@
-//! Settings that are taken, and how those that are not are refused.
+//! Accepted settings, and the errors of rejected ones.
 
 use super::*;
 
 fn check(text: &str) -> Result<Config> {
     let layer: Layer = toml::from_str(text)?;
-    layer.over(Layer::defaults()?).check()
+    layer.overlay(Layer::defaults()?).check()
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn the_defaults_are_a_complete_configuration() {
 }
 
 #[test]
-fn a_wrong_value_names_the_setting_and_what_it_takes() {
+fn an_invalid_value_names_the_setting_and_the_accepted_values() {
     for (text, expected) in [
         ("listen = \"8787\"", "setting listen: takes an address and port"),
         ("listen = \"0.0.0.0:8787\"", "setting public_url: is required"),
@@ -35,7 +35,7 @@ fn a_wrong_value_names_the_setting_and_what_it_takes() {
         ),
         ("rate_limit_per_key_per_minute = -1", "rate_limit_per_key_per_minute"),
         ("lisen = \"x\"", "unknown field `lisen`"),
-        // For `toolkit test` alone: no server may be told to send all credentials to one place.
+        // Only for `toolkit test`: a server must never send all credentials to one address.
         ("redirect_all_to = \"127.0.0.1:1\"", "unknown field `redirect_all_to`"),
         ("[managed.github]\nclient_id = \"\"\nprojects = []", "setting managed.github.client_id"),
         (

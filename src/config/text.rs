@@ -1,5 +1,4 @@
-//! Settings as people and machines write them: with blanks around a value or behind a comma, with
-//! `localhost` for an address.
+//! Normalization of settings: blanks around values and after commas, `localhost` as an address.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,8 +11,8 @@ use super::layer::Layer;
 use crate::app::UnknownParameters;
 
 impl Layer {
-    /// The layer without blanks around its values, and without empty entries in its lists: Compose files
-    /// and charts write `10.0.0.0/8, 10.1.2.3` and pass on what nobody has set.
+    /// Trims values and removes empty list entries: Compose files and charts write `10.0.0.0/8,
+    /// 10.1.2.3` and pass on empty values.
     pub(super) fn trimmed(mut self) -> Self {
         let texts = [
             &mut self.listen,
@@ -53,13 +52,13 @@ fn trim(text: &mut String) {
 }
 
 fn trim_path(path: &mut PathBuf) {
-    // What is not UTF-8 was not typed into a Compose file.
+    // A path that is not UTF-8 does not come from a Compose file.
     if let Some(text) = path.to_str().filter(|text| text.trim().len() != text.len()) {
         *path = PathBuf::from(text.trim());
     }
 }
 
-/// An address and port to listen on. `localhost` is 127.0.0.1, whatever this machine's hosts file says.
+/// An address and port to listen on. `localhost` is always 127.0.0.1.
 pub(super) fn address(setting: &str, given: &str, example: &str) -> Result<SocketAddr> {
     let numeric = match given.split_once(':') {
         Some((host, port)) if host.eq_ignore_ascii_case("localhost") => format!("127.0.0.1:{port}"),
@@ -70,7 +69,7 @@ pub(super) fn address(setting: &str, given: &str, example: &str) -> Result<Socke
     numeric.parse().map_err(|_| invalid(setting, given, &takes))
 }
 
-/// What to do with query parameters that an operation does not know.
+/// How to treat unknown query parameters.
 pub(super) fn unknown_parameters(given: &str) -> Result<UnknownParameters> {
     match given {
         "refuse" => Ok(UnknownParameters::Refuse),
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_around_values_and_empty_entries_are_no_part_of_them() {
+    fn blanks_and_empty_entries_are_removed() {
         let list = |items: &[&str]| Some(items.iter().map(|&item| item.to_owned()).collect::<Vec<_>>());
         let layer = Layer {
             public_url: Some(" https://connect.example.com\n".to_owned()),

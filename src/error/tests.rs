@@ -1,4 +1,4 @@
-//! The table of codes is complete.
+//! Consistency of the table of codes.
 
 use super::*;
 

@@ -26,7 +26,8 @@ fn stylesheet(text: &'static str) -> Response {
         .into_response()
 }
 
-/// The first letter of the toolkit's name on its colour. No provider's trademark is shipped.
+/// The first letter of the toolkit's name on its colour. Logos of providers are trademarks and are not
+/// shipped.
 async fn monogram(State(app): State<Arc<App>>, Path(file): Path<String>) -> Response {
     let toolkit = file.strip_suffix(".svg").and_then(|slug| app.core.toolkit(slug));
     let Some(toolkit) = toolkit else { return StatusCode::NOT_FOUND.into_response() };
@@ -47,7 +48,7 @@ async fn monogram(State(app): State<Arc<App>>, Path(file): Path<String>) -> Resp
     (headers, svg).into_response()
 }
 
-/// Whether dark ink reads better on a `#rrggbb` colour (relative luminance of sRGB, unrounded).
+/// Whether dark text is more readable on a `#rrggbb` colour (relative luminance of sRGB, unrounded).
 fn is_light(color: &str) -> bool {
     let part = |at: usize| color.get(at..at + 2).and_then(|hex| u32::from_str_radix(hex, 16).ok()).unwrap_or(0);
     part(1) * 299 + part(3) * 587 + part(5) * 114 > 150_000

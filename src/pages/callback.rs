@@ -1,4 +1,4 @@
-//! Redirect URIs: the browser comes back from a provider.
+//! Redirect URIs: the browser comes back from the provider.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::app::App;
 use crate::app::connect::{CallbackOutcome, CallbackRequest, Ending, attempt_cookie_name};
 
 /// Parameters of an authorization response (RFC 6749 section 4.1.2, RFC 9207).
-const ANSWER: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
-/// Longest value of any other parameter that a toolkit reads, in bytes.
-const LONGEST_OTHER: usize = 512;
-/// Largest `form_post` answer taken.
+const RESPONSE_PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+/// Maximum length of any other parameter that a toolkit reads, in bytes.
+const MAX_OTHER_PARAMETER: usize = 512;
+/// Maximum size of a `form_post` response.
 const MAX_FORM: usize = 16 * 1_024;
 
 /// `GET /toolkits/auth/callback/{name}`: an auth config's id, a toolkit's slug, or a name that a developer chose.
@@ -30,7 +30,7 @@ pub async fn own(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    returned(&app, &id, Some(&name), query.as_deref().unwrap_or_default(), &headers).await
+    handle_callback(&app, &id, Some(&name), query.as_deref().unwrap_or_default(), &headers).await
 }
 
 /// `GET /toolkits/auth/callback`, for auth configs whose own redirect URI forwards here.
@@ -40,11 +40,11 @@ pub async fn shared(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    returned(&app, &id, None, query.as_deref().unwrap_or_default(), &headers).await
+    handle_callback(&app, &id, None, query.as_deref().unwrap_or_default(), &headers).await
 }
 
-/// `response_mode=form_post` comes as a cross-site POST, which carries no Lax cookie. It is turned
-/// into a GET of the same URL, which does (R14); nothing is decided here.
+/// `response_mode=form_post` is a cross-site POST, which sends no Lax cookie. It is redirected to a GET
+/// of the same URL, which sends it (R14); no other processing happens here.
 pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri): OriginalUri, body: Body) -> Response {
     let Ok(form) = read(body, MAX_FORM).await else {
         return ending_page(&app, Ending::Invalid, Some(&id.0));
@@ -55,16 +55,15 @@ pub async fn posted(State(app): State<Arc<App>>, id: RequestId, OriginalUri(uri)
         Err(error) => return error_page(&app, &error, &id.0),
     };
     let mut query = form_urlencoded::Serializer::new(String::new());
-    // What else a provider posts (names, addresses, tokens) has no place in a URL.
-    query.extend_pairs(
-        form_urlencoded::parse(&form)
-            .filter(|(name, value)| ANSWER.contains(&&**name) || (value.len() <= LONGEST_OTHER && read.admits(name))),
-    );
+    // Other fields that a provider posts (names, addresses, tokens) do not belong in a URL.
+    query.extend_pairs(form_urlencoded::parse(&form).filter(|(name, value)| {
+        RESPONSE_PARAMETERS.contains(&&**name) || (value.len() <= MAX_OTHER_PARAMETER && read.admits(name))
+    }));
     see_other(&format!("{}{}?{}", app.core.settings.public_url, uri.path(), query.finish()))
 }
 
-/// `GET /toolkits/auth/client/{auth_config_id}`: what the client of an auth config says of itself, for
-/// providers that name clients by the URL of their description.
+/// `GET /toolkits/auth/client/{auth_config_id}`: the client metadata of an auth config, for providers
+/// that identify clients by the URL of their metadata.
 pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_id): Id) -> Response {
     match app.providers.client_description(&auth_config_id).await {
         Ok(Some(description)) => {
@@ -82,26 +81,32 @@ pub async fn client(State(app): State<Arc<App>>, id: RequestId, Id(auth_config_i
     }
 }
 
-async fn returned(app: &Arc<App>, id: &RequestId, name: Option<&str>, query: &str, headers: &HeaderMap) -> Response {
-    let returned = CallbackRequest { name, query, request_id: &id.0 };
-    let arrived = match app.connector.complete(returned, |name| cookie(headers, name)).await {
-        Ok(arrived) => arrived,
+async fn handle_callback(
+    app: &Arc<App>,
+    id: &RequestId,
+    name: Option<&str>,
+    query: &str,
+    headers: &HeaderMap,
+) -> Response {
+    let request = CallbackRequest { name, query, request_id: &id.0 };
+    let outcome = match app.connector.complete(request, |name| cookie(headers, name)).await {
+        Ok(outcome) => outcome,
         Err(error) => return error_page(app, &error, &id.0),
     };
-    let CallbackOutcome { finished, attempt_id } = arrived;
-    // A question may follow, at once or after the developer's word; it is for this browser. And a browser
-    // that is to come once more, or to try again, needs its cookie.
+    let CallbackOutcome { finished, attempt_id } = outcome;
+    // The browser keeps the cookie while a choice or a confirmation is pending, and while it may come
+    // back or retry.
     let is_waiting = matches!(finished.ending, Ending::Choose | Ending::Unconfirmed | Ending::Busy);
     let is_over = !is_waiting && !finished.may_retry;
     let mut response = finish(app, finished, attempt_id.as_deref(), &id.0).await;
     if let Some(attempt) = attempt_id.filter(|_| is_over) {
-        forget_attempt(app, &mut response, &attempt);
+        clear_attempt_cookie(app, &mut response, &attempt);
     }
     response
 }
 
-/// The attempt is over, so its cookie has done its work (R15); a wrong browser's is not ours to remove.
-pub(super) fn forget_attempt(app: &App, response: &mut Response, attempt_id: &str) {
+/// Removes the cookie of an ended attempt (R15). Not called for a wrong browser.
+pub(super) fn clear_attempt_cookie(app: &App, response: &mut Response, attempt_id: &str) {
     if let Some(value) = remove_cookie(&attempt_cookie_name(&app.core, attempt_id), app.core.settings.is_https()) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

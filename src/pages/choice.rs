@@ -1,4 +1,4 @@
-//! `/link/choice/{token}`: which of several things an account is to be connected for.
+//! `/link/choice/{token}`: the page on which the user chooses one of several options.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::callback::forget_attempt;
-use super::connect::over_page;
+use super::callback::clear_attempt_cookie;
+use super::connect::ended_page;
 use super::endings::{ToolkitContext, ending_page, error_page, finish};
 use super::policy::{add_form_headers, cookie, form_targets, is_own_form};
 use super::render::{BRAND, page, short};
@@ -21,7 +21,7 @@ use crate::app::connect::{Choice, ChoiceResult, Ending};
 use crate::app::provider::MOST_THINGS;
 use crate::error::Result;
 
-/// Largest form taken.
+/// Maximum size of a form.
 const MAX_FORM: usize = 8 * 1_024;
 
 #[derive(Serialize)]
@@ -32,8 +32,8 @@ struct Context {
     title: String,
     action: String,
     options: Vec<OptionContext>,
-    /// How many are listed, where there may be more.
-    most: Option<usize>,
+    /// The number of listed options, if there may be more.
+    max_options: Option<usize>,
     is_unanswered: bool,
 }
 
@@ -44,12 +44,12 @@ struct OptionContext {
     detail: Option<String>,
 }
 
-/// `GET /link/choice/{token}`. Reads, and changes nothing.
+/// `GET /link/choice/{token}`. Reads only.
 pub async fn show(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, headers: HeaderMap) -> Response {
     match app.connector.choice(&token, &|name: &str| cookie(&headers, name)).await {
         Ok(Ok(choice)) => choice_page(&app, &token, choice, StatusCode::OK),
         Ok(Err(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
-        Ok(Err(finished)) => over_page(&app, &finished, &id),
+        Ok(Err(finished)) => ended_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
@@ -77,12 +77,12 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     let chosen = chosen.unwrap_or_default();
     match app.connector.choose(token, |name| cookie(headers, name), &chosen, &id.0).await? {
         ChoiceResult::NotAnOption(choice) => Ok(choice_page(app, token, choice, StatusCode::UNPROCESSABLE_ENTITY)),
-        ChoiceResult::TooLate(finished) => Ok(over_page(app, &finished, id)),
+        ChoiceResult::TooLate(finished) => Ok(ended_page(app, &finished, id)),
         ChoiceResult::Made { finished, attempt_id } => {
             let is_over = finished.ending != Ending::Choose && !finished.may_retry;
             let mut response = finish(app, finished, attempt_id.as_deref(), &id.0).await;
             if let Some(attempt) = attempt_id.filter(|_| is_over) {
-                forget_attempt(app, &mut response, &attempt);
+                clear_attempt_cookie(app, &mut response, &attempt);
             }
             Ok(response)
         }
@@ -102,12 +102,12 @@ fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Re
         toolkit: ToolkitContext::of(app, &choice.offer.toolkit.slug),
         title: choice.title,
         action: format!("/link/choice/{token}"),
-        most: (choice.options.len() >= MOST_THINGS).then_some(MOST_THINGS),
+        max_options: (choice.options.len() >= MOST_THINGS).then_some(MOST_THINGS),
         options: choice.options.into_iter().map(option).collect(),
         is_unanswered: status != StatusCode::OK,
     };
     let mut response = page(status, "choice.html", &context);
-    // What the last redirect after the form leads to.
+    // The target of the last redirect after the form.
     let targets = form_targets(None, end.as_deref());
     add_form_headers(response.headers_mut(), &targets);
     response

@@ -1,4 +1,4 @@
-//! `/link/{token}`: the page that asks, and its forms.
+//! `/link/{token}`: the consent page and its forms.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use switchboard_vault::Secrets;
 use super::endings::{ToolkitContext, ending_page, ending_page_with, error_page, finish, see_other};
 use super::policy::{add_form_headers, cookie, form_targets, is_own_form, set_cookie};
 use super::render::{BRAND, page, short};
-use super::ways::ways_page;
+use super::scheme_choice::scheme_choice_page;
 use crate::api::http::body::read;
 use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
@@ -24,10 +24,10 @@ use crate::app::connect::{Ending, Finished, Offer, SchemeChosen, Started, Visit,
 use crate::app::model::params::AccountParams;
 use crate::error::Result;
 
-/// Largest form taken.
+/// Maximum size of a form.
 const MAX_FORM: usize = 64 * 1_024;
-/// In the query of a link whose user wants to choose another way to connect.
-const AGAIN: &str = "choose";
+/// Query parameter of a link whose user wants to choose another scheme.
+const OTHER_SCHEME: &str = "choose";
 
 #[derive(Serialize)]
 struct Context<'a> {
@@ -44,8 +44,8 @@ struct Context<'a> {
     form_error: Option<&'a str>,
     expires_minutes: i64,
     guide_url: Option<&'a str>,
-    /// Where another way to connect can be chosen.
-    again_url: Option<String>,
+    /// Where another scheme can be chosen.
+    other_scheme_url: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -66,15 +66,15 @@ struct FieldContext<'a> {
     error: Option<&'a str>,
 }
 
-/// What a submitted form has to show again.
+/// What the page shows again after a submission.
 #[derive(Default)]
-struct Shown {
+struct FormState {
     wrong: BTreeMap<String, String>,
     message: Option<String>,
     entered: Secrets,
 }
 
-/// `GET /link/{token}`. Reads, and changes nothing.
+/// `GET /link/{token}`. Reads only.
 pub async fn show(
     State(app): State<Arc<App>>,
     id: RequestId,
@@ -86,20 +86,22 @@ pub async fn show(
         return see_other(&url);
     }
     match app.connector.visit(&token, |name| cookie(&headers, name)).await {
-        Ok(Visit::Open(offer)) if offer.asks_how() || offer.may_choose() && query.text(AGAIN).is_some() => {
+        Ok(Visit::Open(offer))
+            if offer.must_choose_scheme() || offer.may_choose_scheme() && query.text(OTHER_SCHEME).is_some() =>
+        {
             match app.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await {
-                Ok(ways) => ways_page(&app, &token, &offer, &ways, StatusCode::OK),
+                Ok(ways) => scheme_choice_page(&app, &token, &offer, &ways, StatusCode::OK),
                 Err(error) => error_page(&app, &error, &id.0),
             }
         }
-        Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &Shown::default()),
+        Ok(Visit::Open(offer)) => connect_page(&app, &token, &offer, StatusCode::OK, &FormState::default()),
         Ok(Visit::Ended(finished)) if finished.ending == Ending::Connected => finish(&app, finished, None, &id.0).await,
-        Ok(Visit::Ended(finished)) => over_page(&app, &finished, &id),
+        Ok(Visit::Ended(finished)) => ended_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
 
-/// `POST /link/{token}`: the visitor pressed Continue.
+/// `POST /link/{token}`: the visitor submitted the form.
 pub async fn submit(
     State(app): State<Arc<App>>,
     id: RequestId,
@@ -122,27 +124,27 @@ pub async fn reject(State(app): State<Arc<App>>, id: RequestId, Id(token): Id, h
         return ending_page(&app, Ending::CrossSite, Some(&id.0));
     }
     match app.connector.reject(&token, |name| cookie(&headers, name), &id.0).await {
-        Ok(finished) => over_page(&app, &finished, &id),
+        Ok(finished) => ended_page(&app, &finished, &id),
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
 
 async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &HeaderMap, body: Body) -> Result<Response> {
-    // Before anything is read: a stranger's form is not worth our time.
+    // Checked before the body is read: an unknown visitor's form is not worth the effort.
     let offer = match app.connector.visit(token, |name| cookie(headers, name)).await? {
         Visit::Open(offer) => offer,
         Visit::Ended(finished) if finished.ending == Ending::Connected => {
             return Ok(finish(app, finished, None, &id.0).await);
         }
-        Visit::Ended(finished) => return Ok(over_page(app, &finished, id)),
+        Visit::Ended(finished) => return Ok(ended_page(app, &finished, id)),
     };
     let bytes = read(body, MAX_FORM).await?;
-    // Any of it may be a key or a password.
+    // Any field may contain a key or a password.
     let form: Secrets =
         form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
-    // The way comes before anything that is entered.
-    let way = form.get("auth_scheme").filter(|_| offer.may_choose());
-    if way.is_some() || offer.asks_how() {
+    // The scheme is chosen before anything is entered.
+    let way = form.get("auth_scheme").filter(|_| offer.may_choose_scheme());
+    if way.is_some() || offer.must_choose_scheme() {
         return match app
             .connector
             .choose_scheme(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0)
@@ -150,7 +152,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
         {
             SchemeChosen::Chosen => Ok(see_other(&format!("/link/{token}"))),
             SchemeChosen::NotAnOption(offer, ways) => {
-                Ok(ways_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
+                Ok(scheme_choice_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))
             }
         };
     }
@@ -165,15 +167,15 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
             Ok(response)
         }
         Started::Form { offer, wrong, message } => {
-            let shown = Shown { wrong, message, entered: form };
+            let shown = FormState { wrong, message, entered: form };
             Ok(connect_page(app, token, &offer, StatusCode::UNPROCESSABLE_ENTITY, &shown))
         }
         Started::Ended(finished) => Ok(finish(app, finished, None, &id.0).await),
     }
 }
 
-/// Where the same page has its callback: a cookie set for `localhost` does not come back to
-/// `127.0.0.1`. Other hosts may be a proxy's own and stay.
+/// The same page under the host of its callback: a cookie for `localhost` is not sent to `127.0.0.1`.
+/// Other hosts may belong to a proxy and are not redirected.
 fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<String> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let (_, own) = app.core.settings.public_url.split_once("://")?;
@@ -186,7 +188,7 @@ fn own_loopback_url(app: &App, headers: &HeaderMap, token: &str) -> Option<Strin
     is_other.then(|| format!("{}/link/{token}", app.core.settings.public_url))
 }
 
-pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
+pub(super) fn ended_page(app: &App, finished: &Finished, id: &RequestId) -> Response {
     let mut response = ending_page_with(app, finished, None, Some(&id.0));
     if finished.ending == Ending::Invalid {
         *response.status_mut() = StatusCode::NOT_FOUND;
@@ -194,7 +196,7 @@ pub(super) fn over_page(app: &App, finished: &Finished, id: &RequestId) -> Respo
     response
 }
 
-fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &Shown) -> Response {
+fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown: &FormState) -> Response {
     let leaves_site = offer.scheme.is_redirect();
     let name = short(&offer.toolkit.name);
     let fields = offer.form_fields().into_iter().map(|field| {
@@ -230,7 +232,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         form_error: shown.message.as_deref(),
         expires_minutes: (offer.link.expires_at - app.core.now()) / 60_000,
         guide_url: offer.toolkit.auth_guide_url.as_deref().filter(|url| !leaves_site && url.starts_with("https://")),
-        again_url: offer.may_choose().then(|| format!("/link/{token}?{AGAIN}=1")),
+        other_scheme_url: offer.may_choose_scheme().then(|| format!("/link/{token}?{OTHER_SCHEME}=1")),
     };
     let mut response = page(status, "connect.html", &context);
     let provider = offer
@@ -239,7 +241,7 @@ fn connect_page(app: &App, token: &str, offer: &Offer, status: StatusCode, shown
         .filter(|oauth| !oauth.authorization_url.is_empty())
         .and_then(|oauth| app.providers.expand(&oauth.authorization_url, &AccountParams::default()).ok());
     let provider = provider.as_deref().or(leaves_site.then_some("https:"));
-    // What the last redirect after the form leads to.
+    // The target of the last redirect after the form.
     let end = offer.verifier_url.as_deref().or(offer.link.callback_url.as_deref());
     let targets = form_targets(provider, end);
     add_form_headers(response.headers_mut(), &targets);

@@ -8,8 +8,8 @@ use axum::response::Response;
 use serde::Serialize;
 use url::Url;
 
-use super::callback::forget_attempt;
-use super::connect::over_page;
+use super::callback::clear_attempt_cookie;
+use super::connect::ended_page;
 use super::endings::{ToolkitContext, error_page, finish};
 use super::policy::{cookie, csp, form_targets};
 use super::render::{BRAND, page, short};
@@ -24,19 +24,19 @@ struct Context {
     brand: &'static str,
     project_name: Option<String>,
     toolkit: Option<ToolkitContext>,
-    /// What the user enters; none once the provider has given tokens.
+    /// What the user enters; none once the provider has issued tokens.
     user_code: Option<String>,
-    /// Where, for people.
+    /// Where to enter it, for display.
     host: Option<String>,
-    /// Where, with the code filled in if the provider can.
+    /// Where to enter it, with the code filled in if the provider supports it.
     verification_uri: Option<String>,
     is_filled_in: bool,
     action: String,
-    /// The user has said that it is done, and the provider has not confirmed it.
+    /// The user has submitted the page, but the provider has not confirmed the code.
     is_early: bool,
 }
 
-/// `GET /link/device/{token}`. Reads, and changes nothing. With `done`, it waits for the provider.
+/// `GET /link/device/{token}`. Reads only. With `done`, waits for the provider.
 pub async fn show(
     State(app): State<Arc<App>>,
     id: RequestId,
@@ -50,12 +50,12 @@ pub async fn show(
         Ok(DevicePage::Rejected(finished)) if finished.ending == Ending::Connected => {
             finish(&app, finished, None, &id.0).await
         }
-        Ok(DevicePage::Rejected(finished)) => over_page(&app, &finished, &id),
+        Ok(DevicePage::Rejected(finished)) => ended_page(&app, &finished, &id),
         Ok(DevicePage::Ended { finished, attempt_id }) => {
             let is_over = !finished.may_retry;
             let mut response = finish(&app, finished, Some(&attempt_id), &id.0).await;
             if is_over {
-                forget_attempt(&app, &mut response, &attempt_id);
+                clear_attempt_cookie(&app, &mut response, &attempt_id);
             }
             response
         }
@@ -81,7 +81,7 @@ fn code_page(app: &App, token: &str, shown: DeviceCode, is_early: bool) -> Respo
         is_early,
     };
     let mut response = page(StatusCode::OK, "device.html", &context);
-    // What the last redirect after the form leads to.
+    // The target of the last redirect after the form.
     let targets = form_targets(None, offer.link.callback_url.as_deref());
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, csp(&targets));
     response

@@ -1,4 +1,4 @@
-//! How it ended: back to the app, or a page that says what happened and what to do.
+//! The end of a flow: back to the app, or a page that says what happened and what to do next.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ struct Context<'a> {
     return_label: Option<String>,
 }
 
-/// A toolkit as pages show it.
+/// A toolkit on a page.
 #[derive(Debug, Serialize)]
 pub struct ToolkitContext {
     name: String,
@@ -42,7 +42,7 @@ pub struct ToolkitContext {
 }
 
 impl ToolkitContext {
-    /// Of a known toolkit.
+    /// From a slug; none for an unknown toolkit.
     pub fn of(app: &App, slug: &str) -> Option<Self> {
         let toolkit = app.core.toolkit(slug)?;
         let app_url = toolkit.app_url.clone().filter(|url| url.starts_with("https://"));
@@ -50,8 +50,8 @@ impl ToolkitContext {
     }
 }
 
-/// Sends the browser on, or shows how it ended. `attempt_id`: which attempt did, where the browser has
-/// proven to be its own, and may try again by it.
+/// Redirects the browser, or shows how the flow ended. `attempt_id` is the attempt of a browser that
+/// has proven to have started it and may retry.
 pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, request_id: &str) -> Response {
     if let Some(url) = &finished.verify_url {
         return see_other(url);
@@ -60,69 +60,69 @@ pub async fn finish(app: &App, finished: Finished, attempt_id: Option<&str>, req
         return see_other(url);
     }
     let toolkit = finished.toolkit.as_deref().and_then(|slug| app.core.toolkit(slug));
-    let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str());
-    let told = outcome(&finished, name);
+    let name = toolkit.as_ref().map_or("the provider", |toolkit| toolkit.name.as_str());
+    let app_outcome = outcome(&finished, name);
     if let (Some((status, error)), Some(url), Some(account), Some(project)) =
-        (&told, &finished.callback_url, &finished.account_id, &finished.project_id)
-        && let Some(way) = way_back(app, project, url).await
+        (&app_outcome, &finished.callback_url, &finished.account_id, &finished.project_id)
+        && let Some(mode) = return_mode(app, project, url).await
         && let Some(to) = callback_url::with_outcome(url, status, account, error.as_deref())
     {
-        let response = match (way, &finished.link) {
-            (Way::Direct, _) => see_other(to.as_str()),
-            (Way::Named, Some((link, _))) => {
+        let response = match (mode, &finished.link) {
+            (ReturnMode::Direct, _) => see_other(to.as_str()),
+            (ReturnMode::Confirm, Some((link, _))) => {
                 let mut query = form_urlencoded::Serializer::new(String::new());
                 query.append_pair("link", link).append_pair("status", status);
                 query.extend_pairs(error.iter().map(|error| ("error", error)));
                 see_other(&format!("{}/link/return?{}", app.core.settings.public_url, query.finish()))
             }
-            (Way::Named, None) => return_page(app, &to, finished.ending, finished.toolkit.as_deref()),
+            (ReturnMode::Confirm, None) => return_page(app, &to, finished.ending, finished.toolkit.as_deref()),
         };
-        return keeping_link(app, response, &finished);
+        return with_link_cookie(app, response, &finished);
     }
     if let (Ending::Success, Some((link, _))) = (finished.ending, &finished.link) {
         // A page of its own, so that reloading does not repeat the callback.
         let response = see_other(&format!("{}/link/done?link={link}", app.core.settings.public_url));
-        return keeping_link(app, response, &finished);
+        return with_link_cookie(app, response, &finished);
     }
     let back = match (finished.ending, finished.account_id.as_deref(), finished.project_id.as_deref()) {
         (Ending::Connected, Some(account), Some(project)) => app_button(app, &finished, project, account).await,
         _ => None,
     };
     let again = attempt_id.filter(|_| finished.may_retry && back.is_none());
-    let again = again.map(|attempt| (format!("/link/{attempt}"), again_label(finished.ending).to_owned()));
+    let again = again.map(|attempt| (format!("/link/{attempt}"), retry_label(finished.ending).to_owned()));
     let response = ending_page_with(app, &finished, back.or(again), Some(request_id));
-    if finished.ending == Ending::Connected { keeping_link(app, response, &finished) } else { response }
+    if finished.ending == Ending::Connected { with_link_cookie(app, response, &finished) } else { response }
 }
 
-/// How a browser gets back to the app.
-enum Way {
-    /// At once.
+/// How a browser returns to the app.
+enum ReturnMode {
+    /// Directly.
     Direct,
-    /// Over a page that says where it goes: nobody has vouched for the address (R08).
-    Named,
+    /// Through a page that shows the destination: the URL is not registered (R08).
+    Confirm,
 }
 
-/// None for a URL that the project may have taken off its list since (R08).
-async fn way_back(app: &App, project: &str, url: &str) -> Option<Way> {
+/// None for a URL that the project may have removed from its list (R08).
+async fn return_mode(app: &App, project: &str, url: &str) -> Option<ReturnMode> {
     callback_url::check(url).ok()?;
     let is_registered = app.projects.is_registered_callback(project, url).await.ok()??;
-    Some(if is_registered || callback_url::is_loopback(url) { Way::Direct } else { Way::Named })
+    Some(if is_registered || callback_url::is_loopback(url) { ReturnMode::Direct } else { ReturnMode::Confirm })
 }
 
-/// Where an account that was connected before leads, and what the button says.
+/// URL and label of the button for an account that is already connected.
 async fn app_button(app: &App, finished: &Finished, project: &str, account: &str) -> Option<(String, String)> {
     let url = finished.callback_url.as_deref()?;
-    way_back(app, project, url).await?;
+    return_mode(app, project, url).await?;
     let to = callback_url::with_outcome(url, "success", account, None)?;
     Some((to.to_string(), format!("Return to {}", to.host_str().unwrap_or("the app"))))
 }
 
-fn again_label(ending: Ending) -> &'static str {
+fn retry_label(ending: Ending) -> &'static str {
     if ending == Ending::AccountMismatch { "Try with another account" } else { "Try again" }
 }
 
-/// The browser is told later how the link ended, by what it keeps of it.
-fn keeping_link(app: &App, mut response: Response, finished: &Finished) -> Response {
+/// Sets the cookie by which the browser can see later how the link ended.
+fn with_link_cookie(app: &App, mut response: Response, finished: &Finished) -> Response {
     let cookie = finished.link.as_ref().and_then(|(link, kept)| {
         let name = link_cookie_name(&app.core, link);
         set_cookie(&name, kept, app.core.settings.link_ttl, app.core.settings.is_https())
@@ -133,8 +133,8 @@ fn keeping_link(app: &App, mut response: Response, finished: &Finished) -> Respo
     response
 }
 
-/// `GET /link/done`: where a finished flow without a callback URL ends. It says what was connected to the
-/// browser that went through the link, and nothing to others.
+/// `GET /link/done`: the end of a successful flow without a callback URL. Shows what was connected to
+/// the browser that used the link, and nothing to others.
 pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
     let link = query.text("link").unwrap_or_default();
     match app.connector.finished_link(link, |name| cookie(&headers, name)).await {
@@ -144,15 +144,15 @@ pub async fn done(State(app): State<Arc<App>>, id: RequestId, query: Query, head
     }
 }
 
-/// `GET /link/return`: the page that names where the app wants its user, before he goes there.
-pub async fn returning(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
-    match try_returning(&app, &query, &headers).await {
+/// `GET /link/return`: shows the destination before the user returns to an unregistered URL.
+pub async fn return_to_app(State(app): State<Arc<App>>, id: RequestId, query: Query, headers: HeaderMap) -> Response {
+    match try_return_to_app(&app, &query, &headers).await {
         Ok(response) => response,
         Err(error) => error_page(&app, &error, &id.0),
     }
 }
 
-async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
+async fn try_return_to_app(app: &App, query: &Query, headers: &HeaderMap) -> Result<Response> {
     let closed = || Ok(ending_page_with(app, &Finished::without_link(Ending::Closed), None, None));
     let link = query.text("link").unwrap_or_default();
     let Some(finished) = app.connector.finished_link(link, |name| cookie(headers, name)).await? else {
@@ -163,10 +163,10 @@ async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<
     else {
         return closed();
     };
-    if way_back(app, project, url).await.is_none() {
+    if return_mode(app, project, url).await.is_none() {
         return closed();
     }
-    // What the link came to, not what the address says; the words are the app's to distrust.
+    // The status is that of the link, not of the query; the error text in the query is untrusted.
     let status = if finished.ending == Ending::Success { "success" } else { "failed" };
     let error = query.text("error").filter(|_| status == "failed").map(short);
     let Some(to) = callback_url::with_outcome(url, status, account, error.as_deref()) else { return closed() };
@@ -175,9 +175,9 @@ async fn try_returning(app: &App, query: &Query, headers: &HeaderMap) -> Result<
 
 fn return_page(app: &App, to: &Url, ending: Ending, toolkit: Option<&str>) -> Response {
     let toolkit = toolkit.and_then(|slug| ToolkitContext::of(app, slug));
-    let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str()).to_owned();
+    let name = toolkit.as_ref().map_or("the provider", |toolkit| toolkit.name.as_str()).to_owned();
     let is_connected = ending == Ending::Success;
-    // Punycode, so that no letter looks like another.
+    // Punycode, against look-alike letters.
     let host = to.host_str().unwrap_or_default().to_owned();
     let context = Context {
         brand: BRAND,
@@ -194,7 +194,7 @@ fn return_page(app: &App, to: &Url, ending: Ending, toolkit: Option<&str>) -> Re
     page(StatusCode::OK, "result.html", &context)
 }
 
-/// What the app is told; none where the visitor must stay and read.
+/// The outcome for the app; none where the visitor must read the page instead.
 fn outcome(finished: &Finished, name: &str) -> Option<(&'static str, Option<String>)> {
     let failed = |text: String| Some(("failed", Some(text)));
     let why = || finished.detail.clone().or_else(|| finished.finding.clone());
@@ -219,7 +219,7 @@ pub fn ending_page(app: &App, ending: Ending, request_id: Option<&str>) -> Respo
     ending_page_with(app, &Finished::without_link(ending), None, request_id)
 }
 
-/// The page of an ending of a known flow. `button`: where it leads, and what it says.
+/// The page of an ending of a known flow. `button` is its URL and label.
 pub fn ending_page_with(
     app: &App,
     finished: &Finished,
@@ -227,7 +227,7 @@ pub fn ending_page_with(
     request_id: Option<&str>,
 ) -> Response {
     let toolkit = finished.toolkit.as_deref().and_then(|slug| ToolkitContext::of(app, slug));
-    let name = toolkit.as_ref().map_or("the provider", |it| it.name.as_str()).to_owned();
+    let name = toolkit.as_ref().map_or("the provider", |toolkit| toolkit.name.as_str()).to_owned();
     let Words { status, result, title, message, next } = words(finished, &name, button.is_some());
     let (return_url, return_label) = button.unzip();
     let context = Context {
@@ -249,7 +249,7 @@ pub fn ending_page_with(
     response
 }
 
-/// The page of an error: ours, or of a form that no page of ours would send.
+/// The page of an error: an internal one, or one of a form that no page of ours sends.
 pub fn error_page(app: &App, error: &Error, request_id: &str) -> Response {
     let status = status(error.code().class());
     if status.is_client_error() {

@@ -1,9 +1,9 @@
-//! JSON Schemas as a person reads them: a list of fields with type, limits and meaning, nested.
+//! JSON Schemas for readers: a nested list of fields with type, limits and description.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// Deeper fields are left to the document itself.
+/// Deeper fields are only in the OpenAPI document.
 const MAX_DEPTH: usize = 7;
 
 /// One field of an object.
@@ -17,14 +17,14 @@ pub struct Field {
     fields: Vec<Field>,
 }
 
-/// Reads schemas of one document.
+/// Reads the schemas of one document.
 #[derive(Debug)]
 pub struct Fields<'a> {
     document: &'a Value,
 }
 
 impl<'a> Fields<'a> {
-    /// Of this document.
+    /// From a document.
     pub fn of(document: &'a Value) -> Self {
         Self { document }
     }
@@ -43,8 +43,8 @@ impl<'a> Fields<'a> {
     fn fields(&self, schema: &Value, above: &mut Vec<String>) -> Vec<Field> {
         let depth = above.len();
         if let Some(name) = reference(schema) {
-            // A type within itself is shown once.
-            if above.iter().any(|it| it == name) {
+            // A recursive type is shown once.
+            if above.iter().any(|seen| seen == name) {
                 return Vec::new();
             }
             above.push(name.to_owned());
@@ -67,12 +67,12 @@ impl<'a> Fields<'a> {
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
             fields.push(self.field(name, property, required.contains(&name.as_str()), above));
         }
-        // What must be given stands first.
+        // Required fields come first.
         fields.sort_by_key(|field| !field.required);
         if let Some(items) = schema.get("items") {
             fields.extend(self.fields(items, above));
         }
-        if let Some(values) = schema.get("additionalProperties").filter(|it| it.is_object()) {
+        if let Some(values) = schema.get("additionalProperties").filter(|values| values.is_object()) {
             let inner = self.fields(values, above);
             if !inner.is_empty() {
                 fields.push(Field {
@@ -128,7 +128,7 @@ impl<'a> Fields<'a> {
         };
         let named = |kind: &&str| match *kind {
             "array" => format!("list of {}", self.type_of(&schema["items"])),
-            "object" => match schema.get("additionalProperties").filter(|it| it.is_object()) {
+            "object" => match schema.get("additionalProperties").filter(|values| values.is_object()) {
                 Some(values) => format!("object of {}", self.type_of(values)),
                 None => "object".to_owned(),
             },
@@ -139,13 +139,13 @@ impl<'a> Fields<'a> {
 
     fn limits(&self, schema: &Value) -> Vec<String> {
         let schema = self.resolve(without_null(schema));
-        let number = |key: &str| schema.get(key).filter(|it| it.is_number()).map(ToString::to_string);
+        let number = |key: &str| schema.get(key).filter(|value| value.is_number()).map(ToString::to_string);
         let mut limits = Vec::new();
-        let mut range = |least: &str, most: &str, unit: &str| match (number(least), number(most)) {
-            (Some(least), Some(most)) => limits.push(format!("{least} to {most}{unit}")),
-            (Some(least), None) if least == "1" && !unit.is_empty() => limits.push("not empty".to_owned()),
-            (Some(least), None) if least != "0" => limits.push(format!("at least {least}{unit}")),
-            (None, Some(most)) => limits.push(format!("at most {most}{unit}")),
+        let mut range = |min: &str, max: &str, unit: &str| match (number(min), number(max)) {
+            (Some(min), Some(max)) => limits.push(format!("{min} to {max}{unit}")),
+            (Some(min), None) if min == "1" && !unit.is_empty() => limits.push("not empty".to_owned()),
+            (Some(min), None) if min != "0" => limits.push(format!("at least {min}{unit}")),
+            (None, Some(max)) => limits.push(format!("at most {max}{unit}")),
             _ => {}
         };
         range("minLength", "maxLength", " characters");
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
         if let Some(pattern) = schema["pattern"].as_str() {
             limits.push(format!("matches {pattern}"));
         }
-        if let Some(default) = schema.get("default").filter(|it| !it.is_null()) {
+        if let Some(default) = schema.get("default").filter(|value| !value.is_null()) {
             limits.push(format!("default {default}"));
         }
         limits
@@ -169,10 +169,10 @@ fn reference(schema: &Value) -> Option<&str> {
 }
 
 fn is_null(schema: &Value) -> bool {
-    schema.get("type").is_some_and(|it| it == "null")
+    schema.get("type").is_some_and(|kind| kind == "null")
 }
 
-/// The one form besides null, where there is just one.
+/// The only form besides null, if there is just one.
 fn without_null(schema: &Value) -> &Value {
     let Some(forms) = schema.get("anyOf").and_then(Value::as_array) else { return schema };
     let mut others = forms.iter().filter(|form| !is_null(form));
@@ -182,7 +182,7 @@ fn without_null(schema: &Value) -> &Value {
     }
 }
 
-/// The words of an enum, in either of the forms that generators write.
+/// The values of an enum, in either of the forms that generators produce.
 fn words(schema: &Value) -> Option<Vec<&Value>> {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         return Some(words.iter().filter(|word| !word.is_null()).collect());
@@ -205,7 +205,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn schemas_read_as_words() {
+    fn schemas_are_described_in_words() {
         let document = json!({ "components": { "schemas": {
             "Color": { "oneOf": [{ "const": "red", "type": "string" }, { "enum": ["blue"], "type": "string" }] },
             "Tree": { "type": "object", "required": ["leaf"], "properties": {

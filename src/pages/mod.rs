@@ -1,7 +1,7 @@
-//! What a person sees: the connect page, the way back from the provider, how it ended.
+//! The pages for users: the connect page, the callback of the provider, the result.
 //!
-//! Server-rendered, no JavaScript. GET never changes anything (R03); a form is accepted from our own
-//! pages only (R78); every HTML answer carries a strict policy (R77).
+//! Server-rendered, without JavaScript. GET never changes anything (R03); forms are accepted from our
+//! own pages only (R78); every HTML response has a strict content security policy (R77).
 
 mod assets;
 mod callback;
@@ -13,7 +13,8 @@ mod fields;
 mod policy;
 mod reference;
 mod render;
-mod ways;
+mod scheme_choice;
+
 mod words;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::error::Error;
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/link/done", get(endings::done))
-        .route("/link/return", get(endings::returning))
+        .route("/link/return", get(endings::return_to_app))
         .route("/link/choice/{token}", get(choice::show).post(choice::submit))
         .route("/link/device/{token}", get(device::show))
         .route("/link/{token}", get(connect::show).post(connect::submit))
@@ -47,7 +48,7 @@ pub fn reference(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
 }
 
 /// Redirect URIs: one per auth config, and a shared one for auth configs with their own. `form_post`
-/// answers arrive as POST.
+/// responses arrive as POST.
 pub fn callbacks() -> Router<Arc<App>> {
     Router::new()
         .route("/toolkits/auth/callback", get(callback::shared).post(callback::posted))
@@ -55,13 +56,13 @@ pub fn callbacks() -> Router<Arc<App>> {
         .route("/toolkits/auth/client/{auth_config_id}", get(callback::client))
 }
 
-/// Whether people see what is answered at this path.
+/// Whether the response at this path is a page.
 pub fn is_page(path: &str) -> bool {
     path.starts_with("/link/") || path.contains("/toolkits/auth/callback")
 }
 
-/// The page of a visitor whose address asked too often.
-pub fn too_many(app: &App, error: &Error, request_id: &str) -> Response {
+/// The page of a visitor whose address is rate limited.
+pub fn rate_limited(app: &App, error: &Error, request_id: &str) -> Response {
     let mut response = endings::error_page(app, error, request_id);
     policy::add_headers(response.headers_mut());
     response

@@ -1,11 +1,11 @@
-//! Security headers and the browser's own evidence: CSP, cookies, where a form came from.
+//! Security headers, cookies, and the check that a form came from our own pages.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
-/// Headers of every HTML answer (R77); a policy that is already set stays.
+/// Headers of every HTML response (R77); a policy that is already set stays.
 pub fn add_headers(headers: &mut HeaderMap) {
     if !headers.contains_key(header::REFERRER_POLICY) {
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -37,16 +37,16 @@ pub fn csp(targets: &[String]) -> HeaderValue {
     HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
-/// The headers of a page with a form of ours: where that leads, and that the browser says to us, and to
-/// nobody else, that it comes from here. Without a referrer, browsers write `Origin: null` on the form.
+/// Headers of a page with a form: its targets, and a referrer policy with which the browser names our origin
+/// to us only. Without a referrer, browsers send `Origin: null` with the form.
 pub fn add_form_headers(headers: &mut HeaderMap, targets: &[String]) {
     headers.insert(header::CONTENT_SECURITY_POLICY, csp(targets));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
 }
 
-/// Origins that a connect form may lead to. A page on which secrets are typed leads to the app's
-/// callback and nowhere else; one that only leads to a provider admits https origins too, since a
-/// provider's own sign-in may pass through hosts that nobody can list.
+/// Origins that a form may lead to. A page for secrets leads only to the app's callback. A page that
+/// leads to a provider also allows https origins, since the provider's sign-in may use hosts that
+/// cannot be listed.
 pub fn form_targets(provider: Option<&str>, callback: Option<&str>) -> Vec<String> {
     let mut targets: Vec<String> = [provider, callback].into_iter().flatten().filter_map(origin).collect();
     if provider.is_some() {
@@ -56,8 +56,8 @@ pub fn form_targets(provider: Option<&str>, callback: Option<&str>) -> Vec<Strin
     targets
 }
 
-/// The origin of a URL as a policy names it; none that would say more in a policy than itself. A host
-/// may hold `;`, `,`, `*` and quotes (WHATWG URL).
+/// The origin of a URL for a policy; none if it contains characters with a meaning in a policy. A host
+/// may contain `;`, `,`, `*` and quotes (WHATWG URL).
 fn origin(url: &str) -> Option<String> {
     let origin = Url::parse(url).ok()?.origin();
     let text = origin.is_tuple().then(|| origin.ascii_serialization())?;
@@ -65,7 +65,7 @@ fn origin(url: &str) -> Option<String> {
     text.bytes().all(is_plain).then_some(text)
 }
 
-/// The value of a cookie. Other cookies of the host may hold any bytes, and do not matter.
+/// The value of a cookie. Other cookies of the host may contain any bytes.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);
@@ -84,9 +84,9 @@ pub fn remove_cookie(name: &str, secure: bool) -> Option<HeaderValue> {
     set_cookie(name, "", Duration::ZERO, secure)
 }
 
-/// Whether a form was posted from one of our own pages: `Sec-Fetch-Site` says so, or `Origin` where a
-/// browser knows only that, or `Referer` in the oldest, which send neither (our pages with forms let them).
-/// No other site can make a browser write any of them. With none, the answer is no.
+/// Whether a form was posted from one of our own pages: by `Sec-Fetch-Site`, else `Origin`, else
+/// `Referer` for the oldest browsers (our pages with forms allow them). Other sites cannot forge any of
+/// these. False without all of them.
 pub fn is_own_form(headers: &HeaderMap, public_url: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = Url::parse(public_url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_may_post() {
+    fn forms_are_accepted_from_our_own_pages_only() {
         let ours = "https://connect.test";
         assert!(is_own_form(&headers(&[("sec-fetch-site", "same-origin"), ("origin", "null")]), ours));
         assert!(is_own_form(&headers(&[("origin", "https://connect.test")]), ours));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn no_host_adds_a_word_to_the_policy() {
+    fn no_host_can_extend_the_policy() {
         for host in [
             "x.test;script-src",
             "x.test,y.test",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbours_cookie_in_any_bytes_hides_nothing() {
+    fn cookies_with_arbitrary_bytes_do_not_hide_ours() {
         for line in ["name=J\u{fc}rgen; sb_1=x".as_bytes(), b"name=\xfc; sb_1=x", b"flag; sb_1=x", b"=y;sb_1=x; sb_1=z"]
         {
             let sent = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_bytes(line).unwrap())]);

@@ -1,5 +1,5 @@
-//! `/docs`: the reference page, rendered from the same document that `/openapi.json` serves, so that
-//! the two cannot differ. No scripts, nothing from elsewhere, no key needed.
+//! `/docs`: the reference page, rendered from the document that `/openapi.json` serves, so that the two
+//! cannot differ. No scripts, no external resources, no key needed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -57,7 +57,7 @@ struct OperationContext {
     body: Option<Vec<Field>>,
     body_required: bool,
     status: String,
-    answer: Vec<Field>,
+    response_fields: Vec<Field>,
     curl: String,
     response: Option<String>,
 }
@@ -71,22 +71,22 @@ struct ParameterContext {
     description: String,
 }
 
-/// What the page is made of, and the page once it was asked for.
-struct Kept {
+/// The operations of the page, and the page once it was requested.
+struct ReferenceState {
     operations: Vec<&'static Operation>,
     page: OnceLock<Option<Bytes>>,
 }
 
-/// The route of the page about these operations. It is rendered at the first request and kept.
+/// The route of the page about these operations, which is rendered on the first request.
 pub fn router(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
-    let kept = Arc::new(Kept { operations, page: OnceLock::new() });
-    Router::new().route("/docs", get(show).layer(Extension(kept)))
+    let state = Arc::new(ReferenceState { operations, page: OnceLock::new() });
+    Router::new().route("/docs", get(show).layer(Extension(state)))
 }
 
-async fn show(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<Kept>>) -> Response {
-    let page = kept.page.get_or_init(|| {
+async fn show(State(app): State<Arc<App>>, Extension(state): Extension<Arc<ReferenceState>>) -> Response {
+    let page = state.page.get_or_init(|| {
         let url = &app.core.settings.public_url;
-        let context = context(&kept.operations, &openapi::document(&kept.operations, url), url);
+        let context = context(&state.operations, &openapi::document(&state.operations, url), url);
         render("reference.html", &context).map(Bytes::from)
     });
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
@@ -160,29 +160,29 @@ fn operation_context(
             .as_array()
             .into_iter()
             .flatten()
-            .filter_map(|it| it.as_object()?.keys().next())
+            .filter_map(|requirement| requirement.as_object()?.keys().next())
             .map(|name| text(&document["components"]["securitySchemes"][name]["name"]))
             .collect(),
         parameters: parameters
-            .map(|it| ParameterContext {
-                name: text(&it["name"]),
-                place: text(&it["in"]),
-                required: it["required"] == true,
-                kind: fields.kind(&it["schema"]),
-                description: text(&it["description"]),
+            .map(|parameter| ParameterContext {
+                name: text(&parameter["name"]),
+                place: text(&parameter["in"]),
+                required: parameter["required"] == true,
+                kind: fields.kind(&parameter["schema"]),
+                description: text(&parameter["description"]),
             })
             .collect(),
         body,
         body_required: object["requestBody"]["required"] == true,
         status,
-        answer: fields.of_schema(&success["content"]["application/json"]["schema"]),
+        response_fields: fields.of_schema(&success["content"]["application/json"]["schema"]),
         curl: curl(operation, object, example.as_ref(), public_url),
         response: example.map(|example| pretty(&example.response)),
         id,
     }
 }
 
-/// The example as a command; the key stands in a variable, so that nobody pastes one.
+/// The example as a command. The key is a variable, so that no key is pasted into documents.
 fn curl(operation: &Operation, object: &Value, example: Option<&openapi::Example>, public_url: &str) -> String {
     let mut path = operation.path.to_owned();
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -194,7 +194,8 @@ fn curl(operation: &Operation, object: &Value, example: Option<&openapi::Example
     let mark = if query.is_empty() { "" } else { "?" };
     let method = if operation.method == "GET" { String::new() } else { format!(" -X {}", operation.method) };
     let mut command = format!("curl{method} '{public_url}{}{path}{mark}{query}'", openapi::PREFIX);
-    let scheme = object["security"][0].as_object().and_then(|it| it.keys().next().map(String::as_str));
+    let scheme =
+        object["security"][0].as_object().and_then(|requirement| requirement.keys().next().map(String::as_str));
     command.push_str(match scheme {
         Some("ApiKeyAuth") => " \\\n  -H \"x-api-key: $SWITCHBOARD_API_KEY\"",
         Some("UserApiKeyAuth") => " \\\n  -H \"x-user-api-key: $SWITCHBOARD_USER_API_KEY\"",

@@ -1,4 +1,4 @@
-//! Templates: compiled in, auto-escaped, rendered to a page.
+//! Templates: compiled in, escaped automatically, rendered to a page.
 
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -10,7 +10,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, HtmlEscape, UndefinedBehavior, Value};
 use serde::Serialize;
 
-/// Names longer than this are cut: they come from outside.
+/// Longer names are truncated: they come from outside.
 const MAX_NAME: usize = 80;
 
 /// Product name on every page.
@@ -26,7 +26,7 @@ fn environment() -> &'static Environment<'static> {
             ("layout.html", include_str!("../../templates/layout.html")),
             ("connect.html", include_str!("../../templates/connect.html")),
             ("choice.html", include_str!("../../templates/choice.html")),
-            ("ways.html", include_str!("../../templates/ways.html")),
+            ("scheme_choice.html", include_str!("../../templates/scheme_choice.html")),
             ("device.html", include_str!("../../templates/device.html")),
             ("result.html", include_str!("../../templates/result.html")),
             ("fields.html", include_str!("../../templates/fields.html")),
@@ -41,12 +41,12 @@ fn environment() -> &'static Environment<'static> {
     })
 }
 
-/// Text of a description as HTML: what stands between backticks becomes `<code>`.
+/// Text of a description as HTML: text between backticks becomes `<code>`.
 #[expect(clippy::needless_pass_by_value, reason = "what filters of the template engine take")]
 fn code(text: String) -> Value {
     let mut html = String::with_capacity(text.len() + 16);
     let parts: Vec<&str> = text.split('`').collect();
-    // An odd backtick has no partner and stays one.
+    // An unpaired backtick stays as it is.
     let paired = parts.len() - 1 + parts.len() % 2;
     for (index, part) in parts.iter().enumerate() {
         let escaped = HtmlEscape(part);
@@ -66,7 +66,7 @@ pub fn render(template: &str, context: &impl Serialize) -> Option<String> {
     rendered.inspect_err(|error| tracing::error!(template, error = %error, "page could not be rendered")).ok()
 }
 
-/// A page; on a template error a plain sentence, never half a page.
+/// A page; on a template error a plain sentence instead of a partial page.
 pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Response {
     let (status, html) = match render(template, context) {
         Some(html) => (status, html),
@@ -81,7 +81,7 @@ pub fn page(status: StatusCode, template: &str, context: &impl Serialize) -> Res
     response
 }
 
-/// A name from outside, at a length that a page can hold.
+/// A name from outside, truncated for display.
 pub fn short(name: &str) -> String {
     if name.chars().count() <= MAX_NAME {
         return name.to_owned();
@@ -99,7 +99,7 @@ mod tests {
             "layout.html",
             "connect.html",
             "choice.html",
-            "ways.html",
+            "scheme_choice.html",
             "device.html",
             "result.html",
             "fields.html",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut() {
+    fn long_names_are_truncated() {
         assert_eq!(short("short"), "short");
         assert_eq!(short(&"x".repeat(10_000)).chars().count(), MAX_NAME);
     }

@@ -1,25 +1,26 @@
-//! The words of each ending: what happened, and what to do.
+//! The text of each ending: what happened, and what to do next.
 
 use axum::http::StatusCode;
 
 use super::render::short;
 use crate::app::connect::{Ending, Finished};
 
-/// What a page says.
+/// The text of a page.
 pub struct Words {
-    /// Status of the answer.
+    /// HTTP status of the response.
     pub status: StatusCode,
-    /// What happened, for programs and for the picture.
+    /// What happened, for tests and for the icon.
     pub result: &'static str,
     /// Heading.
     pub title: String,
     /// What happened.
     pub message: String,
-    /// What to do.
+    /// What to do next.
     pub next: &'static str,
 }
 
-/// The words for an ending of a connection with the provider `name`. `has_button`: the page leads on.
+/// The text for an ending of a connection with the provider `name`. `has_button`: the page has a
+/// button.
 pub fn words(finished: &Finished, name: &str, has_button: bool) -> Words {
     let (status, result, title, message, next) = parts(finished, name, has_button);
     Words { status, result, title, message, next }
@@ -69,9 +70,9 @@ fn parts(
             "failed",
             "This is another account".to_owned(),
             match &finished.signed_in {
-                Some(who) => format!(
+                Some(name_at_provider) => format!(
                     "You signed in to {name} as {}, and this connection is for another account. Nothing was connected.",
-                    short(who)
+                    short(name_at_provider)
                 ),
                 None => format!(
                     "{name} did not say which account you signed in with, and this connection is for a certain one. Nothing was connected."
@@ -94,14 +95,14 @@ fn parts(
             StatusCode::OK,
             "success",
             "One more question".to_owned(),
-            format!("Your {name} account reaches several things; say which one is to be connected."),
+            format!("You have access to several in {name}. Choose the one to connect."),
             "Go on to the next page.",
         ),
         Ending::Denied => (
             StatusCode::OK,
             "denied",
             "Nothing was connected".to_owned(),
-            format!("You did not give access at {name}."),
+            format!("You didn't allow access in {name}."),
             if has_button {
                 "If that was a mistake, you can try again now."
             } else {
@@ -113,7 +114,7 @@ fn parts(
             "rejected",
             "Thank you for checking".to_owned(),
             "This link no longer works, and nothing was connected.".to_owned(),
-            "If somebody sent you this link, be careful with anything else they send.",
+            "If someone sent you this link, be careful with anything else they send.",
         ),
         Ending::Expired => (
             StatusCode::GONE,
@@ -135,7 +136,7 @@ fn parts(
             "This was started in another browser".to_owned(),
             "For your safety, a connection must be finished in the browser that started it. Nothing was connected."
                 .to_owned(),
-            "Continue in the browser where you began. If you did not begin this, close this page.",
+            "Continue in the browser where you started. If you did not start this, close this page.",
         ),
         Ending::Invalid => (
             StatusCode::BAD_REQUEST,
@@ -147,20 +148,20 @@ fn parts(
         Ending::ContextMismatch => (
             StatusCode::BAD_REQUEST,
             "invalid",
-            "Something does not fit together".to_owned(),
-            format!("The answer did not come from {name}. Nothing was connected."),
+            "We couldn't verify that response".to_owned(),
+            format!("The response did not come from {name}. Nothing was connected."),
             start_over,
         ),
         Ending::ProviderError => {
-            let said = finished.detail.as_ref().map(|detail| format!(" It said: {detail}"));
-            let found = finished.finding.as_ref().map(|finding| format!(" {}.", finding.trim_end_matches('.')));
-            let more = said.or(found).unwrap_or_default();
+            let provider_message = finished.detail.as_ref().map(|detail| format!(" It said: {detail}"));
+            let finding = finished.finding.as_ref().map(|finding| format!(" {}.", finding.trim_end_matches('.')));
+            let more = provider_message.or(finding).unwrap_or_default();
             (
                 StatusCode::BAD_GATEWAY,
                 "provider_error",
                 format!("{name} could not connect you"),
                 format!("{name} did not complete the connection.{more}"),
-                "Try again in a few minutes. If it happens again, tell the app's support the reference below.",
+                "Try again in a few minutes. If it happens again, contact the app's support and include the reference below.",
             )
         }
         Ending::CrossSite => (
@@ -173,16 +174,16 @@ fn parts(
         Ending::RateLimited => (
             StatusCode::TOO_MANY_REQUESTS,
             "limited",
-            "Too many tries".to_owned(),
-            "That was too often in a short time. Nothing was connected by this try.".to_owned(),
-            "Wait a minute, then open the link again. It works until its time is over.",
+            "Too many attempts".to_owned(),
+            "There were too many attempts in a short time. Nothing was connected by this one.".to_owned(),
+            "Wait a minute, then open the link again; it stays valid until it expires.",
         ),
         Ending::Internal => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "Something went wrong here".to_owned(),
             "This is our fault. Nothing was connected.".to_owned(),
-            "Try again in a few minutes. If it happens again, tell the app's support the reference below.",
+            "Try again in a few minutes. If it happens again, contact the app's support and include the reference below.",
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! Listening: the kernel's queue of connections that wait to be accepted, and the process's open files.
+//! Listening: the kernel's accept queue, and the process's limit of open files.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,23 +6,23 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that may wait to be accepted: more than any system admits, so that the system's own limit
-/// (`net.core.somaxconn` on Linux) decides.
+/// Length of the accept queue: more than any system allows, so that the system's own limit applies
+/// (`net.core.somaxconn` on Linux).
 const BACKLOG: i32 = 65_535;
-/// Files that are no connections of callers: database, logs, threads, toolkit files.
+/// Files other than client connections: database, logs, threads, toolkit files.
 const OTHER_FILES: u64 = 128;
-/// Connections at once, whatever the limit of files is.
+/// Maximum connections, for any limit of open files.
 const MAX_CONNECTIONS: u64 = 8_192;
-/// Connections at once, however low the limit of files is.
+/// Minimum connections, for any limit of open files.
 const MIN_CONNECTIONS: u64 = 8;
 
-/// Listens with as long a queue as the system allows.
+/// Listens with the longest accept queue that the system allows.
 ///
 /// # Errors
-/// The address is taken, or is not this machine's.
+/// The address is in use, or does not belong to this machine.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A server that starts again need not wait for the old one's connections to be forgotten.
+    // A restarted server need not wait until the old connections have timed out.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -30,14 +30,14 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Lets the process open as many files as the system allows it (`RLIMIT_NOFILE`). Returns how many.
-pub(super) fn raise_open_files() -> u64 {
+/// Raises the limit of open files (`RLIMIT_NOFILE`) as far as allowed. Returns the limit.
+pub(super) fn raise_open_file_limit() -> u64 {
     let raised = rlimit::increase_nofile_limit(u64::MAX);
     raised.or_else(|_| rlimit::Resource::NOFILE.get_soft()).unwrap_or(1_024)
 }
 
-/// Connections at once: each may need a second one, to a provider.
-pub(super) fn places(open_files: u64) -> usize {
+/// Maximum connections: each may need a second one, to a provider.
+pub(super) fn max_connections(open_files: u64) -> usize {
     let places = (open_files.saturating_sub(OTHER_FILES) / 2).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS);
     usize::try_from(places).unwrap_or(usize::MAX)
 }
@@ -47,11 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_follow_from_the_limit_of_files() {
+    fn connections_follow_from_the_limit_of_files() {
         for (files, expected) in
             [(0, 8), (64, 8), (256, 64), (1_024, 448), (20_000, 8_192), (1 << 20, 8_192), (u64::MAX, 8_192)]
         {
-            assert_eq!(places(files), expected, "{files}");
+            assert_eq!(max_connections(files), expected, "{files}");
         }
     }
 
@@ -60,7 +60,7 @@ mod tests {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = listener.local_addr().unwrap();
         let Ok(longest) = std::fs::read_to_string("/proc/sys/net/core/somaxconn") else { return };
-        // Nobody accepts: so many are connected all the same.
+        // Connects without an accept call.
         let wanted = longest.trim().parse::<usize>().unwrap().min(400);
         let mut connected = Vec::new();
         for _ in 0..wanted {

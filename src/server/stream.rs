@@ -1,4 +1,4 @@
-//! A connection that does not wait for ever for somebody who takes nothing.
+//! A connection with a timeout for clients that read nothing.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -8,42 +8,42 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream whose writes fail when the other end has taken nothing for a while. What it takes at a time
-/// is a good part of the kernel's buffer, some ten kilobytes, so that a trickle is no way around it.
-pub(super) struct Impatient<S> {
+/// A stream whose writes fail if the peer has read nothing for a while. Progress means a good part of
+/// the kernel's buffer, some ten kilobytes, so that a slow trickle is not a way around it.
+pub(super) struct WriteTimeout<S> {
     inner: S,
-    patience: Duration,
-    /// When patience ends; only while a write waits.
+    timeout: Duration,
+    /// When the timeout ends; only while a write is pending.
     end: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Impatient<S> {
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, end: None }
+impl<S> WriteTimeout<S> {
+    pub(super) fn new(inner: S, timeout: Duration) -> Self {
+        Self { inner, timeout, end: None }
     }
 
-    /// What became of a write, or that it has waited too long.
+    /// Applies the timeout to the result of a write.
     fn bounded<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.end = None;
             return written;
         }
-        let patience = self.patience;
-        let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let timeout = self.timeout;
+        let end = self.end.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         match end.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client takes nothing"))),
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client reads nothing"))),
             Poll::Pending => Poll::Pending,
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_read(context, to)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(context, bytes);
         self.bounded(context, written)
@@ -77,14 +77,14 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test]
-    async fn whoever_takes_nothing_is_left_and_whoever_takes_something_is_not() {
-        let patience = Duration::from_millis(200);
+    async fn a_client_that_reads_nothing_times_out_and_one_that_reads_does_not() {
+        let timeout = Duration::from_millis(200);
         let (near, mut far) = tokio::io::duplex(1_024);
-        let mut near = Impatient::new(near, patience);
+        let mut near = WriteTimeout::new(near, timeout);
         let writing = tokio::spawn(async move { near.write_all(&[0; 8 * 1_024]).await });
         let mut piece = [0; 1_024];
         for _ in 0..4 {
-            tokio::time::sleep(patience / 4).await;
+            tokio::time::sleep(timeout / 4).await;
             far.read_exact(&mut piece).await.unwrap();
         }
         let failed = writing.await.unwrap().unwrap_err();

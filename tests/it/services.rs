@@ -32,7 +32,7 @@ use crate::support::clock::ManualClock;
 
 fn core(folder: &Path, clock: &ManualClock) -> Core {
     let own = Layer { data_dir: Some(folder.to_owned()), ..Layer::default() };
-    let layer = own.over(Layer::defaults().unwrap());
+    let layer = own.overlay(Layer::defaults().unwrap());
     Core {
         store: Store::open(&folder.join("switchboard.db")).unwrap(),
         catalog: CurrentCatalog::new(Catalog::builtin().unwrap(), Folders::open(&[], PlainHttp::default()).unwrap()),

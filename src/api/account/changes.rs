@@ -21,11 +21,11 @@ use crate::app::link::reconnect::Refreshed;
 use crate::app::model::access_list::AclInput;
 use crate::error::{Error, Result};
 
-/// Body of `PATCH /connected_accounts/{id}`. What is left out stays.
+/// Body of `PATCH /connected_accounts/{id}`. Omitted fields are unchanged.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "UpdateConnectedAccount")]
 pub struct PatchBody {
-    /// A new alias, unique for the user and toolkit; the empty text takes it away.
+    /// A new alias, unique for the user and toolkit; the empty string removes it.
     alias: Option<String>,
     /// A new key, token or password.
     connection: Option<PatchConnection>,
@@ -44,11 +44,11 @@ struct PatchState {
     /// Must be the account's own scheme.
     #[serde(rename = "authScheme")]
     auth_scheme: PatchScheme,
-    /// Values by name; `null` takes one away, what is left out stays.
+    /// Values by name; `null` removes one, omitted ones are unchanged.
     val: Map<String, Value>,
 }
 
-/// Schemes whose credentials are changed by hand.
+/// Schemes whose credentials can be replaced by the developer.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum PatchScheme {
@@ -62,14 +62,14 @@ enum PatchScheme {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct PatchExperimental {
-    /// Each part that is given takes the place of the stored one.
+    /// Each part that is given replaces the stored one.
     acl_config_for_shared: Option<AclInput>,
 }
 
-/// Answer of `PATCH /connected_accounts/{id}`.
+/// Response of `PATCH /connected_accounts/{id}`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "UpdatedConnectedAccount")]
-pub struct PatchAnswer {
+pub struct PatchResponse {
     /// Always true.
     success: bool,
     /// The account.
@@ -86,14 +86,14 @@ pub async fn patch(
     body: JsonBody<PatchBody>,
 ) -> std::result::Result<Response, ApiError> {
     let row = app.links.patch_account(&caller.actor(), &id, &body.value.into_patch()?).await?;
-    let answer = PatchAnswer { success: true, id: row.id, status: row.status.as_str() };
+    let answer = PatchResponse { success: true, id: row.id, status: row.status.as_str() };
     Ok(json(StatusCode::OK, &answer)?)
 }
 
 impl PatchBody {
     fn into_patch(self) -> Result<AccountPatch> {
         let credential = self.connection.map(|connection| connection.state.into_patch()).transpose()?;
-        let acl = self.experimental.and_then(|it| it.acl_config_for_shared);
+        let acl = self.experimental.and_then(|experimental| experimental.acl_config_for_shared);
         Ok(AccountPatch { alias: self.alias, acl, credential })
     }
 }
@@ -118,10 +118,10 @@ pub struct StatusBody {
     enabled: bool,
 }
 
-/// Answer of `PATCH /connected_accounts/{id}/status`.
+/// Response of `PATCH /connected_accounts/{id}/status`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Success")]
-pub struct SuccessAnswer {
+pub struct SuccessResponse {
     /// Always true.
     success: bool,
 }
@@ -134,29 +134,28 @@ pub async fn status(
     body: JsonBody<StatusBody>,
 ) -> std::result::Result<Response, ApiError> {
     app.links.set_account_enabled(&caller.actor(), &id, body.value.enabled).await?;
-    Ok(json(StatusCode::OK, &SuccessAnswer { success: true })?)
+    Ok(json(StatusCode::OK, &SuccessResponse { success: true })?)
 }
 
-/// Body of `POST /connected_accounts/{id}/refresh`; may be left out.
+/// Body of `POST /connected_accounts/{id}/refresh`; may be omitted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "RefreshConnectedAccount")]
 pub struct RefreshBody {
-    /// Where the browser goes afterwards, if the user has to be asked. Also taken from the query.
+    /// Where the browser goes afterwards, if the user has to sign in again. Also accepted in the query.
     redirect_url: Option<String>,
-    /// Whether the user may connect another account of the provider than before. Default false: a
-    /// connection stays that of the account it was made with.
+    /// Whether the user may connect another account of the provider than before. Default false.
     allow_account_change: Option<bool>,
 }
 
-/// Answer of `POST /connected_accounts/{id}/refresh`.
+/// Response of `POST /connected_accounts/{id}/refresh`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RefreshedConnectedAccount")]
-pub struct RefreshAnswer {
+pub struct RefreshResponse {
     /// The account.
     id: String,
-    /// ACTIVE when it works; INITIATED when it waits for its user.
+    /// ACTIVE when it works; INITIATED while it waits for its user.
     status: &'static str,
-    /// The page to send the user to; null when the provider gave a new token by itself.
+    /// The page to send the user to; null when the provider issued a new token without the user.
     redirect_url: Option<String>,
 }
 
@@ -172,7 +171,7 @@ pub async fn refresh(
     let may_change = body.allow_account_change.unwrap_or(false);
     let Refreshed { id, status, redirect_url } =
         app.links.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
-    Ok(json(StatusCode::OK, &RefreshAnswer { id, status: status.as_str(), redirect_url })?)
+    Ok(json(StatusCode::OK, &RefreshResponse { id, status: status.as_str(), redirect_url })?)
 }
 
-crate::redacted_debug!(PatchBody, PatchConnection, PatchState, RefreshAnswer);
+crate::redacted_debug!(PatchBody, PatchConnection, PatchState, RefreshResponse);

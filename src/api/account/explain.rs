@@ -1,4 +1,4 @@
-//! `…/explain`: what became of a connection, and why. Ours, not published.
+//! `…/explain`: what happened to a connection, and why. An extension of this server.
 
 use std::sync::Arc;
 
@@ -17,74 +17,74 @@ use crate::app::App;
 use crate::app::explain::{Ended, Entry, Explanation, LinkStatus, Next};
 use crate::time::iso;
 
-/// What became of a connection.
+/// What happened to a connection.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "Explanation")]
 pub struct Answer {
     /// `ca_…`.
     pub connected_account_id: String,
-    /// The link that was asked for.
+    /// The requested link.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link: Option<ExplainedLink>,
     /// Status of the account.
     pub status: AccountStatusWord,
     /// A word for programs; `docs/connecting.md` lists them.
     pub code: &'static str,
-    /// Where it stands.
+    /// The state of the account in one sentence.
     pub summary: String,
-    /// Why; null where nothing is wrong.
+    /// Why; null if nothing is wrong.
     pub cause: Option<String>,
-    /// What to do; null where there is nothing to do.
+    /// What to do; null if there is nothing to do.
     pub fix: Option<String>,
-    /// The provider's own words, where they are why: cleaned, shortened, and not to be trusted.
+    /// The provider's own message, if it is the cause: cleaned, truncated and untrusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_message: Option<String>,
     /// What happened, oldest first.
     pub timeline: Vec<ExplainedEvent>,
-    /// What will go wrong sooner or later, in words; absent where nothing is known.
+    /// Problems to expect, such as an upcoming expiry; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// The oldest events are left out.
+    /// The oldest events are omitted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
-    /// What comes next, and when.
+    /// What happens next, and when.
     pub next: ExplainedNext,
 }
 
-/// A link and how far it got.
+/// A link and its progress.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ExplainedLink {
     /// `lt_…`, the public part of the link token.
     pub id: String,
-    /// How far it got.
+    /// Its progress.
     pub status: ExplainedLinkStatus,
 }
 
-/// How far a link got.
+/// The progress of a link.
 #[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExplainedLinkStatus {
-    /// Nobody pressed Continue.
+    /// No attempt has been started.
     Offered,
-    /// One browser did, and only that one may go on.
+    /// A browser has started an attempt; only that browser may continue it.
     Claimed,
     /// The account was connected through it.
     Succeeded,
     /// It ended without a connection.
     Failed,
-    /// Nobody finished in time.
+    /// Not finished in time.
     Expired,
-    /// A newer link took its place.
+    /// Replaced by a newer link.
     Replaced,
 }
 
-/// Something that happened.
+/// An event.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ExplainedEvent {
-    /// When; the first time where it happened several times in a row.
+    /// When it happened; the first time if it happened several times in a row.
     #[schemars(extend("format" = "date-time"))]
     pub at: String,
-    /// The last time, where it happened several times in a row.
+    /// The last time, if it happened several times in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub until: Option<String>,
@@ -93,23 +93,23 @@ pub struct ExplainedEvent {
     pub times: Option<usize>,
     /// A word for programs, such as `refresh_failed`.
     pub event: String,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: ExplainedOutcome,
     /// One line for people.
     pub title: String,
-    /// More for people.
+    /// Details for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The provider's own words: cleaned, shortened, and not to be trusted.
+    /// The provider's own message: cleaned, truncated and untrusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_message: Option<String>,
     /// The provider's error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_code: Option<String>,
-    /// HTTP status of the provider's answer.
+    /// HTTP status of the provider's response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
-    /// The link that it is about.
+    /// The link that the event is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_id: Option<String>,
     /// The request that caused it, as in the server's log.
@@ -122,38 +122,38 @@ pub struct ExplainedEvent {
     pub actor: String,
 }
 
-/// How an event ended.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ExplainedOutcome {
-    /// As it should.
+    /// Succeeded.
     Ok,
-    /// Something else must happen first.
+    /// Waiting for something else.
     Waiting,
-    /// It did not.
+    /// Failed.
     Failed,
 }
 
-/// What comes next, and when; what is not known is left out.
+/// What happens next, and when; unknown times are omitted.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct ExplainedNext {
-    /// From then on the token is refreshed.
+    /// When the token is due for a refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub refresh_due_at: Option<String>,
-    /// No refresh is tried before that.
+    /// No refresh is attempted before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub retry_at: Option<String>,
-    /// A refresh is under way, until then at the latest.
+    /// A refresh is in progress, until this time at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub lease: Option<String>,
-    /// When the access token ends.
+    /// When the access token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub expires_at: Option<String>,
-    /// Until when the open link can be continued.
+    /// When the open link expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub link_expires_at: Option<String>,
@@ -165,53 +165,53 @@ pub async fn account(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) ->
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 
-/// `GET /links/{id}/explain` → 200. The id is the public part of the link token: the token itself is
-/// a secret, and addresses are written down by whoever carries them.
+/// `GET /links/{id}/explain` → 200. The id is the public part of the link token. The token itself is a
+/// secret, and URLs end up in logs.
 pub async fn link(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     let explanation = app.explanations.of_link(&caller.project_id, &id).await?;
     Ok(json(StatusCode::OK, &Answer::from(explanation))?)
 }
 
 impl From<Explanation> for Answer {
-    fn from(it: Explanation) -> Self {
+    fn from(explanation: Explanation) -> Self {
         Self {
-            connected_account_id: it.account_id,
-            link: it.link.map(|(id, status)| ExplainedLink { id, status: status.into() }),
-            status: it.status.into(),
-            code: it.finding.code(),
-            summary: it.summary,
-            cause: it.cause,
-            fix: it.fix,
-            provider_message: it.provider_message,
-            timeline: it.timeline.into_iter().map(Into::into).collect(),
-            warnings: it.warnings,
-            is_cut: it.is_cut,
-            next: it.next.into(),
+            connected_account_id: explanation.account_id,
+            link: explanation.link.map(|(id, status)| ExplainedLink { id, status: status.into() }),
+            status: explanation.status.into(),
+            code: explanation.finding.code(),
+            summary: explanation.summary,
+            cause: explanation.cause,
+            fix: explanation.fix,
+            provider_message: explanation.provider_message,
+            timeline: explanation.timeline.into_iter().map(Into::into).collect(),
+            warnings: explanation.warnings,
+            is_cut: explanation.is_cut,
+            next: explanation.next.into(),
         }
     }
 }
 
 impl From<Entry> for ExplainedEvent {
-    fn from(it: Entry) -> Self {
+    fn from(entry: Entry) -> Self {
         Self {
-            at: iso(it.at),
-            until: it.repeated.map(|(until, _)| iso(until)),
-            times: it.repeated.map(|(_, times)| times),
-            event: it.event,
-            outcome: match it.outcome {
+            at: iso(entry.at),
+            until: entry.repeated.map(|(until, _)| iso(until)),
+            times: entry.repeated.map(|(_, times)| times),
+            event: entry.event,
+            outcome: match entry.outcome {
                 Ended::Ok => ExplainedOutcome::Ok,
                 Ended::Waiting => ExplainedOutcome::Waiting,
                 Ended::Failed => ExplainedOutcome::Failed,
             },
-            title: it.title,
-            detail: it.detail,
-            provider_message: it.provider_message,
-            provider_code: it.provider_code,
-            http_status: it.http_status,
-            link_id: it.link_id,
-            request_id: it.request_id,
-            caller_request_id: it.caller_request_id,
-            actor: it.actor,
+            title: entry.title,
+            detail: entry.detail,
+            provider_message: entry.provider_message,
+            provider_code: entry.provider_code,
+            http_status: entry.http_status,
+            link_id: entry.link_id,
+            request_id: entry.request_id,
+            caller_request_id: entry.caller_request_id,
+            actor: entry.actor,
         }
     }
 }
@@ -230,13 +230,13 @@ impl From<LinkStatus> for ExplainedLinkStatus {
 }
 
 impl From<Next> for ExplainedNext {
-    fn from(it: Next) -> Self {
+    fn from(next: Next) -> Self {
         Self {
-            refresh_due_at: it.refresh_due_at.map(iso),
-            retry_at: it.retry_at.map(iso),
-            lease: it.leased_until.map(iso),
-            expires_at: it.expires_at.map(iso),
-            link_expires_at: it.link_expires_at.map(iso),
+            refresh_due_at: next.refresh_due_at.map(iso),
+            retry_at: next.retry_at.map(iso),
+            lease: next.leased_until.map(iso),
+            expires_at: next.expires_at.map(iso),
+            link_expires_at: next.link_expires_at.map(iso),
         }
     }
 }

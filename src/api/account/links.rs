@@ -1,5 +1,5 @@
-//! Connecting without a session: `POST /connected_accounts/link`, the older `POST
-//! /connected_accounts`, and `complete_auth` (contract sections 3.7, 3.8 and 4.5).
+//! Connecting without a session: `POST /connected_accounts/link`, the older `POST /connected_accounts`,
+//! and `complete_auth` (contract sections 3.7, 3.8 and 4.5).
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use super::view::AccountState;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, json, replayable};
 use crate::api::http::error::ApiError;
-use crate::api::http::warnings::{WarningAnswer, about_user};
-use crate::api::session::links::{AnswerExperimental, BodyExperimental, WireAccountType, experimental_view};
+use crate::api::http::warnings::{WarningResponse, about_user};
+use crate::api::session::links::{AccountTypeInput, AccountTypeView, WireAccountType, experimental_view};
 use crate::app::App;
 use crate::app::link::Link;
 use crate::app::link::direct::DirectLink;
@@ -39,37 +39,37 @@ pub struct LinkBody {
     alias: Option<String>,
     /// Where the browser goes afterwards.
     callback_url: Option<String>,
-    /// Connection fields that you know already; the page does not ask for them again.
+    /// Connection fields that you already know; the page does not ask for them.
     connection_data: Option<StateBody>,
     /// Account type and access list.
-    experimental: Option<BodyExperimental>,
-    /// Which account at the provider the link is for; another one is refused.
+    experimental: Option<AccountTypeInput>,
+    /// The account at the provider that the link is for; any other one is rejected.
     expected_identity: Option<ExpectedIdentity>,
 }
 
-/// Answer of `POST /connected_accounts/link`.
+/// Response of `POST /connected_accounts/link`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedLink")]
-pub struct LinkAnswer {
-    /// Secret of the link, shown this once.
+pub struct LinkResponse {
+    /// Secret of the link, shown only once.
     link_token: String,
     /// The page to send the user to.
     redirect_url: String,
-    /// The link cannot be opened after this.
+    /// The link cannot be opened after this time.
     expires_at: String,
     /// The new account, INITIALIZING.
     connected_account_id: String,
     /// As in `experimental`.
     account_type: WireAccountType,
     /// Account type and access list.
-    experimental: AnswerExperimental,
-    /// As asked.
+    experimental: AccountTypeView,
+    /// As requested.
     auth_config_id: String,
     /// The auth config's scheme.
     auth_scheme: String,
-    /// What is allowed and yet unwise; absent when there is nothing to say.
+    /// Something that is allowed but not advisable; absent when there are no warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<WarningAnswer>,
+    warnings: Vec<WarningResponse>,
 }
 
 /// `POST /connected_accounts/link` → 201.
@@ -97,8 +97,8 @@ pub async fn link(
     Ok(created(link, link_view)?)
 }
 
-fn link_view(link: &Link, warnings: &[WarningAnswer]) -> LinkAnswer {
-    LinkAnswer {
+fn link_view(link: &Link, warnings: &[WarningResponse]) -> LinkResponse {
+    LinkResponse {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
         expires_at: iso(link.expires_at),
@@ -129,10 +129,10 @@ struct AuthConfigRef {
 
 #[derive(Deserialize, JsonSchema)]
 struct ConnectionBody {
-    /// A complete credential makes the account ACTIVE at once; connection fields alone are kept for
-    /// the page.
+    /// A complete credential makes the account ACTIVE at once; connection fields alone are kept for the
+    /// page.
     state: Option<StateBody>,
-    /// Your id of the end user; `default` when left out.
+    /// Your id of the end user; `default` when omitted.
     #[schemars(length(min = 1, max = 256))]
     user_id: Option<String>,
     /// A name for the connection, unique for the user and toolkit.
@@ -142,13 +142,13 @@ struct ConnectionBody {
     /// Older name of `callback_url`.
     redirect_uri: Option<String>,
     /// Account type and access list.
-    experimental: Option<BodyExperimental>,
+    experimental: Option<AccountTypeInput>,
 }
 
-/// Answer of the older `POST /connected_accounts`.
+/// Response of the older `POST /connected_accounts`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedConnectedAccount")]
-pub struct CreateAnswer {
+pub struct CreateResponse {
     /// The new account.
     id: String,
     /// Its state; secrets are masked.
@@ -161,10 +161,10 @@ pub struct CreateAnswer {
     /// The same under its older name.
     redirect_uri: Option<String>,
     /// Account type and access list.
-    experimental: AnswerExperimental,
-    /// What is allowed and yet unwise; absent when there is nothing to say.
+    experimental: AccountTypeView,
+    /// Something that is allowed but not advisable; absent when there are no warnings.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<WarningAnswer>,
+    warnings: Vec<WarningResponse>,
 }
 
 /// `POST /connected_accounts` → 201.
@@ -190,14 +190,14 @@ pub async fn create(
     Ok(json(StatusCode::CREATED, &answer)?)
 }
 
-async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateAnswer> {
+async fn create_view(app: &App, project: &str, made: Connection) -> Result<CreateResponse> {
     let account = app.accounts.get(project, &made.account_id).await?;
     let params = AccountParams::parse(&account.row.params)?;
     let mut val = state_val(&account, &params, &app.core.settings.public_url);
     if let Some(url) = &made.redirect_url {
         val.fields.insert("redirectUrl".to_owned(), url.as_str().into());
     }
-    Ok(CreateAnswer {
+    Ok(CreateResponse {
         id: made.account_id,
         connection_data: AccountState { auth_scheme: made.scheme, val },
         status: made.status.as_str(),
@@ -220,16 +220,16 @@ pub struct CompleteBody {
     user_id: String,
 }
 
-/// Answer of `POST /connected_accounts/complete_auth`.
+/// Response of `POST /connected_accounts/complete_auth`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "CompletedAuth")]
-pub struct CompleteAnswer {
+pub struct CompleteResponse {
     /// The account, ACTIVE now unless there is a `redirect_url`.
     connected_account_id: String,
     /// Its toolkit.
     toolkit_slug: String,
-    /// Where to send the user's browser, when the user has to choose what of it is connected; the
-    /// account is ACTIVE after that.
+    /// Where to send the user's browser, if the user has to choose what to connect; the account is
+    /// ACTIVE after that.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_url: Option<String>,
 }
@@ -247,7 +247,7 @@ pub async fn complete(
         }
     }
     let confirmed = app.connector.complete_auth(&caller.actor(), &given.session_uri, &given.user_id).await?;
-    let answer = CompleteAnswer {
+    let answer = CompleteResponse {
         connected_account_id: confirmed.account_id,
         toolkit_slug: confirmed.toolkit,
         redirect_url: confirmed.choose_url,
@@ -255,4 +255,4 @@ pub async fn complete(
     Ok(json(StatusCode::OK, &answer)?)
 }
 
-crate::redacted_debug!(LinkBody, LinkAnswer, CreateBody, ConnectionBody, CreateAnswer, CompleteBody);
+crate::redacted_debug!(LinkBody, LinkResponse, CreateBody, ConnectionBody, CreateResponse, CompleteBody);

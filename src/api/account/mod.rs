@@ -30,7 +30,7 @@ use crate::app::base::errors::readable;
 use crate::app::revocation::RevokedToken;
 use crate::error::Result;
 
-use view::{AccountAnswer, AccountItem};
+use view::{AccountItem, AccountResponse};
 
 /// `GET /connected_accounts` → 200 page.
 pub async fn list(
@@ -40,13 +40,13 @@ pub async fn list(
 ) -> std::result::Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 1_000)?;
     let filter = filter(&query)?;
-    if page.tells_order().is_some_and(|tells| tells != (filter.order == AccountOrder::UpdatedAt)) {
+    if page.is_time_ordered().is_some_and(|tells| tells != (filter.order == AccountOrder::UpdatedAt)) {
         return Err(wrong("cursor", "must be a next_cursor of an answer with the same order_by").into());
     }
-    let of_store = page.of_store();
-    let shown_by = Arc::clone(&app);
-    let answer = app.accounts.list(&caller.project_id, filter, of_store, move |found| {
-        let public_url = &shown_by.core.settings.public_url;
+    let store_query = page.store_query();
+    let app_for_view = Arc::clone(&app);
+    let answer = app.accounts.list(&caller.project_id, filter, store_query, move |found| {
+        let public_url = &app_for_view.core.settings.public_url;
         let item = |account: &AccountView| readable(&account.row.id, AccountItem::new(account, public_url));
         let items = found.rows.iter().filter_map(item).collect();
         json(StatusCode::OK, &page.envelope::<AccountItem>(items, found.total, found.next.as_ref()))
@@ -57,11 +57,11 @@ pub async fn list(
 /// `GET /connected_accounts/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> std::result::Result<Response, ApiError> {
     let account = app.accounts.get(&caller.project_id, &id).await?;
-    Ok(json(StatusCode::OK, &AccountAnswer::new(&account, &app.core.settings.public_url)?)?)
+    Ok(json(StatusCode::OK, &AccountResponse::new(&account, &app.core.settings.public_url)?)?)
 }
 
-/// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id unknown afterwards, and the
-/// provider asked to forget the credential.
+/// `DELETE /connected_accounts/{id}` → 200; the credential is erased, the id becomes unknown, and the
+/// provider is asked to revoke the credential.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -84,27 +84,27 @@ pub async fn revoke(
     Ok(json(StatusCode::OK, &Revoked { revoked_tokens, connected_account: RevokedAccount { id, status } })?)
 }
 
-/// Answer of a deletion.
+/// Response of a deletion.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Deleted {
     /// Always true.
     pub success: bool,
-    /// Where to read what became of the credential at its provider: `GET /revoke_jobs/{id}`. Absent
-    /// when the account held none, or `revoke_on_delete` was false.
+    /// The receipt of the revocation at the provider, for `GET /revoke_jobs/{id}`. Absent when the
+    /// account had no credential, or `revoke_on_delete` was false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke_job_id: Option<String>,
 }
 
-/// Answer of a revocation.
+/// Response of a revocation.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct Revoked {
-    /// What the provider revoked; empty when the account had been REVOKED before.
+    /// What the provider revoked; empty when the account was already REVOKED.
     pub revoked_tokens: Vec<RevokedToken>,
     /// The account.
     pub connected_account: RevokedAccount,
 }
 
-/// An account that was revoked.
+/// A revoked account.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RevokedAccount {
     /// `ca_…`.
@@ -131,9 +131,9 @@ fn filter(query: &Query) -> Result<AccountFilter> {
     Ok(AccountFilter {
         toolkits: query.list("toolkit_slugs").iter().map(|slug| slug.to_ascii_lowercase()).collect(),
         statuses,
-        users: query.narrowing_names("user_ids")?,
-        auth_configs: query.narrowing_list("auth_config_ids")?,
-        ids: query.narrowing_list("connected_account_ids")?,
+        users: query.filter_names("user_ids")?,
+        auth_configs: query.filter_list("auth_config_ids")?,
+        ids: query.filter_list("connected_account_ids")?,
         account_type: query.choice("account_type", &types)?.unwrap_or_default(),
         order: query.choice("order_by", &orders)?.unwrap_or_default(),
         ascending: query.choice("order_direction", &[("asc", true), ("desc", false)])?.unwrap_or(false),

@@ -2,7 +2,7 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::view::{AccountAnswer, AccountItem};
+use super::view::{AccountItem, AccountResponse};
 use super::{changes, explain, links, revoke_jobs};
 use crate::api::account;
 use crate::api::http::page::Page;
@@ -25,7 +25,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || get(account::list),
         || {
             Docs::ok("List connected accounts")
-                .about("Newest first, unless ordered otherwise.")
+                .about("Newest first by default.")
                 .query("toolkit_slugs", ParameterType::List, "Of these toolkits.")
                 .query("statuses", ParameterType::ListOf(STATUSES), "With one of these statuses.")
                 .query("user_ids", ParameterType::List, "Of these users.")
@@ -39,7 +39,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .query("order_by", ParameterType::OneOf(&["created_at", "updated_at"]), "Default `created_at`.")
                 .query("order_direction", ParameterType::OneOf(&["asc", "desc"]), "Default `desc`.")
                 .paged(1_000)
-                .answer::<Page<AccountItem>>()
+                .response::<Page<AccountItem>>()
         },
     ),
     Operation::works(
@@ -55,7 +55,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      OAuth auth configs answer with `redirect_url`; others name the fields that are missing.",
                 )
                 .body::<links::CreateBody>()
-                .answer::<links::CreateAnswer>()
+                .response::<links::CreateResponse>()
                 .without_key("Use POST /connected_accounts/link, which keeps it, or leave the header out.")
         },
     ),
@@ -69,7 +69,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::created("Offer a user a link for an auth config")
                 .about("Always makes a new account. The link works for ten minutes.")
                 .body::<links::LinkBody>()
-                .answer::<links::LinkAnswer>()
+                .response::<links::LinkResponse>()
                 .idempotent()
         },
     ),
@@ -86,7 +86,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      is the one whom the link was for; with another user the connection fails.",
                 )
                 .body::<links::CompleteBody>()
-                .answer::<links::CompleteAnswer>()
+                .response::<links::CompleteResponse>()
         },
     ),
     Operation::works(
@@ -95,7 +95,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(account::read),
-        || Docs::ok("Read a connected account").answer::<AccountAnswer>(),
+        || Docs::ok("Read a connected account").response::<AccountResponse>(),
     ),
     Operation::works(
         "PATCH",
@@ -107,7 +107,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Change a connected account")
                 .about("Alias, access list, or a key, token or password. What is left out stays.")
                 .body::<changes::PatchBody>()
-                .answer::<changes::PatchAnswer>()
+                .response::<changes::PatchResponse>()
         },
     ),
     Operation::works(
@@ -120,7 +120,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Delete a connected account")
                 .about("Its credential is erased here at once; the provider is asked to forget it, for up to a day.")
                 .revokes()
-                .answer::<account::Deleted>()
+                .response::<account::Deleted>()
         },
     ),
     Operation::works(
@@ -132,7 +132,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Switch a connected account off or on")
                 .body::<changes::StatusBody>()
-                .answer::<changes::SuccessAnswer>()
+                .response::<changes::SuccessResponse>()
         },
     ),
     Operation::works(
@@ -150,7 +150,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .query("redirect_url", ParameterType::Text, "Where the browser goes afterwards.")
                 .body::<changes::RefreshBody>()
                 .body_optional()
-                .answer::<changes::RefreshAnswer>()
+                .response::<changes::RefreshResponse>()
         },
     ),
     Operation::works(
@@ -165,7 +165,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "The provider is asked at once. When it has revoked the tokens, the account becomes REVOKED and \
                      its credential is erased; when it fails, the answer is 502 and the account stays ACTIVE.",
                 )
-                .answer::<account::Revoked>()
+                .response::<account::Revoked>()
         },
     ),
     Operation::works(
@@ -180,7 +180,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "Where the account stands, why, what to do, and what happened to it, with the provider's own \
                      words. Asks no provider and changes nothing.",
                 )
-                .answer::<explain::Answer>()
+                .response::<explain::Answer>()
         },
     ),
     Operation::works(
@@ -195,7 +195,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "The same of one link. `id` is the first 23 characters of the link_token; the whole token is a \
                      secret and is not taken in a URL.",
                 )
-                .answer::<explain::Answer>()
+                .response::<explain::Answer>()
         },
     ),
     Operation::works(
@@ -208,7 +208,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Read what became of credentials that were to be revoked")
                 .about("The receipt of a DELETE that answered with a `revoke_job_id`.")
                 .paged(revoke_jobs::PAGE)
-                .answer::<RevokeJob>()
+                .response::<RevokeJob>()
         },
     ),
 ];

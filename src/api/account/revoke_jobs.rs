@@ -1,4 +1,4 @@
-//! `/revoke_jobs`: receipts of revocations at providers. Ours, not published.
+//! `/revoke_jobs`: receipts of revocations at providers. An extension of this server.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::revocation::RevokeJob;
 
-/// Most credentials on one page, and how many when the caller does not say.
+/// Maximum credentials per page, and the default.
 pub const PAGE: i64 = 1_000;
 
 /// `GET /revoke_jobs/{id}` → 200.
 pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query: Query) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, PAGE, PAGE)?;
-    let (found, counts) = app.revocations.revoke_job(&caller.project_id, &id, page.of_store()).await?;
+    let (found, counts) = app.revocations.revoke_job(&caller.project_id, &id, page.store_query()).await?;
     let page = page.envelope(found.rows, counts.total, found.next.as_ref());
     let job = RevokeJob {
         id,
@@ -33,7 +33,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
         kept: counts.kept,
         pending: counts.pending,
         items: page.items,
-        next_cursor: page.place.next_cursor,
+        next_cursor: page.info.next_cursor,
     };
     Ok(json(StatusCode::OK, &job)?)
 }

@@ -1,5 +1,5 @@
 //! `{authScheme, val}`: a connection's state in requests (contract section 4.3). `state_view.rs` has
-//! it as answers show it.
+//! its form in responses.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,10 +8,10 @@ use switchboard_vault::{Secret, Secrets};
 
 use crate::app::link::direct::KnownFields;
 use crate::error::{Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
-/// A state as a caller writes it. Values are a credential or connection fields, by name; names that
-/// the toolkit does not know are not kept.
+/// A connection's state in a request. Values are a credential or connection fields, by name; names that
+/// the toolkit does not have are ignored.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "StateInput")]
 pub struct StateBody {
@@ -23,7 +23,7 @@ pub struct StateBody {
 }
 
 impl StateBody {
-    /// The values as texts; a value that is left `null` is not given.
+    /// The values as strings; a `null` value counts as omitted.
     pub fn into_known(self) -> Result<KnownFields> {
         let mut values = Secrets::new();
         for (name, value) in self.val {
@@ -35,10 +35,10 @@ impl StateBody {
     }
 }
 
-/// A value as a text: numbers and switches as they are written, lists joined by spaces. Objects
-/// (a provider's further token data, say) are no fields of a connection.
+/// A value as a string: numbers and booleans as written, lists separated by spaces. Objects, such as
+/// additional token data of a provider, are ignored.
 pub fn text_of(name: &str, value: Value) -> Result<Option<Secret>> {
-    let wrong = || Error::field(&format!("val.{}", cut(name)), "must be a list of strings");
+    let wrong = || Error::field(&format!("val.{}", truncate(name)), "must be a list of strings");
     match value {
         Value::Null | Value::Object(_) => Ok(None),
         Value::String(text) => Ok(Some(text.into())),

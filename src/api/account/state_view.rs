@@ -1,5 +1,5 @@
-//! An account's `state` as answers show it (contract sections 4.3 and 4.4): keys as the schema
-//! demands them, secrets masked.
+//! An account's `state` in responses (contract sections 4.3 and 4.4): with the keys that the schema
+//! requires, secrets masked.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,17 @@ use crate::app::account::AccountView;
 use crate::app::model::params::AccountParams;
 use crate::time::iso;
 
-/// What answers show instead of a secret.
+/// Shown in responses instead of a secret.
 pub const REDACTED: &str = "REDACTED";
 
-/// How much of a secret an answer shows.
+/// How much of a secret a response shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mask {
     /// Nothing: the client is the operator's.
     Redact,
     /// The first four characters.
     Shorten,
-    /// Everything: the project switched masking off.
+    /// Everything: the project has disabled masking.
     Show,
 }
 
@@ -49,7 +49,7 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
     match view.row.status {
         AccountStatus::Initializing => {}
         AccountStatus::Initiated => {
-            // The link token is stored as a hash only, so the page's URL cannot be shown again.
+            // Only a hash of the link token is stored, so the page's URL cannot be shown again.
             val.insert("redirectUrl".to_owned(), format!("{public_url}/link/{REDACTED}").into());
         }
         AccountStatus::Active | AccountStatus::Inactive => add_credential(&mut val, view, params),
@@ -63,20 +63,20 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
             val.insert("revoked_at".to_owned(), iso(view.row.updated_at).into());
         }
     }
-    for name in demanded(&view.row.scheme, view.row.status) {
+    for name in required_keys(&view.row.scheme, view.row.status) {
         val.entry((*name).to_owned()).or_insert_with(|| match *name {
             "authUri" => format!("{public_url}/link/{REDACTED}").into(),
             _ => REDACTED.into(),
         });
     }
-    // No field of a connection takes the place of the account's own.
+    // A field of the connection must not replace the account's own status.
     val.remove("status");
     AccountVal { status: view.status().into(), fields: val }
 }
 
-/// Keys that the schema of a state demands (contract section 4.3), whether or not the account has such
-/// a thing: clients that check answers refuse one without.
-fn demanded(scheme: &str, status: AccountStatus) -> &'static [&'static str] {
+/// Keys that the schema of a state requires (contract section 4.3), even if the account has no such
+/// value: clients that validate responses reject a state without them.
+fn required_keys(scheme: &str, status: AccountStatus) -> &'static [&'static str] {
     use AccountStatus::{Active, Expired, Failed, Inactive, Initiated};
     match (scheme, status) {
         ("OAUTH1", Initiated) => &["oauth_token", "oauth_token_secret", "authUri"],
@@ -114,9 +114,9 @@ fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params:
 
 fn add_secrets(val: &mut BTreeMap<String, Value>, secrets: &Secrets, scheme: &str, mask: Mask) {
     for (name, secret) in secrets.iter() {
-        // An imported token is kept under the name that the toolkit applies.
+        // An imported token is stored under the name that the toolkit applies.
         let name = if scheme == "BEARER_TOKEN" && name == "access_token" { "token" } else { name };
-        // A user name may itself be the key (RFC 7617 with an empty password), so it is masked, too.
+        // A user name may itself be the key (RFC 7617 with an empty password), so it is masked as well.
         val.insert(name.to_owned(), mask.apply(secret.expose()).into());
     }
 }

@@ -1,4 +1,4 @@
-//! A connected account as answers show it (contract sections 4.1 to 4.4).
+//! A connected account in responses (contract sections 4.1 to 4.4).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use switchboard_store::accounts::{AccountStatus, AccountType};
 
 use super::state_view::state_val;
-use crate::api::session::links::{AnswerExperimental, experimental_view};
+use crate::api::session::links::{AccountTypeView, experimental_view};
 use crate::app::account::{AccountView, Lifetime};
 use crate::app::model::access_list::Acl;
 use crate::app::model::params::{AccountIdentity, AccountParams};
@@ -21,26 +21,26 @@ use crate::time::iso;
 pub struct AccountItem {
     /// `ca_…`.
     pub id: String,
-    /// Name for people, given at linking.
+    /// Display name, given when the link was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
-    /// What the account is of.
+    /// The account's toolkit.
     pub toolkit: AccountToolkit,
-    /// How it authenticates.
+    /// The account's auth config.
     pub auth_config: AccountAuthConfig,
     /// Authentication scheme.
     #[serde(rename = "authScheme")]
     pub auth_scheme: String,
-    /// Name of a few words, for a model to tell accounts apart.
+    /// Name made of words, which helps a model to distinguish accounts.
     pub word_id: String,
     /// The end user of your application.
     pub user_id: String,
-    /// Where the account stands.
+    /// Status of the account.
     pub status: AccountStatusWord,
     /// Who may use it.
-    pub experimental: AnswerExperimental,
+    pub experimental: AccountTypeView,
     // Null rather than absent: the TypeScript SDKs warn about a missing key.
-    /// Why the status is what it is; null where nothing went wrong.
+    /// The reason for the status; null if nothing went wrong.
     pub status_reason: Option<String>,
     /// RFC 3339.
     #[schemars(extend("format" = "date-time"))]
@@ -48,101 +48,101 @@ pub struct AccountItem {
     /// RFC 3339.
     #[schemars(extend("format" = "date-time"))]
     pub updated_at: String,
-    /// What the account holds, secrets masked.
+    /// The account's values, secrets masked.
     pub state: AccountState,
     /// The same as `state.val`.
     pub data: AccountVal,
-    /// Who it is at its provider; null where the toolkit does not say how to ask.
+    /// The user's identity at the provider; null if the toolkit cannot look it up.
     pub identity: Option<AccountIdentity>,
-    /// Scopes asked for and granted; null for credentials without scopes.
+    /// Scopes that were requested and granted; null for credentials without scopes.
     pub scopes: Option<AccountScopes>,
-    /// How long it lives, as far as is known.
+    /// When the account's tokens expire, as far as known.
     pub lifetime: AccountLifetime,
-    /// Switched off.
+    /// The account is disabled.
     pub is_disabled: bool,
 }
 
 /// A connected account.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ConnectedAccountDetails")]
-pub struct AccountAnswer {
+pub struct AccountResponse {
     /// As in lists.
     #[serde(flatten)]
     pub item: AccountItem,
     /// Always empty; kept for clients that read it.
     pub params: BTreeMap<String, Value>,
-    /// Scopes asked for at linking.
+    /// Scopes that were requested when connecting.
     pub requested_scopes: Vec<String>,
-    /// User scopes asked for at linking, where the toolkit has such.
+    /// User scopes that were requested when connecting, if the toolkit has any.
     pub requested_user_scopes: Vec<String>,
 }
 
-/// Scopes of an account. Users can untick some at many providers.
+/// Scopes of an account. At many providers users can deselect some.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AccountScopes {
-    /// Asked for.
+    /// Requested.
     pub requested: Vec<String>,
-    /// Granted; null when the provider did not say, which means as requested (RFC 6749 section 5.1).
+    /// Granted; null if the provider did not say, which means as requested (RFC 6749 section 5.1).
     pub granted: Option<Vec<String>>,
-    /// Asked for, and not granted.
+    /// Requested but not granted.
     pub missing: Vec<String>,
 }
 
-/// When what ends. All times are RFC 3339; null where there is no such end, or none is known.
+/// Expiry times, RFC 3339; null where there is no expiry, or none is known.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AccountLifetime {
-    /// End of the access token; it is refreshed before.
+    /// Expiry of the access token; it is refreshed before.
     pub access_token_expires_at: Option<String>,
-    /// When it is due to be refreshed.
+    /// When the access token is due for a refresh.
     pub refresh_due_at: Option<String>,
-    /// When the user must connect again, however often the token was refreshed.
+    /// When the user must connect again, no matter how often the token was refreshed.
     pub hard_expiry: Option<String>,
-    /// When the refresh token ends unless it is used before; keeping accounts alive moves it on.
+    /// When an unused refresh token expires; automatic refreshes extend it.
     pub idle_expiry: Option<String>,
 }
 
-/// What an account is of.
+/// An account's toolkit.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AccountToolkit {
     /// Toolkit slug.
     pub slug: String,
 }
 
-/// How an account authenticates.
+/// An account's auth config.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct AccountAuthConfig {
     /// `ac_…`.
     pub id: String,
     /// Authentication scheme.
     pub auth_scheme: String,
-    /// The client is the operator's.
+    /// Uses the operator's client.
     pub is_composio_managed: bool,
-    /// Switched off, or deleted.
+    /// Disabled or deleted.
     pub is_disabled: bool,
 }
 
-/// Where an account stands.
+/// Status of an account.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 #[schemars(rename = "AccountStatus")]
 pub enum AccountStatusWord {
-    /// Made; nobody has opened its link.
+    /// Created; its link has not been opened.
     Initializing,
     /// Its user is at the provider.
     Initiated,
     /// In use.
     Active,
-    /// Linking went wrong.
+    /// Connecting failed.
     Failed,
-    /// Its credential ended.
+    /// Its credential has expired.
     Expired,
-    /// Switched off.
+    /// Disabled.
     Inactive,
-    /// Its user or an operator took the credential back.
+    /// Its user or an operator revoked the credential.
     Revoked,
 }
 
-/// What an account holds.
+/// The account's values.
 #[derive(Clone, Serialize, JsonSchema)]
 pub struct AccountState {
     /// Authentication scheme.
@@ -163,7 +163,7 @@ pub struct AccountVal {
 }
 
 impl AccountItem {
-    /// What lists show of an account.
+    /// The account as shown in lists.
     pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
         let row = &account.row;
         let params = AccountParams::parse(&row.params)?;
@@ -197,8 +197,8 @@ impl AccountItem {
     }
 }
 
-impl AccountAnswer {
-    /// What is shown of one account.
+impl AccountResponse {
+    /// The account as shown on its own.
     pub fn new(account: &AccountView, public_url: &str) -> Result<Self> {
         let params = AccountParams::parse(&account.row.params)?;
         Ok(Self {
@@ -230,7 +230,7 @@ fn lifetime(lifetime: &Lifetime) -> AccountLifetime {
     }
 }
 
-fn experimental(account: &AccountView) -> Result<AnswerExperimental> {
+fn experimental(account: &AccountView) -> Result<AccountTypeView> {
     let row = &account.row;
     let acl = row.acl.as_deref().filter(|_| row.account_type == AccountType::Shared);
     let acl: Option<Acl> = acl.map(serde_json::from_str).transpose().map_err(Error::internal)?;
@@ -251,5 +251,5 @@ impl From<AccountStatus> for AccountStatusWord {
     }
 }
 
-// A credential's masked parts are still nothing for a log.
-crate::redacted_debug!(AccountItem, AccountAnswer, AccountState, AccountVal);
+// A masked credential still does not belong in a log.
+crate::redacted_debug!(AccountItem, AccountResponse, AccountState, AccountVal);

@@ -1,4 +1,4 @@
-//! Changes of an auth config: `PATCH`, on and off (contract section 5).
+//! Changes to an auth config: `PATCH`, enable and disable (contract section 5).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::fields::{
-    Credentials, Scopes, ToolAccessConfig, refuse_unusable, scopes_of, shared_of, take_scopes, take_text, texts,
+    Credentials, Scopes, ToolAccessConfig, reject_unsupported, scopes_of, shared_of, take_scopes, take_text, texts,
 };
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
@@ -21,32 +21,32 @@ use crate::app::App;
 use crate::app::auth_config::edit::AuthConfigPatch;
 use crate::error::{Code, Error, Result};
 
-/// Body of `PATCH /auth_configs/{id}`. What is left out stays.
+/// Body of `PATCH /auth_configs/{id}`. Omitted fields are unchanged.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "UpdateAuthConfig")]
 pub struct PatchBody {
-    /// The type that the auth config has.
+    /// The type of the auth config.
     #[serde(rename = "type")]
     kind: PatchType,
     /// A new name.
     name: Option<String>,
-    /// With `custom`: values to set by name; `null` takes one away, what is left out stays. Empty
+    /// With `custom`: values to set by name; `null` removes one, omitted ones are unchanged. Empty
     /// `scopes` mean the toolkit's own.
     credentials: Option<Credentials>,
-    /// With `default`: the scopes to ask for; empty ones mean the toolkit's own.
+    /// With `default`: the scopes to request; an empty list means the toolkit's own.
     #[schemars(with = "Option<Scopes>")]
     scopes: Option<Value>,
-    /// With `default`: the user-level scopes to ask for.
+    /// With `default`: the user-level scopes to request.
     #[schemars(with = "Option<Scopes>")]
     user_scopes: Option<Value>,
-    /// Sessions that name no auth config may pick it.
+    /// Whether sessions that name no auth config may use it.
     is_enabled_for_tool_router: Option<bool>,
-    /// Takes the place of the stored one.
+    /// Replaces the stored one.
     tool_access_config: Option<ToolAccessConfig>,
-    /// Takes the place of the stored list.
+    /// Replaces the stored list.
     restrict_to_following_tools: Option<Vec<String>>,
-    /// Values of connection fields that all accounts connected from now on share; they take the place
-    /// of all stored ones.
+    /// Values of connection fields that all accounts connected from now on share; they replace all
+    /// stored ones.
     shared_connection_fields: Option<Map<String, Value>>,
     /// The older name of `shared_connection_fields`.
     shared_credentials: Option<Map<String, Value>>,
@@ -69,10 +69,10 @@ enum PatchType {
     Custom,
 }
 
-/// That a change was made.
+/// Confirms a change.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "AuthConfigChanged")]
-pub struct ChangeAnswer {
+pub struct ChangeResponse {
     /// Always true.
     success: bool,
     /// For people.
@@ -88,17 +88,16 @@ pub async fn patch(
 ) -> std::result::Result<Response, ApiError> {
     let patch = body.value.into_patch()?;
     app.auth_configs.patch(&caller.actor(), &id, &patch).await?;
-    Ok(json(StatusCode::OK, &ChangeAnswer { success: true, message: "Auth config updated" })?)
+    Ok(json(StatusCode::OK, &ChangeResponse { success: true, message: "Auth config updated" })?)
 }
 
-/// `PATCH /auth_configs/{id}/{status}` → 200. SDKs announce a JSON body and send none, so none is
-/// read.
+/// `PATCH /auth_configs/{id}/{status}` → 200. SDKs announce a JSON body and send none, so none is read.
 pub async fn status(
     State(app): State<Arc<App>>,
     caller: Caller,
     path: std::result::Result<Path<(String, String)>, PathRejection>,
 ) -> std::result::Result<Response, ApiError> {
-    // A path that is not UTF-8 names no status either.
+    // A path that is not UTF-8 contains no valid status either.
     let (id, word) = path.map_or_else(|_| <(String, String)>::default(), |Path(both)| both);
     let (enabled, message) = match word.as_str() {
         "ENABLED" => (true, "Auth config enabled"),
@@ -110,12 +109,12 @@ pub async fn status(
         }
     };
     app.auth_configs.set_enabled(&caller.actor(), &id, enabled).await?;
-    Ok(json(StatusCode::OK, &ChangeAnswer { success: true, message })?)
+    Ok(json(StatusCode::OK, &ChangeResponse { success: true, message })?)
 }
 
 impl PatchBody {
     fn into_patch(self) -> Result<AuthConfigPatch> {
-        refuse_unusable(self.proxy_config.as_ref(), self.sealed_credentials.as_ref(), "")?;
+        reject_unsupported(self.proxy_config.as_ref(), self.sealed_credentials.as_ref(), "")?;
         self.check_type()?;
         let mut credentials = self.credentials.unwrap_or_default();
         let at = "credentials";
@@ -142,7 +141,7 @@ impl PatchBody {
         })
     }
 
-    /// Each type has its own place for scopes; in the other one they would be lost.
+    /// Each type has its own field for scopes; in the other one they would be lost.
     fn check_type(&self) -> Result<()> {
         match self.kind {
             PatchType::Custom if self.scopes.is_some() => {
@@ -151,7 +150,7 @@ impl PatchBody {
             PatchType::Custom if self.user_scopes.is_some() => {
                 Err(Error::field("user_scopes", "belongs in credentials with type custom"))
             }
-            PatchType::Default if self.credentials.as_ref().is_some_and(|it| !it.is_empty()) => {
+            PatchType::Default if self.credentials.as_ref().is_some_and(|credentials| !credentials.is_empty()) => {
                 Err(Error::field("credentials", "is not taken with type default; scopes and user_scopes may be set"))
             }
             _ => Ok(()),

@@ -1,5 +1,5 @@
-//! Parts of the bodies of `/auth_configs` that creation and change have in common: credentials,
-//! scopes, shared fields, and what this server refuses.
+//! Shared parts of the bodies of `/auth_configs`: credentials, scopes, shared fields, and what this
+//! server rejects.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use switchboard_vault::{Secret, Secrets};
 
 use crate::api::account::state_view::REDACTED;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
-/// Credentials of an auth config by name: `client_id`, `client_secret`, `oauth_redirect_uri`,
-/// `scopes` and `user_scopes`, where its scheme has a use for them.
+/// Credentials of an auth config by name: `client_id`, `client_secret`, `oauth_redirect_uri`, `scopes`
+/// and `user_scopes`, if its scheme uses them.
 pub type Credentials = BTreeMap<String, Value>;
 
-/// Scopes: a text, separated by spaces or commas, or a list.
+/// Scopes: a string, separated by spaces or commas, or a list.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes the two forms; they are read by hand, for better messages")]
 pub enum Scopes {
     /// Separated by spaces or commas.
     Text(String),
-    /// One by one.
+    /// One per item.
     List(Vec<String>),
 }
 
@@ -39,22 +39,22 @@ pub struct ToolAccessConfig {
 }
 
 impl ToolAccessConfig {
-    /// As it is stored.
+    /// The stored form.
     pub fn into_value(self) -> Result<Value> {
         serde_json::to_value(self).map_err(Error::internal)
     }
 }
 
-/// Refuses what this server has no way to honour.
-pub fn refuse_unusable(proxy_config: Option<&Value>, sealed_credentials: Option<&Value>, at: &str) -> Result<()> {
+/// Rejects fields that this server does not support.
+pub fn reject_unsupported(proxy_config: Option<&Value>, sealed_credentials: Option<&Value>, at: &str) -> Result<()> {
     let refused = |name: &str, why: &str| {
         Err(Error::new(Code::AuthConfigBadRequest, format!("{at}{name} is not taken: {why}"))
             .fix(format!("Leave {name} out.")))
     };
-    if proxy_config.is_some_and(|it| !it.is_null()) {
+    if proxy_config.is_some_and(|value| !value.is_null()) {
         return refused("proxy_config", "this server has no egress proxy per auth config");
     }
-    if sealed_credentials.is_some_and(|it| !it.is_null()) {
+    if sealed_credentials.is_some_and(|value| !value.is_null()) {
         return refused("sealed_credentials", "this server cannot open credentials that another server sealed");
     }
     Ok(())
@@ -65,7 +65,9 @@ pub fn scopes_of(value: Value, at: &str) -> Result<Vec<String>> {
     let wrong = || Error::field(at, "must be a string or a list of strings");
     match value {
         Value::Null => Ok(Vec::new()),
-        Value::String(text) => Ok(text.split([' ', ',']).filter(|it| !it.is_empty()).map(ToOwned::to_owned).collect()),
+        Value::String(text) => {
+            Ok(text.split([' ', ',']).filter(|scope| !scope.is_empty()).map(ToOwned::to_owned).collect())
+        }
         list => serde_json::from_value(list).map_err(|_| wrong()),
     }
 }
@@ -75,7 +77,7 @@ pub fn take_scopes(credentials: &mut Credentials, name: &str, at: &str) -> Resul
     credentials.remove(name).map(|value| scopes_of(value, &format!("{at}.{name}"))).transpose()
 }
 
-/// Takes a text out of credentials; `null` is the empty one.
+/// Takes a string out of credentials; `null` is the empty one.
 pub fn take_text(credentials: &mut Credentials, name: &str, at: &str) -> Result<Option<String>> {
     match credentials.remove(name) {
         None => Ok(None),
@@ -85,19 +87,19 @@ pub fn take_text(credentials: &mut Credentials, name: &str, at: &str) -> Result<
     }
 }
 
-/// The texts among values by name, `null` as none.
+/// The strings among values by name, `null` as none.
 pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Result<BTreeMap<String, Option<Secret>>> {
     let mut texts = BTreeMap::new();
     for (name, value) in values {
         let text = match value {
             Value::Null => None,
-            // Read from an answer and sent back, it would take the place of the secret.
+            // A masked value that is sent back would replace the secret.
             Value::String(text) if text == REDACTED => {
                 let what = "is what answers show instead of a secret; give the secret itself, or leave it out";
-                return Err(Error::field(&format!("{at}.{}", cut(&name)), what));
+                return Err(Error::field(&format!("{at}.{}", truncate(&name)), what));
             }
             Value::String(text) => Some(Secret::new(text)),
-            _ => return Err(Error::field(&format!("{at}.{}", cut(&name)), "must be a string")),
+            _ => return Err(Error::field(&format!("{at}.{}", truncate(&name)), "must be a string")),
         };
         texts.insert(name, text);
     }

@@ -27,18 +27,18 @@ use crate::app::App;
 use crate::app::auth_config::{NewAuthConfig, Source, client_names, secrets_from};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
-use fields::{Credentials, ToolAccessConfig, refuse_unusable, shared_of, take_scopes, take_text, texts};
-use view::{AuthConfig, CreateAnswer};
+use fields::{Credentials, ToolAccessConfig, reject_unsupported, shared_of, take_scopes, take_text, texts};
+use view::{AuthConfig, CreateResponse};
 
 /// Body of `POST /auth_configs`.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "CreateAuthConfig")]
 pub struct Body {
-    /// For which toolkit.
+    /// The toolkit.
     toolkit: BodyToolkit,
-    /// How its accounts authenticate; left out, with the operator's client.
+    /// How its accounts authenticate; with the operator's client when omitted.
     auth_config: Option<BodyConfig>,
 }
 
@@ -49,12 +49,12 @@ struct BodyToolkit {
     slug: String,
 }
 
-// Both variants in one: which of them is told by `type`.
-/// An auth config with the operator's client, or with one's own.
+// Both variants in one struct; `type` distinguishes them.
+/// An auth config with the operator's client, or with your own.
 #[derive(Default, Deserialize, JsonSchema)]
 #[schemars(rename = "NewAuthConfig")]
 struct BodyConfig {
-    /// `use_composio_managed_auth`: the operator's client; `use_custom_auth`: one's own.
+    /// `use_composio_managed_auth`: the operator's client; `use_custom_auth`: your own.
     #[serde(rename = "type")]
     #[schemars(with = "Option<BodyType>")]
     kind: Option<String>,
@@ -63,10 +63,10 @@ struct BodyConfig {
     /// With `use_custom_auth`: how its accounts authenticate, such as `OAUTH2` or `API_KEY`.
     #[serde(rename = "authScheme", alias = "auth_scheme")]
     auth_scheme: Option<String>,
-    /// By name: `scopes` and `user_scopes`; with one's own OAuth client also `client_id`,
+    /// By name: `scopes` and `user_scopes`; with your own OAuth client also `client_id`,
     /// `client_secret` and `oauth_redirect_uri`.
     credentials: Option<Credentials>,
-    /// Sessions that name no auth config may pick it; default true.
+    /// Whether sessions that name no auth config may use it; default true.
     is_enabled_for_tool_router: Option<bool>,
     /// Which tools it is for.
     tool_access_config: Option<ToolAccessConfig>,
@@ -82,7 +82,7 @@ struct BodyConfig {
     sealed_credentials: Option<Value>,
 }
 
-/// Whose client it is.
+/// Who owns the client.
 #[derive(JsonSchema)]
 #[schemars(rename = "NewAuthConfigType", rename_all = "snake_case")]
 #[expect(dead_code, reason = "describes the words; they are read by hand, for better messages")]
@@ -99,7 +99,7 @@ pub async fn create(
 ) -> std::result::Result<Response, ApiError> {
     let new = body.value.into_new()?;
     let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
-    let view = |row: &AuthConfigRow| CreateAnswer::new(&app, row, restricted.clone());
+    let view = |row: &AuthConfigRow| CreateResponse::new(&app, row, restricted.clone());
     let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
     let row = app.auth_configs.create(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
     Ok(created(row, view)?)
@@ -118,7 +118,7 @@ pub async fn list(
         include_disabled: query.flag("show_disabled")?.unwrap_or(false),
         search: query.text("search").map(ToOwned::to_owned),
     };
-    let found = app.auth_configs.list(&caller.project_id, filter, page.of_store()).await?;
+    let found = app.auth_configs.list(&caller.project_id, filter, page.store_query()).await?;
     let items: Vec<AuthConfig> = found.rows.iter().map(|config| AuthConfig::new(&app, config)).collect();
     Ok(json(StatusCode::OK, &page.envelope(items, found.total, found.next.as_ref()))?)
 }
@@ -129,7 +129,8 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> st
     Ok(json(StatusCode::OK, &AuthConfig::new(&app, &config))?)
 }
 
-/// `DELETE /auth_configs/{id}` → 200; its accounts go with it, and their credentials to be revoked.
+/// `DELETE /auth_configs/{id}` → 200; deletes its accounts as well and queues their credentials for
+/// revocation.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -141,7 +142,7 @@ pub async fn delete(
     Ok(json(StatusCode::OK, &Deleted { success: true, message: "Auth config deleted", revoke_job_id })?)
 }
 
-/// Answer of `DELETE /auth_configs/{id}`.
+/// Response of `DELETE /auth_configs/{id}`.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "DeletedAuthConfig")]
 pub struct Deleted {
@@ -149,8 +150,8 @@ pub struct Deleted {
     pub success: bool,
     /// For people.
     pub message: &'static str,
-    /// Where to read what became of the credentials at their provider: `GET /revoke_jobs/{id}`.
-    /// Absent when there were none, or `revoke_on_delete` was false.
+    /// The receipt of the revocations at the provider, for `GET /revoke_jobs/{id}`. Absent when there
+    /// were no credentials, or `revoke_on_delete` was false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke_job_id: Option<String>,
 }
@@ -162,7 +163,7 @@ impl Body {
             Some(config) => config.kind()?,
         };
         let config = self.auth_config.unwrap_or_default();
-        refuse_unusable(config.proxy_config.as_ref(), config.sealed_credentials.as_ref(), "auth_config.")?;
+        reject_unsupported(config.proxy_config.as_ref(), config.sealed_credentials.as_ref(), "auth_config.")?;
         let shared = shared_of(config.shared_connection_fields, config.shared_credentials, "auth_config.")?;
         let mut settings = AuthConfigSettings {
             tool_access_config: config.tool_access_config.map(ToolAccessConfig::into_value).transpose()?,
@@ -172,23 +173,23 @@ impl Body {
         let mut credentials = config.credentials.unwrap_or_default();
         let source = match kind {
             Kind::Managed => {
-                settings.scopes = given_scopes(&mut credentials, "scopes")?;
-                settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
+                settings.scopes = scopes_from(&mut credentials, "scopes")?;
+                settings.user_scopes = scopes_from(&mut credentials, "user_scopes")?;
                 // The operator's client is used as the operator registered it (R16, R17).
-                refuse_others(&credentials, &[], "with use_composio_managed_auth; scopes and user_scopes may be set")?;
+                reject_others(&credentials, &[], "with use_composio_managed_auth; scopes and user_scopes may be set")?;
                 Source::Managed
             }
             Kind::Custom => {
                 let scheme = parse_scheme(config.auth_scheme.as_deref())?;
                 if scheme.is_oauth2() {
-                    settings.scopes = given_scopes(&mut credentials, "scopes")?;
-                    settings.user_scopes = given_scopes(&mut credentials, "user_scopes")?;
+                    settings.scopes = scopes_from(&mut credentials, "scopes")?;
+                    settings.user_scopes = scopes_from(&mut credentials, "user_scopes")?;
                 }
                 if scheme.is_redirect() {
                     settings.oauth_redirect_uri =
                         take_text(&mut credentials, "oauth_redirect_uri", CREDENTIALS)?.filter(|uri| !uri.is_empty());
                 }
-                refuse_others(
+                reject_others(
                     &credentials,
                     client_names(scheme),
                     "with this authScheme; each user enters their own on the connect page",
@@ -207,11 +208,11 @@ impl Body {
     }
 }
 
-/// What would be stored and never used is refused.
-fn refuse_others(credentials: &Credentials, known: &[&str], why: &str) -> Result<()> {
+/// Rejects values that would be stored but never used.
+fn reject_others(credentials: &Credentials, known: &[&str], why: &str) -> Result<()> {
     match credentials.iter().find(|(name, value)| !known.contains(&name.as_str()) && !value.is_null()) {
         Some((name, _)) => {
-            Err(Error::field(&format!("auth_config.credentials.{}", cut(name)), format!("is not taken {why}")))
+            Err(Error::field(&format!("auth_config.credentials.{}", truncate(name)), format!("is not taken {why}")))
         }
         None => Ok(()),
     }
@@ -226,7 +227,7 @@ enum Kind {
 impl BodyConfig {
     fn kind(&self) -> Result<Kind> {
         match self.kind.as_deref() {
-            // The words of PATCH mean the same.
+            // PATCH uses these words with the same meaning.
             Some("use_composio_managed_auth" | "default") => Ok(Kind::Managed),
             Some("use_custom_auth" | "custom") => Ok(Kind::Custom),
             None if self.auth_scheme.is_none() && self.credentials.is_none() => Ok(Kind::Managed),
@@ -246,13 +247,13 @@ fn parse_scheme(given: Option<&str>) -> Result<Scheme> {
     })
 }
 
-/// Schemes of the contract that this server does not have yet.
+/// Schemes of the contract that this server does not support yet.
 const UNBUILT_SCHEMES: [&str; 1] = ["CALCOM_AUTH"];
 
-/// Where a creation has its credentials.
+/// Location of the credentials in the body.
 const CREDENTIALS: &str = "auth_config.credentials";
 
-fn given_scopes(credentials: &mut Credentials, name: &str) -> Result<Option<Vec<String>>> {
+fn scopes_from(credentials: &mut Credentials, name: &str) -> Result<Option<Vec<String>>> {
     Ok(take_scopes(credentials, name, CREDENTIALS)?.filter(|scopes| !scopes.is_empty()))
 }
 

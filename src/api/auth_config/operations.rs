@@ -29,7 +29,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .deprecated("deprecated_app_id")
                 .deprecated("deprecated_status")
                 .paged(200)
-                .answer::<Page<view::AuthConfig>>()
+                .response::<Page<view::AuthConfig>>()
         },
     ),
     Operation::works(
@@ -45,7 +45,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      client of your own, or with keys, tokens or passwords that each user enters.",
                 )
                 .body::<auth_config::Body>()
-                .answer::<view::CreateAnswer>()
+                .response::<view::CreateResponse>()
                 .idempotent()
         },
     ),
@@ -55,7 +55,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(auth_config::read),
-        || Docs::ok("Read an auth config").about("Secrets are never shown.").answer::<view::AuthConfig>(),
+        || Docs::ok("Read an auth config").about("Secrets are never shown.").response::<view::AuthConfig>(),
     ),
     Operation::works(
         "PATCH",
@@ -70,7 +70,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      provider end with the change; accounts that are connected stay.",
                 )
                 .body::<changes::PatchBody>()
-                .answer::<changes::ChangeAnswer>()
+                .response::<changes::ChangeResponse>()
         },
     ),
     Operation::works(
@@ -83,7 +83,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Delete an auth config")
                 .about("Its accounts are deleted with it; their provider is asked to forget the credentials.")
                 .revokes()
-                .answer::<auth_config::Deleted>()
+                .response::<auth_config::Deleted>()
         },
     ),
     Operation::works(
@@ -98,7 +98,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "`status` is `ENABLED` or `DISABLED`; no body is read. While an auth config is disabled, its \
                      accounts are INACTIVE and cannot be used, and no account can be connected.",
                 )
-                .answer::<changes::ChangeAnswer>()
+                .response::<changes::ChangeResponse>()
         },
     ),
 ];

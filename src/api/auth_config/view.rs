@@ -1,4 +1,4 @@
-//! Auth configs as answers show them (contract section 5).
+//! Auth configs in responses (contract section 5).
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,10 +15,10 @@ use crate::app::auth_config::AuthConfigView;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::time::iso;
 
-/// Answer of `POST /auth_configs`.
+/// Response of `POST /auth_configs`.
 #[derive(Debug, JsonSchema, Serialize)]
 #[schemars(rename = "CreatedAuthConfig")]
-pub struct CreateAnswer {
+pub struct CreateResponse {
     /// The toolkit.
     toolkit: ToolkitSlug,
     /// The new auth config.
@@ -43,13 +43,14 @@ struct Created {
     is_composio_managed: bool,
     /// As it was given.
     restrict_to_following_tools: Vec<String>,
-    /// To be registered at the provider; only where users are sent there. Ours.
+    /// The redirect URI to register at the provider; only for schemes with a redirect. An extension of
+    /// this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uri: Option<String>,
 }
 
-impl CreateAnswer {
-    /// Of a new row.
+impl CreateResponse {
+    /// From a new row.
     pub fn new(app: &App, row: &AuthConfigRow, restrict_to_following_tools: Vec<String>) -> Self {
         let settings = AuthConfigSettings::parse(&row.settings).ok();
         Self {
@@ -91,9 +92,9 @@ pub struct AuthConfig {
     created_at: String,
     /// RFC 3339.
     last_updated_at: String,
-    /// How many accounts it has.
+    /// Number of its accounts.
     no_of_connections: i64,
-    /// What is asked when an account is connected.
+    /// The fields to enter when an account is connected.
     expected_input_fields: Vec<ExpectedInputField>,
     /// As it was given.
     restrict_to_following_tools: Vec<String>,
@@ -103,9 +104,10 @@ pub struct AuthConfig {
     shared_connection_fields: Map<String, Value>,
     /// The older name of `shared_connection_fields`.
     shared_credentials: Map<String, Value>,
-    /// Sessions that name no auth config may pick it.
+    /// Whether sessions that name no auth config may use it.
     is_enabled_for_tool_router: bool,
-    /// To be registered at the provider; only where users are sent there. Ours.
+    /// The redirect URI to register at the provider; only for schemes with a redirect. An extension of
+    /// this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uri: Option<String>,
 }
@@ -129,9 +131,9 @@ enum AuthConfigStatus {
 struct AuthConfigToolkit {
     /// Its slug.
     slug: String,
-    /// URL of its picture.
+    /// URL of its logo.
     logo: String,
-    /// Where its provider says how to get credentials.
+    /// The provider's guide to getting credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_guide_url: Option<String>,
 }
@@ -139,15 +141,15 @@ struct AuthConfigToolkit {
 /// A field of a connection.
 #[derive(Debug, JsonSchema, Serialize)]
 struct ExpectedInputField {
-    /// As toolkits show it.
+    /// The field, as toolkits show it.
     #[serde(flatten)]
     field: InputField,
-    /// Always true: it may be among the `shared_connection_fields`.
+    /// Always true: it may be one of the `shared_connection_fields`.
     is_available_as_shared_credentials: bool,
 }
 
 impl AuthConfig {
-    /// What an answer shows of an auth config.
+    /// An auth config as shown in responses.
     pub fn new(app: &App, config: &AuthConfigView) -> Self {
         let row = &config.row;
         let toolkit = app.core.toolkit(&row.toolkit);
@@ -164,7 +166,7 @@ impl AuthConfig {
             toolkit: AuthConfigToolkit {
                 slug: row.toolkit.clone(),
                 logo: logo_url(app, &row.toolkit),
-                auth_guide_url: toolkit.and_then(|it| it.auth_guide_url.clone()),
+                auth_guide_url: toolkit.and_then(|toolkit| toolkit.auth_guide_url.clone()),
             },
             name: row.name.clone(),
             auth_scheme: row.scheme.clone(),
@@ -176,7 +178,7 @@ impl AuthConfig {
             no_of_connections: config.connections,
             expected_input_fields: fields.iter().map(ExpectedInputField::of).collect(),
             restrict_to_following_tools: settings.restrict_to_following_tools.clone().unwrap_or_default(),
-            tool_access_config: tool_access.and_then(|it| serde_json::from_value(it).ok()).unwrap_or_default(),
+            tool_access_config: tool_access.and_then(|config| serde_json::from_value(config).ok()).unwrap_or_default(),
             shared_credentials: shared.clone(),
             shared_connection_fields: shared,
             is_enabled_for_tool_router: row.is_enabled_for_tool_router,
@@ -191,7 +193,7 @@ impl ExpectedInputField {
     }
 }
 
-/// A field that the toolkit no longer has may have been a secret.
+/// A field that the toolkit no longer has may have been a secret, so it is masked.
 fn shared_fields(config: &AuthConfigView, fields: &[Field]) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, value) in config.shared.iter() {
@@ -201,12 +203,12 @@ fn shared_fields(config: &AuthConfigView, fields: &[Field]) -> Map<String, Value
     shown
 }
 
-/// The client id is shown; every other credential is not, whatever the project's switches say
+/// Shows the client id and masks every other credential, regardless of the project's masking setting
 /// (contract section 5, "masking").
 fn masked_credentials(app: &App, config: &AuthConfigView) -> Map<String, Value> {
     let mut shown = Map::new();
     for (name, secret) in config.secrets.iter() {
-        // Of the client before, and of its registration, nothing needs to be shown.
+        // The former client and details of its registration are not shown.
         if name.starts_with("former_") || name == "client_secret_expires_at" {
             continue;
         }

@@ -1,31 +1,31 @@
-//! What the table of operations says of a request: which keys, in which project, with which right
-//! (contract section 1.2, R61).
+//! Authorization by the table of operations: which keys an operation accepts, in which project, and
+//! with which permission (contract section 1.2, R61).
 
 use axum::http::HeaderMap;
 use switchboard_store::organization_keys::OrganizationKeyKind;
 use switchboard_vault::KeyKind;
 
-use super::auth::{Asker, Caller, Holder, OrgCaller, header};
+use super::auth::{AuthenticatedKey, Caller, OrgCaller, Principal, header};
 use crate::api::operations::{Keys, Operation, Permission};
 use crate::app::project::permissions::{Access, Preset};
 use crate::app::{App, project};
 use crate::error::{Code, Error, Result};
 use crate::text::capital;
 
-/// The caller in a project; none for an operation that is in none.
+/// The caller in a project; none for an operation outside of projects.
 pub(in crate::api) async fn admit(
     app: &App,
     operation: &Operation,
     headers: &HeaderMap,
-    holder: &Holder,
+    key: &AuthenticatedKey,
 ) -> Result<Option<Caller>> {
-    match (operation.keys, &holder.asker) {
-        (Keys::Project | Keys::ProjectOrUser | Keys::Any, Asker::Project(caller)) => {
-            check_right(operation, holder)?;
+    match (operation.keys, &key.principal) {
+        (Keys::Project | Keys::ProjectOrUser | Keys::Any, Principal::Project(caller)) => {
+            check_right(operation, key)?;
             Ok(Some(caller.clone()))
         }
-        (Keys::ProjectOrUser, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => {
-            let project_id = named_project(app, headers).await?;
+        (Keys::ProjectOrUser, Principal::Organization(member)) if member.key.kind == OrganizationKeyKind::User => {
+            let project_id = requested_project(app, headers).await?;
             Ok(Some(Caller {
                 project_id,
                 key_id: member.key.id.clone(),
@@ -33,20 +33,25 @@ pub(in crate::api) async fn admit(
                 caller_request_id: member.caller_request_id.clone(),
             }))
         }
-        (Keys::User, Asker::Beyond(member)) if member.key.kind == OrganizationKeyKind::User => Ok(None),
-        (Keys::Organization, Asker::Beyond(owner)) if owner.key.kind == OrganizationKeyKind::Organization => Ok(None),
-        (Keys::Any, Asker::Beyond(_)) => Ok(None),
-        (keys, asker) => {
-            let message =
-                format!("{} cannot call this operation; it takes {}", capital(name(kind_of(asker))), takes(keys));
-            Err(Error::new(Code::Unauthorized, message).fix(advice(keys)))
+        (Keys::User, Principal::Organization(member)) if member.key.kind == OrganizationKeyKind::User => Ok(None),
+        (Keys::Organization, Principal::Organization(owner)) if owner.key.kind == OrganizationKeyKind::Organization => {
+            Ok(None)
+        }
+        (Keys::Any, Principal::Organization(_)) => Ok(None),
+        (keys, principal) => {
+            let message = format!(
+                "{} cannot call this operation; it takes {}",
+                capital(name(kind_of(principal))),
+                accepted_keys(keys)
+            );
+            Err(Error::new(Code::Unauthorized, message).fix(key_hint(keys)))
         }
     }
 }
 
-/// Refuses a scoped key without one of the rights that the operation needs.
-fn check_right(operation: &Operation, holder: &Holder) -> Result<()> {
-    let Some(given) = &holder.scope.permissions else { return Ok(()) };
+/// Rejects a scoped key that has none of the permissions that the operation requires.
+fn check_right(operation: &Operation, key: &AuthenticatedKey) -> Result<()> {
+    let Some(given) = &key.scope.permissions else { return Ok(()) };
     let (lacks, fix) = match operation.permission {
         Permission::Nothing => return Ok(()),
         Permission::AnyOf(needed) if given.admit(needed) => return Ok(()),
@@ -64,9 +69,9 @@ fn right(preset: Preset, access: Access) -> String {
     format!("{}:{}", preset.name(), access.name())
 }
 
-/// The project that a member's request is about: named by both scope headers, or the only one there
-/// is.
-async fn named_project(app: &App, headers: &HeaderMap) -> Result<String> {
+/// The project of a user key's request: the one that both scope headers name, or the only one that
+/// exists.
+async fn requested_project(app: &App, headers: &HeaderMap) -> Result<String> {
     let (organization, project) = (scope_header(headers, "x-org-id")?, scope_header(headers, "x-project-id")?);
     match (organization, project) {
         (Some(organization), Some(project)) => {
@@ -114,17 +119,17 @@ fn is_uuid(text: &str) -> bool {
         && groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-fn kind_of(asker: &Asker) -> KeyKind {
-    match asker {
-        Asker::Project(_) => KeyKind::Project,
-        Asker::Beyond(OrgCaller { key, .. }) => match key.kind {
+fn kind_of(principal: &Principal) -> KeyKind {
+    match principal {
+        Principal::Project(_) => KeyKind::Project,
+        Principal::Organization(OrgCaller { key, .. }) => match key.kind {
             OrganizationKeyKind::User => KeyKind::User,
             OrganizationKeyKind::Organization => KeyKind::Organization,
         },
     }
 }
 
-/// A key of this kind, in words.
+/// The display name of a kind of key.
 pub(in crate::api) fn name(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Project => "a project API key",
@@ -140,19 +145,19 @@ fn kinds(keys: Keys) -> &'static [KeyKind] {
         Keys::User => &[KeyKind::User],
         Keys::Organization => &[KeyKind::Organization],
         Keys::Any => &KeyKind::ALL,
-        Keys::Nobody => &[],
+        Keys::Public => &[],
     }
 }
 
 /// `a project API key in x-api-key or a user API key in x-user-api-key`.
-fn takes(keys: Keys) -> String {
+fn accepted_keys(keys: Keys) -> String {
     let each = kinds(keys).iter().map(|kind| format!("{} in the `{}` header", name(*kind), header(*kind)));
     each.collect::<Vec<_>>().join(" or ")
 }
 
-/// What to send instead of a key that opens nothing.
-pub(in crate::api) fn advice(keys: Keys) -> String {
-    format!("Send {}. `switchboard key create` makes one.", takes(keys))
+/// How to fix a request without an accepted key.
+pub(in crate::api) fn key_hint(keys: Keys) -> String {
+    format!("Send {}. `switchboard key create` makes one.", accepted_keys(keys))
 }
 
 #[cfg(test)]
@@ -160,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uuids_are_told_from_ids() {
+    fn uuids_are_distinguished_from_ids() {
         assert!(is_uuid("123e4567-e89b-12d3-a456-426614174000"));
         for text in
             ["pr_0Uhd1rl2w3x4y5z6", "", "123e4567e89b12d3a456426614174000", "123e4567-e89b-12d3-a456-42661417400g"]
@@ -172,7 +177,7 @@ mod tests {
     #[test]
     fn advice_names_the_headers_that_an_operation_takes() {
         assert_eq!(
-            advice(Keys::ProjectOrUser),
+            key_hint(Keys::ProjectOrUser),
             "Send a project API key in the `x-api-key` header or a user API key in the `x-user-api-key` header. \
              `switchboard key create` makes one."
         );

@@ -1,10 +1,11 @@
-//! Who calls: exactly one credential, of a kind that the operation takes (contract section 1.2).
+//! Authentication: exactly one credential, of a kind that the operation accepts (contract section 1.2).
 //!
-//! A layer over all operations, not an extractor that a handler could forget: every route is denied
-//! by default (R62). What a route takes stands in the table of operations, whose row comes with the request;
-//! `admission.rs` reads it.
-//! Missing, malformed, unknown, expired and revoked keys answer alike; only who holds a valid key
-//! learns that it is of the wrong kind or lacks a right.
+//! This is a layer over all operations, not an extractor that a handler could forget: every route is
+//! denied by default (R62). The row of the table of operations comes with the request; `admission.rs`
+//! evaluates it.
+//!
+//! Missing, malformed, unknown, expired and revoked keys get the same response. Only the holder of a
+//! valid key learns that it is of the wrong kind or lacks a permission.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -32,25 +33,25 @@ use crate::text::capital;
 pub const CREDENTIALS: [(&str, KeyKind); 3] =
     [("x-api-key", KeyKind::Project), ("x-user-api-key", KeyKind::User), ("x-org-api-key", KeyKind::Organization)];
 
-/// Where a request comes from, for whoever knows better than the connection.
+/// The client's address, as determined from the peer and trusted proxies.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);
 
 /// The authenticated caller of an operation in a project.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// The project that the key opens.
+    /// The key's project.
     pub project_id: String,
-    /// Which key.
+    /// Id of the key.
     pub key_id: String,
-    /// Of this request.
+    /// Id of this request.
     pub request_id: Arc<str>,
-    /// The caller's own id of it.
+    /// The `x-request-id` that the caller sent.
     pub caller_request_id: Option<Arc<str>>,
 }
 
 impl Caller {
-    /// The caller as the audit log names it.
+    /// The caller as recorded in the audit log.
     pub fn actor(&self) -> Actor {
         Actor {
             project_id: self.project_id.clone(),
@@ -61,19 +62,19 @@ impl Caller {
     }
 }
 
-/// The authenticated caller of an operation beyond one project: a member, or the organisation.
+/// The authenticated caller of an operation outside of a project: a member, or the organisation.
 #[derive(Clone, Debug)]
 pub struct OrgCaller {
-    /// The key; of a kind that the operation takes.
+    /// The key, of a kind that the operation accepts.
     pub key: OrganizationKeyRow,
-    /// Of this request.
+    /// Id of this request.
     pub request_id: Arc<str>,
-    /// The caller's own id of it.
+    /// The `x-request-id` that the caller sent.
     pub caller_request_id: Option<Arc<str>>,
 }
 
 impl OrgCaller {
-    /// The caller as the audit log names it, in no project.
+    /// The caller as recorded in the audit log, without a project.
     pub fn actor(&self) -> Actor {
         Actor {
             project_id: String::new(),
@@ -84,40 +85,40 @@ impl OrgCaller {
     }
 }
 
-/// Whoever holds a valid key of any kind.
+/// The holder of a valid key of any kind.
 #[derive(Clone, Debug)]
-pub enum Asker {
-    /// With a project's key.
+pub enum Principal {
+    /// A project key.
     Project(Caller),
-    /// With a member's, or the organisation's.
-    Beyond(OrgCaller),
+    /// A user key or an organisation key.
+    Organization(OrgCaller),
 }
 
-/// A key that was recognised, before it is known what it may do here.
+/// An authenticated key, before it is authorized for an operation.
 #[derive(Debug)]
-pub(in crate::api) struct Holder {
-    /// Who.
-    pub(in crate::api) asker: Asker,
-    /// What a project's key may do; everything for the others.
+pub(in crate::api) struct AuthenticatedKey {
+    /// Who holds it.
+    pub(in crate::api) principal: Principal,
+    /// The scope of a project key; unrestricted for the other kinds.
     pub(in crate::api) scope: KeyScope,
 }
 
-/// Lets a request through with a valid key only, of a kind and with the rights that its operation
-/// takes. A path that is not in the table needs some valid key.
+/// Requires a valid key, of a kind and with the permissions that the operation accepts. A path outside
+/// of the table requires any valid key.
 pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let routed = request.extensions().get::<Routed>().copied();
     let keys = routed.map_or(Keys::Any, |routed| routed.operation.keys);
-    if keys == Keys::Nobody {
+    if keys == Keys::Public {
         return run(&app, routed, request, next).await;
     }
-    let holder = match recognise(&app, keys, request.headers(), request.extensions()).await {
-        Ok(holder) => holder,
+    let key = match authenticate(&app, keys, request.headers(), request.extensions()).await {
+        Ok(key) => key,
         Err(error) => return ApiError(error).into_response(),
     };
-    let logged = LoggedKey(holder.key_id().to_owned());
-    // What an admitted key is refused counts for the key, too.
+    let logged = LoggedKey(key.key_id().to_owned());
+    // A request that is rejected after authentication also counts for the key.
     let handled = async {
-        match admit(&app, routed.map(|routed| routed.operation), &mut request, holder).await {
+        match admit(&app, routed.map(|routed| routed.operation), &mut request, key).await {
             Ok(()) => run(&app, routed, request, next).await,
             Err(error) => ApiError(error).into_response(),
         }
@@ -127,7 +128,7 @@ pub async fn require_key(State(app): State<Arc<App>>, mut request: Request, next
     response
 }
 
-/// Runs an operation whose caller is admitted, once its parameters are checked, too.
+/// Runs an operation for an authorized caller, after checking its parameters.
 async fn run(app: &App, routed: Option<Routed>, request: Request, next: Next) -> Response {
     let Some(routed) = routed else { return next.run(request).await };
     match parameters::check(routed, &request, app.core.settings.unknown_query_parameters) {
@@ -136,35 +137,35 @@ async fn run(app: &App, routed: Option<Routed>, request: Request, next: Next) ->
     }
 }
 
-/// Admits the holder of a key to an operation, or to a path that is none, and tells the handler who
-/// calls.
-async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request, holder: Holder) -> Result<()> {
-    holder.check_address(request.extensions())?;
+/// Authorizes a key for an operation, or for a path outside of the table, and passes the caller to the
+/// handler.
+async fn admit(app: &App, operation: Option<&Operation>, request: &mut Request, key: AuthenticatedKey) -> Result<()> {
+    key.check_address(request.extensions())?;
     let caller = match operation {
-        Some(operation) => admission::admit(app, operation, request.headers(), &holder).await?,
-        // Not in the table, so nobody said which right it needs: a scoped key acts in no project here.
-        None => holder.unscoped_caller(),
+        Some(operation) => admission::admit(app, operation, request.headers(), &key).await?,
+        // The table has no permission for this path, so a scoped key gets no project here.
+        None => key.unscoped_caller(),
     };
     let extensions = request.extensions_mut();
     if let Some(caller) = caller {
         extensions.insert(caller);
     }
-    if let Asker::Beyond(caller) = &holder.asker {
+    if let Principal::Organization(caller) = &key.principal {
         extensions.insert(caller.clone());
     }
-    extensions.insert(holder.asker);
+    extensions.insert(key.principal);
     Ok(())
 }
 
-impl Holder {
+impl AuthenticatedKey {
     fn key_id(&self) -> &str {
-        match &self.asker {
-            Asker::Project(caller) => &caller.key_id,
-            Asker::Beyond(caller) => &caller.key.id,
+        match &self.principal {
+            Principal::Project(caller) => &caller.key_id,
+            Principal::Organization(caller) => &caller.key.id,
         }
     }
 
-    /// Refuses a key that is used from elsewhere than it may be (R61).
+    /// Rejects a key that is used from an address outside of its list (R61).
     fn check_address(&self, extensions: &Extensions) -> Result<()> {
         if self.scope.admits_address(client_address(extensions)) {
             return Ok(());
@@ -174,43 +175,44 @@ impl Holder {
     }
 
     fn unscoped_caller(&self) -> Option<Caller> {
-        match &self.asker {
-            Asker::Project(caller) => self.scope.permissions.is_none().then(|| caller.clone()),
-            Asker::Beyond(_) => None,
+        match &self.principal {
+            Principal::Project(caller) => self.scope.permissions.is_none().then(|| caller.clone()),
+            Principal::Organization(_) => None,
         }
     }
 }
 
-/// Who holds the key of a request. Nothing is said of which keys exist.
-async fn recognise(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Extensions) -> Result<Holder> {
-    // What an operation takes is no secret: it is published.
-    let advised = |error: Error| {
-        if error.code() == Code::Unauthorized { error.fix(admission::advice(keys)) } else { error }
+/// Authenticates the key of a request. The error does not reveal which keys exist.
+async fn authenticate(app: &App, keys: Keys, headers: &HeaderMap, extensions: &Extensions) -> Result<AuthenticatedKey> {
+    // Which kinds of key an operation accepts is public.
+    let with_hint = |error: Error| {
+        if error.code() == Code::Unauthorized { error.fix(admission::key_hint(keys)) } else { error }
     };
-    let (kind, presented) = presented_key(headers)?.ok_or_else(|| advised(keys::invalid()))?;
+    let (kind, presented) = presented_key(headers)?.ok_or_else(|| with_hint(keys::invalid()))?;
     let request_id = extensions.get::<RequestId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
     let caller_request_id = extensions.get::<CallerRequestId>().map(|id| Arc::clone(&id.0));
     if kind != KeyKind::Project {
-        let key = app.keys.authenticate_beyond(presented, kind).await.map_err(advised)?;
-        let asker = Asker::Beyond(OrgCaller { key, request_id, caller_request_id });
-        return Ok(Holder { asker, scope: KeyScope::default() });
+        let key = app.keys.authenticate_beyond(presented, kind).await.map_err(with_hint)?;
+        let principal = Principal::Organization(OrgCaller { key, request_id, caller_request_id });
+        return Ok(AuthenticatedKey { principal, scope: KeyScope::default() });
     }
-    let key = app.keys.authenticate(presented).await.map_err(advised)?;
+    let key = app.keys.authenticate(presented).await.map_err(with_hint)?;
     let caller = Caller { project_id: key.project_id, key_id: key.key_id, request_id, caller_request_id };
-    Ok(Holder { asker: Asker::Project(caller), scope: key.scope })
+    Ok(AuthenticatedKey { principal: Principal::Project(caller), scope: key.scope })
 }
 
-/// The one credential of a request and the kind that its header is for. A value that is not text is
-/// a key that opens nothing.
+/// The one credential of a request, and the kind that its header is for. A value that is not text is an
+/// invalid key.
 fn presented_key(headers: &HeaderMap) -> Result<Option<(KeyKind, &str)>> {
-    let mut given = CREDENTIALS.iter().flat_map(|(name, kind)| headers.get_all(*name).iter().map(|it| (*kind, it)));
+    let mut given =
+        CREDENTIALS.iter().flat_map(|(name, kind)| headers.get_all(*name).iter().map(|value| (*kind, value)));
     let Some((kind, value)) = given.next() else { return Ok(None) };
     if given.next().is_some() {
         return Err(Error::new(Code::Unauthorized, "Multiple authentication modes were provided; send exactly one")
             .fix("Send exactly one of x-api-key, x-user-api-key and x-org-api-key, once."));
     }
     let key = value.to_str().unwrap_or_default();
-    // SDKs take one key and choose the header by themselves, so this is the mistake that is made.
+    // A common mistake: SDKs take one key and choose the header themselves.
     let meant = KeyKind::ALL.into_iter().find(|other| *other != kind && key.starts_with(other.prefix()));
     match meant {
         Some(meant) => {
@@ -222,7 +224,7 @@ fn presented_key(headers: &HeaderMap) -> Result<Option<(KeyKind, &str)>> {
     }
 }
 
-/// The header that is for a kind of key.
+/// The header for a kind of key.
 pub(in crate::api) fn header(kind: KeyKind) -> &'static str {
     match kind {
         KeyKind::Project => CREDENTIALS[0].0,
@@ -231,13 +233,13 @@ pub(in crate::api) fn header(kind: KeyKind) -> &'static str {
     }
 }
 
-/// The address that a request comes from, as far as it is known.
+/// The client's address, if known.
 fn client_address(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<ClientAddress>().map(|address| address.0)
 }
 
-/// What the layer above put there; absent only where a route was mounted outside it, or takes
-/// another kind of key: then nobody gets in.
+/// A value that the layer inserted. It is absent only where a route was mounted outside of the layer or
+/// accepts another kind of key; the request is rejected then.
 fn from_layer<T: Clone + Send + Sync + 'static>(parts: &Parts) -> std::result::Result<T, ApiError> {
     parts.extensions.get::<T>().cloned().ok_or_else(|| ApiError(keys::invalid()))
 }
@@ -258,7 +260,7 @@ impl<S: Sync> FromRequestParts<S> for OrgCaller {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Asker {
+impl<S: Sync> FromRequestParts<S> for Principal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> std::result::Result<Self, ApiError> {

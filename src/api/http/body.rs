@@ -1,4 +1,4 @@
-//! Request bodies: read with limits, parsed with a place for every error, answered once per
+//! Request bodies: read within limits, parsed with the location of each error, and executed once per
 //! `Idempotency-Key`.
 
 use std::time::Duration;
@@ -19,23 +19,23 @@ use super::strict;
 use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
 use crate::error::{Code, Error, Result};
 
-/// Largest body taken (R84).
+/// Maximum size of a body (R84).
 pub const MAX_BODY: usize = 1 << 20;
-/// Longest pause between two pieces of a body (R83).
+/// Maximum pause between two chunks of a body (R83).
 const MAX_PAUSE: Duration = Duration::from_secs(15);
-/// Longest time for a whole body: a trickle is no way to hold a connection.
+/// Maximum time for a whole body, against slow-body attacks.
 const MAX_TIME: Duration = Duration::from_mins(1);
 
-/// How long a body that is too large is read on.
+/// How long an oversized body is drained.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// A JSON body and what a retry of it is recognised by.
+/// A JSON body with its idempotency key.
 pub struct JsonBody<T> {
     /// The body.
     pub value: T,
     /// Present when the caller sent an `Idempotency-Key`.
     pub idempotency: Option<IdempotencyKey>,
-    /// As it came.
+    /// The raw bytes.
     pub bytes: Bytes,
 }
 
@@ -62,7 +62,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON body that may be left out: no bytes are the default.
+/// A JSON body that may be omitted: no bytes are the default.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
@@ -77,12 +77,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 }
 
 /// Reads a whole body, within limits of size and time.
-pub async fn read(body: Body, most: usize) -> Result<Bytes> {
-    let whole = tokio::time::timeout(MAX_TIME, read_frames(body, most)).await;
+pub async fn read(body: Body, max: usize) -> Result<Bytes> {
+    let whole = tokio::time::timeout(MAX_TIME, read_frames(body, max)).await;
     whole.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout, "The request's body took too long")))
 }
 
-async fn read_frames(mut body: Body, most: usize) -> Result<Bytes> {
+async fn read_frames(mut body: Body, max: usize) -> Result<Bytes> {
     let mut whole = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(MAX_PAUSE, body.frame());
@@ -90,18 +90,18 @@ async fn read_frames(mut body: Body, most: usize) -> Result<Bytes> {
         let Some(frame) = frame else { return Ok(whole.freeze()) };
         let frame = frame.map_err(|error| Error::validation(vec![format!("Error in payload: {error}")]))?;
         let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + data.len() > most {
-            discard(&mut body, most).await;
-            return Err(Error::of(Code::BodyTooLarge, &[("limit", &most)]));
+        if whole.len() + data.len() > max {
+            discard(&mut body, max).await;
+            return Err(Error::of(Code::BodyTooLarge, &[("limit", &max)]));
         }
         whole.extend_from_slice(&data);
     }
 }
 
-/// Reads on for a moment, and throws away what comes: a connection that is closed while a client
-/// still writes is reset, and the client never reads why.
-async fn discard(body: &mut Body, most: usize) {
-    let mut left = most;
+/// Drains the body for a moment: closing a connection while the client still sends resets it, and the
+/// client never reads the response.
+async fn discard(body: &mut Body, max: usize) {
+    let mut left = max;
     let draining = async {
         while let Some(Ok(frame)) = body.frame().await {
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
@@ -110,12 +110,12 @@ async fn discard(body: &mut Body, most: usize) {
             }
         }
     };
-    // Whoever has more than that to say is cut off.
+    // A client that sends more is disconnected.
     let _ = tokio::time::timeout(DISCARD_TIME, draining).await;
 }
 
-/// What a word processor or a chat makes of JSON, where that is why it cannot be read.
-fn typographic(bytes: &[u8]) -> &'static str {
+/// A hint for JSON that a word processor or a chat has changed.
+fn typographic_hint(bytes: &[u8]) -> &'static str {
     const MARKS: [char; 8] =
         ['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}', '\u{a0}', '\u{200b}', '\u{feff}', '\u{2028}'];
     match std::str::from_utf8(bytes) {
@@ -135,23 +135,23 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         return Err(wrong("payload: a JSON body is required".to_owned()));
     }
     let UniqueKeys(value) = serde_json::from_slice(bytes)
-        .map_err(|error| wrong(format!("payload: is not JSON: {error}{}", typographic(bytes))))?;
+        .map_err(|error| wrong(format!("payload: is not JSON: {error}{}", typographic_hint(bytes))))?;
     strict::read(&value).map_err(|error| wrong(error.to_string()))
 }
 
-/// A JSON answer.
+/// A JSON response.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response> {
     let body = serde_json::to_vec(value).map_err(Error::internal)?;
     Ok(raw(status, body))
 }
 
-/// An answer that is to be remembered under an idempotency key.
+/// A response that is stored under an idempotency key.
 pub fn replayable(status: StatusCode, value: &impl Serialize) -> Replay {
-    // Our own answer types always serialise.
+    // Our own response types always serialise.
     Replay { status: status.as_u16(), body: serde_json::to_vec(value).unwrap_or_default() }
 }
 
-/// 201 with the new thing, or the answer of the earlier request.
+/// 201 with the new object, or the response of the earlier request.
 pub fn created<T, V: Serialize>(once: Once<T>, view: impl FnOnce(&T) -> V) -> Result<Response> {
     match once {
         Once::Done(value) => json(StatusCode::CREATED, &view(&value)),
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_editors_and_chats_make_of_json_is_named() {
+    fn typographic_characters_in_json_are_reported() {
         for (body, cause) in [
             (&b"\xef\xbb\xbf{}"[..], "it begins with a byte order mark: send UTF-8 without one"),
             ("{\u{201c}a\u{201d}: 1}".as_bytes(), "it has typographic quotes or invisible characters in it"),

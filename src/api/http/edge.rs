@@ -1,9 +1,9 @@
-//! The outermost layer: request ids, hygiene of HTTP/1.1, errors rendered, one log line.
+//! The outermost layer: request ids, HTTP/1.1 validation, rendering of errors, the request log line.
 //!
-//! hyper's defaults let through what a hardened edge must not (measured: no Host, two Hosts, a URI
-//! for another host); those are refused here (R80). Where both Content-Length and Transfer-Encoding
-//! are given, hyper itself follows the latter and closes the connection (RFC 9112 section 6.1).
-//! Log lines name the route, never the path: a path may hold a link token.
+//! hyper accepts requests that an internet-facing server must reject: no Host, two Hosts, a URI for
+//! another host. They are rejected here (R80). If both Content-Length and Transfer-Encoding are given,
+//! hyper follows the latter and closes the connection (RFC 9112 section 6.1). Log lines contain the
+//! route, never the path: a path may contain a link token.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -23,26 +23,26 @@ use crate::client_address::{MAX_HEAD, OnlyHealth};
 use crate::error::{Class, Code, Error};
 use crate::id::Kind;
 
-/// Bytes of a path with its query (R84).
+/// Maximum length of a path with its query, in bytes (R84).
 const MAX_URI: usize = 8 * 1_024;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Our own identifier of a request: what the log and the audit log name it by.
+/// Our own id of a request, as in the log and the audit log.
 #[derive(Clone, Debug)]
 pub struct RequestId(pub Arc<str>);
 
-/// The caller's `x-request-id`, when it is harmless: answered as it came and shown beside our own.
-/// Anybody may have chosen it, also to look like another request.
+/// The caller's `x-request-id`, if it has a safe format: returned unchanged and logged beside our own
+/// id. It is untrusted and may imitate another request's.
 #[derive(Clone, Debug)]
 pub struct CallerRequestId(pub Arc<str>);
 
-/// Which key made a request; for the log line.
+/// The key that made a request, for the log line.
 #[derive(Clone, Debug)]
 pub struct LoggedKey(pub String);
 
-/// Wraps every request. A panic in anything that is done for one, this file's own work and the log line
-/// included, answers 500 and ends nothing else.
+/// Wraps every request. A panic anywhere in its handling, including this layer and the log line,
+/// results in a 500 and affects no other request.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let id = OnceLock::new();
     let answer = without_panic(guarded(app, request, next, &id)).await;
@@ -57,7 +57,7 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
     })
 }
 
-/// `known_id` learns what the answer calls the request, as soon as that is known.
+/// `known_id` is set to the id in the response as soon as it is known.
 async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &OnceLock<Arc<str>>) -> Response {
     let started = Instant::now();
     let caller_id = caller_request_id(request.headers());
@@ -70,16 +70,16 @@ async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &Onc
     let answered_id = known_id.get_or_init(|| Arc::clone(&id));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    // At debug level every line of a request carries its id; at info only the request's own does.
+    // At debug level every line of a request has its id; at info only the request's own line has it.
     let span = tracing::debug_span!("request", request.id = %id);
-    let mut response = match hygiene(&request, &app) {
+    let mut response = match validate_request(&request, &app) {
         Ok(()) => {
             let handled = without_panic(next.run(request)).instrument(span).await;
             handled.unwrap_or_else(|| ApiError(Error::internal("a request handler panicked")).into_response())
         }
         Err(error) => {
             let mut response = ApiError(error).into_response();
-            // Whoever sends such requests may be smuggling; the connection ends here.
+            // Such requests may be request smuggling, so the connection is closed.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         }
@@ -121,8 +121,8 @@ fn caller_request_id(headers: &HeaderMap) -> Option<Arc<str>> {
     headers.get(&X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(harmless).map(Into::into)
 }
 
-/// R80, R81, R84: one Host that is ours, no other authority, a URI of reasonable length.
-fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
+/// R80, R81, R84: exactly one Host, which is ours, no other authority, a URI within the limit.
+fn validate_request(request: &Request, app: &App) -> Result<(), Error> {
     let bad = |what: &str| Error::validation(vec![format!("Error in request: {what}")]);
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
@@ -147,7 +147,7 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     if request.uri().authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host)) {
         return Err(bad("the request line names another host than the Host header"));
     }
-    // Load balancers ask for health by address.
+    // Load balancers check health by address.
     if is_health {
         return Ok(());
     }
@@ -161,7 +161,7 @@ fn hygiene(request: &Request, app: &App) -> Result<(), Error> {
     Err(Error::new(Code::Misdirected, "This server does not answer to that host name"))
 }
 
-/// The answer, or none where there is a panic instead.
+/// The response; none if the handler panicked.
 async fn without_panic(handler: impl Future<Output = Response>) -> Option<Response> {
     let mut handler = pin!(handler);
     let guarded = std::future::poll_fn(move |context| {

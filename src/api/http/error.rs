@@ -1,7 +1,8 @@
-//! The only place where an error becomes an answer: the envelope of contract section 9.
+//! The only place where an error becomes a response: the envelope of contract section 9.
 //!
-//! A handler's error travels in the response's extensions to `edge.rs`, which knows the request id,
-//! writes the log line and asks [`render`] for the body. A 5xx tells the caller nothing of its cause.
+//! A handler's error is passed in the response's extensions to `edge.rs`, which knows the request id,
+//! writes the log line and calls [`render`] for the body. A 5xx does not reveal its cause to the
+//! caller.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::error::{Class, Code, Error};
 
-/// An application error on its way out.
+/// An application error as a response.
 #[derive(Debug)]
 pub struct ApiError(pub Error);
 
@@ -23,7 +24,7 @@ impl<E: Into<Error>> From<E> for ApiError {
     }
 }
 
-/// What `edge.rs` finds in a response whose body it has to write.
+/// In the extensions of a response whose body `edge.rs` has to render.
 #[derive(Clone, Debug)]
 pub struct Unrendered(pub Arc<Error>);
 
@@ -36,7 +37,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What every error answers.
+/// Every error response (4xx and 5xx) has this body.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct Envelope<'a> {
@@ -58,13 +59,13 @@ struct EnvelopeError<'a> {
     status: u16,
     /// As in `x-request-id`.
     request_id: &'a str,
-    /// What to do about it.
+    /// How to fix it.
     suggested_fix: &'a str,
-    /// Each thing that is wrong, with its place; may be empty.
+    /// Each problem with its location; may be empty.
     errors: &'a [String],
 }
 
-/// The answer of an error.
+/// Renders an error.
 pub fn render(error: &Error, request_id: &str) -> Response {
     let code = error.code();
     let status = status(code.class());
@@ -85,8 +86,8 @@ pub fn render(error: &Error, request_id: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     match code.class() {
-        // SDKs repeat 409 and 5xx by themselves unless told that it is final (contract section 1.5):
-        // a provider may have acted on what we sent, and what is not built stays so.
+        // SDKs retry 409 and 5xx on their own unless told not to (contract section 1.5). A provider may
+        // have acted on the request, and an operation that is not built stays so.
         Class::Conflict | Class::NotImplemented | Class::BadGateway | Class::GatewayTimeout => {
             headers.insert("x-should-retry", HeaderValue::from_static("false"));
         }
@@ -104,7 +105,7 @@ pub fn render(error: &Error, request_id: &str) -> Response {
     response
 }
 
-/// The HTTP status of each kind.
+/// The HTTP status of each class.
 pub fn status(class: Class) -> StatusCode {
     match class {
         Class::BadRequest => StatusCode::BAD_REQUEST,
@@ -129,12 +130,12 @@ pub fn status(class: Class) -> StatusCode {
     }
 }
 
-/// No such path.
+/// Unknown path.
 pub async fn unknown_path() -> ApiError {
     ApiError(Error::new(Code::NotFound, "Unknown path"))
 }
 
-/// The path exists with other methods; the `allow` header names them.
+/// The path exists with other methods; the `allow` header lists them.
 pub async fn unknown_method() -> ApiError {
     ApiError(Error::new(Code::MethodNotAllowed, "This path does not take this method"))
 }

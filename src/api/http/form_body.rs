@@ -1,4 +1,4 @@
-//! A JSON value in `body`, sent as what its content type says: JSON, or a form.
+//! A JSON value in `body`, encoded as its content type says: JSON, or a form.
 
 use std::fmt;
 
@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 
-/// Its subtype, in lower case and without parameters.
+/// The content type in lower case, without parameters.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The bytes of a JSON value under a content type that the caller names, if he does.
+/// The bytes of a JSON value under the content type that the caller gives, if any.
 ///
 /// # Errors
-/// 400 for what the type cannot hold: a list or object inside a form, or JSON named multipart or XML.
+/// 400 for a value that the type cannot represent: a list or object inside a form, or JSON named
+/// multipart or XML.
 pub fn bytes(json: &RawValue, content_type: Option<&str>) -> Result<Vec<u8>> {
     let kind = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if kind == FORM {
@@ -45,16 +46,16 @@ fn form(json: &RawValue) -> Result<Vec<u8>> {
             }
             Some(b'{' | b'[') => {
                 let what = "is a list or an object, which a form cannot hold";
-                return Err(Error::field(&format!("body.{}", crate::text::cut(&name)), what).fix(
+                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), what).fix(
                     "Providers write them in ways of their own, such as items[0]=… or items=a,b: name the members so, or send \
                      the whole form as text.",
                 ));
             }
             Some(b'n') | None => {
                 let what = "is null, which a form cannot say; leave it out, or send an empty text";
-                return Err(Error::field(&format!("body.{}", crate::text::cut(&name)), what));
+                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), what));
             }
-            // A number or a switch, as it is written.
+            // A number or boolean, as it is written.
             Some(_) => {
                 form.append_pair(&name, value.get());
             }
@@ -63,7 +64,7 @@ fn form(json: &RawValue) -> Result<Vec<u8>> {
     Ok(form.finish().into_bytes())
 }
 
-/// The members of an object in their order.
+/// The members of an object in order.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> serde::Deserialize<'de> for Pairs<'de> {
@@ -96,11 +97,11 @@ mod tests {
 
     fn sent(json: &str, content_type: &str) -> Result<String> {
         let json: &RawValue = serde_json::from_str(json).unwrap();
-        bytes(json, Some(content_type).filter(|it| !it.is_empty())).map(|bytes| String::from_utf8(bytes).unwrap())
+        bytes(json, Some(content_type).filter(|kind| !kind.is_empty())).map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
-    fn an_object_goes_out_as_what_it_is_called() {
+    fn an_object_is_encoded_by_its_content_type() {
         let object = r#"{"b": "a b&c=d", "a": 2000, "on": true, "big": 12345678901234567890.10, "ü": ""}"#;
         let form = "b=a+b%26c%3Dd&a=2000&on=true&big=12345678901234567890.10&%C3%BC=";
         for kind in ["application/x-www-form-urlencoded", "Application/X-WWW-Form-URLencoded; charset=utf-8"] {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_type_cannot_hold_is_refused_and_named() {
+    fn a_value_that_the_type_cannot_represent_is_rejected() {
         let form = "application/x-www-form-urlencoded";
         for (json, kind, expected) in [
             (r#"{"a":1,"items":[1]}"#, form, "body.items: is a list or an object"),

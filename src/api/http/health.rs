@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz` for load balancers; neither tells anything about the data.
+//! `/livez` and `/readyz` for load balancers; neither reveals data.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub fn router() -> Router<Arc<App>> {
     Router::new().route("/livez", get(alive)).route("/readyz", get(ready))
 }
 
-/// 200 while the process answers; asks no database.
+/// 200 while the process responds; does not use the database.
 async fn alive() -> &'static str {
     "ok"
 }

@@ -1,9 +1,9 @@
-//! Rate limits at the edge: what counts for a key and what for an address, and what the answer says
-//! of it (R86, contract section 1.4).
+//! Rate limits: what counts for a key and what for an address, and the rate limit headers of responses
+//! (R86, contract section 1.4).
 //!
-//! A request with a valid key counts for the key, wherever it comes from: no flood of bad keys locks
-//! a good one out. Everything else counts for the client's address: before it is looked at where no
-//! key came with it, and a key once it was refused. Health checks do not count.
+//! A request with a valid key counts for the key, from any address, so a flood of invalid keys cannot
+//! lock out a valid one. All other requests count for the client's address: before handling if they
+//! have no key, after authentication if the key was rejected. Health checks do not count.
 
 use std::sync::Arc;
 
@@ -25,22 +25,22 @@ use crate::pages;
 const KEY: &str = "your API key (`rate_limit_per_key_per_minute`)";
 const ADDRESS: &str = "your address and requests without a valid key (`rate_limit_per_address_per_minute`)";
 
-/// Marks the answer to a request whose key was accepted.
+/// Marks the response of a request whose key was accepted.
 #[derive(Clone, Copy, Debug)]
 struct Keyed;
 
-/// What a request is, before anybody has looked at its key.
+/// The kind of a request, before authentication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Health.
+    /// A health check.
     Unlimited,
-    /// Takes a key, and one came with it.
+    /// The operation requires a key, and the request has one.
     WithKey,
-    /// For people or for nobody in particular; or a key is missing.
+    /// A page or a public operation; or the key is missing.
     WithoutKey,
 }
 
-/// Counts every request that no key is counted for.
+/// Counts every request that is not counted for a key.
 pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let kind = kind(&request);
     if kind == Kind::Unlimited {
@@ -48,7 +48,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     let peer = request.extensions().get::<Peer>().copied();
     let address = app.core.settings.trusted_proxies.client(peer, request.headers());
-    // A key may be limited to addresses; the check of keys looks here.
+    // A key may be restricted to addresses; authentication reads this.
     request.extensions_mut().insert(ClientAddress(address));
     if kind == Kind::WithKey {
         let mut response = next.run(request).await;
@@ -60,7 +60,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
                 describe(response.headers_mut(), standing);
                 response
             }
-            // What was done is told; only a refusal gives way to another.
+            // A successful response is kept; only an error is replaced by the 429.
             Err(_) if response.status().is_success() => response,
             Err(exceeded) => refusal(exceeded, ADDRESS),
         };
@@ -73,7 +73,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         }
         Err(exceeded) if pages::is_page(request.uri().path()) => {
             let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
-            let mut response = pages::too_many(&app, &exceeded.error(ADDRESS), &id);
+            let mut response = pages::rate_limited(&app, &exceeded.error(ADDRESS), &id);
             describe(response.headers_mut(), Some(Standing { limit: exceeded.limit, remaining: 0 }));
             response
         }
@@ -81,7 +81,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
 }
 
-/// Runs the handler of a request whose key was accepted, unless the key has asked too often.
+/// Runs the handler of a request with an accepted key, unless the key is over its limit.
 pub async fn with_key(app: &App, key_id: &str, handler: impl Future<Output = Response>) -> Response {
     let mut response = match app.limits.count_key(key_id) {
         Ok(standing) => {
@@ -100,7 +100,7 @@ fn kind(request: &Request) -> Kind {
     if matches!(path, "/livez" | "/readyz") {
         return Kind::Unlimited;
     }
-    let is_open = request.extensions().get::<Routed>().is_some_and(|routed| routed.operation.keys == Keys::Nobody);
+    let is_open = request.extensions().get::<Routed>().is_some_and(|routed| routed.operation.keys == Keys::Public);
     let takes_key =
         (path.starts_with("/api/") || path.starts_with("/tool_router/")) && !pages::is_page(path) && !is_open;
     let has_key = super::auth::CREDENTIALS.iter().any(|(name, _)| request.headers().contains_key(*name));
@@ -113,7 +113,7 @@ fn refusal(exceeded: Exceeded, whose: &str) -> Response {
     response
 }
 
-/// What is left, on every answer. Nothing where there is no limit.
+/// Adds the rate limit headers; none where there is no limit.
 fn describe(headers: &mut HeaderMap, standing: Option<Standing>) {
     let Some(Standing { limit, remaining }) = standing else { return };
     headers.insert("x-ratelimit", HeaderValue::from(limit));

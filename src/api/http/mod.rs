@@ -1,5 +1,6 @@
-//! What is the same for every request and answer: request ids, framing and the log line (`edge.rs`), who calls
-//! (`auth.rs`, `admission.rs`), rate limits, bodies, queries, pages and the error envelope.
+//! Everything that is the same for all requests and responses: request ids, HTTP validation and the log
+//! line (`edge.rs`), authentication (`auth.rs`, `admission.rs`), rate limits, bodies, queries, pages
+//! and the error envelope.
 
 mod admission;
 pub mod auth;

@@ -1,9 +1,9 @@
-//! What a request says beside its path and body: query parameters and `Idempotency-Key`. The table of
-//! operations says what each takes; what it does not take is refused, because a filter that is
-//! misspelt and ignored (`?user_id=` for `user_ids`) lists what is everybody's.
+//! Query parameters and `Idempotency-Key`. The table of operations says what each operation accepts,
+//! and everything else is rejected: a misspelt filter that is ignored (`?user_id=` for `user_ids`)
+//! would return the objects of all users.
 //!
-//! Operations of the API alone: links, callbacks and the MCP endpoint get parameters from providers,
-//! mailers and clients, and read what they know.
+//! This applies to API operations only. Links, callbacks and the MCP endpoint get parameters from
+//! providers, mail clients and MCP clients, and ignore what they do not know.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,19 +17,19 @@ use serde_json::value::RawValue;
 
 use super::error::ApiError;
 use super::query::is_list_key;
-use super::warnings::WarningAnswer;
+use super::warnings::WarningResponse;
 use crate::api::operations::{Operation, Parameter, ParameterType, Repetition, State};
 use crate::app::UnknownParameters;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
-/// Sent uninvited by SDKs, and without a meaning here.
+/// SDKs send it unasked; it has no meaning here.
 const IGNORED: &str = "important";
-/// How many unknown parameters an error names.
-const MOST_NAMED: usize = 10;
-/// How alike two names must be (Jaro-Winkler) for one to be suggested for the other.
-const ALIKE: f64 = 0.85;
-/// What a parameter is called that narrows a list to what is somebody's. Without `_` and in lower case.
+/// Maximum number of unknown parameters that an error lists.
+const MAX_NAMED: usize = 10;
+/// Minimum similarity (Jaro-Winkler) of two names for a suggestion.
+const MIN_SIMILARITY: f64 = 0.85;
+/// Parts of parameter names that filter a list by its owner, in lower case and without `_`.
 const OWNERS: [&str; 17] = [
     "user",
     "account",
@@ -50,16 +50,16 @@ const OWNERS: [&str; 17] = [
     "identity",
 ];
 
-/// The operation that a request was routed to. It is in the request's extensions.
+/// The operation that a request was routed to; in the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Routed {
-    /// Its row of the table.
+    /// The operation's row of the table.
     pub operation: &'static Operation,
-    /// None for one that answers 501 whatever it is asked.
+    /// None for an operation that always responds with 501.
     accepted: Option<&'static Accepted>,
 }
 
-/// What the table says of one operation's parameters.
+/// What an operation accepts, from the table.
 #[derive(Debug)]
 struct Accepted {
     parameters: Vec<Parameter>,
@@ -67,8 +67,7 @@ struct Accepted {
 }
 
 impl Routed {
-    /// An operation with what it accepts. That is kept until the process ends: call it once for each
-    /// operation.
+    /// An operation with what it accepts. Leaks memory: call it once per operation.
     pub fn of(operation: &'static Operation) -> Self {
         let accepted = match operation.state {
             State::Works { docs, .. } => {
@@ -81,12 +80,12 @@ impl Routed {
     }
 }
 
-/// Checks what a request to an operation says beside path and body; what was ignored of it.
+/// Checks the query and `Idempotency-Key` of a request; returns warnings about what was ignored.
 ///
 /// # Errors
 /// 400 for an unknown query parameter, unless the operator only wants warnings and it does not look
-/// like a filter by owner; 400 for an `Idempotency-Key` that is not kept.
-pub fn check(routed: Routed, request: &Request, unknown: UnknownParameters) -> Result<Vec<WarningAnswer>> {
+/// like a filter by owner; 400 for an `Idempotency-Key` that the operation does not support.
+pub fn check(routed: Routed, request: &Request, unknown: UnknownParameters) -> Result<Vec<WarningResponse>> {
     let Some(accepted) = routed.accepted else { return Ok(Vec::new()) };
     if let Repetition::Refused(instead) = accepted.repetition
         && request.headers().contains_key("idempotency-key")
@@ -98,22 +97,22 @@ pub fn check(routed: Routed, request: &Request, unknown: UnknownParameters) -> R
     let mut lines = Vec::new();
     let mut is_refused = unknown == UnknownParameters::Refuse;
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-        if accepted.takes(&name) {
+        if accepted.accepted_keys(&name) {
             continue;
         }
-        is_refused |= names_an_owner(&name);
-        if lines.len() < MOST_NAMED {
-            lines.push(accepted.advice(&name));
+        is_refused |= is_owner_filter(&name);
+        if lines.len() < MAX_NAMED {
+            lines.push(accepted.key_hint(&name));
         }
     }
     if is_refused && !lines.is_empty() {
         return Err(Error::validation(lines).fix("Correct the parameters that are named, or leave them out."));
     }
-    Ok(lines.into_iter().map(|message| WarningAnswer { code: "UNKNOWN_QUERY_PARAMETER", message }).collect())
+    Ok(lines.into_iter().map(|message| WarningResponse { code: "UNKNOWN_QUERY_PARAMETER", message }).collect())
 }
 
 impl Accepted {
-    fn takes(&self, name: &str) -> bool {
+    fn accepted_keys(&self, name: &str) -> bool {
         let is_taken = |parameter: &Parameter| {
             let is_list = matches!(parameter.kind, ParameterType::List | ParameterType::ListOf(_));
             parameter.name == name || (is_list && is_list_key(name, parameter.name))
@@ -121,9 +120,9 @@ impl Accepted {
         name == IGNORED || self.parameters.iter().any(is_taken)
     }
 
-    /// A line of the error about an unknown parameter.
-    fn advice(&self, name: &str) -> String {
-        let place = format!("Error in query.{}: is no parameter of this operation", cut(name));
+    /// The error line for an unknown parameter.
+    fn key_hint(&self, name: &str) -> String {
+        let place = format!("Error in query.{}: is no parameter of this operation", truncate(name));
         match self.nearest(name) {
             Some(nearest) => format!("{place}; did you mean {nearest}?"),
             None if self.parameters.is_empty() => format!("{place}, which takes none"),
@@ -135,28 +134,29 @@ impl Accepted {
     }
 
     fn nearest(&self, name: &str) -> Option<&'static str> {
-        let name = squashed(name);
-        let likeness = |parameter: &Parameter| strsim::jaro_winkler(&name, &squashed(parameter.name));
-        let best = self.parameters.iter().map(|parameter| (likeness(parameter), parameter.name));
+        let name = normalized(name);
+        let similarity = |parameter: &Parameter| strsim::jaro_winkler(&name, &normalized(parameter.name));
+        let best = self.parameters.iter().map(|parameter| (similarity(parameter), parameter.name));
         let best = best.max_by(|one, other| one.0.total_cmp(&other.0));
-        best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, name)| name)
+        best.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY).map(|(_, name)| name)
     }
 }
 
-/// A name without what differs between spellings: `userIds` and `user_ids[]` are `userids`. Cut, since
-/// comparing takes longer than the names do.
-fn squashed(name: &str) -> String {
+/// A name without spelling differences: `userIds` and `user_ids[]` become `userids`. Truncated, because
+/// the comparison is quadratic.
+fn normalized(name: &str) -> String {
     let letters = name.chars().filter(char::is_ascii_alphanumeric).take(64);
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-fn names_an_owner(name: &str) -> bool {
-    let name = squashed(name);
+fn is_owner_filter(name: &str) -> bool {
+    let name = normalized(name);
     OWNERS.iter().any(|owner| name.contains(owner))
 }
 
-/// The answer with `warnings` in it, after those that it has; an answer that is no JSON object stays.
-pub async fn with_warnings(response: Response, warnings: &[WarningAnswer]) -> Response {
+/// Adds `warnings` to a response, after those it has; a response that is not a JSON object is
+/// unchanged.
+pub async fn with_warnings(response: Response, warnings: &[WarningResponse]) -> Response {
     if warnings.is_empty() || !response.status().is_success() {
         return response;
     }
@@ -170,8 +170,8 @@ pub async fn with_warnings(response: Response, warnings: &[WarningAnswer]) -> Re
     Response::from_parts(parts, Body::from(changed))
 }
 
-/// Every other member keeps its text: a number may be longer than any type here.
-fn added(body: &[u8], warnings: &[WarningAnswer]) -> Option<Vec<u8>> {
+/// All other members keep their text: a number may be longer than any type here.
+fn added(body: &[u8], warnings: &[WarningResponse]) -> Option<Vec<u8>> {
     let mut members: BTreeMap<Cow<'_, str>, Cow<'_, RawValue>> = serde_json::from_slice(body).ok()?;
     let present = members.get("warnings").map(|list| serde_json::from_str::<Vec<&RawValue>>(list.get()));
     let present = present.transpose().ok()?.unwrap_or_default();
@@ -191,7 +191,7 @@ mod tests {
         table::all().find(|operation| operation.method == method && operation.path == path).unwrap()
     }
 
-    fn checked(method: &str, path: &str, query: &str, unknown: UnknownParameters) -> Result<Vec<WarningAnswer>> {
+    fn checked(method: &str, path: &str, query: &str, unknown: UnknownParameters) -> Result<Vec<WarningResponse>> {
         let request = Request::builder().method(method).uri(format!("/x?{query}")).body(Body::empty()).unwrap();
         check(Routed::of(operation(method, path)), &request, unknown)
     }
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_an_owner_is_refused_although_warnings_are_enough() {
+    fn a_parameter_that_looks_like_an_owner_is_rejected_even_with_warnings() {
         let warned = |query: &str| checked("GET", "/connected_accounts", query, UnknownParameters::Warn);
         for query in
             ["user_id=x", "userIds=x", "entityId=x", "USER=x", "accounts=x", "project=x", "org_id=x", "auth_config=x"]
@@ -238,15 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn warnings_change_nothing_else_of_an_answer() {
-        let warning = || [WarningAnswer { code: "C", message: "m".to_owned() }];
-        let said = r#"{"code":"C","message":"m"}"#;
+    fn warnings_change_nothing_else_in_a_response() {
+        let warning = || [WarningResponse { code: "C", message: "m".to_owned() }];
+        let warning_json = r#"{"code":"C","message":"m"}"#;
         for (body, expected) in [
             (
                 r#"{"a":1.10,"b":123456789012345678901234567890}"#,
-                Some(format!(r#"{{"a":1.10,"b":123456789012345678901234567890,"warnings":[{said}]}}"#)),
+                Some(format!(r#"{{"a":1.10,"b":123456789012345678901234567890,"warnings":[{warning_json}]}}"#)),
             ),
-            (r#"{"warnings":[{"x":1}]}"#, Some(format!(r#"{{"warnings":[{{"x":1}},{said}]}}"#))),
+            (r#"{"warnings":[{"x":1}]}"#, Some(format!(r#"{{"warnings":[{{"x":1}},{warning_json}]}}"#))),
             ("[1]", None),
             ("", None),
         ] {

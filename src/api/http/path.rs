@@ -1,12 +1,12 @@
-//! Identifiers in paths.
+//! Ids in paths.
 
 use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
-/// The one parameter of a path. One that is not UTF-8 becomes a text that names nothing, so that it
-/// answers as an unknown id does.
+/// The one parameter of a path. If it is not UTF-8, it becomes a string that matches nothing, so that
+/// the response is that of an unknown id.
 #[derive(Debug)]
 pub struct Id(pub String);
 

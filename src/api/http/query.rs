@@ -1,5 +1,5 @@
-//! Query strings as the SDKs write them: lists joined by commas or repeated, booleans as words. Which
-//! parameters an operation takes is checked before (`parameters.rs`).
+//! Query strings as SDKs write them: lists separated by commas or repeated, booleans as words.
+//! `parameters.rs` has already checked which parameters an operation accepts.
 
 use std::convert::Infallible;
 
@@ -28,34 +28,34 @@ impl Query {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// All values of a key whose values have neither commas nor blanks in them, such as slugs and our
-    /// own ids: split at commas, however often and in whichever form it is given.
+    /// All values of a key whose values contain neither commas nor blanks, such as slugs and our own
+    /// ids: split at commas, in any of the accepted forms.
     pub fn list(&self, key: &str) -> Vec<String> {
         let values = self.0.iter().filter(|(name, _)| is_list_key(name, key)).flat_map(|(_, value)| value.split(','));
         values.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
     }
 
-    /// A list that narrows by owner: given and empty is an error, not "all", since a caller whose
-    /// list of ids turned out empty would otherwise see everybody's.
-    pub fn narrowing_list(&self, key: &str) -> Result<Vec<String>> {
-        self.narrowing(key, self.list(key))
+    /// A list that filters by owner. Present but empty is an error and does not mean "all": a caller
+    /// whose list of ids happens to be empty would otherwise get the objects of all users.
+    pub fn filter_list(&self, key: &str) -> Result<Vec<String>> {
+        self.required_filter(key, self.list(key))
     }
 
-    /// The same of names that callers chose: each counts exactly as it stands, blanks included.
-    pub fn narrowing_names(&self, key: &str) -> Result<Vec<String>> {
+    /// The same for names that callers chose: each is compared exactly, including blanks.
+    pub fn filter_names(&self, key: &str) -> Result<Vec<String>> {
         let items = self.items(key).into_iter();
-        self.narrowing(key, items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
+        self.required_filter(key, items.filter(|item| !item.is_empty()).map(str::to_owned).collect())
     }
 
-    fn narrowing(&self, key: &str, list: Vec<String>) -> Result<Vec<String>> {
+    fn required_filter(&self, key: &str, list: Vec<String>) -> Result<Vec<String>> {
         if list.is_empty() && self.0.iter().any(|(name, _)| is_list_key(name, key)) {
             return Err(wrong(key, "must name at least one, or be left out"));
         }
         Ok(list)
     }
 
-    /// `key=a,b` once is a list joined by commas, as the SDKs write it (contract section 1.3). `key[]`,
-    /// and a key that is given more than once, hold one value each, which may have commas in it.
+    /// `key=a,b` once is a comma-separated list, as SDKs write it (contract section 1.3). `key[]`, or a
+    /// repeated key, has one value each, which may contain commas.
     fn items(&self, key: &str) -> Vec<&str> {
         let given: Vec<&(String, String)> = self.0.iter().filter(|(name, _)| is_list_key(name, key)).collect();
         match given.as_slice() {
@@ -74,7 +74,7 @@ impl Query {
         }
     }
 
-    /// One of a few words, in any case.
+    /// One of several words, in any case.
     pub fn choice<T: Copy>(&self, key: &str, words: &[(&str, T)]) -> Result<Option<T>> {
         let Some(given) = self.text(key) else { return Ok(None) };
         let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(given));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn one_plain_value_is_split_and_several_are_taken_whole() {
+    fn one_plain_value_is_split_and_several_are_not() {
         for (text, expected) in [
             ("k=a,b", &["a", "b"][..]),
             ("k=a%2Cb", &["a", "b"]),
@@ -118,15 +118,15 @@ mod tests {
             ("k[]=+ada+&k[]=ada%2Bwork", &[" ada ", "ada+work"]),
             ("kk=a&k[x]=b&k[=c&K=d", &[]),
         ] {
-            assert_eq!(query(text).narrowing_names("k").unwrap(), expected, "{text}");
+            assert_eq!(query(text).filter_names("k").unwrap(), expected, "{text}");
         }
         for text in ["k=a,b", "k=a, b ,", "k[]=a,b", "k=a&k=b", "k[]=a&k[]=b", "k=a,&k[0]=,b"] {
             assert_eq!(query(text).list("k"), ["a", "b"], "{text}");
         }
         for text in ["k=", "k=,", "k[]=", "k=&k=", "k[0]="] {
-            assert!(query(text).narrowing_names("k").is_err(), "{text}");
-            assert!(query(text).narrowing_list("k").is_err(), "{text}");
+            assert!(query(text).filter_names("k").is_err(), "{text}");
+            assert!(query(text).filter_list("k").is_err(), "{text}");
         }
-        assert!(query("other=x").narrowing_names("k").unwrap().is_empty());
+        assert!(query("other=x").filter_names("k").unwrap().is_empty());
     }
 }

@@ -1,8 +1,8 @@
-//! Request bodies read strictly: an object where an object is meant, and errors that say where and
-//! what in a developer's words.
+//! Strict parsing of request bodies, with errors that give the location and the problem in a
+//! developer's terms.
 //!
-//! serde's derived structs also read lists (`["u"]` for `{"user_id": "u"}`), and its messages quote
-//! the value they refuse, which may be a secret, at any length. This reader does neither.
+//! serde's derived structs also accept lists (`["u"]` for `{"user_id": "u"}`), and its messages quote
+//! the rejected value, which may be a secret, at any length. This reader does neither.
 
 use std::fmt::{self, Display, Write};
 
@@ -11,12 +11,12 @@ use serde::de::{self, DeserializeOwned, DeserializeSeed, Expected, IntoDeseriali
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-use crate::text::{MAX_ECHO, cut, cut_to};
+use crate::text::{MAX_ECHO, truncate, truncate_to};
 
-/// What is wrong, and where.
+/// A problem and its location.
 #[derive(Debug)]
 pub struct StrictError {
-    /// Outermost last: it grows while the error travels up.
+    /// Innermost segment first: it grows while the error is returned.
     path: Vec<Segment>,
     what: String,
 }
@@ -49,7 +49,7 @@ impl Display for StrictError {
         let mut path = String::from("payload");
         for segment in self.path.iter().rev() {
             match segment {
-                Segment::Key(key) => write!(path, ".{}", cut(key))?,
+                Segment::Key(key) => write!(path, ".{}", truncate(key))?,
                 Segment::Index(index) => write!(path, "[{index}]")?,
             }
         }
@@ -61,7 +61,7 @@ impl std::error::Error for StrictError {}
 
 impl de::Error for StrictError {
     fn custom<T: Display>(message: T) -> Self {
-        Self::new(cut_to(&message.to_string(), 4 * MAX_ECHO))
+        Self::new(truncate_to(&message.to_string(), 4 * MAX_ECHO))
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -77,7 +77,7 @@ impl de::Error for StrictError {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(format!("unknown key \"{}\"; known keys: {}", cut(field), expected.join(", ")))
+        Self::new(format!("unknown key \"{}\"; known keys: {}", truncate(field), expected.join(", ")))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -89,7 +89,7 @@ impl de::Error for StrictError {
     }
 }
 
-/// serde's words for what it expects, without the names of Rust types.
+/// serde's description of what it expected, without the names of Rust types.
 fn plain(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
@@ -125,7 +125,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The reader of one value.
+/// Deserializes one value.
 struct Strict<'a>(&'a Value);
 
 impl<'de> de::Deserializer<'de> for Strict<'de> {

@@ -1,35 +1,35 @@
-//! `warnings` of an answer: what was done, and what the caller should know of it all the same.
+//! `warnings` of a response: the request succeeded, but the caller should know something.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::app::auth_config::schemes::LinkWarning;
 
-/// What is allowed and yet unwise.
+/// Something that is allowed but not advisable.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Warning")]
-pub struct WarningAnswer {
+pub struct WarningResponse {
     /// For programs.
     pub code: &'static str,
     /// For people.
     pub message: String,
 }
 
-impl WarningAnswer {
-    /// As the application words it.
+impl WarningResponse {
+    /// A warning from the application.
     pub fn of_link(warning: &LinkWarning) -> Self {
         Self { code: warning.code, message: warning.message.clone() }
     }
 }
 
-/// What whoever makes something for a user should know of the user's id: ids are taken as they are, but
-/// the SDKs join those that they list by with commas, and cannot ask for one that has some.
-pub fn about_user(user_id: &str) -> Vec<WarningAnswer> {
+/// Warnings about a user id. Ids are accepted as they are, but SDKs separate the ids of a list filter
+/// with commas, so they cannot query an id that contains one.
+pub fn about_user(user_id: &str) -> Vec<WarningResponse> {
     if !user_id.contains(',') {
         return Vec::new();
     }
     let encoded: String = form_urlencoded::byte_serialize(user_id.as_bytes()).collect();
-    vec![WarningAnswer {
+    vec![WarningResponse {
         code: "USER_ID_WITH_COMMA",
         message: format!(
             "This user_id has a comma in it. One `user_ids=` is read as a list joined by commas, as SDKs send it; to \

@@ -1,4 +1,4 @@
-//! Assembles the document: what is the same for every operation, and each operation that works.
+//! Assembles the document: the parts that all operations share, and each operation that is built.
 
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
@@ -8,7 +8,7 @@ use super::schemas::Schemas;
 use crate::api::http::error::Envelope;
 use crate::api::operations::{Docs, Keys, Operation, Parameter, ParameterType, Repetition, State};
 
-/// Where operations stand; the same ones stand under `/api/v3`.
+/// Prefix of the operations; they are also available under `/api/v3`.
 pub const PREFIX: &str = "/api/v3.1";
 
 const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API is compatible with version 3.1 of \
@@ -16,7 +16,7 @@ const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API
     Composio.\n\nEvery operation stands under `/api/v3.1`, and under `/api/v3` with the same answers. Every answer \
     carries `x-request-id`; every error has the same envelope.";
 
-/// First segments of paths, the tag of their operations, and what it is about.
+/// First segments of paths, the tag of their operations, and its description.
 const TAGS: &[(&[&str], &str, &str)] = &[
     (&["tool_router"], "Sessions", "A session is an end user and a policy. Agents work in one."),
     (&["connected_accounts", "revoke_jobs"], "Connected accounts", "What users have connected: one credential each."),
@@ -29,10 +29,10 @@ const TAGS: &[(&[&str], &str, &str)] = &[
 ];
 const OTHER: &str = "Other";
 
-/// The document of a server with these operations at this URL. The same program gives the same document.
+/// The document of a server with these operations at this URL. It is deterministic.
 pub fn document(operations: &[&Operation], public_url: &str) -> Value {
     let mut schemas = Schemas::new();
-    schemas.answer("error", SchemaGenerator::subschema_for::<Envelope<'static>>);
+    schemas.response("error", SchemaGenerator::subschema_for::<Envelope<'static>>);
     let mut paths = Map::new();
     let mut used = Vec::new();
     for operation in operations {
@@ -69,7 +69,7 @@ pub fn document(operations: &[&Operation], public_url: &str) -> Value {
     document
 }
 
-/// The tag of an operation, and what it is about.
+/// The tag of an operation, and its description.
 fn tag(operation: &Operation) -> (&'static str, &'static str) {
     let first = operation.path.split('/').nth(1).unwrap_or_default();
     let found = TAGS.iter().find(|(segments, _, _)| segments.contains(&first));
@@ -106,7 +106,7 @@ fn operation_object(operation: &Operation, docs: &Docs, schemas: &mut Schemas) -
 
 fn parameters(operation: &Operation, docs: &Docs, example: Option<&Example>) -> Vec<Value> {
     let mut list = Vec::new();
-    for name in operation.path.split('/').filter_map(|it| it.strip_prefix('{')?.strip_suffix('}')) {
+    for name in operation.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}')) {
         let mut parameter = json!({
             "name": name,
             "in": "path",
@@ -124,7 +124,7 @@ fn parameters(operation: &Operation, docs: &Docs, example: Option<&Example>) -> 
         let scope = ["OrganizationScope", "ProjectScope"];
         list.extend(scope.map(|name| json!({ "$ref": format!("#/components/parameters/{name}") })));
     }
-    if docs.repetition == Repetition::Kept {
+    if docs.repetition == Repetition::Supported {
         list.push(json!({
             "name": "Idempotency-Key",
             "in": "header",
@@ -153,7 +153,7 @@ fn parameter(parameter: &Parameter) -> Value {
     let (schema, is_list) = match parameter.kind {
         ParameterType::Text => (json!({ "type": "string" }), false),
         ParameterType::Flag => (json!({ "type": "boolean" }), false),
-        // No maximum: a larger number is cut, not refused.
+        // No maximum: a larger number is reduced, not rejected.
         ParameterType::Limit(_) => (json!({ "type": "number", "minimum": 1 }), false),
         ParameterType::List => (json!({ "type": "array", "items": { "type": "string" } }), true),
         ParameterType::OneOf(words) => (json!({ "type": "string", "enum": words }), false),
@@ -162,7 +162,7 @@ fn parameter(parameter: &Parameter) -> Value {
         }
     };
     let description = match parameter.kind {
-        ParameterType::Limit(most) => format!("{} At most {most}: a larger number is cut.", parameter.description),
+        ParameterType::Limit(max) => format!("{} At most {max}: a larger number is cut.", parameter.description),
         _ => parameter.description.to_owned(),
     };
     let mut object = json!({
@@ -184,14 +184,14 @@ fn parameter(parameter: &Parameter) -> Value {
 
 fn responses(operation: &Operation, docs: &Docs, id: &str, example: Option<&Example>, schemas: &mut Schemas) -> Value {
     let any = json!({ "type": "object", "additionalProperties": true });
-    let schema = docs.answer.map_or(any, |of| schemas.answer(id, of));
+    let schema = docs.response.map_or(any, |of| schemas.response(id, of));
     let mut content = json!({ "schema": schema });
     if let Some(example) = example {
         content["examples"] = json!({ "example": { "value": example.response } });
     }
     let what = if docs.status == 201 { "Made." } else { "Done." };
-    let mut headers = answer_headers();
-    if docs.repetition == Repetition::Kept {
+    let mut headers = response_headers();
+    if docs.repetition == Repetition::Supported {
         headers["idempotent-replayed"] = json!({ "$ref": "#/components/headers/IdempotentReplayed" });
     }
     let mut responses = json!({
@@ -200,14 +200,14 @@ fn responses(operation: &Operation, docs: &Docs, id: &str, example: Option<&Exam
         "4XX": { "$ref": "#/components/responses/Refused" },
         "5XX": { "$ref": "#/components/responses/Failed" },
     });
-    if operation.keys != Keys::Nobody {
+    if operation.keys != Keys::Public {
         responses["401"] = json!({ "$ref": "#/components/responses/Unauthorized" });
     }
     responses
 }
 
-/// Headers that any answer may have.
-fn answer_headers() -> Value {
+/// Headers that any response may have.
+fn response_headers() -> Value {
     json!({
         "x-request-id": { "$ref": "#/components/headers/RequestId" },
         "X-RateLimit": { "$ref": "#/components/headers/RateLimit" },
@@ -239,7 +239,7 @@ fn headers() -> Value {
     })
 }
 
-/// Which project a member's key acts in.
+/// The headers that select the project of a user key.
 fn scope_headers() -> Value {
     let header = |name: &str, what: &str| {
         json!({
@@ -266,7 +266,7 @@ fn error_responses() -> Value {
         if let Some(error) = error.as_ref().filter(|_| with_example) {
             content["examples"] = error.clone();
         }
-        let mut headers = answer_headers();
+        let mut headers = response_headers();
         headers["x-should-retry"] = json!({ "$ref": "#/components/headers/ShouldRetry" });
         if retry {
             headers["Retry-After"] = json!({ "$ref": "#/components/headers/RetryAfter" });
@@ -281,7 +281,7 @@ fn error_responses() -> Value {
     })
 }
 
-/// Any one of these is enough.
+/// Any one of these is sufficient.
 fn security(keys: Keys) -> Value {
     let names: &[&str] = match keys {
         Keys::Project => &["ApiKeyAuth"],
@@ -289,7 +289,7 @@ fn security(keys: Keys) -> Value {
         Keys::User => &["UserApiKeyAuth"],
         Keys::Organization => &["OrgApiKeyAuth"],
         Keys::Any => &["ApiKeyAuth", "UserApiKeyAuth", "OrgApiKeyAuth"],
-        Keys::Nobody => &[],
+        Keys::Public => &[],
     };
     names.iter().map(|name| json!({ *name: [] })).collect()
 }

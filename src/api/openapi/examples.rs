@@ -1,5 +1,5 @@
-//! One example for each operation: a request and its answer, as a test records and compares them
-//! (`tests/it/api/examples.rs`; `UPDATE_EXAMPLES=1` writes them anew).
+//! One example for each operation: a request and its response, as a test records and compares them
+//! (`tests/it/api/examples.rs`; `UPDATE_EXAMPLES=1` updates them).
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Example {
     /// The request's body.
     #[serde(default)]
     pub request: Option<Value>,
-    /// The answer's body.
+    /// The response's body.
     pub response: Value,
 }
 
@@ -90,8 +90,8 @@ mod tests {
     use crate::api::table;
 
     #[test]
-    fn every_example_is_of_an_operation_that_works() {
-        let works: Vec<String> = table::all().filter(|it| it.works_here()).map(Operation::id).collect();
+    fn every_example_belongs_to_a_built_operation() {
+        let works: Vec<String> = table::all().filter(|operation| operation.works_here()).map(Operation::id).collect();
         for (name, _) in RECORDED {
             assert!(*name == "error" || works.iter().any(|id| id == name), "{name} is of no operation");
             assert!(example(name).is_some(), "{name} cannot be read");

@@ -1,5 +1,6 @@
 //! `/openapi.json`: the `OpenAPI` 3.1 document of this server, generated from the table of operations
-//! and the Rust types of their bodies and answers. It needs no key and tells nothing of any project.
+//! and the Rust types of their bodies and responses. It needs no key and reveals nothing about any
+//! project.
 
 mod document;
 mod examples;
@@ -24,26 +25,30 @@ pub use examples::{Example, example};
 
 /// The document as it is sent.
 #[derive(Clone, Debug)]
-struct Served {
+struct ServedDocument {
     bytes: Bytes,
     etag: HeaderValue,
 }
 
-/// What the document is made of, and the document once it was asked for.
+/// The operations of the document, and the document once it was requested.
 #[derive(Debug)]
-struct Kept {
+struct DocumentState {
     operations: Vec<&'static Operation>,
-    served: OnceLock<Served>,
+    served: OnceLock<ServedDocument>,
 }
 
-/// The route of the document of these operations. It is built at the first request and kept.
+/// The route of the document of these operations, which is built on the first request.
 pub fn router(operations: Vec<&'static Operation>) -> Router<Arc<App>> {
-    let kept = Arc::new(Kept { operations, served: OnceLock::new() });
+    let kept = Arc::new(DocumentState { operations, served: OnceLock::new() });
     Router::new().route("/openapi.json", get(serve).layer(Extension(kept)))
 }
 
-async fn serve(State(app): State<Arc<App>>, Extension(kept): Extension<Arc<Kept>>, headers: HeaderMap) -> Response {
-    let served = kept.served.get_or_init(|| Served::new(&kept.operations, &app.core.settings.public_url));
+async fn serve(
+    State(app): State<Arc<App>>,
+    Extension(kept): Extension<Arc<DocumentState>>,
+    headers: HeaderMap,
+) -> Response {
+    let served = kept.served.get_or_init(|| ServedDocument::new(&kept.operations, &app.core.settings.public_url));
     let etag = (header::ETAG, served.etag.clone());
     let caching = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if is_known(&headers, &served.etag) {
@@ -60,7 +65,7 @@ fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
 }
 
-impl Served {
+impl ServedDocument {
     fn new(operations: &[&Operation], public_url: &str) -> Self {
         let bytes = Bytes::from(document(operations, public_url).to_string());
         let digest = Sha256::digest(&bytes);

@@ -1,8 +1,8 @@
-//! JSON Schemas of bodies and answers, by their Rust types, under names that do not clash.
+//! JSON Schemas of bodies and responses, from their Rust types, under unique names.
 //!
-//! A type may look different when read and when written (a default may be left out of a request and
-//! is there in an answer), so both are generated apart. Where they come out alike they are one
-//! component; where they do not, the request's is called `…Input`.
+//! A type may differ between reading and writing: a field with a default is optional in a request but
+//! always present in a response. So both schemas are generated. If they are equal they become one
+//! component; otherwise the request's is named `…Input`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,23 @@ use serde_json::{Map, Value};
 
 use crate::text::capital;
 
-/// Where answers' components stand, and in the end all of them.
+/// Path of the responses' components, and finally of all of them.
 const COMPONENTS: &str = "#/components/schemas/";
-/// Where requests' components stand until they have their names.
+/// Path of the requests' components until they have their final names.
 const REQUESTS: &str = "#/requests/";
-/// Rust names that say nothing outside their module; the operation names such a component.
-const NAMELESS: [&str; 7] = ["Answer", "Body", "Call", "Change", "Create", "Request", "Response"];
+/// Rust names that mean nothing outside of their module; such a component is named after its operation.
+const GENERIC_NAMES: [&str; 7] = ["Answer", "Body", "Call", "Change", "Create", "Request", "Response"];
 
 /// Collects the schemas of a document.
 pub struct Schemas {
     requests: SchemaGenerator,
     answers: SchemaGenerator,
     request_names: BTreeMap<String, String>,
-    answer_names: BTreeMap<String, String>,
+    response_names: BTreeMap<String, String>,
 }
 
 impl Schemas {
-    /// None yet.
+    /// Without schemas.
     pub fn new() -> Self {
         let settings = |path: &str| {
             SchemaSettings::draft2020_12().with(|settings| {
@@ -40,29 +40,29 @@ impl Schemas {
             requests: settings("/requests").for_deserialize().into_generator(),
             answers: settings("/components/schemas").for_serialize().into_generator(),
             request_names: BTreeMap::new(),
-            answer_names: BTreeMap::new(),
+            response_names: BTreeMap::new(),
         }
     }
 
     /// The schema of a request's body.
     pub fn request(&mut self, operation: &str, of: fn(&mut SchemaGenerator) -> Schema) -> Value {
         let schema = of(&mut self.requests).to_value();
-        if let Some(name) = nameless(&schema, REQUESTS) {
-            self.request_names.entry(name).or_insert_with(|| format!("{}Request", pascal(operation)));
+        if let Some(name) = generic_name(&schema, REQUESTS) {
+            self.request_names.entry(name).or_insert_with(|| format!("{}Request", pascal_case(operation)));
         }
         schema
     }
 
-    /// The schema of an answer's body.
-    pub fn answer(&mut self, operation: &str, of: fn(&mut SchemaGenerator) -> Schema) -> Value {
+    /// The schema of a response's body.
+    pub fn response(&mut self, operation: &str, of: fn(&mut SchemaGenerator) -> Schema) -> Value {
         let schema = of(&mut self.answers).to_value();
-        if let Some(name) = nameless(&schema, COMPONENTS) {
-            self.answer_names.entry(name).or_insert_with(|| format!("{}Response", pascal(operation)));
+        if let Some(name) = generic_name(&schema, COMPONENTS) {
+            self.response_names.entry(name).or_insert_with(|| format!("{}Response", pascal_case(operation)));
         }
         schema
     }
 
-    /// Puts the components into a document and corrects what refers to them.
+    /// Adds the components to a document and rewrites the references to them.
     pub fn put_into(mut self, document: &mut Value) {
         let mut answers = self.answers.take_definitions(true);
         let mut requests = self.requests.take_definitions(true);
@@ -71,23 +71,23 @@ impl Schemas {
             without_null(schema);
         }
         requests.values_mut().for_each(clean);
-        let shared = alike(&requests, &answers);
+        let shared = shared_names(&requests, &answers);
         let final_request = |name: &str| match self.request_names.get(name) {
-            _ if shared.contains(name) => final_name(name, &self.answer_names),
+            _ if shared.contains(name) => final_name(name, &self.response_names),
             Some(given) => given.clone(),
             None if answers.contains_key(name) => input_name(name, &requests, &answers),
             None => name.to_owned(),
         };
-        let final_answer = |name: &str| final_name(name, &self.answer_names);
+        let final_response = |name: &str| final_name(name, &self.response_names);
         let rename = |reference: &str| {
             reference
                 .strip_prefix(REQUESTS)
                 .map(final_request)
-                .or_else(|| reference.strip_prefix(COMPONENTS).map(final_answer))
+                .or_else(|| reference.strip_prefix(COMPONENTS).map(final_response))
         };
         let mut components = Map::new();
         for (name, schema) in &answers {
-            components.insert(final_answer(name), schema.clone());
+            components.insert(final_response(name), schema.clone());
         }
         for (name, schema) in requests.iter().filter(|(name, _)| !shared.contains(*name)) {
             components.insert(final_request(name), schema.clone());
@@ -97,7 +97,7 @@ impl Schemas {
     }
 }
 
-/// `…Input`, unless somebody called another type just that.
+/// `…Input`, made unique.
 fn input_name(name: &str, requests: &Map<String, Value>, answers: &Map<String, Value>) -> String {
     let mut input = format!("{name}Input");
     while requests.contains_key(&input) || answers.contains_key(&input) {
@@ -110,42 +110,42 @@ fn final_name(name: &str, given: &BTreeMap<String, String>) -> String {
     given.get(name).cloned().unwrap_or_else(|| name.to_owned())
 }
 
-/// The name of a component that a reference names and that needs a better one.
-fn nameless(schema: &Value, at: &str) -> Option<String> {
+/// The name of a referenced component that needs a better one.
+fn generic_name(schema: &Value, at: &str) -> Option<String> {
     let name = schema.get("$ref")?.as_str()?.strip_prefix(at)?;
-    NAMELESS.contains(&name.trim_end_matches(|it: char| it.is_ascii_digit())).then(|| name.to_owned())
+    GENERIC_NAMES.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit())).then(|| name.to_owned())
 }
 
-fn pascal(operation: &str) -> String {
+fn pascal_case(operation: &str) -> String {
     operation.split('_').map(capital).collect()
 }
 
-/// Names that mean the same in requests and answers, down to what they refer to.
-fn alike(requests: &Map<String, Value>, answers: &Map<String, Value>) -> BTreeSet<String> {
-    let as_answer = |schema: &Value| {
+/// Names whose schemas are equal in requests and responses, including everything they refer to.
+fn shared_names(requests: &Map<String, Value>, answers: &Map<String, Value>) -> BTreeSet<String> {
+    let as_response = |schema: &Value| {
         let mut schema = schema.clone();
         rewrite(&mut schema, &|reference| reference.strip_prefix(REQUESTS).map(str::to_owned));
         schema
     };
-    let mut alike: BTreeSet<String> = requests
+    let mut shared_names: BTreeSet<String> = requests
         .iter()
-        .filter(|(name, schema)| answers.get(*name) == Some(&as_answer(schema)))
+        .filter(|(name, schema)| answers.get(*name) == Some(&as_response(schema)))
         .map(|(name, _)| name.clone())
         .collect();
     loop {
-        let holds = |name: &String| {
+        let is_shared = |name: &String| {
             let mut all = true;
             walk(&requests[name], &mut |key, value| {
-                let target = value.as_str().filter(|_| key == "$ref").and_then(|it| it.strip_prefix(REQUESTS));
-                all &= target.is_none_or(|target| alike.contains(target));
+                let target = value.as_str().filter(|_| key == "$ref").and_then(|text| text.strip_prefix(REQUESTS));
+                all &= target.is_none_or(|target| shared_names.contains(target));
             });
             all
         };
-        let kept: BTreeSet<String> = alike.iter().filter(|name| holds(name)).cloned().collect();
-        if kept.len() == alike.len() {
-            return kept;
+        let remaining: BTreeSet<String> = shared_names.iter().filter(|name| is_shared(name)).cloned().collect();
+        if remaining.len() == shared_names.len() {
+            return remaining;
         }
-        alike = kept;
+        shared_names = remaining;
     }
 }
 
@@ -161,7 +161,7 @@ fn walk(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
     }
 }
 
-/// Gives references their final names.
+/// Rewrites references to their final names.
 fn rewrite(value: &mut Value, rename: &impl Fn(&str) -> Option<String>) {
     match value {
         Value::Object(map) => {
@@ -181,7 +181,7 @@ fn rewrite(value: &mut Value, rename: &impl Fn(&str) -> Option<String>) {
     }
 }
 
-/// Takes out what says nothing: defaults that are null, line breaks of source comments.
+/// Removes noise: defaults that are null, line breaks of source comments.
 fn clean(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -189,8 +189,10 @@ fn clean(schema: &mut Value) {
                 map.remove("default");
             }
             if let Some(Value::String(text)) = map.get_mut("description") {
-                let paragraphs: Vec<String> =
-                    text.split("\n\n").map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+                let paragraphs: Vec<String> = text
+                    .split("\n\n")
+                    .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+                    .collect();
                 *text = paragraphs.join("\n\n");
             }
             map.values_mut().for_each(clean);
@@ -200,7 +202,7 @@ fn clean(schema: &mut Value) {
     }
 }
 
-/// An answer leaves out what it does not have, so what may be absent is never null.
+/// A response omits absent values, so an optional field is never null.
 fn without_null(schema: &mut Value) {
     if let Value::Array(items) = schema {
         items.iter_mut().for_each(without_null);
@@ -224,18 +226,18 @@ fn without_null(schema: &mut Value) {
 fn drop_null(property: &mut Value) {
     let Value::Object(map) = property else { return };
     if let Some(Value::Array(types)) = map.get_mut("type") {
-        types.retain(|it| it != "null");
+        types.retain(|kind| kind != "null");
         if let [only] = types.as_slice() {
             let only = only.clone();
             map.insert("type".to_owned(), only);
         }
     }
     let Some(Value::Array(forms)) = map.get_mut("anyOf") else { return };
-    forms.retain(|form| form.get("type").is_none_or(|it| it != "null"));
+    forms.retain(|form| form.get("type").is_none_or(|kind| kind != "null"));
     if let [Value::Object(only)] = forms.as_slice() {
         let only = only.clone();
         map.remove("anyOf");
-        // What is said of the field goes before what is said of its type.
+        // The field's description takes precedence over its type's.
         for (key, value) in only {
             map.entry(key).or_insert(value);
         }
@@ -267,10 +269,10 @@ mod tests {
     }
 
     #[test]
-    fn requests_and_answers_share_what_is_alike_and_nothing_else() {
+    fn requests_and_responses_share_only_equal_schemas() {
         let mut schemas = Schemas::new();
         let request = schemas.request("post_thing", SchemaGenerator::subschema_for::<Body>);
-        let answer = schemas.answer("get_thing", SchemaGenerator::subschema_for::<Both>);
+        let answer = schemas.response("get_thing", SchemaGenerator::subschema_for::<Both>);
         let mut document = json!({ "request": request, "answer": answer, "components": {} });
         schemas.put_into(&mut document);
         assert_eq!(document["request"]["$ref"], "#/components/schemas/PostThingRequest");

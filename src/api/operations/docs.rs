@@ -1,13 +1,13 @@
-//! What the reference says of an operation: a sentence, parameters, bodies by their Rust types.
+//! The documentation of an operation: a sentence, parameters, bodies by their Rust types.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-/// What the reference says of an operation.
+/// The documentation of an operation.
 #[derive(Clone, Debug)]
 pub struct Docs {
     /// One line, without a full stop.
     pub summary: &'static str,
-    /// What a reader needs to know besides; may be empty.
+    /// Additional information; may be empty.
     pub description: &'static str,
     /// Status of success.
     pub status: u16,
@@ -17,18 +17,18 @@ pub struct Docs {
     pub body: Option<fn(&mut SchemaGenerator) -> Schema>,
     /// The request may come without a body.
     pub body_optional: bool,
-    /// The answer's body.
-    pub answer: Option<fn(&mut SchemaGenerator) -> Schema>,
-    /// What becomes of an `Idempotency-Key`.
+    /// The response's body.
+    pub response: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// How an `Idempotency-Key` is handled.
     pub repetition: Repetition,
 }
 
-/// What an operation does with an `Idempotency-Key`: a promise about repetition is kept or not made.
+/// How an operation handles an `Idempotency-Key`: supported, or rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repetition {
-    /// A repeated request gets the first one's answer and has no second effect.
-    Kept,
-    /// A key is refused; this says what to do instead. On GET and HEAD it is ignored: they do nothing.
+    /// A repeated request gets the first response and has no second effect.
+    Supported,
+    /// A key is rejected; says what to do instead. GET and HEAD ignore it, since they change nothing.
     Refused(&'static str),
 }
 
@@ -37,7 +37,7 @@ pub enum Repetition {
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// What it takes.
+    /// Its type.
     pub kind: ParameterType,
     /// What it means.
     pub description: &'static str,
@@ -45,14 +45,14 @@ pub struct Parameter {
     pub deprecated: bool,
 }
 
-/// What a parameter takes.
+/// The type of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub enum ParameterType {
     /// Text.
     Text,
     /// `true` or `false`.
     Flag,
-    /// Items on a page: at least 1. More than this many are cut to it, not refused.
+    /// Items per page: at least 1. A larger number is reduced to this maximum, not rejected.
     Limit(i64),
     /// Several values, joined by commas.
     List,
@@ -63,7 +63,7 @@ pub enum ParameterType {
 }
 
 impl Docs {
-    /// An operation that answers 200.
+    /// An operation with status 200.
     pub fn ok(summary: &'static str) -> Self {
         Self {
             summary,
@@ -72,17 +72,17 @@ impl Docs {
             parameters: Vec::new(),
             body: None,
             body_optional: false,
-            answer: None,
+            response: None,
             repetition: Repetition::Refused("Leave the header out."),
         }
     }
 
-    /// An operation that answers 201.
+    /// An operation with status 201.
     pub fn created(summary: &'static str) -> Self {
         Self { status: 201, ..Self::ok(summary) }
     }
 
-    /// What a reader needs to know besides the summary.
+    /// Additional information for the reader.
     #[must_use]
     pub fn about(mut self, description: &'static str) -> Self {
         self.description = description;
@@ -103,10 +103,10 @@ impl Docs {
         self
     }
 
-    /// The type of the answer's body.
+    /// The type of the response's body.
     #[must_use]
-    pub fn answer<T: JsonSchema>(mut self) -> Self {
-        self.answer = Some(SchemaGenerator::subschema_for::<T>);
+    pub fn response<T: JsonSchema>(mut self) -> Self {
+        self.response = Some(SchemaGenerator::subschema_for::<T>);
         self
     }
 
@@ -119,36 +119,36 @@ impl Docs {
 
     /// `limit` and `cursor` of a paged list.
     #[must_use]
-    pub fn paged(self, most: i64) -> Self {
-        self.query("limit", ParameterType::Limit(most), "Items on a page.").query(
+    pub fn paged(self, max: i64) -> Self {
+        self.query("limit", ParameterType::Limit(max), "Items on a page.").query(
             "cursor",
             ParameterType::Text,
             "`next_cursor` of the page before.",
         )
     }
 
-    /// A deletion that may revoke at the provider, too.
+    /// A deletion that may also revoke credentials at the provider.
     #[must_use]
     pub fn revokes(self) -> Self {
         let about = "Ask the provider to forget the credentials, too; default true.";
         self.query("revoke_on_delete", ParameterType::Flag, about)
     }
 
-    /// It keeps an `Idempotency-Key`.
+    /// Supports an `Idempotency-Key`.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
-        self.repetition = Repetition::Kept;
+        self.repetition = Repetition::Supported;
         self
     }
 
-    /// It refuses an `Idempotency-Key`, and says what to do instead.
+    /// Rejects an `Idempotency-Key`, and says what to do instead.
     #[must_use]
     pub fn without_key(mut self, instead: &'static str) -> Self {
         self.repetition = Repetition::Refused(instead);
         self
     }
 
-    /// A parameter that older clients send and that means nothing any more.
+    /// A parameter that older clients send and that has no effect.
     #[must_use]
     pub fn deprecated(mut self, name: &'static str) -> Self {
         let description = "Of older clients; changes nothing.";

@@ -1,4 +1,4 @@
-//! Areas that are not built yet, and operations of the hosted service that have no place here.
+//! Areas that are not built yet, and operations of the hosted service that do not apply here.
 
 use super::{Keys, Operation, Permission};
 use crate::app::project::permissions::{Access, Preset};
@@ -22,7 +22,7 @@ const CLI: &str = "it serves the hosted service's command line";
 const PEOPLE: &str = "it serves sign-up and consumer accounts of the hosted service";
 const PUSH: &str = "the SDKs take the push service's host from a name, so it cannot be here";
 
-/// Everything that no resource has.
+/// All operations without a resource.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::later("GET", "/tools", Keys::ProjectOrUser, TOOLS, "tools"),
     Operation::later("GET", "/tools/enum", Keys::ProjectOrUser, TOOLS, "tools"),
@@ -90,8 +90,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::never("GET", "/org/consumer/connected_toolkits", Keys::User, PEOPLE),
     Operation::never("POST", "/org/consumer/project/resolve", Keys::User, PEOPLE),
     Operation::never("POST", "/cli/codact_failures", Keys::User, CLI),
-    Operation::never("POST", "/cli/create-session", Keys::Nobody, CLI),
-    Operation::never("GET", "/cli/get-session", Keys::Nobody, CLI),
+    Operation::never("POST", "/cli/create-session", Keys::Public, CLI),
+    Operation::never("GET", "/cli/get-session", Keys::Public, CLI),
     Operation::never("POST", "/cli/realtime/auth", Keys::User, CLI),
     Operation::never("GET", "/cli/realtime/credentials", Keys::User, CLI),
     Operation::never("GET", "/internal/sdk/realtime/credentials", Keys::Project, PUSH),

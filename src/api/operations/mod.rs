@@ -1,6 +1,6 @@
-//! A row of the table of operations: method, path, who may call it, what a scoped key needs, whether it
-//! is built, its handler and what the reference says of it. Each resource has its own rows, in its
-//! `operations.rs`; `api/table.rs` joins them. Nothing here names a resource.
+//! The table of operations, by row: method, path, accepted keys, required permission, state, handler
+//! and documentation. Each resource has its own rows, in its `operations.rs`; `api/table.rs` joins
+//! them. This module names no resource.
 
 mod docs;
 pub(in crate::api) mod later;
@@ -14,22 +14,22 @@ use crate::app::project::permissions::{Access, Preset};
 
 pub use docs::{Docs, Parameter, ParameterType, Repetition};
 
-/// One operation of the published API, or one of ours beside it.
+/// One operation of the published API, or of our extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Operation {
     /// HTTP method.
     pub method: &'static str,
     /// Under `/api/v3.1` and `/api/v3`.
     pub path: &'static str,
-    /// Which credential it takes.
+    /// Which keys it accepts.
     pub keys: Keys,
-    /// What a scoped project key needs.
+    /// The permission that a scoped project key needs.
     pub permission: Permission,
     /// Whether it is built.
     pub state: State,
 }
 
-/// Which credential an operation takes (contract section 1.2).
+/// Which keys an operation accepts (contract section 1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
     /// `x-api-key`.
@@ -40,36 +40,36 @@ pub enum Keys {
     User,
     /// `x-org-api-key`.
     Organization,
-    /// Every kind: it says who is asking.
+    /// Every kind.
     Any,
-    /// None: whoever may ask.
-    Nobody,
+    /// No key: public.
+    Public,
 }
 
-/// What a scoped project key needs for an operation: any one of these, or to be unscoped.
+/// The permission that a scoped project key needs for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// One of these rights is enough.
+    /// Any of these permissions.
     AnyOf(&'static [(Preset, Access)]),
     /// Only a key without a scope.
     Unscoped,
-    /// Nothing: the operation takes no project key, or tells only of the key itself.
+    /// No permission: the operation accepts no project key, or is only about the key itself.
     Nothing,
 }
 
 /// Whether an operation is built.
 #[derive(Clone, Copy)]
 pub enum State {
-    /// Served.
+    /// ServedDocument.
     Works {
         /// Its route.
         route: fn() -> MethodRouter<Arc<App>>,
-        /// What the reference says.
+        /// Its documentation.
         docs: fn() -> Docs,
     },
-    /// Answers 501 for now; says what it waits for.
+    /// Responds with 501 for now; says what is missing.
     NotBuilt(&'static str),
-    /// Answers 501 for good; says why it has no place here.
+    /// Always responds with 501; says why it does not apply here.
     NotApplicable(&'static str),
 }
 
@@ -96,7 +96,7 @@ impl Operation {
         Self { method, path, keys, permission, state: State::Works { route, docs } }
     }
 
-    /// An operation that a later version serves.
+    /// An operation that a later version will serve.
     pub(in crate::api) const fn later(
         method: &'static str,
         path: &'static str,
@@ -107,7 +107,7 @@ impl Operation {
         Self { method, path, keys, permission, state: State::NotBuilt(waits_for) }
     }
 
-    /// An operation of the hosted service that has no place here.
+    /// An operation of the hosted service that does not apply here.
     pub(in crate::api) const fn never(method: &'static str, path: &'static str, keys: Keys, why: &'static str) -> Self {
         Self { method, path, keys, permission: Permission::Unscoped, state: State::NotApplicable(why) }
     }
@@ -117,7 +117,7 @@ impl Operation {
         matches!(self.state, State::Works { .. })
     }
 
-    /// Name in the `OpenAPI` document, such as `get_connected_accounts_id`.
+    /// Id in the `OpenAPI` document, such as `get_connected_accounts_id`.
     pub fn id(&self) -> String {
         let words = self.path.split(['/', '{', '}']).filter(|word| !word.is_empty());
         words.fold(self.method.to_ascii_lowercase(), |name, word| format!("{name}_{}", word.replace('-', "_")))

@@ -1,4 +1,4 @@
-//! `POST /api_key_revocation`: whoever finds a key may end it (R60).
+//! `POST /api_key_revocation`: anyone who finds a leaked key may revoke it (R60).
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::api::http::error::ApiError;
 use crate::app::App;
 use crate::error::Error;
 
-/// Keys in one request.
-const MOST: usize = 100;
+/// Maximum keys per request.
+const MAX_KEYS: usize = 100;
 
-/// Keys that somebody found.
+/// Leaked keys.
 #[derive(Deserialize, JsonSchema)]
 pub struct LeakedKeys {
-    /// 1 to 100 keys of any kind; what is no key is passed over.
+    /// 1 to 100 keys of any kind; strings that are not keys are ignored.
     #[schemars(length(min = 1, max = 100))]
     api_keys: Vec<String>,
 }
 
-/// The same whatever was sent.
+/// The same response for every request.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RevocationReceipt {
     /// True.
@@ -34,16 +34,16 @@ pub struct RevocationReceipt {
 
 crate::redacted_debug!(LeakedKeys);
 
-/// `POST /api_key_revocation` → 200, whether the keys exist or not; 503 when that could not be
-/// written.
+/// `POST /api_key_revocation` → 200, whether the keys exist or not; 503 when the revocation could not
+/// be stored.
 pub async fn revoke(
     State(app): State<Arc<App>>,
     request_id: RequestId,
     body: JsonBody<LeakedKeys>,
 ) -> Result<Response, ApiError> {
     let keys = &body.value.api_keys;
-    if !(1..=MOST).contains(&keys.len()) {
-        return Err(Error::field("api_keys", format!("must have 1 to {MOST} entries")).into());
+    if !(1..=MAX_KEYS).contains(&keys.len()) {
+        return Err(Error::field("api_keys", format!("must have 1 to {MAX_KEYS} entries")).into());
     }
     app.keys.revoke_leaked(keys, &request_id.0).await?;
     Ok(json(StatusCode::OK, &RevocationReceipt { received: true })?)

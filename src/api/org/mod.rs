@@ -1,4 +1,4 @@
-//! `/org/list`, `/org/project/list`: what a member's key reaches (contract section 8.5).
+//! `/org/list`, `/org/project/list`: what a user key can access (contract section 8.5).
 
 pub mod api_key_revocation;
 pub(in crate::api) mod operations;
@@ -18,25 +18,25 @@ use switchboard_store::projects::Project;
 use crate::api::http::auth::OrgCaller;
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
-use crate::api::http::page::{PagePlace, PageRequest};
+use crate::api::http::page::{PageInfo, PageRequest};
 use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::project::organization::Organization;
 use crate::error::Result;
 use crate::time::iso;
 
-/// Projects or organisations on a page when nobody says how many.
+/// Default page size for projects and organisations.
 const DEFAULT_PAGE: i64 = 20;
-/// Most of them on a page.
-pub const MOST: i64 = 50;
+/// Maximum page size.
+pub const MAX_PAGE_SIZE: i64 = 50;
 
-/// The organisations of a member: this installation.
+/// The organisations of a member: only this installation.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct OrganizationPage {
     /// The organisations.
     organizations: Vec<OrganizationView>,
     #[serde(flatten)]
-    place: PagePlace,
+    info: PageInfo,
 }
 
 /// An organisation.
@@ -58,7 +58,7 @@ pub struct ProjectPage {
     /// The projects, newest first.
     data: Vec<ProjectView>,
     #[serde(flatten)]
-    place: PagePlace,
+    info: PageInfo,
 }
 
 /// A project.
@@ -70,11 +70,11 @@ pub struct ProjectView {
     pub(super) org_id: String,
     /// Its name.
     pub(super) name: String,
-    /// Empty: projects here have no owner of their own.
+    /// Empty: projects here have no owner.
     pub(super) email: String,
     /// ISO 8601.
     pub(super) created_at: String,
-    /// Of the last change of its settings, ISO 8601.
+    /// Time of the last change to its settings, ISO 8601.
     pub(super) updated_at: String,
     /// False: this server has no triggers.
     triggers_enabled: bool,
@@ -102,16 +102,16 @@ impl ProjectView {
 
 /// One page of all projects of the installation.
 pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPage> {
-    let page = PageRequest::from_query(query, DEFAULT_PAGE, MOST)?;
+    let page = PageRequest::from_query(query, DEFAULT_PAGE, MAX_PAGE_SIZE)?;
     let organization = app.projects.organization().await?;
-    let found = app.core.store.projects_page(page.of_store()).await?;
+    let found = app.core.store.projects_page(page.store_query()).await?;
     let data = found.rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
-    Ok(ProjectPage { data, place: page.place(found.total, found.next.as_ref()) })
+    Ok(ProjectPage { data, info: page.page_info(found.total, found.next.as_ref()) })
 }
 
 /// `GET /org/list` → 200.
 pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> std::result::Result<Response, ApiError> {
-    let page = PageRequest::from_query(&query, DEFAULT_PAGE, MOST)?;
+    let page = PageRequest::from_query(&query, DEFAULT_PAGE, MAX_PAGE_SIZE)?;
     let organization = app.projects.organization().await?;
     let made = iso(organization.created_at);
     let view = OrganizationView {
@@ -121,10 +121,10 @@ pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> st
         updated_at: made,
     };
     let organizations = if page.page == 1 { vec![view] } else { Vec::new() };
-    Ok(json(StatusCode::OK, &OrganizationPage { organizations, place: page.counted_place(1) })?)
+    Ok(json(StatusCode::OK, &OrganizationPage { organizations, info: page.counted_page_info(1) })?)
 }
 
-/// `GET /org/project/list` → 200. A member sees every project, with `list_all_org_projects` or not.
+/// `GET /org/project/list` → 200. A member sees every project, with or without `list_all_org_projects`.
 pub async fn project_list(
     State(app): State<Arc<App>>,
     _: OrgCaller,

@@ -16,7 +16,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::Organization,
         Permission::Nothing,
         || get(projects::list),
-        || Docs::ok("List projects").paged(org::MOST).answer::<org::ProjectPage>(),
+        || Docs::ok("List projects").paged(org::MAX_PAGE_SIZE).response::<org::ProjectPage>(),
     ),
     Operation::works(
         "POST",
@@ -28,7 +28,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Create a project")
                 .about("With `should_create_api_key`, its first key is in the answer, and nowhere else afterwards.")
                 .body::<projects::NewProjectBody>()
-                .answer::<projects::NewProjectAnswer>()
+                .response::<projects::NewProjectResponse>()
                 .without_key(
                     "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
                      GET /org/owner/project/list shows whether an earlier request went through.",
@@ -44,7 +44,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Read a project")
                 .about("Of each key only the first characters are shown: the key itself is stored nowhere.")
-                .answer::<projects::ProjectDetail>()
+                .response::<projects::ProjectDetail>()
         },
     ),
     Operation::works(
@@ -57,7 +57,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Delete a project")
                 .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
                 .revokes()
-                .answer::<projects::DeletedProject>()
+                .response::<projects::DeletedProject>()
         },
     ),
     Operation::works(
@@ -71,7 +71,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .about(
                     "Makes one key for everything in the project and revokes all its earlier keys in the same moment.",
                 )
-                .answer::<projects::RegeneratedKey>()
+                .response::<projects::RegeneratedKey>()
                 .without_key(
                     "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
                      GET /org/owner/project/list shows whether an earlier request went through.",
@@ -87,8 +87,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List organisations")
                 .about("The installation is the one organisation.")
-                .paged(org::MOST)
-                .answer::<org::OrganizationPage>()
+                .paged(org::MAX_PAGE_SIZE)
+                .response::<org::OrganizationPage>()
         },
     ),
     Operation::works(
@@ -101,8 +101,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("List the projects of a member")
                 .about("A member sees every project.")
                 .query("list_all_org_projects", ParameterType::Flag, "Makes no difference here.")
-                .paged(org::MOST)
-                .answer::<org::ProjectPage>()
+                .paged(org::MAX_PAGE_SIZE)
+                .response::<org::ProjectPage>()
         },
     ),
     Operation::works(
@@ -111,7 +111,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::Project,
         Permission::Unscoped,
         || get(project_config::read),
-        || Docs::ok("Read the settings of the project").answer::<ProjectSettings>(),
+        || Docs::ok("Read the settings of the project").response::<ProjectSettings>(),
     ),
     Operation::works(
         "PATCH",
@@ -123,7 +123,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Change the settings of the project")
                 .about("A field that is left out stays; null sets it back. The answer is the whole settings.")
                 .body::<ConfigChange>()
-                .answer::<ProjectSettings>()
+                .response::<ProjectSettings>()
         },
     ),
     Operation::works(
@@ -132,19 +132,19 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::Any,
         Permission::Nothing,
         || get(session_info::read),
-        || Docs::ok("Say what the key of this request is").answer::<session_info::SessionInfo>(),
+        || Docs::ok("Say what the key of this request is").response::<session_info::SessionInfo>(),
     ),
     Operation::works(
         "POST",
         "/api_key_revocation",
-        Keys::Nobody,
+        Keys::Public,
         Permission::Nothing,
         || post(api_key_revocation::revoke),
         || {
             Docs::ok("Revoke API keys that were found")
                 .about("Needs no key. The answer is the same whether the keys exist or not.")
                 .body::<api_key_revocation::LeakedKeys>()
-                .answer::<api_key_revocation::RevocationReceipt>()
+                .response::<api_key_revocation::RevocationReceipt>()
         },
     ),
 ];

@@ -17,8 +17,8 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller) -> Result<Respons
     Ok(json(StatusCode::OK, &app.projects.settings(&caller.project_id).await?)?)
 }
 
-/// `PATCH /org/project/config` → 200 with the whole settings. A repeated change changes nothing, so
-/// an `Idempotency-Key` is kept by itself.
+/// `PATCH /org/project/config` → 200 with all settings. The change is idempotent, so an
+/// `Idempotency-Key` is trivially supported.
 pub async fn change(
     State(app): State<Arc<App>>,
     caller: Caller,

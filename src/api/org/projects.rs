@@ -1,4 +1,4 @@
-//! `/org/owner/project/…`: what an organisation key does with projects (contract section 8.5).
+//! `/org/owner/project/…`: managing projects with an organisation key (contract section 8.5).
 
 use std::sync::Arc;
 
@@ -28,33 +28,33 @@ use crate::time::iso;
 pub struct NewProjectBody {
     /// 3 to 75 letters, digits, underscores or hyphens.
     name: String,
-    /// Make its first key, too.
+    /// Whether to create its first key.
     should_create_api_key: Option<bool>,
-    /// Addresses and CIDR ranges that the key may be used from; left out: from anywhere.
+    /// Addresses and CIDR ranges that may use the key; when omitted, any address.
     api_key_allowed_ips: Option<Vec<String>>,
-    /// What the key may do; left out: everything in the project.
+    /// What the key may do; when omitted, everything in the project.
     api_key_permissions: Option<Vec<KeyGrant>>,
-    /// Settings, as `PATCH /org/project/config` takes them.
+    /// Settings, as in `PATCH /org/project/config`.
     config: Option<ConfigChange>,
 }
 
-/// One right of a scoped key.
+/// One permission of a scoped key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct KeyGrant {
     /// Area of the API.
     preset: Preset,
-    /// What is allowed there.
+    /// The allowed access.
     access: Access,
 }
 
-/// The project that was made.
+/// The new project.
 #[derive(Serialize, JsonSchema)]
-pub struct NewProjectAnswer {
+pub struct NewProjectResponse {
     /// `pr_…`.
     id: String,
     /// Its name.
     name: String,
-    /// Its key, shown this once; only when one was asked for.
+    /// Its key, shown only once; only if one was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<String>,
 }
@@ -64,16 +64,16 @@ pub struct NewProjectAnswer {
 pub struct ProjectDetail {
     #[serde(flatten)]
     project: ProjectView,
-    /// Keys that open it.
+    /// Its valid keys.
     api_keys: Vec<KeyView>,
 }
 
-/// A key as it is listed.
+/// A key as shown in lists.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct KeyView {
     /// `key_…`.
     id: String,
-    /// Given by whoever made it.
+    /// Name given when the key was created.
     name: String,
     /// Its first characters and `…`: the key itself is stored nowhere.
     key: String,
@@ -81,12 +81,12 @@ pub struct KeyView {
     created_at: String,
 }
 
-/// The one key of a project from now on.
+/// The only key of a project from now on.
 #[derive(Serialize, JsonSchema)]
 pub struct RegeneratedKey {
     /// The key.
     api_key: NewKeyView,
-    /// What happened to the earlier ones.
+    /// What happened to the earlier keys.
     message: String,
 }
 
@@ -97,24 +97,24 @@ pub struct NewKeyView {
     id: String,
     /// `default`.
     name: String,
-    /// The whole key, shown this once.
+    /// The whole key, shown only once.
     key: String,
     /// ISO 8601.
     created_at: String,
 }
 
-/// How a deletion went.
+/// The result of a deletion.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DeletedProject {
     /// `success`.
     status: &'static str,
-    /// What its credentials are revoked under, in the audit log and the server's own log. Absent when
+    /// Id of the job that revokes its credentials, in the audit log and the server's log. Absent when
     /// there were none, or `revoke_on_delete` was false.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoke_job_id: Option<String>,
 }
 
-crate::redacted_debug!(NewProjectAnswer, RegeneratedKey, NewKeyView);
+crate::redacted_debug!(NewProjectResponse, RegeneratedKey, NewKeyView);
 
 /// `GET /org/owner/project/list` → 200.
 pub async fn list(State(app): State<Arc<App>>, _: OrgCaller, query: Query) -> std::result::Result<Response, ApiError> {
@@ -134,7 +134,7 @@ pub async fn create(
     let scope = body.value.scope()?;
     let (project, key) = app.projects.new_project(&caller.actor(), &body.value.name, &settings, scope.as_ref()).await?;
     let answer =
-        NewProjectAnswer { id: project.id, name: project.name, api_key: key.map(|key| key.expose().to_owned()) };
+        NewProjectResponse { id: project.id, name: project.name, api_key: key.map(|key| key.expose().to_owned()) };
     Ok(json(StatusCode::OK, &answer)?)
 }
 
@@ -157,7 +157,7 @@ pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std:
     Ok(json(StatusCode::OK, &detail)?)
 }
 
-/// `DELETE /org/owner/project/{id}` → 200. Its keys, sessions, links and accounts end with it.
+/// `DELETE /org/owner/project/{id}` → 200. Deletes its keys, sessions, links and accounts.
 pub async fn delete(
     State(app): State<Arc<App>>,
     caller: OrgCaller,
@@ -183,7 +183,7 @@ pub async fn regenerate(
 }
 
 impl NewProjectBody {
-    /// The scope of the key to make; none when no key is wanted.
+    /// The scope of the new key; none if no key is requested.
     fn scope(&self) -> Result<Option<KeyScope>> {
         if self.should_create_api_key != Some(true) {
             let without = "is given, but no key is to be made; set should_create_api_key to true";
@@ -196,8 +196,10 @@ impl NewProjectBody {
             return if lines.is_empty() { Ok(None) } else { Err(Error::validation(lines)) };
         }
         let ips = self.api_key_allowed_ips.as_deref();
-        let pairs: Option<Vec<(Preset, Access)>> =
-            self.api_key_permissions.as_ref().map(|grants| grants.iter().map(|it| (it.preset, it.access)).collect());
+        let pairs: Option<Vec<(Preset, Access)>> = self
+            .api_key_permissions
+            .as_ref()
+            .map(|grants| grants.iter().map(|grant| (grant.preset, grant.access)).collect());
         Ok(Some(KeyScope {
             permissions: pairs.map(|pairs| permissions_from("api_key_permissions", &pairs)).transpose()?,
             allowed_ips: ips.map(|ips| networks::parse_list("api_key_allowed_ips", ips)).transpose()?,

@@ -1,4 +1,4 @@
-//! `GET /auth/session/info`: what the key of this request is (contract section 8.5).
+//! `GET /auth/session/info`: describes the key of this request (contract section 8.5).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use switchboard_store::organization_keys::OrganizationKeyRow;
 
 use super::ProjectView;
-use crate::api::http::auth::{Asker, Caller};
+use crate::api::http::auth::{Caller, Principal};
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::app::App;
@@ -20,10 +20,10 @@ use crate::app::project::organization::Organization;
 use crate::error::Result;
 use crate::time::iso;
 
-/// The one that numbers nothing: rows here have no running number.
+/// Rows here have no numeric id.
 const AUTO_ID: u32 = 0;
 
-/// What a key is.
+/// Description of a key.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SessionInfo {
     /// The project; only with a project key.
@@ -32,7 +32,7 @@ pub struct SessionInfo {
     /// The key; only with a project key.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key: Option<SessionKey>,
-    /// Whose key it is.
+    /// The owner of the key.
     org_member: SessionMember,
 }
 
@@ -62,13 +62,13 @@ struct SessionOrganization {
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct SessionKey {
-    /// Always 0: rows here have no running number.
+    /// Always 0: rows here have no numeric id.
     auto_id: u32,
     /// `key_…`.
     id: String,
-    /// Given by whoever made it.
+    /// Name given when the key was created.
     name: String,
-    /// The project it opens.
+    /// The key's project.
     project_id: String,
     /// As `org_member.id`.
     org_member_id: String,
@@ -78,7 +78,7 @@ struct SessionKey {
     updated_at: String,
     /// Its first characters and `…`: the key itself is stored nowhere.
     key: String,
-    /// False: a revoked key gets no answer.
+    /// False: a revoked key is rejected.
     deleted: bool,
 }
 
@@ -86,7 +86,7 @@ struct SessionKey {
 struct SessionMember {
     /// The organisation's id for the operator, the key's for a member.
     id: String,
-    /// Of the member; empty for the operator.
+    /// The member's; empty for the operator.
     email: String,
     /// Name of a member's key, or the operator.
     name: String,
@@ -97,11 +97,11 @@ struct SessionMember {
 }
 
 /// `GET /auth/session/info` → 200.
-pub async fn read(State(app): State<Arc<App>>, asker: Asker) -> std::result::Result<Response, ApiError> {
+pub async fn read(State(app): State<Arc<App>>, principal: Principal) -> std::result::Result<Response, ApiError> {
     let organization = app.projects.organization().await?;
-    let answer = match asker {
-        Asker::Project(caller) => of_project(&app, &caller, organization).await?,
-        Asker::Beyond(caller) => {
+    let answer = match principal {
+        Principal::Project(caller) => of_project(&app, &caller, organization).await?,
+        Principal::Organization(caller) => {
             SessionInfo { project: None, api_key: None, org_member: member(&caller.key, &organization) }
         }
     };
@@ -135,7 +135,7 @@ async fn of_project(app: &App, caller: &Caller, organization: Organization) -> R
     })
 }
 
-/// Whoever runs the installation.
+/// The operator of the installation.
 fn operator(organization: &Organization) -> SessionMember {
     SessionMember {
         id: organization.id.clone(),

@@ -1,5 +1,4 @@
-//! A session after its creation: `PATCH`, `attach`, `config_history` (contract sections 2.4, 2.6,
-//! 2.7).
+//! Changes to a session: `PATCH`, `attach`, `config_history` (contract sections 2.4, 2.6, 2.7).
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::view::{ConfigAnswer, config_view, session_view};
+use super::view::{ConfigResponse, config_view, session_view};
 use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
@@ -22,11 +21,11 @@ use crate::app::session::patch::SessionPatch;
 use crate::app::session::policy::Experimental;
 use crate::time::iso;
 
-/// The caller's own tools, which run in the caller's process and are not kept.
+/// The caller's own tools, which run in the caller's process and are not stored.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "AttachToSession")]
 pub struct Attachment {
-    /// Fields without a promise.
+    /// Fields that may still change.
     experimental: Option<AttachedTools>,
 }
 
@@ -36,25 +35,25 @@ pub struct Attachment {
 pub struct AttachedTools {
     /// Toolkits, each with 1 to 100 tools.
     custom_toolkits: Option<Vec<CustomToolkit>>,
-    /// Tools of no toolkit, or beside those of one that exists.
+    /// Tools without a toolkit, or in addition to those of an existing one.
     custom_tools: Option<Vec<CustomTool>>,
 }
 
-/// A policy that the session has or had.
+/// A current or earlier policy of the session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionHistory")]
 pub struct HistoryItem {
-    /// 1 at creation, one more with each change.
+    /// 1 at creation, increased by one with each change.
     version: i64,
     /// When it was set; ISO 8601.
     created_at: String,
     /// The policy, as the session shows it.
-    config: ConfigAnswer,
-    /// It is the present one.
+    config: ConfigResponse,
+    /// Whether it is the current one.
     is_current: bool,
 }
 
-/// `PATCH /tool_router/session/{session_id}` → 200 with the session as it is now.
+/// `PATCH /tool_router/session/{session_id}` → 200 with the changed session.
 pub async fn patch(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -65,14 +64,14 @@ pub async fn patch(
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, true))?)
 }
 
-/// `POST /tool_router/session/{session_id}/attach` → 200 with the session and the tools given.
+/// `POST /tool_router/session/{session_id}/attach` → 200 with the session and the given tools.
 pub async fn attach(
     State(app): State<Arc<App>>,
     caller: Caller,
     Id(id): Id,
     body: JsonBody<Attachment>,
 ) -> Result<Response, ApiError> {
-    // A repetition has the same outcome: nothing is kept.
+    // A repetition has the same result: nothing is stored.
     let mut given = Experimental::default();
     if let Some(tools) = body.value.experimental {
         given.custom_toolkits = tools.custom_toolkits;
@@ -90,7 +89,7 @@ pub async fn history(
     query: Query,
 ) -> Result<Response, ApiError> {
     let page = PageRequest::from_query(&query, 20, 100)?;
-    let (user, found) = app.sessions.history(&caller.project_id, &id, page.of_store()).await?;
+    let (user, found) = app.sessions.history(&caller.project_id, &id, page.store_query()).await?;
     let items = found
         .rows
         .into_iter()

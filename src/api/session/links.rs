@@ -1,4 +1,4 @@
-//! `POST /tool_router/session/{session_id}/link`: the call that everything else serves.
+//! `POST /tool_router/session/{session_id}/link`: the central call of this API.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use crate::api::http::auth::Caller;
 use crate::api::http::body::{JsonBody, created, replayable};
 use crate::api::http::error::ApiError;
 use crate::api::http::path::Id;
-use crate::api::http::warnings::WarningAnswer;
+use crate::api::http::warnings::WarningResponse;
 use crate::app::App;
 use crate::app::link::{Link, LinkRequest};
 use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::expected_identity::ExpectedIdentity;
 use crate::error::{Error, Result};
 
-// The published page has `account_type` at top level, today's SDKs under `experimental`: both are
-// taken (contract section 3.1). Unknown keys are ignored, as the hosted API does here.
+// The published page has `account_type` at top level, current SDKs under `experimental`: both are
+// accepted (contract section 3.1). Unknown keys are ignored, as in the hosted API.
 /// What to connect.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "CreateSessionLink")]
@@ -29,7 +29,7 @@ pub struct Body {
     /// Toolkit slug, in any case.
     #[schemars(length(min = 1))]
     toolkit: String,
-    /// Name of the connection for people; unique among the user's connections of the toolkit.
+    /// Display name of the connection; unique among the user's connections of the toolkit.
     #[schemars(length(min = 1, max = 128))]
     alias: Option<String>,
     /// Where the browser goes afterwards: an absolute URL, `https://`, or `http://` on loopback.
@@ -39,12 +39,13 @@ pub struct Body {
     account_type: Option<WireAccountType>,
     /// Access list; with `SHARED` only.
     acl_config_for_shared: Option<AclInput>,
-    /// The same two fields where SDKs write them; where both are given they must agree.
-    experimental: Option<BodyExperimental>,
-    /// Which account at the provider the link is for; another one is refused.
+    /// The same two fields where SDKs write them; if both are given they must be equal.
+    experimental: Option<AccountTypeInput>,
+    /// The account at the provider that the link is for; any other one is rejected.
     expected_identity: Option<ExpectedIdentity>,
-    /// How the account is to authenticate: a scheme of the toolkit such as `API_KEY`, or `choose`, which asks
-    /// the user. Left out: the newest auth config's; where there is none, the first scheme that can.
+    /// The scheme to authenticate with, such as `API_KEY`, or `choose` to let the user choose. When
+    /// omitted: that of the newest auth config; if there is none, the first scheme that works without
+    /// one.
     #[schemars(length(min = 1, max = 64))]
     auth_scheme: Option<String>,
 }
@@ -52,15 +53,15 @@ pub struct Body {
 /// Account type and access list.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[schemars(rename = "AccountTypeInput")]
-pub struct BodyExperimental {
-    /// Fixed when the account is made; PRIVATE when left out.
+pub struct AccountTypeInput {
+    /// Fixed at creation; PRIVATE when omitted.
     account_type: Option<WireAccountType>,
     /// Who may use a SHARED account besides its user.
     acl_config_for_shared: Option<AclInput>,
 }
 
-impl BodyExperimental {
-    /// PRIVATE unless said otherwise.
+impl AccountTypeInput {
+    /// PRIVATE when omitted.
     pub fn account_type(&self) -> AccountType {
         self.account_type.map_or(AccountType::Private, Into::into)
     }
@@ -71,14 +72,14 @@ impl BodyExperimental {
     }
 }
 
-/// Who may use an account: its user only, or whom its access list admits where a session pins it.
+/// Who may use an account: only its user, or the users on its access list in sessions that pin it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[schemars(rename = "AccountType")]
 #[serde(rename_all = "UPPERCASE")]
 pub enum WireAccountType {
-    /// Its user only.
+    /// Only its user.
     Private,
-    /// Whom its access list admits.
+    /// The users on its access list.
     Shared,
 }
 
@@ -100,46 +101,47 @@ impl From<AccountType> for WireAccountType {
     }
 }
 
-// The account type stands in both places.
+// The account type is in both places.
 /// A link to send the user to.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "CreatedSessionLink")]
 pub struct Answer {
     /// `lt_…`, the secret of the link; shown once.
     link_token: String,
-    /// Where to send the user's browser. It ends after ten minutes unless the operator set another time.
+    /// Where to send the user's browser. Expires after ten minutes unless the operator has configured
+    /// another time.
     redirect_url: String,
-    /// `ca_…`, the account that the link makes.
+    /// `ca_…`, the account that the link creates.
     connected_account_id: String,
     /// As in `experimental`.
     account_type: WireAccountType,
     /// Account type and access list.
-    experimental: AnswerExperimental,
-    /// The auth config that will be used. With `choose`, the user may take another one; the account says
-    /// which.
+    experimental: AccountTypeView,
+    /// The auth config that will be used. With `choose`, the user may select another one; the account
+    /// says which.
     auth_config_id: String,
     /// Its scheme.
     auth_scheme: String,
-    /// What you should know of the link: `SEVERAL_AUTH_CONFIGS`, `OTHER_SCHEME`, `NO_CHOICE`; absent when there
-    /// is nothing to say.
+    /// Warnings about the link: `SEVERAL_AUTH_CONFIGS`, `OTHER_SCHEME`, `NO_CHOICE`; absent when there
+    /// are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<WarningAnswer>,
+    warnings: Vec<WarningResponse>,
 }
 
 /// Account type and access list, as stored.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AccountTypeView")]
-pub struct AnswerExperimental {
+pub struct AccountTypeView {
     /// Fixed.
     account_type: WireAccountType,
-    /// Only of SHARED accounts.
+    /// Only for SHARED accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     acl_config_for_shared: Option<Acl>,
 }
 
-/// Account type and access list as answers show them.
-pub fn experimental_view(account_type: AccountType, acl: Option<Acl>) -> AnswerExperimental {
-    AnswerExperimental { account_type: account_type.into(), acl_config_for_shared: acl }
+/// Account type and access list in responses.
+pub fn experimental_view(account_type: AccountType, acl: Option<Acl>) -> AccountTypeView {
+    AccountTypeView { account_type: account_type.into(), acl_config_for_shared: acl }
 }
 
 /// `POST /tool_router/session/{session_id}/link` → 201.
@@ -176,7 +178,7 @@ impl Body {
     }
 }
 
-/// One value given in two places must be the same value.
+/// A value that is given in two places must be equal in both.
 fn same<T: PartialEq>(name: &str, outer: Option<T>, inner: Option<T>) -> Result<Option<T>> {
     match (outer, inner) {
         (Some(outer), Some(inner)) if outer != inner => {
@@ -196,8 +198,8 @@ fn view(link: &Link) -> Answer {
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),
         auth_scheme: link.auth_scheme.clone(),
-        warnings: link.warnings.iter().map(WarningAnswer::of_link).collect(),
+        warnings: link.warnings.iter().map(WarningResponse::of_link).collect(),
     }
 }
 
-crate::redacted_debug!(Answer, AnswerExperimental);
+crate::redacted_debug!(Answer, AccountTypeView);

@@ -4,7 +4,7 @@ pub mod changes;
 pub mod links;
 pub(in crate::api) mod operations;
 pub mod proxy;
-pub mod proxy_answer;
+pub mod proxy_response;
 pub mod toolkits;
 pub mod view;
 
@@ -25,7 +25,7 @@ use crate::app::session::policy::SessionConfig;
 
 use view::session_view;
 
-/// The answer of a deletion.
+/// The response of a deletion.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionDeleted")]
 pub struct Deleted {
@@ -53,7 +53,7 @@ pub async fn read(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Re
     Ok(json(StatusCode::OK, &session_view(&session, &app.core.settings.public_url, false))?)
 }
 
-/// `DELETE /tool_router/session/{session_id}` → 200; afterwards the id is unknown.
+/// `DELETE /tool_router/session/{session_id}` → 200; the id is unknown afterwards.
 pub async fn delete(State(app): State<Arc<App>>, caller: Caller, Id(id): Id) -> Result<Response, ApiError> {
     app.sessions.delete(&caller.actor(), &id).await?;
     Ok(json(StatusCode::OK, &Deleted { session_id: id, deleted: true })?)

@@ -2,8 +2,8 @@
 
 use axum::routing::{delete, get, patch, post};
 
-use super::view::SessionAnswer;
-use super::{changes, links, proxy, proxy_answer, toolkits};
+use super::view::SessionResponse;
+use super::{changes, links, proxy, proxy_response, toolkits};
 use crate::api::http::page::Page;
 use crate::api::operations::{Docs, Keys, Operation, ParameterType, Permission};
 use crate::api::session;
@@ -15,7 +15,7 @@ const READ: Permission =
     Permission::AnyOf(&[(Preset::Sessions, Access::Read), (Preset::SessionManagement, Access::Read)]);
 const WRITE: Permission =
     Permission::AnyOf(&[(Preset::Sessions, Access::Write), (Preset::SessionManagement, Access::Write)]);
-/// As published: either of these is enough to run tools in a session.
+/// As published: any of these allows running tools in a session.
 const EXECUTE: Permission = Permission::AnyOf(&[
     (Preset::ToolExecution, Access::Write),
     (Preset::Sessions, Access::Write),
@@ -23,7 +23,8 @@ const EXECUTE: Permission = Permission::AnyOf(&[
 ]);
 const PROXY: Permission = Permission::AnyOf(&[(Preset::ProxyExecute, Access::Write)]);
 
-/// `/tool_router/session…`. The published schema names project keys only; SDKs send user keys, too.
+/// `/tool_router/session…`. The published schema names project keys only, but SDKs send user keys as
+/// well.
 pub(in crate::api) const OPERATIONS: &[Operation] = &[
     Operation::works(
         "POST",
@@ -39,7 +40,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      rule would be a rule that does not hold.",
                 )
                 .body::<SessionConfig>()
-                .answer::<SessionAnswer>()
+                .response::<SessionResponse>()
                 .idempotent()
         },
     ),
@@ -49,7 +50,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::ProjectOrUser,
         READ,
         || get(session::read),
-        || Docs::ok("Read a session").answer::<SessionAnswer>(),
+        || Docs::ok("Read a session").response::<SessionResponse>(),
     ),
     Operation::works(
         "PATCH",
@@ -66,7 +67,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      answers 409 and stays as it is.",
                 )
                 .body::<SessionPatch>()
-                .answer::<SessionAnswer>()
+                .response::<SessionResponse>()
                 .without_key("Leave the header out; expected_config_version makes a change safe to repeat.")
         },
     ),
@@ -78,8 +79,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || delete(session::delete),
         || {
             Docs::ok("Delete a session")
-                .about("The id is unknown afterwards. Accounts of the user stay.")
-                .answer::<session::Deleted>()
+                .about("The id is unknown afterwards. The user's accounts are kept.")
+                .response::<session::Deleted>()
         },
     ),
     Operation::works(
@@ -95,7 +96,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      or enters a key, and returns to `callback_url`. The account is ACTIVE from then on.",
                 )
                 .body::<links::Body>()
-                .answer::<links::Answer>()
+                .response::<links::Answer>()
                 .idempotent()
         },
     ),
@@ -114,7 +115,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                      are not built yet and answer 501.",
                 )
                 .body::<proxy::Call>()
-                .answer::<proxy_answer::Answer>()
+                .response::<proxy_response::Answer>()
                 .without_key(
                     "Leave the header out; a proxied call is sent once and never repeated by the server. Send the \
                      provider's own header for repetitions, where it has one, in parameters.",
@@ -128,10 +129,10 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         WRITE,
         || post(changes::attach),
         || {
-            Docs::ok("Use a session with your own tools beside it")
-                .about("Your tools run in your process: they are checked, named and given back, not kept.")
+            Docs::ok("Attach your own tools to a session")
+                .about("Your tools run in your process. They are validated and returned with their final slugs, but not stored.")
                 .body::<changes::Attachment>()
-                .answer::<SessionAnswer>()
+                .response::<SessionResponse>()
         },
     ),
     Operation::works(
@@ -141,9 +142,9 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         READ,
         || get(changes::history),
         || {
-            Docs::ok("List the policies that a session has and had")
-                .about("Newest first; the present one is the first of page 1.")
-                .answer::<Page<changes::HistoryItem>>()
+            Docs::ok("List a session's policy history")
+                .about("Newest first; the current policy is the first item of page 1.")
+                .response::<Page<changes::HistoryItem>>()
                 .paged(100)
         },
     ),
@@ -159,7 +160,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                     "The account shown is the one that a call would use: a pinned one whatever its status, else the \
                      user's newest ACTIVE one.",
                 )
-                .answer::<Page<toolkits::ToolkitItem>>()
+                .response::<Page<toolkits::ToolkitItem>>()
                 .paged(50)
                 .query("toolkits", ParameterType::List, "These toolkits, also where the session excludes them.")
                 .query("is_connected", ParameterType::Flag, "Only those with, or without, an ACTIVE account.")

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::proxy_answer;
+use super::proxy_response;
 use crate::api::http::auth::Caller;
 use crate::api::http::body::JsonBody;
 use crate::api::http::error::ApiError;
@@ -23,20 +23,20 @@ use crate::app::App;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
-/// A call to make.
+/// A proxied request.
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ProxyRequest")]
 pub struct Call {
-    /// Toolkit whose account is used, in any case.
+    /// Slug of the toolkit, in any case.
     toolkit_slug: String,
-    /// Path under the toolkit's base URL, or a URL on one of its hosts; on the base URL's own host a URL
-    /// stays below its path, or one of the `paths` that the toolkit's file lists.
+    /// Path under the toolkit's base URL, or a URL on one of its hosts. On the base URL's own host, a
+    /// URL must be below its path, or below one of the `paths` in the toolkit's file.
     endpoint: String,
     /// HTTP method.
     method: WireMethod,
-    // Read as it came by `raw_body`, so that no number changes on its way.
-    /// JSON to send as it is; a string is sent as text, and an object whose `Content-Type` is
-    /// `application/x-www-form-urlencoded` as that form.
+    // Read from the raw text by `raw_body`, so that numbers keep their exact form.
+    /// JSON to send as it is. A string is sent as text, and an object whose `Content-Type` is
+    /// `application/x-www-form-urlencoded` as a form.
     #[serde(rename = "body")]
     #[schemars(with = "Option<Value>")]
     _body: Option<IgnoredAny>,
@@ -44,14 +44,15 @@ pub struct Call {
     binary_body: Option<BinaryBody>,
     /// Extra headers and query parameters.
     parameters: Option<Vec<Parameter>>,
-    // Not built yet, so the reference does not offer it.
+    // Not built yet, so it is not documented.
     #[schemars(skip)]
     custom_connection_data: Option<Value>,
-    /// Which of several accounts is used, by id, name in words or alias; only in a session with
-    /// `multi_account`. Ours: the published schema has it for tools only.
+    /// Which of several accounts is used, by id, word id or alias; only in a session with
+    /// `multi_account`. An extension: the published schema has it for tools only.
     account: Option<String>,
-    /// Which of the account's tokens is sent, where the toolkit's file names several: `user` for a person's own
-    /// beside an app's, `access_token` for the first. Left out, the file decides. Ours.
+    /// Which of the account's tokens is sent, if the toolkit's file lists several: `user` for a
+    /// person's own token beside an app's, `access_token` for the first. When omitted, the file
+    /// decides. An extension.
     token: Option<String>,
 }
 
@@ -70,7 +71,7 @@ enum WireMethod {
 #[derive(Deserialize, JsonSchema)]
 #[schemars(rename = "ProxyBinaryBody")]
 struct BinaryBody {
-    // Not built yet, so the reference does not offer it.
+    // Not built yet, so it is not documented.
     #[schemars(skip)]
     url: Option<String>,
     /// The bytes.
@@ -87,7 +88,7 @@ struct Parameter {
     name: String,
     /// Its value.
     value: String,
-    /// Where it stands. `in` is taken as another name of this key.
+    /// Where to put it. `in` is accepted as an alias of this key.
     #[serde(rename = "type", alias = "in")]
     kind: ParameterKind,
 }
@@ -106,7 +107,8 @@ struct RawBody<'a> {
     body: Option<&'a RawValue>,
 }
 
-/// `POST /tool_router/session/{session_id}/proxy_execute` → 200, also when the provider refuses.
+/// `POST /tool_router/session/{session_id}/proxy_execute` → 200, also when the provider returns an
+/// error.
 pub async fn execute(
     State(app): State<Arc<App>>,
     caller: Caller,
@@ -116,7 +118,7 @@ pub async fn execute(
     let session = app.sessions.get(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
     let answer = app.executor.proxy_execute(&session, body.value.into_request(raw)?).await?;
-    Ok(proxy_answer::response(answer).await)
+    Ok(proxy_response::response(answer).await)
 }
 
 fn raw_body(bytes: &[u8]) -> Result<Option<&RawValue>> {
@@ -131,8 +133,11 @@ impl Call {
             return Err(Error::new(Code::NotImplemented, "custom_connection_data is not built yet")
                 .fix("Connect an account and leave custom_connection_data out."));
         }
-        let (headers, query): (Vec<Parameter>, Vec<Parameter>) =
-            self.parameters.unwrap_or_default().into_iter().partition(|it| it.kind == ParameterKind::Header);
+        let (headers, query): (Vec<Parameter>, Vec<Parameter>) = self
+            .parameters
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|parameter| parameter.kind == ParameterKind::Header);
         let content_type = headers.iter().rev().find(|header| header.name.eq_ignore_ascii_case("content-type"));
         let body = match (raw, self.binary_body) {
             (Some(_), Some(_)) => return Err(Error::field("body", "give either body or binary_body, not both")),
@@ -140,7 +145,8 @@ impl Call {
             (None, Some(binary)) => Some(binary.into_body()?),
             (None, None) => None,
         };
-        let pairs = |list: Vec<Parameter>| list.into_iter().map(|it| (it.name, it.value)).collect();
+        let pairs =
+            |list: Vec<Parameter>| list.into_iter().map(|parameter| (parameter.name, parameter.value)).collect();
         Ok(ProxyRequest {
             toolkit: self.toolkit_slug,
             endpoint: self.endpoint,
@@ -154,7 +160,7 @@ impl Call {
     }
 }
 
-/// A string is sent as it is, anything else as JSON, or as the form that the caller calls it.
+/// A string is sent as it is, anything else as JSON or, depending on the content type, as a form.
 fn json_body(json: &RawValue, content_type: Option<&str>) -> Result<ProxyBody> {
     if let Ok(text) = serde_json::from_str::<String>(json.get()) {
         return Ok(ProxyBody { bytes: text.into(), content_type: "text/plain; charset=utf-8".to_owned() });

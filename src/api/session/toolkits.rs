@@ -21,28 +21,28 @@ use crate::app::account::shown_status;
 use crate::app::session::toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
 use crate::time::iso;
 
-/// A toolkit as the session sees it.
+/// A toolkit in a session.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionToolkit")]
 pub struct ToolkitItem {
-    /// For people.
+    /// Display name.
     name: String,
     /// Lower case.
     slug: String,
-    /// The session admits it.
+    /// Whether the session allows it.
     enabled: bool,
-    /// It is used without an account.
+    /// Whether it is used without an account.
     is_no_auth: bool,
-    /// How it can be connected without an auth config of your own.
+    /// Schemes that can be used without an auth config of your own.
     composio_managed_auth_schemes: Vec<&'static str>,
-    /// What a list shows of it.
+    /// Metadata for lists.
     meta: ToolkitMeta,
-    /// The account that the session uses; absent where there is none.
+    /// The account that the session uses; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     connected_account: Option<ToolkitAccount>,
 }
 
-/// What a list shows of a toolkit.
+/// Metadata of a toolkit for lists.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionToolkitMeta")]
 pub struct ToolkitMeta {
@@ -58,17 +58,17 @@ pub struct ToolkitMeta {
 pub struct ToolkitAccount {
     /// `ca_…`.
     id: String,
-    /// Whose it is; of a SHARED account, its creator.
+    /// The account's user; for a SHARED account, its creator.
     user_id: String,
     /// `ACTIVE`, unless it is pinned.
     status: &'static str,
     /// ISO 8601.
     created_at: String,
-    /// How it was connected.
+    /// The auth config that it was connected with.
     auth_config: ToolkitAuthConfig,
 }
 
-/// How an account was connected.
+/// The auth config of an account.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionToolkitAuthConfig")]
 pub struct ToolkitAuthConfig {
@@ -76,7 +76,7 @@ pub struct ToolkitAuthConfig {
     id: String,
     /// Such as `OAUTH2`.
     auth_scheme: String,
-    /// It uses the operator's client.
+    /// Whether it uses the operator's client.
     is_composio_managed: bool,
 }
 
@@ -94,7 +94,7 @@ pub async fn list(State(app): State<Arc<App>>, caller: Caller, Id(id): Id, query
     let (toolkits, total) = app.sessions.toolkits(&session, &filter, offset, limit).await?;
     let items = toolkits.into_iter().map(|toolkit| item(&app, toolkit)).collect();
     let total = i64::try_from(total).unwrap_or(i64::MAX);
-    Ok(json(StatusCode::OK, &Page::<ToolkitItem> { items, place: page.counted_place(total) })?)
+    Ok(json(StatusCode::OK, &Page::<ToolkitItem> { items, info: page.counted_page_info(total) })?)
 }
 
 fn item(app: &App, found: SessionToolkit) -> ToolkitItem {

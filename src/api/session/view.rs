@@ -1,5 +1,5 @@
-//! A session as answers show it (contract section 2.1). Fields that callers write as `enable` and
-//! `disable` are read as `enabled` and `disabled`; `null` is never sent for an optional one.
+//! A session in responses (contract section 2.1). The request fields `enable` and `disable` become
+//! `enabled` and `disabled`; optional fields are omitted, never `null`.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api::http::warnings::{WarningAnswer, about_user};
+use crate::api::http::warnings::{WarningResponse, about_user};
 use crate::app::session::Session;
 use crate::app::session::custom_tools::{CustomTool, CustomToolkit};
 use crate::app::session::policy::{
@@ -18,28 +18,28 @@ use crate::app::session::policy::{
 /// A session.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Session")]
-pub struct SessionAnswer {
+pub struct SessionResponse {
     /// `trs_…`.
     pub session_id: String,
-    /// Where an agent finds the session's tools.
-    pub mcp: McpAnswer,
-    /// Slugs of the meta tools that the session offers. They are not built yet, so none is.
+    /// The session's MCP endpoint.
+    pub mcp: McpResponse,
+    /// Slugs of the meta tools that the session offers. Empty, because they are not built yet.
     pub tool_router_tools: Vec<String>,
     /// The policy, with defaults filled in.
-    pub config: ConfigAnswer,
-    /// 1 at creation; goes up with each change.
+    pub config: ConfigResponse,
+    /// 1 at creation; increased with each change.
     pub config_version: i64,
-    /// What is allowed and yet unwise.
-    pub warnings: Vec<WarningAnswer>,
-    /// Fields without a promise; present when given.
+    /// Things that are allowed but not advisable.
+    pub warnings: Vec<WarningResponse>,
+    /// Fields that may still change; present when given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub experimental: Option<ExperimentalAnswer>,
+    pub experimental: Option<ExperimentalResponse>,
 }
 
 /// The session's MCP endpoint.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionMcp")]
-pub struct McpAnswer {
+pub struct McpResponse {
     /// Always `http`.
     #[serde(rename = "type")]
     #[schemars(extend("const" = "http"))]
@@ -51,28 +51,28 @@ pub struct McpAnswer {
 /// The policy of a session, with defaults filled in.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionConfig")]
-pub struct ConfigAnswer {
+pub struct ConfigResponse {
     /// The end user of your application.
     pub user_id: String,
     /// Which toolkits may be used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub toolkits: Option<FilterAnswer>,
+    pub toolkits: Option<FilterResponse>,
     /// Toolkit → auth config to link with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_configs: Option<BTreeMap<String, String>>,
-    /// Toolkit → accounts to use, and no others.
+    /// Toolkit → accounts to use exclusively.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connected_accounts: Option<BTreeMap<String, OneOrMany>>,
-    /// Linking by the agent itself.
-    pub manage_connections: ManageAnswer,
-    /// Toolkit → which of its tools.
+    /// Whether the agent itself may create links.
+    pub manage_connections: ManageResponse,
+    /// Toolkit → rule for its tools.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<BTreeMap<String, RuleAnswer>>,
-    /// Which kinds of tools.
+    pub tools: Option<BTreeMap<String, RuleResponse>>,
+    /// Allowed tags of tools.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<TagsAnswer>,
-    /// Code execution: off, whatever was asked.
-    pub workbench: WorkbenchAnswer,
+    pub tags: Option<TagsResponse>,
+    /// Code execution: always off.
+    pub workbench: WorkbenchResponse,
     /// Raw API calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_execute: Option<ProxyExecute>,
@@ -82,71 +82,71 @@ pub struct ConfigAnswer {
     /// Checks around executions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks: Option<Vec<Value>>,
-    /// The hosted service's billing; kept as given.
-    pub instant: InstantAnswer,
-    /// Tools listed from the start.
-    pub preload: PreloadAnswer,
+    /// The hosted service's billing; stored as given.
+    pub instant: InstantResponse,
+    /// Tools that are listed from the start.
+    pub preload: PreloadResponse,
     /// Tool search.
-    pub search: SearchAnswer,
+    pub search: SearchResponse,
     /// Execution of several tools at once.
-    pub execute: ExecuteAnswer,
+    pub execute: ExecuteResponse,
 }
 
-/// Which toolkits, or tools of a toolkit.
+/// Allowed toolkits, or tools of a toolkit.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionFilter")]
-pub struct FilterAnswer {
-    /// These and no others.
+pub struct FilterResponse {
+    /// Only these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<Vec<String>>,
-    /// All but these.
+    /// All except these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Vec<String>>,
-    /// Ask first.
+    /// Require approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_approval: Option<Vec<String>>,
 }
 
-/// What may be used of one toolkit.
+/// Rule for the tools of a toolkit.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionToolRule")]
-pub struct RuleAnswer {
-    /// These tools and no others.
+pub struct RuleResponse {
+    /// Only these tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<Vec<String>>,
-    /// All but these.
+    /// All except these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Vec<String>>,
     /// Replaces the session's tags for this toolkit.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<TagsAnswer>,
-    /// Ask first.
+    pub tags: Option<TagsResponse>,
+    /// Require approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_approval: Option<Vec<String>>,
 }
 
-/// Which kinds of tools.
+/// Allowed tags of tools.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionTags")]
-pub struct TagsAnswer {
+pub struct TagsResponse {
     /// At least one of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<Vec<Tag>>,
     /// None of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled: Option<Vec<Tag>>,
-    /// Ask first.
+    /// Require approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub require_approval: Option<Vec<Tag>>,
 }
 
-/// Linking by the agent itself.
+/// Whether the agent itself may create links.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionManageConnections")]
-pub struct ManageAnswer {
+pub struct ManageResponse {
     /// Default true.
     pub enabled: bool,
-    /// Where a link's browser goes when the link names nothing else.
+    /// Default callback URL of links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
     /// Default false.
@@ -155,10 +155,10 @@ pub struct ManageAnswer {
     pub enable_connection_removal: bool,
 }
 
-/// Code execution; this server has none.
+/// Code execution; not supported by this server.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionWorkbench")]
-pub struct WorkbenchAnswer {
+pub struct WorkbenchResponse {
     /// Always false: this server runs no code.
     pub enable: bool,
     /// As given.
@@ -180,33 +180,33 @@ pub struct WorkbenchAnswer {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "SessionInstant")]
-pub enum InstantAnswer {
+pub enum InstantResponse {
     /// `false`.
     Off(#[schemars(extend("const" = false))] bool),
     /// Which calls.
-    On(InstantRulesAnswer),
+    On(InstantRulesResponse),
 }
 
 /// Which calls may be billed.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionInstantRules")]
-pub struct InstantRulesAnswer {
+pub struct InstantRulesResponse {
     /// Of these toolkits.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub toolkits: Option<FilterAnswer>,
+    pub toolkits: Option<FilterResponse>,
     /// Toolkit → these tools.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<BTreeMap<String, FilterAnswer>>,
+    pub tools: Option<BTreeMap<String, FilterResponse>>,
     /// Default false.
     pub return_instant_charge: bool,
     /// Default false.
     pub return_prices_in_search: bool,
 }
 
-/// Tools listed from the start.
+/// Tools that are listed from the start.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionPreload")]
-pub struct PreloadAnswer {
+pub struct PreloadResponse {
     /// Tool slugs, or the word `all`.
     pub tools: PreloadTools,
 }
@@ -214,7 +214,7 @@ pub struct PreloadAnswer {
 /// Tool search.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionSearch")]
-pub struct SearchAnswer {
+pub struct SearchResponse {
     /// Default true.
     pub enable: bool,
 }
@@ -222,15 +222,16 @@ pub struct SearchAnswer {
 /// Execution of several tools at once.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionExecute")]
-pub struct ExecuteAnswer {
+pub struct ExecuteResponse {
     /// Default true.
     pub enable_multi_execute: bool,
 }
 
-/// Fields without a promise, as given; the caller's own tools only where they were just sent.
+/// Fields that may still change, as given; the caller's own tools only in the response to the request
+/// with them.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "SessionExperimental")]
-pub struct ExperimentalAnswer {
+pub struct ExperimentalResponse {
     /// As given.
     #[serde(flatten)]
     pub kept: Experimental,
@@ -242,23 +243,23 @@ pub struct ExperimentalAnswer {
     pub custom_tools: Option<Vec<CustomTool>>,
 }
 
-/// The answer of create, read and change. `echo` adds what only a creation returns.
-pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionAnswer {
-    SessionAnswer {
+/// The response of create, read and change. `echo` adds what only a creation returns.
+pub fn session_view(session: &Session, public_url: &str, echo: bool) -> SessionResponse {
+    SessionResponse {
         session_id: session.id.clone(),
-        mcp: McpAnswer { kind: "http", url: format!("{public_url}/tool_router/{}/mcp", session.id) },
+        mcp: McpResponse { kind: "http", url: format!("{public_url}/tool_router/{}/mcp", session.id) },
         tool_router_tools: Vec::new(),
         config: config_view(&session.user_id, &session.config),
         config_version: session.config_version,
         warnings: warnings(session),
-        experimental: session.config.experimental.as_ref().map(|it| experimental_view(it, echo)),
+        experimental: session.config.experimental.as_ref().map(|experimental| experimental_view(experimental, echo)),
     }
 }
 
-/// A policy as answers show it.
-pub fn config_view(user_id: &str, config: &SessionConfig) -> ConfigAnswer {
+/// A policy in responses.
+pub fn config_view(user_id: &str, config: &SessionConfig) -> ConfigResponse {
     let preload = config.preload.as_ref().and_then(|preload| preload.tools.clone());
-    ConfigAnswer {
+    ConfigResponse {
         user_id: user_id.to_owned(),
         toolkits: config.toolkits.as_ref().map(filter_view),
         auth_configs: config.auth_configs.clone(),
@@ -273,25 +274,25 @@ pub fn config_view(user_id: &str, config: &SessionConfig) -> ConfigAnswer {
         proxy_execute: config.proxy_execute,
         multi_account: config.multi_account,
         hooks: config.hooks.clone(),
-        instant: config.instant.as_ref().map_or(InstantAnswer::Off(false), instant_view),
-        preload: PreloadAnswer { tools: preload.unwrap_or_else(|| PreloadTools::These(Vec::new())) },
-        search: SearchAnswer { enable: config.search.and_then(|search| search.enable).unwrap_or(true) },
-        execute: ExecuteAnswer {
+        instant: config.instant.as_ref().map_or(InstantResponse::Off(false), instant_view),
+        preload: PreloadResponse { tools: preload.unwrap_or_else(|| PreloadTools::These(Vec::new())) },
+        search: SearchResponse { enable: config.search.and_then(|search| search.enable).unwrap_or(true) },
+        execute: ExecuteResponse {
             enable_multi_execute: config.execute.and_then(|execute| execute.enable_multi_execute).unwrap_or(true),
         },
     }
 }
 
-fn filter_view(filter: &Filter) -> FilterAnswer {
-    FilterAnswer {
+fn filter_view(filter: &Filter) -> FilterResponse {
+    FilterResponse {
         enabled: filter.enable.clone(),
         disabled: filter.disable.clone(),
         require_approval: filter.require_approval.clone(),
     }
 }
 
-fn rule_view(rule: &ToolRule) -> RuleAnswer {
-    RuleAnswer {
+fn rule_view(rule: &ToolRule) -> RuleResponse {
+    RuleResponse {
         enabled: rule.enable.clone(),
         disabled: rule.disable.clone(),
         tags: rule.tags.as_ref().map(tags_view),
@@ -299,23 +300,23 @@ fn rule_view(rule: &ToolRule) -> RuleAnswer {
     }
 }
 
-fn tags_view(tags: &Tags) -> TagsAnswer {
-    TagsAnswer {
+fn tags_view(tags: &Tags) -> TagsResponse {
+    TagsResponse {
         enabled: tags.enable.clone(),
         disabled: tags.disable.clone(),
         require_approval: tags.require_approval.clone(),
     }
 }
 
-fn instant_view(instant: &Instant) -> InstantAnswer {
+fn instant_view(instant: &Instant) -> InstantResponse {
     match instant {
-        Instant::Off(_) => InstantAnswer::Off(false),
-        Instant::On(rules) => InstantAnswer::On(instant_rules_view(rules)),
+        Instant::Off(_) => InstantResponse::Off(false),
+        Instant::On(rules) => InstantResponse::On(instant_rules_view(rules)),
     }
 }
 
-fn instant_rules_view(rules: &InstantRules) -> InstantRulesAnswer {
-    InstantRulesAnswer {
+fn instant_rules_view(rules: &InstantRules) -> InstantRulesResponse {
+    InstantRulesResponse {
         toolkits: rules.toolkits.as_ref().map(filter_view),
         tools: rules
             .tools
@@ -326,43 +327,43 @@ fn instant_rules_view(rules: &InstantRules) -> InstantRulesAnswer {
     }
 }
 
-fn manage_view(manage: Option<&ManageConnections>) -> ManageAnswer {
-    ManageAnswer {
-        enabled: manage.and_then(|it| it.enable).unwrap_or(true),
-        callback_url: manage.and_then(|it| it.callback_url.clone()),
-        enable_wait_for_connections: manage.and_then(|it| it.enable_wait_for_connections).unwrap_or(false),
-        enable_connection_removal: manage.and_then(|it| it.enable_connection_removal).unwrap_or(true),
+fn manage_view(manage: Option<&ManageConnections>) -> ManageResponse {
+    ManageResponse {
+        enabled: manage.and_then(|manage| manage.enable).unwrap_or(true),
+        callback_url: manage.and_then(|manage| manage.callback_url.clone()),
+        enable_wait_for_connections: manage.and_then(|manage| manage.enable_wait_for_connections).unwrap_or(false),
+        enable_connection_removal: manage.and_then(|manage| manage.enable_connection_removal).unwrap_or(true),
     }
 }
 
-/// This server runs no code, and says so whatever was asked (contract section 7.1).
-fn workbench_view(workbench: Option<&Workbench>) -> WorkbenchAnswer {
-    WorkbenchAnswer {
+/// This server runs no code, and reports that for every request (contract section 7.1).
+fn workbench_view(workbench: Option<&Workbench>) -> WorkbenchResponse {
+    WorkbenchResponse {
         enable: false,
-        tool_execution_enabled: workbench.and_then(|it| it.enable_tool_execution),
-        proxy_execution_enabled: workbench.and_then(|it| it.enable_proxy_execution),
-        auto_offload_threshold: workbench.and_then(|it| it.auto_offload_threshold.clone()),
-        sandbox_size: workbench.and_then(|it| it.sandbox_size),
+        tool_execution_enabled: workbench.and_then(|workbench| workbench.enable_tool_execution),
+        proxy_execution_enabled: workbench.and_then(|workbench| workbench.enable_proxy_execution),
+        auto_offload_threshold: workbench.and_then(|workbench| workbench.auto_offload_threshold.clone()),
+        sandbox_size: workbench.and_then(|workbench| workbench.sandbox_size),
     }
 }
 
-/// As given, without the nulls.
-fn experimental_view(experimental: &Experimental, echo: bool) -> ExperimentalAnswer {
+/// As given, without null values.
+fn experimental_view(experimental: &Experimental, echo: bool) -> ExperimentalResponse {
     let mut kept = experimental.clone();
     kept.rest.retain(|_, value| !value.is_null());
     let (custom_toolkits, custom_tools) = (kept.custom_toolkits.take(), kept.custom_tools.take());
-    ExperimentalAnswer {
+    ExperimentalResponse {
         kept,
         custom_toolkits: custom_toolkits.filter(|_| echo),
         custom_tools: custom_tools.filter(|_| echo),
     }
 }
 
-fn warnings(session: &Session) -> Vec<WarningAnswer> {
+fn warnings(session: &Session) -> Vec<WarningResponse> {
     let mut warnings = about_user(&session.user_id);
     if session.config.preloaded().len() > 20 {
         let count = session.config.preloaded().len();
-        warnings.push(WarningAnswer {
+        warnings.push(WarningResponse {
             code: "PRELOAD_TOOLS_HIGH_CONTEXT_USAGE",
             message: format!("{count} preloaded tools use much of a model's context; preload at most 20."),
         });

@@ -1,4 +1,4 @@
-//! What each way to connect a toolkit asks for, and of whom (contract sections 6.2 and 6.3).
+//! The fields of each scheme of a toolkit, for developers and users (contract sections 6.2 and 6.3).
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use switchboard_catalog::{ClientAuthentication, Field, Scheme, Toolkit};
 use crate::app::App;
 use crate::app::provider::redirect_uris;
 
-/// What one way to connect a toolkit asks for.
+/// The fields of a scheme of a toolkit.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitAuthDetails")]
 pub struct AuthDetails {
@@ -15,29 +15,30 @@ pub struct AuthDetails {
     name: String,
     /// Such as `OAUTH2`.
     mode: &'static str,
-    /// Scopes that an auth config without any of its own asks for.
+    /// Default scopes of an auth config.
     required_scopes: Vec<String>,
-    /// What is to be given, when.
+    /// The fields, by when they are entered.
     fields: DetailFields,
-    /// Where relative endpoints go, unless that differs from account to account.
+    /// The base URL of relative endpoints, unless it differs between accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     proxy: Option<ProxyInfo>,
-    /// Where a developer learns how to register an OAuth client or make a key.
+    /// The provider's guide to registering an OAuth client or creating a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_hint_url: Option<String>,
-    /// The redirect URI to register at the provider, known before there is an auth config: give it as
-    /// `oauth_redirect_uri` when creating one. Absent where none is known before. Ours.
+    /// The redirect URI to register at the provider, if known before there is an auth config: pass it
+    /// as `oauth_redirect_uri` when creating one. An extension of this server.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uri: Option<String>,
-    /// What to do about the redirect URI; only where a client is registered by hand. Ours.
+    /// What to do about the redirect URI; only if a client is registered by hand. An extension of this
+    /// server.
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_uri_hint: Option<String>,
-    /// The OAuth provider's endpoints, unless they differ from account to account.
+    /// The OAuth provider's endpoints, unless they differ between accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     deprecated_auth_provider_details: Option<ProviderEndpoints>,
 }
 
-/// Where relative endpoints go.
+/// The base URL of relative endpoints.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitProxyInfo")]
 pub struct ProxyInfo {
@@ -49,29 +50,29 @@ pub struct ProxyInfo {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitProviderEndpoints")]
 pub struct ProviderEndpoints {
-    /// Where users agree.
+    /// Where users grant access.
     authorization_url: String,
     /// Where codes and refresh tokens are exchanged.
     token_url: String,
 }
 
-/// What is to be given, when.
+/// The fields, by when they are entered.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitDetailFields")]
 pub struct DetailFields {
-    /// By the developer who makes an auth config.
+    /// Entered by the developer who creates an auth config.
     auth_config_creation: FieldGroup,
-    /// By the user who connects an account.
+    /// Entered by the user who connects an account.
     connected_account_initiation: FieldGroup,
 }
 
-/// Fields by necessity.
+/// Required and optional fields.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitFieldGroup")]
 pub struct FieldGroup {
-    /// Nothing works without them.
+    /// Required fields.
     required: Vec<InputField>,
-    /// They have a default or may stay empty.
+    /// Fields that have a default or may be empty.
     optional: Vec<InputField>,
 }
 
@@ -79,18 +80,18 @@ pub struct FieldGroup {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitInputField")]
 pub struct InputField {
-    /// In requests.
+    /// Name in requests.
     name: String,
-    /// For people.
+    /// Display name.
     #[serde(rename = "displayName")]
     display_name: String,
     /// Always `string`.
     r#type: &'static str,
     /// What to enter and where to find it.
     description: String,
-    /// It must be given.
+    /// Whether it is required.
     required: bool,
-    /// It is stored sealed and shown masked.
+    /// Whether it is stored sealed and shown masked.
     is_secret: bool,
     /// Always true.
     user_visible: bool,
@@ -100,7 +101,7 @@ pub struct InputField {
 }
 
 impl InputField {
-    /// The view of a field of a toolkit's file.
+    /// A field of a toolkit's file.
     pub fn of(field: &Field) -> Self {
         Self {
             name: field.name.clone(),
@@ -115,7 +116,7 @@ impl InputField {
     }
 }
 
-/// What a scheme of a toolkit asks for.
+/// The fields of a scheme of a toolkit.
 pub fn details(app: &App, toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
     let (redirect_uri, redirect_uri_hint) = match redirect_uris::advice(&app.core.settings.public_url, toolkit, scheme)
     {
@@ -126,7 +127,7 @@ pub fn details(app: &App, toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
     let (asked, optional): (Vec<Field>, Vec<Field>) =
         toolkit.scheme_fields(scheme).into_iter().partition(|field| field.required && field.default.is_none());
     let is_fixed = |url: &str| !url.is_empty() && !url.contains('{');
-    let fixed = oauth.filter(|it| is_fixed(&it.authorization_url) && is_fixed(&it.token_url));
+    let fixed = oauth.filter(|oauth| is_fixed(&oauth.authorization_url) && is_fixed(&oauth.token_url));
     let base_url = toolkit.base_url(scheme);
     AuthDetails {
         name: format!("{}_{}", toolkit.slug, scheme.as_str().to_ascii_lowercase()),
@@ -152,7 +153,7 @@ pub fn details(app: &App, toolkit: &Toolkit, scheme: Scheme) -> AuthDetails {
     }
 }
 
-/// What a developer gives when creating an auth config of a scheme.
+/// The fields that a developer enters when creating an auth config of a scheme.
 fn creation_fields(toolkit: &Toolkit, scheme: Scheme) -> FieldGroup {
     let field = |name: &str, display_name: &str, description: &str, required: bool, is_secret: bool| InputField {
         name: name.to_owned(),

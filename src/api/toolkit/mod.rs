@@ -1,5 +1,5 @@
-//! `/toolkits`: list, read, categories, several at once, changelog (contract sections 6.1 to 6.4).
-//! What they answer with is in `view.rs` and `details.rs`.
+//! `/toolkits`: list, read, categories, several at once, changelog (contract sections 6.1 to 6.4). The
+//! response types are in `view.rs` and `details.rs`.
 
 pub mod details;
 pub(in crate::api) mod operations;
@@ -27,19 +27,19 @@ use crate::error::Error;
 
 use view::{CategoryItem, ToolkitItem};
 
-/// Toolkits on a page, unless the caller says otherwise.
+/// Default page size.
 const PAGE: i64 = 100;
-/// Most toolkits on a page.
-pub const MOST: i64 = 1_000;
-/// Longest name of an end user.
-const LONGEST_USER: usize = 256;
+/// Maximum page size.
+pub const MAX_PAGE_SIZE: i64 = 1_000;
+/// Maximum length of a user id.
+const MAX_USER_ID: usize = 256;
 
-/// Who provides what a toolkit is connected with.
+/// Who provides the auth config of a toolkit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "ToolkitManagedBy")]
 pub enum ManagedBy {
-    /// The operator of this server: no auth config of one's own is needed.
+    /// The operator of this server: you need no auth config of your own.
     Composio,
     /// The project: it needs an auth config of its own.
     Project,
@@ -58,34 +58,34 @@ pub enum SortBy {
     Alphabetically,
 }
 
-/// Body of `POST /toolkits/multi`; all of it may be left out.
+/// Body of `POST /toolkits/multi`; may be omitted.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(rename = "ToolkitsMultiBody")]
 pub struct MultiBody {
-    /// These toolkits; slugs that this server does not know are not in the answer.
+    /// These toolkits; unknown slugs are omitted from the response.
     toolkits: Option<Vec<String>>,
-    /// Those of one category, by its id.
+    /// The toolkits of one category, by its id.
     category: Option<String>,
-    /// Who provides what they are connected with.
+    /// Who provides their auth config.
     managed_by: Option<ManagedBy>,
-    /// Order; by name unless it says otherwise.
+    /// Order; by name when omitted.
     sort_by: Option<SortBy>,
-    /// Toolkits on a page, 100 unless it says otherwise; more than 1000 are cut to 1000.
+    /// Toolkits per page, 100 when omitted; a larger number than 1000 is reduced to 1000.
     limit: Option<f64>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     cursor: Option<String>,
 }
 
 /// `GET /toolkits` → 200 page.
 pub async fn list(State(app): State<Arc<App>>, caller: Caller, query: Query) -> Result<Response, ApiError> {
-    let page = PageRequest::from_query(&query, PAGE, MOST)?;
+    let page = PageRequest::from_query(&query, PAGE, MAX_PAGE_SIZE)?;
     let has_kind = query.choice("type", &[("native", true), ("custom", false), ("all", true)])?.unwrap_or(true);
     let managed_by = [("composio", ManagedBy::Composio), ("project", ManagedBy::Project), ("all", ManagedBy::All)];
     let orders = [("usage", SortBy::Usage), ("alphabetically", SortBy::Alphabetically)];
     // No toolkit here is deprecated, and none belongs to one user.
     query.flag("include_deprecated")?;
-    if query.text("user_id").is_some_and(|user| user.chars().count() > LONGEST_USER) {
+    if query.text("user_id").is_some_and(|user| user.chars().count() > MAX_USER_ID) {
         return Err(wrong("user_id", "must have at most 256 characters").into());
     }
     let filter = ToolkitListFilter {
@@ -105,7 +105,7 @@ pub async fn multi(
     caller: Caller,
     OptionalJson(body): OptionalJson<MultiBody>,
 ) -> Result<Response, ApiError> {
-    let page = PageRequest::from_body(body.limit, body.cursor.as_deref(), PAGE, MOST)?;
+    let page = PageRequest::from_body(body.limit, body.cursor.as_deref(), PAGE, MAX_PAGE_SIZE)?;
     let filter = ToolkitListFilter {
         slugs: body.toolkits,
         category: body.category.filter(|category| !category.is_empty()),
@@ -130,12 +130,12 @@ pub async fn read(
 
 /// `GET /toolkits/categories` → 200 page.
 pub async fn categories(State(app): State<Arc<App>>, query: Query) -> Result<Response, ApiError> {
-    let page = PageRequest::from_query(&query, MOST, MOST)?;
+    let page = PageRequest::from_query(&query, MAX_PAGE_SIZE, MAX_PAGE_SIZE)?;
     let all: Vec<String> = app.toolkits.categories().into_iter().collect();
-    Ok(json(StatusCode::OK, &page.envelope_of(&all, |id| CategoryItem::of(id)))?)
+    Ok(json(StatusCode::OK, &page.envelope_of_slice(&all, |id| CategoryItem::of(id)))?)
 }
 
-/// `GET /toolkits/changelog` → 200: every toolkit and the versions that its file knows.
+/// `GET /toolkits/changelog` → 200: every toolkit and the version in its file.
 pub async fn changelog(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     Ok(json(StatusCode::OK, &view::changelog(app.core.catalog.get().iter().map(AsRef::as_ref)))?)
 }
@@ -147,7 +147,8 @@ async fn answer(
     filter: &ToolkitListFilter,
 ) -> Result<Response, ApiError> {
     let all = app.toolkits.list(&caller.project_id, filter).await?;
-    let answer: Page<ToolkitItem> = page.envelope_of(&all, |toolkit| view::item(app, &caller.project_id, toolkit));
+    let answer: Page<ToolkitItem> =
+        page.envelope_of_slice(&all, |toolkit| view::item(app, &caller.project_id, toolkit));
     Ok(json(StatusCode::OK, &answer)?)
 }
 
@@ -159,7 +160,7 @@ fn managed(by: Option<ManagedBy>) -> Option<bool> {
     }
 }
 
-/// A toolkit has the one version of its file.
+/// A toolkit has exactly the version in its file.
 fn require_version(toolkit: &Toolkit, query: &Query) -> Result<(), Error> {
     match query.text("version") {
         Some(version) if version != toolkit.version && !version.eq_ignore_ascii_case("latest") => {

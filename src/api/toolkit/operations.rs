@@ -21,8 +21,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List toolkits")
                 .about("Ordered by name, unless `sort_by` says otherwise.")
-                .answer::<Page<view::ToolkitItem>>()
-                .paged(toolkit::MOST)
+                .response::<Page<view::ToolkitItem>>()
+                .paged(toolkit::MAX_PAGE_SIZE)
                 .query("search", ParameterType::Text, "Part of name, slug or description.")
                 .query("category", ParameterType::Text, "Id of a category.")
                 .query(
@@ -50,7 +50,11 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::Project,
         READ,
         || get(toolkit::categories),
-        || Docs::ok("List the categories of toolkits").answer::<Page<view::CategoryItem>>().paged(toolkit::MOST),
+        || {
+            Docs::ok("List the categories of toolkits")
+                .response::<Page<view::CategoryItem>>()
+                .paged(toolkit::MAX_PAGE_SIZE)
+        },
     ),
     Operation::works(
         "GET",
@@ -61,7 +65,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List the versions of toolkits")
                 .about("This server has one version of each: that of its file.")
-                .answer::<view::Changelog>()
+                .response::<view::Changelog>()
         },
     ),
     Operation::works(
@@ -75,7 +79,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .about("Slugs that this server does not know are not in the answer.")
                 .body::<toolkit::MultiBody>()
                 .body_optional()
-                .answer::<Page<view::ToolkitItem>>()
+                .response::<Page<view::ToolkitItem>>()
         },
     ),
     Operation::works(
@@ -87,7 +91,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Read a toolkit")
                 .about("With what each way to connect it asks for.")
-                .answer::<view::ToolkitAnswer>()
+                .response::<view::ToolkitResponse>()
                 .query("version", ParameterType::Text, "`latest` or the version that this server has.")
         },
     ),

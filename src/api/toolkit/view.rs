@@ -1,4 +1,4 @@
-//! What `/toolkits` answers with (contract sections 6.1 to 6.4).
+//! Responses of `/toolkits` (contract sections 6.1 to 6.4).
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,24 +14,24 @@ use crate::text::capital;
 pub struct ToolkitItem {
     /// Lower case.
     slug: String,
-    /// For people.
+    /// Display name.
     name: String,
     /// Always `native`: it comes from this server's files.
     r#type: &'static str,
-    /// How it can be connected.
+    /// Schemes that can be used.
     auth_schemes: Vec<&'static str>,
-    /// How it can be connected without an auth config of your own.
+    /// Schemes that can be used without an auth config of your own.
     composio_managed_auth_schemes: Vec<&'static str>,
     /// Always false.
     is_local_toolkit: bool,
-    /// It is used without an account.
+    /// Whether it is used without an account.
     no_auth: bool,
-    /// Where a developer learns how to register an OAuth client or make a key.
+    /// The provider's guide to registering an OAuth client or creating a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_guide_url: Option<String>,
     /// Older names.
     deprecated: DeprecatedItem,
-    /// What a list shows of it.
+    /// Metadata for lists.
     meta: Meta<CategoryItem>,
 }
 
@@ -44,11 +44,11 @@ pub struct DeprecatedItem {
     toolkit_id: String,
 }
 
-/// What is shown of a toolkit.
+/// Metadata of a toolkit.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitMetaWith{C}")]
 pub struct Meta<C> {
-    /// ISO 8601: the day of the file's version, as no more is known of its age.
+    /// ISO 8601: the day of the file's version; the real creation date is unknown.
     created_at: String,
     /// The same day.
     updated_at: String,
@@ -61,13 +61,13 @@ pub struct Meta<C> {
     app_url: Option<String>,
     /// At least one.
     categories: Vec<C>,
-    /// Triggers of it that this server offers.
+    /// Number of triggers that this server offers.
     triggers_count: u32,
-    /// Tools of it that this server offers.
+    /// Number of tools that this server offers.
     tools_count: u32,
     /// `YYYYMMDD_NN`.
     version: String,
-    /// All versions that can be asked for; only where one toolkit is read.
+    /// All available versions; only when reading a single toolkit.
     #[serde(skip_serializing_if = "Option::is_none")]
     available_versions: Option<Vec<String>>,
 }
@@ -76,9 +76,9 @@ pub struct Meta<C> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitCategory")]
 pub struct CategoryItem {
-    /// What `category` of the list takes.
+    /// The value for `category` in lists.
     id: String,
-    /// For people.
+    /// Display name.
     name: String,
 }
 
@@ -89,53 +89,54 @@ impl CategoryItem {
     }
 }
 
-/// A category where one toolkit is read.
+/// A category of a single toolkit.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitCategorySlug")]
 pub struct CategorySlug {
-    /// For people.
+    /// Display name.
     name: String,
-    /// What `category` of the list takes.
+    /// The value for `category` in lists.
     slug: String,
 }
 
-/// One toolkit, whole.
+/// A single toolkit with all details.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Toolkit")]
-pub struct ToolkitAnswer {
+pub struct ToolkitResponse {
     /// Lower case.
     slug: String,
-    /// For people.
+    /// Display name.
     name: String,
     /// Always `native`: it comes from this server's files.
     r#type: &'static str,
     /// Always true.
     enabled: bool,
-    /// How it can be connected without an auth config of your own.
+    /// Schemes that can be used without an auth config of your own.
     composio_managed_auth_schemes: Vec<&'static str>,
-    /// The same with the scopes that can be asked for.
+    /// The same with the available scopes.
     composio_managed_auth: Vec<ManagedAuth>,
     /// Always false.
     is_local_toolkit: bool,
-    /// What each way to connect it asks for.
+    /// The fields of each scheme.
     auth_config_details: Vec<AuthDetails>,
-    /// Where a developer learns how to register an OAuth client or make a key.
+    /// The provider's guide to registering an OAuth client or creating a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_guide_url: Option<String>,
-    /// Where relative endpoints go, unless that differs from account to account.
+    /// The base URL of relative endpoints, unless it differs between accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     base_url: Option<String>,
-    /// What is shown of it.
+    /// Metadata.
     meta: Meta<CategorySlug>,
-    /// The request that says whose account it is.
+    /// The request that identifies the user of an account.
     #[serde(skip_serializing_if = "Option::is_none")]
     get_current_user_endpoint: Option<String>,
     /// Its method.
     #[serde(skip_serializing_if = "Option::is_none")]
     get_current_user_endpoint_method: Option<String>,
-    /// Changes that the provider has announced, soonest first. Ours.
+    /// Changes that the provider has announced, soonest first. An extension of this server.
     sunset: Vec<SunsetItem>,
-    /// What could not be checked against a public page of the vendor. Ours.
+    /// Facts that could not be checked against public documentation of the provider. An extension of
+    /// this server.
     unverified: Vec<String>,
     /// Older names.
     deprecated: Deprecated,
@@ -149,11 +150,11 @@ pub struct SunsetItem {
     date: String,
     /// What happens then, and what to do before.
     message: String,
-    /// The page that says so.
+    /// The page that announces it.
     source: String,
 }
 
-/// Older names of a whole toolkit's values.
+/// Older names of a toolkit's values.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitDeprecated")]
 pub struct Deprecated {
@@ -168,13 +169,13 @@ pub struct Deprecated {
     raw_proxy_info: Vec<Map<String, Value>>,
 }
 
-/// A way to connect without an auth config of your own.
+/// A scheme that can be used without an auth config of your own.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitManagedAuth")]
 pub struct ManagedAuth {
     /// Such as `OAUTH2`.
     mode: &'static str,
-    /// What can be asked for.
+    /// Its scopes.
     scopes: Scopes,
 }
 
@@ -182,7 +183,7 @@ pub struct ManagedAuth {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ToolkitScopes")]
 pub struct Scopes {
-    /// All that can be asked for.
+    /// All available scopes.
     available: Vec<String>,
 }
 
@@ -200,11 +201,11 @@ pub struct Changelog {
 pub struct ChangelogItem {
     /// Lower case.
     slug: String,
-    /// For people.
+    /// Display name.
     name: String,
     /// The same.
     display_name: String,
-    /// The one that this server has.
+    /// The version of this server.
     versions: Vec<ChangelogVersion>,
 }
 
@@ -218,12 +219,12 @@ pub struct ChangelogVersion {
     changelog: String,
 }
 
-/// Where a toolkit's monogram is served.
+/// URL of a toolkit's monogram.
 pub fn logo_url(app: &App, slug: &str) -> String {
     format!("{}/assets/toolkits/{slug}.svg", app.core.settings.public_url)
 }
 
-/// A toolkit as lists show it.
+/// A toolkit as shown in lists.
 pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
     let schemes: Vec<&'static str> = toolkit.schemes().into_iter().map(Scheme::as_str).collect();
     ToolkitItem {
@@ -240,8 +241,8 @@ pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
     }
 }
 
-/// A toolkit with all that is known of it.
-pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
+/// A toolkit with all details.
+pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitResponse {
     let managed = managed_schemes(app, project, toolkit);
     let available = toolkit.oauth2.as_ref().map(|oauth| {
         let asked: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();
@@ -249,9 +250,10 @@ pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
     });
     let scopes = || Scopes { available: available.clone().unwrap_or_default() };
     let preferred = toolkit.schemes().into_iter().find_map(|scheme| toolkit.identity_of(scheme));
-    let identity = preferred.and_then(|it| it.request.as_ref()).filter(|it| !it.url.contains('{'));
+    let identity =
+        preferred.and_then(|identity| identity.request.as_ref()).filter(|request| !request.url.contains('{'));
     let category = |slug: &str| CategorySlug { name: title(slug), slug: slug.to_owned() };
-    ToolkitAnswer {
+    ToolkitResponse {
         slug: toolkit.slug.clone(),
         name: toolkit.name.clone(),
         r#type: "native",
@@ -263,13 +265,13 @@ pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitAnswer {
         auth_guide_url: toolkit.auth_guide_url.clone(),
         base_url: (!toolkit.base_url.contains('{')).then(|| toolkit.base_url.clone()),
         meta: meta(app, toolkit, category, Some(vec![toolkit.version.clone()])),
-        get_current_user_endpoint: identity.map(|it| it.url.clone()),
-        get_current_user_endpoint_method: identity.map(|it| it.method.clone()),
+        get_current_user_endpoint: identity.map(|request| request.url.clone()),
+        get_current_user_endpoint_method: identity.map(|request| request.method.clone()),
         sunset: sunsets(toolkit),
         unverified: toolkit.unverified.clone(),
         deprecated: Deprecated {
             toolkit_id: toolkit.slug.clone(),
-            get_current_user_endpoint: identity.map(|it| it.url.clone()),
+            get_current_user_endpoint: identity.map(|request| request.url.clone()),
             raw_proxy_info: Vec::new(),
         },
     }
@@ -286,7 +288,7 @@ fn sunsets(toolkit: &Toolkit) -> Vec<SunsetItem> {
     items
 }
 
-/// The versions of toolkits; each has the one of its file.
+/// The versions of toolkits; each has the one in its file.
 pub fn changelog<'a>(toolkits: impl Iterator<Item = &'a Toolkit>) -> Changelog {
     let entry = |toolkit: &Toolkit| ChangelogItem {
         slug: toolkit.slug.clone(),
@@ -306,7 +308,7 @@ fn meta<C>(
     category: impl Fn(&str) -> C,
     available_versions: Option<Vec<String>>,
 ) -> Meta<C> {
-    // `YYYYMMDD_NN`: the day the file was last changed is all that is known of its age.
+    // `YYYYMMDD_NN`: the day of the last change to the file; nothing else is known about its age.
     let part = |from: usize, to: usize| toolkit.version.get(from..to).unwrap_or("01");
     let day = format!("{}-{}-{}T00:00:00.000Z", part(0, 4), part(4, 6), part(6, 8));
     Meta {

@@ -19,7 +19,7 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::secret_addresses::{changed, check_shared_secrets};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
-use crate::text::{cut, pasted};
+use crate::text::{pasted, truncate};
 
 /// How often a change is tried again when the auth config changes meanwhile.
 const TRIES: usize = 50;
@@ -195,7 +195,7 @@ impl AuthConfigPatch {
         let place = if row.is_managed { "" } else { "credentials." };
         let no_use = |name: &str| {
             Err(Error::field(
-                &format!("{place}{}", cut(name)),
+                &format!("{place}{}", truncate(name)),
                 format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
             ))
         };

@@ -27,7 +27,7 @@ use crate::app::provider::redirect_uris::RedirectUris;
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::{cut, is_invisible, pasted};
+use crate::text::{is_invisible, pasted, truncate};
 
 use schemes::Candidates;
 
@@ -334,7 +334,7 @@ pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, 
     let fields = toolkit.connection_fields(scheme);
     let mut wrong = Vec::new();
     for (name, value) in shared.iter() {
-        let shown = cut(name);
+        let shown = truncate(name);
         match fields.iter().find(|field| field.name == name) {
             Some(field) => {
                 if let Err(reason) = field.check(value.expose()) {
@@ -379,7 +379,7 @@ pub(super) fn disabled(config: &AuthConfigRow) -> Error {
 
 /// Unknown toolkit, in a direct read.
 pub fn toolkit_not_found(slug: &str) -> Error {
-    Error::of(Code::ToolkitNotFound, &[("slug", &cut(slug))])
+    Error::of(Code::ToolkitNotFound, &[("slug", &truncate(slug))])
 }
 
 /// Client credentials from pairs of a request, without the blanks that were copied along.

@@ -3,16 +3,16 @@
 use switchboard_store::accounts::AccountRow;
 
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Unknown, deleted or foreign account: all the same answer.
 pub fn account_not_found(id: &str) -> Error {
-    Error::of(Code::AccountNotFound, &[("id", &cut(id))])
+    Error::of(Code::AccountNotFound, &[("id", &truncate(id))])
 }
 
 /// Unknown, deleted or foreign auth config: all the same answer.
 pub fn auth_config_not_found(id: &str) -> Error {
-    Error::of(Code::AuthConfigNotFound, &[("id", &cut(id))])
+    Error::of(Code::AuthConfigNotFound, &[("id", &truncate(id))])
 }
 
 /// The session's policy excludes a toolkit.
@@ -22,7 +22,7 @@ pub fn toolkit_not_allowed(slug: &str) -> Error {
 
 /// Toolkits that this server does not know.
 pub fn invalid_slugs(slugs: &[&str]) -> Error {
-    let shown: Vec<String> = slugs.iter().take(20).map(|slug| cut(slug)).collect();
+    let shown: Vec<String> = slugs.iter().take(20).map(|slug| truncate(slug)).collect();
     Error::of(Code::InvalidToolkitSlugs, &[("slugs", &shown.join(", "))])
 }
 

@@ -26,12 +26,12 @@ pub enum SchemeChosen {
 
 impl Offer {
     /// The user still has to choose a scheme.
-    pub fn asks_how(&self) -> bool {
-        self.may_choose() && self.link.choice == LinkChoice::Open
+    pub fn must_choose_scheme(&self) -> bool {
+        self.may_choose_scheme() && self.link.choice == LinkChoice::Open
     }
 
     /// The user may choose a scheme, or change the choice: no attempt has started.
-    pub fn may_choose(&self) -> bool {
+    pub fn may_choose_scheme(&self) -> bool {
         self.link.choice != LinkChoice::None && self.account.status == AccountStatus::Initializing
     }
 }
@@ -47,7 +47,7 @@ impl Connector {
     ) -> Result<SchemeChosen> {
         for _ in 0..MAX_TRIES {
             let Visit::Open(offer) = self.visit(token, &cookie).await? else { return Ok(SchemeChosen::Chosen) };
-            if !offer.may_choose() {
+            if !offer.may_choose_scheme() {
                 return Ok(SchemeChosen::Chosen);
             }
             let ways = self.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await?;

@@ -31,8 +31,7 @@ use crate::time::{Millis, millis};
 
 /// Attempts read at a time.
 const PAGE: i64 = 64;
-/// How long one question keeps others from asking: its preparation, its deadline, and a moment for the
-/// database.
+/// How long one poll keeps others from polling: its preparation, its deadline, and time for the database.
 const CLAIM_DURATION: Duration = Duration::from_secs(PREPARATION.as_secs() + TOKEN_TIMEOUT.as_secs() + 10);
 /// Longest pause that a provider may ask for, in milliseconds.
 const MAX_RETRY_AFTER: Millis = 5 * 60_000;
@@ -192,7 +191,7 @@ impl Connector {
         serde_json::from_str(kept.expose()).map(Some).map_err(Error::internal)
     }
 
-    /// Asks all providers that are due, a page at a time, and no more than so many at once.
+    /// Polls all providers that are due, a page at a time, with bounded concurrency. Returns how many.
     pub async fn poll_due_attempts(self: &Arc<Self>, permits: &Arc<Semaphore>) -> Result<usize> {
         let mut polled = 0;
         let mut last = (Millis::MIN, String::new());

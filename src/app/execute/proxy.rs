@@ -24,7 +24,7 @@ use crate::app::provider::request::{busy, egress_error, reserved_headers};
 use crate::app::session::Session;
 use crate::app::session::resolve::Usable;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Response headers that never reach the caller: cookies and credentials.
 const DROPPED: [HeaderName; 6] = [
@@ -243,7 +243,7 @@ impl Executor {
                 return Ok(true);
             }
         }
-        let message = format!("Header \"{}\" is not allowed: answers are handed over whole", cut(name));
+        let message = format!("Header \"{}\" is not allowed: answers are handed over whole", truncate(name));
         Err(Error::new(Code::HeaderNotAllowed, message)
             .fix("Leave it out. A toolkit file says with `ranges` where binary files may be fetched in parts."))
     }
@@ -263,7 +263,7 @@ fn add_caller_headers(
     let reserved = reserved_headers(toolkit, scheme);
     for (name, value) in &request.headers {
         let (name, value) = check_caller_header(name, value, &reserved).map_err(|reason| {
-            Error::new(Code::HeaderNotAllowed, format!("Header \"{}\" is not allowed: {reason}", cut(name)))
+            Error::new(Code::HeaderNotAllowed, format!("Header \"{}\" is not allowed: {reason}", truncate(name)))
         })?;
         headers.insert(name, value);
     }

@@ -28,7 +28,7 @@ use crate::app::refresh::Refresher;
 use crate::app::refresh::freshness::is_backing_off;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::cut_to;
+use crate::text::truncate_to;
 use crate::time::{Millis, iso};
 
 pub use timeline::{Ended, Entry};
@@ -178,7 +178,7 @@ impl Explanations {
 
     /// What became of a link. `id` is the public part of its token.
     pub async fn of_link(&self, project: &str, id: &str) -> Result<Explanation> {
-        let unknown = || Error::of(Code::LinkNotFound, &[("id", &cut_to(id, LINK_ID_LENGTH))]);
+        let unknown = || Error::of(Code::LinkNotFound, &[("id", &truncate_to(id, LINK_ID_LENGTH))]);
         // The whole token is a secret that has no place in an address, so it finds nothing.
         if !Kind::Link.admits(id) {
             return Err(unknown());

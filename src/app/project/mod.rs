@@ -22,7 +22,7 @@ use crate::app::base::core::Core;
 use crate::app::project::keys::Keys;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::cut;
+use crate::text::truncate;
 
 use keys::KeyScope;
 
@@ -231,5 +231,5 @@ impl Projects {
 
 /// Unknown, deleted or inaccessible project: all the same answer.
 pub fn not_found(id: &str) -> Error {
-    Error::of(Code::ProjectNotFound, &[("id", &cut(id))])
+    Error::of(Code::ProjectNotFound, &[("id", &truncate(id))])
 }

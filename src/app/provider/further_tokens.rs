@@ -12,7 +12,7 @@ use super::{Failure, Provider, ROOM_FOR_ANOTHER};
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// What a caller names the first token.
 const FIRST: &str = "access_token";
@@ -120,7 +120,7 @@ pub(in crate::app) fn chosen(
     let held: Vec<&str> = std::iter::once(FIRST).chain(held.map(|token| token.name.as_str())).collect();
     Err(Error::field(
         "token",
-        format!("is not a token of this account: \"{}\"; it has {}", cut(wanted), held.join(", ")),
+        format!("is not a token of this account: \"{}\"; it has {}", truncate(wanted), held.join(", ")),
     ))
 }
 

@@ -9,7 +9,7 @@ use super::{RevokedToken, parse_tokens};
 use crate::app::base::errors::readable;
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 use crate::time::iso;
 
 /// What became of the credentials that one request revoked.
@@ -74,7 +74,7 @@ impl Revocations {
     ) -> Result<(ListPage<RevokeJobItem>, RevocationCounts)> {
         let (ListPage { rows, next, total }, counts) = self.core.store.revocations(project, id, page).await?;
         if total == 0 {
-            return Err(Error::of(Code::RevokeJobNotFound, &[("id", &cut(id))]));
+            return Err(Error::of(Code::RevokeJobNotFound, &[("id", &truncate(id))]));
         }
         let items = rows.into_iter().filter_map(|row| readable(&row.id.clone(), item(row))).collect();
         Ok((ListPage { rows: items, next, total }, counts))

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::policy::Experimental;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 const MAX_SLUG: usize = 60;
 
@@ -65,7 +65,7 @@ pub struct CustomTool {
 /// Checks the caller's tools and gives them their final slugs: `LOCAL_<TOOLKIT>_<TOOL>`.
 pub fn prepare(experimental: &mut Experimental) -> Result<()> {
     for toolkit in experimental.custom_toolkits.iter_mut().flatten() {
-        let at = format!("experimental.custom_toolkits.{}", cut(&toolkit.slug));
+        let at = format!("experimental.custom_toolkits.{}", truncate(&toolkit.slug));
         check_text(&at, &toolkit.slug, &toolkit.name, &toolkit.description, 2_048)?;
         if toolkit.tools.is_empty() || toolkit.tools.len() > 100 {
             return Err(Error::field(&format!("{at}.tools"), "must hold 1 to 100 tools"));
@@ -93,7 +93,7 @@ fn check_unique(experimental: &Experimental) -> Result<()> {
 }
 
 fn prepare_tool(tool: &mut CustomTool, prefix: &str, at: &str) -> Result<()> {
-    let at = format!("{at}.{}", cut(&tool.slug));
+    let at = format!("{at}.{}", truncate(&tool.slug));
     check_text(&at, &tool.slug, &tool.name, &tool.description, 5_120)?;
     let is_object = tool.input_schema.get("type").is_some_and(|kind| kind == "object");
     if !is_object || !tool.input_schema.get("properties").is_some_and(Value::is_object) {

@@ -25,7 +25,7 @@ use crate::app::model::access_list::Acl;
 use crate::app::project::Projects;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
-use crate::text::cut;
+use crate::text::truncate;
 use crate::time::Millis;
 
 use policy::SessionConfig;
@@ -208,7 +208,10 @@ impl Sessions {
         });
         let wrong: Vec<String> = outside
             .map(|tool| {
-                format!("Error in payload.preload.tools: {} is outside the session's toolkits and tools", cut(tool))
+                format!(
+                    "Error in payload.preload.tools: {} is outside the session's toolkits and tools",
+                    truncate(tool)
+                )
             })
             .collect();
         if wrong.is_empty() {
@@ -224,7 +227,7 @@ impl Sessions {
             let found = self.core.store.auth_config(&actor.project_id, id).await?;
             let fits = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
             if !fits {
-                return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &cut(id))]));
+                return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &truncate(id))]));
             }
             if !config.admits_toolkit(toolkit) {
                 return Err(Error::new(
@@ -246,7 +249,7 @@ impl Sessions {
             for id in pins.0.iter().take(MAX_PINS) {
                 match self.core.store.account(&actor.project_id, id).await? {
                     Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
-                    _ => missing.push(cut(id)),
+                    _ => missing.push(truncate(id)),
                 }
             }
             if !missing.is_empty() {
@@ -344,10 +347,13 @@ pub(super) fn check_id(id: &str) -> Result<()> {
     if Kind::Session.admits(id) {
         return Ok(());
     }
-    Err(Error::validation(vec![format!("Error in path.session_id: must have the form trs_…, not \"{}\"", cut(id))]))
+    Err(Error::validation(vec![format!(
+        "Error in path.session_id: must have the form trs_…, not \"{}\"",
+        truncate(id)
+    )]))
 }
 
 /// Unknown, deleted or foreign session: all the same answer.
 pub(super) fn not_found(id: &str) -> Error {
-    Error::of(Code::SessionNotFound, &[("id", &cut(id))])
+    Error::of(Code::SessionNotFound, &[("id", &truncate(id))])
 }

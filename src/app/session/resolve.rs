@@ -16,7 +16,7 @@ use super::{Session, may_use_shared};
 use crate::app::base::errors::{invalid_slugs, reauth_required, toolkit_not_allowed};
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// What a session uses a toolkit with.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
             (None, _) => {}
         }
     }
-    Err(Error::of(Code::AccountNotFound, &[("id", &cut(selector))]).fix(choices(session, candidates)?))
+    Err(Error::of(Code::AccountNotFound, &[("id", &truncate(selector))]).fix(choices(session, candidates)?))
 }
 
 /// The default, unless the session wants to be told.

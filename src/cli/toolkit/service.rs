@@ -14,7 +14,7 @@ use super::inside::{Folder, Inside};
 use super::source::{FILE_NAME, Source};
 use switchboard::app::App;
 use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use switchboard::time::{Clock, Millis, SystemClock};
 
 /// Where the server would be; nothing listens there.
@@ -76,17 +76,17 @@ impl Service {
             keep_accounts_alive: Some(false),
             ..Layer::default()
         };
-        let config = layer.over(Layer::defaults()?).check()?;
-        let surroundings = Surroundings {
+        let config = layer.overlay(Layer::defaults()?).check()?;
+        let environment = Environment {
             clock,
             builtins: test.installation().clone(),
             // Files may name this machine; nothing reaches it.
             allow_loopback: true,
             with_sandbox: true,
             redirect_all_to: Some(test.address()),
-            ..Surroundings::default()
+            ..Environment::default()
         };
-        let app = server::open(config, surroundings).await?;
+        let app = server::open(config, environment).await?;
         let inside = Inside::new(&app, "Toolkit test", HOST).await?;
         // Revocations are worked off in the background.
         tokio::spawn(switchboard::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));

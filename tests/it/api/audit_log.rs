@@ -40,7 +40,7 @@ pub async fn open_copy(server: &TestServer, database: &Path) -> Arc<App> {
         audit_retention_days: Some(2),
         ..Layer::default()
     };
-    let config = layer.over(Layer::defaults().unwrap()).check().unwrap();
+    let config = layer.overlay(Layer::defaults().unwrap()).check().unwrap();
     server::open_for_audit(config).await.unwrap()
 }
 
@@ -234,7 +234,7 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
     let server = TestServer::start().await;
     let another = async || {
         let layer = Layer { data_dir: Some(server.dir.path().to_owned()), ..Layer::default() };
-        server::open_for_audit(layer.over(Layer::defaults().unwrap()).check().unwrap()).await.unwrap()
+        server::open_for_audit(layer.overlay(Layer::defaults().unwrap()).check().unwrap()).await.unwrap()
     };
     let others = [another().await, another().await];
     let mut work = tokio::task::JoinSet::new();

@@ -13,7 +13,7 @@ use crate::support::server::TestServer;
 
 /// Every operation that needs a key, and a path that nothing is at: strangers do not learn that either.
 fn routes() -> impl Iterator<Item = (&'static str, String)> {
-    let secured = table::all().filter(|operation| operation.keys != Keys::Nobody);
+    let secured = table::all().filter(|operation| operation.keys != Keys::Public);
     let secured = secured.map(|operation| (operation.method, operation.path));
     secured.chain([("GET", "/no/such/path")]).map(|(method, path)| (method, filled(path)))
 }
@@ -104,7 +104,7 @@ async fn no_route_answers_without_exactly_one_valid_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_no_key_is_reached_without_one_and_with_a_bad_one() {
     let server = TestServer::start().await;
-    let open: Vec<_> = table::all().filter(|operation| operation.keys == Keys::Nobody).collect();
+    let open: Vec<_> = table::all().filter(|operation| operation.keys == Keys::Public).collect();
     assert!(!open.is_empty());
     for operation in open {
         for headers in [vec![], vec![("x-api-key", "nonsense")]] {

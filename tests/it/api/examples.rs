@@ -82,7 +82,7 @@ impl World {
         let key = match operation.keys {
             Keys::Organization => Some(("x-org-api-key", self.server.organization_key().await)),
             Keys::User => Some(("x-user-api-key", self.server.user_key("owner@example.com").await)),
-            Keys::Nobody => None,
+            Keys::Public => None,
             Keys::Project | Keys::ProjectOrUser | Keys::Any => Some(("x-api-key", self.server.api.key.clone())),
         };
         let mut headers = vec![("content-type", "application/json")];

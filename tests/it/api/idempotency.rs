@@ -179,7 +179,7 @@ async fn an_operation_keeps_a_key_or_refuses_it_and_none_ignores_it() {
     for operation in switchboard::api::table::all().filter(|operation| operation.works_here()) {
         let takes_our_key = matches!(operation.keys, Keys::Project | Keys::ProjectOrUser);
         let State::Works { docs, .. } = operation.state else { continue };
-        if operation.method == "GET" || !takes_our_key || docs().repetition == Repetition::Kept {
+        if operation.method == "GET" || !takes_our_key || docs().repetition == Repetition::Supported {
             continue;
         }
         let body = json!({ "toolkit_slug": "up", "endpoint": "/x", "method": "POST" });

@@ -17,7 +17,7 @@ fn taken(keys: Keys) -> &'static [&'static str] {
         Keys::ProjectOrUser => &HEADERS[..2],
         Keys::User => &HEADERS[1..2],
         Keys::Organization => &HEADERS[2..],
-        Keys::Any | Keys::Nobody => &HEADERS,
+        Keys::Any | Keys::Public => &HEADERS,
     }
 }
 
@@ -36,7 +36,7 @@ async fn an_operation_takes_its_kinds_of_key_in_their_headers_only() {
                     let what = format!("{} {} with key {kind} in {header}", operation.method, operation.path);
                     let reply = http.send(operation.method, &url, &[(header, key)], "{}").await;
                     let is_open =
-                        operation.keys == Keys::Nobody || (kind == place && taken(operation.keys).contains(header));
+                        operation.keys == Keys::Public || (kind == place && taken(operation.keys).contains(header));
                     if is_open {
                         let unbuilt = operation.works_here() || reply.status == 501;
                         if [401, 403].contains(&reply.status) || !unbuilt {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::server::Surroundings;
+use switchboard::server::Environment;
 use tempfile::TempDir;
 
 use crate::support::browser::Browser;
@@ -200,8 +200,8 @@ async fn a_connection_cut_short_by_kill_9_ends_with_a_reason_and_nothing_is_acti
     // Half an hour later, on a clock that can be moved.
     let clock = ManualClock::new();
     clock.advance(Duration::from_mins(30));
-    let surroundings = Surroundings { clock: Arc::new(clock), allow_loopback: true, ..Surroundings::default() };
-    let api = server_on(&files.data(), &files.toolkits(), surroundings, BTreeMap::new(), &api.key).await;
+    let environment = Environment { clock: Arc::new(clock), allow_loopback: true, ..Environment::default() };
+    let api = server_on(&files.data(), &files.toolkits(), environment, BTreeMap::new(), &api.key).await;
     let ended = until("the end of the link", async || {
         let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);
         if read["status"] == "EXPIRED" { Ok(read) } else { Err(read) }

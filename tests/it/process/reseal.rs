@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rusqlite::Connection;
 use serde_json::json;
 use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use switchboard_store::Unit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::revocations::{self, RevocationRow, RevocationState};
@@ -222,12 +222,12 @@ async fn folder_with(data: &Path, count: usize) -> String {
 
 fn layer(data: &Path) -> Layer {
     let layer = Layer { data_dir: Some(data.to_owned()), keep_accounts_alive: Some(false), ..Layer::default() };
-    layer.over(Layer::defaults().unwrap())
+    layer.overlay(Layer::defaults().unwrap())
 }
 
 async fn app_on(data: &Path) -> anyhow::Result<std::sync::Arc<switchboard::app::App>> {
-    let surroundings = Surroundings { with_sandbox: true, allow_loopback: true, ..Surroundings::default() };
-    server::open(layer(data).check()?, surroundings).await
+    let environment = Environment { with_sandbox: true, allow_loopback: true, ..Environment::default() };
+    server::open(layer(data).check()?, environment).await
 }
 
 /// All the accounts that were added open, each with its own key.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use switchboard::app::{App, ManagedClient};
 use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use tokio::net::TcpListener;
 
 use super::browser::Browser;
@@ -116,13 +116,13 @@ pub async fn second_server_with(first: &TestServer, managed: BTreeMap<String, Ma
     server_on(first.dir.path(), &toolkits, surroundings_of(first), managed, &first.api.key).await
 }
 
-fn surroundings_of(first: &TestServer) -> Surroundings {
-    Surroundings {
+fn surroundings_of(first: &TestServer) -> Environment {
+    Environment {
         clock: Arc::new(first.clock.clone()),
         builtins: first.app.core.builtins.clone(),
         allow_loopback: true,
         with_sandbox: true,
-        ..Surroundings::default()
+        ..Environment::default()
     }
 }
 
@@ -130,12 +130,12 @@ fn surroundings_of(first: &TestServer) -> Surroundings {
 pub async fn server_on(
     data: &Path,
     toolkits: &Path,
-    surroundings: Surroundings,
+    environment: Environment,
     managed: BTreeMap<String, ManagedClient>,
     key: &str,
 ) -> Api {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let app = app_on(data, toolkits, surroundings, managed, &listener).await;
+    let app = app_on(data, toolkits, environment, managed, &listener).await;
     let url = app.core.settings.public_url.clone();
     let router = switchboard::api::router(&app);
     tokio::spawn(server::serve(app, router, listener));
@@ -152,7 +152,7 @@ pub async fn second_app(first: &TestServer) -> Arc<App> {
 async fn app_on(
     data: &Path,
     toolkits: &Path,
-    surroundings: Surroundings,
+    environment: Environment,
     managed: BTreeMap<String, ManagedClient>,
     listener: &TcpListener,
 ) -> Arc<App> {
@@ -164,7 +164,7 @@ async fn app_on(
         keep_accounts_alive: Some(false),
         ..Layer::default()
     };
-    let mut config = layer.over(Layer::defaults().unwrap()).check().unwrap();
+    let mut config = layer.overlay(Layer::defaults().unwrap()).check().unwrap();
     config.settings.managed = managed;
-    server::open(config, surroundings).await.unwrap()
+    server::open(config, environment).await.unwrap()
 }

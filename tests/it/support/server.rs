@@ -9,7 +9,7 @@ use switchboard::app::project::ProjectSettings;
 use switchboard::app::project::keys::{KeyScope, Reach};
 use switchboard::app::{Actor, App, ManagedClient};
 use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use switchboard_sandbox::{Client, SandboxConfig};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -134,7 +134,7 @@ impl Builder {
             keep_accounts_alive: Some(false),
             ..Layer::default()
         };
-        let layer = own.over(self.layer).over(roomy).over(Layer::defaults().unwrap());
+        let layer = own.overlay(self.layer).overlay(roomy).overlay(Layer::defaults().unwrap());
         let mut config = layer.check().unwrap();
         let url = config.settings.public_url.clone();
         config.settings.managed = self.managed;
@@ -166,7 +166,7 @@ impl Builder {
         .unwrap();
         tokio::spawn(async move { axum::serve(sandbox, provider).await });
 
-        let surroundings = Surroundings {
+        let environment = Environment {
             clock: Arc::new(clock.clone()),
             builtins: BTreeMap::from([
                 ("sandbox_url".to_owned(), sandbox_url.clone()),
@@ -174,9 +174,9 @@ impl Builder {
             ]),
             allow_loopback: true,
             with_sandbox: true,
-            ..Surroundings::default()
+            ..Environment::default()
         };
-        let app = server::open(config, surroundings).await.unwrap();
+        let app = server::open(config, environment).await.unwrap();
         let made = app.projects.create("cli", "Test project", &self.project).await.unwrap();
         let router = api::router(&app);
         tokio::spawn(server::serve(Arc::clone(&app), router, listener));

@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 
 use super::{Instant, PreloadTools, SessionConfig};
 use crate::error::{Error, Result};
-use crate::text::cut;
+use crate::text::truncate;
 
 impl SessionConfig {
     /// Writes toolkit slugs in lower case and tool slugs in upper case, and drops what is pinned twice.
@@ -89,7 +89,7 @@ fn one_spelling<T>(
                 place.insert(value);
             }
             Entry::Occupied(place) => {
-                twice.push(format!("Error in payload.{field}: {} is given in two spellings", cut(place.key())));
+                twice.push(format!("Error in payload.{field}: {} is given in two spellings", truncate(place.key())));
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn run(args: NewArgs) -> Result<()> {
     let mut catalog = Catalog::default();
     catalog.add(&format!("{slug}/toolkit.toml"), &text).map_err(|error| anyhow!("the draft is not valid:\n{error}"))?;
     output::print(&text)?;
-    log::say(&format!(
+    log::print_line(&format!(
         "Save it as {slug}/toolkit.toml, complete what is marked, and check it: switchboard toolkit lint {slug}"
     ));
     Ok(())

@@ -89,7 +89,7 @@ impl ClientArgs {
 /// One line of stdin; a terminal is told what is wanted.
 fn ask(what: &str) -> Result<String> {
     if io::stdin().is_terminal() {
-        log::say(&format!("{what} (what you type is seen; end with Enter):"));
+        log::print_line(&format!("{what} (what you type is seen; end with Enter):"));
     }
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("cannot read stdin")?;

@@ -26,7 +26,7 @@ use crate::cli::serve::stop_on_signal;
 use switchboard::app::App;
 use switchboard::app::provider::redirect_uris;
 use switchboard::config::Layer;
-use switchboard::server::{self, Surroundings};
+use switchboard::server::{self, Environment};
 use switchboard::{api, log};
 
 #[derive(Debug, Args)]
@@ -155,10 +155,10 @@ async fn open(
         keep_accounts_alive: Some(false),
         ..Layer::default()
     };
-    let config = layer.over(Layer::defaults()?).check()?;
+    let config = layer.overlay(Layer::defaults()?).check()?;
     let watch: Arc<Printer> = Arc::clone(printer);
-    let surroundings = Surroundings { allow_loopback: true, watch: Some(watch), ..Surroundings::default() };
-    server::open(config, surroundings).await
+    let environment = Environment { allow_loopback: true, watch: Some(watch), ..Environment::default() };
+    server::open(config, environment).await
 }
 
 async fn auth_config(

@@ -199,7 +199,7 @@ impl Trial<'_> {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        log::say("the provider did not say in time whether the account is revoked there");
+        log::print_line("the provider did not say in time whether the account is revoked there");
         Ok(())
     }
 }
@@ -212,6 +212,6 @@ fn open(page: &str) {
     command.arg(page).env_remove(SECRET).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let started = command.spawn();
     if started.is_err() {
-        log::say(&format!("{program} cannot be started; open the address yourself"));
+        log::print_line(&format!("{program} cannot be started; open the address yourself"));
     }
 }

@@ -1,4 +1,4 @@
-//! Letting connections in and serving them, within limits of number and time (R83).
+//! Accepts and serves connections, within limits of number and time (R83).
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -15,65 +15,65 @@ use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::places::{Place, Places};
-use super::stream::Impatient;
+use super::connection_limits::{ConnectionLimits, Slot};
+use super::stream::WriteTimeout;
 use crate::client_address::{MAX_HEAD, OnlyHealth, Peer, TrustedProxies};
 
-/// A request's head must arrive within this; idle connections end after it, too.
+/// Timeout for a request's head, and for idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same for a connection that may only ask for health.
+/// The same for a connection that may only use health checks.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a client may take nothing of its answer.
+/// How long a client may read nothing of its response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(25);
-/// Headers of a request.
+/// Maximum headers of a request.
 const MAX_HEADERS: usize = 100;
-/// Before the next try when the system has no file or memory for a connection.
+/// Pause after an accept error for lack of files or memory.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener's limits and what stands behind it.
-pub(super) struct Door {
-    pub places: Arc<Places>,
+/// The connection limits of a listener, and its router.
+pub(super) struct Acceptor {
+    pub slots: Arc<ConnectionLimits>,
     pub trusted: TrustedProxies,
     pub router: Router,
 }
 
-impl Door {
-    /// A door of so many places.
+impl Acceptor {
+    /// An acceptor for so many connections.
     pub(super) fn new(
-        places: usize,
+        slots: usize,
         per_address: Option<NonZeroUsize>,
         trusted: TrustedProxies,
         router: Router,
     ) -> Self {
-        Self { places: Places::new(places, per_address), trusted, router }
+        Self { slots: ConnectionLimits::new(slots, per_address), trusted, router }
     }
 
-    /// Accepts connections; does not end by itself.
+    /// Accepts connections; never returns.
     pub(super) async fn accept(&self, listener: &TcpListener, graceful: &GracefulShutdown) {
         loop {
             match listener.accept().await {
                 Ok((stream, address)) => {
                     let peer = Peer(address);
-                    // None: closed at once.
-                    if let Some(place) = self.places.admit(address.ip(), self.trusted.trusts_peer(peer)) {
-                        self.attend(stream, peer, place, graceful);
+                    // None: the connection is closed at once.
+                    if let Some(slot) = self.slots.admit(address.ip(), self.trusted.trusts_peer(peer)) {
+                        self.serve_connection(stream, peer, slot, graceful);
                     }
                 }
                 Err(error) if is_exhausted(&error) => {
-                    // Wait for connections to end, do not spin.
+                    // Wait for connections to end instead of spinning.
                     tracing::warn!(error = %error, "cannot accept a connection");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
                 }
-                // A client that has gone already.
+                // The client has already disconnected.
                 Err(error) => tracing::debug!(error = %error, "a connection could not be accepted"),
             }
         }
     }
 
-    fn attend(&self, stream: TcpStream, peer: Peer, place: Place, graceful: &GracefulShutdown) {
+    fn serve_connection(&self, stream: TcpStream, peer: Peer, slot: Slot, graceful: &GracefulShutdown) {
         set_options(&stream);
         let router = TowerToHyperService::new(self.router.clone());
-        let only_health = place.is_reserve;
+        let only_health = slot.is_reserve;
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer);
             if only_health {
@@ -87,26 +87,26 @@ impl Door {
             .keep_alive(!only_health)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
-            .serve_connection(TokioIo::new(Impatient::new(stream, WRITE_TIMEOUT)), service);
+            .serve_connection(TokioIo::new(WriteTimeout::new(stream, WRITE_TIMEOUT)), service);
         let connection = graceful.watch(connection);
-        // A panic ends this task, and with it this connection, and nothing else.
+        // A panic ends only this task and its connection.
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = %error, "connection ended early");
             }
-            drop(place);
+            drop(slot);
         });
     }
 }
 
-/// The system has no file, or no memory, for one more.
+/// Whether the system has no file or memory for another connection.
 fn is_exhausted(error: &io::Error) -> bool {
     let errors = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
     error.raw_os_error().is_some_and(|code| errors.contains(&code))
 }
 
-/// Small answers at once; and the kernel ends connections whose other end has gone without a word, also
-/// those whose last bytes nobody takes after we have closed them.
+/// Sends small responses at once. The kernel ends connections whose peer has vanished, including closed
+/// ones whose last bytes are never acknowledged.
 fn set_options(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(Duration::from_mins(1)).with_interval(Duration::from_secs(15));

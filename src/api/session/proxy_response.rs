@@ -1,6 +1,7 @@
-//! The answer of `proxy_execute`, written around the provider's bytes: JSON goes through as it came, text
-//! is escaped and other bytes are encoded piece by piece, as the caller takes them. However slow a caller
-//! is, an answer is held once, and what it takes of the budget is held until the last piece has gone.
+//! Streams the response of `proxy_execute` around the provider's bytes: JSON is passed through
+//! unchanged, text is escaped and other bytes are encoded chunk by chunk, as the client reads them. A
+//! response is in memory once, and its reservation in the byte budget is kept until the last chunk is
+//! sent, even with a slow client.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -20,18 +21,18 @@ use serde_json::Value;
 
 use crate::app::execute::proxy::{ProxyAnswer, ProxyData};
 
-/// Bytes of the provider's that one piece is made of; a multiple of three, so that pieces of base64 join.
-const PIECE: usize = 48 * 1_024;
-/// Answers up to this many bytes are written in one piece: most.
-const SMALL: usize = 64 * 1_024;
+/// Bytes of the provider's body per chunk; a multiple of three, so that base64 chunks join.
+const CHUNK_SIZE: usize = 48 * 1_024;
+/// Responses up to this many bytes are written in one chunk, which covers the majority.
+const SINGLE_CHUNK_LIMIT: usize = 64 * 1_024;
 
-/// Pieces that are made before others have their turn.
-const IN_A_ROW: u8 = 4;
-/// Bytes of text that are looked through in one go: less than a millisecond's work.
-const STRETCH: usize = 512 * 1_024;
+/// Chunks that are written before yielding to other tasks.
+const MAX_CHUNKS_BEFORE_YIELD: u8 = 4;
+/// Bytes of text that are scanned before yielding: less than a millisecond's work.
+const SCAN_SIZE: usize = 512 * 1_024;
 
-/// The provider's answer, whatever it is.
-// For the document alone: `parts` writes it without building it.
+/// The provider's response, with any status.
+// Only for the OpenAPI document: `parts` writes it without building it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ProxyResponse")]
 pub struct Answer {
@@ -40,17 +41,17 @@ pub struct Answer {
     /// The provider's status.
     #[schemars(range(min = 100, max = 999))]
     status: u16,
-    /// Its body, as JSON where it is JSON and as text otherwise; absent without a body.
+    /// Its body: JSON if it is JSON, otherwise text; absent without a body.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Value>,
     /// Its headers, without cookies and credentials.
     headers: BTreeMap<String, String>,
-    /// Its body where that is neither JSON nor text.
+    /// Its body if it is neither JSON nor text.
     #[serde(skip_serializing_if = "Option::is_none")]
     binary_data: Option<BinaryData>,
 }
 
-/// Bytes, as a URL that holds them.
+/// Bytes as a data URL.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ProxyBinaryData")]
 pub struct BinaryData {
@@ -62,30 +63,30 @@ pub struct BinaryData {
     size: usize,
 }
 
-/// One part of the JSON text.
+/// A part of the JSON text.
 enum Part {
-    /// As it is.
+    /// Written unchanged.
     Raw(Bytes),
-    /// The inside of a JSON string, of text in UTF-8.
+    /// UTF-8 text, written as the content of a JSON string.
     Text(Bytes),
-    /// In base64.
+    /// Written as base64.
     Base64(Bytes),
 }
 
-/// 200 with the provider's answer.
+/// 200 with the provider's response.
 pub async fn response(answer: ProxyAnswer) -> Response {
     let parts = parts(answer);
     let mut length = 0;
     for part in &parts {
-        length += part.length_without_haste().await;
+        length += part.length_yielding().await;
     }
-    let mut body = Pieces { parts, left: length, in_a_row: 0 };
-    let body = if length <= SMALL {
-        let mut whole = Vec::with_capacity(length);
+    let mut body = Chunks { parts, left: length, chunks_since_yield: 0 };
+    let body = if length <= SINGLE_CHUNK_LIMIT {
+        let mut bytes = Vec::with_capacity(length);
         while let Some(part) = body.parts.pop_front() {
-            part.write(&mut whole);
+            part.write(&mut bytes);
         }
-        Body::from(whole)
+        Body::from(bytes)
     } else {
         Body::new(body)
     };
@@ -111,7 +112,7 @@ fn parts(answer: ProxyAnswer) -> VecDeque<Part> {
         ProxyData::Binary { bytes, content_type } => {
             let size = bytes.len();
             let url = Value::from(format!("data:{content_type};base64,")).to_string();
-            // Without its closing quotation mark.
+            // Without the closing quotation mark.
             let url = url.get(..url.len() - 1).unwrap_or_default();
             let content_type = Value::from(content_type);
             let tail = format!("\",\"content_type\":{content_type},\"size\":{size}}}}}");
@@ -127,7 +128,7 @@ impl Part {
         }
     }
 
-    /// Bytes that it becomes.
+    /// Length of the output in bytes.
     fn length(&self) -> usize {
         match self {
             Self::Raw(bytes) => bytes.len(),
@@ -136,11 +137,11 @@ impl Part {
         }
     }
 
-    /// The same, and others have their turn while a long text is looked through.
-    async fn length_without_haste(&self) -> usize {
+    /// The same, yielding to other tasks during a long text.
+    async fn length_yielding(&self) -> usize {
         let Self::Text(bytes) = self else { return self.length() };
         let mut length = 0;
-        for stretch in bytes.chunks(STRETCH) {
+        for stretch in bytes.chunks(SCAN_SIZE) {
             if length > 0 {
                 tokio::task::yield_now().await;
             }
@@ -149,11 +150,11 @@ impl Part {
         length
     }
 
-    /// Takes the next piece off its front.
+    /// Splits off the next chunk.
     fn split(&mut self) -> Self {
         let is_text = matches!(self, Self::Text(_));
         let bytes = self.bytes();
-        let mut at = bytes.len().min(PIECE);
+        let mut at = bytes.len().min(CHUNK_SIZE);
         // Not inside a character.
         while is_text && at < bytes.len() && bytes[at] & 0xc0 == 0x80 {
             at -= 1;
@@ -173,7 +174,7 @@ impl Part {
             Self::Base64(bytes) => {
                 let start = to.len();
                 to.resize(start + bytes.len().div_ceil(3) * 4, 0);
-                // As long as it has to be.
+                // The buffer has exactly the required length.
                 let _ = BASE64.encode_slice(bytes, &mut to[start..]);
             }
         }
@@ -192,7 +193,7 @@ impl Part {
 /// Digits of `\u001f`.
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
-/// The letter that stands behind the backslash in the short form of a character (RFC 8259 section 7).
+/// The letter after the backslash in the short form of a character (RFC 8259 section 7).
 fn short_form(byte: u8) -> Option<u8> {
     match byte {
         b'"' | b'\\' => Some(byte),
@@ -229,16 +230,16 @@ fn escape(text: &[u8], to: &mut Vec<u8>) {
     to.extend_from_slice(rest);
 }
 
-/// A body that makes its pieces as they are asked for, and lets others have their turn now and then: a
-/// caller that takes them as fast as they come would keep a thread for itself.
-struct Pieces {
+/// A body that produces its chunks on demand and yields regularly: a client that reads as fast as
+/// chunks are produced would otherwise occupy a thread.
+struct Chunks {
     parts: VecDeque<Part>,
     left: usize,
-    /// Pieces made since others had their turn.
-    in_a_row: u8,
+    /// Chunks produced since the last yield.
+    chunks_since_yield: u8,
 }
 
-impl http_body::Body for Pieces {
+impl http_body::Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -246,12 +247,12 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.in_a_row == IN_A_ROW {
-            self.in_a_row = 0;
+        if self.chunks_since_yield == MAX_CHUNKS_BEFORE_YIELD {
+            self.chunks_since_yield = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.in_a_row += 1;
+        self.chunks_since_yield += 1;
         let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
         let piece = part.split();
         if part.bytes().is_empty() {
@@ -294,7 +295,7 @@ mod tests {
         value
     }
 
-    /// Short, and of several pieces: with every kind of character at the borders.
+    /// Short texts and texts of several chunks, with every kind of character at the borders.
     fn texts() -> impl Strategy<Value = String> {
         ("[\\x00-\\x7fü€😀]{0,40}", prop_oneof![Just(1_usize), Just(4_000), Just(9_000)])
             .prop_map(|(text, times)| text.repeat(times))

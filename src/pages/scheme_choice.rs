@@ -1,4 +1,5 @@
-//! The page of a link whose user says how to connect, before the form or the way to the provider.
+//! The page on which the user of a link chooses the scheme, before the form or the redirect to the
+//! provider.
 
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -30,8 +31,8 @@ struct OptionContext {
     detail: &'static str,
 }
 
-/// The choice; `status` is 422 where the answer was none of these.
-pub(super) fn ways_page(app: &App, token: &str, offer: &Offer, ways: &[Way], status: StatusCode) -> Response {
+/// The choice; `status` is 422 if the submitted value was none of the options.
+pub(super) fn scheme_choice_page(app: &App, token: &str, offer: &Offer, ways: &[Way], status: StatusCode) -> Response {
     let name = short(&offer.toolkit.name);
     let context = Context {
         brand: BRAND,
@@ -42,21 +43,21 @@ pub(super) fn ways_page(app: &App, token: &str, offer: &Offer, ways: &[Way], sta
         options: ways.iter().map(|way| option(way.scheme, &name)).collect(),
         is_unanswered: status != StatusCode::OK,
     };
-    let mut response = page(status, "ways.html", &context);
+    let mut response = page(status, "scheme_choice.html", &context);
     add_form_headers(response.headers_mut(), &form_targets(None, None));
     response
 }
 
-/// A scheme in words for people.
+/// A scheme in words for users.
 fn option(scheme: Scheme, toolkit: &str) -> OptionContext {
     let (label, detail) = match scheme {
         Scheme::OAuth2 | Scheme::DcrOAuth | Scheme::CimdOAuth | Scheme::OAuth1 => {
-            (format!("Sign in at {toolkit}"), "You are sent there and come back.")
+            (format!("Sign in at {toolkit}"), "You sign in there and come back.")
         }
         Scheme::ApiKey => ("Enter an API key".to_owned(), "You copy it from your account's settings."),
-        Scheme::BearerToken => ("Enter an access token".to_owned(), "You make it in your account's settings."),
+        Scheme::BearerToken => ("Enter an access token".to_owned(), "You create it in your account's settings."),
         Scheme::Basic | Scheme::BasicWithJwt | Scheme::BillcomAuth => {
-            ("Enter user name and password".to_owned(), "Or what the page asks for in their place.")
+            ("Enter user name and password".to_owned(), "Or what the page asks for instead.")
         }
         Scheme::S2sOAuth2 => {
             ("Enter an app's credentials".to_owned(), "For administrators: an app of your organisation.")
@@ -65,7 +66,7 @@ fn option(scheme: Scheme, toolkit: &str) -> OptionContext {
             ("Use a service account".to_owned(), "For administrators: its key file or details.")
         }
         Scheme::Saml => ("Use a SAML assertion".to_owned(), "For administrators."),
-        Scheme::NoAuth => ("Connect without signing in".to_owned(), "Only what is open to everybody."),
+        Scheme::NoAuth => ("Connect without signing in".to_owned(), "Public data only."),
     };
     OptionContext { id: scheme.as_str(), label, detail }
 }
