@@ -269,8 +269,8 @@ impl Error {
     }
 
     /// A validation error about one field: `Error in payload.<field>: <what>`.
-    pub fn field(field: &str, what: impl std::fmt::Display) -> Self {
-        Self::validation(vec![format!("Error in payload.{field}: {what}")])
+    pub fn field(field: &str, problem: impl std::fmt::Display) -> Self {
+        Self::validation(vec![format!("Error in payload.{field}: {problem}")])
     }
 
     /// A validation error about several fields.
@@ -372,7 +372,7 @@ impl From<ReadError> for Error {
         match error {
             ReadError::Unavailable(_) => Self::new(Code::Unavailable, "The database cannot answer now").because(error),
             ReadError::Busy => Self::new(Code::Unavailable, "Too many lists of this project are read").retry_after(1),
-            ReadError::Inconsistent(what) => Self::of(Code::RowUnreadable, &[("what", &what.to_string())]),
+            ReadError::Inconsistent(row) => Self::of(Code::RowUnreadable, &[("what", &row.to_string())]),
         }
     }
 }

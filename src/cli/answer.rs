@@ -1,4 +1,4 @@
-//! `switchboard answer`: what a token endpoint answered and nobody could read.
+//! `switchboard answer`: saves token responses that could not be parsed.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,9 +16,9 @@ use switchboard::app::Actor;
 use switchboard::config::{Config, Layer};
 use switchboard::server;
 
-/// Writes the answers of an account's token endpoint that could not be read to a new file that its owner
-/// alone can read. They may hold tokens that nobody can ask for again, and are kept for seven days. The
-/// command is written to the audit log. Needs the master key, as `serve` does.
+/// Writes an account's token responses that could not be parsed to a new file that only its owner can
+/// read. They may contain tokens that cannot be requested again, and are kept for seven days. The
+/// command is recorded in the audit log. Needs the master key, as `serve` does.
 #[derive(Debug, Args)]
 pub(super) struct AnswerArgs {
     /// Connected account, `ca_…`.
@@ -27,7 +27,7 @@ pub(super) struct AnswerArgs {
     /// Project, `pr_…`.
     #[arg(long, value_name = "ID")]
     project: String,
-    /// The file to make; it must not exist.
+    /// The file to create; it must not exist.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
@@ -39,19 +39,19 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
     if !config.database.exists() {
         bail!("there is no database at {}; name the server's folder with --data-dir", config.database.display());
     }
-    // Before anything is read: what cannot be written is not opened.
+    // Created before anything is read: if it cannot be written, nothing is opened.
     let mut options = OpenOptions::new();
     let mut file = options
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&args.out)
-        .with_context(|| format!("cannot make {}", args.out.display()))?;
+        .with_context(|| format!("cannot create {}", args.out.display()))?;
     let answers = match read(config, &args.project, &args.account).await {
         Ok(answers) => answers,
         Err(error) => {
             drop(file);
-            // An empty file would look like an answer.
+            // An empty file would look like a response.
             std::fs::remove_file(&args.out).with_context(|| format!("cannot remove {}", args.out.display()))?;
             return Err(error);
         }
@@ -61,7 +61,7 @@ pub(super) async fn run(args: AnswerArgs) -> Result<()> {
     }
     file.sync_all().context("cannot write the file")?;
     output::line(format_args!(
-        "Answers  {}\nFile     {}   (may hold tokens: delete it when you are done)",
+        "Responses  {}\nFile       {}   (may hold tokens: delete it when you are done)",
         answers.len(),
         args.out.display()
     ))

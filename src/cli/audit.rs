@@ -1,4 +1,4 @@
-//! `switchboard audit check|accept-head`: whether the audit log is what was written.
+//! `switchboard audit check|accept-head`: verifies the integrity of the audit log.
 
 use std::path::PathBuf;
 
@@ -23,22 +23,22 @@ pub(super) struct AuditArgs {
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
     /// Compare the audit log with its sealed segments and with the head file (also while the server
-    /// runs). Ends with 0 only if nothing was changed and nothing is missing. Needs the master key.
+    /// runs). Exits with 0 only if nothing was changed and nothing is missing. Needs the master key.
     Check {
-        /// Compare the events of this project only.
+        /// Compare only the events of this project.
         #[arg(long, value_name = "ID")]
         project: Option<String>,
-        /// Head file to compare with, such as a copy that is kept elsewhere [default: the server's].
+        /// Head file to compare with, such as a copy that is stored elsewhere [default: the server's].
         #[arg(long, value_name = "FILE")]
         head: Option<PathBuf>,
-        /// Answer as JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Take the database's newest segment for the head, after a backup was restored or the head file
-    /// was lost. The audit log notes it.
+    /// Accept the database's newest segment as the head, after a backup was restored or the head file
+    /// was lost. Recorded in the audit log.
     AcceptHead {
         #[command(flatten)]
         data: DataArgs,
@@ -64,14 +64,14 @@ async fn check(project: Option<String>, head: Option<PathBuf>, json: bool, data:
     let app = open(data).await?;
     let head = head.unwrap_or_else(|| app.audit_log.head_file().to_owned());
     let report = app.audit_log.check(project.as_deref(), &head).await.map_err(|error| explain(&error))?;
-    output::line(if json { serde_json::to_string(&report)? } else { shown(&report) })?;
+    output::line(if json { serde_json::to_string(&report)? } else { report_text(&report) })?;
     if report.intact {
         return Ok(());
     }
-    bail!("the audit log is not what was sealed: {} findings", report.findings.len())
+    bail!("the audit log does not match its seals: {} findings", report.findings.len())
 }
 
-fn shown(report: &Report) -> String {
+fn report_text(report: &Report) -> String {
     let since = report.unsealed_since.map(|at| format!(", the oldest of {}", iso(at))).unwrap_or_default();
     let mut lines = vec![
         format!("Sealed          {} events in segments up to {}", report.sealed_events, report.newest_segment),

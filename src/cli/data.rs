@@ -1,4 +1,4 @@
-//! Where the data is: arguments of all commands that touch it.
+//! Location of the data: arguments of all commands that use it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use switchboard::app::App;
 use switchboard::config::{self, Layer};
 use switchboard::server;
 
-/// Where the data is; shared by all commands that touch it.
+/// Location of the data; shared by all commands that use it.
 #[derive(Debug, Default, Args)]
 pub(super) struct DataArgs {
-    /// Configuration file [default: switchboard.toml, if it is there].
+    /// Configuration file [default: switchboard.toml, if it exists].
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for the database and the master key [default: switchboard-data].
+    /// TempFolder for the database and the master key [default: switchboard-data].
     #[arg(long, env = "SWITCHBOARD_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Database, such as <sqlite:/var/lib/switchboard/switchboard.db> [default: in the data folder].
@@ -31,7 +31,7 @@ pub(super) struct DataArgs {
 }
 
 impl DataArgs {
-    /// Flags and environment over the configuration file.
+    /// Flags and environment overlaid on the configuration file.
     pub(super) fn layer(self, flags: Layer) -> Result<Layer> {
         let file = config::load_file(self.config.as_deref())?;
         let own = Layer {
@@ -44,8 +44,8 @@ impl DataArgs {
         Ok(own.overlay(file))
     }
 
-    /// The application without a server and without the master key, for commands that manage
-    /// projects and keys: neither needs a sealed value. Unless `create`, the database must exist.
+    /// The application without a server and without the master key, for commands that manage projects
+    /// and keys, which need no sealed value. Unless `create`, the database must exist.
     pub(super) fn manage(self, create: bool) -> Result<Arc<App>> {
         let config = self.layer(Layer::default())?.overlay(Layer::defaults()?).check()?;
         if !create && !config.database.exists() {

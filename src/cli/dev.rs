@@ -1,7 +1,7 @@
-//! `switchboard dev`: all in one, for trying and for developing against.
+//! `switchboard dev`: everything in one process, for trying out and for development.
 //!
-//! SQLite and a master key in a folder, a project whose key is printed once, and the sandbox
-//! provider on a listener of its own, so that links can be completed without any account anywhere.
+//! SQLite and a master key in a folder, a project whose key is printed once, and the sandbox provider
+//! on a separate listener, so that links can be completed without an account at a real provider.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,11 +26,11 @@ use switchboard::log;
 use switchboard::server::{self, Environment};
 use switchboard::time::{Clock, SystemClock};
 
-/// Short, so that refreshing can be watched.
+/// Short, so that refreshes can be observed.
 const ACCESS_TOKEN_SECONDS: u64 = 60;
-/// Where `dev` keeps its data unless told otherwise.
+/// Default data folder of `dev`.
 const DATA_DIR: &str = ".switchboard-dev";
-/// The client that dev manages for the sandbox toolkit.
+/// The managed client of the sandbox toolkit.
 const CLIENT_ID: &str = "switchboard-dev";
 
 #[derive(Debug, Args)]
@@ -60,7 +60,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     };
     let mut layer = args.data.layer(args.server.layer())?.overlay(defaults).overlay(Layer::defaults()?);
     let wanted = layer.listen.clone().unwrap_or_default().trim().to_owned();
-    // Bound before the configuration is checked: with port 0 the public URL needs the real one.
+    // Bound before the configuration is validated: with port 0 the public URL needs the actual port.
     let listener = match wanted.parse() {
         Ok(address) => server::listen(address),
         // A name, such as localhost.
@@ -107,7 +107,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let provider = switchboard_sandbox::router(
         SandboxConfig {
             issuer: sandbox_url.clone(),
-            // The second one is published, for auth configs that developers make themselves.
+            // The second one is public, for auth configs that developers create themselves.
             clients: vec![client(CLIENT_ID, &secret), client("sandbox-client", "sandbox-secret")],
             access_token_ttl_seconds: args.sandbox_token_seconds,
             state_file: Some(data_dir.join("sandbox.json")),
@@ -118,7 +118,7 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     let key = default_key(&app).await?;
     stop_on_signal(&app)?;
     if let Err(error) = walkthrough::print(&app.core.settings.public_url, &sandbox_url, &data_dir, key.as_deref()) {
-        tracing::warn!(error = %format!("{error:#}"), "the walk-through could not be shown");
+        tracing::warn!(error = %format!("{error:#}"), "the walkthrough could not be printed");
     }
     let stopping = app.core.stopping.clone();
     let serving_sandbox = tokio::spawn(async move {
@@ -126,12 +126,12 @@ pub(super) async fn run(args: DevArgs) -> Result<()> {
     });
     let router = api::router(&app);
     server::serve(app, router, listener).await?;
-    // Browsers keep idle connections open; they do not hold the program back.
+    // Browsers keep idle connections open; they must not delay the exit.
     serving_sandbox.abort();
     Ok(())
 }
 
-/// The next port when it is free, so that URLs stay the same between starts.
+/// The next port if it is free, so that URLs stay the same between starts.
 async fn bind_sandbox(port: u16) -> Result<TcpListener> {
     if let Some(next) = port.checked_add(1)
         && let Ok(listener) = TcpListener::bind(("127.0.0.1", next)).await
@@ -141,7 +141,7 @@ async fn bind_sandbox(port: u16) -> Result<TcpListener> {
     TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the sandbox provider")
 }
 
-/// The key of the default project, at the first start only.
+/// The key of the default project, only on the first start.
 async fn default_key(app: &Arc<App>) -> Result<Option<String>> {
     if !app.core.store.projects().await?.is_empty() {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! Flags from the environment. An empty variable is as good as none, for every setting alike: Compose
-//! files (`VAR=${VAR}`) and charts pass variables that nobody has set.
+//! Flags from the environment. An empty variable counts as unset for every setting: Compose files
+//! (`VAR=${VAR}`) and charts pass unset variables as empty ones.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -7,20 +7,19 @@ use std::str::FromStr;
 use clap::builder::{OsStr, Resettable};
 use clap::{Command, Parser};
 
-/// Reads the arguments, and what the environment says beside them; ends the process with a message
-/// where they are wrong.
+/// Parses the arguments and the environment; exits with a message if they are invalid.
 pub(super) fn parse<T: Parser>() -> T {
     let mut command = without_empty_variables(T::command());
     let mut matches = command.get_matches_mut();
     T::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-/// A number or a switch, with blanks around it or without: `value_parser` of such settings.
+/// Parses a number or boolean with optional blanks around it: `value_parser` of such settings.
 pub(super) fn trimmed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|error: T::Err| error.to_string())
 }
 
-/// The command and all below it, where no flag reads a variable that holds nothing but blanks.
+/// The command and its subcommands, with flags that ignore blank variables.
 fn without_empty_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let value = argument.get_env().and_then(std::env::var_os);

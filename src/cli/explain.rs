@@ -1,8 +1,8 @@
-//! An error of the application, as the command line shows it.
+//! An error of the application, formatted for the command line.
 
 use std::fmt::Write as _;
 
-/// What happened, and what to do.
+/// What happened, and how to fix it.
 pub(super) fn explain(error: &switchboard::error::Error) -> anyhow::Error {
     let mut text = error.message().to_owned();
     for line in error.errors() {

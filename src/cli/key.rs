@@ -23,15 +23,16 @@ pub(super) struct KeyArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Make a further API key of a project, of a member, or of the organisation.
+    /// Create another API key of a project, of a member, or of the organisation.
     Create {
         /// Name to recognise it by.
         #[arg(long, default_value = "key")]
         name: String,
-        /// What a project's key may do, such as `sessions=read_write`; may be repeated. None: everything.
+        /// Permission of a project's key, such as `sessions=read_write`; may be repeated. Default:
+        /// everything.
         #[arg(long, value_name = "PRESET=ACCESS", conflicts_with_all = ["organization", "user"])]
         permission: Vec<Grant>,
-        /// Address or CIDR range that a project's key may be used from; may be repeated. None: anywhere.
+        /// Address or CIDR range that may use a project's key; may be repeated. Default: any.
         #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["organization", "user"])]
         allow_ip: Vec<Network>,
         #[command(flatten)]
@@ -42,7 +43,7 @@ enum KeyCommand {
         #[command(flatten)]
         common: CommonArgs,
     },
-    /// Revoke an API key; servers refuse it from their next request on.
+    /// Revoke an API key; servers reject it from their next request on.
     Revoke {
         /// Identifier of the key, `key_…`.
         id: String,
@@ -55,14 +56,14 @@ enum KeyCommand {
 struct CommonArgs {
     #[command(flatten)]
     owner: OwnerArgs,
-    /// Answer as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     data: DataArgs,
 }
 
-/// Whose key it is.
+/// The owner of a key.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct OwnerArgs {
@@ -77,18 +78,18 @@ struct OwnerArgs {
     user: Option<String>,
 }
 
-/// A key's owner, as the application knows it.
+/// The owner of a key, for the application.
 enum Owner {
     Project(String),
-    Beyond(Reach),
+    Organization(Reach),
 }
 
 impl OwnerArgs {
     fn owner(self) -> Owner {
         match (self.project, self.user) {
             (Some(project), _) => Owner::Project(project),
-            (None, Some(email)) => Owner::Beyond(Reach::User { email }),
-            (None, None) => Owner::Beyond(Reach::Organization),
+            (None, Some(email)) => Owner::Organization(Reach::User { email }),
+            (None, None) => Owner::Organization(Reach::Organization),
         }
     }
 }
@@ -125,7 +126,7 @@ async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
             let (key, row) = made.map_err(|error| explain(&error))?;
             (key, row.id, ("project_id", project))
         }
-        Owner::Beyond(reach) => {
+        Owner::Organization(reach) => {
             let made = app.keys.create_organization_key(&actor(""), name, &reach).await;
             let (key, row) = made.map_err(|error| explain(&error))?;
             let organization = app.projects.organization().await.map_err(|error| explain(&error))?;
@@ -142,20 +143,20 @@ async fn create(name: &str, scope: KeyScope, common: CommonArgs) -> Result<()> {
 async fn list(common: CommonArgs) -> Result<()> {
     let json = common.json;
     let app = common.data.manage(false)?;
-    let keys: Vec<Listed> = match common.owner.owner() {
+    let keys: Vec<KeySummary> = match common.owner.owner() {
         Owner::Project(project) => {
             if app.core.store.project(&project).await?.is_none() {
                 bail!("project {project:?} not found; `switchboard project list` shows the projects");
             }
-            app.core.store.api_keys(&project).await?.into_iter().map(Listed::from).collect()
+            app.core.store.api_keys(&project).await?.into_iter().map(KeySummary::from).collect()
         }
-        Owner::Beyond(reach) => {
+        Owner::Organization(reach) => {
             let keys = app.keys.organization_keys(&reach).await.map_err(|error| explain(&error))?;
-            keys.into_iter().map(Listed::from).collect()
+            keys.into_iter().map(KeySummary::from).collect()
         }
     };
     if json {
-        return output::line(json!({ "items": keys.iter().map(Listed::view).collect::<Vec<_>>() }));
+        return output::line(json!({ "items": keys.iter().map(KeySummary::view).collect::<Vec<_>>() }));
     }
     for key in keys {
         let state = key.revoked_at.map_or_else(|| "live".to_owned(), |at| format!("revoked {}", iso(at)));
@@ -169,7 +170,7 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
     let app = common.data.manage(false)?;
     let revoked = match common.owner.owner() {
         Owner::Project(project) => app.keys.revoke(&actor(&project), id).await,
-        Owner::Beyond(reach) => app.keys.revoke_organization_key(&actor(""), &reach, id).await,
+        Owner::Organization(reach) => app.keys.revoke_organization_key(&actor(""), &reach, id).await,
     };
     revoked.map_err(|error| explain(&error))?;
     if json {
@@ -180,7 +181,7 @@ async fn revoke(id: &str, common: CommonArgs) -> Result<()> {
 }
 
 /// A key of either table.
-struct Listed {
+struct KeySummary {
     id: String,
     name: String,
     prefix: String,
@@ -194,7 +195,7 @@ struct Listed {
     allowed_ips: Option<String>,
 }
 
-impl Listed {
+impl KeySummary {
     fn view(&self) -> Value {
         let parsed = |text: &Option<String>| text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         json!({
@@ -211,7 +212,7 @@ impl Listed {
     }
 }
 
-impl From<ApiKeyRow> for Listed {
+impl From<ApiKeyRow> for KeySummary {
     fn from(row: ApiKeyRow) -> Self {
         Self {
             id: row.id,
@@ -227,7 +228,7 @@ impl From<ApiKeyRow> for Listed {
     }
 }
 
-impl From<OrganizationKeyRow> for Listed {
+impl From<OrganizationKeyRow> for KeySummary {
     fn from(row: OrganizationKeyRow) -> Self {
         Self {
             id: row.id,

@@ -27,8 +27,8 @@ use self::serve::FLUSH_TIME;
 use switchboard::config::DEFAULTS;
 use switchboard::log;
 
-/// How long the end waits for threads of the runtime that are still looking up names.
-const THREADS_TIME: Duration = Duration::from_millis(500);
+/// How long the exit waits for runtime threads that are still resolving names.
+const THREADS_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Self-hosted tool router: lets AI agents act with their users' own accounts.
 #[derive(Debug, Parser)]
@@ -75,7 +75,7 @@ enum ConfigCommand {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = environment::parse::<Cli>();
-    let outcome = run_to_the_end(cli.command);
+    let outcome = run_on_runtime(cli.command);
     if let Err(error) = &outcome {
         log::print_line(&format!("switchboard: {error:#}"));
     }
@@ -83,19 +83,19 @@ pub fn main() -> ExitCode {
     if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run_to_the_end(command: Command) -> Result<()> {
+fn run_on_runtime(command: Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start")?;
     let outcome = runtime.block_on(async {
-        let _signal = outlive_file_size_limit().context("cannot start")?;
+        let _signal = ignore_file_size_signal().context("cannot start")?;
         run(command).await
     });
-    runtime.shutdown_timeout(THREADS_TIME);
+    runtime.shutdown_timeout(THREADS_TIMEOUT);
     outcome
 }
 
-/// A write past the limit of file sizes (`ulimit -f`) then fails, as on a full disk, and does not end
-/// the process. The same goes for SIGPIPE, which Rust programs ignore from the start.
-fn outlive_file_size_limit() -> std::io::Result<tokio::signal::unix::Signal> {
+/// Makes a write past the file size limit (`ulimit -f`) fail like a full disk instead of ending the
+/// process. Rust programs already ignore SIGPIPE in the same way.
+fn ignore_file_size_signal() -> std::io::Result<tokio::signal::unix::Signal> {
     signal(SignalKind::from_raw(libc::SIGXFSZ))
 }
 

@@ -18,17 +18,17 @@ pub(super) struct ProjectArgs {
 
 #[derive(Debug, Subcommand)]
 enum ProjectCommand {
-    /// Make a project and its first API key.
+    /// Create a project and its first API key.
     Create {
         /// Shown to end users on the connect page.
         name: String,
-        /// Callback URL that links of this project may use; may be repeated. None: any that is safe.
+        /// Callback URL that links of this project may use; may be repeated. Default: any safe one.
         #[arg(long, value_name = "URL")]
         callback_url: Vec<String>,
-        /// Show whole secrets in account answers instead of their first four characters.
+        /// Show whole secrets in account responses instead of `REDACTED`.
         #[arg(long)]
         show_secrets: bool,
-        /// Answer as JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -36,7 +36,7 @@ enum ProjectCommand {
     },
     /// List projects.
     List {
-        /// Answer as JSON.
+        /// Print JSON.
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -73,7 +73,7 @@ async fn list(json: bool, data: DataArgs) -> Result<()> {
     if json {
         let items: Vec<_> = projects
             .iter()
-            .map(|it| json!({ "project_id": it.id, "name": it.name, "created_at": iso(it.created_at) }))
+            .map(|project| json!({ "project_id": project.id, "name": project.name, "created_at": iso(project.created_at) }))
             .collect();
         return output::line(json!({ "items": items }));
     }

@@ -1,4 +1,4 @@
-//! `switchboard revoke`: the switch for the day after a leak (R76).
+//! `switchboard revoke`: the emergency switch after a leak (R76).
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -12,22 +12,22 @@ use switchboard::app::Actor;
 use switchboard::config::Layer;
 use switchboard::server;
 
-/// Every connected account that matches becomes REVOKED at once and its credential is erased here.
-/// The server then asks the providers to revoke the credentials, and goes on for a day where that
-/// fails; run `switchboard serve` if it is not running. `GET /revoke_jobs/{id}` of the API shows
-/// what became of each. Needs the master key, as `serve` does.
+/// Every connected account that matches becomes REVOKED at once and its credential is erased here. The
+/// server then asks the providers to revoke the credentials, and retries for a day; run `switchboard
+/// serve` if it is not running. `GET /revoke_jobs/{id}` of the API shows the result of each. Needs the
+/// master key, as `serve` does.
 #[derive(Debug, Args)]
 pub(super) struct RevokeArgs {
     /// Project, `pr_…`.
     #[arg(long, value_name = "ID")]
     project: String,
-    /// Accounts of this toolkit only.
+    /// Only accounts of this toolkit.
     #[arg(long, value_name = "SLUG")]
     toolkit: Option<String>,
-    /// Accounts of this user only.
+    /// Only accounts of this user.
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// Answer as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -17,9 +17,9 @@ use switchboard::config::{Config, KeepLayer, Layer};
 use switchboard::log;
 use switchboard::server::{self, Environment};
 
-/// How long the end waits for the log to be written.
+/// How long the exit waits for the log to be written.
 pub(super) const FLUSH_TIME: Duration = Duration::from_millis(500);
-/// Signals this close together are one.
+/// Signals within this time count as one.
 const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) struct ServerArgs {
     /// Origin under which browsers and SDKs reach the server, such as `https://connect.example.com`.
     #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Folder with further toolkits; may be repeated.
+    /// TempFolder with additional toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
     /// Internal destination that toolkits may call; may be repeated.
@@ -48,10 +48,10 @@ pub(super) struct ServerArgs {
     /// Host, with its port, that toolkits may call without TLS; may be repeated.
     #[arg(long, env = "SWITCHBOARD_ALLOW_HTTP", value_name = "HOST[:PORT]", value_delimiter = ',')]
     allow_http: Vec<String>,
-    /// Further name that the Host header may carry; may be repeated.
+    /// Additional name that is accepted in the Host header; may be repeated.
     #[arg(long, env = "SWITCHBOARD_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     allowed_hosts: Vec<String>,
-    /// PEM file with further certificate authorities.
+    /// PEM file with additional certificate authorities.
     #[arg(long, env = "SWITCHBOARD_EXTRA_CA_FILE", value_name = "FILE")]
     extra_ca_file: Option<PathBuf>,
     /// How long a link stays open, in seconds [default: 600].
@@ -60,7 +60,7 @@ pub(super) struct ServerArgs {
     /// SHARED accounts that one session may pin per toolkit [default: 1].
     #[arg(long, env = "SWITCHBOARD_MAX_SHARED_ACCOUNTS_PER_TOOLKIT", value_parser = trimmed::<usize>, value_name = "N")]
     max_shared_accounts_per_toolkit: Option<usize>,
-    /// Refresh tokens before they end, whether or not anybody uses them [default: true].
+    /// Refresh tokens before they expire, even if they are not in use [default: true].
     #[arg(long, env = "SWITCHBOARD_KEEP_ACCOUNTS_ALIVE", value_parser = trimmed::<bool>, value_name = "BOOL")]
     keep_accounts_alive: Option<bool>,
     /// Proxy whose X-Forwarded-For and Forwarded name the client; may be repeated.
@@ -78,12 +78,12 @@ pub(super) struct ServerArgs {
     /// Query parameters that an operation does not know: refuse or warn [default: refuse].
     #[arg(long, env = "SWITCHBOARD_UNKNOWN_QUERY_PARAMETERS", value_name = "WHAT")]
     unknown_query_parameters: Option<String>,
-    /// Days that audit events are kept, 0 for ever [default: 0].
+    /// Days that audit events are kept, 0 for unlimited [default: 0].
     #[arg(long, env = "SWITCHBOARD_AUDIT_RETENTION_DAYS", value_parser = trimmed::<u32>, value_name = "DAYS")]
     audit_retention_days: Option<u32>,
     #[command(flatten)]
     keep: KeepLayer,
-    /// MiB of providers' answers that are held at once [default: 256].
+    /// MiB of provider responses in memory at once [default: 256].
     #[arg(long, env = "SWITCHBOARD_PROXY_MEMORY_MIB", value_parser = trimmed::<usize>, value_name = "MIB")]
     proxy_memory_mib: Option<usize>,
     /// Connections that one address may have, 0 for no limit [default: 1024].
@@ -145,7 +145,7 @@ pub(super) async fn run(args: ServeArgs) -> Result<()> {
     server::serve(app, router, listener).await
 }
 
-/// The listener for metrics, where one is configured.
+/// The listener for metrics, if one is configured.
 pub(super) fn bind_metrics(config: &Config) -> Result<Option<TcpListener>> {
     let Some(address) = config.metrics_listen else { return Ok(None) };
     let listener = server::listen(address);
@@ -159,8 +159,8 @@ pub(super) fn serve_metrics(app: &Arc<App>, listener: Option<TcpListener>) {
     }
 }
 
-/// SIGTERM and Ctrl-C end the server in order. Another one ends it at once, unless it comes in the
-/// same moment: a terminal and a wrapper may both pass on the one that was meant.
+/// SIGTERM and Ctrl-C shut the server down gracefully. A second signal ends it at once, unless it
+/// arrives immediately after the first: a terminal and a wrapper may both forward the same one.
 pub(super) fn stop_on_signal(app: &Arc<App>) -> Result<()> {
     let stopping = app.core.stopping.clone();
     let mut terminate = signal(SignalKind::terminate())?;
@@ -177,7 +177,7 @@ pub(super) fn stop_on_signal(app: &Arc<App>) -> Result<()> {
                 None => first = Some(Instant::now()),
                 Some(first) if first.elapsed() < SAME_SIGNAL => {}
                 Some(_) => {
-                    tracing::error!("told to end a second time: ending without waiting for anybody");
+                    tracing::error!("second signal received: exiting at once");
                     log::finish(FLUSH_TIME);
                     std::process::exit(1);
                 }

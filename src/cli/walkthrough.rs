@@ -1,4 +1,4 @@
-//! What `switchboard dev` prints: a walk through the main job, ready to paste.
+//! The output of `switchboard dev`: the main steps, ready to paste.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::output;
 
-/// Prints to stdout. `key` is there at the first start only.
+/// Prints to stdout. `key` is present only on the first start.
 pub(super) fn print(url: &str, sandbox_url: &str, data_dir: &Path, key: Option<&str>) -> Result<()> {
     output::line(text(url, sandbox_url, data_dir, key))
 }
@@ -16,7 +16,7 @@ fn text(url: &str, sandbox_url: &str, data_dir: &Path, key: Option<&str>) -> Str
     let key_line = match key {
         Some(key) => format!("API key   {key}   (shown this once)"),
         None => format!(
-            "API key   made at the first start. Another: switchboard project list --data-dir {data_dir},\n          \
+            "API key   created at the first start. For another one: switchboard project list --data-dir {data_dir},\n          \
              then switchboard key create --data-dir {data_dir} --project ID"
         ),
     };
@@ -54,7 +54,7 @@ const request = await session.authorize("sandbox");
 console.log(request.redirectUrl);
 console.log((await request.waitForConnection()).status);
 
-Callback URLs: this project has registered none, so any https (or loopback) URL is taken.
+No callback URLs are registered, so any https:// or loopback URL is accepted.
 Stop with Ctrl-C.
 "#
     )

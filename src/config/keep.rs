@@ -20,20 +20,20 @@ layered! {
 #[derive(Args, Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeepLayer {
-    /// Days that ended links are kept, 0 for ever [default: 30].
+    /// Days that ended links are kept, 0 for unlimited [default: 30].
     #[arg(long = "keep-ended-links-days", env = "SWITCHBOARD_KEEP_ENDED_LINKS_DAYS", value_name = "DAYS")]
     pub ended_links_days: Option<u32>,
-    /// Days that accounts are kept whose link ended without a connection, 0 for ever [default: 30].
+    /// Days that accounts whose link ended without a connection are kept, 0 for unlimited [default: 30].
     #[arg(
         long = "keep-unconnected-accounts-days",
         env = "SWITCHBOARD_KEEP_UNCONNECTED_ACCOUNTS_DAYS",
         value_name = "DAYS"
     )]
     pub unconnected_accounts_days: Option<u32>,
-    /// Days that rows of deleted accounts, auth configs and sessions are kept, 0 for ever [default: 30].
+    /// Days that rows of deleted accounts, auth configs and sessions are kept, 0 for unlimited [default: 30].
     #[arg(long = "keep-deleted-rows-days", env = "SWITCHBOARD_KEEP_DELETED_ROWS_DAYS", value_name = "DAYS")]
     pub deleted_rows_days: Option<u32>,
-    /// Days that receipts of revocations are kept, 0 for ever [default: 90].
+    /// Days that receipts of revocations are kept, 0 for unlimited [default: 90].
     #[arg(
         long = "keep-revocation-receipts-days",
         env = "SWITCHBOARD_KEEP_REVOCATION_RECEIPTS_DAYS",

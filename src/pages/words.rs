@@ -102,7 +102,7 @@ fn parts(
             StatusCode::OK,
             "denied",
             "Nothing was connected".to_owned(),
-            format!("You didn't allow access in {name}."),
+            format!("You didn’t allow access in {name}."),
             if has_button {
                 "If that was a mistake, you can try again now."
             } else {
@@ -148,7 +148,7 @@ fn parts(
         Ending::ContextMismatch => (
             StatusCode::BAD_REQUEST,
             "invalid",
-            "We couldn't verify that response".to_owned(),
+            "We couldn’t verify that response".to_owned(),
             format!("The response did not come from {name}. Nothing was connected."),
             start_over,
         ),

@@ -8,7 +8,8 @@ mod lexer;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use self::lexer::{Line, code_lines};
+use self::lexer::Line;
+pub use self::lexer::code_lines;
 use crate::support::tools::root;
 
 const LONGEST_FILE: usize = 400;
@@ -16,8 +17,8 @@ const LONGEST_FILE: usize = 400;
 /// One file of the product: not a test, not an example.
 pub struct Source {
     /// From the root, with slashes.
-    path: String,
-    text: String,
+    pub path: String,
+    pub text: String,
     /// Its code, apart from comments.
     pub lines: Vec<Line>,
 }

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod connect;
 mod documents;
+mod language;
 mod process;
 mod promises;
 mod refresh;

@@ -32,9 +32,9 @@ pub enum NetworkError {
 pub fn parse_network(text: &str, read: impl FnOnce(IpAddr) -> IpAddr) -> Result<IpNet, NetworkError> {
     let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
     let address = read(address.parse().map_err(|_| NetworkError::Address)?);
-    let whole = IpNet::from(address);
-    let Some(prefix) = prefix else { return Ok(whole) };
-    let max = whole.max_prefix_len();
+    let host = IpNet::from(address);
+    let Some(prefix) = prefix else { return Ok(host) };
+    let max = host.max_prefix_len();
     // `parse` would take "+8".
     let is_number = prefix.bytes().all(|byte| byte.is_ascii_digit());
     let prefix = prefix.parse::<u8>().ok().filter(|_| is_number).ok_or(NetworkError::Prefix { max })?;

@@ -34,7 +34,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .query(
                     "account_type",
                     ParameterType::OneOf(&["PRIVATE", "SHARED", "ALL"]),
-                    "Who may use them. Default `PRIVATE`.",
+                    "PRIVATE or SHARED accounts, or both. Default `PRIVATE`.",
                 )
                 .query("order_by", ParameterType::OneOf(&["created_at", "updated_at"]), "Default `created_at`.")
                 .query("order_direction", ParameterType::OneOf(&["asc", "desc"]), "Default `desc`.")
@@ -52,7 +52,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::created("Connect an account (older form)")
                 .about(
                     "With a complete credential in `connection.state.val` the account is ACTIVE at once. Without one, \
-                     OAuth auth configs answer with `redirect_url`; others name the fields that are missing.",
+                     OAuth auth configs return a `redirect_url`; others return an error with the missing fields.",
                 )
                 .body::<links::CreateBody>()
                 .response::<links::CreateResponse>()
@@ -66,8 +66,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         WRITE,
         || post(links::link),
         || {
-            Docs::created("Offer a user a link for an auth config")
-                .about("Always makes a new account. The link works for ten minutes.")
+            Docs::created("Create a link for an auth config")
+                .about("Always creates a new account. The link expires after ten minutes.")
                 .body::<links::LinkBody>()
                 .response::<links::LinkResponse>()
                 .idempotent()
@@ -82,8 +82,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Confirm which user finished a link")
                 .about(
-                    "Only where the project has an `oauth_callback_verifier_url`. The code is exchanged when the user \
-                     is the one whom the link was for; with another user the connection fails.",
+                    "Only where the project has an `oauth_callback_verifier_url`. The code is exchanged if the user \
+                     is the one that the link was for; otherwise the connection fails.",
                 )
                 .body::<links::CompleteBody>()
                 .response::<links::CompleteResponse>()
@@ -105,7 +105,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || patch(changes::patch),
         || {
             Docs::ok("Change a connected account")
-                .about("Alias, access list, or a key, token or password. What is left out stays.")
+                .about("Alias, access list, or a key, token or password. Omitted fields are unchanged.")
                 .body::<changes::PatchBody>()
                 .response::<changes::PatchResponse>()
         },
@@ -118,7 +118,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || delete(account::delete),
         || {
             Docs::ok("Delete a connected account")
-                .about("Its credential is erased here at once; the provider is asked to forget it, for up to a day.")
+                .about("Its credential is erased here at once; revocation at the provider is retried for up to a day.")
                 .revokes()
                 .response::<account::Deleted>()
         },
@@ -130,7 +130,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         WRITE,
         || patch(changes::status),
         || {
-            Docs::ok("Switch a connected account off or on")
+            Docs::ok("Disable or enable a connected account")
                 .body::<changes::StatusBody>()
                 .response::<changes::SuccessResponse>()
         },
@@ -144,8 +144,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Refresh a connected account")
                 .about(
-                    "Uses the refresh token where there is one. Otherwise, and for accounts that are over, the answer \
-                     has a `redirect_url` for the user. An account that works goes on working meanwhile.",
+                    "Uses the refresh token if there is one. Otherwise, and for expired or failed accounts, the response \
+                     has a `redirect_url` for the user. An active account keeps working in the meantime.",
                 )
                 .query("redirect_url", ParameterType::Text, "Where the browser goes afterwards.")
                 .body::<changes::RefreshBody>()
@@ -162,8 +162,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Revoke a connected account at its provider")
                 .about(
-                    "The provider is asked at once. When it has revoked the tokens, the account becomes REVOKED and \
-                     its credential is erased; when it fails, the answer is 502 and the account stays ACTIVE.",
+                    "The request to the provider is sent at once. If it succeeds, the account becomes REVOKED and \
+                     its credential is erased; if it fails, the response is 502 and the account stays ACTIVE.",
                 )
                 .response::<account::Revoked>()
         },
@@ -175,10 +175,10 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         READ,
         || get(explain::account),
         || {
-            Docs::ok("Explain what became of a connection")
+            Docs::ok("Explain the state of a connection")
                 .about(
-                    "Where the account stands, why, what to do, and what happened to it, with the provider's own \
-                     words. Asks no provider and changes nothing.",
+                    "The account's state, its cause, what to do, and what happened to it, with the provider's own \
+                     messages. Calls no provider and changes nothing.",
                 )
                 .response::<explain::Answer>()
         },
@@ -190,10 +190,10 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         READ,
         || get(explain::link),
         || {
-            Docs::ok("Explain what became of a link")
+            Docs::ok("Explain the state of a link")
                 .about(
-                    "The same of one link. `id` is the first 23 characters of the link_token; the whole token is a \
-                     secret and is not taken in a URL.",
+                    "The same for one link. `id` is the first 23 characters of the link_token; the whole token is a \
+                     secret and is not accepted in a URL.",
                 )
                 .response::<explain::Answer>()
         },
@@ -205,8 +205,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         READ,
         || get(revoke_jobs::read),
         || {
-            Docs::ok("Read what became of credentials that were to be revoked")
-                .about("The receipt of a DELETE that answered with a `revoke_job_id`.")
+            Docs::ok("Read the results of a revocation job")
+                .about("The receipt of a DELETE that returned a `revoke_job_id`.")
                 .paged(revoke_jobs::PAGE)
                 .response::<RevokeJob>()
         },

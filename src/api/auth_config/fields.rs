@@ -95,8 +95,8 @@ pub fn texts(values: impl IntoIterator<Item = (String, Value)>, at: &str) -> Res
             Value::Null => None,
             // A masked value that is sent back would replace the secret.
             Value::String(text) if text == REDACTED => {
-                let what = "is what answers show instead of a secret; give the secret itself, or leave it out";
-                return Err(Error::field(&format!("{at}.{}", truncate(&name)), what));
+                let problem = "is what answers show instead of a secret; give the secret itself, or leave it out";
+                return Err(Error::field(&format!("{at}.{}", truncate(&name)), problem));
             }
             Value::String(text) => Some(Secret::new(text)),
             _ => return Err(Error::field(&format!("{at}.{}", truncate(&name)), "must be a string")),

@@ -22,9 +22,9 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List auth configs")
                 .about("Newest first.")
-                .query("toolkit_slug", ParameterType::List, "Only of these toolkits.")
+                .query("toolkit_slug", ParameterType::List, "Only for these toolkits.")
                 .query("is_composio_managed", ParameterType::Flag, "Only with the operator's client, or only without.")
-                .query("show_disabled", ParameterType::Flag, "Disabled ones, too; default false.")
+                .query("show_disabled", ParameterType::Flag, "Include disabled ones; default false.")
                 .query("search", ParameterType::Text, "Part of the name, or the id.")
                 .deprecated("deprecated_app_id")
                 .deprecated("deprecated_status")
@@ -66,8 +66,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Change an auth config")
                 .about(
-                    "What is left out stays; `[]` or an empty text clears scopes. Connections that users have begun at the \
-                     provider end with the change; accounts that are connected stay.",
+                    "Omitted fields are unchanged; `[]` or an empty string clears scopes. Unfinished connections at the \
+                     provider end with the change; connected accounts are kept.",
                 )
                 .body::<changes::PatchBody>()
                 .response::<changes::ChangeResponse>()
@@ -81,7 +81,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || delete(auth_config::delete),
         || {
             Docs::ok("Delete an auth config")
-                .about("Its accounts are deleted with it; their provider is asked to forget the credentials.")
+                .about("Its accounts are deleted as well, and their credentials are revoked at the provider.")
                 .revokes()
                 .response::<auth_config::Deleted>()
         },

@@ -107,8 +107,8 @@ fn scope_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str
     Ok(Some(text))
 }
 
-fn wrong_scope(header: &str, what: &str) -> Error {
-    Error::validation(vec![format!("Error in header {header}: {what}")])
+fn wrong_scope(header: &str, problem: &str) -> Error {
+    Error::validation(vec![format!("Error in header {header}: {problem}")])
         .fix("Send x-org-id and x-project-id, both, with the ids that GET /org/project/list shows.")
 }
 

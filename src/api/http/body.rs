@@ -48,8 +48,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let mut keys = parts.headers.get_all("idempotency-key").iter();
         let key = keys.next();
         if keys.next().is_some() {
-            let what = "Error in header Idempotency-Key: is given more than once";
-            return Err(Error::validation(vec![what.to_owned()]).into());
+            let detail = "Error in header Idempotency-Key: is given more than once";
+            return Err(Error::validation(vec![detail.to_owned()]).into());
         }
         let idempotency = match (key, parts.extensions.get::<Caller>()) {
             (Some(key), Some(caller)) => {
@@ -78,23 +78,23 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJ
 
 /// Reads a whole body, within limits of size and time.
 pub async fn read(body: Body, max: usize) -> Result<Bytes> {
-    let whole = tokio::time::timeout(MAX_TIME, read_frames(body, max)).await;
-    whole.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout, "The request's body took too long")))
+    let bytes = tokio::time::timeout(MAX_TIME, read_frames(body, max)).await;
+    bytes.unwrap_or_else(|_| Err(Error::new(Code::RequestTimeout, "The request's body took too long")))
 }
 
 async fn read_frames(mut body: Body, max: usize) -> Result<Bytes> {
-    let mut whole = BytesMut::new();
+    let mut bytes = BytesMut::new();
     loop {
         let frame = tokio::time::timeout(MAX_PAUSE, body.frame());
         let frame = frame.await.map_err(|_| Error::new(Code::RequestTimeout, "The request's body stopped arriving"))?;
-        let Some(frame) = frame else { return Ok(whole.freeze()) };
+        let Some(frame) = frame else { return Ok(bytes.freeze()) };
         let frame = frame.map_err(|error| Error::validation(vec![format!("Error in payload: {error}")]))?;
         let Ok(data) = frame.into_data() else { continue };
-        if whole.len() + data.len() > max {
+        if bytes.len() + data.len() > max {
             discard(&mut body, max).await;
             return Err(Error::of(Code::BodyTooLarge, &[("limit", &max)]));
         }
-        whole.extend_from_slice(&data);
+        bytes.extend_from_slice(&data);
     }
 }
 
@@ -130,7 +130,7 @@ fn typographic_hint(bytes: &[u8]) -> &'static str {
 
 /// Parses JSON; the error says where in the body what was expected.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    let wrong = |what: String| Error::validation(vec![format!("Error in {what}")]);
+    let wrong = |detail: String| Error::validation(vec![format!("Error in {detail}")]);
     if bytes.is_empty() {
         return Err(wrong("payload: a JSON body is required".to_owned()));
     }

@@ -123,7 +123,7 @@ fn caller_request_id(headers: &HeaderMap) -> Option<Arc<str>> {
 
 /// R80, R81, R84: exactly one Host, which is ours, no other authority, a URI within the limit.
 fn validate_request(request: &Request, app: &App) -> Result<(), Error> {
-    let bad = |what: &str| Error::validation(vec![format!("Error in request: {what}")]);
+    let bad = |problem: &str| Error::validation(vec![format!("Error in request: {problem}")]);
     let headers = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {

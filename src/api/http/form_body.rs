@@ -22,8 +22,8 @@ pub fn bytes(json: &RawValue, content_type: Option<&str>) -> Result<Vec<u8>> {
         return form(json);
     }
     if kind.starts_with("multipart/") || kind.ends_with("/xml") || kind.ends_with("+xml") {
-        let what = format!("is JSON, and the header Content-Type says {kind}");
-        return Err(Error::field("body", what)
+        let problem = format!("is JSON, and the header Content-Type says {kind}");
+        return Err(Error::field("body", problem)
             .fix("Send the body as text, written as that type wants it, or its bytes as binary_body.base64."));
     }
     Ok(json.get().as_bytes().to_vec())
@@ -45,15 +45,15 @@ fn form(json: &RawValue) -> Result<Vec<u8>> {
                 form.append_pair(&name, &text);
             }
             Some(b'{' | b'[') => {
-                let what = "is a list or an object, which a form cannot hold";
-                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), what).fix(
+                let problem = "is a list or an object, which a form cannot hold";
+                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), problem).fix(
                     "Providers write them in ways of their own, such as items[0]=… or items=a,b: name the members so, or send \
                      the whole form as text.",
                 ));
             }
             Some(b'n') | None => {
-                let what = "is null, which a form cannot say; leave it out, or send an empty text";
-                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), what));
+                let problem = "is null, which a form cannot say; leave it out, or send an empty text";
+                return Err(Error::field(&format!("body.{}", crate::text::truncate(&name)), problem));
             }
             // A number or boolean, as it is written.
             Some(_) => {

@@ -65,8 +65,8 @@ impl PageRequest {
     /// The same from a body; an empty cursor counts as absent, as in a query.
     pub fn from_body(limit: Option<f64>, cursor: Option<&str>, default: i64, max: i64) -> Result<Self> {
         let cursor = cursor.filter(|cursor| !cursor.is_empty());
-        Self::new(limit, cursor, default, max, |key, what| {
-            Error::validation(vec![format!("Error in payload.{key}: {what}")])
+        Self::new(limit, cursor, default, max, |key, problem| {
+            Error::validation(vec![format!("Error in payload.{key}: {problem}")])
         })
     }
 

@@ -91,8 +91,8 @@ pub fn is_list_key(name: &str, key: &str) -> bool {
 }
 
 /// A validation error about one query parameter.
-pub fn wrong(key: &str, what: &str) -> Error {
-    Error::validation(vec![format!("Error in query.{key}: {what}")])
+pub fn wrong(key: &str, problem: &str) -> Error {
+    Error::validation(vec![format!("Error in query.{key}: {problem}")])
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::text::{MAX_ECHO, truncate, truncate_to};
 pub struct StrictError {
     /// Innermost segment first: it grows while the error is returned.
     path: Vec<Segment>,
-    what: String,
+    problem: String,
 }
 
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, StrictError> {
 }
 
 impl StrictError {
-    fn new(what: impl Into<String>) -> Self {
-        Self { path: Vec::new(), what: what.into() }
+    fn new(problem: impl Into<String>) -> Self {
+        Self { path: Vec::new(), problem: problem.into() }
     }
 
     fn at(mut self, segment: Segment) -> Self {
@@ -53,7 +53,7 @@ impl Display for StrictError {
                 Segment::Index(index) => write!(path, "[{index}]")?,
             }
         }
-        write!(f, "{path}: {}", self.what)
+        write!(f, "{path}: {}", self.problem)
     }
 }
 
@@ -136,7 +136,7 @@ impl<'de> de::Deserializer<'de> for Strict<'de> {
             Value::Null => visitor.visit_unit(),
             Value::Bool(flag) => visitor.visit_bool(*flag),
             Value::Number(number) => match (number.as_u64(), number.as_i64()) {
-                (Some(whole), _) => visitor.visit_u64(whole),
+                (Some(unsigned), _) => visitor.visit_u64(unsigned),
                 (None, Some(negative)) => visitor.visit_i64(negative),
                 (None, None) => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },

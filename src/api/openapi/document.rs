@@ -13,19 +13,23 @@ pub const PREFIX: &str = "/api/v3.1";
 
 const ABOUT: &str = "Lets AI agents act with their users' own accounts. This API is compatible with version 3.1 of \
     Composio's tool router API, so that its SDKs work with only the base URL changed; it is not affiliated with \
-    Composio.\n\nEvery operation stands under `/api/v3.1`, and under `/api/v3` with the same answers. Every answer \
+    Composio.\n\nEvery operation is available under `/api/v3.1` and, with the same responses, under `/api/v3`. Every response \
     carries `x-request-id`; every error has the same envelope.";
 
 /// First segments of paths, the tag of their operations, and its description.
 const TAGS: &[(&[&str], &str, &str)] = &[
-    (&["tool_router"], "Sessions", "A session is an end user and a policy. Agents work in one."),
-    (&["connected_accounts", "revoke_jobs"], "Connected accounts", "What users have connected: one credential each."),
+    (&["tool_router"], "Sessions", "A session is an end user and a policy, in which agents act."),
+    (
+        &["connected_accounts", "revoke_jobs"],
+        "Connected accounts",
+        "Accounts that users have connected: one credential each.",
+    ),
     (&["auth_configs"], "Auth configs", "How a toolkit authenticates in a project."),
     (&["toolkits"], "Toolkits", "Providers, and what they need."),
-    (&["org", "auth", "api_key_revocation"], "Organisation and keys", "Projects and who may call."),
-    (&["webhook_subscriptions", "webhook_endpoints"], "Webhooks", "Events, sent to your application."),
-    (&["tools"], "Tools", "What agents can do."),
-    (&["triggers_types", "trigger_instances"], "Triggers", "What providers report."),
+    (&["org", "auth", "api_key_revocation"], "Organisation and keys", "Projects, and keys for the API."),
+    (&["webhook_subscriptions", "webhook_endpoints"], "Webhooks", "Events that are sent to your application."),
+    (&["tools"], "Tools", "Actions for agents."),
+    (&["triggers_types", "trigger_instances"], "Triggers", "Events of providers."),
 ];
 const OTHER: &str = "Other";
 
@@ -129,7 +133,7 @@ fn parameters(operation: &Operation, docs: &Docs, example: Option<&Example>) -> 
             "name": "Idempotency-Key",
             "in": "header",
             "required": false,
-            "description": "A repeated request with the same key and body gets the first one's answer and has no \
+            "description": "A repeated request with the same key and body gets the first response and has no \
                 second effect. Kept for 24 hours.",
             "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
         }));
@@ -162,7 +166,7 @@ fn parameter(parameter: &Parameter) -> Value {
         }
     };
     let description = match parameter.kind {
-        ParameterType::Limit(max) => format!("{} At most {max}: a larger number is cut.", parameter.description),
+        ParameterType::Limit(max) => format!("{} At most {max}: a larger number is reduced.", parameter.description),
         _ => parameter.description.to_owned(),
     };
     let mut object = json!({
@@ -189,13 +193,13 @@ fn responses(operation: &Operation, docs: &Docs, id: &str, example: Option<&Exam
     if let Some(example) = example {
         content["examples"] = json!({ "example": { "value": example.response } });
     }
-    let what = if docs.status == 201 { "Made." } else { "Done." };
+    let description = if docs.status == 201 { "Created." } else { "OK." };
     let mut headers = response_headers();
     if docs.repetition == Repetition::Supported {
         headers["idempotent-replayed"] = json!({ "$ref": "#/components/headers/IdempotentReplayed" });
     }
     let mut responses = json!({
-        docs.status.to_string(): { "description": what, "headers": headers, "content": { "application/json": content } },
+        docs.status.to_string(): { "description": description, "headers": headers, "content": { "application/json": content } },
         "429": { "$ref": "#/components/responses/TooManyRequests" },
         "4XX": { "$ref": "#/components/responses/Refused" },
         "5XX": { "$ref": "#/components/responses/Failed" },
@@ -220,20 +224,20 @@ fn headers() -> Value {
     let text = json!({ "type": "string" });
     json!({
         "RequestId": {
-            "description": "Names this request: the caller's own `x-request-id` where it is harmless, else the server's. The log has both.",
+            "description": "Identifies this request: the caller's `x-request-id` if it has a safe format, else the server's. The log has both.",
             "required": true,
             "schema": { "type": "string", "minLength": 1, "maxLength": 128 },
         },
-        "RateLimit": { "description": "Requests that the window admits.", "schema": text },
+        "RateLimit": { "description": "Requests per window.", "schema": text },
         "RateLimitRemaining": { "description": "Requests left in this window.", "schema": text },
         "RateLimitWindowSize": { "description": "Length of the window.", "schema": text },
         "RetryAfter": { "description": "Seconds to wait.", "schema": text },
         "ShouldRetry": {
-            "description": "`false` where SDKs would repeat the request by themselves and should not.",
+            "description": "`false` if SDKs must not retry the request on their own.",
             "schema": text,
         },
         "IdempotentReplayed": {
-            "description": "`true` where this is the answer of an earlier request with the same `Idempotency-Key`.",
+            "description": "`true` if this is the response of an earlier request with the same `Idempotency-Key`.",
             "schema": text,
         },
     })
@@ -241,14 +245,14 @@ fn headers() -> Value {
 
 /// The headers that select the project of a user key.
 fn scope_headers() -> Value {
-    let header = |name: &str, what: &str| {
+    let header = |name: &str, description: &str| {
         json!({
             "name": name,
             "in": "header",
             "required": false,
             "description": format!(
-                "{what}, as `GET /org/project/list` shows it. With a user API key in an installation of several projects \
-                 this header is required, together with the other one of the two; a project API key needs neither."
+                "{description}, as `GET /org/project/list` shows it. With a user API key in an installation of several projects \
+                 this header and the other one of the two are required; a project API key needs neither."
             ),
             "schema": { "type": "string" },
         })
@@ -261,7 +265,7 @@ fn scope_headers() -> Value {
 
 fn error_responses() -> Value {
     let error = example("error").map(|example| json!({ "example": { "value": example.response } }));
-    let response = |what: &str, with_example: bool, retry: bool| {
+    let response = |description: &str, with_example: bool, retry: bool| {
         let mut content = json!({ "schema": { "$ref": "#/components/schemas/Error" } });
         if let Some(error) = error.as_ref().filter(|_| with_example) {
             content["examples"] = error.clone();
@@ -271,13 +275,13 @@ fn error_responses() -> Value {
         if retry {
             headers["Retry-After"] = json!({ "$ref": "#/components/headers/RetryAfter" });
         }
-        json!({ "description": what, "headers": headers, "content": { "application/json": content } })
+        json!({ "description": description, "headers": headers, "content": { "application/json": content } })
     };
     json!({
-        "Refused": response("The request is wrong or not allowed; `suggested_fix` says what to change.", true, false),
-        "Unauthorized": response("No credential, or none that counts.", false, false),
+        "Refused": response("The request is invalid or not allowed; `suggested_fix` says what to change.", true, false),
+        "Unauthorized": response("No credential, or an invalid one.", false, false),
         "TooManyRequests": response("Too many requests; try again after `Retry-After` seconds.", false, true),
-        "Failed": response("The server, or the provider behind it, failed, or what was asked is not built.", false, true),
+        "Failed": response("The server or the provider failed, or the operation is not built yet.", false, true),
     })
 }
 
@@ -301,8 +305,8 @@ fn security_schemes() -> Value {
         "ApiKeyAuth": key("x-api-key", "A project's key, `ak_…`."),
         "UserApiKeyAuth": key(
             "x-user-api-key",
-            "A key of a person, `uak_…`. On operations in a project, `x-org-id` and `x-project-id` say which one is meant: \
-             both, or neither where there is exactly one project.",
+            "A key of a person, `uak_…`. On operations in a project, `x-org-id` and `x-project-id` select it: \
+             both, or neither if there is exactly one project.",
         ),
         "OrgApiKeyAuth": key("x-org-api-key", "A key of the organisation, `oak_…`."),
     })

@@ -123,14 +123,14 @@ impl Docs {
         self.query("limit", ParameterType::Limit(max), "Items on a page.").query(
             "cursor",
             ParameterType::Text,
-            "`next_cursor` of the page before.",
+            "`next_cursor` of the previous page.",
         )
     }
 
     /// A deletion that may also revoke credentials at the provider.
     #[must_use]
     pub fn revokes(self) -> Self {
-        let about = "Ask the provider to forget the credentials, too; default true.";
+        let about = "Also revoke the credentials at the provider; default true.";
         self.query("revoke_on_delete", ParameterType::Flag, about)
     }
 
@@ -151,7 +151,7 @@ impl Docs {
     /// A parameter that older clients send and that has no effect.
     #[must_use]
     pub fn deprecated(mut self, name: &'static str) -> Self {
-        let description = "Of older clients; changes nothing.";
+        let description = "Sent by older clients; no effect.";
         self.parameters.push(Parameter { name, kind: ParameterType::Text, description, deprecated: true });
         self
     }

@@ -26,7 +26,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || post(projects::create),
         || {
             Docs::ok("Create a project")
-                .about("With `should_create_api_key`, its first key is in the answer, and nowhere else afterwards.")
+                .about("With `should_create_api_key`, the response contains its first key, which is not shown again.")
                 .body::<projects::NewProjectBody>()
                 .response::<projects::NewProjectResponse>()
                 .without_key(
@@ -43,7 +43,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || get(projects::read),
         || {
             Docs::ok("Read a project")
-                .about("Of each key only the first characters are shown: the key itself is stored nowhere.")
+                .about("Only the first characters of each key are shown: the key itself is not stored.")
                 .response::<projects::ProjectDetail>()
         },
     ),
@@ -55,7 +55,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || delete(projects::delete),
         || {
             Docs::ok("Delete a project")
-                .about("Its keys, sessions, auth configs, links and connected accounts end with it, and their credentials are erased.")
+                .about("Deletes its keys, sessions, auth configs, links and connected accounts as well, and erases their credentials.")
                 .revokes()
                 .response::<projects::DeletedProject>()
         },
@@ -68,9 +68,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || post(projects::regenerate),
         || {
             Docs::ok("Replace the API keys of a project")
-                .about(
-                    "Makes one key for everything in the project and revokes all its earlier keys in the same moment.",
-                )
+                .about("Creates one key for everything in the project and revokes all earlier keys at the same time.")
                 .response::<projects::RegeneratedKey>()
                 .without_key(
                     "Leave the header out: a remembered answer would hold the API key, and keys are kept nowhere. \
@@ -86,7 +84,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || get(org::list),
         || {
             Docs::ok("List organisations")
-                .about("The installation is the one organisation.")
+                .about("This installation is the only organisation.")
                 .paged(org::MAX_PAGE_SIZE)
                 .response::<org::OrganizationPage>()
         },
@@ -100,7 +98,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("List the projects of a member")
                 .about("A member sees every project.")
-                .query("list_all_org_projects", ParameterType::Flag, "Makes no difference here.")
+                .query("list_all_org_projects", ParameterType::Flag, "Has no effect here.")
                 .paged(org::MAX_PAGE_SIZE)
                 .response::<org::ProjectPage>()
         },
@@ -121,7 +119,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || patch(project_config::change),
         || {
             Docs::ok("Change the settings of the project")
-                .about("A field that is left out stays; null sets it back. The answer is the whole settings.")
+                .about("Omitted fields are unchanged; null resets a field. The response contains all settings.")
                 .body::<ConfigChange>()
                 .response::<ProjectSettings>()
         },
@@ -132,7 +130,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Keys::Any,
         Permission::Nothing,
         || get(session_info::read),
-        || Docs::ok("Say what the key of this request is").response::<session_info::SessionInfo>(),
+        || Docs::ok("Describe the key of this request").response::<session_info::SessionInfo>(),
     ),
     Operation::works(
         "POST",
@@ -141,8 +139,8 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         Permission::Nothing,
         || post(api_key_revocation::revoke),
         || {
-            Docs::ok("Revoke API keys that were found")
-                .about("Needs no key. The answer is the same whether the keys exist or not.")
+            Docs::ok("Revoke leaked API keys")
+                .about("Needs no key. The response is the same whether the keys exist or not.")
                 .body::<api_key_revocation::LeakedKeys>()
                 .response::<api_key_revocation::RevocationReceipt>()
         },

@@ -35,9 +35,9 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::created("Create a session")
                 .about(
-                    "A session is a user of yours and a policy: which toolkits, tools and accounts an agent may use \
-                     on that user's behalf. Each call makes a new one. Unknown keys are refused, since a misspelt \
-                     rule would be a rule that does not hold.",
+                    "A session is one of your users and a policy: which toolkits, tools and accounts an agent may use \
+                     on that user's behalf. Each call creates a new one. Unknown keys are rejected, because a misspelt \
+                     rule would have no effect.",
                 )
                 .body::<SessionConfig>()
                 .response::<SessionResponse>()
@@ -61,10 +61,10 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || {
             Docs::ok("Change a session's policy")
                 .about(
-                    "What is left out stays; `null` takes a block away. `manage_connections`, `workbench`, \
-                     `multi_account`, `instant` and `experimental` are merged, all others replaced. The outcome keeps \
-                     every rule of a creation. With `expected_config_version`, a session that was changed meanwhile \
-                     answers 409 and stays as it is.",
+                    "Omitted fields are unchanged; `null` removes a block. `manage_connections`, `workbench`, \
+                     `multi_account`, `instant` and `experimental` are merged, all others replaced. The result must satisfy \
+                     the rules of a creation. With `expected_config_version`, a session that was changed meanwhile \
+                     is unchanged, and the response is 409.",
                 )
                 .body::<SessionPatch>()
                 .response::<SessionResponse>()
@@ -90,10 +90,10 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         WRITE,
         || post(links::create),
         || {
-            Docs::created("Offer the session's user a link")
+            Docs::created("Create a link for the session's user")
                 .about(
-                    "Send the user's browser to `redirect_url`. There the user agrees and signs in at the provider, \
-                     or enters a key, and returns to `callback_url`. The account is ACTIVE from then on.",
+                    "Send the user's browser to `redirect_url`. There the user consents and signs in at the provider, \
+                     or enters a key, and returns to `callback_url`. The account is ACTIVE afterwards.",
                 )
                 .body::<links::Body>()
                 .response::<links::Answer>()
@@ -110,9 +110,9 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
             Docs::ok("Call a provider's API with the session's account")
                 .about(
                     "One HTTP request to one of the toolkit's own hosts, with the credential of the account that the \
-                     session uses. The answer is 200 whatever the provider said; `status` is the provider's. The \
-                     call is sent once and never repeated by the server. `custom_connection_data` and `binary_body.url` \
-                     are not built yet and answer 501.",
+                     session uses. The response is 200 for any status of the provider; `status` has the provider's. The \
+                     call is sent once and never retried by the server. `custom_connection_data` and `binary_body.url` \
+                     are not built yet and return 501.",
                 )
                 .body::<proxy::Call>()
                 .response::<proxy_response::Answer>()
@@ -162,7 +162,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 )
                 .response::<Page<toolkits::ToolkitItem>>()
                 .paged(50)
-                .query("toolkits", ParameterType::List, "These toolkits, also where the session excludes them.")
+                .query("toolkits", ParameterType::List, "These toolkits, even if the session excludes them.")
                 .query("is_connected", ParameterType::Flag, "Only those with, or without, an ACTIVE account.")
                 .query("search", ParameterType::Text, "Part of name, slug or description.")
         },

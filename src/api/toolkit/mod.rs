@@ -125,7 +125,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     let toolkit = app.core.toolkit(&slug).ok_or_else(|| toolkit_not_found(&slug))?;
     require_version(&toolkit, &query)?;
-    Ok(json(StatusCode::OK, &view::whole(&app, &caller.project_id, &toolkit))?)
+    Ok(json(StatusCode::OK, &view::toolkit(&app, &caller.project_id, &toolkit))?)
 }
 
 /// `GET /toolkits/categories` → 200 page.

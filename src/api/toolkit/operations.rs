@@ -33,15 +33,15 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
                 .query(
                     "sort_by",
                     ParameterType::OneOf(&["usage", "alphabetically"]),
-                    "`usage`: those with most accounts of this project first, then by name.",
+                    "`usage`: those with the most accounts of this project first, then by name.",
                 )
                 .query(
                     "type",
                     ParameterType::OneOf(&["native", "custom", "all"]),
-                    "Every toolkit here is native: `custom` finds none.",
+                    "Every toolkit here is native: `custom` matches none.",
                 )
-                .query("include_deprecated", ParameterType::Flag, "No toolkit here is deprecated: changes nothing.")
-                .query("user_id", ParameterType::Text, "No toolkit here belongs to one user: changes nothing.")
+                .query("include_deprecated", ParameterType::Flag, "No toolkit here is deprecated: no effect.")
+                .query("user_id", ParameterType::Text, "No toolkit here belongs to one user: no effect.")
         },
     ),
     Operation::works(
@@ -64,7 +64,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || get(toolkit::changelog),
         || {
             Docs::ok("List the versions of toolkits")
-                .about("This server has one version of each: that of its file.")
+                .about("This server has one version of each: the one in its file.")
                 .response::<view::Changelog>()
         },
     ),
@@ -76,7 +76,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || post(toolkit::multi),
         || {
             Docs::ok("List several toolkits")
-                .about("Slugs that this server does not know are not in the answer.")
+                .about("Unknown slugs are omitted from the response.")
                 .body::<toolkit::MultiBody>()
                 .body_optional()
                 .response::<Page<view::ToolkitItem>>()
@@ -90,7 +90,7 @@ pub(in crate::api) const OPERATIONS: &[Operation] = &[
         || get(toolkit::read),
         || {
             Docs::ok("Read a toolkit")
-                .about("With what each way to connect it asks for.")
+                .about("With the fields of each scheme.")
                 .response::<view::ToolkitResponse>()
                 .query("version", ParameterType::Text, "`latest` or the version that this server has.")
         },

@@ -242,7 +242,7 @@ pub fn item(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitItem {
 }
 
 /// A toolkit with all details.
-pub fn whole(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitResponse {
+pub fn toolkit(app: &App, project: &str, toolkit: &Toolkit) -> ToolkitResponse {
     let managed = managed_schemes(app, project, toolkit);
     let available = toolkit.oauth2.as_ref().map(|oauth| {
         let asked: Vec<String> = oauth.scopes.iter().chain(&oauth.always_scopes).cloned().collect();

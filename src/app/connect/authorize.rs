@@ -62,9 +62,9 @@ impl Connector {
                 tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "authorization could not be started");
                 let facts = failure.facts();
                 self.record_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
-                let said = failure.shown().unwrap_or_else(|| "it did not accept the request".to_owned());
+                let reason = failure.shown().unwrap_or_else(|| "it did not accept the request".to_owned());
                 Ok(Err(format!(
-                    "{} could not start the connection: {said}. Try again in a minute.",
+                    "{} could not start the connection: {reason}. Try again in a minute.",
                     offer.toolkit.name
                 )))
             }

@@ -206,12 +206,12 @@ impl Connector {
         offer.resume_attempt(attempt);
         let state = callback.query.state.clone().unwrap_or_default();
         let mismatch = self.context_mismatch(callback, attempt, &offer).await?;
-        let told = if mismatch.is_none() {
-            self.told(callback, attempt, &mut offer)?
+        let response = if mismatch.is_none() {
+            self.response(callback, attempt, &mut offer)?
         } else {
             AuthorizationResponse::default()
         };
-        let code = told.code.filter(|_| told.refusal.is_none());
+        let code = response.code.filter(|_| response.refusal.is_none());
         if let (true, Some(code)) = (offer.verifier_url.is_some(), &code) {
             // No token request before the developer has confirmed the user (R05).
             let grant = self.grant(attempt, &offer, code.clone(), &state)?;
@@ -231,7 +231,7 @@ impl Connector {
             Err(WriteError::Refused(_)) => return self.handle_repeated_callback(attempt).await.map(Some),
             Err(error) => return Err(error.into()),
         }
-        let finished = match (mismatch, told.refusal, code) {
+        let finished = match (mismatch, response.refusal, code) {
             (Some(mismatch), _, _) => {
                 let facts = Facts { detail: Some(mismatch.to_owned()), ..Facts::default() };
                 self.attempt_failed(actor, &offer, (Ending::ContextMismatch, "context_mismatch"), facts).await?
@@ -252,7 +252,7 @@ impl Connector {
 
     /// Reads the code or the error from the callback. Values that the toolkit captures are added to the
     /// account's parameters.
-    fn told(
+    fn response(
         &self,
         callback: &ParsedCallback,
         attempt: &AttemptRow,

@@ -138,8 +138,8 @@ impl Connector {
         }
         if waiting.has_conditional_revocation {
             let secrets = &pending.credential.secrets;
-            let promise = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
-            unit.push(revocations::insert(&promise));
+            let conditional = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
+            unit.push(revocations::insert(&conditional));
         }
         match self.spool.apply_patiently(unit).await {
             Ok(()) => {}

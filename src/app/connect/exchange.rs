@@ -112,8 +112,8 @@ impl Connector {
                     key,
                 ))
                 .await;
-                let said = exchanged.as_ref().map_err(|unfinished| &unfinished.failure);
-                learned = learned_by_exchange(&offer.config, &provider, said);
+                let result = exchanged.as_ref().map_err(|unfinished| &unfinished.failure);
+                learned = learned_by_exchange(&offer.config, &provider, result);
                 exchanged
             }
             Err(error) => Err(Failure::Unsent(error).into()),
@@ -193,7 +193,7 @@ impl Connector {
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
         Ok(match (failure, shown) {
             (Failure::Lost(_) | Failure::Unsent(_), Some(ours)) => finished.with_finding(ours),
-            (_, said) => finished.with_detail(said),
+            (_, detail) => finished.with_detail(detail),
         })
     }
 

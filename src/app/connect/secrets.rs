@@ -184,8 +184,8 @@ fn refusal_message(name: &str, failure: &Failure) -> String {
         Failure::Refused { error, .. }
             if !matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) =>
         {
-            let said = failure.shown().map(|said| format!(" ({said})")).unwrap_or_default();
-            format!("{name} does not accept this{said}. Check that it was copied completely and is still valid.")
+            let reason = failure.shown().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            format!("{name} does not accept this{reason}. Check that it was copied completely and is still valid.")
         }
         Failure::Unsent(error) if error.code() == Code::AuthConfigBadRequest => error.message().to_owned(),
         _ => format!("{name} could not be reached to confirm this. Try again in a minute."),

@@ -108,7 +108,7 @@ impl Connector {
         if self.redirect_uris.is_shared(&offer.config).await? {
             let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
             self.record_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
-            let message = "This connection is not set up safely, and nobody was sent on. The app's developer finds \
+            let message = "This connection is not set up safely, so you were not sent on. The app's developer can find \
                            the reason with this link's explain operation.";
             return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message.to_owned()) });
         }

@@ -260,8 +260,8 @@ pub(in crate::app) fn caller_error(account: &AccountRow, failure: Failure, wait:
         }
         // With the provider's own message, where it has one.
         Failure::Refused { ref error, .. } => {
-            let said = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
-            provider_paused(&format!("The provider did not refresh the token ({said})"), wait)
+            let reason = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
+            provider_paused(&format!("The provider did not refresh the token ({reason})"), wait)
         }
         other if other.health() == Health::NotAsked => other.into_error(),
         other => provider_paused(&other.shown().unwrap_or_default(), wait),

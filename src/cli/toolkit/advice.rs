@@ -1,11 +1,11 @@
-//! What a file could say better, beyond what makes it invalid: kinds of fault that were found again and
-//! again in files that worked for their authors.
+//! Lint warnings about valid files: mistakes that were found repeatedly in files that worked for their
+//! authors.
 
 use std::collections::BTreeSet;
 
 use switchboard_catalog::{FieldFormat, OAuth2, Scheme, Toolkit};
 
-/// Scopes that tell who somebody is, and open nothing else.
+/// Scopes that only identify the user.
 const IDENTIFYING: [&str; 9] = [
     "openid",
     "profile",
@@ -18,25 +18,25 @@ const IDENTIFYING: [&str; 9] = [
     "userinfo.profile",
 ];
 
-/// Everything worth saying of a toolkit. `others` are toolkits that may share its authorization server.
+/// All warnings about a toolkit. `others` are toolkits that may share its authorization server.
 pub(super) fn of(toolkit: &Toolkit, others: &[&Toolkit]) -> Vec<String> {
-    let mut said = Vec::new();
+    let mut warnings = Vec::new();
     for scheme in [Scheme::OAuth2, Scheme::DcrOAuth, Scheme::CimdOAuth] {
         if let Some(oauth) = toolkit.oauth(scheme) {
-            said.extend(scopes_without_host(toolkit, oauth, others));
-            said.extend(scopes_that_open_nothing(scheme, oauth));
+            warnings.extend(scopes_without_host(toolkit, oauth, others));
+            warnings.extend(identifying_scopes_only(scheme, oauth));
         }
     }
-    said.extend(fields_that_must_agree(toolkit));
-    said
+    warnings.extend(separate_choices(toolkit));
+    warnings
 }
 
-/// A scope of another product of the same authorization server, whose host the file does not admit: the
-/// account is granted it, and every call of it is refused here.
+/// A scope of another product of the same authorization server, whose host is not in the file: the
+/// account is granted it, but its calls are rejected here.
 fn scopes_without_host(toolkit: &Toolkit, oauth: &OAuth2, others: &[&Toolkit]) -> Vec<String> {
     let own: BTreeSet<&str> = oauth.scopes.iter().filter_map(|scope| product(scope)).collect();
     let offered = || oauth.scopes.iter().chain(&oauth.available_scopes);
-    let mut said = Vec::new();
+    let mut warnings = Vec::new();
     for other in others.iter().filter(|other| other.slug != toolkit.slug) {
         let Some(its) = other.oauth2.as_ref().filter(|its| its.token_url == oauth.token_url) else { continue };
         let Some(host) = host(other.base_url(Scheme::OAuth2)) else { continue };
@@ -44,18 +44,20 @@ fn scopes_without_host(toolkit: &Toolkit, oauth: &OAuth2, others: &[&Toolkit]) -
             continue;
         }
         let products: BTreeSet<&str> = its.scopes.iter().filter_map(|scope| product(scope)).collect();
-        let foreign = |scope: &&String| product(scope).is_some_and(|it| products.contains(it) && !own.contains(it));
+        let foreign = |scope: &&String| {
+            product(scope).is_some_and(|product| products.contains(product) && !own.contains(product))
+        };
         if let Some(scope) = offered().find(foreign) {
-            said.push(format!(
-                "scope {scope} is one of {}, whose host {host} is not in `hosts`: calls with it are refused",
+            warnings.push(format!(
+                "scope {scope} is one of {}, whose host {host} is not in `hosts`: calls with it are rejected",
                 other.slug
             ));
         }
     }
-    said
+    warnings
 }
 
-/// The product that a scope written as a URL names: `drive` of `https://…/auth/drive.file`.
+/// The product in a scope that is a URL: `drive` of `https://…/auth/drive.file`.
 fn product(scope: &str) -> Option<&str> {
     let (_, rest) = scope.split_once("://")?;
     let name = rest.trim_end_matches('/').rsplit('/').next()?.split('.').next()?;
@@ -69,8 +71,8 @@ fn host(base_url: &str) -> Option<&str> {
     (!host.contains('{')).then_some(host)
 }
 
-/// Default scopes with which an account connects and can do nothing.
-fn scopes_that_open_nothing(scheme: Scheme, oauth: &OAuth2) -> Option<String> {
+/// Default scopes that only identify the user.
+fn identifying_scopes_only(scheme: Scheme, oauth: &OAuth2) -> Option<String> {
     let identifies = |scope: &String| {
         let name = scope.rsplit('/').next().unwrap_or(scope);
         IDENTIFYING.contains(&name)
@@ -79,24 +81,24 @@ fn scopes_that_open_nothing(scheme: Scheme, oauth: &OAuth2) -> Option<String> {
     let nothing_more = asked.peek().is_some() && asked.all(identifies);
     let table = scheme.table();
     nothing_more
-        .then(|| format!("the default scopes in [{table}] only tell who it is: say in a comment that this is meant"))
+        .then(|| format!("the default scopes in [{table}] only identify the user: add a comment if that is intended"))
 }
 
-/// Two choices that must be made alike.
-fn fields_that_must_agree(toolkit: &Toolkit) -> Vec<String> {
-    let mut said = BTreeSet::new();
+/// Two choices that must agree.
+fn separate_choices(toolkit: &Toolkit) -> Vec<String> {
+    let mut warnings = BTreeSet::new();
     for scheme in toolkit.schemes() {
         let fields = toolkit.scheme_fields(scheme);
         let decides = |format| matches!(format, FieldFormat::Hostname | FieldFormat::Origin | FieldFormat::DnsLabel);
         let mut choices = fields.iter().filter(|field| field.options.len() > 1 && decides(field.format));
         if let (Some(one), Some(other)) = (choices.next(), choices.next()) {
-            said.insert(format!(
-                "`{}` and `{}` are asked one by one: where they must agree, let the options of one set the other (`sets`)",
+            warnings.insert(format!(
+                "`{}` and `{}` are separate fields: if they must agree, let the options of one set the other (`sets`)",
                 one.name, other.name
             ));
         }
     }
-    said.into_iter().collect()
+    warnings.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
         catalog
     }
 
-    fn said(catalog: &Catalog, slug: &str) -> Vec<String> {
+    fn warnings(catalog: &Catalog, slug: &str) -> Vec<String> {
         let all: Vec<_> = catalog.iter().map(AsRef::as_ref).collect();
         of(catalog.get(slug).unwrap(), &all)
     }
@@ -140,15 +142,15 @@ mod tests {
         };
         let all = catalog(&[("drive", &drive), ("docs", &docs(""))]);
         let expected = "scope https://a.example/auth/drive.readonly is one of drive, whose host drive.example is not in \
-                        `hosts`: calls with it are refused";
-        assert_eq!(said(&all, "docs"), [expected]);
-        assert!(said(&all, "drive").is_empty());
+                        `hosts`: calls with it are rejected";
+        assert_eq!(warnings(&all, "docs"), [expected]);
+        assert!(warnings(&all, "drive").is_empty());
         let all = catalog(&[("drive", &drive), ("docs", &docs(", \"drive.example\""))]);
-        assert!(said(&all, "docs").is_empty());
+        assert!(warnings(&all, "docs").is_empty());
     }
 
     #[test]
-    fn default_scopes_should_open_something() {
+    fn default_scopes_should_grant_access() {
         let file = |scopes: &str| {
             format!(
                 "base_url = \"https://p.example\"\nhosts = [\"p.example\"]\n[oauth2]\n{ENDPOINTS}scopes = [{scopes}]"
@@ -160,14 +162,14 @@ mod tests {
             ("three", &file("")),
         ]);
         assert_eq!(
-            said(&all, "one"),
-            ["the default scopes in [oauth2] only tell who it is: say in a comment that this is meant"]
+            warnings(&all, "one"),
+            ["the default scopes in [oauth2] only identify the user: add a comment if that is intended"]
         );
-        assert_eq!(said(&all, "two").len() + said(&all, "three").len(), 0);
+        assert_eq!(warnings(&all, "two").len() + warnings(&all, "three").len(), 0);
     }
 
     #[test]
-    fn a_region_is_asked_for_once() {
+    fn a_region_is_entered_once() {
         let choice = |name: &str, more: &str| {
             format!(
                 "[[fields]]\nname = \"{name}\"\ndisplay_name = \"Region\"\nformat = \"hostname\"\noptions = [\
@@ -180,7 +182,7 @@ mod tests {
         let twice = format!("{head}{}{}{key}", choice("api", ""), choice("login", ""));
         let once = format!("{head}{}{key}", choice("api", ", sets = { login = \"l.p.example\" }"));
         let all = catalog(&[("twice", &twice), ("once", &once)]);
-        assert_eq!(said(&all, "twice").len(), 1);
-        assert!(said(&all, "once").is_empty());
+        assert_eq!(warnings(&all, "twice").len(), 1);
+        assert!(warnings(&all, "once").is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! `switchboard toolkit lint`: mistakes, which no server takes, and warnings, which say where a file
-//! tells less than it should.
+//! `switchboard toolkit lint`: mistakes, which every server rejects, and warnings about incomplete
+//! information.
 
 use std::path::{Path, PathBuf};
 
@@ -18,20 +18,20 @@ pub(super) struct LintArgs {
     /// Toolkit file, folder of one toolkit, or folder with one sub-folder per toolkit.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Answer as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     plain: PlainArgs,
 }
 
-/// Something that works and could be better.
+/// Something that works but could be better.
 struct Warning {
     slug: String,
     message: String,
 }
 
-/// What all paths came to.
+/// The findings of all paths.
 #[derive(Default)]
 struct Findings {
     toolkits: usize,
@@ -46,7 +46,7 @@ pub(super) fn run(args: &LintArgs) -> Result<()> {
     for path in &args.paths {
         match read(path, args.plain.hosts()?) {
             Ok(catalog) => {
-                // A toolkit of the path goes before the builtin one of its name.
+                // A toolkit of the path replaces the built-in one with its slug.
                 let is_own = |toolkit: &&Toolkit| catalog.get(&toolkit.slug).is_some();
                 let others = builtin.iter().map(AsRef::as_ref).filter(|toolkit| !is_own(toolkit));
                 let others: Vec<&Toolkit> = others.chain(catalog.iter().map(AsRef::as_ref)).collect();
@@ -94,7 +94,7 @@ fn read(path: &Path, plain: PlainHttp) -> Result<Catalog, Vec<Problem>> {
     }
 }
 
-/// What a file does not say of Basic authentication, and its words leave open.
+/// Questions about Basic authentication that a file leaves open.
 fn questions(basic: &BasicScheme) -> Vec<String> {
     let says = |text: &Option<FieldText>, words: &[&str]| {
         text.as_ref().filter(|text| text.secret.is_none()).is_some_and(|text| {
@@ -108,8 +108,8 @@ fn questions(basic: &BasicScheme) -> Vec<String> {
             .push("`basic.username`: is the key entered here? Say `secret = true`, or `secret = false`".to_owned());
     }
     if says(&basic.password, &["any text", "anything", "enter x", "not your password", "leave it empty"]) {
-        let question = "`basic.password`: is it the same for everybody? Say `secret = false`, and of the user name whether \
-                        it is the key";
+        let question = "`basic.password`: is it the same for all users? Set `secret = false`, and say whether the user \
+                        name is the key";
         questions.push(question.to_owned());
     }
     questions
@@ -125,7 +125,7 @@ impl Findings {
         }
         let schemes = toolkit.schemes();
         if schemes.iter().all(|scheme| toolkit.identity_of(*scheme).is_none()) && toolkit.no_auth.is_none() {
-            warn("no `identity`: nobody can tell two accounts apart".to_owned());
+            warn("no `identity`: accounts cannot be told apart".to_owned());
         }
         if let Some(basic) = &toolkit.basic {
             for question in questions(basic) {
@@ -133,9 +133,9 @@ impl Findings {
             }
         }
         advice::of(toolkit, others).into_iter().for_each(&mut warn);
-        // Dates of this form are in the order of their texts.
+        // Dates in this format sort as strings.
         for sunset in toolkit.sunset.iter().filter(|sunset| sunset.date.as_str() < today) {
-            warn(format!("the sunset of {} is past: {}", sunset.date, sunset.message));
+            warn(format!("the sunset of {} has passed: {}", sunset.date, sunset.message));
         }
     }
 
@@ -149,8 +149,9 @@ impl Findings {
     }
 
     fn to_json(&self) -> serde_json::Value {
-        let problem = |it: &Problem| json!({ "file": it.file, "line": it.line, "message": it.message });
-        let warning = |it: &Warning| json!({ "toolkit": it.slug, "message": it.message });
+        let problem =
+            |problem: &Problem| json!({ "file": problem.file, "line": problem.line, "message": problem.message });
+        let warning = |warning: &Warning| json!({ "toolkit": warning.slug, "message": warning.message });
         json!({
             "toolkits": self.toolkits,
             "unverified": self.unverified,

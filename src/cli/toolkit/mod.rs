@@ -1,8 +1,8 @@
-//! `switchboard toolkit`: what an author does with a toolkit file.
+//! `switchboard toolkit`: tools for authors of toolkit files.
 
 mod advice;
+mod api_client;
 mod draft;
-mod inside;
 mod lint;
 mod requests;
 mod service;
@@ -25,15 +25,15 @@ pub(super) struct ToolkitArgs {
 enum ToolkitCommand {
     /// Check toolkit files; names file, line and key of every mistake.
     Lint(lint::LintArgs),
-    /// Show what a toolkit is, and the requests that it leads to.
+    /// Show a toolkit and the requests that it results in.
     Show(show::ShowArgs),
-    /// Try a toolkit file without its provider: connect, call, refresh and revoke against a provider that is
-    /// played as the file says, and print the exact HTTP.
+    /// Test a toolkit file without its provider: connect, call, refresh and revoke against a simulated
+    /// provider, and print the exact HTTP.
     Test(test::TestArgs),
-    /// Try a toolkit file with its real provider: connect an account in the browser, and see what is sent and
-    /// answered, without secrets.
+    /// Try a toolkit file with its real provider: connect an account in the browser, and print the
+    /// exchanged requests and responses, without secrets.
     Try(trial::TryArgs),
-    /// Draft a toolkit file from what an issuer or an MCP server says of itself.
+    /// Draft a toolkit file from the metadata of an issuer or an MCP server.
     New(draft::NewArgs),
 }
 

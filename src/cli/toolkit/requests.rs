@@ -1,5 +1,5 @@
-//! The requests that a toolkit file leads to, made by the builders that the server uses, so that an
-//! author can lay them beside the provider's documentation.
+//! The requests that a toolkit file results in, made by the builders that the server uses, so that an
+//! author can compare them with the provider's documentation.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -22,24 +22,24 @@ use url::Url;
 
 use switchboard::app::provider::request::USER_AGENT;
 
-/// Endpoint that stands for all that an agent may call.
+/// Placeholder for the endpoints that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";
 
-/// One request, or why it cannot be made.
+/// One request, or why it cannot be built.
 #[derive(Debug, Serialize)]
-pub(super) struct Planned {
+pub(super) struct PlannedRequest {
     scheme: Scheme,
-    /// When it is made.
+    /// When it is sent.
     pub(super) name: String,
-    /// As it goes over the wire.
+    /// The bytes on the wire, as text.
     pub(super) http: String,
-    /// What is not visible in it.
+    /// Details that are not visible in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) note: Option<String>,
 }
 
-/// The requests of one scheme, in the order in which they are made.
-pub(super) fn of(toolkit: &Toolkit, scheme: Scheme) -> Vec<Planned> {
+/// The requests of one scheme, in the order in which they are sent.
+pub(super) fn of(toolkit: &Toolkit, scheme: Scheme) -> Vec<PlannedRequest> {
     let mut plan = Plan { toolkit, scheme, placeholders: Placeholders::new(toolkit, scheme), planned: Vec::new() };
     if let Some(oauth) = toolkit.oauth(scheme) {
         plan.oauth2(oauth);
@@ -49,7 +49,7 @@ pub(super) fn of(toolkit: &Toolkit, scheme: Scheme) -> Vec<Planned> {
         plan.steps(tokens);
     }
     plan.account();
-    plan.ends();
+    plan.revocation();
     plan.planned
 }
 
@@ -57,7 +57,7 @@ struct Plan<'t> {
     toolkit: &'t Toolkit,
     scheme: Scheme,
     placeholders: Placeholders,
-    planned: Vec<Planned>,
+    planned: Vec<PlannedRequest>,
 }
 
 type Built = Result<Request<Bytes>, BuildError>;
@@ -66,9 +66,9 @@ impl Plan<'_> {
     fn add(&mut self, name: impl Into<String>, built: Result<Request<Bytes>, String>, note: Option<String>) {
         let http = match built {
             Ok(request) => raw::request(&request, &self.placeholders.shown),
-            Err(error) => format!("cannot be made: {error}\n"),
+            Err(error) => format!("cannot be built: {error}\n"),
         };
-        self.planned.push(Planned { scheme: self.scheme, name: name.into(), http, note });
+        self.planned.push(PlannedRequest { scheme: self.scheme, name: name.into(), http, note });
     }
 
     /// A request of the client, which may be authenticated by an assertion.
@@ -77,13 +77,13 @@ impl Plan<'_> {
         let assertion = self.placeholders.text("assertion");
         let client =
             ClientCredentials { client_id: CLIENT_ID, client_secret: Some(&secret), assertion: Some(&assertion) };
-        let request = build(&client, &|name| self.placeholders.get(name)).map_err(said);
+        let request = build(&client, &|name| self.placeholders.get(name)).map_err(error_text);
         self.add(name, request, None);
     }
 
-    /// A request that the file describes whole. A key that signs it is nobody's here.
+    /// A request that the file describes completely. There is no key to sign its assertion.
     fn call(&mut self, name: &str, call: &Call) {
-        let note = call.assertion.as_ref().map(assertion_in_words);
+        let note = call.assertion.as_ref().map(describe_assertion);
         let call = Call { assertion: None, ..call.clone() };
         let moment = Moment { now: 0, unique: "" };
         self.by_client(name, |client, variables| call_request(&call, Some(client), moment, variables));
@@ -96,7 +96,7 @@ impl Plan<'_> {
         let by_device = oauth.device_authorization_url.is_some();
         if (oauth.authorization_url.is_empty() && !by_device) || oauth.token_url.is_empty() {
             let url = oauth.discovery_url.clone().or_else(|| oauth.resource.clone()).unwrap_or_default();
-            let note = "the endpoints that the file leaves out come from there, for each account".to_owned();
+            let note = "endpoints that are not in the file come from here, per account".to_owned();
             let request = self.expanded(&url).and_then(|url| plain(Method::GET, &url));
             self.add("Metadata", request, Some(note));
             return;
@@ -126,7 +126,7 @@ impl Plan<'_> {
         }
     }
 
-    /// A code that the user enters (RFC 8628).
+    /// Device authorization (RFC 8628).
     fn device(&mut self, oauth: &OAuth2) {
         let device_code = Secret::new(self.placeholders.text("code"));
         let resource = oauth.resource.as_deref().and_then(|text| self.expanded(text).ok());
@@ -139,7 +139,7 @@ impl Plan<'_> {
         });
     }
 
-    /// A code that the browser brings back.
+    /// Authorization code flow.
     fn code(&mut self, oauth: &OAuth2) {
         let text = |name: &str| self.placeholders.text(name);
         let (redirect_uri, state, challenge) = (text("redirect_uri"), text("state"), text("code_challenge"));
@@ -165,9 +165,9 @@ impl Plan<'_> {
             ClientCredentials { client_id: CLIENT_ID, client_secret: Some(&secret), assertion: Some(&assertion) };
         let pushed = pushed_request(oauth, &client, &request);
         let url = if pushed.is_some() { request.pushed_url("REQUEST_URI") } else { request.url() };
-        let visit = url.map_err(said).and_then(|url| plain(Method::GET, url.as_str()));
+        let visit = url.map_err(error_text).and_then(|url| plain(Method::GET, url.as_str()));
         if let Some(pushed) = pushed {
-            self.add("Pushed authorization request", pushed.map_err(said), None);
+            self.add("Pushed authorization request", pushed.map_err(error_text), None);
         }
         self.add("Authorization (the browser)", visit, None);
         let grant = CodeGrant {
@@ -187,13 +187,13 @@ impl Plan<'_> {
         let temporary = Token { token: &token, secret: "" };
         let client = ClientCredentials { client_id: CLIENT_ID, client_secret: Some(&secret), assertion: None };
         let variables = |name: &str| self.placeholders.get(name);
-        let first = oauth1::request_token_request(oauth, &client, &callback, stamp, &variables).map_err(said);
-        let visit = oauth1::authorization_url(oauth, &token, &variables).map_err(said);
+        let first = oauth1::request_token_request(oauth, &client, &callback, stamp, &variables).map_err(error_text);
+        let visit = oauth1::authorization_url(oauth, &token, &variables).map_err(error_text);
         let visit = visit.and_then(|url| plain(Method::GET, url.as_str()));
         let last = oauth1::access_token_request(oauth, &client, temporary, "VERIFIER", stamp, &variables);
-        self.add("Temporary credentials", first, Some("timestamp and signature are of made-up values".to_owned()));
+        self.add("Temporary credentials", first, Some("timestamp and signature are examples".to_owned()));
         self.add("Authorization (the browser)", visit, None);
-        self.add("Token credentials", last.map_err(said), None);
+        self.add("Token credentials", last.map_err(error_text), None);
     }
 
     fn steps(&mut self, tokens: &TokenScheme) {
@@ -202,7 +202,7 @@ impl Plan<'_> {
         }
     }
 
-    /// What is asked with the account's credential.
+    /// Requests with the account's credential.
     fn account(&mut self) {
         let toolkit = self.toolkit;
         let verify = match self.scheme {
@@ -232,8 +232,8 @@ impl Plan<'_> {
         self.probe("A call of the agent", &any);
     }
 
-    /// How a credential ends.
-    fn ends(&mut self) {
+    /// Requests that revoke a credential.
+    fn revocation(&mut self) {
         if let Some(oauth) = self.toolkit.oauth(self.scheme) {
             let token = self.placeholders.text("refresh_token");
             if let Some(call) = &oauth.revoke {
@@ -252,7 +252,7 @@ impl Plan<'_> {
     }
 
     fn probe(&mut self, name: &str, probe: &Probe) {
-        let built = self.draft(probe).and_then(|draft| draft.into_request().map_err(said));
+        let built = self.draft(probe).and_then(|draft| draft.into_request().map_err(error_text));
         self.add(name, built, None);
     }
 
@@ -262,7 +262,7 @@ impl Plan<'_> {
         let hosts = toolkit.host_rules(&variables).map_err(|error| error.to_string())?;
         let destination = Destination::new(hosts).map_err(|error| error.to_string())?;
         let endpoint = self.expanded(&probe.url)?;
-        // The file's own URL is its own base, as it is when the request is made.
+        // The file's own URL is its own base, as in the server.
         let base =
             if endpoint.starts_with('/') { self.expanded(toolkit.base_url(self.scheme))? } else { endpoint.clone() };
         let base = Url::parse(&base).map_err(|error| error.to_string())?;
@@ -286,12 +286,12 @@ impl Plan<'_> {
         let mut draft = UnsentRequest { method, url, headers, body };
         let secrets = self.placeholders.secrets();
         if let (Scheme::Basic, Some(basic)) = (self.scheme, &toolkit.basic) {
-            apply_basic(basic, &secrets, &mut draft.headers).map_err(said)?;
+            apply_basic(basic, &secrets, &mut draft.headers).map_err(error_text)?;
             return Ok(draft);
         }
-        apply(toolkit.placements(self.scheme), &secrets, &variables, &mut draft).map_err(said)?;
+        apply(toolkit.placements(self.scheme), &secrets, &variables, &mut draft).map_err(error_text)?;
         if let Some(signature) = self.signature() {
-            sign(signature, &secrets, &variables, &mut draft, 0, &SystemEntropy).map_err(said)?;
+            sign(signature, &secrets, &variables, &mut draft, 0, &SystemEntropy).map_err(error_text)?;
         }
         Ok(draft)
     }
@@ -309,18 +309,18 @@ impl Plan<'_> {
     }
 }
 
-/// A request without a body, as a browser makes it.
+/// A request without a body, as a browser sends it.
 fn plain(method: Method, url: &str) -> Result<Request<Bytes>, String> {
     Request::builder().method(method).uri(url).body(Bytes::new()).map_err(|error| error.to_string())
 }
 
 /// An error with its cause.
-fn said(error: BuildError) -> String {
+fn error_text(error: BuildError) -> String {
     format!("{:#}", anyhow::Error::new(error))
 }
 
-/// What a signed assertion says; the key that signs it is nobody's here.
-fn assertion_in_words(assertion: &Assertion) -> String {
+/// The contents of a signed assertion; there is no key to sign it.
+fn describe_assertion(assertion: &Assertion) -> String {
     let entries = |entries: &std::collections::BTreeMap<String, String>| -> String {
         let text = |(name, value): (&String, &String)| format!(", {name} = {value}");
         entries.iter().map(text).collect()

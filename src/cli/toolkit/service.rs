@@ -1,5 +1,5 @@
-//! A server of its own for one test of a toolkit: a real application in a folder that is thrown away, asked through
-//! its router without a socket, as a developer and as a browser.
+//! The server of one toolkit test: a real application in a temporary folder, called through its router
+//! without a socket, as a developer and as a browser.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,19 +10,19 @@ use http::{Request, header};
 use serde_json::Value;
 use switchboard_toolkit_tests::{Page, Server, ToolkitTest};
 
-use super::inside::{Folder, Inside};
+use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source};
 use switchboard::app::App;
 use switchboard::config::Layer;
 use switchboard::server::{self, Environment};
 use switchboard::time::{Clock, Millis, SystemClock};
 
-/// Where the server would be; nothing listens there.
+/// The public URL; nothing listens there.
 const PUBLIC_URL: &str = "https://switchboard.example";
-/// Its name.
+/// The host of the public URL.
 const HOST: &str = "switchboard.example";
 
-/// A clock that can be put forward, so that tokens end.
+/// A clock that can be advanced, so that tokens expire.
 #[derive(Debug, Default)]
 pub(super) struct AdjustableClock(AtomicI64);
 
@@ -45,20 +45,20 @@ impl switchboard_toolkit_tests::Clock for AdjustableClock {
 /// A server with one project.
 pub(super) struct Service {
     app: Arc<App>,
-    inside: Inside,
-    _folder: Folder,
+    client: ApiClient,
+    _folder: TempFolder,
 }
 
 impl Service {
-    /// With the toolkit's file in the place of a built-in one, or with folders of toolkits. All of its connections
-    /// end at the test's provider.
+    /// With the toolkit's file in place of a built-in one, or with folders of toolkits. All its
+    /// connections go to the test's provider.
     pub(super) async fn open(
         slug: &str,
         source: &Source,
         test: &ToolkitTest,
         clock: Arc<AdjustableClock>,
     ) -> Result<Self> {
-        let folder = Folder::new();
+        let folder = TempFolder::new();
         server::create_private_dir(folder.path())?;
         let mut toolkits = source.folders().to_vec();
         if let Some(file) = source.file() {
@@ -72,7 +72,7 @@ impl Service {
             public_url: Some(PUBLIC_URL.to_owned()),
             data_dir: Some(folder.path().to_owned()),
             toolkits: Some(toolkits),
-            // The test says when a token is refreshed.
+            // The test triggers refreshes.
             keep_accounts_alive: Some(false),
             ..Layer::default()
         };
@@ -80,20 +80,20 @@ impl Service {
         let environment = Environment {
             clock,
             builtins: test.installation().clone(),
-            // Files may name this machine; nothing reaches it.
+            // Files may name this machine; no request reaches it.
             allow_loopback: true,
             with_sandbox: true,
             redirect_all_to: Some(test.address()),
             ..Environment::default()
         };
         let app = server::open(config, environment).await?;
-        let inside = Inside::new(&app, "Toolkit test", HOST).await?;
-        // Revocations are worked off in the background.
+        let client = ApiClient::new(&app, "Toolkit test", HOST).await?;
+        // Revocations run in the background.
         tokio::spawn(switchboard::app::jobs::run(Arc::clone(&app), app.core.stopping.clone()));
-        Ok(Self { inside, app, _folder: folder })
+        Ok(Self { client, app, _folder: folder })
     }
 
-    /// Ends it, so that its folder can be removed.
+    /// Stops it, so that its folder can be removed.
     pub(super) async fn close(self) {
         self.app.core.stopping.cancel();
         self.app.core.tasks.close();
@@ -108,7 +108,7 @@ impl Server for Service {
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        self.inside.call(method, path, body).await
+        self.client.call(method, path, body).await
     }
 
     async fn browse(&self, path: &str, cookies: &str, form: Option<&[(String, String)]>) -> Result<Page> {
@@ -127,6 +127,6 @@ impl Server for Service {
                     .body(Body::from(body))?
             }
         };
-        self.inside.send(request).await
+        self.client.send(request).await
     }
 }

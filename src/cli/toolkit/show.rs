@@ -1,4 +1,4 @@
-//! `switchboard toolkit show`: what a toolkit is, for people.
+//! `switchboard toolkit show`: describes a toolkit.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -22,16 +22,16 @@ use switchboard::config;
 pub(super) struct ShowArgs {
     #[command(flatten)]
     source: Source,
-    /// Also the HTTP requests that each scheme leads to.
+    /// Also print the HTTP requests of each scheme.
     #[arg(long)]
     requests: bool,
     /// Origin of the server, for the redirect URIs to register [default: the configuration file's]
     #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// Configuration file [default: switchboard.toml, if it is there].
+    /// Configuration file [default: switchboard.toml, if it exists].
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The toolkit as the server reads it, defaults filled in, as JSON.
+    /// Print the toolkit as the server reads it, with defaults filled in, as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -50,7 +50,7 @@ pub(super) fn run(args: &ShowArgs) -> Result<()> {
     output::print(text(&toolkit, args.requests, &public_url(args)?))
 }
 
-/// The origin that redirect URIs begin with; a word for it where nothing says it.
+/// The origin of redirect URIs; a placeholder if it is not configured.
 fn public_url(args: &ShowArgs) -> Result<String> {
     let given = match &args.public_url {
         Some(given) => Some(given.clone()),
@@ -134,7 +134,7 @@ impl Page {
             self.tokens(tokens);
         }
         for field in toolkit.connection_fields(scheme) {
-            self.line("Asked", &asked(&field));
+            self.line("Asked", &field_line(&field));
         }
         for placement in toolkit.placements(scheme) {
             let places = [
@@ -152,7 +152,7 @@ impl Page {
         }
     }
 
-    /// What to register at the provider, before there is an auth config.
+    /// What to register at the provider before there is an auth config.
     fn redirect_uri(&mut self, toolkit: &Toolkit, scheme: Scheme, public_url: &str) {
         let Some((uri, hint)) = redirect_uris::advice(public_url, toolkit, scheme) else { return };
         self.line("Redirect URI", uri.as_deref().unwrap_or("one for each auth config"));
@@ -194,9 +194,9 @@ impl Page {
         self.line("Always", &oauth.always_scopes.join(" "));
         self.line("Optional", &oauth.optional_scopes.join(" "));
         self.line("Offered", &oauth.available_scopes.join(" "));
-        self.line("Lifetime", &token_life(oauth));
+        self.line("Lifetime", &token_lifetime(oauth));
         self.line("Refreshing", &refreshing(oauth));
-        self.line("Ends", &ends(oauth));
+        self.line("Ends", &connection_expiry(oauth));
     }
 
     fn oauth1(&mut self, oauth: &OAuth1) {
@@ -206,7 +206,7 @@ impl Page {
         self.line("Signed by", oauth.signature_method.name());
         let life = oauth
             .expires_in
-            .map_or("tokens do not end".to_owned(), |seconds| format!("tokens live {}", duration(seconds)));
+            .map_or("tokens do not expire".to_owned(), |seconds| format!("tokens expire after {}", duration(seconds)));
         self.line("Lifetime", &life);
     }
 
@@ -216,9 +216,9 @@ impl Page {
         }
         let revocation = tokens.revoke.as_ref().map_or("none known".to_owned(), call_line);
         self.line("Revocation", &revocation);
-        let unsaid = tokens.expires_in.map(|seconds| format!("; {} where it does not say", duration(seconds)));
-        self.line("Lifetime", &format!("as the answer says{}", unsaid.unwrap_or_default()));
-        self.line("Refreshing", "by the same requests, as often as needed; nobody is asked");
+        let default = tokens.expires_in.map(|seconds| format!("; {} if it does not say", duration(seconds)));
+        self.line("Lifetime", &format!("as the response says{}", default.unwrap_or_default()));
+        self.line("Refreshing", "by the same requests, without the user");
     }
 
     fn account(&mut self, toolkit: &Toolkit) {
@@ -243,7 +243,8 @@ impl Page {
         let is_one = identities.len() == 1;
         for (of, identity) in identities {
             let request = identity.request.as_ref();
-            let from = request.map_or("the token answer".to_owned(), |it| format!("{} {}", it.method, it.url));
+            let from = request
+                .map_or("the token response".to_owned(), |request| format!("{} {}", request.method, request.url));
             let names: Vec<&str> = of.into_iter().map(Scheme::as_str).collect();
             let of = if is_one { String::new() } else { format!(" ({})", names.join(", ")) };
             self.line("Identity", &format!("{} of {from}{of}", identity.id));
@@ -251,7 +252,7 @@ impl Page {
     }
 }
 
-/// A value by its name in toolkit files.
+/// The name of a value in toolkit files.
 fn key(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -260,7 +261,7 @@ fn call_line(call: &Call) -> String {
     format!("{} {}", call.method, call.url)
 }
 
-fn asked(field: &Field) -> String {
+fn field_line(field: &Field) -> String {
     let format = match field.format {
         FieldFormat::Text => None,
         other => Some(key(other)),
@@ -277,26 +278,26 @@ fn asked(field: &Field) -> String {
     format!("{} ({}): {}", field.name, field.display_name, words.join(", "))
 }
 
-fn token_life(oauth: &OAuth2) -> String {
+fn token_lifetime(oauth: &OAuth2) -> String {
     let assumed = oauth.expires_in.map(duration);
     let known = match oauth.expiry {
-        Expiry::Never => return "access tokens do not end".to_owned(),
-        Expiry::Fixed => return format!("access tokens live {}", assumed.unwrap_or_default()),
-        Expiry::Stated => "as the answer says",
+        Expiry::Never => return "access tokens do not expire".to_owned(),
+        Expiry::Fixed => return format!("access tokens expire after {}", assumed.unwrap_or_default()),
+        Expiry::Stated => "as the response says",
         Expiry::Jwt => "as the token itself says (exp)",
         Expiry::Introspection => "as introspection says",
     };
-    let unsaid = match assumed {
-        Some(time) => format!("{time} where it does not say"),
-        None => "for ever where it does not say".to_owned(),
+    let default = match assumed {
+        Some(time) => format!("{time} if it does not say"),
+        None => "never if it does not say".to_owned(),
     };
-    let most = oauth.max_expires_in.map(|seconds| format!(", {} at most", duration(seconds)));
-    format!("access tokens live {known}; {unsaid}{}", most.unwrap_or_default())
+    let max = oauth.max_expires_in.map(|seconds| format!(", {} at most", duration(seconds)));
+    format!("access tokens expire {known}; {default}{}", max.unwrap_or_default())
 }
 
 fn refreshing(oauth: &OAuth2) -> String {
     let mut text = match oauth.refresh {
-        Refresh::None => return "never: the user connects again when the token has ended".to_owned(),
+        Refresh::None => return "never: the user connects again when the token has expired".to_owned(),
         Refresh::Rotating => "each refresh token works once (rotating)".to_owned(),
         Refresh::Stable => "the refresh token stays the same (stable)".to_owned(),
     };
@@ -304,18 +305,19 @@ fn refreshing(oauth: &OAuth2) -> String {
         let _ = write!(text, "; a used one works {} longer", duration(oauth.refresh_grace));
     }
     if let Some(margin) = oauth.refresh_margin {
-        let _ = write!(text, "; {} before the end", duration(margin));
+        let _ = write!(text, "; {} before expiry", duration(margin));
     }
     let _ = match oauth.refresh_token {
         RefreshToken::Optional => Ok(()),
         RefreshToken::Required => write!(text, "; connecting fails without a refresh token"),
-        RefreshToken::FirstConsent => write!(text, "; given at the first consent only"),
+        RefreshToken::FirstConsent => write!(text, "; issued at the first consent only"),
     };
     text
 }
 
-fn ends(oauth: &OAuth2) -> String {
-    let hard = oauth.refresh_token_lifetime.map(|it| format!("{} after connecting, whatever happens", duration(it)));
-    let idle = oauth.refresh_token_idle.map(|it| format!("{} without a refresh", duration(it)));
+fn connection_expiry(oauth: &OAuth2) -> String {
+    let hard =
+        oauth.refresh_token_lifetime.map(|seconds| format!("{} after connecting in any case", duration(seconds)));
+    let idle = oauth.refresh_token_idle.map(|seconds| format!("{} without a refresh", duration(seconds)));
     hard.into_iter().chain(idle).collect::<Vec<_>>().join("; ")
 }

@@ -1,4 +1,4 @@
-//! Which toolkit is meant: a slug of the catalog, a file, or a toolkit's folder.
+//! The toolkit of a command: a slug of the catalog, a file, or a toolkit's folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use switchboard_catalog::{Catalog, PlainHttp, Scheme, Toolkit};
 /// Name of the file in a toolkit's folder.
 pub(super) const FILE_NAME: &str = "toolkit.toml";
 
-/// The toolkit that a command is about.
+/// The toolkit of a command.
 #[derive(Debug, Args)]
 pub(super) struct Source {
     /// Slug of a toolkit, a toolkit file, or the folder of one.
     #[arg(value_name = "SLUG|FILE")]
     toolkit: String,
-    /// Folder with further toolkits; may be repeated.
+    /// TempFolder with additional toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
     #[command(flatten)]
     plain: PlainArgs,
 }
 
-/// What a server is told with `allow_http`.
+/// As the setting `allow_http`.
 #[derive(Debug, Default, Args)]
 pub(super) struct PlainArgs {
     /// Host, with its port, that files may name with http; may be repeated.
@@ -41,20 +41,20 @@ impl PlainArgs {
 }
 
 impl Source {
-    /// The file that is meant, where it is not a slug. A path has a slash or ends in `.toml`.
+    /// The file, if it is not a slug. A path has a slash or ends in `.toml`.
     pub(super) fn file(&self) -> Option<PathBuf> {
         let path = Path::new(&self.toolkit);
         let is_path = self.toolkit.contains(std::path::MAIN_SEPARATOR)
-            || path.extension().is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+            || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         is_path.then(|| if path.is_dir() { path.join(FILE_NAME) } else { path.to_owned() })
     }
 
-    /// Folders with further toolkits.
+    /// Folders with additional toolkits.
     pub(super) fn folders(&self) -> &[PathBuf] {
         &self.toolkits
     }
 
-    /// Reads it.
+    /// Loads the toolkit.
     pub(super) fn load(&self) -> Result<Arc<Toolkit>> {
         let mut catalog = Catalog::builtin()?.allowing(self.plain.hosts()?);
         let slug = if let Some(file) = self.file() {
@@ -72,12 +72,12 @@ impl Source {
     }
 }
 
-/// The scheme that a command is about: the one that is named, else the toolkit's preferred one.
+/// The scheme of a command: the named one, else the toolkit's preferred one.
 pub(super) fn pick_scheme(toolkit: &Toolkit, named: Option<&str>) -> Result<Scheme> {
     let schemes = toolkit.schemes();
     let Some(name) = named else { return schemes.first().copied().context("a toolkit without a scheme") };
     let scheme: Scheme = name.to_ascii_uppercase().parse()?;
-    // A token of one's own is taken by every toolkit with OAuth 2.0.
+    // Every toolkit with OAuth 2.0 accepts an existing token.
     let imports = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
     if schemes.contains(&scheme) || imports {
         return Ok(scheme);

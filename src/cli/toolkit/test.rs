@@ -1,6 +1,6 @@
-//! `switchboard toolkit test`: a toolkit file is tested against a provider that is simulated from it. The runner is
-//! the crate `switchboard-toolkit-tests`; here are the arguments, and the real server that it tests with
-//! (`service.rs`), in a folder that is thrown away.
+//! `switchboard toolkit test`: tests a toolkit file against a provider that is simulated from it. The
+//! runner is the crate `switchboard-toolkit-tests`; here are the arguments and the real server that it
+//! uses (`service.rs`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::cli::output;
 pub(super) struct TestArgs {
     #[command(flatten)]
     source: Source,
-    /// Which of its schemes, such as `API_KEY` [default: the preferred one]
+    /// Scheme to test, such as `API_KEY` [default: the preferred one]
     #[arg(long, value_name = "SCHEME")]
     scheme: Option<String>,
-    /// A value that cannot be made up, such as a key; may be repeated.
+    /// A value that cannot be generated, such as a key; may be repeated.
     #[arg(long, value_name = "NAME=VALUE|NAME=@FILE")]
     set: Vec<String>,
-    /// Answer as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }

@@ -10,8 +10,8 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 /// Seconds in the largest unit that divides them.
 pub(super) fn duration(seconds: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let whole = UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
-    let (number, noun) = whole.map_or((seconds, "second"), |(unit, noun)| (seconds / unit, *noun));
+    let unit = UNITS.iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
+    let (number, noun) = unit.map_or((seconds, "second"), |(unit, noun)| (seconds / unit, *noun));
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_said_in_whole_units() {
+    fn durations_use_whole_units() {
         for (seconds, said) in [(1, "1 second"), (90, "90 seconds"), (300, "5 minutes"), (3_600, "1 hour")] {
             assert_eq!(duration(seconds), said);
         }

@@ -217,7 +217,7 @@ async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
     assert!(chosen(&mut browser, "BASIC").await.contains("name=\"username\""));
     assert!(browser.get(&format!("{url}?choose=1")).await.text().contains("value=\"API_KEY\""));
     let form = chosen(&mut browser, "API_KEY").await;
-    assert!(form.contains("name=\"generic_api_key\"") && form.contains("Connect in another way"), "{form}");
+    assert!(form.contains("name=\"generic_api_key\"") && form.contains("Connect another way"), "{form}");
     let reply = browser.submit(&url, &[("generic_api_key", "sandbox_alice_key")]).await;
     assert_eq!(reply.status, 303, "{}", reply.text());
     let read = api.get(&format!("/connected_accounts/{account}")).await.expect(200);

@@ -216,7 +216,7 @@ async fn pages_and_callbacks_are_limited_by_address_and_health_is_not() {
     for path in ["/link/lt_a", "/link/done", "/api/v3/toolkits/auth/callback?state=x"] {
         let page = get(path).await;
         assert_eq!((wait(&page), standing(&page)), (15, (4, 0)), "{path}");
-        assert!(page.text().contains("data-result=\"limited\"") && page.text().contains("Too many tries"), "{path}");
+        assert!(page.text().contains("data-result=\"limited\"") && page.text().contains("Too many attempts"), "{path}");
         assert!(page.header("content-security-policy").is_some() && page.header("x-frame-options").is_some());
     }
     for path in ["/docs", "/openapi.json", "/nowhere", "/api/v3.1/toolkits", "/assets/toolkits/sandbox.svg"] {
@@ -335,7 +335,7 @@ async fn the_form_of_a_link_takes_ten_keys_and_then_asks_for_patience() {
     for key in ["wrong-again", "sandbox_alice_key"] {
         let refused = submit(&page, "9.9.9.9", key).await;
         assert_eq!(wait(&refused), 60);
-        assert!(refused.text().contains("Too many tries") && !refused.text().contains(key), "{}", refused.text());
+        assert!(refused.text().contains("Too many attempts") && !refused.text().contains(key), "{}", refused.text());
     }
     assert_eq!(submit(&other, "8.8.8.8", "wrong").await.status, 422, "another link");
     assert_eq!(Browser::new("alice").get(&page).await.status, 200, "looking is not trying");

@@ -182,7 +182,7 @@ async fn the_provider_is_asked_as_often_as_it_wants() {
 #[tokio::test(flavor = "multi_thread")]
 async fn how_it_ends_otherwise() {
     for (status, body, expected, words) in [
-        (400, r#"{"error":"access_denied","error_description":"no"}"#, "FAILED", "did not give access"),
+        (400, r#"{"error":"access_denied","error_description":"no"}"#, "FAILED", "didn’t allow access"),
         (400, r#"{"error":"expired_token"}"#, "EXPIRED", "expired"),
         (401, r#"{"error":"invalid_client"}"#, "FAILED", "invalid_client"),
         (400, r#"{"error":"invalid_grant","error_description":"what is DC-secret?"}"#, "FAILED", "what is"),

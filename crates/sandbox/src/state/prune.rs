@@ -1,4 +1,4 @@
-//! Forgetting what has expired, so that neither memory nor the file grows for ever.
+//! Forgetting what has expired, so that neither memory nor the file grows without bound.
 
 use super::data::{Code, State};
 

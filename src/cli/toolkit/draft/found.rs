@@ -1,15 +1,15 @@
-//! What was found out for a draft.
+//! The metadata that was found for a draft.
 
 use switchboard_auth::{Metadata, ResourceMetadata};
 use switchboard_catalog::Scheme;
 use url::Url;
 
-/// What was found out, and what the draft says of it.
+/// The metadata of a draft.
 pub(super) struct Found {
-    /// What was asked.
+    /// The request.
     pub(super) url: Url,
     pub(super) metadata: Metadata,
-    /// What an MCP server says of itself.
+    /// The metadata of an MCP server.
     pub(super) resource: Option<ResourceMetadata>,
     pub(super) is_mcp: bool,
     /// Whose table the draft has.

@@ -1,6 +1,7 @@
-//! `switchboard toolkit new`: a toolkit file drafted from what an issuer says of itself (RFC 8414, OpenID
-//! Connect Discovery), or an MCP server and its authorization server (RFC 9728). Metadata is found and read as
-//! the server does it. What no metadata says is marked as unverified, so that the draft does not pass for checked.
+//! `switchboard toolkit new`: drafts a toolkit file from the metadata of an issuer (RFC 8414, OpenID
+//! Connect Discovery), or of an MCP server and its authorization server (RFC 9728). Discovery works as
+//! in the server. Everything that is not in the metadata is marked as unverified, so that the draft is
+//! not mistaken for a checked file.
 
 mod args;
 mod found;
@@ -75,7 +76,8 @@ fn egress(args: &NewArgs) -> Result<Egress> {
         .context("--allow-egress or --extra-ca-file")
 }
 
-/// `login.example.com` → `example`; of an MCP server `example_mcp`, since its tools are not the API's.
+/// `login.example.com` → `example`; for an MCP server `example_mcp`, because its tools differ from the
+/// API's.
 fn slug_of(url: &Url, is_mcp: bool) -> String {
     let host = url.host_str().unwrap_or_default();
     let labels: Vec<&str> = host.split('.').collect();

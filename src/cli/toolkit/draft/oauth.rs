@@ -1,4 +1,4 @@
-//! The OAuth table of a drafted file: all of the metadata that the format has a key for.
+//! The OAuth table of a drafted file, with all metadata that the format has a key for.
 
 use std::fmt::Write as _;
 
@@ -9,11 +9,11 @@ use switchboard_catalog::{ClientAuthentication, Scheme};
 
 use super::found::Found;
 
-/// Scopes of OpenID Connect that are asked for where they are offered.
+/// Scopes of OpenID Connect that are requested if offered.
 const STANDARD_SCOPES: [&str; 4] = ["openid", "profile", "email", OFFLINE];
-/// What many providers give refresh tokens for (OpenID Connect Core section 11).
+/// The scope for refresh tokens at many providers (OpenID Connect Core section 11).
 const OFFLINE: &str = "offline_access";
-/// Ways to authenticate a client, in the order in which one is taken.
+/// Client authentication methods in order of preference.
 const METHODS: [ClientAuthentication; 5] = [
     ClientAuthentication::ClientSecretBasic,
     ClientAuthentication::ClientSecretPost,
@@ -23,14 +23,14 @@ const METHODS: [ClientAuthentication; 5] = [
 ];
 
 impl Found {
-    /// What requests name as the resource (RFC 8707): an MCP server as it calls itself, or by its address.
+    /// The resource in requests (RFC 8707): an MCP server's own identifier, or its URL.
     fn resource(&self) -> Option<&str> {
         self.is_mcp.then(|| self.metadata.resource.as_deref().unwrap_or(self.url.as_str()))
     }
 
-    /// Scopes of the MCP server, where it says them, and of the authorization server.
+    /// Scopes of the MCP server, if it lists them, and of the authorization server.
     pub(super) fn scopes_offered(&self) -> Vec<&str> {
-        let of_resource = self.resource.iter().filter_map(|said| said.scopes_supported.as_ref()).flatten();
+        let of_resource = self.resource.iter().filter_map(|metadata| metadata.scopes_supported.as_ref()).flatten();
         let of_server = self.metadata.scopes_supported.iter().flatten();
         let mut offered: Vec<&str> = Vec::new();
         for scope in of_resource.chain(of_server) {
@@ -41,11 +41,11 @@ impl Found {
         offered
     }
 
-    /// What to ask for: all of an MCP server's own scopes, the standard ones of an issuer; to stay connected
-    /// in either case, where that has a scope.
+    /// Default scopes: all of an MCP server's own scopes, or the standard ones of an issuer, plus the
+    /// scope for refresh tokens if there is one.
     fn scopes_asked(&self) -> Vec<&str> {
-        let own = self.resource.as_ref().and_then(|said| said.scopes_supported.as_ref());
-        let is_own = |scope: &str| own.is_some_and(|own| own.iter().any(|it| it == scope));
+        let own = self.resource.as_ref().and_then(|metadata| metadata.scopes_supported.as_ref());
+        let is_own = |scope: &str| own.is_some_and(|own| own.iter().any(|known| known == scope));
         let is_asked = |scope: &&str| match (self.is_mcp, own) {
             (true, Some(_)) => is_own(scope) || *scope == OFFLINE,
             _ => STANDARD_SCOPES.contains(scope),
@@ -71,7 +71,7 @@ pub(super) fn table(found: &Found) -> Result<String> {
     text.push_str(&client(found));
     let (asked, offered) = (found.scopes_asked(), found.scopes_offered());
     let _ = writeln!(text, "scopes = {}\navailable_scopes = {}", json!(asked), json!(offered));
-    // OpenID Connect Core section 11: offline access is given by consent only.
+    // OpenID Connect Core section 11: offline access requires consent.
     if asked.contains(&OFFLINE) && asked.contains(&"openid") {
         text.push_str("authorization_parameters = { prompt = \"consent\" }\n");
     }
@@ -82,7 +82,8 @@ pub(super) fn table(found: &Found) -> Result<String> {
     Ok(text)
 }
 
-/// Endpoints by their keys. An authorization server without an endpoint for browsers lets users enter a code.
+/// Endpoints by their keys. An authorization server without an authorization endpoint supports device
+/// codes only.
 fn endpoints(found: &Found) -> Result<[(&'static str, Option<&str>); 9]> {
     let metadata = &found.metadata;
     let authorization = metadata.authorization_endpoint.as_deref();
@@ -122,39 +123,39 @@ fn client(found: &Found) -> String {
     text
 }
 
-/// The first of ours that the issuer takes; RFC 8414's default where it does not say.
+/// The first supported method that the issuer accepts; RFC 8414's default if it lists none.
 fn client_authentication(metadata: &Metadata) -> ClientAuthentication {
     let taken = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
-    let known = METHODS.into_iter().find(|method| taken.iter().any(|it| it == method.name()));
+    let known = METHODS.into_iter().find(|method| taken.iter().any(|name| name == method.name()));
     known.unwrap_or(ClientAuthentication::ClientSecretBasic)
 }
 
-/// Whether the issuer names ways to authenticate, and none of them is ours.
+/// Whether the issuer lists only methods that we do not support.
 pub(super) fn offers_unknown_methods(metadata: &Metadata) -> bool {
     let taken = metadata.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
-    !taken.is_empty() && !METHODS.iter().any(|method| taken.iter().any(|it| it == method.name()))
+    !taken.is_empty() && !METHODS.iter().any(|method| taken.iter().any(|name| name == method.name()))
 }
 
-/// What assertions are signed with, if not with RS256.
+/// The signature algorithm of assertions, if not RS256.
 fn assertion_algorithm(metadata: &Metadata, method: ClientAuthentication) -> Option<&'static str> {
     match method {
         ClientAuthentication::ClientSecretJwt => Some("HS256"),
         ClientAuthentication::PrivateKeyJwt => {
             let taken = metadata.token_endpoint_auth_signing_alg_values_supported.as_ref()?;
-            let first = ["RS256", "PS256", "ES256"].into_iter().find(|name| taken.iter().any(|it| it == name))?;
+            let first = ["RS256", "PS256", "ES256"].into_iter().find(|name| taken.iter().any(|known| known == name))?;
             (first != "RS256").then_some(first)
         }
         _ => None,
     }
 }
 
-/// Whether PKCE with S256 is taken; none where the metadata does not say.
+/// Whether PKCE with S256 is supported; none if the metadata does not say.
 pub(super) fn takes_pkce(metadata: &Metadata) -> Option<bool> {
     let methods = metadata.code_challenge_methods_supported.as_ref().filter(|methods| !methods.is_empty())?;
     Some(methods.iter().any(|method| method == "S256"))
 }
 
-/// A text as a template that says exactly it.
+/// A text as a template without variables.
 pub(super) fn literal(text: &str) -> String {
     text.replace('{', "{{")
 }

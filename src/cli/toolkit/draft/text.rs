@@ -58,7 +58,7 @@ fn head(args: &NewArgs, slug: &str, found: &Found) -> Result<String> {
         let _ = writeln!(text, "sources = {}", json!(sources));
     }
     text.push_str("unverified = [\n");
-    for doubt in doubts(args, found) {
+    for doubt in unverified_facts(args, found) {
         let _ = writeln!(text, "  {},", json!(doubt));
     }
     text.push_str("]\n");
@@ -74,39 +74,40 @@ fn sources(found: &Found) -> Vec<String> {
     places.filter(|url| url.scheme() == "https").map(|url| url.to_string()).collect()
 }
 
-/// What nobody has checked yet, and what the metadata offers and the draft does not use.
-fn doubts(args: &NewArgs, found: &Found) -> Vec<String> {
+/// Facts to be checked, and metadata that the draft does not use.
+fn unverified_facts(args: &NewArgs, found: &Found) -> Vec<String> {
     let metadata = &found.metadata;
-    let mut doubts = vec![
+    let mut unverified_facts = vec![
         "Whether refresh tokens rotate, and how long they live; rotating is assumed.".to_owned(),
         "Description, categories and the link to the developers' guide.".to_owned(),
     ];
     if found.is_mcp {
-        doubts.push(format!("That agents send MCP messages to {} and nothing else.", found.url));
+        unverified_facts.push(format!("That agents send MCP messages to {} and nothing else.", found.url));
         if found.resource.is_none() {
-            doubts.push(
+            unverified_facts.push(
                 "The server has no protected-resource metadata (RFC 9728); its origin is taken for the \
                          authorization server, and its address is sent as `resource`."
                     .to_owned(),
             );
         }
     } else if args.api.is_none() {
-        doubts.push("That the API is at the issuer's own address.".to_owned());
+        unverified_facts.push("That the API is at the issuer's own address.".to_owned());
     }
     if takes_pkce(metadata).is_none() {
-        doubts.push("That PKCE is taken: the metadata does not say so.".to_owned());
+        unverified_facts.push("That PKCE is taken: the metadata does not say so.".to_owned());
     }
     if found.scopes_offered().is_empty() {
-        doubts.push("Scopes: the metadata names none.".to_owned());
+        unverified_facts.push("Scopes: the metadata names none.".to_owned());
     }
     if oauth::offers_unknown_methods(metadata) {
-        doubts.push("How clients authenticate: the metadata names only ways that are not known here.".to_owned());
+        unverified_facts
+            .push("How clients authenticate: the metadata names only ways that are not known here.".to_owned());
     }
-    doubts.extend(unused(found));
-    doubts
+    unverified_facts.extend(unused(found));
+    unverified_facts
 }
 
-/// What the metadata offers besides.
+/// Metadata that the draft does not use.
 fn unused(found: &Found) -> Vec<String> {
     let Metadata { registration_endpoint, device_authorization_endpoint, dpop_signing_alg_values_supported, .. } =
         &found.metadata;
@@ -125,7 +126,7 @@ fn unused(found: &Found) -> Vec<String> {
     {
         offers.push(format!("Not used: requests may be pushed, to pushed_authorization_request_url = {url}."));
     }
-    if dpop_signing_alg_values_supported.as_ref().is_some_and(|it| it.iter().any(|name| name == "ES256")) {
+    if dpop_signing_alg_values_supported.as_ref().is_some_and(|names| names.iter().any(|name| name == "ES256")) {
         offers.push("Not used: tokens can be bound to a key, by dpop = true.".to_owned());
     }
     offers

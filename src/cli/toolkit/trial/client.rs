@@ -1,5 +1,5 @@
-//! The OAuth client that a file is tried with. Its secret comes from the environment, a file or a question; never
-//! from the command line, which others on the machine can read.
+//! The OAuth client for the trial. Its secret comes from the environment, a file or a prompt; never
+//! from the command line, which other users of the machine can read.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,14 +19,14 @@ pub(super) const SECRET: &str = "SWITCHBOARD_TRY_CLIENT_SECRET";
 
 #[derive(Debug, Args)]
 pub(super) struct ClientArgs {
-    /// Client id of the OAuth client that you registered [default: asked for]
+    /// Client id of the OAuth client that you registered [default: prompt]
     #[arg(long, env = "SWITCHBOARD_TRY_CLIENT_ID", value_name = "ID")]
     client_id: Option<String>,
-    /// File with its secret, or with its private key where the provider wants one; the secret is also taken from
-    /// the environment variable `SWITCHBOARD_TRY_CLIENT_SECRET` [default: asked for]
+    /// File with its secret, or with its private key if the provider requires one; the secret is also
+    /// read from the environment variable `SWITCHBOARD_TRY_CLIENT_SECRET` [default: prompt]
     #[arg(long, value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
-    /// Which of its keys that is, with a private key
+    /// Id of the private key
     #[arg(long, value_name = "ID")]
     key_id: Option<String>,
     /// A connection field for all accounts, such as the host; may be repeated.
@@ -34,9 +34,9 @@ pub(super) struct ClientArgs {
     set: Vec<String>,
 }
 
-/// What an auth config is made of.
+/// The contents of an auth config.
 pub(super) struct Client {
-    /// By the API's names, without what is secret.
+    /// By the names of the API, without secrets.
     plain: Vec<(&'static str, String)>,
     secret: Option<(&'static str, Secret)>,
     /// Connection fields for all accounts.
@@ -53,7 +53,7 @@ impl ClientArgs {
                 _ => ("client_id", Some("client_secret")),
             },
             (Scheme::OAuth1, _) => ("consumer_key", Some("consumer_secret")),
-            // Others have no client, or one that registers itself.
+            // Other schemes have no client, or a registered one.
             _ => return Ok(client),
         };
         let given = self.client_id.clone().map_or_else(|| ask("Client id"), Ok)?;
@@ -86,28 +86,28 @@ impl ClientArgs {
     }
 }
 
-/// One line of stdin; a terminal is told what is wanted.
-fn ask(what: &str) -> Result<String> {
+/// One line of stdin, with a prompt on a terminal.
+fn ask(prompt: &str) -> Result<String> {
     if io::stdin().is_terminal() {
-        log::print_line(&format!("{what} (what you type is seen; end with Enter):"));
+        log::print_line(&format!("{prompt} (what you type is seen; end with Enter):"));
     }
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("cannot read stdin")?;
     match line.trim() {
-        "" => bail!("{what}: nothing was given"),
+        "" => bail!("{prompt}: nothing was given"),
         given => Ok(given.to_owned()),
     }
 }
 
 impl Client {
-    /// As `POST /auth_configs` takes it.
+    /// The form of `POST /auth_configs`.
     pub(super) fn credentials(&self) -> Map<String, Value> {
         let plain = self.plain.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
         let secret = self.secret.iter().map(|(name, value)| ((*name).to_owned(), value.expose().into()));
         plain.chain(secret).collect()
     }
 
-    /// What must not be shown.
+    /// Values that must not be printed.
     pub(super) fn secrets(&self) -> impl Iterator<Item = (&str, &str)> {
         self.secret.iter().map(|(name, value)| (*name, value.expose()))
     }

@@ -1,10 +1,11 @@
-//! `switchboard toolkit try`: a file with its real provider. The server is the real one, on loopback, in a folder
-//! that is thrown away; a person connects an account in the browser. Each exchange with the provider is printed as
-//! it happens, without secrets (`hide.rs`), then what came of it (`round.rs`). The file itself stands in the server's
-//! folder, so that an edit counts at once and begins another round. Accounts are revoked at the provider in the end.
+//! `switchboard toolkit try`: a file with its real provider. The real server runs on loopback in a
+//! temporary folder, and a person connects an account in the browser. Each exchange with the provider
+//! is printed without secrets (`redact.rs`), then the result (`round.rs`). The file is linked into the
+//! server's folder, so that an edit takes effect at once and starts another round. Accounts are revoked
+//! at the provider at the end.
 
 mod client;
-mod hide;
+mod redact;
 mod round;
 
 use std::path::PathBuf;
@@ -17,9 +18,9 @@ use switchboard_catalog::{Scheme, Toolkit};
 use tokio::net::TcpListener;
 
 use self::client::Client;
-use self::hide::Printer;
+use self::redact::Printer;
 use self::round::{Ended, Trial};
-use super::inside::{Folder, Inside};
+use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source, pick_scheme};
 use crate::cli::output;
 use crate::cli::serve::stop_on_signal;
@@ -33,7 +34,7 @@ use switchboard::{api, log};
 pub(super) struct TryArgs {
     #[command(flatten)]
     source: Source,
-    /// Which of its schemes, such as `API_KEY` [default: the preferred one]
+    /// Scheme to try, such as `API_KEY` [default: the preferred one]
     #[arg(long, value_name = "SCHEME")]
     scheme: Option<String>,
     #[command(flatten)]
@@ -41,7 +42,7 @@ pub(super) struct TryArgs {
     /// Address to listen on.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8787")]
     listen: String,
-    /// Origin under which the browser reaches this machine, if not by that address: a tunnel's
+    /// Origin under which the browser reaches this machine, if it differs from the address: a tunnel's
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     /// Endpoint to call with the account, by GET; may be repeated.
@@ -50,7 +51,7 @@ pub(super) struct TryArgs {
     /// Open the link with the system's browser.
     #[arg(long)]
     open: bool,
-    /// End after one round; without it, each edit of the file begins another, until Ctrl-C.
+    /// End after one round; otherwise each edit of the file starts another one, until Ctrl-C.
     #[arg(long)]
     once: bool,
     /// Addresses and hosts that may be reached although they are not public, as in `serve`
@@ -76,29 +77,35 @@ pub(super) async fn run(args: TryArgs) -> Result<()> {
     }
     let host = address.to_string();
     let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{host}"));
-    // Told before the client is asked for: most providers want it first.
+    // Printed before the client is asked for, because most providers need it to register one.
     let redirect = redirect_uri(&toolkit, scheme, public_url.trim_end_matches('/'));
     if let Some(uri) = &redirect {
         output::line(format!("Redirect URI   {uri}\n               register it at the provider, letter for letter"))?;
     }
     let client = args.client.read(&toolkit, scheme)?;
 
-    let folder = Folder::new();
+    let folder = TempFolder::new();
     let printer = Arc::new(Printer::new(client.secrets()));
     let app = open(&args, &toolkit, &folder, &host, &public_url, &printer).await?;
-    let inside = Inside::new(&app, "Toolkit try", &host).await?;
-    let config = auth_config(&inside, &toolkit, scheme, &client, redirect.as_deref()).await?;
+    let api_client = ApiClient::new(&app, "Toolkit try", &host).await?;
+    let config = auth_config(&api_client, &toolkit, scheme, &client, redirect.as_deref()).await?;
     stop_on_signal(&app)?;
     let serving = tokio::spawn(server::serve(Arc::clone(&app), api::router(&app), listener));
-    let trial =
-        Trial { app: &app, inside: &inside, slug: &toolkit.slug, config: &config, printer: &printer, gets: &args.get };
+    let trial = Trial {
+        app: &app,
+        client: &api_client,
+        slug: &toolkit.slug,
+        config: &config,
+        printer: &printer,
+        gets: &args.get,
+    };
     let result = rounds(&trial, args.open, args.once).await;
     app.core.stopping.cancel();
     serving.await??;
     result
 }
 
-/// One round after another.
+/// Rounds until the end.
 async fn rounds(trial: &Trial<'_>, opens: bool, is_once: bool) -> Result<()> {
     loop {
         let ended = trial.round(opens).await;
@@ -118,17 +125,17 @@ async fn rounds(trial: &Trial<'_>, opens: bool, is_once: bool) -> Result<()> {
     }
 }
 
-/// What the browser comes back to. Here, a toolkit has one auth config, so a name of one's own is enough.
+/// The redirect URI. There is only one auth config per toolkit here, so the slug identifies it.
 fn redirect_uri(toolkit: &Toolkit, scheme: Scheme, public_url: &str) -> Option<String> {
     let (uri, _) = redirect_uris::advice(public_url, toolkit, scheme)?;
     Some(uri.unwrap_or_else(|| redirect_uris::uri(public_url, &format!("{}-try", toolkit.slug))))
 }
 
-/// The server, with the file in the place of a built-in toolkit.
+/// The server, with the file in place of a built-in toolkit.
 async fn open(
     args: &TryArgs,
     toolkit: &Toolkit,
-    folder: &Folder,
+    folder: &TempFolder,
     host: &str,
     public_url: &str,
     printer: &Arc<Printer>,
@@ -140,7 +147,7 @@ async fn open(
         let place = own.join(&toolkit.slug);
         std::fs::create_dir_all(&place).context("cannot make a temporary folder")?;
         let file = std::path::absolute(&file)?;
-        // A link, so that the file is read again when it was edited.
+        // A link, so that the server sees edits of the file.
         std::os::unix::fs::symlink(&file, place.join(FILE_NAME)).context("cannot link the file")?;
         toolkits = vec![own];
     }
@@ -151,7 +158,7 @@ async fn open(
         toolkits: Some(toolkits),
         allow_egress: Some(args.allow_egress.clone()),
         extra_ca_file: args.extra_ca_file.clone(),
-        // A round refreshes once, and its exchanges are nobody else's.
+        // A round refreshes explicitly, and other refreshes would mix into its output.
         keep_accounts_alive: Some(false),
         ..Layer::default()
     };
@@ -162,7 +169,7 @@ async fn open(
 }
 
 async fn auth_config(
-    inside: &Inside,
+    api_client: &ApiClient,
     toolkit: &Toolkit,
     scheme: Scheme,
     client: &Client,
@@ -177,6 +184,6 @@ async fn auth_config(
         auth_config["shared_connection_fields"] = json!(client.shared);
     }
     let body = json!({ "toolkit": { "slug": toolkit.slug }, "auth_config": auth_config });
-    let made = inside.call("POST", "/auth_configs", Some(&body)).await?;
+    let made = api_client.call("POST", "/auth_configs", Some(&body)).await?;
     Ok(made["auth_config"]["id"].as_str().context("an auth config without an id")?.to_owned())
 }

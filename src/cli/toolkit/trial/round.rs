@@ -1,4 +1,4 @@
-//! One round: a link, a person, what came of it, and the end of the account.
+//! One round: a link, a person, the result, and the end of the account.
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};
@@ -9,24 +9,24 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use switchboard_catalog::{Refresh, Toolkit};
 
-use super::super::inside::Inside;
+use super::super::api_client::ApiClient;
 use super::client::SECRET;
-use super::hide::Printer;
+use super::redact::Printer;
 use crate::cli::output;
 use switchboard::app::App;
 use switchboard::log;
 
-/// Between looks at the account and the file.
-const PAUSE: Duration = Duration::from_millis(300);
-/// How often the outcome of a revocation is asked for.
-const ASKS: u32 = 100;
+/// Pause between two checks of the account and the file.
+const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// Maximum polls for the result of a revocation.
+const MAX_POLLS: u32 = 100;
 /// The user of the accounts.
 const USER: &str = "toolkit-try";
 
-/// What a round needs.
+/// The context of a round.
 pub(super) struct Trial<'t> {
     pub(super) app: &'t Arc<App>,
-    pub(super) inside: &'t Inside,
+    pub(super) client: &'t ApiClient,
     pub(super) slug: &'t str,
     pub(super) config: &'t str,
     pub(super) printer: &'t Printer,
@@ -38,7 +38,7 @@ pub(super) struct Trial<'t> {
 pub(super) enum Ended {
     Works,
     Fails,
-    /// The file was changed before anybody had finished.
+    /// The file was changed before the user finished.
     Edited,
     /// Ctrl-C.
     Stopped,
@@ -49,11 +49,11 @@ impl Trial<'_> {
         let file = self.file();
         let session = json!({ "user_id": USER, "toolkits": { "enable": [self.slug] },
             "auth_configs": { self.slug: self.config } });
-        let session = self.inside.call("POST", "/tool_router/session", Some(&session)).await?;
+        let session = self.client.call("POST", "/tool_router/session", Some(&session)).await?;
         let session = session["session_id"].as_str().context("a session without an id")?.to_owned();
         let path = format!("/tool_router/session/{session}");
         let body = json!({ "toolkit": self.slug });
-        let link = self.inside.call("POST", &format!("{path}/link"), Some(&body)).await?;
+        let link = self.client.call("POST", &format!("{path}/link"), Some(&body)).await?;
         let account = link["connected_account_id"].as_str().context("a link without an account")?.to_owned();
         let page = link["redirect_url"].as_str().context("a link without a page")?;
         output::line(format!("\nOpen           {page}"))?;
@@ -62,15 +62,15 @@ impl Trial<'_> {
         }
         let ended = self.wait(&account, file.as_ref()).await?;
         if matches!(ended, Ended::Works) {
-            self.use_it(&path, &account, file.as_ref()).await?;
+            self.use_account(&path, &account, file.as_ref()).await?;
         } else if matches!(ended, Ended::Fails) {
             self.explain(&account).await?;
         }
-        self.retire(&account).await?;
+        self.delete_account(&account).await?;
         Ok(ended)
     }
 
-    /// The toolkit as the file says now.
+    /// The toolkit in the current version of the file.
     fn file(&self) -> Option<Arc<Toolkit>> {
         self.app.core.toolkit(self.slug)
     }
@@ -82,7 +82,7 @@ impl Trial<'_> {
         }
     }
 
-    /// False when it is to end.
+    /// False when the trial should end.
     pub(super) async fn wait_for_edit(&self) -> bool {
         let before = self.file();
         while self.pause().await {
@@ -94,17 +94,20 @@ impl Trial<'_> {
     }
 
     async fn pause(&self) -> bool {
-        self.app.core.stopping.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some()
+        self.app.core.stopping.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_some()
     }
 
     async fn wait(&self, account: &str, file: Option<&Arc<Toolkit>>) -> Result<Ended> {
         loop {
-            let told = self.inside.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
-            match told["status"].as_str().unwrap_or_default() {
+            let explanation = self.client.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
+            match explanation["status"].as_str().unwrap_or_default() {
                 "ACTIVE" => return Ok(Ended::Works),
-                // The page offers another try, but the file is to be mended first.
+                // The page offers a retry, but the file should be corrected first.
                 "FAILED" | "EXPIRED" => return Ok(Ended::Fails),
-                _ if told["timeline"].as_array().is_some_and(|all| all.iter().any(|it| it["outcome"] == "failed")) => {
+                _ if explanation["timeline"]
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|event| event["outcome"] == "failed")) =>
+                {
                     return Ok(Ended::Fails);
                 }
                 _ if self.is_edited(file) => return Ok(Ended::Edited),
@@ -116,9 +119,9 @@ impl Trial<'_> {
         }
     }
 
-    /// Who it is, a refresh where there is one, and the calls.
-    async fn use_it(&self, session: &str, account: &str, file: Option<&Arc<Toolkit>>) -> Result<()> {
-        let shown = self.inside.call("GET", &format!("/connected_accounts/{account}"), None).await?;
+    /// Uses the account: identity, a refresh if possible, and the calls.
+    async fn use_account(&self, session: &str, account: &str, file: Option<&Arc<Toolkit>>) -> Result<()> {
+        let shown = self.client.call("GET", &format!("/connected_accounts/{account}"), None).await?;
         let scheme = shown["authScheme"].as_str().and_then(|scheme| scheme.parse().ok());
         let mut page = format!("\nConnected, {}\n", shown["authScheme"].as_str().unwrap_or_default());
         for (label, key) in [("Identity", "identity"), ("Scopes", "scopes"), ("Lifetime", "lifetime")] {
@@ -138,7 +141,7 @@ impl Trial<'_> {
             && shown["state"]["val"]["refresh_token"].is_string()
         {
             let path = format!("/connected_accounts/{account}/refresh");
-            let told = match self.inside.call("POST", &path, Some(&json!({}))).await {
+            let outcome = match self.client.call("POST", &path, Some(&json!({}))).await {
                 Ok(answer) if answer["redirect_url"].is_null() => "works".to_owned(),
                 Ok(_) if self.was_refreshed(account).await? => {
                     "works; the user is asked again all the same, since scopes are missing".to_owned()
@@ -146,36 +149,37 @@ impl Trial<'_> {
                 Ok(_) => "does not work: the user would have to connect again".to_owned(),
                 Err(error) => format!("does not work: {error:#}"),
             };
-            output::line(self.printer.apply(&format!("\nRefreshing     {told}")))?;
+            output::line(self.printer.apply(&format!("\nRefreshing     {outcome}")))?;
         }
         for endpoint in self.gets {
             let body = json!({ "toolkit_slug": self.slug, "endpoint": endpoint, "method": "GET" });
-            let told = match self.inside.call("POST", &format!("{session}/proxy_execute"), Some(&body)).await {
+            let outcome = match self.client.call("POST", &format!("{session}/proxy_execute"), Some(&body)).await {
                 Ok(answer) => format!("answers {}", answer["status"]),
                 Err(error) => format!("fails: {error:#}"),
             };
-            output::line(self.printer.apply(&format!("\nGET {endpoint}   {told}")))?;
+            output::line(self.printer.apply(&format!("\nGET {endpoint}   {outcome}")))?;
         }
         Ok(())
     }
 
-    /// What the timeline says of the refresh.
+    /// Whether the timeline contains the refresh.
     async fn was_refreshed(&self, account: &str) -> Result<bool> {
-        let told = self.inside.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
-        let events = told["timeline"].as_array();
+        let explanation = self.client.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
+        let events = explanation["timeline"].as_array();
         Ok(events.is_some_and(|events| events.iter().any(|event| event["event"] == "refreshed")))
     }
 
-    /// What went wrong, in the words of the explain operation.
+    /// The problem, as described by the explain operation.
     async fn explain(&self, account: &str) -> Result<()> {
-        let told = self.inside.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
+        let explanation = self.client.call("GET", &format!("/connected_accounts/{account}/explain"), None).await?;
         let mut page = String::from("\nNot connected\n");
-        let failed = told["timeline"].as_array().into_iter().flatten().rfind(|event| event["outcome"] == "failed");
+        let failed =
+            explanation["timeline"].as_array().into_iter().flatten().rfind(|event| event["outcome"] == "failed");
         let event = failed.unwrap_or(&Value::Null);
         for (label, value) in [
-            ("What", &told["summary"]),
-            ("Why", &told["cause"]),
-            ("To do", &told["fix"]),
+            ("What", &explanation["summary"]),
+            ("Why", &explanation["cause"]),
+            ("To do", &explanation["fix"]),
             ("Last", &event["title"]),
             ("", &event["detail"]),
             ("Provider", &event["provider_message"]),
@@ -187,24 +191,24 @@ impl Trial<'_> {
         output::print(self.printer.apply(&page))
     }
 
-    /// Ends the account, at the provider, too.
-    async fn retire(&self, account: &str) -> Result<()> {
-        let gone = self.inside.call("DELETE", &format!("/connected_accounts/{account}"), None).await?;
+    /// Deletes the account and revokes it at the provider.
+    async fn delete_account(&self, account: &str) -> Result<()> {
+        let gone = self.client.call("DELETE", &format!("/connected_accounts/{account}"), None).await?;
         let Some(job) = gone["revoke_job_id"].as_str() else { return Ok(()) };
-        for _ in 0..ASKS {
-            let receipt = self.inside.call("GET", &format!("/revoke_jobs/{job}"), None).await?;
+        for _ in 0..MAX_POLLS {
+            let receipt = self.client.call("GET", &format!("/revoke_jobs/{job}"), None).await?;
             if receipt["status"] == "finished" {
                 let counts = ["revoked", "failed", "not_supported"].map(|name| format!("{name} {}", receipt[name]));
                 return output::line(format!("\nAt the provider  {}", counts.join(", ").replace('_', " ")));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         log::print_line("the provider did not say in time whether the account is revoked there");
         Ok(())
     }
 }
 
-/// Opens a page with the system's browser. Whoever has none reads the address.
+/// Opens a page with the system's browser. Without one, the user opens the printed URL.
 fn open(page: &str) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let mut command = Command::new(program);

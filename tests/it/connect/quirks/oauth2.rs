@@ -67,7 +67,7 @@ async fn the_way_to_the_provider_and_back() {
                 [oauth2.callback]
                 denied = ["user_cancelled_login"]"#,
             callback: "error=user_cancelled_login&error_description=The+user+went+away",
-            expect: &[("/token", "!code"), ("page", "You did not give access"), ("account", "user_cancelled_login")],
+            expect: &[("/token", "!code"), ("page", "You didn’t allow access"), ("account", "user_cancelled_login")],
             ..P
         },
         Case {

@@ -1,4 +1,4 @@
-//! A real server in a folder that is thrown away, asked through its router without a socket: for commands that
+//! A real server in a temporary folder, called through its router without a socket, for commands that
 //! try a toolkit.
 
 use std::net::SocketAddr;
@@ -20,13 +20,13 @@ use switchboard::app::App;
 use switchboard::app::project::ProjectSettings;
 use switchboard::client_address::Peer;
 
-/// Largest answer read.
+/// Maximum size of a response.
 const MAX_ANSWER: usize = 4 << 20;
 
-/// A folder that is removed in the end.
-pub(super) struct Folder(PathBuf);
+/// A temporary folder, removed on drop.
+pub(super) struct TempFolder(PathBuf);
 
-impl Folder {
+impl TempFolder {
     pub(super) fn new() -> Self {
         Self(std::env::temp_dir().join(format!("switchboard-test-{}", base62(&SystemEntropy, 20))))
     }
@@ -36,32 +36,32 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempFolder {
     fn drop(&mut self) {
-        // Nobody can do anything about a folder that stays.
+        // A folder that cannot be removed is left behind.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// A developer with the key of a new project.
-pub(super) struct Inside {
+/// An API client with the key of a new project.
+pub(super) struct ApiClient {
     router: Router,
     key: String,
     host: HeaderValue,
 }
 
-impl Inside {
-    /// `host` is the name by which the server is asked.
+impl ApiClient {
+    /// `host` is the server's name in the Host header.
     pub(super) async fn new(app: &Arc<App>, project: &str, host: &str) -> Result<Self> {
         let made = app.projects.create("cli", project, &ProjectSettings::default()).await;
         let key = made.map_err(|error| explain(&error))?.key.expose().to_owned();
         Ok(Self { router: api::router(app), key, host: HeaderValue::from_str(host)? })
     }
 
-    /// An operation of the API.
+    /// Calls an operation of the API.
     ///
     /// # Errors
-    /// The server's words, for any status that is no success.
+    /// The server's message, for any status that is not a success.
     pub(super) async fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
         let mut request = Request::builder().method(method).uri(format!("/api/v3.1{path}"));
         request = request.header("x-api-key", &self.key);
@@ -94,7 +94,7 @@ impl Inside {
         let (parts, body) = response.into_parts();
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let cookies = parts.headers.get_all(header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
-        // As a browser sends them back; an empty one is a cookie that is removed.
+        // As a browser sends them back; an empty one is a removed cookie.
         let cookies = cookies.filter_map(|cookie| cookie.split(';').next()).filter(|pair| !pair.ends_with('='));
         Ok(Page {
             status: parts.status.as_u16(),

@@ -1,5 +1,5 @@
-//! Exchanges with a provider as they may be shown: names of everything, values of what is known to be harmless.
-//! What is hidden once is hidden wherever else it stands.
+//! Redacted output of exchanges with a provider: all names, but only values that are known to be
+//! harmless. A hidden value is hidden everywhere.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -14,9 +14,9 @@ use url::Url;
 
 use crate::cli::output;
 
-/// Parameters, form fields and members of JSON whose values may be seen. All others are hidden, since a provider
-/// may call its secrets anything.
-const HARMLESS: [&str; 43] = [
+/// Parameters, form fields and JSON members whose values may be printed. All others are hidden, because
+/// a provider may give its secrets any name.
+const VISIBLE_FIELDS: [&str; 43] = [
     "active",
     "algorithms",
     "audience",
@@ -61,18 +61,18 @@ const HARMLESS: [&str; 43] = [
     "token_type_hint",
     "type",
 ];
-/// Headers whose values may be seen.
-const HARMLESS_HEADERS: [&str; 6] =
+/// Request headers whose values may be printed.
+const VISIBLE_HEADERS: [&str; 6] =
     ["accept", "accept-encoding", "content-type", "retry-after", "user-agent", "www-authenticate"];
-/// Headers of answers that say something.
-const SPOKEN_HEADERS: [&str; 6] =
+/// Response headers that are printed.
+const RESPONSE_HEADERS: [&str; 6] =
     ["content-type", "dpop-nonce", "location", "retry-after", "set-cookie", "www-authenticate"];
-/// Shorter values are hidden where they stand and not looked for elsewhere: they are in other words, too.
-const SHORTEST_LEARNED: usize = 8;
-/// Most of a text that is no JSON and no form.
-const MOST_TEXT: usize = 500;
-/// Most of a JSON document, in lines.
-const MOST_LINES: usize = 60;
+/// Shorter values are hidden only in place, because they occur in other words.
+const MIN_HIDDEN_LENGTH: usize = 8;
+/// Maximum characters of a text that is neither JSON nor a form.
+const MAX_TEXT_LENGTH: usize = 500;
+/// Maximum lines of a JSON document.
+const MAX_LINES: usize = 60;
 
 /// Prints each exchange.
 pub(super) struct Printer(Mutex<Page>);
@@ -84,7 +84,7 @@ struct Page {
 }
 
 impl Printer {
-    /// With secrets that are known from the start.
+    /// With secrets that are known in advance.
     pub(super) fn new<'s>(secrets: impl IntoIterator<Item = (&'s str, &'s str)>) -> Self {
         let mut page = Page::default();
         for (name, value) in secrets {
@@ -93,7 +93,7 @@ impl Printer {
         Self(Mutex::new(page))
     }
 
-    /// A text with names in the place of what was hidden so far.
+    /// A text with the hidden values replaced by names.
     pub(super) fn apply(&self, text: &str) -> String {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).learned.apply(text)
     }
@@ -104,7 +104,7 @@ impl Observer for Printer {
         let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         page.number += 1;
         let text = page.exchange(request, outcome);
-        // Nobody reads on: the exchange itself is not to fail for that.
+        // If stdout is closed, the exchange itself must not fail.
         let _ = output::print(text);
     }
 }
@@ -118,7 +118,7 @@ impl Page {
         match outcome {
             Ok(answer) => {
                 let _ = writeln!(text, "→ {}", answer.status().as_u16());
-                text.push_str(&self.headers(answer.headers(), |name| SPOKEN_HEADERS.contains(&name)));
+                text.push_str(&self.headers(answer.headers(), |name| RESPONSE_HEADERS.contains(&name)));
                 let body = decompressed(answer.headers(), answer.body(), MAX_METADATA);
                 match body {
                     Ok(body) => text.push_str(&self.body(answer.headers(), &body, answer.status().is_success())),
@@ -130,20 +130,20 @@ impl Page {
         self.learned.apply(&text)
     }
 
-    /// What stands for a value; the value is hidden from now on.
+    /// The replacement of a value, which is hidden from now on.
     fn hidden(&mut self, name: &str, value: &str) -> String {
-        if value.len() >= SHORTEST_LEARNED {
+        if value.len() >= MIN_HIDDEN_LENGTH {
             self.learned.add(value, name);
         }
         format!("<{name}>")
     }
 
     fn shown(&mut self, name: &str, value: &str) -> String {
-        let is_harmless = HARMLESS.contains(&name) || value.is_empty();
+        let is_harmless = VISIBLE_FIELDS.contains(&name) || value.is_empty();
         if is_harmless { value.to_owned() } else { self.hidden(name, value) }
     }
 
-    /// The path may hold a value that an account has; what was hidden elsewhere is hidden there.
+    /// The path may contain an account's value; values that were hidden elsewhere are hidden here.
     fn url(&mut self, text: &str) -> String {
         let Ok(mut url) = Url::parse(text) else { return "<address>".to_owned() };
         let query = url.query().map(|query| self.pairs(query.as_bytes()));
@@ -156,7 +156,7 @@ impl Page {
         for (name, value) in headers.iter().filter(|(name, _)| is_shown(name.as_str())) {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             let shown = match value.split_once(' ') {
-                _ if HARMLESS_HEADERS.contains(&name.as_str()) => value,
+                _ if VISIBLE_HEADERS.contains(&name.as_str()) => value,
                 Some((scheme, credentials)) if *name == header::AUTHORIZATION => {
                     format!("{scheme} {}", self.hidden("credentials", credentials))
                 }
@@ -167,7 +167,8 @@ impl Page {
         text
     }
 
-    /// A body as a form, JSON or text. Text is shown of refusals only: an answer that is one may be a secret.
+    /// A body as a form, JSON or text. Text is printed for errors only: a successful response may be a
+    /// secret.
     fn body(&mut self, headers: &HeaderMap, body: &[u8], is_success: bool) -> String {
         if body.is_empty() {
             return String::new();
@@ -175,14 +176,14 @@ impl Page {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let text = if let Ok(json) = serde_json::from_slice::<Value>(body) {
             let json = serde_json::to_string_pretty(&self.json("value", json)).unwrap_or_default();
-            cut_lines(&json)
+            truncate_lines(&json)
         } else if kind.contains("form-urlencoded") || looks_like_form(body) {
             self.pairs(body)
         } else if is_success {
             format!("({} bytes of {})", body.len(), if kind.is_empty() { "no type" } else { kind })
         } else {
             let text = self.learned.apply(&String::from_utf8_lossy(body));
-            text.chars().filter(|it| *it == '\n' || !it.is_control()).take(MOST_TEXT).collect()
+            text.chars().filter(|c| *c == '\n' || !c.is_control()).take(MAX_TEXT_LENGTH).collect()
         };
         format!("\n{text}\n")
     }
@@ -204,8 +205,10 @@ impl Page {
                 });
                 Value::Object(shown.collect::<Map<_, _>>())
             }
-            // An identifier may be a number, and some are keys; a time is none.
-            Value::Number(number) if !HARMLESS.contains(&name) && number.to_string().len() >= SHORTEST_LEARNED => {
+            // An identifier may be a number and a secret; a time is not.
+            Value::Number(number)
+                if !VISIBLE_FIELDS.contains(&name) && number.to_string().len() >= MIN_HIDDEN_LENGTH =>
+            {
                 format!("<{name}>").into()
             }
             other => other,
@@ -218,9 +221,9 @@ fn looks_like_form(body: &[u8]) -> bool {
     body.contains(&b'=') && body.iter().all(is_plain)
 }
 
-fn cut_lines(text: &str) -> String {
-    let mut lines: Vec<&str> = text.lines().take(MOST_LINES).collect();
-    let left_out = text.lines().count().saturating_sub(MOST_LINES);
+fn truncate_lines(text: &str) -> String {
+    let mut lines: Vec<&str> = text.lines().take(MAX_LINES).collect();
+    let left_out = text.lines().count().saturating_sub(MAX_LINES);
     let note = format!("({left_out} more lines)");
     if left_out > 0 {
         lines.push(&note);
@@ -233,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_seen_and_values_are_not_wherever_they_stand() {
+    fn names_are_printed_and_values_are_hidden_everywhere() {
         let secret = "s3cr3t-of-the-client/+=";
         let mut page = Page::default();
         page.hidden("client_secret", secret);
@@ -275,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_seen_of_refusals_only() {
+    fn text_is_printed_for_errors_only() {
         let mut page = Page::default();
         page.hidden("client_secret", "s3cr3t-of-the-client");
         let headers = HeaderMap::new();
