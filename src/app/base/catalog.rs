@@ -1,5 +1,5 @@
-//! The catalog that is in force. Toolkit files are read again while the server runs: whoever asks
-//! gets the catalog of that moment and keeps it for as long as the work takes.
+//! The catalog in force. Toolkit files are reloaded while the server runs. Each caller gets the current catalog
+//! and keeps it for the whole operation.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -9,10 +9,10 @@ use switchboard_catalog::{Catalog, Changes, Folders};
 use crate::app::base::core::Core;
 use crate::error::{Error, Result};
 
-/// A catalog that another takes the place of when files change.
+/// A catalog that is replaced when files change.
 pub struct CurrentCatalog {
     current: RwLock<Arc<Catalog>>,
-    /// What the folders stand over.
+    /// The catalog that the folders overlay.
     base: Catalog,
     folders: Mutex<Folders>,
 }
@@ -24,18 +24,18 @@ impl fmt::Debug for CurrentCatalog {
 }
 
 impl CurrentCatalog {
-    /// The toolkits of folders over a catalog.
+    /// Overlays the toolkits of the folders on a base catalog.
     pub fn new(base: Catalog, folders: Folders) -> Self {
         Self { current: RwLock::new(Arc::new(folders.overlay(&base))), base, folders: Mutex::new(folders) }
     }
 
-    /// What is in force now.
+    /// The current catalog.
     pub fn get(&self) -> Arc<Catalog> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files that changed. Valid ones count from now on; of a broken one the toolkit that
-    /// it was goes on. Work that has begun ends with what it has.
+    /// Reloads the files that changed. Valid files take effect at once; for an invalid file the previous
+    /// toolkit stays in use. Operations that have begun finish with the catalog that they have.
     pub fn reload(&self) -> Changes {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = folders.reload();
@@ -45,13 +45,13 @@ impl CurrentCatalog {
         changes
     }
 
-    /// Whether there are folders to look at.
+    /// Whether there are folders to watch.
     pub fn has_folders(&self) -> bool {
         !self.folders.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
-/// Reads toolkit files that changed, and logs what that changes. Returns how many files did.
+/// Reloads the toolkit files that changed and logs the changes. Returns how many files changed.
 pub(in crate::app) async fn reload(core: &Arc<Core>) -> Result<usize> {
     let reading = Arc::clone(core);
     let changes = core.files.run(move || reading.catalog.reload()).await.map_err(Error::internal)?;
@@ -71,7 +71,7 @@ fn log(changes: &Changes) {
             file = %problem.file,
             line = problem.line,
             reason = %problem.message,
-            "toolkit file not taken; what it said before goes on"
+            "toolkit file rejected; the previous version stays in use"
         );
     }
 }

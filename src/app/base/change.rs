@@ -1,30 +1,30 @@
-//! What a change says of one field. `PATCH` bodies tell a field that is left out from one that is
-//! `null` (RFC 7396), which `Option` cannot.
+//! A change of one field in a `PATCH` body. It distinguishes an absent field from `null` (RFC 7396), which
+//! `Option` cannot.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 
-/// What a change says of one field.
+/// A change of one field.
 #[derive(Clone, Debug, Default)]
 pub enum Change<T> {
-    /// It is left out: the field stays as it is.
+    /// Absent: the field stays as it is.
     #[default]
     Keep,
-    /// It is `null`: the field goes, or is as at the start.
+    /// `null`: the field is removed or reset to its default.
     Remove,
     /// The new value.
     Set(T),
 }
 
 impl<T> Change<T> {
-    /// Whether anything is said.
+    /// Whether the field is present.
     pub fn is_given(&self) -> bool {
         !matches!(self, Self::Keep)
     }
 
-    /// The new value, which may be none; none where nothing is said.
+    /// The new value. The outer `None` means absent, the inner one means `null`.
     pub fn given(&self) -> Option<Option<&T>> {
         match self {
             Self::Keep => None,

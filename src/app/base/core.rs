@@ -1,4 +1,4 @@
-//! What every service stands on: the database, time, randomness, settings, the catalog in force.
+//! What every service depends on: the database, time, randomness, settings and the current catalog.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,10 +24,10 @@ use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
-/// How long one finding of readiness counts, in milliseconds.
+/// How long a successful readiness check is reused, in milliseconds.
 const READY_FOR: Millis = 1_000;
 
-/// What every service stands on.
+/// What every service depends on.
 pub struct Core {
     /// Persistence.
     pub store: Store,
@@ -41,17 +41,17 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
-    /// Tasks that outlive the request that caused them; awaited at shutdown.
+    /// Tasks that outlive their request. Shutdown waits for them.
     pub tasks: TaskTracker,
     /// Threads that read files.
     pub files: Threads,
     /// Locks of accounts and auth configs in this process.
     pub flights: Flights,
-    /// What is counted.
+    /// Counters.
     pub metrics: Arc<Metrics>,
-    /// When the database was last found ready.
+    /// When the database last passed the readiness check.
     pub ready_at: AtomicI64,
-    /// Cancelled when the server is told to end.
+    /// Cancelled when the server is asked to stop.
     pub stopping: CancellationToken,
 }
 
@@ -72,8 +72,8 @@ impl Core {
         kind.mint(self.now(), &*self.entropy)
     }
 
-    /// Whether the database takes reads and writes. Asked at most once a second: whoever may ask
-    /// needs no key, and each answer costs a durable write.
+    /// Checks that the database accepts reads and writes. The check runs at most once a second, because it
+    /// needs no key and each run costs a durable write.
     pub async fn check_ready(&self) -> Result<()> {
         let now = self.now();
         let last = self.ready_at.load(Ordering::Relaxed);
@@ -86,7 +86,7 @@ impl Core {
         Ok(())
     }
 
-    /// A toolkit by its slug in any case.
+    /// Finds a toolkit by its slug, in any case.
     pub fn toolkit(&self, slug: &str) -> Option<Arc<Toolkit>> {
         let catalog = self.catalog.get();
         if slug.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -95,12 +95,12 @@ impl Core {
         catalog.get(slug).cloned()
     }
 
-    /// Template variables of one account, then the installation's.
+    /// A template variable of one account, or else of the installation.
     pub fn variable(&self, params: &AccountParams, name: &str) -> Option<String> {
         params.value(name).or_else(|| self.builtins.get(name)).cloned()
     }
 
-    /// An account's parameters, with what its toolkit's file makes of them now.
+    /// An account's parameters, including the values that its current toolkit file derives.
     pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
         let params = AccountParams::parse(&account.params)?;
         let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
@@ -108,7 +108,7 @@ impl Core {
         Ok(params.completed(&toolkit, scheme))
     }
 
-    /// The statement that records `action` on `object`. `detail` never holds a secret.
+    /// The statement that records `action` on `object`. `detail` never contains a secret.
     pub fn audit(&self, actor: &Actor, action: &str, object: &str, outcome: &str, detail: Option<&Value>) -> Statement {
         audit::insert(AuditEvent {
             id: self.mint(Kind::AuditEvent),
@@ -144,12 +144,12 @@ impl Actor {
         Self::without_request(project_id, "system")
     }
 
-    /// Whoever runs a command.
+    /// The user of the command line.
     pub fn cli(project_id: &str) -> Self {
         Self::without_request(project_id, "cli")
     }
 
-    /// Somebody who acts without a request.
+    /// An actor outside any request.
     pub fn without_request(project_id: &str, name: &str) -> Self {
         let (project_id, name) = (project_id.to_owned(), name.to_owned());
         Self { project_id, name, request_id: None, caller_request_id: None }

@@ -1,32 +1,32 @@
-//! Errors that several folders give.
+//! Errors that several folders return.
 
 use switchboard_store::accounts::AccountRow;
 
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
-/// Unknown, deleted or foreign account: all the same answer.
+/// Unknown, deleted or foreign account: the same error for all three.
 pub fn account_not_found(id: &str) -> Error {
     Error::of(Code::AccountNotFound, &[("id", &truncate(id))])
 }
 
-/// Unknown, deleted or foreign auth config: all the same answer.
+/// Unknown, deleted or foreign auth config: the same error for all three.
 pub fn auth_config_not_found(id: &str) -> Error {
     Error::of(Code::AuthConfigNotFound, &[("id", &truncate(id))])
 }
 
-/// The session's policy excludes a toolkit.
+/// The session's policy excludes the toolkit.
 pub fn toolkit_not_allowed(slug: &str) -> Error {
     Error::of(Code::ToolkitNotAllowed, &[("slug", &slug)])
 }
 
-/// Toolkits that this server does not know.
+/// Toolkits that do not exist on this server.
 pub fn invalid_slugs(slugs: &[&str]) -> Error {
     let shown: Vec<String> = slugs.iter().take(20).map(|slug| truncate(slug)).collect();
     Error::of(Code::InvalidToolkitSlugs, &[("slugs", &shown.join(", "))])
 }
 
-/// The account is dead; the user must connect again.
+/// The account's credential no longer works; the user must reconnect.
 pub fn reauth_required(account: &AccountRow) -> Error {
     let reason = account.status_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
     Error::new(
@@ -35,8 +35,8 @@ pub fn reauth_required(account: &AccountRow) -> Error {
     )
 }
 
-/// An item of a list; none, and a line in the log, where the stored row cannot be read: it must not hide
-/// the others. Who asks for it by its id learns what is wrong.
+/// An item of a list. If its row cannot be read, it is logged and left out, so that it does not hide the
+/// others. A request for its id returns the error.
 pub fn readable<T>(id: &str, item: Result<T>) -> Option<T> {
     match item {
         Ok(item) => Some(item),

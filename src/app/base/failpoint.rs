@@ -1,14 +1,14 @@
-//! Named places at which a test ends the process, as a power cut would. Nothing of it is in a release.
+//! Named points at which a test aborts the process, as a power failure would. Not part of release builds.
 
-/// Ends the process when `SWITCHBOARD_FAILPOINT` names this place.
+/// Aborts the process if `SWITCHBOARD_FAILPOINT` names this point.
 #[cfg(debug_assertions)]
 pub fn hit(name: &str) {
     if std::env::var("SWITCHBOARD_FAILPOINT").is_ok_and(|wanted| wanted == name) {
-        tracing::error!(failpoint = name, "the process ends here, as it was told to");
+        tracing::error!(failpoint = name, "aborting at the failpoint");
         std::process::abort();
     }
 }
 
-/// Nothing.
+/// Does nothing.
 #[cfg(not(debug_assertions))]
 pub fn hit(_name: &str) {}

@@ -1,25 +1,25 @@
-//! Locks of accounts within this process: of refreshes, revocations and choices under way.
+//! Locks of accounts and auth configs within this process, held during refreshes, revocations and choices.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One lock per account whose refresh is under way in this process.
+/// One lock per account or auth config.
 #[derive(Debug, Default)]
 pub struct Flights(Mutex<Locks>);
 
 #[derive(Debug, Default)]
 struct Locks {
     by_account: HashMap<String, Arc<tokio::sync::Mutex<()>>>,
-    /// How many there may be before those that nobody has any more are looked for.
+    /// How many locks there may be before unused ones are removed.
     next_look: usize,
 }
 
 impl Flights {
-    /// The lock of one account.
+    /// The lock of one account or auth config.
     pub(in crate::app) fn lock_of(&self, account: &str) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Unused ones are removed here, not on drop. Each look lets as many be added as it left, so that
-        // it costs each caller little, however many are under way.
+        // Unused locks are removed here lazily instead of on drop. The threshold doubles with the locks in use,
+        // so the amortised cost stays small.
         if locks.by_account.len() >= locks.next_look.max(256) {
             locks.by_account.retain(|_, lock| Arc::strong_count(lock) > 1);
             locks.next_look = locks.by_account.len() * 2;
@@ -41,6 +41,6 @@ mod tests {
         }
         let locks = flights.0.lock().unwrap();
         assert!(locks.by_account.len() <= 2_001, "{}", locks.by_account.len());
-        assert!(locks.next_look >= 2 * held.len(), "a look that removes nothing is not made at each call");
+        assert!(locks.next_look >= 2 * held.len(), "unused locks are not searched for at each call");
     }
 }

@@ -1,7 +1,8 @@
-//! `Idempotency-Key` (R68): the answer is stored in the same unit as the effect, so that a retry
-//! after a crash gives the same answer and no second effect.
+//! `Idempotency-Key` (R68). The response is stored in the same unit as its effect. A retry after a crash gets
+//! the same response and has no second effect.
 //!
-//! Scoped to the project, kept for 24 hours, the body sealed (a link answer holds a link token).
+//! Keys are scoped to the project and kept for 24 hours. The body is sealed, because a link response contains a
+//! link token.
 
 use std::sync::Arc;
 
@@ -13,10 +14,10 @@ use switchboard_vault::{KeyRing, SealContext};
 use crate::app::base::core::Core;
 use crate::error::{Code, Error, Result};
 
-/// Longest key taken.
+/// Maximum length of a key.
 const MAX_LENGTH: usize = 255;
 
-/// One caller's promise that requests with this key are the same request.
+/// An idempotency key together with the request that it was sent with.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     project_id: String,
@@ -24,7 +25,7 @@ pub struct IdempotencyKey {
     request_hash: [u8; 32],
 }
 
-/// An answer that can be stored and given again.
+/// A stored response that can be sent again.
 #[derive(Clone)]
 pub struct Replay {
     /// HTTP status.
@@ -34,7 +35,7 @@ pub struct Replay {
 }
 
 impl IdempotencyKey {
-    /// A key as it came in the header, with the request it stands for.
+    /// A key from the header, bound to its request.
     pub fn new(project: &str, key: &str, method: &str, path: &str, body: &[u8]) -> Result<Self> {
         let visible = !key.is_empty() && key.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
         if !visible || key.len() > MAX_LENGTH {
@@ -55,14 +56,14 @@ impl IdempotencyKey {
     }
 }
 
-/// Place of a remembered answer: it answers one request, with one status.
+/// The seal context of a stored response: bound to one request and one status.
 pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> SealContext {
     SealContext::new(project, "idempotency_keys", key, "response_sealed")
         .with("request", request_hash)
         .with("status", status.to_string())
 }
 
-/// Answers that are remembered under an idempotency key.
+/// Stored responses by idempotency key.
 pub struct Idempotency {
     core: Arc<Core>,
     ring: KeyRing,
@@ -71,14 +72,14 @@ pub struct Idempotency {
 crate::redacted_debug!(Idempotency);
 
 impl Idempotency {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, ring: KeyRing) -> Self {
         Self { core, ring }
     }
 }
 
 impl Idempotency {
-    /// The answer of an earlier request with this key, if there is a key and was one.
+    /// The stored response of an earlier request with this key, if there is one.
     pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<Replay>> {
         let Some(key) = key else { return Ok(None) };
         let Some(row) = self.core.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
@@ -92,7 +93,7 @@ impl Idempotency {
         Ok(Some(Replay { status: u16::try_from(row.status).unwrap_or(500), body }))
     }
 
-    /// The statement that remembers an answer; its unit is refused when the key is taken.
+    /// The statement that stores a response. Its unit is refused if the key is already used.
     pub fn remember(&self, key: &IdempotencyKey, replay: &Replay) -> Statement {
         let status = i64::from(replay.status);
         let row = IdempotencyRow {
@@ -105,19 +106,19 @@ impl Idempotency {
     }
 }
 
-/// A write that went through now, or had gone through before.
+/// The outcome of a write under an idempotency key.
 #[derive(Debug)]
 pub enum Once<T> {
-    /// Now.
+    /// Applied now.
     Done(T),
-    /// Before: give this answer again.
+    /// Applied earlier; send this response again.
     Replayed(Replay),
 }
 
-/// Why a unit was not applied: a named refusal for the caller to translate, or a failure.
+/// Why a unit was not applied.
 #[derive(Debug)]
 pub enum CommitError {
-    /// The named expectation did not hold.
+    /// A guard refused it.
     Refused(Refusal),
     /// The store failed.
     Failed(Error),
@@ -142,7 +143,7 @@ impl From<CommitError> for Error {
 }
 
 impl Idempotency {
-    /// Applies a unit together with the memory of its answer.
+    /// Applies a unit and stores its response in the same transaction.
     pub async fn apply_once<T>(
         &self,
         key: Option<&IdempotencyKey>,
@@ -154,7 +155,7 @@ impl Idempotency {
             self.core.store.apply(unit).await?;
             return Ok(Once::Done(answer));
         };
-        // First in the unit: two identical requests at once must meet here, not at an alias.
+        // The key comes first in the unit: two identical requests must conflict here and not on a unique alias.
         let unit = Unit::new().with(self.remember(key, &encode(&answer))).and(unit);
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(Once::Done(answer)),

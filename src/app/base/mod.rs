@@ -1,5 +1,5 @@
-//! What the other folders of the application stand on: settings, the catalog in force, rate limits, short-lived
-//! caches, locks, threads, idempotency keys. Nothing here knows a link, an account or a session.
+//! What the other folders of the application depend on: settings, the current catalog, rate limits, short-lived
+//! caches, locks, threads and idempotency keys. Nothing here knows links, accounts or sessions.
 
 pub mod catalog;
 pub mod change;

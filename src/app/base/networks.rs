@@ -1,5 +1,5 @@
-//! Addresses and CIDR ranges (RFC 4632, RFC 4291 section 2.3): where a key may be used from, and which
-//! proxies are believed.
+//! Addresses and CIDR ranges (RFC 4632, RFC 4291 section 2.3): from where a key may be used, and which proxies
+//! are trusted.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,15 +11,15 @@ use switchboard_egress::{NetworkError, parse_network};
 
 use crate::error::{Error, Result};
 
-/// Entries of one list.
+/// Maximum number of entries in a list.
 const MAX_ENTRIES: usize = 100;
 
-/// An address, or all that share its first bits.
+/// A single address or a CIDR range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
 impl Network {
-    /// Whether an address is one of these. An IPv4 address written as IPv6 counts as IPv4.
+    /// Whether the range contains an address. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -57,7 +57,7 @@ impl<'de> Deserialize<'de> for Network {
     }
 }
 
-/// Reads a list as it is given with a new key; `field` is its name in the request.
+/// Parses the list given with a new key. `field` is its name in the request.
 pub fn parse_list(field: &str, texts: &[String]) -> Result<Vec<Network>> {
     if texts.is_empty() || texts.len() > MAX_ENTRIES {
         return Err(Error::field(field, format!("must have 1 to {MAX_ENTRIES} entries, or be left out for no limit")));
@@ -72,8 +72,7 @@ pub fn parse_list(field: &str, texts: &[String]) -> Result<Vec<Network>> {
     if wrong.is_empty() { Ok(networks) } else { Err(Error::validation(wrong)) }
 }
 
-/// Whether a key may be used from an address. With a list, an address that is not known is none of
-/// its entries.
+/// Whether a key may be used from an address. If there is a list, an unknown address is not on it.
 pub fn admits(allowed: Option<&[Network]>, client: Option<IpAddr>) -> bool {
     let Some(allowed) = allowed else { return true };
     client.is_some_and(|client| allowed.iter().any(|network| network.contains(client)))

@@ -1,7 +1,7 @@
-//! How often a key, an address, an account and a link may be used (R86).
+//! Rate limits of keys, addresses, accounts and links (R86).
 //!
-//! Each has an allowance that is spent by requests and grows back evenly (GCRA): a whole minute's
-//! worth may come at once, and afterwards as many a minute as the limit says.
+//! Each has a budget that requests consume and that is replenished evenly (GCRA). A burst of one minute's
+//! budget is allowed; after it, requests are admitted at the limit's rate.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -20,27 +20,26 @@ use crate::error::{Code, Error, Result};
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
-/// Submissions of the form of one link that are tried at the provider: so many at once, and in
-/// each ten minutes.
+/// Credential submissions of one link: the burst, and the number in ten minutes.
 const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
-/// In which one more submission grows back.
+/// Time to replenish one submission.
 const LINK_REPLENISHED: Duration = Duration::from_mins(1);
 
-/// Fewer are never worth giving memory back for.
+/// Below this number of entries, shrinking the map is not worth it.
 const SHRINK_FROM: usize = 1_024;
 
-/// The operator's limits, in requests per minute; none where there is no limit.
+/// The operator's limits, in requests per minute; none means no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RateLimits {
-    /// Of one API key.
+    /// Per API key.
     pub per_key: Option<NonZeroU32>,
-    /// Of one address, for requests without a key and failed authentication.
+    /// Per address, for requests without a key and failed authentication.
     pub per_address: Option<NonZeroU32>,
-    /// Calls to a provider with one account.
+    /// Per account, for calls to its provider.
     pub per_account: Option<NonZeroU32>,
 }
 
-/// What is left after a request was admitted.
+/// The state of a limit after a request was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Requests per minute.
@@ -49,12 +48,12 @@ pub struct Standing {
     pub remaining: u32,
 }
 
-/// A request was not admitted.
+/// A request exceeded its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     /// Requests per minute.
     pub limit: u32,
-    /// Seconds until the next one is admitted, at least 1.
+    /// Seconds until the next request is admitted, at least 1.
     pub retry_after: u64,
 }
 
@@ -70,7 +69,7 @@ pub struct Limits {
 crate::redacted_debug!(Limits);
 
 impl Limits {
-    /// Nothing is used yet.
+    /// Creates the counters, all unused.
     pub fn new(rates: RateLimits, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         let clock = SteadyClock::new(clock);
         let link = Quota::with_period(LINK_REPLENISHED).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
@@ -83,14 +82,14 @@ impl Limits {
         }
     }
 
-    /// Forgets whoever has the whole allowance again.
+    /// Removes entries whose budget is full again.
     pub fn prune(&self) {
         let strings = [self.key.as_ref(), self.account.as_ref(), Some(&self.link)];
         strings.into_iter().flatten().for_each(Limiter::prune);
         self.address.iter().for_each(Limiter::prune);
     }
 
-    /// How many keys, addresses, accounts and links are remembered.
+    /// How many keys, addresses, accounts and links are tracked.
     pub fn remembered(&self) -> usize {
         let strings = [self.key.as_ref(), self.account.as_ref(), Some(&self.link)];
         let addresses = self.address.as_ref().map_or(0, |limiter| limiter.inner.len());
@@ -99,13 +98,13 @@ impl Limits {
 }
 
 impl Limits {
-    /// Counts a request of an authenticated key. None where there is no limit.
+    /// Counts a request of an authenticated key. None if there is no limit.
     pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<Standing>, Exceeded> {
         let Some(limiter) = &self.key else { return Ok(None) };
         self.counted("key", limiter.take(&key_id.to_owned())).map(Some)
     }
 
-    /// Counts a request that no valid key came with. None where there is no limit.
+    /// Counts a request without a valid key. None if there is no limit.
     pub fn count_address(&self, address: IpAddr) -> std::result::Result<Option<Standing>, Exceeded> {
         let Some(limiter) = &self.address else { return Ok(None) };
         self.counted("address", limiter.take(&counted_as(address))).map(Some)
@@ -120,8 +119,8 @@ impl Limits {
         })
     }
 
-    /// Counts a credential that is entered on a link's page. Whoever holds the link could use the
-    /// provider's answer to try keys, so this does not depend on where the attempts come from.
+    /// Counts a credential entered on a link's page. The provider's response could be used to probe for valid
+    /// keys, so the limit is per link and not per client address.
     pub fn count_link_submission(&self, link_id: &str) -> Result<()> {
         let counted = self.counted("link", self.link.take(&link_id.to_owned()));
         counted.map(drop).map_err(|exceeded| {
@@ -131,8 +130,8 @@ impl Limits {
         })
     }
 
-    /// Counts an attempt that is begun on a link. Each may ask the provider for a device code, register a
-    /// client or push a request, so this does not depend on where it comes from.
+    /// Counts an attempt started on a link. Each may request a device code, register a client or push a
+    /// request, so the limit is per link and not per client address.
     pub fn count_link_start(&self, link_id: &str) -> Result<()> {
         let counted = self.counted("link", self.link.take(&link_id.to_owned()));
         counted.map(drop).map_err(|exceeded| {
@@ -155,7 +154,7 @@ impl Limits {
 }
 
 impl Exceeded {
-    /// The answer; `whose` says whose limit it is, and the setting.
+    /// The error response. `whose` names the owner of the limit and the setting.
     pub fn error(self, whose: &str) -> Error {
         let fix = format!(
             "Wait {} s, as the Retry-After header says. The limit is this server's own, for {whose}; no provider set it.",
@@ -168,7 +167,7 @@ impl Exceeded {
 struct Limiter<K: Hash + Eq + Clone> {
     limit: u32,
     clock: SteadyClock,
-    /// The most that were remembered since memory was given back.
+    /// The highest number of entries since the map was last shrunk.
     most: AtomicUsize,
     inner: RateLimiter<K, HashMapStateStore<K>, SteadyClock, StateInformationMiddleware>,
 }
@@ -194,8 +193,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
-    /// Gives memory back only where most of it is unused: to do so, all that is left is moved, and
-    /// nobody is counted meanwhile.
+    /// Shrinks the map only if most of it is unused. Shrinking moves all entries and blocks counting meanwhile.
     fn prune(&self) {
         let before = self.inner.len();
         self.inner.retain_recent();
@@ -208,8 +206,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     }
 }
 
-/// The application's clock as durations since the start that never shrink: when somebody sets the
-/// machine's time back, allowances go on growing from there, instead of standing still for as long.
+/// The application's clock as a monotonic duration since the start. If the system time is set back, budgets
+/// keep being replenished.
 #[derive(Clone)]
 struct SteadyClock {
     clock: Arc<dyn Clock>,

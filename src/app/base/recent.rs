@@ -1,31 +1,31 @@
-//! What was read in the last second: sessions and auth configs, which nearly every request needs.
+//! A cache of sessions and auth configs, which nearly every request reads.
 //!
-//! A change made by this process is seen at once (whoever makes it calls [`Recent::forget`]), one
-//! made by another server on the same database within [`LIFETIME`]. Holds ids and policies, never a
-//! key, a token or anything sealed; keys and accounts are read each time.
+//! A change made by this process is visible at once, because every writer calls [`Recent::forget`]. A change
+//! made by another server is visible after [`LIFETIME`]. Contains ids and policies, never keys, tokens or
+//! sealed values; keys and accounts are read each time.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long something read may be taken for true.
+/// How long an entry is valid.
 pub const LIFETIME: Duration = Duration::from_secs(1);
-/// Entries; past this many in a second the cache starts over.
+/// Maximum number of entries. If so many are added within a second, the cache is cleared.
 const CAPACITY: usize = 4_096;
 
-/// A small cache with a short memory.
+/// A small cache with a short lifetime.
 #[derive(Debug)]
 pub struct Recent<K, V>(Mutex<Entries<K, V>>);
 
 #[derive(Debug)]
 struct Entries<K, V> {
     by_key: HashMap<K, (Instant, V)>,
-    /// +1 with every change made here: a read that began before it is not remembered.
+    /// Incremented by every change made here. A read that began before a change is not cached.
     changes: u64,
 }
 
-/// The state of the cache before a read, to be given back with what was read.
+/// The state of the cache before a read. [`Recent::put`] takes it with the value that was read.
 #[derive(Clone, Copy, Debug)]
 pub struct Before {
     at: Instant,
@@ -39,19 +39,19 @@ impl<K, V> Default for Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Recent<K, V> {
-    /// What was remembered in the last second.
+    /// The value, if it was read within the last second.
     pub fn get(&self, key: &K) -> Option<V> {
         let entries = self.lock();
         let (read_at, value) = entries.by_key.get(key)?;
         (read_at.elapsed() < LIFETIME).then(|| value.clone())
     }
 
-    /// To be called before reading what [`Self::put`] is to remember.
+    /// Call this before reading a value for [`Self::put`].
     pub fn before(&self) -> Before {
         Before { at: Instant::now(), changes: self.lock().changes }
     }
 
-    /// Remembers what was read since `before`, unless something was changed here meanwhile.
+    /// Caches a value that was read after `before`, unless something was changed meanwhile.
     pub fn put(&self, key: K, before: Before, value: V) {
         let mut entries = self.lock();
         if entries.changes != before.changes {
@@ -66,14 +66,14 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
         entries.by_key.insert(key, (before.at, value));
     }
 
-    /// Forgets one entry: it was changed here.
+    /// Removes an entry that was changed.
     pub fn forget(&self, key: &K) {
         let mut entries = self.lock();
         entries.changes += 1;
         entries.by_key.remove(key);
     }
 
-    /// Forgets all entries that a change here may have touched.
+    /// Removes all entries that a change may affect.
     pub fn forget_where(&self, touched: impl Fn(&V) -> bool) {
         let mut entries = self.lock();
         entries.changes += 1;

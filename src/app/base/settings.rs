@@ -1,4 +1,4 @@
-//! The operator's settings as the application sees them; `config.rs` reads and checks them.
+//! The operator's settings as the application sees them. `config.rs` parses and validates them.
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -14,49 +14,49 @@ use crate::time::Millis;
 /// Settings of the running server.
 #[derive(Debug)]
 pub struct Settings {
-    /// Origin under which browsers and SDKs reach this server, without a trailing slash. Every URL
-    /// the server makes starts with it; request headers never decide (R24).
+    /// Origin at which browsers and SDKs reach this server, without a trailing slash. Every URL that the server
+    /// creates starts with it; request headers are never used (R24).
     pub public_url: String,
-    /// Names that the Host header may carry, in lower case, with or without a port.
+    /// Accepted values of the Host header, in lower case, with or without a port.
     pub allowed_hosts: Vec<String>,
     /// Hosts that may be called without TLS.
     pub allow_http: PlainHttp,
-    /// How long a link may stay unopened, and an opened one unfinished.
+    /// How long a link can be opened, and how long an opened link can be finished.
     pub link_ttl: Duration,
     /// Operator-managed OAuth clients by toolkit.
     pub managed: BTreeMap<String, ManagedClient>,
     /// SHARED accounts that a session may pin per toolkit (contract default 1).
     pub max_shared_accounts_per_toolkit: usize,
-    /// Whether this server refreshes tokens before they end, used or not.
+    /// Whether this server refreshes tokens before they expire, used or not.
     pub keep_accounts_alive: bool,
-    /// Days that audit events are kept; none: for ever.
+    /// Days that audit events are kept; none means forever.
     pub audit_retention_days: Option<NonZeroU32>,
-    /// For how long what is over is kept.
+    /// How long finished rows are kept.
     pub retention: Retention,
-    /// Bytes of answers to proxied calls that may be held at once.
+    /// Memory for responses to proxied calls, in bytes.
     pub proxy_memory: usize,
-    /// Connections that one address may have; none where there is no limit.
+    /// Maximum number of connections per address; none means no limit.
     pub max_connections_per_address: Option<NonZeroUsize>,
     /// Requests per minute.
     pub rate_limits: RateLimits,
-    /// Proxies that say who the client is.
+    /// Proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// What becomes of query parameters that an operation does not know.
+    /// How unknown query parameters are handled.
     pub unknown_query_parameters: UnknownParameters,
 }
 
-/// What becomes of query parameters that an operation does not know.
+/// How unknown query parameters are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownParameters {
-    /// The request is refused.
+    /// The request is rejected.
     #[default]
     Refuse,
-    /// The answer has a warning; what looks like a filter by owner is refused all the same.
+    /// The response carries a warning. Parameters that look like a filter by owner are still rejected.
     Warn,
 }
 
 impl Settings {
-    /// Whether browsers reach this server by https; else by http on loopback (`config.rs`).
+    /// Whether browsers reach this server over https. Plain http is allowed on loopback only (`config.rs`).
     pub fn is_https(&self) -> bool {
         self.public_url.starts_with("https://")
     }
@@ -74,11 +74,11 @@ pub struct ManagedClient {
     pub client_id: String,
     /// Client secret; none for a public client.
     pub client_secret: Option<Secret>,
-    /// Projects that may use it; `*` means all of this installation's.
+    /// Projects that may use it; `*` means all projects.
     pub projects: Vec<String>,
     /// Origins that its secret may be sent to, for a toolkit whose host is a connection field.
     pub hosts: Vec<String>,
-    /// Its one redirect URI ends with the toolkit's slug; otherwise each auth config has its own.
+    /// Its only redirect URI ends with the toolkit's slug. Otherwise each auth config has its own.
     pub one_redirect_uri: bool,
 }
 
@@ -88,7 +88,7 @@ impl ManagedClient {
     }
 }
 
-/// For how long what is over is kept, in milliseconds; none: for ever.
+/// How long finished rows are kept, in milliseconds; none means forever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Ended links, with their attempts and confirmations.
@@ -97,8 +97,8 @@ pub struct Retention {
     pub unconnected_accounts: Option<Millis>,
     /// Rows of deleted accounts, auth configs and sessions.
     pub deleted_rows: Option<Millis>,
-    /// Receipts of revocations that are over.
+    /// Receipts of finished revocations.
     pub revocation_receipts: Option<Millis>,
-    /// Earlier policies of one session, by number.
+    /// Number of earlier policy versions kept per session.
     pub session_versions: i64,
 }

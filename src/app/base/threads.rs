@@ -1,5 +1,5 @@
-//! Work that takes a thread for a while, on threads that are there from the start: files, since disks may be
-//! slow, and large texts. The runtime's own threads for such work panic when the system gives none.
+//! A fixed pool of threads for blocking work: file access, which may be slow, and large texts. The runtime's
+//! blocking pool panics if the system cannot create a thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -9,15 +9,15 @@ use tokio::sync::oneshot;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The threads; they end when this is dropped.
+/// The threads. They stop when this is dropped.
 #[derive(Debug)]
 pub struct Threads(mpsc::Sender<Work>);
 
 impl Threads {
-    /// Starts `count` threads: so much may be under way at once, the rest waits its turn.
+    /// Starts `count` threads. More work than that waits in a queue.
     ///
     /// # Errors
-    /// The system gives none.
+    /// The system cannot create a thread.
     pub fn start(name: &str, count: usize) -> io::Result<Self> {
         let (give, work) = mpsc::channel();
         let work = Arc::new(Mutex::new(work));
@@ -28,10 +28,10 @@ impl Threads {
         Ok(Self(give))
     }
 
-    /// Does something on one of the threads, unless the caller has gone by then.
+    /// Runs `work` on one of the threads, unless the caller has gone by then.
     ///
     /// # Errors
-    /// It panicked.
+    /// The work panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         let (answer, done) = oneshot::channel();
         let given = self.0.send(Box::new(move || {
@@ -47,10 +47,10 @@ impl Threads {
 
 fn work_off(work: &Mutex<mpsc::Receiver<Work>>) {
     loop {
-        // Waits with the lock: the others wait for it instead.
+        // Waits for work while holding the lock; the other threads wait for the lock.
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(next) = next else { return };
-        // Whoever waits for its outcome learns of a panic by the channel.
+        // The caller learns of a panic because its channel closes.
         drop(catch_unwind(AssertUnwindSafe(next)));
     }
 }

@@ -10,15 +10,15 @@ const MAX_USERS: usize = 1_000;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[schemars(rename = "AccessList")]
 pub struct Acl {
-    /// Everyone but those in `not_allowed_user_ids`.
+    /// Everyone may use it, except the users in `not_allowed_user_ids`.
     pub allow_all_users: bool,
-    /// These.
+    /// Users who may use it.
     pub allowed_user_ids: Vec<String>,
-    /// Never these, whatever else is said.
+    /// Users who may not use it. This list wins over the other two fields.
     pub not_allowed_user_ids: Vec<String>,
 }
 
-/// The list as a caller writes it: every part may be left out.
+/// The list as the caller writes it. Every field is optional.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, schemars::JsonSchema)]
 #[schemars(rename = "AccessListInput")]
 #[serde(default, deny_unknown_fields)]

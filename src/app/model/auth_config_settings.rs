@@ -1,4 +1,4 @@
-//! What is stored of an auth config besides its columns.
+//! The settings of an auth config that are stored as JSON.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,32 +6,32 @@ use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 
 use crate::error::{Error, Result};
 
-/// What is stored of an auth config besides its columns. Nothing secret.
+/// The settings of an auth config that are stored as JSON. None of them is secret.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct AuthConfigSettings {
-    /// Scopes to ask for; none means the toolkit's.
+    /// Scopes to request; none means the toolkit's default scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// User-level scopes to ask for.
+    /// User-level scopes to request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_scopes: Option<Vec<String>>,
     /// Redirect URI registered at the provider, instead of the server's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oauth_redirect_uri: Option<String>,
-    /// The redirect URI with the toolkit's slug is registered.
+    /// The redirect URI that ends with the toolkit's slug is the registered one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub uses_toolkit_redirect_uri: bool,
-    /// Made for links that asked for its scheme: others do not use it.
+    /// Created for links that requested this scheme explicitly. Other links do not use it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub made_for_scheme: bool,
-    /// How the client was found to authenticate, where nobody says so.
+    /// The client authentication method that was found to work, if it is not configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learned_method: Option<LearnedMethod>,
-    /// Kept for the API; has effect once tools are served.
+    /// Stored for the API. Takes effect once tools are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_access_config: Option<Value>,
-    /// Kept for the API; has effect once tools are served.
+    /// Stored for the API. Takes effect once tools are served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restrict_to_following_tools: Option<Vec<String>>,
 }
@@ -48,11 +48,11 @@ impl AuthConfigSettings {
         serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned())
     }
 
-    /// Scopes that a connection of an auth config asks for: its own, else those of the toolkit's file, and what the
-    /// file always asks for.
+    /// The scopes that a connection requests: the auth config's, or else the toolkit's defaults, plus those
+    /// that the toolkit always requests.
     pub fn wanted_scopes(&self, toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
         let Some(oauth) = toolkit.oauth(scheme) else { return Vec::new() };
-        // A token that may be the only one is what user-level scopes alone ask for.
+        // With only user-level scopes set, the provider may issue the user token as the only token.
         let only_theirs = oauth.tokens.iter().any(|token| token.alone) && self.user_scopes.is_some();
         let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
         let mut scopes = self.scopes.clone().unwrap_or_else(default);
@@ -65,15 +65,15 @@ impl AuthConfigSettings {
     }
 }
 
-/// What an auth config remembers of how its client authenticates.
+/// The client authentication method that an auth config has learned.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct LearnedMethod {
-    /// The client that it is known of.
+    /// The client that this was learned for.
     pub client_id: String,
-    /// The way that worked.
+    /// The method that worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub works: Option<ClientAuthentication>,
-    /// The way in which the next code is exchanged, since the last exchange was refused in the other.
+    /// The method to try at the next code exchange, because the provider rejected the other one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<ClientAuthentication>,
 }

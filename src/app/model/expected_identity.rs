@@ -1,5 +1,5 @@
-//! Who is to finish a link. A connection as somebody else is refused and given back to its provider:
-//! the agent of one person must not get another's account, whether by mistake or by a forwarded link.
+//! Who is expected to finish a link. If another account signs in, the connection is refused and its tokens are
+//! revoked. This keeps a mistake or a forwarded link from giving one person's agent another person's account.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,10 @@ use switchboard_catalog::Toolkit;
 use super::params::AccountIdentity;
 use crate::error::{Error, Result};
 
-/// Longest expected value, in characters.
+/// Maximum length of an expected value, in characters.
 const LONGEST: usize = 320;
 
-/// Which account at the provider a link is for. All that is given must hold.
+/// The account at the provider that a link is for. Every given property must match.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[schemars(rename = "ExpectedIdentity")]
 pub struct ExpectedIdentity {
@@ -29,27 +29,27 @@ pub struct ExpectedIdentity {
     pub tenant_id: Option<String>,
 }
 
-/// What a link demands of the account that is connected by it.
+/// What a link requires of the account that it connects.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Expectation {
-    /// Which account it is for.
+    /// The account that it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<ExpectedIdentity>,
-    /// Who the account was when it was asked to be connected again. Kept here since a connection that
-    /// begins overwrites what the account says of itself.
+    /// Who the account was when the reconnect was requested. Stored here because a new connection overwrites
+    /// the identity in the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<AccountIdentity>,
-    /// An account that was connected before may become another one.
+    /// A reconnect may change to a different account.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub may_change: bool,
 }
 
 impl ExpectedIdentity {
-    /// Checks what a developer gave. `at` is where the request has it.
+    /// Validates what a developer gave. `at` is the path in the request.
     ///
     /// # Errors
-    /// For a toolkit that cannot tell who an account is, and for values that nothing can equal.
+    /// For a toolkit that does not report identities, and for values that can never match.
     pub fn check(self, toolkit: &Toolkit, at: &str) -> Result<Self> {
         let parts = [
             ("id", &self.id),
@@ -110,8 +110,8 @@ impl Expectation {
         if *self == Self::default() { None } else { serde_json::to_string(self).ok() }
     }
 
-    /// Why an account is not the one that was meant; none when it is. `before` is who the account is
-    /// now, if it works. The words name nobody: they are stored, logged, and sent to the app.
+    /// Why the account is not the expected one; none if it is. `before` is the identity of a working account.
+    /// The messages name no user, because they are stored, logged and sent to the app.
     pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<&'static str> {
         if let Some(expected) = &self.identity {
             return match now {
@@ -163,7 +163,7 @@ mod tests {
             let identity: ExpectedIdentity = serde_json::from_str(expected).unwrap();
             let expectation = Expectation { identity: Some(identity), ..Expectation::default() };
             assert_eq!(expectation.mismatch(None, Some(&found)).is_none(), met, "{expected}");
-            assert!(expectation.mismatch(None, None).is_some(), "untold is not met: {expected}");
+            assert!(expectation.mismatch(None, None).is_some(), "an unknown identity does not match: {expected}");
         }
     }
 
@@ -174,10 +174,10 @@ mod tests {
         assert_eq!(strict.mismatch(Some(&before), Some(&before)), None);
         assert!(strict.mismatch(Some(&before), Some(&other)).is_some(), "another tenant is another account");
         assert!(strict.mismatch(Some(&before), None).is_some());
-        assert_eq!(strict.mismatch(None, None), None, "who nobody knew may come back");
+        assert_eq!(strict.mismatch(None, None), None, "an account without an identity may reconnect");
         let over = Expectation { before: Some(before.clone()), ..Expectation::default() };
         assert_eq!(over.mismatch(None, Some(&before)), None);
-        assert!(over.mismatch(Some(&other), Some(&other)).is_some(), "who it was when it was asked counts");
+        assert!(over.mismatch(Some(&other), Some(&other)).is_some(), "the identity at the time of the request counts");
         let loose = Expectation { may_change: true, ..Expectation::default() };
         assert_eq!(loose.mismatch(Some(&before), Some(&other)), None);
     }

@@ -1,4 +1,4 @@
-//! Types that several folders share: what rows hold as JSON, read and checked.
+//! Types that several folders share: the JSON columns of rows, parsed and validated.
 
 pub mod access_list;
 pub mod auth_config_settings;

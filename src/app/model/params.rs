@@ -1,4 +1,4 @@
-//! Non-secret facts of an account, stored as one JSON text.
+//! Non-secret properties of an account, stored as JSON.
 
 use std::collections::BTreeMap;
 
@@ -8,65 +8,65 @@ use switchboard_catalog::{Scheme, Toolkit};
 
 use crate::error::{Code, Error, Result};
 
-/// Scopes that are kept of an account.
+/// Maximum number of scopes that are stored for an account.
 const MOST_SCOPES: usize = 1_000;
-/// Bytes of all of them.
+/// Maximum total size of these scopes, in bytes.
 const MOST_SCOPE_BYTES: usize = 16 * 1_024;
-/// Bytes of the token's type.
+/// Maximum size of the token type, in bytes.
 const MOST_TOKEN_TYPE: usize = 64;
-/// Bytes of one value that a provider gave.
+/// Maximum size of one value from a provider, in bytes.
 const MOST_VALUE: usize = 4 * 1_024;
 
-/// Non-secret facts of an account.
+/// Non-secret properties of an account.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub struct AccountParams {
     /// Connection fields such as `subdomain`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
-    /// Scopes asked for.
+    /// Requested scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requested_scopes: Vec<String>,
-    /// User-level scopes asked for.
+    /// Requested user-level scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub requested_user_scopes: Vec<String>,
-    /// Scopes that the provider granted; none when it did not say.
+    /// Granted scopes; none if the provider did not report them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub granted_scopes: Option<Vec<String>>,
-    /// As the provider wrote it.
+    /// The token type as the provider wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<String>,
-    /// Lifetime of the access token as the provider stated it, in seconds.
+    /// Lifetime of the access token, in seconds, as the provider stated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
-    /// When the refresh token ends as the provider stated it, in milliseconds since 1970.
+    /// When the refresh token expires, in milliseconds since 1970, as the provider stated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_expires_at: Option<i64>,
-    /// Values that the toolkit keeps from the provider's answers.
+    /// Values that the toolkit captures from the provider's responses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub captured: BTreeMap<String, String>,
     /// Who the account is at its provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<AccountIdentity>,
-    /// The client that it was connected with, where that registered itself.
+    /// The client that the account was connected with, if the client was registered dynamically.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The redirect URI of the code exchange, where the toolkit's refreshes repeat it.
+    /// The redirect URI of the code exchange, if the toolkit repeats it in refresh requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
-    /// When the user last consented, in milliseconds since 1970: hard ends count from here.
+    /// When the user last consented, in milliseconds since 1970. Maximum grant lifetimes count from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consented_at: Option<i64>,
-    /// Which of the toolkit's further tokens the access token is, where the account has no other.
+    /// Which of the toolkit's additional tokens is the access token, if the account has no other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only_token: Option<String>,
-    /// What follows from the fields by the toolkit's file of this moment; never stored.
+    /// Values that the current toolkit file derives from the fields. Never stored.
     #[serde(skip)]
     pub implied: BTreeMap<String, String>,
 }
 
-/// Who an account is at its provider, as its API said. The identifier and the tenant tell two
-/// accounts apart; all else is for people.
+/// Who an account is at its provider, as the provider's API reported it. Only the identifier and the tenant are
+/// compared; the rest is for display.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[schemars(rename = "AccountIdentity")]
 pub struct AccountIdentity {
@@ -84,13 +84,13 @@ pub struct AccountIdentity {
     /// Workspace, site or organisation that it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
-    /// Name of that.
+    /// Name of that tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_name: Option<String>,
 }
 
 impl AccountIdentity {
-    /// The identifiers alone, without anything that is for people.
+    /// The identifiers only, without personal data.
     #[must_use]
     pub fn nameless(self) -> Self {
         Self { id: self.id, tenant_id: self.tenant_id, ..Self::default() }
@@ -101,38 +101,38 @@ impl AccountIdentity {
         self.id == other.id && self.tenant_id == other.tenant_id
     }
 
-    /// All that it says.
+    /// All values.
     fn texts(&self) -> impl Iterator<Item = &str> {
         let optional = [&self.email, &self.name, &self.avatar_url, &self.tenant_id, &self.tenant_name];
         std::iter::once(self.id.as_str()).chain(optional.into_iter().flatten().map(String::as_str))
     }
 
-    /// For messages: the e-mail address, else the name, else the identifier.
+    /// The name for messages: the e-mail address, else the name, else the identifier.
     pub fn shown(&self) -> &str {
         self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.id)
     }
 }
 
 impl AccountParams {
-    /// Scopes that were asked for and not granted; the one place that says so.
+    /// Scopes that were requested and not granted.
     pub fn missing_scopes(&self) -> Vec<String> {
         missing_scopes(&self.requested_scopes, self.granted_scopes.as_deref())
     }
 
-    /// With connection fields only.
+    /// Parameters with connection fields only.
     pub fn of_fields(fields: BTreeMap<String, String>) -> Self {
         Self { fields, ..Self::default() }
     }
 
-    /// With what follows from the fields by a toolkit's file: defaults of fields that the file got later,
-    /// and what chosen options set.
+    /// Adds the values that a toolkit file derives from the fields: defaults of fields that were added to the
+    /// file later, and values that a selected option sets.
     #[must_use]
     pub fn completed(mut self, toolkit: &Toolkit, scheme: Scheme) -> Self {
         self.implied = toolkit.implied(scheme, |name| self.fields.get(name).map(String::as_str));
         self
     }
 
-    /// A template variable of the account: a connection field, what was captured, or what follows from them.
+    /// A template variable of the account: a connection field, a captured value or a derived value.
     pub fn value(&self, name: &str) -> Option<&String> {
         self.fields.get(name).or_else(|| self.captured.get(name)).or_else(|| self.implied.get(name))
     }
@@ -144,10 +144,10 @@ impl AccountParams {
         })
     }
 
-    /// The stored form. What a provider wrote beyond all measure is left out: every list would carry it.
+    /// The stored form. Oversized values from a provider are left out, because every list would carry them.
     pub fn to_text(&self) -> String {
         let text = |params: &Self| {
-            // A struct of strings always serialises; an empty object is the harmless answer.
+            // A struct of strings always serialises. The fallback is an empty object.
             serde_json::to_string(params).unwrap_or_else(|_| "{}".to_owned())
         };
         if self.is_of_sane_size() { text(self) } else { text(&self.without_what_is_too_long()) }
@@ -165,21 +165,21 @@ impl AccountParams {
         params.granted_scopes = params.granted_scopes.filter(|scopes| are_sane_scopes(scopes));
         params.token_type = params.token_type.filter(|text| text.len() <= MOST_TOKEN_TYPE);
         params.captured.retain(|_, text| text.len() <= MOST_VALUE);
-        // Half an identity would be another one.
+        // A partial identity would be a different identity.
         params.identity = params.identity.filter(|identity| identity.texts().all(|text| text.len() <= MOST_VALUE));
         params
     }
 }
 
-/// Scopes as they are kept: more of them, or longer, count as not stated.
+/// Whether scopes are within the limits. Otherwise they count as not reported.
 fn are_sane_scopes(scopes: &[String]) -> bool {
     scopes.len() <= MOST_SCOPES && scopes.iter().map(String::len).sum::<usize>() <= MOST_SCOPE_BYTES
 }
 
-/// Scopes that many providers take and never name again.
+/// Scopes that many providers accept and do not report as granted.
 const UNNAMED: [&str; 4] = ["openid", "offline_access", "profile", "email"];
 
-/// Scopes that were asked for and not granted; none where the provider did not say what it granted.
+/// Scopes that were requested and not granted. Empty if the provider did not report what it granted.
 pub fn missing_scopes(requested: &[String], granted: Option<&[String]>) -> Vec<String> {
     let Some(granted) = granted else { return Vec::new() };
     requested.iter().filter(|scope| !granted.contains(scope) && !UNNAMED.contains(&scope.as_str())).cloned().collect()

@@ -55,7 +55,7 @@ async fn an_edited_file_counts_without_a_restart_and_a_broken_one_does_not() {
 
     fs::write(&path, file("Broken weather").replace("[no_auth]", "colour = \"red\"\n[no_auth]")).unwrap();
     let refusal = |text: &str| {
-        let line = text.lines().find(|line| line.contains("toolkit file not taken"))?.to_owned();
+        let line = text.lines().find(|line| line.contains("toolkit file rejected"))?.to_owned();
         Some(line)
     };
     wait_for("the refusal in the log", async || refusal(&log(&log_path)).is_some()).await;
@@ -65,7 +65,7 @@ async fn an_edited_file_counts_without_a_restart_and_a_broken_one_does_not() {
     }
     assert_eq!(name(&dev).await, "Better weather");
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(log(&log_path).matches("toolkit file not taken").count(), 1, "told once");
+    assert_eq!(log(&log_path).matches("toolkit file rejected").count(), 1, "told once");
 
     // Another file is taken although this one is broken, and the repaired one is, too.
     let second = toolkits.join("second/toolkit.toml");
