@@ -1,26 +1,26 @@
-//! What a segment's hash and authentication codes are made of. Every part stands with its length, so
-//! that no two different rows or segments give the same bytes. These bytes are a stored format: a
-//! change of them makes sealed segments unreadable.
+//! The canonical bytes that a segment's hash and authentication codes are computed over. Every part is prefixed
+//! with its length, so different rows or segments never give the same bytes. This is a stored format: changing
+//! it makes sealed segments unverifiable.
 
 use sha2::{Digest, Sha256};
 use switchboard_store::audit::AuditEvent;
 use switchboard_store::audit_segments::{Segment, Tombstone};
 
-/// What the codes of segments are made for; see `KeyRing::authenticate`.
+/// Domain of the authentication codes of segments; see `KeyRing::authenticate`.
 pub const SEGMENT: &str = "audit segment, version 1";
-/// What the codes of tombstones are made for.
+/// Domain of the authentication codes of tombstones.
 pub const TOMBSTONE: &str = "audit tombstone, version 1";
 
-/// Bytes in the place of a MAC that the first segment names.
+/// The first segment has this in place of a previous MAC.
 pub const GENESIS: [u8; 32] = [0; 32];
 
-/// The SHA-256 of events, given one after the other in the order of their ids.
+/// The SHA-256 of events, added in the order of their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     hash: Sha256,
-    /// How many so far.
+    /// Number of events so far.
     pub count: i64,
-    /// When the newest was written.
+    /// Time of the newest event.
     pub newest_at: i64,
 }
 
@@ -42,13 +42,13 @@ impl Events {
         self.count += 1;
     }
 
-    /// The hash of all that was added.
+    /// The hash of all events added.
     pub fn digest(self) -> Vec<u8> {
         self.hash.finalize().to_vec()
     }
 }
 
-/// What a segment's code is made of: everything in its row but the code and the tombstone.
+/// The bytes of a segment's code: every column of its row except the code and the tombstone.
 pub fn segment(it: &Segment) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
     number(&mut bytes, it.number);
@@ -63,7 +63,7 @@ pub fn segment(it: &Segment) -> Vec<u8> {
     bytes
 }
 
-/// What a tombstone's code is made of: the segment that it stands for, and what was dropped when.
+/// The bytes of a tombstone's code: its segment, and what was dropped when.
 pub fn tombstone(segment: &Segment, it: &Tombstone) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(96);
     number(&mut bytes, segment.number);

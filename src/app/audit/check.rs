@@ -1,5 +1,5 @@
-//! What `switchboard audit check` finds: whether the events are those that were sealed, whether any
-//! segment is missing, and how many events are not yet sealed.
+//! The check behind `switchboard audit check`: whether events were changed, whether segments are missing, and
+//! how many events are not sealed yet.
 
 use std::path::Path;
 
@@ -13,30 +13,30 @@ use crate::app::audit::AuditLog;
 use crate::error::Result;
 use crate::time::Millis;
 
-/// Segments read at once.
+/// Segments read per page.
 const PAGE: i64 = 500;
 
-/// What is wrong, in the words of the answer.
+/// The kind of a finding, as it appears in the report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// A sealed range holds as many events as were sealed, and others.
+    /// A sealed range has the right number of events, but their content differs.
     Changed,
-    /// It holds fewer.
+    /// A sealed range has fewer events than were sealed.
     Missing,
-    /// It holds more, or events of a project that had none.
+    /// A sealed range has more events than were sealed, or events of a project that had none.
     Inserted,
-    /// A segment's own row was changed.
+    /// The segment's own row was changed.
     SegmentChanged,
     /// Segments between others are missing.
     SegmentMissing,
     /// The tombstone was not written by retention.
     TombstoneChanged,
-    /// A segment was sealed under a master key that is not in the key file.
+    /// The segment was sealed under a master key that is not in the key file.
     UnknownKey,
-    /// The head names a later segment: the newest segments were cut off, or an older database restored.
+    /// The head names a later segment: the newest segments were truncated, or an older database was restored.
     Truncated,
-    /// The head names another segment of that number.
+    /// The head names another segment with that number.
     HeadDiffers,
     /// There is no head file.
     HeadMissing,
@@ -44,39 +44,39 @@ pub enum Kind {
     HeadUnreadable,
 }
 
-/// One thing that is wrong.
+/// One problem that was found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// What.
+    /// The kind of problem.
     pub kind: Kind,
-    /// The segment, where it is about one.
+    /// The segment concerned, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segment: Option<i64>,
-    /// Whose events; none: of the installation itself.
+    /// The project whose events these are; none means the installation itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project_id: Option<String>,
-    /// For people.
+    /// Description for people.
     pub message: String,
 }
 
-/// What was found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// Nothing was changed and nothing is missing.
+    /// No event was changed and none is missing.
     pub intact: bool,
-    /// Segments that were looked at.
+    /// Number of segments checked.
     pub segments: i64,
-    /// Number of the newest one.
+    /// Number of the newest segment.
     pub newest_segment: i64,
-    /// Events that are as they were sealed.
+    /// Number of events that match their segment.
     pub sealed_events: i64,
-    /// Events that no segment vouches for yet.
+    /// Number of events that are not sealed yet.
     pub unsealed_events: i64,
-    /// When the oldest of them was written, in milliseconds since 1970.
+    /// When the oldest unsealed event was written, in milliseconds since 1970.
     pub unsealed_since: Option<Millis>,
-    /// Events that retention has dropped.
+    /// Number of events dropped by retention.
     pub dropped_events: i64,
-    /// What is wrong.
+    /// The problems found.
     pub findings: Vec<Finding>,
 }
 
@@ -88,11 +88,11 @@ impl Report {
 }
 
 impl AuditLog {
-    /// Compares the audit log with its segments and with a head file. With a project, only that
-    /// project's events are compared, and all segments. Changes nothing; may run beside a server.
+    /// Compares the audit log with its segments and a head file. With a project, checks all segments but only
+    /// that project's events. Changes nothing; may run beside a server.
     pub async fn check(&self, project: Option<&str>, head_file: &Path) -> Result<Report> {
         let mut report = Report::default();
-        // The head first: what is sealed while the rest is read makes it older, not newer.
+        // Read the head first: segments sealed during the check make it older, not newer.
         self.check_head(head_file, &mut report).await?;
         let end = self.check_segments(project, &mut report).await?;
         let (unsealed, since) = self.core.store.audit_events_from(&end, project).await?;
@@ -106,7 +106,7 @@ impl AuditLog {
         let said = |head: &Head| format!("the head file {shown} names segment {} ({})", head.segment, head.mac);
         let (kind, message) = match head::standing(self, file).await? {
             Standing::Agrees(_) => return Ok(()),
-            // A database that no server has sealed anything of has no head to miss.
+            // A database without segments needs no head file.
             Standing::Missing if self.core.store.newest_audit_segment().await?.is_none() => return Ok(()),
             Standing::Missing => (Kind::HeadMissing, format!("there is no head file at {shown}")),
             Standing::Unreadable(error) => {
@@ -127,12 +127,12 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Walks all segments; returns where the sealed ranges end.
+    /// Checks all segments. Returns the end of the last sealed range.
     async fn check_segments(&self, project: Option<&str>, report: &mut Report) -> Result<String> {
         let mut end = String::new();
         let mut previous: Option<Segment> = None;
         let mut range: Vec<Segment> = Vec::new();
-        // What comes before is being deleted and vouches for nothing any more.
+        // Segments before the tombstone are being deleted and need no check.
         let dropping = if self.core.store.is_dropping_audit_events().await? {
             self.core.store.audit_tombstone().await?
         } else {
@@ -164,12 +164,13 @@ impl AuditLog {
         Ok(end)
     }
 
-    /// A segment's own row, and that it follows the one before.
+    /// Checks a segment's own row and its link to the previous segment.
     fn check_link(&self, previous: Option<&Segment>, segment: &Segment, report: &mut Report) {
         report.segments += 1;
         let number = segment.number;
         let expected = previous.map_or(1, |it| it.number + 1);
-        // Before a tombstone all are gone, as they should; some may have gone since they were read.
+        // Segments before a tombstone are gone on purpose. Retention may have removed more since they were
+        // read.
         let is_first_kept = segment.tombstone.is_some();
         if number != expected && !is_first_kept {
             let message = format!("segments {expected} to {} are missing", number - 1);
@@ -179,7 +180,7 @@ impl AuditLog {
             Ok(()) => {
                 let before = previous.map_or(GENESIS.as_slice(), |it| it.mac.as_slice());
                 if number == expected && !is_first_kept && segment.previous != before {
-                    let message = format!("segment {number} names another one before it than is there");
+                    let message = format!("segment {number} does not continue the segment before it");
                     report.find(Kind::SegmentChanged, Some(segment), message);
                 }
             }
@@ -194,7 +195,7 @@ impl AuditLog {
         }
     }
 
-    /// The tombstone itself, and that nothing is left of what it stands for, once retention says so.
+    /// Checks the tombstone, and that no event of its range is left once the drop is finished.
     async fn check_tombstone(&self, segment: &Segment, report: &mut Report) -> Result<()> {
         let Some(tombstone) = &segment.tombstone else { return Ok(()) };
         let message = canon::tombstone(segment, tombstone);
@@ -217,13 +218,13 @@ impl AuditLog {
         Ok(())
     }
 
-    /// The events of one range against its segments.
+    /// Checks the events of one range against its segments.
     async fn check_range(&self, range: &[Segment], project: Option<&str>, report: &mut Report) -> Result<()> {
         let Some(first) = range.first() else { return Ok(()) };
         let mut found = self.hash_events(&first.from_id, &first.until_id).await?;
         let tombstone = self.core.store.audit_tombstone().await?;
         if tombstone.is_some_and(|tombstone| tombstone.number >= first.number) {
-            // Retention was here meanwhile.
+            // Retention dropped this range meanwhile.
             return Ok(());
         }
         let is_asked = |of: Option<&str>| project.is_none() || project == of;

@@ -1,95 +1,95 @@
-//! What an event says besides actor, action and outcome: written with it, read when somebody asks.
+//! The details of an event besides actor, action and outcome.
 //!
-//! One type for both, so that no member can be written under one name and read under another. Nothing
-//! here is a secret, and nothing says who a user is: events outlive their account.
+//! Writing and reading use the same type, so the field names always agree. Nothing here is secret or identifies
+//! a user, because events outlive their account.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::time::Millis;
 
-/// The detail of an event about an account or its links.
+/// The details of an event about an account or its links.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub struct Facts {
-    /// The link that it is about, where the actor does not say it.
+    /// The link concerned, if the actor does not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_id: Option<String>,
-    /// The auth config that an account or link is made for.
+    /// The auth config that an account or link was created for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_config_id: Option<String>,
-    /// The account works and is connected once more.
+    /// A working account is being reconnected.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_reconnect: bool,
-    /// Until when the link may be opened.
+    /// When the link expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_expires_at: Option<Millis>,
     /// The provider's host that the browser was sent to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// Where the provider was to send it back.
+    /// Where the provider was to send the browser back to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirect_uri: Option<String>,
-    /// Scopes that were asked for.
+    /// Requested scopes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
-    /// Of these, what the provider said it did not grant.
+    /// The requested scopes that the provider did not grant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_scopes: Vec<String>,
-    /// When the access token ends.
+    /// When the access token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Millis>,
-    /// There is something to get the next token with.
+    /// Whether the account can get a new token without the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_renewable: Option<bool>,
-    /// The provider's own words, cleaned by whoever read them.
+    /// The provider's error text, already sanitised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// Its error code.
+    /// The provider's error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// What the code means, in the standard's word, where the toolkit file gives it that meaning.
+    /// The standard's error code, if the toolkit file maps the provider's code to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub meaning: Option<String>,
-    /// The status of its answer.
+    /// The HTTP status of the provider's response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_status: Option<u16>,
-    /// Nothing that can be read came back: our words for what happened.
+    /// Why there is no readable response, in our words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<String>,
-    /// What the provider answered could not be read, and is kept for a week.
+    /// The provider's response could not be parsed and is stored for a week.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_kept: bool,
-    /// Pause before the next try, in milliseconds.
+    /// Delay before the next attempt, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_ms: Option<Millis>,
-    /// What was changed.
+    /// The fields that were changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
     /// The job that revokes the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoke_job_id: Option<String>,
-    /// What the provider has revoked.
+    /// The tokens that the provider has revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub revoked_tokens: Vec<String>,
-    /// Anything else, in words.
+    /// Anything else, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 impl Facts {
-    /// About a link.
+    /// Facts about a link.
     pub fn of_link(link_id: &str) -> Self {
         Self { link_id: Some(link_id.to_owned()), ..Self::default() }
     }
 
-    /// As an event keeps it.
+    /// The stored form.
     pub fn to_value(&self) -> Value {
-        // A struct of texts and numbers always serialises; null is the harmless answer.
+        // A struct of texts and numbers always serialises. The fallback is null.
         serde_json::to_value(self).unwrap_or_default()
     }
 
-    /// As an event kept it, maybe in the words of an older program.
+    /// Parses the stored form. Events of other versions may not parse and give no facts.
     pub fn parse(detail: Option<&str>) -> Self {
         detail.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }

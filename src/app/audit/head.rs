@@ -1,8 +1,8 @@
-//! The head: number and code of the newest segment, in a file outside the database. With it, cutting
-//! off the newest segments, or putting an older database in place, is noticed.
+//! The head: number and code of the newest segment, in a file outside the database. It reveals that the newest
+//! segments were truncated or that an older database was restored.
 //!
-//! The file follows the database as long as both agree. When they do not, it stays as it is, and so
-//! does the proof, until the operator accepts the database as it is (`switchboard audit accept-head`).
+//! The file follows the database as long as both agree. If they do not, it stays unchanged as evidence until
+//! the operator accepts the state of the database (`switchboard audit accept-head`).
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -23,15 +23,15 @@ use crate::time::Millis;
 
 use super::canon::GENESIS;
 
-/// Tells the files apart that this process writes before it renames them.
+/// Makes the names of partial files unique within this process.
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Head {
     /// Number of the newest segment; 0 before the first.
     pub segment: i64,
-    /// Its authentication code, in hexadecimal digits.
+    /// Its authentication code, in hexadecimal.
     pub mac: String,
     /// When it was sealed, in milliseconds since 1970.
     pub sealed_at: Millis,
@@ -48,22 +48,22 @@ impl Head {
     }
 }
 
-/// How the file and the database stand to each other.
+/// How the head file compares with the database.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Standing {
     /// There is no file.
     Missing,
-    /// It is not what this program writes.
+    /// The file is not in the format that this program writes.
     Unreadable(String),
-    /// It names a segment of this database, or one that retention dropped.
+    /// The file names a segment of this database, or one that retention dropped.
     Agrees(Head),
-    /// It names a later segment than the database has.
+    /// The file names a later segment than the newest one of the database.
     Ahead(Head),
-    /// The database has another segment of that number.
+    /// The database has another segment with that number.
     Differs(Head),
 }
 
-/// How a head file stands to the database.
+/// Compares a head file with the database.
 pub async fn standing(audit_log: &AuditLog, file: &Path) -> Result<Standing> {
     let head = match read(file) {
         Ok(head) => head,
@@ -81,13 +81,14 @@ pub async fn standing(audit_log: &AuditLog, file: &Path) -> Result<Standing> {
     if head.segment > newest {
         return Ok(Standing::Ahead(head));
     }
-    // Before the tombstone: dropped by retention, whose tombstone `check` verifies. Otherwise a gap.
+    // A segment before the tombstone was dropped by retention, and `check` verifies the tombstone. Otherwise a
+    // segment is missing.
     let tombstone = audit_log.core.store.audit_tombstone().await?;
     let dropped = tombstone.is_some_and(|tombstone| head.segment < tombstone.number);
     Ok(if dropped { Standing::Agrees(head) } else { Standing::Differs(head) })
 }
 
-/// Writes the first head, for a database that has no segment yet. An existing file stays.
+/// Writes the first head if the database has no segment yet. An existing file stays.
 pub async fn begin(audit_log: &AuditLog) -> Result<()> {
     let is_new = audit_log.core.store.newest_audit_segment().await?.is_none();
     if is_new && matches!(standing(audit_log, &audit_log.head_file).await?, Standing::Missing) {
@@ -96,7 +97,7 @@ pub async fn begin(audit_log: &AuditLog) -> Result<()> {
     Ok(())
 }
 
-/// Lets the file follow the database, if they agree.
+/// Updates the file to the newest segment, if file and database agree.
 pub async fn advance(audit_log: &AuditLog) -> Result<()> {
     let file = audit_log.head_file.as_path();
     let shown = file.display();
@@ -121,8 +122,8 @@ pub async fn advance(audit_log: &AuditLog) -> Result<()> {
 }
 
 impl AuditLog {
-    /// Takes the database's newest segment for the head, whatever the file says. The audit log notes
-    /// what it said. For the operator who has restored a backup, or lost the file. Returns the head.
+    /// Makes the database's newest segment the head, whatever the file contains, and records the old content in
+    /// the audit log. For an operator who restored a backup or lost the file. Returns the new head.
     pub async fn accept_head(&self) -> Result<Head> {
         let before = match standing(self, &self.head_file).await? {
             Standing::Missing => json!("missing"),
@@ -143,9 +144,9 @@ fn read(file: &Path) -> io::Result<Head> {
     serde_json::from_slice(&fs::read(file)?).map_err(|error| io::Error::new(ErrorKind::InvalidData, error.to_string()))
 }
 
-/// Replaces the file as a whole, durably.
+/// Replaces the file atomically and durably.
 fn write(file: &Path, head: &Head) -> io::Result<()> {
-    // Several servers, and tasks of one, may write at once; each its own file first.
+    // Several servers and tasks may write at once, so each writes its own partial file first.
     let number = WRITES.fetch_add(1, Ordering::Relaxed);
     let mut partial = file.as_os_str().to_owned();
     partial.push(format!(".{}-{number}.partial", std::process::id()));
@@ -155,7 +156,7 @@ fn write(file: &Path, head: &Head) -> io::Result<()> {
     writer.write_all(b"\n")?;
     writer.sync_all()?;
     fs::rename(&partial, file)?;
-    // The name must survive a power cut as well as the bytes.
+    // Sync the folder, so that the rename survives a power failure.
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     fs::File::open(folder)?.sync_all()
 }

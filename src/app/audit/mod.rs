@@ -1,12 +1,12 @@
-//! Audit events: every mutation carries one in its own unit (R92). Afterwards, and never in the
-//! write path, a job seals them in segments:
+//! Audit events. Every mutation writes its event in the same unit (R92). A background job, never the write
+//! path, seals the events in segments:
 //!
-//! - `facts.rs`: what an event of an account says, beside its name;
-//! - `canon.rs`: what a segment's hash and authentication codes are made of;
-//! - `seal.rs`: making segments;
-//! - `retention.rs`: dropping them when they are past their time;
-//! - `head.rs`: the newest segment, written outside the database;
-//! - `check.rs`: what was changed, is missing, or is not yet sealed.
+//! - `facts.rs`: the details of an event of an account;
+//! - `canon.rs`: the bytes that hashes and authentication codes are computed over;
+//! - `seal.rs`: creating segments;
+//! - `retention.rs`: dropping old segments;
+//! - `head.rs`: the newest segment, recorded outside the database;
+//! - `check.rs`: finding changed, missing and unsealed events.
 
 mod canon;
 pub mod check;
@@ -36,12 +36,12 @@ pub struct AuditLog {
 crate::redacted_debug!(AuditLog);
 
 impl AuditLog {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, ring: KeyRing, head_file: PathBuf) -> Self {
         Self { core, ring, head_file }
     }
 
-    /// The file that names the newest segment, outside the database.
+    /// The file outside the database that names the newest segment.
     pub fn head_file(&self) -> &Path {
         &self.head_file
     }

@@ -1,12 +1,12 @@
-//! Dropping audit events that are past their time: whole segments, oldest first. A tombstone is set before
-//! anything is deleted, and what it stands for goes in batches, so that nobody's write waits long. What is
-//! cut short is finished by the next round.
+//! Drops audit events that are past their retention time: whole segments, oldest first. A tombstone is written
+//! before anything is deleted. The events are deleted in batches, so that other writes do not wait long. An
+//! interrupted drop is finished by the next round.
 //!
-//! What is dropped cannot be had back, so one look at a clock is not enough. The time that counts is a
-//! mark in the database: it follows the clock, but never faster than ten times the time that has passed
-//! while a server ran. A clock that jumps ahead by a year thus drops nothing for weeks, in which the log
-//! tells of it; a server that was off for a month has caught up in three days. The newest event's own
-//! time is no such guard: the wrong clock dates the next event, too.
+//! Dropped events cannot be recovered, so the clock alone does not decide. The time that counts is a mark in
+//! the database. The mark follows the clock, but at most ten times as fast as a server has been running. A
+//! clock that jumps ahead by a year therefore drops nothing for weeks, and the log warns about it. A server
+//! that was off for a month catches up in three days. The time of the newest event cannot replace the mark,
+//! because a wrong clock dates the next event too.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use crate::app::audit::AuditLog;
 use crate::error::Result;
 use crate::time::{DAY, Millis};
 
-/// How much faster than time passes the mark may follow the clock.
+/// The mark advances at most this many times as fast as the server's running time.
 const CATCHES_UP: i64 = 10;
-/// Name of the mark among the facts of the database.
+/// Key of the mark in the `meta` table.
 const MARK: &str = "audit_time";
-/// Between two batches, for the writes of others.
+/// Pause between two batches, for other writes.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The rounds of one process.
+/// The state of retention between rounds of one process.
 #[derive(Debug, Default)]
 pub(super) struct Retention {
     has_begun: bool,
@@ -33,12 +33,12 @@ pub(super) struct Retention {
 }
 
 impl Retention {
-    /// Drops what is past its time. Called once in each interval of sealing.
+    /// Drops expired events. Called once per sealing interval.
     pub(super) async fn round(&mut self, audit_log: &AuditLog) -> Result<usize> {
         if audit_log.core.settings.audit_retention_days.is_none() {
             return Ok(0);
         }
-        // How long ago the round before was is known within a process only.
+        // The time since the previous round is known within one process only.
         let passed = if self.has_begun { seal::INTERVAL } else { Duration::ZERO };
         self.has_begun = true;
         let dropped = audit_log.drop_old_events(passed).await?;
@@ -56,8 +56,8 @@ impl Retention {
 }
 
 impl AuditLog {
-    /// Drops what is past the retention of audit events, where so much time has passed since this was
-    /// last done. Returns how many events went.
+    /// Drops events past their retention, given the time that has passed since the last call. Returns how many
+    /// were dropped.
     pub async fn drop_old_events(&self, passed: Duration) -> Result<i64> {
         let Some(days) = self.core.settings.audit_retention_days else { return Ok(0) };
         self.finish_drop().await?;
@@ -72,7 +72,7 @@ impl AuditLog {
         Ok(dropped)
     }
 
-    /// Lets the mark follow the clock, and returns it.
+    /// Advances the mark towards the clock, and returns it.
     async fn advance_time(&self, passed: Duration) -> Result<Millis> {
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.core.now());
@@ -80,8 +80,8 @@ impl AuditLog {
         Ok(mark)
     }
 
-    /// The mark. The first one is the time of the newest event that was sealed: it was written by a server
-    /// that ran before, and nothing is lost if it is long ago.
+    /// The mark. It starts at the time of the newest sealed event, which an earlier run of the server wrote. A
+    /// mark in the past only delays dropping.
     async fn audit_time(&self) -> Result<Millis> {
         let kept = self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
         let mark = match kept {
@@ -91,7 +91,7 @@ impl AuditLog {
         Ok(mark.min(self.core.now()))
     }
 
-    /// Drops the oldest ranges whose events were all written before a time, about a batch of events.
+    /// Drops about one batch of the oldest ranges whose events were all written before a time.
     async fn drop_oldest(&self, before: Millis) -> Result<Option<i64>> {
         let old = self.core.store.audit_tombstone().await?;
         let after = old.as_ref().map_or(0, |segment| segment.number);
@@ -108,7 +108,7 @@ impl AuditLog {
         tombstone.mac = mac.code.to_vec();
         match self.core.store.apply(audit_segments::begin_drop(last.number, &tombstone)).await {
             Ok(_) => {}
-            // Another server is at it.
+            // Another server is dropping.
             Err(WriteError::Refused(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
@@ -116,7 +116,7 @@ impl AuditLog {
         Ok(Some(events))
     }
 
-    /// The oldest ranges that may go: as many as fit a batch, but one at least.
+    /// The oldest ranges that may be dropped: as many as fit in a batch, but at least one.
     async fn oldest_ranges(&self, after: i64, before: Millis) -> Result<Option<Ranges>> {
         let (mut whole, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
         let mut number = after;
@@ -138,7 +138,7 @@ impl AuditLog {
         }
     }
 
-    /// Deletes what is left of what the newest tombstone stands for.
+    /// Deletes what is left of the ranges that the newest tombstone covers.
     async fn finish_drop(&self) -> Result<()> {
         if !self.core.store.is_dropping_audit_events().await? {
             return Ok(());
@@ -152,7 +152,7 @@ impl AuditLog {
         Ok(())
     }
 
-    /// Applies a batch until it finds less than it may delete; false when the server is told to end before.
+    /// Repeats a batch until it finds nothing more. Returns false if the server is asked to stop first.
     async fn delete_batches(&self, batch: impl Fn() -> Unit) -> Result<bool> {
         loop {
             let changed = self.core.store.apply(batch()).await?.first().copied().unwrap_or_default();
@@ -166,7 +166,7 @@ impl AuditLog {
     }
 }
 
-/// Segments that follow each other.
+/// Consecutive segments.
 struct Ranges {
     last: Segment,
     events: i64,
@@ -180,7 +180,7 @@ impl Ranges {
     }
 }
 
-/// Adds a range to those before it, where it is past its time and they fit a batch together.
+/// Adds the next range to the selected ones, if it has expired and all fit in one batch.
 fn take_if_over(whole: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
     let events = whole.as_ref().map_or(0, |it| it.events);
     let Some(range) = next.take() else { return false };

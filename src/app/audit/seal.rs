@@ -1,10 +1,10 @@
-//! Sealing: events become segments, batch by batch, in a job of its own.
+//! Sealing: a background job turns events into segments, batch by batch.
 //!
-//! Ids of events begin with the time. A round seals the events that were there a round ago, so that
-//! those on their way into the database keep the time in their ids. Which events a segment has does
-//! not rest on that pause: the unit that adds a segment is refused if its range holds another number
-//! of events than were read, and an event that comes later for a sealed range is put behind it
-//! (`switchboard_store::audit::insert`). Several servers may seal at once: one of them wins.
+//! Ids of events begin with the time. A round seals the events that existed one round ago, so that events still
+//! being written keep the time in their ids. Correctness does not depend on that pause. The unit that adds a
+//! segment is refused if its range contains another number of events than were read. An event that arrives late
+//! for a sealed range gets an id after it (`switchboard_store::audit::insert`). Several servers may seal at
+//! once: one of them wins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,35 +19,35 @@ use crate::app::audit::AuditLog;
 use crate::app::base::failpoint;
 use crate::error::Result;
 
-/// Between two rounds.
+/// Time between two rounds.
 pub(in crate::app) const INTERVAL: Duration = Duration::from_mins(1);
-/// Events in the segments of one unit: the writer counts them again, in about a millisecond.
+/// Events per unit. The writer counts them again, which takes about a millisecond.
 const BATCH: i64 = 1_000;
-/// Events read at once.
+/// Events read per page.
 pub(super) const PAGE: i64 = 1_000;
-/// How often another server may be faster before the rest is left to it.
+/// Stop after losing this many batches to other servers.
 const LOST: u32 = 5;
-/// How long a server that ends goes on sealing.
+/// Time limit for sealing at shutdown.
 const AT_END: Duration = Duration::from_secs(5);
-/// Characters of an id up to the end of its time.
+/// Length of an id's prefix up to the end of its time.
 const DATED: usize = "evt_".len() + 9;
-/// After every id that this program makes, until the year 8900.
+/// Greater than every id that this program creates until the year 8900.
 const AFTER_ALL: &str = "evt_1";
 
-/// The rounds of sealing of one process.
+/// The state of sealing between rounds of one process.
 #[derive(Debug, Default)]
 pub struct Sealer {
-    /// The newest event at the last round.
+    /// The newest event at the previous round.
     newest: Option<String>,
     retention: Retention,
 }
 
 impl Sealer {
-    /// Seals what was there a round ago, then drops segments past their time. Called once in each
-    /// [`INTERVAL`]; the first round takes what an earlier process left. Returns how many events were sealed and dropped.
+    /// Seals the events that existed one round ago, then drops expired segments. Called once per [`INTERVAL`]. The first
+    /// round seals what an earlier process left. Returns how many events were sealed and dropped.
     ///
     /// # Errors
-    /// The first of either; the other is done all the same.
+    /// The first error. A failure to seal does not prevent dropping.
     pub(in crate::app) async fn round(&mut self, audit_log: &AuditLog) -> Result<usize> {
         let sealed = self.seal(audit_log).await;
         let dropped = self.retention.round(audit_log).await;
@@ -68,23 +68,23 @@ fn report<T>(done: Result<T>, what: &str) {
 }
 
 impl AuditLog {
-    /// Seals all events, for some seconds at most: at the end of a process.
+    /// Seals all events at shutdown, within a time limit.
     pub async fn seal_at_end(&self) {
         let Ok(done) = tokio::time::timeout(AT_END, self.seal_all()).await else {
-            tracing::warn!("the audit log is not sealed to its end; the next start goes on");
+            tracing::warn!("not all audit events were sealed before shutdown; the next start continues");
             return;
         };
         report(done, "sealing the audit log");
     }
 
-    /// Seals all events that are there. Returns how many.
+    /// Seals all existing events. Returns how many.
     pub async fn seal_all(&self) -> Result<i64> {
         let newest = self.core.store.newest_audit_event_before(AFTER_ALL).await?;
         self.seal(newest.as_deref()).await
     }
 
-    /// Seals the events up to the one with this id, and lets the head follow. Returns how many events
-    /// were sealed. Stops early when other servers are faster.
+    /// Seals the events up to the one with this id, and updates the head. Returns how many were sealed. Stops
+    /// early if other servers win too often.
     pub async fn seal(&self, through: Option<&str>) -> Result<i64> {
         head::begin(self).await?;
         let mut sealed = 0;
@@ -125,16 +125,16 @@ impl AuditLog {
         }
     }
 
-    /// Where a batch ends: between two milliseconds, after about `BATCH` events.
+    /// The end of a batch: between two milliseconds, after about `BATCH` events.
     async fn end_of_batch(&self, from: &str, end: &str) -> Result<String> {
         let Some(next) = self.core.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
         let before_next = dated(&next);
-        let truncate = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
-        // All of them are of one millisecond: they go together.
-        Ok(if truncate.is_some() { before_next } else { after_time_of(&next) })
+        let cut = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
+        // Events of one millisecond go together.
+        Ok(if cut.is_some() { before_next } else { after_time_of(&next) })
     }
 
-    /// The hash of each project's events in a range.
+    /// Hashes the events of a range, per project.
     pub(super) async fn hash_events(&self, from: &str, until: &str) -> Result<BTreeMap<Option<String>, Events>> {
         let mut hashed: BTreeMap<Option<String>, Events> = BTreeMap::new();
         let mut next = from.to_owned();
@@ -148,7 +148,7 @@ impl AuditLog {
                 }
             }
             let Some(last) = page.last().filter(|_| i64::try_from(page.len()) == Ok(PAGE)) else { return Ok(hashed) };
-            // The smallest text after the last id.
+            // The smallest text greater than the last id.
             next = format!("{}\0", last.id);
             tokio::task::yield_now().await;
         }
@@ -190,23 +190,23 @@ impl AuditLog {
     }
 }
 
-/// What became of a batch.
+/// The outcome of sealing one batch.
 enum Batch {
-    /// So many events were sealed.
+    /// This many events were sealed.
     Sealed(i64),
-    /// There are none.
+    /// There is nothing to seal.
     Nothing,
-    /// Another server was faster, or an event came into the range meanwhile.
+    /// Another server sealed the range, or an event arrived in it meanwhile.
     Lost,
 }
 
-/// The part of an id that says the time. What is shorter is filled up.
+/// The prefix of an id up to the end of its time, padded with zeros.
 fn dated(id: &str) -> String {
     let time: String = id.chars().skip("evt_".len()).take(9).collect();
     format!("evt_{time:0<9}")
 }
 
-/// The first text of the millisecond after an id's: greater than all ids of that one.
+/// The prefix of the next millisecond: greater than all ids of this one.
 fn after_time_of(id: &str) -> String {
     let mut text = dated(id).into_bytes();
     for at in ("evt_".len()..text.len().min(DATED)).rev() {
@@ -215,7 +215,7 @@ fn after_time_of(id: &str) -> String {
             b'9' => (b'A', false),
             b'Z' => (b'a', false),
             digit if digit.is_ascii_alphanumeric() => (digit + 1, false),
-            // No id of this program: as if it were the last digit there is.
+            // Not an id of this program; treat it as the last digit.
             _ => (b'0', true),
         };
         text[at] = next;
