@@ -1,16 +1,16 @@
-//! Where a browser may be sent after a link (R08): no open redirector.
+//! Where a browser may be redirected after a link (R08). Prevents open redirects.
 //!
-//! Syntax is checked always. Where a project has registered callback URLs, scheme, host, port and
-//! path must equal one of them, at creation and again at the redirect; the query is free. Where it
-//! has registered none, the holder of the project key decides, and a page names the host before the
-//! browser goes there, unless that is the visitor's own machine.
+//! The syntax is always checked. If the project has registered callback URLs, scheme, host, port and path must
+//! match one of them, at creation and again at the redirect; the query may differ. If it has none, the holder
+//! of the project key decides. Then a page names the host before the redirect, except for the visitor's own
+//! machine.
 
 use url::{Host, Url};
 
-/// Longest URL taken.
+/// Maximum length of a URL.
 const MAX_LENGTH: usize = 2_048;
 
-/// Checks the syntax; the reason names what to change.
+/// Checks the syntax. The error says what to change.
 pub fn check(text: &str) -> Result<(), String> {
     if text.is_empty() {
         return Err("must not be empty".to_owned());
@@ -18,7 +18,8 @@ pub fn check(text: &str) -> Result<(), String> {
     if text.len() > MAX_LENGTH {
         return Err(format!("must have at most {MAX_LENGTH} characters"));
     }
-    // The WHATWG parser drops tabs and newlines and turns `\` into `/`; browsers do, attackers know.
+    // The WHATWG parser drops tabs and newlines and turns `\` into `/`. Browsers do the same, which attackers
+    // exploit.
     if text.chars().any(|letter| letter.is_control() || letter.is_whitespace() || letter == '\\') {
         return Err("must not contain spaces, control characters or backslashes".to_owned());
     }
@@ -33,7 +34,7 @@ pub fn check(text: &str) -> Result<(), String> {
     if authority(text).contains('%') {
         return Err("must not contain percent signs in its host".to_owned());
     }
-    // A host may hold `;`, `,`, `*` and quotes (WHATWG URL); no name in use does.
+    // The URL standard allows `;`, `,`, `*` and quotes in a host, but no real host name has them.
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
     if !url.host_str().unwrap_or_default().bytes().all(is_name) {
         return Err("must have a host of letters, digits, hyphens and dots".to_owned());
@@ -47,7 +48,7 @@ pub fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a URL that passed [`check`] is one of a project's registered ones.
+/// Whether a URL that passed [`check`] matches one of the project's registered URLs.
 pub fn is_registered(text: &str, registered: &[String]) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     registered
@@ -56,13 +57,13 @@ pub fn is_registered(text: &str, registered: &[String]) -> bool {
         .any(|entry| entry.origin() == url.origin() && entry.path() == url.path())
 }
 
-/// Whether a URL leads to the visitor's own machine.
+/// Whether a URL points to the visitor's own machine.
 pub fn is_loopback(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| is_loopback_host(&url))
 }
 
-/// The URL with our outcome appended and its own query kept (contract section 3.3). Nothing else
-/// is added: no code, token or address of the user (R09).
+/// Appends the outcome to the URL and keeps its query (contract section 3.3). Nothing else is appended: no
+/// code, token or e-mail address (R09).
 pub fn with_outcome(text: &str, status: &str, account: &str, error: Option<&str>) -> Option<Url> {
     let mut url = Url::parse(text).ok()?;
     {

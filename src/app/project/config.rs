@@ -1,5 +1,5 @@
-//! What a developer changes about a project: each field is left out (unchanged), null (as at the
-//! start) or a value that is checked here.
+//! Changes of a project's settings. Each field is absent (unchanged), null (reset to the default) or a new
+//! value, which is validated here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,15 +14,15 @@ use crate::app::base::change::Change;
 use crate::app::project::Projects;
 use crate::error::{Error, Result};
 
-/// Registered callback URLs of one project.
+/// Maximum number of registered callback URLs per project.
 const MAX_CALLBACK_URLS: usize = 100;
-/// Characters of a name on connect pages.
+/// Maximum length of a display name, in characters.
 const MAX_DISPLAY_NAME: usize = 100;
-/// A week: no signed URL lives longer.
+/// One week, the maximum lifetime of a signed URL.
 const MAX_EXPIRY: u32 = 604_800;
-/// Bytes of a theme.
+/// Maximum size of a theme, in bytes.
 const MAX_THEME: usize = 8 * 1_024;
-/// How often a change is tried again when others change the same project at once.
+/// How often a change is retried when the same project is changed concurrently.
 const TRIES: usize = 5;
 
 /// A change of a project's settings. A field that is left out stays; null sets it back.
@@ -59,7 +59,7 @@ pub struct ConfigChange {
 }
 
 impl ConfigChange {
-    /// The settings after this change; every field that is wrong is named, below `place`.
+    /// Applies the change to the settings. The error names every invalid field, with its path under `place`.
     pub fn apply(&self, settings: &mut ProjectSettings, place: &str) -> Result<()> {
         let mut wrong = Wrong { place, lines: Vec::new() };
         if let Some(urls) = self.callback_urls.given() {
@@ -94,7 +94,7 @@ impl ConfigChange {
     }
 }
 
-/// Collects what is wrong, so that a developer corrects it in one go.
+/// Collects all errors, so that the developer can fix them in one go.
 struct Wrong<'a> {
     place: &'a str,
     lines: Vec<String>,
@@ -134,7 +134,7 @@ fn checked_url(url: Option<&String>) -> std::result::Result<Option<String>, Stri
 }
 
 fn checked_expiry(seconds: &Number) -> std::result::Result<u32, String> {
-    // Numbers with a fraction are in the schema; 3600.0 means 3600.
+    // The schema allows numbers with a fraction; 3600.0 means 3600.
     let text = seconds.to_string();
     let whole = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
     whole
@@ -163,8 +163,8 @@ fn changed(stored: &str, new: &ProjectSettings) -> Result<Vec<String>> {
 }
 
 impl Projects {
-    /// Changes the settings of the actor's project; the whole settings afterwards. Two changes at
-    /// once are applied one after the other.
+    /// Changes the settings of the actor's project and returns all of them. Concurrent changes are applied one
+    /// after the other.
     pub async fn configure(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
         for _ in 0..TRIES {
             let project = self.get(&actor.project_id).await?;

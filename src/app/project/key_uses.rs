@@ -1,22 +1,22 @@
-//! Which keys' uses were noted lately: of all requests with a key within a minute, one writes that it was
-//! used, however many come in the same moment.
+//! Remembers which keys' uses were recorded lately. Of all requests with a key within a minute, only one writes
+//! the time of last use, even if they arrive at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::time::Millis;
 
-/// A minute: the time of a key's last use is no more precise.
+/// One minute: the precision of a key's time of last use.
 pub const INTERVAL: Millis = 60_000;
-/// Keys that are remembered; past that, those of earlier minutes are forgotten.
+/// Maximum number of keys remembered.
 const CAPACITY: usize = 10_000;
 
-/// When this server last noted the use of each key.
+/// When this server last recorded the use of each key.
 #[derive(Debug, Default)]
 pub struct KeyUses(Mutex<HashMap<String, Millis>>);
 
 impl KeyUses {
-    /// Whether the use of a key is to be noted now: once in [`INTERVAL`].
+    /// Whether the use of a key must be recorded now: once per [`INTERVAL`].
     pub fn is_to_be_noted(&self, id: &str, now: Millis) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |at: Millis| (at..at.saturating_add(INTERVAL)).contains(&now);
@@ -46,7 +46,7 @@ mod tests {
         assert!(uses.is_to_be_noted("key_2", 1_000));
         assert!(!uses.is_to_be_noted("key_1", 60_999));
         assert!(uses.is_to_be_noted("key_1", 61_000));
-        // A clock that was set back does not keep uses from being noted.
+        // Uses are recorded even if the clock was set back.
         assert!(uses.is_to_be_noted("key_1", 500));
     }
 

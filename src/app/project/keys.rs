@@ -1,7 +1,8 @@
-//! API keys: made, revoked, recognised (R58 to R61). What a key opens is said in `api/http/auth.rs`.
+//! API keys: creation, revocation and authentication (R58 to R61). `api/http/auth.rs` decides what a key gives
+//! access to.
 //!
-//! A project's keys are in one table, those that reach beyond a project in another; a leaked key of
-//! any kind is ended by [`Keys::revoke_leaked`].
+//! Keys of projects and keys of the organization are in separate tables. [`Keys::revoke_leaked`] revokes a
+//! leaked key of any kind.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,15 +23,15 @@ use crate::app::base::networks::{self, Network};
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
-/// Characters of a key's name.
+/// Maximum length of a key's name, in characters.
 const MAX_NAME: usize = 100;
 
-/// What a project's key may do, and from where.
+/// What a project key may do, and from where.
 #[derive(Clone, Debug, Default)]
 pub struct KeyScope {
-    /// None: everything in the project.
+    /// None means full access to the project.
     pub permissions: Option<Permissions>,
-    /// None: from anywhere.
+    /// None means from any address.
     pub allowed_ips: Option<Vec<Network>>,
 }
 
@@ -41,25 +42,25 @@ impl KeyScope {
     }
 }
 
-/// A project's key that was accepted.
+/// An accepted project key.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     /// `key_…`.
     pub key_id: String,
-    /// The project it opens.
+    /// The project that the key belongs to.
     pub project_id: String,
-    /// What it may do there.
+    /// What the key may do.
     pub scope: KeyScope,
 }
 
-/// Whose a key beyond one project is.
+/// The owner of a key that is not limited to one project.
 #[derive(Clone, Debug)]
 pub enum Reach {
-    /// The organisation's own.
+    /// The organization.
     Organization,
-    /// A member's.
+    /// A member of the organization.
     User {
-        /// The member.
+        /// The member's e-mail address.
         email: String,
     },
 }
@@ -89,19 +90,19 @@ pub struct Keys {
 crate::redacted_debug!(Keys);
 
 impl Keys {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>) -> Self {
         Self { core, key_uses: KeyUses::default() }
     }
 }
 
 impl Keys {
-    /// Makes a further key of a project, for everything.
+    /// Creates another key of a project, with full access.
     pub async fn create(&self, actor: &Actor, name: &str) -> Result<(ApiKey, ApiKeyRow)> {
         self.create_scoped_key(actor, name, &KeyScope::default()).await
     }
 
-    /// Makes a further key of a project.
+    /// Creates another key of a project.
     pub async fn create_scoped_key(&self, actor: &Actor, name: &str, scope: &KeyScope) -> Result<(ApiKey, ApiKeyRow)> {
         check_key_name(name)?;
         let (key, row) = self.new_key(&actor.project_id, name, scope)?;
@@ -113,7 +114,7 @@ impl Keys {
         }
     }
 
-    /// The statements that add a key.
+    /// The statements that insert a key.
     pub(in crate::app) fn insert(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
         let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
@@ -144,7 +145,7 @@ impl Keys {
         Ok((key, row))
     }
 
-    /// Makes a key that reaches beyond one project.
+    /// Creates a key of the organization or of a member.
     pub async fn create_organization_key(
         &self,
         actor: &Actor,
@@ -179,13 +180,13 @@ impl Keys {
         Ok((key, row))
     }
 
-    /// Revokes a key. Every server on this database refuses it from its next request on.
+    /// Revokes a key. Every server on this database rejects it from the next request on.
     pub async fn revoke(&self, actor: &Actor, id: &str) -> Result<()> {
         let revoke = api_keys::revoke(&actor.project_id, id, self.core.now());
         self.apply_revocation(revoke, self.core.audit(actor, "api_key.revoke", id, "ok", None), id).await
     }
 
-    /// Revokes a key that reaches beyond one project.
+    /// Revokes a key of the organization or of a member.
     pub async fn revoke_organization_key(&self, actor: &Actor, reach: &Reach, id: &str) -> Result<()> {
         let (kind, email) = reach.stored();
         let revoke = organization_keys::revoke(kind, email, id, self.core.now());
@@ -202,14 +203,14 @@ impl Keys {
         }
     }
 
-    /// Keys of a member, or of the organisation.
+    /// The keys of the organization or of a member.
     pub async fn organization_keys(&self, reach: &Reach) -> Result<Vec<OrganizationKeyRow>> {
         let (kind, email) = reach.stored();
         Ok(self.core.store.organization_keys(kind, email).await?)
     }
 
-    /// Ends keys that somebody found, whatever they open. Says nothing of which exist, and always
-    /// writes once, so that its time says nothing either; fails when anything could not be written.
+    /// Revokes leaked keys of any kind. Does not reveal which of them exist, and always writes once so that the
+    /// timing does not either. Fails if anything could not be written.
     pub async fn revoke_leaked(&self, presented: &[String], request_id: &str) -> Result<()> {
         let now = self.core.now();
         let mut unit = Unit::new().with(meta::put("last_revocation_request", now.to_be_bytes().to_vec()));
@@ -240,10 +241,10 @@ impl Keys {
         Ok(())
     }
 
-    /// The project that a key opens. Malformed keys never reach the database (R58).
+    /// Authenticates a project key. Malformed keys never reach the database (R58).
     pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
         let key = parse(presented, KeyKind::Project)?;
-        // Read each time: a key revoked from the command line is refused from the next request on.
+        // Not cached: a key revoked from the command line is rejected from the next request on.
         let row = self.core.store.api_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
         let now = self.core.now();
         if !is_live(row.revoked_at, row.expires_at, now) {
@@ -255,7 +256,7 @@ impl Keys {
         Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
     }
 
-    /// The key of a member or of the organisation.
+    /// Authenticates a key of the organization or of a member.
     pub async fn authenticate_beyond(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
         let key = parse(presented, kind)?;
         let row = self.core.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
@@ -269,18 +270,18 @@ impl Keys {
         Ok(row)
     }
 
-    /// Notes the use of a key without making the request wait for the disk.
+    /// Records the use of a key without making the request wait for the disk.
     fn touch(&self, statement: Statement) {
         let store = self.core.store.clone();
         self.core.tasks.spawn(async move {
             if let Err(error) = store.apply(Unit::new().with(statement)).await {
-                tracing::warn!(error = %error, "the use of an API key was not noted");
+                tracing::warn!(error = %error, "the use of an API key could not be recorded");
             }
         });
     }
 }
 
-/// No key, and every key that opens nothing: one answer.
+/// The same error for a missing key and for every invalid key.
 pub fn invalid() -> Error {
     Error::of(Code::Unauthorized, &[])
 }
@@ -294,19 +295,19 @@ pub fn is_live(revoked_at: Option<i64>, expires_at: Option<i64>, now: i64) -> bo
     revoked_at.is_none() && expires_at.is_none_or(|expires| expires > now)
 }
 
-/// Whether the stored time of the last use is too old, so that reads stay reads.
+/// Whether the stored time of last use is old enough to be updated.
 fn is_due(last_used_at: Option<i64>, now: i64) -> bool {
     last_used_at.is_none_or(|used| used + key_uses::INTERVAL <= now)
 }
 
-/// A scope that cannot be read admits nothing: the request fails.
+/// Parses the scope of a key. If it cannot be parsed, the request fails.
 fn scope_of(row: &ApiKeyRow) -> Result<KeyScope> {
     let permissions = row.permissions.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
     let allowed_ips = row.allowed_ips.as_deref().map(serde_json::from_str).transpose().map_err(Error::internal)?;
     Ok(KeyScope { permissions, allowed_ips })
 }
 
-/// A scope from pairs as they are given with a new key; `field` is their name in the request.
+/// Builds permissions from the pairs given with a new key. `field` is their name in the request.
 pub fn permissions_from(field: &str, pairs: &[(Preset, Access)]) -> Result<Permissions> {
     if pairs.is_empty() {
         return Err(Error::field(field, "must name at least one permission, or be left out for all"));
@@ -328,7 +329,7 @@ fn check_key_name(name: &str) -> Result<()> {
 }
 
 fn check_email(email: &str) -> Result<()> {
-    let plain = email.len() <= 254 && !email.chars().any(|it| it.is_control() || it.is_whitespace());
+    let plain = email.len() <= 254 && !email.chars().any(|letter| letter.is_control() || letter.is_whitespace());
     let parts = email.rsplit_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
     if plain && parts { Ok(()) } else { Err(Error::field("email", "must be an e-mail address")) }
 }

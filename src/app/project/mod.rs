@@ -1,5 +1,5 @@
-//! Projects, the tenants, and what opens them: settings, API keys and their permissions, the organization that
-//! has them, and the callback URLs that a project allows.
+//! Projects, which are the tenants: their settings, API keys and permissions, the organization that owns them,
+//! and the allowed callback URLs.
 
 pub mod callback_url;
 pub mod config;
@@ -26,8 +26,8 @@ use crate::text::truncate;
 
 use keys::KeyScope;
 
-/// Settings of a project. Those without an effect on this server are kept and shown, so that tools
-/// made for the hosted service find what they wrote.
+/// Settings of a project. Those without effect on this server are stored and returned, so that tools made for
+/// the hosted service find what they wrote.
 #[derive(Clone, Debug, Deserialize, Serialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct ProjectSettings {
@@ -103,7 +103,7 @@ impl Default for ProjectSettings {
 }
 
 impl ProjectSettings {
-    /// Settings as they are stored.
+    /// Parses the stored form.
     pub fn parse(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(Error::internal)
     }
@@ -114,7 +114,7 @@ impl ProjectSettings {
 pub struct NewProject {
     /// The project.
     pub project: Project,
-    /// Its key, shown once.
+    /// The key, shown only once.
     pub key: ApiKey,
     /// Identifier of the key.
     pub key_id: String,
@@ -129,14 +129,14 @@ pub struct Projects {
 crate::redacted_debug!(Projects);
 
 impl Projects {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, keys: Arc<Keys>) -> Self {
         Self { core, keys }
     }
 }
 
 impl Projects {
-    /// Makes a project with one key.
+    /// Creates a project with one key.
     pub async fn create(&self, actor_name: &str, name: &str, settings: &ProjectSettings) -> Result<NewProject> {
         let name = name.trim();
         if !(1..=100).contains(&name.chars().count()) || name.chars().any(char::is_control) {
@@ -151,7 +151,7 @@ impl Projects {
         Ok(NewProject { project, key, key_id })
     }
 
-    /// Adds a project whose name and settings were checked, with a key if one is wanted.
+    /// Adds a project with a validated name and settings, and a key if requested.
     pub(super) async fn add_project(
         &self,
         actor: &Actor,
@@ -185,12 +185,12 @@ impl Projects {
         Ok((project, made))
     }
 
-    /// One live project of the installation.
+    /// A project that is not deleted.
     pub async fn get(&self, id: &str) -> Result<Project> {
         self.core.store.project(id).await?.ok_or_else(|| not_found(id))
     }
 
-    /// Gives a project a new key for everything; all its earlier keys end in the same moment.
+    /// Creates a new key with full access and revokes all earlier keys of the project at the same time.
     pub async fn regenerate_key(&self, actor: &Actor, project: &str) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let (key, row) = self.keys.new_key(project, "default", &KeyScope::default())?;
@@ -210,15 +210,15 @@ impl Projects {
         ProjectSettings::parse(&self.get(project).await?.settings)
     }
 
-    /// Whether a callback URL is on the project's list; false where that is empty, none where the list
-    /// holds others only.
+    /// Whether a callback URL is registered. `Some(false)` if the project has registered none; `None` if it has
+    /// registered others only.
     pub async fn is_registered_callback(&self, project: &str, url: &str) -> Result<Option<bool>> {
         let registered = self.settings(project).await?.callback_urls;
         let is_on_it = callback_url::is_registered(url, &registered);
         Ok((is_on_it || registered.is_empty()).then_some(is_on_it))
     }
 
-    /// Refuses a callback URL that is not on the project's list, where it has one (R08).
+    /// Rejects a callback URL that is not registered, if the project has registered any (R08).
     pub async fn check_registered(&self, project: &str, url: &str, field: &str) -> Result<()> {
         let settings = self.settings(project).await?;
         if settings.callback_urls.is_empty() || callback_url::is_registered(url, &settings.callback_urls) {
@@ -229,7 +229,7 @@ impl Projects {
     }
 }
 
-/// Unknown, deleted or inaccessible project: all the same answer.
+/// Unknown, deleted or inaccessible project: the same error for all three.
 pub fn not_found(id: &str) -> Error {
     Error::of(Code::ProjectNotFound, &[("id", &truncate(id))])
 }

@@ -1,4 +1,4 @@
-//! The installation as an organisation: one, with an id that is made once, and its projects.
+//! The installation as the only organization: its id, created once, and its projects.
 
 use serde::{Deserialize, Serialize};
 use switchboard_store::projects::Project;
@@ -13,26 +13,26 @@ use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
 
-/// Where it is kept among the facts of the installation.
+/// Key in the `meta` table.
 const FACT: &str = "organization";
 
-/// The installation.
+/// The organization of this installation.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Organization {
     /// `ok_…`.
     pub id: String,
-    /// When somebody first asked for it.
+    /// When the organization was first requested.
     pub created_at: Millis,
 }
 
 impl Organization {
-    /// Its name; there is no other organisation to tell it from.
+    /// The name, always the same because there is only one organization.
     pub const NAME: &'static str = "Switchboard";
 }
 
 impl Projects {
-    /// The organisation that this installation is. Made when first asked for; of several servers
-    /// that ask at once, one makes it.
+    /// The organization of this installation. It is created at the first request; if several servers do so at
+    /// once, one of them wins.
     pub async fn organization(&self) -> Result<Organization> {
         if let Some(found) = self.core.store.meta(FACT).await? {
             return serde_json::from_slice(&found).map_err(Error::internal);
@@ -49,7 +49,7 @@ impl Projects {
         }
     }
 
-    /// Makes a project for the holder of an organisation key.
+    /// Creates a project for the holder of an organization key.
     pub async fn new_project(
         &self,
         actor: &Actor,

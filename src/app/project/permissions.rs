@@ -1,14 +1,14 @@
-//! What a scoped project key may do: presets, each none, read, write or both (contract section 1.2).
+//! Permissions of a scoped project key: an access level for each preset (contract section 1.2).
 //!
-//! A key without a scope may do everything in its project. Which operation needs which preset is
-//! said in one table, `api/table.rs`.
+//! A key without a scope has full access to its project. The table in `api/table.rs` says which operation needs
+//! which preset.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An area of the API, by its published name.
+/// An area of the API, with its published name.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
@@ -18,7 +18,7 @@ pub enum Preset {
     ToolExecution,
     /// Calls to provider APIs with a connected account.
     ProxyExecute,
-    /// Sessions themselves: create, change, delete, link.
+    /// Sessions: create, change, delete and link.
     SessionManagement,
     /// Running tools in a session.
     SessionToolExecution,
@@ -41,7 +41,7 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// All of them, in the published order.
+    /// All presets, in the published order.
     pub const ALL: [Self; 13] = [
         Self::Tools,
         Self::ToolExecution,
@@ -58,7 +58,7 @@ impl Preset {
         Self::Sessions,
     ];
 
-    /// Its published name.
+    /// The published name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tools => "tools",
@@ -78,25 +78,25 @@ impl Preset {
     }
 }
 
-/// What a preset admits.
+/// The access level of a preset.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
-    /// Nothing.
+    /// No access.
     None,
-    /// Looking.
+    /// Reading.
     Read,
     /// Changing.
     Write,
-    /// Both.
+    /// Reading and changing.
     ReadWrite,
 }
 
 impl Access {
-    /// All of them.
+    /// All access levels.
     pub const ALL: [Self; 4] = [Self::None, Self::Read, Self::Write, Self::ReadWrite];
 
-    /// Its published name.
+    /// The published name.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -106,7 +106,7 @@ impl Access {
         }
     }
 
-    /// Whether this access covers what is needed.
+    /// Whether this access level includes the needed one.
     pub fn covers(self, needed: Self) -> bool {
         match needed {
             Self::None => true,
@@ -117,19 +117,19 @@ impl Access {
     }
 }
 
-/// The scope of a key: what is not named is not allowed.
+/// The permissions of a key. A preset that is not listed is not allowed.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Permissions(pub BTreeMap<Preset, Access>);
 
 impl Permissions {
-    /// Whether one of the needed rights is given.
+    /// Whether at least one of the needed permissions is granted.
     pub fn admit(&self, needed: &[(Preset, Access)]) -> bool {
         needed.iter().any(|(preset, access)| self.0.get(preset).is_some_and(|given| given.covers(*access)))
     }
 }
 
-/// One right as the command line takes it: `sessions=read_write`.
+/// One permission as given on the command line: `sessions=read_write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant(pub Preset, pub Access);
 
@@ -175,6 +175,6 @@ mod tests {
         assert!(!scope.admit(&[(Preset::Toolkits, Access::Write)]));
         assert!(!scope.admit(&[(Preset::AuthConfigs, Access::Read)]));
         assert!(scope.admit(&[(Preset::SessionManagement, Access::Write), (Preset::Sessions, Access::Write)]));
-        assert!(!scope.admit(&[]), "nothing is no right");
+        assert!(!scope.admit(&[]), "an empty list of needed permissions is never satisfied");
     }
 }

@@ -1,4 +1,4 @@
-//! Deleting a project: it is closed at once, and emptied in batches.
+//! Deletes a project: it is closed at once and emptied in batches.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use crate::app::session::Sessions;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 
-/// A request empties a project for so long; the server's jobs do the rest.
+/// How long a request empties a project. Background jobs do the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Links ended by one unit.
+/// Links ended per unit.
 const LINKS: usize = 100;
-/// Closed projects looked after by one run of the job.
+/// Closed projects per run of the job.
 const PROJECTS: i64 = 100;
 
-/// Deletion of projects with all that is theirs.
+/// Deletion of projects and everything in them.
 pub struct ProjectDeletion {
     core: Arc<Core>,
     auth_configs: Arc<AuthConfigs>,
@@ -34,7 +34,7 @@ pub struct ProjectDeletion {
 crate::redacted_debug!(ProjectDeletion);
 
 impl ProjectDeletion {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         auth_configs: Arc<AuthConfigs>,
@@ -46,9 +46,9 @@ impl ProjectDeletion {
 }
 
 impl ProjectDeletion {
-    /// Deletes a project with all that is in it. Its keys are refused from the next request on. With
-    /// `revoke` its credentials go to be revoked at their providers: the id of that job, if there
-    /// were any. A large project is emptied by the server's jobs, also when this is cut short.
+    /// Deletes a project and everything in it. Its keys are rejected from the next request on. With `revoke`,
+    /// its credentials are queued to be revoked at their providers; returns the id of that job if there were
+    /// any. Background jobs finish emptying a large or interrupted deletion.
     pub async fn delete(&self, actor: &Actor, project: &str, revoke: bool) -> Result<Option<String>> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let unit = project_deletion::close(project, revoke, self.core.now()).with(self.core.audit(
@@ -73,12 +73,12 @@ impl ProjectDeletion {
         Ok(queued.then_some(job))
     }
 
-    /// Goes on with deleted projects that are not empty yet.
+    /// Continues emptying deleted projects.
     pub async fn empty_deleted(&self) -> Result<usize> {
         let closed = self.core.store.closed_projects(PROJECTS).await?;
         let count = closed.len();
         for ClosedProject { id, revokes } in closed {
-            // One that cannot be emptied now does not keep the others.
+            // A project that cannot be emptied now must not block the others.
             if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
                 tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
             }
@@ -86,8 +86,8 @@ impl ProjectDeletion {
         Ok(count)
     }
 
-    /// Ends what is in a closed project, batch by batch, until nothing is left or the time is over. What it
-    /// did is done even if it fails half-way; called again, it does the rest.
+    /// Ends what is in a closed project, batch by batch, until nothing is left or the time is up. Each batch is
+    /// committed on its own; a later call continues.
     async fn empty_project(&self, actor: &Actor, revoke: bool, job: &str, until: Option<Instant>) -> Result<()> {
         let project = actor.project_id.as_str();
         let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
@@ -101,7 +101,7 @@ impl ProjectDeletion {
         self.repeat(|| project_deletion::end_sessions(project, self.core.now()), &is_over).await?;
         self.repeat(|| project_deletion::forget_idempotency_keys(project), &is_over).await?;
         self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &is_over).await?;
-        // One that was made in the moment of closing.
+        // A link may have been created while the project was closed.
         self.end_links_of(project, &is_over).await?;
         if is_over() {
             return Ok(());
@@ -114,13 +114,13 @@ impl ProjectDeletion {
             None,
         ));
         match self.core.store.apply(unit).await {
-            // What came in between is left to the next run.
+            // Rows added meanwhile are left to the next run.
             Ok(_) | Err(WriteError::Refused(Refusal::ProjectNotEmpty)) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Applies a statement that changes a batch of rows until it changes fewer.
+    /// Repeats a statement that changes a batch of rows until it changes less than a full batch.
     pub(in crate::app) async fn repeat(
         &self,
         statement: impl Fn() -> Statement,
@@ -153,8 +153,8 @@ impl ProjectDeletion {
     }
 }
 
-/// What a project's credentials are revoked under: it follows from the project's id, so that whoever goes
-/// on has the same.
+/// The id of the job that revokes a project's credentials. It is derived from the project's id, so that every
+/// run uses the same one.
 fn revoke_job(project: &str) -> String {
     let own = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
     format!("{}{own}", Kind::RevokeJob.prefix())
