@@ -1,4 +1,4 @@
-//! The OAuth client of an auth config, as token requests need it.
+//! The OAuth client of an auth config, as used in token requests.
 
 use switchboard_catalog::{ClientAuthentication, Scheme};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -8,35 +8,35 @@ use crate::app::ManagedClient;
 use crate::app::credential::Credentials;
 use crate::error::{Code, Error, Result};
 
-/// OAuth client of an auth config, ready for a token request.
+/// The OAuth client of an auth config, ready for a token request.
 #[derive(Debug)]
 pub struct Client {
     /// Client identifier.
     pub client_id: String,
     /// Client secret; none for a public client.
     pub client_secret: Option<Secret>,
-    /// Private key in PEM, for a client that signs.
+    /// Private key in PEM, for a client that authenticates with a signature.
     pub private_key: Option<Secret>,
-    /// Which of the client's keys that is.
+    /// Identifier of the private key.
     pub key_id: Option<String>,
-    /// Certificate of the key in PEM.
+    /// Certificate of the key, in PEM.
     pub certificate: Option<String>,
-    /// How it authenticates, where its registration or the auth config says so.
+    /// How the client authenticates, if its registration or the auth config says so.
     pub method: Option<ClientAuthentication>,
 }
 
 impl Client {
-    /// Whether it has one that must not reach anybody else.
+    /// Whether the client has a secret or a private key.
     pub fn has_secret(&self) -> bool {
         self.client_secret.is_some() || self.private_key.is_some()
     }
 
-    /// One without a secret.
+    /// A client without a secret.
     pub fn public(client_id: String) -> Self {
         Self { client_id, client_secret: None, private_key: None, key_id: None, certificate: None, method: None }
     }
 
-    /// The operator's.
+    /// The operator's client.
     pub fn managed(client: &ManagedClient) -> Self {
         Self {
             client_id: client.client_id.clone(),
@@ -48,7 +48,7 @@ impl Client {
         }
     }
 
-    /// The client that an auth config had before it registered another.
+    /// The previous client of an auth config that has registered again.
     pub fn former(secrets: &Secrets) -> Option<Self> {
         let mut own = Secrets::new();
         for (name, secret) in secrets.iter() {
@@ -59,7 +59,7 @@ impl Client {
         Self::of(&mut own)
     }
 
-    /// The client that some secrets are, by the names that the API has for them.
+    /// The client stored in these secrets, under the field names of the API.
     pub fn of(secrets: &mut Secrets) -> Option<Self> {
         let text = |secrets: &Secrets, name: &str| secrets.get(name).filter(|it| !it.is_empty()).map(str::to_owned);
         Some(Self {
@@ -75,34 +75,33 @@ impl Client {
     }
 }
 
-/// Whether the client of an auth config is the operator's. A managed one whose client registers or describes itself
-/// has its own.
+/// Whether the auth config uses the operator's client. Managed auth configs with dynamic registration or a
+/// client metadata document have a client of their own.
 pub(in crate::app) fn has_operators_client(config: &AuthConfigRow) -> bool {
     let has_own = [Scheme::DcrOAuth, Scheme::CimdOAuth].iter().any(|scheme| config.scheme == scheme.as_str());
     config.is_managed && !has_own
 }
 
-/// Before the names of the client that an auth config had before it registered another: accounts that were
-/// connected with that one go on with it.
+/// Prefix of the stored fields of the previous client. Accounts that were connected with it keep using it.
 pub(in crate::app) const FORMER: &str = "former_";
 
-/// To which client of an auth config tokens were issued.
+/// The client that tokens were issued to.
 #[derive(Clone, Copy, Debug)]
 pub enum Issued<'a> {
-    /// To the one that it has now.
+    /// The current client of the auth config.
     JustNow,
-    /// To the one of this identifier; none for accounts of the time when it had but one.
+    /// The client with this identifier; none for old accounts, which do not record it.
     Earlier(Option<&'a str>),
 }
 
 impl Credentials {
-    /// The identifier of a client that describes itself: where the description is.
+    /// The client id of a client with a metadata document: the URL of the document.
     pub fn client_metadata_url(&self, auth_config: &str) -> String {
         format!("{}/api/v3.1/toolkits/auth/client/{auth_config}", self.core.settings.public_url)
     }
 
-    /// The OAuth client of an auth config: its own, or the operator's while this project is still listed for it.
-    /// Requests for an account take it from [`Self::client_for`], which looks where they go.
+    /// The OAuth client of an auth config: its own, or the operator's while this project may use it. Requests
+    /// for an account use [`Self::client_for`], which also checks where they are sent.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
         if has_operators_client(config) {
             let client = self.core.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
@@ -120,8 +119,8 @@ impl Credentials {
         Self::client_in(config, &mut secrets)
     }
 
-    /// The client that an account was connected with: of a client that registered itself, maybe the one
-    /// before. `client_id` is the account's, none for one of before that was known.
+    /// The client that an account was connected with. After a new registration this may be the previous client.
+    /// `client_id` is the account's; none for accounts that do not record it.
     pub fn client_of(&self, config: &AuthConfigRow, client_id: Option<&str>) -> Result<Client> {
         if config.scheme != Scheme::DcrOAuth.as_str() {
             return self.oauth_client(config);

@@ -1,21 +1,21 @@
-//! The fields of a connection: what a form asks for, and what it was filled with.
+//! Connection fields: what a form asks for, and the values that were entered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_vault::{Secret, Secrets};
 
-/// Values of a form, secrets apart.
+/// Values of a form, with the secrets kept apart.
 pub(in crate::app) struct Entered {
     pub fields: BTreeMap<String, String>,
     pub secrets: Secrets,
-    /// Names of the fields that the form filled. What it holds of nothing but blanks fills none.
+    /// Names of the fields that were filled in. Blank values do not count.
     pub filled: BTreeSet<String>,
 }
 
 impl Entered {
-    /// The values as the account stores them: a user name is part of the credential, and an imported
-    /// token stands where the toolkit's own tokens do.
+    /// The values as the account stores them. A user name becomes part of the credential, and an imported token
+    /// is stored like the toolkit's own tokens.
     pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
         if matches!(scheme, Scheme::Basic | Scheme::BasicWithJwt) {
             for name in ["username", "password"] {
@@ -34,8 +34,8 @@ impl Entered {
     }
 }
 
-/// Checks a form against its fields; every wrong field is named. What the form leaves empty is
-/// taken from what is known already, then from the field's default.
+/// Validates a form; the error names every invalid field. A blank field takes its known value, or else its
+/// default.
 pub(in crate::app) fn read_fields(
     fields: &[Field],
     form: &Secrets,

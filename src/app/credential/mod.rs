@@ -1,5 +1,5 @@
-//! Credentials at rest: where secrets are sealed and opened, the OAuth client of an auth config, the hosts that a
-//! secret may be sent to, and what is kept beside the first token.
+//! Credentials at rest: sealing and opening secrets, the OAuth client of an auth config, and the hosts that a
+//! secret may be sent to.
 
 pub mod client;
 pub mod fields;
@@ -14,7 +14,7 @@ use switchboard_vault::KeyRing;
 use crate::app::base::core::Core;
 use crate::app::project::Projects;
 
-/// Sealing and opening of secrets, and where each may be sent.
+/// Seals and opens secrets, and checks where each may be sent.
 pub struct Credentials {
     core: Arc<Core>,
     projects: Arc<Projects>,
@@ -24,7 +24,7 @@ pub struct Credentials {
 crate::redacted_debug!(Credentials);
 
 impl Credentials {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, projects: Arc<Projects>, ring: KeyRing) -> Self {
         Self { core, projects, ring }
     }

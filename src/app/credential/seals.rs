@@ -1,9 +1,8 @@
-//! Where secrets are sealed, and the only functions that open them; what each is bound to (R43, R70).
+//! The only functions that seal and open stored secrets, and what each secret is bound to (R43, R70).
 //!
-//! A secret is bound to where it is stored, to whose it is and to where it may be sent: the account's
-//! connection fields, and what its provider's answers said of where its data is, by name and value. Whoever
-//! rewrites the row makes the secret unreadable, not another's. Whatever changes a value that a secret is
-//! bound to seals it anew in the same statement.
+//! A secret is bound to where it is stored, to its owner and to where it may be sent: the account's connection
+//! fields and captured values, by name and value. Changing the row in the database makes the secret unreadable
+//! instead of redirecting it. A change of a bound value must reseal the secret in the same statement.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +21,7 @@ use crate::app::credential::Credentials;
 use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
-/// Whose a secret is.
+/// The owner of a secret.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'a> {
     /// The project.
@@ -67,8 +66,7 @@ impl Owner<'_> {
     }
 }
 
-/// Where a secret may be sent, as far as that is an account's own: of its parameters the part that takes part
-/// in addresses. It does not depend on the toolkit's file.
+/// The parameters of an account that decide where its secret may be sent. Independent of the toolkit file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::app) struct Destination {
@@ -77,7 +75,7 @@ pub(in crate::app) struct Destination {
 }
 
 impl Destination {
-    /// Of stored parameters.
+    /// Parses stored parameters.
     pub(in crate::app) fn parse(params: &str) -> Result<Self> {
         serde_json::from_str(params).map_err(Error::internal)
     }
@@ -98,7 +96,7 @@ fn bound_to_destination(
     bound_to_values(bound_to_values(place, "field", fields), "captured", captured)
 }
 
-/// Place of an account's credential.
+/// Seal context of an account's credential.
 pub(in crate::app) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> SealContext {
     credential_place_for(owner, &destination.fields, &destination.captured)
 }
@@ -111,8 +109,8 @@ fn credential_place_for(
     bound_to_destination(owner.place("connected_accounts", owner.account_id, "credential_sealed"), fields, captured)
 }
 
-/// Place of an auth config's client. It is bound to the sealed shared fields as they are: a host among them
-/// cannot be exchanged beside it.
+/// Seal context of an auth config's client. It includes the sealed shared fields, so that a host among them
+/// cannot be replaced separately.
 pub(in crate::app) fn client_place(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
         .with("toolkit", &config.toolkit)
@@ -120,29 +118,29 @@ pub(in crate::app) fn client_place(config: &AuthConfigRow) -> SealContext {
         .with("shared", config.shared_sealed.as_deref().unwrap_or_default())
 }
 
-/// Place of the fields that all accounts of an auth config share.
+/// Seal context of the connection fields shared by all accounts of an auth config.
 pub(in crate::app) fn shared_place(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
 }
 
-/// Place of the fields that a developer gave with a link.
+/// Seal context of the fields that a developer sent with a link.
 pub(in crate::app) fn prefill_place(owner: &Owner<'_>, link: &str) -> SealContext {
     owner.place("links", link, "prefill_sealed")
 }
 
-/// Place of what an attempt keeps until its end. `params` are the account's.
+/// Seal context of an attempt's secret. `params` are the account's.
 pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<SealContext> {
     let place = owner
         .place("attempts", &attempt.id, "verifier_sealed")
         .with("link", &attempt.link_id)
         .with("redirect_uri", &attempt.redirect_uri);
-    // What the callback says of the place is known only then.
+    // Values captured from the callback are not known yet.
     Ok(bound_to_values(place, "field", &Destination::parse(params)?.fields))
 }
 
-/// Place of what waits for somebody's word.
+/// Seal context of a secret that is pending confirmation or a choice.
 pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<SealContext> {
     let place = owner
         .place("verifications", &row.id, "parked_sealed")
@@ -153,7 +151,7 @@ pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> 
     Ok(bound_to_destination(place, &destination.fields, &destination.captured))
 }
 
-/// Place of an answer of an account's token endpoint that could not be read.
+/// Seal context of an unreadable response of an account's token endpoint.
 fn unread_place(owner: &Owner<'_>, id: &str) -> SealContext {
     SealContext::new(owner.project_id, "unread_answers", id, "answer_sealed")
         .with("account", owner.account_id)
@@ -163,7 +161,7 @@ fn unread_place(owner: &Owner<'_>, id: &str) -> SealContext {
         .with("scheme", owner.scheme)
 }
 
-/// Place of what a queued revocation needs.
+/// Seal context of the secrets of a queued revocation.
 pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<SealContext> {
     let place = SealContext::new(&row.project_id, "revocations", &row.id, "material_sealed")
         .with("account", &row.account_id)
@@ -176,73 +174,73 @@ pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<SealContex
 }
 
 impl Credentials {
-    /// Seals the fields that a developer gave with a link; none when there are none.
+    /// Seals the fields that a developer sent with a link; none if there are none.
     pub fn seal_prefill(&self, owner: &Owner<'_>, link: &str, fields: &Secrets) -> Option<Vec<u8>> {
         (!fields.is_empty()).then(|| self.ring.seal_secrets(prefill_place(owner, link), fields))
     }
 
-    /// Opens the fields that a developer gave with a link for an account.
+    /// Opens the fields that a developer sent with a link.
     pub fn open_prefill(&self, link: &LinkRow, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &link.prefill_sealed else { return Ok(Secrets::new()) };
         Ok(self.ring.open_secrets(prefill_place(&account.into(), &link.id), sealed)?)
     }
 
-    /// Seals what waits for the developer's word: a code with its verifier, or what was entered; or for the
-    /// user's choice.
+    /// Seals a secret that is pending: a code with its verifier or entered values until the developer confirms,
+    /// or tokens until the user chooses.
     pub fn seal_parked(&self, row: &VerificationRow, account: &AccountRow, parked: &Secrets) -> Result<Vec<u8>> {
         Ok(self.ring.seal_secrets(parked_place(&account.into(), row)?, parked))
     }
 
-    /// Opens what waited.
+    /// Opens a pending secret.
     pub fn open_parked(&self, row: &VerificationRow, account: &AccountRow) -> Result<Secrets> {
         let sealed = row.parked_sealed.as_deref();
-        let sealed = sealed.ok_or_else(|| Error::internal("verification without its content"))?;
+        let sealed = sealed.ok_or_else(|| Error::internal("verification without its pending secret"))?;
         Ok(self.ring.open_secrets(parked_place(&account.into(), row)?, sealed)?)
     }
 
-    /// Seals an account's credential for its row, together with the parameters that are stored beside it.
+    /// Seals an account's credential for its row, bound to the parameters stored with it.
     pub fn seal_credential(&self, owner: &Owner<'_>, params: &AccountParams, secrets: &Secrets) -> Vec<u8> {
         self.ring.seal_secrets(credential_place_for(owner, &params.fields, &params.captured), secrets)
     }
 
-    /// Opens an account's credential; empty when it has none.
+    /// Opens an account's credential; empty if it has none.
     pub fn open_credential(&self, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &account.credential_sealed else { return Ok(Secrets::new()) };
         let destination = Destination::parse(&account.params)?;
         Ok(self.ring.open_secrets(credential_place(&account.into(), &destination), sealed)?)
     }
 
-    /// Refuses a credential that was not sealed for an account with these parameters.
+    /// Fails if a credential was not sealed for this account with these parameters.
     pub(in crate::app) fn check_sealed_for(&self, account: &AccountRow, params: &str, sealed: &[u8]) -> Result<()> {
         let place = credential_place(&account.into(), &Destination::parse(params)?);
         self.ring.open(place, sealed)?;
         Ok(())
     }
 
-    /// Seals the client credentials of an auth config, whose shared fields are sealed already.
+    /// Seals the client credentials of an auth config. The shared fields must be sealed first.
     pub fn seal_client(&self, config: &AuthConfigRow, secrets: &Secrets) -> Vec<u8> {
         self.ring.seal_secrets(client_place(config), secrets)
     }
 
-    /// Opens the stored client credentials of a custom auth config.
+    /// Opens the client credentials of a custom auth config.
     pub fn open_auth_config(&self, config: &AuthConfigRow) -> Result<Secrets> {
         let Some(sealed) = &config.credentials_sealed else { return Ok(Secrets::new()) };
         Ok(self.ring.open_secrets(client_place(config), sealed)?)
     }
 
-    /// Seals the connection fields that all accounts of an auth config share; none when there are none.
+    /// Seals the connection fields shared by all accounts of an auth config; none if there are none.
     pub fn seal_shared(&self, config: &AuthConfigRow, fields: &Secrets) -> Option<Vec<u8>> {
         (!fields.is_empty()).then(|| self.ring.seal_secrets(shared_place(config), fields))
     }
 
-    /// Opens the connection fields that all accounts of an auth config share.
+    /// Opens the connection fields shared by all accounts of an auth config.
     pub fn open_shared(&self, config: &AuthConfigRow) -> Result<Secrets> {
         let Some(sealed) = &config.shared_sealed else { return Ok(Secrets::new()) };
         Ok(self.ring.open_secrets(shared_place(config), sealed)?)
     }
 
-    /// Seals what an attempt keeps: a PKCE verifier, temporary credentials, a device code. `params` are those
-    /// that the account has while it is under way.
+    /// Seals an attempt's secret: a PKCE verifier, temporary credentials or a device code. `params` are those
+    /// that the account has during the attempt.
     pub fn seal_verifier(
         &self,
         attempt: &AttemptRow,
@@ -253,7 +251,7 @@ impl Credentials {
         Ok(self.ring.seal(verifier_place(&account.into(), attempt, params)?, verifier.expose().as_bytes()))
     }
 
-    /// Opens what an attempt keeps; none where that is used, or it keeps nothing.
+    /// Opens an attempt's secret; none if it is used or there never was one.
     pub fn open_verifier(&self, attempt: &AttemptRow, account: &AccountRow) -> Result<Option<Secret>> {
         let Some(sealed) = &attempt.verifier_sealed else { return Ok(None) };
         let plaintext = self.ring.open(verifier_place(&account.into(), attempt, &account.params)?, sealed)?;
@@ -262,22 +260,22 @@ impl Credentials {
             .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
     }
 
-    /// Seals an answer of an account's token endpoint that could not be read.
+    /// Seals an unreadable response of an account's token endpoint.
     pub(in crate::app) fn seal_unread(&self, owner: &Owner<'_>, id: &str, answer: &[u8]) -> Vec<u8> {
         self.ring.seal(unread_place(owner, id), answer)
     }
 
-    /// Opens such an answer.
+    /// Opens an unreadable response.
     pub(in crate::app) fn open_unread(&self, owner: &Owner<'_>, row: &UnreadAnswerRow) -> Result<Zeroizing<Vec<u8>>> {
         Ok(self.ring.open(unread_place(owner, &row.id), &row.answer_sealed)?)
     }
 
-    /// Seals what a queued revocation needs.
+    /// Seals the secrets of a queued revocation.
     pub fn seal_revocation(&self, row: &RevocationRow, material: &Secrets) -> Result<Vec<u8>> {
         Ok(self.ring.seal_secrets(revocation_place(row)?, material))
     }
 
-    /// Opens what a queued revocation needs.
+    /// Opens the secrets of a queued revocation.
     pub fn open_revocation(&self, row: &RevocationRow, sealed: &[u8]) -> Result<Secrets> {
         Ok(self.ring.open_secrets(revocation_place(row)?, sealed)?)
     }

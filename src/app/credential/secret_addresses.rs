@@ -1,6 +1,6 @@
-//! A secret belongs to the place that it was given for (R43). Fields that take part in where it goes are chosen by whoever
-//! gives the secret, together with it: for a client's secret the auth config, for the operator's client the operator,
-//! for a key or password whoever enters it. Nobody chooses the host of somebody else's secret.
+//! A secret may only be sent to the address that it was given for (R43). The party that supplies a secret also
+//! supplies the fields that decide where it is sent: the auth config for a client secret, the operator for the
+//! managed client, the user for a key or password. No other party can choose the host.
 
 use std::collections::BTreeSet;
 
@@ -16,28 +16,28 @@ use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
 use crate::error::{Code, Error, Result};
 
-/// Fields that a developer gives with a link or a credential: where the request has them, and their values.
+/// Connection fields that a developer sends with a link or a credential, and their path in the request.
 #[derive(Clone, Copy)]
 pub(in crate::app) struct Given<'a> {
     pub at: &'a str,
     pub value: &'a dyn Fn(&str) -> Option<&'a str>,
-    /// The request's own secret goes before one that the auth config shares.
+    /// A secret in the request takes precedence over a shared one of the auth config.
     pub overrides_secrets: bool,
 }
 
 impl Credentials {
-    /// Refuses a link by a code in a project that confirms who finished.
+    /// Rejects a device code link in a project that confirms users through a verifier URL.
     pub(in crate::app) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
         let project = self.projects.get(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
         if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
     }
 
-    /// Refuses a link by which a secret could go elsewhere than where it was given for. `prefill` is what the
-    /// developer gave with the link.
+    /// Rejects a link that could send a secret to another address than it was given for. `prefill` contains the
+    /// fields that the developer sent with the link.
     ///
     /// # Errors
-    /// 612, naming fields that are missing; a validation error for one that belongs to another's secret.
+    /// 612 for missing fields; a validation error for a field that belongs to another party's secret.
     pub(in crate::app) async fn check_offered(
         &self,
         toolkit: &Toolkit,
@@ -54,7 +54,7 @@ impl Credentials {
         if unasked.is_empty() && (toolkit.address_fields(scheme).is_empty() || is_fixed()) {
             return Ok(());
         }
-        // Rows that are remembered have no sealed columns; one that is just being made has nothing sealed.
+        // Cached rows have no sealed columns, and a row not yet stored has nothing sealed.
         let stored = self.core.store.auth_config(&config.project_id, &config.id).await?;
         let given = Given { at: "connection_data", value: &|name| prefill.get(name), overrides_secrets: false };
         let config = stored.as_ref().unwrap_or(config);
@@ -64,8 +64,8 @@ impl Credentials {
         self.check_given(toolkit, config, &shared, given)
     }
 
-    /// Refuses fields of a link or a credential that would take a secret elsewhere, and a link that leaves the
-    /// place of a given secret open.
+    /// Rejects request fields that would send a secret to another address, and a link that leaves the address
+    /// of a given secret open.
     pub(in crate::app) fn check_given(
         &self,
         toolkit: &Toolkit,
@@ -89,7 +89,7 @@ impl Credentials {
         let is_shared =
             |field: &Field| shared.get(&field.name).is_some() && !(given.overrides_secrets && is_own(field));
         if secrets.iter().any(is_shared) {
-            // What the auth config leaves open is at its default: nobody else names it.
+            // A field that the auth config leaves out has its default; no other party may set it.
             let is_moved = |field: &&&Field| {
                 let own = (given.value)(&field.name);
                 shared.get(&field.name).is_none() && own.is_some() && own != field.default.as_deref()
@@ -102,7 +102,8 @@ impl Credentials {
         if secrets.iter().any(is_own) { complete(&addresses, &value) } else { Ok(()) }
     }
 
-    /// The fields that decide where a client's secret goes: with the auth config, where it has one.
+    /// Checks the fields that decide where a client's secret is sent. They must come from the auth config if
+    /// the client has a secret.
     fn check_client_fields(
         &self,
         toolkit: &Toolkit,
@@ -130,7 +131,7 @@ impl Credentials {
         };
         if has_secret {
             missing(&needed, &|name| shared.get(name).is_some(), WITH_THE_SECRET)?;
-            // One that the auth config does not name is at its default.
+            // A field that the auth config leaves out has its default.
             let is_moved = |field: &&&Field| {
                 let own = (given.value)(&field.name);
                 shared.get(&field.name).is_none() && own.is_some() && own != field.default.as_deref()
@@ -140,10 +141,10 @@ impl Credentials {
         missing(&needed, &|name| value(name).is_some(), BOTH_PLACES)
     }
 
-    /// The OAuth client for an account with these parameters, if its secret was given for where they lead.
+    /// The OAuth client for an account with these parameters, if its secret may be sent to their address.
     ///
     /// # Errors
-    /// `reauth_required` when the auth config names another place by now; errors of the auth config otherwise.
+    /// `reauth_required` if the auth config names another address now; otherwise errors of the auth config.
     pub fn client_for(
         &self,
         toolkit: &Toolkit,
@@ -184,7 +185,7 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// The same without the toolkit's file: all that the auth config shares must be as the account has it.
+    /// The same without a toolkit file: every shared field must equal the account's.
     pub(in crate::app) fn client_for_unknown(
         &self,
         config: &AuthConfigRow,
@@ -206,7 +207,7 @@ const BOTH_PLACES: &str = "Set them in shared_connection_fields of the auth conf
 const NOT_ASKED: &str = "Set them in shared_connection_fields of the auth config, or in connection_data of the link: \
                          the user is not asked for them.";
 
-/// An account that was connected at another place than its auth config names.
+/// The account was connected at another address than its auth config names now.
 fn moved() -> Error {
     Error::new(Code::ReauthRequired, "The account was connected at another host than its auth config names now")
         .fix("Connect the account again: POST /api/v3.1/connected_accounts/{id}/refresh gives a link for its user.")
@@ -220,7 +221,7 @@ fn not_yours(field: &Field, at: &str) -> Error {
     .fix("Leave it out, or use an auth config that was made for this value, with its own secret.")
 }
 
-/// The operator's client goes to the hosts that the operator names.
+/// Checks that the operator's client is sent only to hosts that the operator listed.
 pub(in crate::app) fn check_managed_hosts(
     toolkit: &Toolkit,
     scheme: Scheme,
@@ -255,7 +256,7 @@ pub(in crate::app) fn check_managed_hosts(
     Ok(())
 }
 
-/// The origin that a field's value stands for, as settings have it.
+/// The origin that a field's value stands for, in the format of the settings.
 fn origin(field: &Field, value: &str) -> Option<String> {
     let url = if field.format == FieldFormat::Origin { value.to_owned() } else { format!("https://{value}") };
     Some(Url::parse(&url).ok()?.origin().ascii_serialization())
@@ -274,10 +275,10 @@ fn missing(needed: &[&Field], is_given: &dyn Fn(&str) -> bool, fix: &'static str
     Err(Error::of(Code::MissingRequiredFields, &[("fields", &names.join(", "))]).fix(fix))
 }
 
-/// Shared secrets are shared with the place that they are for.
+/// Checks that a shared secret comes with all fields that decide where it is sent.
 ///
 /// # Errors
-/// 612, naming the fields that would be left open for a visitor.
+/// 612, naming the fields that a user could otherwise choose.
 pub(in crate::app) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets) -> Result<()> {
     let is_shared = |field: &Field| field.secret && shared.get(&field.name).is_some();
     if !toolkit.connection_fields(scheme).iter().any(is_shared) {
@@ -286,7 +287,7 @@ pub(in crate::app) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, sh
     complete(&toolkit.address_fields(scheme), &|name| shared.get(name).map(str::to_owned))
 }
 
-/// Whether all fields that take part in an address have a value, or one by default.
+/// Checks that all fields that take part in an address have a value or a default.
 fn complete(addresses: &[&Field], value: &dyn Fn(&str) -> Option<String>) -> Result<()> {
     let valued = |name: &str| {
         let default = || addresses.iter().find(|field| field.name == name).and_then(|field| field.default.clone());
@@ -304,7 +305,7 @@ fn complete(addresses: &[&Field], value: &dyn Fn(&str) -> Option<String>) -> Res
     )
 }
 
-/// Names of the fields whose value differs between two sets, defaults counted.
+/// Names of the fields whose values differ, including defaults.
 pub(in crate::app) fn changed<'f>(
     fields: &[&'f Field],
     old: &dyn Fn(&str) -> Option<String>,
@@ -317,8 +318,8 @@ pub(in crate::app) fn changed<'f>(
     fields.iter().filter(differs).map(|field| field.name.as_str()).collect()
 }
 
-/// Where the developer confirms who finished, no token is asked for before (R05); and here nobody comes
-/// back who could be confirmed.
+/// With a verifier URL, no token may be requested before the developer confirms the user (R05). A device code
+/// flow has no redirect in which the user could be confirmed.
 pub(in crate::app) fn unconfirmable() -> Error {
     Error::new(Code::NotImplemented, "Connecting by a code in a project with oauth_callback_verifier_url is not built")
         .fix("Connect such toolkits in a project of their own, without that setting.")

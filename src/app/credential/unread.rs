@@ -1,6 +1,6 @@
-//! Answers of token endpoints that could not be read. A code and most refresh tokens work once, so what
-//! they bought may be in there: it is kept, sealed for its account, until somebody reads it by command
-//! or its time is over.
+//! Responses of token endpoints that could not be parsed. Codes and most refresh tokens work only once, so such
+//! a response may contain the only copy of the new tokens. It is stored, sealed for its account, until an
+//! operator reads it by command or it expires.
 
 use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
@@ -16,17 +16,16 @@ use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::Millis;
 
-/// How long an answer is kept, in milliseconds: a week.
+/// How long a response is kept: one week, in milliseconds.
 const KEPT_FOR: Millis = 7 * 24 * 60 * 60 * 1_000;
-/// Longest part of one that is kept, in bytes.
+/// Maximum size of a stored response, in bytes.
 const LONGEST: usize = 64 * 1024;
 
-/// An answer as it came: its status, the two headers that say how to read it, its body. Holds secrets.
+/// A response as received: status, the two headers needed to decode it, and body. Contains secrets.
 pub struct UnreadAnswer(Zeroizing<Vec<u8>>);
 
 impl UnreadAnswer {
-    /// What is to be kept of an answer; none where nothing can be lost with it: the provider said no, or
-    /// nothing at all.
+    /// The response to store; none if it cannot contain tokens, because the provider refused or sent nothing.
     pub fn of(error: &TokenError, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         use TokenErrorKind::{Unreadable, UnsupportedTokenType, Unusable};
         let may_hold_tokens = matches!(error.kind, Unreadable | Unusable | UnsupportedTokenType);
@@ -52,7 +51,7 @@ impl UnreadAnswer {
 crate::redacted_debug!(UnreadAnswer);
 
 impl Credentials {
-    /// The statement that keeps what a failed request for tokens left unread; none where nothing is.
+    /// The statement that stores the unreadable response of a failed token request; none if there is none.
     pub(in crate::app) fn keep_unread(&self, account: &AccountRow, unread: Option<&UnreadAnswer>) -> Option<Statement> {
         let unread = unread?;
         let (id, now) = (self.core.mint(Kind::UnreadAnswer), self.core.now());
@@ -66,10 +65,10 @@ impl Credentials {
         }))
     }
 
-    /// What is kept of an account, oldest first, each as it came. Whoever reads it is written down first.
+    /// The stored responses of an account, oldest first, as received. The access is audited first.
     ///
     /// # Errors
-    /// [`Code::AccountNotFound`]; [`Code::AccountBadRequest`] where nothing is kept.
+    /// [`Code::AccountNotFound`]; [`Code::AccountBadRequest`] if nothing is stored.
     pub async fn read_unread(&self, actor: &Actor, account: &str) -> Result<Vec<Zeroizing<Vec<u8>>>> {
         let project = &actor.project_id;
         let found = self.core.store.account(project, account).await?;

@@ -1,9 +1,10 @@
-//! Sealing stored values anew, before anything is served: from the first layout, which was bound to a row, to the
-//! present one, which is bound to whose a secret is and where it may be sent (`run.rs`).
+//! Reseals stored values before the server accepts requests: from the first layout, which was bound to a row
+//! only, to the current one, which is also bound to the owner and the destination (`run.rs`).
 //!
-//! When it is done, a marker says so in the database and in a file of the data folder, each authenticated with the
-//! master key. From then on the first layout is refused, also when one of the two is taken away: otherwise whoever
-//! can write to the database could put an old value back, rewrite its row, and have it sealed for that.
+//! When this is done, a marker is stored in the database and in a file of the data folder, each authenticated
+//! with the master key. From then on the first layout is rejected, even if one of the markers is removed.
+//! Otherwise an attacker with write access to the database could restore an old value, change its row and have
+//! it resealed.
 
 mod run;
 
@@ -20,28 +21,28 @@ use switchboard_vault::{KeyRing, SealContext};
 
 pub use run::Resealed;
 
-/// Name of the marker in the database.
+/// Key of the marker in the `meta` table.
 const MARKER: &str = "seal_layout";
-/// Name of its file in the data folder.
+/// Name of the marker file in the data folder.
 const FILE: &str = "seal-layout";
-/// What the marker says: the layout that is left.
+/// Content of the marker: the current layout.
 const PRESENT: &[u8] = b"2";
 
 fn place() -> SealContext {
     SealContext::new("", "meta", MARKER, "value")
 }
 
-/// The statement that marks a database in which nothing was sealed in the first layout.
+/// The statement that marks a new database, which has no values in the first layout.
 pub fn mark(ring: &KeyRing) -> Statement {
     meta::put(MARKER, ring.seal(place(), PRESENT))
 }
 
-/// Brings all stored values to the present layout, once in the life of an installation, and sees to it that both
-/// markers are there. Several servers may do it at once.
+/// Reseals all stored values in the current layout, once per installation, and writes both markers. Several
+/// servers may do this at once.
 ///
 /// # Errors
-/// When the database does not answer, or a marker does not fit the master key; and when the file says that it was
-/// done, and the database holds values of before.
+/// The database is unavailable, or a marker does not match the master key. Also if the file says that resealing
+/// is done, but the database contains old values.
 pub async fn settle(store: &Store, ring: &KeyRing, data_dir: &Path, spool_dir: &Path) -> Result<()> {
     let file = data_dir.join(FILE);
     let in_database = match store.meta(MARKER).await? {
@@ -57,17 +58,17 @@ pub async fn settle(store: &Store, ring: &KeyRing, data_dir: &Path, spool_dir: &
         if found > 0 {
             bail!(
                 "the database holds {found} or more values that an earlier program sealed, and {} says that none was \
-                 left: it was restored from an older backup, or somebody put old values back. After restoring a \
+                 left: it was restored from an older backup, or old values were put back. After restoring a \
                  backup, remove that file and start again",
                 file.display()
             );
         }
-        tracing::warn!("the database had lost its record of how values are sealed; it was written again");
+        tracing::warn!("the marker of the seal layout was missing in the database and was restored");
     }
     if !in_database && !in_file {
         let done = run::run(store, ring, spool_dir).await?;
         if done != Resealed::default() {
-            tracing::info!(values = done.values, unreadable = done.unreadable, "stored values are sealed anew");
+            tracing::info!(values = done.values, unreadable = done.unreadable, "stored values were resealed");
         }
     }
     if !in_database {
@@ -98,7 +99,7 @@ fn read(file: &Path) -> Result<Option<Vec<u8>>> {
     Ok(Some(sealed))
 }
 
-/// Whole or not there, whoever else writes it.
+/// Writes the file atomically; several servers may write it at once.
 fn write(file: &Path, sealed: &[u8]) -> io::Result<()> {
     let partial: PathBuf = file.with_extension(format!("{}.partial", std::process::id()));
     let text = format!(

@@ -1,6 +1,6 @@
-//! One run over all stored values: page by page along the primary keys. Each value takes the place of the bytes that
-//! were read and of no others, so that a run can be killed at any moment and started again, also by several servers
-//! at once.
+//! One pass over all stored values, page by page in the order of the primary keys. Each update replaces only
+//! the exact bytes that were read. A pass can therefore be interrupted and repeated at any time, also by
+//! several servers at once.
 
 use std::path::Path;
 
@@ -15,23 +15,24 @@ use crate::app::credential::seals::{self, Destination, Owner};
 use crate::app::spool::rotation;
 use crate::error::Error;
 
-/// The first layout's number, which sealed values of it begin with.
+/// Number of the first layout, the first byte of its sealed values.
 const FIRST: u8 = 1;
-/// Rows of one page, which is one transaction.
+/// Rows per page. Each page is one transaction.
 const PAGE: i64 = 2_048;
-/// Values after which the log says how far it is.
+/// Log the progress after this many values.
 const REPORTED: usize = 100_000;
 
-/// What was found and done.
+/// The result of a pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Resealed {
-    /// Sealed anew.
+    /// Resealed values.
     pub values: usize,
-    /// Damaged, or sealed with a key that is not in the key file: left as they are, which nobody reads.
+    /// Damaged values, or values sealed with a key that is not in the key file. They stay as they are and are
+    /// never read.
     pub unreadable: usize,
 }
 
-/// Seals everything anew that is in the first layout.
+/// Reseals all values that are in the first layout.
 pub async fn run(store: &Store, ring: &KeyRing, spool_dir: &Path) -> Result<Resealed> {
     let mut run = Run { store, ring, done: Resealed::default() };
     run.accounts().await?;
@@ -49,7 +50,7 @@ pub async fn run(store: &Store, ring: &KeyRing, spool_dir: &Path) -> Result<Rese
     Ok(run.done)
 }
 
-/// How many stored values are in the first layout, up to a page of each kind.
+/// How many values are in the first layout, up to one page per table.
 pub async fn count(store: &Store) -> Result<usize> {
     let mut found = store.accounts_sealed_with(FIRST, "", PAGE).await?.len();
     found += store.auth_configs_sealed_with(FIRST, "", PAGE).await?.len();
@@ -62,13 +63,13 @@ struct Run<'a> {
     done: Resealed,
 }
 
-/// Why a value was not sealed anew.
+/// Why a value was not resealed.
 enum Skipped {
-    /// It does not open.
+    /// The value cannot be opened.
     Unreadable(OpenError),
-    /// What it is bound to cannot be read.
+    /// The values that it is bound to cannot be read.
     Unbound(Error),
-    /// What it belongs to is gone, and with it its use.
+    /// The row that it belongs to is gone, so the value has no use.
     Orphan,
 }
 
@@ -85,7 +86,7 @@ impl From<Error> for Skipped {
 }
 
 impl Run<'_> {
-    /// Accounts, of which there may be millions: one page is sealed while the one before it is written.
+    /// There may be millions of accounts: a page is resealed while the previous one is written.
     async fn accounts(&mut self) -> Result<()> {
         let mut written = Unit::new();
         let mut after = String::new();
@@ -95,7 +96,7 @@ impl Run<'_> {
                 let sealed: Vec<_> = page.iter().map(|account| self.credential(account)).collect();
                 anyhow::Ok((page, sealed))
             });
-            applied.context("sealing stored credentials anew")?;
+            applied.context("resealing stored credentials")?;
             if self.done.values > 0 {
                 failpoint::hit("reseal_page");
             }
@@ -136,15 +137,15 @@ impl Run<'_> {
                 let Some(statement) = self.auth_config(key).await? else { continue };
                 unit.push(statement);
             }
-            self.store.apply(unit).await.context("sealing stored clients anew")?;
+            self.store.apply(unit).await.context("resealing stored clients")?;
         }
     }
 
-    /// The shared fields first: the client is bound to them.
+    /// The shared fields come first, because the client is bound to them.
     async fn auth_config(&mut self, key: &RowKey) -> Result<Option<Statement>> {
         let Some(mut config) = self.store.auth_config(&key.0, &key.1).await? else { return Ok(None) };
         let old = (config.credentials_sealed.clone(), config.shared_sealed.clone());
-        // A client in the present layout beside shared fields in the first is nothing that a program wrote.
+        // A client in the current layout beside shared fields in the first one was not written by this program.
         if let Some(shared) = &old.1 {
             let sealed = self.anew("auth_configs", key, "shared_sealed", shared, seals::shared_place(&config));
             let Some(sealed) = self.counted("auth_configs", &key.1, sealed) else { return Ok(None) };
@@ -172,11 +173,11 @@ impl Run<'_> {
                     unit.push(reseal::replace(column, key, old, sealed));
                 }
             }
-            self.store.apply(unit).await.with_context(|| format!("sealing {} anew", table(column)))?;
+            self.store.apply(unit).await.with_context(|| format!("resealing {}", table(column)))?;
         }
     }
 
-    /// One value, sealed for what its row is bound to.
+    /// Reseals one value for its row.
     async fn value(
         &self,
         column: SealedColumn,
@@ -222,10 +223,10 @@ impl Run<'_> {
         Ok(self.store.account(project, id).await?)
     }
 
-    /// Files of the spool are rewritten as whole files.
+    /// Spool files are rewritten as a whole.
     async fn spool(&mut self, dir: &Path) -> Result<()> {
         for file in rotation::files(dir).with_context(|| format!("cannot look into {}", dir.display()))? {
-            // What cannot be read is reported and kept when the spool is replayed.
+            // Unreadable files are reported when the spool is replayed.
             let Ok(Some(rotation)) = rotation::read(&file) else { continue };
             let Ok(old) = rotation.sealed() else { continue };
             if !switchboard_vault::is_first_layout(&old) {
@@ -256,19 +257,19 @@ impl Run<'_> {
         Ok(self.ring.reseal(SealContext::new(project, table, id, column), sealed, place)?)
     }
 
-    /// Counts and reports.
+    /// Counts a result, and logs progress and errors.
     fn counted(&mut self, table: &str, id: &str, sealed: std::result::Result<Vec<u8>, Skipped>) -> Option<Vec<u8>> {
         match sealed {
             Ok(sealed) => {
                 self.done.values += 1;
                 if self.done.values.is_multiple_of(REPORTED) {
-                    tracing::info!(values = self.done.values, table, "sealing stored values anew");
+                    tracing::info!(values = self.done.values, table, "resealing stored values");
                 }
                 return Some(sealed);
             }
             Err(Skipped::Orphan) => return None,
             Err(Skipped::Unreadable(error)) => {
-                tracing::error!(table, id, error = %error, "a stored value cannot be sealed anew, nor read from now on");
+                tracing::error!(table, id, error = %error, "a stored value cannot be resealed and will be unreadable");
             }
             Err(Skipped::Unbound(error)) => {
                 tracing::error!(
@@ -276,7 +277,7 @@ impl Run<'_> {
                     id,
                     error = error.message(),
                     cause = error.causes(),
-                    "a stored value cannot be sealed anew, nor read from now on"
+                    "a stored value cannot be resealed and will be unreadable"
                 );
             }
         }

@@ -1,9 +1,9 @@
 //! Writes that must not be lost: a rotated credential exists nowhere else (R36).
 //!
-//! While the database takes no writes, the new credential is kept in memory and tried again, and
-//! its sealed form is spooled to a file beside the database (`spool.rs`). A server that starts finds the file
-//! and finishes the write. The old refresh token is never sent again meanwhile: the account's
-//! lease is held by whoever waits here.
+//! While the database is unavailable, the new credential is kept in memory and the write is retried. Its sealed
+//! form is also spooled to a file beside the database (`rotation.rs`). At the next start, a server finds the
+//! file and finishes the write. The writer holds the account's lease meanwhile, so the old refresh token is
+//! never sent again.
 
 pub(in crate::app) mod rotation;
 
@@ -18,9 +18,9 @@ use crate::app::credential::Credentials;
 
 use rotation::Rotation;
 
-/// How long a write waits for a database that takes none.
+/// How long a write waits for an unavailable database.
 const PATIENCE: Duration = Duration::from_mins(10);
-/// Longest pause between two tries.
+/// Maximum delay between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// Writes that must not be lost.
@@ -33,19 +33,19 @@ pub struct Spool {
 crate::redacted_debug!(Spool);
 
 impl Spool {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, credentials: Arc<Credentials>, folder: PathBuf) -> Self {
         Self { core, credentials, folder }
     }
 
-    /// The folder of the files.
+    /// The folder of the spool files.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 }
 
 impl Spool {
-    /// Stores a rotation, however long the database takes: giving up would lose the account.
+    /// Stores a rotation, however long that takes: giving up would lose the account's only valid credential.
     pub async fn store_rotation(&self, rotation: &Rotation) -> Result<(), WriteError> {
         let unit = rotation.unit(&self.core).map_err(|error| WriteError::Unavailable(error.message().to_owned()))?;
         let failed = match self.core.store.apply(unit.clone()).await {
@@ -53,11 +53,12 @@ impl Spool {
             Err(refused @ WriteError::Refused(_)) => return Err(refused),
             Err(failed) => failed,
         };
-        // First the file, on this thread, then the log: until it is there, the credential exists in memory only.
+        // Write the file first, on this thread, and log afterwards. Until the file exists, the credential is in
+        // memory only.
         let spooled = rotation::write(&self.folder, rotation);
-        tracing::error!(error = %failed, account.id = %rotation.account_id, "a rotated credential is spooled until the database takes it");
+        tracing::error!(error = %failed, account.id = %rotation.account_id, "a rotated credential is spooled until the database accepts it");
         if let Err(error) = &spooled {
-            tracing::error!(error = %error, "the spool takes no writes either; the credential is in memory only");
+            tracing::error!(error = %error, "the spool file could not be written; the credential is in memory only");
         }
         let stored = self.apply_until(unit, Duration::MAX).await;
         if let Ok(file) = spooled {
@@ -66,7 +67,7 @@ impl Spool {
         stored
     }
 
-    /// Applies a unit that must not be lost, trying for ten minutes while the database is away.
+    /// Applies a unit that must not be lost, retrying for ten minutes while the database is unavailable.
     pub async fn apply_patiently(&self, unit: Unit) -> Result<(), WriteError> {
         self.apply_until(unit, PATIENCE).await
     }
@@ -79,7 +80,7 @@ impl Spool {
                 Ok(_) => return Ok(()),
                 Err(refused @ WriteError::Refused(_)) => return Err(refused),
                 Err(error) if waited > patience => return Err(error),
-                Err(error) => tracing::error!(error = %error, "a credential waits for the database"),
+                Err(error) => tracing::error!(error = %error, "a credential is waiting for the database"),
             }
             tokio::time::sleep(pause).await;
             waited = waited.saturating_add(pause);

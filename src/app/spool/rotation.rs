@@ -1,5 +1,5 @@
-//! Files in which rotated credentials wait for a database that takes no writes (R36), beside the database, so
-//! that all its servers find them. One file for each account and lease; what is in it is sealed for the
+//! Spool files for rotated credentials that the database could not store (R36). They are beside the database,
+//! so that all its servers find them. There is one file per account and lease; its content is sealed for the
 //! account's row.
 
 use std::fs;
@@ -19,18 +19,18 @@ use crate::app::base::core::Core;
 use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
-/// A refreshed credential on its way into the database. The credential is sealed.
+/// A refreshed credential that waits to be stored. The credential is sealed.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Rotation {
-    /// Owner of the account.
+    /// The project of the account.
     pub project_id: String,
     /// The account.
     pub account_id: String,
-    /// The lease under which the token was refreshed.
+    /// The fence of the lease under which the token was refreshed.
     pub fence: i64,
     /// Sealed for the account's row, base64.
     credential: String,
-    /// Parameters that it was sealed with.
+    /// The parameters that the credential is bound to.
     pub params: String,
     expires_at: Option<i64>,
     #[serde(default)]
@@ -39,7 +39,7 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// A rotation of one account under one lease.
+    /// The rotation of one account under one lease.
     pub fn new(project_id: &str, account_id: &str, fence: i64, refreshed: &Refreshed) -> Self {
         Self {
             project_id: project_id.to_owned(),
@@ -58,12 +58,12 @@ impl Rotation {
         BASE64.decode(&self.credential).map_err(Error::internal)
     }
 
-    /// The same with the credential sealed anew.
+    /// The same rotation with its credential resealed.
     pub(in crate::app) fn resealed(self, sealed: &[u8]) -> Self {
         Self { credential: BASE64.encode(sealed), ..self }
     }
 
-    /// What writes it into its row.
+    /// The unit that stores the credential in its row.
     pub(in crate::app) fn unit(&self, core: &Core) -> Result<Unit> {
         let refreshed = Refreshed {
             credential: self.sealed()?,
@@ -81,11 +81,11 @@ impl Rotation {
 }
 
 impl Spool {
-    /// Finishes what an earlier process could not write. Returns how many credentials were saved.
-    /// A file that cannot be used is logged and kept; it keeps nobody from starting.
+    /// Stores the credentials that an earlier process could not store. Returns how many were stored. An
+    /// unusable file is logged and kept; it does not prevent the start.
     ///
     /// # Errors
-    /// When the folder cannot be looked into: then nobody knows whether newer tokens wait there.
+    /// The folder cannot be read, so newer tokens may be in it.
     pub async fn replay(&self) -> io::Result<usize> {
         let mut saved = 0;
         for file in files(&self.folder)? {
@@ -107,17 +107,17 @@ impl Spool {
         Ok(saved)
     }
 
-    /// Stores what is spooled for an account, so that its old refresh token is never sent while a newer one
-    /// waits in a file. True when something was: the account is to be read again. What was spooled under an
-    /// earlier lease than its newest is out of date, and not looked at.
+    /// Stores the spooled credential of an account, so that an old refresh token is never sent while a newer
+    /// one is in a file. Returns true if there was one; then the account must be read again. Files of earlier
+    /// leases are outdated and ignored.
     ///
     /// # Errors
-    /// When that is not possible now, or nobody can tell whether a file is there.
+    /// Storing is not possible now, or it is unknown whether a file exists.
     pub async fn finish(&self, account: &AccountRow) -> Result<bool> {
         let unknown = || Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet");
         let file = file_of(&self.folder, &account.id, account.refresh_fence);
         let wanted = file.clone();
-        // Not on a thread that serves: a network disk takes its time.
+        // Not on a runtime thread, because a network disk may be slow.
         let found = self.core.files.run(move || read(&wanted)).await.map_err(Error::internal)?;
         let stored = match found {
             Ok(None) => return Ok(false),
@@ -132,12 +132,12 @@ impl Spool {
         Ok(true)
     }
 
-    /// True when the credential was stored, false when a newer one had been.
+    /// Returns true if the credential was stored, false if a newer one was already stored.
     async fn replay_rotation(&self, rotation: &Rotation) -> Result<bool> {
         let Some(account) = self.core.store.account(&rotation.project_id, &rotation.account_id).await? else {
             return Ok(false);
         };
-        // Whatever else lies there would take the place of a credential that works.
+        // Any other content must not replace a working credential.
         self.credentials.check_sealed_for(&account, &rotation.params, &rotation.sealed()?)?;
         match self.core.store.apply(rotation.unit(&self.core)?).await {
             Ok(_) => Ok(true),
@@ -150,7 +150,7 @@ impl Spool {
 /// All files of the spool.
 ///
 /// # Errors
-/// Only a folder that is not there is an empty one.
+/// The folder cannot be read. A missing folder counts as empty.
 pub(in crate::app) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -161,7 +161,7 @@ pub(in crate::app) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|it| it == "json")).collect())
 }
 
-/// What a file holds; none where there is none.
+/// Reads a file; none if it does not exist.
 pub(in crate::app) fn read(file: &Path) -> io::Result<Option<Rotation>> {
     match fs::read(file) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
@@ -170,17 +170,17 @@ pub(in crate::app) fn read(file: &Path) -> io::Result<Option<Rotation>> {
     }
 }
 
-/// Puts a rotation into its file, which is whole or not there.
+/// Writes a rotation to its file atomically.
 pub(in crate::app) fn write(dir: &Path, rotation: &Rotation) -> io::Result<PathBuf> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let file = file_of(dir, &rotation.account_id, rotation.fence);
-    // Written under another name first: a half-written file is never replayed.
+    // Write under another name first, so that a partial file is never replayed.
     let partial = file.with_extension("partial");
     let mut writer = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
     writer.write_all(&serde_json::to_vec(rotation)?)?;
     writer.sync_all()?;
     fs::rename(&partial, &file)?;
-    // The name must survive a power cut as well as the bytes.
+    // Sync the folder, so that the rename survives a power failure.
     fs::File::open(dir)?.sync_all()?;
     Ok(file)
 }
