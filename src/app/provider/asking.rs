@@ -1,4 +1,4 @@
-//! One request for tokens: sent, read, and where the file wants it asked about once more.
+//! Token requests: sending one, parsing its response, and introspecting the token if the toolkit requires it.
 
 use std::time::Instant;
 
@@ -19,8 +19,8 @@ use crate::app::credential::unread::UnreadAnswer;
 use crate::app::provider::Providers;
 
 impl Providers {
-    /// Asks for tokens that may be bound to a key: the account's own, or a new one. A server that wants a
-    /// nonce says so and has done nothing yet, so the request is sent once more (RFC 9449 section 8).
+    /// Requests tokens that may be bound to a DPoP key: the account's key, or a new one. A server that demands
+    /// a nonce has not processed the request, so it is sent again (RFC 9449 section 8).
     pub(super) async fn ask_bound(
         &self,
         provider: &Provider<'_>,
@@ -41,8 +41,8 @@ impl Providers {
         asked.map(|tokens| TokenSet { dpop_key: Some(key), ..tokens })
     }
 
-    /// Sends a token request and reads its answer. An error repeats nothing that was sent, nor any of
-    /// `held`: secrets of which the request may hold a part or a form of its own.
+    /// Sends a token request and parses the response. Errors contain nothing that was sent, and none of the
+    /// secrets in `held`, which the request may contain in part or in another form.
     pub(super) async fn ask(&self, request: Request<Bytes>, reading: ParseOptions<'_>, held: &[&str]) -> Tokens {
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
@@ -63,8 +63,8 @@ impl Providers {
         Ok(parts(self.send_noting(&url, request).await?))
     }
 
-    /// The end of a token that only the introspection endpoint knows (RFC 7662). A provider that does
-    /// not say leaves the token as it is: it works, and a refusal will tell when it does not.
+    /// Gets the expiry of a token by introspection (RFC 7662), if the toolkit requires it. If the provider does
+    /// not report it, the token is used until it is rejected.
     pub(super) async fn introspected(&self, provider: &Provider<'_>, mut tokens: TokenSet) -> TokenSet {
         if provider.oauth.expiry != Expiry::Introspection {
             return tokens;
@@ -77,15 +77,15 @@ impl Providers {
                 }
             }
             Ok(Err(failure)) => {
-                tracing::warn!(reason = %failure.logged(), "a token's end could not be asked for");
+                tracing::warn!(reason = %failure.logged(), "a token could not be introspected");
             }
-            Err(_) => tracing::warn!("a token's end was not told in time"),
+            Err(_) => tracing::warn!("a token could not be introspected in time"),
         }
         tokens
     }
 
-    /// What the introspection endpoint says of an access token (RFC 7662 section 2.2). Asking spends nothing.
-    /// `key` is the one that the token is bound to.
+    /// Introspects an access token (RFC 7662 section 2.2). This has no side effects. `key` is the DPoP key that
+    /// the token is bound to.
     pub(in crate::app) async fn introspect(
         &self,
         provider: &Provider<'_>,
@@ -129,7 +129,7 @@ impl Providers {
     }
 }
 
-/// An answer in its parts.
+/// Splits a response into its parts.
 pub(super) fn parts(answer: Response<Bytes>) -> (StatusCode, HeaderMap, Bytes) {
     let (parts, body) = answer.into_parts();
     (parts.status, parts.headers, body)

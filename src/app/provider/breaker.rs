@@ -1,61 +1,60 @@
-//! A provider that is down is asked by one request at a time, not by every account that waits for it
-//! (R40, F16): after a few outages in a row its token endpoint is left alone for a while that grows,
-//! or for as long as it asks; then one request tries, and an answer lets all others through.
+//! A circuit breaker per token endpoint (R40, F16). After several outages in a row, or when the provider asks
+//! for it, the breaker opens: no requests are sent for a growing pause. Then one request at a time probes the
+//! endpoint, and a response closes the breaker.
 //!
-//! What a try says of the provider is [`Health`], which is another thing than what it means for the
-//! account: a refusal is the answer of a provider that is well.
+//! [`Health`] says what an attempt means for the provider, which is not what it means for the account: a
+//! refusal is the response of a healthy provider.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::time::Millis;
 
-/// Outages in a row before an endpoint is left alone.
+/// Outages in a row before the breaker opens.
 const TOLERATED: u32 = 5;
 /// First pause; it doubles with every further outage.
 const FIRST_PAUSE: Millis = 2_000;
-/// Longest pause of our own, and the longest that a provider may ask for.
+/// Maximum pause of our own, and maximum pause that a provider may request.
 const LONGEST_PAUSE: Millis = 60_000;
 const LONGEST_ASKED: Millis = 5 * 60_000;
 
-/// Endpoints remembered; past this many, those that are not left alone at present are forgotten.
+/// Maximum number of endpoints tracked. Beyond it, closed breakers are forgotten.
 const CAPACITY: usize = 4_096;
 
-/// What one try says of a provider, whoever it was for.
+/// What one attempt says about a provider, regardless of the account.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Health {
-    /// It cannot be reached, breaks off, or says that it is unwell; `asked` is how long it wants to be
-    /// left alone, in milliseconds.
+    /// The provider cannot be reached, breaks the connection or reports a failure of its own.
     Outage {
-        /// `Retry-After`.
+        /// Value of `Retry-After`, in milliseconds.
         asked: Option<Millis>,
     },
-    /// It answered, and be it with a refusal.
+    /// The provider responded, possibly with a refusal.
     Answered,
-    /// It was not asked: the fault is ours.
+    /// No request was sent, because of a fault on our side.
     NotAsked,
 }
 
-/// The state of the token endpoints that this process talks to.
+/// The circuit breakers of this process, by token endpoint.
 #[derive(Debug, Default)]
 pub struct Breakers(Mutex<HashMap<String, Breaker>>);
 
 #[derive(Debug, Default)]
 struct Breaker {
     outages: u32,
-    /// Nobody asks before that: the breaker is open.
+    /// While the breaker is open, no request is sent before this time.
     open_until: Millis,
 }
 
 impl Breakers {
-    /// Whether an endpoint may be asked now; else how long to wait. While it is unwell, whoever is let
-    /// through keeps the others away until its answer is known.
+    /// Whether a request may be sent now; otherwise how long to wait. While the provider is unhealthy, an
+    /// admitted request keeps the breaker open for others until its result is known.
     pub fn admit(&self, endpoint: &str, now: Millis) -> Result<(), Millis> {
         let mut breakers = self.lock();
         let Some(breaker) = breakers.get_mut(endpoint).filter(|breaker| breaker.outages >= TOLERATED) else {
             return Ok(());
         };
-        // One that is longer than any we give comes from a clock that was set back.
+        // A longer pause than any we set means that the clock was set back.
         if now < breaker.open_until && breaker.open_until <= now + LONGEST_ASKED {
             return Err(breaker.open_until - now);
         }
@@ -63,7 +62,7 @@ impl Breakers {
         Ok(())
     }
 
-    /// The toolkits whose one endpoint nobody may ask now; endpoints of single hosts are not among them.
+    /// Toolkits whose only endpoint has an open breaker. Endpoints of single hosts are not included.
     pub fn open_toolkits(&self, now: Millis) -> Vec<String> {
         let is_open = |breaker: &Breaker| {
             breaker.outages >= TOLERATED && now < breaker.open_until && breaker.open_until <= now + LONGEST_ASKED
@@ -73,7 +72,7 @@ impl Breakers {
         open.map(|(endpoint, _)| endpoint.clone()).collect()
     }
 
-    /// How long an endpoint is left alone still; none while it is well. Asks for nothing.
+    /// The remaining pause of an endpoint; none if its breaker is closed. Does not admit a request.
     pub fn pause_of(&self, endpoint: &str, now: Millis) -> Option<Millis> {
         let breakers = self.lock();
         let breaker = breakers.get(endpoint).filter(|breaker| breaker.outages >= TOLERATED)?;
@@ -81,14 +80,14 @@ impl Breakers {
         (1..=LONGEST_ASKED).contains(&rest).then_some(rest)
     }
 
-    /// Takes note of what a try said of the provider.
+    /// Records the result of an attempt.
     pub fn note(&self, endpoint: &str, health: Health, now: Millis) {
         match health {
             Health::Outage { asked } => self.failed(endpoint, asked, now),
             Health::Answered => {
                 self.lock().remove(endpoint);
             }
-            // Whoever was let through did not ask after all: the next one may.
+            // The admitted request was not sent: let the next one through.
             Health::NotAsked => {
                 if let Some(breaker) = self.lock().get_mut(endpoint) {
                     breaker.open_until = breaker.open_until.min(now);
@@ -105,7 +104,7 @@ impl Breakers {
         let breaker = breakers.entry(endpoint.to_owned()).or_default();
         breaker.outages = breaker.outages.saturating_add(1);
         if let Some(asked) = asked {
-            // Asked to wait, we wait, whether or not it is the first time.
+            // A requested pause applies from the first time on.
             breaker.outages = breaker.outages.max(TOLERATED);
             breaker.open_until = breaker.open_until.max(now + asked.clamp(0, LONGEST_ASKED));
         }
@@ -131,16 +130,16 @@ mod tests {
     #[test]
     fn an_endpoint_that_is_down_is_asked_once_in_a_while() {
         let breakers = Breakers::default();
-        let mut asked = 0;
-        // Ten minutes in which somebody wants something every 100 ms, and everything fails.
+        let mut attempts = 0;
+        // Ten minutes with a request every 100 ms, all of which fail.
         for tick in 0..6_000 {
             let now = tick * 100;
             if breakers.admit("https://p.example", now).is_ok() {
-                asked += 1;
+                attempts += 1;
                 breakers.note("https://p.example", Health::Outage { asked: None }, now);
             }
         }
-        assert!((10..=25).contains(&asked), "{asked}");
+        assert!((10..=25).contains(&attempts), "{attempts}");
         assert!(breakers.admit("https://other.example", 600_000).is_ok());
         breakers.note("https://p.example", Health::Answered, 600_000);
         assert!(breakers.admit("https://p.example", 600_000).is_ok());
@@ -168,10 +167,10 @@ mod tests {
             breakers.note("p", Health::NotAsked, 0);
             breakers.note("p", Health::Outage { asked: None }, 0);
         }
-        assert_eq!(breakers.admit("p", 1), Err(FIRST_PAUSE - 1), "our own faults close nothing");
+        assert_eq!(breakers.admit("p", 1), Err(FIRST_PAUSE - 1), "our own faults do not count as outages");
         assert!(breakers.admit("p", FIRST_PAUSE).is_ok());
         breakers.note("p", Health::NotAsked, FIRST_PAUSE);
-        assert!(breakers.admit("p", FIRST_PAUSE).is_ok(), "and keep nobody from asking");
+        assert!(breakers.admit("p", FIRST_PAUSE).is_ok(), "and do not keep the breaker open");
         breakers.note("p", Health::Answered, FIRST_PAUSE);
         assert_eq!(breakers.pause_of("p", FIRST_PAUSE), None);
     }

@@ -1,4 +1,4 @@
-//! A token by a chain of calls that needs nobody (contract schemes `S2S_OAUTH2` and its like).
+//! Gets a token by a chain of calls without the user (contract schemes `S2S_OAUTH2` and similar).
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -19,20 +19,20 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::Error;
 
-/// What a call of the chain may use.
+/// The values available to a call of the chain.
 struct Known<'a> {
-    /// What was entered.
+    /// The secrets that were entered.
     secrets: &'a Secrets,
     params: &'a AccountParams,
-    /// Members of a key file among the secrets.
+    /// Members of a JSON key file among the secrets.
     document: &'a Secrets,
-    /// What earlier calls answered.
+    /// Tokens from earlier calls.
     tokens: BTreeMap<String, Secret>,
     captured: BTreeMap<String, String>,
 }
 
 impl Providers {
-    /// Gets a token by the scheme's calls. `secrets` and `params` are what was entered.
+    /// Gets a token through the scheme's calls. `secrets` and `params` were entered by the user.
     pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
         let document = members_of(secrets);
         if let Some(assertion) = &scheme.assertion {
@@ -53,8 +53,8 @@ impl Providers {
         Ok(tokens)
     }
 
-    /// A call before the last. Nothing is used up by one that refuses the client, so it is made once more
-    /// with the secret sent in the other way.
+    /// A call before the last one. A call that refuses the client has no side effects, so it is repeated with
+    /// the alternative authentication method.
     async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepResponse, Failure> {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let (began, used) = (Instant::now(), self.way_of_call(step, &client_id));
@@ -65,7 +65,7 @@ impl Providers {
         again
     }
 
-    /// The last call, in the same way.
+    /// The last call, with the same retry.
     async fn end_of_chain(&self, last: &Call, reading: ParseOptions<'_>, known: &Known<'_>) -> Tokens {
         let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
@@ -112,7 +112,7 @@ impl Providers {
     }
 }
 
-/// The members of a JSON file among the secrets: a service account's key file is one.
+/// The members of a JSON file among the secrets, such as a service account's key file.
 fn members_of(secrets: &Secrets) -> Secrets {
     let Some(file) = secrets.get("credentials_json") else { return Secrets::new() };
     let Ok(Value::Object(members)) = serde_json::from_str(file) else { return Secrets::new() };

@@ -1,13 +1,13 @@
-//! What a provider may write as the client that it registered (RFC 7591). It is put into headers, forms
-//! and the URL that every user's browser is sent to.
+//! Validates the client that a provider returns from dynamic registration (RFC 7591). Its values are used in
+//! headers, forms and the authorization URL.
 
 use switchboard_vault::Secrets;
 
-/// Most bytes of each part.
+/// Maximum size of each value, in bytes.
 const MOST: [(&str, usize); 2] = [("client_id", 1_024), ("client_secret", 4_096)];
 
-/// Refuses a client with a part that is too long, or has characters that a client's name and secret never
-/// have (RFC 6749 appendix A.1 and A.2): line breaks among them.
+/// Rejects a client with a value that is too long or contains characters that RFC 6749 (appendix A.1 and A.2)
+/// does not allow, such as line breaks.
 pub(super) fn check(client: &Secrets) -> Result<(), &'static str> {
     for (name, most) in MOST {
         let Some(text) = client.get(name) else { continue };

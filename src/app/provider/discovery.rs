@@ -1,6 +1,6 @@
-//! Completing a toolkit's OAuth section from its provider's metadata (RFC 8414, RFC 9728): what the
-//! file leaves out. Read once by whoever needs it first, believed for an hour; the file's own words
-//! always stand. A place that holds a page, or another's metadata, is passed over.
+//! Completes a toolkit's OAuth section from the provider's metadata (RFC 8414, RFC 9728). Metadata is cached
+//! for an hour, and values in the toolkit file take precedence. URLs that return a web page or another server's
+//! metadata are skipped.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,18 +25,18 @@ use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
-/// How long one reading counts.
+/// How long metadata is cached.
 const BELIEVED_FOR: Millis = 60 * 60 * 1_000;
-/// Providers remembered; past this many, those whose time is over are forgotten, then the oldest.
+/// Maximum number of cached providers. Beyond it, expired entries are removed first, then the oldest one.
 const CAPACITY: usize = 1_024;
-/// The part of every place where metadata stands.
+/// Part of every metadata URL.
 const WELL_KNOWN: &str = "/.well-known/";
 
-/// Metadata by the URL or resource that it was asked for, and when.
+/// Metadata and the time it was read, by the URL or resource that it was requested for.
 #[derive(Debug, Default)]
 pub struct Discovered {
     entries: Mutex<HashMap<String, (Millis, Arc<Metadata>)>>,
-    /// One reader of a place at a time; the others find what it read.
+    /// One read per URL at a time; other callers use its result.
     flights: Flights,
 }
 
@@ -70,12 +70,12 @@ fn is_believed(read_at: Millis, now: Millis) -> bool {
 }
 
 impl Providers {
-    /// The OAuth section as requests need it.
+    /// The complete OAuth section.
     pub async fn completed<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
         Ok(self.completed_with(oauth, params).await?.0)
     }
 
-    /// The same with the metadata that it was completed from, where there is any.
+    /// The complete OAuth section, and the metadata that it was completed from, if any.
     pub async fn completed_with<'o>(
         &self,
         oauth: &'o OAuth2,
@@ -97,7 +97,7 @@ impl Providers {
         Ok((Cow::Owned(whole), Some(metadata)))
     }
 
-    /// The metadata at a well-known URL, or of the issuer that a URL is.
+    /// The metadata at a well-known URL, or of an issuer.
     pub async fn metadata_at(&self, url: &str) -> Result<Arc<Metadata>> {
         let _turn = match self.known_or_turn(url).await {
             Ok(known) => return Ok(known),
@@ -108,7 +108,7 @@ impl Providers {
         Ok(self.remember_metadata(url, metadata))
     }
 
-    /// The metadata of the authorization server that a resource names.
+    /// The metadata of the authorization server of a resource.
     async fn metadata_of_resource(&self, resource: &str) -> Result<Arc<Metadata>> {
         let _turn = match self.known_or_turn(resource).await {
             Ok(known) => return Ok(known),
@@ -118,7 +118,7 @@ impl Providers {
         Ok(self.remember_metadata(resource, metadata))
     }
 
-    /// What is known of a place; else the turn to read it, which one caller has at a time.
+    /// The cached metadata, or else the lock for reading it.
     async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
         if let Some(known) = self.discovered.get(key, self.core.now()) {
             return Ok(known);
@@ -138,17 +138,17 @@ impl Providers {
     }
 }
 
-/// Reads metadata where it may stand, without a credential and without following redirects.
+/// Reads metadata, without a credential and without following redirects.
 #[derive(Debug)]
 pub struct MetadataReader<'a> {
-    /// What it asks through.
+    /// Sends the requests.
     pub egress: &'a Egress,
-    /// Hosts that may be asked, and named, without TLS.
+    /// Hosts that may be contacted, and named, without TLS.
     pub allow_http: &'a PlainHttp,
 }
 
 impl MetadataReader<'_> {
-    /// The metadata at a well-known URL, or of the issuer that a URL is.
+    /// The metadata at a well-known URL, or of an issuer.
     pub async fn server(&self, url: &Url) -> Result<Metadata> {
         if url.path().contains(WELL_KNOWN) {
             self.metadata_in(std::slice::from_ref(url)).await
@@ -157,8 +157,8 @@ impl MetadataReader<'_> {
         }
     }
 
-    /// The metadata of the authorization server that a resource names, and what the resource says. A resource
-    /// without metadata is one of the time before RFC 9728: its origin is the server.
+    /// The metadata of the authorization server of a resource, and the resource's own metadata. A resource
+    /// without metadata predates RFC 9728: its origin is the authorization server.
     pub async fn server_of(&self, resource: &str) -> Result<(Metadata, Option<ResourceMetadata>)> {
         let url = Url::parse(resource).map_err(|_| unusable("the resource is not a URL"))?;
         match self.resource(resource, &url).await {
@@ -179,11 +179,11 @@ impl MetadataReader<'_> {
         }
     }
 
-    /// What a resource says of itself: at its own place, where its challenge says, at its origin's place.
+    /// The metadata of a resource: from its own URL, the URL in its challenge, or its origin's URL.
     async fn resource(&self, resource: &str, url: &Url) -> Result<ResourceMetadata> {
         let read = |body: &[u8]| parse_resource_metadata(resource, body).map_err(|error| unusable(&error.to_string()));
         let own = resource_metadata_url(url);
-        // A host that cannot be reached is not asked again and again.
+        // Stop at the first connection failure instead of trying the same host again.
         let failure = match document(self.fetch(&own).await?).and_then(|body| read(&body)) {
             Ok(said) => return Ok(said),
             Err(failure) => failure,
@@ -202,7 +202,7 @@ impl MetadataReader<'_> {
         Err(failure)
     }
 
-    /// The metadata in the first of these places that holds it.
+    /// The metadata at the first of these URLs that has it.
     async fn metadata_in(&self, places: &[Url]) -> Result<Metadata> {
         let mut failure = unusable("the server has none");
         for place in places {
@@ -231,7 +231,7 @@ impl MetadataReader<'_> {
     }
 }
 
-/// The document in an answer, unpacked and without its byte order mark.
+/// The document in a response, decompressed and without its byte order mark.
 fn document(answer: Response<Bytes>) -> Result<Bytes> {
     if !answer.status().is_success() {
         return Err(unusable(&format!("it answered {}", answer.status().as_u16())));

@@ -1,4 +1,5 @@
-//! More tokens of one account beside the first: which of them a request gets, and how they are renewed.
+//! Additional tokens of an account besides the first one: which of them a request uses, and how they are
+//! refreshed.
 
 use std::time::Instant;
 
@@ -14,24 +15,24 @@ use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::text::truncate;
 
-/// What a caller names the first token.
+/// The name of the primary token in requests.
 const FIRST: &str = "access_token";
-/// Seconds after which a further token is asked for again that could not be renewed.
+/// Seconds until an additional token that could not be refreshed is tried again.
 const AGAIN: u64 = 600;
 
-/// Name of a further token among an account's secrets.
+/// Name of an additional token among an account's secrets.
 pub fn extra_token_name(name: &str) -> String {
     format!("{name}_access_token")
 }
 
-/// Name of its refresh token there.
+/// Name of its refresh token among an account's secrets.
 pub fn extra_refresh_name(name: &str) -> String {
     format!("{name}_refresh_token")
 }
 
 impl Providers {
-    /// The credential with another of the account's tokens in the first place, where the request goes to a
-    /// host or path that wants it.
+    /// The credential with an additional token in place of the primary one, if the request's host or path
+    /// requires it.
     pub(in crate::app) fn token_for(
         &self,
         toolkit: &Toolkit,
@@ -55,9 +56,9 @@ impl Providers {
         Ok(is_host || token.paths.iter().any(|prefix| url.path().starts_with(prefix.as_str())))
     }
 
-    /// Renews the further tokens that have refresh tokens of their own. One that the provider no longer
-    /// knows is given up; one that cannot be had now is asked for again soon, and the first goes on. None is
-    /// asked for unless the lease lasts for the whole request: what a provider rotates may not be dropped.
+    /// Refreshes the additional tokens that have their own refresh token. One that the provider no longer
+    /// accepts is dropped. One that cannot be refreshed now is retried soon, and the primary token stays in
+    /// use. No request is sent unless the lease covers it, because a rotated token must not be lost.
     pub(in crate::app) async fn renew_further(
         &self,
         provider: &Provider<'_>,
@@ -70,7 +71,7 @@ impl Providers {
             let renewed = if began.elapsed() < ROOM_FOR_ANOTHER {
                 self.refresh_with(provider, refresh, secrets).await
             } else {
-                Err(Failure::Unsent(Error::internal("the lease does not last for a further token")))
+                Err(Failure::Unsent(Error::internal("the lease does not cover an additional token")))
             };
             match renewed {
                 Ok(renewed) => {
@@ -81,12 +82,12 @@ impl Providers {
                     }
                 }
                 Err(Failure::Refused { error, .. }) if error.kind == TokenErrorKind::InvalidGrant => {
-                    tracing::warn!(token = %token.name, "a further token is dead");
+                    tracing::warn!(token = %token.name, "an additional token has expired");
                     tokens.extra.insert(token.name.clone(), Secret::from(""));
                     tokens.extra_refresh.insert(token.name.clone(), Secret::from(""));
                 }
                 Err(failure) => {
-                    tracing::warn!(token = %token.name, reason = %failure.logged(), "a further token was not renewed");
+                    tracing::warn!(token = %token.name, reason = %failure.logged(), "an additional token could not be refreshed");
                     tokens.expires_in = Some(tokens.expires_in.unwrap_or(AGAIN).min(AGAIN));
                 }
             }
@@ -94,11 +95,11 @@ impl Providers {
     }
 }
 
-/// The credential with the token that a caller names in the first place, and no other beside it; none where
-/// nothing is named.
+/// The credential with the token that the caller names in place of the primary one, and no other token; none if
+/// the caller names none.
 ///
 /// # Errors
-/// A token that the account does not have.
+/// The account does not have this token.
 pub(in crate::app) fn chosen(
     toolkit: &Toolkit,
     scheme: Scheme,
@@ -124,7 +125,7 @@ pub(in crate::app) fn chosen(
     ))
 }
 
-/// The credential with a further token in the first place; none where the account does not have it.
+/// The credential with an additional token in place of the primary one; none if the account does not have it.
 fn with_first(secrets: &Secrets, name: &str) -> Option<Secrets> {
     let found = secrets.get(&extra_token_name(name)).filter(|token| !token.is_empty())?;
     let mut first = secrets.clone();

@@ -1,5 +1,5 @@
-//! Who an account is at its provider: asked once, when it connects, and kept with it. An e-mail
-//! address is shown and never identifies (R32); an ID token is not believed, since nobody checks it.
+//! Who an account is at its provider. Requested once, when the account connects, and stored with it. The e-mail
+//! address is for display only (R32). ID tokens are not used, because they are not verified here.
 
 use serde_json::Value;
 use switchboard_catalog::{Identity, Scheme, Toolkit};
@@ -9,12 +9,12 @@ use super::request::Verification;
 use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::provider::Providers;
 
-/// Longest value kept of an identity, in characters.
+/// Maximum length of an identity value, in characters.
 const LONGEST: usize = 512;
 
 impl Providers {
-    /// Asks who an account is; none where the toolkit does not say how, or the provider does not
-    /// answer. `answer` is the token answer, which some providers say it in.
+    /// Requests the identity of an account; none if the toolkit does not define how, or the provider does not
+    /// respond. `answer` is the token response, which contains the identity at some providers.
     pub async fn identify(
         &self,
         toolkit: &Toolkit,
@@ -32,14 +32,14 @@ impl Providers {
                 None
             }
             Err(error) => {
-                tracing::warn!(toolkit = %toolkit.slug, error = error.message(), "asking who an account is failed");
+                tracing::warn!(toolkit = %toolkit.slug, error = error.message(), "requesting the identity of an account failed");
                 None
             }
         }
     }
 }
 
-/// The identity in an answer; none without an identifier.
+/// The identity in a response; none without an identifier.
 fn read(identity: &Identity, answer: &Value) -> Option<AccountIdentity> {
     let at = |pointer: &Option<String>| text(answer.pointer(pointer.as_deref()?)?);
     Some(AccountIdentity {
@@ -52,7 +52,7 @@ fn read(identity: &Identity, answer: &Value) -> Option<AccountIdentity> {
     })
 }
 
-/// A single value as a line of text.
+/// A scalar value as a line of text.
 pub(super) fn text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),

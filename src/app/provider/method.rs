@@ -1,17 +1,17 @@
-//! How a client authenticates (RFC 6749 section 2.3.1), and the other way to send its secret where the first is
+//! Client authentication methods (RFC 6749 section 2.3.1), and the alternative method if the first one is
 //! refused.
 //!
-//! What decides, in this order: the answer to the client's registration or the choice in its auth config; what
-//! was found to work; the toolkit's file; the provider's metadata. Where none of the first stands and the
-//! provider answers `invalid_client`, the secret is sent in the other way, once: in the body in the place of the
-//! header, or the other way round. What works is remembered, and what is found at the token endpoint is stored
-//! with the auth config.
+//! In order of precedence, the method is determined by: the registration response or the auth config; the
+//! method that was found to work; the toolkit file; the provider's metadata. If the first does not apply and
+//! the provider answers `invalid_client`, the secret is sent once with the alternative method: in the body
+//! instead of the header, or the other way round. The method that works is remembered; if it is found at the
+//! token endpoint, it is stored with the auth config.
 //!
-//! A refresh token that rotates may be sent again for that, too. `invalid_client` with status 400 or 401 means
-//! that client authentication failed (RFC 6749 section 5.2), which a server checks before it looks at the grant
-//! (sections 3.2.1 and 6): nothing was spent, so the second request is the first use, and no reuse. A refusal in
-//! any other words, or with any other status, proves nothing, and no second request follows. A code is never
-//! sent twice, whatever the answer: the next attempt, which has a code of its own, begins in the other way.
+//! A rotating refresh token may be sent again for this purpose. `invalid_client` with status 400 or 401 means
+//! that client authentication failed (RFC 6749 section 5.2). A server checks that before the grant (sections
+//! 3.2.1 and 6), so the token is not used up and the second request is no reuse. Any other error or status
+//! proves nothing, and the request is not repeated. A code is never sent twice. Instead, the next attempt,
+//! which has a new code, starts with the alternative method.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,19 +32,19 @@ use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 use crate::time::Millis;
 
-/// Clients remembered; past this many the memory starts over, which costs each one refused request.
+/// Maximum number of clients remembered. Beyond it the cache is cleared, which costs each client one refused
+/// request.
 const CAPACITY: usize = 4_096;
-/// How long a client that was refused in both ways is asked for in one way only, in milliseconds: providers
-/// lock out clients that fail too often.
+/// After both methods were refused, the alternative is not tried for this long, in milliseconds. Providers lock
+/// out clients that fail too often.
 const BOTH_REFUSED: Millis = 10 * 60_000;
-/// A refusal that took longer leaves no time for another request and introspection before the lease of a
-/// refresh ends.
+/// After a slower refusal, another request and introspection would not fit into the lease of a refresh.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// Endpoints, which may each want another way.
+/// Endpoints that may require different methods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::app) enum Endpoint {
-    /// The token endpoint, and those that authenticate a client as it does: of device codes and of pushed
+    /// The token endpoint, and those that share its authentication: device authorization and pushed
     /// authorization requests.
     Token,
     /// The introspection endpoint.
@@ -53,14 +53,14 @@ pub(in crate::app) enum Endpoint {
     Revocation,
 }
 
-/// What is known of a client at an endpoint.
+/// What is known about a client at an endpoint.
 #[derive(Clone, Copy, Debug)]
 enum Known {
     Works(ClientAuthentication),
     BothRefused(Millis),
 }
 
-/// What this process has found out.
+/// The methods that this process has found out.
 #[derive(Debug, Default)]
 pub struct Methods(Mutex<HashMap<String, Known>>);
 
@@ -77,7 +77,7 @@ impl Methods {
         entries.insert(key, known);
     }
 
-    /// Whoever was refused in both ways may have another secret by now.
+    /// Forgets refusals, because the client's secret may have changed.
     pub fn forget_refusals(&self) {
         self.entries().retain(|_, known| matches!(known, Known::Works(_)));
     }
@@ -87,12 +87,12 @@ impl Methods {
     }
 }
 
-/// A client at an endpoint, as the memory names it.
+/// The cache key of a client at an endpoint.
 fn key(endpoint: Endpoint, url: &str, client_id: &str) -> String {
     format!("{endpoint:?} {url} {client_id}")
 }
 
-/// The other way to send a client's secret; none where there is but one.
+/// The alternative method for a client's secret; none if there is only one.
 fn other_way(method: ClientAuthentication) -> Option<ClientAuthentication> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretBasicUnencoded, ClientSecretPost};
     match method {
@@ -102,7 +102,7 @@ fn other_way(method: ClientAuthentication) -> Option<ClientAuthentication> {
     }
 }
 
-/// Whether a refusal proves that the client was not authenticated, so that nothing was spent.
+/// Whether a refusal proves that client authentication failed, so that the grant was not used up.
 pub(in crate::app) fn is_unauthenticated(error: &TokenError, status: u16) -> bool {
     error.code.as_deref() == Some("invalid_client") && matches!(status, 400 | 401)
 }
@@ -111,8 +111,7 @@ fn is_refusal_of_client(failure: &Failure) -> bool {
     matches!(failure, Failure::Refused { error, status, .. } if is_unauthenticated(error, status.as_u16()))
 }
 
-/// Whether the client was refused: any other word about the request says that it was not. None where the
-/// answer, or none, says nothing of it.
+/// Whether the client was refused. None if the result does not tell.
 pub(super) fn was_refused<T>(asked: &std::result::Result<T, Failure>) -> Option<bool> {
     match asked {
         Ok(_) => Some(false),
@@ -123,8 +122,8 @@ pub(super) fn was_refused<T>(asked: &std::result::Result<T, Failure>) -> Option<
     }
 }
 
-/// How the client authenticates: as its registration or its auth config says, else as was found out, else as
-/// the file and the provider's metadata do. It is settled before a code is spent.
+/// Selects the client authentication method: from the registration or auth config, else the learned one, else
+/// from the toolkit file or the provider's metadata. This is decided before a code is used.
 pub(in crate::app) fn settle_method(
     oauth: &mut Cow<'_, OAuth2>,
     scheme: Scheme,
@@ -132,7 +131,8 @@ pub(in crate::app) fn settle_method(
     learned: Option<ClientAuthentication>,
 ) {
     let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
-    // Only ever the other way: a file that wants no secret, or a signature, means it.
+    // Only the alternative method may be learned. A toolkit file that requires no secret, or a signature, is
+    // respected.
     let learned = learned.filter(|method| other_way(oauth.client_authentication) == Some(*method));
     let method = if is_public { Some(ClientAuthentication::None) } else { client.method.or(learned) };
     if let Some(method) = method.filter(|method| *method != oauth.client_authentication) {
@@ -140,21 +140,21 @@ pub(in crate::app) fn settle_method(
     }
 }
 
-/// What an auth config remembers of a client.
+/// The method that an auth config has learned for a client.
 pub(in crate::app) fn learned(config: &AuthConfigRow, client_id: &str) -> Result<Option<LearnedMethod>> {
     let settings = AuthConfigSettings::parse(&config.settings)?;
     Ok(settings.learned_method.filter(|learned| learned.client_id == client_id))
 }
 
-/// The same section with the client authenticating in this way.
+/// The OAuth section with this client authentication method.
 pub(in crate::app) fn in_way(oauth: &OAuth2, method: ClientAuthentication) -> OAuth2 {
     OAuth2 { client_authentication: method, ..oauth.clone() }
 }
 
 impl Provider<'_> {
-    /// Whether the client may be tried in another way than the one that is known.
+    /// Whether the alternative method may be tried.
     fn is_open(&self, endpoint: Endpoint) -> bool {
-        // What was registered at the token endpoint says nothing of the others.
+        // A method registered for the token endpoint does not apply to other endpoints.
         self.client.client_secret.is_some() && (endpoint != Endpoint::Token || self.client.method.is_none())
     }
 
@@ -164,7 +164,7 @@ impl Provider<'_> {
 }
 
 impl Providers {
-    /// The section for a request to an endpoint, in the way that was found to work there.
+    /// The OAuth section for a request to an endpoint, with the method that was found to work there.
     pub(in crate::app) fn way_of<'p>(&self, provider: &'p Provider<'_>, endpoint: Endpoint) -> Cow<'p, OAuth2> {
         let known = Cow::Borrowed(provider.oauth.as_ref());
         if !provider.is_open(endpoint) {
@@ -174,7 +174,7 @@ impl Providers {
             Some(Known::Works(method)) if provider.is_open(it) => Some(method),
             _ => None,
         };
-        // The metadata of the revocation endpoint may say otherwise than the token endpoint does.
+        // The metadata may define another method for the revocation endpoint.
         let found = at(endpoint).or_else(|| at(Endpoint::Token).filter(|_| endpoint == Endpoint::Introspection));
         match found.filter(|method| other_way(known.client_authentication) == Some(*method)) {
             Some(method) => Cow::Owned(in_way(&known, method)),
@@ -182,7 +182,7 @@ impl Providers {
         }
     }
 
-    /// The section for the same request in the other way, where this answer to `used` allows one.
+    /// The OAuth section with the alternative method, if the error response to `used` allows another try.
     pub(in crate::app) fn other_way(
         &self,
         provider: &Provider<'_>,
@@ -196,7 +196,7 @@ impl Providers {
         (is_allowed && self.may_ask_again(&provider.key(endpoint), began)).then(|| in_way(used, method))
     }
 
-    /// The same after a request for tokens.
+    /// The same after a token request.
     pub(super) fn other_way_after<T>(
         &self,
         provider: &Provider<'_>,
@@ -208,7 +208,7 @@ impl Providers {
         self.other_way(provider, Endpoint::Token, used, (error, status.as_u16()), began)
     }
 
-    /// Takes note of what became of a request in the other way.
+    /// Records the result of a request with the alternative method.
     pub(in crate::app) fn note_way(
         &self,
         provider: &Provider<'_>,
@@ -219,7 +219,7 @@ impl Providers {
         self.remember_way(provider.key(endpoint), used.client_authentication, was_refused);
     }
 
-    /// The same after a request for tokens.
+    /// The same after a token request.
     pub(super) fn note_way_after<T>(
         &self,
         provider: &Provider<'_>,
@@ -231,7 +231,7 @@ impl Providers {
         }
     }
 
-    /// A call of a chain, in the way that was found to work.
+    /// A call of a chain, with the method that was found to work.
     pub(super) fn way_of_call<'c>(&self, call: &'c Call, client_id: &str) -> Cow<'c, Call> {
         match (call.client_authentication, self.methods.get(&key(Endpoint::Token, &call.url, client_id))) {
             (Some(known), Some(Known::Works(found))) if other_way(known) == Some(found) => {
@@ -241,8 +241,8 @@ impl Providers {
         }
     }
 
-    /// Takes note of what became of a call in the other way. That both ways were refused is not remembered:
-    /// the user enters another secret, or the account is over.
+    /// Records the result of a call with the alternative method. A second refusal is not remembered: the user
+    /// enters another secret, or the account ends.
     pub(super) fn note_call<T>(&self, used: &Call, client_id: &str, asked: &std::result::Result<T, Failure>) {
         let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(asked)) else { return };
         if !was_refused {
@@ -260,7 +260,8 @@ impl Providers {
         self.methods.put(key, if was_refused { Known::BothRefused(self.core.now()) } else { Known::Works(method) });
     }
 
-    /// The other way, where it was found to work at the token endpoint and the auth config does not know yet.
+    /// The alternative method, if it was found to work at the token endpoint and the auth config has not stored
+    /// it.
     pub(in crate::app) fn found_way(&self, provider: &Provider<'_>) -> Option<LearnedMethod> {
         let used = self.way_of(provider, Endpoint::Token);
         (used.client_authentication != provider.oauth.client_authentication).then(|| LearnedMethod {
@@ -270,10 +271,10 @@ impl Providers {
         })
     }
 
-    /// Stores with an auth config how its client authenticates. What cannot be stored is found out again.
+    /// Stores a client authentication method with an auth config. If this fails, it will be found out again.
     pub(in crate::app) async fn keep_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) {
         if let Err(error) = self.try_keeping_method(actor, config, learned).await {
-            tracing::warn!(auth_config.id = %config.id, error = error.message(), "how a client authenticates could not be stored");
+            tracing::warn!(auth_config.id = %config.id, error = error.message(), "a client authentication method could not be stored");
         }
     }
 
@@ -294,14 +295,14 @@ impl Providers {
             Some(&detail),
         ));
         match self.core.store.apply(unit).await {
-            // Somebody changed it meanwhile.
+            // The auth config was changed concurrently.
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(Error::from(error)),
         }
     }
 }
 
-/// A call of a chain in the other way, where this answer to `used` allows one.
+/// A call of a chain with the alternative method, if the result of `used` allows another try.
 pub(super) fn other_call<T>(used: &Call, asked: &std::result::Result<T, Failure>, began: Instant) -> Option<Call> {
     let method = other_way(used.client_authentication?)?;
     let is_refused = asked.as_ref().is_err_and(is_refusal_of_client);
@@ -309,8 +310,8 @@ pub(super) fn other_call<T>(used: &Call, asked: &std::result::Result<T, Failure>
     may.then(|| Call { client_authentication: Some(method), ..used.clone() })
 }
 
-/// What an exchange says of how the client authenticates: refused, the next one begins in the other way,
-/// and what succeeds in that way stays. A client that registered itself is registered anew instead.
+/// What a code exchange teaches about the method. After a refusal the next exchange starts with the alternative
+/// method, and a success with it is kept. A dynamically registered client is registered again instead.
 pub(in crate::app) fn learned_by_exchange<T>(
     config: &AuthConfigRow,
     provider: &Provider<'_>,
@@ -347,7 +348,7 @@ mod tests {
         for (code, status, proves) in [
             (Some("invalid_client"), 400, true),
             (Some("invalid_client"), 401, true),
-            // A provider that answers so is no measure of what it did before.
+            // A success status does not prove that the request was not processed.
             (Some("invalid_client"), 200, false),
             (Some("invalid_client"), 500, false),
             (Some("bad_client_secret"), 401, false),

@@ -1,9 +1,12 @@
-//! What is asked of a provider, and what its answers mean to us. The requests and the reading of
-//! answers are `crates/auth`'s, what differs between providers is the toolkit file's; here they are
-//! sent.
+//! Requests to providers and the meaning of their responses. `crates/auth` builds requests and parses
+//! responses, and toolkit files describe the differences between providers. This folder sends the requests.
 //!
-//! `breaker.rs` leaves a provider alone that is down, `discovery.rs` completes a file from the provider's metadata, `asking.rs` is one request for tokens, `possession.rs` the proof of a key in it, `tokens.rs` gets tokens in every way
-//! there is, `chain.rs` where nobody is needed, `method.rs` says how the client authenticates, `oauth1.rs` in the older one, `register.rs` clients for them, `signed.rs` a token that is signed here, `identity.rs` asks who an account is, `post_connect.rs` where its data is.
+//! - `token_request.rs`: one token request; `tokens.rs`: all ways to get tokens; `chain.rs`: without a user;
+//! - `method.rs`: client authentication methods; `dpop.rs`: proof of possession; `signed.rs`: self-signed
+//!   tokens;
+//! - `oauth1.rs`: OAuth 1.0a; `register.rs`: dynamic client registration; `discovery.rs`: provider metadata;
+//! - `identity.rs`: who an account is; `post_connect.rs`: which site or tenant it uses;
+//! - `breaker.rs`: circuit breakers; `lease.rs`: the lease of an account; `redirect_uris.rs`: redirect URIs.
 
 mod asking;
 mod breaker;
@@ -52,22 +55,22 @@ pub use token_credential::TokenCredential;
 pub(in crate::app) use tokens::unbuilt;
 pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
 
-/// Why a request for a token gave none.
+/// Why a token request failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// Nothing was sent: our side is at fault.
+    /// Nothing was sent, because of a fault on our side.
     Unsent(Error),
-    /// It was sent, and no answer came that could be read.
+    /// The request was sent, but no readable response arrived.
     Lost(EgressError),
-    /// The provider said no, or nothing that can be used.
+    /// The provider refused, or its response is unusable.
     Refused {
-        /// What it said.
+        /// The error.
         error: TokenError,
-        /// With which status.
+        /// The HTTP status.
         status: StatusCode,
-        /// How long it wants to be left alone.
+        /// Value of `Retry-After`, in milliseconds.
         retry_after: Option<Millis>,
-        /// What it answered, where tokens may be in it that nobody can ask for again.
+        /// The response, if it may contain tokens that cannot be requested again.
         unread: Option<UnreadAnswer>,
     },
 }
@@ -79,7 +82,7 @@ impl From<EgressError> for Failure {
 }
 
 impl Failure {
-    /// What a person may be told: the provider's own words, or ours. No secret.
+    /// The message for people: the provider's error text, or ours. Contains no secret.
     pub fn shown(&self) -> Option<String> {
         match self {
             Self::Unsent(error) => Some(error.message().to_owned()),
@@ -88,7 +91,7 @@ impl Failure {
         }
     }
 
-    /// For the log.
+    /// The text for the log.
     pub fn logged(&self) -> String {
         match self {
             Self::Unsent(error) => match error.causes() {
@@ -100,16 +103,16 @@ impl Failure {
         }
     }
 
-    /// What it says of the provider, whoever asked.
+    /// What the failure means for the provider, regardless of the account.
     pub fn health(&self) -> Health {
         match self {
-            // Nobody can reach it, or nobody can trust its certificate.
+            // The provider is unreachable, or its certificate is not trusted.
             Self::Unsent(error) => match error.code() {
                 Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls => Health::Outage { asked: None },
                 _ => Health::NotAsked,
             },
             Self::Lost(_) => Health::Outage { asked: None },
-            // Statuses of 500 and more, 429, and a page in the place of an answer, whatever its status.
+            // Statuses from 500, 429, and a web page instead of a response, with any status.
             Self::Refused { error, retry_after, .. } => match error.kind {
                 TokenErrorKind::Transient | TokenErrorKind::Unreadable => Health::Outage { asked: *retry_after },
                 _ => Health::Answered,
@@ -117,12 +120,12 @@ impl Failure {
         }
     }
 
-    /// Whether the provider refused the client, whoever the account is.
+    /// Whether the provider refused the client, regardless of the account.
     pub fn is_of_client(&self) -> bool {
         matches!(self, Self::Refused { error, .. } if error.kind == TokenErrorKind::InvalidClient)
     }
 
-    /// What an audit event says of it.
+    /// The facts for an audit event.
     pub fn facts(&self) -> Facts {
         match self {
             Self::Refused { error, status, unread, .. } => Facts {
@@ -137,7 +140,7 @@ impl Failure {
         }
     }
 
-    /// What it answered, where tokens may be in it that can never be asked for again.
+    /// The response, if it may contain tokens that cannot be requested again.
     pub fn unread(&self) -> Option<&UnreadAnswer> {
         match self {
             Self::Refused { unread, .. } => unread.as_ref(),
@@ -145,7 +148,7 @@ impl Failure {
         }
     }
 
-    /// For a caller of the API.
+    /// The error for a caller of the API.
     pub fn into_error(self) -> Error {
         match self {
             Self::Unsent(error) => error,
@@ -155,7 +158,7 @@ impl Failure {
     }
 }
 
-/// What a refusal means, where its code does not say so itself.
+/// The standard error code for a refusal, if the provider's code is another one.
 fn meaning(error: &TokenError) -> Option<String> {
     let word = match error.kind {
         TokenErrorKind::InvalidGrant => "invalid_grant",
@@ -165,7 +168,7 @@ fn meaning(error: &TokenError) -> Option<String> {
     (error.code.as_deref() != Some(word)).then(|| word.to_owned())
 }
 
-/// The provider's code and words.
+/// The provider's error code and description.
 pub fn said(error: &TokenError) -> Option<String> {
     match (&error.code, &error.description) {
         (Some(code), Some(description)) => Some(format!("{code}: {description}")),
@@ -178,7 +181,7 @@ pub fn said(error: &TokenError) -> Option<String> {
 pub fn retry_after(headers: &HeaderMap, now: Millis) -> Option<Millis> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than a number can hold is long, not nothing.
+        // A number that is too large means a long wait, not none.
         return Some(millis(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
     }
     let at = DateTime::parse_from_rfc2822(value).ok()?.timestamp_millis();
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!(wait(" 120 "), Some(120_000));
         assert_eq!(wait("99999999999999999999999999"), Some(i64::MAX));
         assert_eq!(wait("Wed, 18 Nov 2026 11:07:40 GMT"), Some(60_000));
-        assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), Some(0), "over already");
+        assert_eq!(wait("Wed, 18 Nov 2020 11:07:40 GMT"), Some(0), "in the past");
         for other in ["", "soon", "-1", "1.5"] {
             assert_eq!(wait(other), None, "{other}");
         }
@@ -261,7 +264,7 @@ pub struct Providers {
 crate::redacted_debug!(Providers);
 
 impl Providers {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         credentials: Arc<Credentials>,
@@ -279,7 +282,7 @@ impl Providers {
         }
     }
 
-    /// Forgets which endpoints refused both ways of a client to authenticate: its settings changed.
+    /// Forgets refused authentication methods, because a client's settings changed.
     pub(in crate::app) fn forget_method_refusals(&self) {
         self.methods.forget_refusals();
     }

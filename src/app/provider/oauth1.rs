@@ -21,7 +21,7 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 
-/// Temporary credentials between the redirect and the callback, kept as JSON.
+/// Temporary credentials, stored as JSON between the redirect and the callback.
 #[derive(Deserialize)]
 struct Temporary {
     token: Secret,
@@ -29,7 +29,7 @@ struct Temporary {
 }
 
 impl Providers {
-    /// Gets temporary credentials: where the browser goes, and what is kept until it comes back.
+    /// Gets temporary credentials. Returns the authorization URL and what to store until the callback.
     pub async fn oauth1_start(
         &self,
         oauth: &OAuth1,
@@ -50,8 +50,8 @@ impl Providers {
         Ok((url, kept.into_json()))
     }
 
-    /// Exchanges what came back for token credentials; the values that the file keeps go into
-    /// `params`. `kept` is what [`Self::oauth1_start`] gave.
+    /// Exchanges the verifier for token credentials. Captured values go into `params`. `kept` is what
+    /// [`Self::oauth1_start`] returned.
     pub async fn oauth1_finish(
         &self,
         oauth: &OAuth1,
@@ -86,15 +86,15 @@ impl Providers {
         Ok(Secrets::from([("oauth_token", token), ("oauth_token_secret", secret)]))
     }
 
-    /// Whether what came back belongs to what is kept.
+    /// Whether the returned token is the one of the stored temporary credentials.
     pub fn oauth1_matches(&self, kept: &Secret, token: &Secret) -> bool {
         serde_json::from_str::<Temporary>(kept.expose()).is_ok_and(|temporary| {
             switchboard_vault::digest(temporary.token.expose()) == switchboard_vault::digest(token.expose())
         })
     }
 
-    /// What requests are signed with: the account's token, and the client that it belongs to. The
-    /// client is never stored with the account.
+    /// The secrets that sign a request: the account's token and the client it belongs to. The client is never
+    /// stored with the account.
     pub fn signing_secrets(
         &self,
         toolkit: &Toolkit,
@@ -114,7 +114,7 @@ impl Providers {
         Ok(whole)
     }
 
-    /// Signs one request.
+    /// Signs a request.
     pub fn oauth1_sign(
         &self,
         toolkit: &Toolkit,
@@ -156,7 +156,7 @@ impl Providers {
 
 crate::redacted_debug!(Temporary);
 
-/// The body unpacked; as it came where it cannot be, and whoever reads it says so.
+/// The decompressed body; unchanged if it cannot be decompressed, so that the parser reports the error.
 fn plain<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
     decompressed(headers, body, MAX_TOKEN_ANSWER).unwrap_or(Cow::Borrowed(body))
 }
@@ -169,7 +169,7 @@ fn credentials(client: &Client) -> ClientCredentials<'_> {
     }
 }
 
-/// The name of a value in an answer, which is flat here: `/user_id` or `user_id`.
+/// The name of a value in a response, which is flat here: `/user_id` or `user_id`.
 fn name_of(capture: &Capture) -> &str {
     capture.at.trim_start_matches('/')
 }

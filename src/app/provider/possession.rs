@@ -1,5 +1,5 @@
-//! Requests that prove possession of an account's key (RFC 9449), and the nonces that servers want in such
-//! proofs: remembered by origin, and one more try where a server refused a request for want of a newer one.
+//! DPoP: requests that prove possession of an account's key (RFC 9449). Server nonces are cached by origin; a
+//! request that was refused for lack of a current nonce is sent once more.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,13 +14,13 @@ use url::Url;
 use super::Provider;
 use crate::app::provider::Providers;
 
-/// Origins remembered; past this many the memory starts over, which costs one more request each.
+/// Maximum number of origins cached. Beyond it the cache is cleared, which costs each origin one more request.
 const CAPACITY: usize = 1_024;
 
-/// Why a request with a proof could not be made.
+/// The proof could not be created.
 const UNPROVEN: EgressError = EgressError::InvalidRequest { reason: "the proof of the account's key cannot be made" };
 
-/// The nonce that each server wants next.
+/// The current nonce of each server, by origin.
 #[derive(Debug, Default)]
 pub struct Nonces(Mutex<HashMap<String, String>>);
 
@@ -29,7 +29,7 @@ impl Nonces {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
     }
 
-    /// Takes note of what an answer says.
+    /// Caches the nonce of a response, if it has one.
     pub fn note(&self, url: &Url, headers: &HeaderMap) {
         let Some(nonce) = dpop_nonce(headers) else { return };
         let mut nonces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +41,7 @@ impl Nonces {
 }
 
 impl Providers {
-    /// Puts a proof on a request's headers; with an access token, the token as well.
+    /// Adds a proof to a request's headers, bound to the access token if there is one.
     pub fn prove(
         &self,
         key: &Secret,
@@ -55,9 +55,10 @@ impl Providers {
         prove_possession(key, method, url, headers, access_token, nonce.as_deref(), self.moment(&unique))
     }
 
-    /// Sends a request to an endpoint beside the token endpoint: of pushed authorization requests (RFC 9449
-    /// section 10.1), introspection or revocation. Where the toolkit's tokens are bound to keys it carries a
-    /// proof, to the authorization server alone. A server that wants a nonce has done nothing yet.
+    /// Sends a request to another endpoint than the token endpoint: pushed authorization requests (RFC 9449
+    /// section 10.1), introspection or revocation. If the toolkit's tokens are bound to keys, the request
+    /// carries a proof, but only to the authorization server. A server that demands a nonce has not processed
+    /// the request.
     pub(in crate::app) async fn send_proven(
         &self,
         provider: &Provider<'_>,
@@ -75,20 +76,20 @@ impl Providers {
         Box::pin(self.send_noting(&url, self.proven(once_more, key).map_err(|_| UNPROVEN)?)).await
     }
 
-    /// Sends a request, and takes note of the nonce in its answer.
+    /// Sends a request and caches the nonce of its response.
     pub(super) async fn send_noting(&self, url: &Url, request: Request<Bytes>) -> Result<Response<Bytes>, EgressError> {
         let answer = self.send_protocol(request).await?;
         self.dpop_nonces.note(url, answer.headers());
         Ok(answer)
     }
 
-    /// Whether an endpoint is where the provider's tokens come from: elsewhere a proof says nothing.
+    /// Whether an endpoint belongs to the authorization server. Other servers get no proof.
     fn is_at_server(&self, provider: &Provider<'_>, url: &Url) -> bool {
         let server = self.expand(&provider.oauth.token_url, provider.params).ok();
         server.and_then(|server| Url::parse(&server).ok()).is_some_and(|server| server.origin() == url.origin())
     }
 
-    /// A token request with a proof.
+    /// Adds a proof to a token request.
     pub(super) fn proven(&self, mut request: Request<Bytes>, key: &Secret) -> Result<Request<Bytes>, BuildError> {
         let url = url_of(&request)?;
         let method = request.method().clone();
@@ -97,7 +98,7 @@ impl Providers {
     }
 }
 
-/// The URL of a request that was built from one.
+/// The URL of a request.
 pub(super) fn url_of(request: &Request<Bytes>) -> Result<Url, BuildError> {
     let unreadable = |_| BuildError::Endpoint { part: "URL", reason: "is not a URL" };
     Url::parse(&request.uri().to_string()).map_err(unreadable)

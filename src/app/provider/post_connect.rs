@@ -1,5 +1,5 @@
-//! What a toolkit asks once after connecting: which site, which tenant, which data centre. Where
-//! there are several, the user says which; what is found is kept with the account.
+//! Requests after connecting: which site, tenant or data centre the account uses. If there are several, the
+//! user chooses one. The values found are stored with the account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,47 +14,47 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
-/// Most things that a person is asked to choose among.
+/// Maximum number of options that a user can choose from.
 pub const MOST_THINGS: usize = 1_000;
 
 const NOTHING: &str = "says that the account reaches nothing that could be used";
 
-/// What was chosen so far: the question, and the identifier of the thing. A file that is read again
-/// meanwhile may have other steps.
+/// The user's choices so far: the id of the chosen option by the title of its step. The toolkit file may be
+/// reloaded with other steps meanwhile.
 pub type Chosen = BTreeMap<String, String>;
 
-/// One of several things to choose from.
+/// An option that the user can choose.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Thing {
-    /// Identifies it.
+    /// Identifier.
     pub id: String,
-    /// Its name.
+    /// Display name.
     pub label: String,
-    /// A second line.
+    /// Second line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// What the steps came to.
+/// The outcome of the steps.
 #[derive(Debug)]
 pub enum Found {
-    /// All is known, and in the parameters.
+    /// All values are known and stored in the parameters.
     Settled,
-    /// The user must say which.
+    /// The user must choose an option.
     Choose {
-        /// The question.
+        /// The title of the choice.
         title: String,
-        /// What there is.
+        /// The options.
         options: Vec<Thing>,
     },
 }
 
 impl Providers {
-    /// Makes the toolkit's requests and puts what they find into `params`. Every run makes all of
-    /// them again: they change nothing, and an answer that is minutes old proves nothing.
+    /// Sends the toolkit's requests and stores the values found in `params`. Every run repeats all requests:
+    /// they have no side effects, and earlier responses may be outdated.
     ///
     /// # Errors
-    /// When the provider does not answer, or there is nothing to choose from.
+    /// The provider does not respond, or there is no option.
     pub async fn post_connect(
         &self,
         toolkit: &Toolkit,
@@ -81,7 +81,7 @@ impl Providers {
                 ([only], None) => only,
                 (many, None) if is_one(choose, many) => many.first().copied().unwrap_or(&Value::Null),
                 (many, None) => {
-                    // A thing that is listed twice is one.
+                    // An option that is listed twice counts once.
                     let mut seen = BTreeSet::new();
                     let things = many.iter().filter_map(|it| option(choose, it));
                     let options: Vec<Thing> =
@@ -102,13 +102,13 @@ impl Providers {
     }
 }
 
-/// Whether all things are the same one.
+/// Whether all items have the same id.
 fn is_one(choose: &Choice, things: &[&Value]) -> bool {
     let ids: BTreeSet<Option<String>> = things.iter().map(|it| it.pointer(&choose.id).and_then(text)).collect();
     ids.len() == 1 && !ids.contains(&None)
 }
 
-/// Whether a thing passes the step's filters.
+/// Whether an item passes the step's filters.
 fn is_meant(step: &PostConnect, thing: &Value) -> bool {
     step.filter.iter().all(|filter| match thing.pointer(&filter.at) {
         Some(Value::Array(values)) => values.iter().filter_map(text).any(|value| filter.admits(&value)),
@@ -124,7 +124,7 @@ fn option(choose: &Choice, thing: &Value) -> Option<Thing> {
     Some(Thing { id, label, detail })
 }
 
-/// Keeps what a step is made for.
+/// Captures the values of a step.
 fn keep(step: &PostConnect, thing: &Value, params: &mut AccountParams) -> std::result::Result<(), String> {
     for capture in &step.capture {
         let found = thing.pointer(&capture.at).and_then(text);

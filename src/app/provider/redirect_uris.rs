@@ -1,14 +1,14 @@
-//! One redirect URI, one authorization server (R16; RFC 9700 section 4.4).
+//! One redirect URI per authorization server (R16; RFC 9700 section 4.4).
 //!
-//! By default each auth config has a redirect URI of its own on this server, whose path tells which
-//! provider an answer belongs to. One with an `oauth_redirect_uri` of its own forwards here: to that path, or
-//! to a path that all such auth configs share and that tells nothing apart. There, a malicious provider could
-//! have another one's code sent to itself. So an answer counts on the shared path only where it says itself
-//! whom it comes from, or where all that share the path send their codes to the same server.
+//! By default, each auth config has its own redirect URI on this server, whose path identifies the provider of
+//! an authorization response. An auth config with its own `oauth_redirect_uri` forwards here: to that path, or
+//! to a path shared by all such auth configs. On the shared path, a malicious provider could have another
+//! provider's code sent to itself. So a response there is accepted only if it identifies its issuer, or if all
+//! auth configs that share the path send their codes to the same server.
 //!
-//! Providers want the redirect URI before they give a client. So `oauth_redirect_uri` may also be a path of
-//! this server with a name that is known before: the toolkit's slug, where one authorization server stands
-//! behind all auth configs of the toolkit; else a name that the developer chooses, and that no auth config of
+//! Providers require the redirect URI before they issue a client. So `oauth_redirect_uri` may also be a path of
+//! this server with a name that is known in advance. This is the toolkit's slug if all auth configs of the
+//! toolkit use the same authorization server. Otherwise the developer chooses a name that no auth config of
 //! another authorization server has.
 
 use std::sync::Arc;
@@ -24,24 +24,24 @@ use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 
-/// Where browsers come back; an auth config's id, a slug or a chosen name follows.
+/// The callback path. An auth config's id, a slug or a chosen name follows.
 const CALLBACK: &str = "/api/v3.1/toolkits/auth/callback";
-/// The same paths by another name.
+/// The same path under the older API version.
 const OLDER_CALLBACK: &str = "/api/v3/toolkits/auth/callback";
-/// Longest name that a developer may choose.
+/// Maximum length of a name that a developer chooses.
 const LONGEST_NAME: usize = 128;
 
-/// What stands in the way of a redirect URI, for whoever reads the reason of a refusal.
+/// Code of the refusal when a redirect URI is shared.
 pub const SHARED: &str = "redirect_uri_shared";
 
-/// How an auth config knows that an answer is its provider's.
+/// How an auth config recognises that an authorization response is from its provider.
 #[derive(Debug, PartialEq)]
 enum Recognition {
-    /// The answer says so, and must: by its issuer, or by a signature.
+    /// The response itself proves it, by its issuer or a signature.
     ByAnswer,
-    /// It does not; codes go to this token endpoint, and users to this authorization endpoint.
+    /// Not from the response; codes go to this token endpoint, and users to this authorization endpoint.
     Fixed(String, String),
-    /// It does not, and where codes go depends on what a user or developer enters.
+    /// Not from the response; the endpoints depend on what a user or developer enters.
     None,
 }
 
@@ -57,20 +57,21 @@ impl Recognition {
         }
     }
 
-    /// Whether neither takes an answer that is meant for the other, or no code goes astray when it does.
+    /// Whether two auth configs can share a redirect URI: neither accepts the other's response, or both send
+    /// codes to the same server.
     fn is_safe_beside(&self, other: &Self) -> bool {
         *self != Self::None && self == other
     }
 }
 
-/// The redirect URI of an auth config, as its developer chose it.
+/// The redirect URI that the developer chose for an auth config.
 #[derive(Clone, Debug)]
 pub(in crate::app) enum RedirectChoice {
-    /// With the auth config's id.
+    /// The path with the auth config's id.
     Own,
-    /// With the toolkit's slug.
+    /// The path with the toolkit's slug.
     Toolkit,
-    /// This one.
+    /// This URI.
     Given(String),
 }
 
@@ -85,29 +86,29 @@ impl RedirectChoice {
 }
 
 impl Settings {
-    /// This server's redirect URI of a name.
+    /// This server's redirect URI with a name.
     pub(in crate::app) fn redirect_uri(&self, name: &str) -> String {
         uri(&self.public_url, name)
     }
 }
 
-/// The redirect URI of a server at an origin, with a name.
+/// The redirect URI of a server with this public URL.
 pub fn uri(public_url: &str, name: &str) -> String {
     format!("{public_url}{CALLBACK}/{name}")
 }
 
-/// Whether one authorization server stands behind all auth configs of a toolkit, or each answer says whose
-/// it is: then its slug is enough to tell the answers apart.
+/// Whether the slug in the path identifies the provider of a response: all auth configs use one authorization
+/// server, or each response identifies its issuer.
 pub fn is_told_by_slug(toolkit: &Toolkit, scheme: Scheme) -> bool {
     match toolkit.oauth(scheme) {
         Some(oauth) => !toolkit.uses_device_code(scheme) && Recognition::of(oauth) != Recognition::None,
-        // An answer of OAuth 1.0a carries the token that the flow began with.
+        // A response of OAuth 1.0a contains the token that the flow began with.
         None => scheme == Scheme::OAuth1,
     }
 }
 
-/// The redirect URI that can be registered at a provider before there is an auth config, and what to do
-/// with it. None for a scheme whose client the developer does not register, or without a browser.
+/// The redirect URI to register at a provider before there is an auth config, with instructions. None for a
+/// scheme without a registered client or without a browser.
 pub fn advice(public_url: &str, toolkit: &Toolkit, scheme: Scheme) -> Option<(Option<String>, String)> {
     if !matches!(scheme, Scheme::OAuth2 | Scheme::OAuth1) || toolkit.uses_device_code(scheme) {
         return None;
@@ -128,7 +129,7 @@ pub fn advice(public_url: &str, toolkit: &Toolkit, scheme: Scheme) -> Option<(Op
     Some((None, how))
 }
 
-/// Which redirect URI an auth config uses, and whether two use the same.
+/// The redirect URIs of auth configs, and conflicts between them.
 pub struct RedirectUris {
     core: Arc<Core>,
 }
@@ -136,14 +137,14 @@ pub struct RedirectUris {
 crate::redacted_debug!(RedirectUris);
 
 impl RedirectUris {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>) -> Self {
         Self { core }
     }
 }
 
 impl RedirectUris {
-    /// The redirect URI that a flow of an auth config begins with; from the configured public URL only (R24).
+    /// The redirect URI for a new flow of an auth config. Based on the configured public URL only (R24).
     pub fn of(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> String {
         if let Some(uri) = &settings.oauth_redirect_uri {
             return uri.clone();
@@ -152,7 +153,7 @@ impl RedirectUris {
         self.core.settings.redirect_uri(name)
     }
 
-    /// The same where the provider sends browsers back at all.
+    /// The same; none if the scheme does not redirect the browser back.
     pub fn shown(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
         let scheme: Scheme = config.scheme.parse().ok()?;
         let has_browser = self.core.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
@@ -175,8 +176,8 @@ impl RedirectUris {
             .is_some_and(|(toolkit, scheme)| is_told_by_slug(&toolkit, scheme))
     }
 
-    /// Reads the redirect URI that a developer gives; the empty text means the server's own. `at` is where
-    /// the request has it.
+    /// Parses the redirect URI that a developer sends. An empty string means the server's own; `at` is the path
+    /// in the request.
     pub(in crate::app) async fn choose(&self, config: &AuthConfigRow, uri: &str, at: &str) -> Result<RedirectChoice> {
         if uri.is_empty() {
             return Ok(RedirectChoice::Own);
@@ -196,12 +197,12 @@ impl RedirectUris {
         Ok(RedirectChoice::Given(uri.to_owned()))
     }
 
-    /// Names that nobody may choose: those of toolkits, in any case, and those of auth configs.
+    /// Names that cannot be chosen: those of toolkits, in any case, and ids of auth configs.
     fn is_reserved(&self, name: &str) -> bool {
         name.starts_with(Kind::AuthConfig.prefix()) || self.core.toolkit(name).is_some()
     }
 
-    /// The name behind this server's own callback path, where a redirect URI has one.
+    /// The name after this server's callback path, if the redirect URI is on it.
     fn name_in<'a>(&self, uri: &'a str) -> std::result::Result<Option<&'a str>, String> {
         let Some(path) = uri.strip_prefix(&self.core.settings.public_url) else { return Ok(None) };
         let older = path.strip_prefix(OLDER_CALLBACK).and_then(|rest| rest.strip_prefix('/'));
@@ -221,8 +222,7 @@ impl RedirectUris {
         Ok(Some(name))
     }
 
-    /// Whether an answer that came on the path with this name came where the attempt expects it, and whether
-    /// that tells which provider it is from.
+    /// Whether a response arrived at the redirect URI of its attempt, and whether that identifies the provider.
     pub(in crate::app) async fn came_where_asked(
         &self,
         name: &str,
@@ -243,19 +243,19 @@ impl RedirectUris {
         Ok(is_given && !self.shares(config, &attempt.redirect_uri).await?)
     }
 
-    /// How an auth config recognises answers; none for one that takes no code from a browser (OAuth 1.0a
-    /// compares the token that the flow began with).
+    /// How an auth config recognises responses; none if it takes no code from a browser. OAuth 1.0a compares
+    /// the token that the flow began with.
     fn recognition(&self, config: &AuthConfigRow) -> Option<Recognition> {
         let scheme: Scheme = config.scheme.parse().ok()?;
         let toolkit = self.core.toolkit(&config.toolkit)?;
         toolkit.oauth(scheme).filter(|_| !toolkit.uses_device_code(scheme)).map(Recognition::of)
     }
 
-    /// Whether the redirect URI of an auth config belongs to another one, too, in any project, for another
-    /// authorization server: neither can be used then.
+    /// Whether an auth config of another authorization server, in any project, has the same redirect URI. Then
+    /// neither can be used.
     pub async fn shares(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(false) };
-        // The name of a toolkit that came later belongs to that toolkit's auth configs.
+        // The slug of a toolkit that was added later belongs to that toolkit's auth configs.
         if self.name_in(uri).ok().flatten().is_some_and(|name| name != config.id && self.is_reserved(name)) {
             return Ok(true);
         }
@@ -271,17 +271,17 @@ impl RedirectUris {
         Ok(false)
     }
 
-    /// The same for an auth config as it is stored.
+    /// The same for an auth config as stored.
     pub async fn is_shared(&self, config: &AuthConfigRow) -> Result<bool> {
         let settings = AuthConfigSettings::parse(&config.settings)?;
         match &settings.oauth_redirect_uri {
             Some(uri) => self.shares(config, uri).await,
-            // The toolkit's file was changed since: its slug no longer says which provider it is.
+            // The toolkit file was changed, and its slug no longer identifies the provider.
             None => Ok(self.uses_toolkit_path(config, &settings) && !self.is_told_by_slug(config)),
         }
     }
 
-    /// Refuses a redirect URI that another auth config has for another authorization server.
+    /// Rejects a redirect URI that an auth config of another authorization server has.
     async fn check(&self, config: &AuthConfigRow, uri: &str) -> Result<()> {
         if !self.shares(config, uri).await? {
             return Ok(());
@@ -294,8 +294,8 @@ impl RedirectUris {
         ))
     }
 
-    /// Whether an answer on the shared path can belong to no other auth config, although it does not say
-    /// whom it comes from: all that may use the path send their codes to one server.
+    /// Whether a response on the shared path can only belong to this auth config's server, although it names no
+    /// issuer: all auth configs on the path send their codes to the same server.
     pub(in crate::app) async fn is_alone_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(true) };
         for other in self.core.store.redirected_auth_configs().await? {
@@ -307,7 +307,7 @@ impl RedirectUris {
         Ok(true)
     }
 
-    /// Says in the log which auth configs cannot be used until their redirect URIs are told apart.
+    /// Logs the auth configs that cannot be used because of a shared redirect URI.
     pub async fn report_shared(&self) -> Result<()> {
         for config in self.core.store.redirected_auth_configs().await? {
             if self.is_shared(&config).await? {
@@ -315,7 +315,7 @@ impl RedirectUris {
                     auth_config.id = %config.id,
                     project.id = %config.project_id,
                     toolkit = %config.toolkit,
-                    "nobody can connect with this auth config: another one has the same oauth_redirect_uri for another provider"
+                    "no user can connect with this auth config: another one has the same oauth_redirect_uri for another provider"
                 );
             }
         }

@@ -1,9 +1,9 @@
-//! Clients that nobody registers by hand: one that registers itself at the provider (RFC 7591), and one
-//! whose identifier is the URL of its own description.
+//! Clients that are not registered manually: dynamic registration (RFC 7591), and clients identified by the URL
+//! of their metadata document.
 //!
-//! What the answer to a registration says of the client stands (section 3.2.1): how it authenticates, and
-//! when its secret ends. A client that the provider forgot, or whose secret is over, is registered anew;
-//! accounts that were connected with it go on with it as long as the provider lets them.
+//! The registration response is authoritative (section 3.2.1) for the authentication method and the expiry of
+//! the secret. A client that the provider forgot, or whose secret expires, is registered again. Accounts that
+//! were connected with the previous client keep using it as long as the provider accepts it.
 
 use std::collections::BTreeMap;
 
@@ -26,18 +26,18 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
-/// Name that providers show to users.
+/// The name that providers show to users.
 const CLIENT_NAME: &str = "Switchboard";
-/// A secret that ends within this many seconds is not used for a new connection.
+/// A secret that expires within this many seconds is not used for a new connection.
 const LAST_MINUTES: i64 = 15 * 60;
-/// What is kept of a client.
+/// The fields of a client that are stored.
 const KEPT: [&str; 4] = ["client_id", "client_secret", "token_endpoint_auth_method", EXPIRES_AT];
-/// When the secret ends, in seconds since 1970; 0 for never (RFC 7591 section 3.2.1).
+/// When the secret expires, in seconds since 1970; 0 means never (RFC 7591 section 3.2.1).
 const EXPIRES_AT: &str = "client_secret_expires_at";
 
 impl Providers {
-    /// The auth config with a client, which is registered now if it has none that can be used. Of several
-    /// at once one registers.
+    /// The auth config with a usable client. Registers one if there is none; only one of several concurrent
+    /// callers does.
     pub async fn registered(
         &self,
         actor: &Actor,
@@ -66,15 +66,15 @@ impl Providers {
         self.config_again(&config).await
     }
 
-    /// Takes note that the provider no longer knows the client that registered itself: the next link
-    /// registers anew. Nothing happens where the failure is another, or another client stands by now.
+    /// Handles a failure because the provider no longer knows the registered client: the next link registers
+    /// again. Does nothing for other failures, or if the client has been replaced.
     pub async fn note_forgotten(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str, failure: &Failure) {
         let Failure::Refused { error, .. } = failure else { return };
         if config.scheme != Scheme::DcrOAuth.as_str() || error.kind != TokenErrorKind::InvalidClient {
             return;
         }
         if let Err(error) = self.forget_client(actor, config, client_id).await {
-            tracing::warn!(auth_config.id = %config.id, error = error.message(), "a client that was forgotten could not be given up");
+            tracing::warn!(auth_config.id = %config.id, error = error.message(), "a client that the provider no longer knows could not be removed");
         }
     }
 
@@ -87,7 +87,7 @@ impl Providers {
         self.set_client(actor, &config, &former(&secrets), "auth_config.forget_client").await
     }
 
-    /// Whether there is a client that can be used for a new connection.
+    /// Whether there is a client for a new connection.
     fn has_client(&self, config: &AuthConfigRow) -> Result<bool> {
         let secrets = self.credentials.open_auth_config(config)?;
         let ends_at = secrets.get(EXPIRES_AT).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
@@ -132,8 +132,8 @@ impl Providers {
 }
 
 impl Providers {
-    /// The description of an auth config's client, for whoever asks: nothing in it is secret. None
-    /// for any other kind of auth config.
+    /// The metadata document of an auth config's client. It is public and contains no secret. None for any
+    /// other kind of auth config.
     pub async fn client_description(&self, auth_config: &str) -> Result<Option<Value>> {
         let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth.as_str()).await? else {
             return Ok(None);
@@ -152,8 +152,7 @@ impl Providers {
     }
 }
 
-/// What a registration's answer says of the client. Its words stand, also where they are not what was
-/// asked for.
+/// Parses the client in a registration response, which is authoritative even if it differs from the request.
 fn client_of_answer(body: &Value) -> std::result::Result<Secrets, &'static str> {
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let client_id = text("client_id").ok_or("it gave no client")?;
@@ -182,7 +181,7 @@ fn client_of_answer(body: &Value) -> std::result::Result<Secrets, &'static str> 
     Ok(client)
 }
 
-/// A client under the names of the one before; of one that has gone already, as it is.
+/// The client stored under the names of the previous one. If there is no client, the stored previous one.
 fn former(secrets: &Secrets) -> Secrets {
     let mut kept = Secrets::new();
     let has_client = secrets.get("client_id").is_some();
@@ -196,7 +195,7 @@ fn former(secrets: &Secrets) -> Secrets {
     kept
 }
 
-/// What a client says of itself (RFC 7591 section 2).
+/// Client metadata (RFC 7591 section 2).
 fn client_metadata(oauth: &OAuth2, more: &BTreeMap<String, String>, redirect_uri: &str) -> Map<String, Value> {
     let method = match oauth.client_authentication {
         ClientAuthentication::None => "none",
@@ -274,7 +273,7 @@ mod tests {
         let gone = former(&first);
         let expected = [("former_client_id", "a"), ("former_client_secret", "s")];
         assert_eq!(pairs(&gone), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(pairs(&former(&gone)), pairs(&gone), "nothing is lost while there is no other");
+        assert_eq!(pairs(&former(&gone)), pairs(&gone), "the previous client is kept until there is a new one");
         let mut second = gone.clone();
         second.insert("client_id", Secret::from("b"));
         assert_eq!(pairs(&former(&second)), [("former_client_id".to_owned(), "b".to_owned())]);

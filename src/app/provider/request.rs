@@ -1,4 +1,4 @@
-//! Calls to providers: where they may go, and what their failures mean to a caller.
+//! Requests to providers: where they may be sent, and what failures mean for the caller.
 
 use std::time::Duration;
 
@@ -15,18 +15,18 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
-/// Deadline of token, verification and revocation requests. Shorter than a refresh lease.
+/// Timeout of token, verification and revocation requests. Shorter than a refresh lease.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Largest token or verification answer.
+/// Maximum size of a token or verification response, in bytes.
 pub const MAX_TOKEN_ANSWER: usize = 1 << 20;
 
-/// Limits of token requests. Whoever reads the answer unpacks it.
+/// Limits of token requests. The parser decompresses the response.
 pub fn token_limits() -> Limits {
     Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, any_coding: true, ..Limits::default() }
 }
 
 impl Providers {
-    /// Expands a template of a toolkit file for one account.
+    /// Expands a template of a toolkit file for an account.
     pub fn expand(&self, text: &str, params: &AccountParams) -> Result<String> {
         template::expand(text, &|name| self.core.variable(params, name)).map_err(|error| {
             Error::new(Code::AccountBadRequest, "A value that the toolkit's addresses need is missing")
@@ -35,15 +35,15 @@ impl Providers {
         })
     }
 
-    /// The hosts that may receive an account's credential, and where on the base URL's own.
+    /// The hosts that may receive an account's credential, and the allowed paths on the base URL's host.
     pub fn destination(&self, toolkit: &Toolkit, params: &AccountParams) -> Result<Destination> {
         let hosts = toolkit.host_rules(&|name| self.core.variable(params, name)).map_err(Error::internal)?;
         let destination = Destination::new(hosts).map_err(Error::internal)?;
         Ok(destination.with_paths(&toolkit.paths))
     }
 
-    /// Sends a request of the OAuth protocol to the host of its own URL, which a toolkit file names. It
-    /// carries a `User-Agent`: some providers refuse whoever does not say who he is.
+    /// Sends an OAuth request to the host of its URL, which a toolkit file names. It carries a `User-Agent`,
+    /// because some providers refuse requests without one.
     pub async fn send_protocol(
         &self,
         mut request: http::Request<Bytes>,
@@ -55,8 +55,8 @@ impl Providers {
         self.egress.send(&destination, request, &token_limits()).await
     }
 
-    /// Makes one of the toolkit's own requests with an account's credential: what the provider's
-    /// answer means, and its JSON.
+    /// Sends one of the toolkit's own requests with an account's credential. Returns the result and the JSON of
+    /// the response.
     pub async fn probe(
         &self,
         toolkit: &Toolkit,
@@ -67,7 +67,7 @@ impl Providers {
     ) -> Result<(Verification, Value)> {
         let destination = self.destination(toolkit, params)?;
         let endpoint = self.expand(&probe.url, params)?;
-        // Where the data is may be what the request is to find out.
+        // The base URL may be what the request has to find out.
         let base =
             if endpoint.starts_with('/') { self.expand(toolkit.base_url(scheme), params)? } else { endpoint.clone() };
         let base = Url::parse(&base).map_err(Error::internal)?;
@@ -91,9 +91,9 @@ impl Providers {
         Ok((judge(toolkit, probe, &answer, &json), json))
     }
 
-    /// Sends a request with an account's credential, as often as a server's nonce makes it necessary: once
-    /// more, where it refused the first for want of it and has done nothing (RFC 9449 section 9). An answer
-    /// that may be large takes `room`.
+    /// Sends a request with an account's credential. If the server refuses it for lack of a DPoP nonce, it has
+    /// not processed it, and the request is sent once more (RFC 9449 section 9). A response that may be large
+    /// uses `room`.
     pub async fn send_as(
         &self,
         (toolkit, scheme, secrets, params): (&Toolkit, Scheme, &Secrets, &AccountParams),
@@ -137,7 +137,7 @@ impl Providers {
         })
     }
 
-    /// A toolkit's own headers, and further ones over them.
+    /// A toolkit's own headers, with further ones on top.
     pub fn default_headers<'a>(
         &self,
         toolkit: &'a Toolkit,
@@ -149,9 +149,9 @@ impl Providers {
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
         for (name, template) in toolkit.headers.iter().chain(more) {
             let name: HeaderName = name.parse().map_err(|_| Error::internal("toolkit with an invalid header name"))?;
-            // A header about something that this account does not have is not sent.
+            // A header is left out if the account does not have its value.
             let Ok(value) = self.expand(template, params) else { continue };
-            // Text beyond ASCII goes as UTF-8 (RFC 9110 section 5.5); a field admits no control character.
+            // Text beyond ASCII is sent as UTF-8 (RFC 9110 section 5.5). Control characters are not allowed.
             let value = HeaderValue::from_bytes(value.as_bytes())
                 .map_err(|_| Error::internal("toolkit with an invalid header value"))?;
             headers.insert(name, value);
@@ -159,7 +159,7 @@ impl Providers {
         Ok(headers)
     }
 
-    /// Puts an account's credential on a request, the last thing that happens to it.
+    /// Adds an account's credential to a request. This is the last change to the request.
     pub fn apply_credential(
         &self,
         toolkit: &Toolkit,
@@ -195,7 +195,7 @@ impl Providers {
     }
 }
 
-/// The same request once more.
+/// A copy of the request for a retry.
 fn copy(draft: &UnsentRequest) -> UnsentRequest {
     UnsentRequest {
         method: draft.method.clone(),
@@ -205,16 +205,16 @@ fn copy(draft: &UnsentRequest) -> UnsentRequest {
     }
 }
 
-/// The key that an account's requests prove possession of; none where its tokens are bound to none.
+/// The DPoP key that an account's tokens are bound to; none if they are not bound.
 fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secret> {
     toolkit.oauth(scheme).filter(|oauth| oauth.dpop)?;
     secrets.get("dpop_key").map(Secret::from)
 }
 
-/// Sent unless the toolkit or the caller names another.
+/// The default `User-Agent`. The toolkit or the caller may set another one.
 pub const USER_AGENT: &str = concat!("Switchboard/", env!("CARGO_PKG_VERSION"));
 
-/// How a scheme's requests are signed.
+/// The request signature of a scheme.
 fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
     match scheme {
         Scheme::ApiKey => toolkit.api_key.as_ref()?.sign.as_ref(),
@@ -223,7 +223,7 @@ fn signature(toolkit: &Toolkit, scheme: Scheme) -> Option<&Sign> {
     }
 }
 
-/// Headers that a scheme's credential is in, which callers may not set.
+/// Headers that contain a scheme's credential. Callers cannot set them.
 pub fn reserved_headers(toolkit: &Toolkit, scheme: Scheme) -> Vec<HeaderName> {
     let mut reserved = credential_headers(toolkit.placements(scheme));
     reserved.push(header::AUTHORIZATION);
@@ -234,14 +234,14 @@ pub fn reserved_headers(toolkit: &Toolkit, scheme: Scheme) -> Vec<HeaderName> {
     reserved
 }
 
-/// What a verification request said.
+/// The result of a verification request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verification {
     /// The provider accepts the credential.
     Accepted,
-    /// It does not.
+    /// The provider rejects the credential.
     Refused,
-    /// It could not say: rate limit, outage.
+    /// Unknown, because of a rate limit or an outage.
     Unclear,
 }
 
@@ -263,7 +263,7 @@ fn judge(toolkit: &Toolkit, probe: &Probe, answer: &http::Response<Bytes>, json:
     }
 }
 
-/// Whether an answer says "too many requests", in the way of HTTP or of the toolkit.
+/// Whether a response means "too many requests", by HTTP or by the toolkit's rules.
 fn is_rate_limited(toolkit: &Toolkit, answer: &http::Response<Bytes>) -> bool {
     let matches = |limit: &RateLimit| {
         let header = match (&limit.header, &limit.header_value) {
@@ -280,7 +280,7 @@ fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// What a failed call means to the caller. No address, no URL, no provider text.
+/// The error for the caller. Contains no address, no URL and no text of the provider.
 pub fn egress_error(error: &EgressError) -> Error {
     let (code, message) = match error {
         EgressError::EndpointNotAllowed { reason } => {
@@ -312,7 +312,7 @@ pub fn egress_error(error: &EgressError) -> Error {
     Error::new(code, message)
 }
 
-/// More is held than may be.
+/// The memory for responses is used up.
 pub(in crate::app) fn busy() -> Error {
     let message = "The server holds as many bytes of providers' answers as it may";
     Error::new(Code::Busy, message)

@@ -1,4 +1,4 @@
-//! A token that nobody issues: the account signs it itself, and the provider knows the key.
+//! Tokens that are not issued: the account signs them itself, and the provider knows the key.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::tokens::unbuilt;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 
-/// Seconds by which an assertion is dated back, for clocks that go after ours.
+/// Seconds by which an assertion is backdated, for clocks that are behind ours.
 const DATED_BACK: u64 = 30;
 
 impl Providers {
-    /// A token that nobody issues: an assertion under the account's key.
+    /// A self-signed token: an assertion signed with the account's key.
     pub(super) fn signed_token(
         &self,
         assertion: &Assertion,

@@ -1,4 +1,4 @@
-//! A token answer as an account stores it.
+//! A token response in the form that an account stores.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::further_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::model::params::AccountParams;
 use crate::time::{Millis, millis};
 
-/// A token answer, parted into what is sealed and what is not.
+/// A token response, separated into secrets and an expiry.
 #[derive(Debug)]
 pub struct TokenCredential {
-    /// `access_token`, `refresh_token`, `id_token`, further tokens.
+    /// `access_token`, `refresh_token`, `id_token`, additional tokens.
     pub secrets: Secrets,
-    /// When the access token dies.
+    /// When the access token expires.
     pub expires_at: Option<Millis>,
 }
 
 impl TokenCredential {
-    /// Takes a token answer that arrived at `now`; its public parts go into `params`.
+    /// Splits a token response that arrived at `now`. Its public values go into `params`.
     pub fn new(token: TokenSet, params: &mut AccountParams, now: Millis) -> Self {
         let after = |seconds: u64| now.saturating_add(millis(Duration::from_secs(seconds)));
-        // Of a refresh token that stays the same, nothing new may be said.
+        // The response may not repeat the expiry of a refresh token that stays the same.
         if token.refresh_token.is_some() || token.refresh_token_expires_in.is_some() {
             params.refresh_expires_at = token.refresh_token_expires_in.map(after);
         }

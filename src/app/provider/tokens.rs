@@ -1,4 +1,4 @@
-//! Tokens, in every way there is: a code, a refresh token, a chain of calls that needs nobody.
+//! Gets tokens in every way: from a code, a refresh token, a device code, or a call of the toolkit file.
 
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
@@ -24,16 +24,16 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
 
-/// How long a token that was bought waits to hear of its end. It waits unstored, under its lease.
+/// Timeout for introspecting a new token. It is not stored meanwhile and is protected by the lease.
 pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long after its first request a refresh may ask for a further token: the lease then lasts for the whole of
-/// that request, since introspection, if there was any, counts as elapsed.
+/// How long after its first request a refresh may request an additional token. The lease then covers that
+/// request, because the time for introspection is included.
 pub const ROOM_FOR_ANOTHER: Duration = INTROSPECTION_TIMEOUT;
 
-/// An OAuth 2.0 provider as one account meets it.
+/// An OAuth 2.0 provider in the context of an account.
 #[derive(Debug)]
 pub struct Provider<'a> {
-    /// The toolkit's section, completed from metadata.
+    /// The toolkit's OAuth section, completed from metadata.
     pub oauth: Cow<'a, OAuth2>,
     /// The OAuth client of the account's auth config.
     pub client: Client,
@@ -43,12 +43,12 @@ pub struct Provider<'a> {
 
 pub(super) type Tokens = std::result::Result<TokenSet, Failure>;
 
-/// A code exchange that did not come to its end.
+/// A failed code exchange.
 #[derive(Debug)]
 pub struct Unfinished {
-    /// Why.
+    /// The failure.
     pub failure: Failure,
-    /// What the code had bought by then.
+    /// The tokens that had been issued by then.
     pub bought: Option<Box<TokenSet>>,
 }
 
@@ -59,7 +59,7 @@ impl From<Failure> for Unfinished {
 }
 
 impl Providers {
-    /// The provider of an account, ready to be asked.
+    /// The provider of a new account.
     pub async fn provider<'a>(
         &self,
         toolkit: &'a Toolkit,
@@ -69,7 +69,7 @@ impl Providers {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
-        // First: nothing is even asked where the client is not for.
+        // This comes first: nothing is sent to an address that the client is not for.
         let client = self.credentials.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
         let learned = learned(config, &client.client_id)?;
         let mut oauth = self.completed(oauth, params).await?;
@@ -77,7 +77,7 @@ impl Providers {
         Ok(Provider { oauth, client, params })
     }
 
-    /// The provider of an account that was connected earlier, maybe with the client before.
+    /// The provider of an account that was connected earlier, possibly with the previous client.
     pub async fn provider_again<'a>(
         &self,
         toolkit: &'a Toolkit,
@@ -95,13 +95,13 @@ impl Providers {
         Ok(Provider { oauth, client, params })
     }
 
-    /// The resource that tokens are asked for (RFC 8707).
+    /// The resource that tokens are requested for (RFC 8707).
     pub fn resource(&self, oauth: &OAuth2, params: &AccountParams) -> Result<Option<String>> {
         oauth.resource.as_deref().map(|resource| self.expand(resource, params)).transpose()
     }
 
-    /// Exchanges a code, and makes the further calls that the file demands. `key` is the one that the code is
-    /// bound to.
+    /// Exchanges a code and sends the follow-up requests of the toolkit file. `key` is the DPoP key that the
+    /// code is bound to.
     pub async fn exchange_code(
         &self,
         provider: &Provider<'_>,
@@ -133,7 +133,7 @@ impl Providers {
         self.stepped(provider, tokens, redirect_uri).await
     }
 
-    /// Asks for a code that the user enters at the provider (RFC 8628).
+    /// Requests a code that the user enters at the provider (RFC 8628).
     pub async fn device_code(
         &self,
         provider: &Provider<'_>,
@@ -169,7 +169,7 @@ impl Providers {
         })
     }
 
-    /// Asks whether the user has entered the code, and for tokens if so.
+    /// Polls for tokens after a device authorization.
     pub async fn device_tokens(&self, provider: &Provider<'_>, device_code: &Secret) -> Tokens {
         let oauth = &provider.oauth;
         let request = self.authenticated(provider, oauth, |client, variables| {
@@ -178,7 +178,7 @@ impl Providers {
         self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await
     }
 
-    /// The further calls that the file demands after the first tokens.
+    /// Sends the follow-up requests of the toolkit file after the first tokens.
     pub async fn stepped(
         &self,
         provider: &Provider<'_>,
@@ -194,8 +194,8 @@ impl Providers {
         Ok(self.introspected(provider, tokens).await)
     }
 
-    /// Where the user's browser is sent: the request itself, or a reference to it where the provider
-    /// wants it pushed (RFC 9126). `key` is the one that its code will be bound to.
+    /// The URL that the user's browser is sent to: the request itself, or a reference to it if the provider
+    /// requires pushed authorization requests (RFC 9126). `key` is the DPoP key that the code will be bound to.
     pub async fn authorization_url(
         &self,
         provider: &Provider<'_>,
@@ -214,7 +214,7 @@ impl Providers {
         request.pushed_url(&pushed?).map_err(unbuilt)
     }
 
-    /// Pushes an authorization request: the reference to it.
+    /// Pushes an authorization request. Returns its reference.
     async fn push(
         &self,
         provider: &Provider<'_>,
@@ -237,7 +237,7 @@ impl Providers {
         })
     }
 
-    /// Buys new tokens with what the account has, in the way of the file.
+    /// Gets new tokens with the account's credential, in the way that the toolkit file defines.
     pub async fn refresh_tokens(&self, provider: &Provider<'_>, secrets: &Secrets) -> Tokens {
         let oauth = &provider.oauth;
         let began = Instant::now();
@@ -260,7 +260,7 @@ impl Providers {
         Ok(tokens)
     }
 
-    /// Buys a new token with one refresh token. An error repeats nothing of `held`.
+    /// Gets a new token with a refresh token. Errors contain none of the secrets in `held`.
     pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, held: &Secrets) -> Tokens {
         let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
         let asked = Box::pin(self.refresh_in(provider, &used, token, held)).await;
@@ -284,7 +284,7 @@ impl Providers {
         self.ask_bound(provider, request, oauth.into(), &held, key).await
     }
 
-    /// One more call after the code exchange.
+    /// One follow-up request after the code exchange.
     async fn step(&self, provider: &Provider<'_>, step: &Call, tokens: &TokenSet, redirect_uri: &str) -> Tokens {
         let request = self.authenticated(provider, &provider.oauth, |client, variables| {
             let known = |name: &str| match name {
@@ -299,8 +299,8 @@ impl Providers {
         self.ask(request, reading, &[]).await
     }
 
-    /// Builds a request with the client's authentication, as `oauth` has it; an assertion is minted where the
-    /// file demands one.
+    /// Builds a request with client authentication as defined in `oauth`, including an assertion if it is
+    /// needed.
     pub fn authenticated(
         &self,
         provider: &Provider<'_>,
@@ -332,18 +332,18 @@ impl Providers {
         build(&credentials, &variables).map_err(unbuilt)
     }
 
-    /// Now, and a value that no other request has.
+    /// The current time and a unique value.
     pub fn moment<'u>(&self, unique: &'u str) -> Moment<'u> {
         Moment { now: self.core.now() / 1_000, unique }
     }
 
-    /// A value that no other request has.
+    /// A unique value.
     pub fn unique(&self) -> String {
         OneTimeToken::new(&*self.core.entropy, "").text().to_owned()
     }
 }
 
-/// A later token in the place of an earlier one; what the later answer does not say stands.
+/// Merges a later token response into an earlier one. Values that the later one lacks are kept.
 fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
     let mut captured = earlier.captured;
     captured.extend(later.captured);
