@@ -1,5 +1,4 @@
-//! Connected accounts: read, listed, deleted; who may use a SHARED one, which identity at the provider is
-//! expected, and the facts of an account that are not secret.
+//! Connected accounts: reading, listing and deleting them, and their lifetime.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,65 +20,65 @@ use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::time::{Millis, millis};
 
-/// An account with what an answer about it needs.
+/// An account with everything that a response needs.
 #[derive(Debug)]
 pub struct AccountView {
     /// The row.
     pub row: AccountRow,
-    /// Its auth config; none once that is deleted.
+    /// Its auth config; none if it was deleted.
     pub auth_config: Option<AuthConfigRow>,
-    /// The credential; whoever shows it masks it (contract section 4.4).
+    /// The credential. A response must mask it (contract section 4.4).
     pub secrets: Secrets,
-    /// The client that it was connected with, where that is not the developer's own but one that
-    /// registered itself, or is described at an address.
+    /// The client that the account was connected with, if it was registered dynamically or has a metadata
+    /// document.
     pub client_id: Option<String>,
-    /// The project shows only the first characters of secrets.
+    /// Whether the project masks secrets.
     pub mask: bool,
-    /// When what ends.
+    /// When its tokens expire.
     pub lifetime: Lifetime,
 }
 
-/// When what ends, as far as the toolkit and the provider say; milliseconds since 1970.
+/// When the tokens expire, as far as the toolkit and the provider say, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Lifetime {
-    /// End of the access token.
+    /// When the access token expires.
     pub access_token_expires_at: Option<Millis>,
-    /// When it is due to be refreshed.
+    /// When the access token is due for a refresh.
     pub refresh_due_at: Option<Millis>,
-    /// When the user must connect again in any case.
+    /// When the user must reconnect in any case.
     pub hard_expiry: Option<Millis>,
-    /// When the refresh token ends unless it is used.
+    /// When the refresh token expires if it is not used.
     pub idle_expiry: Option<Millis>,
 }
 
-/// Why an account of a disabled auth config cannot be used.
+/// Status reason of an account whose auth config is disabled.
 pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 
 impl AccountView {
-    /// Whether only its disabled auth config keeps the account from being used.
+    /// Whether the account is unusable only because its auth config is disabled.
     pub fn is_switched_off(&self) -> bool {
         self.status() != self.row.status
     }
 
-    /// The status that answers show: an account of a disabled auth config is INACTIVE until that is
-    /// enabled again. The row stays as it is.
+    /// The status for responses: an active account of a disabled auth config is INACTIVE. The row keeps its own
+    /// status.
     pub fn status(&self) -> AccountStatus {
         shown_status(&self.row)
     }
 
-    /// The reason that answers show with it.
+    /// The status reason for responses.
     pub fn status_reason(&self) -> Option<&str> {
         if self.is_switched_off() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
     }
 }
 
-/// The status that answers show; see [`AccountView::status`].
+/// The status for responses; see [`AccountView::status`].
 pub fn shown_status(row: &AccountRow) -> AccountStatus {
     let is_switched_off = row.status == AccountStatus::Active && !row.has_enabled_auth_config;
     if is_switched_off { AccountStatus::Inactive } else { row.status }
 }
 
-/// Connected accounts as resources.
+/// Connected accounts.
 pub struct Accounts {
     core: Arc<Core>,
     projects: Arc<Projects>,
@@ -90,7 +89,7 @@ pub struct Accounts {
 crate::redacted_debug!(Accounts);
 
 impl Accounts {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         projects: Arc<Projects>,
@@ -110,9 +109,8 @@ impl Accounts {
         self.account_view(row, config, mask)
     }
 
-    /// One page of accounts, as `show` makes it of the rows, where the page ended and the number of all that
-    /// match. A row that cannot be read is logged and left out. Decrypting and showing a thousand accounts
-    /// takes long, so that both are done beside the runtime's threads.
+    /// One page of accounts, rendered by `show`. A row that cannot be read is logged and left out. Decrypting
+    /// and rendering a thousand accounts takes long, so both run outside the runtime's threads.
     pub async fn list<T: Send + 'static>(
         self: &Arc<Self>,
         project: &str,
@@ -138,8 +136,8 @@ impl Accounts {
         Ok(shown.await?)
     }
 
-    /// Deletes an account: its credential is erased at once, its links end. With `revoke`, its
-    /// provider is asked to forget it, too; then the id of that job, where there was a credential.
+    /// Deletes an account. Its credential is erased at once and its links end. With `revoke`, the credential is
+    /// also revoked at the provider; returns the id of that job if there was a credential.
     pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             return self.revocations.delete_and_revoke(actor, id).await;
@@ -158,14 +156,14 @@ impl Accounts {
     }
 
     fn account_view(&self, row: AccountRow, auth_config: Option<AuthConfigRow>, mask: bool) -> Result<AccountView> {
-        // One damaged row must not hide all others; using it fails by its own name (R70).
+        // One damaged row must not hide the others. Using that account fails with its own error (R70).
         let secrets = self.credentials.open_credential(&row).unwrap_or_else(|error| {
             tracing::error!(account.id = %row.id, cause = error.causes(), "a stored credential cannot be read");
             Secrets::new()
         });
         let lifetime = self.lifetime(&row, &secrets)?;
         let client_id = auth_config.as_ref().filter(|_| ["DCR_OAUTH", "CIMD_OAUTH"].contains(&row.scheme.as_str()));
-        // Before the first connection it has not registered.
+        // None before the first connection, because the client is not registered yet.
         let client_id =
             client_id.and_then(|config| self.credentials.oauth_client(config).ok()).map(|client| client.client_id);
         Ok(AccountView { row, auth_config, secrets, client_id, mask, lifetime })
@@ -185,7 +183,7 @@ impl Accounts {
         let mut hard_expiry = after(params.consented_at, refreshes.and_then(|oauth| oauth.refresh_token_lifetime));
         let mut idle_expiry = after(row.issued_at, refreshes.and_then(|oauth| oauth.refresh_token_idle));
         if let (Some(oauth), Some(stated)) = (refreshes, params.refresh_expires_at) {
-            // A refresh replaces a refresh token that rotates, and its end; another stays as it is.
+            // A refresh replaces a rotating refresh token and its expiry; any other keeps its expiry.
             let end = if oauth.refresh == Refresh::Rotating { &mut idle_expiry } else { &mut hard_expiry };
             *end = Some(end.map_or(stated, |known| known.min(stated)));
         }
@@ -209,14 +207,14 @@ const NOUNS: [&str; 32] = [
     "orchard", "otter", "pine", "river", "summit", "tower", "valley", "willow",
 ];
 
-/// Letters and digits that are not taken for each other.
+/// Letters and digits that are not easily confused.
 const LETTERS: [char; 32] = [
     'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'm', 'n', 'p', 'q', 'r', 's', 't', 'u', 'v', 'w', 'x', 'y',
     'z', '2', '3', '4', '5', '6', '7', '8', '9',
 ];
 
-/// A name in words, such as `github_red-castle-7k2m`, for people and agents to tell accounts apart: one of
-/// a thousand million, so that a user's accounts have different ones.
+/// A readable name such as `github_red-castle-7k2m`, by which people and agents tell accounts apart. There are
+/// about a thousand million, so a user's accounts get different names.
 pub fn word_id(toolkit: &str, entropy: &dyn Entropy) -> String {
     let mut bytes = [0; 6];
     entropy.fill(&mut bytes);
@@ -235,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_accounts_of_a_user_have_different_names_in_words() {
-        // With a thousand and twenty-four names, two hundred of them never were all different.
+        // With only 1,024 names, two hundred of them were never all different.
         let names: HashSet<String> = (0..200).map(|_| word_id("github", &SystemEntropy)).collect();
         assert_eq!(names.len(), 200);
         assert!(names.iter().all(|name| name.starts_with("github_") && name.split('-').count() == 3));

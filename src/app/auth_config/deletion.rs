@@ -1,4 +1,4 @@
-//! Deleting an auth config: its accounts go first, in batches.
+//! Deletes an auth config. Its accounts are deleted first, in batches.
 
 use switchboard_store::{Refusal, Unit, WriteError, accounts, auth_configs, links, unread_answers};
 
@@ -8,8 +8,8 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::error::Result;
 
 impl AuthConfigs {
-    /// Deletes an auth config and, with it, its accounts and their credentials. With `revoke`,
-    /// their provider is asked to forget those, too; then the id of that job, where there were any.
+    /// Deletes an auth config with its accounts and their credentials. With `revoke`, the credentials are also
+    /// revoked at the provider; returns the id of that job if there were any.
     pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             let job = self.revocations.delete_auth_config_and_revoke(actor, id).await;

@@ -1,8 +1,7 @@
-//! What a developer changes of an auth config: name, client, scopes, shared fields, on and off
-//! (contract section 5).
+//! Changes of an auth config: name, client, scopes, shared fields, enabled or disabled (contract section 5).
 //!
-//! Every change makes a new version (`updated_at`), so that a flow that began before it ends (R18),
-//! and replaces the version that it was made from: of changes at the same time none is lost.
+//! Every change creates a new version (`updated_at`), which ends flows that began before it (R18). A change
+//! replaces only the version that it was based on, so concurrent changes are not lost.
 
 use std::collections::BTreeMap;
 
@@ -21,30 +20,30 @@ use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 use crate::text::{pasted, truncate};
 
-/// How often a change is tried again when the auth config changes meanwhile.
+/// How often a change is retried when the auth config changes concurrently.
 const TRIES: usize = 50;
 
-/// What to change; what is `None` stays.
+/// The fields to change; `None` leaves a field unchanged.
 pub struct AuthConfigPatch {
-    /// The caller takes it for a managed one.
+    /// Whether the caller expects a managed auth config.
     pub is_managed: bool,
     /// A new name.
     pub name: Option<String>,
-    /// New scopes; none of them means the toolkit's.
+    /// New scopes; an empty list means the toolkit's defaults.
     pub scopes: Option<Vec<String>>,
     /// New user-level scopes.
     pub user_scopes: Option<Vec<String>>,
-    /// Redirect URI registered at the provider; the empty text means the server's own.
+    /// Redirect URI registered at the provider; an empty string means the server's own.
     pub oauth_redirect_uri: Option<String>,
-    /// Name → new value, or none to take it away.
+    /// New values by name; none removes a value.
     pub credentials: BTreeMap<String, Option<Secret>>,
-    /// Take the place of all shared fields.
+    /// Replaces all shared fields.
     pub shared: Option<Secrets>,
-    /// Whether sessions may pick it.
+    /// Whether sessions may use it.
     pub is_enabled_for_tool_router: Option<bool>,
-    /// Takes the place of the stored one.
+    /// Replaces the stored value.
     pub tool_access_config: Option<Value>,
-    /// Take the place of the stored ones.
+    /// Replaces the stored list.
     pub restrict_to_following_tools: Option<Vec<String>>,
 }
 
@@ -80,7 +79,7 @@ impl AuthConfigs {
         .await
     }
 
-    /// Switches an auth config on or off. While it is off, its accounts cannot be used.
+    /// Enables or disables an auth config. While it is disabled, its accounts cannot be used.
     pub async fn set_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
         let action = if enabled { "auth_config.enable" } else { "auth_config.disable" };
         self.change(actor, id, action, |row| {
@@ -91,8 +90,8 @@ impl AuthConfigs {
         .await
     }
 
-    /// Reads, changes, and writes if nobody else did meanwhile; otherwise once more. `change` says
-    /// whether there is anything to write.
+    /// Reads, changes and writes a row, and retries if it was changed concurrently. `change` returns whether
+    /// there is anything to write.
     async fn change(
         &self,
         actor: &Actor,
@@ -107,7 +106,7 @@ impl AuthConfigs {
             if !change(&mut row)? {
                 return Ok(());
             }
-            // Always a later one, also within a millisecond: it is the version that flows compare.
+            // Always greater than before, even within the same millisecond: flows compare it as a version.
             row.updated_at = self.core.now().max(replaces + 1);
             let unit = Unit::new()
                 .with(auth_configs::replace(&row, replaces))
@@ -118,7 +117,7 @@ impl AuthConfigs {
                     self.recent.forget(&(row.project_id, row.toolkit));
                     return Ok(());
                 }
-                // Deleted or changed meanwhile: look again.
+                // Deleted or changed concurrently: read it again.
                 Err(WriteError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -126,7 +125,7 @@ impl AuthConfigs {
         Err(Error::new(Code::Conflict, "The auth config is being changed by others at this moment"))
     }
 
-    /// Changes client and shared fields, which are sealed together.
+    /// Changes the client and the shared fields, which are bound to each other.
     fn change_secrets(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
         let scheme: Scheme = row.scheme.parse().map_err(Error::internal)?;
         let known = client_names(scheme);
@@ -153,7 +152,8 @@ impl AuthConfigs {
             let value = |of: &Secrets, name: &str| of.get(name).map(str::to_owned);
             let moved = changed(&toolkit.client_fields(scheme), &|name| value(&old, name), &|name| value(shared, name));
             match moved.first() {
-                // It was registered at the old place, by itself; at the new one it registers again.
+                // A dynamically registered client belongs to the old address; it registers again at the new
+                // one.
                 Some(_) if scheme == Scheme::DcrOAuth => client = Secrets::new(),
                 Some(field) => patch.check_secrets_are_given(&client, field)?,
                 None => {}
@@ -166,7 +166,7 @@ impl AuthConfigs {
 }
 
 impl AuthConfigPatch {
-    /// A client's secret that stays does not follow a field that decides where it goes.
+    /// Rejects a change of where a client secret is sent if the secret itself is kept.
     fn check_secrets_are_given(&self, client: &Secrets, field: &str) -> Result<()> {
         let is_kept = |name: &&str| {
             client.get(name).is_some_and(|value| !value.is_empty())

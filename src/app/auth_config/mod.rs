@@ -1,5 +1,5 @@
-//! Auth configs: how one toolkit authenticates in one project (contract section 5). Made, read and listed here;
-//! changed in `edit.rs`, deleted in `deletion.rs`, and which redirect URI each has in `redirects.rs`.
+//! Auth configs: how one toolkit authenticates in one project (contract section 5). Created, read and listed
+//! here; `edit.rs` changes them and `deletion.rs` deletes them.
 
 mod deletion;
 pub mod edit;
@@ -31,53 +31,53 @@ use crate::text::{is_invisible, pasted, truncate};
 
 use schemes::Candidates;
 
-/// A new auth config as the API hands it over.
+/// A new auth config as the API receives it.
 #[derive(Debug)]
 pub struct NewAuthConfig {
     /// Toolkit slug in any case.
     pub toolkit: String,
-    /// Shown in lists.
+    /// Display name.
     pub name: Option<String>,
     /// Managed by the operator, or the project's own.
     pub source: Source,
-    /// Non-secret parts.
+    /// Settings that are not secret.
     pub settings: AuthConfigSettings,
-    /// Connection fields that all its accounts share.
+    /// Connection fields shared by all accounts.
     pub shared: Secrets,
-    /// May be picked by sessions; default true.
+    /// Whether sessions may use it; default true.
     pub is_enabled_for_tool_router: bool,
 }
 
-/// Whose client it is.
+/// The owner of the client.
 #[derive(Debug)]
 pub enum Source {
-    /// The operator's.
+    /// The operator.
     Managed,
-    /// The project's own.
+    /// The project.
     Custom {
         /// How it authenticates.
         scheme: Scheme,
-        /// Client id and secret, where the scheme needs them.
+        /// Client id and secret, if the scheme needs them.
         credentials: Secrets,
     },
 }
 
-/// An auth config with what an answer about it needs.
+/// An auth config with everything that a response needs.
 #[derive(Debug)]
 pub struct AuthConfigView {
     /// The row.
     pub row: AuthConfigRow,
     /// Parsed settings.
     pub settings: AuthConfigSettings,
-    /// Credentials; whoever shows them masks all but the client id.
+    /// Credentials. A response must mask everything except the client id.
     pub secrets: Secrets,
-    /// Connection fields that all its accounts share; whoever shows them masks the secret ones.
+    /// Shared connection fields. A response must mask the secret ones.
     pub shared: Secrets,
-    /// Live accounts.
+    /// Number of accounts that are not deleted.
     pub connections: i64,
 }
 
-/// Auth configs, and which of them a link uses.
+/// Auth configs, and the choice of one for a link.
 pub struct AuthConfigs {
     core: Arc<Core>,
     idempotency: Arc<Idempotency>,
@@ -91,7 +91,7 @@ pub struct AuthConfigs {
 crate::redacted_debug!(AuthConfigs);
 
 impl AuthConfigs {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         idempotency: Arc<Idempotency>,
@@ -103,19 +103,19 @@ impl AuthConfigs {
         Self { core, idempotency, credentials, redirect_uris, providers, revocations, recent: Recent::default() }
     }
 
-    /// Forgets what was remembered of a toolkit's auth configs: they changed.
+    /// Removes a toolkit's auth configs from the cache, because they changed.
     pub(in crate::app) fn forget(&self, project: &str, toolkit: &str) {
         self.recent.forget(&(project.to_owned(), toolkit.to_owned()));
     }
 
-    /// Forgets what was remembered of a project's auth configs.
+    /// Removes a project's auth configs from the cache.
     pub(in crate::app) fn forget_project(&self, project: &str) {
         self.recent.forget_where(|candidates| candidates.is_of(project));
     }
 }
 
 impl AuthConfigs {
-    /// Makes an auth config.
+    /// Creates an auth config.
     pub async fn create(
         &self,
         actor: &Actor,
@@ -163,8 +163,8 @@ impl AuthConfigs {
         Ok(made)
     }
 
-    /// How this project may connect without an auth config of its own: the operator's OAuth client
-    /// where it may use one, or a scheme that asks the developer for nothing.
+    /// The scheme by which this project can connect without an auth config of its own: OAuth 2 with the
+    /// operator's client if it may use it, or a scheme that needs nothing from the developer.
     pub fn managed_scheme(&self, project: &str, toolkit: &Toolkit) -> Option<Scheme> {
         if toolkit.oauth2.is_some() {
             return self.core.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
@@ -172,7 +172,7 @@ impl AuthConfigs {
         toolkit.schemes().into_iter().find(|scheme| self.can_make(project, toolkit, *scheme))
     }
 
-    /// A managed auth config that is not yet stored.
+    /// A new managed auth config, not yet stored.
     pub fn managed_auth_config(&self, project: &str, toolkit: &Toolkit) -> Option<AuthConfigRow> {
         let scheme = self.managed_scheme(project, toolkit)?;
         Some(self.new_row(project, toolkit, scheme, true))
@@ -185,8 +185,8 @@ impl AuthConfigs {
         self.view(row, &connections)
     }
 
-    /// One page of auth configs and the number of all that match. A row that cannot be read is logged
-    /// and left out.
+    /// One page of auth configs and the total number of matches. A row that cannot be read is logged and left
+    /// out.
     pub async fn list(
         &self,
         project: &str,
@@ -253,7 +253,7 @@ impl AuthConfigs {
     }
 }
 
-/// Names of what an auth config of a scheme takes besides its settings.
+/// Names of the client fields that an auth config of a scheme accepts.
 pub fn client_names(scheme: Scheme) -> &'static [&'static str] {
     match scheme {
         Scheme::OAuth2 => {
@@ -264,7 +264,7 @@ pub fn client_names(scheme: Scheme) -> &'static [&'static str] {
     }
 }
 
-/// An OAuth client must be complete. `at` is where the request has the credentials.
+/// Checks that an OAuth client is complete. `at` is the path of the credentials in the request.
 pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secrets, at: &str) -> Result<()> {
     let missing = |display: &str| {
         Error::new(
@@ -286,7 +286,7 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
         return Err(missing("Client id"));
     }
     let wrong = |name: &str, reason: &str| Error::field(&format!("{at}.{name}"), reason);
-    // What the developer registered there stands.
+    // The registered authentication method takes precedence over the toolkit's.
     let method = match given("token_endpoint_auth_method") {
         Some(name) => Some(ClientAuthentication::from_name(name).ok_or_else(|| {
             let known = "client_secret_basic, client_secret_basic_unencoded, client_secret_post, client_secret_jwt, \
@@ -296,7 +296,7 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
         None => method,
     };
     for name in ["client_id", "consumer_key", "key_id"] {
-        // RFC 6749 appendix A.1: visible ASCII, and what is invisible was copied along.
+        // RFC 6749 appendix A.1: visible ASCII. Invisible characters are copied by accident.
         if given(name).is_some_and(|id| id.chars().any(is_invisible)) {
             return Err(wrong(name, "holds an invisible character; copy it once more, or type it"));
         }
@@ -311,16 +311,16 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
         (_, Some(ClientAuthentication::PrivateKeyJwt)) if given("private_key").is_none() => Err(missing("Private key")),
         (None, Some(ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt)) => Ok(()),
         (None, _) => Err(missing("Client secret")),
-        // A key of OAuth 1.0a's RSA methods has lines.
+        // A private key for OAuth 1.0a's RSA methods has line breaks.
         (Some(_), _) if scheme == Scheme::OAuth1 => Ok(()),
-        // RFC 6749 appendix A: visible ASCII; a pasted line break would fail much later.
+        // RFC 6749 appendix A: visible ASCII. A pasted line break would fail much later.
         (Some(secret), _) => {
             switchboard_auth::check_client_secret(secret).map_err(|reason| wrong("client_secret", reason))
         }
     }
 }
 
-/// A name as lists can show it. `at` is where the request has it.
+/// Validates a name. `at` is its path in the request.
 pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     if !(1..=256).contains(&name.chars().count()) || name.chars().any(char::is_control) {
@@ -329,7 +329,7 @@ pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String
     Ok(Some(name))
 }
 
-/// Shared fields are fields of a connection, well-formed. `at` is where the request has them.
+/// Checks that shared fields are valid connection fields. `at` is their path in the request.
 pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
     let fields = toolkit.connection_fields(scheme);
     let mut wrong = Vec::new();
@@ -366,23 +366,23 @@ fn missing_client(toolkit: &Toolkit) -> Error {
     ))
 }
 
-/// The toolkit's file was there when the auth config was made.
+/// The toolkit no longer exists, though it did when the auth config was created.
 pub(super) fn toolkit_gone(config: &AuthConfigRow) -> Error {
     Error::new(Code::AuthConfigBadRequest, format!("This server no longer has toolkit \"{}\"", config.toolkit))
 }
 
-/// Accounts cannot be connected.
+/// The auth config is disabled, so accounts cannot be connected.
 pub(super) fn disabled(config: &AuthConfigRow) -> Error {
     Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" is disabled", config.id))
         .fix("Enable it with PATCH /auth_configs/{id}/ENABLED, or use another one.")
 }
 
-/// Unknown toolkit, in a direct read.
+/// The toolkit does not exist.
 pub fn toolkit_not_found(slug: &str) -> Error {
     Error::of(Code::ToolkitNotFound, &[("slug", &truncate(slug))])
 }
 
-/// Client credentials from pairs of a request, without the blanks that were copied along.
+/// Client credentials from a request, without surrounding blanks.
 pub fn secrets_from(pairs: impl IntoIterator<Item = (String, Secret)>) -> Secrets {
     let mut secrets = Secrets::new();
     for (name, value) in pairs {

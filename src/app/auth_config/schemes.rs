@@ -1,6 +1,6 @@
-//! Which auth config, and with it which scheme, a link uses (contract section 3.2): the session's, else
-//! the newest one that sessions may use, else one that is made now for a scheme that needs no client of
-//! the project's own. The request may name a scheme, or leave the choice to the user.
+//! Selects the auth config, and so the scheme, of a link (contract section 3.2): the session's; or else the
+//! newest one that sessions may use; or else a new one for a scheme that needs no client of the project. The
+//! request may name a scheme or leave the choice to the user.
 
 use std::sync::Arc;
 
@@ -14,45 +14,45 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 
-/// Auth configs of one toolkit that are remembered; links need the newest of each scheme.
+/// Maximum number of auth configs cached per toolkit. Links need the newest of each scheme.
 const REMEMBERED: i64 = 20;
 
-/// What a link request says of the scheme.
+/// What a link request says about the scheme.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum SchemeWish {
-    /// Nothing.
+    /// No preference.
     #[default]
     Any,
-    /// This one.
+    /// This scheme only.
     Only(Scheme),
-    /// The user is to choose.
+    /// The user chooses the scheme.
     UserChooses,
 }
 
-/// Something that the developer should know of a link.
+/// A warning about a link, for the developer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LinkWarning {
-    /// For programs.
+    /// Stable code for programs.
     pub code: &'static str,
-    /// For people.
+    /// Text for people.
     pub message: String,
 }
 
-/// The auth config of a new link.
+/// The auth config selected for a link.
 pub(in crate::app) struct Picked {
     pub config: AuthConfigRow,
-    /// The user is asked for the scheme, and the auth config is one of several that may be used.
+    /// The user is asked for the scheme; this auth config is one of several candidates.
     pub user_chooses: bool,
     pub warnings: Vec<LinkWarning>,
 }
 
-/// The auth configs of a project and toolkit that sessions may use, without anything sealed; what a link
-/// that names none is to use, and what is to be said of it. Worked out once, for all links of a second.
+/// The auth configs of a project and toolkit that sessions may use, without sealed columns. Also the one that a
+/// link uses by default, and its warnings. Cached for one second.
 #[derive(Debug)]
 pub struct Candidates {
     /// Newest first.
     configs: Vec<AuthConfigRow>,
-    /// Place of the one that is used where nothing else is said.
+    /// Index of the auth config that is used by default.
     usual: usize,
     warnings: Vec<LinkWarning>,
 }
@@ -74,23 +74,23 @@ impl Candidates {
 }
 
 impl Candidates {
-    /// The newest one of a scheme.
+    /// The newest auth config of a scheme.
     pub(in crate::app) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
         self.configs.iter().find(|config| config.scheme == scheme.as_str())
     }
 
-    /// Whether an auth config is among them.
+    /// Whether an auth config is among the candidates.
     pub fn has(&self, id: &str) -> bool {
         self.configs.iter().any(|config| config.id == id)
     }
 
-    /// Whether they are a project's.
+    /// Whether the candidates belong to a project.
     pub fn is_of(&self, project: &str) -> bool {
         self.configs.iter().any(|config| config.project_id == project)
     }
 }
 
-/// Says which one of several auth configs is used, when nobody named it.
+/// Warns which auth config is used if there are several and the request names none.
 fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
     let [used, others @ ..] = configs else { return Vec::new() };
     if others.is_empty() {
@@ -112,7 +112,7 @@ fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
 }
 
 impl AuthConfigs {
-    /// Picks the auth config of a link. One that is made now is added to the unit.
+    /// Selects the auth config of a link. A new one is added to the unit.
     pub(in crate::app) async fn pick(
         &self,
         actor: &Actor,
@@ -143,7 +143,7 @@ impl AuthConfigs {
         Ok(Picked { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
     }
 
-    /// The auth config that the session names, whatever else there is.
+    /// The auth config that the session names.
     async fn named(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
@@ -170,7 +170,7 @@ impl AuthConfigs {
         Ok(Picked { config, user_chooses: false, warnings })
     }
 
-    /// The auth configs that links of a project and toolkit may use, read at most once a second.
+    /// The auth configs that links of a project and toolkit may use, cached for one second.
     pub(in crate::app) async fn usable_configs(
         &self,
         project: &str,
@@ -190,7 +190,7 @@ impl AuthConfigs {
         Ok(Some(candidates))
     }
 
-    /// The first auth config of a toolkit, for the first scheme that can, and what is to be said of it.
+    /// Creates the first auth config of a toolkit, for the first scheme that is possible, with its warnings.
     async fn first(
         &self,
         actor: &Actor,
@@ -223,8 +223,8 @@ impl AuthConfigs {
         Ok((config, warnings))
     }
 
-    /// The newest auth config of one scheme, or one that is made now for links that ask for the scheme.
-    /// Links that ask for none go on as before.
+    /// The newest auth config of a scheme, or a new one for links that request that scheme. Other links do not
+    /// use it.
     pub(in crate::app) async fn of_scheme(
         &self,
         actor: &Actor,
@@ -233,7 +233,7 @@ impl AuthConfigs {
         unit: &mut Unit,
     ) -> Result<AuthConfigRow> {
         let project = &actor.project_id;
-        // More than are remembered: an older one may have it.
+        // The cache is limited, so an older auth config may have the scheme.
         let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
         let older =
             self.core.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme.as_str(), with_client).await?;
@@ -268,8 +268,8 @@ impl AuthConfigs {
         config
     }
 
-    /// Whether an auth config of a scheme can be made without anything from the project: with the
-    /// operator's client, or because the scheme needs none.
+    /// Whether an auth config of a scheme can be created without anything from the project: with the operator's
+    /// client, or because the scheme needs no client.
     pub(in crate::app) fn can_make(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
         let is_token_of_ones_own = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
         if !toolkit.offers(scheme) && !is_token_of_ones_own {
@@ -277,13 +277,13 @@ impl AuthConfigs {
         }
         match scheme {
             Scheme::OAuth2 => self.core.settings.managed_client(&toolkit.slug, project).is_some(),
-            // Its consumer key is registered by hand.
+            // Consumer keys of OAuth 1.0a must be registered manually.
             Scheme::OAuth1 => false,
             _ => toolkit.developer_fields(scheme).is_empty(),
         }
     }
 
-    /// A managed auth config whose client the operator has withdrawn since, or never had.
+    /// Whether a managed auth config has no client, because the operator has withdrawn it or never set one.
     pub(in crate::app) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
         let has_client = || self.core.settings.managed_client(&config.toolkit, &config.project_id).is_some();
         let is = |scheme: Scheme| config.scheme == scheme.as_str();
@@ -292,10 +292,10 @@ impl AuthConfigs {
 }
 
 impl SchemeWish {
-    /// What a request says: a scheme of the toolkit, or `choose`.
+    /// Parses the request's scheme: a scheme of the toolkit, or `choose`.
     ///
     /// # Errors
-    /// 400 with the names that the toolkit takes.
+    /// 400, with the names that the toolkit accepts.
     pub fn parse(text: Option<&str>, toolkit: &Toolkit) -> Result<Self> {
         let Some(text) = text else { return Ok(Self::Any) };
         if text == "choose" {
@@ -314,8 +314,8 @@ impl SchemeWish {
     }
 }
 
-/// Whether a scheme takes the credential of a service, which its administrator has: no user is asked for one
-/// in place of their own account, unless the developer names the scheme.
+/// Whether a scheme uses a service credential, which an administrator has. Users are not asked for one unless
+/// the developer names the scheme.
 fn is_of_a_service(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::S2sOAuth2 | Scheme::GoogleServiceAccount | Scheme::ServiceAccount)
 }
@@ -332,13 +332,13 @@ fn switched_off(config: &AuthConfigRow) -> Error {
         .fix(format!("{fix} Or name another auth config in the session, or create one."))
 }
 
-/// Nothing to authenticate with, in any scheme.
+/// No client is available for any scheme.
 pub(in crate::app) fn no_managed_auth(toolkit: &Toolkit) -> Error {
     let scheme = toolkit.schemes().into_iter().find(|it| matches!(it, Scheme::OAuth2 | Scheme::OAuth1));
     no_client(toolkit, scheme.or_else(|| toolkit.schemes().first().copied()).unwrap_or(Scheme::OAuth2))
 }
 
-/// Nothing to authenticate with in one scheme, and what to do.
+/// No client is available for this scheme; the error says what to do.
 fn no_client(toolkit: &Toolkit, scheme: Scheme) -> Error {
     let slug = &toolkit.slug;
     let own = match scheme {

@@ -1,4 +1,4 @@
-//! In which ways a user can connect a toolkit: with which of its schemes, and by which auth config.
+//! The connection methods of a toolkit: a scheme and its auth config.
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -7,17 +7,17 @@ use switchboard_vault::Secrets;
 use crate::app::auth_config::AuthConfigs;
 use crate::error::{Class, Error, Result};
 
-/// One way to connect: a scheme, and its auth config where there is one already.
+/// One connection method: a scheme, and its auth config if there is one already.
 #[derive(Clone, Debug)]
 pub struct Way {
-    /// How it authenticates.
+    /// The scheme.
     pub scheme: Scheme,
-    /// Its auth config; none yet for one that is made when the user chooses it.
+    /// The auth config; none if it is created when the user chooses this method.
     pub config: Option<AuthConfigRow>,
 }
 
 impl AuthConfigs {
-    /// All ways in which a user of a project can connect a toolkit now, in the toolkit's order.
+    /// All connection methods that a user of a project can use now, in the toolkit's order.
     pub async fn ways(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<Way>> {
         let candidates = self.usable_configs(project, toolkit).await?;
         let mut ways = Vec::new();
@@ -34,12 +34,12 @@ impl AuthConfigs {
         Ok(ways)
     }
 
-    /// Whether an auth config of a scheme can be made for a link of this moment.
+    /// Whether an auth config of a scheme can be created for a link now.
     async fn can_make_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         if !self.can_make(project, toolkit, scheme) {
             return Ok(false);
         }
-        // One that somebody switched off is not made anew.
+        // One that was disabled on purpose is not created again.
         if self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?.is_some() {
             return Ok(false);
         }
@@ -50,7 +50,7 @@ impl AuthConfigs {
     }
 }
 
-/// Whether something may be; what failed stays an error.
+/// Whether a check passed. Errors other than the client's own are returned.
 fn as_answer(checked: Result<()>) -> Result<bool> {
     match checked {
         Ok(()) => Ok(true),

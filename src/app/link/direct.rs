@@ -1,4 +1,4 @@
-//! Links without a session: for one auth config and one user (contract section 3.7).
+//! Links without a session, for one auth config and one user (contract section 3.7).
 
 use std::sync::Arc;
 
@@ -21,28 +21,27 @@ use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
 use crate::app::session::check_user;
 use crate::error::{Error, Result};
 
-/// What a developer asks for: a link, or with a whole credential in `known` an account at once
-/// (`import.rs`).
+/// A request for a link, or for an account with the complete credential in `known` (`import.rs`).
 pub struct DirectLink {
-    /// How to connect.
+    /// The auth config to connect with.
     pub auth_config_id: String,
     /// The project's end user.
     pub user_id: String,
-    /// Name of the connection, unique for the user and toolkit.
+    /// Name of the connection, unique per user and toolkit.
     pub alias: Option<String>,
-    /// Where the browser goes afterwards.
+    /// Where the browser is redirected afterwards.
     pub callback_url: Option<String>,
     /// Who may use the account.
     pub account_type: AccountType,
-    /// Access list; only with SHARED.
+    /// Access list; only for SHARED accounts.
     pub acl: Option<AclInput>,
-    /// Connection fields that are known already.
+    /// Connection fields that are already known.
     pub known: Option<KnownFields>,
-    /// Which account at the provider it is for.
+    /// The expected account at the provider.
     pub expected: Option<ExpectedIdentity>,
 }
 
-/// Connection fields as the API hands them over: the scheme they are for, and the values by name.
+/// Connection fields as the API receives them: the scheme and the values by name.
 pub struct KnownFields {
     /// Contract name of the scheme.
     pub scheme: String,
@@ -50,7 +49,7 @@ pub struct KnownFields {
     pub values: Secrets,
 }
 
-/// An auth config that can connect accounts now, with its toolkit and scheme.
+/// An enabled auth config with its toolkit and scheme.
 pub(in crate::app) struct Usable {
     pub config: AuthConfigRow,
     pub toolkit: Arc<Toolkit>,
@@ -58,7 +57,7 @@ pub(in crate::app) struct Usable {
 }
 
 impl Links {
-    /// Offers a user a link for an auth config.
+    /// Creates a link for an auth config and a user.
     pub async fn create_direct(
         &self,
         actor: &Actor,
@@ -98,7 +97,7 @@ impl Links {
             .map_err(|refusal| refused(refusal, alias, &usable.config))
     }
 
-    /// The auth config of a request, when accounts can be connected with it.
+    /// The auth config of a request, if it can connect accounts.
     pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
@@ -116,12 +115,12 @@ impl Links {
 }
 
 impl Usable {
-    /// Fields of a connection of this auth config.
+    /// The connection fields of this auth config.
     pub fn fields(&self) -> Vec<Field> {
         self.toolkit.connection_fields(self.scheme)
     }
 
-    /// The known fields that belong to the connection, checked; other names are not kept.
+    /// Validates the known connection fields. Other names are dropped.
     pub fn check_known(&self, known: &KnownFields, at: &str) -> Result<Secrets> {
         self.check_scheme(&known.scheme, at)?;
         let mut kept = Secrets::new();
@@ -136,7 +135,7 @@ impl Usable {
         if wrong.is_empty() { Ok(kept) } else { Err(Error::validation(wrong)) }
     }
 
-    /// A state must be of the auth config's own scheme.
+    /// Checks that a state has the auth config's scheme.
     pub fn check_scheme(&self, given: &str, at: &str) -> Result<()> {
         if given == self.config.scheme {
             return Ok(());
@@ -145,7 +144,7 @@ impl Usable {
     }
 }
 
-/// Why an account was not written.
+/// Translates the refusal to insert an account.
 pub(in crate::app) fn refused(refused: CommitError, alias: Option<&str>, config: &AuthConfigRow) -> Error {
     match refused {
         CommitError::Refused(Refusal::AliasInUse) => alias_in_use(alias.unwrap_or_default()),

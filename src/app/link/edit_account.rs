@@ -1,5 +1,5 @@
-//! What a developer changes of an account: alias, access list, a key or password, on and off
-//! (contract section 4.6).
+//! Changes of an account by the developer: alias, access list, key or password, enabled or disabled (contract
+//! section 4.6).
 
 use std::collections::BTreeMap;
 
@@ -21,22 +21,22 @@ use crate::app::model::access_list::{Acl, AclInput};
 use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
-/// How often a change is tried again when the account changes meanwhile.
+/// How often a change is retried when the account changes concurrently.
 const TRIES: usize = 5;
 
-/// What to change; what is `None` stays.
+/// The fields to change; `None` leaves a field unchanged.
 #[derive(Default)]
 pub struct AccountPatch {
-    /// The empty text takes the alias away.
+    /// The new alias; an empty string removes it.
     pub alias: Option<String>,
-    /// Parts of the access list; each that is given takes the place of the stored one.
+    /// The access list; each given field replaces the stored one.
     pub acl: Option<AclInput>,
-    /// The scheme, and values to set; `None` takes a value away.
+    /// The scheme and the values to change; `None` removes a value.
     pub credential: Option<CredentialPatch>,
 }
 
 impl AccountPatch {
-    /// What it changes, in words.
+    /// Names of the changed parts, for the audit log.
     fn changed(&self) -> Vec<String> {
         let parts = [
             (self.alias.is_some(), "alias"),
@@ -47,16 +47,16 @@ impl AccountPatch {
     }
 }
 
-/// Values of a credential to change.
+/// Changes of a credential.
 pub struct CredentialPatch {
-    /// Contract name of the scheme; must be the account's.
+    /// Contract name of the scheme; must equal the account's.
     pub scheme: String,
-    /// Name → new value, or none to take it away.
+    /// New values by name; none removes a value.
     pub values: BTreeMap<String, Option<Secret>>,
 }
 
 impl Links {
-    /// Changes an account and gives its row as it is then.
+    /// Changes an account and returns the new row.
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
         let not_found = || account_not_found(id);
         for _ in 0..TRIES {
@@ -78,7 +78,7 @@ impl Links {
                 Err(WriteError::Refused(Refusal::AliasInUse)) => {
                     return Err(alias_in_use(patch.alias.as_deref().unwrap_or_default()));
                 }
-                // Deleted or changed meanwhile: look again.
+                // Deleted or changed concurrently: read it again.
                 Err(WriteError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -86,7 +86,7 @@ impl Links {
         Err(Error::new(Code::Conflict, "The account is being changed by others at this moment"))
     }
 
-    /// Switches an account off, or on again.
+    /// Disables or enables an account.
     pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
         let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let now = self.core.now();
@@ -142,7 +142,7 @@ impl Links {
         }
         let mut known = Secrets::new();
         for (name, secret) in self.credentials.open_credential(row)?.iter() {
-            // An imported token is stored under the name that the toolkit applies.
+            // An imported token is stored under the name that the toolkit uses.
             let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
             let name = if is_imported { "token" } else { name };
             if stays(name) {
@@ -163,7 +163,7 @@ impl Links {
 }
 
 impl CredentialPatch {
-    /// The values that it sets, by the names of the connection's fields.
+    /// The values to set, by the names of the connection fields.
     fn given(&self, usable: &Usable) -> Secrets {
         let mut given: Secrets =
             self.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
@@ -172,7 +172,7 @@ impl CredentialPatch {
     }
 }
 
-/// A secret that stays does not follow a field that decides where it goes.
+/// Rejects a change of where a secret is sent if the secret itself is kept.
 fn check_secrets_are_given(usable: &Usable, old: &BTreeMap<String, String>, entered: &Entered) -> Result<()> {
     let addresses = usable.toolkit.address_fields(usable.scheme);
     let moved = changed(&addresses, &|name| old.get(name).cloned(), &|name| entered.fields.get(name).cloned());
@@ -192,7 +192,7 @@ fn alias_edit(alias: Option<&str>) -> Result<AliasEdit> {
     })
 }
 
-/// The stored access list and what it becomes.
+/// The stored access list and its replacement.
 fn acl_edit(row: &AccountRow, given: Option<&AclInput>) -> Result<Option<(Option<String>, String)>> {
     let Some(given) = given else { return Ok(None) };
     if row.account_type == AccountType::Private {

@@ -1,5 +1,5 @@
-//! `POST /connected_accounts`, the older way to connect: with a complete credential at once, or by
-//! a link (contract section 4.5). Both SDKs' `toolkits.authorize` still calls it.
+//! `POST /connected_accounts`, the older way to connect: with a complete credential, or with a link (contract
+//! section 4.5). Both SDKs' `toolkits.authorize` still uses it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,27 +30,27 @@ pub struct Connection {
     pub account_id: String,
     /// Contract name of the scheme.
     pub scheme: String,
-    /// ACTIVE with a credential, else INITIATED.
+    /// ACTIVE with a credential, otherwise INITIATED.
     pub status: AccountStatus,
-    /// The page to send the user to, when there is no credential yet.
+    /// The page to send the user to, if there is no credential yet.
     pub redirect_url: Option<String>,
-    /// As asked.
+    /// The requested account type.
     pub account_type: AccountType,
-    /// As stored.
+    /// The stored access list.
     pub acl: Option<Acl>,
 }
 
-/// A credential that came with the request.
+/// A credential that was sent with the request.
 struct Imported {
     secrets: Secrets,
     params: AccountParams,
     expires_at: Option<Millis>,
-    /// It ends, and can be renewed by what came with it.
+    /// The credential expires and can be refreshed with its refresh token.
     is_renewable: bool,
 }
 
 impl Links {
-    /// Makes an account: with its credential, or with a link for its user.
+    /// Creates an account with its credential, or with a link for its user.
     pub async fn create_connection(&self, actor: &Actor, request: DirectLink) -> Result<Connection> {
         let user_id = check_user(Some(request.user_id), "connection.user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
@@ -62,7 +62,7 @@ impl Links {
                 usable.check_scheme(&state.scheme, "connection.state")?;
                 self.imported(&usable, &state.values, &shared)?
             }
-            // What the auth config shares may be all that is needed.
+            // The auth config's shared fields may be sufficient.
             None if !usable.scheme.is_redirect() && !shared.is_empty() => {
                 self.imported(&usable, &Secrets::new(), &shared)?
             }
@@ -115,8 +115,8 @@ impl Links {
         }
     }
 
-    /// The credential in a state, completed from what the auth config shares; none when it holds only
-    /// fields of the connection.
+    /// The credential in a state, completed with the auth config's shared fields; none if the state contains
+    /// connection fields only.
     fn imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
         if usable.scheme.is_oauth2() {
             return self.imported_tokens(usable, values, shared);
@@ -131,10 +131,11 @@ impl Links {
         Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None, is_renewable: false }))
     }
 
-    /// Neither the auth config's secrets nor its client go where only this request says.
+    /// Checks that neither the auth config's secrets nor its client are sent to an address that only this
+    /// request names.
     fn check_imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<()> {
         let fields = usable.fields();
-        // Read as `read_fields` reads it: what is nothing but blanks is not given.
+        // Read like `read_fields`: blank values count as absent.
         let value = |name: &str| {
             let value = values.get(name)?;
             let field = fields.iter().find(|field| field.name == name);
@@ -144,7 +145,7 @@ impl Links {
         self.credentials.check_given(&usable.toolkit, &usable.config, shared, given)
     }
 
-    /// Tokens that were got elsewhere, with the same client or as they are.
+    /// Tokens that were obtained elsewhere, with the same client or another one.
     fn imported_tokens(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
         let Some(access_token) = values.get("access_token").filter(|token| !token.is_empty()) else { return Ok(None) };
         let mut secrets = Secrets::new();
@@ -164,7 +165,7 @@ impl Links {
         let entered = read_fields(&usable.fields(), values, shared);
         let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
         let expires_in = match values.get("expires_in").map(str::parse::<u64>) {
-            // As with the provider's own answers: what the toolkit says of tokens that do not tell.
+            // As for token responses: the toolkit's default lifetime if none is given.
             None => usable.toolkit.oauth(usable.scheme).and_then(|oauth| oauth.expires_in),
             Some(Ok(seconds)) => Some(seconds),
             Some(Err(_)) => {
@@ -184,7 +185,7 @@ impl Links {
         Ok(Some(Imported { secrets, params, expires_at, is_renewable }))
     }
 
-    /// The rows of an account that comes with its credential, and its id.
+    /// The statements that insert an account with its credential, and its id.
     fn insert_connected(
         &self,
         actor: &Actor,
@@ -219,8 +220,8 @@ impl Links {
     }
 }
 
-/// SDKs call the key of every toolkit `generic_api_key` or `api_key`; where the toolkit has one
-/// secret under another name, that is meant.
+/// SDKs send the key of every toolkit as `generic_api_key` or `api_key`. If the toolkit has one secret with
+/// another name, it is stored under that name.
 pub(in crate::app) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
     let secrets: Vec<String> =
         usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
@@ -234,7 +235,7 @@ pub(in crate::app) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
     }
 }
 
-/// Missing fields have an error of their own (612); others are named one by one.
+/// Missing fields have their own error (612); invalid fields are named one by one.
 pub(in crate::app) fn wrong_fields(usable: &Usable, values: &Secrets, wrong: BTreeMap<String, String>) -> Error {
     let is_missing = |name: &String| values.get(name).is_none_or(|value| value.trim().is_empty());
     let fields = usable.fields();

@@ -1,8 +1,8 @@
-//! Links: offering a user a link that connects one account (contract section 3), with or without a session, and the
-//! other ways of an account to a credential: given whole, changed, or asked for anew.
+//! Links: creating a link that connects one account (contract section 3), with or without a session. Also
+//! importing, changing and renewing an account's credential.
 //!
-//! A link call checks the session's policy, picks the auth config, and writes a new account
-//! (INITIALIZING), the link and its audit event in one unit. Only the link token's hash is kept.
+//! A link call checks the session's policy, selects the auth config, and inserts a new account (INITIALIZING),
+//! the link and its audit event in one unit. Only the hash of the link token is stored.
 
 pub mod direct;
 pub mod edit_account;
@@ -38,49 +38,49 @@ use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
 
-/// What a developer asks for.
+/// A link request.
 #[derive(Clone, Debug, Default)]
 pub struct LinkRequest {
     /// Toolkit slug in any case.
     pub toolkit: String,
-    /// Name of the connection, unique for the user and toolkit.
+    /// Name of the connection, unique per user and toolkit.
     pub alias: Option<String>,
-    /// Where the browser goes afterwards.
+    /// Where the browser is redirected afterwards.
     pub callback_url: Option<String>,
     /// Who may use the account.
     pub account_type: AccountType,
-    /// Access list; only with SHARED.
+    /// Access list; only for SHARED accounts.
     pub acl: Option<AclInput>,
-    /// Which account at the provider it is for.
+    /// The expected account at the provider.
     pub expected: Option<ExpectedIdentity>,
-    /// How it is to authenticate: a scheme's name, or `choose`.
+    /// How to authenticate: the name of a scheme, or `choose`.
     pub auth_scheme: Option<String>,
 }
 
-/// What the developer gets.
+/// A new link.
 #[derive(Clone)]
 pub struct Link {
-    /// Secret of the link; shown once.
+    /// The link token; shown only once.
     pub token: String,
-    /// Page to send the user to.
+    /// The page to send the user to.
     pub redirect_url: String,
     /// The new account.
     pub account_id: String,
-    /// As asked.
+    /// The requested account type.
     pub account_type: AccountType,
-    /// As stored.
+    /// The stored access list.
     pub acl: Option<Acl>,
-    /// The link cannot be opened after this.
+    /// The link cannot be opened after this time.
     pub expires_at: Millis,
-    /// The auth config that will be used, unless the user chooses another one.
+    /// The auth config that is used unless the user chooses another one.
     pub auth_config_id: String,
-    /// Its scheme.
+    /// The scheme of the auth config.
     pub auth_scheme: String,
-    /// What the developer should know.
+    /// Warnings for the developer.
     pub warnings: Vec<LinkWarning>,
 }
 
-/// Links, and the other ways of an account to a credential.
+/// Creates links, and imports, changes and renews credentials of accounts.
 pub struct Links {
     core: Arc<Core>,
     idempotency: Arc<Idempotency>,
@@ -94,7 +94,7 @@ pub struct Links {
 crate::redacted_debug!(Links);
 
 impl Links {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         idempotency: Arc<Idempotency>,
@@ -109,7 +109,7 @@ impl Links {
 }
 
 impl Links {
-    /// Offers the session's user a link for a toolkit.
+    /// Creates a link for the session's user and a toolkit.
     pub async fn create(
         &self,
         actor: &Actor,
@@ -155,7 +155,7 @@ impl Links {
             match self.idempotency.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
                 Err(CommitError::Refused(Refusal::AliasInUse)) => return Err(alias_in_use(alias.unwrap_or_default())),
-                // The auth config was deleted, or another request made the first one: pick again.
+                // The auth config was deleted, or a concurrent request created the first one: select again.
                 Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists)) if tries < 3 => {
                     self.auth_configs.forget(&actor.project_id, &toolkit.slug);
                     tries += 1;
@@ -165,7 +165,7 @@ impl Links {
         }
     }
 
-    /// The rows of a link: account, link, audit event.
+    /// The statements that insert a link, its account and its audit event.
     pub(super) fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, unit: Unit) -> (Link, Unit) {
         let now = self.core.now();
         let account_id = self.core.mint(Kind::ConnectedAccount);
@@ -213,7 +213,7 @@ impl Links {
         (answer, unit)
     }
 
-    /// A new account without a credential.
+    /// The statement that inserts an account without a credential.
     pub(super) fn insert_account(
         &self,
         actor: &Actor,
@@ -246,13 +246,13 @@ impl Links {
         (OneTimeToken::new(&*self.core.entropy, &link_id), link_id)
     }
 
-    /// The page of a link, under the server's own URL or another one that forwards to it.
+    /// The URL of a link's page, under the server's public URL or another one that forwards to it.
     pub(super) fn link_url(&self, base: Option<&str>, token: &OneTimeToken) -> String {
         let base = base.unwrap_or(&self.core.settings.public_url);
         format!("{}/link/{}", base.trim_end_matches('/'), token.text())
     }
 
-    /// The link's own callback URL, else the fallback; checked against the project's list.
+    /// The link's own callback URL or the fallback, checked against the project's registered URLs.
     pub(super) async fn link_callback(
         &self,
         actor: &Actor,
@@ -271,7 +271,7 @@ impl Links {
     }
 }
 
-/// A checked offer: what the rows of a link are made of.
+/// The validated values that the rows of a link are made of.
 pub(super) struct Offer<'a> {
     pub session_id: Option<&'a str>,
     pub user_id: &'a str,
@@ -280,18 +280,18 @@ pub(super) struct Offer<'a> {
     pub acl: Option<Acl>,
     pub callback: Option<String>,
     pub account_type: AccountType,
-    /// Where the page is found, when not under the public URL.
+    /// Base URL of the page, if it is not the public URL.
     pub base: Option<&'a str>,
     /// Whether the user is asked for the scheme.
     pub choice: LinkChoice,
-    /// Fields that the developer gave beforehand.
+    /// Connection fields that the developer sent.
     pub prefill: Secrets,
-    /// Who is to finish it.
+    /// The expected account at the provider.
     pub expected: Option<Expectation>,
 }
 
 impl<'a> Offer<'a> {
-    /// Whose the secrets of the account will be.
+    /// The owner of the new account's secrets.
     pub(super) fn owner(&self, project: &'a str, account: &'a str, config: &'a AuthConfigRow) -> Owner<'a> {
         Owner {
             project_id: project,
@@ -305,7 +305,7 @@ impl<'a> Offer<'a> {
     }
 }
 
-/// The session's filter, its pins, and whether there is anything to connect.
+/// Checks the session's toolkit filter and pins, and that the toolkit needs an account.
 fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
     if !session.config.admits_toolkit(&toolkit.slug) {
         return Err(toolkit_not_allowed(&toolkit.slug));
@@ -321,7 +321,7 @@ fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
     Ok(())
 }
 
-/// A toolkit without credentials has nothing to connect.
+/// Rejects a toolkit without authentication.
 pub(super) fn check_needs_account(toolkit: &Toolkit) -> Result<()> {
     if toolkit.schemes() == [Scheme::NoAuth] {
         return Err(Error::of(Code::ToolkitIsNoAuth, &[("slug", &toolkit.slug)]));
@@ -329,7 +329,7 @@ pub(super) fn check_needs_account(toolkit: &Toolkit) -> Result<()> {
     Ok(())
 }
 
-/// An access list is for SHARED accounts, which always have one.
+/// Validates the access list. Only SHARED accounts have one.
 pub(super) fn check_access(account_type: AccountType, acl: Option<&AclInput>) -> Result<Option<Acl>> {
     match (account_type, acl) {
         (AccountType::Private, Some(_)) => {
@@ -343,7 +343,7 @@ pub(super) fn check_access(account_type: AccountType, acl: Option<&AclInput>) ->
     }
 }
 
-/// An alias is a name for people: 1 to 128 characters that can be seen.
+/// Validates an alias: 1 to 128 visible characters.
 pub(super) fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
     let Some(alias) = alias else { return Ok(None) };
     let length = alias.chars().count();
@@ -356,7 +356,7 @@ pub(super) fn check_alias(alias: Option<&str>) -> Result<Option<&str>> {
     Ok(Some(alias))
 }
 
-/// Another connection of the user and toolkit has the name.
+/// Another connection of the user and toolkit has this alias.
 pub(super) fn alias_in_use(alias: &str) -> Error {
     Error::new(
         Code::AccountBadRequest,

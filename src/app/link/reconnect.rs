@@ -1,9 +1,7 @@
-//! `POST /connected_accounts/{id}/refresh`: a new credential, by whatever way there is (contract
-//! section 4.6).
+//! `POST /connected_accounts/{id}/refresh`: gets a new credential for an account (contract section 4.6).
 //!
-//! A refresh token is used at the provider. Where there is none, or the account is over, the user is
-//! asked again by a link. An account that works is never taken out of use by this: it stays as it is
-//! until it has its new credential.
+//! A refresh token is used at the provider. If there is none, or the account has ended, the user reconnects
+//! through a link. A working account keeps working until it has its new credential.
 
 use std::sync::Arc;
 
@@ -24,18 +22,18 @@ use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
-/// How a refresh ended.
+/// The result of a refresh.
 pub struct Refreshed {
     /// The account.
     pub id: String,
     /// Its status now.
     pub status: AccountStatus,
-    /// Where to send the user, when only the user can go on.
+    /// Where to send the user, if the user must reconnect.
     pub redirect_url: Option<String>,
 }
 
 impl Links {
-    /// Gives an account a new credential, or a link for its user.
+    /// Refreshes an account's credential, or creates a link for its user.
     pub async fn refresh_account(
         self: &Arc<Self>,
         actor: &Actor,
@@ -54,21 +52,22 @@ impl Links {
         }
         let account = match account.status {
             AccountStatus::Inactive => return Err(not_refreshable(&account, "it is disabled; enable it first")),
-            // A token of OAuth 1.0a does not end by itself; its user may withdraw it, and grant it again.
+            // A token of OAuth 1.0a does not expire, but the user may have withdrawn it and can grant it again.
             AccountStatus::Active if scheme == Scheme::OAuth1 => account,
             AccountStatus::Active if !scheme.is_oauth2() && toolkit.token_scheme(scheme).is_none() => {
                 return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
             }
             AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
                 match self.refresher.refresh_now(&account, &toolkit).await {
-                    // What the user did not grant, no refresh brings: he is asked, and the account works on.
+                    // A refresh cannot add scopes that the user did not grant: the user is asked, and the
+                    // account keeps working.
                     Ok(account) => {
                         if !self.lacks_scopes(&account, &toolkit, scheme).await? {
                             return Ok(refreshed(&account));
                         }
                         account
                     }
-                    // The provider will never refresh it again: the user is asked.
+                    // The provider will never refresh this token again: the user must reconnect.
                     Err(error) if error.code() == Code::ReauthRequired => {
                         self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?
                     }
@@ -85,8 +84,8 @@ impl Links {
         Ok(renewal.is_possible(&self.credentials.open_credential(account)?))
     }
 
-    /// Whether the user did not grant all that was asked for, or was not asked for all that the auth config
-    /// asks for by now. Of tokens that came from elsewhere nobody knows what was asked for.
+    /// Whether the granted scopes are incomplete, or the auth config requests further scopes by now. Imported
+    /// tokens do not record what was requested, so they count as complete.
     async fn lacks_scopes(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         let params = AccountParams::parse(&account.params)?;
         if !params.missing_scopes().is_empty() {
@@ -105,7 +104,7 @@ impl Links {
             || of_user.into_iter().any(|scope| !params.requested_user_scopes.contains(scope)))
     }
 
-    /// A link by which the user connects the same account again.
+    /// Creates a link through which the user reconnects the account.
     async fn ask_again(
         &self,
         actor: &Actor,

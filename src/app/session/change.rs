@@ -1,5 +1,5 @@
-//! A session's life after its creation: changed, looked back on, given the caller's own tools
-//! (contract sections 2.4, 2.6, 2.7).
+//! Changes of an existing session: policy updates, policy history, and the caller's custom tools (contract
+//! sections 2.4, 2.6, 2.7).
 
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
@@ -14,11 +14,11 @@ use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
-/// How often a change without `expected_config_version` is made again on a newer policy. Each time
-/// somebody else's change went through, so this many changes at once are needed to use them up.
+/// How often a change without `expected_config_version` is retried on a newer policy. Every retry means that a
+/// concurrent change succeeded, so reaching the limit needs that many of them.
 const MAX_TRIES: usize = 64;
 
-/// A policy that a session has or had.
+/// A current or earlier policy of a session.
 #[derive(Debug)]
 pub struct PastPolicy {
     /// 1 at creation.
@@ -27,19 +27,19 @@ pub struct PastPolicy {
     pub created_at: Millis,
     /// The policy.
     pub config: SessionConfig,
-    /// It is the present one.
+    /// Whether it is the current policy.
     pub is_current: bool,
 }
 
 impl Sessions {
-    /// Changes a session's policy. The outcome keeps every rule of a creation, the policy before it
-    /// goes into the history, and the version goes up by one. Without an expected version, a change
-    /// that another one overtakes is made again on what that one left.
+    /// Changes a session's policy. The result must pass the same checks as a new session, the previous policy
+    /// goes into the history, and the version is incremented. Without an expected version, a change that loses
+    /// against a concurrent one is applied to the newer policy.
     pub async fn patch(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
         check_id(id)?;
         patch.check()?;
         for _ in 0..MAX_TRIES {
-            // Not from memory: what was read a moment ago would only lose against what is stored.
+            // Not cached: a change based on an outdated row would be refused.
             let row = self.core.store.session(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
             if let Some(expected) = patch.expected_config_version
                 && expected != row.config_version
@@ -65,7 +65,7 @@ impl Sessions {
         Err(Error::new(Code::Conflict, format!("Session \"{id}\" is being changed too often")))
     }
 
-    /// The stored version, the session after the change, and the policy's text.
+    /// The stored version, the changed session, and the policy's text.
     async fn changed(&self, actor: &Actor, row: SessionRow, patch: &SessionPatch) -> Result<(i64, Session, String)> {
         let mut session = Session::read(row)?;
         let stored = session.config_version;
@@ -76,8 +76,8 @@ impl Sessions {
         Ok((stored, session, text))
     }
 
-    /// The session with the caller's own tools beside it. They run in the caller's process and are
-    /// not kept: they are checked, named and given back.
+    /// The session together with the caller's custom tools. They run in the caller's process and are not
+    /// stored: they are validated, named and returned.
     pub async fn attach(&self, project: &str, id: &str, given: Experimental) -> Result<Session> {
         let session = self.get(project, id).await?;
         let mut session = Session::clone(&session);
@@ -91,7 +91,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// One page of a session's policies, newest first, the number of all of them, and their user.
+    /// One page of a session's policies, newest first, with the total number and the session's user.
     pub async fn history(&self, project: &str, id: &str, page: PageQuery) -> Result<(String, ListPage<PastPolicy>)> {
         let session = self.get(project, id).await?;
         let ListPage { rows, next, total } = self.core.store.session_versions(project, id, page).await?;

@@ -1,5 +1,5 @@
-//! The caller's own tools and toolkits: they run in the caller's process; the server checks and
-//! echoes them with the slugs under which agents will see them (contract section 2.1).
+//! The caller's custom tools and toolkits. They run in the caller's process. The server validates and returns
+//! them with the slugs that agents see (contract section 2.1).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct CustomTool {
     pub preload: Option<bool>,
 }
 
-/// Checks the caller's tools and gives them their final slugs: `LOCAL_<TOOLKIT>_<TOOL>`.
+/// Validates the custom tools and sets their final slugs: `LOCAL_<TOOLKIT>_<TOOL>`.
 pub fn prepare(experimental: &mut Experimental) -> Result<()> {
     for toolkit in experimental.custom_toolkits.iter_mut().flatten() {
         let at = format!("experimental.custom_toolkits.{}", truncate(&toolkit.slug));

@@ -1,5 +1,5 @@
-//! Sessions: a user id and a policy. Created, read and deleted here; they never expire by themselves. The policy is
-//! in `policy/`, its changes in `patch.rs` and `change.rs`, and which account a session uses in `resolve.rs`.
+//! Sessions: a user id and a policy. Created, read and deleted here; sessions do not expire. `policy/` defines
+//! the policy, `patch.rs` and `change.rs` change it, and `resolve.rs` selects the account that a session uses.
 
 pub mod change;
 pub mod custom_tools;
@@ -30,13 +30,13 @@ use crate::time::Millis;
 
 use policy::SessionConfig;
 
-/// Largest stored policy that is remembered, in bytes.
+/// Maximum size of a policy that is cached, in bytes.
 const MAX_REMEMBERED: usize = 4_096;
-/// Largest policy that is kept, in bytes of JSON. A page of a session's history holds a hundred.
+/// Maximum size of a policy, in bytes of JSON. A page of a session's history contains a hundred of them.
 const MAX_POLICY: usize = 256 * 1024;
-/// Longest part of a tool's slug that may name its toolkit.
+/// Maximum length of a toolkit slug at the start of a tool slug.
 const MAX_TOOLKIT_SLUG: usize = 64;
-/// Most accounts that any session may pin per toolkit.
+/// Maximum number of accounts that a session may pin per toolkit.
 const MAX_PINS: usize = 10;
 
 /// A session with its policy parsed.
@@ -44,20 +44,20 @@ const MAX_PINS: usize = 10;
 pub struct Session {
     /// `trs_…`.
     pub id: String,
-    /// Owner.
+    /// The project.
     pub project_id: String,
     /// The project's end user.
     pub user_id: String,
-    /// What it may do.
+    /// The policy.
     pub config: SessionConfig,
     /// 1 at creation.
     pub config_version: i64,
-    /// Creation.
+    /// Time of creation.
     pub created_at: Millis,
 }
 
 impl Session {
-    /// A stored session.
+    /// Parses a stored session.
     pub(super) fn read(row: SessionRow) -> Result<Self> {
         Ok(Self {
             id: row.id,
@@ -82,7 +82,7 @@ pub struct Sessions {
 crate::redacted_debug!(Sessions);
 
 impl Sessions {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         idempotency: Arc<Idempotency>,
@@ -92,14 +92,14 @@ impl Sessions {
         Self { core, idempotency, projects, auth_configs, recent: Recent::default() }
     }
 
-    /// Forgets what was remembered of a project's sessions.
+    /// Removes a project's sessions from the cache.
     pub(in crate::app) fn forget_project(&self, project: &str) {
         self.recent.forget_where(|session| session.project_id == project);
     }
 }
 
 impl Sessions {
-    /// Makes a session. Every call makes a new one, even for the same input.
+    /// Creates a session. Every call creates a new one, even with the same input.
     pub async fn create(
         &self,
         actor: &Actor,
@@ -130,8 +130,8 @@ impl Sessions {
         Ok(self.idempotency.apply_once(key, unit, session, encode).await?)
     }
 
-    /// Everything that a policy must keep to, at creation and after each change. Slugs become lower
-    /// case, and the caller's own tools get their final names.
+    /// Normalises and validates a policy, at creation and after each change. Slugs become lower case, and
+    /// custom tools get their final names.
     pub(super) async fn check_policy(&self, actor: &Actor, user: &str, config: &mut SessionConfig) -> Result<()> {
         config.normalise()?;
         rules::check(config)?;
@@ -165,7 +165,7 @@ impl Sessions {
         Ok(session)
     }
 
-    /// Ends a session; its id is unknown from then on.
+    /// Deletes a session. Its id is unknown from then on.
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<()> {
         self.get(&actor.project_id, id).await?;
         let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
@@ -185,7 +185,7 @@ impl Sessions {
         }
     }
 
-    /// Toolkits that the caller wrote must exist.
+    /// Checks that all toolkits named in the policy exist.
     pub(super) fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
         let mut unknown: Vec<&str> =
             config.named_toolkits().into_iter().filter(|slug| self.core.toolkit(slug).is_none()).collect();
@@ -197,8 +197,8 @@ impl Sessions {
         if unknown.is_empty() { Ok(()) } else { Err(invalid_slugs(&unknown)) }
     }
 
-    /// Tools that are named to be listed from the start must be tools that the session may use.
-    /// Which toolkit a tool is of is seen from its slug: `GITHUB_GET_A_REPOSITORY` is of `github`.
+    /// Checks that preloaded tools are tools that the session may use. The toolkit of a tool follows from its
+    /// slug: `GITHUB_GET_A_REPOSITORY` belongs to `github`.
     fn check_preload(&self, config: &SessionConfig) -> Result<()> {
         let outside = config.preloaded().iter().filter(|tool| {
             let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
@@ -220,8 +220,8 @@ impl Sessions {
         Err(Error::validation(wrong).fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
     }
 
-    /// Auth configs must be the project's, enabled, of the toolkit they stand for, and that
-    /// toolkit must be enabled in the session.
+    /// Checks that auth configs belong to the project and to their toolkit, are enabled, and that the session
+    /// enables the toolkit.
     async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
         for (toolkit, id) in config.auth_configs.iter().flatten() {
             let found = self.core.store.auth_config(&actor.project_id, id).await?;
@@ -239,13 +239,13 @@ impl Sessions {
         Ok(())
     }
 
-    /// Pinned accounts must exist, be usable by this user, and keep to the limits (section 2.1).
+    /// Checks that pinned accounts exist, are usable by this user and are within the limits (section 2.1).
     async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
         let most = usize::try_from(config.max_accounts()).unwrap_or(MAX_PINS);
         for (toolkit, pins) in config.connected_accounts.iter().flatten() {
             let mut accounts = Vec::new();
             let mut missing = Vec::new();
-            // Never more reads than a valid session could need; the rest is refused unread.
+            // Limit the reads to what a valid session may need. Longer lists are rejected anyway.
             for id in pins.0.iter().take(MAX_PINS) {
                 match self.core.store.account(&actor.project_id, id).await? {
                     Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
@@ -300,7 +300,7 @@ fn is_pinnable(account: &AccountRow, toolkit: &str, user: &str) -> bool {
         && (account.account_type == AccountType::Shared || account.user_id == user)
 }
 
-/// Creator, deny list, everyone, allow list (contract section 3.6).
+/// Whether a user may use a SHARED account: creator, deny list, everyone, allow list (contract section 3.6).
 pub fn may_use_shared(account: &AccountRow, user: &str) -> Result<bool> {
     if account.user_id == user {
         return Ok(true);
@@ -310,7 +310,7 @@ pub fn may_use_shared(account: &AccountRow, user: &str) -> Result<bool> {
     Ok(acl.admits(user))
 }
 
-/// The developer's own id of an end user: 1 to 256 visible characters.
+/// Validates the developer's id of an end user: 1 to 256 visible characters.
 pub(super) fn check_user(user_id: Option<String>, field: &str) -> Result<String> {
     let user_id = user_id.ok_or_else(|| {
         Error::field(field, "is required").fix("Give the id by which your application knows the end user.")
@@ -321,7 +321,7 @@ pub(super) fn check_user(user_id: Option<String>, field: &str) -> Result<String>
     Ok(user_id)
 }
 
-/// A policy as it is stored.
+/// The stored form of a policy.
 pub(super) fn policy_text(config: &SessionConfig) -> Result<String> {
     let text = serde_json::to_string(config).map_err(Error::internal)?;
     if text.len() <= MAX_POLICY {
@@ -342,7 +342,7 @@ fn to_row(session: &Session) -> Result<SessionRow> {
     })
 }
 
-/// A path names a session in the form of one.
+/// Checks that a session id in a path has the right form.
 pub(super) fn check_id(id: &str) -> Result<()> {
     if Kind::Session.admits(id) {
         return Ok(());
@@ -353,7 +353,7 @@ pub(super) fn check_id(id: &str) -> Result<()> {
     )]))
 }
 
-/// Unknown, deleted or foreign session: all the same answer.
+/// Unknown, deleted or foreign session: the same error for all three.
 pub(super) fn not_found(id: &str) -> Error {
     Error::of(Code::SessionNotFound, &[("id", &truncate(id))])
 }

@@ -1,8 +1,8 @@
-//! Changing a session's policy (contract section 2.4): what a change says, and what a policy
-//! becomes by it. `change.rs` checks the outcome and writes it.
+//! Changes of a session's policy (contract section 2.4) and how they are applied. `change.rs` validates and
+//! stores the result.
 //!
-//! What is left out stays. `null` takes a block away, and the default counts again. Most blocks are
-//! replaced whole; some are merged field by field, where `null` takes a field away.
+//! An absent block stays as it is. `null` removes a block, so that its default applies again. Most blocks are
+//! replaced as a whole. Some are merged field by field, where `null` removes a field.
 
 use std::collections::BTreeMap;
 
@@ -144,8 +144,8 @@ pub struct InstantRulesPatch {
     pub return_prices_in_search: Change<bool>,
 }
 
-/// A change of `experimental`: its fields as they are read at creation, and all keys as they came,
-/// which tell a `null` from what was left out.
+/// A change of `experimental`: the fields as parsed at creation, and the raw keys, which distinguish `null`
+/// from an absent field.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ExperimentalPatch {
     #[serde(flatten)]
@@ -196,7 +196,7 @@ impl Merge for MultiAccountPatch {
             *block = MultiAccount { enable: Some(false), ..MultiAccount::default() };
             return;
         }
-        // What is being set up again starts from nothing: `enable: false` goes with no other field.
+        // A block with `enable: false` has no other field, so setting it up again starts from the default.
         if block.enable == Some(false) {
             *block = MultiAccount::default();
         }
@@ -217,7 +217,7 @@ impl Merge for InstantRulesPatch {
     }
 }
 
-/// The caller's own tools are not kept, so what remains of the block is what JSON keeps of it.
+/// Custom tools are not stored, so the merged block is what remains after a round trip through JSON.
 fn merge_experimental(patch: &ExperimentalPatch, field: &mut Option<Experimental>) -> Result<()> {
     let Value::Object(mut block) = serde_json::to_value(field.take().unwrap_or_default()).map_err(Error::internal)?
     else {
@@ -237,7 +237,7 @@ fn merge_experimental(patch: &ExperimentalPatch, field: &mut Option<Experimental
 }
 
 impl SessionPatch {
-    /// Refuses what is wrong whatever the session holds.
+    /// Rejects what is invalid regardless of the session's policy.
     pub fn check(&self) -> Result<()> {
         if let Change::Set(multi) = &self.multi_account
             && matches!(multi.enable, Change::Set(false))
@@ -248,7 +248,7 @@ impl SessionPatch {
         Ok(())
     }
 
-    /// The policy after the change; not checked yet.
+    /// The policy after the change, not validated yet.
     pub fn apply(&self, mut config: SessionConfig) -> Result<SessionConfig> {
         self.toolkits.apply(&mut config.toolkits);
         self.auth_configs.apply(&mut config.auth_configs);
@@ -284,7 +284,7 @@ impl SessionPatch {
         Ok(config)
     }
 
-    /// Names of the blocks that it speaks of.
+    /// Names of the blocks that the change contains.
     pub fn blocks(&self) -> Vec<&'static str> {
         let all = [
             ("toolkits", self.toolkits.is_given()),

@@ -1,10 +1,10 @@
-//! Which account a session uses for a toolkit (contract section 2.2). The only way to get an
-//! account for use: there is no "any account" and no fallback to another user's (R64).
+//! Selects the account that a session uses for a toolkit (contract section 2.2). This is the only way to get an
+//! account for use. There is no "any account" and no fallback to another user's account (R64).
 //!
-//! Candidates are the session's pins, and no others; without pins, the user's own ACTIVE PRIVATE
-//! accounts, the most recently connected first, under the session's auth config if it names one.
-//! SHARED accounts take part only when pinned, and their access list is asked at each call (R65).
-//! A session with several accounts per toolkit may be told which; any other has one to use.
+//! If the session pins accounts, only those are candidates. Otherwise the user's own ACTIVE PRIVATE accounts
+//! are, most recently connected first, limited to the session's auth config if it names one. SHARED accounts
+//! are used only if pinned, and their access list is checked at each call (R65). A call may name an account
+//! only in a session with several accounts per toolkit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
-/// What a session uses a toolkit with.
+/// A toolkit with the account that a session uses for it.
 #[derive(Debug)]
 pub struct Usable {
     /// The toolkit.
     pub toolkit: Arc<Toolkit>,
-    /// ACTIVE, of an enabled auth config; none where the provider asks for no credential.
+    /// An ACTIVE account of an enabled auth config; none if the toolkit needs no credential.
     pub account: Option<AccountRow>,
 }
 
 impl Sessions {
-    /// The account of a session for a toolkit. `selector` names one of several by id, name in words
+    /// The account that a session uses for a toolkit. `selector` names one of several accounts by id, word id
     /// or alias.
     pub async fn resolve(&self, session: &Session, toolkit_slug: &str, selector: Option<&str>) -> Result<Usable> {
         let toolkit = self.core.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
@@ -59,9 +59,8 @@ impl Sessions {
         Ok(Usable { toolkit, account: Some(account) })
     }
 
-    /// The accounts that [`Self::resolve`] would use without being told which, whatever their status, by
-    /// toolkit: what a session shows of its toolkits. A toolkit without one, or without one that the user
-    /// may use, is not in it.
+    /// The accounts that [`Self::resolve`] would use without a selector, whatever their status, by toolkit.
+    /// Toolkits without an account that the user may use are left out.
     pub async fn shown_accounts(
         &self,
         session: &Session,
@@ -88,8 +87,8 @@ impl Sessions {
         Ok(shown)
     }
 
-    /// What there is to choose from, the default first. Pins that are gone stay as gaps, so that the
-    /// next one does not take their place.
+    /// The candidates, the default first. Pins of deleted accounts stay as `None`, so that the next pin does
+    /// not become the default.
     async fn candidates(&self, session: &Session, slug: &str) -> Result<Vec<Option<AccountRow>>> {
         let Some(pins) = session.config.pins(slug) else {
             if !session.config.is_multi_account() {
@@ -114,8 +113,7 @@ impl Sessions {
     }
 }
 
-/// The named candidate: by id, else by alias, else by name in words. A name that two of them share
-/// selects neither.
+/// The selected candidate: by id, else by alias, else by word id. An ambiguous name selects none.
 fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], selector: &str) -> Result<AccountRow> {
     if candidates.is_empty() {
         return Err(no_connection(session, slug));
@@ -136,7 +134,7 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
     Err(Error::of(Code::AccountNotFound, &[("id", &truncate(selector))]).fix(choices(session, candidates)?))
 }
 
-/// The default, unless the session wants to be told.
+/// The default candidate, unless the session requires an explicit selection.
 fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRow>>) -> Result<AccountRow> {
     if candidates.len() > 1 && session.config.needs_selection() {
         let what = format!("Toolkit \"{slug}\" has {} connected accounts; name one in `account`", candidates.len());
@@ -145,8 +143,8 @@ fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRo
     candidates.into_iter().next().flatten().ok_or_else(|| no_connection(session, slug))
 }
 
-/// `Set account to one of: ca_… (github_red-castle, alias "work"); …`. Names nothing that the user
-/// may not use.
+/// `Set account to one of: ca_… (github_red-castle, alias "work"); …`. Lists only accounts that the user may
+/// use.
 fn choices(session: &Session, candidates: &[Option<AccountRow>]) -> Result<String> {
     let mut listed = Vec::with_capacity(candidates.len());
     for account in candidates.iter().flatten() {
@@ -161,7 +159,8 @@ fn choices(session: &Session, candidates: &[Option<AccountRow>]) -> Result<Strin
     Ok(format!("Set `account` to one of: {}.", listed.join("; ")))
 }
 
-/// A PRIVATE account is its user's alone; a SHARED one is for whom its list admits now.
+/// Whether the session's user may use an account: a PRIVATE one if it is theirs, a SHARED one if its access
+/// list allows them now.
 fn may_use(session: &Session, account: &AccountRow) -> Result<bool> {
     match account.account_type {
         AccountType::Private => Ok(account.user_id == session.user_id),

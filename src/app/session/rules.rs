@@ -1,12 +1,12 @@
-//! Rules of a session's policy that need nothing but the policy itself.
+//! Validation rules of a policy that need only the policy itself.
 //!
-//! All that is wrong is collected, so that a developer corrects it in one go.
+//! All errors are collected, so that the developer can fix them in one go.
 
 use super::policy::{Filter, PreloadTools, SessionConfig, ToolRule};
 use crate::app::project::callback_url;
 use crate::error::{Code, Error, Result};
 
-/// Refuses a policy that contradicts itself.
+/// Rejects a policy that contradicts itself.
 pub fn check(config: &SessionConfig) -> Result<()> {
     let mut wrong = Vec::new();
     let mut say = |field: &str, what: &str| wrong.push(format!("Error in payload.{field}: {what}"));
@@ -104,7 +104,7 @@ fn check_blocks(config: &SessionConfig, say: &mut impl FnMut(&str, &str)) {
     }
 }
 
-/// Features whose absence would make a promise untrue are refused, not ignored.
+/// Rejects features that are not built instead of ignoring them, because ignoring them would weaken the policy.
 fn check_unbuilt(config: &SessionConfig) -> Result<()> {
     if config.hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()) {
         return Err(Error::new(Code::SessionBadRequest, "Hooks need a model that judges calls; this server has none")

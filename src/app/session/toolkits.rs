@@ -1,5 +1,5 @@
-//! A session's toolkits as it sees them: which it admits, and the account that it would use for
-//! each (contract section 2.8).
+//! The toolkits of a session: which ones it allows, and the account that it would use for each (contract
+//! section 2.8).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use crate::error::Result;
 /// Which toolkits to list.
 #[derive(Clone, Debug, Default)]
 pub struct ToolkitFilter {
-    /// These, also where the session excludes them; empty: those that the session admits.
+    /// These toolkits, even if the session excludes them; empty means all that the session allows.
     pub toolkits: Vec<String>,
-    /// Only those with, or without, an ACTIVE account.
+    /// Only toolkits with, or without, an ACTIVE account.
     pub is_connected: Option<bool>,
     /// Part of name, slug or description, in any case.
     pub search: Option<String>,
 }
 
-/// A toolkit as a session sees it.
+/// A toolkit in the context of a session.
 #[derive(Debug)]
 pub struct SessionToolkit {
     /// The toolkit.
     pub toolkit: Arc<Toolkit>,
-    /// The session admits it.
+    /// Whether the session allows the toolkit.
     pub is_enabled: bool,
-    /// It asks for no credential.
+    /// Whether the toolkit needs no credential.
     pub is_no_auth: bool,
-    /// The operator's client can be used for it.
+    /// The scheme that works without an auth config of the project, if any.
     pub managed_scheme: Option<Scheme>,
-    /// What the session would use.
+    /// The account that the session would use.
     pub account: Option<ShownAccount>,
 }
 
@@ -45,12 +45,12 @@ pub struct SessionToolkit {
 pub struct ShownAccount {
     /// The row.
     pub row: AccountRow,
-    /// Its auth config uses the operator's client.
+    /// Whether its auth config uses the operator's client.
     pub is_managed: bool,
 }
 
 impl Sessions {
-    /// One page of a session's toolkits, by slug, and the number of all that match.
+    /// One page of a session's toolkits, ordered by slug, and the total number of matches.
     pub async fn toolkits(
         &self,
         session: &Session,
@@ -74,7 +74,7 @@ impl Sessions {
         };
         let catalog = self.core.catalog.get();
         let mut found: Vec<&Arc<Toolkit>> = catalog.iter().filter(is_listed).collect();
-        // Without the filter only the page's own toolkits need their accounts.
+        // Without this filter only the toolkits of the page need their accounts.
         let mut accounts = HashMap::new();
         if let Some(wanted) = filter.is_connected {
             accounts = self.shown_accounts(session, &found).await?;

@@ -1,4 +1,4 @@
-//! Which toolkits a list shows, and in which order.
+//! Lists toolkits: filter and order.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
@@ -10,10 +10,10 @@ use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
 use crate::error::Result;
 
-/// Which toolkits to list; what is absent admits all.
+/// Which toolkits to list; an absent field matches all.
 #[derive(Clone, Debug, Default)]
 pub struct ToolkitListFilter {
-    /// These slugs, in any case; an empty list admits none.
+    /// These slugs, in any case; an empty list matches none.
     pub slugs: Option<Vec<String>>,
     /// Identifier of a category, in any case.
     pub category: Option<String>,
@@ -21,11 +21,11 @@ pub struct ToolkitListFilter {
     pub search: Option<String>,
     /// Whether the project can connect it without an auth config of its own.
     pub managed: Option<bool>,
-    /// Those with most accounts first, instead of by name.
+    /// Order by number of accounts instead of by name.
     pub by_usage: bool,
 }
 
-/// Whether slug, name or description of a toolkit contains a text, which is in lower case.
+/// Whether slug, name or description of a toolkit contain a text, given in lower case.
 pub(in crate::app) fn mentions(toolkit: &Toolkit, lower: &str) -> bool {
     let texts = [&toolkit.slug, &toolkit.name, &toolkit.description];
     texts.iter().any(|text| text.to_lowercase().contains(lower))
@@ -40,14 +40,14 @@ pub struct Toolkits {
 crate::redacted_debug!(Toolkits);
 
 impl Toolkits {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(core: Arc<Core>, auth_configs: Arc<AuthConfigs>) -> Self {
         Self { core, auth_configs }
     }
 }
 
 impl Toolkits {
-    /// The toolkits that a filter admits, by name or by use.
+    /// The toolkits that match a filter, ordered by name or by usage.
     pub async fn list(&self, project: &str, filter: &ToolkitListFilter) -> Result<Vec<Arc<Toolkit>>> {
         let slugs: Option<BTreeSet<String>> =
             filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
@@ -67,7 +67,7 @@ impl Toolkits {
         } else {
             HashMap::new()
         };
-        // The slug last, so that the order is total and pages neither repeat nor skip.
+        // The slug makes the order total, so that pages neither repeat nor skip toolkits.
         found.sort_by_cached_key(|toolkit| {
             let accounts = usage.get(&toolkit.slug).copied().unwrap_or_default();
             (Reverse(accounts), toolkit.name.to_lowercase(), toolkit.slug.clone())
@@ -75,7 +75,7 @@ impl Toolkits {
         Ok(found)
     }
 
-    /// Identifiers of all categories that some toolkit has, in order.
+    /// All categories in use, in order.
     pub fn categories(&self) -> BTreeSet<String> {
         self.core.catalog.get().iter().flat_map(|toolkit| toolkit.categories.iter().cloned()).collect()
     }

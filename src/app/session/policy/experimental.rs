@@ -1,4 +1,4 @@
-//! Billing switches of the hosted service, and the fields that carry no promise.
+//! Billing settings of the hosted service, and the experimental fields.
 
 use std::collections::BTreeMap;
 

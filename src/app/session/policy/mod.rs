@@ -1,8 +1,8 @@
-//! The policy of a session: every field of the contract (section 2.1), parsed, checked, kept.
+//! The policy of a session: every field of the contract (section 2.1), parsed, validated and stored.
 //!
-//! Unknown keys are refused here, as the hosted API does for sessions, because a misspelt rule
-//! that is silently ignored is a rule that does not hold. Rules that need the database stand in
-//! `session/mod.rs`; what a field looks like in an answer stands in `api/session/view.rs`.
+//! Unknown keys are rejected, as the hosted API does for sessions: a misspelt rule that is silently ignored
+//! would not be enforced. Rules that need the database are in `session/mod.rs`, and the response format is in
+//! `api/session/view.rs`.
 
 mod blocks;
 mod experimental;
@@ -94,7 +94,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a toolkit may be used.
+    /// Whether the filter allows a toolkit.
     pub fn admits(&self, slug: &str) -> bool {
         let in_list = |list: &Vec<String>| list.iter().any(|item| item == slug);
         self.enable.as_ref().is_none_or(in_list) && !self.disable.as_ref().is_some_and(in_list)
@@ -194,12 +194,12 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 impl SessionConfig {
-    /// Whether the policy admits a toolkit.
+    /// Whether the policy allows a toolkit.
     pub fn admits_toolkit(&self, slug: &str) -> bool {
         self.toolkits.as_ref().is_none_or(|filter| filter.admits(slug))
     }
 
-    /// Whether the policy admits a tool of a toolkit, as far as its slug tells: tags need the tool.
+    /// Whether the policy allows a tool of a toolkit, judged by its slug. Tags are not checked here.
     pub fn admits_tool(&self, toolkit: &str, tool: &str) -> bool {
         let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
         let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(tool));
@@ -209,7 +209,7 @@ impl SessionConfig {
             })
     }
 
-    /// Tools that are named to be listed from the start.
+    /// Tools that are listed from the start by name.
     pub fn preloaded(&self) -> &[String] {
         match self.preload.as_ref().and_then(|preload| preload.tools.as_ref()) {
             Some(PreloadTools::These(tools)) => tools,
@@ -217,7 +217,7 @@ impl SessionConfig {
         }
     }
 
-    /// Accounts pinned for a toolkit: those, and no fallback.
+    /// Accounts pinned for a toolkit. If there are pins, no other account is used.
     pub fn pins(&self, toolkit: &str) -> Option<&[String]> {
         self.connected_accounts.as_ref()?.get(toolkit).map(|pins| pins.0.as_slice())
     }
@@ -227,7 +227,7 @@ impl SessionConfig {
         self.auth_configs.as_ref()?.get(toolkit).map(String::as_str)
     }
 
-    /// Several accounts per toolkit are on.
+    /// Whether several accounts per toolkit are enabled.
     pub fn is_multi_account(&self) -> bool {
         self.multi_account.is_some_and(|multi| multi.enable == Some(true))
     }
@@ -238,12 +238,12 @@ impl SessionConfig {
         multi.map_or(1, |multi| multi.max_accounts_per_toolkit.unwrap_or(5))
     }
 
-    /// With several accounts to choose from, a call must say which.
+    /// Whether a call must name the account if there are several.
     pub fn needs_selection(&self) -> bool {
         self.is_multi_account() && self.multi_account.is_some_and(|it| it.require_explicit_selection == Some(true))
     }
 
-    /// Toolkit slugs that the caller wrote anywhere.
+    /// All toolkit slugs that the policy names.
     pub fn named_toolkits(&self) -> Vec<&str> {
         let mut named: Vec<&str> = Vec::new();
         if let Some(filter) = &self.toolkits {

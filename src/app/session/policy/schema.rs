@@ -1,4 +1,4 @@
-//! JSON Schemas of the fields that take more than one form, beside their hand-written readers.
+//! JSON Schemas of the fields that accept more than one form and have a hand-written `Deserialize`.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::blocks::PreloadTools;
 use super::experimental::{Instant, InstantRules};
 use super::{OneOrMany, Tag, Tags, TagsObject};
 
-/// Adds the other name of `instant`, which serde's alias does not tell.
+/// Adds the alias of `instant`, which schemars does not derive from serde's alias.
 pub(super) fn with_premium_usage(schema: &mut Schema) {
     let Some(instant) = schema.pointer("/properties/instant").cloned() else { return };
     if let Some(serde_json::Value::Object(properties)) = schema.get_mut("properties") {

@@ -1,8 +1,7 @@
-//! One spelling for each name in a policy, and none said twice.
+//! Normalises the spelling of names in a policy and rejects duplicates.
 //!
-//! Toolkit slugs are taken in any case (`"GITHUB"` of the SDK documents means `github`) and tool slugs,
-//! too. A rule that stands there in two spellings is refused, as a key that is given twice is: one of
-//! the two would be lost, and what is lost of a policy is something that is allowed.
+//! Toolkit and tool slugs are accepted in any case (`"GITHUB"` in the SDK documentation means `github`). Two
+//! spellings of one key are rejected like a duplicate key: one of the two rules would be lost.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,10 +11,10 @@ use crate::error::{Error, Result};
 use crate::text::truncate;
 
 impl SessionConfig {
-    /// Writes toolkit slugs in lower case and tool slugs in upper case, and drops what is pinned twice.
+    /// Converts toolkit slugs to lower case and tool slugs to upper case, and drops duplicate pins.
     ///
     /// # Errors
-    /// A validation error that names each key which is there in two spellings.
+    /// A validation error that names every key with two spellings.
     pub fn normalise(&mut self) -> Result<()> {
         if let Some(filter) = &mut self.toolkits {
             for list in [&mut filter.enable, &mut filter.disable, &mut filter.require_approval] {
@@ -66,7 +65,7 @@ fn each(list: &mut Option<Vec<String>>, change: impl Fn(&mut String)) {
     list.iter_mut().flatten().for_each(change);
 }
 
-/// `<TOOL>:<account>`; the account's id keeps its case.
+/// `<TOOL>:<account>`. The account id keeps its case.
 fn override_key(key: &str) -> String {
     match key.split_once(':') {
         Some((tool, account)) => format!("{}:{account}", tool.to_ascii_uppercase()),
@@ -74,7 +73,7 @@ fn override_key(key: &str) -> String {
     }
 }
 
-/// Rewrites the keys of a map, and notes those that two keys become.
+/// Normalises the keys of a map, and collects those that occur twice.
 fn one_spelling<T>(
     field: &str,
     map: &mut Option<BTreeMap<String, T>>,
@@ -131,7 +130,7 @@ mod tests {
             },
         });
         assert_eq!(normalised(given).unwrap(), expected);
-        assert_eq!(normalised(expected.clone()).unwrap(), expected, "once is enough");
+        assert_eq!(normalised(expected.clone()).unwrap(), expected, "normalising twice changes nothing");
     }
 
     #[test]
