@@ -1,7 +1,7 @@
-//! What became of a connection, from its status, its reason and its events.
+//! Diagnoses a connection from its status, its status reason and its events.
 //!
-//! The reasons are texts that answers show and that old databases hold (`docs/connecting.md` lists
-//! them), so they are read here as they are written there.
+//! Reasons are texts that responses contain and that old databases store (`docs/connecting.md` lists them), so
+//! they are matched as they are written.
 
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
@@ -13,12 +13,12 @@ use crate::app::model::params::AccountParams;
 use crate::app::provider::redirect_uris;
 use crate::time::Millis;
 
-/// What was found, and the event that says it.
+/// A finding and the event that supports it.
 #[derive(Debug)]
 pub struct Diagnosis<'e> {
-    /// What became of it.
+    /// The finding.
     pub finding: Finding,
-    /// Where it is written.
+    /// The event that supports it.
     pub evidence: Option<&'e Event>,
 }
 
@@ -28,7 +28,7 @@ impl<'e> Diagnosis<'e> {
     }
 }
 
-/// Beginning of a reason, and what it means where no more needs to be known.
+/// Prefix of a reason and its finding, if no further facts are needed.
 const REASONS: &[(&str, Finding)] = &[
     ("rejected_by_user", Finding::RejectedByUser),
     ("context_mismatch", Finding::ContextMismatch),
@@ -58,7 +58,7 @@ const POST_CONNECT: [&str; 4] = [
     "did not say a usable ",
 ];
 
-/// Where an account stands. `events` are all of them; `link` the newest link's, oldest first.
+/// Diagnoses an account. `events` are all its events, oldest first; `shown` is its effective status.
 pub fn of_account<'e>(
     account: &AccountRow,
     shown: AccountStatus,
@@ -81,12 +81,12 @@ pub fn of_account<'e>(
     }
 }
 
-/// Where a link stands that is not over.
+/// Diagnoses a link that has not ended.
 pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e> {
     let mut found = Diagnosis::new(Finding::LinkOffered, None);
     for event in events {
         let finding = match (event.action(), event.outcome()) {
-            // One attempt came to nothing; the user may try again.
+            // One attempt failed; the user may try again.
             ("link.fail", reason) => {
                 found = of_reason(reason, std::slice::from_ref(event));
                 continue;
@@ -106,10 +106,11 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
     found
 }
 
-/// Why something ended; `events` are the account's or the link's.
+/// Diagnoses why an account or link ended. `events` are its events.
 pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
     let told = |event: &&Event| event.outcome() == reason;
-    // An attempt's own event says more than that of its link, which ended later for the same reason.
+    // An attempt's own event has more details than the event of its link, which ended later for the same
+    // reason.
     let attempt = events.iter().rev().find(|event| event.action() == "link.fail" && told(event));
     let evidence = attempt.or_else(|| events.iter().rev().find(told));
     let nothing = Facts::default();
@@ -139,7 +140,7 @@ pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
     Diagnosis::new(finding, evidence)
 }
 
-/// The provider sent the browser back with an error (RFC 6749 section 4.1.2.1).
+/// The provider redirected back with an error (RFC 6749 section 4.1.2.1).
 fn of_authorization(code: Option<&str>, said: &str) -> Finding {
     if is_about_redirect(said) {
         return Finding::RedirectUri;
@@ -158,7 +159,7 @@ fn of_authorization(code: Option<&str>, said: &str) -> Finding {
     }
 }
 
-/// The token request for a code failed. `said` is the reason's end, for events without facts.
+/// The code exchange failed. `said` is the end of the reason, for events without facts.
 fn of_exchange(facts: &Facts, said: &str) -> Finding {
     if said.starts_with("The request cannot be made") {
         return Finding::ClientIncomplete;
@@ -209,7 +210,7 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
     if is_over && account.refresh_due_at.is_none() {
         return Diagnosis::new(Finding::NothingToRenew, None);
     }
-    // As account answers say it: a refresh may have taken a scope away since.
+    // The current scopes count, as in account responses: a refresh may have removed some.
     let lacks_scopes = AccountParams::parse(&account.params).is_ok_and(|params| !params.missing_scopes().is_empty());
     match last(events, "connected_account.connect") {
         connected if lacks_scopes => Diagnosis::new(Finding::MissingScopes, connected),
@@ -218,7 +219,7 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
     }
 }
 
-/// An account that works was to be connected once more, and the newest try did not: why.
+/// Diagnoses why the newest attempt to reconnect a working account failed, if it did.
 pub fn of_reconnection(events: &[Event]) -> Option<Diagnosis<'_>> {
     let newest = events.iter().rev().find(|event| {
         matches!(event.action(), "connected_account.connect" | "link.end" | "link.fail" | "connected_account.update")
@@ -227,12 +228,12 @@ pub fn of_reconnection(events: &[Event]) -> Option<Diagnosis<'_>> {
     is_failed_reconnection.then(|| of_reason(newest.outcome(), events))
 }
 
-/// The newest event of an action.
+/// The newest event with an action.
 pub fn last<'e>(events: &'e [Event], action: &str) -> Option<&'e Event> {
     events.iter().rev().find(|event| event.action() == action)
 }
 
-/// Whether a status says that the provider itself is unwell.
+/// Whether a status means that the provider itself has a problem.
 fn is_outage(status: u16) -> bool {
     status >= 500 || status == 429
 }
@@ -242,7 +243,7 @@ fn is_about_redirect(said: &str) -> bool {
     said.contains("redirect uri") || said.contains("redirect url") || said.contains("callback url")
 }
 
-/// The error code that a reason begins with.
+/// The error code that a reason starts with.
 fn leading_code(said: &str) -> Option<&str> {
     let code = said.split(':').next().unwrap_or_default();
     let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));

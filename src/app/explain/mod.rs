@@ -1,8 +1,8 @@
-//! What became of a connection, and why, for the developer who asks: `GET …/explain`.
+//! Explains what happened to a connection, and why: `GET …/explain`.
 //!
-//! Nothing is kept for it but the audit log: `audit/facts.rs` is what its events say, `timeline.rs` tells
-//! them, `diagnosis.rs` finds what they come to, `words.rs` has the words. Reading changes nothing
-//! and asks no provider.
+//! The audit log is the only source. `audit/facts.rs` defines the details of its events, `timeline.rs`
+//! describes them, `diagnosis.rs` draws a conclusion, and `words.rs` has the texts. An explanation changes
+//! nothing and sends no request to the provider.
 
 mod diagnosis;
 mod timeline;
@@ -34,73 +34,73 @@ use crate::time::{Millis, iso};
 pub use timeline::{Ended, Entry};
 pub use words::Finding;
 
-/// Most events that are told of an account, and of its auth config.
+/// Maximum number of events per account and per auth config.
 const MOST: i64 = 1_000;
 /// Length of a link's id, the public part of its token.
 pub const LINK_ID_LENGTH: usize = 23;
 
-/// What became of a connection.
+/// The explanation of a connection.
 #[derive(Debug)]
 pub struct Explanation {
     /// The account.
     pub account_id: String,
-    /// The link that was asked for, and how far it got.
+    /// The requested link and its status.
     pub link: Option<(String, LinkStatus)>,
-    /// Status as answers show it.
+    /// The status for responses.
     pub status: AccountStatus,
-    /// What was found.
+    /// The finding.
     pub finding: Finding,
-    /// Where it stands.
+    /// The current situation.
     pub summary: String,
-    /// Why; none where nothing is wrong.
+    /// The cause; none if nothing is wrong.
     pub cause: Option<String>,
     /// What to do.
     pub fix: Option<String>,
-    /// The provider's own words, where they are why.
+    /// The provider's error text, if it is the cause.
     pub provider_message: Option<String>,
-    /// What happened, oldest first.
+    /// The events, oldest first.
     pub timeline: Vec<Entry>,
-    /// What will go wrong sooner or later.
+    /// Problems that are likely to occur.
     pub warnings: Vec<String>,
-    /// There were more events, which are not told.
+    /// Whether older events were left out.
     pub is_cut: bool,
-    /// What comes next.
+    /// What happens next.
     pub next: Next,
 }
 
-/// How far a link got.
+/// The status of a link.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LinkStatus {
-    /// Nobody pressed Continue.
+    /// Continue was not pressed yet.
     Offered,
-    /// Somebody did.
+    /// Continue was pressed.
     Claimed,
-    /// It did its work.
+    /// The account was connected.
     Succeeded,
-    /// It did not.
+    /// The connection failed.
     Failed,
-    /// Its time is over.
+    /// The link expired.
     Expired,
-    /// A newer one took its place.
+    /// A newer link replaced it.
     Replaced,
 }
 
-/// What comes next, and when.
+/// What happens next, and when.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Next {
-    /// From then on the token is refreshed.
+    /// When the token is due for a refresh.
     pub refresh_due_at: Option<Millis>,
-    /// It is not tried before that.
+    /// When the next attempt may be made.
     pub retry_at: Option<Millis>,
-    /// Somebody refreshes it now, until then at the latest.
+    /// A refresh is running and ends by this time at the latest.
     pub leased_until: Option<Millis>,
-    /// The access token ends.
+    /// When the access token expires.
     pub expires_at: Option<Millis>,
-    /// The link ends.
+    /// When the link expires.
     pub link_expires_at: Option<Millis>,
 }
 
-/// What happened to an account or a link, and what to do.
+/// Explanations of accounts and links.
 pub struct Explanations {
     core: Arc<Core>,
     credentials: Arc<Credentials>,
@@ -111,7 +111,7 @@ pub struct Explanations {
 crate::redacted_debug!(Explanations);
 
 impl Explanations {
-    /// With the services that it calls.
+    /// Creates the service.
     pub fn new(
         core: Arc<Core>,
         credentials: Arc<Credentials>,
@@ -123,7 +123,7 @@ impl Explanations {
 }
 
 impl Explanations {
-    /// What became of an account.
+    /// Explains an account.
     pub async fn of_account(&self, project: &str, id: &str) -> Result<Explanation> {
         let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
         let (events, is_cut) = self.events_of(&account).await?;
@@ -146,14 +146,14 @@ impl Explanations {
             let is_well = matches!(diagnosis.finding, Finding::Works | Finding::MissingScopes);
             if let Some(failed) = diagnosis::of_reconnection(&events).filter(|_| is_well) {
                 told = self.explanation(&account, shown, &events, &failed)?;
-                told.summary = format!("The account works; connecting it once more did not: {}", told.summary);
+                told.summary = format!("The account works; reconnecting it failed: {}", told.summary);
             }
         }
         let warnings = self.limit_reached(&account).await?.into_iter().collect();
         Ok(Explanation { warnings, is_cut, next, ..told })
     }
 
-    /// What to say where as many accounts of one person hold a credential as the provider keeps alive.
+    /// A warning if the user has as many connected accounts as the provider keeps valid.
     async fn limit_reached(&self, account: &AccountRow) -> Result<Option<String>> {
         let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(None) };
         let scheme = account.scheme.parse().map_err(Error::internal)?;
@@ -166,20 +166,20 @@ impl Explanations {
             most => format!("{most} connections"),
         };
         let shown = if held > i64::from(most) { format!("more than {most}") } else { held.to_string() };
-        // One account of a provider that keeps one is as it should be.
+        // One account is normal if the provider keeps only one valid.
         Ok((held >= i64::from(most).max(2)).then(|| {
             format!(
                 "{} keeps {kept} of one user with one OAuth client alive, and {shown} accounts of this auth config are \
-                 connected as this user: with each further one the oldest stops working. Delete those that nobody uses.",
+                 connected as this user: with each further one the oldest stops working. Delete unused ones.",
                 toolkit.name
             )
         }))
     }
 
-    /// What became of a link. `id` is the public part of its token.
+    /// Explains a link. `id` is the public part of its token.
     pub async fn of_link(&self, project: &str, id: &str) -> Result<Explanation> {
-        let unknown = || Error::of(Code::LinkNotFound, &[("id", &truncate_to(id, LINK_ID_LENGTH))]);
-        // The whole token is a secret that has no place in an address, so it finds nothing.
+        let unknown = || Error::of(Code::LinkNotFound, &[("id", &cut_to(id, LINK_ID_LENGTH))]);
+        // The whole token is a secret that must not appear in a URL, so it is not accepted.
         if !Kind::Link.admits(id) {
             return Err(unknown());
         }
@@ -196,7 +196,7 @@ impl Explanations {
         Ok(Explanation { link: Some((link.id, status)), is_cut, next, ..told })
     }
 
-    /// Whether the auth config names another place for its client than where the account was connected.
+    /// Whether the auth config names another address for its client than the account was connected at.
     async fn has_moved(&self, account: &AccountRow) -> Result<bool> {
         let (Some(toolkit), Ok(scheme)) = (self.core.toolkit(&account.toolkit), account.scheme.parse()) else {
             return Ok(false);
@@ -214,7 +214,7 @@ impl Explanations {
             .is_err_and(|it| it.code() == Code::ReauthRequired))
     }
 
-    /// A link whose auth config cannot be used says so before anybody has tried.
+    /// Reports an unusable auth config before the user tries the link.
     async fn look_at_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
         if matches!(diagnosis.finding, Finding::LinkOffered | Finding::LinkNotOpened | Finding::ContextMismatch)
             && let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?
@@ -225,7 +225,7 @@ impl Explanations {
         Ok(())
     }
 
-    /// Events about an account, and about its auth config since there is the account.
+    /// Events of an account, and of its auth config since the account was created.
     async fn events_of(&self, account: &AccountRow) -> Result<(Vec<Event>, bool)> {
         let project = &account.project_id;
         let own = self.core.store.newest_audit_events(project, &account.id, MOST).await?;
@@ -286,7 +286,7 @@ impl Explanations {
     }
 }
 
-/// How far a link got, and what that means.
+/// The status of a link, with its diagnosis.
 fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus, Diagnosis<'e>) {
     let bare = |finding| Diagnosis { finding, evidence: None };
     let ended = || {
@@ -315,7 +315,7 @@ fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus,
     }
 }
 
-/// Whether anything is ever refreshed for the account.
+/// Whether the account's tokens are ever refreshed.
 fn can_renew(account: &AccountRow) -> bool {
     account.status == AccountStatus::Active && account.refresh_due_at.is_some()
 }
@@ -336,7 +336,7 @@ fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option
     }
 }
 
-/// What a failing refresh means for calls.
+/// What failing refreshes mean for calls.
 fn life(account: &AccountRow, finding: Finding, now: Millis) -> String {
     if account.refresh_failures == 0 && finding != Finding::ProviderPaused {
         return String::new();

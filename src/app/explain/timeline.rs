@@ -1,4 +1,4 @@
-//! What happened, from the audit log: each event with a title for people.
+//! Describes the events of the audit log, each with a title for people.
 
 use switchboard_store::audit::AuditEvent;
 
@@ -6,19 +6,19 @@ use crate::app::audit::Facts;
 use crate::text::capital;
 use crate::time::{Millis, iso};
 
-/// Successful refreshes in a row that are told as one.
+/// Minimum number of consecutive successful refreshes that are grouped into one entry.
 const TOLD_AS_ONE: usize = 3;
 
-/// An event as it was written, and its detail.
+/// An event of the audit log with its parsed details.
 #[derive(Debug)]
 pub struct Event {
     audit: AuditEvent,
-    /// Its detail.
+    /// The details.
     pub facts: Facts,
 }
 
 impl Event {
-    /// Reads an event's detail.
+    /// Parses an event's details.
     pub fn new(audit: AuditEvent) -> Self {
         Self { facts: Facts::parse(audit.detail.as_deref()), audit }
     }
@@ -28,17 +28,17 @@ impl Event {
         &self.audit.action
     }
 
-    /// `ok`, or what stood in the way.
+    /// `ok`, or the reason of the failure.
     pub fn outcome(&self) -> &str {
         &self.audit.outcome
     }
 
-    /// The link that it is about: its visitor acted, or it says so.
+    /// The link concerned: its visitor acted, or the details name it.
     pub fn link_id(&self) -> Option<&str> {
         self.facts.link_id.as_deref().or_else(|| self.audit.actor.strip_prefix("link:"))
     }
 
-    /// Oldest first; within a millisecond, as one thing follows from another.
+    /// Order: oldest first; within a millisecond, cause before effect.
     pub fn order(&self) -> (Millis, u8, &str) {
         let rank = match self.action() {
             "connected_account.import" | "link.create" => 0,
@@ -54,49 +54,49 @@ impl Event {
     }
 }
 
-/// How an event ended.
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ended {
-    /// As it should.
+    /// Success.
     Ok,
-    /// Something else must happen first.
+    /// Another step must follow.
     Waiting,
-    /// It did not.
+    /// Failure.
     Failed,
 }
 
-/// A line of the time line.
+/// An entry of the timeline.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// When it happened, or the first of several.
+    /// When the event happened; for a group, the first one.
     pub at: Millis,
-    /// The last of several, and how many they were.
+    /// For a group, the time of the last event and their number.
     pub repeated: Option<(Millis, usize)>,
-    /// A word for programs.
+    /// Stable code for programs.
     pub event: String,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Ended,
-    /// One line for people.
+    /// Title for people.
     pub title: String,
-    /// More for people.
+    /// Details for people.
     pub detail: Option<String>,
-    /// The provider's own words.
+    /// The provider's error text.
     pub provider_message: Option<String>,
     /// The provider's error code.
     pub provider_code: Option<String>,
-    /// The status of its answer.
+    /// The HTTP status of the provider's response.
     pub http_status: Option<u16>,
-    /// The link that it is about.
+    /// The link concerned.
     pub link_id: Option<String>,
     /// Our own id of the request that caused it.
     pub request_id: Option<String>,
     /// The caller's id of that request.
     pub caller_request_id: Option<String>,
-    /// Who did it, as the audit log names him.
+    /// The actor, as recorded in the audit log.
     pub actor: String,
 }
 
-/// The time line of events that are in order. `toolkit` is the provider's name.
+/// The timeline of ordered events. `toolkit` is the provider's name.
 pub fn timeline(events: &[Event], toolkit: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut rest = events;
@@ -139,14 +139,14 @@ fn entry(event: &Event, toolkit: &str) -> Entry {
     }
 }
 
-/// Word, outcome and title of an event.
+/// Code, outcome and title of an event.
 fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
     use Ended::{Failed, Ok, Waiting};
     let (name, outcome, title) = match (event.action(), event.outcome()) {
         ("link.create", _) if event.facts.is_reconnect => {
-            ("link_created", Ok, "A link was made to connect the account once more".to_owned())
+            ("link_created", Ok, "A link was created to reconnect the account".to_owned())
         }
-        ("link.create", _) => ("link_created", Ok, "A link was made".to_owned()),
+        ("link.create", _) => ("link_created", Ok, "A link was created".to_owned()),
         ("connected_account.import", _) => ("imported", Ok, "The account was made with its credential".to_owned()),
         ("link.open", _) => ("redirected", Ok, format!("The user pressed Continue and was sent to {toolkit}")),
         ("link.refuse", "browser_mismatch") => {
@@ -167,22 +167,18 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         }
         ("link.code", "ok") => ("code_entered", Ok, format!("The user entered the code at {toolkit}")),
         ("link.code", _) => ("code_refused", Failed, format!("{toolkit} gives no token for the code")),
-        ("link.callback", _) => {
-            ("returned", Failed, "The user came back with an answer that fits no question".to_owned())
-        }
+        ("link.callback", _) => ("returned", Failed, "The authorization response did not match a request".to_owned()),
         ("link.enter", _) => {
             ("entered", Waiting, "The user entered a credential and waits for complete_auth".to_owned())
         }
         ("link.choose_scheme", _) => ("way_chosen", Ok, "The user chose how to connect".to_owned()),
-        ("link.choose", "asked") => {
-            ("choice_asked", Waiting, "The user was asked which of several things is meant".to_owned())
-        }
-        ("link.choose", _) => ("chosen", Ok, "The user chose what is meant".to_owned()),
+        ("link.choose", "asked") => ("choice_asked", Waiting, "The user was asked to choose".to_owned()),
+        ("link.choose", _) => ("chosen", Ok, "The user made a choice".to_owned()),
         ("link.confirm", "ok") => ("confirmed", Ok, "The user was confirmed".to_owned()),
-        ("link.confirm", _) => ("confirmed", Failed, "The user was not the one whom the link was for".to_owned()),
+        ("link.confirm", _) => ("confirmed", Failed, "Another user finished the link".to_owned()),
         ("link.end", "rejected_by_user") => ("link_ended", Failed, "The visitor said \"This wasn't me\"".to_owned()),
         ("link.end", reason) if reason.starts_with("Connection initiation did not complete") => {
-            ("link_ended", Failed, "The link ended before anybody had finished".to_owned())
+            ("link_ended", Failed, "The link ended before the connection was finished".to_owned())
         }
         ("link.end", _) => ("link_ended", Failed, failed(event, toolkit)),
         ("link.fail", _) => ("attempt_failed", Failed, failed(event, toolkit)),
@@ -201,10 +197,10 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
         ("connected_account.enable", _) => ("enabled", Ok, "The account was switched on".to_owned()),
         ("connected_account.revoke", "ok") => ("revoked", Ok, "The credential was revoked".to_owned()),
         ("connected_account.revoke", "unwanted") => {
-            ("revoked", Waiting, format!("Tokens that nobody uses are being given back to {toolkit}"))
+            ("revoked", Waiting, format!("Unused tokens are being revoked at {toolkit}"))
         }
         ("connected_account.revoke", "kept") => {
-            ("tokens_kept", Ok, "Tokens were not given back: a working account may be of the same grant".to_owned())
+            ("tokens_kept", Ok, "Tokens were not revoked: a working account may share their grant".to_owned())
         }
         ("connected_account.revoke", _) => ("revoked", Failed, format!("{toolkit} did not revoke the credential")),
         ("connected_account.revoke_upstream", "revoked") => {
@@ -232,7 +228,7 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
             ("auth_config_disabled", Ok, "The auth config was disabled, and the account with it".to_owned())
         }
         ("auth_config.enable", _) => ("auth_config_enabled", Ok, "The auth config was enabled".to_owned()),
-        // Of a later program.
+        // An event of a later version.
         (action, outcome) => {
             let ended = if outcome == "ok" { Ok } else { Failed };
             return (action.replace('.', "_"), ended, capital(&action.replace(['.', '_'], " ")));
@@ -241,7 +237,7 @@ fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
     (name.to_owned(), outcome, title)
 }
 
-/// Why an attempt came to nothing, and maybe its link.
+/// The title of a failed attempt or link.
 fn failed(event: &Event, toolkit: &str) -> String {
     if event.outcome().starts_with("OAuth callback failed during token exchange") {
         return format!("{toolkit} gave no token for the code");
@@ -252,7 +248,7 @@ fn failed(event: &Event, toolkit: &str) -> String {
     "The connection was not completed".to_owned()
 }
 
-/// What else is known, in words.
+/// Further details, as text.
 fn detail(event: &Event) -> Option<String> {
     let facts = &event.facts;
     let mut parts = Vec::new();
@@ -271,8 +267,7 @@ fn detail(event: &Event) -> Option<String> {
         (!facts.scopes.is_empty()).then(|| format!("Scopes: {}", facts.scopes.join(" "))),
         (!facts.missing_scopes.is_empty()).then(|| format!("Not granted: {}", facts.missing_scopes.join(" "))),
         facts.expires_at.map(|at| format!("The token lives until {}", iso(at))),
-        (facts.expires_at.is_some() && facts.is_renewable == Some(false))
-            .then(|| "There is nothing to get the next one with".to_owned()),
+        (facts.expires_at.is_some() && facts.is_renewable == Some(false)).then(|| "It cannot be refreshed".to_owned()),
         facts.unanswered.clone(),
         facts.next_try_ms.map(|pause| format!("Next try in {} s at the earliest", pause.max(0) / 1_000 + 1)),
         (!facts.changed.is_empty()).then(|| format!("Changed: {}", facts.changed.join(", "))),

@@ -150,6 +150,6 @@ async fn a_failed_reconnection_leaves_the_account_working_and_says_so() {
     Browser::new("alice").follow(&page, |_| false).await;
     let answer = world.explain(&link).await;
     assert_eq!((&answer["code"], &answer["status"]), (&json!("code_refused"), &json!("ACTIVE")));
-    assert!(has(&answer["summary"], "The account works; connecting it once more did not"), "{answer}");
+    assert!(has(&answer["summary"], "The account works; reconnecting it failed"), "{answer}");
     assert!(!answer.to_string().contains("only-an-access-token"), "{answer}");
 }
