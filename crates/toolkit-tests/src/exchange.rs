@@ -1,14 +1,14 @@
-//! One request and its answer, as they are printed.
+//! One request and its response, as the report shows them.
 
 use std::fmt::Write as _;
 
 use http::HeaderMap;
 
-use super::raw::{self, Shown};
+use super::raw::{self, Substitutions};
 use super::received::ReceivedRequest;
 use super::reply::Reply;
 
-/// A request and its answer, unprinted: values that become names may be learned later.
+/// A request and its response. Values are replaced when it is printed, because later steps may add some.
 pub(super) struct Exchange {
     pub(super) title: String,
     method: String,
@@ -17,19 +17,19 @@ pub(super) struct Exchange {
     headers: HeaderMap,
     body: bytes::Bytes,
     pub(super) status: u16,
-    /// Headers that say something, then the body.
-    answer: String,
+    /// The headers except the content type, then the body.
+    response: String,
     notes: Vec<String>,
 }
 
 impl Exchange {
     pub(super) fn new(title: &str, received: &ReceivedRequest, reply: &Reply, notes: Vec<String>) -> Self {
-        let spoken = reply.headers.iter().filter(|(name, _)| name != "content-type");
-        let mut answer = String::new();
-        for (name, value) in spoken {
-            let _ = writeln!(answer, "{}: {value}", raw::title(name));
+        let headers_shown = reply.headers.iter().filter(|(name, _)| name != "content-type");
+        let mut response = String::new();
+        for (name, value) in headers_shown {
+            let _ = writeln!(response, "{}: {value}", raw::header_display_name(name));
         }
-        answer.push_str(&reply.body);
+        response.push_str(&reply.body);
         Self {
             title: title.to_owned(),
             method: received.method.clone(),
@@ -38,24 +38,24 @@ impl Exchange {
             headers: received.headers.clone(),
             body: received.body.clone(),
             status: reply.status.as_u16(),
-            answer,
+            response,
             notes,
         }
     }
 
-    /// The request as it went over the wire.
-    pub(super) fn request(&self, shown: &Shown) -> String {
+    /// The request as sent.
+    pub(super) fn request(&self, substitutions: &Substitutions) -> String {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        raw::parts(&self.method, &self.host, &self.target, headers, &self.body, shown)
+        raw::format_parts(&self.method, &self.host, &self.target, headers, &self.body, substitutions)
     }
 
-    /// The answer's headers and body.
-    pub(super) fn answer(&self, shown: &Shown) -> String {
-        shown.apply(self.answer.trim_end())
+    /// The headers and body of the response.
+    pub(super) fn response(&self, substitutions: &Substitutions) -> String {
+        substitutions.apply(self.response.trim_end())
     }
 
-    /// What is not visible in the request.
-    pub(super) fn notes(&self, shown: &Shown) -> Vec<String> {
-        self.notes.iter().map(|note| shown.apply(note)).collect()
+    /// Explanations of what the request does not show.
+    pub(super) fn notes(&self, substitutions: &Substitutions) -> Vec<String> {
+        self.notes.iter().map(|note| substitutions.apply(note)).collect()
     }
 }

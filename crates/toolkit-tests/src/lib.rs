@@ -1,15 +1,17 @@
-//! The runner of `switchboard toolkit test`: a toolkit file is tested against a provider that is simulated from it.
+//! The runner of `switchboard toolkit test`. It tests a toolkit file against a provider that is simulated from it.
 //!
-//! A test connects an account, asks who it is, calls the API, refreshes the token and revokes it, and keeps the exact
-//! HTTP of each step. The server is the real one; all of its outgoing connections end at the simulated provider.
-//! This crate has the provider and the steps. Who runs it brings the server ([`Server`], [`Clock`]), so that the
-//! product can use the runner while the runner does not depend on the product.
+//! A test connects an account, identifies it, calls the API, refreshes the token and revokes it. It records the exact
+//! HTTP of each step. The server is the real one; all of its outgoing connections go to the simulated provider.
+//! This crate has the provider and the steps. The caller supplies the server ([`Server`], [`Clock`]), so that the
+//! runner does not depend on the product.
 //!
-//! `values.rs` generates values; `discovery.rs`, `routes.rs` and `document.rs` read the file as a provider would;
-//! `provider.rs` and `flow.rs` are its state, `respond.rs`, `checks.rs` and `answers.rs` how it answers;
-//! `scenario.rs` has the steps, `exchange.rs` and `report.rs` what is shown of them.
+//! - `values.rs` and `placeholders.rs`: generated values; `raw.rs` prints their names instead
+//! - `discovery.rs`, `routes.rs`, `document.rs`: what the file says about the provider
+//! - `provider.rs`, `flow.rs`: the state of the provider
+//! - `received.rs`, `serve.rs`, `checks.rs`, `responses.rs`, `reply.rs`: requests, their checks and responses
+//! - `scenario.rs`, `server.rs`: the steps, and the interface to the server under test
+//! - `exchange.rs`, `report.rs`: the report
 
-mod answers;
 mod checks;
 mod discovery;
 mod document;
@@ -21,9 +23,10 @@ pub mod raw;
 mod received;
 mod reply;
 mod report;
-mod respond;
+mod responses;
 mod routes;
 mod scenario;
+mod serve;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -42,24 +45,24 @@ use tokio::task::JoinHandle;
 use self::provider::{Provider, SharedProvider};
 pub use self::report::Report;
 use self::scenario::Scenario;
-pub use self::server::{Clock, Page, Server};
+pub use self::server::{BrowserResponse, Clock, Server};
 use self::values::Values;
 
-/// A test of one scheme of a toolkit, whose simulated provider listens on this machine.
+/// A test of one scheme of a toolkit. Its simulated provider listens on a loopback address.
 pub struct ToolkitTest {
     provider: SharedProvider,
     clock: Arc<dyn Clock>,
     address: SocketAddr,
-    installation: BTreeMap<String, String>,
-    serving: JoinHandle<std::io::Result<()>>,
+    installation_variables: BTreeMap<String, String>,
+    server_task: JoinHandle<std::io::Result<()>>,
 }
 
 impl ToolkitTest {
-    /// Starts the simulated provider. `settings` are values of the author's, by the names of fields.
+    /// Starts the simulated provider. `settings` are values from the author, by field name.
     ///
     /// # Errors
-    /// A value that cannot be generated and was not set, one that is set and unknown or invalid, or a file that no
-    /// provider can be simulated from.
+    /// A missing value that cannot be generated, a setting that is unknown or invalid, or a file that cannot be
+    /// simulated.
     pub async fn start(
         toolkit: &Arc<Toolkit>,
         scheme: Scheme,
@@ -67,37 +70,37 @@ impl ToolkitTest {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let values = Values::new(toolkit, scheme, settings)?;
-        let installation = values.installation();
+        let installation_variables = values.installation_variables();
         let provider = Provider::new(Arc::clone(toolkit), scheme, values, Arc::clone(&clock))?;
         let provider = Arc::new(Mutex::new(provider));
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the played provider")?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("cannot listen for the simulated provider")?;
         let address = listener.local_addr()?;
-        let router = respond::router(Arc::clone(&provider));
-        let serving = tokio::spawn(axum::serve(listener, router).into_future());
-        Ok(Self { provider, clock, address, installation, serving })
+        let router = serve::router(Arc::clone(&provider));
+        let server_task = tokio::spawn(axum::serve(listener, router).into_future());
+        Ok(Self { provider, clock, address, installation_variables, server_task })
     }
 
-    /// Where the simulated provider listens. The server sends all requests there, without TLS.
+    /// The address of the simulated provider. The server must send all requests to it, without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Variables of the installation, for templates: where the built-in sandbox would listen.
-    pub fn installation(&self) -> &BTreeMap<String, String> {
-        &self.installation
+    /// Template variables of the installation: the address of the built-in sandbox.
+    pub fn installation_variables(&self) -> &BTreeMap<String, String> {
+        &self.installation_variables
     }
 
-    /// Runs all steps against a server, and ends the simulated provider.
+    /// Runs all steps against a server, then stops the simulated provider.
     pub async fn run(self, server: &impl Server) -> Report {
         let mut scenario = Scenario::new(server, &self.provider, self.clock.as_ref());
         let result = scenario.run().await;
         let outcome = std::mem::take(&mut scenario.outcome);
-        self.serving.abort();
+        self.server_task.abort();
         Report::new(&self.provider, outcome, result.err().as_ref())
     }
 }
 
-/// Its values may be secrets of the author's.
+/// Without the values: they may be secrets of the author.
 impl fmt::Debug for ToolkitTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ToolkitTest").field("address", &self.address).finish_non_exhaustive()

@@ -1,26 +1,26 @@
-//! Generated values for the variables of a toolkit, each of the form that its field has, so that the
-//! real builders take them; in print each becomes its name again.
+//! Generated values for the variables of a toolkit. Each has the format of its field, so that the real request
+//! builders accept it. Output shows its name instead.
 
 use std::collections::BTreeMap;
 
 use switchboard_catalog::{Capture, FieldFormat, OAuth2, Scheme, Toolkit};
 use switchboard_vault::{Secret, Secrets};
 
-use super::raw::Shown;
+use super::raw::Substitutions;
 
-/// The client identifier that is shown.
+/// The client identifier in printed requests.
 pub const CLIENT_ID: &str = "CLIENT_ID";
 
-/// What requests are built with.
+/// The values that requests are built with.
 #[derive(Debug)]
 pub struct Placeholders {
     values: BTreeMap<String, String>,
-    /// What they look like in print.
-    pub shown: Shown,
+    /// How the values are printed.
+    pub substitutions: Substitutions,
 }
 
-/// Values that flows bring, besides fields and captured values.
-const OF_FLOWS: [&str; 10] = [
+/// Variables of the OAuth flows, besides fields and captured values.
+const FLOW_VARIABLES: [&str; 10] = [
     "client_secret",
     "code",
     "state",
@@ -34,58 +34,58 @@ const OF_FLOWS: [&str; 10] = [
 ];
 
 impl Placeholders {
-    /// None yet.
+    /// No values.
     pub(super) fn empty() -> Self {
-        Self { values: BTreeMap::new(), shown: Shown::default() }
+        Self { values: BTreeMap::new(), substitutions: Substitutions::default() }
     }
 
-    /// For one scheme of a toolkit.
+    /// Generates the values for one scheme of a toolkit.
     pub fn new(toolkit: &Toolkit, scheme: Scheme) -> Self {
-        let mut made = Self::empty();
+        let mut placeholders = Self::empty();
         for field in toolkit.connection_fields(scheme) {
-            made.add(&field.name, field.format);
+            placeholders.generate(&field.name, field.format);
             for (name, value) in field.options.first().into_iter().flat_map(|option| &option.sets) {
                 let is_host = FieldFormat::Hostname.check(value).is_ok();
-                made.add(name, if is_host { FieldFormat::Hostname } else { FieldFormat::Text });
+                placeholders.generate(name, if is_host { FieldFormat::Hostname } else { FieldFormat::Text });
             }
         }
         for capture in captures(toolkit, scheme) {
-            made.add(&capture.name, capture.format);
+            placeholders.generate(&capture.name, capture.format);
         }
-        for name in OF_FLOWS {
-            made.add(name, FieldFormat::Text);
+        for name in FLOW_VARIABLES {
+            placeholders.generate(name, FieldFormat::Text);
         }
-        made.add("redirect_uri", FieldFormat::Origin);
-        made.add("nonce", FieldFormat::Text);
-        // Where the built-in provider listens.
-        made.add("sandbox_url", FieldFormat::Origin);
-        if let Some(host) = made.text("sandbox_url").strip_prefix("https://") {
-            made.values.insert("sandbox_host".to_owned(), host.to_owned());
+        placeholders.generate("redirect_uri", FieldFormat::Origin);
+        placeholders.generate("nonce", FieldFormat::Text);
+        // The URL of the built-in sandbox.
+        placeholders.generate("sandbox_url", FieldFormat::Origin);
+        if let Some(host) = placeholders.text("sandbox_url").strip_prefix("https://") {
+            placeholders.values.insert("sandbox_host".to_owned(), host.to_owned());
         }
-        made
+        placeholders
     }
 
-    /// Generates a value of a format, unless there is one already.
-    pub(super) fn add(&mut self, name: &str, format: FieldFormat) {
+    /// Generates a value of a format, unless the variable has one.
+    pub(super) fn generate(&mut self, name: &str, format: FieldFormat) {
         if self.values.contains_key(name) {
             return;
         }
-        // Letters and digits only: no encoding changes it, and no host name refuses it.
-        let core = format!("zq{:02}zq", self.values.len());
+        // Only letters and digits: encodings do not change them, and they are valid in host names.
+        let label = format!("zq{:02}zq", self.values.len());
         let value = match format {
-            FieldFormat::Text | FieldFormat::Document | FieldFormat::DnsLabel | FieldFormat::PathSegment => core,
-            FieldFormat::Hostname => format!("{core}.example"),
-            FieldFormat::Origin => format!("https://{core}.example"),
+            FieldFormat::Text | FieldFormat::Document | FieldFormat::DnsLabel | FieldFormat::PathSegment => label,
+            FieldFormat::Hostname => format!("{label}.example"),
+            FieldFormat::Origin => format!("https://{label}.example"),
         };
-        self.shown.add(&value, name);
+        self.substitutions.add(&value, name);
         if let Some(host) = value.strip_prefix("https://") {
-            self.shown.add(host, &format!("host of {name}"));
+            self.substitutions.add(host, &format!("host of {name}"));
         }
         self.values.insert(name.to_owned(), value);
     }
 
-    /// Takes a value that is printed as it is, unless there is one already.
-    pub(super) fn put(&mut self, name: &str, value: &str) {
+    /// Sets a value that is printed unchanged, unless the variable has one.
+    pub(super) fn insert(&mut self, name: &str, value: &str) {
         self.values.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
 
@@ -97,12 +97,12 @@ impl Placeholders {
         }
     }
 
-    /// The value of a variable that is always there.
+    /// The value of a variable; empty if it has none.
     pub fn text(&self, name: &str) -> String {
         self.get(name).unwrap_or_default()
     }
 
-    /// All of them as an account's secrets.
+    /// All values as the secrets of an account.
     pub fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::new();
         for (name, value) in &self.values {
@@ -112,24 +112,24 @@ impl Placeholders {
     }
 }
 
-/// Everything that is kept on the way to an account.
+/// All values that the file captures while an account is connected.
 pub(super) fn captures(toolkit: &Toolkit, scheme: Scheme) -> Vec<Capture> {
-    let mut found: Vec<Capture> = Vec::new();
+    let mut captures: Vec<Capture> = Vec::new();
     if let Some(oauth) = toolkit.oauth(scheme) {
-        found.extend(oauth.callback.capture.iter().cloned());
-        found.extend(oauth.response.capture.iter().cloned());
-        found.extend(calls(oauth).flat_map(|call| call.response.capture.clone()));
+        captures.extend(oauth.callback.capture.iter().cloned());
+        captures.extend(oauth.response.capture.iter().cloned());
+        captures.extend(token_calls(oauth).flat_map(|call| call.response.capture.clone()));
     }
     if let Some(oauth1) = &toolkit.oauth1 {
-        found.extend(oauth1.capture.iter().cloned());
+        captures.extend(oauth1.capture.iter().cloned());
     }
     if let Some(tokens) = toolkit.token_scheme(scheme) {
-        found.extend(tokens.steps.iter().flat_map(|step| step.response.capture.clone()));
+        captures.extend(tokens.steps.iter().flat_map(|step| step.response.capture.clone()));
     }
-    found.extend(toolkit.post_connect_of(scheme).flat_map(|(_, step)| step.capture.clone()));
-    found
+    captures.extend(toolkit.post_connect_of(scheme).flat_map(|(_, step)| step.capture.clone()));
+    captures
 }
 
-fn calls(oauth: &OAuth2) -> impl Iterator<Item = &switchboard_catalog::Call> {
+fn token_calls(oauth: &OAuth2) -> impl Iterator<Item = &switchboard_catalog::Call> {
     oauth.steps.iter().chain(&oauth.refresh_call)
 }

@@ -7,18 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Request;
 
-/// Values, and what is shown for each.
+/// Values and the texts that replace them in output.
 #[derive(Clone, Debug, Default)]
-pub struct Shown(Vec<(String, String)>);
+pub struct Substitutions(Vec<(String, String)>);
 
-impl Shown {
-    /// Shows `<name>` in the place of a value, also where the value is encoded.
+impl Substitutions {
+    /// Replaces a value, encoded or not, with `<name>`.
     pub fn add(&mut self, value: &str, name: &str) {
         self.replace(value, &format!("<{name}>"));
     }
 
-    /// Shows a text in the place of a value.
-    pub fn replace(&mut self, value: &str, shown: &str) {
+    /// Replaces a value, encoded or not, with a text.
+    pub fn replace(&mut self, value: &str, replacement: &str) {
         if value.is_empty() {
             return;
         }
@@ -26,53 +26,53 @@ impl Shown {
         let quoted = serde_json::Value::from(value).to_string();
         let quoted = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
         for text in [form.replace('+', "%20"), form, quoted, value.to_owned()] {
-            if !self.0.iter().any(|(known, _)| *known == text) {
-                self.0.push((text, shown.to_owned()));
+            if !self.0.iter().any(|(existing, _)| *existing == text) {
+                self.0.push((text, replacement.to_owned()));
             }
         }
-        // A value may contain another.
+        // Longer values first: a value may contain another.
         self.0.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
-    /// A text with names in it.
+    /// The text with all values replaced.
     pub fn apply(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (value, shown)| text.replace(value, shown))
+        self.0.iter().fold(text.to_owned(), |text, (value, replacement)| text.replace(value, replacement))
     }
 }
 
-/// A request as it goes over the wire (RFC 9112).
-pub fn request(request: &Request<Bytes>, shown: &Shown) -> String {
+/// A request in HTTP/1.1 syntax (RFC 9112).
+pub fn format_request(request: &Request<Bytes>, substitutions: &Substitutions) -> String {
     let url = request.uri();
     let host = url.authority().map_or("", |authority| authority.as_str());
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    parts(request.method().as_str(), host, target, headers, request.body(), shown)
+    format_parts(request.method().as_str(), host, target, headers, request.body(), substitutions)
 }
 
-/// The same of its parts.
-pub fn parts<'h>(
+/// Like [`format_request`], from the parts of a request.
+pub fn format_parts<'h>(
     method: &str,
     host: &str,
     target: &str,
     headers: impl Iterator<Item = (&'h str, &'h [u8])>,
     body: &[u8],
-    shown: &Shown,
+    substitutions: &Substitutions,
 ) -> String {
     let mut text = format!("{method} {target} HTTP/1.1\nHost: {host}\n");
     for (name, value) in headers.filter(|(name, _)| !["host", "content-length", "connection"].contains(name)) {
         let value = String::from_utf8_lossy(value);
-        let _ = writeln!(text, "{}: {}", title(name), readable(&value));
+        let _ = writeln!(text, "{}: {}", header_display_name(name), decode_basic(&value));
     }
     if !body.is_empty() {
         text.push('\n');
         text.push_str(&String::from_utf8_lossy(body));
         text.push('\n');
     }
-    shown.apply(&text)
+    substitutions.apply(&text)
 }
 
-/// What is inside the base64 of `Basic` credentials.
-fn readable(value: &str) -> String {
+/// Shows `Basic` credentials decoded.
+fn decode_basic(value: &str) -> String {
     let decoded = value.strip_prefix("Basic ").and_then(|encoded| STANDARD.decode(encoded).ok());
     match decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
         Some(pair) => format!("Basic base64({pair})"),
@@ -80,11 +80,11 @@ fn readable(value: &str) -> String {
     }
 }
 
-/// `content-type` as people write it: `Content-Type`.
-pub fn title(name: &str) -> String {
-    let word = |word: &str| match word.split_at_checked(1) {
+/// A header name in its usual spelling: `content-type` becomes `Content-Type`.
+pub fn header_display_name(name: &str) -> String {
+    let capitalize = |word: &str| match word.split_at_checked(1) {
         Some((first, rest)) => format!("{}{rest}", first.to_ascii_uppercase()),
         None => String::new(),
     };
-    name.split('-').map(word).collect::<Vec<_>>().join("-")
+    name.split('-').map(capitalize).collect::<Vec<_>>().join("-")
 }

@@ -1,4 +1,4 @@
-//! A request as the simulated provider reads it.
+//! A request as the simulated provider parses it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -7,25 +7,25 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 use url::Url;
 
-/// One request with all that is in it.
+/// A parsed request.
 pub(super) struct ReceivedRequest {
     pub(super) method: String,
     pub(super) url: Url,
-    /// Path and query as they were written.
+    /// Path and query as sent.
     pub(super) target: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// Of the query, of a form, of a JSON object, of OAuth 1.0a's header.
+    /// From the query, a form, a JSON object and the OAuth 1.0a header.
     params: Vec<(String, String)>,
 }
 
 impl ReceivedRequest {
-    /// Reads a request; none without a usable `Host`.
+    /// Parses a request; none without a valid `Host`.
     pub(super) fn new(method: &str, host: &str, target: &str, headers: HeaderMap, body: Bytes) -> Option<Self> {
         let url = Url::parse(&format!("https://{host}{target}")).ok()?;
         let mut params: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if kind.starts_with("application/x-www-form-urlencoded") {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if content_type.starts_with("application/x-www-form-urlencoded") {
             params.extend(form_urlencoded::parse(&body).into_owned());
         } else if let Ok(Value::Object(members)) = serde_json::from_slice(&body) {
             let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -38,7 +38,7 @@ impl ReceivedRequest {
         Some(received)
     }
 
-    /// A parameter, wherever it is.
+    /// A parameter from any part of the request.
     pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -52,39 +52,39 @@ impl ReceivedRequest {
         self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// User name and password of HTTP Basic, as they are inside the base64.
+    /// User name and password of HTTP Basic, not percent-decoded.
     pub(super) fn basic(&self) -> Option<(String, String)> {
         let decoded = STANDARD.decode(self.authorization().strip_prefix("Basic ")?).ok()?;
         let text = String::from_utf8(decoded).ok()?;
         text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
     }
 
-    /// Whether a value is anywhere in the request, in one of the forms in which values are sent.
-    pub(super) fn carries(&self, value: &str) -> bool {
+    /// Whether any part of the request contains a value, in one of its usual encodings.
+    pub(super) fn contains_value(&self, value: &str) -> bool {
         let form: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
         let quoted = Value::from(value).to_string();
         let quoted = quoted.trim_matches('"');
         let forms = [value, form.as_str(), quoted];
-        let is_in = |text: &str| forms.iter().any(|form| text.contains(form));
+        let contains = |text: &str| forms.iter().any(|form| text.contains(form));
         let basic = self.basic().map(|(user, password)| format!("{user}:{password}")).unwrap_or_default();
-        is_in(&self.target)
-            || is_in(&String::from_utf8_lossy(&self.body))
-            || is_in(&basic)
-            || self.headers.values().any(|header| header.to_str().is_ok_and(is_in))
+        contains(&self.target)
+            || contains(&String::from_utf8_lossy(&self.body))
+            || contains(&basic)
+            || self.headers.values().any(|header| header.to_str().is_ok_and(contains))
     }
 
-    /// Signed JWTs in the request, with what they say: header and claims.
+    /// Signed JWTs in the request, each with its header and claims.
     pub(super) fn assertions(&self) -> Vec<(String, Value, Value)> {
         let headers = self.headers.values().filter_map(|value| value.to_str().ok().map(str::to_owned));
         let texts: Vec<String> = headers.chain(self.params.iter().map(|(_, value)| value.clone())).collect();
-        let is_other = |letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter);
-        let words = texts.iter().flat_map(|text| text.split(is_other)).filter(|word| word.starts_with("eyJ"));
-        words.filter_map(|word| claims(word).map(|(head, claims)| (word.to_owned(), head, claims))).collect()
+        let is_separator = |letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter);
+        let words = texts.iter().flat_map(|text| text.split(is_separator)).filter(|word| word.starts_with("eyJ"));
+        words.filter_map(|word| claims(word).map(|(header, claims)| (word.to_owned(), header, claims))).collect()
     }
 
     /// Parameters of `Authorization: OAuth …` (RFC 5849 section 3.5.1).
     fn oauth1(&self) -> Vec<(String, String)> {
-        let Some(listed) = self.authorization().strip_prefix("OAuth ") else { return Vec::new() };
+        let Some(parameters) = self.authorization().strip_prefix("OAuth ") else { return Vec::new() };
         let decoded = |text: &str| {
             let pair = format!("v={text}");
             form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -93,7 +93,7 @@ impl ReceivedRequest {
             let (name, value) = text.trim().split_once('=')?;
             Some((name.to_owned(), decoded(value.trim_matches('"'))))
         };
-        listed.split(',').filter_map(pair).collect()
+        parameters.split(',').filter_map(pair).collect()
     }
 }
 

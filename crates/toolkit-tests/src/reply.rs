@@ -1,11 +1,11 @@
-//! An answer of the simulated provider, before it is sent.
+//! A response of the simulated provider, before it is sent.
 
 use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An answer of the simulated provider.
+/// A response of the simulated provider.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -26,7 +26,7 @@ impl Reply {
     }
 
     /// An OAuth error (RFC 6749 section 5.2).
-    pub(super) fn error(status: StatusCode, code: &str, why: &str) -> Self {
-        Self { status, ..Self::json(&json!({ "error": code, "error_description": why })) }
+    pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Self {
+        Self { status, ..Self::json(&json!({ "error": code, "error_description": description })) }
     }
 }

@@ -7,53 +7,53 @@ use switchboard_catalog::Scheme;
 
 use super::provider::{SharedProvider, lock};
 
-/// The result of a test. Generated values and secrets are shown as their names.
+/// The result of a test. Generated values and secrets are replaced by their names.
 #[derive(Debug)]
 pub struct Report {
     toolkit: String,
     scheme: Scheme,
     steps: Vec<Step>,
-    /// What went well, in words.
+    /// The steps that succeeded, as text.
     outcome: Vec<String>,
     /// The first failure.
     failure: Option<String>,
     other_schemes: Vec<&'static str>,
 }
 
-/// One request and its answer.
+/// One request and its response.
 #[derive(Debug)]
 struct Step {
     title: String,
     request: String,
     status: u16,
-    answer: String,
+    response: String,
     notes: Vec<String>,
 }
 
 impl Report {
     pub(super) fn new(provider: &SharedProvider, outcome: Vec<String>, failure: Option<&anyhow::Error>) -> Self {
         let mut provider = lock(provider);
-        let shown = provider.values.shown().clone();
+        let substitutions = provider.values.substitutions().clone();
         let steps = provider.exchanges.iter().map(|exchange| Step {
             title: exchange.title.clone(),
-            request: exchange.request(&shown),
+            request: exchange.request(&substitutions),
             status: exchange.status,
-            answer: exchange.answer(&shown),
-            notes: exchange.notes(&shown),
+            response: exchange.response(&substitutions),
+            notes: exchange.notes(&substitutions),
         });
         let scheme = provider.scheme;
-        let others = provider.toolkit.schemes().into_iter().filter(|other| *other != scheme);
+        let other_schemes = provider.toolkit.schemes().into_iter().filter(|other| *other != scheme);
         Self {
             toolkit: provider.toolkit.slug.clone(),
             scheme,
             steps: steps.collect(),
             outcome,
-            failure: failure.map(|error| shown.apply(&format!("{error:#}"))),
-            other_schemes: others.map(Scheme::as_str).collect(),
+            failure: failure.map(|error| substitutions.apply(&format!("{error:#}"))),
+            other_schemes: other_schemes.map(Scheme::as_str).collect(),
         }
     }
 
-    /// Whether all steps worked.
+    /// Whether all steps succeeded.
     pub fn is_success(&self) -> bool {
         self.failure.is_none()
     }
@@ -65,7 +65,7 @@ impl Report {
                 "title": step.title,
                 "request": step.request,
                 "status": step.status,
-                "answer": step.answer,
+                "answer": step.response,
                 "notes": step.notes,
             })
         });
@@ -78,31 +78,31 @@ impl Report {
 
     /// The report as text.
     pub fn to_text(&self) -> String {
-        let mut page = String::new();
+        let mut text = String::new();
         // Writing to a string cannot fail.
-        let _ = self.write(&mut page);
-        page
+        let _ = self.write(&mut text);
+        text
     }
 
-    fn write(&self, page: &mut String) -> std::fmt::Result {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
         let (slug, scheme) = (&self.toolkit, self.scheme);
-        writeln!(page, "{slug}, {scheme}: a provider that is played as the file says; all values are made up")?;
+        writeln!(text, "{slug}, {scheme}: a provider that is played as the file says; all values are made up")?;
         for (number, step) in self.steps.iter().enumerate() {
-            write!(page, "\n── {}. {} ──\n{}", number + 1, step.title, step.request)?;
+            write!(text, "\n── {}. {} ──\n{}", number + 1, step.title, step.request)?;
             for note in &step.notes {
-                writeln!(page, "({note})")?;
+                writeln!(text, "({note})")?;
             }
-            writeln!(page, "→ {}\n{}", step.status, step.answer)?;
+            writeln!(text, "→ {}\n{}", step.status, step.response)?;
         }
-        writeln!(page)?;
+        writeln!(text)?;
         for line in &self.outcome {
-            writeln!(page, "{line}")?;
+            writeln!(text, "{line}")?;
         }
         if let Some(failure) = &self.failure {
-            writeln!(page, "failed: {failure}")?;
+            writeln!(text, "failed: {failure}")?;
         }
         if !self.other_schemes.is_empty() {
-            writeln!(page, "other schemes, with --scheme: {}", self.other_schemes.join(", "))?;
+            writeln!(text, "other schemes, with --scheme: {}", self.other_schemes.join(", "))?;
         }
         Ok(())
     }

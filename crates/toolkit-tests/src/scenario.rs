@@ -1,4 +1,4 @@
-//! The steps of a test: connect, ask who it is, call, refresh, revoke.
+//! The steps of a test: connect, identify the account, call the API, refresh, revoke.
 
 use std::time::Duration;
 
@@ -8,18 +8,19 @@ use serde_json::{Value, json};
 use switchboard_catalog::{Expiry, Refresh, Scheme};
 use url::Url;
 
-use super::answers::INTERVAL;
 use super::provider::{SharedProvider, lock};
-use super::routes::{Endpoint, why_unreachable};
-use super::server::{Clock, Page, Server};
+use super::responses::DEVICE_POLL_INTERVAL;
+use super::routes::{Endpoint, unreachable_reason};
+use super::server::{BrowserResponse, Clock, Server};
 
-/// Endpoint that stands for all that an agent may call.
+/// Stands for any endpoint that an agent may call.
 const ENDPOINT: &str = "/ENDPOINT";
-/// How long a token of the simulated provider has left when it is refreshed, in milliseconds, at most.
-const LEFT: i64 = 20_000;
-/// How often, and how long apart, the outcome of a revocation is asked for.
-const ASKS: u32 = 1_000;
-const PAUSE: Duration = Duration::from_millis(20);
+/// Maximum remaining lifetime of a token when it is refreshed, in milliseconds.
+const MAX_REMAINING_LIFETIME: i64 = 20_000;
+/// Maximum number of polls for the outcome of a revocation.
+const MAX_POLLS: u32 = 1_000;
+/// Pause between two polls.
+const POLL_PAUSE: Duration = Duration::from_millis(20);
 
 /// A test in progress, with its results so far.
 pub(super) struct Scenario<'d, S> {
@@ -28,7 +29,7 @@ pub(super) struct Scenario<'d, S> {
     clock: &'d dyn Clock,
     scheme: Scheme,
     slug: String,
-    /// What went well, in words.
+    /// The steps that succeeded, as text.
     pub(super) outcome: Vec<String>,
 }
 
@@ -41,14 +42,14 @@ impl<'d, S: Server> Scenario<'d, S> {
         Self { server, provider, clock, scheme, slug, outcome: Vec::new() }
     }
 
-    /// From the link to the receipt.
+    /// Runs all steps.
     ///
     /// # Errors
-    /// What did not work first.
+    /// The first step that failed.
     pub(super) async fn run(&mut self) -> Result<()> {
         if self.scheme == Scheme::NoAuth {
             let session = self.session(None).await?;
-            self.use_it(&session).await?;
+            self.call_api(&session).await?;
             self.outcome.push("called, without any credential".to_owned());
             return Ok(());
         }
@@ -56,15 +57,16 @@ impl<'d, S: Server> Scenario<'d, S> {
         let session = self.session(Some(&config)).await?;
         let account = self.connect(&session, &config).await?;
         self.identity(&account)?;
-        self.use_it(&session).await?;
+        self.call_api(&session).await?;
         self.outcome.push("called the API".to_owned());
         self.refresh(&session, &account).await?;
         self.delete(&account).await
     }
 
-    fn broken(&self) -> Result<()> {
+    /// Fails if the provider has recorded a violated rule.
+    fn check_failure(&self) -> Result<()> {
         match &lock(self.provider).failure {
-            Some(why) => Err(anyhow!("{why}")),
+            Some(reason) => Err(anyhow!("{reason}")),
             None => Ok(()),
         }
     }
@@ -72,21 +74,24 @@ impl<'d, S: Server> Scenario<'d, S> {
     async fn auth_config(&self) -> Result<String> {
         let body = {
             let provider = lock(self.provider);
-            let developer = provider.toolkit.hidden_fields(self.scheme);
-            let shared =
-                provider.values.entered.iter().filter(|(field, _)| developer.iter().any(|it| it.name == field.name));
+            let hidden_fields = provider.toolkit.hidden_fields(self.scheme);
+            let shared = provider
+                .values
+                .entered
+                .iter()
+                .filter(|(field, _)| hidden_fields.iter().any(|hidden| hidden.name == field.name));
             let shared: serde_json::Map<String, Value> =
                 shared.map(|(field, value)| (field.name.clone(), value.as_str().into())).collect();
             json!({ "toolkit": { "slug": self.slug }, "auth_config": {
                 "type": "use_custom_auth", "authScheme": self.scheme, "credentials": provider.values.client,
                 "shared_connection_fields": shared } })
         };
-        let made = self.server.call("POST", "/auth_configs", Some(&body)).await.context("the auth config")?;
-        let id = made["auth_config"]["id"].as_str().context("an auth config without an id")?.to_owned();
+        let created = self.server.call("POST", "/auth_configs", Some(&body)).await.context("the auth config")?;
+        let id = created["auth_config"]["id"].as_str().context("an auth config without an id")?.to_owned();
         let public_url = self.server.public_url();
         let mut provider = lock(self.provider);
         provider.flow.redirect_uri = format!("{public_url}/api/v3.1/toolkits/auth/callback/{id}");
-        provider.values.shown().add(&id, "auth_config_id");
+        provider.values.substitutions().add(&id, "auth_config_id");
         if self.scheme == Scheme::CimdOAuth {
             provider.flow.client_id = Some(format!("{public_url}/api/v3.1/toolkits/auth/client/{id}"));
         }
@@ -102,7 +107,7 @@ impl<'d, S: Server> Scenario<'d, S> {
         Ok(session["session_id"].as_str().context("a session without an id")?.to_owned())
     }
 
-    /// Follows the link to its end; the account, which works then.
+    /// Connects an account through a link. Returns the active account.
     async fn connect(&mut self, session: &str, config: &str) -> Result<Value> {
         let path = format!("/tool_router/session/{session}/link");
         let link = self.server.call("POST", &path, Some(&json!({ "toolkit": self.slug }))).await.context("the link")?;
@@ -120,54 +125,54 @@ impl<'d, S: Server> Scenario<'d, S> {
         if lock(self.provider).toolkit.uses_device_code(self.scheme) {
             reply = self.enter_code(reply, &cookies, &id).await?;
         } else if self.scheme.is_redirect() {
-            self.description(config).await?;
+            self.check_client_metadata(config).await?;
             let Some(to) = reply.location.filter(|_| reply.status == 303) else {
-                return Err(self.reason(&id).await);
+                return Err(self.connection_error(&id).await);
             };
-            let back = lock(self.provider).authorize(&Url::parse(&to)?);
-            self.broken()?;
-            let back = back?;
-            let path = &back[url::Position::BeforePath..url::Position::AfterQuery];
+            let callback = lock(self.provider).authorize(&Url::parse(&to)?);
+            self.check_failure()?;
+            let callback = callback?;
+            let path = &callback[url::Position::BeforePath..url::Position::AfterQuery];
             reply = self.server.browse(path, &cookies, None).await?;
             if (400..500).contains(&reply.status) {
-                return Err(self.unreturned(&id, &back).await);
+                return Err(self.callback_error(&id, &callback).await);
             }
         }
         self.choose(reply, &cookies).await?;
-        self.broken()?;
+        self.check_failure()?;
         let account = self.server.call("GET", &format!("/connected_accounts/{id}"), None).await?;
         if account["status"] != "ACTIVE" {
-            return Err(self.reason(&id).await);
+            return Err(self.connection_error(&id).await);
         }
         Ok(account)
     }
 
-    /// The page shows a code, which the user enters at the provider.
-    async fn enter_code(&self, shown: Page, cookies: &str, account: &str) -> Result<Page> {
-        let Some(page) = shown.location.filter(|_| shown.status == 303) else {
-            return Err(self.reason(account).await);
+    /// Continues after the user has entered the code of the page at the provider.
+    async fn enter_code(&self, code_page: BrowserResponse, cookies: &str, account: &str) -> Result<BrowserResponse> {
+        let Some(page) = code_page.location.filter(|_| code_page.status == 303) else {
+            return Err(self.connection_error(account).await);
         };
         let page = page.strip_prefix(self.server.public_url()).unwrap_or(&page).to_owned();
-        self.clock.advance_to(self.clock.now_ms() + i64::from(INTERVAL) * 1_000);
-        // It waits for the provider's word.
+        self.clock.advance_to(self.clock.now_ms() + i64::from(DEVICE_POLL_INTERVAL) * 1_000);
+        // The server polls the provider before it responds.
         let reply = self.server.browse(&format!("{page}?done=1"), cookies, None).await?;
-        self.broken()?;
-        if reply.status == 303 { Ok(reply) } else { Err(self.reason(account).await) }
+        self.check_failure()?;
+        if reply.status == 303 { Ok(reply) } else { Err(self.connection_error(account).await) }
     }
 
-    /// What the browser brought back is not what the server waits for.
-    async fn unreturned(&self, account: &str, back: &Url) -> anyhow::Error {
+    /// Why the server rejected the callback.
+    async fn callback_error(&self, account: &str, callback: &Url) -> anyhow::Error {
         let path = format!("/connected_accounts/{account}");
         if self.server.call("GET", &path, None).await.is_ok_and(|account| account["status"] == "FAILED") {
-            return self.reason(account).await;
+            return self.connection_error(account).await;
         }
-        let back = lock(self.provider).values.shown().apply(back.as_str());
+        let callback = lock(self.provider).values.substitutions().apply(callback.as_str());
         let table = self.scheme.table();
-        anyhow!("the server makes nothing of what the browser brings back, {back}; see `callback` in [{table}]")
+        anyhow!("the server makes nothing of what the browser brings back, {callback}; see `callback` in [{table}]")
     }
 
-    /// A client that is named by the URL of its description must be described there.
-    async fn description(&self, config: &str) -> Result<()> {
+    /// Checks that the metadata document of a client contains its redirect URI.
+    async fn check_client_metadata(&self, config: &str) -> Result<()> {
         if self.scheme != Scheme::CimdOAuth {
             return Ok(());
         }
@@ -179,8 +184,8 @@ impl<'d, S: Server> Scenario<'d, S> {
         bail!("the client's description does not name the redirect URI: {uris}")
     }
 
-    /// Where there are several things, the first is meant.
-    async fn choose(&mut self, mut reply: Page, cookies: &str) -> Result<()> {
+    /// Chooses the first item on each choice page.
+    async fn choose(&mut self, mut reply: BrowserResponse, cookies: &str) -> Result<()> {
         let questions: Vec<(String, Value)> = {
             let provider = lock(self.provider);
             let steps = provider.toolkit.post_connect_of(self.scheme).map(|(_, step)| step);
@@ -202,25 +207,29 @@ impl<'d, S: Server> Scenario<'d, S> {
         Ok(())
     }
 
-    /// Why an account does not work, as the server explains it.
-    async fn reason(&self, account: &str) -> anyhow::Error {
-        if let Err(error) = self.broken() {
+    /// Why the account is not active, as the server explains it.
+    async fn connection_error(&self, account: &str) -> anyhow::Error {
+        if let Err(error) = self.check_failure() {
             return error;
         }
-        let told = self.server.call("GET", &format!("/connected_accounts/{account}/explain"), None).await;
-        let told = match told {
-            Ok(told) => told,
+        let explanation = self.server.call("GET", &format!("/connected_accounts/{account}/explain"), None).await;
+        let explanation = match explanation {
+            Ok(explanation) => explanation,
             Err(error) => return error,
         };
-        let mut words: Vec<&str> =
-            ["summary", "cause", "provider_message"].into_iter().filter_map(|name| told[name].as_str()).collect();
-        let last =
-            told["timeline"].as_array().and_then(|events| events.last()).and_then(|event| event["detail"].as_str());
-        words.extend(last.filter(|last| !words.contains(last)));
-        anyhow!("not connected: {}", words.join(" "))
+        let mut parts: Vec<&str> = ["summary", "cause", "provider_message"]
+            .into_iter()
+            .filter_map(|name| explanation[name].as_str())
+            .collect();
+        let last = explanation["timeline"]
+            .as_array()
+            .and_then(|events| events.last())
+            .and_then(|event| event["detail"].as_str());
+        parts.extend(last.filter(|last| !parts.contains(last)));
+        anyhow!("not connected: {}", parts.join(" "))
     }
 
-    /// Whether the provider's answer said who it is.
+    /// Checks that the server has identified the account.
     fn identity(&mut self, account: &Value) -> Result<()> {
         let provider = lock(self.provider);
         let Some(identity) = provider.toolkit.identity_of(self.scheme) else {
@@ -228,30 +237,30 @@ impl<'d, S: Server> Scenario<'d, S> {
             return Ok(());
         };
         if let Some(id) = account["identity"]["id"].as_str() {
-            let shown = account["identity"]["email"].as_str().or(account["identity"]["name"].as_str()).unwrap_or(id);
-            self.outcome.push(format!("connected as {shown}"));
+            let name = account["identity"]["email"].as_str().or(account["identity"]["name"].as_str()).unwrap_or(id);
+            self.outcome.push(format!("connected as {name}"));
             return Ok(());
         }
         let Some(request) = &identity.request else {
-            // A token answer says it to the code exchange alone.
+            // Only the response to a code exchange identifies the account.
             if !self.scheme.is_oauth2() {
                 self.outcome.push("connected; only the answer to a code says who it is".to_owned());
                 return Ok(());
             }
             bail!("the token answer says nothing at `{}`; see [identity]", identity.id);
         };
-        match why_unreachable(&provider.toolkit, self.scheme, request, &|name| provider.variable(name)) {
-            Some(why) => bail!("nobody can tell who is connected: {why}; see [identity]"),
+        match unreachable_reason(&provider.toolkit, self.scheme, request, &|name| provider.variable(name)) {
+            Some(reason) => bail!("nobody can tell who is connected: {reason}; see [identity]"),
             None => bail!("the answer to [identity] was not understood; see `id = \"{}\"`", identity.id),
         }
     }
 
-    /// One call of an agent.
-    async fn use_it(&self, session: &str) -> Result<()> {
+    /// Calls the API as an agent.
+    async fn call_api(&self, session: &str) -> Result<()> {
         let needs_body = {
             let provider = lock(self.provider);
-            let places = provider.toolkit.placements(self.scheme);
-            places.iter().any(|placement| placement.body.is_some())
+            let placements = provider.toolkit.placements(self.scheme);
+            placements.iter().any(|placement| placement.body.is_some())
         };
         let mut call = json!({ "toolkit_slug": self.slug, "endpoint": ENDPOINT, "method": "GET" });
         if needs_body {
@@ -259,35 +268,35 @@ impl<'d, S: Server> Scenario<'d, S> {
             call["body"] = json!({ "member": "of the agent" });
         }
         let path = format!("/tool_router/session/{session}/proxy_execute");
-        let answer = self.server.call("POST", &path, Some(&call)).await;
-        self.broken()?;
-        let answer = answer.context("a call of the agent")?;
-        if answer["status"] == 200 {
+        let response = self.server.call("POST", &path, Some(&call)).await;
+        self.check_failure()?;
+        let response = response.context("a call of the agent")?;
+        if response["status"] == 200 {
             return Ok(());
         }
-        bail!("a call of the agent is answered with {}", answer["status"])
+        bail!("a call of the agent is answered with {}", response["status"])
     }
 
-    /// The token ends, and the next call renews it.
+    /// Moves the clock to the end of the token. The next call must refresh it.
     async fn refresh(&mut self, session: &str, account: &Value) -> Result<()> {
-        if let Some(why) = self.unrenewed() {
-            self.outcome.push(format!("not refreshed: {why}"));
+        if let Some(reason) = self.no_refresh_reason() {
+            self.outcome.push(format!("not refreshed: {reason}"));
             return Ok(());
         }
-        let ends = account["lifetime"]["access_token_expires_at"].as_str();
-        let Some(ends) = ends.and_then(|text| DateTime::parse_from_rfc3339(text).ok()) else {
+        let expires_at = account["lifetime"]["access_token_expires_at"].as_str();
+        let Some(expires_at) = expires_at.and_then(|text| DateTime::parse_from_rfc3339(text).ok()) else {
             self.outcome.push("not refreshed: neither the answer nor `expires_in` says when the token ends".to_owned());
             return Ok(());
         };
-        let ends = ends.timestamp_millis();
-        let left = LEFT.min((ends - self.clock.now_ms()) / 20);
-        self.clock.advance_to(ends - left);
+        let expires_at = expires_at.timestamp_millis();
+        let remaining = MAX_REMAINING_LIFETIME.min((expires_at - self.clock.now_ms()) / 20);
+        self.clock.advance_to(expires_at - remaining);
         let before = lock(self.provider).exchanges.len();
-        self.use_it(session).await?;
-        let renews = [Endpoint::Refresh.title(), Endpoint::TokenStep(0).title()];
-        let has_renewed =
-            lock(self.provider).exchanges.iter().skip(before).any(|exchange| renews.contains(&exchange.title));
-        if !has_renewed {
+        self.call_api(session).await?;
+        let refresh_titles = [Endpoint::Refresh.title(), Endpoint::TokenStep(0).title()];
+        let was_refreshed =
+            lock(self.provider).exchanges.iter().skip(before).any(|exchange| refresh_titles.contains(&exchange.title));
+        if !was_refreshed {
             bail!(
                 "the token was not renewed before its end; see `refresh` and `refresh_call` in [{}]",
                 self.scheme.table()
@@ -297,8 +306,8 @@ impl<'d, S: Server> Scenario<'d, S> {
         Ok(())
     }
 
-    /// Why there is nothing to refresh.
-    fn unrenewed(&self) -> Option<&'static str> {
+    /// Why the token cannot be refreshed; none if it can.
+    fn no_refresh_reason(&self) -> Option<&'static str> {
         let provider = lock(self.provider);
         if let Some(tokens) = provider.toolkit.token_scheme(self.scheme) {
             return tokens.assertion.is_some().then_some("the token is signed here, anew before it ends");
@@ -312,7 +321,7 @@ impl<'d, S: Server> Scenario<'d, S> {
         }
     }
 
-    /// The account is deleted, and its provider is told.
+    /// Deletes the account and waits for the revocation.
     async fn delete(&mut self, account: &Value) -> Result<()> {
         let id = account["id"].as_str().unwrap_or_default();
         let deleted =
@@ -321,10 +330,10 @@ impl<'d, S: Server> Scenario<'d, S> {
             self.outcome.push("deleted; there is nothing to revoke".to_owned());
             return Ok(());
         };
-        for _ in 0..ASKS {
+        for _ in 0..MAX_POLLS {
             let receipt = self.server.call("GET", &format!("/revoke_jobs/{job}"), None).await?;
             let item = &receipt["items"][0];
-            self.broken()?;
+            self.check_failure()?;
             match item["outcome"].as_str() {
                 Some("revoked") => {
                     self.outcome.push("revoked".to_owned());
@@ -335,11 +344,11 @@ impl<'d, S: Server> Scenario<'d, S> {
                     return Ok(());
                 }
                 Some("failed") => bail!("not revoked: {}", item["detail"].as_str().unwrap_or_default()),
-                // It was tried, and would be tried again.
+                // An attempt failed and would be retried.
                 _ if item["detail"].is_string() => {
                     bail!("not revoked: {}", item["detail"].as_str().unwrap_or_default())
                 }
-                _ => tokio::time::sleep(PAUSE).await,
+                _ => tokio::time::sleep(POLL_PAUSE).await,
             }
         }
         bail!("not revoked in time")

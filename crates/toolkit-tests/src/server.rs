@@ -1,5 +1,5 @@
-//! What the runner needs of the server under test. The product's command line implements it, so that this crate
-//! does not depend on the product.
+//! The interface to the server under test. The command line implements it, so that this crate does not depend on
+//! the product.
 
 use std::fmt;
 use std::future::Future;
@@ -7,56 +7,56 @@ use std::future::Future;
 use anyhow::Result;
 use serde_json::Value;
 
-/// The time as the server sees it. The runner puts it forward, so that tokens expire.
+/// The clock of the server. The runner advances it, so that tokens expire.
 pub trait Clock: Send + Sync {
     /// Now, in milliseconds since 1970 UTC.
     fn now_ms(&self) -> i64;
 
-    /// Puts the clock forward to a moment in milliseconds since 1970 UTC; a moment that is past changes nothing.
+    /// Advances the clock to a time in milliseconds since 1970 UTC. A time in the past changes nothing.
     fn advance_to(&self, at: i64);
 }
 
-/// A server with one project, all of whose outgoing connections end at the simulated provider.
+/// A server with one project. All of its outgoing connections go to the simulated provider.
 pub trait Server: Sync {
-    /// The origin that its links and redirect URIs begin with.
+    /// The origin of its links and redirect URIs.
     fn public_url(&self) -> &str;
 
-    /// An operation of the API, with the project's key. `path` is relative to the API's prefix.
+    /// Calls an API operation with the project's key. `path` is relative to the API's prefix.
     ///
     /// # Errors
-    /// The server's message, for any status that is no success.
+    /// The server's message, if the status is not a success.
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> impl Future<Output = Result<Value>> + Send;
 
-    /// A page, opened by a browser with these cookies; with a form, it is posted.
+    /// Opens a page in a browser with these cookies, or posts a form to it.
     fn browse(
         &self,
         path: &str,
         cookies: &str,
         form: Option<&[(String, String)]>,
-    ) -> impl Future<Output = Result<Page>> + Send;
+    ) -> impl Future<Output = Result<BrowserResponse>> + Send;
 }
 
-/// What a browser gets.
-pub struct Page {
-    /// Status of the answer.
+/// A response to a browser.
+pub struct BrowserResponse {
+    /// The status code.
     pub status: u16,
-    /// Where it is sent.
+    /// The `Location` header of a redirect.
     pub location: Option<String>,
-    /// The cookies that were set, as a browser sends them back.
+    /// The cookies that were set, in the format of a `Cookie` header.
     pub cookies: String,
-    /// Body of the answer.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-impl Page {
-    /// The body as JSON; null if it is something else.
+impl BrowserResponse {
+    /// The body as JSON; null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 }
 
-/// Cookies are secrets.
-impl fmt::Debug for Page {
+/// Without cookies, which are secrets.
+impl fmt::Debug for BrowserResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page").field("status", &self.status).finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! The simulated provider is as strict as a provider is: each broken rule is refused and named.
+//! The simulated provider rejects a request that violates a rule, and names the rule.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,31 +13,31 @@ use super::server::Clock;
 use super::values::Values;
 
 const FILE: &str = r##"
-slug = "played"
-name = "Played"
-description = "A provider that is played"
+slug = "simulated"
+name = "Simulated"
+description = "A simulated provider"
 categories = ["testing"]
 color = "#336699"
 version = "20261126_00"
-base_url = "https://api.played.example"
-hosts = ["api.played.example"]
+base_url = "https://api.simulated.example"
+hosts = ["api.simulated.example"]
 [oauth2]
-authorization_url = "https://login.played.example/authorize"
-token_url = "https://login.played.example/token"
-revocation_url = "https://login.played.example/revoke"
+authorization_url = "https://login.simulated.example/authorize"
+token_url = "https://login.simulated.example/token"
+revocation_url = "https://login.simulated.example/revoke"
 authorization_parameters = { prompt = "consent" }
 [identity]
 request = { url = "/me" }
 id = "/id"
 "##;
 
-const BACK: &str = "https://switchboard.example/back";
+const CALLBACK_URL: &str = "https://switchboard.example/back";
 const STATE: &str = "a-state-of-its-own";
-/// Of RFC 7636 appendix B.
+/// From RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// A moment in 2026, always.
+/// A clock that always shows the same time in 2026.
 struct StoppedClock;
 
 impl Clock for StoppedClock {
@@ -50,11 +50,11 @@ impl Clock for StoppedClock {
 
 fn provider() -> Provider {
     let mut catalog = Catalog::default();
-    catalog.add("played/toolkit.toml", FILE).unwrap();
-    let toolkit = Arc::clone(catalog.get("played").unwrap());
+    catalog.add("simulated/toolkit.toml", FILE).unwrap();
+    let toolkit = Arc::clone(catalog.get("simulated").unwrap());
     let values = Values::new(&toolkit, Scheme::OAuth2, &BTreeMap::new()).unwrap();
     let mut provider = Provider::new(toolkit, Scheme::OAuth2, values, Arc::new(StoppedClock)).unwrap();
-    provider.flow.redirect_uri = BACK.to_owned();
+    provider.flow.redirect_uri = CALLBACK_URL.to_owned();
     provider
 }
 
@@ -62,31 +62,31 @@ fn authorization(changed: &[(&str, &str)]) -> Url {
     let pairs = [
         ("response_type", "code"),
         ("client_id", "CLIENT_ID"),
-        ("redirect_uri", BACK),
+        ("redirect_uri", CALLBACK_URL),
         ("state", STATE),
         ("code_challenge", CHALLENGE),
         ("code_challenge_method", "S256"),
         ("prompt", "consent"),
     ];
-    Url::parse_with_params("https://login.played.example/authorize", changed_pairs(&pairs, changed)).unwrap()
+    Url::parse_with_params("https://login.simulated.example/authorize", changed_pairs(&pairs, changed)).unwrap()
 }
 
-/// Some values in the place of others; an empty one leaves its parameter out.
+/// Replaces the values of some parameters; an empty value removes the parameter.
 fn changed_pairs(pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> Vec<(String, String)> {
-    let value = |name: &str, own: &str| {
+    let value = |name: &str, default: &str| {
         let other = changed.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        other.unwrap_or(own).to_owned()
+        other.unwrap_or(default).to_owned()
     };
-    let all = pairs.iter().map(|(name, own)| ((*name).to_owned(), value(name, own)));
+    let all = pairs.iter().map(|(name, default)| ((*name).to_owned(), value(name, default)));
     all.filter(|(_, value)| !value.is_empty()).collect()
 }
 
-/// A request of the server; the status of the answer.
+/// Sends a form as the server would. Returns the status.
 fn post(provider: &mut Provider, path: &str, pairs: &[(&str, &str)], changed: &[(&str, &str)]) -> StatusCode {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(changed_pairs(pairs, changed)).finish();
-    let received = ReceivedRequest::new("POST", "login.played.example", path, headers, body.into()).unwrap();
+    let received = ReceivedRequest::new("POST", "login.simulated.example", path, headers, body.into()).unwrap();
     provider.serve(&received).status
 }
 
@@ -102,7 +102,7 @@ fn exchange(provider: &mut Provider, changed: &[(&str, &str)]) -> StatusCode {
     let pairs = [
         ("grant_type", "authorization_code"),
         ("code", code.as_str()),
-        ("redirect_uri", BACK),
+        ("redirect_uri", CALLBACK_URL),
         ("code_verifier", VERIFIER),
         ("client_id", "CLIENT_ID"),
         ("client_secret", secret.as_str()),
@@ -121,7 +121,7 @@ fn refresh(provider: &mut Provider, token: &str) -> StatusCode {
     post(provider, "/token", &pairs, &[])
 }
 
-/// A provider whose user has agreed and whose code was exchanged.
+/// A provider after consent and code exchange.
 fn connected() -> Provider {
     let mut provider = provider();
     provider.authorize(&authorization(&[])).unwrap();
@@ -135,7 +135,7 @@ fn assert_failure(provider: &Provider, expected: &str) {
 }
 
 #[test]
-fn authorization_requests_keep_the_rules() {
+fn authorization_requests_that_break_a_rule_are_rejected() {
     for (name, value, expected) in [
         ("response_type", "token", "`response_type` is not `code`"),
         ("client_id", "", "`client_id` is not the client's identifier"),
@@ -149,13 +149,13 @@ fn authorization_requests_keep_the_rules() {
         assert!(provider.authorize(&authorization(&[(name, value)])).is_err(), "{name}");
         assert_failure(&provider, expected);
     }
-    let back = provider().authorize(&authorization(&[])).unwrap();
-    assert!(back.as_str().starts_with(&format!("{BACK}?code=")), "{back}");
-    assert!(back.query_pairs().any(|(name, value)| name == "state" && value == STATE), "{back}");
+    let callback = provider().authorize(&authorization(&[])).unwrap();
+    assert!(callback.as_str().starts_with(&format!("{CALLBACK_URL}?code=")), "{callback}");
+    assert!(callback.query_pairs().any(|(name, value)| name == "state" && value == STATE), "{callback}");
 }
 
 #[test]
-fn a_code_belongs_to_its_request_and_works_once() {
+fn a_code_is_bound_to_its_request_and_single_use() {
     for (name, value, expected) in [
         ("code", "another", "the code is not the one that was given"),
         ("redirect_uri", "https://switchboard.example/other", "`redirect_uri` is not the authorization request's"),
@@ -173,7 +173,7 @@ fn a_code_belongs_to_its_request_and_works_once() {
 }
 
 #[test]
-fn a_rotating_refresh_token_works_once() {
+fn a_rotated_refresh_token_is_single_use() {
     let mut provider = connected();
     let first = provider.flow.current("refresh_token").unwrap();
     assert_eq!(refresh(&mut provider, &first), StatusCode::OK, "{:?}", provider.failure);
@@ -183,23 +183,23 @@ fn a_rotating_refresh_token_works_once() {
 }
 
 #[test]
-fn calls_carry_the_newest_token_and_go_to_the_file_s_hosts() {
+fn calls_need_the_newest_token_and_a_host_of_the_file() {
     let mut provider = connected();
     let old = provider.flow.current("access_token").unwrap();
-    assert_eq!(get(&mut provider, "api.played.example", "/anything", &old), StatusCode::OK);
+    assert_eq!(get(&mut provider, "api.simulated.example", "/anything", &old), StatusCode::OK);
     let token = provider.flow.current("refresh_token").unwrap();
     refresh(&mut provider, &token);
-    assert_eq!(get(&mut provider, "api.played.example", "/me", &old), StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&mut provider, "api.simulated.example", "/me", &old), StatusCode::UNAUTHORIZED);
     assert_failure(&provider, "Identity: it does not carry the account's token; see [identity]");
 
     let mut provider = connected();
     let token = provider.flow.current("access_token").unwrap();
-    assert_eq!(get(&mut provider, "www.played.example", "/me", &token), StatusCode::NOT_FOUND);
-    assert_failure(&provider, "GET https://www.played.example/me is no address of the file");
+    assert_eq!(get(&mut provider, "www.simulated.example", "/me", &token), StatusCode::NOT_FOUND);
+    assert_failure(&provider, "GET https://www.simulated.example/me is no address of the file");
 }
 
 #[test]
-fn only_tokens_of_the_account_are_revoked() {
+fn only_tokens_of_the_account_can_be_revoked() {
     let mut provider = connected();
     let secret = provider.values.get("client_secret").unwrap();
     let pairs = [("token", "another"), ("client_id", "CLIENT_ID"), ("client_secret", secret.as_str())];

@@ -1,5 +1,5 @@
-//! The values of a scenario: the author's (`--set`), of the file's (defaults, examples,
-//! options), and generated where neither has one. Secrets and generated values are printed as their names.
+//! The values of a scenario: those that the author sets (`--set`), those of the file (defaults, examples, options),
+//! and generated ones. Secrets and generated values are printed as their names.
 
 use std::collections::BTreeMap;
 
@@ -13,80 +13,81 @@ use switchboard_catalog::{
 };
 
 use super::placeholders::{CLIENT_ID, Placeholders, captures};
-use super::raw::Shown;
+use super::raw::Substitutions;
 
-/// Names under which an auth config takes its client, besides the fields of a connection.
-const OF_CLIENTS: [&str; 6] = ["client_id", "client_secret", "private_key", "key_id", "certificate", "consumer_secret"];
+/// Settings of the OAuth client in an auth config, besides the connection fields.
+const CLIENT_SETTINGS: [&str; 6] =
+    ["client_id", "client_secret", "private_key", "key_id", "certificate", "consumer_secret"];
 
 /// All values of one scenario.
 pub(super) struct Values {
-    known: Placeholders,
-    /// What is entered when connecting, in the order of the fields.
+    placeholders: Placeholders,
+    /// The connection fields that the user or developer enters, in order.
     pub(super) entered: Vec<(Field, String)>,
-    /// The client of the auth config.
+    /// The OAuth client of the auth config.
     pub(super) client: BTreeMap<String, String>,
 }
 
 impl Values {
-    /// For one scheme; `given` is what the author sets.
+    /// The values for one scheme. `settings` are those that the author sets.
     ///
     /// # Errors
-    /// A value that cannot be generated, and how to give it; one that is set and unknown or invalid.
-    pub(super) fn new(toolkit: &Toolkit, scheme: Scheme, given: &BTreeMap<String, String>) -> Result<Self> {
-        let mut made = Self { known: Placeholders::empty(), entered: Vec::new(), client: BTreeMap::new() };
-        let asked = toolkit.connection_fields(scheme);
-        if let Some(name) = given.keys().find(|name| !is_known(name, &asked)) {
-            let names: Vec<&str> = asked.iter().map(|field| field.name.as_str()).chain(OF_CLIENTS).collect();
+    /// A value that cannot be generated, with the option that sets it; a setting that is unknown or invalid.
+    pub(super) fn new(toolkit: &Toolkit, scheme: Scheme, settings: &BTreeMap<String, String>) -> Result<Self> {
+        let mut values = Self { placeholders: Placeholders::empty(), entered: Vec::new(), client: BTreeMap::new() };
+        let fields = toolkit.connection_fields(scheme);
+        if let Some(name) = settings.keys().find(|name| !is_known(name, &fields)) {
+            let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).chain(CLIENT_SETTINGS).collect();
             bail!("--set {name}: {scheme} has no such value; there are {}", names.join(", "));
         }
         let keys = ec_keys(toolkit, scheme);
         let mut missing = Vec::new();
-        for field in asked {
-            let is_visible = field.visible_when.as_ref().is_none_or(|when| made.text(&when.field) == when.is);
+        for field in fields {
+            let is_visible = field.visible_when.as_ref().is_none_or(|when| values.text(&when.field) == when.is);
             if !is_visible {
                 continue;
             }
-            match made.of_field(&field, &keys, given.get(&field.name))? {
-                Some(value) => made.entered.push((field, value)),
+            match values.field_value(&field, &keys, settings.get(&field.name))? {
+                Some(value) => values.entered.push((field, value)),
                 None if field.required => missing.push(field),
                 None => {}
             }
         }
         if !missing.is_empty() {
-            bail!("{scheme} needs what nobody can make up; give it with {}", how_to_set(&missing));
+            bail!("{scheme} needs what nobody can make up; give it with {}", set_options(&missing));
         }
-        let of_field =
-            |name: &str| made.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.as_str());
-        let implied = toolkit.implied(scheme, of_field);
+        let entered =
+            |name: &str| values.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.as_str());
+        let implied = toolkit.implied(scheme, entered);
         for (name, value) in implied {
-            made.known.put(&name, &value);
+            values.placeholders.insert(&name, &value);
         }
         for capture in captures(toolkit, scheme) {
-            made.of_capture(&capture);
+            values.add_capture(&capture);
         }
-        made.of_client(toolkit, scheme, given)?;
-        made.of_installation();
-        Ok(made)
+        values.add_client(toolkit, scheme, settings)?;
+        values.add_installation_variables();
+        Ok(values)
     }
 
-    /// The value of a template's variable.
+    /// The value of a template variable.
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let own = || self.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.clone());
-        own().or_else(|| self.client.get(name).cloned()).or_else(|| self.known.get(name))
+        let entered = || self.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.clone());
+        entered().or_else(|| self.client.get(name).cloned()).or_else(|| self.placeholders.get(name))
     }
 
-    /// What is printed for which value.
-    pub(super) fn shown(&mut self) -> &mut Shown {
-        &mut self.known.shown
+    /// How values are printed.
+    pub(super) fn substitutions(&mut self) -> &mut Substitutions {
+        &mut self.placeholders.substitutions
     }
 
-    /// Where the built-in sandbox would listen.
-    pub(super) fn installation(&self) -> BTreeMap<String, String> {
-        let names = ["sandbox_url", "sandbox_host"];
-        names.into_iter().filter_map(|name| Some((name.to_owned(), self.get(name)?))).collect()
+    /// Variables of the installation: the address of its sandbox.
+    pub(super) fn installation_variables(&self) -> BTreeMap<String, String> {
+        let variables = ["sandbox_url", "sandbox_host"];
+        variables.into_iter().filter_map(|name| Some((name.to_owned(), self.get(name)?))).collect()
     }
 
-    /// The secrets that a person entered.
+    /// The secrets among the entered values.
     pub(super) fn secrets(&self) -> impl Iterator<Item = (&Field, &str)> {
         self.entered.iter().filter(|(field, _)| field.secret).map(|(field, value)| (field, value.as_str()))
     }
@@ -95,51 +96,51 @@ impl Values {
         self.entered.iter().find(|(field, _)| field.name == name).map(|(_, value)| value.clone()).unwrap_or_default()
     }
 
-    /// The value of a field: the author's, else the file's, else a generated one.
-    fn of_field(&mut self, field: &Field, keys: &[String], given: Option<&String>) -> Result<Option<String>> {
-        if let Some(given) = given {
-            let value = field.clean(given).to_owned();
+    /// The value of a field: set by the author, else from the file, else generated.
+    fn field_value(&mut self, field: &Field, keys: &[String], setting: Option<&String>) -> Result<Option<String>> {
+        if let Some(setting) = setting {
+            let value = field.clean(setting).to_owned();
             field.check(&value).map_err(|reason| anyhow!("--set {}: {reason}", field.name))?;
-            self.take(field, &value);
+            self.record(field, &value);
             return Ok(Some(value));
         }
         let options = field.options.first().map(|option| &option.value);
-        let of_file = [field.default.as_ref(), options, field.example.as_ref()];
-        // An example such as `key_…` shows how a value begins, and is none.
-        let is_whole = |value: &&String| value.is_ascii() && !(field.secret && field.pattern.is_none());
-        let usable = |value: &&String| is_whole(value) && field.check(value).is_ok();
-        if let Some(value) = of_file.into_iter().flatten().find(usable) {
-            self.take(field, value);
+        let candidates = [field.default.as_ref(), options, field.example.as_ref()];
+        // An example such as `key_…` shows only how a value begins.
+        let is_complete = |value: &&String| value.is_ascii() && !(field.secret && field.pattern.is_none());
+        let is_usable = |value: &&String| is_complete(value) && field.check(value).is_ok();
+        if let Some(value) = candidates.into_iter().flatten().find(is_usable) {
+            self.record(field, value);
             return Ok(Some(value.clone()));
         }
         if field.name == "client_id" && field.check(CLIENT_ID).is_ok() {
             return Ok(Some(CLIENT_ID.to_owned()));
         }
-        let made = match field.format {
+        let generated = match field.format {
             _ if keys.contains(&field.name) => ec_private_key()?,
-            // Another key, or a file of keys.
+            // Another kind of key, or a key file.
             FieldFormat::Document => return Ok(None),
-            FieldFormat::Text if field.secret => long(&field.name),
+            FieldFormat::Text if field.secret => generated_secret(&field.name),
             _ => {
-                self.known.add(&field.name, field.format);
+                self.placeholders.generate(&field.name, field.format);
                 return Ok(self.get(&field.name).filter(|value| field.check(value).is_ok()));
             }
         };
-        self.take(field, &made);
-        Ok(Some(made).filter(|value| field.check(value).is_ok()))
+        self.record(field, &generated);
+        Ok(Some(generated).filter(|value| field.check(value).is_ok()))
     }
 
-    fn take(&mut self, field: &Field, value: &str) {
-        self.known.put(&field.name, value);
+    fn record(&mut self, field: &Field, value: &str) {
+        self.placeholders.insert(&field.name, value);
         if field.secret {
-            self.known.shown.add(value, &field.name);
+            self.placeholders.substitutions.add(value, &field.name);
         }
     }
 
-    /// A value that the provider hands out: one of those that the file allows.
-    fn of_capture(&mut self, capture: &Capture) {
+    /// Adds a value that the provider returns: an allowed one, if the file restricts it.
+    fn add_capture(&mut self, capture: &Capture) {
         let Some(allowed) = capture.allowed.first() else {
-            self.known.add(&capture.name, capture.format);
+            self.placeholders.generate(&capture.name, capture.format);
             return;
         };
         let host = allowed.strip_prefix('*').map(|domain| format!("played{domain}"));
@@ -148,22 +149,22 @@ impl Values {
             (Some(host), _) => host,
             (None, _) => allowed.clone(),
         };
-        self.known.put(&capture.name, &value);
+        self.placeholders.insert(&capture.name, &value);
     }
 
-    fn of_client(&mut self, toolkit: &Toolkit, scheme: Scheme, given: &BTreeMap<String, String>) -> Result<()> {
-        let text = |name: &str| given.get(name).cloned();
+    fn add_client(&mut self, toolkit: &Toolkit, scheme: Scheme, settings: &BTreeMap<String, String>) -> Result<()> {
+        let text = |name: &str| settings.get(name).cloned();
         let id = text("client_id").unwrap_or_else(|| CLIENT_ID.to_owned());
         match scheme {
             Scheme::OAuth2 | Scheme::DcrOAuth => {
-                let secret = text("client_secret").unwrap_or_else(|| long("client"));
-                self.known.put("client_secret", &secret);
-                self.known.shown.add(&secret, "client_secret");
+                let secret = text("client_secret").unwrap_or_else(|| generated_secret("client"));
+                self.placeholders.insert("client_secret", &secret);
+                self.placeholders.substitutions.add(&secret, "client_secret");
                 if scheme == Scheme::DcrOAuth {
                     return Ok(());
                 }
                 let oauth = toolkit.oauth2.as_ref();
-                let proves_by_key =
+                let uses_private_key_jwt =
                     oauth.is_some_and(|oauth| oauth.client_authentication == ClientAuthentication::PrivateKeyJwt);
                 self.client = BTreeMap::from([("client_id".to_owned(), id), ("client_secret".to_owned(), secret)]);
                 for name in ["private_key", "key_id", "certificate"] {
@@ -171,7 +172,7 @@ impl Values {
                         self.client.insert(name.to_owned(), value);
                     }
                 }
-                if proves_by_key && !given.contains_key("private_key") {
+                if uses_private_key_jwt && !settings.contains_key("private_key") {
                     if oauth.is_some_and(|oauth| oauth.client_assertion.algorithm == SigningAlgorithm::ES256) {
                         self.client.insert("private_key".to_owned(), ec_private_key()?);
                         return Ok(());
@@ -183,10 +184,11 @@ impl Values {
                 }
             }
             Scheme::OAuth1 => {
-                let is_rsa = toolkit.oauth1.as_ref().map(|it| it.signature_method) == Some(SignatureMethod::RsaSha256);
-                let secret = text("consumer_secret").or_else(|| (!is_rsa).then(|| long("consumer")));
+                let is_rsa =
+                    toolkit.oauth1.as_ref().map(|oauth| oauth.signature_method) == Some(SignatureMethod::RsaSha256);
+                let secret = text("consumer_secret").or_else(|| (!is_rsa).then(|| generated_secret("consumer")));
                 let secret = secret.context("requests are signed with a key: --set consumer_secret=@key.pem")?;
-                self.known.shown.add(&secret, "consumer_secret");
+                self.placeholders.substitutions.add(&secret, "consumer_secret");
                 self.client = BTreeMap::from([("consumer_key".to_owned(), id), ("consumer_secret".to_owned(), secret)]);
             }
             _ => {}
@@ -194,44 +196,44 @@ impl Values {
         Ok(())
     }
 
-    /// Variables of the installation: where its sandbox is.
-    fn of_installation(&mut self) {
-        self.known.add("sandbox_url", FieldFormat::Origin);
+    /// Adds the address of the sandbox.
+    fn add_installation_variables(&mut self) {
+        self.placeholders.generate("sandbox_url", FieldFormat::Origin);
         if let Some(host) = self.get("sandbox_url").as_deref().and_then(|url| url.strip_prefix("https://")) {
-            self.known.put("sandbox_host", host);
+            self.placeholders.insert("sandbox_host", host);
         }
     }
 }
 
-/// Enough for every algorithm, and nowhere part of another text.
-fn long(of: &str) -> String {
-    format!("zq-{of}-secret-{}", "0123456789abcdef".repeat(2))
+/// A secret that is long enough for every algorithm and not part of any other text.
+fn generated_secret(name: &str) -> String {
+    format!("zq-{name}-secret-{}", "0123456789abcdef".repeat(2))
 }
 
-/// Fields that hold an ECDSA key, which can be generated.
+/// Names of fields with an ECDSA key, which can be generated.
 fn ec_keys(toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
     let steps = toolkit.token_scheme(scheme).into_iter().flat_map(|tokens| &tokens.steps);
-    let own = toolkit.token_scheme(scheme).and_then(|tokens| tokens.assertion.as_ref());
-    let assertions = steps.filter_map(|step| step.assertion.as_ref()).chain(own);
+    let scheme_assertion = toolkit.token_scheme(scheme).and_then(|tokens| tokens.assertion.as_ref());
+    let assertions = steps.filter_map(|step| step.assertion.as_ref()).chain(scheme_assertion);
     let keys = assertions.filter(|assertion| assertion.algorithm == SigningAlgorithm::ES256);
     keys.filter_map(|assertion| template::variables(&assertion.key).ok()).flatten().collect()
 }
 
 /// A new key on P-256, as a PEM document (RFC 5958).
 fn ec_private_key() -> Result<String> {
-    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
-    let made = made.map_err(|_| anyhow!("no key could be made"))?;
-    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(made)))
+    let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    let key = key.map_err(|_| anyhow!("no key could be made"))?;
+    Ok(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(key)))
 }
 
-fn is_known(name: &str, asked: &[Field]) -> bool {
-    OF_CLIENTS.contains(&name) || asked.iter().any(|field| field.name == name)
+fn is_known(name: &str, fields: &[Field]) -> bool {
+    CLIENT_SETTINGS.contains(&name) || fields.iter().any(|field| field.name == name)
 }
 
-fn how_to_set(missing: &[Field]) -> String {
-    let one = |field: &Field| match field.format {
+fn set_options(missing: &[Field]) -> String {
+    let option = |field: &Field| match field.format {
         FieldFormat::Document => format!("--set {}=@FILE ({})", field.name, field.display_name),
         _ => format!("--set {}=VALUE ({})", field.name, field.display_name),
     };
-    missing.iter().map(one).collect::<Vec<_>>().join(", ")
+    missing.iter().map(option).collect::<Vec<_>>().join(", ")
 }

@@ -129,9 +129,9 @@ impl AuditLog {
     async fn end_of_batch(&self, from: &str, end: &str) -> Result<String> {
         let Some(next) = self.core.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
         let before_next = dated(&next);
-        let cut = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
+        let first = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
         // Events of one millisecond go together.
-        Ok(if cut.is_some() { before_next } else { after_time_of(&next) })
+        Ok(if first.is_some() { before_next } else { after_time_of(&next) })
     }
 
     /// Hashes the events of a range, per project.

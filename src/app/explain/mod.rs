@@ -178,7 +178,7 @@ impl Explanations {
 
     /// Explains a link. `id` is the public part of its token.
     pub async fn of_link(&self, project: &str, id: &str) -> Result<Explanation> {
-        let unknown = || Error::of(Code::LinkNotFound, &[("id", &cut_to(id, LINK_ID_LENGTH))]);
+        let unknown = || Error::of(Code::LinkNotFound, &[("id", &truncate_to(id, LINK_ID_LENGTH))]);
         // The whole token is a secret that must not appear in a URL, so it is not accepted.
         if !Kind::Link.admits(id) {
             return Err(unknown());

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{HeaderValue, Request, header};
 use serde_json::Value;
-use switchboard_toolkit_tests::Page;
+use switchboard_toolkit_tests::BrowserResponse;
 use switchboard_vault::{SystemEntropy, base62};
 use tower::ServiceExt as _;
 
@@ -87,7 +87,7 @@ impl ApiClient {
         )
     }
 
-    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<Page> {
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Result<BrowserResponse> {
         request.headers_mut().insert(header::HOST, self.host.clone());
         request.extensions_mut().insert(Peer(SocketAddr::from(([127, 0, 0, 1], 0))));
         let response = self.router.clone().oneshot(request).await?;
@@ -96,7 +96,7 @@ impl ApiClient {
         let cookies = parts.headers.get_all(header::SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
         // As a browser sends them back; an empty one is a removed cookie.
         let cookies = cookies.filter_map(|cookie| cookie.split(';').next()).filter(|pair| !pair.ends_with('='));
-        Ok(Page {
+        Ok(BrowserResponse {
             status: parts.status.as_u16(),
             location: text(header::LOCATION),
             cookies: cookies.collect::<Vec<_>>().join("; "),

@@ -65,7 +65,7 @@ type Built = Result<Request<Bytes>, BuildError>;
 impl Plan<'_> {
     fn add(&mut self, name: impl Into<String>, built: Result<Request<Bytes>, String>, note: Option<String>) {
         let http = match built {
-            Ok(request) => raw::request(&request, &self.placeholders.shown),
+            Ok(request) => raw::format_request(&request, &self.placeholders.substitutions),
             Err(error) => format!("cannot be built: {error}\n"),
         };
         self.planned.push(PlannedRequest { scheme: self.scheme, name: name.into(), http, note });

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use axum::body::Body;
 use http::{Request, header};
 use serde_json::Value;
-use switchboard_toolkit_tests::{Page, Server, ToolkitTest};
+use switchboard_toolkit_tests::{BrowserResponse, Server, ToolkitTest};
 
 use super::api_client::{ApiClient, TempFolder};
 use super::source::{FILE_NAME, Source};
@@ -79,8 +79,8 @@ impl Service {
         let config = layer.overlay(Layer::defaults()?).check()?;
         let environment = Environment {
             clock,
-            builtins: test.installation().clone(),
-            // Files may name this machine; no request reaches it.
+            builtins: test.installation_variables().clone(),
+            // Files may name this machine; nothing reaches it.
             allow_loopback: true,
             with_sandbox: true,
             redirect_all_to: Some(test.address()),
@@ -111,7 +111,7 @@ impl Server for Service {
         self.client.call(method, path, body).await
     }
 
-    async fn browse(&self, path: &str, cookies: &str, form: Option<&[(String, String)]>) -> Result<Page> {
+    async fn browse(&self, path: &str, cookies: &str, form: Option<&[(String, String)]>) -> Result<BrowserResponse> {
         let mut request = Request::builder().uri(path).header(header::ACCEPT, "text/html");
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies);

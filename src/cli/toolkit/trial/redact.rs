@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response, header};
 use serde_json::{Map, Value};
 use switchboard_auth::{MAX_METADATA, decompressed};
 use switchboard_egress::{EgressError, Observer};
-use switchboard_toolkit_tests::raw::{Shown, title};
+use switchboard_toolkit_tests::raw::{Substitutions, header_display_name};
 use url::Url;
 
 use crate::cli::output;
@@ -80,7 +80,7 @@ pub(super) struct Printer(Mutex<Page>);
 #[derive(Default)]
 struct Page {
     number: usize,
-    learned: Shown,
+    learned: Substitutions,
 }
 
 impl Printer {
@@ -162,7 +162,7 @@ impl Page {
                 }
                 _ => self.hidden(name.as_str(), &value),
             };
-            let _ = writeln!(text, "{}: {shown}", title(name.as_str()));
+            let _ = writeln!(text, "{}: {shown}", header_display_name(name.as_str()));
         }
         text
     }

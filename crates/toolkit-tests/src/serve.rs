@@ -1,4 +1,4 @@
-//! How the simulated provider answers: requests of the server, and the browser that comes to authorize.
+//! The HTTP side of the simulated provider: requests of the server, and the user's browser.
 
 use anyhow::{Result, anyhow};
 use axum::Router;
@@ -12,122 +12,136 @@ use switchboard_egress::Destination;
 use switchboard_vault::Secret;
 use url::Url;
 
-use super::answers::answer;
 use super::checks;
 use super::provider::{Provider, SharedProvider, lock};
 use super::received::ReceivedRequest;
 use super::reply::Reply;
+use super::responses::response_to;
 use super::routes::{self, Endpoint};
 
-/// Largest request read.
+/// Maximum size of a request body.
 const MAX_BODY: usize = 1 << 20;
 
 impl Provider {
     fn endpoint(&self, received: &ReceivedRequest) -> Option<Endpoint> {
-        let here: Vec<Endpoint> =
-            self.routes.iter().filter(|route| self.admits(route, received)).map(|route| route.endpoint).collect();
-        let fitting = here.iter().copied().find(|endpoint| checks::fits(self, *endpoint, received));
-        fitting.or_else(|| here.first().copied()).or_else(|| {
+        let candidates: Vec<Endpoint> = self
+            .routes
+            .iter()
+            .filter(|route| self.route_matches(route, received))
+            .map(|route| route.endpoint)
+            .collect();
+        let matching = candidates.iter().copied().find(|endpoint| checks::matches_endpoint(self, *endpoint, received));
+        matching.or_else(|| candidates.first().copied()).or_else(|| {
             let hosts = self.toolkit.host_rules(&|name| self.variable(name)).ok()?;
             Destination::new(hosts).ok()?.admits(&received.url).then_some(Endpoint::Api)
         })
     }
 
-    /// Answers a request of the server.
+    /// Handles a request of the server.
     pub(super) fn serve(&mut self, received: &ReceivedRequest) -> Reply {
-        let is_here = |url: &Url| url.authority() == received.url.authority() && url.path() == received.url.path();
-        if let Some(found) = self.discovered.iter().find(|found| is_here(&found.url)) {
-            let (endpoint, reply) = (found.endpoint, Reply::json(&found.document));
-            self.note(&endpoint.title(), received, &reply);
+        let is_requested = |url: &Url| url.authority() == received.url.authority() && url.path() == received.url.path();
+        if let Some(document) = self.metadata.iter().find(|document| is_requested(&document.url)) {
+            let (endpoint, reply) = (document.endpoint, Reply::json(&document.body));
+            self.record_exchange(&endpoint.title(), received, &reply);
             return reply;
         }
         let Some(endpoint) = self.endpoint(received) else {
             let reply = Reply::error(StatusCode::NOT_FOUND, "not_found", "no address of the file");
-            self.note("An address that the file does not name", received, &reply);
+            self.record_exchange("An address that the file does not name", received, &reply);
             self.fail(format!("{} {} is no address of the file", received.method, received.url));
             return reply;
         };
-        self.learn(received);
-        let checked = checks::request(self, endpoint, received).and_then(|()| self.pushed(endpoint, received));
+        self.record_request_values(received);
+        let checked =
+            checks::request(self, endpoint, received).and_then(|()| self.accept_pushed_request(endpoint, received));
         let reply = match checked {
-            Ok(()) => answer(self, endpoint, received).unwrap_or_else(|conflict| {
-                self.fail(format!("{}: {conflict}; see the pointers of the file", endpoint.title()));
+            Ok(()) => response_to(self, endpoint, received).unwrap_or_else(|error| {
+                self.fail(format!("{}: {error}; see the pointers of the file", endpoint.title()));
                 Reply::error(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the file cannot be played")
             }),
-            Err(refusal) => {
-                self.fail(format!("{}: {}; see {}", endpoint.title(), refusal.why, endpoint.keys(self.scheme)));
-                let is_about = endpoint.is_about_account() || refusal.code == "invalid_client";
-                let status = if is_about { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
-                Reply::error(status, refusal.code, &refusal.why)
+            Err(violation) => {
+                self.fail(format!(
+                    "{}: {}; see {}",
+                    endpoint.title(),
+                    violation.reason,
+                    endpoint.file_keys(self.scheme)
+                ));
+                let is_unauthorized = endpoint.uses_account_credential() || violation.code == "invalid_client";
+                let status = if is_unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+                Reply::error(status, violation.code, &violation.reason)
             }
         };
-        self.note(&self.title(endpoint, received), received, &reply);
+        self.record_exchange(&self.title(endpoint, received), received, &reply);
         reply
     }
 
-    /// What a request is for. One address may serve several purposes, which cannot be told apart.
+    /// The heading of a request. It names all endpoints that share its URL, because they cannot be distinguished.
     fn title(&self, endpoint: Endpoint, received: &ReceivedRequest) -> String {
-        let here = routes::probes(&self.toolkit, self.scheme).into_iter().map(|(endpoint, _)| endpoint);
-        let titles: Vec<String> = here.filter(|it| self.is_at(*it, received)).map(Endpoint::title).collect();
-        if titles.is_empty() || !endpoint.is_about_account() { endpoint.title() } else { titles.join(" / ") }
+        let probes = routes::probes(&self.toolkit, self.scheme).into_iter().map(|(endpoint, _)| endpoint);
+        let titles: Vec<String> =
+            probes.filter(|endpoint| self.is_request_to(*endpoint, received)).map(Endpoint::title).collect();
+        if titles.is_empty() || !endpoint.uses_account_credential() { endpoint.title() } else { titles.join(" / ") }
     }
 
-    /// A pushed request is an authorization request.
-    fn pushed(&mut self, endpoint: Endpoint, received: &ReceivedRequest) -> checks::Checked {
-        if let (Endpoint::Pushed, Some(oauth)) = (endpoint, &self.oauth) {
-            self.flow.asked = checks::authorization(self, oauth, received)?;
+    /// Checks and records a pushed authorization request (RFC 9126).
+    fn accept_pushed_request(&mut self, endpoint: Endpoint, received: &ReceivedRequest) -> checks::CheckResult {
+        if let (Endpoint::PushedAuthorization, Some(oauth)) = (endpoint, &self.oauth) {
+            self.flow.authorization_request = checks::authorization(self, oauth, received)?;
         }
         Ok(())
     }
 
-    /// The user's browser comes and agrees; where it is sent back to.
+    /// Handles the authorization request of a browser whose user consents. Returns the callback URL.
     ///
     /// # Errors
-    /// The rule that the request breaks.
+    /// A rule that the request violates.
     pub(super) fn authorize(&mut self, url: &Url) -> Result<Url> {
         let host = url.authority().to_owned();
         let target = url[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
         let received = ReceivedRequest::new("GET", &host, &target, HeaderMap::new(), bytes::Bytes::new());
         let received = received.ok_or_else(|| anyhow!("the authorization URL cannot be opened: {url}"))?;
-        self.learn(&received);
-        let asked = match (&self.oauth, &self.flow.pushed) {
-            (Some(_), Some(pushed)) if received.param("request_uri") == Some(pushed) => Ok(()),
-            (Some(oauth), _) => checks::authorization(self, oauth, &received).map(|asked| self.flow.asked = asked),
+        self.record_request_values(&received);
+        let checked = match (&self.oauth, &self.flow.pushed_request_uri) {
+            (Some(_), Some(request_uri)) if received.param("request_uri") == Some(request_uri) => Ok(()),
+            (Some(oauth), _) => {
+                checks::authorization(self, oauth, &received).map(|request| self.flow.authorization_request = request)
+            }
             (None, _) => {
-                let is_ours = received.param("oauth_token").map(str::to_owned) == self.flow.current("temporary");
-                let why = "the page is opened with another token than the one that was given".to_owned();
-                if is_ours { Ok(()) } else { Err(checks::Refusal { code: "token_rejected", why }) }
+                let is_issued_token =
+                    received.param("oauth_token").map(str::to_owned) == self.flow.current("temporary");
+                let reason = "the page is opened with another token than the one that was given".to_owned();
+                if is_issued_token { Ok(()) } else { Err(checks::Violation { code: "token_rejected", reason }) }
             }
         };
-        if let Err(refusal) = asked {
+        if let Err(violation) = checked {
             let endpoint = Endpoint::Authorization;
-            let reply = Reply::error(StatusCode::BAD_REQUEST, refusal.code, &refusal.why);
-            self.note(&endpoint.title(), &received, &reply);
-            self.fail(format!("{}: {}; see {}", endpoint.title(), refusal.why, endpoint.keys(self.scheme)));
+            let reply = Reply::error(StatusCode::BAD_REQUEST, violation.code, &violation.reason);
+            self.record_exchange(&endpoint.title(), &received, &reply);
+            self.fail(format!("{}: {}; see {}", endpoint.title(), violation.reason, endpoint.file_keys(self.scheme)));
             return Err(anyhow!("the provider's page shows an error"));
         }
-        let back = self.callback()?;
+        let callback = self.callback()?;
         let reply = Reply {
             status: StatusCode::FOUND,
-            headers: vec![("location".to_owned(), back.to_string())],
+            headers: vec![("location".to_owned(), callback.to_string())],
             body: String::new(),
         };
-        self.note(&Endpoint::Authorization.title(), &received, &reply);
-        Ok(back)
+        self.record_exchange(&Endpoint::Authorization.title(), &received, &reply);
+        Ok(callback)
     }
 
-    /// What the browser brings back.
+    /// The callback URL with the authorization response.
     fn callback(&mut self) -> Result<Url> {
         let code = self.issue("code");
         self.flow.code = Some(code.clone());
-        let mut back = Url::parse(&self.flow.redirect_uri)?;
+        let mut callback = Url::parse(&self.flow.redirect_uri)?;
         let Some(oauth) = self.oauth.clone() else {
             let token = self.flow.current("temporary").unwrap_or_default();
-            back.query_pairs_mut().append_pair("oauth_token", &token).append_pair("oauth_verifier", &code);
-            return Ok(back);
+            callback.query_pairs_mut().append_pair("oauth_token", &token).append_pair("oauth_verifier", &code);
+            return Ok(callback);
         };
         let mut pairs = vec![(oauth.callback.code.unwrap_or_else(|| "code".to_owned()), code)];
-        pairs.push(("state".to_owned(), self.flow.asked.state.clone()));
+        pairs.push(("state".to_owned(), self.flow.authorization_request.state.clone()));
         if let Some(issuer) = &oauth.issuer {
             pairs.push(("iss".to_owned(), template::expand(issuer, &|name| self.variable(name))?));
         }
@@ -136,34 +150,34 @@ impl Provider {
         }
         if let Some(name) = oauth.callback.hmac {
             let secret = Secret::new(self.values.get("client_secret").unwrap_or_default());
-            let message = signed_text(&pairs);
+            let message = hmac_message(&pairs);
             let variables = |_: &str| Some(message.clone());
             let signature =
                 hmac_signature(SignatureHash::Sha256, SignatureEncoding::Hex, &secret, "{message}", &variables)?;
             pairs.push((name, signature.expose().to_owned()));
         }
-        back.query_pairs_mut().extend_pairs(pairs);
-        Ok(back)
+        callback.query_pairs_mut().extend_pairs(pairs);
+        Ok(callback)
     }
 
-    /// OAuth 1.0a says in its first request where the browser comes back to.
-    fn learn(&mut self, received: &ReceivedRequest) {
+    /// Records values of a request: the callback URL of OAuth 1.0a, and values that are printed as names.
+    fn record_request_values(&mut self, received: &ReceivedRequest) {
         if let Some(callback) = received.param("oauth_callback").and_then(|text| Url::parse(text).ok()) {
             if let Some((_, state)) = callback.query_pairs().find(|(name, _)| name == "state") {
-                self.values.shown().add(&state, "state");
+                self.values.substitutions().add(&state, "state");
             }
             self.flow.redirect_uri = callback.into();
         }
         for name in ["state", "code_challenge", "code_verifier"] {
             if let Some(value) = received.param(name).filter(|value| value.len() >= 16).map(str::to_owned) {
-                self.values.shown().add(&value, name);
+                self.values.substitutions().add(&value, name);
             }
         }
     }
 }
 
-/// The text under a callback's signature, as `verify_query_hmac` describes it.
-fn signed_text(pairs: &[(String, String)]) -> String {
+/// The signed message of a callback, as `verify_query_hmac` describes it.
+fn hmac_message(pairs: &[(String, String)]) -> String {
     let escaped = |text: &str| text.replace('%', "%25").replace('&', "%26");
     let mut sorted: Vec<&(String, String)> = pairs.iter().collect();
     sorted.sort_unstable();
@@ -171,7 +185,7 @@ fn signed_text(pairs: &[(String, String)]) -> String {
     joined.collect::<Vec<_>>().join("&")
 }
 
-/// Every address of every host.
+/// Accepts requests for every host and path.
 pub(super) fn router(shared: SharedProvider) -> Router {
     Router::new().fallback(serve).with_state(shared)
 }
