@@ -92,8 +92,8 @@ pub fn lost_lines() -> Counter {
 /// The location of a panic, and its text only if it is a literal: a formatted one may contain data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    let message = panic.payload().downcast_ref::<&'static str>().copied();
-    tracing::error!(place, message, "panicked");
+    let payload = panic.payload().downcast_ref::<&'static str>().copied();
+    tracing::error!(place, payload, "panicked");
 }
 
 /// Queued lines.

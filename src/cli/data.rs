@@ -16,7 +16,7 @@ pub(super) struct DataArgs {
     /// Configuration file [default: switchboard.toml, if it exists].
     #[arg(long, env = "SWITCHBOARD_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// TempFolder for the database and the master key [default: switchboard-data].
+    /// Folder for the database and the master key [default: switchboard-data].
     #[arg(long, env = "SWITCHBOARD_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Database, such as <sqlite:/var/lib/switchboard/switchboard.db> [default: in the data folder].

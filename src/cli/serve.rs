@@ -39,7 +39,7 @@ pub(super) struct ServerArgs {
     /// Origin under which browsers and SDKs reach the server, such as `https://connect.example.com`.
     #[arg(long, env = "SWITCHBOARD_PUBLIC_URL", value_name = "URL")]
     public_url: Option<String>,
-    /// TempFolder with additional toolkits; may be repeated.
+    /// Folder with additional toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
     /// Internal destination that toolkits may call; may be repeated.

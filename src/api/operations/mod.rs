@@ -60,7 +60,7 @@ pub enum Permission {
 /// Whether an operation is built.
 #[derive(Clone, Copy)]
 pub enum State {
-    /// ServedDocument.
+    /// Served.
     Works {
         /// Its route.
         route: fn() -> MethodRouter<Arc<App>>,

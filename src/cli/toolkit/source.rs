@@ -16,7 +16,7 @@ pub(super) struct Source {
     /// Slug of a toolkit, a toolkit file, or the folder of one.
     #[arg(value_name = "SLUG|FILE")]
     toolkit: String,
-    /// TempFolder with additional toolkits; may be repeated.
+    /// Folder with additional toolkits; may be repeated.
     #[arg(long, env = "SWITCHBOARD_TOOLKITS", value_name = "DIR", value_delimiter = ',')]
     toolkits: Vec<PathBuf>,
     #[command(flatten)]
