@@ -27,9 +27,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::base::account_locks::AccountLocks;
 use crate::app::base::catalog::CurrentCatalog;
 use crate::app::base::core::Core;
-use crate::app::base::flights::Flights;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
 use crate::app::jobs::supervision::STOP_TIME;
@@ -114,7 +114,7 @@ async fn open_by(
     let store = open_store(&config.database, open)?;
     let ring = open_ring(&store, &config.master_key_file, Arc::clone(&environment.entropy)).await?;
     note_sealing_key(&store, &ring).await?;
-    reseal::settle(&store, &ring, &config.data_dir, &with_suffix(&config.database, ".spool")).await?;
+    reseal::ensure_current_layout(&store, &ring, &config.data_dir, &with_suffix(&config.database, ".spool")).await?;
     let app = assemble(config, environment, store, ring)?;
     if let Err(error) = app.redirect_uris.report_shared().await {
         bail!("cannot compare the redirect URIs of auth configs: {}", error.message());
@@ -163,7 +163,7 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
         if !has_open_host && !client.hosts.is_empty() {
             bail!("setting managed.{slug}.hosts: has no use, the file of toolkit {slug} says where its client goes");
         }
-        if client.one_redirect_uri && !redirect_uris::is_told_by_slug(toolkit, Scheme::OAuth2) {
+        if client.one_redirect_uri && !redirect_uris::is_identified_by_slug(toolkit, Scheme::OAuth2) {
             bail!(
                 "setting managed.{slug}.one_redirect_uri: toolkit {slug:?} can belong to different providers, so each auth config needs a redirect URI of its own"
             );
@@ -202,7 +202,7 @@ fn assemble(config: Config, environment: Environment, store: Store, ring: KeyRin
             entropy,
             files: Threads::start("files", FILE_THREADS).context("cannot start threads for files")?,
             tasks: TaskTracker::new(),
-            flights: Flights::default(),
+            account_locks: AccountLocks::default(),
             metrics,
             ready_at: AtomicI64::new(0),
             stopping: CancellationToken::new(),
@@ -235,7 +235,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
     if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
-    app.audit_log.seal_at_end().await;
+    app.audit_log.seal_on_shutdown().await;
     app.core.store.finish();
     Ok(())
 }

@@ -11,8 +11,8 @@ use super::explain::explain;
 use super::output;
 use switchboard::app::Actor;
 use switchboard::app::base::networks::Network;
-use switchboard::app::project::keys::{KeyScope, Reach, permissions_from};
-use switchboard::app::project::permissions::{Grant, Permissions};
+use switchboard::app::project::keys::{KeyOwner, KeyScope, permissions_from};
+use switchboard::app::project::permissions::{PermissionArg, Permissions};
 use switchboard::time::iso;
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ enum KeyCommand {
         /// Permission of a project's key, such as `sessions=read_write`; may be repeated. Default:
         /// everything.
         #[arg(long, value_name = "PRESET=ACCESS", conflicts_with_all = ["organization", "user"])]
-        permission: Vec<Grant>,
+        permission: Vec<PermissionArg>,
         /// Address or CIDR range that may use a project's key; may be repeated. Default: any.
         #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["organization", "user"])]
         allow_ip: Vec<Network>,
@@ -81,15 +81,15 @@ struct OwnerArgs {
 /// The owner of a key, for the application.
 enum Owner {
     Project(String),
-    Organization(Reach),
+    Organization(KeyOwner),
 }
 
 impl OwnerArgs {
     fn owner(self) -> Owner {
         match (self.project, self.user) {
             (Some(project), _) => Owner::Project(project),
-            (None, Some(email)) => Owner::Organization(Reach::User { email }),
-            (None, None) => Owner::Organization(Reach::Organization),
+            (None, Some(email)) => Owner::Organization(KeyOwner::User { email }),
+            (None, None) => Owner::Organization(KeyOwner::Organization),
         }
     }
 }
@@ -108,7 +108,7 @@ pub(super) async fn run(args: KeyArgs) -> Result<()> {
     }
 }
 
-fn scope(grants: &[Grant], networks: Vec<Network>) -> Result<KeyScope> {
+fn scope(grants: &[PermissionArg], networks: Vec<Network>) -> Result<KeyScope> {
     let pairs: Vec<_> = grants.iter().map(|grant| (grant.0, grant.1)).collect();
     let permissions: Option<Permissions> = (!pairs.is_empty())
         .then(|| permissions_from("permission", &pairs))

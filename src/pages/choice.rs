@@ -18,7 +18,7 @@ use crate::api::http::edge::RequestId;
 use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::connect::{Choice, ChoiceResult, Ending};
-use crate::app::provider::MOST_THINGS;
+use crate::app::provider::MAX_OPTIONS;
 use crate::error::Result;
 
 /// Maximum size of a form.
@@ -91,7 +91,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
 
 fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Response {
     let end = choice.offer.link.callback_url.clone();
-    let option = |thing: crate::app::provider::Thing| OptionContext {
+    let option = |thing: crate::app::provider::ConnectOption| OptionContext {
         id: thing.id,
         label: short(&thing.label),
         detail: thing.detail.as_deref().map(short),
@@ -102,7 +102,7 @@ fn choice_page(app: &App, token: &str, choice: Choice, status: StatusCode) -> Re
         toolkit: ToolkitContext::of(app, &choice.offer.toolkit.slug),
         title: choice.title,
         action: format!("/link/choice/{token}"),
-        max_options: (choice.options.len() >= MOST_THINGS).then_some(MOST_THINGS),
+        max_options: (choice.options.len() >= MAX_OPTIONS).then_some(MAX_OPTIONS),
         options: choice.options.into_iter().map(option).collect(),
         is_unanswered: status != StatusCode::OK,
     };

@@ -89,7 +89,7 @@ pub async fn show(
         Ok(Visit::Open(offer))
             if offer.must_choose_scheme() || offer.may_choose_scheme() && query.text(OTHER_SCHEME).is_some() =>
         {
-            match app.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await {
+            match app.auth_configs.methods(&offer.link.project_id, &offer.toolkit).await {
                 Ok(ways) => scheme_choice_page(&app, &token, &offer, &ways, StatusCode::OK),
                 Err(error) => error_page(&app, &error, &id.0),
             }

@@ -10,7 +10,7 @@ use super::endings::ToolkitContext;
 use super::policy::{add_form_headers, form_targets};
 use super::render::{BRAND, page, short};
 use crate::app::App;
-use crate::app::auth_config::ways::Way;
+use crate::app::auth_config::methods::ConnectMethod;
 use crate::app::connect::Offer;
 
 #[derive(Serialize)]
@@ -32,7 +32,13 @@ struct OptionContext {
 }
 
 /// The choice; `status` is 422 if the submitted value was none of the options.
-pub(super) fn scheme_choice_page(app: &App, token: &str, offer: &Offer, ways: &[Way], status: StatusCode) -> Response {
+pub(super) fn scheme_choice_page(
+    app: &App,
+    token: &str,
+    offer: &Offer,
+    ways: &[ConnectMethod],
+    status: StatusCode,
+) -> Response {
     let name = short(&offer.toolkit.name);
     let context = Context {
         brand: BRAND,

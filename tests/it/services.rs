@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use switchboard::app::base::account_locks::AccountLocks;
 use switchboard::app::base::catalog::CurrentCatalog;
 use switchboard::app::base::core::Core;
-use switchboard::app::base::flights::Flights;
 use switchboard::app::base::threads::Threads;
 use switchboard::app::credential::Credentials;
 use switchboard::app::model::params::AccountParams;
@@ -42,7 +42,7 @@ fn core(folder: &Path, clock: &ManualClock) -> Core {
         entropy: Arc::new(SystemEntropy),
         files: Threads::start("files", 1).unwrap(),
         tasks: tokio_util::task::TaskTracker::new(),
-        flights: Flights::default(),
+        account_locks: AccountLocks::default(),
         metrics: Arc::default(),
         ready_at: AtomicI64::new(0),
         stopping: tokio_util::sync::CancellationToken::new(),

@@ -17,7 +17,7 @@ use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::app::App;
 use crate::app::link::edit_account::{AccountPatch, CredentialPatch};
-use crate::app::link::reconnect::Refreshed;
+use crate::app::link::reconnect::RefreshResult;
 use crate::app::model::access_list::AclInput;
 use crate::error::{Error, Result};
 
@@ -169,7 +169,7 @@ pub async fn refresh(
 ) -> std::result::Result<Response, ApiError> {
     let callback = query.text("redirect_url").map(ToOwned::to_owned).or(body.redirect_url);
     let may_change = body.allow_account_change.unwrap_or(false);
-    let Refreshed { id, status, redirect_url } =
+    let RefreshResult { id, status, redirect_url } =
         app.links.refresh_account(&caller.actor(), &id, callback.as_deref(), may_change).await?;
     Ok(json(StatusCode::OK, &RefreshResponse { id, status: status.as_str(), redirect_url })?)
 }

@@ -185,7 +185,7 @@ impl From<Explanation> for Answer {
             provider_message: explanation.provider_message,
             timeline: explanation.timeline.into_iter().map(Into::into).collect(),
             warnings: explanation.warnings,
-            is_cut: explanation.is_cut,
+            is_cut: explanation.is_truncated,
             next: explanation.next.into(),
         }
     }

@@ -60,7 +60,7 @@ impl CreateResponse {
                 auth_scheme: row.scheme.clone(),
                 is_composio_managed: row.is_managed,
                 restrict_to_following_tools,
-                redirect_uri: settings.and_then(|settings| app.redirect_uris.shown(row, &settings)),
+                redirect_uri: settings.and_then(|settings| app.redirect_uris.for_display(row, &settings)),
             },
         }
     }
@@ -182,7 +182,7 @@ impl AuthConfig {
             shared_credentials: shared.clone(),
             shared_connection_fields: shared,
             is_enabled_for_tool_router: row.is_enabled_for_tool_router,
-            redirect_uri: app.redirect_uris.shown(row, settings),
+            redirect_uri: app.redirect_uris.for_display(row, settings),
         }
     }
 }

@@ -192,7 +192,7 @@ async fn authenticate(app: &App, keys: Keys, headers: &HeaderMap, extensions: &E
     let request_id = extensions.get::<RequestId>().map_or_else(|| "".into(), |id| Arc::clone(&id.0));
     let caller_request_id = extensions.get::<CallerRequestId>().map(|id| Arc::clone(&id.0));
     if kind != KeyKind::Project {
-        let key = app.keys.authenticate_beyond(presented, kind).await.map_err(with_hint)?;
+        let key = app.keys.authenticate_organization_key(presented, kind).await.map_err(with_hint)?;
         let principal = Principal::Organization(OrgCaller { key, request_id, caller_request_id });
         return Ok(AuthenticatedKey { principal, scope: KeyScope::default() });
     }

@@ -18,7 +18,7 @@ use super::error::ApiError;
 use super::parameters::Routed;
 use crate::api::operations::Keys;
 use crate::app::App;
-use crate::app::base::rate_limits::{Exceeded, Standing};
+use crate::app::base::rate_limits::{Exceeded, RateLimitStatus};
 use crate::client_address::Peer;
 use crate::pages;
 
@@ -74,7 +74,7 @@ pub async fn guard(State(app): State<Arc<App>>, mut request: Request, next: Next
         Err(exceeded) if pages::is_page(request.uri().path()) => {
             let id = request.extensions().get::<RequestId>().map(|id| Arc::clone(&id.0)).unwrap_or_default();
             let mut response = pages::rate_limited(&app, &exceeded.error(ADDRESS), &id);
-            describe(response.headers_mut(), Some(Standing { limit: exceeded.limit, remaining: 0 }));
+            describe(response.headers_mut(), Some(RateLimitStatus { limit: exceeded.limit, remaining: 0 }));
             response
         }
         Err(exceeded) => refusal(exceeded, ADDRESS),
@@ -109,13 +109,13 @@ fn kind(request: &Request) -> Kind {
 
 fn refusal(exceeded: Exceeded, whose: &str) -> Response {
     let mut response = ApiError(exceeded.error(whose)).into_response();
-    describe(response.headers_mut(), Some(Standing { limit: exceeded.limit, remaining: 0 }));
+    describe(response.headers_mut(), Some(RateLimitStatus { limit: exceeded.limit, remaining: 0 }));
     response
 }
 
 /// Adds the rate limit headers; none where there is no limit.
-fn describe(headers: &mut HeaderMap, standing: Option<Standing>) {
-    let Some(Standing { limit, remaining }) = standing else { return };
+fn describe(headers: &mut HeaderMap, standing: Option<RateLimitStatus>) {
+    let Some(RateLimitStatus { limit, remaining }) = standing else { return };
     headers.insert("x-ratelimit", HeaderValue::from(limit));
     headers.insert("x-ratelimit-remaining", HeaderValue::from(remaining));
     headers.insert("x-ratelimit-window-size", HeaderValue::from_static("60s"));

@@ -17,8 +17,8 @@ use crate::api::http::path::Id;
 use crate::api::http::query::Query;
 use crate::api::toolkit::view::logo_url;
 use crate::app::App;
-use crate::app::account::shown_status;
-use crate::app::session::toolkits::{SessionToolkit, ShownAccount, ToolkitFilter};
+use crate::app::account::effective_status;
+use crate::app::session::toolkits::{SessionAccount, SessionToolkit, ToolkitFilter};
 use crate::time::iso;
 
 /// A toolkit in a session.
@@ -110,9 +110,9 @@ fn item(app: &App, found: SessionToolkit) -> ToolkitItem {
     }
 }
 
-fn account(shown: ShownAccount) -> ToolkitAccount {
-    let ShownAccount { row, is_managed } = shown;
-    let status = shown_status(&row).as_str();
+fn account(shown: SessionAccount) -> ToolkitAccount {
+    let SessionAccount { row, is_managed } = shown;
+    let status = effective_status(&row).as_str();
     ToolkitAccount {
         id: row.id,
         user_id: row.user_id,

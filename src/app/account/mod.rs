@@ -56,26 +56,26 @@ pub const CONFIG_DISABLED: &str = "Auth config is disabled";
 
 impl AccountView {
     /// Whether the account is unusable only because its auth config is disabled.
-    pub fn is_switched_off(&self) -> bool {
+    pub fn is_disabled_by_config(&self) -> bool {
         self.status() != self.row.status
     }
 
     /// The status for responses: an active account of a disabled auth config is INACTIVE. The row keeps its own
     /// status.
     pub fn status(&self) -> AccountStatus {
-        shown_status(&self.row)
+        effective_status(&self.row)
     }
 
     /// The status reason for responses.
     pub fn status_reason(&self) -> Option<&str> {
-        if self.is_switched_off() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
+        if self.is_disabled_by_config() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
     }
 }
 
 /// The status for responses; see [`AccountView::status`].
-pub fn shown_status(row: &AccountRow) -> AccountStatus {
-    let is_switched_off = row.status == AccountStatus::Active && !row.has_enabled_auth_config;
-    if is_switched_off { AccountStatus::Inactive } else { row.status }
+pub fn effective_status(row: &AccountRow) -> AccountStatus {
+    let is_disabled_by_config = row.status == AccountStatus::Active && !row.has_enabled_auth_config;
+    if is_disabled_by_config { AccountStatus::Inactive } else { row.status }
 }
 
 /// Connected accounts.
@@ -109,14 +109,14 @@ impl Accounts {
         self.account_view(row, config, mask)
     }
 
-    /// One page of accounts, rendered by `show`. A row that cannot be read is logged and left out. Decrypting
+    /// One page of accounts, rendered by `render`. A row that cannot be read is logged and left out. Decrypting
     /// and rendering a thousand accounts takes long, so both run outside the runtime's threads.
     pub async fn list<T: Send + 'static>(
         self: &Arc<Self>,
         project: &str,
         filter: AccountFilter,
         page: PageQuery,
-        show: impl FnOnce(ListPage<AccountView>) -> T + Send + 'static,
+        render: impl FnOnce(ListPage<AccountView>) -> T + Send + 'static,
     ) -> Result<T> {
         let ListPage { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
@@ -124,16 +124,16 @@ impl Accounts {
         let ids: Vec<String> = ids.into_iter().cloned().collect();
         let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
         let accounts = Arc::clone(self);
-        let shown = self.core.store.work(project, move || {
+        let rendered = self.core.store.work(project, move || {
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
                 let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());
                 readable(&id, accounts.account_view(row, config, mask))
             };
             let rows = rows.into_iter().filter_map(view).collect();
-            show(ListPage { rows, next, total })
+            render(ListPage { rows, next, total })
         });
-        Ok(shown.await?)
+        Ok(rendered.await?)
     }
 
     /// Deletes an account. Its credential is erased at once and its links end. With `revoke`, the credential is
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_accounts_of_a_user_have_different_names_in_words() {
+    fn accounts_of_a_user_have_different_word_ids() {
         // With only 1,024 names, two hundred of them were never all different.
         let names: HashSet<String> = (0..200).map(|_| word_id("github", &SystemEntropy)).collect();
         assert_eq!(names.len(), 200);

@@ -49,27 +49,27 @@ impl Events {
 }
 
 /// The bytes of a segment's code: every column of its row except the code and the tombstone.
-pub fn segment(it: &Segment) -> Vec<u8> {
+pub fn segment(row: &Segment) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    number(&mut bytes, it.number);
-    text(&mut bytes, it.project_id.as_deref());
-    text(&mut bytes, Some(&it.from_id));
-    text(&mut bytes, Some(&it.until_id));
-    for part in [it.events, it.newest_at, it.sealed_at] {
+    number(&mut bytes, row.number);
+    text(&mut bytes, row.project_id.as_deref());
+    text(&mut bytes, Some(&row.from_id));
+    text(&mut bytes, Some(&row.until_id));
+    for part in [row.events, row.newest_at, row.sealed_at] {
         number(&mut bytes, part);
     }
-    blob(&mut bytes, &it.digest);
-    blob(&mut bytes, &it.previous);
+    blob(&mut bytes, &row.digest);
+    blob(&mut bytes, &row.previous);
     bytes
 }
 
 /// The bytes of a tombstone's code: its segment, and what was dropped when.
-pub fn tombstone(segment: &Segment, it: &Tombstone) -> Vec<u8> {
+pub fn tombstone(segment: &Segment, row: &Tombstone) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(96);
     number(&mut bytes, segment.number);
     blob(&mut bytes, &segment.mac);
-    number(&mut bytes, it.dropped_at);
-    number(&mut bytes, it.dropped_events);
+    number(&mut bytes, row.dropped_at);
+    number(&mut bytes, row.dropped_events);
     bytes
 }
 

@@ -8,7 +8,7 @@ use switchboard_store::audit_segments::Segment;
 use switchboard_vault::MacError;
 
 use super::canon::{self, Events, GENESIS};
-use super::head::{self, Head, Standing};
+use super::head::{self, Head, HeadState};
 use crate::app::audit::AuditLog;
 use crate::error::Result;
 use crate::time::Millis;
@@ -83,7 +83,7 @@ pub struct Report {
 impl Report {
     fn find(&mut self, kind: Kind, segment: Option<&Segment>, message: String) {
         let project_id = segment.and_then(|segment| segment.project_id.clone());
-        self.findings.push(Finding { kind, segment: segment.map(|it| it.number), project_id, message });
+        self.findings.push(Finding { kind, segment: segment.map(|segment| segment.number), project_id, message });
     }
 }
 
@@ -102,25 +102,25 @@ impl AuditLog {
     }
 
     async fn check_head(&self, file: &Path, report: &mut Report) -> Result<()> {
-        let shown = file.display();
-        let said = |head: &Head| format!("the head file {shown} names segment {} ({})", head.segment, head.mac);
-        let (kind, message) = match head::standing(self, file).await? {
-            Standing::Agrees(_) => return Ok(()),
+        let path = file.display();
+        let describe = |head: &Head| format!("the head file {path} names segment {} ({})", head.segment, head.mac);
+        let (kind, message) = match head::compare(self, file).await? {
+            HeadState::Agrees(_) => return Ok(()),
             // A database without segments needs no head file.
-            Standing::Missing if self.core.store.newest_audit_segment().await?.is_none() => return Ok(()),
-            Standing::Missing => (Kind::HeadMissing, format!("there is no head file at {shown}")),
-            Standing::Unreadable(error) => {
-                (Kind::HeadUnreadable, format!("the head file {shown} cannot be read: {error}"))
+            HeadState::Missing if self.core.store.newest_audit_segment().await?.is_none() => return Ok(()),
+            HeadState::Missing => (Kind::HeadMissing, format!("there is no head file at {path}")),
+            HeadState::Unreadable(error) => {
+                (Kind::HeadUnreadable, format!("the head file {path} cannot be read: {error}"))
             }
-            Standing::Ahead(head) => (
+            HeadState::Ahead(head) => (
                 Kind::Truncated,
                 format!(
                     "{}, which the database does not have: the newest segments were cut off, or this is an older database",
-                    said(&head)
+                    describe(&head)
                 ),
             ),
-            Standing::Differs(head) => {
-                (Kind::HeadDiffers, format!("{}, but the database has another one of that number", said(&head)))
+            HeadState::Differs(head) => {
+                (Kind::HeadDiffers, format!("{}, but the database has another one of that number", describe(&head)))
             }
         };
         report.find(kind, None, message);
@@ -168,7 +168,7 @@ impl AuditLog {
     fn check_link(&self, previous: Option<&Segment>, segment: &Segment, report: &mut Report) {
         report.segments += 1;
         let number = segment.number;
-        let expected = previous.map_or(1, |it| it.number + 1);
+        let expected = previous.map_or(1, |previous| previous.number + 1);
         // Segments before a tombstone are gone on purpose. Retention may have removed more since they were
         // read.
         let is_first_kept = segment.tombstone.is_some();
@@ -178,7 +178,7 @@ impl AuditLog {
         }
         match self.ring.verify(canon::SEGMENT, &canon::segment(segment), &segment.key_id, &segment.mac) {
             Ok(()) => {
-                let before = previous.map_or(GENESIS.as_slice(), |it| it.mac.as_slice());
+                let before = previous.map_or(GENESIS.as_slice(), |previous| previous.mac.as_slice());
                 if number == expected && !is_first_kept && segment.previous != before {
                     let message = format!("segment {number} does not continue the segment before it");
                     report.find(Kind::SegmentChanged, Some(segment), message);
@@ -227,18 +227,18 @@ impl AuditLog {
             // Retention dropped this range meanwhile.
             return Ok(());
         }
-        let is_asked = |of: Option<&str>| project.is_none() || project == of;
+        let is_selected = |of: Option<&str>| project.is_none() || project == of;
         for segment in range {
             let events = found.remove(&segment.project_id).unwrap_or_default();
-            if is_asked(segment.project_id.as_deref()) {
+            if is_selected(segment.project_id.as_deref()) {
                 compare(segment, events, report);
             }
         }
-        for (project_id, events) in found.into_iter().filter(|(it, _)| is_asked(it.as_deref())) {
+        for (project_id, events) in found.into_iter().filter(|(project, _)| is_selected(project.as_deref())) {
             let message = format!(
                 "{} events of {} are in the range of segment {}, in which it had none",
                 events.count,
-                whose(project_id.as_deref()),
+                owner(project_id.as_deref()),
                 first.number
             );
             report.findings.push(Finding { kind: Kind::Inserted, segment: Some(first.number), project_id, message });
@@ -258,14 +258,14 @@ fn compare(segment: &Segment, events: Events, report: &mut Report) {
         more if more > 0 => Kind::Inserted,
         _ => Kind::Missing,
     };
-    let what = match kind {
+    let difference = match kind {
         Kind::Changed => format!("some of {sealed} events were changed"),
         _ => format!("{sealed} events were sealed and {count} are there"),
     };
-    let message = format!("segment {} of {}: {what}", segment.number, whose(segment.project_id.as_deref()));
+    let message = format!("segment {} of {}: {difference}", segment.number, owner(segment.project_id.as_deref()));
     report.find(kind, Some(segment), message);
 }
 
-fn whose(project: Option<&str>) -> String {
+fn owner(project: Option<&str>) -> String {
     project.map_or_else(|| "the installation".to_owned(), |project| format!("project {project}"))
 }

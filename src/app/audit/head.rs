@@ -50,7 +50,7 @@ impl Head {
 
 /// How the head file compares with the database.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Standing {
+pub enum HeadState {
     /// There is no file.
     Missing,
     /// The file is not in the format that this program writes.
@@ -64,34 +64,34 @@ pub enum Standing {
 }
 
 /// Compares a head file with the database.
-pub async fn standing(audit_log: &AuditLog, file: &Path) -> Result<Standing> {
+pub async fn compare(audit_log: &AuditLog, file: &Path) -> Result<HeadState> {
     let head = match read(file) {
         Ok(head) => head,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Standing::Missing),
-        Err(error) => return Ok(Standing::Unreadable(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(HeadState::Missing),
+        Err(error) => return Ok(HeadState::Unreadable(error.to_string())),
     };
     if head.segment == 0 {
-        return Ok(Standing::Agrees(head));
+        return Ok(HeadState::Agrees(head));
     }
     if let Some(named) = audit_log.core.store.audit_segment(head.segment).await? {
         let agrees = HEXLOWER.encode(&named.mac) == head.mac;
-        return Ok(if agrees { Standing::Agrees(head) } else { Standing::Differs(head) });
+        return Ok(if agrees { HeadState::Agrees(head) } else { HeadState::Differs(head) });
     }
     let newest = audit_log.core.store.newest_audit_segment().await?.map_or(0, |segment| segment.number);
     if head.segment > newest {
-        return Ok(Standing::Ahead(head));
+        return Ok(HeadState::Ahead(head));
     }
     // A segment before the tombstone was dropped by retention, and `check` verifies the tombstone. Otherwise a
     // segment is missing.
     let tombstone = audit_log.core.store.audit_tombstone().await?;
     let dropped = tombstone.is_some_and(|tombstone| head.segment < tombstone.number);
-    Ok(if dropped { Standing::Agrees(head) } else { Standing::Differs(head) })
+    Ok(if dropped { HeadState::Agrees(head) } else { HeadState::Differs(head) })
 }
 
 /// Writes the first head if the database has no segment yet. An existing file stays.
 pub async fn begin(audit_log: &AuditLog) -> Result<()> {
     let is_new = audit_log.core.store.newest_audit_segment().await?.is_none();
-    if is_new && matches!(standing(audit_log, &audit_log.head_file).await?, Standing::Missing) {
+    if is_new && matches!(compare(audit_log, &audit_log.head_file).await?, HeadState::Missing) {
         write(&audit_log.head_file, &Head::of(None)).map_err(Error::internal)?;
     }
     Ok(())
@@ -100,22 +100,22 @@ pub async fn begin(audit_log: &AuditLog) -> Result<()> {
 /// Updates the file to the newest segment, if file and database agree.
 pub async fn advance(audit_log: &AuditLog) -> Result<()> {
     let file = audit_log.head_file.as_path();
-    let shown = file.display();
-    match standing(audit_log, file).await? {
-        Standing::Agrees(head) => {
+    let path = file.display();
+    match compare(audit_log, file).await? {
+        HeadState::Agrees(head) => {
             let newest = Head::of(audit_log.core.store.newest_audit_segment().await?.as_ref());
             if newest.segment > head.segment {
                 write(file, &newest).map_err(Error::internal)?;
             }
         }
-        Standing::Missing => {
-            tracing::error!(file = %shown, "the audit log's head file is missing: run `switchboard audit check`");
+        HeadState::Missing => {
+            tracing::error!(file = %path, "the audit log's head file is missing: run `switchboard audit check`");
         }
-        Standing::Unreadable(error) => {
-            tracing::error!(file = %shown, error, "the audit log's head file cannot be read: run `switchboard audit check`");
+        HeadState::Unreadable(error) => {
+            tracing::error!(file = %path, error, "the audit log's head file cannot be read: run `switchboard audit check`");
         }
-        Standing::Ahead(head) | Standing::Differs(head) => {
-            tracing::error!(file = %shown, segment = head.segment, "the audit log's head file names a segment that the database does not have: run `switchboard audit check`");
+        HeadState::Ahead(head) | HeadState::Differs(head) => {
+            tracing::error!(file = %path, segment = head.segment, "the audit log's head file names a segment that the database does not have: run `switchboard audit check`");
         }
     }
     Ok(())
@@ -125,10 +125,10 @@ impl AuditLog {
     /// Makes the database's newest segment the head, whatever the file contains, and records the old content in
     /// the audit log. For an operator who restored a backup or lost the file. Returns the new head.
     pub async fn accept_head(&self) -> Result<Head> {
-        let before = match standing(self, &self.head_file).await? {
-            Standing::Missing => json!("missing"),
-            Standing::Unreadable(_) => json!("unreadable"),
-            Standing::Agrees(head) | Standing::Ahead(head) | Standing::Differs(head) => json!(head),
+        let before = match compare(self, &self.head_file).await? {
+            HeadState::Missing => json!("missing"),
+            HeadState::Unreadable(_) => json!("unreadable"),
+            HeadState::Agrees(head) | HeadState::Ahead(head) | HeadState::Differs(head) => json!(head),
         };
         let head = Head::of(self.core.store.newest_audit_segment().await?.as_ref());
         let actor = Actor::cli("");

@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::time::{DAY, Millis};
 
 /// The mark advances at most this many times as fast as the server's running time.
-const CATCHES_UP: i64 = 10;
+const MAX_CATCH_UP_FACTOR: i64 = 10;
 /// Key of the mark in the `meta` table.
 const MARK: &str = "audit_time";
 /// Pause between two batches, for other writes.
@@ -75,7 +75,8 @@ impl AuditLog {
     /// Advances the mark towards the clock, and returns it.
     async fn advance_time(&self, passed: Duration) -> Result<Millis> {
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
-        let mark = self.audit_time().await?.saturating_add(passed.saturating_mul(CATCHES_UP)).min(self.core.now());
+        let mark =
+            self.audit_time().await?.saturating_add(passed.saturating_mul(MAX_CATCH_UP_FACTOR)).min(self.core.now());
         self.core.store.apply(Unit::new().with(meta::put(MARK, mark.to_be_bytes().to_vec()))).await?;
         Ok(mark)
     }
@@ -83,8 +84,9 @@ impl AuditLog {
     /// The mark. It starts at the time of the newest sealed event, which an earlier run of the server wrote. A
     /// mark in the past only delays dropping.
     async fn audit_time(&self) -> Result<Millis> {
-        let kept = self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
-        let mark = match kept {
+        let stored =
+            self.core.store.meta(MARK).await?.and_then(|bytes| bytes.try_into().ok()).map(Millis::from_be_bytes);
+        let mark = match stored {
             Some(mark) => mark,
             None => self.core.store.newest_audit_segment().await?.map_or(Millis::MAX, |segment| segment.newest_at),
         };
@@ -95,11 +97,11 @@ impl AuditLog {
     async fn drop_oldest(&self, before: Millis) -> Result<Option<i64>> {
         let old = self.core.store.audit_tombstone().await?;
         let after = old.as_ref().map_or(0, |segment| segment.number);
-        let gone = old.and_then(|segment| segment.tombstone).map_or(0, |it| it.dropped_events);
+        let already_dropped = old.and_then(|segment| segment.tombstone).map_or(0, |range| range.dropped_events);
         let Some(Ranges { last, events, .. }) = self.oldest_ranges(after, before).await? else { return Ok(None) };
         let mut tombstone = Tombstone {
             dropped_at: self.core.now(),
-            dropped_events: gone + events,
+            dropped_events: already_dropped + events,
             key_id: String::new(),
             mac: Vec::new(),
         };
@@ -118,7 +120,7 @@ impl AuditLog {
 
     /// The oldest ranges that may be dropped: as many as fit in a batch, but at least one.
     async fn oldest_ranges(&self, after: i64, before: Millis) -> Result<Option<Ranges>> {
-        let (mut whole, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
+        let (mut selected, mut next): (Option<Ranges>, Option<Ranges>) = (None, None);
         let mut number = after;
         loop {
             let page = self.core.store.audit_segments_after(number, DROP_BATCH).await?;
@@ -126,14 +128,14 @@ impl AuditLog {
             for segment in page {
                 number = segment.number;
                 let is_same = next.as_ref().is_none_or(|range| range.last.until_id == segment.until_id);
-                if !is_same && !take_if_over(&mut whole, &mut next, before) {
-                    return Ok(whole);
+                if !is_same && !take_if_expired(&mut selected, &mut next, before) {
+                    return Ok(selected);
                 }
                 next = Some(Ranges::with(next, segment));
             }
             if is_end {
-                take_if_over(&mut whole, &mut next, before);
-                return Ok(whole);
+                take_if_expired(&mut selected, &mut next, before);
+                return Ok(selected);
             }
         }
     }
@@ -175,18 +177,18 @@ struct Ranges {
 
 impl Ranges {
     fn with(before: Option<Self>, last: Segment) -> Self {
-        let (events, newest_at) = before.map_or((0, Millis::MIN), |it| (it.events, it.newest_at));
+        let (events, newest_at) = before.map_or((0, Millis::MIN), |range| (range.events, range.newest_at));
         Self { events: events + last.events, newest_at: newest_at.max(last.newest_at), last }
     }
 }
 
 /// Adds the next range to the selected ones, if it has expired and all fit in one batch.
-fn take_if_over(whole: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
-    let events = whole.as_ref().map_or(0, |it| it.events);
+fn take_if_expired(selected: &mut Option<Ranges>, next: &mut Option<Ranges>, before: Millis) -> bool {
+    let events = selected.as_ref().map_or(0, |range| range.events);
     let Some(range) = next.take() else { return false };
     if range.newest_at >= before || (events > 0 && events + range.events > DROP_BATCH) {
         return false;
     }
-    *whole = Some(Ranges { events: events + range.events, ..range });
+    *selected = Some(Ranges { events: events + range.events, ..range });
     true
 }

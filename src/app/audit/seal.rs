@@ -26,13 +26,13 @@ const BATCH: i64 = 1_000;
 /// Events read per page.
 pub(super) const PAGE: i64 = 1_000;
 /// Stop after losing this many batches to other servers.
-const LOST: u32 = 5;
+const MAX_CONFLICTS: u32 = 5;
 /// Time limit for sealing at shutdown.
-const AT_END: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Length of an id's prefix up to the end of its time.
-const DATED: usize = "evt_".len() + 9;
+const TIME_PREFIX_LENGTH: usize = "evt_".len() + 9;
 /// Greater than every id that this program creates until the year 8900.
-const AFTER_ALL: &str = "evt_1";
+const AFTER_ALL_IDS: &str = "evt_1";
 
 /// The state of sealing between rounds of one process.
 #[derive(Debug, Default)]
@@ -55,31 +55,31 @@ impl Sealer {
     }
 
     async fn seal(&mut self, audit_log: &AuditLog) -> Result<i64> {
-        let newest = audit_log.core.store.newest_audit_event_before(AFTER_ALL).await?;
+        let newest = audit_log.core.store.newest_audit_event_before(AFTER_ALL_IDS).await?;
         let through = std::mem::replace(&mut self.newest, newest.clone()).or(newest);
         audit_log.seal(through.as_deref()).await
     }
 }
 
-fn report<T>(done: Result<T>, what: &str) {
-    if let Err(error) = done {
-        tracing::error!(error = error.message(), cause = error.causes(), "{what} failed");
+fn log_failure<T>(result: Result<T>, task: &str) {
+    if let Err(error) = result {
+        tracing::error!(error = error.message(), cause = error.causes(), "{task} failed");
     }
 }
 
 impl AuditLog {
     /// Seals all events at shutdown, within a time limit.
-    pub async fn seal_at_end(&self) {
-        let Ok(done) = tokio::time::timeout(AT_END, self.seal_all()).await else {
+    pub async fn seal_on_shutdown(&self) {
+        let Ok(result) = tokio::time::timeout(SHUTDOWN_TIMEOUT, self.seal_all()).await else {
             tracing::warn!("not all audit events were sealed before shutdown; the next start continues");
             return;
         };
-        report(done, "sealing the audit log");
+        log_failure(result, "sealing the audit log");
     }
 
     /// Seals all existing events. Returns how many.
     pub async fn seal_all(&self) -> Result<i64> {
-        let newest = self.core.store.newest_audit_event_before(AFTER_ALL).await?;
+        let newest = self.core.store.newest_audit_event_before(AFTER_ALL_IDS).await?;
         self.seal(newest.as_deref()).await
     }
 
@@ -89,13 +89,13 @@ impl AuditLog {
         head::begin(self).await?;
         let mut sealed = 0;
         if let Some(through) = through {
-            let end = after_time_of(through);
-            let mut lost = 0;
-            while lost < LOST {
+            let end = next_time_prefix(through);
+            let mut conflicts = 0;
+            while conflicts < MAX_CONFLICTS {
                 match self.seal_batch(&end).await? {
                     Batch::Sealed(events) => sealed += events,
                     Batch::Nothing => break,
-                    Batch::Lost => lost += 1,
+                    Batch::Conflict => conflicts += 1,
                 }
                 failpoint::hit("after_audit_batch");
             }
@@ -120,7 +120,7 @@ impl AuditLog {
         let segments = self.segments(newest.as_ref(), from, &until, events);
         match self.core.store.apply(audit_segments::seal(&segments)).await {
             Ok(_) => Ok(Batch::Sealed(segments.iter().map(|segment| segment.events).sum())),
-            Err(WriteError::Refused(_)) => Ok(Batch::Lost),
+            Err(WriteError::Refused(_)) => Ok(Batch::Conflict),
             Err(error) => Err(error.into()),
         }
     }
@@ -128,10 +128,10 @@ impl AuditLog {
     /// The end of a batch: between two milliseconds, after about `BATCH` events.
     async fn end_of_batch(&self, from: &str, end: &str) -> Result<String> {
         let Some(next) = self.core.store.audit_event_id_at(from, end, BATCH).await? else { return Ok(end.to_owned()) };
-        let before_next = dated(&next);
+        let before_next = time_prefix(&next);
         let first = self.core.store.audit_event_id_at(from, &before_next, 0).await?;
         // Events of one millisecond go together.
-        Ok(if first.is_some() { before_next } else { after_time_of(&next) })
+        Ok(if first.is_some() { before_next } else { next_time_prefix(&next) })
     }
 
     /// Hashes the events of a range, per project.
@@ -161,7 +161,8 @@ impl AuditLog {
         until: &str,
         events: BTreeMap<Option<String>, Events>,
     ) -> Vec<Segment> {
-        let (mut number, mut previous) = newest.map_or((0, GENESIS.to_vec()), |it| (it.number, it.mac.clone()));
+        let (mut number, mut previous) =
+            newest.map_or((0, GENESIS.to_vec()), |segment| (segment.number, segment.mac.clone()));
         let sealed_at = self.core.now();
         let mut segments = Vec::with_capacity(events.len());
         for (project_id, events) in events {
@@ -197,19 +198,19 @@ enum Batch {
     /// There is nothing to seal.
     Nothing,
     /// Another server sealed the range, or an event arrived in it meanwhile.
-    Lost,
+    Conflict,
 }
 
 /// The prefix of an id up to the end of its time, padded with zeros.
-fn dated(id: &str) -> String {
+fn time_prefix(id: &str) -> String {
     let time: String = id.chars().skip("evt_".len()).take(9).collect();
     format!("evt_{time:0<9}")
 }
 
 /// The prefix of the next millisecond: greater than all ids of this one.
-fn after_time_of(id: &str) -> String {
-    let mut text = dated(id).into_bytes();
-    for at in ("evt_".len()..text.len().min(DATED)).rev() {
+fn next_time_prefix(id: &str) -> String {
+    let mut text = time_prefix(id).into_bytes();
+    for at in ("evt_".len()..text.len().min(TIME_PREFIX_LENGTH)).rev() {
         let (next, carries) = match text[at] {
             b'z' => (b'0', true),
             b'9' => (b'A', false),
@@ -242,22 +243,22 @@ mod tests {
             ("evt_00Vabczzz", "evt_00Vabd000"),
             ("evt_00V", "evt_00V000001"),
         ] {
-            assert_eq!(after_time_of(id), after, "{id}");
+            assert_eq!(next_time_prefix(id), after, "{id}");
         }
     }
 
     proptest! {
         #[test]
-        fn it_is_greater_than_every_id_of_that_time(at in 0_i64..4_000_000_000_000) {
+        fn the_next_prefix_is_greater_than_every_id_of_that_time(at in 0_i64..4_000_000_000_000) {
             let id = Kind::AuditEvent.mint(at, &SystemEntropy);
-            let after = after_time_of(&id);
-            prop_assert!(id < after && dated(&id) <= id);
+            let after = next_time_prefix(&id);
+            prop_assert!(id < after && time_prefix(&id) <= id);
             prop_assert!(after <= Kind::AuditEvent.mint(at + 1, &SystemEntropy));
         }
 
         #[test]
-        fn odd_ids_do_no_harm(id in ".{0,30}") {
-            prop_assert!(!after_time_of(&id).is_empty());
+        fn unusual_ids_do_not_panic(id in ".{0,30}") {
+            prop_assert!(!next_time_prefix(&id).is_empty());
         }
     }
 }

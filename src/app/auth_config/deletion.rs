@@ -13,7 +13,7 @@ impl AuthConfigs {
     pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             let job = self.revocations.delete_auth_config_and_revoke(actor, id).await;
-            self.recent.forget_where(|it| it.has(id));
+            self.recent.forget_where(|candidates| candidates.has(id));
             return job;
         }
         if self.core.store.auth_config(&actor.project_id, id).await?.is_none() {
@@ -29,7 +29,7 @@ impl AuthConfigs {
             .with(self.core.audit(actor, "auth_config.delete", id, "ok", None));
         match self.core.store.apply(unit).await {
             Ok(_) => {
-                self.recent.forget_where(|it| it.has(id));
+                self.recent.forget_where(|candidates| candidates.has(id));
                 Ok(None)
             }
             Err(WriteError::Refused(Refusal::AuthConfigNotFound)) => Err(auth_config_not_found(id)),

@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Result};
 use crate::text::{pasted, truncate};
 
 /// How often a change is retried when the auth config changes concurrently.
-const TRIES: usize = 50;
+const MAX_ATTEMPTS: usize = 50;
 
 /// The fields to change; `None` leaves a field unchanged.
 pub struct AuthConfigPatch {
@@ -99,7 +99,7 @@ impl AuthConfigs {
         action: &'static str,
         change: impl Fn(&mut AuthConfigRow) -> Result<bool>,
     ) -> Result<()> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let found = self.core.store.auth_config(&actor.project_id, id).await?;
             let mut row = found.ok_or_else(|| auth_config_not_found(id))?;
             let replaces = row.updated_at;
@@ -150,8 +150,9 @@ impl AuthConfigs {
             check_shared_secrets(&toolkit, scheme, shared)?;
             let old = self.credentials.open_shared(row)?;
             let value = |of: &Secrets, name: &str| of.get(name).map(str::to_owned);
-            let moved = changed(&toolkit.client_fields(scheme), &|name| value(&old, name), &|name| value(shared, name));
-            match moved.first() {
+            let changed_fields =
+                changed(&toolkit.client_fields(scheme), &|name| value(&old, name), &|name| value(shared, name));
+            match changed_fields.first() {
                 // A dynamically registered client belongs to the old address; it registers again at the new
                 // one.
                 Some(_) if scheme == Scheme::DcrOAuth => client = Secrets::new(),
@@ -172,13 +173,13 @@ impl AuthConfigPatch {
             client.get(name).is_some_and(|value| !value.is_empty())
                 && self.credentials.get(*name).is_none_or(Option::is_none)
         };
-        let Some(kept) = ["client_secret", "consumer_secret", "private_key"].into_iter().find(is_kept) else {
+        let Some(secret) = ["client_secret", "consumer_secret", "private_key"].into_iter().find(is_kept) else {
             return Ok(());
         };
         let field = format!("shared_connection_fields.{field}");
-        Err(Error::field(&field, format!("takes part in where {kept} goes, which was given for another value")).fix(
+        Err(Error::field(&field, format!("takes part in where {secret} goes, which was given for another value")).fix(
             format!(
-                "Send credentials.{kept} in the same request. Accounts that were connected at the old place must be \
+                "Send credentials.{secret} in the same request. Accounts that were connected at the old place must be \
                  connected again."
             ),
         ))
@@ -192,27 +193,28 @@ impl AuthConfigPatch {
                 .fix(format!("Send type {word}. An auth config keeps the type that it was made with.")));
         }
         let is_oauth = row.scheme.parse().is_ok_and(Scheme::is_oauth2);
-        let place = if row.is_managed { "" } else { "credentials." };
-        let no_use = |name: &str| {
+        let prefix = if row.is_managed { "" } else { "credentials." };
+        let not_accepted = |name: &str| {
             Err(Error::field(
-                &format!("{place}{}", truncate(name)),
+                &format!("{prefix}{}", truncate(name)),
                 format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
             ))
         };
         let known = row.scheme.parse().map(client_names).unwrap_or_default();
-        let surplus = |(name, value): &(&String, &Option<Secret>)| value.is_some() && !known.contains(&name.as_str());
-        if let Some((name, _)) = self.credentials.iter().find(surplus) {
-            return no_use(name);
+        let is_unknown =
+            |(name, value): &(&String, &Option<Secret>)| value.is_some() && !known.contains(&name.as_str());
+        if let Some((name, _)) = self.credentials.iter().find(is_unknown) {
+            return not_accepted(name);
         }
         let oauth_only = [
-            ("scopes", self.scopes.as_ref().is_some_and(|it| !it.is_empty())),
-            ("user_scopes", self.user_scopes.as_ref().is_some_and(|it| !it.is_empty())),
+            ("scopes", self.scopes.as_ref().is_some_and(|value| !value.is_empty())),
+            ("user_scopes", self.user_scopes.as_ref().is_some_and(|value| !value.is_empty())),
         ];
         let has_redirect = row.scheme.parse().is_ok_and(Scheme::is_redirect);
         match oauth_only.iter().find(|(_, given)| *given) {
-            Some((name, _)) if !is_oauth => no_use(name),
-            _ if !has_redirect && self.oauth_redirect_uri.as_ref().is_some_and(|it| !it.is_empty()) => {
-                no_use("oauth_redirect_uri")
+            Some((name, _)) if !is_oauth => not_accepted(name),
+            _ if !has_redirect && self.oauth_redirect_uri.as_ref().is_some_and(|value| !value.is_empty()) => {
+                not_accepted("oauth_redirect_uri")
             }
             _ => Ok(()),
         }
@@ -220,10 +222,10 @@ impl AuthConfigPatch {
 
     fn apply(&self, settings: &mut AuthConfigSettings) {
         if let Some(scopes) = &self.scopes {
-            settings.scopes = Some(scopes.clone()).filter(|it| !it.is_empty());
+            settings.scopes = Some(scopes.clone()).filter(|value| !value.is_empty());
         }
         if let Some(scopes) = &self.user_scopes {
-            settings.user_scopes = Some(scopes.clone()).filter(|it| !it.is_empty());
+            settings.user_scopes = Some(scopes.clone()).filter(|value| !value.is_empty());
         }
         if let Some(config) = &self.tool_access_config {
             settings.tool_access_config = Some(config.clone());

@@ -3,8 +3,8 @@
 
 mod deletion;
 pub mod edit;
+pub mod methods;
 pub mod schemes;
-pub mod ways;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -157,10 +157,10 @@ impl AuthConfigs {
             "ok",
             None,
         ));
-        let place = (row.project_id.clone(), row.toolkit.clone());
-        let made = self.idempotency.apply_once(key, unit, row, encode).await?;
-        self.recent.forget(&place);
-        Ok(made)
+        let cache_key = (row.project_id.clone(), row.toolkit.clone());
+        let created = self.idempotency.apply_once(key, unit, row, encode).await?;
+        self.recent.forget(&cache_key);
+        Ok(created)
     }
 
     /// The scheme by which this project can connect without an auth config of its own: OAuth 2 with the
@@ -169,7 +169,7 @@ impl AuthConfigs {
         if toolkit.oauth2.is_some() {
             return self.core.settings.managed_client(&toolkit.slug, project).map(|_| Scheme::OAuth2);
         }
-        toolkit.schemes().into_iter().find(|scheme| self.can_make(project, toolkit, *scheme))
+        toolkit.schemes().into_iter().find(|scheme| self.can_create(project, toolkit, *scheme))
     }
 
     /// A new managed auth config, not yet stored.
@@ -285,27 +285,27 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
     if given("client_id").or_else(|| given("consumer_key")).is_none() {
         return Err(missing("Client id"));
     }
-    let wrong = |name: &str, reason: &str| Error::field(&format!("{at}.{name}"), reason);
+    let errors = |name: &str, reason: &str| Error::field(&format!("{at}.{name}"), reason);
     // The registered authentication method takes precedence over the toolkit's.
     let method = match given("token_endpoint_auth_method") {
         Some(name) => Some(ClientAuthentication::from_name(name).ok_or_else(|| {
             let known = "client_secret_basic, client_secret_basic_unencoded, client_secret_post, client_secret_jwt, \
                          private_key_jwt, none";
-            wrong("token_endpoint_auth_method", &format!("must be one of {known}"))
+            errors("token_endpoint_auth_method", &format!("must be one of {known}"))
         })?),
         None => method,
     };
     for name in ["client_id", "consumer_key", "key_id"] {
         // RFC 6749 appendix A.1: visible ASCII. Invisible characters are copied by accident.
         if given(name).is_some_and(|id| id.chars().any(is_invisible)) {
-            return Err(wrong(name, "holds an invisible character; copy it once more, or type it"));
+            return Err(errors(name, "holds an invisible character; copy it once more, or type it"));
         }
     }
     if let Some(key) = given("private_key") {
-        switchboard_auth::check_private_key(key).map_err(|reason| wrong("private_key", reason))?;
+        switchboard_auth::check_private_key(key).map_err(|reason| errors("private_key", reason))?;
     }
     if let Some(certificate) = given("certificate") {
-        switchboard_auth::check_certificate(certificate).map_err(|reason| wrong("certificate", reason))?;
+        switchboard_auth::check_certificate(certificate).map_err(|reason| errors("certificate", reason))?;
     }
     match (given("client_secret").or_else(|| given("consumer_secret")), method) {
         (_, Some(ClientAuthentication::PrivateKeyJwt)) if given("private_key").is_none() => Err(missing("Private key")),
@@ -315,7 +315,7 @@ pub(super) fn check_client(toolkit: &Toolkit, scheme: Scheme, credentials: &Secr
         (Some(_), _) if scheme == Scheme::OAuth1 => Ok(()),
         // RFC 6749 appendix A: visible ASCII. A pasted line break would fail much later.
         (Some(secret), _) => {
-            switchboard_auth::check_client_secret(secret).map_err(|reason| wrong("client_secret", reason))
+            switchboard_auth::check_client_secret(secret).map_err(|reason| errors("client_secret", reason))
         }
     }
 }
@@ -332,26 +332,27 @@ pub(super) fn check_name(name: Option<String>, at: &str) -> Result<Option<String
 /// Checks that shared fields are valid connection fields. `at` is their path in the request.
 pub(super) fn check_shared(toolkit: &Toolkit, scheme: Scheme, shared: &Secrets, at: &str) -> Result<()> {
     let fields = toolkit.connection_fields(scheme);
-    let mut wrong = Vec::new();
+    let mut errors = Vec::new();
     for (name, value) in shared.iter() {
-        let shown = truncate(name);
+        let field_name = truncate(name);
         match fields.iter().find(|field| field.name == name) {
             Some(field) => {
                 if let Err(reason) = field.check(value.expose()) {
-                    wrong.push(format!("Error in payload.{at}.{shown}: {reason}"));
+                    errors.push(format!("Error in payload.{at}.{field_name}: {reason}"));
                 }
             }
-            None if fields.is_empty() => wrong.push(format!(
-                "Error in payload.{at}.{shown}: is not known; {scheme} connections of toolkit {} have no fields",
+            None if fields.is_empty() => errors.push(format!(
+                "Error in payload.{at}.{field_name}: is not known; {scheme} connections of toolkit {} have no fields",
                 toolkit.slug
             )),
             None => {
                 let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
-                wrong.push(format!("Error in payload.{at}.{shown}: is not known; known are {}", known.join(", ")));
+                errors
+                    .push(format!("Error in payload.{at}.{field_name}: is not known; known are {}", known.join(", ")));
             }
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(Error::validation(wrong)) }
+    if errors.is_empty() { Ok(()) } else { Err(Error::validation(errors)) }
 }
 
 fn missing_client(toolkit: &Toolkit) -> Error {

@@ -15,11 +15,11 @@ use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::error::{Code, Error, Result};
 
 /// Maximum number of auth configs cached per toolkit. Links need the newest of each scheme.
-const REMEMBERED: i64 = 20;
+const MAX_CACHED: i64 = 20;
 
 /// What a link request says about the scheme.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SchemeWish {
+pub enum RequestedScheme {
     /// No preference.
     #[default]
     Any,
@@ -39,7 +39,7 @@ pub struct LinkWarning {
 }
 
 /// The auth config selected for a link.
-pub(in crate::app) struct Picked {
+pub(in crate::app) struct SelectedAuthConfig {
     pub config: AuthConfigRow,
     /// The user is asked for the scheme; this auth config is one of several candidates.
     pub user_chooses: bool,
@@ -53,7 +53,7 @@ pub struct Candidates {
     /// Newest first.
     configs: Vec<AuthConfigRow>,
     /// Index of the auth config that is used by default.
-    usual: usize,
+    default_index: usize,
     warnings: Vec<LinkWarning>,
 }
 
@@ -62,14 +62,14 @@ impl Candidates {
         if configs.is_empty() {
             return Ok(None);
         }
-        let mut usual = Vec::new();
-        for (place, config) in configs.iter().enumerate() {
+        let mut default_index = Vec::new();
+        for (cache_key, config) in configs.iter().enumerate() {
             if !AuthConfigSettings::parse(&config.settings)?.made_for_scheme {
-                usual.push(place);
+                default_index.push(cache_key);
             }
         }
-        let warnings = several(&usual.iter().map(|place| &configs[*place]).collect::<Vec<_>>());
-        Ok(Some(Self { usual: usual.first().copied().unwrap_or(0), configs, warnings }))
+        let warnings = several_warning(&default_index.iter().map(|cache_key| &configs[*cache_key]).collect::<Vec<_>>());
+        Ok(Some(Self { default_index: default_index.first().copied().unwrap_or(0), configs, warnings }))
     }
 }
 
@@ -91,13 +91,14 @@ impl Candidates {
 }
 
 /// Warns which auth config is used if there are several and the request names none.
-fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
+fn several_warning(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
     let [used, others @ ..] = configs else { return Vec::new() };
     if others.is_empty() {
         return Vec::new();
     }
-    let shown: Vec<String> = others.iter().take(5).map(|it| format!("{} ({})", it.id, it.scheme)).collect();
-    let more = if others.len() > shown.len() { " and more" } else { "" };
+    let listed: Vec<String> =
+        others.iter().take(5).map(|config| format!("{} ({})", config.id, config.scheme)).collect();
+    let more = if others.len() > listed.len() { " and more" } else { "" };
     vec![LinkWarning {
         code: "SEVERAL_AUTH_CONFIGS",
         message: format!(
@@ -106,7 +107,7 @@ fn several(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
             used.toolkit,
             used.id,
             used.scheme,
-            shown.join(", ")
+            listed.join(", ")
         ),
     }]
 }
@@ -118,33 +119,40 @@ impl AuthConfigs {
         actor: &Actor,
         named: Option<&str>,
         toolkit: &Toolkit,
-        wish: SchemeWish,
+        requested: RequestedScheme,
         unit: &mut Unit,
-    ) -> Result<Picked> {
+    ) -> Result<SelectedAuthConfig> {
         if let Some(id) = named {
-            return self.named(actor, id, toolkit, wish).await;
+            return self.named(actor, id, toolkit, requested).await;
         }
         let candidates = self.usable_configs(&actor.project_id, toolkit).await?;
-        if let SchemeWish::Only(scheme) = wish {
-            let newest = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
+        if let RequestedScheme::Only(scheme) = requested {
+            let newest = candidates.as_ref().and_then(|config| config.newest_of(scheme)).cloned();
             let config = match newest {
                 Some(config) => config,
-                None => self.of_scheme(actor, toolkit, scheme, unit).await?,
+                None => self.find_or_create(actor, toolkit, scheme, unit).await?,
             };
-            return Ok(Picked { config, user_chooses: false, warnings: Vec::new() });
+            return Ok(SelectedAuthConfig { config, user_chooses: false, warnings: Vec::new() });
         }
-        let user_chooses = wish == SchemeWish::UserChooses && self.ways(&actor.project_id, toolkit).await?.len() > 1;
+        let user_chooses =
+            requested == RequestedScheme::UserChooses && self.methods(&actor.project_id, toolkit).await?.len() > 1;
         if let Some(candidates) = candidates {
-            let config = candidates.configs[candidates.usual].clone();
+            let config = candidates.configs[candidates.default_index].clone();
             let warnings = if user_chooses { Vec::new() } else { candidates.warnings.clone() };
-            return Ok(Picked { config, user_chooses, warnings });
+            return Ok(SelectedAuthConfig { config, user_chooses, warnings });
         }
         let (config, warnings) = self.first(actor, toolkit, unit).await?;
-        Ok(Picked { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
+        Ok(SelectedAuthConfig { config, user_chooses, warnings: if user_chooses { Vec::new() } else { warnings } })
     }
 
     /// The auth config that the session names.
-    async fn named(&self, actor: &Actor, id: &str, toolkit: &Toolkit, wish: SchemeWish) -> Result<Picked> {
+    async fn named(
+        &self,
+        actor: &Actor,
+        id: &str,
+        toolkit: &Toolkit,
+        requested: RequestedScheme,
+    ) -> Result<SelectedAuthConfig> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if self.lacks_client(&config) {
@@ -153,7 +161,7 @@ impl AuthConfigs {
         if !config.is_enabled {
             return Err(super::disabled(&config).fix("Enable it, or name another auth config in the session."));
         }
-        if let SchemeWish::Only(scheme) = wish
+        if let RequestedScheme::Only(scheme) = requested
             && scheme.as_str() != config.scheme
         {
             let reason =
@@ -162,12 +170,12 @@ impl AuthConfigs {
                 .fix("Leave auth_scheme out, or use a session whose auth_configs does not name this toolkit."));
         }
         let mut warnings = Vec::new();
-        if wish == SchemeWish::UserChooses {
+        if requested == RequestedScheme::UserChooses {
             let message =
                 format!("The session names auth config {}, so the user is not asked for a scheme.", config.id);
             warnings.push(LinkWarning { code: "NO_CHOICE", message });
         }
-        Ok(Picked { config, user_chooses: false, warnings })
+        Ok(SelectedAuthConfig { config, user_chooses: false, warnings })
     }
 
     /// The auth configs that links of a project and toolkit may use, cached for one second.
@@ -176,17 +184,17 @@ impl AuthConfigs {
         project: &str,
         toolkit: &Toolkit,
     ) -> Result<Option<Arc<Candidates>>> {
-        let place = (project.to_owned(), toolkit.slug.clone());
-        if let Some(candidates) = self.recent.get(&place) {
+        let cache_key = (project.to_owned(), toolkit.slug.clone());
+        if let Some(candidates) = self.recent.get(&cache_key) {
             return Ok(Some(candidates));
         }
         let before = self.recent.before();
         let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
-        let configs = self.core.store.usable_auth_configs(project, &toolkit.slug, with_client, REMEMBERED).await?;
+        let configs = self.core.store.usable_auth_configs(project, &toolkit.slug, with_client, MAX_CACHED).await?;
         let unsealed = |config| AuthConfigRow { credentials_sealed: None, shared_sealed: None, ..config };
         let Some(candidates) = Candidates::new(configs.into_iter().map(unsealed).collect())? else { return Ok(None) };
         let candidates = Arc::new(candidates);
-        self.recent.put(place, before, Arc::clone(&candidates));
+        self.recent.put(cache_key, before, Arc::clone(&candidates));
         Ok(Some(candidates))
     }
 
@@ -198,19 +206,19 @@ impl AuthConfigs {
         unit: &mut Unit,
     ) -> Result<(AuthConfigRow, Vec<LinkWarning>)> {
         let schemes = toolkit.schemes();
-        let is_offered = |scheme: Scheme| schemes.first() == Some(&scheme) || !is_of_a_service(scheme);
+        let is_offered = |scheme: Scheme| schemes.first() == Some(&scheme) || !uses_service_credential(scheme);
         let mut offered = schemes.iter().copied().filter(|scheme| is_offered(*scheme));
-        let can = offered.find(|scheme| self.can_make(&actor.project_id, toolkit, *scheme));
-        let scheme = can.ok_or_else(|| no_managed_auth(toolkit))?;
-        if let Some(off) = self.core.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
-            && !(off.is_enabled && off.is_enabled_for_tool_router)
+        let creatable = offered.find(|scheme| self.can_create(&actor.project_id, toolkit, *scheme));
+        let scheme = creatable.ok_or_else(|| no_managed_auth(toolkit))?;
+        if let Some(existing) = self.core.store.managed_auth_config(&actor.project_id, &toolkit.slug, None).await?
+            && !(existing.is_enabled && existing.is_enabled_for_tool_router)
         {
-            return Err(switched_off(&off));
+            return Err(managed_disabled(&existing));
         }
-        let config = self.new_managed(actor, toolkit, scheme, false, unit);
+        let config = self.insert_managed(actor, toolkit, scheme, false, unit);
         let mut warnings = Vec::new();
         if schemes.first() != Some(&scheme) {
-            let preferred = schemes.first().map_or("", |it| it.as_str());
+            let preferred = schemes.first().map_or("", |config| config.as_str());
             warnings.push(LinkWarning {
                 code: "OTHER_SCHEME",
                 message: format!(
@@ -225,7 +233,7 @@ impl AuthConfigs {
 
     /// The newest auth config of a scheme, or a new one for links that request that scheme. Other links do not
     /// use it.
-    pub(in crate::app) async fn of_scheme(
+    pub(in crate::app) async fn find_or_create(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,
@@ -240,18 +248,19 @@ impl AuthConfigs {
         if let Some(config) = older {
             return Ok(config);
         }
-        if !self.can_make(project, toolkit, scheme) {
+        if !self.can_create(project, toolkit, scheme) {
             return Err(no_client(toolkit, scheme));
         }
-        if let Some(off) = self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
-            && !(off.is_enabled && off.is_enabled_for_tool_router)
+        if let Some(existing) =
+            self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
+            && !(existing.is_enabled && existing.is_enabled_for_tool_router)
         {
-            return Err(switched_off(&off));
+            return Err(managed_disabled(&existing));
         }
-        Ok(self.new_managed(actor, toolkit, scheme, true, unit))
+        Ok(self.insert_managed(actor, toolkit, scheme, true, unit))
     }
 
-    pub(in crate::app) fn new_managed(
+    pub(in crate::app) fn insert_managed(
         &self,
         actor: &Actor,
         toolkit: &Toolkit,
@@ -270,9 +279,9 @@ impl AuthConfigs {
 
     /// Whether an auth config of a scheme can be created without anything from the project: with the operator's
     /// client, or because the scheme needs no client.
-    pub(in crate::app) fn can_make(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
-        let is_token_of_ones_own = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
-        if !toolkit.offers(scheme) && !is_token_of_ones_own {
+    pub(in crate::app) fn can_create(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> bool {
+        let is_user_token = scheme == Scheme::BearerToken && toolkit.oauth2.is_some();
+        if !toolkit.offers(scheme) && !is_user_token {
             return false;
         }
         match scheme {
@@ -291,7 +300,7 @@ impl AuthConfigs {
     }
 }
 
-impl SchemeWish {
+impl RequestedScheme {
     /// Parses the request's scheme: a scheme of the toolkit, or `choose`.
     ///
     /// # Errors
@@ -316,12 +325,12 @@ impl SchemeWish {
 
 /// Whether a scheme uses a service credential, which an administrator has. Users are not asked for one unless
 /// the developer names the scheme.
-fn is_of_a_service(scheme: Scheme) -> bool {
+fn uses_service_credential(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::S2sOAuth2 | Scheme::GoogleServiceAccount | Scheme::ServiceAccount)
 }
 
 /// The managed auth config was disabled on purpose: do not create another.
-fn switched_off(config: &AuthConfigRow) -> Error {
+fn managed_disabled(config: &AuthConfigRow) -> Error {
     let id = &config.id;
     let (how, fix) = if config.is_enabled {
         ("not enabled for sessions", format!("Set is_enabled_for_tool_router with PATCH /auth_configs/{id}."))
@@ -334,7 +343,7 @@ fn switched_off(config: &AuthConfigRow) -> Error {
 
 /// No client is available for any scheme.
 pub(in crate::app) fn no_managed_auth(toolkit: &Toolkit) -> Error {
-    let scheme = toolkit.schemes().into_iter().find(|it| matches!(it, Scheme::OAuth2 | Scheme::OAuth1));
+    let scheme = toolkit.schemes().into_iter().find(|config| matches!(config, Scheme::OAuth2 | Scheme::OAuth1));
     no_client(toolkit, scheme.or_else(|| toolkit.schemes().first().copied()).unwrap_or(Scheme::OAuth2))
 }
 

@@ -14,8 +14,8 @@ use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::account_locks::AccountLocks;
 use super::catalog::CurrentCatalog;
-use super::flights::Flights;
 use super::settings::Settings;
 use super::threads::Threads;
 use crate::app::model::params::AccountParams;
@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
 
 /// How long a successful readiness check is reused, in milliseconds.
-const READY_FOR: Millis = 1_000;
+const READINESS_TTL: Millis = 1_000;
 
 /// What every service depends on.
 pub struct Core {
@@ -46,7 +46,7 @@ pub struct Core {
     /// Threads that read files.
     pub files: Threads,
     /// Locks of accounts and auth configs in this process.
-    pub flights: Flights,
+    pub account_locks: AccountLocks,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// When the database last passed the readiness check.
@@ -77,7 +77,7 @@ impl Core {
     pub async fn check_ready(&self) -> Result<()> {
         let now = self.now();
         let last = self.ready_at.load(Ordering::Relaxed);
-        if (last..last.saturating_add(READY_FOR)).contains(&now) {
+        if (last..last.saturating_add(READINESS_TTL)).contains(&now) {
             return Ok(());
         }
         self.store.apply(Unit::new().with(meta::put("ready_probe", now.to_be_bytes().to_vec()))).await?;
@@ -105,7 +105,7 @@ impl Core {
         let params = AccountParams::parse(&account.params)?;
         let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        Ok(params.completed(&toolkit, scheme))
+        Ok(params.with_derived_values(&toolkit, scheme))
     }
 
     /// The statement that records `action` on `object`. `detail` never contains a secret.

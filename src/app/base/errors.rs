@@ -22,8 +22,8 @@ pub fn toolkit_not_allowed(slug: &str) -> Error {
 
 /// Toolkits that do not exist on this server.
 pub fn invalid_slugs(slugs: &[&str]) -> Error {
-    let shown: Vec<String> = slugs.iter().take(20).map(|slug| truncate(slug)).collect();
-    Error::of(Code::InvalidToolkitSlugs, &[("slugs", &shown.join(", "))])
+    let listed: Vec<String> = slugs.iter().take(20).map(|slug| truncate(slug)).collect();
+    Error::of(Code::InvalidToolkitSlugs, &[("slugs", &listed.join(", "))])
 }
 
 /// The account's credential no longer works; the user must reconnect.

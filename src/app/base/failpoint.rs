@@ -3,7 +3,7 @@
 /// Aborts the process if `SWITCHBOARD_FAILPOINT` names this point.
 #[cfg(debug_assertions)]
 pub fn hit(name: &str) {
-    if std::env::var("SWITCHBOARD_FAILPOINT").is_ok_and(|wanted| wanted == name) {
+    if std::env::var("SWITCHBOARD_FAILPOINT").is_ok_and(|configured| configured == name) {
         tracing::error!(failpoint = name, "aborting at the failpoint");
         std::process::abort();
     }

@@ -51,13 +51,13 @@ impl IdempotencyKey {
         Ok(Self { project_id: project.to_owned(), key: key.to_owned(), request_hash: hash.finalize().into() })
     }
 
-    fn place(&self, status: i64) -> SealContext {
-        place(&self.project_id, &self.key, &self.request_hash, status)
+    fn seal_context(&self, status: i64) -> SealContext {
+        seal_context(&self.project_id, &self.key, &self.request_hash, status)
     }
 }
 
 /// The seal context of a stored response: bound to one request and one status.
-pub(in crate::app) fn place(project: &str, key: &str, request_hash: &[u8], status: i64) -> SealContext {
+pub(in crate::app) fn seal_context(project: &str, key: &str, request_hash: &[u8], status: i64) -> SealContext {
     SealContext::new(project, "idempotency_keys", key, "response_sealed")
         .with("request", request_hash)
         .with("status", status.to_string())
@@ -89,7 +89,7 @@ impl Idempotency {
                 "This Idempotency-Key was used with a different request",
             ));
         }
-        let body = self.ring.open(key.place(row.status), &row.response_sealed)?.to_vec();
+        let body = self.ring.open(key.seal_context(row.status), &row.response_sealed)?.to_vec();
         Ok(Some(Replay { status: u16::try_from(row.status).unwrap_or(500), body }))
     }
 
@@ -99,7 +99,7 @@ impl Idempotency {
         let row = IdempotencyRow {
             request_hash: key.request_hash.to_vec(),
             status,
-            response_sealed: self.ring.seal(key.place(status), &replay.body),
+            response_sealed: self.ring.seal(key.seal_context(status), &replay.body),
             created_at: self.core.now(),
         };
         idempotency::insert(&key.project_id, &key.key, row)

@@ -62,14 +62,14 @@ pub fn parse_list(field: &str, texts: &[String]) -> Result<Vec<Network>> {
     if texts.is_empty() || texts.len() > MAX_ENTRIES {
         return Err(Error::field(field, format!("must have 1 to {MAX_ENTRIES} entries, or be left out for no limit")));
     }
-    let (mut networks, mut wrong) = (Vec::new(), Vec::new());
+    let (mut networks, mut errors) = (Vec::new(), Vec::new());
     for (index, text) in texts.iter().enumerate() {
         match text.parse() {
             Ok(network) => networks.push(network),
-            Err(reason) => wrong.push(format!("Error in payload.{field}[{index}]: {reason}")),
+            Err(reason) => errors.push(format!("Error in payload.{field}[{index}]: {reason}")),
         }
     }
-    if wrong.is_empty() { Ok(networks) } else { Err(Error::validation(wrong)) }
+    if errors.is_empty() { Ok(networks) } else { Err(Error::validation(errors)) }
 }
 
 /// Whether a key may be used from an address. If there is a list, an unknown address is not on it.
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_and_ranges_admit_what_they_name_and_nothing_else() {
+    fn networks_contain_only_their_own_addresses() {
         let allowed = list(&["203.0.113.7", "10.0.0.0/8", "2001:db8::/32", "::1", "198.51.100.128/25"]);
         for (address, admitted) in [
             ("203.0.113.7", true),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused_and_a_slip_is_corrected() {
+    fn invalid_ranges_are_refused_with_a_correction() {
         for text in [
             "",
             "example.com",

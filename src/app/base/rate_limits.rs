@@ -23,10 +23,10 @@ use crate::time::{Clock, Millis};
 /// Credential submissions of one link: the burst, and the number in ten minutes.
 const LINK_SUBMISSIONS: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
 /// Time to replenish one submission.
-const LINK_REPLENISHED: Duration = Duration::from_mins(1);
+const LINK_REPLENISH_PERIOD: Duration = Duration::from_mins(1);
 
 /// Below this number of entries, shrinking the map is not worth it.
-const SHRINK_FROM: usize = 1_024;
+const MIN_SHRINK_SIZE: usize = 1_024;
 
 /// The operator's limits, in requests per minute; none means no limit.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +41,7 @@ pub struct RateLimits {
 
 /// The state of a limit after a request was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RateLimitStatus {
     /// Requests per minute.
     pub limit: u32,
     /// Requests that would be admitted now.
@@ -72,7 +72,7 @@ impl Limits {
     /// Creates the counters, all unused.
     pub fn new(rates: RateLimits, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
         let clock = SteadyClock::new(clock);
-        let link = Quota::with_period(LINK_REPLENISHED).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
+        let link = Quota::with_period(LINK_REPLENISH_PERIOD).unwrap_or(Quota::per_minute(NonZeroU32::MIN));
         Self {
             key: Limiter::per_minute(rates.per_key, &clock),
             address: Limiter::per_minute(rates.per_address, &clock),
@@ -99,13 +99,13 @@ impl Limits {
 
 impl Limits {
     /// Counts a request of an authenticated key. None if there is no limit.
-    pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<Standing>, Exceeded> {
+    pub fn count_key(&self, key_id: &str) -> std::result::Result<Option<RateLimitStatus>, Exceeded> {
         let Some(limiter) = &self.key else { return Ok(None) };
         self.counted("key", limiter.take(&key_id.to_owned())).map(Some)
     }
 
     /// Counts a request without a valid key. None if there is no limit.
-    pub fn count_address(&self, address: IpAddr) -> std::result::Result<Option<Standing>, Exceeded> {
+    pub fn count_address(&self, address: IpAddr) -> std::result::Result<Option<RateLimitStatus>, Exceeded> {
         let Some(limiter) = &self.address else { return Ok(None) };
         self.counted("address", limiter.take(&counted_as(address))).map(Some)
     }
@@ -168,23 +168,23 @@ struct Limiter<K: Hash + Eq + Clone> {
     limit: u32,
     clock: SteadyClock,
     /// The highest number of entries since the map was last shrunk.
-    most: AtomicUsize,
+    peak: AtomicUsize,
     inner: RateLimiter<K, HashMapStateStore<K>, SteadyClock, StateInformationMiddleware>,
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     fn new(quota: Quota, limit: NonZeroU32, clock: &SteadyClock) -> Self {
         let inner = RateLimiter::new(quota, HashMapStateStore::default(), clock.clone());
-        Self { limit: limit.get(), clock: clock.clone(), most: AtomicUsize::new(0), inner }
+        Self { limit: limit.get(), clock: clock.clone(), peak: AtomicUsize::new(0), inner }
     }
 
     fn per_minute(limit: Option<NonZeroU32>, clock: &SteadyClock) -> Option<Self> {
         limit.map(|limit| Self::new(Quota::per_minute(limit), limit, clock))
     }
 
-    fn take(&self, key: &K) -> std::result::Result<Standing, Exceeded> {
+    fn take(&self, key: &K) -> std::result::Result<RateLimitStatus, Exceeded> {
         match self.inner.check_key(key) {
-            Ok(state) => Ok(Standing { limit: self.limit, remaining: state.remaining_burst_capacity() }),
+            Ok(state) => Ok(RateLimitStatus { limit: self.limit, remaining: state.remaining_burst_capacity() }),
             Err(not_until) => {
                 let wait = not_until.wait_time_from(self.clock.now());
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -197,11 +197,11 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     fn prune(&self) {
         let before = self.inner.len();
         self.inner.retain_recent();
-        let most = self.most.fetch_max(before, Ordering::Relaxed).max(before);
+        let peak = self.peak.fetch_max(before, Ordering::Relaxed).max(before);
         let left = self.inner.len();
-        if most > SHRINK_FROM && left < most / 4 {
+        if peak > MIN_SHRINK_SIZE && left < peak / 4 {
             self.inner.shrink_to_fit();
-            self.most.store(left, Ordering::Relaxed);
+            self.peak.store(left, Ordering::Relaxed);
         }
     }
 }
@@ -254,28 +254,28 @@ mod tests {
         (Arc::clone(&clock), Limits::new(rates, clock, Arc::default()))
     }
 
-    fn take(limits: &Limits, last: u8) -> std::result::Result<Standing, Exceeded> {
+    fn take(limits: &Limits, last: u8) -> std::result::Result<RateLimitStatus, Exceeded> {
         limits.address.as_ref().unwrap().take(&IpAddr::from([192, 0, 2, last]))
     }
 
     #[test]
-    fn a_minute_s_worth_may_come_at_once_and_grows_back() {
+    fn a_burst_of_one_minute_is_allowed_and_replenished() {
         let (clock, limits) = limits(3);
         for remaining in [2, 1, 0] {
-            assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining }));
+            assert_eq!(take(&limits, 1), Ok(RateLimitStatus { limit: 3, remaining }));
         }
         assert_eq!(take(&limits, 1), Err(Exceeded { limit: 3, retry_after: 20 }));
-        assert_eq!(take(&limits, 2), Ok(Standing { limit: 3, remaining: 2 }));
+        assert_eq!(take(&limits, 2), Ok(RateLimitStatus { limit: 3, remaining: 2 }));
         clock.0.fetch_add(19_500, Ordering::SeqCst);
         assert_eq!(take(&limits, 1), Err(Exceeded { limit: 3, retry_after: 1 }));
         clock.0.fetch_add(500, Ordering::SeqCst);
-        assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining: 0 }));
+        assert_eq!(take(&limits, 1), Ok(RateLimitStatus { limit: 3, remaining: 0 }));
         clock.0.fetch_add(60_000, Ordering::SeqCst);
-        assert_eq!(take(&limits, 1), Ok(Standing { limit: 3, remaining: 2 }));
+        assert_eq!(take(&limits, 1), Ok(RateLimitStatus { limit: 3, remaining: 2 }));
     }
 
     #[test]
-    fn a_clock_that_is_set_back_locks_nobody_out() {
+    fn setting_the_clock_back_blocks_no_client() {
         let (clock, limits) = limits(1);
         assert!(take(&limits, 1).is_ok());
         clock.0.store(0, Ordering::SeqCst);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_the_whole_allowance_again_is_forgotten() {
+    fn entries_with_a_full_budget_are_removed() {
         let (clock, limits) = limits(60);
         for last in 0..100 {
             assert!(take(&limits, last).is_ok());

@@ -27,7 +27,7 @@ struct Entries<K, V> {
 
 /// The state of the cache before a read. [`Recent::put`] takes it with the value that was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Before {
+pub struct ReadStart {
     at: Instant,
     changes: u64,
 }
@@ -47,12 +47,12 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
     }
 
     /// Call this before reading a value for [`Self::put`].
-    pub fn before(&self) -> Before {
-        Before { at: Instant::now(), changes: self.lock().changes }
+    pub fn before(&self) -> ReadStart {
+        ReadStart { at: Instant::now(), changes: self.lock().changes }
     }
 
     /// Caches a value that was read after `before`, unless something was changed meanwhile.
-    pub fn put(&self, key: K, before: Before, value: V) {
+    pub fn put(&self, key: K, before: ReadStart, value: V) {
         let mut entries = self.lock();
         if entries.changes != before.changes {
             return;
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_live_a_second_or_until_they_are_forgotten() {
+    fn entries_expire_after_a_second_or_when_forgotten() {
         let recent: Recent<u32, u32> = Recent::default();
         recent.put(1, recent.before(), 10);
         assert_eq!(recent.get(&1), Some(10));
@@ -100,12 +100,12 @@ mod tests {
         recent.forget_where(|value| *value == 30);
         assert_eq!(recent.get(&3), None);
         let Some(long_ago) = Instant::now().checked_sub(LIFETIME) else { return };
-        recent.put(2, Before { at: long_ago, ..recent.before() }, 20);
+        recent.put(2, ReadStart { at: long_ago, ..recent.before() }, 20);
         assert_eq!(recent.get(&2), None, "too old");
     }
 
     #[test]
-    fn what_was_read_before_a_change_is_not_remembered_after_it() {
+    fn a_value_read_before_a_change_is_not_cached() {
         let recent: Recent<u32, u32> = Recent::default();
         let before = recent.before();
         recent.forget(&1);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_grows_past_its_capacity() {
+    fn the_cache_never_exceeds_its_capacity() {
         let recent: Recent<usize, ()> = Recent::default();
         for key in 0..3 * CAPACITY {
             recent.put(key, recent.before(), ());

@@ -19,13 +19,13 @@ impl Threads {
     /// # Errors
     /// The system cannot create a thread.
     pub fn start(name: &str, count: usize) -> io::Result<Self> {
-        let (give, work) = mpsc::channel();
+        let (sender, work) = mpsc::channel();
         let work = Arc::new(Mutex::new(work));
         for _ in 0..count {
             let work = Arc::clone(&work);
-            thread::Builder::new().name(name.to_owned()).spawn(move || work_off(&work))?;
+            thread::Builder::new().name(name.to_owned()).spawn(move || run_queued(&work))?;
         }
-        Ok(Self(give))
+        Ok(Self(sender))
     }
 
     /// Runs `work` on one of the threads, unless the caller has gone by then.
@@ -34,18 +34,18 @@ impl Threads {
     /// The work panicked.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         let (answer, done) = oneshot::channel();
-        let given = self.0.send(Box::new(move || {
+        let sent = self.0.send(Box::new(move || {
             if !answer.is_closed() {
                 // The caller may have gone meanwhile.
                 let _ = answer.send(work());
             }
         }));
-        given.map_err(|_| io::Error::other("there is no thread for it"))?;
+        sent.map_err(|_| io::Error::other("there is no thread for it"))?;
         done.await.map_err(|_| io::Error::other("work on another thread panicked"))
     }
 }
 
-fn work_off(work: &Mutex<mpsc::Receiver<Work>>) {
+fn run_queued(work: &Mutex<mpsc::Receiver<Work>>) {
     loop {
         // Waits for work while holding the lock; the other threads wait for the lock.
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn work_that_panics_is_an_error_and_takes_no_thread_away() {
+    async fn a_panic_is_an_error_and_does_not_end_the_thread() {
         let threads = Threads::start("test", 2).unwrap();
         for _ in 0..4 {
             assert!(threads.run(|| panic!("on a thread")).await.is_err());

@@ -14,10 +14,10 @@ use super::visit::Offer;
 use crate::app::Actor;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::connect::Connector;
-use crate::app::credential::client::Issued;
-use crate::app::credential::secret_addresses::unconfirmable;
+use crate::app::credential::client::IssuedTo;
+use crate::app::credential::secret_addresses::verifier_not_supported;
 use crate::app::model::params::AccountParams;
-use crate::app::provider::{Failure, unbuilt};
+use crate::app::provider::{Failure, build_failure};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
@@ -59,10 +59,10 @@ impl Connector {
             Ok(authorization) => Ok(Ok(authorization)),
             Err(Failure::Unsent(error)) if !is_transient(&error) => Err(error),
             Err(failure) => {
-                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.logged(), "authorization could not be started");
+                tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.log_text(), "authorization could not be started");
                 let facts = failure.facts();
                 self.record_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
-                let reason = failure.shown().unwrap_or_else(|| "it did not accept the request".to_owned());
+                let reason = failure.message().unwrap_or_else(|| "it did not accept the request".to_owned());
                 Ok(Err(format!(
                     "{} could not start the connection: {reason}. Try again in a minute.",
                     offer.toolkit.name
@@ -91,11 +91,11 @@ impl Connector {
     /// Whether the provider rejected a dynamically registered client, so that another one may be
     /// registered. Nothing has been spent yet.
     async fn has_discarded_client(&self, actor: &Actor, offer: &mut Offer, failure: &Failure) -> Result<bool> {
-        if offer.scheme != Scheme::DcrOAuth || !failure.is_of_client() {
+        if offer.scheme != Scheme::DcrOAuth || !failure.is_client_refused() {
             return Ok(false);
         }
         let client_id = self.credentials.oauth_client(&offer.config)?.client_id;
-        self.providers.note_forgotten(actor, &offer.config, &client_id, failure).await;
+        self.providers.handle_forgotten_client(actor, &offer.config, &client_id, failure).await;
         let config = self.core.store.auth_config(&offer.config.project_id, &offer.config.id).await?;
         offer.config = config.ok_or_else(|| auth_config_not_found(&offer.config.id))?;
         Ok(true)
@@ -112,15 +112,15 @@ impl Connector {
         let config = offer.config.clone();
         offer.config = self
             .providers
-            .registered(actor, config, &offer.toolkit, entered, redirect_uri)
+            .ensure_registered(actor, config, &offer.toolkit, entered, redirect_uri)
             .await
             .map_err(Failure::Unsent)?;
         let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
         let provider = provider.map_err(Failure::Unsent)?;
         let oauth = &provider.oauth;
         let pkce = (oauth.pkce == Pkce::S256).then(|| PkcePair::new(&*self.core.entropy));
-        let key = oauth.dpop.then(new_dpop_key).transpose().map_err(unbuilt)?;
-        let thumbprint = key.as_ref().map(dpop_thumbprint).transpose().map_err(unbuilt)?;
+        let key = oauth.dpop.then(new_dpop_key).transpose().map_err(build_failure)?;
+        let thumbprint = key.as_ref().map(dpop_thumbprint).transpose().map_err(build_failure)?;
         let resource = self.providers.resource(oauth, entered).map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
         let user_scopes = offer.settings.user_scopes.clone().unwrap_or_default();
@@ -137,8 +137,8 @@ impl Connector {
             variables: &|name| self.core.variable(entered, name),
         };
         let url = Box::pin(self.providers.authorization_url(&provider, &request, key.as_ref())).await?;
-        if let Some(found) = self.providers.found_way(&provider) {
-            self.providers.keep_method(actor, &offer.config, found).await;
+        if let Some(found) = self.providers.discovered_method(&provider) {
+            self.providers.store_method(actor, &offer.config, found).await;
         }
         let host = url.host_str().map(ToOwned::to_owned);
         Ok(AuthorizationStart {
@@ -162,20 +162,20 @@ impl Connector {
         state: &OneTimeToken,
     ) -> std::result::Result<AuthorizationStart, Failure> {
         if offer.verifier_url.is_some() {
-            return Err(Failure::Unsent(unconfirmable()));
+            return Err(Failure::Unsent(verifier_not_supported()));
         }
         let config = offer.config.clone();
         offer.config = self
             .providers
-            .registered(actor, config, &offer.toolkit, entered, redirect_uri)
+            .ensure_registered(actor, config, &offer.toolkit, entered, redirect_uri)
             .await
             .map_err(Failure::Unsent)?;
         let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, entered).await;
         let provider = provider.map_err(Failure::Unsent)?;
         let scopes = offer.scopes();
         let code = self.providers.device_code(&provider, &scopes).await?;
-        if let Some(found) = self.providers.found_way(&provider) {
-            self.providers.keep_method(actor, &offer.config, found).await;
+        if let Some(found) = self.providers.discovered_method(&provider) {
+            self.providers.store_method(actor, &offer.config, found).await;
         }
         let page = format!("{}/link/device/{}", self.core.settings.public_url, state.text());
         let url = Url::parse(&page).map_err(|error| Failure::Unsent(Error::internal(error)))?;
@@ -210,7 +210,7 @@ impl Connector {
         let oauth = offer.toolkit.oauth1.as_ref().ok_or_else(lost)?;
         let client = self
             .credentials
-            .client_for(&offer.toolkit, offer.scheme, &offer.config, entered, Issued::JustNow)
+            .client_for(&offer.toolkit, offer.scheme, &offer.config, entered, IssuedTo::CurrentClient)
             .map_err(Failure::Unsent)?;
         let mut callback = Url::parse(redirect_uri).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         callback.query_pairs_mut().append_pair("state", state.text());

@@ -20,7 +20,7 @@ use super::{Ending, Finished};
 use crate::app::Actor;
 use crate::app::connect::Connector;
 use crate::app::model::params::AccountParams;
-use crate::app::provider::{Chosen, Thing, TokenCredential};
+use crate::app::provider::{ConnectOption, Selections, TokenCredential};
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -37,7 +37,7 @@ pub(super) struct PendingConnection {
     pub credential: TokenCredential,
     pub params: AccountParams,
     /// The user's choices so far.
-    pub chosen: Chosen,
+    pub chosen: Selections,
     /// The verification that holds it, with its conditional revocation.
     pub verification_id: Option<String>,
 }
@@ -46,9 +46,9 @@ pub(super) struct PendingConnection {
 #[derive(Debug, Deserialize, Serialize)]
 struct PendingChoice {
     expires_at: Option<Millis>,
-    chosen: Chosen,
+    chosen: Selections,
     title: String,
-    options: Vec<Thing>,
+    options: Vec<ConnectOption>,
     /// The tokens are revoked unless the user chooses.
     #[serde(default, rename = "has_promise")]
     has_conditional_revocation: bool,
@@ -60,7 +60,7 @@ pub struct Choice {
     /// The question.
     pub title: String,
     /// The available options.
-    pub options: Vec<Thing>,
+    pub options: Vec<ConnectOption>,
     /// The link, still open.
     pub offer: Box<Offer>,
     row: VerificationRow,
@@ -90,7 +90,7 @@ impl Connector {
         offer: &Offer,
         pending: &PendingConnection,
         title: String,
-        options: Vec<Thing>,
+        options: Vec<ConnectOption>,
     ) -> Result<Finished> {
         let now = self.core.now();
         let expires_at = now + millis(self.core.settings.link_ttl);
@@ -122,7 +122,7 @@ impl Connector {
             attempt_id: offer.attempt_id.clone(),
             id,
         };
-        row.parked_sealed = Some(self.credentials.seal_parked(&row, &offer.account, &parked)?);
+        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, &parked)?);
         let detail = json!({ "question": waiting.title, "choices": waiting.options.len() });
         let mut unit = Unit::new()
             .with(links::is_open(&offer.link.id))
@@ -141,7 +141,7 @@ impl Connector {
             let conditional = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
             unit.push(revocations::insert(&conditional));
         }
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) => {}
             // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {
@@ -218,7 +218,8 @@ impl Connector {
         request_id: &str,
     ) -> Result<ChoiceResult> {
         // Prefixed: this part of the URL is untrusted input and must not collide with other lock names.
-        let lock = self.core.flights.lock_of(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
+        let lock =
+            self.core.account_locks.for_account(&format!("choice {}", OneTimeToken::row_id(token).unwrap_or_default()));
         let (turn, is_second) = match Arc::clone(&lock).try_lock_owned() {
             Ok(turn) => (turn, false),
             Err(_) => (lock.lock_owned().await, true),
@@ -281,7 +282,7 @@ impl Connector {
         chosen.insert(waiting.title, id);
         let pending = PendingConnection {
             credential: TokenCredential { secrets, expires_at: waiting.expires_at },
-            params: AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme),
+            params: AccountParams::parse(&row.params)?.with_derived_values(&offer.toolkit, offer.scheme),
             chosen,
             verification_id: waiting.has_conditional_revocation.then(|| row.id.clone()),
         };
@@ -305,7 +306,7 @@ impl Connector {
     }
 
     fn waiting(&self, row: &VerificationRow, account: &AccountRow) -> Result<(Secrets, PendingChoice)> {
-        let mut parked = self.credentials.open_parked(row, account)?;
+        let mut parked = self.credentials.open_pending(row, account)?;
         let waiting = parked.remove(WAITING).ok_or_else(|| Error::internal("choice without its question"))?;
         let waiting = serde_json::from_str(waiting.expose()).map_err(Error::internal)?;
         Ok((parked, waiting))

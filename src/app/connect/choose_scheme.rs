@@ -8,7 +8,7 @@ use switchboard_store::{Unit, WriteError};
 use super::{Offer, Visit};
 use crate::app::Actor;
 use crate::app::audit::Facts;
-use crate::app::auth_config::ways::Way;
+use crate::app::auth_config::methods::ConnectMethod;
 use crate::app::connect::Connector;
 use crate::error::Result;
 
@@ -21,7 +21,7 @@ pub enum SchemeChosen {
     /// The scheme is set, or the link has moved on: read it again.
     Chosen,
     /// None of the options.
-    NotAnOption(Box<Offer>, Vec<Way>),
+    NotAnOption(Box<Offer>, Vec<ConnectMethod>),
 }
 
 impl Offer {
@@ -50,7 +50,7 @@ impl Connector {
             if !offer.may_choose_scheme() {
                 return Ok(SchemeChosen::Chosen);
             }
-            let ways = self.auth_configs.ways(&offer.link.project_id, &offer.toolkit).await?;
+            let ways = self.auth_configs.methods(&offer.link.project_id, &offer.toolkit).await?;
             let Some(way) = ways.iter().find(|way| way.scheme.as_str() == scheme) else {
                 return Ok(SchemeChosen::NotAnOption(offer, ways));
             };
@@ -69,7 +69,12 @@ impl Connector {
     }
 
     /// Sets the chosen auth config on account and link; creates it if there is none.
-    async fn apply_scheme(&self, offer: &Offer, way: &Way, request_id: &str) -> std::result::Result<(), WriteError> {
+    async fn apply_scheme(
+        &self,
+        offer: &Offer,
+        way: &ConnectMethod,
+        request_id: &str,
+    ) -> std::result::Result<(), WriteError> {
         let now = self.core.now();
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
@@ -80,7 +85,7 @@ impl Connector {
         let mut unit = Unit::new();
         let config = match &way.config {
             Some(config) => config.clone(),
-            None => self.auth_configs.new_managed(&actor, &offer.toolkit, way.scheme, true, &mut unit),
+            None => self.auth_configs.insert_managed(&actor, &offer.toolkit, way.scheme, true, &mut unit),
         };
         let facts = Facts { auth_config_id: Some(config.id.clone()), ..Facts::of_link(&offer.link.id) };
         let account = &offer.account.id;

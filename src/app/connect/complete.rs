@@ -13,7 +13,7 @@ use crate::app::audit::Facts;
 use crate::app::connect::Connector;
 use crate::app::model::expected_identity::Expectation;
 use crate::app::model::params::{AccountIdentity, AccountParams};
-use crate::app::provider::{Chosen, Found, TokenCredential};
+use crate::app::provider::{PostConnectOutcome, Selections, TokenCredential};
 use crate::error::Result;
 
 impl Connector {
@@ -42,7 +42,7 @@ impl Connector {
         self.complete_after_choice(
             actor,
             offer,
-            PendingConnection { credential, params, chosen: Chosen::new(), verification_id: None },
+            PendingConnection { credential, params, chosen: Selections::new(), verification_id: None },
         )
         .await
     }
@@ -64,8 +64,8 @@ impl Connector {
         )?;
         let found = self.providers.post_connect(&offer.toolkit, offer.scheme, &secrets, &mut params, &chosen).await;
         match found {
-            Ok(Found::Settled) => {}
-            Ok(Found::Choose { title, options }) => {
+            Ok(PostConnectOutcome::Complete) => {}
+            Ok(PostConnectOutcome::Choose { title, options }) => {
                 let pending = PendingConnection { credential, params, chosen, verification_id };
                 return self.store_pending_choice(actor, offer, &pending, title, options).await;
             }
@@ -93,7 +93,7 @@ impl Connector {
             let ending = (Ending::AccountMismatch, reason);
             let mut finished = self.attempt_failed(actor, offer, ending, Facts::default()).await?;
             // Only for the page: the person who signed in may see the name of their own account.
-            finished.signed_in = identity.map(|identity| identity.shown().to_owned());
+            finished.signed_in = identity.map(|identity| identity.display_name().to_owned());
             return Ok(finished.with_finding(reason));
         }
         params.consented_at = Some(self.core.now());
@@ -137,12 +137,12 @@ impl Connector {
             if let Some(verification) = verification_id {
                 unit.push(revocations::cancel_conditional(project, verification));
             }
-            self.spool.apply_patiently(unit).await?;
+            self.spool.apply_with_retry(unit).await?;
             return Ok(());
         }
         if let Some(verification) = verification_id {
             let unit = Unit::new().with(revocations::make_unconditional(project, verification, self.core.now()));
-            self.spool.apply_patiently(unit).await?;
+            self.spool.apply_with_retry(unit).await?;
             self.revocations.wake_up();
             return Ok(());
         }

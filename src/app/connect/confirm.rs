@@ -112,7 +112,7 @@ impl Connector {
             attempt_id: offer.attempt_id.clone(),
             id,
         };
-        row.parked_sealed = Some(self.credentials.seal_parked(&row, &offer.account, parked)?);
+        row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, parked)?);
         match self.core.store.apply(unit.with(verifications::insert(&row))).await {
             Ok(_) => {}
             // Another request used the same state.
@@ -188,12 +188,12 @@ impl Connector {
     }
 
     async fn complete_confirmed(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
-        let mut parked = self.credentials.open_parked(&row, &offer.account)?;
+        let mut parked = self.credentials.open_pending(&row, &offer.account)?;
         let finished = match row.kind {
             // Chosen by the user's browser, not by a developer.
             ParkedKind::Choice => return Err(Error::of(Code::AuthSessionNotFound, &[])),
             ParkedKind::Credential => {
-                let params = AccountParams::parse(&row.params)?.completed(&offer.toolkit, offer.scheme);
+                let params = AccountParams::parse(&row.params)?.with_derived_values(&offer.toolkit, offer.scheme);
                 self.activate_entered(actor, offer, parked, params).await?
             }
             ParkedKind::Code => {

@@ -25,7 +25,9 @@ impl Connector {
         offer: &Offer,
     ) -> Result<Option<&'static str>> {
         let path_matches = match callback.name.as_deref() {
-            Some(name) => self.redirect_uris.came_where_asked(name, attempt, &offer.config, &offer.settings).await?,
+            Some(name) => {
+                self.redirect_uris.matches_redirect_uri(name, attempt, &offer.config, &offer.settings).await?
+            }
             // The shared path serves auth configs with their own redirect URI.
             None => offer.settings.oauth_redirect_uri.is_some(),
         };
@@ -51,7 +53,7 @@ impl Connector {
         let identifies_sender = (issuer.is_some() && callback.query.iss.is_some()) || oauth.callback.hmac.is_some();
         if callback.name.is_none()
             && !identifies_sender
-            && !self.redirect_uris.is_alone_on_shared_path(&offer.config).await?
+            && !self.redirect_uris.is_only_server_on_shared_path(&offer.config).await?
         {
             return Ok(Some(AMBIGUOUS));
         }

@@ -25,7 +25,7 @@ use crate::app::connect::Connector;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::PREPARATION;
 use crate::app::provider::request::TOKEN_TIMEOUT;
-use crate::app::provider::{Failure, TokenCredential, Unfinished};
+use crate::app::provider::{FailedExchange, Failure, TokenCredential};
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
 
@@ -265,13 +265,15 @@ impl Connector {
         let token = match self.providers.device_tokens(&provider, &waiting.device_code).await {
             Ok(token) => token,
             Err(failure) => {
-                self.providers.note_forgotten(&actor, &offer.config, &provider.client.client_id, &failure).await;
+                self.providers
+                    .handle_forgotten_client(&actor, &offer.config, &provider.client.client_id, &failure)
+                    .await;
                 return self.handle_device_refusal(&actor, &offer, attempt, poll, failure).await;
             }
         };
         // Before any further request: the code is spent and must not be used again.
         let is_ours = self.consume_device_attempt(&actor, attempt, "ok").await?;
-        let finished = self.providers.stepped(&provider, token, "").await;
+        let finished = self.providers.run_followup_requests(&provider, token, "").await;
         let mut params = params.clone();
         params.client_id = (offer.scheme == Scheme::DcrOAuth).then(|| provider.client.client_id.clone());
         match finished {
@@ -284,11 +286,11 @@ impl Connector {
                 self.release_device_claim(attempt).await?;
                 self.revoke_unused_device_tokens(&offer, token, &mut params).await
             }
-            Err(Unfinished { bought: Some(token), .. }) => {
+            Err(FailedExchange { issued: Some(token), .. }) => {
                 self.release_device_claim(attempt).await?;
                 self.revoke_unused_device_tokens(&offer, *token, &mut params).await
             }
-            Err(Unfinished { bought: None, .. }) => self.release_device_claim(attempt).await,
+            Err(FailedExchange { issued: None, .. }) => self.release_device_claim(attempt).await,
         }
     }
 
@@ -322,7 +324,7 @@ impl Connector {
             outcome,
             None,
         ));
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
@@ -380,7 +382,7 @@ impl Connector {
         };
         let facts = failure.facts();
         let (ending, reason) = match code {
-            Some("access_denied") => (Ending::Denied, failure.shown().unwrap_or_default()),
+            Some("access_denied") => (Ending::Denied, failure.message().unwrap_or_default()),
             Some("expired_token") => (Ending::Expired, "expired_token: the code was not entered in time".to_owned()),
             _ => return self.fail_exchange(actor, offer, failure).await.map(drop),
         };

@@ -19,9 +19,9 @@ use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::base::failpoint;
 use crate::app::connect::Connector;
-use crate::app::credential::client::Issued;
+use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::{AccountParams, missing_scopes};
-use crate::app::provider::{Failure, TokenCredential, Unfinished, learned_by_exchange};
+use crate::app::provider::{FailedExchange, Failure, TokenCredential, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Error, Result};
 use crate::time::{Millis, millis};
@@ -86,8 +86,13 @@ impl Connector {
         let mut params = offer.params()?;
         if let Some(oauth1) = offer.toolkit.oauth1.as_ref().filter(|_| offer.scheme == Scheme::OAuth1) {
             let kept = grant.verifier.as_ref().ok_or_else(|| Error::internal("attempt without its credentials"))?;
-            let client =
-                self.credentials.client_for(&offer.toolkit, offer.scheme, &offer.config, &params, Issued::JustNow)?;
+            let client = self.credentials.client_for(
+                &offer.toolkit,
+                offer.scheme,
+                &offer.config,
+                &params,
+                IssuedTo::CurrentClient,
+            )?;
             return match self.providers.oauth1_finish(oauth1, &client, kept, &grant.code, &mut params).await {
                 Ok(secrets) => {
                     let seconds = oauth1.expires_in.map(Duration::from_secs);
@@ -119,7 +124,7 @@ impl Connector {
             Err(error) => Err(Failure::Unsent(error).into()),
         };
         if let (Err(unfinished), Some(client_id)) = (&token, &client_id) {
-            self.providers.note_forgotten(actor, &offer.config, client_id, &unfinished.failure).await;
+            self.providers.handle_forgotten_client(actor, &offer.config, client_id, &unfinished.failure).await;
         }
         params.redirect_uri = offer.repeats_redirect_uri().then(|| grant.redirect_uri.clone());
         params.client_id = client_id.filter(|_| offer.scheme == Scheme::DcrOAuth);
@@ -130,7 +135,7 @@ impl Connector {
         // Only after the tokens are stored: nothing may come between the provider's response and the
         // store.
         if let Some(learned) = learned {
-            self.providers.keep_method(actor, &offer.config, learned).await;
+            self.providers.store_method(actor, &offer.config, learned).await;
         }
         finished
     }
@@ -168,11 +173,11 @@ impl Connector {
         &self,
         actor: &Actor,
         offer: &Offer,
-        unfinished: Unfinished,
+        unfinished: FailedExchange,
         params: &mut AccountParams,
     ) -> Result<Finished> {
-        if let Some(bought) = unfinished.bought {
-            let secrets = TokenCredential::new(*bought, params, self.core.now()).secrets;
+        if let Some(issued) = unfinished.issued {
+            let secrets = TokenCredential::new(*issued, params, self.core.now()).secrets;
             let refused = UnusedTokens { secrets: &secrets, verification_id: None, identity: None };
             self.revoke_unused_tokens(offer, refused).await?;
         }
@@ -180,15 +185,15 @@ impl Connector {
     }
 
     pub(super) async fn fail_exchange(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
-        tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.logged(), "token exchange failed");
-        let shown = failure.shown();
+        tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.log_text(), "token exchange failed");
+        let shown = failure.message();
         let reason = match &shown {
             Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
             None => EXCHANGE_FAILED.to_owned(),
         };
         let facts = failure.facts();
         if let Some(kept) = self.credentials.keep_unread(&offer.account, failure.unread()) {
-            self.spool.apply_patiently(Unit::new().with(kept)).await?;
+            self.spool.apply_with_retry(Unit::new().with(kept)).await?;
         }
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
         Ok(match (failure, shown) {
@@ -241,7 +246,7 @@ impl Connector {
             .with(revocations::cancel_conditional_of_account(project, account))
             .with(self.core.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
         let unit = grant.into_iter().fold(unit, Unit::with);
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
             // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {

@@ -36,13 +36,13 @@ impl Connector {
         self.limits.count_link_submission(&offer.link.id)?;
         if offer.verifier_url.is_some() && offer.toolkit.token_scheme(offer.scheme).is_some() {
             // Fetching a token is a token request, which waits for the developer's confirmation (R05).
-            let params = AccountParams::of_fields(entered.fields);
+            let params = AccountParams::from_fields(entered.fields);
             return self.store_pending_entered(&actor, &offer, &entered.secrets, &params).await.map(Started::Ended);
         }
         let connector = Arc::clone(self);
         // A second click cancels the browser's first request; its work is finished anyway.
         let task = self.core.tasks.spawn(async move {
-            let params = AccountParams::of_fields(entered.fields).completed(&offer.toolkit, offer.scheme);
+            let params = AccountParams::from_fields(entered.fields).with_derived_values(&offer.toolkit, offer.scheme);
             if let Some(message) = connector.verify_entered_credential(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
                 connector.record_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
@@ -184,7 +184,7 @@ fn refusal_message(name: &str, failure: &Failure) -> String {
         Failure::Refused { error, .. }
             if !matches!(error.kind, TokenErrorKind::Transient | TokenErrorKind::Unreadable) =>
         {
-            let reason = failure.shown().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let reason = failure.message().map(|reason| format!(" ({reason})")).unwrap_or_default();
             format!("{name} does not accept this{reason}. Check that it was copied completely and is still valid.")
         }
         Failure::Unsent(error) if error.code() == Code::AuthConfigBadRequest => error.message().to_owned(),

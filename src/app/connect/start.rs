@@ -114,7 +114,7 @@ impl Connector {
         }
         // Each start may send requests to the provider before the user is known.
         self.limits.count_link_start(&offer.link.id)?;
-        let entered = AccountParams::of_fields(fields).completed(&offer.toolkit, offer.scheme);
+        let entered = AccountParams::from_fields(fields).with_derived_values(&offer.toolkit, offer.scheme);
         let now = self.core.now();
         // A cookie that already exists is never reused (R15).
         let browser = OneTimeToken::new(&*self.core.entropy, "").text().to_owned();

@@ -13,7 +13,7 @@ use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
 use crate::app::connect::Connector;
-use crate::app::credential::fields::{Entered, read_fields};
+use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
@@ -71,7 +71,7 @@ impl Offer {
 
     /// The validated values of a form, completed from the known fields. Shared fields always have the
     /// auth config's values.
-    pub(super) fn read(&self, form: &Secrets) -> std::result::Result<Entered, BTreeMap<String, String>> {
+    pub(super) fn read(&self, form: &Secrets) -> std::result::Result<FormValues, BTreeMap<String, String>> {
         let mut form = form.clone();
         let is_fixed = |name: &str| {
             self.shared.get(name).is_some()
@@ -92,7 +92,7 @@ impl Offer {
 
     /// The account's parameters, completed for requests.
     pub fn params(&self) -> Result<AccountParams> {
-        Ok(AccountParams::parse(&self.account.params)?.completed(&self.toolkit, self.scheme))
+        Ok(AccountParams::parse(&self.account.params)?.with_derived_values(&self.toolkit, self.scheme))
     }
 
     /// Whether a secret is known that the visitor did not enter. Then all known fields are fixed: a
@@ -122,7 +122,7 @@ impl Offer {
 
     /// Scopes that are requested from the provider.
     pub fn scopes(&self) -> Vec<String> {
-        self.settings.wanted_scopes(&self.toolkit, self.scheme)
+        self.settings.scopes_to_request(&self.toolkit, self.scheme)
     }
 }
 

@@ -52,7 +52,7 @@ impl Client {
     pub fn former(secrets: &Secrets) -> Option<Self> {
         let mut own = Secrets::new();
         for (name, secret) in secrets.iter() {
-            if let Some(name) = name.strip_prefix(FORMER) {
+            if let Some(name) = name.strip_prefix(FORMER_PREFIX) {
                 own.insert(name, secret.clone());
             }
         }
@@ -61,7 +61,7 @@ impl Client {
 
     /// The client stored in these secrets, under the field names of the API.
     pub fn of(secrets: &mut Secrets) -> Option<Self> {
-        let text = |secrets: &Secrets, name: &str| secrets.get(name).filter(|it| !it.is_empty()).map(str::to_owned);
+        let text = |secrets: &Secrets, name: &str| secrets.get(name).filter(|text| !text.is_empty()).map(str::to_owned);
         Some(Self {
             client_id: text(secrets, "client_id").or_else(|| text(secrets, "consumer_key"))?,
             key_id: text(secrets, "key_id"),
@@ -77,21 +77,21 @@ impl Client {
 
 /// Whether the auth config uses the operator's client. Managed auth configs with dynamic registration or a
 /// client metadata document have a client of their own.
-pub(in crate::app) fn has_operators_client(config: &AuthConfigRow) -> bool {
+pub(in crate::app) fn uses_managed_client(config: &AuthConfigRow) -> bool {
     let has_own = [Scheme::DcrOAuth, Scheme::CimdOAuth].iter().any(|scheme| config.scheme == scheme.as_str());
     config.is_managed && !has_own
 }
 
 /// Prefix of the stored fields of the previous client. Accounts that were connected with it keep using it.
-pub(in crate::app) const FORMER: &str = "former_";
+pub(in crate::app) const FORMER_PREFIX: &str = "former_";
 
 /// The client that tokens were issued to.
 #[derive(Clone, Copy, Debug)]
-pub enum Issued<'a> {
+pub enum IssuedTo<'a> {
     /// The current client of the auth config.
-    JustNow,
+    CurrentClient,
     /// The client with this identifier; none for old accounts, which do not record it.
-    Earlier(Option<&'a str>),
+    ClientId(Option<&'a str>),
 }
 
 impl Credentials {
@@ -103,7 +103,7 @@ impl Credentials {
     /// The OAuth client of an auth config: its own, or the operator's while this project may use it. Requests
     /// for an account use [`Self::client_for`], which also checks where they are sent.
     pub fn oauth_client(&self, config: &AuthConfigRow) -> Result<Client> {
-        if has_operators_client(config) {
+        if uses_managed_client(config) {
             let client = self.core.settings.managed_client(&config.toolkit, &config.project_id).ok_or_else(|| {
                 Error::new(
                     Code::NoManagedAuth,
@@ -116,7 +116,7 @@ impl Credentials {
             return Ok(Client::public(self.client_metadata_url(&config.id)));
         }
         let mut secrets = self.open_auth_config(config)?;
-        Self::client_in(config, &mut secrets)
+        Self::parse_client(config, &mut secrets)
     }
 
     /// The client that an account was connected with. After a new registration this may be the previous client.
@@ -130,18 +130,18 @@ impl Credentials {
         if let Some(former) = former.filter(|former| client_id.is_none_or(|id| id == former.client_id)) {
             return Ok(former);
         }
-        Self::client_in(config, &mut secrets)
+        Self::parse_client(config, &mut secrets)
     }
 
     /// The client that tokens were issued to.
-    pub(in crate::app) fn issued_client(&self, config: &AuthConfigRow, issued: Issued<'_>) -> Result<Client> {
+    pub(in crate::app) fn issued_client(&self, config: &AuthConfigRow, issued: IssuedTo<'_>) -> Result<Client> {
         match issued {
-            Issued::JustNow => self.oauth_client(config),
-            Issued::Earlier(client_id) => self.client_of(config, client_id),
+            IssuedTo::CurrentClient => self.oauth_client(config),
+            IssuedTo::ClientId(client_id) => self.client_of(config, client_id),
         }
     }
 
-    fn client_in(config: &AuthConfigRow, secrets: &mut Secrets) -> Result<Client> {
+    fn parse_client(config: &AuthConfigRow, secrets: &mut Secrets) -> Result<Client> {
         Client::of(secrets).ok_or_else(|| {
             Error::new(Code::AuthConfigBadRequest, format!("Auth config \"{}\" has no client_id", config.id))
         })

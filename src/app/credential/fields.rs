@@ -6,14 +6,14 @@ use switchboard_catalog::{Field, Scheme, Toolkit};
 use switchboard_vault::{Secret, Secrets};
 
 /// Values of a form, with the secrets kept apart.
-pub(in crate::app) struct Entered {
+pub(in crate::app) struct FormValues {
     pub fields: BTreeMap<String, String>,
     pub secrets: Secrets,
     /// Names of the fields that were filled in. Blank values do not count.
     pub filled: BTreeSet<String>,
 }
 
-impl Entered {
+impl FormValues {
     /// The values as the account stores them. A user name becomes part of the credential, and an imported token
     /// is stored like the toolkit's own tokens.
     pub fn into_credential(mut self, scheme: Scheme, toolkit: &Toolkit) -> Self {
@@ -40,31 +40,31 @@ pub(in crate::app) fn read_fields(
     fields: &[Field],
     form: &Secrets,
     known: &Secrets,
-) -> Result<Entered, BTreeMap<String, String>> {
-    let mut entered = Entered { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
-    let mut wrong = BTreeMap::new();
+) -> Result<FormValues, BTreeMap<String, String>> {
+    let mut entered = FormValues { fields: BTreeMap::new(), secrets: Secrets::new(), filled: BTreeSet::new() };
+    let mut errors = BTreeMap::new();
     for field in fields {
         let given = form.get(&field.name).map(|value| field.clean(value)).filter(|value| !value.is_empty());
         if given.is_some() {
             entered.filled.insert(field.name.clone());
         }
-        let is_asked = field
+        let is_visible = field
             .visible_when
             .as_ref()
             .is_none_or(|condition| entered.fields.get(&condition.field).is_some_and(|value| *value == condition.is));
         let Some(value) = given.or_else(|| known.get(&field.name)).or(field.default.as_deref()) else {
-            if field.required && is_asked {
-                wrong.insert(field.name.clone(), format!("{} is required.", field.display_name));
+            if field.required && is_visible {
+                errors.insert(field.name.clone(), format!("{} is required.", field.display_name));
             }
             continue;
         };
         if let Err(reason) = field.check(value) {
-            wrong.insert(field.name.clone(), format!("{} {reason}.", field.display_name));
+            errors.insert(field.name.clone(), format!("{} {reason}.", field.display_name));
         } else if field.secret {
             entered.secrets.insert(&field.name, Secret::from(value));
         } else {
             entered.fields.insert(field.name.clone(), value.to_owned());
         }
     }
-    if wrong.is_empty() { Ok(entered) } else { Err(wrong) }
+    if errors.is_empty() { Ok(entered) } else { Err(errors) }
 }

@@ -55,7 +55,7 @@ impl<'a> From<&'a AccountRow> for Owner<'a> {
 }
 
 impl Owner<'_> {
-    fn place(&self, table: &str, row: &str, column: &str) -> SealContext {
+    fn context(&self, table: &str, row: &str, column: &str) -> SealContext {
         SealContext::new(self.project_id, table, row, column)
             .with("account", self.account_id)
             .with("user", self.user_id)
@@ -81,37 +81,37 @@ impl Destination {
     }
 }
 
-fn bound_to_values(mut place: SealContext, kind: &str, values: &BTreeMap<String, String>) -> SealContext {
+fn bound_to_values(mut context: SealContext, kind: &str, values: &BTreeMap<String, String>) -> SealContext {
     for (name, value) in values {
-        place = place.with(kind, name).with("value", value);
+        context = context.with(kind, name).with("value", value);
     }
-    place
+    context
 }
 
 fn bound_to_destination(
-    place: SealContext,
+    context: SealContext,
     fields: &BTreeMap<String, String>,
     captured: &BTreeMap<String, String>,
 ) -> SealContext {
-    bound_to_values(bound_to_values(place, "field", fields), "captured", captured)
+    bound_to_values(bound_to_values(context, "field", fields), "captured", captured)
 }
 
 /// Seal context of an account's credential.
-pub(in crate::app) fn credential_place(owner: &Owner<'_>, destination: &Destination) -> SealContext {
-    credential_place_for(owner, &destination.fields, &destination.captured)
+pub(in crate::app) fn credential_context(owner: &Owner<'_>, destination: &Destination) -> SealContext {
+    credential_context_for(owner, &destination.fields, &destination.captured)
 }
 
-fn credential_place_for(
+fn credential_context_for(
     owner: &Owner<'_>,
     fields: &BTreeMap<String, String>,
     captured: &BTreeMap<String, String>,
 ) -> SealContext {
-    bound_to_destination(owner.place("connected_accounts", owner.account_id, "credential_sealed"), fields, captured)
+    bound_to_destination(owner.context("connected_accounts", owner.account_id, "credential_sealed"), fields, captured)
 }
 
 /// Seal context of an auth config's client. It includes the sealed shared fields, so that a host among them
 /// cannot be replaced separately.
-pub(in crate::app) fn client_place(config: &AuthConfigRow) -> SealContext {
+pub(in crate::app) fn client_context(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
@@ -119,40 +119,40 @@ pub(in crate::app) fn client_place(config: &AuthConfigRow) -> SealContext {
 }
 
 /// Seal context of the connection fields shared by all accounts of an auth config.
-pub(in crate::app) fn shared_place(config: &AuthConfigRow) -> SealContext {
+pub(in crate::app) fn shared_context(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
         .with("toolkit", &config.toolkit)
         .with("scheme", &config.scheme)
 }
 
 /// Seal context of the fields that a developer sent with a link.
-pub(in crate::app) fn prefill_place(owner: &Owner<'_>, link: &str) -> SealContext {
-    owner.place("links", link, "prefill_sealed")
+pub(in crate::app) fn prefill_context(owner: &Owner<'_>, link: &str) -> SealContext {
+    owner.context("links", link, "prefill_sealed")
 }
 
 /// Seal context of an attempt's secret. `params` are the account's.
-pub(in crate::app) fn verifier_place(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<SealContext> {
-    let place = owner
-        .place("attempts", &attempt.id, "verifier_sealed")
+pub(in crate::app) fn verifier_context(owner: &Owner<'_>, attempt: &AttemptRow, params: &str) -> Result<SealContext> {
+    let context = owner
+        .context("attempts", &attempt.id, "verifier_sealed")
         .with("link", &attempt.link_id)
         .with("redirect_uri", &attempt.redirect_uri);
     // Values captured from the callback are not known yet.
-    Ok(bound_to_values(place, "field", &Destination::parse(params)?.fields))
+    Ok(bound_to_values(context, "field", &Destination::parse(params)?.fields))
 }
 
 /// Seal context of a secret that is pending confirmation or a choice.
-pub(in crate::app) fn parked_place(owner: &Owner<'_>, row: &VerificationRow) -> Result<SealContext> {
-    let place = owner
-        .place("verifications", &row.id, "parked_sealed")
+pub(in crate::app) fn pending_context(owner: &Owner<'_>, row: &VerificationRow) -> Result<SealContext> {
+    let context = owner
+        .context("verifications", &row.id, "parked_sealed")
         .with("link", &row.link_id)
         .with("kind", row.kind.as_str())
         .with("redirect_uri", row.redirect_uri.as_deref().unwrap_or_default());
     let destination = Destination::parse(&row.params)?;
-    Ok(bound_to_destination(place, &destination.fields, &destination.captured))
+    Ok(bound_to_destination(context, &destination.fields, &destination.captured))
 }
 
 /// Seal context of an unreadable response of an account's token endpoint.
-fn unread_place(owner: &Owner<'_>, id: &str) -> SealContext {
+fn unread_context(owner: &Owner<'_>, id: &str) -> SealContext {
     SealContext::new(owner.project_id, "unread_answers", id, "answer_sealed")
         .with("account", owner.account_id)
         .with("user", owner.user_id)
@@ -162,81 +162,81 @@ fn unread_place(owner: &Owner<'_>, id: &str) -> SealContext {
 }
 
 /// Seal context of the secrets of a queued revocation.
-pub(in crate::app) fn revocation_place(row: &RevocationRow) -> Result<SealContext> {
-    let place = SealContext::new(&row.project_id, "revocations", &row.id, "material_sealed")
+pub(in crate::app) fn revocation_context(row: &RevocationRow) -> Result<SealContext> {
+    let context = SealContext::new(&row.project_id, "revocations", &row.id, "material_sealed")
         .with("account", &row.account_id)
         .with("toolkit", &row.toolkit)
         .with("auth_config", &row.auth_config_id)
         .with("scheme", &row.scheme)
         .with("managed", if row.is_managed { "yes" } else { "no" });
     let destination = Destination::parse(&row.params)?;
-    Ok(bound_to_destination(place, &destination.fields, &destination.captured))
+    Ok(bound_to_destination(context, &destination.fields, &destination.captured))
 }
 
 impl Credentials {
     /// Seals the fields that a developer sent with a link; none if there are none.
     pub fn seal_prefill(&self, owner: &Owner<'_>, link: &str, fields: &Secrets) -> Option<Vec<u8>> {
-        (!fields.is_empty()).then(|| self.ring.seal_secrets(prefill_place(owner, link), fields))
+        (!fields.is_empty()).then(|| self.ring.seal_secrets(prefill_context(owner, link), fields))
     }
 
     /// Opens the fields that a developer sent with a link.
     pub fn open_prefill(&self, link: &LinkRow, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &link.prefill_sealed else { return Ok(Secrets::new()) };
-        Ok(self.ring.open_secrets(prefill_place(&account.into(), &link.id), sealed)?)
+        Ok(self.ring.open_secrets(prefill_context(&account.into(), &link.id), sealed)?)
     }
 
     /// Seals a secret that is pending: a code with its verifier or entered values until the developer confirms,
     /// or tokens until the user chooses.
-    pub fn seal_parked(&self, row: &VerificationRow, account: &AccountRow, parked: &Secrets) -> Result<Vec<u8>> {
-        Ok(self.ring.seal_secrets(parked_place(&account.into(), row)?, parked))
+    pub fn seal_pending(&self, row: &VerificationRow, account: &AccountRow, pending: &Secrets) -> Result<Vec<u8>> {
+        Ok(self.ring.seal_secrets(pending_context(&account.into(), row)?, pending))
     }
 
     /// Opens a pending secret.
-    pub fn open_parked(&self, row: &VerificationRow, account: &AccountRow) -> Result<Secrets> {
+    pub fn open_pending(&self, row: &VerificationRow, account: &AccountRow) -> Result<Secrets> {
         let sealed = row.parked_sealed.as_deref();
         let sealed = sealed.ok_or_else(|| Error::internal("verification without its pending secret"))?;
-        Ok(self.ring.open_secrets(parked_place(&account.into(), row)?, sealed)?)
+        Ok(self.ring.open_secrets(pending_context(&account.into(), row)?, sealed)?)
     }
 
     /// Seals an account's credential for its row, bound to the parameters stored with it.
     pub fn seal_credential(&self, owner: &Owner<'_>, params: &AccountParams, secrets: &Secrets) -> Vec<u8> {
-        self.ring.seal_secrets(credential_place_for(owner, &params.fields, &params.captured), secrets)
+        self.ring.seal_secrets(credential_context_for(owner, &params.fields, &params.captured), secrets)
     }
 
     /// Opens an account's credential; empty if it has none.
     pub fn open_credential(&self, account: &AccountRow) -> Result<Secrets> {
         let Some(sealed) = &account.credential_sealed else { return Ok(Secrets::new()) };
         let destination = Destination::parse(&account.params)?;
-        Ok(self.ring.open_secrets(credential_place(&account.into(), &destination), sealed)?)
+        Ok(self.ring.open_secrets(credential_context(&account.into(), &destination), sealed)?)
     }
 
     /// Fails if a credential was not sealed for this account with these parameters.
     pub(in crate::app) fn check_sealed_for(&self, account: &AccountRow, params: &str, sealed: &[u8]) -> Result<()> {
-        let place = credential_place(&account.into(), &Destination::parse(params)?);
-        self.ring.open(place, sealed)?;
+        let context = credential_context(&account.into(), &Destination::parse(params)?);
+        self.ring.open(context, sealed)?;
         Ok(())
     }
 
     /// Seals the client credentials of an auth config. The shared fields must be sealed first.
     pub fn seal_client(&self, config: &AuthConfigRow, secrets: &Secrets) -> Vec<u8> {
-        self.ring.seal_secrets(client_place(config), secrets)
+        self.ring.seal_secrets(client_context(config), secrets)
     }
 
     /// Opens the client credentials of a custom auth config.
     pub fn open_auth_config(&self, config: &AuthConfigRow) -> Result<Secrets> {
         let Some(sealed) = &config.credentials_sealed else { return Ok(Secrets::new()) };
-        Ok(self.ring.open_secrets(client_place(config), sealed)?)
+        Ok(self.ring.open_secrets(client_context(config), sealed)?)
     }
 
     /// Seals the connection fields shared by all accounts of an auth config; none if there are none.
     pub fn seal_shared(&self, config: &AuthConfigRow, fields: &Secrets) -> Option<Vec<u8>> {
-        (!fields.is_empty()).then(|| self.ring.seal_secrets(shared_place(config), fields))
+        (!fields.is_empty()).then(|| self.ring.seal_secrets(shared_context(config), fields))
     }
 
     /// Opens the connection fields shared by all accounts of an auth config.
     pub fn open_shared(&self, config: &AuthConfigRow) -> Result<Secrets> {
         let Some(sealed) = &config.shared_sealed else { return Ok(Secrets::new()) };
-        Ok(self.ring.open_secrets(shared_place(config), sealed)?)
+        Ok(self.ring.open_secrets(shared_context(config), sealed)?)
     }
 
     /// Seals an attempt's secret: a PKCE verifier, temporary credentials or a device code. `params` are those
@@ -248,13 +248,13 @@ impl Credentials {
         params: &str,
         verifier: &Secret,
     ) -> Result<Vec<u8>> {
-        Ok(self.ring.seal(verifier_place(&account.into(), attempt, params)?, verifier.expose().as_bytes()))
+        Ok(self.ring.seal(verifier_context(&account.into(), attempt, params)?, verifier.expose().as_bytes()))
     }
 
     /// Opens an attempt's secret; none if it is used or there never was one.
     pub fn open_verifier(&self, attempt: &AttemptRow, account: &AccountRow) -> Result<Option<Secret>> {
         let Some(sealed) = &attempt.verifier_sealed else { return Ok(None) };
-        let plaintext = self.ring.open(verifier_place(&account.into(), attempt, &account.params)?, sealed)?;
+        let plaintext = self.ring.open(verifier_context(&account.into(), attempt, &account.params)?, sealed)?;
         String::from_utf8(plaintext.to_vec())
             .map(|text| Some(Secret::new(text)))
             .map_err(|_| Error::new(Code::CredentialUnreadable, "A stored PKCE verifier cannot be read"))
@@ -262,21 +262,21 @@ impl Credentials {
 
     /// Seals an unreadable response of an account's token endpoint.
     pub(in crate::app) fn seal_unread(&self, owner: &Owner<'_>, id: &str, answer: &[u8]) -> Vec<u8> {
-        self.ring.seal(unread_place(owner, id), answer)
+        self.ring.seal(unread_context(owner, id), answer)
     }
 
     /// Opens an unreadable response.
     pub(in crate::app) fn open_unread(&self, owner: &Owner<'_>, row: &UnreadAnswerRow) -> Result<Zeroizing<Vec<u8>>> {
-        Ok(self.ring.open(unread_place(owner, &row.id), &row.answer_sealed)?)
+        Ok(self.ring.open(unread_context(owner, &row.id), &row.answer_sealed)?)
     }
 
     /// Seals the secrets of a queued revocation.
     pub fn seal_revocation(&self, row: &RevocationRow, material: &Secrets) -> Result<Vec<u8>> {
-        Ok(self.ring.seal_secrets(revocation_place(row)?, material))
+        Ok(self.ring.seal_secrets(revocation_context(row)?, material))
     }
 
     /// Opens the secrets of a queued revocation.
     pub fn open_revocation(&self, row: &RevocationRow, sealed: &[u8]) -> Result<Secrets> {
-        Ok(self.ring.open_secrets(revocation_place(row)?, sealed)?)
+        Ok(self.ring.open_secrets(revocation_context(row)?, sealed)?)
     }
 }

@@ -9,7 +9,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::Secrets;
 use url::Url;
 
-use super::client::{Client, Issued, has_operators_client};
+use super::client::{Client, IssuedTo, uses_managed_client};
 use crate::app::ManagedClient;
 use crate::app::credential::Credentials;
 use crate::app::model::params::AccountParams;
@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 
 /// Connection fields that a developer sends with a link or a credential, and their path in the request.
 #[derive(Clone, Copy)]
-pub(in crate::app) struct Given<'a> {
+pub(in crate::app) struct RequestFields<'a> {
     pub at: &'a str,
     pub value: &'a dyn Fn(&str) -> Option<&'a str>,
     /// A secret in the request takes precedence over a shared one of the auth config.
@@ -27,10 +27,10 @@ pub(in crate::app) struct Given<'a> {
 
 impl Credentials {
     /// Rejects a device code link in a project that confirms users through a verifier URL.
-    pub(in crate::app) async fn check_unconfirmed(&self, project: &str) -> Result<()> {
+    pub(in crate::app) async fn check_no_verifier(&self, project: &str) -> Result<()> {
         let project = self.projects.get(project).await?;
         let settings = ProjectSettings::parse(&project.settings)?;
-        if settings.oauth_callback_verifier_url.is_some() { Err(unconfirmable()) } else { Ok(()) }
+        if settings.oauth_callback_verifier_url.is_some() { Err(verifier_not_supported()) } else { Ok(()) }
     }
 
     /// Rejects a link that could send a secret to another address than it was given for. `prefill` contains the
@@ -46,21 +46,21 @@ impl Credentials {
     ) -> Result<()> {
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         if toolkit.uses_device_code(scheme) {
-            self.check_unconfirmed(&config.project_id).await?;
+            self.check_no_verifier(&config.project_id).await?;
         }
-        let mut unasked = toolkit.hidden_fields(scheme);
-        unasked.retain(|field| field.by_developer && field.required);
+        let mut hidden = toolkit.hidden_fields(scheme);
+        hidden.retain(|field| field.by_developer && field.required);
         let is_fixed = || toolkit.developer_fields(scheme).is_empty() && scheme.is_redirect() && prefill.is_empty();
-        if unasked.is_empty() && (toolkit.address_fields(scheme).is_empty() || is_fixed()) {
+        if hidden.is_empty() && (toolkit.address_fields(scheme).is_empty() || is_fixed()) {
             return Ok(());
         }
         // Cached rows have no sealed columns, and a row not yet stored has nothing sealed.
         let stored = self.core.store.auth_config(&config.project_id, &config.id).await?;
-        let given = Given { at: "connection_data", value: &|name| prefill.get(name), overrides_secrets: false };
+        let given = RequestFields { at: "connection_data", value: &|name| prefill.get(name), overrides_secrets: false };
         let config = stored.as_ref().unwrap_or(config);
         let shared = if stored.is_some() { self.open_shared(config)? } else { Secrets::new() };
         let is_given = |name: &str| shared.get(name).or_else(|| prefill.get(name)).is_some();
-        missing(&unasked, &is_given, NOT_ASKED)?;
+        check_present(&hidden, &is_given, NOT_ASKED)?;
         self.check_given(toolkit, config, &shared, given)
     }
 
@@ -71,15 +71,15 @@ impl Credentials {
         toolkit: &Toolkit,
         config: &AuthConfigRow,
         shared: &Secrets,
-        given: Given<'_>,
+        given: RequestFields<'_>,
     ) -> Result<()> {
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         let addresses = toolkit.address_fields(scheme);
         for field in &addresses {
-            if let (Some(ours), Some(theirs)) = (shared.get(&field.name), (given.value)(&field.name))
-                && ours != theirs
+            if let (Some(shared_value), Some(account_value)) = (shared.get(&field.name), (given.value)(&field.name))
+                && shared_value != account_value
             {
-                return Err(not_yours(field, given.at));
+                return Err(address_conflict(field, given.at));
             }
         }
         let value = |name: &str| shared.get(name).or_else(|| (given.value)(name)).map(str::to_owned);
@@ -90,16 +90,16 @@ impl Credentials {
             |field: &Field| shared.get(&field.name).is_some() && !(given.overrides_secrets && is_own(field));
         if secrets.iter().any(is_shared) {
             // A field that the auth config leaves out has its default; no other party may set it.
-            let is_moved = |field: &&&Field| {
+            let is_overridden = |field: &&&Field| {
                 let own = (given.value)(&field.name);
                 shared.get(&field.name).is_none() && own.is_some() && own != field.default.as_deref()
             };
-            if let Some(field) = addresses.iter().find(is_moved) {
-                return Err(not_yours(field, given.at));
+            if let Some(field) = addresses.iter().find(is_overridden) {
+                return Err(address_conflict(field, given.at));
             }
-            return complete(&addresses, &|name| shared.get(name).map(str::to_owned));
+            return check_complete(&addresses, &|name| shared.get(name).map(str::to_owned));
         }
-        if secrets.iter().any(is_own) { complete(&addresses, &value) } else { Ok(()) }
+        if secrets.iter().any(is_own) { check_complete(&addresses, &value) } else { Ok(()) }
     }
 
     /// Checks the fields that decide where a client's secret is sent. They must come from the auth config if
@@ -109,7 +109,7 @@ impl Credentials {
         toolkit: &Toolkit,
         config: &AuthConfigRow,
         shared: &Secrets,
-        given: Given<'_>,
+        given: RequestFields<'_>,
         value: &dyn Fn(&str) -> Option<String>,
     ) -> Result<()> {
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
@@ -117,8 +117,8 @@ impl Credentials {
         if needed.is_empty() {
             return Ok(());
         }
-        if has_operators_client(config) {
-            missing(&needed, &|name| value(name).is_some(), BOTH_PLACES)?;
+        if uses_managed_client(config) {
+            check_present(&needed, &|name| value(name).is_some(), BOTH_PLACES)?;
             let Some(client) = self.core.settings.managed_client(&config.toolkit, &config.project_id) else {
                 return Ok(());
             };
@@ -130,15 +130,15 @@ impl Credentials {
             client.is_some_and(|client| client.has_secret())
         };
         if has_secret {
-            missing(&needed, &|name| shared.get(name).is_some(), WITH_THE_SECRET)?;
+            check_present(&needed, &|name| shared.get(name).is_some(), WITH_THE_SECRET)?;
             // A field that the auth config leaves out has its default.
-            let is_moved = |field: &&&Field| {
+            let is_overridden = |field: &&&Field| {
                 let own = (given.value)(&field.name);
                 shared.get(&field.name).is_none() && own.is_some() && own != field.default.as_deref()
             };
-            return needed.iter().find(is_moved).map_or(Ok(()), |field| Err(not_yours(field, given.at)));
+            return needed.iter().find(is_overridden).map_or(Ok(()), |field| Err(address_conflict(field, given.at)));
         }
-        missing(&needed, &|name| value(name).is_some(), BOTH_PLACES)
+        check_present(&needed, &|name| value(name).is_some(), BOTH_PLACES)
     }
 
     /// The OAuth client for an account with these parameters, if its secret may be sent to their address.
@@ -151,13 +151,13 @@ impl Credentials {
         scheme: Scheme,
         config: &AuthConfigRow,
         params: &AccountParams,
-        issued: Issued<'_>,
+        issued: IssuedTo<'_>,
     ) -> Result<Client> {
         let client = self.issued_client(config, issued)?;
         if !client.has_secret() || toolkit.client_fields(scheme).is_empty() {
             return Ok(client);
         }
-        if has_operators_client(config) {
+        if uses_managed_client(config) {
             if let Some(managed) = self.core.settings.managed_client(&config.toolkit, &config.project_id) {
                 check_managed_hosts(toolkit, scheme, managed, &|name| params.value(name).cloned())?;
             }
@@ -166,7 +166,7 @@ impl Credentials {
         let shared = self.open_shared(config)?;
         let open = toolkit.developer_fields(scheme);
         for field in toolkit.client_fields(scheme) {
-            let is_open = open.iter().any(|it| it.name == field.name);
+            let is_open = open.iter().any(|candidate| candidate.name == field.name);
             let given = shared.get(&field.name);
             if is_open && given.or(field.default.as_deref()).is_none() {
                 return Err(Error::new(
@@ -175,9 +175,9 @@ impl Credentials {
                 )
                 .fix(WITH_THE_SECRET));
             }
-            let theirs = params.value(&field.name).map(String::as_str).or(field.default.as_deref());
-            if (is_open || given.is_some()) && theirs != given.or(field.default.as_deref()) {
-                return Err(moved());
+            let account_value = params.value(&field.name).map(String::as_str).or(field.default.as_deref());
+            if (is_open || given.is_some()) && account_value != given.or(field.default.as_deref()) {
+                return Err(address_changed());
             }
         }
         Ok(client)
@@ -190,12 +190,13 @@ impl Credentials {
         &self,
         config: &AuthConfigRow,
         params: &AccountParams,
-        issued: Issued<'_>,
+        issued: IssuedTo<'_>,
     ) -> Result<Client> {
         let client = self.issued_client(config, issued)?;
         let shared = self.open_shared(config)?;
-        let is_other = |(name, value): (&String, &String)| shared.get(name).is_some_and(|ours| ours != value);
-        if client.has_secret() && params.fields.iter().any(is_other) { Err(moved()) } else { Ok(client) }
+        let is_other =
+            |(name, value): (&String, &String)| shared.get(name).is_some_and(|shared_value| shared_value != value);
+        if client.has_secret() && params.fields.iter().any(is_other) { Err(address_changed()) } else { Ok(client) }
     }
 }
 
@@ -208,12 +209,12 @@ const NOT_ASKED: &str = "Set them in shared_connection_fields of the auth config
                          the user is not asked for them.";
 
 /// The account was connected at another address than its auth config names now.
-fn moved() -> Error {
+fn address_changed() -> Error {
     Error::new(Code::ReauthRequired, "The account was connected at another host than its auth config names now")
         .fix("Connect the account again: POST /api/v3.1/connected_accounts/{id}/refresh gives a link for its user.")
 }
 
-fn not_yours(field: &Field, at: &str) -> Error {
+fn address_conflict(field: &Field, at: &str) -> Error {
     Error::field(
         &format!("{at}.val.{}", field.name),
         "takes part in where a secret of the auth config goes, and differs from what the auth config says",
@@ -262,7 +263,7 @@ fn origin(field: &Field, value: &str) -> Option<String> {
     Some(Url::parse(&url).ok()?.origin().ascii_serialization())
 }
 
-fn missing(needed: &[&Field], is_given: &dyn Fn(&str) -> bool, fix: &'static str) -> Result<()> {
+fn check_present(needed: &[&Field], is_given: &dyn Fn(&str) -> bool, fix: &'static str) -> Result<()> {
     let names: BTreeSet<&str> = needed
         .iter()
         .filter(|field| field.default.is_none() && !is_given(&field.name))
@@ -284,21 +285,22 @@ pub(in crate::app) fn check_shared_secrets(toolkit: &Toolkit, scheme: Scheme, sh
     if !toolkit.connection_fields(scheme).iter().any(is_shared) {
         return Ok(());
     }
-    complete(&toolkit.address_fields(scheme), &|name| shared.get(name).map(str::to_owned))
+    check_complete(&toolkit.address_fields(scheme), &|name| shared.get(name).map(str::to_owned))
 }
 
 /// Checks that all fields that take part in an address have a value or a default.
-fn complete(addresses: &[&Field], value: &dyn Fn(&str) -> Option<String>) -> Result<()> {
-    let valued = |name: &str| {
+fn check_complete(addresses: &[&Field], value: &dyn Fn(&str) -> Option<String>) -> Result<()> {
+    let with_default = |name: &str| {
         let default = || addresses.iter().find(|field| field.name == name).and_then(|field| field.default.clone());
         value(name).or_else(default)
     };
     let is_needed = |field: &&&Field| {
-        let is_asked = field.visible_when.as_ref().is_none_or(|when| valued(&when.field).as_deref() == Some(&when.is));
-        field.required && is_asked
+        let is_visible =
+            field.visible_when.as_ref().is_none_or(|when| with_default(&when.field).as_deref() == Some(&when.is));
+        field.required && is_visible
     };
     let needed: Vec<&Field> = addresses.iter().filter(is_needed).copied().collect();
-    missing(
+    check_present(
         &needed,
         &|name| value(name).is_some(),
         "Give them together with the secret: they decide where it is sent, so the user is not asked for them.",
@@ -312,15 +314,15 @@ pub(in crate::app) fn changed<'f>(
     new: &dyn Fn(&str) -> Option<String>,
 ) -> Vec<&'f str> {
     let differs = |field: &&&Field| {
-        let valued = |value: Option<String>| value.or_else(|| field.default.clone());
-        valued(old(&field.name)) != valued(new(&field.name))
+        let with_default = |value: Option<String>| value.or_else(|| field.default.clone());
+        with_default(old(&field.name)) != with_default(new(&field.name))
     };
     fields.iter().filter(differs).map(|field| field.name.as_str()).collect()
 }
 
 /// With a verifier URL, no token may be requested before the developer confirms the user (R05). A device code
 /// flow has no redirect in which the user could be confirmed.
-pub(in crate::app) fn unconfirmable() -> Error {
+pub(in crate::app) fn verifier_not_supported() -> Error {
     Error::new(Code::NotImplemented, "Connecting by a code in a project with oauth_callback_verifier_url is not built")
         .fix("Connect such toolkits in a project of their own, without that setting.")
 }

@@ -17,9 +17,9 @@ use crate::id::Kind;
 use crate::time::Millis;
 
 /// How long a response is kept: one week, in milliseconds.
-const KEPT_FOR: Millis = 7 * 24 * 60 * 60 * 1_000;
+const RETENTION: Millis = 7 * 24 * 60 * 60 * 1_000;
 /// Maximum size of a stored response, in bytes.
-const LONGEST: usize = 64 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// A response as received: status, the two headers needed to decode it, and body. Contains secrets.
 pub struct UnreadAnswer(Zeroizing<Vec<u8>>);
@@ -32,19 +32,19 @@ impl UnreadAnswer {
         if !status.is_success() || !may_hold_tokens || body.is_empty() {
             return None;
         }
-        let mut kept = Zeroizing::new(format!("HTTP/1.1 {}\r\n", status.as_u16()).into_bytes());
+        let mut bytes = Zeroizing::new(format!("HTTP/1.1 {}\r\n", status.as_u16()).into_bytes());
         for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING] {
             for value in headers.get_all(&name) {
-                kept.extend_from_slice(name.as_str().as_bytes());
-                kept.extend_from_slice(b": ");
-                kept.extend_from_slice(value.as_bytes());
-                kept.extend_from_slice(b"\r\n");
+                bytes.extend_from_slice(name.as_str().as_bytes());
+                bytes.extend_from_slice(b": ");
+                bytes.extend_from_slice(value.as_bytes());
+                bytes.extend_from_slice(b"\r\n");
             }
         }
-        kept.extend_from_slice(b"\r\n");
-        let room = LONGEST.saturating_sub(kept.len());
-        kept.extend_from_slice(&body[..body.len().min(room)]);
-        Some(Self(kept))
+        bytes.extend_from_slice(b"\r\n");
+        let remaining = MAX_BYTES.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&body[..body.len().min(remaining)]);
+        Some(Self(bytes))
     }
 }
 
@@ -61,7 +61,7 @@ impl Credentials {
             project_id: account.project_id.clone(),
             account_id: account.id.clone(),
             created_at: now,
-            expires_at: now + KEPT_FOR,
+            expires_at: now + RETENTION,
         }))
     }
 

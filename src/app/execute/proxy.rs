@@ -19,10 +19,10 @@ use super::answer::{self, Content};
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::execute::Executor;
 use crate::app::model::params::AccountParams;
-use crate::app::provider::further_tokens::chosen;
+use crate::app::provider::extra_tokens::select_token;
 use crate::app::provider::request::{busy, egress_error, reserved_headers};
 use crate::app::session::Session;
-use crate::app::session::resolve::Usable;
+use crate::app::session::resolve::ResolvedToolkit;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
@@ -124,7 +124,7 @@ impl Executor {
             return Err(Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
                 .fix("Create the session with proxy_execute.enable true, or without proxy_execute."));
         }
-        let Usable { toolkit, account } =
+        let ResolvedToolkit { toolkit, account } =
             &self.sessions.resolve(session, &request.toolkit, request.account.as_deref()).await?;
         let Some(account) = account else {
             let without = (Scheme::NoAuth, Secrets::new(), AccountParams::default());
@@ -154,7 +154,7 @@ impl Executor {
         secrets: Secrets,
     ) -> Result<(Scheme, Secrets, AccountParams)> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
@@ -171,7 +171,7 @@ impl Executor {
         (scheme, secrets, params): (Scheme, Secrets, AccountParams),
         request: &ProxyRequest,
     ) -> Result<(ProxyAnswer, bool)> {
-        let picked = chosen(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
+        let picked = select_token(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
         let destination = self.providers.destination(toolkit, &params)?;
         let base = Url::parse(&self.providers.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;

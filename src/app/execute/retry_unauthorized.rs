@@ -75,7 +75,7 @@ impl Executor {
         };
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
-        let params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
         let signing = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
         let verdict = self.providers.probe(toolkit, scheme, request, &signing, &params).await;
         if !matches!(verdict, Ok((Verification::Refused, _))) {

@@ -58,15 +58,15 @@ const POST_CONNECT: [&str; 4] = [
     "did not say a usable ",
 ];
 
-/// Diagnoses an account. `events` are all its events, oldest first; `shown` is its effective status.
+/// Diagnoses an account. `events` are all its events, oldest first; `effective_status` is its effective status.
 pub fn of_account<'e>(
     account: &AccountRow,
-    shown: AccountStatus,
+    effective_status: AccountStatus,
     events: &'e [Event],
     now: Millis,
     is_paused: bool,
 ) -> Diagnosis<'e> {
-    match shown {
+    match effective_status {
         AccountStatus::Initializing | AccountStatus::Initiated => {
             of_open_link(events.iter().filter(|event| event.link_id() == account.link_id.as_deref()))
         }
@@ -108,26 +108,26 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
 
 /// Diagnoses why an account or link ended. `events` are its events.
 pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
-    let told = |event: &&Event| event.outcome() == reason;
+    let matches_reason = |event: &&Event| event.outcome() == reason;
     // An attempt's own event has more details than the event of its link, which ended later for the same
     // reason.
-    let attempt = events.iter().rev().find(|event| event.action() == "link.fail" && told(event));
-    let evidence = attempt.or_else(|| events.iter().rev().find(told));
+    let attempt = events.iter().rev().find(|event| event.action() == "link.fail" && matches_reason(event));
+    let evidence = attempt.or_else(|| events.iter().rev().find(matches_reason));
     let nothing = Facts::default();
     let facts = evidence.map_or(&nothing, |event| &event.facts);
     if reason.starts_with("Connection initiation did not complete") {
         let of_link = |event: &&Event| event.link_id().is_some_and(|id| facts.link_id.as_deref() == Some(id));
-        let mut on_the_way = events.iter().filter(of_link);
-        let opened = on_the_way.clone().any(|event| event.action() == "link.open");
-        let elsewhere = on_the_way.rfind(|event| event.action() == "link.refuse" || event.action() == "link.open");
-        return match elsewhere {
+        let mut link_events = events.iter().filter(of_link);
+        let opened = link_events.clone().any(|event| event.action() == "link.open");
+        let last_step = link_events.rfind(|event| event.action() == "link.refuse" || event.action() == "link.open");
+        return match last_step {
             Some(event) if event.action() == "link.refuse" => of_open_link(std::iter::once(event)),
             _ if opened => Diagnosis::new(Finding::LinkNotFinished, evidence),
             _ => Diagnosis::new(Finding::LinkNotOpened, evidence),
         };
     }
-    let finding = if let Some(said) = reason.strip_prefix("OAuth callback failed during token exchange") {
-        of_exchange(facts, said.trim_start_matches([':', ' ']))
+    let finding = if let Some(message) = reason.strip_prefix("OAuth callback failed during token exchange") {
+        of_exchange(facts, message.trim_start_matches([':', ' ']))
     } else if let Some((_, finding)) = REASONS.iter().find(|(start, _)| reason.starts_with(start)) {
         *finding
     } else if POST_CONNECT.iter().any(|part| reason.contains(part)) {
@@ -141,8 +141,8 @@ pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
 }
 
 /// The provider redirected back with an error (RFC 6749 section 4.1.2.1).
-fn of_authorization(code: Option<&str>, said: &str) -> Finding {
-    if is_about_redirect(said) {
+fn of_authorization(code: Option<&str>, message: &str) -> Finding {
+    if is_about_redirect(message) {
         return Finding::RedirectUri;
     }
     match code {
@@ -159,18 +159,18 @@ fn of_authorization(code: Option<&str>, said: &str) -> Finding {
     }
 }
 
-/// The code exchange failed. `said` is the end of the reason, for events without facts.
-fn of_exchange(facts: &Facts, said: &str) -> Finding {
-    if said.starts_with("The request cannot be made") {
+/// The code exchange failed. `message` is the end of the reason, for events without facts.
+fn of_exchange(facts: &Facts, message: &str) -> Finding {
+    if message.starts_with("The request cannot be made") {
         return Finding::ClientIncomplete;
     }
     if facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage) {
         return Finding::Unreachable;
     }
-    if is_about_redirect(said) {
+    if is_about_redirect(message) {
         return Finding::RedirectUri;
     }
-    let code = facts.meaning.as_deref().or(facts.code.as_deref()).or_else(|| leading_code(said));
+    let code = facts.meaning.as_deref().or(facts.code.as_deref()).or_else(|| leading_code(message));
     match code {
         Some("invalid_client" | "unauthorized_client") => Finding::ClientRefused,
         None if facts.http_status == Some(401) => Finding::ClientRefused,
@@ -183,7 +183,7 @@ fn of_exchange(facts: &Facts, said: &str) -> Finding {
 fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paused: bool) -> Diagnosis<'e> {
     if account.refresh_failures > 0 {
         let evidence =
-            events.iter().rev().find(|it| it.action() == "connected_account.refresh" && it.outcome() != "ok");
+            events.iter().rev().find(|event| event.action() == "connected_account.refresh" && event.outcome() != "ok");
         let facts = evidence.map(|event| &event.facts);
         let code = facts.and_then(|facts| facts.meaning.as_deref().or(facts.code.as_deref()));
         let is_unreachable =
@@ -206,15 +206,15 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
         };
         return Diagnosis::new(finding, evidence);
     }
-    let is_over = account.expires_at.is_some_and(|at| at <= now);
-    if is_over && account.refresh_due_at.is_none() {
+    let is_expired = account.expires_at.is_some_and(|at| at <= now);
+    if is_expired && account.refresh_due_at.is_none() {
         return Diagnosis::new(Finding::NothingToRenew, None);
     }
     // The current scopes count, as in account responses: a refresh may have removed some.
     let lacks_scopes = AccountParams::parse(&account.params).is_ok_and(|params| !params.missing_scopes().is_empty());
     match last(events, "connected_account.connect") {
         connected if lacks_scopes => Diagnosis::new(Finding::MissingScopes, connected),
-        _ if is_paused && is_over => Diagnosis::new(Finding::ProviderPaused, None),
+        _ if is_paused && is_expired => Diagnosis::new(Finding::ProviderPaused, None),
         _ => Diagnosis::new(Finding::Works, None),
     }
 }
@@ -238,14 +238,14 @@ fn is_outage(status: u16) -> bool {
     status >= 500 || status == 429
 }
 
-fn is_about_redirect(said: &str) -> bool {
-    let said = said.to_ascii_lowercase().replace(['_', '-'], " ");
-    said.contains("redirect uri") || said.contains("redirect url") || said.contains("callback url")
+fn is_about_redirect(message: &str) -> bool {
+    let message = message.to_ascii_lowercase().replace(['_', '-'], " ");
+    message.contains("redirect uri") || message.contains("redirect url") || message.contains("callback url")
 }
 
 /// The error code that a reason starts with.
-fn leading_code(said: &str) -> Option<&str> {
-    let code = said.split(':').next().unwrap_or_default();
+fn leading_code(message: &str) -> Option<&str> {
+    let code = message.split(':').next().unwrap_or_default();
     let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
     is_code.then_some(code)
 }
@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reasons_without_events_are_understood_as_far_as_they_go() {
+    fn reasons_are_classified_without_events() {
         let cases = [
             ("access_denied", Finding::AccessDenied),
             ("access_denied: The user said no", Finding::AccessDenied),

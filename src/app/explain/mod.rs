@@ -15,12 +15,12 @@ use switchboard_store::links::{LinkRow, LinkState};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
-use crate::app::account::shown_status;
+use crate::app::account::effective_status;
 use crate::app::audit::Facts;
 use crate::app::base::core::Core;
 use crate::app::base::errors::account_not_found;
 use crate::app::credential::Credentials;
-use crate::app::credential::client::Issued;
+use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::is_leased;
 use crate::app::provider::redirect_uris::RedirectUris;
@@ -35,7 +35,7 @@ pub use timeline::{Ended, Entry};
 pub use words::Finding;
 
 /// Maximum number of events per account and per auth config.
-const MOST: i64 = 1_000;
+const MAX_EVENTS: i64 = 1_000;
 /// Length of a link's id, the public part of its token.
 pub const LINK_ID_LENGTH: usize = 23;
 
@@ -63,7 +63,7 @@ pub struct Explanation {
     /// Problems that are likely to occur.
     pub warnings: Vec<String>,
     /// Whether older events were left out.
-    pub is_cut: bool,
+    pub is_truncated: bool,
     /// What happens next.
     pub next: Next,
 }
@@ -126,50 +126,50 @@ impl Explanations {
     /// Explains an account.
     pub async fn of_account(&self, project: &str, id: &str) -> Result<Explanation> {
         let account = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
-        let (events, is_cut) = self.events_of(&account).await?;
+        let (events, is_truncated) = self.events_of(&account).await?;
         let now = self.core.now();
-        let pause = self.refresher.provider_pause(&account).filter(|_| can_renew(&account));
-        let shown = shown_status(&account);
-        let mut diagnosis = diagnosis::of_account(&account, shown, &events, now, pause.is_some());
-        if shown == AccountStatus::Active && self.has_moved(&account).await? {
+        let pause = self.refresher.provider_pause(&account).filter(|_| is_refreshable(&account));
+        let effective = effective_status(&account);
+        let mut diagnosis = diagnosis::of_account(&account, effective, &events, now, pause.is_some());
+        if effective == AccountStatus::Active && self.has_address_changed(&account).await? {
             diagnosis = Diagnosis { finding: Finding::HostChanged, evidence: None };
         }
-        self.look_at_redirect_uri(&account, &mut diagnosis).await?;
+        self.check_redirect_uri(&account, &mut diagnosis).await?;
         let link = match &account.link_id {
             Some(id) => self.core.store.link(id).await?,
             None => None,
         };
         let next = next(&account, link.as_ref(), now, pause);
-        let mut told = self.explanation(&account, shown, &events, &diagnosis)?;
-        if shown == AccountStatus::Active {
-            told.summary.push_str(&life(&account, diagnosis.finding, now));
+        let mut explanation = self.explanation(&account, effective, &events, &diagnosis)?;
+        if effective == AccountStatus::Active {
+            explanation.summary.push_str(&refresh_impact(&account, diagnosis.finding, now));
             let is_well = matches!(diagnosis.finding, Finding::Works | Finding::MissingScopes);
             if let Some(failed) = diagnosis::of_reconnection(&events).filter(|_| is_well) {
-                told = self.explanation(&account, shown, &events, &failed)?;
-                told.summary = format!("The account works; reconnecting it failed: {}", told.summary);
+                explanation = self.explanation(&account, effective, &events, &failed)?;
+                explanation.summary = format!("The account works; reconnecting it failed: {}", explanation.summary);
             }
         }
-        let warnings = self.limit_reached(&account).await?.into_iter().collect();
-        Ok(Explanation { warnings, is_cut, next, ..told })
+        let warnings = self.token_limit_warning(&account).await?.into_iter().collect();
+        Ok(Explanation { warnings, is_truncated, next, ..explanation })
     }
 
     /// A warning if the user has as many connected accounts as the provider keeps valid.
-    async fn limit_reached(&self, account: &AccountRow) -> Result<Option<String>> {
+    async fn token_limit_warning(&self, account: &AccountRow) -> Result<Option<String>> {
         let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(None) };
         let scheme = account.scheme.parse().map_err(Error::internal)?;
-        let Some(most) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
+        let Some(limit) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
         let Some(identity) = AccountParams::parse(&account.params)?.identity else { return Ok(None) };
         let (project, config) = (&account.project_id, &account.auth_config_id);
-        let held = self.core.store.count_connected_as(project, config, &identity.id, i64::from(most) + 1).await?;
-        let kept = match most {
+        let connected = self.core.store.count_connected_as(project, config, &identity.id, i64::from(limit) + 1).await?;
+        let limit_text = match limit {
             1 => "one connection".to_owned(),
-            most => format!("{most} connections"),
+            limit => format!("{limit} connections"),
         };
-        let shown = if held > i64::from(most) { format!("more than {most}") } else { held.to_string() };
+        let effective = if connected > i64::from(limit) { format!("more than {limit}") } else { connected.to_string() };
         // One account is normal if the provider keeps only one valid.
-        Ok((held >= i64::from(most).max(2)).then(|| {
+        Ok((connected >= i64::from(limit).max(2)).then(|| {
             format!(
-                "{} keeps {kept} of one user with one OAuth client alive, and {shown} accounts of this auth config are \
+                "{} keeps {limit_text} of one user with one OAuth client alive, and {effective} accounts of this auth config are \
                  connected as this user: with each further one the oldest stops working. Delete unused ones.",
                 toolkit.name
             )
@@ -185,19 +185,19 @@ impl Explanations {
         }
         let link = self.core.store.link(id).await?.filter(|link| link.project_id == project).ok_or_else(unknown)?;
         let account = self.core.store.account(project, &link.account_id).await?.ok_or_else(unknown)?;
-        let (events, is_cut) = self.events_of(&account).await?;
+        let (events, is_truncated) = self.events_of(&account).await?;
         let events: Vec<Event> = events.into_iter().filter(|event| event.link_id() == Some(id)).collect();
         let (status, mut diagnosis) = of_link(&link, &events, self.core.now());
-        self.look_at_redirect_uri(&account, &mut diagnosis).await?;
-        let shown = shown_status(&account);
+        self.check_redirect_uri(&account, &mut diagnosis).await?;
+        let effective = effective_status(&account);
         let link_expires_at = matches!(status, LinkStatus::Offered | LinkStatus::Claimed).then_some(link.expires_at);
         let next = Next { link_expires_at, ..Next::default() };
-        let told = self.explanation(&account, shown, &events, &diagnosis)?;
-        Ok(Explanation { link: Some((link.id, status)), is_cut, next, ..told })
+        let explanation = self.explanation(&account, effective, &events, &diagnosis)?;
+        Ok(Explanation { link: Some((link.id, status)), is_truncated, next, ..explanation })
     }
 
     /// Whether the auth config names another address for its client than the account was connected at.
-    async fn has_moved(&self, account: &AccountRow) -> Result<bool> {
+    async fn has_address_changed(&self, account: &AccountRow) -> Result<bool> {
         let (Some(toolkit), Ok(scheme)) = (self.core.toolkit(&account.toolkit), account.scheme.parse()) else {
             return Ok(false);
         };
@@ -207,15 +207,15 @@ impl Explanations {
         let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await? else {
             return Ok(false);
         };
-        let params = AccountParams::parse(&account.params)?.completed(&toolkit, scheme);
+        let params = AccountParams::parse(&account.params)?.with_derived_values(&toolkit, scheme);
         Ok(self
             .credentials
-            .client_for(&toolkit, scheme, &config, &params, Issued::Earlier(params.client_id.as_deref()))
-            .is_err_and(|it| it.code() == Code::ReauthRequired))
+            .client_for(&toolkit, scheme, &config, &params, IssuedTo::ClientId(params.client_id.as_deref()))
+            .is_err_and(|error| error.code() == Code::ReauthRequired))
     }
 
     /// Reports an unusable auth config before the user tries the link.
-    async fn look_at_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
+    async fn check_redirect_uri(&self, account: &AccountRow, diagnosis: &mut Diagnosis<'_>) -> Result<()> {
         if matches!(diagnosis.finding, Finding::LinkOffered | Finding::LinkNotOpened | Finding::ContextMismatch)
             && let Some(config) = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?
             && self.redirect_uris.is_shared(&config).await?
@@ -228,14 +228,14 @@ impl Explanations {
     /// Events of an account, and of its auth config since the account was created.
     async fn events_of(&self, account: &AccountRow) -> Result<(Vec<Event>, bool)> {
         let project = &account.project_id;
-        let own = self.core.store.newest_audit_events(project, &account.id, MOST).await?;
-        let of_config = self.core.store.newest_audit_events(project, &account.auth_config_id, MOST).await?;
-        let is_cut = i64::try_from(own.len()).is_ok_and(|count| count >= MOST);
+        let own = self.core.store.newest_audit_events(project, &account.id, MAX_EVENTS).await?;
+        let of_config = self.core.store.newest_audit_events(project, &account.auth_config_id, MAX_EVENTS).await?;
+        let is_truncated = i64::try_from(own.len()).is_ok_and(|count| count >= MAX_EVENTS);
         let since = |at: Millis| at >= account.created_at;
         let of_config = of_config.into_iter().filter(|event| since(event.at) && event.action != "auth_config.create");
         let mut events: Vec<Event> = own.into_iter().chain(of_config).map(Event::new).collect();
         events.sort_by(|one, other| one.order().cmp(&other.order()));
-        Ok((events, is_cut))
+        Ok((events, is_truncated))
     }
 
     fn explanation(
@@ -252,7 +252,7 @@ impl Explanations {
         let opened = diagnosis::last(events, "link.open").map_or(&nothing, |event| &event.facts);
         let found = diagnosis.evidence.map_or(&nothing, |event| &event.facts);
         let scopes = params.missing_scopes().join(" ");
-        let holes = [
+        let placeholders = [
             ("toolkit", name),
             ("auth_config", account.auth_config_id.as_str()),
             ("id", account.id.as_str()),
@@ -266,7 +266,7 @@ impl Explanations {
         if let Some(identity) = &params.identity
             && let Some(connected) = timeline.iter_mut().rfind(|entry| entry.event == "connected")
         {
-            let who = format!("It is {} at {name}.", identity.shown());
+            let who = format!("It is {} at {name}.", identity.display_name());
             connected.detail = Some(connected.detail.take().map_or(who.clone(), |detail| format!("{who} {detail}")));
         }
         Ok(Explanation {
@@ -274,13 +274,13 @@ impl Explanations {
             link: None,
             status,
             finding,
-            summary: finding.summary(&holes),
-            cause: finding.cause(&holes),
-            fix: finding.fix(&holes),
+            summary: finding.summary(&placeholders),
+            cause: finding.cause(&placeholders),
+            fix: finding.fix(&placeholders),
             provider_message: found.provider.clone(),
             timeline,
             warnings: Vec::new(),
-            is_cut: false,
+            is_truncated: false,
             next: Next::default(),
         })
     }
@@ -288,27 +288,27 @@ impl Explanations {
 
 /// The status of a link, with its diagnosis.
 fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus, Diagnosis<'e>) {
-    let bare = |finding| Diagnosis { finding, evidence: None };
+    let without_evidence = |finding| Diagnosis { finding, evidence: None };
     let ended = || {
         let reason = diagnosis::last(events, "link.end").map(|event| event.outcome().to_owned());
         diagnosis::of_reason(&reason.unwrap_or_default(), events)
     };
-    let is_reached = |status: LinkStatus| {
-        let is_over = now >= link.expires_at && status == LinkStatus::Offered;
-        if is_over {
-            (LinkStatus::Expired, bare(Finding::LinkNotOpened))
+    let open_status = |status: LinkStatus| {
+        let is_expired = now >= link.expires_at && status == LinkStatus::Offered;
+        if is_expired {
+            (LinkStatus::Expired, without_evidence(Finding::LinkNotOpened))
         } else {
             (status, diagnosis::of_open_link(events.iter()))
         }
     };
     match &link.state {
         LinkState::Open | LinkState::Exchanging { .. } => {
-            let is_begun = events.iter().any(|event| event.action() == "link.open");
-            is_reached(if is_begun { LinkStatus::Claimed } else { LinkStatus::Offered })
+            let is_started = events.iter().any(|event| event.action() == "link.open");
+            open_status(if is_started { LinkStatus::Claimed } else { LinkStatus::Offered })
         }
         LinkState::Finished { outcome } => match outcome.as_str() {
-            "success" => (LinkStatus::Succeeded, bare(Finding::LinkFinished)),
-            "replaced" => (LinkStatus::Replaced, bare(Finding::LinkReplaced)),
+            "success" => (LinkStatus::Succeeded, without_evidence(Finding::LinkFinished)),
+            "replaced" => (LinkStatus::Replaced, without_evidence(Finding::LinkReplaced)),
             "expired" => (LinkStatus::Expired, ended()),
             _ => (LinkStatus::Failed, ended()),
         },
@@ -316,7 +316,7 @@ fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus,
 }
 
 /// Whether the account's tokens are ever refreshed.
-fn can_renew(account: &AccountRow) -> bool {
+fn is_refreshable(account: &AccountRow) -> bool {
     account.status == AccountStatus::Active && account.refresh_due_at.is_some()
 }
 
@@ -337,7 +337,7 @@ fn next(account: &AccountRow, link: Option<&LinkRow>, now: Millis, pause: Option
 }
 
 /// What failing refreshes mean for calls.
-fn life(account: &AccountRow, finding: Finding, now: Millis) -> String {
+fn refresh_impact(account: &AccountRow, finding: Finding, now: Millis) -> String {
     if account.refresh_failures == 0 && finding != Finding::ProviderPaused {
         return String::new();
     }

@@ -7,7 +7,7 @@ use crate::text::capital;
 use crate::time::{Millis, iso};
 
 /// Minimum number of consecutive successful refreshes that are grouped into one entry.
-const TOLD_AS_ONE: usize = 3;
+const MIN_GROUPED: usize = 3;
 
 /// An event of the audit log with its parsed details.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ pub fn timeline(events: &[Event], toolkit: &str) -> Vec<Entry> {
     while let [first, ..] = rest {
         let is_refresh = |event: &&Event| event.action() == "connected_account.refresh" && event.outcome() == "ok";
         let run = rest.iter().take_while(is_refresh).count();
-        if run >= TOLD_AS_ONE {
+        if run >= MIN_GROUPED {
             let last = &rest[run - 1];
             let mut entry = entry(last, toolkit);
             entry.at = first.audit.at;
@@ -121,7 +121,7 @@ pub fn timeline(events: &[Event], toolkit: &str) -> Vec<Entry> {
 
 fn entry(event: &Event, toolkit: &str) -> Entry {
     let facts = &event.facts;
-    let (name, outcome, title) = told(event, toolkit);
+    let (name, outcome, title) = describe(event, toolkit);
     Entry {
         at: event.audit.at,
         repeated: None,
@@ -140,7 +140,7 @@ fn entry(event: &Event, toolkit: &str) -> Entry {
 }
 
 /// Code, outcome and title of an event.
-fn told(event: &Event, toolkit: &str) -> (String, Ended, String) {
+fn describe(event: &Event, toolkit: &str) -> (String, Ended, String) {
     use Ended::{Failed, Ok, Waiting};
     let (name, outcome, title) = match (event.action(), event.outcome()) {
         ("link.create", _) if event.facts.is_reconnect => {
@@ -252,16 +252,16 @@ fn failed(event: &Event, toolkit: &str) -> String {
 fn detail(event: &Event) -> Option<String> {
     let facts = &event.facts;
     let mut parts = Vec::new();
-    let is_told = [&facts.provider, &facts.unanswered, &facts.detail].iter().any(|words| words.is_some());
+    let has_text = [&facts.provider, &facts.unanswered, &facts.detail].iter().any(|words| words.is_some());
     let has_reason = match event.action() {
         "connected_account.expire" => true,
-        "link.end" | "link.fail" => !is_told && event.outcome() != "rejected_by_user",
+        "link.end" | "link.fail" => !has_text && event.outcome() != "rejected_by_user",
         _ => false,
     };
     if has_reason {
         parts.push(capital(event.outcome()));
     }
-    let told = [
+    let describe = [
         facts.link_expires_at.map(|at| format!("The link can be opened until {}", iso(at))),
         facts.redirect_uri.as_ref().map(|uri| format!("Redirect URI: {uri}")),
         (!facts.scopes.is_empty()).then(|| format!("Scopes: {}", facts.scopes.join(" "))),
@@ -279,7 +279,7 @@ fn detail(event: &Event) -> Option<String> {
         }),
         facts.detail.clone(),
     ];
-    parts.extend(told.into_iter().flatten());
+    parts.extend(describe.into_iter().flatten());
     let sentences = parts.iter().map(|part| part.trim_end_matches('.'));
     let text = sentences.collect::<Vec<_>>().join(". ");
     (!text.is_empty()).then(|| format!("{text}."))
@@ -305,18 +305,18 @@ mod tests {
     }
 
     #[test]
-    fn many_refreshes_are_one_line_and_a_failure_between_them_is_not_lost() {
+    fn consecutive_refreshes_are_grouped_but_failures_are_kept() {
         let refresh = |at, outcome| event(at, "connected_account.refresh", outcome, None);
         let mut events: Vec<Event> = (1..=5).map(|at| refresh(at, "ok")).collect();
         events.extend([refresh(6, "failed"), refresh(7, "ok"), refresh(8, "ok")]);
-        let told = timeline(&events, "Acme");
-        let times: Vec<_> = told.iter().map(|entry| (entry.at, entry.repeated)).collect();
+        let describe = timeline(&events, "Acme");
+        let times: Vec<_> = describe.iter().map(|entry| (entry.at, entry.repeated)).collect();
         assert_eq!(times, [(1, Some((5, 5))), (6, None), (7, None), (8, None)]);
-        assert_eq!(told[0].title, "The token was refreshed 5 times");
+        assert_eq!(describe[0].title, "The token was refreshed 5 times");
     }
 
     #[test]
-    fn what_happens_in_one_millisecond_is_told_in_its_order() {
+    fn events_of_one_millisecond_are_ordered_by_cause() {
         let mut events = [
             event(1, "connected_account.connect", "ok", None),
             event(1, "link.open", "ok", None),
@@ -328,17 +328,17 @@ mod tests {
     }
 
     #[test]
-    fn events_of_other_programs_are_told_all_the_same() {
+    fn events_of_other_versions_are_described() {
         let older =
             event(1, "connected_account.refresh", "failed", Some(r#"{"provider":"slow_down","next_try_ms":500}"#));
         let later = event(2, "connected_account.moved_house", "ok", Some("[7]"));
-        let told = timeline(&[older, later], "Acme");
-        assert_eq!(told[0].provider_message.as_deref(), Some("slow_down"));
-        assert_eq!(told[0].detail.as_deref(), Some("Next try in 1 s at the earliest."));
+        let describe = timeline(&[older, later], "Acme");
+        assert_eq!(describe[0].provider_message.as_deref(), Some("slow_down"));
+        assert_eq!(describe[0].detail.as_deref(), Some("Next try in 1 s at the earliest."));
         assert_eq!(
-            (told[1].event.as_str(), told[1].title.as_str()),
+            (describe[1].event.as_str(), describe[1].title.as_str()),
             ("connected_account_moved_house", "Connected account moved house")
         );
-        assert_eq!(told[1].link_id.as_deref(), Some("lt_1"));
+        assert_eq!(describe[1].link_id.as_deref(), Some("lt_1"));
     }
 }

@@ -4,7 +4,7 @@
 //! unknown value is replaced by a general term.
 
 /// Values of the placeholders, by name.
-pub type Holes<'a> = [(&'a str, &'a str)];
+pub type Placeholders<'a> = [(&'a str, &'a str)];
 
 macro_rules! findings {
     ($( $name:ident = ($code:literal, $summary:literal, $cause:literal, $fix:literal); )*) => {
@@ -100,29 +100,29 @@ findings! {
 
 impl Finding {
     /// The summary.
-    pub fn summary(self, holes: &Holes<'_>) -> String {
-        fill(self.summary_template(), holes)
+    pub fn summary(self, placeholders: &Placeholders<'_>) -> String {
+        fill(self.summary_template(), placeholders)
     }
 
     /// The cause; none if nothing is wrong.
-    pub fn cause(self, holes: &Holes<'_>) -> Option<String> {
-        Some(fill(self.cause_template(), holes)).filter(|text| !text.is_empty())
+    pub fn cause(self, placeholders: &Placeholders<'_>) -> Option<String> {
+        Some(fill(self.cause_template(), placeholders)).filter(|text| !text.is_empty())
     }
 
     /// The fix; none if there is nothing to do.
-    pub fn fix(self, holes: &Holes<'_>) -> Option<String> {
-        Some(fill(self.fix_template(), holes)).filter(|text| !text.is_empty())
+    pub fn fix(self, placeholders: &Placeholders<'_>) -> Option<String> {
+        Some(fill(self.fix_template(), placeholders)).filter(|text| !text.is_empty())
     }
 }
 
 /// Fills in the placeholders in one pass: a value cannot introduce another placeholder.
-fn fill(template: &str, holes: &Holes<'_>) -> String {
+fn fill(template: &str, placeholders: &Placeholders<'_>) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, from)) = rest.split_once('{') {
         text.push_str(before);
         let Some((name, after)) = from.split_once('}') else { break };
-        let value = holes.iter().find(|(hole, _)| *hole == name).map_or(name, |(_, value)| value);
+        let value = placeholders.iter().find(|(placeholder, _)| *placeholder == name).map_or(name, |(_, value)| value);
         text.push_str(value);
         rest = after;
     }
@@ -137,18 +137,18 @@ mod tests {
     use super::*;
 
     /// All placeholders that are filled in.
-    const HOLES: [&str; 7] = ["toolkit", "auth_config", "id", "redirect_uri", "host", "scopes", "reason"];
+    const PLACEHOLDERS: [&str; 7] = ["toolkit", "auth_config", "id", "redirect_uri", "host", "scopes", "reason"];
 
     #[test]
-    fn codes_are_unique_and_every_text_is_a_sentence_with_known_holes() {
+    fn codes_are_unique_and_texts_have_known_placeholders() {
         let codes: BTreeSet<&str> = Finding::ALL.iter().map(|finding| finding.code()).collect();
         assert_eq!(codes.len(), Finding::ALL.len());
         for finding in Finding::ALL {
             for text in [finding.summary_template(), finding.cause_template(), finding.fix_template()] {
                 assert!(text.is_empty() || text.ends_with('.'), "{text}");
-                for hole in text.split('{').skip(1) {
-                    let name = hole.split_once('}').unwrap().0;
-                    assert!(HOLES.contains(&name), "{name} in {text}");
+                for placeholder in text.split('{').skip(1) {
+                    let name = placeholder.split_once('}').unwrap().0;
+                    assert!(PLACEHOLDERS.contains(&name), "{name} in {text}");
                 }
             }
             assert_eq!(finding.cause_template().is_empty(), finding.fix_template().is_empty(), "{finding:?}");
@@ -156,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn a_value_opens_no_hole() {
-        let holes = [("toolkit", "{id}"), ("id", "ca_1")];
-        assert_eq!(fill("{toolkit} of {id}, {nobody}.", &holes), "{id} of ca_1, nobody.");
+    fn a_value_introduces_no_placeholder() {
+        let placeholders = [("toolkit", "{id}"), ("id", "ca_1")];
+        assert_eq!(fill("{toolkit} of {id}, {nobody}.", &placeholders), "{id} of ca_1, nobody.");
     }
 }

@@ -10,7 +10,7 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
-use super::{Link, Offer, alias_in_use, check_access, check_alias, check_needs_account};
+use super::{Link, LinkDraft, alias_in_use, check_access, check_alias, check_needs_account};
 use crate::app::Actor;
 use crate::app::auth_config::{disabled, toolkit_gone};
 use crate::app::base::errors::auth_config_not_found;
@@ -50,7 +50,7 @@ pub struct KnownFields {
 }
 
 /// An enabled auth config with its toolkit and scheme.
-pub(in crate::app) struct Usable {
+pub(in crate::app) struct UsableAuthConfig {
     pub config: AuthConfigRow,
     pub toolkit: Arc<Toolkit>,
     pub scheme: Scheme,
@@ -75,8 +75,9 @@ impl Links {
             None => Secrets::new(),
         };
         let alias = check_alias(request.alias.as_deref())?;
-        let expected = request.expected.map(|it| it.check(&usable.toolkit, "expected_identity")).transpose()?;
-        let offer = Offer {
+        let expected =
+            request.expected.map(|identity| identity.check(&usable.toolkit, "expected_identity")).transpose()?;
+        let draft = LinkDraft {
             session_id: None,
             user_id: &user_id,
             toolkit: &usable.toolkit,
@@ -89,16 +90,16 @@ impl Links {
             prefill,
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
-        self.credentials.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
-        let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
+        self.credentials.check_offered(&usable.toolkit, &usable.config, &draft.prefill).await?;
+        let (link, unit) = self.draft(actor, &draft, &usable.config, Unit::new());
         self.idempotency
             .apply_once(key, unit, link, encode)
             .await
-            .map_err(|refusal| refused(refusal, alias, &usable.config))
+            .map_err(|error| insert_error(error, alias, &usable.config))
     }
 
     /// The auth config of a request, if it can connect accounts.
-    pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<Usable> {
+    pub(in crate::app) async fn usable_auth_config(&self, actor: &Actor, id: &str) -> Result<UsableAuthConfig> {
         let config = self.core.store.auth_config(&actor.project_id, id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(id))?;
         if !config.is_enabled {
@@ -110,11 +111,11 @@ impl Links {
             return Err(crate::app::auth_config::schemes::no_managed_auth(&toolkit));
         }
         let scheme = config.scheme.parse().map_err(Error::internal)?;
-        Ok(Usable { config, toolkit, scheme })
+        Ok(UsableAuthConfig { config, toolkit, scheme })
     }
 }
 
-impl Usable {
+impl UsableAuthConfig {
     /// The connection fields of this auth config.
     pub fn fields(&self) -> Vec<Field> {
         self.toolkit.connection_fields(self.scheme)
@@ -123,16 +124,16 @@ impl Usable {
     /// Validates the known connection fields. Other names are dropped.
     pub fn check_known(&self, known: &KnownFields, at: &str) -> Result<Secrets> {
         self.check_scheme(&known.scheme, at)?;
-        let mut kept = Secrets::new();
-        let mut wrong = Vec::new();
+        let mut valid = Secrets::new();
+        let mut errors = Vec::new();
         for field in self.fields() {
             let Some(value) = known.values.get(&field.name).filter(|value| !value.is_empty()) else { continue };
             match field.check(value) {
-                Ok(()) => kept.insert(&field.name, Secret::from(value)),
-                Err(reason) => wrong.push(format!("Error in payload.{at}.val.{}: {reason}", field.name)),
+                Ok(()) => valid.insert(&field.name, Secret::from(value)),
+                Err(reason) => errors.push(format!("Error in payload.{at}.val.{}: {reason}", field.name)),
             }
         }
-        if wrong.is_empty() { Ok(kept) } else { Err(Error::validation(wrong)) }
+        if errors.is_empty() { Ok(valid) } else { Err(Error::validation(errors)) }
     }
 
     /// Checks that a state has the auth config's scheme.
@@ -145,8 +146,8 @@ impl Usable {
 }
 
 /// Translates the refusal to insert an account.
-pub(in crate::app) fn refused(refused: CommitError, alias: Option<&str>, config: &AuthConfigRow) -> Error {
-    match refused {
+pub(in crate::app) fn insert_error(insert_error: CommitError, alias: Option<&str>, config: &AuthConfigRow) -> Error {
+    match insert_error {
         CommitError::Refused(Refusal::AliasInUse) => alias_in_use(alias.unwrap_or_default()),
         CommitError::Refused(Refusal::AuthConfigGone) => disabled(config),
         other => other.into(),

@@ -8,13 +8,13 @@ use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, 
 use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::direct::Usable;
-use super::import::{name_generic_key, wrong_fields};
+use super::direct::UsableAuthConfig;
+use super::import::{invalid_fields, name_generic_key};
 use super::{alias_in_use, check_alias};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::base::errors::account_not_found;
-use crate::app::credential::fields::{Entered, read_fields};
+use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::credential::secret_addresses::changed;
 use crate::app::link::Links;
 use crate::app::model::access_list::{Acl, AclInput};
@@ -22,7 +22,7 @@ use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 
 /// How often a change is retried when the account changes concurrently.
-const TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// The fields to change; `None` leaves a field unchanged.
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Links {
     /// Changes an account and returns the new row.
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
         let not_found = || account_not_found(id);
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
             let edit = Edit {
                 alias: alias_edit(patch.alias.as_deref())?,
@@ -122,8 +122,9 @@ impl Links {
         let usable = self.usable_auth_config(actor, &row.auth_config_id).await?;
         usable.check_scheme(&patch.scheme, "connection.state")?;
         let is_editable = matches!(usable.scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic);
-        let has_one = matches!(row.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired);
-        if !is_editable || !has_one {
+        let has_credential =
+            matches!(row.status, AccountStatus::Active | AccountStatus::Inactive | AccountStatus::Expired);
+        if !is_editable || !has_credential {
             let reason = if is_editable {
                 format!("Connected account {} is in {} state and has no credential", row.id, row.status.as_str())
             } else {
@@ -133,9 +134,9 @@ impl Links {
                 .fix("Connect the account by a link: POST /api/v3.1/connected_accounts/{id}/refresh gives one."));
         }
         let params = AccountParams::parse(&row.params)?;
-        let stays = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
+        let is_kept = |name: &str| patch.values.get(name).is_none_or(Option::is_some);
         let mut form = patch.given(&usable);
-        for (name, value) in params.fields.iter().filter(|(name, _)| stays(name)) {
+        for (name, value) in params.fields.iter().filter(|(name, _)| is_kept(name)) {
             if form.get(name).is_none() {
                 form.insert(name, Secret::from(value.as_str()));
             }
@@ -145,12 +146,12 @@ impl Links {
             // An imported token is stored under the name that the toolkit uses.
             let is_imported = usable.scheme == Scheme::BearerToken && name == "access_token";
             let name = if is_imported { "token" } else { name };
-            if stays(name) {
+            if is_kept(name) {
                 known.insert(name, secret.clone());
             }
         }
         let entered = read_fields(&usable.fields(), &form, &known);
-        let entered = entered.map_err(|wrong| wrong_fields(&usable, &form, wrong))?;
+        let entered = entered.map_err(|errors| invalid_fields(&usable, &form, errors))?;
         check_secrets_are_given(&usable, &params.fields, &entered)?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
         let params = AccountParams { fields: entered.fields, ..params };
@@ -164,7 +165,7 @@ impl Links {
 
 impl CredentialPatch {
     /// The values to set, by the names of the connection fields.
-    fn given(&self, usable: &Usable) -> Secrets {
+    fn given(&self, usable: &UsableAuthConfig) -> Secrets {
         let mut given: Secrets =
             self.values.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).collect();
         name_generic_key(usable, &mut given);
@@ -173,15 +174,19 @@ impl CredentialPatch {
 }
 
 /// Rejects a change of where a secret is sent if the secret itself is kept.
-fn check_secrets_are_given(usable: &Usable, old: &BTreeMap<String, String>, entered: &Entered) -> Result<()> {
+fn check_secrets_are_given(
+    usable: &UsableAuthConfig,
+    old: &BTreeMap<String, String>,
+    entered: &FormValues,
+) -> Result<()> {
     let addresses = usable.toolkit.address_fields(usable.scheme);
-    let moved = changed(&addresses, &|name| old.get(name).cloned(), &|name| entered.fields.get(name).cloned());
-    let Some(moved) = moved.first() else { return Ok(()) };
-    let kept = entered.secrets.names().find(|name| !entered.filled.contains(*name));
-    let Some(kept) = kept else { return Ok(()) };
-    let field = format!("connection.state.val.{moved}");
-    Err(Error::field(&field, format!("takes part in where {kept} goes, which was given for another value"))
-        .fix(format!("Send {kept} in the same request, or connect the account again by a link.")))
+    let changed_fields = changed(&addresses, &|name| old.get(name).cloned(), &|name| entered.fields.get(name).cloned());
+    let Some(changed_fields) = changed_fields.first() else { return Ok(()) };
+    let secret = entered.secrets.names().find(|name| !entered.filled.contains(*name));
+    let Some(secret) = secret else { return Ok(()) };
+    let field = format!("connection.state.val.{changed_fields}");
+    Err(Error::field(&field, format!("takes part in where {secret} goes, which was given for another value"))
+        .fix(format!("Send {secret} in the same request, or connect the account again by a link.")))
 }
 
 fn alias_edit(alias: Option<&str>) -> Result<AliasEdit> {

@@ -10,12 +10,12 @@ use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
-use super::direct::{DirectLink, Usable, refused};
-use super::{Offer, check_access, check_alias};
+use super::direct::{DirectLink, UsableAuthConfig, insert_error};
+use super::{LinkDraft, check_access, check_alias};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::credential::fields::read_fields;
-use crate::app::credential::secret_addresses::Given;
+use crate::app::credential::secret_addresses::RequestFields;
 use crate::app::link::Links;
 use crate::app::model::access_list::Acl;
 use crate::app::model::params::AccountParams;
@@ -68,7 +68,7 @@ impl Links {
             }
             None => None,
         };
-        let mut offer = Offer {
+        let mut draft = LinkDraft {
             session_id: None,
             user_id: &user_id,
             toolkit: &usable.toolkit,
@@ -82,7 +82,7 @@ impl Links {
             expected: None,
         };
         let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
-            let (id, unit) = self.insert_connected(actor, &offer, &usable.config, &imported);
+            let (id, unit) = self.insert_connected(actor, &draft, &usable.config, &imported);
             let secrets = Some(&imported.secrets);
             let grant = self.revocations.note_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
             let unit = grant.into_iter().fold(unit, Unit::with);
@@ -91,12 +91,12 @@ impl Links {
             if !usable.scheme.is_redirect() {
                 return Err(missing_fields(&usable));
             }
-            offer.callback = self.link_callback(actor, request.callback_url.as_deref(), None).await?;
+            draft.callback = self.link_callback(actor, request.callback_url.as_deref(), None).await?;
             if let Some(state) = &request.known {
-                offer.prefill = usable.check_known(state, "connection.state")?;
+                draft.prefill = usable.check_known(state, "connection.state")?;
             }
-            self.credentials.check_offered(&usable.toolkit, &usable.config, &offer.prefill).await?;
-            let (link, unit) = self.offer(actor, &offer, &usable.config, Unit::new());
+            self.credentials.check_offered(&usable.toolkit, &usable.config, &draft.prefill).await?;
+            let (link, unit) = self.draft(actor, &draft, &usable.config, Unit::new());
             let params = AccountParams::default().to_text();
             let initiated = accounts::initiate(&actor.project_id, &link.account_id, &params, self.core.now());
             (link.account_id, AccountStatus::Initiated, Some(link.redirect_url), unit.with(initiated))
@@ -107,17 +107,17 @@ impl Links {
                 scheme: usable.config.scheme.clone(),
                 status,
                 redirect_url,
-                account_type: offer.account_type,
-                acl: offer.acl,
+                account_type: draft.account_type,
+                acl: draft.acl,
             }),
-            Err(error @ WriteError::Refused(_)) => Err(refused(error.into(), alias, &usable.config)),
+            Err(error @ WriteError::Refused(_)) => Err(insert_error(error.into(), alias, &usable.config)),
             Err(error) => Err(error.into()),
         }
     }
 
     /// The credential in a state, completed with the auth config's shared fields; none if the state contains
     /// connection fields only.
-    fn imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
+    fn imported(&self, usable: &UsableAuthConfig, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
         if usable.scheme.is_oauth2() {
             return self.imported_tokens(usable, values, shared);
         }
@@ -125,15 +125,15 @@ impl Links {
         name_generic_key(usable, &mut values);
         self.check_imported(usable, &values, shared)?;
         let entered = read_fields(&usable.fields(), &values, shared);
-        let entered = entered.map_err(|wrong| wrong_fields(usable, &values, wrong))?;
+        let entered = entered.map_err(|errors| invalid_fields(usable, &values, errors))?;
         let entered = entered.into_credential(usable.scheme, &usable.toolkit);
-        let params = AccountParams::of_fields(entered.fields);
+        let params = AccountParams::from_fields(entered.fields);
         Ok(Some(Imported { secrets: entered.secrets, params, expires_at: None, is_renewable: false }))
     }
 
     /// Checks that neither the auth config's secrets nor its client are sent to an address that only this
     /// request names.
-    fn check_imported(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<()> {
+    fn check_imported(&self, usable: &UsableAuthConfig, values: &Secrets, shared: &Secrets) -> Result<()> {
         let fields = usable.fields();
         // Read like `read_fields`: blank values count as absent.
         let value = |name: &str| {
@@ -141,12 +141,17 @@ impl Links {
             let field = fields.iter().find(|field| field.name == name);
             Some(field.map_or(value, |field| field.clean(value))).filter(|value| !value.is_empty())
         };
-        let given = Given { at: "connection.state", value: &value, overrides_secrets: true };
+        let given = RequestFields { at: "connection.state", value: &value, overrides_secrets: true };
         self.credentials.check_given(&usable.toolkit, &usable.config, shared, given)
     }
 
     /// Tokens that were obtained elsewhere, with the same client or another one.
-    fn imported_tokens(&self, usable: &Usable, values: &Secrets, shared: &Secrets) -> Result<Option<Imported>> {
+    fn imported_tokens(
+        &self,
+        usable: &UsableAuthConfig,
+        values: &Secrets,
+        shared: &Secrets,
+    ) -> Result<Option<Imported>> {
         let Some(access_token) = values.get("access_token").filter(|token| !token.is_empty()) else { return Ok(None) };
         let mut secrets = Secrets::new();
         secrets.insert("access_token", Secret::from(access_token));
@@ -156,14 +161,14 @@ impl Links {
             }
         }
         for (name, secret) in secrets.iter() {
-            if secret.expose().chars().any(|it| it.is_control() || it.is_whitespace()) {
+            if secret.expose().chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
                 let field = format!("connection.state.val.{name}");
                 return Err(Error::field(&field, "must not contain spaces, line breaks or other control characters"));
             }
         }
         self.check_imported(usable, values, shared)?;
         let entered = read_fields(&usable.fields(), values, shared);
-        let entered = entered.map_err(|wrong| wrong_fields(usable, values, wrong))?;
+        let entered = entered.map_err(|errors| invalid_fields(usable, values, errors))?;
         let expires_in = match values.get("expires_in").map(str::parse::<u64>) {
             // As for token responses: the toolkit's default lifetime if none is given.
             None => usable.toolkit.oauth(usable.scheme).and_then(|oauth| oauth.expires_in),
@@ -172,7 +177,7 @@ impl Links {
                 return Err(Error::field("connection.state.val.expires_in", "must be a whole number of seconds"));
             }
         };
-        let scopes = values.get("scope").map(|scope| scope.split([' ', ',']).filter(|it| !it.is_empty()));
+        let scopes = values.get("scope").map(|scope| scope.split([' ', ',']).filter(|letter| !letter.is_empty()));
         let params = AccountParams {
             fields: entered.fields,
             expires_in,
@@ -189,14 +194,14 @@ impl Links {
     fn insert_connected(
         &self,
         actor: &Actor,
-        offer: &Offer<'_>,
+        draft: &LinkDraft<'_>,
         config: &AuthConfigRow,
         imported: &Imported,
     ) -> (String, Unit) {
         let id = self.core.mint(Kind::ConnectedAccount);
         let activation = Activation {
             credential: Some(self.credentials.seal_credential(
-                &offer.owner(&actor.project_id, &id, config),
+                &draft.owner(&actor.project_id, &id, config),
                 &imported.params,
                 &imported.secrets,
             )),
@@ -213,7 +218,7 @@ impl Links {
             ..Facts::default()
         };
         let unit = Unit::new()
-            .with(self.insert_account(actor, offer, config, &id, None))
+            .with(self.insert_account(actor, draft, config, &id, None))
             .with(accounts::activate(&actor.project_id, &id, activation))
             .with(self.core.audit(actor, "connected_account.import", &id, "ok", Some(&facts.to_value())));
         (id, unit)
@@ -222,7 +227,7 @@ impl Links {
 
 /// SDKs send the key of every toolkit as `generic_api_key` or `api_key`. If the toolkit has one secret with
 /// another name, it is stored under that name.
-pub(in crate::app) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
+pub(in crate::app) fn name_generic_key(usable: &UsableAuthConfig, values: &mut Secrets) {
     let secrets: Vec<String> =
         usable.fields().into_iter().filter(|field| field.secret).map(|field| field.name).collect();
     let [only] = secrets.as_slice() else { return };
@@ -236,24 +241,30 @@ pub(in crate::app) fn name_generic_key(usable: &Usable, values: &mut Secrets) {
 }
 
 /// Missing fields have their own error (612); invalid fields are named one by one.
-pub(in crate::app) fn wrong_fields(usable: &Usable, values: &Secrets, wrong: BTreeMap<String, String>) -> Error {
+pub(in crate::app) fn invalid_fields(
+    usable: &UsableAuthConfig,
+    values: &Secrets,
+    errors: BTreeMap<String, String>,
+) -> Error {
     let is_missing = |name: &String| values.get(name).is_none_or(|value| value.trim().is_empty());
     let fields = usable.fields();
     let missing: Vec<&str> = fields
         .iter()
-        .filter(|field| wrong.contains_key(&field.name) && is_missing(&field.name))
+        .filter(|field| errors.contains_key(&field.name) && is_missing(&field.name))
         .map(|field| field.display_name.as_str())
         .collect();
     if !missing.is_empty() {
         return Error::of(Code::MissingRequiredFields, &[("fields", &missing.join(", "))]);
     }
-    let lines = wrong.into_iter().map(|(name, what)| format!("Error in payload.connection.state.val.{name}: {what}"));
+    let lines =
+        errors.into_iter().map(|(name, reason)| format!("Error in payload.connection.state.val.{name}: {reason}"));
     Error::validation(lines.collect())
 }
 
-fn missing_fields(usable: &Usable) -> Error {
+fn missing_fields(usable: &UsableAuthConfig) -> Error {
     let fields = usable.fields();
-    let names: Vec<&str> = fields.iter().filter(|it| it.required).map(|it| it.display_name.as_str()).collect();
+    let names: Vec<&str> =
+        fields.iter().filter(|letter| letter.required).map(|letter| letter.display_name.as_str()).collect();
     Error::of(Code::MissingRequiredFields, &[("fields", &names.join(", "))]).fix(
         "Give them in connection.state.val, or send the user to a page that asks for them: POST /api/v3.1/connected_accounts/link.",
     )

@@ -21,7 +21,7 @@ use switchboard_vault::{OneTimeToken, Secrets};
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::auth_config::AuthConfigs;
-use crate::app::auth_config::schemes::{LinkWarning, Picked, SchemeWish};
+use crate::app::auth_config::schemes::{LinkWarning, RequestedScheme, SelectedAuthConfig};
 use crate::app::base::core::Core;
 use crate::app::base::errors::{invalid_slugs, toolkit_not_allowed};
 use crate::app::base::idempotency::{CommitError, Idempotency, IdempotencyKey, Once, Replay};
@@ -125,11 +125,11 @@ impl Links {
         check_policy(session, &toolkit)?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
-        let expected = request.expected.map(|it| it.check(&toolkit, "expected_identity")).transpose()?;
-        let wish = SchemeWish::parse(request.auth_scheme.as_deref(), &toolkit)?;
+        let expected = request.expected.map(|identity| identity.check(&toolkit, "expected_identity")).transpose()?;
+        let requested_scheme = RequestedScheme::parse(request.auth_scheme.as_deref(), &toolkit)?;
         let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
-        let mut offer = Offer {
+        let mut draft = LinkDraft {
             session_id: Some(&session.id),
             user_id: &session.user_id,
             toolkit: &toolkit,
@@ -137,54 +137,66 @@ impl Links {
             acl,
             callback,
             account_type: request.account_type,
-            base: session.config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref()),
+            base: session
+                .config
+                .experimental
+                .as_ref()
+                .and_then(|experimental| experimental.link_url_overwrite.as_deref()),
             choice: LinkChoice::None,
             prefill: Secrets::new(),
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
-        let mut tries = 0;
+        let mut retries = 0;
         loop {
             let mut unit = Unit::new();
             let named = session.config.auth_config(&toolkit.slug);
-            let picked = self.auth_configs.pick(actor, named, &toolkit, wish, &mut unit).await?;
-            let Picked { config, user_chooses, warnings } = picked;
-            self.credentials.check_offered(&toolkit, &config, &offer.prefill).await?;
-            offer.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
-            let (mut link, unit) = self.offer(actor, &offer, &config, unit);
+            let selected = self.auth_configs.pick(actor, named, &toolkit, requested_scheme, &mut unit).await?;
+            let SelectedAuthConfig { config, user_chooses, warnings } = selected;
+            self.credentials.check_offered(&toolkit, &config, &draft.prefill).await?;
+            draft.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
+            let (mut link, unit) = self.draft(actor, &draft, &config, unit);
             link.warnings = warnings;
             match self.idempotency.apply_once(key, unit, link, &encode).await {
                 Ok(once) => return Ok(once),
                 Err(CommitError::Refused(Refusal::AliasInUse)) => return Err(alias_in_use(alias.unwrap_or_default())),
                 // The auth config was deleted, or a concurrent request created the first one: select again.
-                Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists)) if tries < 3 => {
+                Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists))
+                    if retries < 3 =>
+                {
                     self.auth_configs.forget(&actor.project_id, &toolkit.slug);
-                    tries += 1;
+                    retries += 1;
                 }
-                Err(refusal) => return Err(refusal.into()),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
     /// The statements that insert a link, its account and its audit event.
-    pub(super) fn offer(&self, actor: &Actor, offer: &Offer<'_>, config: &AuthConfigRow, unit: Unit) -> (Link, Unit) {
+    pub(super) fn draft(
+        &self,
+        actor: &Actor,
+        draft: &LinkDraft<'_>,
+        config: &AuthConfigRow,
+        unit: Unit,
+    ) -> (Link, Unit) {
         let now = self.core.now();
         let account_id = self.core.mint(Kind::ConnectedAccount);
         let (token, link_id) = self.mint_link();
         let expires_at = now + millis(self.core.settings.link_ttl);
-        let expected = offer.expected.as_ref().and_then(Expectation::to_text);
+        let expected = draft.expected.as_ref().and_then(Expectation::to_text);
         let link = NewLink {
             id: &link_id,
             project_id: &actor.project_id,
-            session_id: offer.session_id,
+            session_id: draft.session_id,
             account_id: &account_id,
             token_hash: token.digest(),
-            callback_url: offer.callback.as_deref(),
+            callback_url: draft.callback.as_deref(),
             purpose: LinkPurpose::Connect,
-            choice: offer.choice,
+            choice: draft.choice,
             prefill_sealed: self.credentials.seal_prefill(
-                &offer.owner(&actor.project_id, &account_id, config),
+                &draft.owner(&actor.project_id, &account_id, config),
                 &link_id,
-                &offer.prefill,
+                &draft.prefill,
             ),
             expected: expected.as_deref(),
             created_at: now,
@@ -196,43 +208,43 @@ impl Links {
             ..Facts::of_link(&link_id)
         };
         let unit = unit
-            .with(self.insert_account(actor, offer, config, &account_id, Some(&link_id)))
+            .with(self.insert_account(actor, draft, config, &account_id, Some(&link_id)))
             .with(links::insert(&link))
             .with(self.core.audit(actor, "link.create", &account_id, "ok", Some(&facts.to_value())));
-        let answer = Link {
-            redirect_url: self.link_url(offer.base, &token),
+        let created = Link {
+            redirect_url: self.link_url(draft.base, &token),
             token: token.text().to_owned(),
             account_id,
-            account_type: offer.account_type,
-            acl: offer.acl.clone(),
+            account_type: draft.account_type,
+            acl: draft.acl.clone(),
             expires_at,
             auth_config_id: config.id.clone(),
             auth_scheme: config.scheme.clone(),
             warnings: Vec::new(),
         };
-        (answer, unit)
+        (created, unit)
     }
 
     /// The statement that inserts an account without a credential.
     pub(super) fn insert_account(
         &self,
         actor: &Actor,
-        offer: &Offer<'_>,
+        draft: &LinkDraft<'_>,
         config: &AuthConfigRow,
         id: &str,
         link_id: Option<&str>,
     ) -> Statement {
-        let acl = offer.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
+        let acl = draft.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
         accounts::insert(&NewAccount {
             id,
             project_id: &actor.project_id,
-            user_id: offer.user_id,
-            toolkit: &offer.toolkit.slug,
+            user_id: draft.user_id,
+            toolkit: &draft.toolkit.slug,
             auth_config_id: &config.id,
             scheme: &config.scheme,
-            alias: offer.alias,
-            word_id: &crate::app::account::word_id(&offer.toolkit.slug, &*self.core.entropy),
-            account_type: offer.account_type,
+            alias: draft.alias,
+            word_id: &crate::app::account::word_id(&draft.toolkit.slug, &*self.core.entropy),
+            account_type: draft.account_type,
             acl: acl.as_deref(),
             params: &AccountParams::default().to_text(),
             link_id,
@@ -272,7 +284,7 @@ impl Links {
 }
 
 /// The validated values that the rows of a link are made of.
-pub(super) struct Offer<'a> {
+pub(super) struct LinkDraft<'a> {
     pub session_id: Option<&'a str>,
     pub user_id: &'a str,
     pub toolkit: &'a Toolkit,
@@ -290,7 +302,7 @@ pub(super) struct Offer<'a> {
     pub expected: Option<Expectation>,
 }
 
-impl<'a> Offer<'a> {
+impl<'a> LinkDraft<'a> {
     /// The owner of the new account's secrets.
     pub(super) fn owner(&self, project: &'a str, account: &'a str, config: &'a AuthConfigRow) -> Owner<'a> {
         Owner {

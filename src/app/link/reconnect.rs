@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
 /// The result of a refresh.
-pub struct Refreshed {
+pub struct RefreshResult {
     /// The account.
     pub id: String,
     /// Its status now.
@@ -40,22 +40,22 @@ impl Links {
         id: &str,
         callback_url: Option<&str>,
         may_change: bool,
-    ) -> Result<Refreshed> {
+    ) -> Result<RefreshResult> {
         let not_found = || account_not_found(id);
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found)?;
         let callback = self.link_callback(actor, callback_url, None).await?;
         let toolkit =
-            self.core.toolkit(&account.toolkit).ok_or_else(|| not_refreshable(&account, "its toolkit is gone"))?;
+            self.core.toolkit(&account.toolkit).ok_or_else(|| cannot_refresh(&account, "its toolkit is gone"))?;
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         if !account.has_enabled_auth_config {
-            return Err(not_refreshable(&account, "its auth config is disabled"));
+            return Err(cannot_refresh(&account, "its auth config is disabled"));
         }
         let account = match account.status {
-            AccountStatus::Inactive => return Err(not_refreshable(&account, "it is disabled; enable it first")),
+            AccountStatus::Inactive => return Err(cannot_refresh(&account, "it is disabled; enable it first")),
             // A token of OAuth 1.0a does not expire, but the user may have withdrawn it and can grant it again.
             AccountStatus::Active if scheme == Scheme::OAuth1 => account,
             AccountStatus::Active if !scheme.is_oauth2() && toolkit.token_scheme(scheme).is_none() => {
-                return Err(not_refreshable(&account, &format!("{scheme} credentials do not expire")));
+                return Err(cannot_refresh(&account, &format!("{scheme} credentials do not expire")));
             }
             AccountStatus::Active if self.can_renew(&account, &toolkit, scheme)? => {
                 match self.refresher.refresh_now(&account, &toolkit).await {
@@ -76,7 +76,7 @@ impl Links {
             }
             _ => account,
         };
-        self.ask_again(actor, &account, callback.as_deref(), may_change).await
+        self.create_link(actor, &account, callback.as_deref(), may_change).await
     }
 
     fn can_renew(&self, account: &AccountRow, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
@@ -100,21 +100,21 @@ impl Links {
         let granted = params.granted_scopes.as_deref().unwrap_or_default();
         let is_new = |scope: &String| !params.requested_scopes.contains(scope) && !granted.contains(scope);
         let of_user = settings.user_scopes.iter().flatten();
-        Ok(settings.wanted_scopes(toolkit, scheme).iter().any(is_new)
+        Ok(settings.scopes_to_request(toolkit, scheme).iter().any(is_new)
             || of_user.into_iter().any(|scope| !params.requested_user_scopes.contains(scope)))
     }
 
     /// Creates a link through which the user reconnects the account.
-    async fn ask_again(
+    async fn create_link(
         &self,
         actor: &Actor,
         account: &AccountRow,
         callback: Option<&str>,
         may_change: bool,
-    ) -> Result<Refreshed> {
+    ) -> Result<RefreshResult> {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         if self.core.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
-            self.credentials.check_unconfirmed(&actor.project_id).await?;
+            self.credentials.check_no_verifier(&actor.project_id).await?;
         }
         let now = self.core.now();
         let expected = Expectation {
@@ -161,7 +161,7 @@ impl Links {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(Refreshed {
+        Ok(RefreshResult {
             id: id.clone(),
             status: if is_working { AccountStatus::Active } else { AccountStatus::Initiated },
             redirect_url: Some(self.link_url(None, &token)),
@@ -169,13 +169,13 @@ impl Links {
     }
 }
 
-fn refreshed(account: &AccountRow) -> Refreshed {
-    Refreshed { id: account.id.clone(), status: account.status, redirect_url: None }
+fn refreshed(account: &AccountRow) -> RefreshResult {
+    RefreshResult { id: account.id.clone(), status: account.status, redirect_url: None }
 }
 
-fn not_refreshable(account: &AccountRow, why: &str) -> Error {
-    Error::new(Code::AccountBadRequest, format!("Connected account {} cannot be refreshed: {why}", account.id))
+fn cannot_refresh(account: &AccountRow, reason: &str) -> Error {
+    Error::new(Code::AccountBadRequest, format!("Connected account {} cannot be refreshed: {reason}", account.id))
         .fix("Keys, tokens and passwords are replaced with PATCH /connected_accounts/{id}, or by a new link.")
 }
 
-crate::redacted_debug!(Refreshed);
+crate::redacted_debug!(RefreshResult);

@@ -50,11 +50,11 @@ impl AuthConfigSettings {
 
     /// The scopes that a connection requests: the auth config's, or else the toolkit's defaults, plus those
     /// that the toolkit always requests.
-    pub fn wanted_scopes(&self, toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
+    pub fn scopes_to_request(&self, toolkit: &Toolkit, scheme: Scheme) -> Vec<String> {
         let Some(oauth) = toolkit.oauth(scheme) else { return Vec::new() };
         // With only user-level scopes set, the provider may issue the user token as the only token.
-        let only_theirs = oauth.tokens.iter().any(|token| token.alone) && self.user_scopes.is_some();
-        let default = || if only_theirs { Vec::new() } else { oauth.scopes.clone() };
+        let only_user_scopes = oauth.tokens.iter().any(|token| token.alone) && self.user_scopes.is_some();
+        let default = || if only_user_scopes { Vec::new() } else { oauth.scopes.clone() };
         let mut scopes = self.scopes.clone().unwrap_or_else(default);
         for scope in &oauth.always_scopes {
             if !scopes.contains(scope) {

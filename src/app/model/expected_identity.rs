@@ -9,7 +9,7 @@ use super::params::AccountIdentity;
 use crate::error::{Error, Result};
 
 /// Maximum length of an expected value, in characters.
-const LONGEST: usize = 320;
+const MAX_CHARS: usize = 320;
 
 /// The account at the provider that a link is for. Every given property must match.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -59,7 +59,7 @@ impl ExpectedIdentity {
         ];
         for (name, value) in parts {
             let fits = |text: &String| {
-                !text.trim().is_empty() && text.chars().count() <= LONGEST && !text.chars().any(char::is_control)
+                !text.trim().is_empty() && text.chars().count() <= MAX_CHARS && !text.chars().any(char::is_control)
             };
             if value.as_ref().is_some_and(|text| !fits(text)) {
                 return Err(Error::field(&format!("{at}.{name}"), "must be 1 to 320 visible characters"));
@@ -74,10 +74,10 @@ impl ExpectedIdentity {
                 .fix(format!("Leave {at} out, or add [identity] to the toolkit file of {}.", toolkit.slug)));
         }
         let needs_email = self.email.is_some() || self.email_domain.is_some();
-        let tells = |identity: &switchboard_catalog::Identity| {
+        let supports = |identity: &switchboard_catalog::Identity| {
             (!needs_email || identity.email.is_some()) && (self.tenant_id.is_none() || identity.tenant.is_some())
         };
-        if !identities().any(tells) {
+        if !identities().any(supports) {
             return Err(Error::field(at, "cannot be checked: this toolkit does not tell e-mail address or tenant")
                 .fix(format!("Expect another property of accounts of {}.", toolkit.slug)));
         }
@@ -116,22 +116,23 @@ impl Expectation {
         if let Some(expected) = &self.identity {
             return match now {
                 Some(now) if expected.is_met(now) => None,
-                Some(_) => Some(UNEXPECTED),
-                None => Some(UNTOLD),
+                Some(_) => Some(UNEXPECTED_ACCOUNT),
+                None => Some(UNKNOWN_IDENTITY),
             };
         }
         let before = self.before.as_ref().or(before).filter(|_| !self.may_change)?;
         match now {
             Some(now) if now.is_same(before) => None,
-            Some(_) => Some(ANOTHER),
-            None => Some(UNTOLD),
+            Some(_) => Some(DIFFERENT_ACCOUNT),
+            None => Some(UNKNOWN_IDENTITY),
         }
     }
 }
 
-const UNTOLD: &str = "account_mismatch: the provider did not say which account signed in";
-const UNEXPECTED: &str = "account_mismatch: another account signed in than the one that is expected";
-const ANOTHER: &str = "account_mismatch: another account signed in than the one that this connection belongs to";
+const UNKNOWN_IDENTITY: &str = "account_mismatch: the provider did not say which account signed in";
+const UNEXPECTED_ACCOUNT: &str = "account_mismatch: another account signed in than the one that is expected";
+const DIFFERENT_ACCOUNT: &str =
+    "account_mismatch: another account signed in than the one that this connection belongs to";
 
 #[cfg(test)]
 mod tests {
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_given_must_hold() {
+    fn every_given_property_must_match() {
         let found = account("7", "Ann@Example.com", "T1");
         let cases = [
             (r#"{"id":"7"}"#, true),
@@ -168,16 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_stays_its_accounts() {
+    fn a_reconnect_must_be_the_same_account() {
         let (before, other) = (account("7", "a@x.example", "T1"), account("7", "a@x.example", "T2"));
         let strict = Expectation::default();
         assert_eq!(strict.mismatch(Some(&before), Some(&before)), None);
         assert!(strict.mismatch(Some(&before), Some(&other)).is_some(), "another tenant is another account");
         assert!(strict.mismatch(Some(&before), None).is_some());
         assert_eq!(strict.mismatch(None, None), None, "an account without an identity may reconnect");
-        let over = Expectation { before: Some(before.clone()), ..Expectation::default() };
-        assert_eq!(over.mismatch(None, Some(&before)), None);
-        assert!(over.mismatch(Some(&other), Some(&other)).is_some(), "the identity at the time of the request counts");
+        let recorded = Expectation { before: Some(before.clone()), ..Expectation::default() };
+        assert_eq!(recorded.mismatch(None, Some(&before)), None);
+        assert!(
+            recorded.mismatch(Some(&other), Some(&other)).is_some(),
+            "the identity at the time of the request counts"
+        );
         let loose = Expectation { may_change: true, ..Expectation::default() };
         assert_eq!(loose.mismatch(Some(&before), Some(&other)), None);
     }

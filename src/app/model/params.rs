@@ -9,13 +9,13 @@ use switchboard_catalog::{Scheme, Toolkit};
 use crate::error::{Code, Error, Result};
 
 /// Maximum number of scopes that are stored for an account.
-const MOST_SCOPES: usize = 1_000;
+const MAX_SCOPES: usize = 1_000;
 /// Maximum total size of these scopes, in bytes.
-const MOST_SCOPE_BYTES: usize = 16 * 1_024;
+const MAX_SCOPE_BYTES: usize = 16 * 1_024;
 /// Maximum size of the token type, in bytes.
-const MOST_TOKEN_TYPE: usize = 64;
+const MAX_TOKEN_TYPE_BYTES: usize = 64;
 /// Maximum size of one value from a provider, in bytes.
-const MOST_VALUE: usize = 4 * 1_024;
+const MAX_VALUE_BYTES: usize = 4 * 1_024;
 
 /// Non-secret properties of an account.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -92,7 +92,7 @@ pub struct AccountIdentity {
 impl AccountIdentity {
     /// The identifiers only, without personal data.
     #[must_use]
-    pub fn nameless(self) -> Self {
+    pub fn identifiers_only(self) -> Self {
         Self { id: self.id, tenant_id: self.tenant_id, ..Self::default() }
     }
 
@@ -102,13 +102,13 @@ impl AccountIdentity {
     }
 
     /// All values.
-    fn texts(&self) -> impl Iterator<Item = &str> {
+    fn values(&self) -> impl Iterator<Item = &str> {
         let optional = [&self.email, &self.name, &self.avatar_url, &self.tenant_id, &self.tenant_name];
         std::iter::once(self.id.as_str()).chain(optional.into_iter().flatten().map(String::as_str))
     }
 
     /// The name for messages: the e-mail address, else the name, else the identifier.
-    pub fn shown(&self) -> &str {
+    pub fn display_name(&self) -> &str {
         self.email.as_deref().or(self.name.as_deref()).unwrap_or(&self.id)
     }
 }
@@ -120,14 +120,14 @@ impl AccountParams {
     }
 
     /// Parameters with connection fields only.
-    pub fn of_fields(fields: BTreeMap<String, String>) -> Self {
+    pub fn from_fields(fields: BTreeMap<String, String>) -> Self {
         Self { fields, ..Self::default() }
     }
 
     /// Adds the values that a toolkit file derives from the fields: defaults of fields that were added to the
     /// file later, and values that a selected option sets.
     #[must_use]
-    pub fn completed(mut self, toolkit: &Toolkit, scheme: Scheme) -> Self {
+    pub fn with_derived_values(mut self, toolkit: &Toolkit, scheme: Scheme) -> Self {
         self.implied = toolkit.implied(scheme, |name| self.fields.get(name).map(String::as_str));
         self
     }
@@ -150,39 +150,44 @@ impl AccountParams {
             // A struct of strings always serialises. The fallback is an empty object.
             serde_json::to_string(params).unwrap_or_else(|_| "{}".to_owned())
         };
-        if self.is_of_sane_size() { text(self) } else { text(&self.without_what_is_too_long()) }
+        if self.is_within_limits() { text(self) } else { text(&self.without_oversized_values()) }
     }
 
-    fn is_of_sane_size(&self) -> bool {
-        self.granted_scopes.as_deref().is_none_or(are_sane_scopes)
-            && self.token_type.as_ref().is_none_or(|text| text.len() <= MOST_TOKEN_TYPE)
-            && self.captured.values().all(|text| text.len() <= MOST_VALUE)
-            && self.identity.as_ref().is_none_or(|identity| identity.texts().all(|text| text.len() <= MOST_VALUE))
+    fn is_within_limits(&self) -> bool {
+        self.granted_scopes.as_deref().is_none_or(are_scopes_within_limits)
+            && self.token_type.as_ref().is_none_or(|text| text.len() <= MAX_TOKEN_TYPE_BYTES)
+            && self.captured.values().all(|text| text.len() <= MAX_VALUE_BYTES)
+            && self.identity.as_ref().is_none_or(|identity| identity.values().all(|text| text.len() <= MAX_VALUE_BYTES))
     }
 
-    fn without_what_is_too_long(&self) -> Self {
+    fn without_oversized_values(&self) -> Self {
         let mut params = self.clone();
-        params.granted_scopes = params.granted_scopes.filter(|scopes| are_sane_scopes(scopes));
-        params.token_type = params.token_type.filter(|text| text.len() <= MOST_TOKEN_TYPE);
-        params.captured.retain(|_, text| text.len() <= MOST_VALUE);
+        params.granted_scopes = params.granted_scopes.filter(|scopes| are_scopes_within_limits(scopes));
+        params.token_type = params.token_type.filter(|text| text.len() <= MAX_TOKEN_TYPE_BYTES);
+        params.captured.retain(|_, text| text.len() <= MAX_VALUE_BYTES);
         // A partial identity would be a different identity.
-        params.identity = params.identity.filter(|identity| identity.texts().all(|text| text.len() <= MOST_VALUE));
+        params.identity =
+            params.identity.filter(|identity| identity.values().all(|text| text.len() <= MAX_VALUE_BYTES));
         params
     }
 }
 
 /// Whether scopes are within the limits. Otherwise they count as not reported.
-fn are_sane_scopes(scopes: &[String]) -> bool {
-    scopes.len() <= MOST_SCOPES && scopes.iter().map(String::len).sum::<usize>() <= MOST_SCOPE_BYTES
+fn are_scopes_within_limits(scopes: &[String]) -> bool {
+    scopes.len() <= MAX_SCOPES && scopes.iter().map(String::len).sum::<usize>() <= MAX_SCOPE_BYTES
 }
 
 /// Scopes that many providers accept and do not report as granted.
-const UNNAMED: [&str; 4] = ["openid", "offline_access", "profile", "email"];
+const UNREPORTED_SCOPES: [&str; 4] = ["openid", "offline_access", "profile", "email"];
 
 /// Scopes that were requested and not granted. Empty if the provider did not report what it granted.
 pub fn missing_scopes(requested: &[String], granted: Option<&[String]>) -> Vec<String> {
     let Some(granted) = granted else { return Vec::new() };
-    requested.iter().filter(|scope| !granted.contains(scope) && !UNNAMED.contains(&scope.as_str())).cloned().collect()
+    requested
+        .iter()
+        .filter(|scope| !granted.contains(scope) && !UNREPORTED_SCOPES.contains(&scope.as_str()))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -190,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_provider_writes_beyond_all_measure_is_not_kept() {
+    fn oversized_values_from_a_provider_are_not_stored() {
         let long = "x".repeat(400_000);
         let identity = AccountIdentity { id: "1".to_owned(), name: Some(long.clone()), ..AccountIdentity::default() };
         let params = AccountParams {
@@ -210,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_missing_only_where_the_provider_says_so() {
+    fn a_scope_is_missing_only_if_the_provider_reports_scopes() {
         let list = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(missing_scopes(&list("a b openid c"), Some(&list("c a x"))), ["b"]);
         assert!(missing_scopes(&list("a"), None).is_empty());

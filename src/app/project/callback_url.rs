@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_of_honest_apps_pass() {
+    fn valid_urls_pass() {
         for url in [
             "https://app.example.com",
             "https://app.example.com/callback?user_id=42&next=%2Fhome",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_attackers_are_refused() {
+    fn dangerous_urls_are_refused() {
         for url in [
             "",
             "/cb",

@@ -23,7 +23,7 @@ const MAX_EXPIRY: u32 = 604_800;
 /// Maximum size of a theme, in bytes.
 const MAX_THEME: usize = 8 * 1_024;
 /// How often a change is retried when the same project is changed concurrently.
-const TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
 /// A change of a project's settings. A field that is left out stays; null sets it back.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -59,30 +59,31 @@ pub struct ConfigChange {
 }
 
 impl ConfigChange {
-    /// Applies the change to the settings. The error names every invalid field, with its path under `place`.
-    pub fn apply(&self, settings: &mut ProjectSettings, place: &str) -> Result<()> {
-        let mut wrong = Wrong { place, lines: Vec::new() };
+    /// Applies the change to the settings. The error names every invalid field, with its path under `path`.
+    pub fn apply(&self, settings: &mut ProjectSettings, path: &str) -> Result<()> {
+        let mut errors = FieldErrors { path, lines: Vec::new() };
         if let Some(urls) = self.callback_urls.given() {
-            settings.callback_urls = wrong.check("callback_urls", checked_callbacks(urls.cloned().unwrap_or_default()));
+            settings.callback_urls =
+                errors.check("callback_urls", checked_callbacks(urls.cloned().unwrap_or_default()));
         }
         if let Some(mask) = self.mask_secret_keys_in_connected_account.given() {
             settings.mask_secret_keys_in_connected_account = mask.copied().unwrap_or(true);
         }
         if let Some(name) = self.display_name.given() {
-            settings.display_name = wrong.check("display_name", checked_name(name));
+            settings.display_name = errors.check("display_name", checked_name(name));
         }
         if let Some(url) = self.oauth_callback_verifier_url.given() {
-            settings.oauth_callback_verifier_url = wrong.check("oauth_callback_verifier_url", checked_url(url));
+            settings.oauth_callback_verifier_url = errors.check("oauth_callback_verifier_url", checked_url(url));
         }
         if let Some(url) = self.logo_url.given() {
-            settings.logo_url = wrong.check("logo_url", checked_url(url));
+            settings.logo_url = errors.check("logo_url", checked_url(url));
         }
         if let Some(seconds) = self.signed_url_file_expiry_in_seconds.given() {
             settings.signed_url_file_expiry_in_seconds =
-                wrong.check("signed_url_file_expiry_in_seconds", seconds.map(checked_expiry).transpose());
+                errors.check("signed_url_file_expiry_in_seconds", seconds.map(checked_expiry).transpose());
         }
         if let Some(theme) = self.theme.given() {
-            settings.theme = wrong.check("theme", theme.map(checked_theme).transpose());
+            settings.theme = errors.check("theme", theme.map(checked_theme).transpose());
         }
         self.is_2fa_enabled.apply(&mut settings.is_2fa_enabled);
         self.log_visibility_setting.apply(&mut settings.log_visibility_setting);
@@ -90,20 +91,20 @@ impl ConfigChange {
         self.is_composio_link_enabled_for_managed_auth.apply(&mut settings.is_composio_link_enabled_for_managed_auth);
         self.enable_instant.apply(&mut settings.enable_instant);
         self.zdr_enabled.apply(&mut settings.zdr_enabled);
-        if wrong.lines.is_empty() { Ok(()) } else { Err(Error::validation(wrong.lines)) }
+        if errors.lines.is_empty() { Ok(()) } else { Err(Error::validation(errors.lines)) }
     }
 }
 
 /// Collects all errors, so that the developer can fix them in one go.
-struct Wrong<'a> {
-    place: &'a str,
+struct FieldErrors<'a> {
+    path: &'a str,
     lines: Vec<String>,
 }
 
-impl Wrong<'_> {
+impl FieldErrors<'_> {
     fn check<T: Default>(&mut self, field: &str, checked: std::result::Result<T, String>) -> T {
         checked.unwrap_or_else(|reason| {
-            self.lines.push(format!("Error in {}.{field}: {reason}", self.place));
+            self.lines.push(format!("Error in {}.{field}: {reason}", self.path));
             T::default()
         })
     }
@@ -136,9 +137,9 @@ fn checked_url(url: Option<&String>) -> std::result::Result<Option<String>, Stri
 fn checked_expiry(seconds: &Number) -> std::result::Result<u32, String> {
     // The schema allows numbers with a fraction; 3600.0 means 3600.
     let text = seconds.to_string();
-    let whole = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
-    whole
-        .filter(|whole| (1..=MAX_EXPIRY).contains(whole))
+    let seconds = text.strip_suffix(".0").unwrap_or(&text).parse().ok();
+    seconds
+        .filter(|seconds| (1..=MAX_EXPIRY).contains(seconds))
         .ok_or_else(|| format!("must be a whole number from 1 to {MAX_EXPIRY}"))
 }
 
@@ -166,7 +167,7 @@ impl Projects {
     /// Changes the settings of the actor's project and returns all of them. Concurrent changes are applied one
     /// after the other.
     pub async fn configure(&self, actor: &Actor, change: &ConfigChange) -> Result<ProjectSettings> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let project = self.get(&actor.project_id).await?;
             let mut settings = ProjectSettings::parse(&project.settings)?;
             change.apply(&mut settings, "payload")?;

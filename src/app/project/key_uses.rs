@@ -17,19 +17,19 @@ pub struct KeyUses(Mutex<HashMap<String, Millis>>);
 
 impl KeyUses {
     /// Whether the use of a key must be recorded now: once per [`INTERVAL`].
-    pub fn is_to_be_noted(&self, id: &str, now: Millis) -> bool {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn should_record(&self, id: &str, now: Millis) -> bool {
+        let mut recorded = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_recent = |at: Millis| (at..at.saturating_add(INTERVAL)).contains(&now);
-        if noted.get(id).copied().is_some_and(is_recent) {
+        if recorded.get(id).copied().is_some_and(is_recent) {
             return false;
         }
-        if noted.len() >= CAPACITY {
-            noted.retain(|_, at| is_recent(*at));
+        if recorded.len() >= CAPACITY {
+            recorded.retain(|_, at| is_recent(*at));
         }
-        if noted.len() >= CAPACITY {
-            noted.clear();
+        if recorded.len() >= CAPACITY {
+            recorded.clear();
         }
-        noted.insert(id.to_owned(), now);
+        recorded.insert(id.to_owned(), now);
         true
     }
 }
@@ -39,22 +39,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_use_in_a_minute_is_noted_for_each_key() {
+    fn each_key_is_recorded_once_a_minute() {
         let uses = KeyUses::default();
-        let noted: Vec<bool> = (0..5).map(|_| uses.is_to_be_noted("key_1", 1_000)).collect();
-        assert_eq!(noted, [true, false, false, false, false]);
-        assert!(uses.is_to_be_noted("key_2", 1_000));
-        assert!(!uses.is_to_be_noted("key_1", 60_999));
-        assert!(uses.is_to_be_noted("key_1", 61_000));
+        let recorded: Vec<bool> = (0..5).map(|_| uses.should_record("key_1", 1_000)).collect();
+        assert_eq!(recorded, [true, false, false, false, false]);
+        assert!(uses.should_record("key_2", 1_000));
+        assert!(!uses.should_record("key_1", 60_999));
+        assert!(uses.should_record("key_1", 61_000));
         // Uses are recorded even if the clock was set back.
-        assert!(uses.is_to_be_noted("key_1", 500));
+        assert!(uses.should_record("key_1", 500));
     }
 
     #[test]
-    fn it_never_grows_past_its_capacity() {
+    fn it_never_exceeds_its_capacity() {
         let uses = KeyUses::default();
         for number in 0..3 * CAPACITY {
-            assert!(uses.is_to_be_noted(&format!("key_{number}"), 1));
+            assert!(uses.should_record(&format!("key_{number}"), 1));
         }
         assert!(uses.0.lock().unwrap().len() <= CAPACITY);
     }

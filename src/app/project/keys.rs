@@ -55,7 +55,7 @@ pub struct Authenticated {
 
 /// The owner of a key that is not limited to one project.
 #[derive(Clone, Debug)]
-pub enum Reach {
+pub enum KeyOwner {
     /// The organization.
     Organization,
     /// A member of the organization.
@@ -65,7 +65,7 @@ pub enum Reach {
     },
 }
 
-impl Reach {
+impl KeyOwner {
     fn kind(&self) -> KeyKind {
         match self {
             Self::Organization => KeyKind::Organization,
@@ -150,14 +150,14 @@ impl Keys {
         &self,
         actor: &Actor,
         name: &str,
-        reach: &Reach,
+        owner: &KeyOwner,
     ) -> Result<(ApiKey, OrganizationKeyRow)> {
         check_key_name(name)?;
-        if let Reach::User { email } = reach {
+        if let KeyOwner::User { email } = owner {
             check_email(email)?;
         }
-        let key = ApiKey::generate_of(reach.kind(), &*self.core.entropy);
-        let (kind, email) = reach.stored();
+        let key = ApiKey::generate_of(owner.kind(), &*self.core.entropy);
+        let (kind, email) = owner.stored();
         let row = OrganizationKeyRow {
             id: self.core.mint(Kind::ApiKey),
             kind,
@@ -187,8 +187,8 @@ impl Keys {
     }
 
     /// Revokes a key of the organization or of a member.
-    pub async fn revoke_organization_key(&self, actor: &Actor, reach: &Reach, id: &str) -> Result<()> {
-        let (kind, email) = reach.stored();
+    pub async fn revoke_organization_key(&self, actor: &Actor, owner: &KeyOwner, id: &str) -> Result<()> {
+        let (kind, email) = owner.stored();
         let revoke = organization_keys::revoke(kind, email, id, self.core.now());
         self.apply_revocation(revoke, self.core.audit(actor, "organization_key.revoke", id, "ok", None), id).await
     }
@@ -204,8 +204,8 @@ impl Keys {
     }
 
     /// The keys of the organization or of a member.
-    pub async fn organization_keys(&self, reach: &Reach) -> Result<Vec<OrganizationKeyRow>> {
-        let (kind, email) = reach.stored();
+    pub async fn organization_keys(&self, owner: &KeyOwner) -> Result<Vec<OrganizationKeyRow>> {
+        let (kind, email) = owner.stored();
         Ok(self.core.store.organization_keys(kind, email).await?)
     }
 
@@ -250,21 +250,21 @@ impl Keys {
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
-        if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
+        if is_due(row.last_used_at, now) && self.key_uses.should_record(&row.id, now) {
             self.touch(api_keys::touch(&row.id, now));
         }
         Ok(Authenticated { scope: scope_of(&row)?, key_id: row.id, project_id: row.project_id })
     }
 
     /// Authenticates a key of the organization or of a member.
-    pub async fn authenticate_beyond(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
+    pub async fn authenticate_organization_key(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
         let key = parse(presented, kind)?;
         let row = self.core.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;
         let now = self.core.now();
         if !is_live(row.revoked_at, row.expires_at, now) {
             return Err(invalid());
         }
-        if is_due(row.last_used_at, now) && self.key_uses.is_to_be_noted(&row.id, now) {
+        if is_due(row.last_used_at, now) && self.key_uses.should_record(&row.id, now) {
             self.touch(organization_keys::touch(&row.id, now));
         }
         Ok(row)

@@ -175,14 +175,14 @@ impl Projects {
             "ok",
             None,
         ));
-        let mut made = None;
+        let mut created = None;
         if let Some(scope) = scope {
             let (key, row) = self.keys.new_key(&project.id, "default", scope)?;
             unit = unit.and(self.keys.insert(&actor, &key, &row));
-            made = Some((key, row.id));
+            created = Some((key, row.id));
         }
         self.core.store.apply(unit).await?;
-        Ok((project, made))
+        Ok((project, created))
     }
 
     /// A project that is not deleted.
@@ -214,8 +214,8 @@ impl Projects {
     /// registered others only.
     pub async fn is_registered_callback(&self, project: &str, url: &str) -> Result<Option<bool>> {
         let registered = self.settings(project).await?.callback_urls;
-        let is_on_it = callback_url::is_registered(url, &registered);
-        Ok((is_on_it || registered.is_empty()).then_some(is_on_it))
+        let is_registered = callback_url::is_registered(url, &registered);
+        Ok((is_registered || registered.is_empty()).then_some(is_registered))
     }
 
     /// Rejects a callback URL that is not registered, if the project has registered any (R08).

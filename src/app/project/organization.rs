@@ -14,7 +14,7 @@ use crate::id::Kind;
 use crate::time::Millis;
 
 /// Key in the `meta` table.
-const FACT: &str = "organization";
+const META_KEY: &str = "organization";
 
 /// The organization of this installation.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -34,15 +34,15 @@ impl Projects {
     /// The organization of this installation. It is created at the first request; if several servers do so at
     /// once, one of them wins.
     pub async fn organization(&self) -> Result<Organization> {
-        if let Some(found) = self.core.store.meta(FACT).await? {
+        if let Some(found) = self.core.store.meta(META_KEY).await? {
             return serde_json::from_slice(&found).map_err(Error::internal);
         }
-        let made = Organization { id: self.core.mint(Kind::Organization), created_at: self.core.now() };
-        let value = serde_json::to_vec(&made).map_err(Error::internal)?;
-        match self.core.store.apply(Unit::new().with(meta::insert(FACT, value))).await {
-            Ok(_) => Ok(made),
+        let new = Organization { id: self.core.mint(Kind::Organization), created_at: self.core.now() };
+        let value = serde_json::to_vec(&new).map_err(Error::internal)?;
+        match self.core.store.apply(Unit::new().with(meta::insert(META_KEY, value))).await {
+            Ok(_) => Ok(new),
             Err(WriteError::Refused(_)) => {
-                let found = self.core.store.meta(FACT).await?.unwrap_or_default();
+                let found = self.core.store.meta(META_KEY).await?.unwrap_or_default();
                 serde_json::from_slice(&found).map_err(Error::internal)
             }
             Err(error) => Err(error.into()),
@@ -57,8 +57,8 @@ impl Projects {
         settings: &ProjectSettings,
         key: Option<&KeyScope>,
     ) -> Result<(Project, Option<ApiKey>)> {
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
-        if !plain || !(3..=75).contains(&name.len()) {
+        let is_valid = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+        if !is_valid || !(3..=75).contains(&name.len()) {
             return Err(Error::field("name", "must have 3 to 75 letters, digits, underscores or hyphens"));
         }
         let (project, key) = self.add_project(actor, name, settings, key).await?;

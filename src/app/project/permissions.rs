@@ -131,18 +131,18 @@ impl Permissions {
 
 /// One permission as given on the command line: `sessions=read_write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Grant(pub Preset, pub Access);
+pub struct PermissionArg(pub Preset, pub Access);
 
-impl FromStr for Grant {
+impl FromStr for PermissionArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (preset, access) = text.split_once('=').ok_or("must be PRESET=ACCESS, such as sessions=read_write")?;
-        let found = Preset::ALL.into_iter().find(|it| it.name() == preset);
+        let found = Preset::ALL.into_iter().find(|candidate| candidate.name() == preset);
         let preset = found.ok_or_else(|| {
             format!("has no preset {preset:?}; there are {}", Preset::ALL.map(Preset::name).join(", "))
         })?;
-        let found = Access::ALL.into_iter().find(|it| it.name() == access);
+        let found = Access::ALL.into_iter().find(|candidate| candidate.name() == access);
         let access = found.ok_or_else(|| {
             format!("has no access {access:?}; there are {}", Access::ALL.map(Access::name).join(", "))
         })?;
@@ -162,14 +162,14 @@ mod tests {
         for access in Access::ALL {
             assert_eq!(serde_json::to_value(access).unwrap(), access.name());
         }
-        assert_eq!("proxy_execute=write".parse(), Ok(Grant(Preset::ProxyExecute, Access::Write)));
+        assert_eq!("proxy_execute=write".parse(), Ok(PermissionArg(Preset::ProxyExecute, Access::Write)));
         for text in ["", "tools", "tools=", "tools=all", "tool=read", "Tools=read"] {
-            assert!(text.parse::<Grant>().is_err(), "{text}");
+            assert!(text.parse::<PermissionArg>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_right_that_is_not_named_is_not_given() {
+    fn an_unlisted_permission_is_not_granted() {
         let scope = Permissions([(Preset::Toolkits, Access::Read), (Preset::Sessions, Access::ReadWrite)].into());
         assert!(scope.admit(&[(Preset::Toolkits, Access::Read)]));
         assert!(!scope.admit(&[(Preset::Toolkits, Access::Write)]));

@@ -17,11 +17,11 @@ use crate::error::{Error, Result};
 use crate::id::Kind;
 
 /// How long a request empties a project. Background jobs do the rest.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIME_LIMIT: Duration = Duration::from_secs(10);
 /// Links ended per unit.
-const LINKS: usize = 100;
+const LINK_BATCH: usize = 100;
 /// Closed projects per run of the job.
-const PROJECTS: i64 = 100;
+const PROJECT_BATCH: i64 = 100;
 
 /// Deletion of projects and everything in them.
 pub struct ProjectDeletion {
@@ -65,8 +65,8 @@ impl ProjectDeletion {
         }
         self.sessions.forget_project(project);
         self.auth_configs.forget_project(project);
-        let job = revoke_job(project);
-        let until = Instant::now().checked_add(PATIENCE);
+        let job = revoke_job_id(project);
+        let until = Instant::now().checked_add(REQUEST_TIME_LIMIT);
         self.empty_project(&actor, revoke, &job, until).await?;
         self.auth_configs.forget_project(project);
         let queued = revoke && self.core.store.revocation_counts(project, &job).await?.total > 0;
@@ -75,11 +75,11 @@ impl ProjectDeletion {
 
     /// Continues emptying deleted projects.
     pub async fn empty_deleted(&self) -> Result<usize> {
-        let closed = self.core.store.closed_projects(PROJECTS).await?;
+        let closed = self.core.store.closed_projects(PROJECT_BATCH).await?;
         let count = closed.len();
         for ClosedProject { id, revokes } in closed {
             // A project that cannot be emptied now must not block the others.
-            if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job(&id), None).await {
+            if let Err(error) = self.empty_project(&Actor::system(&id), revokes, &revoke_job_id(&id), None).await {
                 tracing::error!(project.id = %id, error = error.message(), cause = error.causes(), "a deleted project could not be emptied");
             }
         }
@@ -90,20 +90,20 @@ impl ProjectDeletion {
     /// committed on its own; a later call continues.
     async fn empty_project(&self, actor: &Actor, revoke: bool, job: &str, until: Option<Instant>) -> Result<()> {
         let project = actor.project_id.as_str();
-        let is_over = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
-        self.end_links_of(project, &is_over).await?;
-        if revoke && !is_over() {
+        let must_stop = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
+        self.end_links_of(project, &must_stop).await?;
+        if revoke && !must_stop() {
             self.revocations.queue_revocations(actor, &CredentialFilter::default(), Fate::Deleted, job).await?;
         }
         let accounts =
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };
-        self.repeat(|| accounts(project, self.core.now()), &is_over).await?;
-        self.repeat(|| project_deletion::end_sessions(project, self.core.now()), &is_over).await?;
-        self.repeat(|| project_deletion::forget_idempotency_keys(project), &is_over).await?;
-        self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &is_over).await?;
+        self.repeat(|| accounts(project, self.core.now()), &must_stop).await?;
+        self.repeat(|| project_deletion::end_sessions(project, self.core.now()), &must_stop).await?;
+        self.repeat(|| project_deletion::forget_idempotency_keys(project), &must_stop).await?;
+        self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &must_stop).await?;
         // A link may have been created while the project was closed.
-        self.end_links_of(project, &is_over).await?;
-        if is_over() {
+        self.end_links_of(project, &must_stop).await?;
+        if must_stop() {
             return Ok(());
         }
         let unit = Unit::new().with(project_deletion::mark_empty(project, self.core.now())).with(self.core.audit(
@@ -124,10 +124,10 @@ impl ProjectDeletion {
     pub(in crate::app) async fn repeat(
         &self,
         statement: impl Fn() -> Statement,
-        is_over: &impl Fn() -> bool,
+        must_stop: &impl Fn() -> bool,
     ) -> Result<usize> {
         let mut changed = 0;
-        while !is_over() {
+        while !must_stop() {
             let rows = self.core.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
             changed += rows;
             if rows < BATCH {
@@ -137,15 +137,15 @@ impl ProjectDeletion {
         Ok(changed)
     }
 
-    async fn end_links_of(&self, project: &str, is_over: &impl Fn() -> bool) -> Result<()> {
-        while !is_over() {
-            let limit = i64::try_from(LINKS).map_err(Error::internal)?;
+    async fn end_links_of(&self, project: &str, must_stop: &impl Fn() -> bool) -> Result<()> {
+        while !must_stop() {
+            let limit = i64::try_from(LINK_BATCH).map_err(Error::internal)?;
             let open = self.core.store.open_links_of_project(project, limit).await?;
             let now = self.core.now();
             let unit =
                 open.iter().fold(Unit::new(), |unit, link| unit.and(project_deletion::end_link(project, link, now)));
             self.core.store.apply(unit).await?;
-            if open.len() < LINKS {
+            if open.len() < LINK_BATCH {
                 break;
             }
         }
@@ -155,7 +155,7 @@ impl ProjectDeletion {
 
 /// The id of the job that revokes a project's credentials. It is derived from the project's id, so that every
 /// run uses the same one.
-fn revoke_job(project: &str) -> String {
-    let own = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
-    format!("{}{own}", Kind::RevokeJob.prefix())
+fn revoke_job_id(project: &str) -> String {
+    let suffix = project.strip_prefix(Kind::Project.prefix()).unwrap_or(project);
+    format!("{}{suffix}", Kind::RevokeJob.prefix())
 }

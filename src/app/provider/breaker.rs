@@ -11,12 +11,12 @@ use std::sync::{Mutex, PoisonError};
 use crate::time::Millis;
 
 /// Outages in a row before the breaker opens.
-const TOLERATED: u32 = 5;
+const FAILURE_THRESHOLD: u32 = 5;
 /// First pause; it doubles with every further outage.
-const FIRST_PAUSE: Millis = 2_000;
+const INITIAL_PAUSE: Millis = 2_000;
 /// Maximum pause of our own, and maximum pause that a provider may request.
-const LONGEST_PAUSE: Millis = 60_000;
-const LONGEST_ASKED: Millis = 5 * 60_000;
+const MAX_PAUSE: Millis = 60_000;
+const MAX_RETRY_AFTER: Millis = 5 * 60_000;
 
 /// Maximum number of endpoints tracked. Beyond it, closed breakers are forgotten.
 const CAPACITY: usize = 4_096;
@@ -27,12 +27,12 @@ pub enum Health {
     /// The provider cannot be reached, breaks the connection or reports a failure of its own.
     Outage {
         /// Value of `Retry-After`, in milliseconds.
-        asked: Option<Millis>,
+        retry_after: Option<Millis>,
     },
     /// The provider responded, possibly with a refusal.
     Answered,
     /// No request was sent, because of a fault on our side.
-    NotAsked,
+    NotSent,
 }
 
 /// The circuit breakers of this process, by token endpoint.
@@ -51,11 +51,11 @@ impl Breakers {
     /// admitted request keeps the breaker open for others until its result is known.
     pub fn admit(&self, endpoint: &str, now: Millis) -> Result<(), Millis> {
         let mut breakers = self.lock();
-        let Some(breaker) = breakers.get_mut(endpoint).filter(|breaker| breaker.outages >= TOLERATED) else {
+        let Some(breaker) = breakers.get_mut(endpoint).filter(|breaker| breaker.outages >= FAILURE_THRESHOLD) else {
             return Ok(());
         };
         // A longer pause than any we set means that the clock was set back.
-        if now < breaker.open_until && breaker.open_until <= now + LONGEST_ASKED {
+        if now < breaker.open_until && breaker.open_until <= now + MAX_RETRY_AFTER {
             return Err(breaker.open_until - now);
         }
         breaker.open_until = now + pause(breaker.outages);
@@ -65,7 +65,9 @@ impl Breakers {
     /// Toolkits whose only endpoint has an open breaker. Endpoints of single hosts are not included.
     pub fn open_toolkits(&self, now: Millis) -> Vec<String> {
         let is_open = |breaker: &Breaker| {
-            breaker.outages >= TOLERATED && now < breaker.open_until && breaker.open_until <= now + LONGEST_ASKED
+            breaker.outages >= FAILURE_THRESHOLD
+                && now < breaker.open_until
+                && breaker.open_until <= now + MAX_RETRY_AFTER
         };
         let breakers = self.lock();
         let open = breakers.iter().filter(|(endpoint, breaker)| !endpoint.contains(' ') && is_open(breaker));
@@ -73,22 +75,22 @@ impl Breakers {
     }
 
     /// The remaining pause of an endpoint; none if its breaker is closed. Does not admit a request.
-    pub fn pause_of(&self, endpoint: &str, now: Millis) -> Option<Millis> {
+    pub fn remaining_pause(&self, endpoint: &str, now: Millis) -> Option<Millis> {
         let breakers = self.lock();
-        let breaker = breakers.get(endpoint).filter(|breaker| breaker.outages >= TOLERATED)?;
+        let breaker = breakers.get(endpoint).filter(|breaker| breaker.outages >= FAILURE_THRESHOLD)?;
         let rest = breaker.open_until - now;
-        (1..=LONGEST_ASKED).contains(&rest).then_some(rest)
+        (1..=MAX_RETRY_AFTER).contains(&rest).then_some(rest)
     }
 
     /// Records the result of an attempt.
-    pub fn note(&self, endpoint: &str, health: Health, now: Millis) {
+    pub fn record(&self, endpoint: &str, health: Health, now: Millis) {
         match health {
-            Health::Outage { asked } => self.failed(endpoint, asked, now),
+            Health::Outage { retry_after } => self.record_outage(endpoint, retry_after, now),
             Health::Answered => {
                 self.lock().remove(endpoint);
             }
             // The admitted request was not sent: let the next one through.
-            Health::NotAsked => {
+            Health::NotSent => {
                 if let Some(breaker) = self.lock().get_mut(endpoint) {
                     breaker.open_until = breaker.open_until.min(now);
                 }
@@ -96,19 +98,19 @@ impl Breakers {
         }
     }
 
-    fn failed(&self, endpoint: &str, asked: Option<Millis>, now: Millis) {
+    fn record_outage(&self, endpoint: &str, retry_after: Option<Millis>, now: Millis) {
         let mut breakers = self.lock();
         if breakers.len() >= CAPACITY {
             breakers.retain(|_, breaker| breaker.open_until > now);
         }
         let breaker = breakers.entry(endpoint.to_owned()).or_default();
         breaker.outages = breaker.outages.saturating_add(1);
-        if let Some(asked) = asked {
+        if let Some(retry_after) = retry_after {
             // A requested pause applies from the first time on.
-            breaker.outages = breaker.outages.max(TOLERATED);
-            breaker.open_until = breaker.open_until.max(now + asked.clamp(0, LONGEST_ASKED));
+            breaker.outages = breaker.outages.max(FAILURE_THRESHOLD);
+            breaker.open_until = breaker.open_until.max(now + retry_after.clamp(0, MAX_RETRY_AFTER));
         }
-        if breaker.outages >= TOLERATED {
+        if breaker.outages >= FAILURE_THRESHOLD {
             breaker.open_until = breaker.open_until.max(now + pause(breaker.outages));
         }
     }
@@ -119,8 +121,8 @@ impl Breakers {
 }
 
 fn pause(outages: u32) -> Millis {
-    let doublings = outages.saturating_sub(TOLERATED).min(10);
-    (FIRST_PAUSE << doublings).min(LONGEST_PAUSE)
+    let doublings = outages.saturating_sub(FAILURE_THRESHOLD).min(10);
+    (INITIAL_PAUSE << doublings).min(MAX_PAUSE)
 }
 
 #[cfg(test)]
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_that_is_down_is_asked_once_in_a_while() {
+    fn a_failing_endpoint_is_probed_occasionally() {
         let breakers = Breakers::default();
         let mut attempts = 0;
         // Ten minutes with a request every 100 ms, all of which fail.
@@ -136,42 +138,42 @@ mod tests {
             let now = tick * 100;
             if breakers.admit("https://p.example", now).is_ok() {
                 attempts += 1;
-                breakers.note("https://p.example", Health::Outage { asked: None }, now);
+                breakers.record("https://p.example", Health::Outage { retry_after: None }, now);
             }
         }
         assert!((10..=25).contains(&attempts), "{attempts}");
         assert!(breakers.admit("https://other.example", 600_000).is_ok());
-        breakers.note("https://p.example", Health::Answered, 600_000);
+        breakers.record("https://p.example", Health::Answered, 600_000);
         assert!(breakers.admit("https://p.example", 600_000).is_ok());
     }
 
     #[test]
-    fn what_the_provider_asks_for_is_honoured_within_reason() {
+    fn retry_after_is_honoured_up_to_a_limit() {
         let breakers = Breakers::default();
-        assert_eq!(breakers.pause_of("p", 0), None);
-        breakers.note("p", Health::Outage { asked: Some(90_000) }, 0);
-        assert_eq!((breakers.pause_of("p", 1_000), breakers.pause_of("p", 90_000)), (Some(89_000), None));
+        assert_eq!(breakers.remaining_pause("p", 0), None);
+        breakers.record("p", Health::Outage { retry_after: Some(90_000) }, 0);
+        assert_eq!((breakers.remaining_pause("p", 1_000), breakers.remaining_pause("p", 90_000)), (Some(89_000), None));
         assert_eq!(breakers.admit("p", 1_000), Err(89_000));
         assert!(breakers.admit("p", 90_000).is_ok());
         assert!(breakers.admit("p", 90_001).is_err(), "one at a time");
-        breakers.note("q", Health::Outage { asked: Some(i64::MAX) }, 0);
-        assert!(breakers.admit("q", LONGEST_ASKED).is_ok());
+        breakers.record("q", Health::Outage { retry_after: Some(i64::MAX) }, 0);
+        assert!(breakers.admit("q", MAX_RETRY_AFTER).is_ok());
         assert!(breakers.admit("q", 0).is_err() || breakers.admit("q", 1).is_err());
     }
 
     #[test]
-    fn what_was_not_asked_says_nothing_of_a_provider() {
+    fn an_unsent_request_does_not_count_as_an_outage() {
         let breakers = Breakers::default();
-        for _ in 0..TOLERATED {
+        for _ in 0..FAILURE_THRESHOLD {
             assert!(breakers.admit("p", 0).is_ok());
-            breakers.note("p", Health::NotAsked, 0);
-            breakers.note("p", Health::Outage { asked: None }, 0);
+            breakers.record("p", Health::NotSent, 0);
+            breakers.record("p", Health::Outage { retry_after: None }, 0);
         }
-        assert_eq!(breakers.admit("p", 1), Err(FIRST_PAUSE - 1), "our own faults do not count as outages");
-        assert!(breakers.admit("p", FIRST_PAUSE).is_ok());
-        breakers.note("p", Health::NotAsked, FIRST_PAUSE);
-        assert!(breakers.admit("p", FIRST_PAUSE).is_ok(), "and do not keep the breaker open");
-        breakers.note("p", Health::Answered, FIRST_PAUSE);
-        assert_eq!(breakers.pause_of("p", FIRST_PAUSE), None);
+        assert_eq!(breakers.admit("p", 1), Err(INITIAL_PAUSE - 1), "our own faults do not count as outages");
+        assert!(breakers.admit("p", INITIAL_PAUSE).is_ok());
+        breakers.record("p", Health::NotSent, INITIAL_PAUSE);
+        assert!(breakers.admit("p", INITIAL_PAUSE).is_ok(), "and do not keep the breaker open");
+        breakers.record("p", Health::Answered, INITIAL_PAUSE);
+        assert_eq!(breakers.remaining_pause("p", INITIAL_PAUSE), None);
     }
 }

@@ -12,15 +12,15 @@ use switchboard_auth::{
 use switchboard_catalog::{Call, TokenScheme};
 use switchboard_vault::{Secret, Secrets};
 
-use super::method::other_call;
-use super::tokens::{Tokens, unbuilt};
+use super::method::alternative_call;
+use super::tokens::{Tokens, build_failure};
 use super::{Failure, retry_after};
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::Error;
 
 /// The values available to a call of the chain.
-struct Known<'a> {
+struct ChainValues<'a> {
     /// The secrets that were entered.
     secrets: &'a Secrets,
     params: &'a AccountParams,
@@ -34,20 +34,20 @@ struct Known<'a> {
 impl Providers {
     /// Gets a token through the scheme's calls. `secrets` and `params` were entered by the user.
     pub async fn fetch_token(&self, scheme: &TokenScheme, secrets: &Secrets, params: &AccountParams) -> Tokens {
-        let document = members_of(secrets);
+        let document = json_members(secrets);
         if let Some(assertion) = &scheme.assertion {
-            return self.signed_token(assertion, secrets, params, &document);
+            return self.self_signed_token(assertion, secrets, params, &document);
         }
         let (last, first) = scheme.steps.split_last().ok_or_else(|| Failure::Unsent(Error::internal("no step")))?;
         let (tokens, captured) = (BTreeMap::new(), BTreeMap::new());
-        let mut known = Known { secrets, params, document: &document, tokens, captured };
+        let mut known = ChainValues { secrets, params, document: &document, tokens, captured };
         for step in first {
-            let read = self.step_of_chain(step, &known).await?;
+            let read = self.call_step(step, &known).await?;
             known.captured.extend(read.captured);
             known.tokens.extend(read.tokens.into_iter().map(|(name, token)| (name.to_owned(), token)));
         }
         let reading = ParseOptions::of_call(&last.response, scheme.expires_in);
-        let mut tokens = self.end_of_chain(last, reading, &known).await?;
+        let mut tokens = self.call_last_step(last, reading, &known).await?;
         known.captured.append(&mut tokens.captured);
         tokens.captured = known.captured;
         Ok(tokens)
@@ -55,30 +55,30 @@ impl Providers {
 
     /// A call before the last one. A call that refuses the client has no side effects, so it is repeated with
     /// the alternative authentication method.
-    async fn step_of_chain(&self, step: &Call, known: &Known<'_>) -> Result<StepResponse, Failure> {
-        let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
-        let (began, used) = (Instant::now(), self.way_of_call(step, &client_id));
-        let asked = Box::pin(self.ask_step(&used, known)).await;
-        let Some(other) = other_call(&used, &asked, began) else { return asked };
-        let again = Box::pin(self.ask_step(&other, known)).await;
-        self.note_call(&other, &client_id, &again);
-        again
+    async fn call_step(&self, step: &Call, known: &ChainValues<'_>) -> Result<StepResponse, Failure> {
+        let client_id = self.chain_value(known, "client_id").unwrap_or_default();
+        let (started_at, used) = (Instant::now(), self.call_with_known_method(step, &client_id));
+        let result = Box::pin(self.send_step(&used, known)).await;
+        let Some(other) = alternative_call(&used, &result, started_at) else { return result };
+        let retried = Box::pin(self.send_step(&other, known)).await;
+        self.record_call_method(&other, &client_id, &retried);
+        retried
     }
 
     /// The last call, with the same retry.
-    async fn end_of_chain(&self, last: &Call, reading: ParseOptions<'_>, known: &Known<'_>) -> Tokens {
-        let client_id = self.known_to_chain(known, "client_id").unwrap_or_default();
+    async fn call_last_step(&self, last: &Call, reading: ParseOptions<'_>, known: &ChainValues<'_>) -> Tokens {
+        let client_id = self.chain_value(known, "client_id").unwrap_or_default();
         let entered: Vec<&str> = known.secrets.iter().map(|(_, secret)| secret.expose()).collect();
-        let (began, used) = (Instant::now(), self.way_of_call(last, &client_id));
-        let asked = Box::pin(self.ask(self.entered_call(&used, known)?, reading, &entered)).await;
-        let Some(other) = other_call(&used, &asked, began) else { return asked };
-        let again = Box::pin(self.ask(self.entered_call(&other, known)?, reading, &entered)).await;
-        self.note_call(&other, &client_id, &again);
-        again
+        let (started_at, used) = (Instant::now(), self.call_with_known_method(last, &client_id));
+        let result = Box::pin(self.request_tokens(self.build_call(&used, known)?, reading, &entered)).await;
+        let Some(other) = alternative_call(&used, &result, started_at) else { return result };
+        let retried = Box::pin(self.request_tokens(self.build_call(&other, known)?, reading, &entered)).await;
+        self.record_call_method(&other, &client_id, &retried);
+        retried
     }
 
-    async fn ask_step(&self, step: &Call, known: &Known<'_>) -> Result<StepResponse, Failure> {
-        let request = self.entered_call(step, known)?;
+    async fn send_step(&self, step: &Call, known: &ChainValues<'_>) -> Result<StepResponse, Failure> {
+        let request = self.build_call(step, known)?;
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let answer =
@@ -92,15 +92,15 @@ impl Providers {
         })
     }
 
-    fn known_to_chain(&self, known: &Known<'_>, name: &str) -> Option<String> {
+    fn chain_value(&self, known: &ChainValues<'_>, name: &str) -> Option<String> {
         let secret = known.tokens.get(name).map(Secret::expose).or_else(|| known.secrets.get(name));
         let captured = || known.captured.get(name).map(String::as_str);
         let found = secret.or_else(captured).or_else(|| known.document.get(name));
         found.map(str::to_owned).or_else(|| self.core.variable(known.params, name))
     }
 
-    fn entered_call(&self, call: &Call, known: &Known<'_>) -> Result<Request<Bytes>, Failure> {
-        let value = |name: &str| self.known_to_chain(known, name);
+    fn build_call(&self, call: &Call, known: &ChainValues<'_>) -> Result<Request<Bytes>, Failure> {
+        let value = |name: &str| self.chain_value(known, name);
         let client_id = value("client_id");
         let client_secret = value("client_secret").map(Secret::new);
         let client = client_id.as_deref().map(|client_id| ClientCredentials {
@@ -108,12 +108,12 @@ impl Providers {
             client_secret: client_secret.as_ref().map(Secret::expose),
             assertion: None,
         });
-        call_request(call, client.as_ref(), self.moment(&self.unique()), &value).map_err(unbuilt)
+        call_request(call, client.as_ref(), self.moment(&self.unique()), &value).map_err(build_failure)
     }
 }
 
 /// The members of a JSON file among the secrets, such as a service account's key file.
-fn members_of(secrets: &Secrets) -> Secrets {
+fn json_members(secrets: &Secrets) -> Secrets {
     let Some(file) = secrets.get("credentials_json") else { return Secrets::new() };
     let Ok(Value::Object(members)) = serde_json::from_str(file) else { return Secrets::new() };
     let text = |(name, value)| match value {

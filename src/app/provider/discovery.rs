@@ -19,14 +19,14 @@ use tokio::sync::OwnedMutexGuard;
 use url::Url;
 
 use super::request::{USER_AGENT, egress_error};
-use crate::app::base::flights::Flights;
+use crate::app::base::account_locks::AccountLocks;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
 
 /// How long metadata is cached.
-const BELIEVED_FOR: Millis = 60 * 60 * 1_000;
+const CACHE_TTL: Millis = 60 * 60 * 1_000;
 /// Maximum number of cached providers. Beyond it, expired entries are removed first, then the oldest one.
 const CAPACITY: usize = 1_024;
 /// Part of every metadata URL.
@@ -34,23 +34,23 @@ const WELL_KNOWN: &str = "/.well-known/";
 
 /// Metadata and the time it was read, by the URL or resource that it was requested for.
 #[derive(Debug, Default)]
-pub struct Discovered {
+pub struct MetadataCache {
     entries: Mutex<HashMap<String, (Millis, Arc<Metadata>)>>,
     /// One read per URL at a time; other callers use its result.
-    flights: Flights,
+    account_locks: AccountLocks,
 }
 
-impl Discovered {
+impl MetadataCache {
     fn get(&self, key: &str, now: Millis) -> Option<Arc<Metadata>> {
         let entries = self.entries();
         let (read_at, metadata) = entries.get(key)?;
-        is_believed(*read_at, now).then(|| Arc::clone(metadata))
+        is_fresh(*read_at, now).then(|| Arc::clone(metadata))
     }
 
     fn put(&self, key: &str, now: Millis, metadata: &Arc<Metadata>) {
         let mut entries = self.entries();
         if entries.len() >= CAPACITY {
-            entries.retain(|_, (read_at, _)| is_believed(*read_at, now));
+            entries.retain(|_, (read_at, _)| is_fresh(*read_at, now));
         }
         if entries.len() >= CAPACITY
             && let Some(oldest) = entries.iter().min_by_key(|(_, (read_at, _))| *read_at).map(|(key, _)| key.clone())
@@ -65,18 +65,18 @@ impl Discovered {
     }
 }
 
-fn is_believed(read_at: Millis, now: Millis) -> bool {
-    (read_at..read_at.saturating_add(BELIEVED_FOR)).contains(&now)
+fn is_fresh(read_at: Millis, now: Millis) -> bool {
+    (read_at..read_at.saturating_add(CACHE_TTL)).contains(&now)
 }
 
 impl Providers {
     /// The complete OAuth section.
-    pub async fn completed<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
-        Ok(self.completed_with(oauth, params).await?.0)
+    pub async fn complete_oauth<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
+        Ok(self.complete_with_metadata(oauth, params).await?.0)
     }
 
     /// The complete OAuth section, and the metadata that it was completed from, if any.
-    pub async fn completed_with<'o>(
+    pub async fn complete_with_metadata<'o>(
         &self,
         oauth: &'o OAuth2,
         params: &AccountParams,
@@ -93,15 +93,15 @@ impl Providers {
         } else {
             return Ok((Cow::Borrowed(oauth), None));
         };
-        let whole = complete(oauth, &metadata).map_err(|error| unusable(&error.to_string()))?;
-        Ok((Cow::Owned(whole), Some(metadata)))
+        let completed = complete(oauth, &metadata).map_err(|error| unusable(&error.to_string()))?;
+        Ok((Cow::Owned(completed), Some(metadata)))
     }
 
     /// The metadata at a well-known URL, or of an issuer.
     pub async fn metadata_at(&self, url: &str) -> Result<Arc<Metadata>> {
-        let _turn = match self.known_or_turn(url).await {
+        let _guard = match self.cached_or_lock(url).await {
             Ok(known) => return Ok(known),
-            Err(turn) => turn,
+            Err(guard) => guard,
         };
         let parsed = Url::parse(url).map_err(|_| unusable("its address is not a URL"))?;
         let metadata = self.metadata_reader().server(&parsed).await?;
@@ -110,21 +110,21 @@ impl Providers {
 
     /// The metadata of the authorization server of a resource.
     async fn metadata_of_resource(&self, resource: &str) -> Result<Arc<Metadata>> {
-        let _turn = match self.known_or_turn(resource).await {
+        let _guard = match self.cached_or_lock(resource).await {
             Ok(known) => return Ok(known),
-            Err(turn) => turn,
+            Err(guard) => guard,
         };
         let (metadata, _) = self.metadata_reader().server_of(resource).await?;
         Ok(self.remember_metadata(resource, metadata))
     }
 
     /// The cached metadata, or else the lock for reading it.
-    async fn known_or_turn(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
+    async fn cached_or_lock(&self, key: &str) -> std::result::Result<Arc<Metadata>, OwnedMutexGuard<()>> {
         if let Some(known) = self.discovered.get(key, self.core.now()) {
             return Ok(known);
         }
-        let turn = self.discovered.flights.lock_of(key).lock_owned().await;
-        self.discovered.get(key, self.core.now()).ok_or(turn)
+        let guard = self.discovered.account_locks.for_account(key).lock_owned().await;
+        self.discovered.get(key, self.core.now()).ok_or(guard)
     }
 
     fn metadata_reader(&self) -> MetadataReader<'_> {
@@ -162,18 +162,21 @@ impl MetadataReader<'_> {
     pub async fn server_of(&self, resource: &str) -> Result<(Metadata, Option<ResourceMetadata>)> {
         let url = Url::parse(resource).map_err(|_| unusable("the resource is not a URL"))?;
         match self.resource(resource, &url).await {
-            Ok(said) => {
-                let issuer = said.authorization_servers.first();
+            Ok(resource_metadata) => {
+                let issuer = resource_metadata.authorization_servers.first();
                 let issuer = issuer.ok_or_else(|| unusable("the resource names no server"))?;
                 let issuer = Url::parse(issuer).map_err(|_| unusable("the resource names a server that is no URL"))?;
                 let metadata = self.metadata_in(&metadata_urls(&issuer)).await?;
-                Ok((Metadata { resource: Some(said.resource.clone()), ..metadata }, Some(said)))
+                Ok((
+                    Metadata { resource: Some(resource_metadata.resource.clone()), ..metadata },
+                    Some(resource_metadata),
+                ))
             }
-            Err(failure) => {
+            Err(error) => {
                 let mut origin = url.clone();
                 origin.set_path("/");
                 origin.set_query(None);
-                let metadata = self.metadata_in(&metadata_urls(&origin)).await.map_err(|_| failure)?;
+                let metadata = self.metadata_in(&metadata_urls(&origin)).await.map_err(|_| error)?;
                 Ok((metadata, None))
             }
         }
@@ -184,9 +187,9 @@ impl MetadataReader<'_> {
         let read = |body: &[u8]| parse_resource_metadata(resource, body).map_err(|error| unusable(&error.to_string()));
         let own = resource_metadata_url(url);
         // Stop at the first connection failure instead of trying the same host again.
-        let failure = match document(self.fetch(&own).await?).and_then(|body| read(&body)) {
-            Ok(said) => return Ok(said),
-            Err(failure) => failure,
+        let error = match document(self.fetch(&own).await?).and_then(|body| read(&body)) {
+            Ok(resource_metadata) => return Ok(resource_metadata),
+            Err(error) => error,
         };
         let challenged = match self.fetch(url).await {
             Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
@@ -194,27 +197,26 @@ impl MetadataReader<'_> {
             }
             _ => None,
         };
-        for place in challenged.into_iter().chain([origin_metadata_url(url)]).filter(|place| *place != own) {
-            if let Ok(said) = self.fetch(&place).await.and_then(document).and_then(|body| read(&body)) {
-                return Ok(said);
+        for url in challenged.into_iter().chain([origin_metadata_url(url)]).filter(|url| *url != own) {
+            if let Ok(resource_metadata) = self.fetch(&url).await.and_then(document).and_then(|body| read(&body)) {
+                return Ok(resource_metadata);
             }
         }
-        Err(failure)
+        Err(error)
     }
 
     /// The metadata at the first of these URLs that has it.
-    async fn metadata_in(&self, places: &[Url]) -> Result<Metadata> {
-        let mut failure = unusable("the server has none");
-        for place in places {
-            let read = |body: Bytes| {
-                parse_metadata(place, &body, self.allow_http).map_err(|error| unusable(&error.to_string()))
-            };
-            match document(self.fetch(place).await?).and_then(read) {
+    async fn metadata_in(&self, urls: &[Url]) -> Result<Metadata> {
+        let mut last_error = unusable("the server has none");
+        for url in urls {
+            let read =
+                |body: Bytes| parse_metadata(url, &body, self.allow_http).map_err(|error| unusable(&error.to_string()));
+            match document(self.fetch(url).await?).and_then(read) {
                 Ok(metadata) => return Ok(metadata),
-                Err(error) => failure = error,
+                Err(error) => last_error = error,
             }
         }
-        Err(failure)
+        Err(last_error)
     }
 
     async fn fetch(&self, url: &Url) -> Result<Response<Bytes>> {
@@ -244,7 +246,7 @@ fn document(answer: Response<Bytes>) -> Result<Bytes> {
     Ok(if body.starts_with(b"\xef\xbb\xbf") { body.slice(3..) } else { body })
 }
 
-fn unusable(why: &str) -> Error {
-    Error::new(Code::UpstreamUnreachable, format!("The provider's metadata cannot be used: {why}"))
+fn unusable(reason: &str) -> Error {
+    Error::new(Code::UpstreamUnreachable, format!("The provider's metadata cannot be used: {reason}"))
         .fix("Check the issuer's address in the auth config or the toolkit file.")
 }

@@ -10,7 +10,7 @@ use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::provider::Providers;
 
 /// Maximum length of an identity value, in characters.
-const LONGEST: usize = 512;
+const MAX_CHARS: usize = 512;
 
 impl Providers {
     /// Requests the identity of an account; none if the toolkit does not define how, or the provider does not
@@ -59,8 +59,8 @@ pub(super) fn text(value: &Value) -> Option<String> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    let fits = text.chars().count() <= LONGEST && !text.chars().any(char::is_control) && !text.trim().is_empty();
-    fits.then_some(text)
+    let is_valid = text.chars().count() <= MAX_CHARS && !text.chars().any(char::is_control) && !text.trim().is_empty();
+    is_valid.then_some(text)
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_read_of_an_answer() {
+    fn identities_are_read_from_responses() {
         let identity: Identity = serde_json::from_value(json!({
             "id": "/user/id", "email": "/user/email", "name": "/user/name", "avatar": "/user/picture",
             "tenant": "/team/id", "tenant_name": "/team/name",

@@ -37,9 +37,9 @@ use crate::time::Millis;
 const CAPACITY: usize = 4_096;
 /// After both methods were refused, the alternative is not tried for this long, in milliseconds. Providers lock
 /// out clients that fail too often.
-const BOTH_REFUSED: Millis = 10 * 60_000;
+const REFUSAL_COOLDOWN: Millis = 10 * 60_000;
 /// After a slower refusal, another request and introspection would not fit into the lease of a refresh.
-const QUICK: Duration = Duration::from_secs(2);
+const MAX_FIRST_ATTEMPT: Duration = Duration::from_secs(2);
 
 /// Endpoints that may require different methods.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,21 +55,21 @@ pub(in crate::app) enum Endpoint {
 
 /// What is known about a client at an endpoint.
 #[derive(Clone, Copy, Debug)]
-enum Known {
+enum MethodState {
     Works(ClientAuthentication),
-    BothRefused(Millis),
+    AllRefused(Millis),
 }
 
 /// The methods that this process has found out.
 #[derive(Debug, Default)]
-pub struct Methods(Mutex<HashMap<String, Known>>);
+pub struct Methods(Mutex<HashMap<String, MethodState>>);
 
 impl Methods {
-    fn get(&self, key: &str) -> Option<Known> {
+    fn get(&self, key: &str) -> Option<MethodState> {
         self.entries().get(key).copied()
     }
 
-    fn put(&self, key: String, known: Known) {
+    fn put(&self, key: String, known: MethodState) {
         let mut entries = self.entries();
         if entries.len() >= CAPACITY {
             entries.clear();
@@ -79,10 +79,10 @@ impl Methods {
 
     /// Forgets refusals, because the client's secret may have changed.
     pub fn forget_refusals(&self) {
-        self.entries().retain(|_, known| matches!(known, Known::Works(_)));
+        self.entries().retain(|_, known| matches!(known, MethodState::Works(_)));
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, MethodState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +93,7 @@ fn key(endpoint: Endpoint, url: &str, client_id: &str) -> String {
 }
 
 /// The alternative method for a client's secret; none if there is only one.
-fn other_way(method: ClientAuthentication) -> Option<ClientAuthentication> {
+fn alternative_method(method: ClientAuthentication) -> Option<ClientAuthentication> {
     use ClientAuthentication::{ClientSecretBasic, ClientSecretBasicUnencoded, ClientSecretPost};
     match method {
         ClientSecretPost => Some(ClientSecretBasic),
@@ -112,8 +112,8 @@ fn is_refusal_of_client(failure: &Failure) -> bool {
 }
 
 /// Whether the client was refused. None if the result does not tell.
-pub(super) fn was_refused<T>(asked: &std::result::Result<T, Failure>) -> Option<bool> {
-    match asked {
+pub(super) fn was_refused<T>(result: &std::result::Result<T, Failure>) -> Option<bool> {
+    match result {
         Ok(_) => Some(false),
         Err(Failure::Refused { error, status, .. }) if error.kind != TokenErrorKind::Transient => {
             Some(is_unauthenticated(error, status.as_u16()))
@@ -124,7 +124,7 @@ pub(super) fn was_refused<T>(asked: &std::result::Result<T, Failure>) -> Option<
 
 /// Selects the client authentication method: from the registration or auth config, else the learned one, else
 /// from the toolkit file or the provider's metadata. This is decided before a code is used.
-pub(in crate::app) fn settle_method(
+pub(in crate::app) fn select_method(
     oauth: &mut Cow<'_, OAuth2>,
     scheme: Scheme,
     client: &Client,
@@ -133,7 +133,7 @@ pub(in crate::app) fn settle_method(
     let is_public = scheme == Scheme::CimdOAuth || (scheme == Scheme::DcrOAuth && client.client_secret.is_none());
     // Only the alternative method may be learned. A toolkit file that requires no secret, or a signature, is
     // respected.
-    let learned = learned.filter(|method| other_way(oauth.client_authentication) == Some(*method));
+    let learned = learned.filter(|method| alternative_method(oauth.client_authentication) == Some(*method));
     let method = if is_public { Some(ClientAuthentication::None) } else { client.method.or(learned) };
     if let Some(method) = method.filter(|method| *method != oauth.client_authentication) {
         oauth.to_mut().client_authentication = method;
@@ -147,13 +147,13 @@ pub(in crate::app) fn learned(config: &AuthConfigRow, client_id: &str) -> Result
 }
 
 /// The OAuth section with this client authentication method.
-pub(in crate::app) fn in_way(oauth: &OAuth2, method: ClientAuthentication) -> OAuth2 {
+pub(in crate::app) fn with_method(oauth: &OAuth2, method: ClientAuthentication) -> OAuth2 {
     OAuth2 { client_authentication: method, ..oauth.clone() }
 }
 
 impl Provider<'_> {
     /// Whether the alternative method may be tried.
-    fn is_open(&self, endpoint: Endpoint) -> bool {
+    fn may_try_alternative(&self, endpoint: Endpoint) -> bool {
         // A method registered for the token endpoint does not apply to other endpoints.
         self.client.client_secret.is_some() && (endpoint != Endpoint::Token || self.client.method.is_none())
     }
@@ -165,76 +165,80 @@ impl Provider<'_> {
 
 impl Providers {
     /// The OAuth section for a request to an endpoint, with the method that was found to work there.
-    pub(in crate::app) fn way_of<'p>(&self, provider: &'p Provider<'_>, endpoint: Endpoint) -> Cow<'p, OAuth2> {
+    pub(in crate::app) fn with_known_method<'p>(
+        &self,
+        provider: &'p Provider<'_>,
+        endpoint: Endpoint,
+    ) -> Cow<'p, OAuth2> {
         let known = Cow::Borrowed(provider.oauth.as_ref());
-        if !provider.is_open(endpoint) {
+        if !provider.may_try_alternative(endpoint) {
             return known;
         }
-        let at = |it: Endpoint| match self.methods.get(&provider.key(it)) {
-            Some(Known::Works(method)) if provider.is_open(it) => Some(method),
+        let at = |endpoint: Endpoint| match self.methods.get(&provider.key(endpoint)) {
+            Some(MethodState::Works(method)) if provider.may_try_alternative(endpoint) => Some(method),
             _ => None,
         };
         // The metadata may define another method for the revocation endpoint.
         let found = at(endpoint).or_else(|| at(Endpoint::Token).filter(|_| endpoint == Endpoint::Introspection));
-        match found.filter(|method| other_way(known.client_authentication) == Some(*method)) {
-            Some(method) => Cow::Owned(in_way(&known, method)),
+        match found.filter(|method| alternative_method(known.client_authentication) == Some(*method)) {
+            Some(method) => Cow::Owned(with_method(&known, method)),
             None => known,
         }
     }
 
     /// The OAuth section with the alternative method, if the error response to `used` allows another try.
-    pub(in crate::app) fn other_way(
+    pub(in crate::app) fn alternative_method(
         &self,
         provider: &Provider<'_>,
         endpoint: Endpoint,
         used: &OAuth2,
         (error, status): (&TokenError, u16),
-        began: Instant,
+        started_at: Instant,
     ) -> Option<OAuth2> {
-        let method = other_way(used.client_authentication)?;
-        let is_allowed = is_unauthenticated(error, status) && provider.is_open(endpoint);
-        (is_allowed && self.may_ask_again(&provider.key(endpoint), began)).then(|| in_way(used, method))
+        let method = alternative_method(used.client_authentication)?;
+        let is_allowed = is_unauthenticated(error, status) && provider.may_try_alternative(endpoint);
+        (is_allowed && self.may_retry(&provider.key(endpoint), started_at)).then(|| with_method(used, method))
     }
 
     /// The same after a token request.
-    pub(super) fn other_way_after<T>(
+    pub(super) fn alternative_method_after<T>(
         &self,
         provider: &Provider<'_>,
         used: &OAuth2,
-        asked: &std::result::Result<T, Failure>,
-        began: Instant,
+        result: &std::result::Result<T, Failure>,
+        started_at: Instant,
     ) -> Option<OAuth2> {
-        let Err(Failure::Refused { error, status, .. }) = asked else { return None };
-        self.other_way(provider, Endpoint::Token, used, (error, status.as_u16()), began)
+        let Err(Failure::Refused { error, status, .. }) = result else { return None };
+        self.alternative_method(provider, Endpoint::Token, used, (error, status.as_u16()), started_at)
     }
 
     /// Records the result of a request with the alternative method.
-    pub(in crate::app) fn note_way(
+    pub(in crate::app) fn record_method(
         &self,
         provider: &Provider<'_>,
         endpoint: Endpoint,
         used: &OAuth2,
         was_refused: bool,
     ) {
-        self.remember_way(provider.key(endpoint), used.client_authentication, was_refused);
+        self.remember_method(provider.key(endpoint), used.client_authentication, was_refused);
     }
 
     /// The same after a token request.
-    pub(super) fn note_way_after<T>(
+    pub(super) fn record_method_after<T>(
         &self,
         provider: &Provider<'_>,
         used: &OAuth2,
-        asked: &std::result::Result<T, Failure>,
+        result: &std::result::Result<T, Failure>,
     ) {
-        if let Some(was_refused) = was_refused(asked) {
-            self.note_way(provider, Endpoint::Token, used, was_refused);
+        if let Some(was_refused) = was_refused(result) {
+            self.record_method(provider, Endpoint::Token, used, was_refused);
         }
     }
 
     /// A call of a chain, with the method that was found to work.
-    pub(super) fn way_of_call<'c>(&self, call: &'c Call, client_id: &str) -> Cow<'c, Call> {
+    pub(super) fn call_with_known_method<'c>(&self, call: &'c Call, client_id: &str) -> Cow<'c, Call> {
         match (call.client_authentication, self.methods.get(&key(Endpoint::Token, &call.url, client_id))) {
-            (Some(known), Some(Known::Works(found))) if other_way(known) == Some(found) => {
+            (Some(known), Some(MethodState::Works(found))) if alternative_method(known) == Some(found) => {
                 Cow::Owned(Call { client_authentication: Some(found), ..call.clone() })
             }
             _ => Cow::Borrowed(call),
@@ -243,27 +247,28 @@ impl Providers {
 
     /// Records the result of a call with the alternative method. A second refusal is not remembered: the user
     /// enters another secret, or the account ends.
-    pub(super) fn note_call<T>(&self, used: &Call, client_id: &str, asked: &std::result::Result<T, Failure>) {
-        let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(asked)) else { return };
+    pub(super) fn record_call_method<T>(&self, used: &Call, client_id: &str, result: &std::result::Result<T, Failure>) {
+        let (Some(method), Some(was_refused)) = (used.client_authentication, was_refused(result)) else { return };
         if !was_refused {
-            self.remember_way(key(Endpoint::Token, &used.url, client_id), method, false);
+            self.remember_method(key(Endpoint::Token, &used.url, client_id), method, false);
         }
     }
 
-    fn may_ask_again(&self, key: &str, began: Instant) -> bool {
-        let is_paused = |at: Millis| (at..at + BOTH_REFUSED).contains(&self.core.now());
-        let is_hopeless = matches!(self.methods.get(key), Some(Known::BothRefused(at)) if is_paused(at));
-        !is_hopeless && began.elapsed() <= QUICK
+    fn may_retry(&self, key: &str, started_at: Instant) -> bool {
+        let is_paused = |at: Millis| (at..at + REFUSAL_COOLDOWN).contains(&self.core.now());
+        let is_refused = matches!(self.methods.get(key), Some(MethodState::AllRefused(at)) if is_paused(at));
+        !is_refused && started_at.elapsed() <= MAX_FIRST_ATTEMPT
     }
 
-    fn remember_way(&self, key: String, method: ClientAuthentication, was_refused: bool) {
-        self.methods.put(key, if was_refused { Known::BothRefused(self.core.now()) } else { Known::Works(method) });
+    fn remember_method(&self, key: String, method: ClientAuthentication, was_refused: bool) {
+        self.methods
+            .put(key, if was_refused { MethodState::AllRefused(self.core.now()) } else { MethodState::Works(method) });
     }
 
     /// The alternative method, if it was found to work at the token endpoint and the auth config has not stored
     /// it.
-    pub(in crate::app) fn found_way(&self, provider: &Provider<'_>) -> Option<LearnedMethod> {
-        let used = self.way_of(provider, Endpoint::Token);
+    pub(in crate::app) fn discovered_method(&self, provider: &Provider<'_>) -> Option<LearnedMethod> {
+        let used = self.with_known_method(provider, Endpoint::Token);
         (used.client_authentication != provider.oauth.client_authentication).then(|| LearnedMethod {
             client_id: provider.client.client_id.clone(),
             works: Some(used.client_authentication),
@@ -272,13 +277,13 @@ impl Providers {
     }
 
     /// Stores a client authentication method with an auth config. If this fails, it will be found out again.
-    pub(in crate::app) async fn keep_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) {
-        if let Err(error) = self.try_keeping_method(actor, config, learned).await {
+    pub(in crate::app) async fn store_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) {
+        if let Err(error) = self.try_store_method(actor, config, learned).await {
             tracing::warn!(auth_config.id = %config.id, error = error.message(), "a client authentication method could not be stored");
         }
     }
 
-    async fn try_keeping_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) -> Result<()> {
+    async fn try_store_method(&self, actor: &Actor, config: &AuthConfigRow, learned: LearnedMethod) -> Result<()> {
         let found = self.core.store.auth_config(&config.project_id, &config.id).await?;
         let Some(config) = found else { return Ok(()) };
         let mut settings = AuthConfigSettings::parse(&config.settings)?;
@@ -303,11 +308,15 @@ impl Providers {
 }
 
 /// A call of a chain with the alternative method, if the result of `used` allows another try.
-pub(super) fn other_call<T>(used: &Call, asked: &std::result::Result<T, Failure>, began: Instant) -> Option<Call> {
-    let method = other_way(used.client_authentication?)?;
-    let is_refused = asked.as_ref().is_err_and(is_refusal_of_client);
-    let may = is_refused && began.elapsed() <= QUICK;
-    may.then(|| Call { client_authentication: Some(method), ..used.clone() })
+pub(super) fn alternative_call<T>(
+    used: &Call,
+    result: &std::result::Result<T, Failure>,
+    started_at: Instant,
+) -> Option<Call> {
+    let method = alternative_method(used.client_authentication?)?;
+    let is_refused = result.as_ref().is_err_and(is_refusal_of_client);
+    let is_allowed = is_refused && started_at.elapsed() <= MAX_FIRST_ATTEMPT;
+    is_allowed.then(|| Call { client_authentication: Some(method), ..used.clone() })
 }
 
 /// What a code exchange teaches about the method. After a refusal the next exchange starts with the alternative
@@ -324,10 +333,10 @@ pub(in crate::app) fn learned_by_exchange<T>(
         Ok(_) if before.next == Some(used) => (Some(used), None),
         Err(failure)
             if is_refusal_of_client(failure)
-                && provider.is_open(Endpoint::Token)
+                && provider.may_try_alternative(Endpoint::Token)
                 && config.scheme != Scheme::DcrOAuth.as_str() =>
         {
-            (before.works, if before.next.is_some() { None } else { Some(other_way(used)?) })
+            (before.works, if before.next.is_some() { None } else { Some(alternative_method(used)?) })
         }
         _ => return None,
     };
@@ -339,13 +348,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_standards_own_refusal_proves_that_nothing_was_spent() {
+    fn only_invalid_client_with_400_or_401_proves_that_nothing_was_used_up() {
         let refusal = |code: Option<&str>| TokenError {
             kind: TokenErrorKind::InvalidClient,
             code: code.map(str::to_owned),
             description: None,
         };
-        for (code, status, proves) in [
+        for (code, status, is_proof) in [
             (Some("invalid_client"), 400, true),
             (Some("invalid_client"), 401, true),
             // A success status does not prove that the request was not processed.
@@ -355,18 +364,18 @@ mod tests {
             (Some("invalid_grant"), 400, false),
             (None, 401, false),
         ] {
-            assert_eq!(is_unauthenticated(&refusal(code), status), proves, "{code:?} {status}");
+            assert_eq!(is_unauthenticated(&refusal(code), status), is_proof, "{code:?} {status}");
         }
     }
 
     #[test]
-    fn a_signature_and_a_public_client_have_no_other_way() {
+    fn signatures_and_public_clients_have_no_alternative() {
         use ClientAuthentication::*;
-        assert_eq!(other_way(ClientSecretPost), Some(ClientSecretBasic));
-        assert_eq!(other_way(ClientSecretBasic), Some(ClientSecretPost));
-        assert_eq!(other_way(ClientSecretBasicUnencoded), Some(ClientSecretPost));
+        assert_eq!(alternative_method(ClientSecretPost), Some(ClientSecretBasic));
+        assert_eq!(alternative_method(ClientSecretBasic), Some(ClientSecretPost));
+        assert_eq!(alternative_method(ClientSecretBasicUnencoded), Some(ClientSecretPost));
         for method in [None, PrivateKeyJwt, ClientSecretJwt, ClientSecretAsUsername] {
-            assert_eq!(other_way(method), Option::None, "{method:?}");
+            assert_eq!(alternative_method(method), Option::None, "{method:?}");
         }
     }
 }

@@ -8,23 +8,23 @@
 //! - `identity.rs`: who an account is; `post_connect.rs`: which site or tenant it uses;
 //! - `breaker.rs`: circuit breakers; `lease.rs`: the lease of an account; `redirect_uris.rs`: redirect URIs.
 
-mod asking;
 mod breaker;
 mod chain;
 mod client_text;
 mod discovery;
-pub(in crate::app) mod further_tokens;
+mod dpop;
+pub(in crate::app) mod extra_tokens;
 mod identity;
 pub(in crate::app) mod lease;
 mod method;
 mod oauth1;
-mod possession;
 mod post_connect;
 pub mod redirect_uris;
 mod register;
 pub mod request;
 mod signed;
 mod token_credential;
+mod token_request;
 mod tokens;
 
 use std::sync::Arc;
@@ -46,14 +46,14 @@ use crate::time::{Millis, millis};
 use request::egress_error;
 
 pub use breaker::{Breakers, Health};
-pub use discovery::{Discovered, MetadataReader};
+pub use discovery::{MetadataCache, MetadataReader};
+pub use dpop::Nonces;
 pub use method::Methods;
-pub(in crate::app) use method::{Endpoint, is_unauthenticated, learned_by_exchange, settle_method};
-pub use possession::Nonces;
-pub use post_connect::{Chosen, Found, MOST_THINGS, Thing};
+pub(in crate::app) use method::{Endpoint, is_unauthenticated, learned_by_exchange, select_method};
+pub use post_connect::{ConnectOption, MAX_OPTIONS, PostConnectOutcome, Selections};
 pub use token_credential::TokenCredential;
-pub(in crate::app) use tokens::unbuilt;
-pub use tokens::{INTROSPECTION_TIMEOUT, Provider, ROOM_FOR_ANOTHER, Unfinished};
+pub(in crate::app) use tokens::build_failure;
+pub use tokens::{EXTRA_TOKEN_DEADLINE, FailedExchange, INTROSPECTION_TIMEOUT, Provider};
 
 /// Why a token request failed.
 #[derive(Debug)]
@@ -83,16 +83,16 @@ impl From<EgressError> for Failure {
 
 impl Failure {
     /// The message for people: the provider's error text, or ours. Contains no secret.
-    pub fn shown(&self) -> Option<String> {
+    pub fn message(&self) -> Option<String> {
         match self {
             Self::Unsent(error) => Some(error.message().to_owned()),
             Self::Lost(error) => Some(egress_error(error).message().to_owned()),
-            Self::Refused { error, .. } => said(error),
+            Self::Refused { error, .. } => error_text(error),
         }
     }
 
     /// The text for the log.
-    pub fn logged(&self) -> String {
+    pub fn log_text(&self) -> String {
         match self {
             Self::Unsent(error) => match error.causes() {
                 Some(causes) => format!("{}: {causes}", error.message()),
@@ -108,20 +108,22 @@ impl Failure {
         match self {
             // The provider is unreachable, or its certificate is not trusted.
             Self::Unsent(error) => match error.code() {
-                Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls => Health::Outage { asked: None },
-                _ => Health::NotAsked,
+                Code::UpstreamUnreachable | Code::UpstreamTimeout | Code::UpstreamTls => {
+                    Health::Outage { retry_after: None }
+                }
+                _ => Health::NotSent,
             },
-            Self::Lost(_) => Health::Outage { asked: None },
+            Self::Lost(_) => Health::Outage { retry_after: None },
             // Statuses from 500, 429, and a web page instead of a response, with any status.
             Self::Refused { error, retry_after, .. } => match error.kind {
-                TokenErrorKind::Transient | TokenErrorKind::Unreadable => Health::Outage { asked: *retry_after },
+                TokenErrorKind::Transient | TokenErrorKind::Unreadable => Health::Outage { retry_after: *retry_after },
                 _ => Health::Answered,
             },
         }
     }
 
     /// Whether the provider refused the client, regardless of the account.
-    pub fn is_of_client(&self) -> bool {
+    pub fn is_client_refused(&self) -> bool {
         matches!(self, Self::Refused { error, .. } if error.kind == TokenErrorKind::InvalidClient)
     }
 
@@ -131,12 +133,12 @@ impl Failure {
             Self::Refused { error, status, unread, .. } => Facts {
                 is_kept: unread.is_some(),
                 meaning: meaning(error),
-                provider: self.shown(),
+                provider: self.message(),
                 code: error.code.clone(),
                 http_status: Some(status.as_u16()),
                 ..Facts::default()
             },
-            Self::Lost(_) | Self::Unsent(_) => Facts { unanswered: self.shown(), ..Facts::default() },
+            Self::Lost(_) | Self::Unsent(_) => Facts { unanswered: self.message(), ..Facts::default() },
         }
     }
 
@@ -160,16 +162,16 @@ impl Failure {
 
 /// The standard error code for a refusal, if the provider's code is another one.
 fn meaning(error: &TokenError) -> Option<String> {
-    let word = match error.kind {
+    let code = match error.kind {
         TokenErrorKind::InvalidGrant => "invalid_grant",
         TokenErrorKind::InvalidClient => "invalid_client",
         _ => return None,
     };
-    (error.code.as_deref() != Some(word)).then(|| word.to_owned())
+    (error.code.as_deref() != Some(code)).then(|| code.to_owned())
 }
 
 /// The provider's error code and description.
-pub fn said(error: &TokenError) -> Option<String> {
+pub fn error_text(error: &TokenError) -> Option<String> {
     match (&error.code, &error.description) {
         (Some(code), Some(description)) => Some(format!("{code}: {description}")),
         (Some(code), None) => Some(code.clone()),
@@ -193,8 +195,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_failure_says_of_the_provider() {
-        let outage = Health::Outage { asked: None };
+    fn failures_have_a_health() {
+        let outage = Health::Outage { retry_after: None };
         for (error, health) in [
             (EgressError::Timeout { sent: false }, outage),
             (EgressError::Timeout { sent: true }, outage),
@@ -203,21 +205,21 @@ mod tests {
             (EgressError::Connect, outage),
             (EgressError::Interrupted, outage),
             (EgressError::TooLarge { limit: 1 }, outage),
-            (EgressError::AddressDenied, Health::NotAsked),
-            (EgressError::HostNotAllowed, Health::NotAsked),
-            (EgressError::InvalidRequest { reason: "x" }, Health::NotAsked),
+            (EgressError::AddressDenied, Health::NotSent),
+            (EgressError::HostNotAllowed, Health::NotSent),
+            (EgressError::InvalidRequest { reason: "x" }, Health::NotSent),
         ] {
             assert_eq!(Failure::from(error.clone()).health(), health, "{error}");
         }
         let ours = Error::new(Code::NoManagedAuth, "The operator offers no client");
-        assert_eq!(Failure::Unsent(ours).health(), Health::NotAsked);
-        let refused = |kind, asked| Failure::Refused {
+        assert_eq!(Failure::Unsent(ours).health(), Health::NotSent);
+        let refused = |kind, retry_after| Failure::Refused {
             error: TokenError { kind, code: None, description: None },
             status: StatusCode::OK,
-            retry_after: asked,
+            retry_after,
             unread: None,
         };
-        assert_eq!(refused(TokenErrorKind::Transient, Some(5)).health(), Health::Outage { asked: Some(5) });
+        assert_eq!(refused(TokenErrorKind::Transient, Some(5)).health(), Health::Outage { retry_after: Some(5) });
         assert_eq!(refused(TokenErrorKind::Unreadable, None).health(), outage);
         for kind in [
             TokenErrorKind::InvalidGrant,
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_seconds_or_dates() {
+    fn retry_after_is_seconds_or_a_date() {
         let now = 1_795_000_000_000;
         let wait = |value: &str| {
             let mut headers = HeaderMap::new();
@@ -257,7 +259,7 @@ pub struct Providers {
     redirect_uris: Arc<RedirectUris>,
     egress: Egress,
     dpop_nonces: Nonces,
-    discovered: Discovered,
+    discovered: MetadataCache,
     methods: Methods,
 }
 
@@ -277,7 +279,7 @@ impl Providers {
             redirect_uris,
             egress,
             dpop_nonces: Nonces::default(),
-            discovered: Discovered::default(),
+            discovered: MetadataCache::default(),
             methods: Methods::default(),
         }
     }

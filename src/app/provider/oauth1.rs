@@ -13,9 +13,9 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
-use super::request::MAX_TOKEN_ANSWER;
+use super::request::MAX_TOKEN_RESPONSE;
 use super::{Failure, retry_after};
-use crate::app::credential::client::{Client, Issued};
+use crate::app::credential::client::{Client, IssuedTo};
 use crate::app::credential::unread::UnreadAnswer;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 
 /// Temporary credentials, stored as JSON between the redirect and the callback.
 #[derive(Deserialize)]
-struct Temporary {
+struct TemporaryCredentials {
     token: Secret,
     secret: Secret,
 }
@@ -40,55 +40,61 @@ impl Providers {
         let variables = |name: &str| self.core.variable(params, name);
         let unique = nonce(&*self.core.entropy);
         let request = request_token_request(oauth, &credentials(client), callback, self.stamp(&unique), &variables)
-            .map_err(super::tokens::unbuilt)?;
+            .map_err(super::tokens::build_failure)?;
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
-        let temporary = parse_request_token_response(&[], status.as_u16(), &plain(&headers, &body))
+        let temporary = parse_request_token_response(&[], status.as_u16(), &decompressed_body(&headers, &body))
             .map_err(|error| self.oauth1_refused(error, &sent, status, &headers, None))?;
-        let url = authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::unbuilt)?;
-        let kept = Secrets::from([("token", temporary.token), ("secret", temporary.secret)]);
-        Ok((url, kept.into_json()))
+        let url =
+            authorization_url(oauth, temporary.token.expose(), &variables).map_err(super::tokens::build_failure)?;
+        let stored = Secrets::from([("token", temporary.token), ("secret", temporary.secret)]);
+        Ok((url, stored.into_json()))
     }
 
-    /// Exchanges the verifier for token credentials. Captured values go into `params`. `kept` is what
+    /// Exchanges the verifier for token credentials. Captured values go into `params`. `stored` is what
     /// [`Self::oauth1_start`] returned.
     pub async fn oauth1_finish(
         &self,
         oauth: &OAuth1,
         client: &Client,
-        kept: &Secret,
+        stored: &Secret,
         verifier: &Secret,
         params: &mut AccountParams,
     ) -> std::result::Result<Secrets, Failure> {
-        let temporary: Temporary =
-            serde_json::from_str(kept.expose()).map_err(|error| Failure::Unsent(Error::internal(error)))?;
+        let temporary: TemporaryCredentials =
+            serde_json::from_str(stored.expose()).map_err(|error| Failure::Unsent(Error::internal(error)))?;
         let token = Token { token: temporary.token.expose(), secret: temporary.secret.expose() };
         let unique = nonce(&*self.core.entropy);
         let request = {
             let variables = |name: &str| self.core.variable(params, name);
             let stamp = self.stamp(&unique);
             access_token_request(oauth, &credentials(client), token, verifier.expose(), stamp, &variables)
-                .map_err(super::tokens::unbuilt)?
+                .map_err(super::tokens::build_failure)?
         };
         let sent = RequestSecrets::of(&request);
         let (status, headers, body) = self.send_parts(request).await?;
         let names: Vec<String> = oauth.capture.iter().map(|capture| name_of(capture).to_owned()).collect();
-        let got = parse_access_token_response(&names, status.as_u16(), &plain(&headers, &body)).map_err(|error| {
-            let unread = UnreadAnswer::of(&error, status, &headers, &body);
-            self.oauth1_refused(error, &sent, status, &headers, unread)
-        })?;
+        let token_credentials =
+            parse_access_token_response(&names, status.as_u16(), &decompressed_body(&headers, &body)).map_err(
+                |error| {
+                    let unread = UnreadAnswer::of(&error, status, &headers, &body);
+                    self.oauth1_refused(error, &sent, status, &headers, unread)
+                },
+            )?;
         for capture in &oauth.capture {
-            if let Some(value) = got.captured.get(name_of(capture)).filter(|value| capture.check(value).is_ok()) {
+            if let Some(value) =
+                token_credentials.captured.get(name_of(capture)).filter(|value| capture.check(value).is_ok())
+            {
                 params.captured.insert(capture.name.clone(), value.clone());
             }
         }
-        let TokenCredentials { token, secret, .. } = got;
+        let TokenCredentials { token, secret, .. } = token_credentials;
         Ok(Secrets::from([("oauth_token", token), ("oauth_token_secret", secret)]))
     }
 
     /// Whether the returned token is the one of the stored temporary credentials.
-    pub fn oauth1_matches(&self, kept: &Secret, token: &Secret) -> bool {
-        serde_json::from_str::<Temporary>(kept.expose()).is_ok_and(|temporary| {
+    pub fn oauth1_matches(&self, stored: &Secret, token: &Secret) -> bool {
+        serde_json::from_str::<TemporaryCredentials>(stored.expose()).is_ok_and(|temporary| {
             switchboard_vault::digest(temporary.token.expose()) == switchboard_vault::digest(token.expose())
         })
     }
@@ -103,15 +109,15 @@ impl Providers {
         params: &AccountParams,
         secrets: &Secrets,
     ) -> Result<Secrets> {
-        let mut whole = secrets.clone();
+        let mut signing = secrets.clone();
         if scheme == Scheme::OAuth1 {
-            let client = self.credentials.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
-            whole.insert("consumer_key", Secret::new(client.client_id));
+            let client = self.credentials.client_for(toolkit, scheme, config, params, IssuedTo::CurrentClient)?;
+            signing.insert("consumer_key", Secret::new(client.client_id));
             if let Some(secret) = client.client_secret {
-                whole.insert("consumer_secret", secret);
+                signing.insert("consumer_secret", secret);
             }
         }
-        Ok(whole)
+        Ok(signing)
     }
 
     /// Signs a request.
@@ -122,16 +128,16 @@ impl Providers {
         params: &AccountParams,
         draft: &mut UnsentRequest,
     ) -> std::result::Result<(), switchboard_auth::BuildError> {
-        let lacks = |name| switchboard_auth::BuildError::Credential { name, reason: "is missing" };
-        let oauth = toolkit.oauth1.as_ref().ok_or_else(|| lacks("oauth1"))?;
+        let missing = |name| switchboard_auth::BuildError::Credential { name, reason: "is missing" };
+        let oauth = toolkit.oauth1.as_ref().ok_or_else(|| missing("oauth1"))?;
         let client = ClientCredentials {
-            client_id: secrets.get("consumer_key").ok_or_else(|| lacks("consumer_key"))?,
+            client_id: secrets.get("consumer_key").ok_or_else(|| missing("consumer_key"))?,
             client_secret: secrets.get("consumer_secret"),
             assertion: None,
         };
         let token = Token {
-            token: secrets.get("oauth_token").ok_or_else(|| lacks("oauth_token"))?,
-            secret: secrets.get("oauth_token_secret").ok_or_else(|| lacks("oauth_token_secret"))?,
+            token: secrets.get("oauth_token").ok_or_else(|| missing("oauth_token"))?,
+            secret: secrets.get("oauth_token_secret").ok_or_else(|| missing("oauth_token_secret"))?,
         };
         let signer = Signer::new(oauth, client, Some(token), &|name| self.core.variable(params, name))?;
         let unique = nonce(&*self.core.entropy);
@@ -154,11 +160,11 @@ impl Providers {
     }
 }
 
-crate::redacted_debug!(Temporary);
+crate::redacted_debug!(TemporaryCredentials);
 
 /// The decompressed body; unchanged if it cannot be decompressed, so that the parser reports the error.
-fn plain<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
-    decompressed(headers, body, MAX_TOKEN_ANSWER).unwrap_or(Cow::Borrowed(body))
+fn decompressed_body<'b>(headers: &http::HeaderMap, body: &'b [u8]) -> Cow<'b, [u8]> {
+    decompressed(headers, body, MAX_TOKEN_RESPONSE).unwrap_or(Cow::Borrowed(body))
 }
 
 fn credentials(client: &Client) -> ClientCredentials<'_> {

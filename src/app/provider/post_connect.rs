@@ -15,17 +15,17 @@ use crate::app::provider::Providers;
 use crate::error::{Code, Error, Result};
 
 /// Maximum number of options that a user can choose from.
-pub const MOST_THINGS: usize = 1_000;
+pub const MAX_OPTIONS: usize = 1_000;
 
-const NOTHING: &str = "says that the account reaches nothing that could be used";
+const NO_OPTIONS: &str = "says that the account reaches nothing that could be used";
 
 /// The user's choices so far: the id of the chosen option by the title of its step. The toolkit file may be
 /// reloaded with other steps meanwhile.
-pub type Chosen = BTreeMap<String, String>;
+pub type Selections = BTreeMap<String, String>;
 
 /// An option that the user can choose.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Thing {
+pub struct ConnectOption {
     /// Identifier.
     pub id: String,
     /// Display name.
@@ -37,15 +37,15 @@ pub struct Thing {
 
 /// The outcome of the steps.
 #[derive(Debug)]
-pub enum Found {
+pub enum PostConnectOutcome {
     /// All values are known and stored in the parameters.
-    Settled,
+    Complete,
     /// The user must choose an option.
     Choose {
         /// The title of the choice.
         title: String,
         /// The options.
-        options: Vec<Thing>,
+        options: Vec<ConnectOption>,
     },
 }
 
@@ -61,73 +61,74 @@ impl Providers {
         scheme: Scheme,
         secrets: &Secrets,
         params: &mut AccountParams,
-        chosen: &Chosen,
-    ) -> Result<Found> {
+        chosen: &Selections,
+    ) -> Result<PostConnectOutcome> {
         for (_, step) in toolkit.post_connect_of(scheme) {
             let (Verification::Accepted, answer) = self.probe(toolkit, scheme, &step.request, secrets, params).await?
             else {
-                return Err(unanswered(toolkit, "did not answer which data the account reaches"));
+                return Err(post_connect_error(toolkit, "did not answer which data the account reaches"));
             };
             let Some((items, choose)) = step.items.as_deref().zip(step.choose.as_ref()) else {
-                keep(step, &answer, params).map_err(|why| unanswered(toolkit, &why))?;
+                capture_values(step, &answer, params).map_err(|reason| post_connect_error(toolkit, &reason))?;
                 continue;
             };
-            let things: Vec<&Value> = match answer.pointer(items) {
-                Some(Value::Array(things)) => things.iter().filter(|thing| is_meant(step, thing)).collect(),
+            let candidates: Vec<&Value> = match answer.pointer(items) {
+                Some(Value::Array(candidates)) => candidates.iter().filter(|item| passes_filters(step, item)).collect(),
                 _ => Vec::new(),
             };
-            let thing = match (things.as_slice(), chosen.get(&choose.title)) {
-                ([], _) => return Err(unanswered(toolkit, NOTHING)),
+            let item = match (candidates.as_slice(), chosen.get(&choose.title)) {
+                ([], _) => return Err(post_connect_error(toolkit, NO_OPTIONS)),
                 ([only], None) => only,
-                (many, None) if is_one(choose, many) => many.first().copied().unwrap_or(&Value::Null),
+                (many, None) if are_all_same(choose, many) => many.first().copied().unwrap_or(&Value::Null),
                 (many, None) => {
                     // An option that is listed twice counts once.
                     let mut seen = BTreeSet::new();
-                    let things = many.iter().filter_map(|it| option(choose, it));
-                    let options: Vec<Thing> =
-                        things.filter(|thing| seen.insert(thing.id.clone())).take(MOST_THINGS).collect();
+                    let candidates = many.iter().filter_map(|item| option(choose, item));
+                    let options: Vec<ConnectOption> =
+                        candidates.filter(|item| seen.insert(item.id.clone())).take(MAX_OPTIONS).collect();
                     if options.is_empty() {
-                        return Err(unanswered(toolkit, NOTHING));
+                        return Err(post_connect_error(toolkit, NO_OPTIONS));
                     }
-                    return Ok(Found::Choose { title: choose.title.clone(), options });
+                    return Ok(PostConnectOutcome::Choose { title: choose.title.clone(), options });
                 }
-                (many, Some(id)) => many
-                    .iter()
-                    .find(|it| option(choose, it).is_some_and(|option| option.id == *id))
-                    .ok_or_else(|| unanswered(toolkit, "says that the account no longer reaches what was chosen"))?,
+                (many, Some(id)) => {
+                    many.iter().find(|item| option(choose, item).is_some_and(|option| option.id == *id)).ok_or_else(
+                        || post_connect_error(toolkit, "says that the account no longer reaches what was chosen"),
+                    )?
+                }
             };
-            keep(step, thing, params).map_err(|why| unanswered(toolkit, &why))?;
+            capture_values(step, item, params).map_err(|reason| post_connect_error(toolkit, &reason))?;
         }
-        Ok(Found::Settled)
+        Ok(PostConnectOutcome::Complete)
     }
 }
 
 /// Whether all items have the same id.
-fn is_one(choose: &Choice, things: &[&Value]) -> bool {
-    let ids: BTreeSet<Option<String>> = things.iter().map(|it| it.pointer(&choose.id).and_then(text)).collect();
+fn are_all_same(choose: &Choice, candidates: &[&Value]) -> bool {
+    let ids: BTreeSet<Option<String>> = candidates.iter().map(|item| item.pointer(&choose.id).and_then(text)).collect();
     ids.len() == 1 && !ids.contains(&None)
 }
 
 /// Whether an item passes the step's filters.
-fn is_meant(step: &PostConnect, thing: &Value) -> bool {
-    step.filter.iter().all(|filter| match thing.pointer(&filter.at) {
+fn passes_filters(step: &PostConnect, item: &Value) -> bool {
+    step.filter.iter().all(|filter| match item.pointer(&filter.at) {
         Some(Value::Array(values)) => values.iter().filter_map(text).any(|value| filter.admits(&value)),
         Some(value) => text(value).is_some_and(|value| filter.admits(&value)),
         None => false,
     })
 }
 
-fn option(choose: &Choice, thing: &Value) -> Option<Thing> {
-    let id = text(thing.pointer(&choose.id)?)?;
-    let label = thing.pointer(&choose.label).and_then(text).unwrap_or_else(|| id.clone());
-    let detail = choose.detail.as_ref().and_then(|pointer| thing.pointer(pointer)).and_then(text);
-    Some(Thing { id, label, detail })
+fn option(choose: &Choice, item: &Value) -> Option<ConnectOption> {
+    let id = text(item.pointer(&choose.id)?)?;
+    let label = item.pointer(&choose.label).and_then(text).unwrap_or_else(|| id.clone());
+    let detail = choose.detail.as_ref().and_then(|pointer| item.pointer(pointer)).and_then(text);
+    Some(ConnectOption { id, label, detail })
 }
 
 /// Captures the values of a step.
-fn keep(step: &PostConnect, thing: &Value, params: &mut AccountParams) -> std::result::Result<(), String> {
+fn capture_values(step: &PostConnect, item: &Value, params: &mut AccountParams) -> std::result::Result<(), String> {
     for capture in &step.capture {
-        let found = thing.pointer(&capture.at).and_then(text);
+        let found = item.pointer(&capture.at).and_then(text);
         match found.filter(|value| capture.check(value).is_ok()) {
             Some(value) => {
                 params.captured.insert(capture.name.clone(), value);
@@ -139,6 +140,6 @@ fn keep(step: &PostConnect, thing: &Value, params: &mut AccountParams) -> std::r
     Ok(())
 }
 
-fn unanswered(toolkit: &Toolkit, what: &str) -> Error {
-    Error::new(Code::UpstreamUnreachable, format!("{} {what}", toolkit.name))
+fn post_connect_error(toolkit: &Toolkit, reason: &str) -> Error {
+    Error::new(Code::UpstreamUnreachable, format!("{} {reason}", toolkit.name))
 }

@@ -27,9 +27,9 @@ use crate::id::Kind;
 /// The callback path. An auth config's id, a slug or a chosen name follows.
 const CALLBACK: &str = "/api/v3.1/toolkits/auth/callback";
 /// The same path under the older API version.
-const OLDER_CALLBACK: &str = "/api/v3/toolkits/auth/callback";
+const LEGACY_CALLBACK: &str = "/api/v3/toolkits/auth/callback";
 /// Maximum length of a name that a developer chooses.
-const LONGEST_NAME: usize = 128;
+const MAX_NAME_LENGTH: usize = 128;
 
 /// Code of the refusal when a redirect URI is shared.
 pub const SHARED: &str = "redirect_uri_shared";
@@ -38,7 +38,7 @@ pub const SHARED: &str = "redirect_uri_shared";
 #[derive(Debug, PartialEq)]
 enum Recognition {
     /// The response itself proves it, by its issuer or a signature.
-    ByAnswer,
+    InResponse,
     /// Not from the response; codes go to this token endpoint, and users to this authorization endpoint.
     Fixed(String, String),
     /// Not from the response; the endpoints depend on what a user or developer enters.
@@ -49,7 +49,7 @@ impl Recognition {
     fn of(oauth: &OAuth2) -> Self {
         let is_fixed = |url: &str| !url.is_empty() && !url.contains('{');
         if (oauth.iss_required && oauth.issuer.is_some()) || oauth.callback.hmac.is_some() {
-            Self::ByAnswer
+            Self::InResponse
         } else if oauth.discovery_url.is_none() && is_fixed(&oauth.authorization_url) && is_fixed(&oauth.token_url) {
             Self::Fixed(oauth.token_url.clone(), oauth.authorization_url.clone())
         } else {
@@ -59,7 +59,7 @@ impl Recognition {
 
     /// Whether two auth configs can share a redirect URI: neither accepts the other's response, or both send
     /// codes to the same server.
-    fn is_safe_beside(&self, other: &Self) -> bool {
+    fn can_share_with(&self, other: &Self) -> bool {
         *self != Self::None && self == other
     }
 }
@@ -72,14 +72,14 @@ pub(in crate::app) enum RedirectChoice {
     /// The path with the toolkit's slug.
     Toolkit,
     /// This URI.
-    Given(String),
+    Custom(String),
 }
 
 impl RedirectChoice {
     pub(in crate::app) fn store_in(&self, settings: &mut AuthConfigSettings) {
         settings.uses_toolkit_redirect_uri = matches!(self, Self::Toolkit);
         settings.oauth_redirect_uri = match self {
-            Self::Given(uri) => Some(uri.clone()),
+            Self::Custom(uri) => Some(uri.clone()),
             Self::Own | Self::Toolkit => None,
         };
     }
@@ -99,7 +99,7 @@ pub fn uri(public_url: &str, name: &str) -> String {
 
 /// Whether the slug in the path identifies the provider of a response: all auth configs use one authorization
 /// server, or each response identifies its issuer.
-pub fn is_told_by_slug(toolkit: &Toolkit, scheme: Scheme) -> bool {
+pub fn is_identified_by_slug(toolkit: &Toolkit, scheme: Scheme) -> bool {
     match toolkit.oauth(scheme) {
         Some(oauth) => !toolkit.uses_device_code(scheme) && Recognition::of(oauth) != Recognition::None,
         // A response of OAuth 1.0a contains the token that the flow began with.
@@ -113,7 +113,7 @@ pub fn advice(public_url: &str, toolkit: &Toolkit, scheme: Scheme) -> Option<(Op
     if !matches!(scheme, Scheme::OAuth2 | Scheme::OAuth1) || toolkit.uses_device_code(scheme) {
         return None;
     }
-    if is_told_by_slug(toolkit, scheme) {
+    if is_identified_by_slug(toolkit, scheme) {
         let uri = uri(public_url, &toolkit.slug);
         let how = "Register it at the provider and give it as credentials.oauth_redirect_uri of the auth config. \
                    An auth config without it has a redirect URI of its own, which its answers show as redirect_uri.";
@@ -154,7 +154,7 @@ impl RedirectUris {
     }
 
     /// The same; none if the scheme does not redirect the browser back.
-    pub fn shown(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
+    pub fn for_display(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
         let scheme: Scheme = config.scheme.parse().ok()?;
         let has_browser = self.core.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
         (scheme.is_redirect() && has_browser).then(|| self.of(config, settings))
@@ -165,15 +165,15 @@ impl RedirectUris {
             return settings.uses_toolkit_redirect_uri;
         }
         let client = self.core.settings.managed_client(&config.toolkit, &config.project_id);
-        client.is_some_and(|client| client.one_redirect_uri) && self.is_told_by_slug(config)
+        client.is_some_and(|client| client.one_redirect_uri) && self.is_identified_by_slug(config)
     }
 
-    fn is_told_by_slug(&self, config: &AuthConfigRow) -> bool {
+    fn is_identified_by_slug(&self, config: &AuthConfigRow) -> bool {
         let scheme = config.scheme.parse().ok();
         self.core
             .toolkit(&config.toolkit)
             .zip(scheme)
-            .is_some_and(|(toolkit, scheme)| is_told_by_slug(&toolkit, scheme))
+            .is_some_and(|(toolkit, scheme)| is_identified_by_slug(&toolkit, scheme))
     }
 
     /// Parses the redirect URI that a developer sends. An empty string means the server's own; `at` is the path
@@ -185,7 +185,9 @@ impl RedirectUris {
         callback_url::check(uri).map_err(|reason| Error::field(at, reason))?;
         match self.name_in(uri).map_err(|reason| Error::field(at, reason))? {
             Some(name) if name == config.id => return Ok(RedirectChoice::Own),
-            Some(name) if name == config.toolkit && self.is_told_by_slug(config) => return Ok(RedirectChoice::Toolkit),
+            Some(name) if name == config.toolkit && self.is_identified_by_slug(config) => {
+                return Ok(RedirectChoice::Toolkit);
+            }
             Some(name) if self.is_reserved(name) => {
                 let reason = "ends with the name of a toolkit or of an auth config, which does not say here which \
                               provider an answer is from; choose another name";
@@ -194,7 +196,7 @@ impl RedirectUris {
             _ => {}
         }
         self.check(config, uri).await?;
-        Ok(RedirectChoice::Given(uri.to_owned()))
+        Ok(RedirectChoice::Custom(uri.to_owned()))
     }
 
     /// Names that cannot be chosen: those of toolkits, in any case, and ids of auth configs.
@@ -205,17 +207,17 @@ impl RedirectUris {
     /// The name after this server's callback path, if the redirect URI is on it.
     fn name_in<'a>(&self, uri: &'a str) -> std::result::Result<Option<&'a str>, String> {
         let Some(path) = uri.strip_prefix(&self.core.settings.public_url) else { return Ok(None) };
-        let older = path.strip_prefix(OLDER_CALLBACK).and_then(|rest| rest.strip_prefix('/'));
+        let legacy = path.strip_prefix(LEGACY_CALLBACK).and_then(|rest| rest.strip_prefix('/'));
         let Some(name) = path.strip_prefix(CALLBACK).and_then(|rest| rest.strip_prefix('/')) else {
-            return match older {
+            return match legacy {
                 Some(_) => Err(format!("must begin with {}", self.core.settings.redirect_uri(""))),
                 None => Ok(None),
             };
         };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_plain) || name.starts_with('.') {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME_LENGTH || !name.bytes().all(is_allowed) || name.starts_with('.') {
             return Err(format!(
-                "must end with a name of letters, digits, hyphens, dots and underscores, at most {LONGEST_NAME}, or \
+                "must end with a name of letters, digits, hyphens, dots and underscores, at most {MAX_NAME_LENGTH}, or \
                  be another server's"
             ));
         }
@@ -223,7 +225,7 @@ impl RedirectUris {
     }
 
     /// Whether a response arrived at the redirect URI of its attempt, and whether that identifies the provider.
-    pub(in crate::app) async fn came_where_asked(
+    pub(in crate::app) async fn matches_redirect_uri(
         &self,
         name: &str,
         attempt: &AttemptRow,
@@ -237,10 +239,10 @@ impl RedirectUris {
             return Ok(false);
         }
         if name == config.toolkit {
-            return Ok(self.uses_toolkit_path(config, settings) && self.is_told_by_slug(config));
+            return Ok(self.uses_toolkit_path(config, settings) && self.is_identified_by_slug(config));
         }
         let is_given = settings.oauth_redirect_uri.as_ref() == Some(&attempt.redirect_uri);
-        Ok(is_given && !self.shares(config, &attempt.redirect_uri).await?)
+        Ok(is_given && !self.has_conflict(config, &attempt.redirect_uri).await?)
     }
 
     /// How an auth config recognises responses; none if it takes no code from a browser. OAuth 1.0a compares
@@ -253,7 +255,7 @@ impl RedirectUris {
 
     /// Whether an auth config of another authorization server, in any project, has the same redirect URI. Then
     /// neither can be used.
-    pub async fn shares(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
+    pub async fn has_conflict(&self, config: &AuthConfigRow, uri: &str) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(false) };
         // The slug of a toolkit that was added later belongs to that toolkit's auth configs.
         if self.name_in(uri).ok().flatten().is_some_and(|name| name != config.id && self.is_reserved(name)) {
@@ -263,7 +265,7 @@ impl RedirectUris {
             let is_same = AuthConfigSettings::parse(&other.settings)?.oauth_redirect_uri.as_deref() == Some(uri);
             if is_same
                 && other.id != config.id
-                && self.recognition(&other).is_some_and(|other| !own.is_safe_beside(&other))
+                && self.recognition(&other).is_some_and(|other| !own.can_share_with(&other))
             {
                 return Ok(true);
             }
@@ -275,15 +277,15 @@ impl RedirectUris {
     pub async fn is_shared(&self, config: &AuthConfigRow) -> Result<bool> {
         let settings = AuthConfigSettings::parse(&config.settings)?;
         match &settings.oauth_redirect_uri {
-            Some(uri) => self.shares(config, uri).await,
+            Some(uri) => self.has_conflict(config, uri).await,
             // The toolkit file was changed, and its slug no longer identifies the provider.
-            None => Ok(self.uses_toolkit_path(config, &settings) && !self.is_told_by_slug(config)),
+            None => Ok(self.uses_toolkit_path(config, &settings) && !self.is_identified_by_slug(config)),
         }
     }
 
     /// Rejects a redirect URI that an auth config of another authorization server has.
     async fn check(&self, config: &AuthConfigRow, uri: &str) -> Result<()> {
-        if !self.shares(config, uri).await? {
+        if !self.has_conflict(config, uri).await? {
             return Ok(());
         }
         let message = "oauth_redirect_uri belongs to another auth config of this server, for another provider";
@@ -296,11 +298,11 @@ impl RedirectUris {
 
     /// Whether a response on the shared path can only belong to this auth config's server, although it names no
     /// issuer: all auth configs on the path send their codes to the same server.
-    pub(in crate::app) async fn is_alone_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
+    pub(in crate::app) async fn is_only_server_on_shared_path(&self, config: &AuthConfigRow) -> Result<bool> {
         let Some(own) = self.recognition(config) else { return Ok(true) };
         for other in self.core.store.redirected_auth_configs().await? {
-            let is_rival = other.id != config.id && self.recognition(&other).is_some_and(|other| other != own);
-            if is_rival || (other.id != config.id && own == Recognition::None) {
+            let is_conflict = other.id != config.id && self.recognition(&other).is_some_and(|other| other != own);
+            if is_conflict || (other.id != config.id && own == Recognition::None) {
                 return Ok(false);
             }
         }
@@ -328,17 +330,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_says_whence_it_comes_or_goes_to_one_server_is_safe() {
+    fn only_identified_responses_or_one_server_can_share() {
         let fixed = |host: &str| Recognition::Fixed(format!("https://{host}/token"), format!("https://{host}/a"));
-        assert!(fixed("a.test").is_safe_beside(&fixed("a.test")));
-        assert!(Recognition::ByAnswer.is_safe_beside(&Recognition::ByAnswer));
+        assert!(fixed("a.test").can_share_with(&fixed("a.test")));
+        assert!(Recognition::InResponse.can_share_with(&Recognition::InResponse));
         for (one, other) in [
             (fixed("a.test"), fixed("b.test")),
-            (fixed("a.test"), Recognition::ByAnswer),
+            (fixed("a.test"), Recognition::InResponse),
             (Recognition::None, Recognition::None),
-            (Recognition::None, Recognition::ByAnswer),
+            (Recognition::None, Recognition::InResponse),
         ] {
-            assert!(!one.is_safe_beside(&other) && !other.is_safe_beside(&one), "{one:?} {other:?}");
+            assert!(!one.can_share_with(&other) && !other.can_share_with(&one), "{one:?} {other:?}");
         }
     }
 }

@@ -17,10 +17,10 @@ use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
-use super::request::MAX_TOKEN_ANSWER;
+use super::request::MAX_TOKEN_RESPONSE;
 use crate::app::Actor;
 use crate::app::base::errors::auth_config_not_found;
-use crate::app::credential::client::FORMER;
+use crate::app::credential::client::FORMER_PREFIX;
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
@@ -29,16 +29,16 @@ use crate::error::{Code, Error, Result};
 /// The name that providers show to users.
 const CLIENT_NAME: &str = "Switchboard";
 /// A secret that expires within this many seconds is not used for a new connection.
-const LAST_MINUTES: i64 = 15 * 60;
+const MIN_SECRET_LIFETIME: i64 = 15 * 60;
 /// The fields of a client that are stored.
-const KEPT: [&str; 4] = ["client_id", "client_secret", "token_endpoint_auth_method", EXPIRES_AT];
+const STORED_FIELDS: [&str; 4] = ["client_id", "client_secret", "token_endpoint_auth_method", EXPIRES_AT];
 /// When the secret expires, in seconds since 1970; 0 means never (RFC 7591 section 3.2.1).
 const EXPIRES_AT: &str = "client_secret_expires_at";
 
 impl Providers {
     /// The auth config with a usable client. Registers one if there is none; only one of several concurrent
     /// callers does.
-    pub async fn registered(
+    pub async fn ensure_registered(
         &self,
         actor: &Actor,
         config: AuthConfigRow,
@@ -49,26 +49,32 @@ impl Providers {
         if config.scheme != Scheme::DcrOAuth.as_str() || self.has_client(&config)? {
             return Ok(config);
         }
-        let lock = self.core.flights.lock_of(&config.id);
-        let _turn = lock.lock().await;
-        let config = self.config_again(&config).await?;
+        let lock = self.core.account_locks.for_account(&config.id);
+        let _guard = lock.lock().await;
+        let config = self.reload_config(&config).await?;
         if self.has_client(&config)? {
             return Ok(config);
         }
         let oauth = toolkit.oauth(Scheme::DcrOAuth).ok_or_else(|| Error::internal("toolkit without its scheme"))?;
-        let oauth = self.completed(oauth, params).await?;
+        let oauth = self.complete_oauth(oauth, params).await?;
         let mut client = self.register_client(&oauth, params, redirect_uri).await?;
-        super::client_text::check(&client).map_err(refused)?;
-        for (name, secret) in former(&self.credentials.open_auth_config(&config)?).iter() {
+        super::client_text::check(&client).map_err(registration_failed)?;
+        for (name, secret) in previous_client(&self.credentials.open_auth_config(&config)?).iter() {
             client.insert(name, secret.clone());
         }
         self.set_client(actor, &config, &client, "auth_config.register_client").await?;
-        self.config_again(&config).await
+        self.reload_config(&config).await
     }
 
     /// Handles a failure because the provider no longer knows the registered client: the next link registers
     /// again. Does nothing for other failures, or if the client has been replaced.
-    pub async fn note_forgotten(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str, failure: &Failure) {
+    pub async fn handle_forgotten_client(
+        &self,
+        actor: &Actor,
+        config: &AuthConfigRow,
+        client_id: &str,
+        failure: &Failure,
+    ) {
         let Failure::Refused { error, .. } = failure else { return };
         if config.scheme != Scheme::DcrOAuth.as_str() || error.kind != TokenErrorKind::InvalidClient {
             return;
@@ -79,20 +85,20 @@ impl Providers {
     }
 
     async fn forget_client(&self, actor: &Actor, config: &AuthConfigRow, client_id: &str) -> Result<()> {
-        let config = self.config_again(config).await?;
+        let config = self.reload_config(config).await?;
         let secrets = self.credentials.open_auth_config(&config)?;
         if secrets.get("client_id") != Some(client_id) {
             return Ok(());
         }
-        self.set_client(actor, &config, &former(&secrets), "auth_config.forget_client").await
+        self.set_client(actor, &config, &previous_client(&secrets), "auth_config.forget_client").await
     }
 
     /// Whether there is a client for a new connection.
     fn has_client(&self, config: &AuthConfigRow) -> Result<bool> {
         let secrets = self.credentials.open_auth_config(config)?;
         let ends_at = secrets.get(EXPIRES_AT).and_then(|text| text.parse::<i64>().ok()).filter(|at| *at > 0);
-        let lives = ends_at.is_none_or(|at| self.core.now() / 1_000 + LAST_MINUTES < at);
-        Ok(secrets.get("client_id").is_some() && lives)
+        let is_valid = ends_at.is_none_or(|at| self.core.now() / 1_000 + MIN_SECRET_LIFETIME < at);
+        Ok(secrets.get("client_id").is_some() && is_valid)
     }
 
     async fn set_client(&self, actor: &Actor, config: &AuthConfigRow, client: &Secrets, action: &str) -> Result<()> {
@@ -106,35 +112,37 @@ impl Providers {
         }
     }
 
-    async fn config_again(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
+    async fn reload_config(&self, config: &AuthConfigRow) -> Result<AuthConfigRow> {
         let found = self.core.store.auth_config(&config.project_id, &config.id).await?;
         found.ok_or_else(|| auth_config_not_found(&config.id))
     }
 
     async fn register_client(&self, oauth: &OAuth2, params: &AccountParams, redirect_uri: &str) -> Result<Secrets> {
-        let template = oauth.registration_url.as_deref().ok_or_else(|| refused("it takes no registrations"))?;
+        let template =
+            oauth.registration_url.as_deref().ok_or_else(|| registration_failed("it takes no registrations"))?;
         let metadata = client_metadata(oauth, &oauth.registration_parameters, redirect_uri);
         let mut request = Request::new(Bytes::from(Value::Object(metadata).to_string()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.expand(template, params)?.parse().map_err(|_| refused("its address is not a URL"))?;
+        *request.uri_mut() =
+            self.expand(template, params)?.parse().map_err(|_| registration_failed("its address is not a URL"))?;
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
         request.headers_mut().insert(header::ACCEPT, json);
         let answer = self.send_protocol(request).await.map_err(|error| super::request::egress_error(&error))?;
-        let body = decompressed(answer.headers(), answer.body(), MAX_TOKEN_ANSWER);
+        let body = decompressed(answer.headers(), answer.body(), MAX_TOKEN_RESPONSE);
         let body: Value = body.ok().and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or(Value::Null);
         let error = body.get("error").and_then(Value::as_str).filter(|code| code.len() <= 64);
         if !answer.status().is_success() {
-            return Err(refused(error.unwrap_or("it gave no client")));
+            return Err(registration_failed(error.unwrap_or("it gave no client")));
         }
-        client_of_answer(&body).map_err(|why| refused(error.unwrap_or(why)))
+        parse_registration(&body).map_err(|reason| registration_failed(error.unwrap_or(reason)))
     }
 }
 
 impl Providers {
     /// The metadata document of an auth config's client. It is public and contains no secret. None for any
     /// other kind of auth config.
-    pub async fn client_description(&self, auth_config: &str) -> Result<Option<Value>> {
+    pub async fn client_metadata_document(&self, auth_config: &str) -> Result<Option<Value>> {
         let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth.as_str()).await? else {
             return Ok(None);
         };
@@ -153,7 +161,7 @@ impl Providers {
 }
 
 /// Parses the client in a registration response, which is authoritative even if it differs from the request.
-fn client_of_answer(body: &Value) -> std::result::Result<Secrets, &'static str> {
+fn parse_registration(body: &Value) -> std::result::Result<Secrets, &'static str> {
     let text = |name: &str| body.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let client_id = text("client_id").ok_or("it gave no client")?;
     let mut client = Secrets::from([("client_id", Secret::from(client_id))]);
@@ -182,17 +190,17 @@ fn client_of_answer(body: &Value) -> std::result::Result<Secrets, &'static str> 
 }
 
 /// The client stored under the names of the previous one. If there is no client, the stored previous one.
-fn former(secrets: &Secrets) -> Secrets {
-    let mut kept = Secrets::new();
+fn previous_client(secrets: &Secrets) -> Secrets {
+    let mut fields = Secrets::new();
     let has_client = secrets.get("client_id").is_some();
     for (name, secret) in secrets.iter() {
-        if has_client && KEPT.contains(&name) {
-            kept.insert(&format!("{FORMER}{name}"), secret.clone());
-        } else if !has_client && name.starts_with(FORMER) {
-            kept.insert(name, secret.clone());
+        if has_client && STORED_FIELDS.contains(&name) {
+            fields.insert(&format!("{FORMER_PREFIX}{name}"), secret.clone());
+        } else if !has_client && name.starts_with(FORMER_PREFIX) {
+            fields.insert(name, secret.clone());
         }
     }
-    kept
+    fields
 }
 
 /// Client metadata (RFC 7591 section 2).
@@ -224,8 +232,8 @@ fn client_metadata(oauth: &OAuth2, more: &BTreeMap<String, String>, redirect_uri
     metadata
 }
 
-fn refused(why: &str) -> Error {
-    Error::new(Code::UpstreamUnreachable, format!("The provider did not register this server as a client: {why}"))
+fn registration_failed(reason: &str) -> Error {
+    Error::new(Code::UpstreamUnreachable, format!("The provider did not register this server as a client: {reason}"))
         .fix("Register a client by hand and use authScheme OAUTH2, if the provider allows that.")
 }
 
@@ -234,9 +242,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_of_a_registration_stands() {
+    fn a_registration_response_is_authoritative() {
         let read = |body: Value| {
-            client_of_answer(&body).map(|client| {
+            parse_registration(&body).map(|client| {
                 let text = |name: &str| client.get(name).unwrap_or_default().to_owned();
                 (text("client_secret"), text("token_endpoint_auth_method"), text(EXPIRES_AT))
             })
@@ -265,17 +273,21 @@ mod tests {
     }
 
     #[test]
-    fn one_former_client_is_kept() {
+    fn one_previous_client_is_kept() {
         let pairs = |secrets: &Secrets| -> Vec<(String, String)> {
             secrets.iter().map(|(name, secret)| (name.to_owned(), secret.expose().to_owned())).collect()
         };
         let first = Secrets::from([("client_id", Secret::from("a")), ("client_secret", Secret::from("s"))]);
-        let gone = former(&first);
+        let previous = previous_client(&first);
         let expected = [("former_client_id", "a"), ("former_client_secret", "s")];
-        assert_eq!(pairs(&gone), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(pairs(&former(&gone)), pairs(&gone), "the previous client is kept until there is a new one");
-        let mut second = gone.clone();
+        assert_eq!(pairs(&previous), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            pairs(&previous_client(&previous)),
+            pairs(&previous),
+            "the previous client is kept until there is a new one"
+        );
+        let mut second = previous.clone();
         second.insert("client_id", Secret::from("b"));
-        assert_eq!(pairs(&former(&second)), [("former_client_id".to_owned(), "b".to_owned())]);
+        assert_eq!(pairs(&previous_client(&second)), [("former_client_id".to_owned(), "b".to_owned())]);
     }
 }

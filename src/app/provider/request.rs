@@ -18,11 +18,11 @@ use crate::error::{Code, Error, Result};
 /// Timeout of token, verification and revocation requests. Shorter than a refresh lease.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Maximum size of a token or verification response, in bytes.
-pub const MAX_TOKEN_ANSWER: usize = 1 << 20;
+pub const MAX_TOKEN_RESPONSE: usize = 1 << 20;
 
 /// Limits of token requests. The parser decompresses the response.
 pub fn token_limits() -> Limits {
-    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_ANSWER, any_coding: true, ..Limits::default() }
+    Limits { total: TOKEN_TIMEOUT, max_body: MAX_TOKEN_RESPONSE, any_coding: true, ..Limits::default() }
 }
 
 impl Providers {
@@ -84,14 +84,14 @@ impl Providers {
         let draft = UnsentRequest { method, url, headers, body };
         let answer =
             self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
-        let json = decompressed(answer.headers(), answer.body(), MAX_TOKEN_ANSWER)
+        let json = decompressed(answer.headers(), answer.body(), MAX_TOKEN_RESPONSE)
             .ok()
             .and_then(|body| serde_json::from_slice(&body).ok())
             .unwrap_or(Value::Null);
-        Ok((judge(toolkit, probe, &answer, &json), json))
+        Ok((evaluate(toolkit, probe, &answer, &json), json))
     }
 
-    /// Sends a request with an account's credential. If the server refuses it for lack of a DPoP nonce, it has
+    /// Sends a request with an account's credential. If the server refuses it for lack of a `DPoP` nonce, it has
     /// not processed it, and the request is sent once more (RFC 9449 section 9). A response that may be large
     /// uses `room`.
     pub async fn send_as(
@@ -102,19 +102,19 @@ impl Providers {
         limits: &Limits,
         mut room: Option<&mut Reservation>,
     ) -> Result<http::Response<Bytes>> {
-        let proves = dpop_key(toolkit, scheme, secrets).is_some();
-        let spare = proves.then(|| copy(&draft));
+        let uses_dpop = dpop_key(toolkit, scheme, secrets).is_some();
+        let retry = uses_dpop.then(|| copy(&draft));
         self.apply_credential(toolkit, scheme, secrets, params, &mut draft)?;
         let answer = self.send_draft(destination, draft, limits, room.as_deref_mut()).await?;
-        let Some(mut again) = spare else { return Ok(answer) };
-        self.dpop_nonces.note(&again.url, answer.headers());
+        let Some(mut retry) = retry else { return Ok(answer) };
+        self.dpop_nonces.record(&retry.url, answer.headers());
         if answer.status() != http::StatusCode::UNAUTHORIZED || !requires_dpop_nonce(answer.headers()) {
             return Ok(answer);
         }
-        let url = again.url.clone();
-        self.apply_credential(toolkit, scheme, secrets, params, &mut again)?;
-        let answer = self.send_draft(destination, again, limits, room).await?;
-        self.dpop_nonces.note(&url, answer.headers());
+        let url = retry.url.clone();
+        self.apply_credential(toolkit, scheme, secrets, params, &mut retry)?;
+        let answer = self.send_draft(destination, retry, limits, room).await?;
+        self.dpop_nonces.record(&url, answer.headers());
         Ok(answer)
     }
 
@@ -132,8 +132,8 @@ impl Providers {
             None => self.egress.send(destination, request, limits).await,
         };
         sent.map_err(|error| {
-            let told = egress_error(&error);
-            if error == EgressError::BudgetExhausted && !is_harmless { told.do_not_repeat() } else { told }
+            let mapped = egress_error(&error);
+            if error == EgressError::BudgetExhausted && !is_harmless { mapped.do_not_repeat() } else { mapped }
         })
     }
 
@@ -141,13 +141,13 @@ impl Providers {
     pub fn default_headers<'a>(
         &self,
         toolkit: &'a Toolkit,
-        more: impl Iterator<Item = (&'a String, &'a String)>,
+        extra: impl Iterator<Item = (&'a String, &'a String)>,
         params: &AccountParams,
     ) -> Result<HeaderMap> {
         let mut headers = HeaderMap::new();
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
-        for (name, template) in toolkit.headers.iter().chain(more) {
+        for (name, template) in toolkit.headers.iter().chain(extra) {
             let name: HeaderName = name.parse().map_err(|_| Error::internal("toolkit with an invalid header name"))?;
             // A header is left out if the account does not have its value.
             let Ok(value) = self.expand(template, params) else { continue };
@@ -169,27 +169,26 @@ impl Providers {
         draft: &mut UnsentRequest,
     ) -> Result<()> {
         let variables = |name: &str| self.core.variable(params, name);
-        let unfit = |error| {
+        let credential_error = |error| {
             Error::new(Code::AccountBadRequest, "The account's credential cannot be put on a request").because(error)
         };
         if let (Scheme::Basic, Some(basic)) = (scheme, &toolkit.basic) {
-            return switchboard_auth::apply_basic(basic, secrets, &mut draft.headers).map_err(unfit);
+            return switchboard_auth::apply_basic(basic, secrets, &mut draft.headers).map_err(credential_error);
         }
         if scheme == Scheme::OAuth1 {
-            return self.oauth1_sign(toolkit, secrets, params, draft).map_err(unfit);
+            return self.oauth1_sign(toolkit, secrets, params, draft).map_err(credential_error);
         }
         let other = self.token_for(toolkit, scheme, secrets, params, draft)?;
         let secrets = other.as_ref().unwrap_or(secrets);
-        switchboard_auth::apply(toolkit.placements(scheme), secrets, &variables, draft).map_err(unfit)?;
+        switchboard_auth::apply(toolkit.placements(scheme), secrets, &variables, draft).map_err(credential_error)?;
         if let Some(key) = dpop_key(toolkit, scheme, secrets) {
             let token = secrets.get("access_token");
-            self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(unfit)?;
+            self.prove(&key, &draft.method, &draft.url, &mut draft.headers, token).map_err(credential_error)?;
         }
         let now = self.core.now() / 1_000;
         match signature(toolkit, scheme) {
-            Some(sign) => {
-                switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.core.entropy).map_err(unfit)
-            }
+            Some(sign) => switchboard_auth::sign(sign, secrets, &variables, draft, now, &*self.core.entropy)
+                .map_err(credential_error),
             None => Ok(()),
         }
     }
@@ -205,7 +204,7 @@ fn copy(draft: &UnsentRequest) -> UnsentRequest {
     }
 }
 
-/// The DPoP key that an account's tokens are bound to; none if they are not bound.
+/// The `DPoP` key that an account's tokens are bound to; none if they are not bound.
 fn dpop_key(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Option<Secret> {
     toolkit.oauth(scheme).filter(|oauth| oauth.dpop)?;
     secrets.get("dpop_key").map(Secret::from)
@@ -245,7 +244,7 @@ pub enum Verification {
     Unclear,
 }
 
-fn judge(toolkit: &Toolkit, probe: &Probe, answer: &http::Response<Bytes>, json: &Value) -> Verification {
+fn evaluate(toolkit: &Toolkit, probe: &Probe, answer: &http::Response<Bytes>, json: &Value) -> Verification {
     let status = answer.status();
     if status.is_server_error() || is_rate_limited(toolkit, answer) {
         return Verification::Unclear;
@@ -270,13 +269,13 @@ fn is_rate_limited(toolkit: &Toolkit, answer: &http::Response<Bytes>) -> bool {
             (Some(name), Some(value)) => answer.headers().get(name).is_some_and(|found| found == value.as_str()),
             _ => true,
         };
-        let body = limit.body_contains.as_deref().is_none_or(|text| memmem(answer.body(), text.as_bytes()));
+        let body = limit.body_contains.as_deref().is_none_or(|text| contains_bytes(answer.body(), text.as_bytes()));
         limit.status == answer.status().as_u16() && header && body
     };
     answer.status() == http::StatusCode::TOO_MANY_REQUESTS || toolkit.rate_limits.iter().any(matches)
 }
 
-fn memmem(haystack: &[u8], needle: &[u8]) -> bool {
+fn contains_bytes(haystack: &[u8], needle: &[u8]) -> bool {
     !needle.is_empty() && haystack.windows(needle.len()).any(|window| window == needle)
 }
 

@@ -7,16 +7,16 @@ use switchboard_catalog::Assertion;
 use switchboard_vault::Secrets;
 
 use super::Failure;
-use super::tokens::unbuilt;
+use super::tokens::build_failure;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 
 /// Seconds by which an assertion is backdated, for clocks that are behind ours.
-const DATED_BACK: u64 = 30;
+const BACKDATE_SECONDS: u64 = 30;
 
 impl Providers {
     /// A self-signed token: an assertion signed with the account's key.
-    pub(super) fn signed_token(
+    pub(super) fn self_signed_token(
         &self,
         assertion: &Assertion,
         secrets: &Secrets,
@@ -27,12 +27,12 @@ impl Providers {
             let entered = secrets.get(name).map(str::to_owned);
             entered.or_else(|| document.get(name).map(str::to_owned)).or_else(|| self.core.variable(params, name))
         };
-        let access_token = mint(assertion, self.moment(&self.unique()), &known).map_err(unbuilt)?;
+        let access_token = mint(assertion, self.moment(&self.unique()), &known).map_err(build_failure)?;
         Ok(TokenSet {
             access_token,
             refresh_token: None,
             token_type: "Bearer".to_owned(),
-            expires_in: Some(assertion.lifetime.saturating_sub(DATED_BACK).max(1)),
+            expires_in: Some(assertion.lifetime.saturating_sub(BACKDATE_SECONDS).max(1)),
             refresh_token_expires_in: None,
             scope: None,
             id_token: None,

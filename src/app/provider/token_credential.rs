@@ -5,7 +5,7 @@ use std::time::Duration;
 use switchboard_auth::TokenSet;
 use switchboard_vault::Secrets;
 
-use super::further_tokens::{extra_refresh_name, extra_token_name};
+use super::extra_tokens::{extra_refresh_name, extra_token_name};
 use crate::app::model::params::AccountParams;
 use crate::time::{Millis, millis};
 

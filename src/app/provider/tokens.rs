@@ -16,10 +16,10 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
-use super::asking::parts;
-use super::method::{Endpoint, learned, settle_method};
+use super::method::{Endpoint, learned, select_method};
+use super::token_request::parts;
 use super::{Failure, retry_after};
-use crate::app::credential::client::{Client, Issued};
+use crate::app::credential::client::{Client, IssuedTo};
 use crate::app::model::params::AccountParams;
 use crate::app::provider::Providers;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 pub const INTROSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long after its first request a refresh may request an additional token. The lease then covers that
 /// request, because the time for introspection is included.
-pub const ROOM_FOR_ANOTHER: Duration = INTROSPECTION_TIMEOUT;
+pub const EXTRA_TOKEN_DEADLINE: Duration = INTROSPECTION_TIMEOUT;
 
 /// An OAuth 2.0 provider in the context of an account.
 #[derive(Debug)]
@@ -45,16 +45,16 @@ pub(super) type Tokens = std::result::Result<TokenSet, Failure>;
 
 /// A failed code exchange.
 #[derive(Debug)]
-pub struct Unfinished {
+pub struct FailedExchange {
     /// The failure.
     pub failure: Failure,
     /// The tokens that had been issued by then.
-    pub bought: Option<Box<TokenSet>>,
+    pub issued: Option<Box<TokenSet>>,
 }
 
-impl From<Failure> for Unfinished {
+impl From<Failure> for FailedExchange {
     fn from(failure: Failure) -> Self {
-        Self { failure, bought: None }
+        Self { failure, issued: None }
     }
 }
 
@@ -70,15 +70,15 @@ impl Providers {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
         // This comes first: nothing is sent to an address that the client is not for.
-        let client = self.credentials.client_for(toolkit, scheme, config, params, Issued::JustNow)?;
+        let client = self.credentials.client_for(toolkit, scheme, config, params, IssuedTo::CurrentClient)?;
         let learned = learned(config, &client.client_id)?;
-        let mut oauth = self.completed(oauth, params).await?;
-        settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.next.or(it.works)));
+        let mut oauth = self.complete_oauth(oauth, params).await?;
+        select_method(&mut oauth, scheme, &client, learned.and_then(|learned| learned.next.or(learned.works)));
         Ok(Provider { oauth, client, params })
     }
 
     /// The provider of an account that was connected earlier, possibly with the previous client.
-    pub async fn provider_again<'a>(
+    pub async fn provider_for_account<'a>(
         &self,
         toolkit: &'a Toolkit,
         scheme: Scheme,
@@ -87,11 +87,11 @@ impl Providers {
     ) -> Result<Provider<'a>> {
         let oauth =
             toolkit.oauth(scheme).ok_or_else(|| Error::internal("auth config of a scheme that the toolkit lost"))?;
-        let issued = Issued::Earlier(params.client_id.as_deref());
+        let issued = IssuedTo::ClientId(params.client_id.as_deref());
         let client = self.credentials.client_for(toolkit, scheme, config, params, issued)?;
         let learned = learned(config, &client.client_id)?;
-        let mut oauth = self.completed(oauth, params).await?;
-        settle_method(&mut oauth, scheme, &client, learned.and_then(|it| it.works));
+        let mut oauth = self.complete_oauth(oauth, params).await?;
+        select_method(&mut oauth, scheme, &client, learned.and_then(|learned| learned.works));
         Ok(Provider { oauth, client, params })
     }
 
@@ -100,7 +100,7 @@ impl Providers {
         oauth.resource.as_deref().map(|resource| self.expand(resource, params)).transpose()
     }
 
-    /// Exchanges a code and sends the follow-up requests of the toolkit file. `key` is the DPoP key that the
+    /// Exchanges a code and sends the follow-up requests of the toolkit file. `key` is the `DPoP` key that the
     /// code is bound to.
     pub async fn exchange_code(
         &self,
@@ -110,7 +110,7 @@ impl Providers {
         verifier: Option<&Secret>,
         state: &str,
         key: Option<&Secret>,
-    ) -> std::result::Result<TokenSet, Unfinished> {
+    ) -> std::result::Result<TokenSet, FailedExchange> {
         let oauth = &provider.oauth;
         let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
         let grant = CodeGrant {
@@ -123,14 +123,14 @@ impl Providers {
         let request =
             self.authenticated(provider, oauth, |client, variables| code_request(oauth, client, &grant, variables))?;
         let key = key.map(Secret::expose);
-        let tokens = self.ask_bound(provider, request, oauth.as_ref().into(), &[], key).await?;
+        let tokens = self.request_bound_tokens(provider, request, oauth.as_ref().into(), &[], key).await?;
         if tokens.id_token.as_ref().is_some_and(|token| !nonce_matches(oauth, state, token.expose())) {
             let description = "the ID token is not for this authorization request: its nonce is another".to_owned();
             let error = TokenError { kind: TokenErrorKind::Unusable, code: None, description: Some(description) };
             let failure = Failure::Refused { error, status: StatusCode::OK, retry_after: None, unread: None };
-            return Err(Unfinished { failure, bought: Some(Box::new(tokens)) });
+            return Err(FailedExchange { failure, issued: Some(Box::new(tokens)) });
         }
-        self.stepped(provider, tokens, redirect_uri).await
+        self.run_followup_requests(provider, tokens, redirect_uri).await
     }
 
     /// Requests a code that the user enters at the provider (RFC 8628).
@@ -139,15 +139,15 @@ impl Providers {
         provider: &Provider<'_>,
         scopes: &[String],
     ) -> std::result::Result<DeviceAuthorization, Failure> {
-        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let asked = Box::pin(self.ask_for_device_code(provider, &used, scopes)).await;
-        let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
-        let again = Box::pin(self.ask_for_device_code(provider, &other, scopes)).await;
-        self.note_way_after(provider, &other, &again);
-        again
+        let (started_at, used) = (Instant::now(), self.with_known_method(provider, Endpoint::Token));
+        let result = Box::pin(self.request_device_code(provider, &used, scopes)).await;
+        let Some(other) = self.alternative_method_after(provider, &used, &result, started_at) else { return result };
+        let retried = Box::pin(self.request_device_code(provider, &other, scopes)).await;
+        self.record_method_after(provider, &other, &retried);
+        retried
     }
 
-    async fn ask_for_device_code(
+    async fn request_device_code(
         &self,
         provider: &Provider<'_>,
         oauth: &OAuth2,
@@ -175,27 +175,27 @@ impl Providers {
         let request = self.authenticated(provider, oauth, |client, variables| {
             device_token_request(oauth, client, device_code, variables)
         })?;
-        self.ask_bound(provider, request, oauth.as_ref().into(), &[], None).await
+        self.request_bound_tokens(provider, request, oauth.as_ref().into(), &[], None).await
     }
 
     /// Sends the follow-up requests of the toolkit file after the first tokens.
-    pub async fn stepped(
+    pub async fn run_followup_requests(
         &self,
         provider: &Provider<'_>,
         mut tokens: TokenSet,
         redirect_uri: &str,
-    ) -> std::result::Result<TokenSet, Unfinished> {
-        for step in &provider.oauth.steps {
-            match self.step(provider, step, &tokens, redirect_uri).await {
-                Ok(next) => tokens = merged(tokens, next),
-                Err(failure) => return Err(Unfinished { failure, bought: Some(Box::new(tokens)) }),
+    ) -> std::result::Result<TokenSet, FailedExchange> {
+        for followup in &provider.oauth.steps {
+            match self.followup(provider, followup, &tokens, redirect_uri).await {
+                Ok(next) => tokens = merge_tokens(tokens, next),
+                Err(failure) => return Err(FailedExchange { failure, issued: Some(Box::new(tokens)) }),
             }
         }
-        Ok(self.introspected(provider, tokens).await)
+        Ok(self.with_introspected_expiry(provider, tokens).await)
     }
 
     /// The URL that the user's browser is sent to: the request itself, or a reference to it if the provider
-    /// requires pushed authorization requests (RFC 9126). `key` is the DPoP key that the code will be bound to.
+    /// requires pushed authorization requests (RFC 9126). `key` is the `DPoP` key that the code will be bound to.
     pub async fn authorization_url(
         &self,
         provider: &Provider<'_>,
@@ -203,15 +203,15 @@ impl Providers {
         key: Option<&Secret>,
     ) -> std::result::Result<Url, Failure> {
         if provider.oauth.pushed_authorization_request_url.is_none() {
-            return request.url().map_err(unbuilt);
+            return request.url().map_err(build_failure);
         }
-        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
+        let (started_at, used) = (Instant::now(), self.with_known_method(provider, Endpoint::Token));
         let mut pushed = Box::pin(self.push(provider, &used, request, key)).await;
-        if let Some(other) = self.other_way_after(provider, &used, &pushed, began) {
+        if let Some(other) = self.alternative_method_after(provider, &used, &pushed, started_at) {
             pushed = Box::pin(self.push(provider, &other, request, key)).await;
-            self.note_way_after(provider, &other, &pushed);
+            self.record_method_after(provider, &other, &pushed);
         }
-        request.pushed_url(&pushed?).map_err(unbuilt)
+        request.pushed_url(&pushed?).map_err(build_failure)
     }
 
     /// Pushes an authorization request. Returns its reference.
@@ -240,8 +240,8 @@ impl Providers {
     /// Gets new tokens with the account's credential, in the way that the toolkit file defines.
     pub async fn refresh_tokens(&self, provider: &Provider<'_>, secrets: &Secrets) -> Tokens {
         let oauth = &provider.oauth;
-        let began = Instant::now();
-        let held: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
+        let started_at = Instant::now();
+        let masked: Vec<&str> = secrets.iter().map(|(_, secret)| secret.expose()).collect();
         let tokens = if let Some(call) = &oauth.refresh_call {
             let request = self.authenticated(provider, oauth, |client, variables| {
                 let known = |name: &str| match name {
@@ -251,28 +251,34 @@ impl Providers {
                 call_request(call, Some(client), self.moment(&self.unique()), &known)
             })?;
             let reading = ParseOptions { response: &call.response, ..oauth.as_ref().into() };
-            self.ask_bound(provider, request, reading, &held, secrets.get("dpop_key")).await?
+            self.request_bound_tokens(provider, request, reading, &masked, secrets.get("dpop_key")).await?
         } else {
             self.refresh_with(provider, secrets.get("refresh_token").unwrap_or_default(), secrets).await?
         };
-        let mut tokens = self.introspected(provider, tokens).await;
-        self.renew_further(provider, secrets, began, &mut tokens).await;
+        let mut tokens = self.with_introspected_expiry(provider, tokens).await;
+        self.refresh_extra_tokens(provider, secrets, started_at, &mut tokens).await;
         Ok(tokens)
     }
 
-    /// Gets a new token with a refresh token. Errors contain none of the secrets in `held`.
-    pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, held: &Secrets) -> Tokens {
-        let (began, used) = (Instant::now(), self.way_of(provider, Endpoint::Token));
-        let asked = Box::pin(self.refresh_in(provider, &used, token, held)).await;
-        let Some(other) = self.other_way_after(provider, &used, &asked, began) else { return asked };
-        let again = Box::pin(self.refresh_in(provider, &other, token, held)).await;
-        self.note_way_after(provider, &other, &again);
-        again
+    /// Gets a new token with a refresh token. Errors contain none of the secrets in `masked`.
+    pub async fn refresh_with(&self, provider: &Provider<'_>, token: &str, masked: &Secrets) -> Tokens {
+        let (started_at, used) = (Instant::now(), self.with_known_method(provider, Endpoint::Token));
+        let result = Box::pin(self.refresh_with_method(provider, &used, token, masked)).await;
+        let Some(other) = self.alternative_method_after(provider, &used, &result, started_at) else { return result };
+        let retried = Box::pin(self.refresh_with_method(provider, &other, token, masked)).await;
+        self.record_method_after(provider, &other, &retried);
+        retried
     }
 
-    async fn refresh_in(&self, provider: &Provider<'_>, oauth: &OAuth2, token: &str, held: &Secrets) -> Tokens {
-        let key = held.get("dpop_key");
-        let held: Vec<&str> = held.iter().map(|(_, secret)| secret.expose()).collect();
+    async fn refresh_with_method(
+        &self,
+        provider: &Provider<'_>,
+        oauth: &OAuth2,
+        token: &str,
+        masked: &Secrets,
+    ) -> Tokens {
+        let key = masked.get("dpop_key");
+        let masked: Vec<&str> = masked.iter().map(|(_, secret)| secret.expose()).collect();
         let resource = self.resource(oauth, provider.params).map_err(Failure::Unsent)?;
         let request = self.authenticated(provider, oauth, |client, variables| {
             let known = |name: &str| match name {
@@ -281,11 +287,17 @@ impl Providers {
             };
             refresh_request(oauth, client, token, &[], resource.as_deref(), &known)
         })?;
-        self.ask_bound(provider, request, oauth.into(), &held, key).await
+        self.request_bound_tokens(provider, request, oauth.into(), &masked, key).await
     }
 
     /// One follow-up request after the code exchange.
-    async fn step(&self, provider: &Provider<'_>, step: &Call, tokens: &TokenSet, redirect_uri: &str) -> Tokens {
+    async fn followup(
+        &self,
+        provider: &Provider<'_>,
+        followup: &Call,
+        tokens: &TokenSet,
+        redirect_uri: &str,
+    ) -> Tokens {
         let request = self.authenticated(provider, &provider.oauth, |client, variables| {
             let known = |name: &str| match name {
                 "access_token" => Some(tokens.access_token.expose().to_owned()),
@@ -293,10 +305,10 @@ impl Providers {
                 "redirect_uri" => Some(redirect_uri.to_owned()),
                 _ => tokens.captured.get(name).cloned().or_else(|| variables(name)),
             };
-            call_request(step, Some(client), self.moment(&self.unique()), &known)
+            call_request(followup, Some(client), self.moment(&self.unique()), &known)
         })?;
-        let reading = ParseOptions { response: &step.response, ..provider.oauth.as_ref().into() };
-        self.ask(request, reading, &[]).await
+        let reading = ParseOptions { response: &followup.response, ..provider.oauth.as_ref().into() };
+        self.request_tokens(request, reading, &[]).await
     }
 
     /// Builds a request with client authentication as defined in `oauth`, including an assertion if it is
@@ -319,9 +331,8 @@ impl Providers {
             certificate: client.certificate.as_deref(),
         });
         let assertion = match key {
-            Some(key) => {
-                client_assertion(oauth, &client.client_id, key, self.moment(&unique), &variables).map_err(unbuilt)?
-            }
+            Some(key) => client_assertion(oauth, &client.client_id, key, self.moment(&unique), &variables)
+                .map_err(build_failure)?,
             None => None,
         };
         let credentials = ClientCredentials {
@@ -329,7 +340,7 @@ impl Providers {
             client_secret: client.client_secret.as_ref().map(Secret::expose),
             assertion: assertion.as_ref().map(Secret::expose),
         };
-        build(&credentials, &variables).map_err(unbuilt)
+        build(&credentials, &variables).map_err(build_failure)
     }
 
     /// The current time and a unique value.
@@ -344,7 +355,7 @@ impl Providers {
 }
 
 /// Merges a later token response into an earlier one. Values that the later one lacks are kept.
-fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
+fn merge_tokens(earlier: TokenSet, later: TokenSet) -> TokenSet {
     let mut captured = earlier.captured;
     captured.extend(later.captured);
     TokenSet {
@@ -358,7 +369,7 @@ fn merged(earlier: TokenSet, later: TokenSet) -> TokenSet {
     }
 }
 
-pub(in crate::app) fn unbuilt(error: BuildError) -> Failure {
+pub(in crate::app) fn build_failure(error: BuildError) -> Failure {
     use BuildError::{Key, MissingAssertion, MissingClientSecret};
     Failure::Unsent(match error {
         Key { .. } | MissingAssertion | MissingClientSecret => {

@@ -26,7 +26,7 @@ use crate::app::base::core::Core;
 use crate::app::base::errors::{account_not_found, auth_config_not_found, reauth_required};
 use crate::app::base::failpoint;
 use crate::app::credential::Credentials;
-use crate::app::credential::client::Issued;
+use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::provider::request::TOKEN_TIMEOUT;
@@ -112,7 +112,7 @@ impl Refresher {
     ) -> Result<Option<AccountRow>> {
         let refresher = Arc::clone(self);
         let (project, id, toolkit) = (account.project_id.clone(), account.id.clone(), Arc::clone(toolkit));
-        let lock = self.core.flights.lock_of(&id);
+        let lock = self.core.account_locks.for_account(&id);
         // Spawned: it finishes even if the caller disconnects (R35).
         let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
@@ -197,7 +197,7 @@ impl Refresher {
             return Ok(Outcome::Later(still_refreshing()));
         }
         // Checked before the lease: an outage costs no write.
-        let mut params = AccountParams::parse(&account.params)?.completed(toolkit, scheme);
+        let mut params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
         if matches!(renewal, Some(Renewal::OAuth(_))) && !toolkit.client_fields(scheme).is_empty() {
             // No lease if the client has moved to another host.
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
@@ -207,7 +207,7 @@ impl Refresher {
                 scheme,
                 &config,
                 &params,
-                Issued::Earlier(params.client_id.as_deref()),
+                IssuedTo::ClientId(params.client_id.as_deref()),
             )?;
         }
         let endpoint = renewal.map(|renewal| self.endpoint(toolkit, renewal, &params));
@@ -237,7 +237,7 @@ impl Refresher {
         };
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok((token, found)) => {
-                self.breakers.note(&endpoint, Health::Answered, self.core.now());
+                self.breakers.record(&endpoint, Health::Answered, self.core.now());
                 failpoint::hit("after_token_response");
                 let mut credential = TokenCredential::new(token, &mut params, self.core.now());
                 carry_over(&mut credential.secrets, &secrets, renewal);
@@ -246,7 +246,7 @@ impl Refresher {
                 // Only after the write: nothing may come between the provider's response and the store.
                 if let Some(found) = found {
                     let actor = Actor::system(&account.project_id);
-                    self.providers.keep_method(&actor, &found.config, found.learned).await;
+                    self.providers.store_method(&actor, &found.config, found.learned).await;
                 }
                 tracing::info!(account.id = %account.id, toolkit = %toolkit.slug, "refreshed");
                 stored
@@ -256,7 +256,7 @@ impl Refresher {
                     Failure::Refused { retry_after, .. } => *retry_after,
                     _ => None,
                 };
-                self.breakers.note(&endpoint, failure.health(), self.core.now());
+                self.breakers.record(&endpoint, failure.health(), self.core.now());
                 self.refresh_failed(account, fence, renewal, failure, retry_after, is_live).await
             }
         }
@@ -271,7 +271,7 @@ impl Refresher {
         retry_after: Option<Millis>,
         is_live: bool,
     ) -> Result<Outcome> {
-        let reason = failure.logged();
+        let reason = failure.log_text();
         let noted = match classify_failure(account, renewal, &failure, is_live) {
             Verdict::Expired(reason) => self.expire(account, fence, reason, Some(&failure)).await,
             Verdict::ClientRefused => {

@@ -85,7 +85,7 @@ impl Refresher {
         if let Some(kept) = self.credentials.keep_unread(account, failure.and_then(Failure::unread)) {
             unit.push(kept);
         }
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
             Err(error) => Err(error.into()),
         }

@@ -14,7 +14,7 @@ use crate::app::base::errors::auth_config_not_found;
 use crate::app::model::auth_config_settings::LearnedMethod;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::lease::PREPARATION;
-use crate::app::provider::{Failure, Health, said};
+use crate::app::provider::{Failure, Health, error_text};
 use crate::app::refresh::Refresher;
 use crate::error::{Code, Error, Result};
 use crate::time::Millis;
@@ -125,16 +125,18 @@ impl Refresher {
             Renewal::Steps(steps) => Ok((self.providers.fetch_token(steps, secrets, params).await?, None)),
             Renewal::OAuth(_) => {
                 let config = self.config_of(account).await.map_err(Failure::Unsent)?;
-                let provider =
-                    tokio::time::timeout(PREPARATION, self.providers.provider_again(toolkit, scheme, &config, params));
+                let provider = tokio::time::timeout(
+                    PREPARATION,
+                    self.providers.provider_for_account(toolkit, scheme, &config, params),
+                );
                 let late = || Error::new(Code::UpstreamUnreachable, "The provider's metadata did not arrive in time");
                 let provider = provider.await.unwrap_or_else(|_| Err(late())).map_err(Failure::Unsent)?;
                 let tokens = self.providers.refresh_tokens(&provider, secrets).await;
                 if let Err(failure) = &tokens {
                     let actor = Actor::system(&account.project_id);
-                    self.providers.note_forgotten(&actor, &config, &provider.client.client_id, failure).await;
+                    self.providers.handle_forgotten_client(&actor, &config, &provider.client.client_id, failure).await;
                 }
-                let found = self.providers.found_way(&provider);
+                let found = self.providers.discovered_method(&provider);
                 Ok((tokens?, found.map(|learned| DetectedMethod { config, learned })))
             }
         }
@@ -167,8 +169,8 @@ impl Refresher {
         let toolkit = self.core.toolkit(&account.toolkit)?;
         let scheme = account.scheme.parse().ok()?;
         let renewal = Renewal::of(&toolkit, scheme)?;
-        let params = AccountParams::parse(&account.params).ok()?.completed(&toolkit, scheme);
-        self.breakers.pause_of(&self.endpoint(&toolkit, renewal, &params), self.core.now())
+        let params = AccountParams::parse(&account.params).ok()?.with_derived_values(&toolkit, scheme);
+        self.breakers.remaining_pause(&self.endpoint(&toolkit, renewal, &params), self.core.now())
     }
 
     async fn config_of(&self, account: &AccountRow) -> Result<AuthConfigRow> {
@@ -260,10 +262,10 @@ pub(in crate::app) fn caller_error(account: &AccountRow, failure: Failure, wait:
         }
         // With the provider's own message, where it has one.
         Failure::Refused { ref error, .. } => {
-            let reason = said(error).unwrap_or_else(|| "it gave no reason".to_owned());
+            let reason = error_text(error).unwrap_or_else(|| "it gave no reason".to_owned());
             provider_paused(&format!("The provider did not refresh the token ({reason})"), wait)
         }
-        other if other.health() == Health::NotAsked => other.into_error(),
-        other => provider_paused(&other.shown().unwrap_or_default(), wait),
+        other if other.health() == Health::NotSent => other.into_error(),
+        other => provider_paused(&other.message().unwrap_or_default(), wait),
     }
 }

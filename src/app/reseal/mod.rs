@@ -26,15 +26,15 @@ const MARKER: &str = "seal_layout";
 /// Name of the marker file in the data folder.
 const FILE: &str = "seal-layout";
 /// Content of the marker: the current layout.
-const PRESENT: &[u8] = b"2";
+const CURRENT_LAYOUT: &[u8] = b"2";
 
-fn place() -> SealContext {
+fn seal_context() -> SealContext {
     SealContext::new("", "meta", MARKER, "value")
 }
 
 /// The statement that marks a new database, which has no values in the first layout.
 pub fn mark(ring: &KeyRing) -> Statement {
-    meta::put(MARKER, ring.seal(place(), PRESENT))
+    meta::put(MARKER, ring.seal(seal_context(), CURRENT_LAYOUT))
 }
 
 /// Reseals all stored values in the current layout, once per installation, and writes both markers. Several
@@ -43,7 +43,7 @@ pub fn mark(ring: &KeyRing) -> Statement {
 /// # Errors
 /// The database is unavailable, or a marker does not match the master key. Also if the file says that resealing
 /// is done, but the database contains old values.
-pub async fn settle(store: &Store, ring: &KeyRing, data_dir: &Path, spool_dir: &Path) -> Result<()> {
+pub async fn ensure_current_layout(store: &Store, ring: &KeyRing, data_dir: &Path, spool_dir: &Path) -> Result<()> {
     let file = data_dir.join(FILE);
     let in_database = match store.meta(MARKER).await? {
         Some(sealed) => is_marker(ring, &sealed).context("the database's record of how values are sealed")?,
@@ -75,14 +75,15 @@ pub async fn settle(store: &Store, ring: &KeyRing, data_dir: &Path, spool_dir: &
         store.apply(Unit::new().with(mark(ring))).await.context("cannot note how values are sealed")?;
     }
     if !in_file {
-        write(&file, &ring.seal(place(), PRESENT)).with_context(|| format!("cannot write {}", file.display()))?;
+        write(&file, &ring.seal(seal_context(), CURRENT_LAYOUT))
+            .with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(())
 }
 
 fn is_marker(ring: &KeyRing, sealed: &[u8]) -> Result<bool> {
-    let said = ring.open(place(), sealed).context("it does not fit the master key")?;
-    if &**said != PRESENT {
+    let layout = ring.open(seal_context(), sealed).context("it does not fit the master key")?;
+    if &**layout != CURRENT_LAYOUT {
         bail!("it is of a later program");
     }
     Ok(true)

@@ -16,11 +16,11 @@ use crate::app::spool::rotation;
 use crate::error::Error;
 
 /// Number of the first layout, the first byte of its sealed values.
-const FIRST: u8 = 1;
+const FIRST_LAYOUT: u8 = 1;
 /// Rows per page. Each page is one transaction.
 const PAGE: i64 = 2_048;
 /// Log the progress after this many values.
-const REPORTED: usize = 100_000;
+const PROGRESS_INTERVAL: usize = 100_000;
 
 /// The result of a pass.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -52,8 +52,8 @@ pub async fn run(store: &Store, ring: &KeyRing, spool_dir: &Path) -> Result<Rese
 
 /// How many values are in the first layout, up to one page per table.
 pub async fn count(store: &Store) -> Result<usize> {
-    let mut found = store.accounts_sealed_with(FIRST, "", PAGE).await?.len();
-    found += store.auth_configs_sealed_with(FIRST, "", PAGE).await?.len();
+    let mut found = store.accounts_sealed_with(FIRST_LAYOUT, "", PAGE).await?.len();
+    found += store.auth_configs_sealed_with(FIRST_LAYOUT, "", PAGE).await?.len();
     Ok(found)
 }
 
@@ -92,7 +92,7 @@ impl Run<'_> {
         let mut after = String::new();
         loop {
             let (applied, page) = tokio::join!(self.store.apply(std::mem::take(&mut written)), async {
-                let page = self.store.accounts_sealed_with(FIRST, &after, PAGE).await?;
+                let page = self.store.accounts_sealed_with(FIRST_LAYOUT, &after, PAGE).await?;
                 let sealed: Vec<_> = page.iter().map(|account| self.credential(account)).collect();
                 anyhow::Ok((page, sealed))
             });
@@ -104,7 +104,7 @@ impl Run<'_> {
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(&last.id);
             for (account, sealed) in page.iter().zip(sealed) {
-                if let Some(sealed) = self.counted("connected_accounts", &account.id, sealed) {
+                if let Some(sealed) = self.record("connected_accounts", &account.id, sealed) {
                     written.push(reseal::replace_credential(account, sealed));
                 }
             }
@@ -122,14 +122,14 @@ impl Run<'_> {
             scheme: &account.scheme,
         };
         let old = SealContext::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
-        let place = seals::credential_place(&owner, &Destination::parse(&account.params)?);
-        Ok(self.ring.reseal(old, &account.sealed, place)?)
+        let context = seals::credential_context(&owner, &Destination::parse(&account.params)?);
+        Ok(self.ring.reseal(old, &account.sealed, context)?)
     }
 
     async fn auth_configs(&mut self) -> Result<()> {
         let mut after = String::new();
         loop {
-            let page = self.store.auth_configs_sealed_with(FIRST, &after, PAGE).await?;
+            let page = self.store.auth_configs_sealed_with(FIRST_LAYOUT, &after, PAGE).await?;
             let Some((_, last)) = page.last() else { return Ok(()) };
             after.clone_from(last);
             let mut unit = Unit::new();
@@ -147,13 +147,13 @@ impl Run<'_> {
         let old = (config.credentials_sealed.clone(), config.shared_sealed.clone());
         // A client in the current layout beside shared fields in the first one was not written by this program.
         if let Some(shared) = &old.1 {
-            let sealed = self.anew("auth_configs", key, "shared_sealed", shared, seals::shared_place(&config));
-            let Some(sealed) = self.counted("auth_configs", &key.1, sealed) else { return Ok(None) };
+            let sealed = self.reseal("auth_configs", key, "shared_sealed", shared, seals::shared_context(&config));
+            let Some(sealed) = self.record("auth_configs", &key.1, sealed) else { return Ok(None) };
             config.shared_sealed = Some(sealed);
         }
         if let Some(client) = &old.0 {
-            let sealed = self.anew("auth_configs", key, "credentials_sealed", client, seals::client_place(&config));
-            let Some(sealed) = self.counted("auth_configs", &key.1, sealed) else { return Ok(None) };
+            let sealed = self.reseal("auth_configs", key, "credentials_sealed", client, seals::client_context(&config));
+            let Some(sealed) = self.record("auth_configs", &key.1, sealed) else { return Ok(None) };
             config.credentials_sealed = Some(sealed);
         }
         let new = (config.credentials_sealed, config.shared_sealed);
@@ -163,13 +163,13 @@ impl Run<'_> {
     async fn column(&mut self, column: SealedColumn) -> Result<()> {
         let mut after = RowKey::default();
         loop {
-            let page = self.store.rows_sealed_with(column, FIRST, &after, PAGE).await?;
+            let page = self.store.rows_sealed_with(column, FIRST_LAYOUT, &after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(()) };
             after.clone_from(last);
             let mut unit = Unit::new();
             for (key, old) in &page {
                 let sealed = self.value(column, key, old).await?;
-                if let Some(sealed) = self.counted(table(column), &key.1, sealed) {
+                if let Some(sealed) = self.record(table(column), &key.1, sealed) {
                     unit.push(reseal::replace(column, key, old, sealed));
                 }
             }
@@ -185,38 +185,38 @@ impl Run<'_> {
         old: &[u8],
     ) -> Result<std::result::Result<Vec<u8>, Skipped>> {
         let (project, id) = key;
-        let (name, place) = match column {
+        let (name, context) = match column {
             SealedColumn::Prefill => {
                 let Some(link) = self.store.link(id).await? else { return Ok(Err(Skipped::Orphan)) };
                 let Some(account) = self.account(project, &link.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
-                ("prefill_sealed", Ok(seals::prefill_place(&(&account).into(), id)))
+                ("prefill_sealed", Ok(seals::prefill_context(&(&account).into(), id)))
             }
             SealedColumn::Verifier => {
                 let Some(attempt) = self.store.attempt(id).await? else { return Ok(Err(Skipped::Orphan)) };
                 let Some(account) = self.account(project, &attempt.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
-                ("verifier_sealed", seals::verifier_place(&(&account).into(), &attempt, &account.params))
+                ("verifier_sealed", seals::verifier_context(&(&account).into(), &attempt, &account.params))
             }
             SealedColumn::Parked => {
                 let Some(row) = self.store.verification(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
                 let Some(account) = self.account(project, &row.account_id).await? else {
                     return Ok(Err(Skipped::Orphan));
                 };
-                ("parked_sealed", seals::parked_place(&(&account).into(), &row))
+                ("parked_sealed", seals::pending_context(&(&account).into(), &row))
             }
             SealedColumn::Revocation => {
                 let Some(row) = self.store.revocation(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
-                ("material_sealed", seals::revocation_place(&row))
+                ("material_sealed", seals::revocation_context(&row))
             }
             SealedColumn::Response => {
                 let Some(row) = self.store.idempotency(project, id).await? else { return Ok(Err(Skipped::Orphan)) };
-                ("response_sealed", Ok(idempotency::place(project, id, &row.request_hash, row.status)))
+                ("response_sealed", Ok(idempotency::seal_context(project, id, &row.request_hash, row.status)))
             }
         };
-        Ok(place.map_err(Skipped::from).and_then(|place| self.anew(table(column), key, name, old, place)))
+        Ok(context.map_err(Skipped::from).and_then(|context| self.reseal(table(column), key, name, old, context)))
     }
 
     async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>> {
@@ -235,10 +235,10 @@ impl Run<'_> {
             let key = (rotation.project_id.clone(), rotation.account_id.clone());
             let Some(account) = self.account(&key.0, &key.1).await? else { continue };
             let sealed = Destination::parse(&rotation.params).map_err(Skipped::from).and_then(|destination| {
-                let place = seals::credential_place(&(&account).into(), &destination);
-                self.anew("connected_accounts", &key, "credential_sealed", &old, place)
+                let context = seals::credential_context(&(&account).into(), &destination);
+                self.reseal("connected_accounts", &key, "credential_sealed", &old, context)
             });
-            if let Some(sealed) = self.counted("spool", &key.1, sealed) {
+            if let Some(sealed) = self.record("spool", &key.1, sealed) {
                 rotation::write(dir, &rotation.resealed(&sealed))
                     .with_context(|| format!("cannot write to {}", dir.display()))?;
             }
@@ -246,23 +246,23 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn anew(
+    fn reseal(
         &self,
         table: &str,
         (project, id): &RowKey,
         column: &str,
         sealed: &[u8],
-        place: SealContext,
+        context: SealContext,
     ) -> std::result::Result<Vec<u8>, Skipped> {
-        Ok(self.ring.reseal(SealContext::new(project, table, id, column), sealed, place)?)
+        Ok(self.ring.reseal(SealContext::new(project, table, id, column), sealed, context)?)
     }
 
     /// Counts a result, and logs progress and errors.
-    fn counted(&mut self, table: &str, id: &str, sealed: std::result::Result<Vec<u8>, Skipped>) -> Option<Vec<u8>> {
+    fn record(&mut self, table: &str, id: &str, sealed: std::result::Result<Vec<u8>, Skipped>) -> Option<Vec<u8>> {
         match sealed {
             Ok(sealed) => {
                 self.done.values += 1;
-                if self.done.values.is_multiple_of(REPORTED) {
+                if self.done.values.is_multiple_of(PROGRESS_INTERVAL) {
                     tracing::info!(values = self.done.values, table, "resealing stored values");
                 }
                 return Some(sealed);

@@ -13,7 +13,7 @@ use switchboard_vault::{Secret, Secrets};
 use super::sharing::{KEPT, Share};
 use super::{Revocable, RevokedToken};
 use crate::app::model::params::AccountParams;
-use crate::app::provider::further_tokens::extra_token_name;
+use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
 use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthenticated, retry_after};
 use crate::app::revocation::Revocations;
@@ -204,12 +204,13 @@ impl Revocations {
     /// more with the secret sent in the other way.
     async fn revoke_by_client(&self, task: &Task<'_>, oauth: &OAuth2, token: RevokedToken, secret: &str) -> Asked {
         let provider = self.revoking_provider(task, oauth).await?;
-        let (began, used) = (Instant::now(), self.providers.way_of(&provider, Endpoint::Revocation));
+        let (began, used) = (Instant::now(), self.providers.with_known_method(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
         let asked = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
         let (RevocationResponse::Refused(error), answered) = &asked else { return Ok(asked) };
         let refusal = (error, answered.status);
-        let Some(other) = self.providers.other_way(&provider, Endpoint::Revocation, &used, refusal, began) else {
+        let Some(other) = self.providers.alternative_method(&provider, Endpoint::Revocation, &used, refusal, began)
+        else {
             return Ok(asked);
         };
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
@@ -218,9 +219,9 @@ impl Revocations {
             (RevocationResponse::Later(_), _) => {}
             (RevocationResponse::Refused(error), answered) => {
                 let was_refused = is_unauthenticated(error, answered.status);
-                self.providers.note_way(&provider, Endpoint::Revocation, &other, was_refused);
+                self.providers.record_method(&provider, Endpoint::Revocation, &other, was_refused);
             }
-            _ => self.providers.note_way(&provider, Endpoint::Revocation, &other, false),
+            _ => self.providers.record_method(&provider, Endpoint::Revocation, &other, false),
         }
         Ok(again)
     }

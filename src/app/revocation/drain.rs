@@ -174,7 +174,7 @@ impl Revocations {
         let mut params = AccountParams::parse(&row.params)?;
         let toolkit = self.core.toolkit(&row.toolkit);
         if let (Some(toolkit), Ok(scheme)) = (&toolkit, row.scheme.parse()) {
-            params = params.completed(toolkit, scheme);
+            params = params.with_derived_values(toolkit, scheme);
         }
         if toolkit.is_none() {
             // Another server on this database may have its file.
@@ -193,7 +193,7 @@ impl Revocations {
         if let Revocable::OAuth(oauth) = how {
             // One at a time: of several accounts that go together, one request ends what they share.
             if let Some(key) = self.grant_key(oauth, &params, client_id, None) {
-                held.turn = Some(self.core.flights.lock_of(&format!("grant {key:?}")).lock_owned().await);
+                held.turn = Some(self.core.account_locks.for_account(&format!("grant {key:?}")).lock_owned().await);
             }
             share = self
                 .share(oauth, &params, client_id, (&row.account_id, ""), |name| material.get(name).is_some())
@@ -212,7 +212,7 @@ impl Revocations {
 
     /// Writes what is known by now. Another server that took over is told by its own try.
     async fn note(&self, unit: Unit) -> Result<()> {
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use crate::app::base::core::Core;
 use crate::app::base::errors::auth_config_not_found;
 use crate::app::credential::Credentials;
-use crate::app::credential::client::{Client, Issued, has_operators_client};
+use crate::app::credential::client::{Client, IssuedTo, uses_managed_client};
 use crate::app::model::params::AccountParams;
 use crate::app::project::Projects;
 use crate::app::provider::Providers;
@@ -148,7 +148,7 @@ impl Revocations {
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.credentials.open_credential(account)?;
         let client_id = AccountParams::parse(&account.params)?.client_id;
-        self.with_client(credential, account, config, Issued::Earlier(client_id.as_deref()))
+        self.with_client(credential, account, config, IssuedTo::ClientId(client_id.as_deref()))
     }
 
     /// The same for a credential that never reached its account.
@@ -157,7 +157,7 @@ impl Revocations {
         mut credential: Secrets,
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
-        issued: Issued<'_>,
+        issued: IssuedTo<'_>,
     ) -> Result<Secrets> {
         let mut material = Secrets::new();
         for token in [RevokedToken::RefreshToken, RevokedToken::AccessToken] {
@@ -184,7 +184,7 @@ impl Revocations {
             return Ok(material);
         }
         // The operator's is looked up, and looked at, when the provider is asked.
-        if has_operators_client(config) && scheme.is_oauth2() {
+        if uses_managed_client(config) && scheme.is_oauth2() {
             return Ok(material);
         }
         let client = self.revoking_client(account, scheme, config, issued)?;
@@ -228,12 +228,12 @@ impl Revocations {
         account: &AccountRow,
         scheme: Scheme,
         config: &AuthConfigRow,
-        issued: Issued<'_>,
+        issued: IssuedTo<'_>,
     ) -> Result<Client> {
         let params = AccountParams::parse(&account.params)?;
         match self.core.toolkit(&account.toolkit) {
             Some(toolkit) => {
-                let params = params.completed(&toolkit, scheme);
+                let params = params.with_derived_values(&toolkit, scheme);
                 self.credentials.client_for(&toolkit, scheme, config, &params, issued)
             }
             // Only the server has its file: what is shared must be as it was.

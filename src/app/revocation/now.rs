@@ -16,7 +16,7 @@ use super::sharing::Share;
 use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
 use crate::app::Actor;
 use crate::app::base::errors::account_not_found;
-use crate::app::credential::client::has_operators_client;
+use crate::app::credential::client::uses_managed_client;
 use crate::app::provider::lease::{LEASE, is_leased, still_refreshing};
 use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
@@ -33,7 +33,7 @@ impl Revocations {
     pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         // Only an id of this project gets a lock.
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
-        let lock = self.core.flights.lock_of(&account.id);
+        let lock = self.core.account_locks.for_account(&account.id);
         let (app, actor) = (Arc::clone(self), actor.clone());
         let task = self.core.tasks.spawn(async move {
             let _turn = lock.lock_owned().await;
@@ -68,7 +68,7 @@ impl Revocations {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
-            let is_managed = config.as_ref().is_some_and(has_operators_client);
+            let is_managed = config.as_ref().is_some_and(uses_managed_client);
             let toolkit = account.toolkit.as_str();
             let scheme = account.scheme.parse().map_err(Error::internal)?;
             let task = Task {
@@ -140,7 +140,7 @@ impl Revocations {
         let unit = Unit::new()
             .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.core.now()))
             .with(self.core.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));
-        match self.spool.apply_patiently(unit).await {
+        match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(tokens),
             // Ended by somebody else in the meantime; its tokens are as dead.
             Err(WriteError::Refused(_)) => match self.core.store.account(project, id).await? {

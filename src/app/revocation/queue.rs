@@ -14,7 +14,7 @@ use switchboard_vault::Secrets;
 use super::{BY_OPERATOR, too_busy};
 use crate::app::Actor;
 use crate::app::base::errors::{account_not_found, auth_config_not_found};
-use crate::app::credential::client::Issued;
+use crate::app::credential::client::IssuedTo;
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
@@ -236,7 +236,7 @@ impl Revocations {
         verification: &str,
         due: Millis,
     ) -> RevocationRow {
-        let material = self.with_client(credential.clone(), account, Some(config), Issued::JustNow);
+        let material = self.with_client(credential.clone(), account, Some(config), IssuedTo::CurrentClient);
         let row = self.revocation_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { pending_verification_id: Some(verification.to_owned()), next_try_at: due, ..row }
     }
@@ -250,11 +250,11 @@ impl Revocations {
         tokens: &Secrets,
         outcome: &str,
     ) -> Result<()> {
-        let material = self.with_client(tokens.clone(), account, config, Issued::JustNow);
+        let material = self.with_client(tokens.clone(), account, config, IssuedTo::CurrentClient);
         let row = self.revocation_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.core.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
-        self.spool.apply_patiently(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
+        self.spool.apply_with_retry(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
         self.wake.notify_one();
         Ok(())
     }

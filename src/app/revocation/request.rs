@@ -9,7 +9,7 @@ use super::RevokedToken;
 use super::attempt::{OneToken, Task};
 use crate::app::credential::client::Client;
 use crate::app::credential::secret_addresses::check_managed_hosts;
-use crate::app::provider::{Failure, Provider, settle_method};
+use crate::app::provider::{Failure, Provider, select_method};
 use crate::app::revocation::Revocations;
 
 impl Revocations {
@@ -36,9 +36,9 @@ impl Revocations {
                 OneToken::Later(detail.to_owned(), None)
             })?,
         };
-        let completed = self.providers.completed_with(oauth, task.params).await;
+        let completed = self.providers.complete_with_metadata(oauth, task.params).await;
         let (mut oauth, metadata) = completed.map_err(|error| OneToken::Later(error.message().to_owned(), None))?;
-        settle_method(&mut oauth, task.scheme, &client, None);
+        select_method(&mut oauth, task.scheme, &client, None);
         // The endpoint has a list of its own.
         let method = oauth.revocation_client_authentication.unwrap_or_else(|| {
             let method = oauth.client_authentication;
@@ -76,7 +76,7 @@ impl Revocations {
             }
         });
         request.map_err(|failure: Failure| {
-            OneToken::Refused(format!("The request cannot be made: {}", failure.shown().unwrap_or_default()))
+            OneToken::Refused(format!("The request cannot be made: {}", failure.message().unwrap_or_default()))
         })
     }
 

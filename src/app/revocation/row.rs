@@ -6,7 +6,7 @@ use switchboard_store::revocations::{RevocationOutcome, RevocationRow, Revocatio
 use switchboard_vault::Secrets;
 
 use super::{is_revocable, revocable, tokens_text};
-use crate::app::credential::client::has_operators_client;
+use crate::app::credential::client::uses_managed_client;
 use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
 use crate::error::Result;
@@ -66,7 +66,7 @@ impl Revocations {
         let now = self.core.now();
         // The row outlives the account. Whose grant it is must be known, and by no name or address.
         let params = AccountParams::parse(&account.params)
-            .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::nameless), ..params });
+            .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::identifiers_only), ..params });
         RevocationRow {
             id,
             job_id: job.to_owned(),
@@ -75,7 +75,7 @@ impl Revocations {
             toolkit: account.toolkit.clone(),
             auth_config_id: account.auth_config_id.clone(),
             scheme: account.scheme.clone(),
-            is_managed: config.is_some_and(has_operators_client),
+            is_managed: config.is_some_and(uses_managed_client),
             params: params.map_or_else(|_| account.params.clone(), |params| params.to_text()),
             state,
             tokens: tokens_text(&[]),

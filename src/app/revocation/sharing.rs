@@ -15,7 +15,7 @@ use switchboard_store::{Statement, Unit};
 use switchboard_vault::{Secrets, digest};
 
 use crate::app::model::params::AccountParams;
-use crate::app::provider::further_tokens::extra_token_name;
+use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::revocation::Revocations;
 use crate::error::{Error, Result};
 

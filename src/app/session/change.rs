@@ -16,7 +16,7 @@ use crate::time::Millis;
 
 /// How often a change without `expected_config_version` is retried on a newer policy. Every retry means that a
 /// concurrent change succeeded, so reaching the limit needs that many of them.
-const MAX_TRIES: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 /// A current or earlier policy of a session.
 #[derive(Debug)]
@@ -38,20 +38,20 @@ impl Sessions {
     pub async fn patch(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
         check_id(id)?;
         patch.check()?;
-        for _ in 0..MAX_TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             // Not cached: a change based on an outdated row would be refused.
             let row = self.core.store.session(&actor.project_id, id).await?.ok_or_else(|| not_found(id))?;
             if let Some(expected) = patch.expected_config_version
                 && expected != row.config_version
             {
-                let holes: [(&str, &dyn std::fmt::Display); 3] =
+                let placeholders: [(&str, &dyn std::fmt::Display); 3] =
                     [("id", &id), ("stored", &row.config_version), ("expected", &expected)];
-                return Err(Error::of(Code::SessionConfigConflict, &holes));
+                return Err(Error::of(Code::SessionConfigConflict, &placeholders));
             }
             let (stored, changed, text) = self.changed(actor, row, patch).await?;
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
-            let most = self.core.settings.retention.session_versions;
-            let unit = sessions::change(&actor.project_id, id, stored, &text, most, self.core.now())
+            let max_versions = self.core.settings.retention.session_versions;
+            let unit = sessions::change(&actor.project_id, id, stored, &text, max_versions, self.core.now())
                 .with(self.core.audit(actor, "session.update", id, "ok", Some(&detail)));
             match self.core.store.apply(unit).await {
                 Ok(_) => {

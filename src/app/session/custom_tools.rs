@@ -111,7 +111,7 @@ fn prepare_tool(tool: &mut CustomTool, prefix: &str, at: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_text(at: &str, slug: &str, name: &str, description: &str, longest: usize) -> Result<()> {
+fn check_text(at: &str, slug: &str, name: &str, description: &str, max_length: usize) -> Result<()> {
     let is_slug = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if slug.is_empty() || !slug.bytes().all(is_slug) {
         return Err(Error::field(&format!("{at}.slug"), "must match ^[a-zA-Z0-9_-]+$"));
@@ -119,8 +119,8 @@ fn check_text(at: &str, slug: &str, name: &str, description: &str, longest: usiz
     if !(1..=128).contains(&name.chars().count()) {
         return Err(Error::field(&format!("{at}.name"), "must have 1 to 128 characters"));
     }
-    if !(1..=longest).contains(&description.chars().count()) {
-        return Err(Error::field(&format!("{at}.description"), format!("must have 1 to {longest} characters")));
+    if !(1..=max_length).contains(&description.chars().count()) {
+        return Err(Error::field(&format!("{at}.description"), format!("must have 1 to {max_length} characters")));
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ use crate::time::Millis;
 use policy::SessionConfig;
 
 /// Maximum size of a policy that is cached, in bytes.
-const MAX_REMEMBERED: usize = 4_096;
+const MAX_CACHED: usize = 4_096;
 /// Maximum size of a policy, in bytes of JSON. A page of a session's history contains a hundred of them.
 const MAX_POLICY: usize = 256 * 1024;
 /// Maximum length of a toolkit slug at the start of a tool slug.
@@ -151,16 +151,16 @@ impl Sessions {
     /// One session of the caller's project.
     pub async fn get(&self, project: &str, id: &str) -> Result<Arc<Session>> {
         check_id(id)?;
-        let place = (project.to_owned(), id.to_owned());
-        if let Some(session) = self.recent.get(&place) {
+        let cache_key = (project.to_owned(), id.to_owned());
+        if let Some(session) = self.recent.get(&cache_key) {
             return Ok(session);
         }
         let before = self.recent.before();
         let row = self.core.store.session(project, id).await?.ok_or_else(|| not_found(id))?;
-        let is_small = row.config.len() <= MAX_REMEMBERED;
+        let is_small = row.config.len() <= MAX_CACHED;
         let session = Arc::new(Session::read(row)?);
         if is_small {
-            self.recent.put(place, before, Arc::clone(&session));
+            self.recent.put(cache_key, before, Arc::clone(&session));
         }
         Ok(session)
     }
@@ -189,7 +189,7 @@ impl Sessions {
     pub(super) fn check_toolkits(&self, config: &SessionConfig) -> Result<()> {
         let mut unknown: Vec<&str> =
             config.named_toolkits().into_iter().filter(|slug| self.core.toolkit(slug).is_none()).collect();
-        let extended = config.experimental.iter().flat_map(|it| it.custom_tools.iter().flatten());
+        let extended = config.experimental.iter().flat_map(|experimental| experimental.custom_tools.iter().flatten());
         let extended = extended.filter_map(|tool| tool.extends_toolkit.as_deref());
         unknown.extend(extended.filter(|slug| self.core.toolkit(slug).is_none()));
         unknown.sort_unstable();
@@ -202,11 +202,13 @@ impl Sessions {
     fn check_preload(&self, config: &SessionConfig) -> Result<()> {
         let outside = config.preloaded().iter().filter(|tool| {
             let prefixes = tool.match_indices('_').map(|(end, _)| &tool[..end]);
-            let toolkit =
-                prefixes.take_while(|it| it.len() <= MAX_TOOLKIT_SLUG).filter_map(|it| self.core.toolkit(it)).last();
+            let toolkit = prefixes
+                .take_while(|prefix| prefix.len() <= MAX_TOOLKIT_SLUG)
+                .filter_map(|prefix| self.core.toolkit(prefix))
+                .last();
             toolkit.is_some_and(|toolkit| !config.admits_tool(&toolkit.slug, tool))
         });
-        let wrong: Vec<String> = outside
+        let errors: Vec<String> = outside
             .map(|tool| {
                 format!(
                     "Error in payload.preload.tools: {} is outside the session's toolkits and tools",
@@ -214,10 +216,11 @@ impl Sessions {
                 )
             })
             .collect();
-        if wrong.is_empty() {
+        if errors.is_empty() {
             return Ok(());
         }
-        Err(Error::validation(wrong).fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
+        Err(Error::validation(errors)
+            .fix("Take these tools out of preload.tools, or admit them in toolkits and tools."))
     }
 
     /// Checks that auth configs belong to the project and to their toolkit, are enabled, and that the session
@@ -225,8 +228,8 @@ impl Sessions {
     async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
         for (toolkit, id) in config.auth_configs.iter().flatten() {
             let found = self.core.store.auth_config(&actor.project_id, id).await?;
-            let fits = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
-            if !fits {
+            let is_valid = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
+            if !is_valid {
                 return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &truncate(id))]));
             }
             if !config.admits_toolkit(toolkit) {
@@ -241,7 +244,7 @@ impl Sessions {
 
     /// Checks that pinned accounts exist, are usable by this user and are within the limits (section 2.1).
     async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
-        let most = usize::try_from(config.max_accounts()).unwrap_or(MAX_PINS);
+        let limit = usize::try_from(config.max_accounts()).unwrap_or(MAX_PINS);
         for (toolkit, pins) in config.connected_accounts.iter().flatten() {
             let mut accounts = Vec::new();
             let mut missing = Vec::new();
@@ -256,11 +259,11 @@ impl Sessions {
                 return Err(Error::of(Code::InvalidConnectedAccountIds, &[("ids", &missing.join(", "))]));
             }
             self.check_shared_pins(toolkit, user, &accounts)?;
-            if pins.0.len() > most {
+            if pins.0.len() > limit {
                 return Err(Error::new(
                     Code::SessionBadRequest,
                     format!(
-                        "Toolkit \"{toolkit}\" has {} connected accounts pinned; this session allows {most}",
+                        "Toolkit \"{toolkit}\" has {} connected accounts pinned; this session allows {limit}",
                         pins.0.len()
                     ),
                 )
@@ -278,17 +281,17 @@ impl Sessions {
                 return Err(Error::of(Code::SharedNotAccessible, &[("user", &user), ("id", &account.id)]));
             }
         }
-        let most = self.core.settings.max_shared_accounts_per_toolkit;
-        if shared.len() > most {
-            let most = if most == 1 {
+        let limit = self.core.settings.max_shared_accounts_per_toolkit;
+        if shared.len() > limit {
+            let limit = if limit == 1 {
                 "one SHARED connection is".to_owned()
             } else {
-                format!("{most} SHARED connections are")
+                format!("{limit} SHARED connections are")
             };
             let ids: Vec<&str> = shared.iter().map(|account| account.id.as_str()).collect();
-            let holes: [(&str, &dyn std::fmt::Display); 4] =
-                [("slug", &toolkit), ("count", &ids.len()), ("ids", &ids.join(", ")), ("limit", &most)];
-            return Err(Error::of(Code::MultipleSharedAccounts, &holes));
+            let placeholders: [(&str, &dyn std::fmt::Display); 4] =
+                [("slug", &toolkit), ("count", &ids.len()), ("ids", &ids.join(", ")), ("limit", &limit)];
+            return Err(Error::of(Code::MultipleSharedAccounts, &placeholders));
         }
         Ok(())
     }
@@ -327,8 +330,8 @@ pub(super) fn policy_text(config: &SessionConfig) -> Result<String> {
     if text.len() <= MAX_POLICY {
         return Ok(text);
     }
-    let what = format!("Error in payload: the session's policy would be larger than {MAX_POLICY} bytes");
-    Err(Error::validation(vec![what]).fix("Name fewer tools, or say it with toolkits and tags."))
+    let message = format!("Error in payload: the session's policy would be larger than {MAX_POLICY} bytes");
+    Err(Error::validation(vec![message]).fix("Name fewer tools, or say it with toolkits and tags."))
 }
 
 fn to_row(session: &Session) -> Result<SessionRow> {

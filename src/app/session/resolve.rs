@@ -20,7 +20,7 @@ use crate::text::truncate;
 
 /// A toolkit with the account that a session uses for it.
 #[derive(Debug)]
-pub struct Usable {
+pub struct ResolvedToolkit {
     /// The toolkit.
     pub toolkit: Arc<Toolkit>,
     /// An ACTIVE account of an enabled auth config; none if the toolkit needs no credential.
@@ -30,7 +30,12 @@ pub struct Usable {
 impl Sessions {
     /// The account that a session uses for a toolkit. `selector` names one of several accounts by id, word id
     /// or alias.
-    pub async fn resolve(&self, session: &Session, toolkit_slug: &str, selector: Option<&str>) -> Result<Usable> {
+    pub async fn resolve(
+        &self,
+        session: &Session,
+        toolkit_slug: &str,
+        selector: Option<&str>,
+    ) -> Result<ResolvedToolkit> {
         let toolkit = self.core.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
         let slug = toolkit.slug.as_str();
         if !session.config.admits_toolkit(slug) {
@@ -45,28 +50,28 @@ impl Sessions {
         }
         let candidates = self.candidates(session, slug).await?;
         if candidates.is_empty() && toolkit.schemes() == [Scheme::NoAuth] {
-            return Ok(Usable { toolkit, account: None });
+            return Ok(ResolvedToolkit { toolkit, account: None });
         }
         let account = match selector {
             Some(selector) => select(session, slug, &candidates, selector)?,
             None => only_or_first(session, slug, candidates)?,
         };
         if !may_use(session, &account)? {
-            let holes: [(&str, &dyn std::fmt::Display); 2] = [("user", &session.user_id), ("id", &account.id)];
-            return Err(Error::of(Code::SharedAccessDenied, &holes));
+            let placeholders: [(&str, &dyn std::fmt::Display); 2] = [("user", &session.user_id), ("id", &account.id)];
+            return Err(Error::of(Code::SharedAccessDenied, &placeholders));
         }
         check_usable(&account)?;
-        Ok(Usable { toolkit, account: Some(account) })
+        Ok(ResolvedToolkit { toolkit, account: Some(account) })
     }
 
     /// The accounts that [`Self::resolve`] would use without a selector, whatever their status, by toolkit.
     /// Toolkits without an account that the user may use are left out.
-    pub async fn shown_accounts(
+    pub async fn default_accounts(
         &self,
         session: &Session,
         toolkits: &[&Arc<Toolkit>],
     ) -> Result<HashMap<String, AccountRow>> {
-        let wanted = toolkits.iter().filter_map(|toolkit| {
+        let queries = toolkits.iter().filter_map(|toolkit| {
             let slug = toolkit.slug.as_str();
             Some(match session.config.pins(slug) {
                 Some([first, ..]) => AccountQuery::Pinned { id: first.clone(), toolkit: slug.to_owned() },
@@ -77,14 +82,14 @@ impl Sessions {
                 },
             })
         });
-        let found = self.core.store.find_accounts(&session.project_id, &session.user_id, wanted.collect()).await?;
-        let mut shown = HashMap::with_capacity(found.len());
+        let found = self.core.store.find_accounts(&session.project_id, &session.user_id, queries.collect()).await?;
+        let mut accounts = HashMap::with_capacity(found.len());
         for (toolkit, account) in found {
             if may_use(session, &account)? {
-                shown.insert(toolkit, account);
+                accounts.insert(toolkit, account);
             }
         }
-        Ok(shown)
+        Ok(accounts)
     }
 
     /// The candidates, the default first. Pins of deleted accounts stay as `None`, so that the next pin does
@@ -94,10 +99,10 @@ impl Sessions {
             if !session.config.is_multi_account() {
                 return Ok(self.newest(session, slug).await?.into_iter().map(Some).collect());
             }
-            let most = i64::try_from(session.config.max_accounts()).unwrap_or(1);
+            let limit = i64::try_from(session.config.max_accounts()).unwrap_or(1);
             let config = session.config.auth_config(slug);
             let found =
-                self.core.store.active_accounts(&session.project_id, &session.user_id, slug, config, most).await?;
+                self.core.store.active_accounts(&session.project_id, &session.user_id, slug, config, limit).await?;
             return Ok(found.into_iter().map(Some).collect());
         };
         let mut pinned = Vec::with_capacity(pins.len());
@@ -118,14 +123,17 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
     if candidates.is_empty() {
         return Err(no_connection(session, slug));
     }
-    let ways: [fn(&AccountRow) -> Option<&str>; 3] =
-        [|it| Some(it.id.as_str()), |it| it.alias.as_deref(), |it| Some(it.word_id.as_str())];
-    for name in ways {
-        let mut matching = candidates.iter().flatten().filter(|it| name(it) == Some(selector));
+    let names: [fn(&AccountRow) -> Option<&str>; 3] = [
+        |account| Some(account.id.as_str()),
+        |account| account.alias.as_deref(),
+        |account| Some(account.word_id.as_str()),
+    ];
+    for name in names {
+        let mut matching = candidates.iter().flatten().filter(|account| name(account) == Some(selector));
         match (matching.next(), matching.next()) {
             (Some(_), Some(_)) => {
-                let what = format!("More than one account of toolkit \"{slug}\" has that name");
-                return Err(Error::new(Code::SessionBadRequest, what).fix(choices(session, candidates)?));
+                let message = format!("More than one account of toolkit \"{slug}\" has that name");
+                return Err(Error::new(Code::SessionBadRequest, message).fix(choices(session, candidates)?));
             }
             (Some(account), None) => return Ok(account.clone()),
             (None, _) => {}
@@ -137,8 +145,8 @@ fn select(session: &Session, slug: &str, candidates: &[Option<AccountRow>], sele
 /// The default candidate, unless the session requires an explicit selection.
 fn only_or_first(session: &Session, slug: &str, candidates: Vec<Option<AccountRow>>) -> Result<AccountRow> {
     if candidates.len() > 1 && session.config.needs_selection() {
-        let what = format!("Toolkit \"{slug}\" has {} connected accounts; name one in `account`", candidates.len());
-        return Err(Error::new(Code::SessionBadRequest, what).fix(choices(session, &candidates)?));
+        let message = format!("Toolkit \"{slug}\" has {} connected accounts; name one in `account`", candidates.len());
+        return Err(Error::new(Code::SessionBadRequest, message).fix(choices(session, &candidates)?));
     }
     candidates.into_iter().next().flatten().ok_or_else(|| no_connection(session, slug))
 }

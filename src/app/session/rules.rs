@@ -8,99 +8,99 @@ use crate::error::{Code, Error, Result};
 
 /// Rejects a policy that contradicts itself.
 pub fn check(config: &SessionConfig) -> Result<()> {
-    let mut wrong = Vec::new();
-    let mut say = |field: &str, what: &str| wrong.push(format!("Error in payload.{field}: {what}"));
+    let mut errors = Vec::new();
+    let mut add_error = |field: &str, message: &str| errors.push(format!("Error in payload.{field}: {message}"));
     if let Some(filter) = &config.toolkits {
-        check_filter(filter, &mut say);
+        check_filter(filter, &mut add_error);
     }
     for (toolkit, rule) in config.tools.iter().flatten() {
-        check_tool_rule(toolkit, rule, &mut say);
+        check_tool_rule(toolkit, rule, &mut add_error);
     }
     if let Some(tags) = &config.tags
         && tags.require_approval.as_ref().is_some_and(Vec::is_empty)
     {
-        say("tags.require_approval", "must hold at least one tag");
+        add_error("tags.require_approval", "must hold at least one tag");
     }
     for (toolkit, pins) in config.connected_accounts.iter().flatten() {
         if pins.0.is_empty() {
-            say(&format!("connected_accounts.{toolkit}"), "must hold at least one connected account id");
+            add_error(&format!("connected_accounts.{toolkit}"), "must hold at least one connected account id");
         }
     }
     if let Some(url) = config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref())
         && let Err(reason) = callback_url::check(url)
     {
-        say("manage_connections.callback_url", &reason);
+        add_error("manage_connections.callback_url", &reason);
     }
     if let Some(base) = config.experimental.as_ref().and_then(|experimental| experimental.link_url_overwrite.as_deref())
         && let Err(reason) = callback_url::check(base)
     {
-        say("experimental.link_url_overwrite", &reason);
+        add_error("experimental.link_url_overwrite", &reason);
     }
-    let overwrite = config.experimental.as_ref().and_then(|it| it.link_url_overwrite.as_deref());
+    let overwrite = config.experimental.as_ref().and_then(|experimental| experimental.link_url_overwrite.as_deref());
     if overwrite.is_some_and(|base| base.contains('?')) {
-        say("experimental.link_url_overwrite", "must not contain a query: /link/<token> is appended to it");
+        add_error("experimental.link_url_overwrite", "must not contain a query: /link/<token> is appended to it");
     }
-    check_blocks(config, &mut say);
-    if !wrong.is_empty() {
-        return Err(Error::validation(wrong));
+    check_blocks(config, &mut add_error);
+    if !errors.is_empty() {
+        return Err(Error::validation(errors));
     }
     check_unbuilt(config)
 }
 
-fn check_filter(filter: &Filter, say: &mut impl FnMut(&str, &str)) {
+fn check_filter(filter: &Filter, add_error: &mut impl FnMut(&str, &str)) {
     if filter.enable.is_some() && filter.disable.is_some() {
-        say("toolkits", "give either `enable` or `disable`, not both");
+        add_error("toolkits", "give either `enable` or `disable`, not both");
     }
     if filter.enable.is_none() && filter.disable.is_none() && filter.require_approval.is_none() {
-        say("toolkits", "give one of `enable`, `disable` and `require_approval`");
+        add_error("toolkits", "give one of `enable`, `disable` and `require_approval`");
     }
     if filter.require_approval.as_ref().is_some_and(Vec::is_empty) {
-        say("toolkits.require_approval", "must hold at least one toolkit");
+        add_error("toolkits.require_approval", "must hold at least one toolkit");
     }
 }
 
-fn check_tool_rule(toolkit: &str, rule: &ToolRule, say: &mut impl FnMut(&str, &str)) {
+fn check_tool_rule(toolkit: &str, rule: &ToolRule, add_error: &mut impl FnMut(&str, &str)) {
     let kinds = [rule.enable.is_some(), rule.disable.is_some(), rule.tags.is_some()];
     match kinds.iter().filter(|given| **given).count() {
         0 if rule.require_approval.is_none() => {
-            say(&format!("tools.{toolkit}"), "give one of `enable`, `disable`, `tags` and `require_approval`");
+            add_error(&format!("tools.{toolkit}"), "give one of `enable`, `disable`, `tags` and `require_approval`");
         }
         0 | 1 => {}
-        _ => say(&format!("tools.{toolkit}"), "give only one of `enable`, `disable` and `tags`"),
+        _ => add_error(&format!("tools.{toolkit}"), "give only one of `enable`, `disable` and `tags`"),
     }
 }
 
-fn check_blocks(config: &SessionConfig, say: &mut impl FnMut(&str, &str)) {
+fn check_blocks(config: &SessionConfig, add_error: &mut impl FnMut(&str, &str)) {
     if let Some(threshold) = config.workbench.as_ref().and_then(|workbench| workbench.auto_offload_threshold.as_ref())
         && threshold.as_f64().is_none_or(|number| number <= 0.0)
     {
-        say("workbench.auto_offload_threshold", "must be more than 0");
+        add_error("workbench.auto_offload_threshold", "must be more than 0");
     }
     if let Some(multi) = &config.multi_account {
-        if multi.max_accounts_per_toolkit.is_some_and(|most| !(2..=10).contains(&most)) {
-            say("multi_account.max_accounts_per_toolkit", "must be between 2 and 10");
+        if multi.max_accounts_per_toolkit.is_some_and(|limit| !(2..=10).contains(&limit)) {
+            add_error("multi_account.max_accounts_per_toolkit", "must be between 2 and 10");
         }
         let has_details = multi.max_accounts_per_toolkit.is_some() || multi.require_explicit_selection == Some(true);
         if multi.enable == Some(false) && has_details {
-            say("multi_account", "`enable: false` goes with no other field");
+            add_error("multi_account", "`enable: false` goes with no other field");
         }
     }
     let proxy_off = config.proxy_execute.is_some_and(|proxy| !proxy.enable);
     let proxy_in_workbench =
         config.workbench.as_ref().is_some_and(|workbench| workbench.enable_proxy_execution == Some(true));
     if proxy_off && proxy_in_workbench {
-        say("proxy_execute", "`enable: false` contradicts `workbench.enable_proxy_execution: true`");
+        add_error("proxy_execute", "`enable: false` contradicts `workbench.enable_proxy_execution: true`");
     }
     let preload_all =
         config.preload.as_ref().is_some_and(|preload| matches!(preload.tools, Some(PreloadTools::All(_))));
     if preload_all && config.is_multi_account() {
-        say("preload.tools", "\"all\" does not go with multi_account");
+        add_error("preload.tools", "\"all\" does not go with multi_account");
     }
     let has_allow_list = config.toolkits.as_ref().is_some_and(|filter| filter.enable.is_some())
         || config.tools.iter().flatten().any(|(_, rule)| rule.enable.is_some())
         || config.tags.as_ref().is_some_and(|tags| tags.enable.is_some());
     if preload_all && !has_allow_list {
-        say("preload.tools", "\"all\" needs `toolkits.enable`, `tools` with `enable`, or `tags.enable`");
+        add_error("preload.tools", "\"all\" needs `toolkits.enable`, `tools` with `enable`, or `tags.enable`");
     }
 }
 

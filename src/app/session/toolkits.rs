@@ -8,7 +8,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::Session;
-use crate::app::account::shown_status;
+use crate::app::account::effective_status;
 use crate::app::base::errors::invalid_slugs;
 use crate::app::session::Sessions;
 use crate::app::toolkit::mentions;
@@ -37,12 +37,12 @@ pub struct SessionToolkit {
     /// The scheme that works without an auth config of the project, if any.
     pub managed_scheme: Option<Scheme>,
     /// The account that the session would use.
-    pub account: Option<ShownAccount>,
+    pub account: Option<SessionAccount>,
 }
 
 /// The account that a session would use.
 #[derive(Debug)]
-pub struct ShownAccount {
+pub struct SessionAccount {
     /// The row.
     pub row: AccountRow,
     /// Whether its auth config uses the operator's client.
@@ -65,28 +65,28 @@ impl Sessions {
         }
         let search = filter.search.as_deref().map(str::to_lowercase);
         let is_listed = |toolkit: &&Arc<Toolkit>| {
-            let is_wanted = if filter.toolkits.is_empty() {
+            let is_selected = if filter.toolkits.is_empty() {
                 session.config.admits_toolkit(&toolkit.slug)
             } else {
                 filter.toolkits.iter().any(|slug| slug.eq_ignore_ascii_case(&toolkit.slug))
             };
-            is_wanted && search.as_ref().is_none_or(|part| mentions(toolkit, part))
+            is_selected && search.as_ref().is_none_or(|part| mentions(toolkit, part))
         };
         let catalog = self.core.catalog.get();
         let mut found: Vec<&Arc<Toolkit>> = catalog.iter().filter(is_listed).collect();
         // Without this filter only the toolkits of the page need their accounts.
         let mut accounts = HashMap::new();
-        if let Some(wanted) = filter.is_connected {
-            accounts = self.shown_accounts(session, &found).await?;
+        if let Some(expected) = filter.is_connected {
+            accounts = self.default_accounts(session, &found).await?;
             found.retain(|toolkit| {
                 let account = accounts.get(&toolkit.slug);
-                account.is_some_and(|it| shown_status(it) == AccountStatus::Active) == wanted
+                account.is_some_and(|account| effective_status(account) == AccountStatus::Active) == expected
             });
         }
         let total = found.len();
         let page: Vec<&Arc<Toolkit>> = found.into_iter().skip(offset).take(limit).collect();
         if filter.is_connected.is_none() {
-            accounts = self.shown_accounts(session, &page).await?;
+            accounts = self.default_accounts(session, &page).await?;
         }
         let used = page.iter().filter_map(|toolkit| accounts.get(&toolkit.slug));
         let ids: BTreeSet<String> = used.map(|account| account.auth_config_id.clone()).collect();
@@ -94,16 +94,16 @@ impl Sessions {
         let configs = self.core.store.auth_configs_by_id(&session.project_id, &ids).await?;
         let managed: BTreeSet<&str> =
             configs.iter().filter(|config| config.is_managed).map(|config| config.id.as_str()).collect();
-        let shown = page.into_iter().map(|toolkit| {
+        let toolkits = page.into_iter().map(|toolkit| {
             let account = accounts.remove(&toolkit.slug);
             let account =
-                account.map(|row| ShownAccount { is_managed: managed.contains(row.auth_config_id.as_str()), row });
+                account.map(|row| SessionAccount { is_managed: managed.contains(row.auth_config_id.as_str()), row });
             self.toolkit(session, toolkit, account)
         });
-        Ok((shown.collect(), total))
+        Ok((toolkits.collect(), total))
     }
 
-    fn toolkit(&self, session: &Session, toolkit: &Arc<Toolkit>, account: Option<ShownAccount>) -> SessionToolkit {
+    fn toolkit(&self, session: &Session, toolkit: &Arc<Toolkit>, account: Option<SessionAccount>) -> SessionToolkit {
         SessionToolkit {
             toolkit: Arc::clone(toolkit),
             is_enabled: session.config.admits_toolkit(&toolkit.slug),

@@ -19,9 +19,9 @@ use crate::app::credential::Credentials;
 use rotation::Rotation;
 
 /// How long a write waits for an unavailable database.
-const PATIENCE: Duration = Duration::from_mins(10);
+const MAX_WAIT: Duration = Duration::from_mins(10);
 /// Maximum delay between two attempts.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
 /// Writes that must not be lost.
 pub struct Spool {
@@ -68,23 +68,23 @@ impl Spool {
     }
 
     /// Applies a unit that must not be lost, retrying for ten minutes while the database is unavailable.
-    pub async fn apply_patiently(&self, unit: Unit) -> Result<(), WriteError> {
-        self.apply_until(unit, PATIENCE).await
+    pub async fn apply_with_retry(&self, unit: Unit) -> Result<(), WriteError> {
+        self.apply_until(unit, MAX_WAIT).await
     }
 
-    async fn apply_until(&self, unit: Unit, patience: Duration) -> Result<(), WriteError> {
-        let mut pause = Duration::from_millis(50);
+    async fn apply_until(&self, unit: Unit, max_wait: Duration) -> Result<(), WriteError> {
+        let mut delay = Duration::from_millis(50);
         let mut waited = Duration::ZERO;
         loop {
             match self.core.store.apply(unit.clone()).await {
                 Ok(_) => return Ok(()),
                 Err(refused @ WriteError::Refused(_)) => return Err(refused),
-                Err(error) if waited > patience => return Err(error),
+                Err(error) if waited > max_wait => return Err(error),
                 Err(error) => tracing::error!(error = %error, "a credential is waiting for the database"),
             }
-            tokio::time::sleep(pause).await;
-            waited = waited.saturating_add(pause);
-            pause = (pause * 2).min(MAX_PAUSE);
+            tokio::time::sleep(delay).await;
+            waited = waited.saturating_add(delay);
+            delay = (delay * 2).min(MAX_DELAY);
         }
     }
 }

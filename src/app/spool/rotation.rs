@@ -98,7 +98,7 @@ impl Spool {
                 Ok(true) => saved += 1,
                 Ok(false) => tracing::warn!(file = %file.display(), "a spooled credential is out of date"),
                 Err(error) => {
-                    warn_unstored(&error, &file);
+                    log_unstored(&error, &file);
                     continue;
                 }
             }
@@ -116,16 +116,16 @@ impl Spool {
     pub async fn finish(&self, account: &AccountRow) -> Result<bool> {
         let unknown = || Error::new(Code::CredentialStoreUnavailable, "A refreshed credential could not be stored yet");
         let file = file_of(&self.folder, &account.id, account.refresh_fence);
-        let wanted = file.clone();
+        let path = file.clone();
         // Not on a runtime thread, because a network disk may be slow.
-        let found = self.core.files.run(move || read(&wanted)).await.map_err(Error::internal)?;
+        let found = self.core.files.run(move || read(&path)).await.map_err(Error::internal)?;
         let stored = match found {
             Ok(None) => return Ok(false),
             Ok(Some(rotation)) => self.replay_rotation(&rotation).await,
             Err(error) => Err(Error::internal(error)),
         };
         if let Err(error) = stored {
-            warn_unstored(&error, &file);
+            log_unstored(&error, &file);
             return Err(unknown());
         }
         remove(&file);
@@ -158,7 +158,7 @@ pub(in crate::app) fn files(dir: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) => return Err(error),
     };
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
-    Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|it| it == "json")).collect())
+    Ok(paths?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect())
 }
 
 /// Reads a file; none if it does not exist.
@@ -197,6 +197,6 @@ fn file_of(dir: &Path, account: &str, fence: i64) -> PathBuf {
     dir.join(format!("{account}-{fence}.json"))
 }
 
-fn warn_unstored(error: &Error, file: &Path) {
+fn log_unstored(error: &Error, file: &Path) {
     tracing::error!(error = error.message(), cause = error.causes(), file = %file.display(), "a spooled credential could not be stored");
 }

@@ -53,15 +53,15 @@ impl Toolkits {
             filter.slugs.as_ref().map(|slugs| slugs.iter().map(|slug| slug.to_ascii_lowercase()).collect());
         let category = filter.category.as_deref().map(str::to_ascii_lowercase);
         let search = filter.search.as_deref().map(str::to_lowercase);
-        let admits = |toolkit: &&Arc<Toolkit>| {
-            slugs.as_ref().is_none_or(|wanted| wanted.contains(&toolkit.slug))
-                && category.as_ref().is_none_or(|wanted| toolkit.categories.contains(wanted))
-                && search.as_ref().is_none_or(|wanted| mentions(toolkit, wanted))
+        let matches_filter = |toolkit: &&Arc<Toolkit>| {
+            slugs.as_ref().is_none_or(|expected| expected.contains(&toolkit.slug))
+                && category.as_ref().is_none_or(|expected| toolkit.categories.contains(expected))
+                && search.as_ref().is_none_or(|expected| mentions(toolkit, expected))
                 && filter
                     .managed
-                    .is_none_or(|wanted| wanted == self.auth_configs.managed_scheme(project, toolkit).is_some())
+                    .is_none_or(|expected| expected == self.auth_configs.managed_scheme(project, toolkit).is_some())
         };
-        let mut found: Vec<Arc<Toolkit>> = self.core.catalog.get().iter().filter(admits).cloned().collect();
+        let mut found: Vec<Arc<Toolkit>> = self.core.catalog.get().iter().filter(matches_filter).cloned().collect();
         let usage: HashMap<String, i64> = if filter.by_usage {
             self.core.store.accounts_per_toolkit(project).await?.into_iter().collect()
         } else {

@@ -85,12 +85,12 @@ async fn two_credentials_are_refused_even_when_each_is_valid() {
 async fn keys_beyond_a_project_end_from_the_next_request_on() {
     let server = TestServer::start().await;
     let actor = switchboard::app::Actor::cli("");
-    let reach = switchboard::app::project::keys::Reach::User { email: "ada@example.com".to_owned() };
+    let reach = switchboard::app::project::keys::KeyOwner::User { email: "ada@example.com".to_owned() };
     let (key, row) = server.app.keys.create_organization_key(&actor, "laptop", &reach).await.unwrap();
     let url = format!("{}/org/list", server.api.base);
     let headers = [("x-user-api-key", key.expose())];
     server.api.http.send("GET", &url, &headers, "").await.expect(200);
-    let other = switchboard::app::project::keys::Reach::User { email: "eve@example.com".to_owned() };
+    let other = switchboard::app::project::keys::KeyOwner::User { email: "eve@example.com".to_owned() };
     assert!(server.app.keys.revoke_organization_key(&actor, &other, &row.id).await.is_err(), "another member's");
     server.app.keys.revoke_organization_key(&actor, &reach, &row.id).await.unwrap();
     let revoked = server.api.http.send("GET", &url, &headers, "").await.expect_error(401, "HTTP_Unauthorized");

@@ -325,7 +325,7 @@ async fn a_field_that_a_newer_file_adds_counts_as_its_default() {
     let row = server.app.core.store.account(&server.project_id, &account).await.unwrap().unwrap();
     let toolkit = server.app.core.toolkit("keyed").unwrap();
     let params = switchboard::app::model::params::AccountParams::parse(&row.params).unwrap();
-    let completed = params.completed(&toolkit, switchboard_catalog::Scheme::ApiKey);
+    let completed = params.with_derived_values(&toolkit, switchboard_catalog::Scheme::ApiKey);
     assert_eq!(server.app.providers.expand("{site}/api/{area}", &completed).unwrap(), format!("{GOOD}/api/all"));
     assert!(!completed.to_text().contains("area"), "it is not stored");
     // Setting it needs the key; setting it to its default changes nothing.

@@ -133,7 +133,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
     assert_eq!(connected["status"], "ACTIVE", "{}", connected["status_reason"]);
     let row = app.core.store.account(project, &parked.account_id).await.unwrap().unwrap();
     let parked = app.core.store.verification(project, &parked.id).await.unwrap().unwrap();
-    assert_eq!(app.credentials.open_parked(&parked, &row).unwrap().get("code"), Some("waiting"));
+    assert_eq!(app.credentials.open_pending(&parked, &row).unwrap().get("code"), Some("waiting"));
     let pending = app.core.store.revocation(project, &pending.id).await.unwrap().unwrap();
     let RevocationState::Pending { material } = &pending.state else { panic!("{pending:?}") };
     assert_eq!(app.credentials.open_revocation(&pending, material).unwrap().get("access_token"), Some("waiting"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use switchboard::api;
 use switchboard::app::project::ProjectSettings;
-use switchboard::app::project::keys::{KeyScope, Reach};
+use switchboard::app::project::keys::{KeyOwner, KeyScope};
 use switchboard::app::{Actor, App, ManagedClient};
 use switchboard::config::Layer;
 use switchboard::server::{self, Environment};
@@ -55,15 +55,15 @@ impl TestServer {
 
     /// A key of the organisation.
     pub async fn organization_key(&self) -> String {
-        self.key_beyond(&Reach::Organization).await
+        self.key_beyond(&KeyOwner::Organization).await
     }
 
     /// A key of a member.
     pub async fn user_key(&self, email: &str) -> String {
-        self.key_beyond(&Reach::User { email: email.to_owned() }).await
+        self.key_beyond(&KeyOwner::User { email: email.to_owned() }).await
     }
 
-    async fn key_beyond(&self, reach: &Reach) -> String {
+    async fn key_beyond(&self, reach: &KeyOwner) -> String {
         let actor = Actor::cli("");
         self.app.keys.create_organization_key(&actor, "test", reach).await.unwrap().0.expose().to_owned()
     }

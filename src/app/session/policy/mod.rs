@@ -240,7 +240,8 @@ impl SessionConfig {
 
     /// Whether a call must name the account if there are several.
     pub fn needs_selection(&self) -> bool {
-        self.is_multi_account() && self.multi_account.is_some_and(|it| it.require_explicit_selection == Some(true))
+        self.is_multi_account()
+            && self.multi_account.is_some_and(|multi| multi.require_explicit_selection == Some(true))
     }
 
     /// All toolkit slugs that the policy names.

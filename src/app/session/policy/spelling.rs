@@ -21,18 +21,24 @@ impl SessionConfig {
                 each(list, |slug| slug.make_ascii_lowercase());
             }
         }
-        let mut twice = Vec::new();
-        one_spelling("auth_configs", &mut self.auth_configs, str::to_ascii_lowercase, &mut twice);
-        one_spelling("connected_accounts", &mut self.connected_accounts, str::to_ascii_lowercase, &mut twice);
-        one_spelling("tools", &mut self.tools, str::to_ascii_lowercase, &mut twice);
+        let mut duplicates = Vec::new();
+        normalise_keys("auth_configs", &mut self.auth_configs, str::to_ascii_lowercase, &mut duplicates);
+        normalise_keys("connected_accounts", &mut self.connected_accounts, str::to_ascii_lowercase, &mut duplicates);
+        normalise_keys("tools", &mut self.tools, str::to_ascii_lowercase, &mut duplicates);
         if let Some(Instant::On(rules)) = &mut self.instant {
-            one_spelling("instant.tools", &mut rules.tools, str::to_ascii_lowercase, &mut twice);
+            normalise_keys("instant.tools", &mut rules.tools, str::to_ascii_lowercase, &mut duplicates);
         }
-        if let Some(permissions) = self.experimental.as_mut().and_then(|it| it.permissions.as_mut()) {
-            one_spelling("experimental.permissions.overrides", &mut permissions.overrides, override_key, &mut twice);
+        if let Some(permissions) = self.experimental.as_mut().and_then(|experimental| experimental.permissions.as_mut())
+        {
+            normalise_keys(
+                "experimental.permissions.overrides",
+                &mut permissions.overrides,
+                override_key,
+                &mut duplicates,
+            );
         }
-        if !twice.is_empty() {
-            return Err(Error::validation(twice).fix("Write each toolkit and each tool once, in one spelling."));
+        if !duplicates.is_empty() {
+            return Err(Error::validation(duplicates).fix("Write each toolkit and each tool once, in one spelling."));
         }
         self.normalise_tools();
         for pins in self.connected_accounts.iter_mut().flatten().map(|(_, pins)| &mut pins.0) {
@@ -74,21 +80,22 @@ fn override_key(key: &str) -> String {
 }
 
 /// Normalises the keys of a map, and collects those that occur twice.
-fn one_spelling<T>(
+fn normalise_keys<T>(
     field: &str,
     map: &mut Option<BTreeMap<String, T>>,
-    spell: impl Fn(&str) -> String,
-    twice: &mut Vec<String>,
+    normalise: impl Fn(&str) -> String,
+    duplicates: &mut Vec<String>,
 ) {
     let Some(given) = map.take() else { return };
     let mut renamed = BTreeMap::new();
     for (key, value) in given {
-        match renamed.entry(spell(&key)) {
+        match renamed.entry(normalise(&key)) {
             Entry::Vacant(place) => {
                 place.insert(value);
             }
             Entry::Occupied(place) => {
-                twice.push(format!("Error in payload.{field}: {} is given in two spellings", truncate(place.key())));
+                duplicates
+                    .push(format!("Error in payload.{field}: {} is given in two spellings", truncate(place.key())));
             }
         }
     }
@@ -108,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn slugs_get_the_spelling_that_answers_have() {
+    fn slugs_are_normalised() {
         let given = json!({
             "toolkits": { "enable": ["GitHub"] },
             "auth_configs": { "GITHUB": "ac_Aa" },
@@ -134,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn two_spellings_of_one_key_are_refused_wherever_they_stand() {
+    fn two_spellings_of_a_key_are_rejected() {
         for (config, field, key) in [
             (json!({ "auth_configs": { "UP": "ac_1", "up": "ac_2" } }), "auth_configs", "up"),
             (json!({ "connected_accounts": { "Up": ["ca_1"], "up": ["ca_2"] } }), "connected_accounts", "up"),

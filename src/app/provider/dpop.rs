@@ -1,4 +1,4 @@
-//! DPoP: requests that prove possession of an account's key (RFC 9449). Server nonces are cached by origin; a
+//! `DPoP`: requests that prove possession of an account's key (RFC 9449). Server nonces are cached by origin; a
 //! request that was refused for lack of a current nonce is sent once more.
 
 use std::collections::HashMap;
@@ -18,7 +18,8 @@ use crate::app::provider::Providers;
 const CAPACITY: usize = 1_024;
 
 /// The proof could not be created.
-const UNPROVEN: EgressError = EgressError::InvalidRequest { reason: "the proof of the account's key cannot be made" };
+const PROOF_FAILED: EgressError =
+    EgressError::InvalidRequest { reason: "the proof of the account's key cannot be made" };
 
 /// The current nonce of each server, by origin.
 #[derive(Debug, Default)]
@@ -30,7 +31,7 @@ impl Nonces {
     }
 
     /// Caches the nonce of a response, if it has one.
-    pub fn note(&self, url: &Url, headers: &HeaderMap) {
+    pub fn record(&self, url: &Url, headers: &HeaderMap) {
         let Some(nonce) = dpop_nonce(headers) else { return };
         let mut nonces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if nonces.len() >= CAPACITY {
@@ -65,32 +66,37 @@ impl Providers {
         request: Request<Bytes>,
         key: Option<&Secret>,
     ) -> Result<Response<Bytes>, EgressError> {
-        let url = url_of(&request).map_err(|_| UNPROVEN)?;
-        let key = key.filter(|_| provider.oauth.dpop && self.is_at_server(provider, &url));
-        let Some(key) = key else { return Box::pin(self.send_noting(&url, request)).await };
-        let once_more = request.clone();
-        let answer = Box::pin(self.send_noting(&url, self.proven(request, key).map_err(|_| UNPROVEN)?)).await?;
+        let url = url_of(&request).map_err(|_| PROOF_FAILED)?;
+        let key = key.filter(|_| provider.oauth.dpop && self.is_authorization_server(provider, &url));
+        let Some(key) = key else { return Box::pin(self.send_recording_nonce(&url, request)).await };
+        let retry = request.clone();
+        let answer =
+            Box::pin(self.send_recording_nonce(&url, self.with_proof(request, key).map_err(|_| PROOF_FAILED)?)).await?;
         if !is_dpop_nonce_error(answer.status().as_u16(), answer.headers(), answer.body()) {
             return Ok(answer);
         }
-        Box::pin(self.send_noting(&url, self.proven(once_more, key).map_err(|_| UNPROVEN)?)).await
+        Box::pin(self.send_recording_nonce(&url, self.with_proof(retry, key).map_err(|_| PROOF_FAILED)?)).await
     }
 
     /// Sends a request and caches the nonce of its response.
-    pub(super) async fn send_noting(&self, url: &Url, request: Request<Bytes>) -> Result<Response<Bytes>, EgressError> {
+    pub(super) async fn send_recording_nonce(
+        &self,
+        url: &Url,
+        request: Request<Bytes>,
+    ) -> Result<Response<Bytes>, EgressError> {
         let answer = self.send_protocol(request).await?;
-        self.dpop_nonces.note(url, answer.headers());
+        self.dpop_nonces.record(url, answer.headers());
         Ok(answer)
     }
 
     /// Whether an endpoint belongs to the authorization server. Other servers get no proof.
-    fn is_at_server(&self, provider: &Provider<'_>, url: &Url) -> bool {
+    fn is_authorization_server(&self, provider: &Provider<'_>, url: &Url) -> bool {
         let server = self.expand(&provider.oauth.token_url, provider.params).ok();
         server.and_then(|server| Url::parse(&server).ok()).is_some_and(|server| server.origin() == url.origin())
     }
 
     /// Adds a proof to a token request.
-    pub(super) fn proven(&self, mut request: Request<Bytes>, key: &Secret) -> Result<Request<Bytes>, BuildError> {
+    pub(super) fn with_proof(&self, mut request: Request<Bytes>, key: &Secret) -> Result<Request<Bytes>, BuildError> {
         let url = url_of(&request)?;
         let method = request.method().clone();
         self.prove(key, &method, &url, request.headers_mut(), None)?;

@@ -9,7 +9,7 @@ use crate::error::{Class, Error, Result};
 
 /// One connection method: a scheme, and its auth config if there is one already.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub struct ConnectMethod {
     /// The scheme.
     pub scheme: Scheme,
     /// The auth config; none if it is created when the user chooses this method.
@@ -18,25 +18,25 @@ pub struct Way {
 
 impl AuthConfigs {
     /// All connection methods that a user of a project can use now, in the toolkit's order.
-    pub async fn ways(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<Way>> {
+    pub async fn methods(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<ConnectMethod>> {
         let candidates = self.usable_configs(project, toolkit).await?;
-        let mut ways = Vec::new();
+        let mut methods = Vec::new();
         for scheme in toolkit.schemes() {
-            let config = candidates.as_ref().and_then(|it| it.newest_of(scheme)).cloned();
-            let can = match &config {
-                Some(config) => as_answer(self.credentials.check_offered(toolkit, config, &Secrets::new()).await)?,
-                None => self.can_make_now(project, toolkit, scheme).await?,
+            let config = candidates.as_ref().and_then(|candidates| candidates.newest_of(scheme)).cloned();
+            let is_possible = match &config {
+                Some(config) => is_allowed(self.credentials.check_offered(toolkit, config, &Secrets::new()).await)?,
+                None => self.can_create_now(project, toolkit, scheme).await?,
             };
-            if can {
-                ways.push(Way { scheme, config });
+            if is_possible {
+                methods.push(ConnectMethod { scheme, config });
             }
         }
-        Ok(ways)
+        Ok(methods)
     }
 
     /// Whether an auth config of a scheme can be created for a link now.
-    async fn can_make_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
-        if !self.can_make(project, toolkit, scheme) {
+    async fn can_create_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
+        if !self.can_create(project, toolkit, scheme) {
             return Ok(false);
         }
         // One that was disabled on purpose is not created again.
@@ -44,21 +44,21 @@ impl AuthConfigs {
             return Ok(false);
         }
         if toolkit.uses_device_code(scheme) {
-            return as_answer(self.credentials.check_unconfirmed(project).await);
+            return is_allowed(self.credentials.check_no_verifier(project).await);
         }
         Ok(true)
     }
 }
 
 /// Whether a check passed. Errors other than the client's own are returned.
-fn as_answer(checked: Result<()>) -> Result<bool> {
+fn is_allowed(checked: Result<()>) -> Result<bool> {
     match checked {
         Ok(()) => Ok(true),
-        Err(error) if is_of_the_request(&error) => Ok(false),
+        Err(error) if is_client_error(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-fn is_of_the_request(error: &Error) -> bool {
+fn is_client_error(error: &Error) -> bool {
     matches!(error.code().class(), Class::BadRequest | Class::Unprocessable)
 }
