@@ -200,7 +200,7 @@ async fn a_user_who_is_asked_chooses_before_anything_is_entered() {
     for form in [vec![], vec![("auth_scheme", "BEARER_TOKEN")], vec![("generic_api_key", "sandbox_alice_key")]] {
         let again = browser.submit(&url, &form).await;
         assert_eq!(again.status, 422, "{form:?}");
-        assert!(again.text().contains("Nothing is chosen yet"), "{}", again.text());
+        assert!(again.text().contains("Nothing selected yet"), "{}", again.text());
     }
     assert_eq!(made_with(api, &made).await.1, "OAUTH2");
     let account = text(&made, "connected_account_id");

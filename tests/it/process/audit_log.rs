@@ -108,7 +108,7 @@ async fn the_exit_status_says_whether_the_log_is_intact() {
     let (code, answer, said) = audit(folder.path(), &["check"]);
     assert_eq!(code, Some(1));
     assert!(
-        answer.contains("Changed") && said.contains("the audit log is not what was sealed: 1 findings"),
+        answer.contains("Changed") && said.contains("the audit log does not match its seals: 1 findings"),
         "{answer} {said}"
     );
     let (code, ..) = audit(folder.path(), &["check", "--project", "pr_2"]);
