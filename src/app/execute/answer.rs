@@ -1,5 +1,5 @@
-//! What a provider answered, as a caller gets it: unpacked, as text where it is text, and without the
-//! credential in whatever form it came back (R52).
+//! Prepares the provider's response for the caller: decompressed, decoded to UTF-8 if it is text, and with
+//! the credential redacted in every encoding (R52).
 
 use std::borrow::Cow;
 
@@ -11,21 +11,21 @@ use switchboard_auth::{DecompressError, Redactor, decompressed};
 
 use crate::error::{Code, Error, Result};
 
-/// A body by what it is, without the credential.
+/// A response body by its kind, with the credential redacted.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing.
+    /// No body.
     Empty,
-    /// JSON, as it came.
+    /// JSON, as the provider sent it.
     Json(Bytes),
-    /// Text in UTF-8, whatever it came in.
+    /// Text, converted to UTF-8.
     Text(Bytes),
     /// Anything else.
     Binary(Bytes),
 }
 
 impl Content {
-    /// What there is of it.
+    /// The bytes of the body; none if it is empty.
     pub fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Empty => None,
@@ -34,8 +34,8 @@ impl Content {
     }
 }
 
-/// Types that are text although their names do not begin with `text/`.
-const TEXT: [&str; 18] = [
+/// Media types that are text without the prefix `text/`.
+const TEXT_TYPES: [&str; 18] = [
     "application/ecmascript",
     "application/graphql",
     "application/javascript",
@@ -55,10 +55,10 @@ const TEXT: [&str; 18] = [
     "application/yaml",
     "application/csv",
 ];
-/// Endings of types by their structure (RFC 6839).
-const TEXT_ENDINGS: [&str; 5] = ["+xml", "+yaml", "+toml", "+csv", "+text"];
+/// Structured syntax suffixes of text formats (RFC 6839).
+const TEXT_SUFFIXES: [&str; 5] = ["+xml", "+yaml", "+toml", "+csv", "+text"];
 
-/// Whether a body may be longer once it is unpacked and in UTF-8.
+/// Whether decompressing a body or converting it to UTF-8 can make it longer.
 pub fn may_grow(headers: &HeaderMap) -> bool {
     let names_utf_8 = |value: &str| {
         let value = value.to_ascii_lowercase();
@@ -68,11 +68,11 @@ pub fn may_grow(headers: &HeaderMap) -> bool {
     headers.contains_key(CONTENT_ENCODING) || !types.all(|value| value.to_str().is_ok_and(names_utf_8))
 }
 
-/// Undoes the content coding of an answer, within a limit in bytes.
+/// Removes the content coding of a response, within a limit in bytes.
 ///
 /// # Errors
-/// 502 where the coding is not known or broken, or the answer too large.
-pub fn unpack(headers: &mut HeaderMap, body: Bytes, limit: usize) -> Result<Bytes> {
+/// 502 if the coding is unknown, the data are corrupt, or the response is too large.
+pub fn decompress(headers: &mut HeaderMap, body: Bytes, limit: usize) -> Result<Bytes> {
     let plain = match decompressed(headers, &body, limit) {
         Ok(Cow::Borrowed(_)) => body,
         Ok(Cow::Owned(plain)) => plain.into(),
@@ -83,26 +83,26 @@ pub fn unpack(headers: &mut HeaderMap, body: Bytes, limit: usize) -> Result<Byte
             );
         }
     };
-    // A HEAD's answer tells of a body that did not come.
+    // The response to a HEAD has the headers of a body that was not sent.
     if !plain.is_empty() {
         headers.remove(CONTENT_ENCODING);
     }
     Ok(plain)
 }
 
-/// What an unpacked body is. What is named as text, or names a charset, is text if it is well-formed in
-/// it; `limit`, in bytes, holds for the text in UTF-8, too.
-pub fn content(headers: &HeaderMap, body: Bytes, redactor: &Redactor, limit: usize) -> Result<Content> {
+/// Classifies a decompressed body. A body with a text type or a charset is text if it is well-formed in that
+/// charset. `limit`, in bytes, also applies to the text in UTF-8.
+pub fn parse_content(headers: &HeaderMap, body: Bytes, redactor: &Redactor, limit: usize) -> Result<Content> {
     if body.is_empty() {
         return Ok(Content::Empty);
     }
-    // Given more than once, the last is what clients go by.
-    let named =
+    // If the header is repeated, clients use the last value.
+    let content_type =
         headers.get_all(CONTENT_TYPE).iter().next_back().and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let (kind, charset) = read_type(named);
-    let Some(text) = text_of(&body, &kind, charset) else {
+    let (media_type, charset) = parse_content_type(content_type);
+    let Some(text) = decode_text(&body, &media_type, charset) else {
         let redacted = match redactor.redact(&body) {
-            Cow::Borrowed(same) if same.len() == body.len() => None,
+            Cow::Borrowed(unchanged) if unchanged.len() == body.len() => None,
             changed => Some(changed.into_owned()),
         };
         return Ok(Content::Binary(redacted.map_or(body, Bytes::from)));
@@ -110,69 +110,69 @@ pub fn content(headers: &HeaderMap, body: Bytes, redactor: &Redactor, limit: usi
     if text.len() > limit {
         return Err(Error::of(Code::UpstreamTooLarge, &[("limit", &limit)]));
     }
-    if kind.is_empty() || is_json(&kind) {
-        // Reading into a RawValue builds nothing and does not recurse, however deep the answer is.
+    if media_type.is_empty() || is_json(&media_type) {
+        // Parsing into a RawValue allocates no tree and does not recurse, so deep nesting is harmless.
         if let Ok(json) = serde_json::from_str::<&RawValue>(&text) {
             return Ok(Content::Json(match redactor.redact_json(json.get()) {
-                Cow::Borrowed(same) => part_of(&body, same),
+                Cow::Borrowed(unchanged) => slice_or_copy(&body, unchanged),
                 Cow::Owned(changed) => changed.into(),
             }));
         }
-        // It only claims to be JSON.
+        // Declared as JSON, but invalid: returned as text.
     }
     Ok(Content::Text(match redactor.redact(text.as_bytes()) {
-        Cow::Borrowed(same) => match std::str::from_utf8(same) {
-            Ok(same) => part_of(&body, same),
+        Cow::Borrowed(unchanged) => match std::str::from_utf8(unchanged) {
+            Ok(unchanged) => slice_or_copy(&body, unchanged),
             Err(_) => Bytes::new(),
         },
         Cow::Owned(changed) => changed.into(),
     }))
 }
 
-/// A text that may be part of the body: then it is not copied.
-fn part_of(body: &Bytes, text: &str) -> Bytes {
-    let (whole, part) = (body.as_ptr_range(), text.as_bytes().as_ptr_range());
-    if whole.start <= part.start && part.end <= whole.end {
+/// A slice of the body if the text lies within it; otherwise a copy.
+fn slice_or_copy(body: &Bytes, text: &str) -> Bytes {
+    let (body_range, text_range) = (body.as_ptr_range(), text.as_bytes().as_ptr_range());
+    if body_range.start <= text_range.start && text_range.end <= body_range.end {
         body.slice_ref(text.as_bytes())
     } else {
         Bytes::copy_from_slice(text.as_bytes())
     }
 }
 
-/// `type/subtype` in lower case, and the charset that is named beside it.
-fn read_type(named: &str) -> (String, Option<&str>) {
-    let mut parts = named.split(';');
-    let kind = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
+/// The media type in lower case, and the charset parameter.
+fn parse_content_type(content_type: &str) -> (String, Option<&str>) {
+    let mut parts = content_type.split(';');
+    let media_type = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
     let charset = parts.find_map(|part| {
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
-    (kind, charset)
+    (media_type, charset)
 }
 
-fn is_json(kind: &str) -> bool {
-    kind == "application/json" || kind == "text/json" || kind.ends_with("+json")
+fn is_json(media_type: &str) -> bool {
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
-/// The body as text, where it is one.
-fn text_of<'b>(body: &'b [u8], kind: &str, charset: Option<&str>) -> Option<Cow<'b, str>> {
-    let is_text = kind.is_empty()
-        || is_json(kind)
-        || kind.starts_with("text/")
-        || TEXT.contains(&kind)
-        || TEXT_ENDINGS.iter().any(|ending| kind.ends_with(ending));
-    let may_be_text = charset.is_some() || kind.starts_with("application/vnd.");
+/// The body as text; none if it is binary.
+fn decode_text<'b>(body: &'b [u8], media_type: &str, charset: Option<&str>) -> Option<Cow<'b, str>> {
+    let is_text = media_type.is_empty()
+        || is_json(media_type)
+        || media_type.starts_with("text/")
+        || TEXT_TYPES.contains(&media_type)
+        || TEXT_SUFFIXES.iter().any(|ending| media_type.ends_with(ending));
+    let may_be_text = charset.is_some() || media_type.starts_with("application/vnd.");
     if !is_text && !may_be_text {
         return None;
     }
-    let text = decoded(body, charset)?;
-    // Every byte is a character of some charsets: what is no text by its name must look like one.
+    let text = decode(body, charset)?;
+    // In some charsets every byte is a character, so a body without a text type must also look like text.
     let is_readable = |text: &str| !text.bytes().any(|byte| byte < b' ' && !b"\t\n\r\x0c".contains(&byte));
     (is_text || is_readable(&text)).then_some(text)
 }
 
-/// A byte order mark says what it is; else the charset does; else it is UTF-8.
-fn decoded<'b>(body: &'b [u8], charset: Option<&str>) -> Option<Cow<'b, str>> {
+/// Decodes by the byte order mark, else by the charset, else as UTF-8.
+fn decode<'b>(body: &'b [u8], charset: Option<&str>) -> Option<Cow<'b, str>> {
     let (encoding, body) = match Encoding::for_bom(body) {
         Some((encoding, mark)) => (encoding, &body[mark..]),
         None => (charset.and_then(|label| Encoding::for_label(label.as_bytes())).unwrap_or(UTF_8), body),
@@ -199,7 +199,7 @@ mod tests {
         for value in content_type.split('|').filter(|value| !value.is_empty()) {
             headers.append(CONTENT_TYPE, value.parse().unwrap());
         }
-        content(&headers, Bytes::copy_from_slice(body), &redactor(), 1_000).unwrap()
+        parse_content(&headers, Bytes::copy_from_slice(body), &redactor(), 1_000).unwrap()
     }
 
     fn text(text: &str) -> Content {
@@ -247,7 +247,7 @@ mod tests {
         ] {
             assert_eq!(read(kind, body), text(expected), "{kind}");
         }
-        // What is written in another charset is searched, too.
+        // Text in other charsets is redacted, too.
         let wide: Vec<u8> = "key tok-1234".encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(read("text/plain; charset=utf-16le", &wide), text("key REDACTED"));
         assert_eq!(
@@ -280,7 +280,7 @@ mod tests {
         let body = Bytes::from_static(b" {\"tok-1234\": 1.10, \"a\": \"x\"}\n");
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, "application/json".parse().unwrap());
-        let Content::Json(json) = content(&headers, body.clone(), &redactor(), 100).unwrap() else { panic!() };
+        let Content::Json(json) = parse_content(&headers, body.clone(), &redactor(), 100).unwrap() else { panic!() };
         assert_eq!(json, &b"{\"tok-1234\": 1.10, \"a\": \"x\"}"[..]);
         assert!(body.as_ptr_range().contains(&json.as_ptr()), "nothing was copied");
         assert_eq!(
@@ -297,12 +297,12 @@ mod tests {
         let packed = Bytes::from(encoder.finish().unwrap());
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, "gzip".parse().unwrap());
-        assert_eq!(unpack(&mut headers.clone(), packed.clone(), 4_999).unwrap_err().code(), Code::UpstreamTooLarge);
+        assert_eq!(decompress(&mut headers.clone(), packed.clone(), 4_999).unwrap_err().code(), Code::UpstreamTooLarge);
         assert_eq!(
-            unpack(&mut headers.clone(), packed.slice(..20), 5_000).unwrap_err().code(),
+            decompress(&mut headers.clone(), packed.slice(..20), 5_000).unwrap_err().code(),
             Code::UpstreamUnreachable
         );
-        assert_eq!(unpack(&mut headers, packed, 5_000).unwrap(), &[b'a'; 5_000][..]);
+        assert_eq!(decompress(&mut headers, packed, 5_000).unwrap(), &[b'a'; 5_000][..]);
         assert!(headers.is_empty());
     }
 }

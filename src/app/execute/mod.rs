@@ -1,5 +1,5 @@
-//! Using a connected account: one call to its provider with its credential, the answer as the caller gets it, and
-//! the one retry after a 401.
+//! Executes a request with a connected account: sends it to the provider, prepares the response for the caller,
+//! and retries once after a 401.
 
 mod answer;
 pub mod proxy;
@@ -32,8 +32,8 @@ pub struct Executor {
 crate::redacted_debug!(Executor);
 
 impl Executor {
-    /// With the services that it calls.
-    #[expect(clippy::too_many_arguments, reason = "each is a service that it calls")]
+    /// Creates the service from the services that it uses.
+    #[expect(clippy::too_many_arguments, reason = "each is a service that it uses")]
     pub fn new(
         core: Arc<Core>,
         limits: Arc<Limits>,
@@ -47,7 +47,7 @@ impl Executor {
         Self { core, limits, credentials, providers, refresher, sessions, answers, large_answers }
     }
 
-    /// How many bytes of answers may still be held.
+    /// Bytes of the memory budget for responses that are free.
     pub fn free_answer_memory(&self) -> usize {
         self.answers.available()
     }

@@ -1,7 +1,7 @@
-//! Using an account: one API call to its provider, with its credential (contract section 2.13).
+//! Sends one API request to the provider with the credential of an account (contract section 2.13).
 //!
-//! The credential goes to the toolkit's own hosts only (R43), through the one egress client; the
-//! caller's own credential never goes along (R53), and the account's never comes back (R52).
+//! The credential is sent only to the hosts of the toolkit (R43), through the egress client. The caller's
+//! own credential is never forwarded (R53), and the account's is never returned (R52).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
 /// Response headers that never reach the caller: cookies and credentials.
-const DROPPED: [HeaderName; 6] = [
+const DROPPED_HEADERS: [HeaderName; 6] = [
     header::SET_COOKIE,
     header::AUTHORIZATION,
     header::PROXY_AUTHENTICATE,
@@ -36,20 +36,20 @@ const DROPPED: [HeaderName; 6] = [
     header::CONTENT_LENGTH,
 ];
 
-/// How long a call waits for room for its answer, before it is sent and while the answer arrives.
-const ROOM_PATIENCE: Duration = Duration::from_secs(2);
-/// The same for the answer to a request that may have done something.
-const SENT_PATIENCE: Duration = Duration::from_secs(20);
-/// Bytes from which on an answer is read on another thread.
-const LARGE: usize = 256 * 1_024;
+/// How long a call waits for response memory, before it is sent and while the response arrives.
+const RESERVATION_TIMEOUT: Duration = Duration::from_secs(2);
+/// The same for the response to a request that is not idempotent.
+const NON_IDEMPOTENT_RESERVATION_TIMEOUT: Duration = Duration::from_secs(20);
+/// Responses of this size, in bytes, and above are processed on another thread.
+const LARGE_RESPONSE: usize = 256 * 1_024;
 
-/// Headers that ask for a part of an answer.
-const RANGES: [&str; 3] = ["range", "x-ms-range", "x-goog-range"];
+/// Request headers that ask for a part of a response.
+const RANGE_HEADERS: [&str; 3] = ["range", "x-ms-range", "x-goog-range"];
 
-/// Largest body of an answer, in bytes, as it comes and once it is unpacked and in UTF-8.
-const MAX_ANSWER: usize = 10 * 1024 * 1024;
+/// Maximum size of a response body in bytes, both as received and after decompression and conversion to UTF-8.
+const MAX_RESPONSE: usize = 10 * 1024 * 1024;
 
-/// What a caller asks to be sent.
+/// The request that the caller wants to be sent.
 pub struct ProxyRequest {
     /// Toolkit slug in any case.
     pub toolkit: String,
@@ -59,27 +59,27 @@ pub struct ProxyRequest {
     pub method: http::Method,
     /// Body and its type.
     pub body: Option<ProxyBody>,
-    /// Which of several accounts, by id, name in words or alias.
+    /// Which of several accounts, by id, readable name or alias.
     pub account: Option<String>,
     /// Extra headers.
     pub headers: Vec<(String, String)>,
     /// Extra query parameters.
     pub query: Vec<(String, String)>,
-    /// Which of the account's tokens, where it has several.
+    /// Which of the account's tokens, if it has several.
     pub token: Option<String>,
 }
 
 /// A body to send.
 pub struct ProxyBody {
-    /// Bytes, as they are sent.
+    /// The bytes to send.
     pub bytes: Bytes,
-    /// Sent unless the caller names another.
+    /// Used unless the caller sets another in a header.
     pub content_type: String,
 }
 
-/// What the provider answered.
+/// The response of the provider.
 pub struct ProxyAnswer {
-    /// The provider's status, whatever it is.
+    /// The provider's status, unchanged.
     pub status: u16,
     /// Lower-case names; repeated values joined with a comma.
     pub headers: Vec<(String, String)>,
@@ -87,10 +87,10 @@ pub struct ProxyAnswer {
     pub data: ProxyData,
 }
 
-/// A provider's body, by what it is. Its bytes hold their room in the budget of answers
-/// ([`Executor::answers`]) until the last of them is dropped; whoever passes them on copies them at most once.
+/// A response body by its kind. Its bytes keep their reservation in the memory budget for responses
+/// ([`Executor::answers`]) until the last reference is dropped. Users copy them at most once.
 pub enum ProxyData {
-    /// Nothing.
+    /// No body.
     Empty,
     /// JSON, passed through unparsed, without spaces around it.
     Json(Bytes),
@@ -98,20 +98,20 @@ pub enum ProxyData {
     Text(Bytes),
     /// Anything else.
     Binary {
-        /// What came.
+        /// The bytes received.
         bytes: Bytes,
-        /// As the provider named it.
+        /// The media type that the provider sent.
         content_type: String,
     },
 }
 
-/// Bytes of an answer, and the room that they take.
-struct Held {
+/// Bytes of a response, with their reservation of memory.
+struct ReservedBytes {
     bytes: Bytes,
-    _room: Reservation,
+    _reservation: Reservation,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for ReservedBytes {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
@@ -127,27 +127,27 @@ impl Executor {
         let ResolvedToolkit { toolkit, account } =
             &self.sessions.resolve(session, &request.toolkit, request.account.as_deref()).await?;
         let Some(account) = account else {
-            let without = (Scheme::NoAuth, Secrets::new(), AccountParams::default());
-            return Ok(self.forward(toolkit, without, &request).await?.0);
+            let no_auth = (Scheme::NoAuth, Secrets::new(), AccountParams::default());
+            return Ok(self.forward(toolkit, no_auth, &request).await?.0);
         };
         self.limits.count_account(&account.id)?;
         let (account, secrets) = self.refresher.fresh_credential(account, toolkit).await?;
-        let (answer, is_refused) =
-            self.forward(toolkit, self.bearer(toolkit, &account, secrets).await?, &request).await?;
-        if !is_refused {
+        let (answer, is_unauthorized) =
+            self.forward(toolkit, self.request_auth(toolkit, &account, secrets).await?, &request).await?;
+        if !is_unauthorized {
             return Ok(answer);
         }
-        match self.renewed_after_refusal(&account, toolkit).await? {
-            // A request that may have done something is the caller's to repeat.
+        match self.renew_after_unauthorized(&account, toolkit).await? {
+            // Only the caller can decide to repeat a request that may have had an effect.
             Some((account, secrets)) if request.method.is_idempotent() => {
-                Ok(self.forward(toolkit, self.bearer(toolkit, &account, secrets).await?, &request).await?.0)
+                Ok(self.forward(toolkit, self.request_auth(toolkit, &account, secrets).await?, &request).await?.0)
             }
             _ => Ok(answer),
         }
     }
 
-    /// What requests with an account need to know of it.
-    async fn bearer(
+    /// What requests need for authentication as an account.
+    async fn request_auth(
         &self,
         toolkit: &Toolkit,
         account: &AccountRow,
@@ -164,69 +164,72 @@ impl Executor {
         Ok((scheme, secrets, params))
     }
 
-    /// One request to the provider; also whether it says that it does not know the credential.
+    /// Sends one request to the provider. Also tells whether the response was 401.
     async fn forward(
         &self,
         toolkit: &Toolkit,
         (scheme, secrets, params): (Scheme, Secrets, AccountParams),
         request: &ProxyRequest,
     ) -> Result<(ProxyAnswer, bool)> {
-        let picked = select_token(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
+        let selected = select_token(toolkit, scheme, &secrets, &params, request.token.as_deref())?;
         let destination = self.providers.destination(toolkit, &params)?;
         let base = Url::parse(&self.providers.expand(toolkit.base_url(scheme), &params)?).map_err(Error::internal)?;
         let mut url = destination.resolve(&base, &request.endpoint).map_err(|error| egress_error(&error))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let is_ranged = self.check_caller_range(toolkit, &params, request, &url)?;
+        let is_range_request = self.check_caller_range(toolkit, &params, request, &url)?;
         let mut headers = self.providers.default_headers(toolkit, std::iter::empty(), &params)?;
         add_caller_headers(&mut headers, toolkit, scheme, request)?;
         let body = request.body.as_ref().map(|body| body.bytes.clone()).unwrap_or_default();
-        let room = self.answers.reserve(ROOM_PATIENCE).await.map_err(|BudgetExhausted| busy())?;
-        // What a request may have done cannot be asked for again: its answer is waited for longer.
-        let is_harmless = request.method.is_idempotent();
-        let mut room = room.with_timeout(if is_harmless { ROOM_PATIENCE } else { SENT_PATIENCE });
-        let limits = Limits { max_body: MAX_ANSWER, any_coding: true, ..Limits::default() };
+        let reservation = self.answers.reserve(RESERVATION_TIMEOUT).await.map_err(|BudgetExhausted| busy())?;
+        // The response to a request with effects cannot be requested again, so the wait for memory is longer.
+        let is_idempotent = request.method.is_idempotent();
+        let mut reservation = reservation.with_timeout(if is_idempotent {
+            RESERVATION_TIMEOUT
+        } else {
+            NON_IDEMPOTENT_RESERVATION_TIMEOUT
+        });
+        let limits = Limits { max_body: MAX_RESPONSE, any_coding: true, ..Limits::default() };
         let draft = UnsentRequest { method: request.method.clone(), url, headers, body };
-        let account = (toolkit, scheme, picked.as_ref().unwrap_or(&secrets), &params);
-        let answer = self.providers.send_as(account, &destination, draft, &limits, Some(&mut room)).await?;
-        let is_refused = answer.status() == http::StatusCode::UNAUTHORIZED;
+        let account = (toolkit, scheme, selected.as_ref().unwrap_or(&secrets), &params);
+        let answer = self.providers.send_as(account, &destination, draft, &limits, Some(&mut reservation)).await?;
+        let is_unauthorized = answer.status() == http::StatusCode::UNAUTHORIZED;
         if answer::may_grow(answer.headers()) {
-            let held = room.grow(MAX_ANSWER, MAX_ANSWER).await;
-            held.map_err(|BudgetExhausted| {
-                let told = egress_error(&EgressError::BudgetExhausted);
-                if is_harmless { told } else { told.do_not_repeat() }
+            let grown = reservation.grow(MAX_RESPONSE, MAX_RESPONSE).await;
+            grown.map_err(|BudgetExhausted| {
+                let error = egress_error(&EgressError::BudgetExhausted);
+                if is_idempotent { error } else { error.do_not_repeat() }
             })?;
         }
-        let answer = self.read_apart(answer, redactor(toolkit, scheme, &secrets), room).await?;
-        if answer.status == 206 && is_ranged && matches!(answer.data, ProxyData::Json(_) | ProxyData::Text(_)) {
-            // It may have been cut through the credential.
+        let answer = self.read_response_off_thread(answer, redactor(toolkit, scheme, &secrets), reservation).await?;
+        if answer.status == 206 && is_range_request && matches!(answer.data, ProxyData::Json(_) | ProxyData::Text(_)) {
+            // The range may have split the credential, so that redaction missed it.
             let message = "The provider's answer is a part of a text, and texts are handed over whole";
             return Err(Error::new(Code::HeaderNotAllowed, message).fix("Leave the header Range out."));
         }
-        Ok((answer, is_refused))
+        Ok((answer, is_unauthorized))
     }
 }
 
 impl Executor {
-    /// [`read_answer`], for large answers on another thread and one after the other: searching megabytes
-    /// takes a thread for as long as it lasts, and the threads of the runtime serve everybody else.
-    async fn read_apart(
+    /// Like [`read_response`], but large responses are processed on another thread, one after the other.
+    /// Redacting megabytes would block a thread of the runtime.
+    async fn read_response_off_thread(
         &self,
         answer: http::Response<Bytes>,
         redactor: Redactor,
-        room: Reservation,
+        reservation: Reservation,
     ) -> Result<ProxyAnswer> {
-        if answer.body().len() < LARGE && !answer::may_grow(answer.headers()) {
-            return read_answer(answer, &redactor, room);
+        if answer.body().len() < LARGE_RESPONSE && !answer::may_grow(answer.headers()) {
+            return read_response(answer, &redactor, reservation);
         }
-        let reading = self.large_answers.run(move || read_answer(answer, &redactor, room));
+        let reading = self.large_answers.run(move || read_response(answer, &redactor, reservation));
         reading.await.map_err(Error::internal)?
     }
 
-    /// Whether the caller sends a `Range`. It is refused, but for the binary files that the toolkit's file
-    /// names: a text that is fetched piece by piece brings the credential back in pieces, which nobody can
-    /// search.
+    /// Whether the caller sends a `Range` header. It is refused, except for the binary files that the toolkit
+    /// file lists: a text fetched in parts could return the credential in parts, which redaction cannot find.
     fn check_caller_range(
         &self,
         toolkit: &Toolkit,
@@ -234,10 +237,11 @@ impl Executor {
         request: &ProxyRequest,
         url: &Url,
     ) -> Result<bool> {
-        let is_range = |name: &str| RANGES.iter().any(|range| name.replace('_', "-").eq_ignore_ascii_case(range));
+        let is_range =
+            |name: &str| RANGE_HEADERS.iter().any(|range| name.replace('_', "-").eq_ignore_ascii_case(range));
         let Some((name, _)) = request.headers.iter().find(|(name, _)| is_range(name)) else { return Ok(false) };
-        for place in &toolkit.ranges {
-            let (host, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+        for range_path in &toolkit.ranges {
+            let (host, path) = range_path.split_at(range_path.find('/').unwrap_or(range_path.len()));
             let admits = Destination::new([self.providers.expand(host, params)?]).is_ok_and(|host| host.admits(url));
             if admits && switchboard_egress::is_at_or_below(url.path(), path) && request.method == http::Method::GET {
                 return Ok(true);
@@ -270,12 +274,12 @@ fn add_caller_headers(
     Ok(())
 }
 
-/// What takes the account's secrets out of answers: those that the toolkit's file calls secret.
+/// Redacts the secrets of the account in responses: the fields that the toolkit file declares as secret.
 fn redactor(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Redactor {
     let redactor = Redactor::new(secrets, |name| toolkit.is_secret(scheme, name));
     match (&toolkit.basic, secrets.get("username")) {
         (Some(basic), Some(_)) if scheme == Scheme::Basic => {
-            // As it was sent; it was, or there would be no answer.
+            // The username as it was sent. This cannot fail here: the request was sent.
             let username = switchboard_auth::basic_username(basic, secrets).unwrap_or_default();
             redactor.with_basic(username.expose(), secrets.get("password").unwrap_or_default())
         }
@@ -283,13 +287,17 @@ fn redactor(toolkit: &Toolkit, scheme: Scheme, secrets: &Secrets) -> Redactor {
     }
 }
 
-/// The answer unpacked and with the credential taken out, in whatever form it came back (R52).
-fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Reservation) -> Result<ProxyAnswer> {
+/// The response, decompressed and with the credential redacted in every encoding (R52).
+fn read_response(
+    answer: http::Response<Bytes>,
+    redactor: &Redactor,
+    mut reservation: Reservation,
+) -> Result<ProxyAnswer> {
     let (mut parts, body) = answer.into_parts();
-    let body = answer::unpack(&mut parts.headers, body, MAX_ANSWER)?;
+    let body = answer::decompress(&mut parts.headers, body, MAX_RESPONSE)?;
     let mut headers: Vec<(String, String)> = Vec::with_capacity(parts.headers.len());
     for (name, value) in &parts.headers {
-        if DROPPED.contains(name) {
+        if DROPPED_HEADERS.contains(name) {
             continue;
         }
         let value = String::from_utf8_lossy(&redactor.redact(value.as_bytes())).into_owned();
@@ -301,16 +309,16 @@ fn read_answer(answer: http::Response<Bytes>, redactor: &Redactor, mut room: Res
             None => headers.push((name.as_str().to_owned(), value)),
         }
     }
-    let content = answer::content(&parts.headers, body, redactor, MAX_ANSWER)?;
-    room.shrink(content.bytes().map_or(0, Bytes::len));
-    let held = |bytes: Bytes| Bytes::from_owner(Held { bytes, _room: room });
+    let content = answer::parse_content(&parts.headers, body, redactor, MAX_RESPONSE)?;
+    reservation.shrink(content.bytes().map_or(0, Bytes::len));
+    let reserved = |bytes: Bytes| Bytes::from_owner(ReservedBytes { bytes, _reservation: reservation });
     let data = match content {
         Content::Empty => ProxyData::Empty,
-        Content::Json(json) => ProxyData::Json(held(json)),
-        Content::Text(text) => ProxyData::Text(held(text)),
+        Content::Json(json) => ProxyData::Json(reserved(json)),
+        Content::Text(text) => ProxyData::Text(reserved(text)),
         Content::Binary(bytes) => {
             let content_type = headers.iter().find(|(name, _)| name == "content-type");
-            binary(held(bytes), content_type.map_or("", |(_, value)| value.as_str()))
+            binary(reserved(bytes), content_type.map_or("", |(_, value)| value.as_str()))
         }
     };
     Ok(ProxyAnswer { status: parts.status.as_u16(), headers, data })

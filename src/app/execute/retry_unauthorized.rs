@@ -1,5 +1,6 @@
-//! A provider that answers 401 to a token that should live: somebody revoked it there, or the
-//! provider's clock or words were wrong. The token is renewed once, and the user is none the wiser (R39).
+//! Retries a request that the provider refused with 401 although the token had not expired. The token was
+//! revoked at the provider, or its clock or its `expires_in` was wrong. It is renewed once, transparently to
+//! the caller (R39).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,20 +19,20 @@ use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
-/// A token younger than this is not renewed: an endpoint that refuses every token must not make an
-/// account rotate at each call.
-const MINIMUM_AGE: Duration = Duration::from_mins(1);
+/// A token younger than this is not renewed. An endpoint that refuses every token must not cause a
+/// refresh with each call.
+const MIN_TOKEN_AGE: Duration = Duration::from_mins(1);
 
-/// Status reason of an account whose token its user withdrew at the provider.
-const WITHDRAWN: &str = "Permanent auth error: the provider no longer accepts the token";
+/// Status reason of an account whose token the user revoked at the provider.
+const REVOKED_AT_PROVIDER: &str = "Permanent auth error: the provider no longer accepts the token";
 
 impl Executor {
-    /// The account with a newer credential than the one that was refused; none where there is no
-    /// newer one to be had now, and the refusal stands.
+    /// The account with a newer credential than the refused one. None if it cannot be renewed now; the
+    /// refusal is then returned to the caller.
     ///
     /// # Errors
-    /// `reauth_required` when the provider refuses the renewal as well, so that the user has to connect again.
-    pub(in crate::app) async fn renewed_after_refusal(
+    /// `reauth_required` if the provider refuses the renewal as well: the user has to connect again.
+    pub(in crate::app) async fn renew_after_unauthorized(
         self: &Arc<Self>,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
@@ -39,15 +40,15 @@ impl Executor {
         let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
         let secrets = self.credentials.open_credential(account)?;
         if scheme == Scheme::OAuth1 {
-            self.end_if_withdrawn(account, toolkit, scheme, &secrets).await?;
+            self.expire_if_revoked(account, toolkit, scheme, &secrets).await?;
             return Ok(None);
         }
         let is_possible = Renewal::of(toolkit, scheme).is_some_and(|renewal| renewal.is_possible(&secrets));
-        let is_young = account.issued_at.is_none_or(|at| self.core.now() - at < millis(MINIMUM_AGE));
-        if !is_possible || is_young {
+        let is_recent = account.issued_at.is_none_or(|at| self.core.now() - at < millis(MIN_TOKEN_AGE));
+        if !is_possible || is_recent {
             return Ok(None);
         }
-        // Whoever was refused with the same token waits here for the same renewal.
+        // Concurrent calls that were refused with the same token wait here for the same renewal.
         match self.refresher.refresh_now(account, toolkit).await {
             Ok(renewed) => {
                 let secrets = self.credentials.open_credential(&renewed)?;
@@ -58,12 +59,12 @@ impl Executor {
         }
     }
 
-    /// A token that cannot be renewed was refused: where the toolkit's own request is refused as well, with
-    /// 401, its user has withdrawn it, and the account is over.
+    /// Expires an account whose token cannot be renewed, if the toolkit's identity request gets a 401, too:
+    /// the user has then revoked the token.
     ///
     /// # Errors
-    /// `reauth_required` when it is.
-    async fn end_if_withdrawn(
+    /// `reauth_required` if the account expired.
+    async fn expire_if_revoked(
         &self,
         account: &AccountRow,
         toolkit: &Toolkit,
@@ -76,22 +77,22 @@ impl Executor {
         let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
-        let signing = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
-        let verdict = self.providers.probe(toolkit, scheme, request, &signing, &params).await;
-        if !matches!(verdict, Ok((Verification::Refused, _))) {
+        let signing_secrets = self.providers.signing_secrets(toolkit, scheme, &config, &params, secrets)?;
+        let verification = self.providers.probe(toolkit, scheme, request, &signing_secrets, &params).await;
+        if !matches!(verification, Ok((Verification::Refused, _))) {
             return Ok(());
         }
         let (project, id, now) = (&account.project_id, &account.id, self.core.now());
         let unit = Unit::new()
-            .with(accounts::expire_refreshed(project, id, account.refresh_fence, WITHDRAWN, now))
-            .with(self.core.audit(&Actor::system(project), "connected_account.expire", id, WITHDRAWN, None));
+            .with(accounts::expire_refreshed(project, id, account.refresh_fence, REVOKED_AT_PROVIDER, now))
+            .with(self.core.audit(&Actor::system(project), "connected_account.expire", id, REVOKED_AT_PROVIDER, None));
         match self.core.store.apply(unit).await {
-            // Somebody changed it meanwhile; the refusal of this call stands.
+            // The account was changed concurrently. The 401 of this call is returned.
             Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
             Ok(_) => {
-                let ended = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
-                Err(reauth_required(&ended))
+                let expired = self.core.store.account(project, id).await?.ok_or_else(|| account_not_found(id))?;
+                Err(reauth_required(&expired))
             }
         }
     }
