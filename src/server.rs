@@ -32,7 +32,7 @@ use crate::app::base::catalog::CurrentCatalog;
 use crate::app::base::core::Core;
 use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
-use crate::app::jobs::supervision::STOP_TIME;
+use crate::app::jobs::supervision::STOP_TIMEOUT;
 use crate::app::provider::redirect_uris;
 use crate::app::{App, Parts, reseal};
 use crate::client_address::TrustedProxies;
@@ -232,7 +232,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
         tracing::error!("some credential writes did not finish in time");
     }
     // Jobs were stopped at the same time as everything else; the remaining ones are aborted.
-    if tokio::time::timeout(STOP_TIME, jobs.join_next()).await.is_err() {
+    if tokio::time::timeout(STOP_TIMEOUT, jobs.join_next()).await.is_err() {
         tracing::warn!("some background jobs did not end in time");
     }
     app.audit_log.seal_on_shutdown().await;

@@ -27,7 +27,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.core.stopping.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "shutting down").into_response();
     }
-    if let Some(job) = app.jobs.down() {
+    if let Some(job) = app.jobs.first_stopped() {
         return ApiError(Error::of(Code::JobDown, &[("job", &job)])).into_response();
     }
     match app.core.check_ready().await {

@@ -1,6 +1,6 @@
-//! Old rows are deleted in batches: ended links with their attempts, accounts that were never connected, rows
-//! of deleted things, receipts of revocations, idempotency keys. `[keep]` sets how long each is kept. The
-//! history of a session is truncated where it is written (`session/change.rs`); the audit log drops segments.
+//! Deletes old rows in batches: ended links with their attempts, accounts that were never connected, rows
+//! marked as deleted, receipts of revocations and idempotency keys. `[keep]` sets how long each is kept. The
+//! history of a session is truncated on write (`session/change.rs`); the audit log drops segments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::time::Millis;
 
 /// A day, in milliseconds.
 const IDEMPOTENCY_TTL: Millis = 24 * 60 * 60 * 1_000;
-/// Between two batches, for the writes of others.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Accounts that never were connected, deleted by one unit.
-const UNCONNECTED: i64 = 100;
+/// Pause between two batches, in which other writes get their turn.
+const BATCH_PAUSE: Duration = Duration::from_millis(50);
+/// Accounts that were never connected, per batch.
+const UNCONNECTED_BATCH: i64 = 100;
 
-/// A batch of one kind: what deletes it, and how many rows a full one has.
+/// How one kind of row is deleted: the unit that deletes a batch, and the rows of a full batch.
 type Batch = (fn(Millis) -> Unit, usize);
 
 /// The job.
@@ -41,12 +41,12 @@ impl Job for DeleteOldRows {
 }
 
 impl Sweeps {
-    /// Deletes what is over and past its time. Returns how many rows of each kind's own table went.
+    /// Deletes the rows whose retention time has passed. Returns their number, without dependent rows.
     pub async fn delete_old_rows(&self) -> Result<usize> {
         let keep = self.core.settings.retention;
-        let kinds: [(Option<Millis>, Batch); 7] = [
+        let batches: [(Option<Millis>, Batch); 7] = [
             (Some(IDEMPOTENCY_TTL), (retention::idempotency_keys, retention::BATCH)),
-            // Each says when its own time is over.
+            // Each row has its own expiry time.
             (Some(0), (unread_answers::delete_expired, retention::BATCH)),
             (keep.ended_links, (retention::links, retention::BATCH)),
             (keep.revocation_receipts, (retention::revocations, retention::BATCH)),
@@ -54,30 +54,30 @@ impl Sweeps {
             (keep.deleted_rows, (retention::auth_configs, retention::BATCH)),
             (keep.deleted_rows, (retention::sessions, retention::SESSIONS)),
         ];
-        let mut gone = 0;
-        if let Some(time) = keep.unconnected_accounts {
-            gone += self.delete_unconnected(self.core.now() - time).await?;
+        let mut deleted_rows = 0;
+        if let Some(retention_time) = keep.unconnected_accounts {
+            deleted_rows += self.delete_unconnected(self.core.now() - retention_time).await?;
         }
-        for (time, (delete, full)) in kinds {
-            let Some(time) = time else { continue };
+        for (retention_time, (delete, batch_size)) in batches {
+            let Some(retention_time) = retention_time else { continue };
             loop {
-                let changed = self.core.store.apply(delete(self.core.now() - time)).await?;
+                let changed = self.core.store.apply(delete(self.core.now() - retention_time)).await?;
                 let rows = changed.last().copied().unwrap_or_default();
-                gone += rows;
-                if rows < full || self.is_stopped_after(PAUSE).await {
+                deleted_rows += rows;
+                if rows < batch_size || self.is_stopped_after(BATCH_PAUSE).await {
                     break;
                 }
             }
         }
-        Ok(gone)
+        Ok(deleted_rows)
     }
 
     async fn delete_unconnected(&self, before: Millis) -> Result<usize> {
-        let mut gone = 0;
+        let mut deleted_rows = 0;
         loop {
-            let found = self.core.store.unconnected_accounts(before, UNCONNECTED).await?;
+            let unconnected = self.core.store.unconnected_accounts(before, UNCONNECTED_BATCH).await?;
             let mut deleted = 0;
-            for (project, id) in &found {
+            for (project, id) in &unconnected {
                 let unit = Unit::new()
                     .with(retention::unconnected_account(project, id, before, self.core.now()))
                     .with(unread_answers::delete_of_account(project, id))
@@ -94,14 +94,14 @@ impl Sweeps {
                     Err(error) => return Err(error.into()),
                 }
             }
-            gone += deleted;
-            if deleted == 0 || self.is_stopped_after(PAUSE).await {
-                return Ok(gone);
+            deleted_rows += deleted;
+            if deleted == 0 || self.is_stopped_after(BATCH_PAUSE).await {
+                return Ok(deleted_rows);
             }
         }
     }
 
-    /// Waits; true when the server is told to end meanwhile.
+    /// Waits. True if the server is stopping.
     async fn is_stopped_after(&self, pause: Duration) -> bool {
         self.core.stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_none()
     }

@@ -1,4 +1,4 @@
-//! What a deletion of a project left undone, because the server ended meanwhile, is done.
+//! Completes deletions of projects that a stop of the server interrupted.
 
 use std::sync::Arc;
 use std::time::Duration;

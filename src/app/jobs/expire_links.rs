@@ -1,4 +1,4 @@
-//! Links past their time end.
+//! Ends links that have expired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::runner::Job;
 use crate::app::Actor;
 use crate::error::Result;
 
-/// A code that came back may take this long to become a credential, in milliseconds.
-const EXCHANGE_TIME: i64 = 11 * 60 * 1_000;
-/// Links ended by one activation.
+/// How long an authorization code that was received may take to become a credential, in milliseconds.
+const EXCHANGE_TIMEOUT: i64 = 11 * 60 * 1_000;
+/// Maximum number of links that one activation ends.
 const BATCH: i64 = 500;
 
 /// The job.
@@ -30,11 +30,11 @@ impl Job for ExpireLinks {
 }
 
 impl Sweeps {
-    /// Ends overdue links: their accounts become EXPIRED and their aliases free. Returns how many.
-    /// A link that cannot be ended now does not keep the others.
+    /// Ends overdue links: their accounts become EXPIRED and their aliases can be used again. Returns how
+    /// many. An error with one link does not delay the others.
     pub async fn expire_links(&self) -> Result<usize> {
         let now = self.core.now();
-        let overdue = self.core.store.overdue_links(now, now - EXCHANGE_TIME, BATCH).await?;
+        let overdue = self.core.store.overdue_links(now, now - EXCHANGE_TIMEOUT, BATCH).await?;
         let mut ended = 0;
         for link in &overdue {
             match self.expire_link(link).await {
@@ -54,9 +54,9 @@ impl Sweeps {
             if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
         let reason = format!("Connection initiation did not complete within {time}");
         if let Some(account) = self.core.store.account(&link.project_id, &link.account_id).await? {
-            // The last attempt has failed, and its reason is the account's.
-            let failed = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
-            let (outcome, reason) = match failed {
+            // After a failed attempt, the account has its reason.
+            let failure = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
+            let (outcome, reason) = match failure {
                 Some(reason) if !reason.starts_with("expired_token") => ("failed", reason),
                 Some(reason) => ("expired", reason),
                 None => ("expired", reason),
@@ -65,7 +65,7 @@ impl Sweeps {
                 return Ok(());
             }
         }
-        // Its account is gone, or was connected otherwise: the link ends alone.
+        // The account was deleted, or connected by other means: only the link ends.
         match self.core.store.apply(links::end(&link.id, "expired", self.core.now())).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),

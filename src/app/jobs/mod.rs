@@ -1,6 +1,8 @@
-//! Background jobs, one a file. All share one runner ([`runner`]): a job does a bounded amount of work, sleeps
-//! until its interval is over or it is woken, and waits longer after a failure. Each runs in a task of its own,
-//! so that none can hold up another; one that panics is started again ([`supervision`]).
+//! Background jobs, one per file.
+//!
+//! All share one runner ([`runner`]): a job does a bounded amount of work, then sleeps until its interval is over
+//! or it is woken. It waits longer after a failure. Each job runs in its own task, so that none delays another. A
+//! job that panics is restarted ([`supervision`]).
 
 mod delete_old_rows;
 mod empty_deleted_projects;
@@ -34,7 +36,7 @@ use runner::Job;
 use seal_audit_log::SealAuditLog;
 use watch_toolkits::WatchToolkits;
 
-/// What ends or goes after its time.
+/// Ends and deletes rows after their time.
 pub struct Sweeps {
     core: Arc<Core>,
     connector: Arc<Connector>,
@@ -43,13 +45,13 @@ pub struct Sweeps {
 crate::redacted_debug!(Sweeps);
 
 impl Sweeps {
-    /// With the services that it calls.
+    /// Creates the service from the services that it uses.
     pub fn new(core: Arc<Core>, connector: Arc<Connector>) -> Self {
         Self { core, connector }
     }
 }
 
-/// Runs the jobs until told to stop, and until each has stopped.
+/// Runs the jobs until `stop` is cancelled and each of them has ended.
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut running = Running { app: Arc::clone(&app), stop, tasks: JoinSet::new() };
     running.start(|app| ExpireLinks(Arc::clone(&app.sweeps)));
@@ -68,7 +70,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     while running.tasks.join_next().await.is_some() {}
 }
 
-/// The jobs of a server.
+/// The running jobs.
 struct Running {
     app: Arc<App>,
     stop: CancellationToken,
@@ -76,7 +78,7 @@ struct Running {
 }
 
 impl Running {
-    /// Starts a job. `new` makes it, again after a panic.
+    /// Starts a job. `new` creates it, and creates it again after a panic.
     fn start<J: Job>(&mut self, new: fn(&App) -> J) {
         let (app, stop) = (Arc::clone(&self.app), self.stop.clone());
         self.tasks.spawn(async move {
@@ -84,7 +86,7 @@ impl Running {
                 let (app, stop) = (Arc::clone(&app), stop.clone());
                 async move { runner::run(new(&app), &app.core.metrics, &*app.core.clock, &stop).await }
             };
-            supervision::supervise(&app.jobs, &stop, &supervision::PACE, J::NAME, start).await;
+            supervision::supervise(&app.jobs, &stop, &supervision::RESTART_POLICY, J::NAME, start).await;
         });
     }
 }

@@ -1,4 +1,4 @@
-//! Providers are asked whether their users have entered a code (RFC 8628).
+//! Polls the token endpoints of providers for device codes that users may have entered (RFC 8628).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::runner::Job;
 use crate::app::connect::Connector;
 use crate::error::Result;
 
-/// Providers asked at once.
+/// Maximum number of concurrent polls.
 const MAX_IN_FLIGHT: usize = 256;
 
 /// The job.
@@ -30,7 +30,7 @@ impl Job for PollDeviceCodes {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     async fn activate(&mut self, stop: &CancellationToken) -> Result<usize> {
-        // Providers that hang must not keep the server from stopping.
+        // Slow providers must not delay a stop of the server.
         let polled = stop.run_until_cancelled(self.connector.poll_due_attempts(&self.in_flight)).await;
         polled.unwrap_or(Ok(0))
     }

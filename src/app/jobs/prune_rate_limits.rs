@@ -1,4 +1,4 @@
-//! Counters of rate limits whose allowance is whole again are forgotten.
+//! Removes rate limit counters whose allowance is full again.
 
 use std::sync::Arc;
 use std::time::Duration;

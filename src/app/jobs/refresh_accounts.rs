@@ -1,4 +1,4 @@
-//! Credentials are refreshed before they end, so that accounts stay alive.
+//! Refreshes credentials before they expire, so that accounts stay ACTIVE.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What every background job has in common: when it runs, how a failure slows it down, what is measured.
+//! Runs a background job: its interval, the backoff after failures, and its metrics.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +8,29 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::time::Clock;
 
-/// The longest pause after failures, for jobs that run more often.
+/// Maximum pause after failures, for jobs with a shorter interval.
 const MAX_BACKOFF: Duration = Duration::from_secs(15);
 
-/// Work in the background that is done again and again. One activation does a bounded amount of it.
+/// Recurring background work. One activation does a bounded amount.
 pub trait Job: Send + 'static {
     /// Its name in `/readyz`, the metrics and the log.
     const NAME: &'static str;
     /// The pause between two activations.
     const INTERVAL: Duration;
 
-    /// Does what is due, or a bounded part of it. Returns the number of items that were done, or begun.
+    /// Does the work that is due, or a bounded part of it. Returns the number of items completed or started.
     ///
     /// # Errors
-    /// What kept it from being done. The next activation tries again, after a pause that grows.
+    /// If the work cannot be done now. It is tried again after a pause that grows with each failure.
     fn activate(&mut self, stop: &CancellationToken) -> impl Future<Output = Result<usize>> + Send;
 
-    /// Resolves when there is something to do before the interval is over.
+    /// Resolves if there is work before the interval is over.
     fn woken(&self) -> impl Future<Output = ()> + Send {
         std::future::pending()
     }
 }
 
-/// Activates a job until told to stop: at once, then after each interval, or earlier when it is woken.
+/// Activates a job until `stop` is cancelled: at once, then after each interval, or earlier if it is woken.
 pub async fn run<J: Job>(mut job: J, metrics: &Metrics, clock: &dyn Clock, stop: &CancellationToken) {
     let mut failures = 0;
     while !stop.is_cancelled() {
@@ -53,17 +53,17 @@ pub async fn run<J: Job>(mut job: J, metrics: &Metrics, clock: &dyn Clock, stop:
         let pause = tokio::time::sleep(pause_after(J::INTERVAL, failures));
         tokio::select! {
             () = pause => {}
-            // A failure is not repeated at once, whatever else there is to do.
+            // After a failure the pause is kept, even if the job is woken.
             () = job.woken(), if failures == 0 => {}
             () = stop.cancelled() => {}
         }
     }
 }
 
-/// The interval, doubled with each failure in a row.
+/// The interval, doubled with each consecutive failure.
 fn pause_after(interval: Duration, failures: u32) -> Duration {
-    let longest = interval.max(MAX_BACKOFF);
-    interval.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest)
+    let max_pause = interval.max(MAX_BACKOFF);
+    interval.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(max_pause)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The audit log is sealed in segments, and segments past their time are dropped.
+//! Seals the audit log in segments, and drops segments after their retention time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,5 @@
-//! Jobs that run for as long as the server does: each is a task of its own. One that panics, or ends
-//! although nobody told it to, is started again after a pause that grows; meanwhile, and until it has
-//! run for a while, `/readyz` names it.
+//! Supervises the background jobs, each in its own task. A job that panics or ends unexpectedly is restarted
+//! after a pause that grows. `/readyz` names it until it has run for a while.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,77 +8,80 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How long a job may take to stop; then it is cut off at its next pause. What it writes is written
-/// whole or not at all, and what must not be lost runs in tasks that shutdown waits for.
-pub const STOP_TIME: Duration = Duration::from_secs(5);
+/// How long a job may take to stop; then it is aborted at its next await point. Its writes are atomic, and work
+/// that must not be lost runs in tasks that shutdown waits for.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// When a job is started again.
-pub(in crate::app) struct Pace {
-    /// Pause before the first new start; doubled with each further one.
-    first_pause: Duration,
-    longest_pause: Duration,
-    /// How long a job must have run to count as running again.
-    proven: Duration,
+/// When a job is restarted.
+pub(in crate::app) struct RestartPolicy {
+    /// Pause before the first restart; doubled with each further one.
+    initial_backoff: Duration,
+    max_backoff: Duration,
+    /// How long a job must run after a restart to count as running.
+    stable_after: Duration,
 }
 
-/// That of a server.
-pub(in crate::app) const PACE: Pace =
-    Pace { first_pause: Duration::from_secs(1), longest_pause: Duration::from_mins(1), proven: Duration::from_secs(5) };
+/// The policy of the server.
+pub(in crate::app) const RESTART_POLICY: RestartPolicy = RestartPolicy {
+    initial_backoff: Duration::from_secs(1),
+    max_backoff: Duration::from_mins(1),
+    stable_after: Duration::from_secs(5),
+};
 
-/// Jobs that do not run.
+/// The jobs that do not run.
 #[derive(Debug, Default)]
 pub struct Jobs(Mutex<BTreeSet<&'static str>>);
 
 impl Jobs {
-    /// One that does not run, if there is any.
-    pub fn down(&self) -> Option<&'static str> {
-        self.set().first().copied()
+    /// The first job that does not run, if any.
+    pub fn first_stopped(&self) -> Option<&'static str> {
+        self.stopped().first().copied()
     }
 
-    /// Notes that a job has ended.
-    pub fn ended(&self, name: &'static str) {
-        self.set().insert(name);
+    /// Records that a job has stopped.
+    pub fn mark_stopped(&self, name: &'static str) {
+        self.stopped().insert(name);
     }
 
-    /// Notes that a job runs.
-    pub fn runs(&self, name: &'static str) {
-        self.set().remove(name);
+    /// Records that a job runs.
+    pub fn mark_running(&self, name: &'static str) {
+        self.stopped().remove(name);
     }
 
-    fn set(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
+    fn stopped(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Runs one job until told to stop.
+/// Runs one job until `stop` is cancelled, and restarts it if it ends before.
 pub(in crate::app) async fn supervise<F: Future<Output = ()> + Send + 'static>(
     jobs: &Jobs,
     stop: &CancellationToken,
-    pace: &Pace,
+    policy: &RestartPolicy,
     name: &'static str,
     start: impl Fn() -> F,
 ) {
-    let mut pause = pace.first_pause;
+    let mut pause = policy.initial_backoff;
     loop {
-        // Ends the task when this is dropped.
+        // Dropping the set aborts the task.
         let mut task = JoinSet::new();
         task.spawn(start());
         let ended = tokio::select! {
             ended = task.join_next() => ended,
-            () = tokio::time::sleep(pace.proven) => {
-                jobs.runs(name);
-                pause = pace.first_pause;
+            () = tokio::time::sleep(policy.stable_after) => {
+                jobs.mark_running(name);
+                pause = policy.initial_backoff;
                 tokio::select! {
                     ended = task.join_next() => ended,
-                    () = overdue(stop) => return,
+                    () = stop_timeout(stop) => return,
                 }
             }
-            () = overdue(stop) => return,
+            () = stop_timeout(stop) => return,
         };
         if stop.is_cancelled() {
             return;
         }
-        jobs.ended(name);
+        jobs.mark_stopped(name);
         let has_panicked = matches!(ended, Some(Err(_)));
         tracing::error!(
             job = name,
@@ -90,14 +92,14 @@ pub(in crate::app) async fn supervise<F: Future<Output = ()> + Send + 'static>(
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
-        pause = (pause * 2).min(pace.longest_pause);
+        pause = (pause * 2).min(policy.max_backoff);
     }
 }
 
-/// Comes when a job should have stopped by now.
-async fn overdue(stop: &CancellationToken) {
+/// Resolves when the time to stop is over.
+async fn stop_timeout(stop: &CancellationToken) {
     stop.cancelled().await;
-    tokio::time::sleep(STOP_TIME).await;
+    tokio::time::sleep(STOP_TIMEOUT).await;
 }
 
 #[cfg(test)]
@@ -107,22 +109,22 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Instant;
 
-    const QUICK: Pace = Pace {
-        first_pause: Duration::from_millis(10),
-        longest_pause: Duration::from_millis(40),
-        proven: Duration::from_millis(100),
+    const QUICK: RestartPolicy = RestartPolicy {
+        initial_backoff: Duration::from_millis(10),
+        max_backoff: Duration::from_millis(40),
+        stable_after: Duration::from_millis(100),
     };
 
-    async fn until(what: &str, is_so: impl Fn() -> bool) {
+    async fn wait_until(expectation: &str, condition: impl Fn() -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
-        while !is_so() {
-            assert!(Instant::now() < end, "{what}");
+        while !condition() {
+            assert!(Instant::now() < end, "{expectation}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
     #[tokio::test]
-    async fn a_job_that_panics_or_ends_is_named_and_started_again() {
+    async fn a_job_that_panics_or_ends_is_reported_and_restarted() {
         let (jobs, stop) = (Arc::new(Jobs::default()), CancellationToken::new());
         let starts = Arc::new(AtomicUsize::new(0));
         let supervising = tokio::spawn({
@@ -141,20 +143,20 @@ mod tests {
                 supervise(&jobs, &stop, &QUICK, "a_job", start).await;
             }
         });
-        until("it is named", || jobs.down() == Some("a_job")).await;
-        until("a third start", || starts.load(Ordering::SeqCst) == 3).await;
-        until("it has proven itself", || jobs.down().is_none()).await;
+        wait_until("the job is reported", || jobs.first_stopped() == Some("a_job")).await;
+        wait_until("a third start", || starts.load(Ordering::SeqCst) == 3).await;
+        wait_until("the job counts as running", || jobs.first_stopped().is_none()).await;
         stop.cancel();
         supervising.await.unwrap();
         assert_eq!(starts.load(Ordering::SeqCst), 3);
     }
 
     #[tokio::test]
-    async fn a_job_that_does_not_stop_is_cut_off() {
+    async fn a_job_that_does_not_stop_is_aborted() {
         let (jobs, stop) = (Jobs::default(), CancellationToken::new());
         stop.cancel();
         let started = Instant::now();
         supervise(&jobs, &stop, &QUICK, "a_job", std::future::pending::<()>).await;
-        assert!(started.elapsed() >= STOP_TIME && jobs.down().is_none());
+        assert!(started.elapsed() >= STOP_TIMEOUT && jobs.first_stopped().is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Toolkit files that changed are read again.
+//! Reloads toolkit files that changed.
 
 use std::sync::Arc;
 use std::time::Duration;

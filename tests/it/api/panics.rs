@@ -21,7 +21,7 @@ async fn a_panic_ends_no_connection_and_no_job() {
     let named = server.api.call_with("GET", "/toolkits", &[("x-request-id", "mine")], "").await;
     assert_eq!(named.expect_error(500, "HTTP_InternalServerError")["request_id"], "mine");
     server.api.get("/toolkits").await.expect_error(500, "HTTP_InternalServerError");
-    let job = within(Duration::from_secs(30), "a job that does not run", async || server.app.jobs.down()).await;
+    let job = within(Duration::from_secs(30), "a job that does not run", async || server.app.jobs.first_stopped()).await;
 
     server.clock.panics(false);
     // It has yet to show that it runs again.
@@ -45,10 +45,10 @@ async fn a_panic_ends_no_connection_and_no_job() {
 async fn a_job_that_does_not_run_is_named_to_whoever_asks_for_readiness() {
     let server = TestServer::start().await;
     let url = format!("{}/readyz", server.url);
-    server.app.jobs.ended("refresh_accounts");
+    server.app.jobs.mark_stopped("refresh_accounts");
     let reply = Http::new().send("GET", &url, &[], "").await;
     let error = reply.expect_error(503, "background_job_down");
     assert_eq!(error["message"], json!("The background job refresh_accounts does not run"));
-    server.app.jobs.runs("refresh_accounts");
+    server.app.jobs.mark_running("refresh_accounts");
     assert_eq!(Http::new().send("GET", &url, &[], "").await.status, 200);
 }
