@@ -5,12 +5,6 @@
 
 use crate::architecture::{Source, sources};
 
-/// Folders that still have such words. To be emptied; no folder is added.
-const NOT_YET: &[&str] = &["src/app/execute/", "src/app/jobs/", "src/app/revocation/"];
-
-/// Names that these folders define and their callers elsewhere use. To be emptied with them.
-const NOT_YET_NAMES: &[&str] = &["Fate", "promise"];
-
 /// Names that say nothing to a reader of other services, and ordinary words that are no names. Each is
 /// compared with whole identifiers.
 const IDENTIFIERS: &[&str] = &[
@@ -128,9 +122,8 @@ const PHRASES: &[&str] = &[
 /// Everything in a file that breaks the rules, with its line.
 fn broken(source: &Source) -> Vec<String> {
     let mut found = Vec::new();
-    let is_excepted = |name: &str| NOT_YET_NAMES.contains(&name) && !is_not_yet(source);
     for line in &source.lines {
-        for name in words(&line.code).filter(|name| IDENTIFIERS.contains(name) && !is_excepted(name)) {
+        for name in words(&line.code).filter(|name| IDENTIFIERS.contains(name)) {
             found.push(format!("{}:{}: the name {name}", source.path, line.number));
         }
     }
@@ -141,10 +134,6 @@ fn broken(source: &Source) -> Vec<String> {
         }
     }
     found
-}
-
-fn is_not_yet(source: &Source) -> bool {
-    NOT_YET.iter().any(|folder| source.path.starts_with(folder))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -174,18 +163,8 @@ fn comments(text: &str) -> Vec<(usize, String)> {
 #[test]
 fn names_and_comments_use_the_terms_of_the_field() {
     let sources = sources();
-    let found: Vec<String> = sources.iter().filter(|source| !is_not_yet(source)).flat_map(broken).collect();
+    let found: Vec<String> = sources.iter().flat_map(broken).collect();
     assert!(found.is_empty(), "use the usual word:\n  {}", found.join("\n  "));
-}
-
-#[test]
-fn a_folder_without_such_words_is_not_excepted() {
-    let sources = sources();
-    for folder in NOT_YET {
-        let files: Vec<&Source> = sources.iter().filter(|source| source.path.starts_with(folder)).collect();
-        assert!(!files.is_empty(), "{folder} has no files");
-        assert!(files.into_iter().any(|source| !broken(source).is_empty()), "take {folder} off NOT_YET");
-    }
 }
 
 #[test]

@@ -138,7 +138,8 @@ impl Connector {
         }
         if waiting.has_conditional_revocation {
             let secrets = &pending.credential.secrets;
-            let conditional = self.revocations.promise(&offer.account, &offer.config, secrets, &row.id, expires_at);
+            let conditional =
+                self.revocations.conditional_revocation(&offer.account, &offer.config, secrets, &row.id, expires_at);
             unit.push(revocations::insert(&conditional));
         }
         match self.spool.apply_with_retry(unit).await {

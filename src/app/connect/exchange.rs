@@ -240,7 +240,7 @@ impl Connector {
             ..Facts::of_link(&offer.link.id)
         };
         let grant =
-            self.revocations.note_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
+            self.revocations.record_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
         let unit = links::end(&offer.link.id, "success", now)
             .with(offer.activation(activation))
             .with(revocations::cancel_conditional_of_account(project, account))

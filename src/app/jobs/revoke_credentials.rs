@@ -1,4 +1,4 @@
-//! Credentials that were deleted are revoked at their providers.
+//! Revokes deleted credentials at their providers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::runner::Job;
-use crate::app::revocation::{Queue, Revocations};
+use crate::app::revocation::{RevocationQueue, Revocations};
 use crate::error::Result;
 
 /// The job.
 pub(super) struct RevokeCredentials {
     revocations: Arc<Revocations>,
-    queue: Queue,
+    queue: RevocationQueue,
 }
 
 impl RevokeCredentials {
     pub(super) fn new(revocations: Arc<Revocations>) -> Self {
-        Self { revocations, queue: Queue::default() }
+        Self { revocations, queue: RevocationQueue::default() }
     }
 }
 
@@ -26,7 +26,7 @@ impl Job for RevokeCredentials {
     const INTERVAL: Duration = Duration::from_secs(2);
 
     async fn activate(&mut self, stop: &CancellationToken) -> Result<usize> {
-        self.revocations.start_due(&mut self.queue, stop).await
+        self.revocations.start_due_revocations(&mut self.queue, stop).await
     }
 
     async fn woken(&self) {

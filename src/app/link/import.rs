@@ -84,7 +84,8 @@ impl Links {
         let (account_id, status, redirect_url, unit) = if let Some(imported) = imported {
             let (id, unit) = self.insert_connected(actor, &draft, &usable.config, &imported);
             let secrets = Some(&imported.secrets);
-            let grant = self.revocations.note_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
+            let grant =
+                self.revocations.record_grant(&id, &usable.toolkit, &usable.config, &imported.params, secrets)?;
             let unit = grant.into_iter().fold(unit, Unit::with);
             (id, AccountStatus::Active, None, unit)
         } else {

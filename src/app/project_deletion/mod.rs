@@ -11,7 +11,7 @@ use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
 use crate::app::project::not_found;
-use crate::app::revocation::{Fate, Revocations};
+use crate::app::revocation::{EndState, Revocations};
 use crate::app::session::Sessions;
 use crate::error::{Error, Result};
 use crate::id::Kind;
@@ -93,7 +93,7 @@ impl ProjectDeletion {
         let must_stop = || until.is_some_and(|until| Instant::now() >= until) || self.core.stopping.is_cancelled();
         self.end_links_of(project, &must_stop).await?;
         if revoke && !must_stop() {
-            self.revocations.queue_revocations(actor, &CredentialFilter::default(), Fate::Deleted, job).await?;
+            self.revocations.queue_revocations(actor, &CredentialFilter::default(), EndState::Deleted, job).await?;
         }
         let accounts =
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };

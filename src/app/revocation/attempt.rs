@@ -1,4 +1,4 @@
-//! One try at the provider: the refresh token first, since without it nothing new can be had, then
+//! One attempt to revoke the tokens at the provider: first the refresh token, which could issue new tokens, then
 //! the access token (RFC 7009; RFC 9700 section 4.14).
 
 use std::time::Instant;
@@ -10,8 +10,8 @@ use switchboard_catalog::{Call, OAuth2, Scheme, TokenName, TokenResponse};
 use switchboard_egress::EgressError;
 use switchboard_vault::{Secret, Secrets};
 
-use super::sharing::{KEPT, Share};
-use super::{Revocable, RevokedToken};
+use super::sharing::{KEPT_DETAIL, SharedTokens};
+use super::{RevocationMethod, RevokedToken};
 use crate::app::model::params::AccountParams;
 use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::provider::request::{Verification, egress_error};
@@ -19,65 +19,65 @@ use crate::app::provider::{Endpoint, INTROSPECTION_TIMEOUT, Provider, is_unauthe
 use crate::app::revocation::Revocations;
 use crate::time::Millis;
 
-/// What one try came to.
+/// The outcome of one attempt.
 #[derive(Debug)]
-pub(super) struct Verdict {
-    /// All that is revoked by now, with earlier tries.
+pub(super) struct AttemptOutcome {
+    /// All tokens revoked so far, including earlier attempts.
     pub(super) tokens: Vec<RevokedToken>,
-    /// Whether more is to be done.
-    pub(super) end: End,
+    /// Whether another attempt is needed.
+    pub(super) status: AttemptStatus,
 }
 
-/// Whether more is to be done.
+/// Whether another attempt is needed, and why.
 #[derive(Debug)]
-pub(super) enum End {
-    /// Nothing is left.
+pub(super) enum AttemptStatus {
+    /// No token is left to revoke.
     Revoked,
-    /// The provider revokes no such tokens.
+    /// The provider does not revoke tokens of this type.
     NotSupported(String),
-    /// The provider will not do it.
+    /// The provider refused for good.
     Failed(String),
-    /// It is left alone, since another account lives on it.
+    /// Not revoked, because another account uses the same grant or installation.
     Kept(String),
-    /// Trying again may help, after this many milliseconds at the earliest.
-    Later {
-        /// What stood in the way.
+    /// A later attempt may succeed.
+    Retry {
+        /// Why this attempt failed.
         detail: String,
-        /// What the provider asked for.
-        wait: Option<Millis>,
+        /// The minimum delay that the provider asked for.
+        retry_after: Option<Millis>,
     },
 }
 
-/// What is to be revoked, and with what.
+/// The tokens to revoke, and the parameters of the requests.
 pub(super) struct Task<'a> {
     pub(super) toolkit: &'a str,
     pub(super) scheme: Scheme,
-    pub(super) how: Revocable<'a>,
+    pub(super) method: RevocationMethod<'a>,
     pub(super) is_managed: bool,
     pub(super) material: &'a Secrets,
     pub(super) params: &'a AccountParams,
-    /// Revoked by an earlier try.
-    pub(super) done: Vec<RevokedToken>,
-    /// What is left alone, since others live on it.
-    pub(super) share: Share,
+    /// Revoked by earlier attempts.
+    pub(super) revoked: Vec<RevokedToken>,
+    /// Tokens to keep, because other accounts use them.
+    pub(super) shared: SharedTokens,
 }
 
-/// What the provider said of one token.
-pub(super) enum OneToken {
+/// The outcome for one token.
+pub(super) enum TokenOutcome {
     Revoked,
     Unsupported,
     Refused(String),
-    Later(String, Option<Millis>),
+    Retry(String, Option<Millis>),
 }
 
-/// What else an answer says.
-struct Answered {
+/// Status and headers of a response.
+struct ResponseMetadata {
     status: u16,
     retry_after: Option<Millis>,
 }
 
-/// What the provider answered, or why it was not asked.
-type Asked = Result<(RevocationResponse, Answered), OneToken>;
+/// The response of the provider, or why there is none.
+type SendResult = Result<(RevocationResponse, ResponseMetadata), TokenOutcome>;
 
 impl From<TokenName> for RevokedToken {
     fn from(name: TokenName) -> Self {
@@ -89,71 +89,77 @@ impl From<TokenName> for RevokedToken {
 }
 
 impl Revocations {
-    /// Asks the provider to forget the tokens that are left.
-    pub(super) async fn try_revoking(&self, task: Task<'_>) -> Verdict {
-        let mut tokens = task.done.clone();
+    /// Asks the provider to revoke the remaining tokens.
+    pub(super) async fn attempt_revocation(&self, task: Task<'_>) -> AttemptOutcome {
+        let mut tokens = task.revoked.clone();
         let mut unsupported = false;
         let mut refusal = None;
-        let first = if task.share.first { Vec::new() } else { task.tokens() };
-        for token in first {
+        let primary = if task.shared.primary { Vec::new() } else { task.tokens() };
+        for token in primary {
             let Some(secret) = task.material.get(token.as_str()).filter(|_| !tokens.contains(&token)) else { continue };
             match self.revoke_token(&task, token, secret).await {
-                OneToken::Revoked if task.share.reaches_far => {
+                TokenOutcome::Revoked if task.shared.revokes_all => {
                     tokens.push(token);
                     break;
                 }
-                OneToken::Revoked => tokens.push(token),
-                // Both tokens are of one grant: revoking the refresh token ends the access token (RFC 7009
-                // section 2.1), and some providers then answer 400 for what is dead already.
-                OneToken::Refused(detail)
+                TokenOutcome::Revoked => tokens.push(token),
+                // Both tokens belong to one grant. Revoking the refresh token also revokes the access token
+                // (RFC 7009 section 2.1), and some providers then answer 400 to the second request.
+                TokenOutcome::Refused(detail)
                     if token == RevokedToken::AccessToken && tokens.contains(&RevokedToken::RefreshToken) =>
                 {
-                    if self.is_alive(&task, secret).await {
+                    if self.is_active(&task, secret).await {
                         refusal.get_or_insert(detail);
                     } else {
                         tokens.push(token);
                     }
                 }
-                OneToken::Unsupported => unsupported = true,
-                OneToken::Refused(detail) => {
+                TokenOutcome::Unsupported => unsupported = true,
+                TokenOutcome::Refused(detail) => {
                     refusal.get_or_insert(detail);
                 }
-                OneToken::Later(detail, wait) => return Verdict { tokens, end: End::Later { detail, wait } },
+                TokenOutcome::Retry(detail, retry_after) => {
+                    return AttemptOutcome { tokens, status: AttemptStatus::Retry { detail, retry_after } };
+                }
             }
         }
         if !tokens.contains(&RevokedToken::Credential) {
-            let further = task.further();
-            for secret in &further {
+            let extra = task.extra();
+            for secret in &extra {
                 match self.revoke_token(&task, RevokedToken::Credential, secret).await {
-                    OneToken::Revoked => {}
-                    OneToken::Unsupported => unsupported = true,
-                    OneToken::Refused(detail) => {
+                    TokenOutcome::Revoked => {}
+                    TokenOutcome::Unsupported => unsupported = true,
+                    TokenOutcome::Refused(detail) => {
                         refusal.get_or_insert(detail);
                     }
-                    OneToken::Later(detail, wait) => return Verdict { tokens, end: End::Later { detail, wait } },
+                    TokenOutcome::Retry(detail, retry_after) => {
+                        return AttemptOutcome { tokens, status: AttemptStatus::Retry { detail, retry_after } };
+                    }
                 }
             }
-            if !further.is_empty() && refusal.is_none() && !unsupported {
+            if !extra.is_empty() && refusal.is_none() && !unsupported {
                 tokens.push(RevokedToken::Credential);
             }
         }
-        let end = match refusal {
-            Some(detail) => End::Failed(detail),
-            None if task.share.keeps() => End::Kept(KEPT.to_owned()),
-            None if !tokens.is_empty() => End::Revoked,
-            None if unsupported => End::NotSupported("The provider does not revoke tokens of this kind".to_owned()),
-            None => End::NotSupported("The credential holds no token".to_owned()),
+        let status = match refusal {
+            Some(detail) => AttemptStatus::Failed(detail),
+            None if task.shared.keeps_any() => AttemptStatus::Kept(KEPT_DETAIL.to_owned()),
+            None if !tokens.is_empty() => AttemptStatus::Revoked,
+            None if unsupported => {
+                AttemptStatus::NotSupported("The provider does not revoke tokens of this kind".to_owned())
+            }
+            None => AttemptStatus::NotSupported("The credential holds no token".to_owned()),
         };
-        Verdict { tokens, end }
+        AttemptOutcome { tokens, status }
     }
 
-    /// Whether the provider still takes an access token: by introspection (RFC 7662) where the file or the
-    /// metadata has an endpoint for it and it says, else by the toolkit's own request. One that nobody can ask
-    /// about is as dead as its refresh token.
-    async fn is_alive(&self, task: &Task<'_>, access_token: &str) -> bool {
-        let asked = Box::pin(self.introspected_alive(task, access_token));
-        if let Ok(Some(is_alive)) = tokio::time::timeout(INTROSPECTION_TIMEOUT, asked).await {
-            return is_alive;
+    /// Whether the provider still accepts an access token. Uses introspection (RFC 7662) if an endpoint is known
+    /// and gives a result, else the toolkit's verification request. Without either, the access token counts as
+    /// revoked with its refresh token.
+    async fn is_active(&self, task: &Task<'_>, access_token: &str) -> bool {
+        let response = Box::pin(self.introspect_is_active(task, access_token));
+        if let Ok(Some(is_active)) = tokio::time::timeout(INTROSPECTION_TIMEOUT, response).await {
+            return is_active;
         }
         let Some(toolkit) = self.core.toolkit(task.toolkit) else { return false };
         let request = (toolkit.bearer_token.as_ref().and_then(|bearer| bearer.verify.as_ref()))
@@ -166,74 +172,74 @@ impl Revocations {
         }
     }
 
-    async fn introspected_alive(&self, task: &Task<'_>, access_token: &str) -> Option<bool> {
-        let Revocable::OAuth(oauth) = task.how else { return None };
+    async fn introspect_is_active(&self, task: &Task<'_>, access_token: &str) -> Option<bool> {
+        let RevocationMethod::OAuth(oauth) = task.method else { return None };
         let provider = self.revoking_provider(task, oauth).await.ok()?;
         provider.oauth.introspection_url.as_ref()?;
         let key = task.material.get("dpop_key").map(Secret::from);
-        let said = self.providers.introspect(&provider, &Secret::from(access_token), key.as_ref()).await;
-        said.ok()?.is_active
+        let response = self.providers.introspect(&provider, &Secret::from(access_token), key.as_ref()).await;
+        response.ok()?.is_active
     }
 
-    async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> OneToken {
-        let asked = match task.how {
-            Revocable::OAuth(oauth) => Box::pin(self.revoke_by_client(task, oauth, token, secret)).await,
-            Revocable::Signed(toolkit, call) => {
+    async fn revoke_token(&self, task: &Task<'_>, token: RevokedToken, secret: &str) -> TokenOutcome {
+        let response = match task.method {
+            RevocationMethod::OAuth(oauth) => Box::pin(self.revoke_as_client(task, oauth, token, secret)).await,
+            RevocationMethod::Signed(toolkit, call) => {
                 let request = self.signed_revocation(task, toolkit, call, secret);
-                Box::pin(self.ask_to_revoke(task, request, None)).await
+                Box::pin(self.send_revocation(task, request, None)).await
             }
-            Revocable::Call(call) => {
-                let request = self.called_revocation(task, call, secret);
-                Box::pin(self.ask_to_revoke(task, request, None)).await
+            RevocationMethod::Call(call) => {
+                let request = self.call_revocation(task, call, secret);
+                Box::pin(self.send_revocation(task, request, None)).await
             }
         };
-        match asked {
-            Ok((RevocationResponse::Revoked, _)) => OneToken::Revoked,
-            Ok((RevocationResponse::UnsupportedToken, _)) => OneToken::Unsupported,
-            Ok((RevocationResponse::Refused(error), answered)) => {
-                OneToken::Refused(words(token, answered.status, &error))
+        match response {
+            Ok((RevocationResponse::Revoked, _)) => TokenOutcome::Revoked,
+            Ok((RevocationResponse::UnsupportedToken, _)) => TokenOutcome::Unsupported,
+            Ok((RevocationResponse::Refused(error), metadata)) => {
+                TokenOutcome::Refused(refusal_detail(token, metadata.status, &error))
             }
-            Ok((RevocationResponse::Later(error), answered)) => {
-                OneToken::Later(words(token, answered.status, &error), answered.retry_after)
+            Ok((RevocationResponse::Later(error), metadata)) => {
+                TokenOutcome::Retry(refusal_detail(token, metadata.status, &error), metadata.retry_after)
             }
             Err(other) => other,
         }
     }
 
-    /// Asks as an OAuth client. Nothing is spent by a request that refuses the client, so it is made once
-    /// more with the secret sent in the other way.
-    async fn revoke_by_client(&self, task: &Task<'_>, oauth: &OAuth2, token: RevokedToken, secret: &str) -> Asked {
+    /// Sends the request as the OAuth client. A request refused for its client authentication has no effect, so it
+    /// is repeated once with the other client authentication method.
+    async fn revoke_as_client(&self, task: &Task<'_>, oauth: &OAuth2, token: RevokedToken, secret: &str) -> SendResult {
         let provider = self.revoking_provider(task, oauth).await?;
-        let (began, used) = (Instant::now(), self.providers.with_known_method(&provider, Endpoint::Revocation));
+        let (started, used) = (Instant::now(), self.providers.with_known_method(&provider, Endpoint::Revocation));
         let request = self.client_revocation(task, &provider, &used, token, secret)?;
-        let asked = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
-        let (RevocationResponse::Refused(error), answered) = &asked else { return Ok(asked) };
-        let refusal = (error, answered.status);
-        let Some(other) = self.providers.alternative_method(&provider, Endpoint::Revocation, &used, refusal, began)
+        let response = Box::pin(self.send_revocation(task, Ok(request), Some(&provider))).await?;
+        let (RevocationResponse::Refused(error), metadata) = &response else { return Ok(response) };
+        let refusal = (error, metadata.status);
+        let Some(other) = self.providers.alternative_method(&provider, Endpoint::Revocation, &used, refusal, started)
         else {
-            return Ok(asked);
+            return Ok(response);
         };
         let request = self.client_revocation(task, &provider, &other, token, secret)?;
-        let again = Box::pin(self.ask_to_revoke(task, Ok(request), Some(&provider))).await?;
-        match &again {
+        let second = Box::pin(self.send_revocation(task, Ok(request), Some(&provider))).await?;
+        match &second {
             (RevocationResponse::Later(_), _) => {}
-            (RevocationResponse::Refused(error), answered) => {
-                let was_refused = is_unauthenticated(error, answered.status);
+            (RevocationResponse::Refused(error), metadata) => {
+                let was_refused = is_unauthenticated(error, metadata.status);
                 self.providers.record_method(&provider, Endpoint::Revocation, &other, was_refused);
             }
             _ => self.providers.record_method(&provider, Endpoint::Revocation, &other, false),
         }
-        Ok(again)
+        Ok(second)
     }
 
-    /// One request and its answer, without what is secret in either. An OAuth client's proves the account's key
-    /// where its tokens are bound to one.
-    async fn ask_to_revoke(
+    /// Sends one request and parses the response. Secrets are redacted in errors. With a `provider`, the request
+    /// has a DPoP proof if the tokens are bound to a key.
+    async fn send_revocation(
         &self,
         task: &Task<'_>,
-        request: Result<Request<Bytes>, OneToken>,
+        request: Result<Request<Bytes>, TokenOutcome>,
         provider: Option<&Provider<'_>>,
-    ) -> Asked {
+    ) -> SendResult {
         let request = request?;
         let sent = RequestSecrets::of(&request);
         let key = task.material.get("dpop_key").map(Secret::from);
@@ -241,51 +247,51 @@ impl Revocations {
             Some(provider) => self.providers.send_proven(provider, request, key.as_ref()).await,
             None => self.providers.send_protocol(request).await,
         };
-        let answer = answer.map_err(|error| undelivered(&error))?;
+        let answer = answer.map_err(|error| transport_failure(&error))?;
         let status = answer.status().as_u16();
         let (headers, body) = (answer.headers(), answer.body());
-        let read = ProviderResponse { status, headers, body, now: self.core.now() / 1_000 };
-        let clean = |error: TokenError| {
-            let ours = task.material.iter().filter(|(name, _)| *name != "client_id");
-            let ours: Vec<&str> = ours.map(|(_, secret)| secret.expose()).collect();
-            sent.mask(error).without(&ours)
+        let parsed = ProviderResponse { status, headers, body, now: self.core.now() / 1_000 };
+        let redact = |error: TokenError| {
+            let secrets = task.material.iter().filter(|(name, _)| *name != "client_id");
+            let secrets: Vec<&str> = secrets.map(|(_, secret)| secret.expose()).collect();
+            sent.mask(error).without(&secrets)
         };
-        let said = match parse_revocation_response(task.response(), &read) {
-            RevocationResponse::Refused(error) => RevocationResponse::Refused(clean(error)),
-            RevocationResponse::Later(error) => RevocationResponse::Later(clean(error)),
+        let response = match parse_revocation_response(task.response(), &parsed) {
+            RevocationResponse::Refused(error) => RevocationResponse::Refused(redact(error)),
+            RevocationResponse::Later(error) => RevocationResponse::Later(redact(error)),
             other => other,
         };
-        Ok((said, Answered { status, retry_after: retry_after(headers, self.core.now()) }))
+        Ok((response, ResponseMetadata { status, retry_after: retry_after(headers, self.core.now()) }))
     }
 }
 
 impl<'a> Task<'a> {
-    /// Where the answer says what.
+    /// How the response is parsed.
     fn response(&self) -> &'a TokenResponse {
-        match self.how {
-            Revocable::Call(call) | Revocable::Signed(_, call) => &call.response,
-            Revocable::OAuth(oauth) => oauth.revoke.as_ref().map_or(&oauth.response, |call| &call.response),
+        match self.method {
+            RevocationMethod::Call(call) | RevocationMethod::Signed(_, call) => &call.response,
+            RevocationMethod::OAuth(oauth) => oauth.revoke.as_ref().map_or(&oauth.response, |call| &call.response),
         }
     }
 
-    /// The further tokens of the account that are to be revoked.
-    fn further(&self) -> Vec<&'a str> {
-        let Revocable::OAuth(oauth) = self.how else { return Vec::new() };
-        let left = oauth.tokens.iter().filter(|token| !self.share.further.contains(&token.name));
-        left.filter_map(|token| self.material.get(&extra_token_name(&token.name))).collect()
+    /// The extra tokens of the account to revoke.
+    fn extra(&self) -> Vec<&'a str> {
+        let RevocationMethod::OAuth(oauth) = self.method else { return Vec::new() };
+        let to_revoke = oauth.tokens.iter().filter(|token| !self.shared.extra.contains(&token.name));
+        to_revoke.filter_map(|token| self.material.get(&extra_token_name(&token.name))).collect()
     }
 
-    /// The tokens that a request is made for: one call of the file's own may end all at once.
+    /// The tokens that need a request each. A call of the toolkit file may revoke all with one request.
     fn tokens(&self) -> Vec<RevokedToken> {
         const BOTH: [RevokedToken; 2] = [RevokedToken::RefreshToken, RevokedToken::AccessToken];
-        if let Revocable::OAuth(oauth) = self.how
+        if let RevocationMethod::OAuth(oauth) = self.method
             && !oauth.revocation_tokens.is_empty()
         {
             return oauth.revocation_tokens.iter().copied().map(RevokedToken::from).collect();
         }
-        let call = match self.how {
-            Revocable::Call(call) | Revocable::Signed(_, call) => Some(call),
-            Revocable::OAuth(oauth) => oauth.revoke.as_ref(),
+        let call = match self.method {
+            RevocationMethod::Call(call) | RevocationMethod::Signed(_, call) => Some(call),
+            RevocationMethod::OAuth(oauth) => oauth.revoke.as_ref(),
         };
         let uses = |name: &str| {
             let texts = |call: &Call| {
@@ -307,19 +313,19 @@ impl<'a> Task<'a> {
     }
 }
 
-/// A request that got no answer. What will never be sent is not tried again.
-fn undelivered(error: &EgressError) -> OneToken {
+/// The outcome of a request without a response. A request that egress rules forbid is not retried.
+fn transport_failure(error: &EgressError) -> TokenOutcome {
     let detail = egress_error(error).message().to_owned();
     match error {
         EgressError::EndpointNotAllowed { .. } | EgressError::HostNotAllowed | EgressError::InvalidRequest { .. } => {
-            OneToken::Refused(detail)
+            TokenOutcome::Refused(detail)
         }
-        _ => OneToken::Later(detail, None),
+        _ => TokenOutcome::Retry(detail, None),
     }
 }
 
-/// The provider's refusal, of which nothing is longer than what `TokenError` admits.
-fn words(token: RevokedToken, status: u16, error: &TokenError) -> String {
+/// The detail of a refusal. `TokenError` limits the length of its parts.
+fn refusal_detail(token: RevokedToken, status: u16, error: &TokenError) -> String {
     let mut text = format!("The provider answered {status} when asked to revoke the {}", token.as_str());
     for part in [&error.code, &error.description].into_iter().flatten() {
         text.push_str(": ");

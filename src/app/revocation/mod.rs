@@ -1,11 +1,10 @@
 //! Revoking credentials at their provider (R42, R76; contract sections 4.6 and 5).
 //!
-//! A credential that is deleted here would live on at the provider: whoever stole it could go on.
-//! So deleting hands it over to a queue, in the same unit that erases it from its account
-//! (`queue.rs`, one entry in `row.rs`); the queue is worked off in the background, for up to a day
-//! (`drain.rs`); what came of it can be read as a receipt (`receipt.rs`). `POST …/revoke` asks the
-//! provider at once and waits for its word (`now.rs`). `attempt.rs` is one try,
-//! whose requests `request.rs` makes.
+//! A credential that is only deleted here would stay valid at the provider, also for a thief. So deleting queues
+//! it for revocation, in the unit that erases it from its account (`queue.rs`; rows are created in `row.rs`). A
+//! background job processes the queue and retries for up to a day (`drain.rs`). The receipt shows the outcome
+//! (`receipt.rs`). `POST …/revoke` asks the provider at once and waits for the response (`now.rs`). `attempt.rs` is
+//! one attempt, with the requests of `request.rs`. `sharing.rs` keeps grants that other accounts still use.
 
 mod attempt;
 mod drain;
@@ -36,17 +35,17 @@ use crate::app::provider::Providers;
 use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
-pub use drain::Queue;
-pub use queue::Fate;
+pub use drain::RevocationQueue;
+pub use queue::EndState;
 pub use receipt::{RevokeJob, RevokeJobItem};
-pub use sharing::Known;
+pub use sharing::RecordedToolkits;
 
 /// Status reason of an account that was revoked on request.
 const BY_REQUEST: &str = "Revoked via user-initiated revoke endpoint";
 /// Status reason of an account that the operator revoked.
 const BY_OPERATOR: &str = "Revoked via admin tool";
 
-/// What was revoked at the provider.
+/// A token or credential that was revoked at the provider.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokedToken {
@@ -54,7 +53,7 @@ pub enum RevokedToken {
     AccessToken,
     /// The refresh token.
     RefreshToken,
-    /// A further token of the account, or a credential that is no token.
+    /// An extra token of the account, or a credential that is not a token.
     Credential,
 }
 
@@ -69,19 +68,23 @@ impl RevokedToken {
     }
 }
 
-/// How a scheme's credential is revoked.
+/// How the credential of a scheme is revoked.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::app) enum Revocable<'a> {
-    /// As RFC 7009 says, or as the file does; a discovered endpoint is looked up.
+pub(in crate::app) enum RevocationMethod<'a> {
+    /// By RFC 7009 or the call of the toolkit file. The endpoint may come from discovery.
     OAuth(&'a OAuth2),
-    /// As the file says.
+    /// By the call of the toolkit file.
     Call(&'a Call),
-    /// As the file says, and signed.
+    /// By the call of the toolkit file, with an OAuth 1.0a signature.
     Signed(&'a Toolkit, &'a Call),
 }
 
 /// How an account's credential can be revoked, or why it cannot.
-fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std::result::Result<Revocable<'a>, String> {
+fn revocation_method<'a>(
+    scheme: &str,
+    slug: &str,
+    toolkit: Option<&'a Toolkit>,
+) -> std::result::Result<RevocationMethod<'a>, String> {
     let parsed: Option<Scheme> = scheme.parse().ok();
     let Some(parsed) = parsed.filter(|scheme| is_revocable(*scheme)) else {
         return Err(format!(
@@ -91,11 +94,11 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
     let toolkit = toolkit.ok_or_else(|| format!("This server has no toolkit {slug}"))?;
     let none = || format!("The provider of toolkit {slug} has no revocation endpoint");
     if let Some(tokens) = toolkit.token_scheme(parsed) {
-        return tokens.revoke.as_ref().map(Revocable::Call).ok_or_else(none);
+        return tokens.revoke.as_ref().map(RevocationMethod::Call).ok_or_else(none);
     }
     if parsed == Scheme::OAuth1 {
         let call = toolkit.oauth1.as_ref().and_then(|oauth1| oauth1.revoke.as_ref());
-        return call.map(|call| Revocable::Signed(toolkit, call)).ok_or_else(none);
+        return call.map(|call| RevocationMethod::Signed(toolkit, call)).ok_or_else(none);
     }
     let oauth = toolkit.oauth(parsed).filter(|oauth| {
         oauth.revocation_url.is_some()
@@ -103,29 +106,29 @@ fn revocable<'a>(scheme: &str, slug: &str, toolkit: Option<&'a Toolkit>) -> std:
             || oauth.discovery_url.is_some()
             || oauth.resource.is_some()
     });
-    oauth.map(Revocable::OAuth).ok_or_else(none)
+    oauth.map(RevocationMethod::OAuth).ok_or_else(none)
 }
 
-/// Whether a scheme has tokens, which a provider can be asked to forget.
+/// Whether a scheme has tokens that a provider can revoke.
 fn is_revocable(scheme: Scheme) -> bool {
     !matches!(scheme, Scheme::ApiKey | Scheme::BearerToken | Scheme::Basic | Scheme::NoAuth)
 }
 
-/// Credentials on their way to be revoked at their providers.
+/// Revokes credentials at their providers.
 pub struct Revocations {
     core: Arc<Core>,
     projects: Arc<Projects>,
     credentials: Arc<Credentials>,
     providers: Arc<Providers>,
     spool: Arc<Spool>,
-    known_grants: Known,
+    recorded_toolkits: RecordedToolkits,
     wake: Notify,
 }
 
 crate::redacted_debug!(Revocations);
 
 impl Revocations {
-    /// With the services that it calls.
+    /// Creates the service from the services that it uses.
     pub fn new(
         core: Arc<Core>,
         projects: Arc<Projects>,
@@ -133,25 +136,33 @@ impl Revocations {
         providers: Arc<Providers>,
         spool: Arc<Spool>,
     ) -> Self {
-        Self { core, projects, credentials, providers, spool, known_grants: Known::default(), wake: Notify::new() }
+        Self {
+            core,
+            projects,
+            credentials,
+            providers,
+            spool,
+            recorded_toolkits: RecordedToolkits::default(),
+            wake: Notify::new(),
+        }
     }
 
-    /// Says that something was queued: it is not to wait for the next round.
+    /// Wakes the background job: a revocation was queued.
     pub fn wake_up(&self) {
         self.wake.notify_one();
     }
 }
 
 impl Revocations {
-    /// What a revocation needs of an account's credential: its tokens and, unless the operator
-    /// owns it, the client they were issued to. The auth config may be gone when it is used.
+    /// The secrets that revoking an account's credential needs: its tokens and, unless it is the operator's, the
+    /// client that they were issued to. The auth config may be deleted by the time they are used.
     fn revocation_material(&self, account: &AccountRow, config: Option<&AuthConfigRow>) -> Result<Secrets> {
         let credential = self.credentials.open_credential(account)?;
         let client_id = AccountParams::parse(&account.params)?.client_id;
         self.with_client(credential, account, config, IssuedTo::ClientId(client_id.as_deref()))
     }
 
-    /// The same for a credential that never reached its account.
+    /// The same for a credential that was not stored with its account.
     fn with_client(
         &self,
         mut credential: Secrets,
@@ -165,8 +176,8 @@ impl Revocations {
                 material.insert(token.as_str(), secret);
             }
         }
-        let further: Vec<String> = credential.iter().map(|(name, _)| name.to_owned()).collect();
-        for name in further.iter().filter(|name| name.ends_with("_access_token")) {
+        let extra: Vec<String> = credential.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in extra.iter().filter(|name| name.ends_with("_access_token")) {
             if let Some(secret) = credential.remove(name).filter(|secret| !secret.is_empty()) {
                 material.insert(name, secret);
             }
@@ -177,19 +188,19 @@ impl Revocations {
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
         let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
         if !scheme.is_redirect() {
-            // What was entered is what the request needs.
+            // The request uses the fields that the user entered.
             for (name, secret) in credential.iter() {
                 material.insert(name, secret.clone());
             }
             return Ok(material);
         }
-        // The operator's is looked up, and looked at, when the provider is asked.
+        // The operator's client is looked up and checked when the request is built.
         if uses_managed_client(config) && scheme.is_oauth2() {
             return Ok(material);
         }
         let client = self.revoking_client(account, scheme, config, issued)?;
         if scheme == Scheme::OAuth1 {
-            // The token stands where all tokens do.
+            // The token is also stored under the name that all schemes use.
             if let Some(token) = credential.get("oauth_token") {
                 material.insert("access_token", Secret::from(token));
             }
@@ -222,7 +233,7 @@ impl Revocations {
 }
 
 impl Revocations {
-    /// The client of an account that is being revoked, if its secret was given for where the account is.
+    /// The client of the account. Fails if its secret was configured for other hosts than those of the account.
     fn revoking_client(
         &self,
         account: &AccountRow,
@@ -236,14 +247,14 @@ impl Revocations {
                 let params = params.with_derived_values(&toolkit, scheme);
                 self.credentials.client_for(&toolkit, scheme, config, &params, issued)
             }
-            // Only the server has its file: what is shared must be as it was.
+            // Only the server has the toolkit file, so the parameters must be unchanged.
             None => self.credentials.client_for_unknown(config, &params, issued),
         }
     }
 }
 
 fn tokens_text(tokens: &[RevokedToken]) -> String {
-    // A list of words always serialises; an empty one is the harmless answer.
+    // Serialising a list of words cannot fail. The fallback is an empty list.
     serde_json::to_string(tokens).unwrap_or_else(|_| "[]".to_owned())
 }
 
@@ -251,7 +262,7 @@ fn parse_tokens(text: &str) -> Result<Vec<RevokedToken>> {
     serde_json::from_str(text).map_err(Error::internal)
 }
 
-/// The account's credential went on changing while it was being handed over.
+/// The account's credential kept changing while its revocation was queued.
 fn too_busy() -> Error {
     Error::new(Code::CredentialStoreUnavailable, "The credential is being refreshed over and over")
 }

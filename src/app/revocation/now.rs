@@ -1,8 +1,8 @@
-//! `POST …/revoke`: the provider is asked at once, and the account is REVOKED only on its word.
+//! `POST …/revoke`: asks the provider at once. The account becomes REVOKED only if the provider confirms.
 //!
-//! It takes its turn among the refreshes of the account, in this process by their lock, between
-//! processes by their lease: a token that is being rotated is not the one to revoke. The work runs
-//! in a task that outlives the request, as a refresh does.
+//! Revocation and refreshes of an account exclude each other: by a lock within the process, by a lease between
+//! processes. Otherwise a refresh could rotate the token meanwhile. The work runs in a task that outlives the
+//! request, like a refresh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
 
-use super::attempt::{End, Task};
-use super::sharing::Share;
-use super::{BY_REQUEST, Revocable, RevokedToken, revocable};
+use super::attempt::{AttemptStatus, Task};
+use super::sharing::SharedTokens;
+use super::{BY_REQUEST, RevocationMethod, RevokedToken, revocation_method};
 use crate::app::Actor;
 use crate::app::base::errors::account_not_found;
 use crate::app::credential::client::uses_managed_client;
@@ -22,28 +22,28 @@ use crate::app::revocation::Revocations;
 use crate::error::{Code, Error, Result};
 use crate::time::millis;
 
-/// How long the provider has for all tokens. Shorter than the lease.
-const PROVIDER_TIME: Duration = Duration::from_secs(LEASE.as_secs() - 5);
-/// Turns lost to others before the caller is told to come back.
-const TURNS: u32 = 200;
+/// Timeout for revoking all tokens at the provider. Shorter than the lease.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(LEASE.as_secs() - 5);
+/// How often the revocation starts again after a concurrent change, before the caller gets an error.
+const MAX_RESTARTS: u32 = 200;
 
 impl Revocations {
-    /// Revokes an account's credential at its provider and, then, here. What was revoked; nothing
-    /// when it had been before.
+    /// Revokes an account's credential at its provider and then here. Returns what was revoked; nothing if the
+    /// account was REVOKED before.
     pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
-        // Only an id of this project gets a lock.
+        // Locks are created only for ids of this project.
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let lock = self.core.account_locks.for_account(&account.id);
         let (app, actor) = (Arc::clone(self), actor.clone());
         let task = self.core.tasks.spawn(async move {
-            let _turn = lock.lock_owned().await;
-            app.revoke_in_turn(&actor, &account.id).await
+            let _guard = lock.lock_owned().await;
+            app.revoke_locked(&actor, &account.id).await
         });
         task.await.map_err(Error::internal)?
     }
 
-    async fn revoke_in_turn(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
-        for _ in 0..TURNS {
+    async fn revoke_locked(&self, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
+        for _ in 0..MAX_RESTARTS {
             let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
             if self.spool.finish(&account).await? {
                 continue;
@@ -52,19 +52,22 @@ impl Revocations {
                 return Ok(Vec::new());
             }
             let toolkit = self.core.toolkit(&account.toolkit);
-            let how = revocable(&account.scheme, &account.toolkit, toolkit.as_deref()).map_err(cannot)?;
+            let method =
+                revocation_method(&account.scheme, &account.toolkit, toolkit.as_deref()).map_err(not_revocable)?;
             if account.status != AccountStatus::Active {
                 return Err(Error::of(Code::AccountConflict, &[("id", &id), ("status", &account.status.as_str())]));
             }
             let config = self.core.store.auth_config(&account.project_id, &account.auth_config_id).await?;
             let material = self.revocation_material(&account, config.as_ref())?;
             let params = self.core.params_of(&account)?;
-            let mut share = Share::default();
-            if let (Revocable::OAuth(oauth), Some(config)) = (how, &config) {
+            let mut shared = SharedTokens::default();
+            if let (RevocationMethod::OAuth(oauth), Some(config)) = (method, &config) {
                 let client_id = self.credentials.oauth_client(config)?.client_id;
-                share = self.share(oauth, &params, &client_id, (id, id), |name| material.get(name).is_some()).await?;
+                shared = self
+                    .find_shared_tokens(oauth, &params, &client_id, (id, id), |name| material.get(name).is_some())
+                    .await?;
             }
-            if !self.hold(&account).await? {
+            if !self.acquire_lease(&account).await? {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -74,20 +77,26 @@ impl Revocations {
             let task = Task {
                 toolkit,
                 scheme,
-                how,
+                method,
                 is_managed,
                 material: &material,
                 params: &params,
-                done: Vec::new(),
-                share,
+                revoked: Vec::new(),
+                shared,
             };
-            let tried = tokio::time::timeout(PROVIDER_TIME, self.try_revoking(task)).await;
-            let (code, detail) = match tried.map(|verdict| (verdict.end, verdict.tokens)) {
-                Ok((End::Revoked, tokens)) => return self.note_revoked(actor, &account, tokens, None).await,
-                // Here it ends; at the provider the others go on.
-                Ok((End::Kept(kept), tokens)) => return self.note_revoked(actor, &account, tokens, Some(kept)).await,
-                Ok((End::NotSupported(detail), _)) => (Code::AccountBadRequest, detail),
-                Ok((End::Failed(detail) | End::Later { detail, .. }, _)) => (Code::UpstreamUnreachable, detail),
+            let result = tokio::time::timeout(PROVIDER_TIMEOUT, self.attempt_revocation(task)).await;
+            let (code, detail) = match result.map(|outcome| (outcome.status, outcome.tokens)) {
+                Ok((AttemptStatus::Revoked, tokens)) => {
+                    return self.record_revoked(actor, &account, tokens, None).await;
+                }
+                // The account ends here; the shared grant stays at the provider.
+                Ok((AttemptStatus::Kept(kept_detail), tokens)) => {
+                    return self.record_revoked(actor, &account, tokens, Some(kept_detail)).await;
+                }
+                Ok((AttemptStatus::NotSupported(detail), _)) => (Code::AccountBadRequest, detail),
+                Ok((AttemptStatus::Failed(detail) | AttemptStatus::Retry { detail, .. }, _)) => {
+                    (Code::UpstreamUnreachable, detail)
+                }
                 Err(_) => (Code::UpstreamUnreachable, "The provider did not answer in time".to_owned()),
             };
             tracing::warn!(account.id = %id, toolkit = %account.toolkit, "revocation failed");
@@ -102,47 +111,47 @@ impl Revocations {
                 ));
             self.core.store.apply(unit).await?;
             return Err(match code {
-                Code::AccountBadRequest => cannot(detail),
+                Code::AccountBadRequest => not_revocable(detail),
                 code => Error::new(code, detail).fix(STILL_ACTIVE),
             });
         }
         Err(still_refreshing())
     }
 
-    /// Keeps refreshes away; false while another is at it.
-    async fn hold(&self, account: &AccountRow) -> Result<bool> {
+    /// Acquires the lease that excludes refreshes. False if it is taken.
+    async fn acquire_lease(&self, account: &AccountRow) -> Result<bool> {
         let now = self.core.now();
         if is_leased(account, now) {
             return Ok(false);
         }
         let (version, fence) = (account.credential_version, account.refresh_fence);
-        let hold =
+        let lease =
             accounts::lease_for_revocation(&account.project_id, &account.id, version, fence, now, now + millis(LEASE));
-        match self.core.store.apply(Unit::new().with(hold)).await {
+        match self.core.store.apply(Unit::new().with(lease)).await {
             Ok(_) => Ok(true),
             Err(WriteError::Refused(_)) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn note_revoked(
+    async fn record_revoked(
         &self,
         actor: &Actor,
         account: &AccountRow,
         tokens: Vec<RevokedToken>,
-        kept: Option<String>,
+        kept_detail: Option<String>,
     ) -> Result<Vec<RevokedToken>> {
         let (project, id) = (&account.project_id, &account.id);
         let mut detail = json!({ "revoked_tokens": tokens });
-        if let Some(kept) = kept {
-            detail["detail"] = kept.into();
+        if let Some(kept_detail) = kept_detail {
+            detail["detail"] = kept_detail.into();
         }
         let unit = Unit::new()
             .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.core.now()))
             .with(self.core.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(tokens),
-            // Ended by somebody else in the meantime; its tokens are as dead.
+            // The account was changed concurrently, but the provider has revoked its tokens.
             Err(WriteError::Refused(_)) => match self.core.store.account(project, id).await? {
                 None => Err(account_not_found(id)),
                 Some(now) if now.status == AccountStatus::Revoked => Ok(tokens),
@@ -156,7 +165,7 @@ impl Revocations {
 const STILL_ACTIVE: &str = "The account is still ACTIVE. Try again; or delete it: that erases the credential here at \
                             once and goes on asking the provider for a day.";
 
-fn cannot(why: String) -> Error {
-    Error::new(Code::AccountBadRequest, why)
+fn not_revocable(reason: String) -> Error {
+    Error::new(Code::AccountBadRequest, reason)
         .fix("Delete the account to erase its credential here, and withdraw the access in the provider's own settings.")
 }

@@ -1,6 +1,5 @@
-//! Handing credentials over to be revoked: in the unit that erases them from their accounts, so
-//! that a crash loses neither. Many accounts go in batches; what is not done yet is still there for
-//! whoever asks again.
+//! Queues revocations of credentials, in the unit that erases them from their accounts, so that a crash cannot
+//! separate the two. Many accounts are processed in batches. If a request fails halfway, a second one continues.
 
 use std::collections::HashMap;
 
@@ -21,41 +20,41 @@ use crate::id::Kind;
 use crate::time::Millis;
 
 /// Accounts in one unit.
-const BATCH: i64 = 100;
-/// Units that may be refused in a row because a credential was rotated under them.
-const PATIENCE: u32 = 50;
+const BATCH_SIZE: i64 = 100;
+/// Maximum number of consecutive units that fail because a credential was rotated concurrently.
+const MAX_RESTARTS: u32 = 50;
 
-/// What becomes of an account whose credential goes to be revoked.
+/// The state of an account after its credential was queued for revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Deleted: unknown from now on.
+pub enum EndState {
+    /// Deleted: no longer found.
     Deleted,
     /// REVOKED: still listed.
     Revoked,
 }
 
-/// How far a walk over many accounts got: in whole batches, and in smaller ones after a refusal.
-struct Walk {
-    /// The last account that is done.
+/// Position in a list of accounts that is processed in batches. Batches get smaller after a conflict.
+struct BatchCursor {
+    /// The last account that was processed.
     after: String,
     limit: i64,
     failures: u32,
 }
 
-impl Walk {
+impl BatchCursor {
     fn new() -> Self {
-        Self { after: String::new(), limit: BATCH, failures: 0 }
+        Self { after: String::new(), limit: BATCH_SIZE, failures: 0 }
     }
 
-    /// A batch is done, of which this was the last account.
-    fn goes_on_after(&mut self, last: Option<String>) {
+    /// Continues after a batch that ended with the account `last`.
+    fn advance(&mut self, last: Option<String>) {
         *self = Self { after: last.unwrap_or_default(), ..Self::new() };
     }
 
-    /// A credential was rotated, or an account connected, in the meantime: from the front, with
-    /// fewer accounts.
-    fn goes_back(&mut self) -> Result<()> {
-        if self.failures == PATIENCE {
+    /// Starts again with fewer accounts, after a credential was rotated or an account connected
+    /// concurrently.
+    fn restart_with_smaller_batch(&mut self) -> Result<()> {
+        if self.failures == MAX_RESTARTS {
             return Err(too_busy());
         }
         *self = Self { after: String::new(), limit: (self.limit / 2).max(1), failures: self.failures + 1 };
@@ -67,22 +66,22 @@ impl Walk {
 struct Batch {
     unit: Unit,
     accounts: usize,
-    /// The last account; none when there was no account left.
+    /// The last account; none if no account was left.
     last: Option<String>,
-    /// Fewer than asked for: these were the last.
+    /// Whether these were the last accounts: fewer than the limit.
     is_last: bool,
 }
 
 impl Revocations {
-    /// Deletes an account: its credential is erased at once, its links end, and the provider is
-    /// asked to forget the credential. The job's id, where there was a credential.
+    /// Deletes an account: erases its credential, ends its links, and queues the revocation at the provider.
+    /// Returns the id of the job, if there was a credential.
     pub(in crate::app) async fn delete_and_revoke(&self, actor: &Actor, id: &str) -> Result<Option<String>> {
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_RESTARTS {
             let project = &actor.project_id;
             let account = self.core.store.account(project, id).await?;
             let account = account.ok_or_else(|| account_not_found(id))?;
-            let is_held = account.credential_sealed.is_some();
-            let job = if is_held {
+            let has_credential = account.credential_sealed.is_some();
+            let job = if has_credential {
                 Some(self.core.mint(Kind::RevokeJob))
             } else {
                 self.core.store.conditional_job(project, id).await?
@@ -94,9 +93,9 @@ impl Revocations {
                 .and(links::end_of_account(project, id, "deleted", now))
                 .with(unread_answers::delete_of_account(project, id))
                 .with(self.core.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
-            if let Some(job) = job.as_ref().filter(|_| is_held) {
+            if let Some(job) = job.as_ref().filter(|_| has_credential) {
                 let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
-                unit.push(revocations::insert(&self.revocation_of(job, &account, config.as_ref())));
+                unit.push(revocations::insert(&self.row_for(job, &account, config.as_ref())));
             }
             match self.core.store.apply(unit).await {
                 Ok(_) => {
@@ -110,9 +109,9 @@ impl Revocations {
         Err(too_busy())
     }
 
-    /// Deletes an auth config with its accounts, whose credentials go to be revoked as one job: the
-    /// job's id, where there were any. Up to a hundred accounts go in one unit; of more, those that
-    /// went are queued even if this ends half-way, and the rest is there to be deleted again.
+    /// Deletes an auth config with its accounts, and queues their revocations as one job. Returns the id of the
+    /// job, if there was a credential. Up to a hundred accounts are deleted in one unit. With more, a failure
+    /// halfway leaves the rest; a second request deletes it.
     pub(in crate::app) async fn delete_auth_config_and_revoke(
         &self,
         actor: &Actor,
@@ -121,11 +120,12 @@ impl Revocations {
         let project = &actor.project_id;
         let job = self.core.mint(Kind::RevokeJob);
         let filter = CredentialFilter { auth_config: Some(id.to_owned()), ..CredentialFilter::default() };
-        let mut walk = Walk::new();
+        let mut cursor = BatchCursor::new();
         loop {
             let config = self.core.store.auth_config(project, id).await?;
             config.ok_or_else(|| auth_config_not_found(id))?;
-            let Batch { mut unit, last, is_last, .. } = self.batch(actor, &filter, Fate::Deleted, &job, &walk).await?;
+            let Batch { mut unit, last, is_last, .. } =
+                self.batch(actor, &filter, EndState::Deleted, &job, &cursor).await?;
             if is_last {
                 self.delete_accounts_in_batches(project, id, false).await?;
             }
@@ -146,60 +146,59 @@ impl Revocations {
                 }
                 Ok(_) => {
                     self.wake.notify_one();
-                    walk.goes_on_after(last);
+                    cursor.advance(last);
                 }
-                Err(WriteError::Refused(_)) => walk.goes_back()?,
+                Err(WriteError::Refused(_)) => cursor.restart_with_smaller_batch()?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Ends all accounts of a project that hold a credential and match, and queues their
-    /// revocations under one job. Returns how many. What it did is done even if it fails half-way;
-    /// called again, it does the rest.
+    /// Ends all matching accounts of a project that have a credential, and queues their revocations as one job.
+    /// Returns how many. If it fails halfway, the completed batches stay; a second call does the rest.
     pub async fn queue_revocations(
         &self,
         actor: &Actor,
         filter: &CredentialFilter,
-        fate: Fate,
+        end_state: EndState,
         job: &str,
     ) -> Result<usize> {
-        let (mut walk, mut queued) = (Walk::new(), 0);
+        let (mut cursor, mut queued) = (BatchCursor::new(), 0);
         loop {
-            let batch = self.batch(actor, filter, fate, job, &walk).await?;
+            let batch = self.batch(actor, filter, end_state, job, &cursor).await?;
             if batch.last.is_none() {
-                if walk.after.is_empty() {
+                if cursor.after.is_empty() {
                     return Ok(queued);
                 }
-                // Once more from the front: one may have been connected behind our back.
-                walk = Walk::new();
+                // Start again: an account may have been connected concurrently.
+                cursor = BatchCursor::new();
                 continue;
             }
             match self.core.store.apply(batch.unit).await {
                 Ok(_) => {
                     queued += batch.accounts;
                     self.wake.notify_one();
-                    walk.goes_on_after(batch.last);
+                    cursor.advance(batch.last);
                 }
-                Err(WriteError::Refused(_)) => walk.goes_back()?,
+                Err(WriteError::Refused(_)) => cursor.restart_with_smaller_batch()?,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Revokes all accounts of a project that match, here at once and at their providers as one job:
-    /// its id, where there were any, and how many (R76).
+    /// Revokes all matching accounts of a project: here at once, at their providers as one job. Returns the id of
+    /// the job, if there were any, and their number (R76).
     pub async fn revoke_accounts(&self, actor: &Actor, filter: &CredentialFilter) -> Result<(Option<String>, usize)> {
         self.projects.get(&actor.project_id).await?;
         let job = self.core.mint(Kind::RevokeJob);
-        let queued = self.queue_revocations(actor, filter, Fate::Revoked, &job).await?;
+        let queued = self.queue_revocations(actor, filter, EndState::Revoked, &job).await?;
         Ok(((queued > 0).then_some(job), queued))
     }
 
-    /// Queues a credential that a refresh brought home after its account had been ended: a revocation
-    /// that was queued then has only the older tokens, and an account that another server took for
-    /// dead has none. An account that lives on with another's refresh keeps its grant: to revoke one
-    /// token of it may end them all (RFC 7009 section 2.1).
+    /// Queues revocation for tokens from a refresh that finished after its account had ended. A revocation queued
+    /// with the account has only the older tokens, and there is none if another server expired the account. If the
+    /// account still has a credential, nothing is revoked: revoking one token of a grant may revoke them all
+    /// (RFC 7009 section 2.1).
     pub(in crate::app) async fn revoke_orphan(&self, account: &AccountRow, credential: &Secrets) -> Result<()> {
         let project = &account.project_id;
         let now = self.core.store.account(project, &account.id).await?;
@@ -209,15 +208,15 @@ impl Revocations {
         let job = match self.core.store.revocation_job_of_account(project, &account.id).await? {
             Some(job) => job,
             None if now.is_some() => self.core.mint(Kind::RevokeJob),
-            // Deleted by somebody who wanted nothing revoked.
+            // The account was deleted without revocation.
             None => return Ok(()),
         };
         let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
         self.queue_tokens(&job, account, config.as_ref(), credential, "ok").await
     }
 
-    /// Queues tokens that a code bought after its account or link had ended: nobody will use them,
-    /// and they must not live on at the provider (R42).
+    /// Queues revocation for tokens that were issued after the account or link had ended. They are unused, and
+    /// must not stay valid at the provider (R42).
     pub(in crate::app) async fn revoke_unwanted(
         &self,
         account: &AccountRow,
@@ -227,8 +226,9 @@ impl Revocations {
         self.queue_tokens(&self.core.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
     }
 
-    /// What gives tokens back that wait for their user's choice, from `due` on, unless it is withdrawn.
-    pub(in crate::app) fn promise(
+    /// A conditional revocation of tokens that are pending confirmation by the user. It is due at `due`, unless it is
+    /// cancelled before.
+    pub(in crate::app) fn conditional_revocation(
         &self,
         account: &AccountRow,
         config: &AuthConfigRow,
@@ -237,11 +237,11 @@ impl Revocations {
         due: Millis,
     ) -> RevocationRow {
         let material = self.with_client(credential.clone(), account, Some(config), IssuedTo::CurrentClient);
-        let row = self.revocation_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
+        let row = self.pending_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
         RevocationRow { pending_verification_id: Some(verification.to_owned()), next_try_at: due, ..row }
     }
 
-    /// Queues tokens that no account holds.
+    /// Queues revocation for tokens that are not stored with an account.
     async fn queue_tokens(
         &self,
         job: &str,
@@ -251,7 +251,7 @@ impl Revocations {
         outcome: &str,
     ) -> Result<()> {
         let material = self.with_client(tokens.clone(), account, config, IssuedTo::CurrentClient);
-        let row = self.revocation_row(job, account, config, material);
+        let row = self.pending_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.core.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
         self.spool.apply_with_retry(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
@@ -263,50 +263,50 @@ impl Revocations {
         &self,
         actor: &Actor,
         filter: &CredentialFilter,
-        fate: Fate,
+        end_state: EndState,
         job: &str,
-        walk: &Walk,
+        cursor: &BatchCursor,
     ) -> Result<Batch> {
         let project = &actor.project_id;
-        let held = self.core.store.accounts_with_credential(project, filter, &walk.after, walk.limit).await?;
+        let rows = self.core.store.accounts_with_credential(project, filter, &cursor.after, cursor.limit).await?;
         let detail = json!({ "revoke_job_id": job });
         let mut configs: HashMap<String, Option<AuthConfigRow>> = HashMap::new();
         let mut unit = Unit::new();
-        for account in &held {
+        for account in &rows {
             if !configs.contains_key(&account.auth_config_id) {
                 let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 configs.insert(account.auth_config_id.clone(), config);
             }
             let config = configs.get(&account.auth_config_id).and_then(Option::as_ref);
             let (id, version, now) = (&account.id, account.credential_version, self.core.now());
-            let (end, action) = match fate {
-                Fate::Deleted => (accounts::delete_version(project, id, version, now), "connected_account.delete"),
-                Fate::Revoked => {
+            let (end_account, action) = match end_state {
+                EndState::Deleted => (accounts::delete_version(project, id, version, now), "connected_account.delete"),
+                EndState::Revoked => {
                     (accounts::revoke_version(project, id, version, BY_OPERATOR, now), "connected_account.revoke")
                 }
             };
-            unit.push(end);
-            if fate == Fate::Deleted {
+            unit.push(end_account);
+            if end_state == EndState::Deleted {
                 unit = unit.and(links::end_of_account(project, id, "deleted", now));
                 unit.push(unread_answers::delete_of_account(project, id));
             }
-            unit.push(revocations::insert(&self.revocation_of(job, account, config)));
+            unit.push(revocations::insert(&self.row_for(job, account, config)));
             unit.push(self.core.audit(actor, action, id, "ok", Some(&detail)));
         }
-        let is_last = i64::try_from(held.len()).unwrap_or(i64::MAX) < walk.limit;
-        Ok(Batch { unit, accounts: held.len(), last: held.last().map(|account| account.id.clone()), is_last })
+        let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < cursor.limit;
+        Ok(Batch { unit, accounts: rows.len(), last: rows.last().map(|account| account.id.clone()), is_last })
     }
 
-    /// Deletes the accounts of an auth config that is going away, batch by batch, so that no other write
-    /// waits for all of them; without `is_held` only such as hold no credential.
+    /// Deletes the accounts of an auth config in batches, so that other writes need not wait for all of them.
+    /// Without `has_credential`, only accounts without a credential.
     pub(in crate::app) async fn delete_accounts_in_batches(
         &self,
         project: &str,
         id: &str,
-        is_held: bool,
+        has_credential: bool,
     ) -> Result<()> {
         loop {
-            let unit = accounts::delete_batch_of_auth_config(project, id, is_held, self.core.now());
+            let unit = accounts::delete_batch_of_auth_config(project, id, has_credential, self.core.now());
             let changed = self.core.store.apply(unit).await?;
             if changed.last().is_none_or(|rows| *rows < accounts::DELETE_BATCH) {
                 return Ok(());

@@ -1,4 +1,4 @@
-//! The receipt of a job: what became of each credential.
+//! The receipt of a job: the outcome for each credential.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 use crate::time::iso;
 
-/// What became of the credentials that one request revoked.
+/// The outcome for the credentials that one request revoked.
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct RevokeJob {
     /// `rvj_…`.
@@ -21,16 +21,16 @@ pub struct RevokeJob {
     pub status: &'static str,
     /// Credentials of the job.
     pub total: i64,
-    /// Revoked at the provider, or dead there already.
+    /// Revoked at the provider, or no longer valid there.
     pub revoked: i64,
-    /// Their toolkit or provider has no way to revoke them.
+    /// The toolkit or provider does not support revoking them.
     pub not_supported: i64,
-    /// Refused by the provider, or it could not be reached for a day.
+    /// The provider refused, or could not be reached for a day.
     pub failed: i64,
-    /// Left alone: another account lives on what a revocation would end, and the last one that does
+    /// Not revoked, because another account uses the same grant or installation. The last account that uses it
     /// revokes it.
     pub kept: i64,
-    /// Not tried yet, or to be tried again.
+    /// Not attempted yet, or waiting for the next attempt.
     pub pending: i64,
     /// One page of the credentials, oldest first.
     pub items: Vec<RevokeJobItem>,
@@ -49,15 +49,15 @@ pub struct RevokeJobItem {
     pub outcome: &'static str,
     /// What the provider has revoked so far.
     pub revoked_tokens: Vec<RevokedToken>,
-    /// What stands in the way.
+    /// Why it is not revoked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Times the provider was asked.
+    /// Number of attempts.
     pub tries: i64,
-    /// When it is tried again; only while it is pending.
+    /// Time of the next attempt; only while pending.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<String>,
-    /// When it was handed over.
+    /// When it was queued.
     pub created_at: String,
     /// When the outcome was known.
     #[serde(skip_serializing_if = "Option::is_none")]

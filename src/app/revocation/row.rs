@@ -1,11 +1,11 @@
-//! The row of one credential in the queue: what is asked of its provider, or why nothing can be.
+//! Creates the row of a credential in the queue: pending, or finished if it cannot be revoked.
 
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::revocations::{RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_vault::Secrets;
 
-use super::{is_revocable, revocable, tokens_text};
+use super::{is_revocable, revocation_method, tokens_text};
 use crate::app::credential::client::uses_managed_client;
 use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
@@ -13,27 +13,22 @@ use crate::error::Result;
 use crate::id::Kind;
 
 impl Revocations {
-    /// What becomes of an account's credential: it waits for its provider, unless there is none to ask.
-    pub(super) fn revocation_of(
-        &self,
-        job: &str,
-        account: &AccountRow,
-        config: Option<&AuthConfigRow>,
-    ) -> RevocationRow {
-        // A toolkit that only the server knows, not the command line, is the server's to judge.
+    /// The row for the credential of an account: pending, unless its scheme or toolkit does not support revocation.
+    pub(super) fn row_for(&self, job: &str, account: &AccountRow, config: Option<&AuthConfigRow>) -> RevocationRow {
+        // The command line may not know every toolkit. The server then decides whether it can revoke.
         let toolkit = self.core.toolkit(&account.toolkit);
         let is_known = toolkit.is_some() || !account.scheme.parse().is_ok_and(is_revocable);
-        match revocable(&account.scheme, &account.toolkit, toolkit.as_deref()) {
-            Err(why) if is_known => {
+        match revocation_method(&account.scheme, &account.toolkit, toolkit.as_deref()) {
+            Err(reason) if is_known => {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.core.now() };
-                self.row_in(state, Some(why), self.core.mint(Kind::Revocation), job, account, config)
+                self.new_row(state, Some(reason), self.core.mint(Kind::Revocation), job, account, config)
             }
-            _ => self.revocation_row(job, account, config, self.revocation_material(account, config)),
+            _ => self.pending_row(job, account, config, self.revocation_material(account, config)),
         }
     }
 
-    /// What waits for its provider; or, without its material, the receipt that says so.
-    pub(super) fn revocation_row(
+    /// A pending row; or, if its material cannot be sealed, a finished one with the error.
+    pub(super) fn pending_row(
         &self,
         job: &str,
         account: &AccountRow,
@@ -41,20 +36,20 @@ impl Revocations {
         material: Result<Secrets>,
     ) -> RevocationRow {
         let id = self.core.mint(Kind::Revocation);
-        // Sealed for the row that it goes into.
+        // The seal is bound to the row.
         let pending = RevocationState::Pending { material: Vec::new() };
-        let row = self.row_in(pending, None, id.clone(), job, account, config);
+        let row = self.new_row(pending, None, id.clone(), job, account, config);
         match material.and_then(|material| self.credentials.seal_revocation(&row, &material)) {
             Ok(material) => RevocationRow { state: RevocationState::Pending { material }, ..row },
             Err(error) => {
-                tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential cannot be revoked");
+                tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential could not be queued for revocation");
                 let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.core.now() };
-                self.row_in(state, Some(error.message().to_owned()), id, job, account, config)
+                self.new_row(state, Some(error.message().to_owned()), id, job, account, config)
             }
         }
     }
 
-    fn row_in(
+    fn new_row(
         &self,
         state: RevocationState,
         detail: Option<String>,
@@ -64,7 +59,7 @@ impl Revocations {
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
         let now = self.core.now();
-        // The row outlives the account. Whose grant it is must be known, and by no name or address.
+        // The row outlives the account. It keeps the identifiers of the grant owner, but no name or address.
         let params = AccountParams::parse(&account.params)
             .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::identifiers_only), ..params });
         RevocationRow {
