@@ -8,7 +8,7 @@ pub type Placeholders<'a> = [(&'a str, &'a str)];
 
 macro_rules! findings {
     ($( $name:ident = ($code:literal, $summary:literal, $cause:literal, $fix:literal); )*) => {
-        /// What happened to a connection.
+        /// The finding about a connection.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum Finding { $(
             #[doc = $summary]

@@ -63,12 +63,12 @@ impl Providers {
         &self,
         provider: &Provider<'_>,
         secrets: &Secrets,
-        began: Instant,
+        started_at: Instant,
         tokens: &mut TokenSet,
     ) {
         for token in &provider.oauth.tokens {
             let Some(refresh) = secrets.get(&extra_refresh_name(&token.name)) else { continue };
-            let renewed = if began.elapsed() < EXTRA_TOKEN_DEADLINE {
+            let renewed = if started_at.elapsed() < EXTRA_TOKEN_DEADLINE {
                 self.refresh_with(provider, refresh, secrets).await
             } else {
                 Err(Failure::Unsent(Error::internal("the lease does not cover an additional token")))

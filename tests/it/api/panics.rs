@@ -21,7 +21,8 @@ async fn a_panic_ends_no_connection_and_no_job() {
     let named = server.api.call_with("GET", "/toolkits", &[("x-request-id", "mine")], "").await;
     assert_eq!(named.expect_error(500, "HTTP_InternalServerError")["request_id"], "mine");
     server.api.get("/toolkits").await.expect_error(500, "HTTP_InternalServerError");
-    let job = within(Duration::from_secs(30), "a job that does not run", async || server.app.jobs.first_stopped()).await;
+    let job =
+        within(Duration::from_secs(30), "a job that does not run", async || server.app.jobs.first_stopped()).await;
 
     server.clock.panics(false);
     // It has yet to show that it runs again.
