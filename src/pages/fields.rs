@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// Deeper fields are only in the OpenAPI document.
+/// Deeper fields are only in the `OpenAPI` document.
 const MAX_DEPTH: usize = 7;
 
 /// One field of an object.

@@ -80,7 +80,7 @@ pub async fn response(answer: ProxyAnswer) -> Response {
     for part in &parts {
         length += part.length_yielding().await;
     }
-    let mut body = Chunks { parts, left: length, chunks_since_yield: 0 };
+    let mut body = Chunks { parts, left: length, since_yield: 0 };
     let body = if length <= SINGLE_CHUNK_LIMIT {
         let mut bytes = Vec::with_capacity(length);
         while let Some(part) = body.parts.pop_front() {
@@ -236,7 +236,7 @@ struct Chunks {
     parts: VecDeque<Part>,
     left: usize,
     /// Chunks produced since the last yield.
-    chunks_since_yield: u8,
+    since_yield: u8,
 }
 
 impl http_body::Body for Chunks {
@@ -247,12 +247,12 @@ impl http_body::Body for Chunks {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.chunks_since_yield == MAX_CHUNKS_BEFORE_YIELD {
-            self.chunks_since_yield = 0;
+        if self.since_yield == MAX_CHUNKS_BEFORE_YIELD {
+            self.since_yield = 0;
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        self.chunks_since_yield += 1;
+        self.since_yield += 1;
         let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
         let piece = part.split();
         if part.bytes().is_empty() {

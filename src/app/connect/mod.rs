@@ -2,16 +2,16 @@
 //!
 //! - `visit.rs` finds the link behind a token, without side effects.
 //! - `start.rs` starts an attempt, which belongs to one browser, and sends that browser to the provider
-//! (`authorize.rs`).
+//!   (`authorize.rs`).
 //! - `secrets.rs` accepts an entered key.
 //! - `callback.rs` handles the authorization response; `device.rs` polls where no browser comes back.
 //! - `exchange.rs` turns a code into a credential.
 //! - `confirm.rs` stores either until the developer has confirmed the user, where the project requires it.
 //! - `complete.rs` identifies the account and activates it.
 //! - `choose.rs` asks the user to choose one of several sites or workspaces; `choose_scheme.rs` asks for
-//! the scheme.
+//!   the scheme.
 //! - `attempt.rs` has the rules for several attempts of one link: which may exchange its code, and what
-//! a failed one ends.
+//!   a failed one ends.
 
 mod attempt;
 mod authorize;

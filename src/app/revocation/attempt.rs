@@ -233,7 +233,7 @@ impl Revocations {
     }
 
     /// Sends one request and parses the response. Secrets are redacted in errors. With a `provider`, the request
-    /// has a DPoP proof if the tokens are bound to a key.
+    /// has a `DPoP` proof if the tokens are bound to a key.
     async fn send_revocation(
         &self,
         task: &Task<'_>,
