@@ -26,6 +26,7 @@ use switchboard_catalog::{Catalog, Folders, PlainHttp};
 use switchboard_egress::{Egress, EgressConfig};
 use switchboard_store::Store;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
+use switchboard_types::Scheme;
 use switchboard_vault::{KeyRing, Secret, Secrets, SystemEntropy};
 
 use crate::support::clock::ManualClock;
@@ -79,7 +80,7 @@ fn account(clock: &ManualClock, credentials: &Credentials) -> AccountRow {
         user_id: "u".to_owned(),
         toolkit: "github".to_owned(),
         auth_config_id: "ac_1".to_owned(),
-        scheme: "OAUTH2".to_owned(),
+        scheme: Scheme::OAuth2,
         status: AccountStatus::Active,
         status_reason: None,
         alias: None,

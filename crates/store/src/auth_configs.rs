@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use switchboard_types::Scheme;
+
 use crate::sqlite::Reading;
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value, counts};
 
@@ -18,7 +20,7 @@ pub struct AuthConfigRow {
     /// Shown in lists.
     pub name: String,
     /// Contract name of the scheme, such as `OAUTH2`.
-    pub scheme: String,
+    pub scheme: Scheme,
     /// Uses the operator's client.
     pub is_managed: bool,
     /// ENABLED rather than DISABLED.
@@ -72,7 +74,7 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
             (&config.project_id).into(),
             (&config.toolkit).into(),
             (&config.name).into(),
-            (&config.scheme).into(),
+            config.scheme.into(),
             config.is_managed.into(),
             if config.is_enabled { "ENABLED" } else { "DISABLED" }.into(),
             config.is_enabled_for_tool_router.into(),
@@ -153,7 +155,7 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
             (&config.project_id).into(),
             (&config.toolkit).into(),
             (&config.name).into(),
-            (&config.scheme).into(),
+            config.scheme.into(),
             (&config.settings).into(),
             config.created_at.into(),
         ],
@@ -188,7 +190,7 @@ fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
         project_id: row.text(1)?,
         toolkit: row.text(2)?,
         name: row.text(3)?,
-        scheme: row.text(4)?,
+        scheme: row.scheme(4)?,
         is_managed: row.flag(5)?,
         is_enabled: row.text(6)? == "ENABLED",
         is_enabled_for_tool_router: row.flag(7)?,
@@ -216,7 +218,7 @@ impl Store {
     }
 
     /// A live auth config of a scheme whose description is public, by id alone.
-    pub async fn public_auth_config(&self, id: &str, scheme: &str) -> Result<Option<AuthConfigRow>, ReadError> {
+    pub async fn public_auth_config(&self, id: &str, scheme: Scheme) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!("WHERE id = $1 AND scheme = $2 AND status = 'ENABLED' AND deleted_at IS NULL"),
             &[id.into(), scheme.into()],
@@ -262,7 +264,7 @@ impl Store {
         &self,
         project: &str,
         toolkit: &str,
-        scheme: &str,
+        scheme: Scheme,
         with_client: bool,
     ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
@@ -283,7 +285,7 @@ impl Store {
         &self,
         project: &str,
         toolkit: &str,
-        scheme: Option<&str>,
+        scheme: Option<Scheme>,
     ) -> Result<Option<AuthConfigRow>, ReadError> {
         self.one(
             select!(

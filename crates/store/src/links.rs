@@ -1,5 +1,7 @@
 //! Links: one offer, to one user, to connect one account.
 
+use switchboard_types::LinkOutcome;
+
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, attempts, revocations, verifications};
 
 /// A link and its progress.
@@ -86,7 +88,7 @@ pub enum LinkState {
     /// Finished: `success`, `failed`, `expired`, `rejected` or `deleted`.
     Finished {
         /// The outcome.
-        outcome: String,
+        outcome: LinkOutcome,
     },
 }
 
@@ -205,18 +207,18 @@ pub fn is_open(id: &str) -> Statement {
 }
 
 /// Finishes a link, once.
-fn finish(id: &str, outcome: &str, now: i64) -> Statement {
+fn finish(id: &str, outcome: LinkOutcome, now: i64) -> Statement {
     Statement::one(
         Refusal::LinkFinished,
         "UPDATE links SET finished_at = $3, outcome = $2, prefill_sealed = NULL, exchange_by = NULL,
            exchange_since = NULL
          WHERE id = $1 AND finished_at IS NULL",
-        vec![id.into(), outcome.into(), now.into()],
+        vec![id.into(), outcome.as_str().into(), now.into()],
     )
 }
 
 /// Finishes a link with its pending attempts and verifications.
-pub fn end(id: &str, outcome: &str, now: i64) -> Unit {
+pub fn end(id: &str, outcome: LinkOutcome, now: i64) -> Unit {
     Unit::new()
         .with(finish(id, outcome, now))
         .with(attempts::cancel_of_link(id, now))
@@ -234,7 +236,7 @@ macro_rules! end_links {
                      WHERE finished_at IS NULL AND id IN ",
                     $links
                 ),
-                vec![$project.into(), $owner.into(), $outcome.into(), $now.into()],
+                vec![$project.into(), $owner.into(), $outcome.as_str().into(), $now.into()],
             ))
             .with(Statement::any(
                 concat!("UPDATE attempts SET verifier_sealed = NULL, poll_at = NULL WHERE link_id IN ", $links),
@@ -263,7 +265,7 @@ macro_rules! end_links {
 
 /// Ends the open link of an account that is being deleted, with its attempts and verifications, so that
 /// nothing sealed remains.
-pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> Unit {
+pub fn end_of_account(project: &str, account: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2)",
         project,
@@ -274,12 +276,12 @@ pub fn end_of_account(project: &str, account: &str, outcome: &str, now: i64) -> 
 }
 
 /// The same for one link.
-pub(crate) fn end_one(project: &str, link: &str, outcome: &str, now: i64) -> Unit {
+pub(crate) fn end_one(project: &str, link: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
 }
 
 /// The same for all accounts of an auth config.
-pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: &str, now: i64) -> Unit {
+pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
         "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)",
         project,
@@ -297,7 +299,7 @@ pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_cr
                 AND deleted_at IS NULL ORDER BY id LIMIT 100)",
             project,
             auth_config,
-            "deleted",
+            LinkOutcome::Deleted,
             now
         )
     } else {
@@ -306,7 +308,7 @@ pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_cr
                 AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)",
             project,
             auth_config,
-            "deleted",
+            LinkOutcome::Deleted,
             now
         )
     }
@@ -323,7 +325,8 @@ macro_rules! select {
 }
 
 fn read(row: &Row<'_>) -> Result<LinkRow, ReadError> {
-    let state = match (row.opt_text(8)?, row.opt_text(6)?.zip(row.opt_int(12)?)) {
+    let outcome = row.opt_text(8)?.map(|_| row.word(8, LinkOutcome::parse)).transpose()?;
+    let state = match (outcome, row.opt_text(6)?.zip(row.opt_int(12)?)) {
         (Some(outcome), _) => LinkState::Finished { outcome },
         (None, Some((by, since))) => LinkState::Exchanging { by, since },
         (None, None) => LinkState::Open,

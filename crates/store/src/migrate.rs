@@ -69,6 +69,7 @@ const SQLITE: &[Migration] = &[
         name: "cheap_inserts",
         sql: include_str!("../../../migrations/sqlite/0013_cheap_inserts.sql"),
     },
+    Migration { number: 14, name: "reasons", sql: include_str!("../../../migrations/sqlite/0014_reasons.sql") },
 ];
 
 /// Why the schema could not be brought up to date.
@@ -147,4 +148,83 @@ pub(crate) fn run(connection: &mut Connection) -> Result<(), MigrationError> {
         transaction.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use switchboard_types::{Reason, ReasonCode};
+
+    use super::*;
+
+    /// A database with the schema before migration `number`.
+    fn database_before(number: i64) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        for migration in SQLITE.iter().filter(|migration| migration.number < number) {
+            connection.execute_batch(migration.sql).unwrap();
+        }
+        connection
+    }
+
+    #[test]
+    fn stored_sentences_become_reasons_that_say_the_same() {
+        let connection = database_before(14);
+        let cases = [
+            ("Connection initiation did not complete within 10 minutes", ReasonCode::LinkExpired),
+            ("rejected_by_user", ReasonCode::RejectedByUser),
+            ("access_denied", ReasonCode::AccessDenied),
+            ("access_denied: The user said no: twice", ReasonCode::AccessDenied),
+            ("invalid_scope: no such scope", ReasonCode::AuthorizationRefused),
+            ("unauthorized_client", ReasonCode::AuthorizationRefused),
+            ("expired_token: the code was not entered in time", ReasonCode::DeviceCodeExpired),
+            ("OAuth callback failed during token exchange", ReasonCode::ExchangeFailed),
+            ("OAuth callback failed during token exchange: invalid_grant: too old", ReasonCode::ExchangeFailed),
+            (
+                "OAuth callback failed during token exchange: The request cannot be made: no key",
+                ReasonCode::ExchangeNotSent,
+            ),
+            ("Acme did not say a usable site", ReasonCode::PostConnectFailed),
+            (
+                "Acme does not accept this. Check that it was copied completely and is still valid.",
+                ReasonCode::CredentialRefused,
+            ),
+            (
+                "account_mismatch: another account signed in than the one that is expected",
+                ReasonCode::UnexpectedAccount,
+            ),
+            ("Permanent auth error during token refresh", ReasonCode::GrantEnded),
+            ("Revoked via admin tool", ReasonCode::RevokedByOperator),
+            ("Connection status updated by user", ReasonCode::Disabled),
+            ("words of an earlier version", ReasonCode::Other),
+            ("", ReasonCode::Other),
+        ];
+        // Only the column that the migration changes, so that the test needs no whole account.
+        connection
+            .execute_batch(
+                "ALTER TABLE connected_accounts RENAME TO old; CREATE TABLE connected_accounts (status_reason TEXT)",
+            )
+            .unwrap();
+        for (sentence, _) in cases {
+            connection.execute("INSERT INTO connected_accounts VALUES ($1)", [sentence]).unwrap();
+        }
+        connection.execute("INSERT INTO connected_accounts VALUES (NULL)", []).unwrap();
+        let migration = SQLITE.iter().find(|migration| migration.number == 14).unwrap();
+        connection.execute_batch(migration.sql).unwrap();
+        let mut statement = connection.prepare("SELECT status_reason FROM connected_accounts ORDER BY rowid").unwrap();
+        let stored: Vec<Option<String>> =
+            statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(stored.len(), cases.len() + 1);
+        assert_eq!(stored[cases.len()], None);
+        for ((sentence, code), stored) in cases.into_iter().zip(stored) {
+            let reason = Reason::parse(&stored.unwrap()).unwrap();
+            assert_eq!((reason.code(), reason.to_string().as_str()), (code, sentence));
+        }
+    }
+
+    #[test]
+    fn every_fixed_sentence_is_read_by_the_migration() {
+        let migration = SQLITE.iter().find(|migration| migration.number == 14).unwrap();
+        for code in ReasonCode::ALL {
+            assert!(migration.sql.contains(&format!("'{}", code.as_str())), "{code:?}");
+        }
+    }
 }

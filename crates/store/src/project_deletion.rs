@@ -5,6 +5,8 @@
 //! enough not to delay other writes. A mark on the project records when nothing is left, so that any server
 //! can continue where another stopped.
 
+use switchboard_types::LinkOutcome;
+
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
 
 /// Maximum number of rows per statement.
@@ -34,7 +36,7 @@ pub fn close(project: &str, revokes: bool, now: i64) -> Unit {
 
 /// Ends an open link with its attempts and verifications.
 pub fn end_link(project: &str, link: &str, now: i64) -> Unit {
-    links::end_one(project, link, "deleted", now)
+    links::end_one(project, link, LinkOutcome::Deleted, now)
 }
 
 /// Ends [`BATCH`] live sessions.

@@ -1,6 +1,8 @@
 //! Values sealed by an earlier version, with less associated data. Found in key order and replaced if
 //! unchanged since they were read. Used only at startup, before any request is served.
 
+use switchboard_types::Scheme;
+
 use crate::accounts::AccountType;
 use crate::revocations::{self, RevocationRow};
 use crate::{ReadError, Row, Statement, Store, Value};
@@ -37,7 +39,7 @@ pub struct SealedAccount {
     /// `ac_…`.
     pub auth_config_id: String,
     /// Contract name of the scheme.
-    pub scheme: String,
+    pub scheme: Scheme,
     /// Who may use it.
     pub account_type: AccountType,
     /// JSON: connection fields, scopes, captured values.
@@ -116,7 +118,7 @@ impl Store {
                 user_id: row.text(2)?,
                 toolkit: row.text(3)?,
                 auth_config_id: row.text(4)?,
-                scheme: row.text(5)?,
+                scheme: row.scheme(5)?,
                 account_type: row.word(6, AccountType::parse)?,
                 params: row.text(7)?,
                 sealed: row.blob(8)?,

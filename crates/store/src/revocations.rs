@@ -12,6 +12,8 @@ mod counts;
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
+use switchboard_types::Scheme;
+
 use crate::row::push_not_in;
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value};
 
@@ -75,7 +77,7 @@ pub struct RevocationRow {
     /// The auth config of that account.
     pub auth_config_id: String,
     /// Contract name of the scheme.
-    pub scheme: String,
+    pub scheme: Scheme,
     /// Whether the client is the operator's.
     pub is_managed: bool,
     /// JSON: parameters of the account.
@@ -129,7 +131,7 @@ pub fn insert(row: &RevocationRow) -> Statement {
             row.next_try_at.into(),
             row.created_at.into(),
             finished_at.into(),
-            (&row.scheme).into(),
+            row.scheme.into(),
             row.pending_verification_id.clone().into(),
         ],
     )
@@ -286,7 +288,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         account_id: row.text(3)?,
         toolkit: row.text(4)?,
         auth_config_id: row.text(5)?,
-        scheme: row.text(16)?,
+        scheme: row.scheme(16)?,
         is_managed: row.flag(6)?,
         params: row.text(8)?,
         state,

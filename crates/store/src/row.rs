@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use rusqlite::types::FromSql;
+use switchboard_types::{Reason, Scheme};
 
 use crate::ReadError;
 
@@ -52,6 +53,18 @@ impl Row<'_> {
     pub fn word<T>(&self, column: usize, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, ReadError> {
         let word = self.text(column)?;
         parse(&word).ok_or_else(|| self.inconsistent(Some(column), format!("unknown word {word:?}")))
+    }
+
+    /// Authentication scheme.
+    pub fn scheme(&self, column: usize) -> Result<Scheme, ReadError> {
+        self.word(column, |word| word.parse().ok())
+    }
+
+    /// Reason that may be NULL.
+    pub fn opt_reason(&self, column: usize) -> Result<Option<Reason>, ReadError> {
+        let Some(stored) = self.opt_text(column)? else { return Ok(None) };
+        let reason = Reason::parse(&stored);
+        reason.map(Some).ok_or_else(|| self.inconsistent(Some(column), "unknown reason code"))
     }
 
     /// Integer column.

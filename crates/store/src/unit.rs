@@ -1,5 +1,7 @@
 //! A write as data: statements, arguments and required results.
 
+use switchboard_types::{Reason, Scheme};
+
 use crate::Refusal;
 
 /// A value bound to a statement.
@@ -42,6 +44,18 @@ impl From<String> for Value {
 impl From<&String> for Value {
     fn from(value: &String) -> Self {
         Self::Text(value.clone())
+    }
+}
+
+impl From<Scheme> for Value {
+    fn from(scheme: Scheme) -> Self {
+        Self::Text(scheme.as_str().to_owned())
+    }
+}
+
+impl From<&Reason> for Value {
+    fn from(reason: &Reason) -> Self {
+        Self::Text(reason.to_stored())
     }
 }
 

@@ -12,6 +12,7 @@ use switchboard_store::accounts::{
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{PageQuery, PageStart, Position, Store, Unit};
+use switchboard_types::{ReasonCode, Scheme};
 
 const PROJECT: &str = "pr_1";
 const CONFIGS: [(&str, &str); 3] = [("ac_1", "up"), ("ac_2", "up"), ("ac_3", "down")];
@@ -23,7 +24,7 @@ fn config(id: &str, project: &str, toolkit: &str) -> AuthConfigRow {
         project_id: project.to_owned(),
         toolkit: toolkit.to_owned(),
         name: format!("Name of {id} 100%"),
-        scheme: "API_KEY".to_owned(),
+        scheme: Scheme::ApiKey,
         is_managed: id == "ac_1",
         is_enabled: true,
         is_enabled_for_tool_router: true,
@@ -75,7 +76,7 @@ fn account(number: usize, project: &str) -> Unit {
         user_id: &user,
         toolkit,
         auth_config_id: &config,
-        scheme: "API_KEY",
+        scheme: Scheme::ApiKey,
         alias: None,
         word_id: "word",
         account_type,
@@ -97,11 +98,17 @@ fn account(number: usize, project: &str) -> Unit {
             };
             unit.push(accounts::activate(project, &id, activation));
         }
-        1 => unit.push(accounts::end_connecting(project, &id, AccountStatus::Expired, "too late", later)),
+        1 => unit.push(accounts::end_connecting(
+            project,
+            &id,
+            AccountStatus::Expired,
+            &ReasonCode::TokenExpired.into(),
+            later,
+        )),
         _ => {}
     }
     if number.is_multiple_of(20) {
-        unit.push(accounts::disable(project, &id, "off", later));
+        unit.push(accounts::disable(project, &id, &ReasonCode::Disabled.into(), later));
     }
     unit
 }

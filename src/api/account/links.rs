@@ -106,7 +106,7 @@ fn link_view(link: &Link, warnings: &[WarningResponse]) -> LinkResponse {
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),
-        auth_scheme: link.auth_scheme.clone(),
+        auth_scheme: link.auth_scheme.to_string(),
         warnings: warnings.to_vec(),
     }
 }
@@ -199,7 +199,7 @@ async fn create_view(app: &App, project: &str, made: Connection) -> Result<Creat
     }
     Ok(CreateResponse {
         id: made.account_id,
-        connection_data: AccountState { auth_scheme: made.scheme, val },
+        connection_data: AccountState { auth_scheme: made.scheme.to_string(), val },
         status: made.status.as_str(),
         redirect_uri: made.redirect_url.clone(),
         redirect_url: made.redirect_url,

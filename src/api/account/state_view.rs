@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::AccountStatus;
 use switchboard_vault::Secrets;
 
@@ -54,7 +55,10 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
         }
         AccountStatus::Active | AccountStatus::Inactive => add_credential(&mut val, view, params),
         AccountStatus::Failed => {
-            val.insert("error".to_owned(), view.row.status_reason.as_deref().unwrap_or("failed").into());
+            val.insert(
+                "error".to_owned(),
+                view.row.status_reason.as_ref().map_or_else(|| "failed".to_owned(), ToString::to_string).into(),
+            );
         }
         AccountStatus::Expired => {
             val.insert("expired_at".to_owned(), iso(view.row.updated_at).into());
@@ -63,7 +67,7 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
             val.insert("revoked_at".to_owned(), iso(view.row.updated_at).into());
         }
     }
-    for name in required_keys(&view.row.scheme, view.row.status) {
+    for name in required_keys(view.row.scheme, view.row.status) {
         val.entry((*name).to_owned()).or_insert_with(|| match *name {
             "authUri" => format!("{public_url}/link/{REDACTED}").into(),
             _ => REDACTED.into(),
@@ -76,20 +80,20 @@ pub fn state_val(view: &AccountView, params: &AccountParams, public_url: &str) -
 
 /// Keys that the schema of a state requires (contract section 4.3), even if the account has no such
 /// value: clients that validate responses reject a state without them.
-fn required_keys(scheme: &str, status: AccountStatus) -> &'static [&'static str] {
+fn required_keys(scheme: Scheme, status: AccountStatus) -> &'static [&'static str] {
     use AccountStatus::{Active, Expired, Failed, Inactive, Initiated};
     match (scheme, status) {
-        ("OAUTH1", Initiated) => &["oauth_token", "oauth_token_secret", "authUri"],
-        ("OAUTH1", Active | Inactive) => &["oauth_token", "oauth_token_secret"],
-        ("OAUTH2" | "S2S_OAUTH2", Active | Inactive) => &["access_token"],
-        ("DCR_OAUTH" | "CIMD_OAUTH", Initiated) => &["client_id"],
-        ("DCR_OAUTH" | "CIMD_OAUTH", Active | Inactive) => &["client_id", "access_token"],
-        ("BASIC", Active | Inactive) => &["username"],
-        ("BASIC_WITH_JWT", Active | Inactive | Failed | Expired) => &["username", "password"],
-        ("BEARER_TOKEN", Active | Inactive) => &["token"],
-        ("GOOGLE_SERVICE_ACCOUNT", Active | Inactive) => &["credentials_json"],
-        ("SERVICE_ACCOUNT", Active | Inactive) => &["application_id", "installation_id", "private_key"],
-        ("BILLCOM_AUTH", Active | Inactive) => &["sessionId", "devKey"],
+        (Scheme::OAuth1, Initiated) => &["oauth_token", "oauth_token_secret", "authUri"],
+        (Scheme::OAuth1, Active | Inactive) => &["oauth_token", "oauth_token_secret"],
+        (Scheme::OAuth2 | Scheme::S2sOAuth2, Active | Inactive) => &["access_token"],
+        (Scheme::DcrOAuth | Scheme::CimdOAuth, Initiated) => &["client_id"],
+        (Scheme::DcrOAuth | Scheme::CimdOAuth, Active | Inactive) => &["client_id", "access_token"],
+        (Scheme::Basic, Active | Inactive) => &["username"],
+        (Scheme::BasicWithJwt, Active | Inactive | Failed | Expired) => &["username", "password"],
+        (Scheme::BearerToken, Active | Inactive) => &["token"],
+        (Scheme::GoogleServiceAccount, Active | Inactive) => &["credentials_json"],
+        (Scheme::ServiceAccount, Active | Inactive) => &["application_id", "installation_id", "private_key"],
+        (Scheme::BillcomAuth, Active | Inactive) => &["sessionId", "devKey"],
         _ => &[],
     }
 }
@@ -101,8 +105,8 @@ fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params:
         (false, true) => Mask::Shorten,
         (false, false) => Mask::Show,
     };
-    add_secrets(val, &view.secrets, &view.row.scheme, mask);
-    if ["OAUTH2", "DCR_OAUTH", "CIMD_OAUTH", "S2S_OAUTH2"].contains(&view.row.scheme.as_str()) {
+    add_secrets(val, &view.secrets, view.row.scheme, mask);
+    if view.row.scheme.is_oauth2() || view.row.scheme == Scheme::S2sOAuth2 {
         let granted = params.granted_scopes.as_ref().unwrap_or(&params.requested_scopes);
         val.insert("scope".to_owned(), granted.join(" ").into());
         val.insert("token_type".to_owned(), params.token_type.as_deref().unwrap_or("Bearer").into());
@@ -112,10 +116,10 @@ fn add_credential(val: &mut BTreeMap<String, Value>, view: &AccountView, params:
     }
 }
 
-fn add_secrets(val: &mut BTreeMap<String, Value>, secrets: &Secrets, scheme: &str, mask: Mask) {
+fn add_secrets(val: &mut BTreeMap<String, Value>, secrets: &Secrets, scheme: Scheme, mask: Mask) {
     for (name, secret) in secrets.iter() {
         // An imported token is stored under the name that the toolkit applies.
-        let name = if scheme == "BEARER_TOKEN" && name == "access_token" { "token" } else { name };
+        let name = if scheme == Scheme::BearerToken && name == "access_token" { "token" } else { name };
         // A user name may itself be the key (RFC 7617 with an empty password), so it is masked as well.
         val.insert(name.to_owned(), mask.apply(secret.expose()).into());
     }

@@ -57,7 +57,7 @@ impl CreateResponse {
             toolkit: ToolkitSlug { slug: row.toolkit.clone() },
             auth_config: Created {
                 id: row.id.clone(),
-                auth_scheme: row.scheme.clone(),
+                auth_scheme: row.scheme.to_string(),
                 is_composio_managed: row.is_managed,
                 restrict_to_following_tools,
                 redirect_uri: settings.and_then(|settings| app.redirect_uris.for_display(row, &settings)),
@@ -153,9 +153,7 @@ impl AuthConfig {
     pub fn new(app: &App, config: &AuthConfigView) -> Self {
         let row = &config.row;
         let toolkit = app.core.toolkit(&row.toolkit);
-        let scheme = row.scheme.parse().ok();
-        let fields = toolkit.as_ref().zip(scheme).map(|(toolkit, scheme)| toolkit.connection_fields(scheme));
-        let fields = fields.unwrap_or_default();
+        let fields = toolkit.as_ref().map(|toolkit| toolkit.connection_fields(row.scheme)).unwrap_or_default();
         let settings = &config.settings;
         let tool_access = settings.tool_access_config.clone();
         let shared = shared_fields(config, &fields);
@@ -169,7 +167,7 @@ impl AuthConfig {
                 auth_guide_url: toolkit.and_then(|toolkit| toolkit.auth_guide_url.clone()),
             },
             name: row.name.clone(),
-            auth_scheme: row.scheme.clone(),
+            auth_scheme: row.scheme.to_string(),
             is_composio_managed: row.is_managed,
             credentials: masked_credentials(app, config),
             status: if row.is_enabled { AuthConfigStatus::Enabled } else { AuthConfigStatus::Disabled },

@@ -197,7 +197,7 @@ fn view(link: &Link) -> Answer {
         account_type: link.account_type.into(),
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),
-        auth_scheme: link.auth_scheme.clone(),
+        auth_scheme: link.auth_scheme.to_string(),
         warnings: link.warnings.iter().map(WarningResponse::of_link).collect(),
     }
 }

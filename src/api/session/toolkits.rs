@@ -120,7 +120,7 @@ fn account(shown: SessionAccount) -> ToolkitAccount {
         created_at: iso(row.created_at),
         auth_config: ToolkitAuthConfig {
             id: row.auth_config_id,
-            auth_scheme: row.scheme,
+            auth_scheme: row.scheme.to_string(),
             is_composio_managed: is_managed,
         },
     }

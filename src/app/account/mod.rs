@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_catalog::Refresh;
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountFilter, AccountRow, AccountStatus};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, links, unread_answers};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 use switchboard_vault::{Entropy, Secrets};
 
 use crate::app::Actor;
@@ -67,8 +69,11 @@ impl AccountView {
     }
 
     /// The status reason for responses.
-    pub fn status_reason(&self) -> Option<&str> {
-        if self.is_disabled_by_config() { Some(CONFIG_DISABLED) } else { self.row.status_reason.as_deref() }
+    pub fn status_reason(&self) -> Option<String> {
+        if self.is_disabled_by_config() {
+            return Some(CONFIG_DISABLED.to_owned());
+        }
+        self.row.status_reason.as_ref().map(ToString::to_string)
     }
 }
 
@@ -145,9 +150,9 @@ impl Accounts {
         let now = self.core.now();
         let unit = Unit::new()
             .with(accounts::delete(&actor.project_id, id, now))
-            .and(links::end_of_account(&actor.project_id, id, "deleted", now))
+            .and(links::end_of_account(&actor.project_id, id, LinkOutcome::Deleted, now))
             .with(unread_answers::delete_of_account(&actor.project_id, id))
-            .with(self.core.audit(actor, "connected_account.delete", id, "ok", None));
+            .with(self.core.audit(actor, AuditAction::AccountDelete, id, AuditOutcome::Ok, None));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(None),
             Err(WriteError::Refused(Refusal::AccountNotFound)) => Err(account_not_found(id)),
@@ -162,7 +167,7 @@ impl Accounts {
             Secrets::new()
         });
         let lifetime = self.lifetime(&row, &secrets)?;
-        let client_id = auth_config.as_ref().filter(|_| ["DCR_OAUTH", "CIMD_OAUTH"].contains(&row.scheme.as_str()));
+        let client_id = auth_config.as_ref().filter(|_| matches!(row.scheme, Scheme::DcrOAuth | Scheme::CimdOAuth));
         // None before the first connection, because the client is not registered yet.
         let client_id =
             client_id.and_then(|config| self.credentials.oauth_client(config).ok()).map(|client| client.client_id);
@@ -174,7 +179,7 @@ impl Accounts {
             return Ok(Lifetime::default());
         }
         let toolkit = self.core.toolkit(&row.toolkit);
-        let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme.parse().ok()?));
+        let oauth = toolkit.as_ref().and_then(|toolkit| toolkit.oauth(row.scheme));
         let refreshes = oauth.filter(|_| secrets.get("refresh_token").is_some());
         let after = |from: Option<Millis>, seconds: Option<u64>| {
             Some(from?.saturating_add(millis(Duration::from_secs(seconds?))))

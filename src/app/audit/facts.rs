@@ -72,6 +72,9 @@ pub struct Facts {
     /// The tokens that the provider has revoked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub revoked_tokens: Vec<String>,
+    /// The code of the reason, written by [`Core::audit`](crate::app::base::core::Core::audit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Anything else, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use switchboard_store::Unit;
 use switchboard_store::audit_segments::Segment;
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
 use crate::app::audit::AuditLog;
@@ -133,7 +134,7 @@ impl AuditLog {
         let head = Head::of(self.core.store.newest_audit_segment().await?.as_ref());
         let actor = Actor::cli("");
         let detail = json!({ "before": before, "now": head });
-        let event = self.core.audit(&actor, "audit.accept_head", "audit", "ok", Some(&detail));
+        let event = self.core.audit(&actor, AuditAction::AuditAcceptHead, "audit", AuditOutcome::Ok, Some(&detail));
         self.core.store.apply(Unit::new().with(event)).await?;
         write(&self.head_file, &head).map_err(Error::internal)?;
         Ok(head)

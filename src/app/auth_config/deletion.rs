@@ -1,6 +1,7 @@
 //! Deletes an auth config. Its accounts are deleted first, in batches.
 
 use switchboard_store::{Refusal, Unit, WriteError, accounts, auth_configs, links, unread_answers};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -23,10 +24,10 @@ impl AuthConfigs {
         let now = self.core.now();
         let unit = Unit::new()
             .with(auth_configs::delete(&actor.project_id, id, now))
-            .and(links::end_of_auth_config(&actor.project_id, id, "deleted", now))
+            .and(links::end_of_auth_config(&actor.project_id, id, LinkOutcome::Deleted, now))
             .with(unread_answers::delete_of_auth_config(&actor.project_id, id))
             .with(accounts::delete_of_auth_config(&actor.project_id, id, now))
-            .with(self.core.audit(actor, "auth_config.delete", id, "ok", None));
+            .with(self.core.audit(actor, AuditAction::AuthConfigDelete, id, AuditOutcome::Ok, None));
         match self.core.store.apply(unit).await {
             Ok(_) => {
                 self.recent.forget_where(|candidates| candidates.has(id));

@@ -9,6 +9,7 @@ use serde_json::Value;
 use switchboard_catalog::Scheme;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
 use super::{check_client, check_name, check_shared, client_names, toolkit_gone};
@@ -63,7 +64,7 @@ impl AuthConfigs {
             }
             None => None,
         };
-        self.change(actor, id, "auth_config.update", |row| {
+        self.change(actor, id, AuditAction::AuthConfigUpdate, |row| {
             patch.check_fits(row)?;
             row.name = name.clone().unwrap_or_else(|| row.name.clone());
             row.is_enabled_for_tool_router = patch.is_enabled_for_tool_router.unwrap_or(row.is_enabled_for_tool_router);
@@ -81,7 +82,7 @@ impl AuthConfigs {
 
     /// Enables or disables an auth config. While it is disabled, its accounts cannot be used.
     pub async fn set_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
-        let action = if enabled { "auth_config.enable" } else { "auth_config.disable" };
+        let action = if enabled { AuditAction::AuthConfigEnable } else { AuditAction::AuthConfigDisable };
         self.change(actor, id, action, |row| {
             let is_change = row.is_enabled != enabled;
             row.is_enabled = enabled;
@@ -96,7 +97,7 @@ impl AuthConfigs {
         &self,
         actor: &Actor,
         id: &str,
-        action: &'static str,
+        action: AuditAction,
         change: impl Fn(&mut AuthConfigRow) -> Result<bool>,
     ) -> Result<()> {
         for _ in 0..MAX_ATTEMPTS {
@@ -108,9 +109,13 @@ impl AuthConfigs {
             }
             // Always greater than before, even within the same millisecond: flows compare it as a version.
             row.updated_at = self.core.now().max(replaces + 1);
-            let unit = Unit::new()
-                .with(auth_configs::replace(&row, replaces))
-                .with(self.core.audit(actor, action, id, "ok", None));
+            let unit = Unit::new().with(auth_configs::replace(&row, replaces)).with(self.core.audit(
+                actor,
+                action,
+                id,
+                AuditOutcome::Ok,
+                None,
+            ));
             match self.core.store.apply(unit).await {
                 Ok(_) => {
                     self.providers.forget_method_refusals();
@@ -127,7 +132,7 @@ impl AuthConfigs {
 
     /// Changes the client and the shared fields, which are bound to each other.
     fn change_secrets(&self, row: &mut AuthConfigRow, patch: &AuthConfigPatch) -> Result<()> {
-        let scheme: Scheme = row.scheme.parse().map_err(Error::internal)?;
+        let scheme = row.scheme;
         let known = client_names(scheme);
         let changes = patch.credentials.iter().filter(|(name, _)| !row.is_managed && known.contains(&name.as_str()));
         let changes: Vec<(&String, &Option<Secret>)> = changes.collect();
@@ -192,7 +197,7 @@ impl AuthConfigPatch {
             return Err(Error::new(Code::AuthConfigBadRequest, message)
                 .fix(format!("Send type {word}. An auth config keeps the type that it was made with.")));
         }
-        let is_oauth = row.scheme.parse().is_ok_and(Scheme::is_oauth2);
+        let is_oauth = row.scheme.is_oauth2();
         let prefix = if row.is_managed { "" } else { "credentials." };
         let not_accepted = |name: &str| {
             Err(Error::field(
@@ -200,7 +205,7 @@ impl AuthConfigPatch {
                 format!("is not taken with scheme {}; each user enters their own on the connect page", row.scheme),
             ))
         };
-        let known = row.scheme.parse().map(client_names).unwrap_or_default();
+        let known = client_names(row.scheme);
         let is_unknown =
             |(name, value): &(&String, &Option<Secret>)| value.is_some() && !known.contains(&name.as_str());
         if let Some((name, _)) = self.credentials.iter().find(is_unknown) {
@@ -210,7 +215,7 @@ impl AuthConfigPatch {
             ("scopes", self.scopes.as_ref().is_some_and(|value| !value.is_empty())),
             ("user_scopes", self.user_scopes.as_ref().is_some_and(|value| !value.is_empty())),
         ];
-        let has_redirect = row.scheme.parse().is_ok_and(Scheme::is_redirect);
+        let has_redirect = row.scheme.is_redirect();
         match oauth_only.iter().find(|(_, given)| *given) {
             Some((name, _)) if !is_oauth => not_accepted(name),
             _ if !has_redirect && self.oauth_redirect_uri.as_ref().is_some_and(|value| !value.is_empty()) => {

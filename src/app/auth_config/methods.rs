@@ -40,7 +40,7 @@ impl AuthConfigs {
             return Ok(false);
         }
         // One that was disabled on purpose is not created again.
-        if self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?.is_some() {
+        if self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme)).await?.is_some() {
             return Ok(false);
         }
         if toolkit.uses_device_code(scheme) {

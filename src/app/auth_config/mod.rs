@@ -12,6 +12,7 @@ use std::sync::Arc;
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::{ListPage, PageQuery, Unit};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
 use crate::app::Actor;
@@ -134,7 +135,7 @@ impl AuthConfigs {
             Source::Custom { scheme, credentials } => self.custom_row(actor, &toolkit, *scheme, credentials)?,
         };
         row.name = check_name(new.name, "auth_config.name")?.unwrap_or(row.name);
-        let scheme = row.scheme.parse().map_err(Error::internal)?;
+        let scheme = row.scheme;
         check_shared(&toolkit, scheme, &new.shared, "auth_config.shared_connection_fields")?;
         check_shared_secrets(&toolkit, scheme, &new.shared)?;
         row.shared_sealed = self.credentials.seal_shared(&row, &new.shared);
@@ -152,9 +153,9 @@ impl AuthConfigs {
         row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
         let unit = Unit::new().with(auth_configs::insert(&row)).with(self.core.audit(
             actor,
-            "auth_config.create",
+            AuditAction::AuthConfigCreate,
             &row.id,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         let cache_key = (row.project_id.clone(), row.toolkit.clone());
@@ -232,7 +233,7 @@ impl AuthConfigs {
             project_id: project.to_owned(),
             toolkit: toolkit.slug.clone(),
             name: format!("{} Auth Config", toolkit.name),
-            scheme: scheme.as_str().to_owned(),
+            scheme,
             is_managed,
             is_enabled: true,
             is_enabled_for_tool_router: true,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::Unit;
 use switchboard_store::auth_configs::{self, AuthConfigRow};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -76,7 +77,7 @@ impl Candidates {
 impl Candidates {
     /// The newest auth config of a scheme.
     pub(in crate::app) fn newest_of(&self, scheme: Scheme) -> Option<&AuthConfigRow> {
-        self.configs.iter().find(|config| config.scheme == scheme.as_str())
+        self.configs.iter().find(|config| config.scheme == scheme)
     }
 
     /// Whether an auth config is among the candidates.
@@ -162,7 +163,7 @@ impl AuthConfigs {
             return Err(super::disabled(&config).fix("Enable it, or name another auth config in the session."));
         }
         if let RequestedScheme::Only(scheme) = requested
-            && scheme.as_str() != config.scheme
+            && scheme != config.scheme
         {
             let reason =
                 format!("must be {}: the session names auth config {} of that scheme", config.scheme, config.id);
@@ -243,16 +244,14 @@ impl AuthConfigs {
         let project = &actor.project_id;
         // The cache is limited, so an older auth config may have the scheme.
         let with_client = self.core.settings.managed_client(&toolkit.slug, project).is_some();
-        let older =
-            self.core.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme.as_str(), with_client).await?;
+        let older = self.core.store.usable_auth_config_of_scheme(project, &toolkit.slug, scheme, with_client).await?;
         if let Some(config) = older {
             return Ok(config);
         }
         if !self.can_create(project, toolkit, scheme) {
             return Err(no_client(toolkit, scheme));
         }
-        if let Some(existing) =
-            self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme.as_str())).await?
+        if let Some(existing) = self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme)).await?
             && !(existing.is_enabled && existing.is_enabled_for_tool_router)
         {
             return Err(managed_disabled(&existing));
@@ -273,7 +272,7 @@ impl AuthConfigs {
             config.settings = AuthConfigSettings { made_for_scheme, ..AuthConfigSettings::default() }.to_text();
         }
         unit.push(auth_configs::insert_first_managed(&config));
-        unit.push(self.core.audit(actor, "auth_config.create", &config.id, "ok", None));
+        unit.push(self.core.audit(actor, AuditAction::AuthConfigCreate, &config.id, AuditOutcome::Ok, None));
         config
     }
 
@@ -295,7 +294,7 @@ impl AuthConfigs {
     /// Whether a managed auth config has no client, because the operator has withdrawn it or never set one.
     pub(in crate::app) fn lacks_client(&self, config: &AuthConfigRow) -> bool {
         let has_client = || self.core.settings.managed_client(&config.toolkit, &config.project_id).is_some();
-        let is = |scheme: Scheme| config.scheme == scheme.as_str();
+        let is = |scheme: Scheme| config.scheme == scheme;
         config.is_managed && (is(Scheme::OAuth1) || is(Scheme::OAuth2) && !has_client())
     }
 }

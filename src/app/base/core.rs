@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::Value;
-use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::audit::{self, AuditEvent};
 use switchboard_store::{Statement, Store, Unit, meta};
+use switchboard_types::{AuditAction, AuditResult};
 use switchboard_vault::Entropy;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,7 @@ use super::catalog::CurrentCatalog;
 use super::settings::Settings;
 use super::threads::Threads;
 use crate::app::model::params::AccountParams;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::Kind;
 use crate::metrics::Metrics;
 use crate::time::{Clock, Millis};
@@ -104,23 +105,39 @@ impl Core {
     pub(in crate::app) fn params_of(&self, account: &AccountRow) -> Result<AccountParams> {
         let params = AccountParams::parse(&account.params)?;
         let Some(toolkit) = self.toolkit(&account.toolkit) else { return Ok(params) };
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
-        Ok(params.with_derived_values(&toolkit, scheme))
+        Ok(params.with_derived_values(&toolkit, account.scheme))
     }
 
-    /// The statement that records `action` on `object`. `detail` never contains a secret.
-    pub fn audit(&self, actor: &Actor, action: &str, object: &str, outcome: &str, detail: Option<&Value>) -> Statement {
+    /// The statement that records `action` on `object`. `detail` is an object and never contains a secret. An event
+    /// that failed for a reason has the reason's code in its detail, too, as `reason`.
+    pub fn audit<'r>(
+        &self,
+        actor: &Actor,
+        action: AuditAction,
+        object: &str,
+        result: impl Into<AuditResult<'r>>,
+        detail: Option<&Value>,
+    ) -> Statement {
+        let result = result.into();
+        let detail = match result.reason_code() {
+            None => detail.map(Value::to_string),
+            Some(code) => {
+                let mut detail = detail.and_then(Value::as_object).cloned().unwrap_or_default();
+                detail.insert("reason".to_owned(), code.as_str().into());
+                Some(Value::Object(detail).to_string())
+            }
+        };
         audit::insert(AuditEvent {
             id: self.mint(Kind::AuditEvent),
             project_id: (!actor.project_id.is_empty()).then(|| actor.project_id.clone()),
             at: self.now(),
             actor: actor.name.clone(),
-            action: action.to_owned(),
+            action: action.as_str().to_owned(),
             object: object.to_owned(),
-            outcome: outcome.to_owned(),
+            outcome: result.text(),
             request_id: actor.request_id.clone(),
             caller_request_id: actor.caller_request_id.clone(),
-            detail: detail.map(Value::to_string),
+            detail,
         })
     }
 }

@@ -28,7 +28,7 @@ pub fn invalid_slugs(slugs: &[&str]) -> Error {
 
 /// The account's credential no longer works; the user must reconnect.
 pub fn reauth_required(account: &AccountRow) -> Error {
-    let reason = account.status_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = account.status_reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     Error::new(
         Code::ReauthRequired,
         format!("Connected account {} is in {} state{reason}", account.id, account.status.as_str()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Statement, Unit, WriteError};
+use switchboard_types::{AuditAction, LinkOutcome, Reason};
 
 use super::visit::{Offer, Visit};
 use super::{Ending, Finished};
@@ -72,8 +73,8 @@ impl Connector {
         let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let toolkit = account.map(|account| account.toolkit).unwrap_or_default();
         let ending = match &link.state {
-            LinkState::Finished { outcome } if outcome == "success" => Ending::Connected,
-            LinkState::Finished { outcome } if outcome == "expired" => Ending::Expired,
+            LinkState::Finished { outcome: LinkOutcome::Success } => Ending::Connected,
+            LinkState::Finished { outcome: LinkOutcome::Expired } => Ending::Expired,
             LinkState::Finished { .. } | LinkState::Open | LinkState::Exchanging { .. } => Ending::Invalid,
         };
         let mut finished = Finished::of(ending, link, &toolkit);
@@ -88,14 +89,14 @@ impl Connector {
         &self,
         actor: &Actor,
         offer: &Offer,
-        (ending, reason): (Ending, &str),
+        (ending, reason): (Ending, &Reason),
         facts: Facts,
     ) -> Result<Finished> {
         let (link, account) = (&offer.link, &offer.account);
         let now = self.core.now();
         let is_reported = link.callback_url.is_some() || offer.verifier_url.is_some();
         if is_reported || now >= link.expires_at {
-            let outcome = if ending == Ending::Expired { "expired" } else { "failed" };
+            let outcome = if ending == Ending::Expired { LinkOutcome::Expired } else { LinkOutcome::Failed };
             let is_last = links::is_unused(&link.id, offer.holder.as_deref(), now, self.stale_before());
             let end = self.end_link_unit(actor, link, account, (outcome, reason), facts.clone());
             match self.core.store.apply(Unit::new().with(is_last).and(end)).await {
@@ -107,7 +108,7 @@ impl Connector {
         let facts = Facts { link_id: Some(link.id.clone()), is_reconnect: offer.is_reconnect(), ..facts };
         let mut unit = Unit::new().with(links::is_open(&link.id)).with(self.core.audit(
             actor,
-            "link.fail",
+            AuditAction::LinkFail,
             &account.id,
             reason,
             Some(&facts.to_value()),
@@ -140,8 +141,8 @@ impl Connector {
         actor: &Actor,
         link: &LinkRow,
         account: &AccountRow,
-        outcome: &str,
-        reason: &str,
+        outcome: LinkOutcome,
+        reason: &Reason,
     ) -> Result<bool> {
         let unit = self.end_link_unit(actor, link, account, (outcome, reason), Facts::default());
         match self.core.store.apply(unit).await {
@@ -157,16 +158,16 @@ impl Connector {
         actor: &Actor,
         link: &LinkRow,
         account: &AccountRow,
-        (outcome, reason): (&str, &str),
+        (outcome, reason): (LinkOutcome, &Reason),
         facts: Facts,
     ) -> Unit {
         let now = self.core.now();
         let is_reconnect = link.purpose == LinkPurpose::Reconnect;
         let facts = Facts { link_id: Some(link.id.clone()), is_reconnect, ..facts }.to_value();
-        let status = if outcome == "expired" { AccountStatus::Expired } else { AccountStatus::Failed };
+        let status = if outcome == LinkOutcome::Expired { AccountStatus::Expired } else { AccountStatus::Failed };
         let unit = links::end(&link.id, outcome, now).with(self.core.audit(
             actor,
-            "link.end",
+            AuditAction::LinkEnd,
             &account.id,
             reason,
             Some(&facts),
@@ -181,7 +182,7 @@ impl Connector {
     pub(super) async fn current_outcome(&self, offer: &Offer) -> Result<Finished> {
         let link = self.core.store.link(&offer.link.id).await?;
         let link = link.ok_or_else(|| Error::internal("a link that was there is gone"))?;
-        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome: LinkOutcome::Success });
         // An entered credential is bound to no browser: another browser may have connected another
         // account.
         if is_connected && offer.attempt_id.is_some() {

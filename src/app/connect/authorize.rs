@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use switchboard_auth::{AuthorizationRequest, PkcePair, dpop_thumbprint, new_dpop_key};
 use switchboard_catalog::{Pkce, Scheme};
+use switchboard_types::AuditOutcome;
 use switchboard_vault::{OneTimeToken, Secret};
 use url::Url;
 
@@ -61,7 +62,7 @@ impl Connector {
             Err(failure) => {
                 tracing::warn!(toolkit = %offer.toolkit.slug, reason = %failure.log_text(), "authorization could not be started");
                 let facts = failure.facts();
-                self.record_refusal(actor, &offer.account.id, "authorization_request", &facts).await;
+                self.record_refusal(actor, &offer.account.id, AuditOutcome::AuthorizationRequest, &facts).await;
                 let reason = failure.message().unwrap_or_else(|| "it did not accept the request".to_owned());
                 Ok(Err(format!(
                     "{} could not start the connection: {reason}. Try again in a minute.",

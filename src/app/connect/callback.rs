@@ -12,6 +12,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::links::LinkRow;
 use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret};
 
 use super::attempt::ExchangeWait;
@@ -217,13 +218,13 @@ impl Connector {
             let grant = self.grant(attempt, &offer, code.clone(), &state)?;
             return self.store_pending_code(actor, &offer, attempt, grant).await.map(Some);
         }
-        let outcome = if mismatch.is_none() { "ok" } else { "context_mismatch" };
+        let outcome = if mismatch.is_none() { AuditOutcome::Ok } else { AuditOutcome::ContextMismatch };
         let mut unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now()));
         if code.is_some() {
             unit.push(self.claim_exchange(&attempt.link_id, &attempt.id));
             offer.holder = Some(attempt.id.clone());
         }
-        unit.push(self.core.audit(actor, "link.callback", &attempt.account_id, outcome, None));
+        unit.push(self.core.audit(actor, AuditAction::LinkCallback, &attempt.account_id, outcome, None));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused(Refusal::ExchangeBusy)) => return Ok(None),
@@ -234,13 +235,20 @@ impl Connector {
         let finished = match (mismatch, response.refusal, code) {
             (Some(mismatch), _, _) => {
                 let facts = Facts { detail: Some(mismatch.to_owned()), ..Facts::default() };
-                self.attempt_failed(actor, &offer, (Ending::ContextMismatch, "context_mismatch"), facts).await?
+                self.attempt_failed(
+                    actor,
+                    &offer,
+                    (Ending::ContextMismatch, &ReasonCode::ContextMismatch.into()),
+                    facts,
+                )
+                .await?
             }
             (None, Some((error, description)), _) => self.refused(actor, &offer, error, description).await?,
             (None, None, None) => {
-                let reason = "The provider returned neither a code nor an error";
-                let ending = (Ending::ProviderError, reason);
-                self.attempt_failed(actor, &offer, ending, Facts::default()).await?.with_finding(reason)
+                let reason = Reason::new(ReasonCode::NoCode);
+                let ending = (Ending::ProviderError, &reason);
+                let finished = self.attempt_failed(actor, &offer, ending, Facts::default()).await?;
+                finished.with_finding(reason.to_string())
             }
             (None, None, Some(code)) => {
                 let grant = self.grant(attempt, &offer, code, &state)?;
@@ -325,8 +333,10 @@ impl Connector {
             Some(description) => format!("{error}: {description}"),
             None => error.clone(),
         };
+        let code = if error == "access_denied" { ReasonCode::AccessDenied } else { ReasonCode::AuthorizationRefused };
+        let reason = Reason::with_detail(code, detail.as_str());
         let facts = Facts { provider: Some(detail.clone()), code: Some(error), ..Facts::default() };
-        let finished = self.attempt_failed(actor, offer, (ending, &detail), facts).await?;
+        let finished = self.attempt_failed(actor, offer, (ending, &reason), facts).await?;
         Ok(finished.with_detail((ending == Ending::ProviderError).then_some(detail)))
     }
 
@@ -337,7 +347,7 @@ impl Connector {
         let config = self.core.store.auth_config(&attempt.project_id, &attempt.auth_config_id).await?;
         let toolkit = config.as_ref().and_then(|config| self.core.toolkit(&config.toolkit));
         let Some((config, toolkit)) = config.zip(toolkit) else { return Ok(CallbackParameters::default()) };
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         let Some(callback) = toolkit.oauth(scheme).map(|oauth| &oauth.callback) else {
             return Ok(CallbackParameters {
                 names: vec!["oauth_token".to_owned(), "oauth_verifier".to_owned()],

@@ -11,6 +11,7 @@ use switchboard_store::accounts::AccountRow;
 use switchboard_store::links::{self, LinkState};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Unit, WriteError, revocations};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::attempt::ExchangeWait;
@@ -129,7 +130,13 @@ impl Connector {
             .with(verifications::cancel_of_attempt(&offer.link.id, offer.attempt_id.as_deref(), now))
             .with(verifications::insert(&row))
             .with(revocations::postpone_of_account(project, &offer.account.id, expires_at))
-            .with(self.core.audit(actor, "link.choose", &offer.account.id, "asked", Some(&detail)));
+            .with(self.core.audit(
+                actor,
+                AuditAction::LinkChoose,
+                &offer.account.id,
+                AuditOutcome::Asked,
+                Some(&detail),
+            ));
         if let Some(holder) = &offer.holder {
             unit.push(links::release_exchange(&offer.link.id, holder));
         }
@@ -263,7 +270,7 @@ impl Connector {
         let mut unit = Unit::new()
             .with(verifications::consume(&row.project_id, &row.id, now))
             .with(self.claim_exchange(&offer.link.id, &row.id))
-            .with(self.core.audit(actor, "link.choose", &row.account_id, "ok", Some(&detail)));
+            .with(self.core.audit(actor, AuditAction::LinkChoose, &row.account_id, AuditOutcome::Ok, Some(&detail)));
         if waiting.has_conditional_revocation {
             // If this task is interrupted, the conditional revocation revokes the tokens.
             unit.push(revocations::postpone(&row.project_id, &row.id, now + millis(COMPLETION_TIMEOUT)));
@@ -298,7 +305,7 @@ impl Connector {
         };
         let Some(row) = row else { return Ok(ChoiceResult::TooLate(finished)) };
         let Some(link) = self.core.store.link(&row.link_id).await? else { return Ok(ChoiceResult::TooLate(finished)) };
-        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome: LinkOutcome::Success });
         if !is_connected {
             return Ok(ChoiceResult::TooLate(finished));
         }

@@ -4,6 +4,7 @@
 use switchboard_store::accounts::{self, AccountStatus};
 use switchboard_store::links::{self, LinkChoice};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use super::{Offer, Visit};
 use crate::app::Actor;
@@ -91,8 +92,14 @@ impl Connector {
         let account = &offer.account.id;
         let unit = unit
             .with(links::record_choice(&offer.link.id, now))
-            .with(accounts::set_auth_config(&actor.project_id, account, &config.id, &config.scheme, now))
-            .with(self.core.audit(&actor, "link.choose_scheme", account, "ok", Some(&facts.to_value())));
+            .with(accounts::set_auth_config(&actor.project_id, account, &config.id, config.scheme, now))
+            .with(self.core.audit(
+                &actor,
+                AuditAction::LinkChooseScheme,
+                account,
+                AuditOutcome::Ok,
+                Some(&facts.to_value()),
+            ));
         self.core.store.apply(unit).await?;
         self.auth_configs.forget(&actor.project_id, &offer.toolkit.slug);
         Ok(())

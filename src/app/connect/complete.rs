@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use switchboard_store::{Unit, revocations};
+use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::choose::PendingConnection;
@@ -77,7 +78,8 @@ impl Connector {
                     verification_id: verification_id.as_deref(),
                     identity,
                 };
-                return self.reject_connection(actor, offer, refused, error.message()).await;
+                let reason = Reason::with_detail(ReasonCode::PostConnectFailed, error.message());
+                return self.reject_connection(actor, offer, refused, &reason).await;
             }
         }
         if params.identity.is_none() {
@@ -85,16 +87,17 @@ impl Connector {
         }
         let before = AccountParams::parse(&offer.account.params)?.identity.filter(|_| offer.is_reconnect());
         let expectation = Expectation::parse(offer.link.expected.as_deref())?;
-        if let Some(reason) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
+        if let Some(code) = expectation.mismatch(before.as_ref(), params.identity.as_ref()) {
             let identity = params.identity.as_ref();
             let refused =
                 UnusedTokens { secrets: &credential.secrets, verification_id: verification_id.as_deref(), identity };
             self.revoke_unused_tokens(offer, refused).await?;
-            let ending = (Ending::AccountMismatch, reason);
+            let reason = Reason::new(code);
+            let ending = (Ending::AccountMismatch, &reason);
             let mut finished = self.attempt_failed(actor, offer, ending, Facts::default()).await?;
             // Only for the page: the person who signed in may see the name of their own account.
             finished.signed_in = identity.map(|identity| identity.display_name().to_owned());
-            return Ok(finished.with_finding(reason));
+            return Ok(finished.with_finding(reason.to_string()));
         }
         params.consented_at = Some(self.core.now());
         self.activate_account(actor, offer, credential, &params, verification_id.as_deref()).await
@@ -106,11 +109,11 @@ impl Connector {
         actor: &Actor,
         offer: &Offer,
         refused: UnusedTokens<'_>,
-        reason: &str,
+        reason: &Reason,
     ) -> Result<Finished> {
         self.revoke_unused_tokens(offer, refused).await?;
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, reason), Facts::default()).await?;
-        Ok(finished.with_finding(reason))
+        Ok(finished.with_finding(reason.to_string()))
     }
 
     /// Revokes tokens that no account uses, unless an active account may share their grant: revoking
@@ -129,9 +132,9 @@ impl Connector {
         if is_shared_grant {
             let mut unit = Unit::new().with(self.core.audit(
                 &Actor::system(project),
-                "connected_account.revoke",
+                AuditAction::AccountRevoke,
                 &offer.account.id,
-                "kept",
+                AuditOutcome::Kept,
                 None,
             ));
             if let Some(verification) = verification_id {

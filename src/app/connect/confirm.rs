@@ -12,6 +12,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
 use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
 
@@ -26,9 +27,6 @@ use crate::app::model::params::AccountParams;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::millis;
-
-/// `status_reason` of an account whose link another user finished.
-const WRONG_USER: &str = "IDENTITY_VERIFICATION_FAILED: another user than the one the link was for finished it";
 
 /// A connection whose user was confirmed.
 #[derive(Debug)]
@@ -60,9 +58,9 @@ impl Connector {
         parked.insert("state", Secret::new(grant.state));
         let unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now())).with(self.core.audit(
             actor,
-            "link.callback",
+            AuditAction::LinkCallback,
             &attempt.account_id,
-            "awaiting_confirmation",
+            AuditOutcome::AwaitingConfirmation,
             None,
         ));
         self.store_pending(offer, ParkedKind::Code, &parked, Some(grant.redirect_uri), &offer.account.params, unit)
@@ -77,9 +75,9 @@ impl Connector {
         secrets: &Secrets,
         params: &AccountParams,
     ) -> Result<Finished> {
-        let unit = Unit::new()
-            .with(verifications::cancel_of_attempt(&offer.link.id, None, self.core.now()))
-            .with(self.core.audit(actor, "link.enter", &offer.account.id, "awaiting_confirmation", None));
+        let unit = Unit::new().with(verifications::cancel_of_attempt(&offer.link.id, None, self.core.now())).with(
+            self.core.audit(actor, AuditAction::LinkEnter, &offer.account.id, AuditOutcome::AwaitingConfirmation, None),
+        );
         self.store_pending(offer, ParkedKind::Credential, secrets, None, &params.to_text(), unit).await
     }
 
@@ -155,11 +153,11 @@ impl Connector {
     /// Consumes a session URI: completes the connection, or ends it for a wrong user.
     async fn confirm(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
-        let outcome = if is_theirs { "ok" } else { "wrong_user" };
+        let outcome = if is_theirs { AuditOutcome::Ok } else { AuditOutcome::WrongUser };
         let facts = Facts::of_link(&row.link_id).to_value();
         let mut unit = Unit::new()
             .with(verifications::consume(&actor.project_id, &row.id, self.core.now()))
-            .with(self.core.audit(actor, "link.confirm", &row.account_id, outcome, Some(&facts)));
+            .with(self.core.audit(actor, AuditAction::LinkConfirm, &row.account_id, outcome, Some(&facts)));
         if is_theirs {
             unit.push(self.claim_exchange(&row.link_id, &row.id));
         }
@@ -170,7 +168,8 @@ impl Connector {
             Err(error) => return Err(error.into()),
         }
         if !is_theirs {
-            self.end_link(actor, &offer.link, &offer.account, "failed", WRONG_USER).await?;
+            self.end_link(actor, &offer.link, &offer.account, LinkOutcome::Failed, &ReasonCode::WrongUser.into())
+                .await?;
             return Err(Error::new(
                 Code::AccountBadRequest,
                 "The user who finished the connection is not the one it was created for",
@@ -178,9 +177,9 @@ impl Connector {
             .fix("Nothing was connected. Create a new link for the user who is signed in, and complete that."));
         }
         if offer.config.updated_at != row.auth_config_version {
-            let reason = "The auth config was changed while the connection was pending";
-            self.attempt_failed(actor, &offer, (Ending::ProviderError, reason), Facts::default()).await?;
-            return Err(Error::new(Code::AccountBadRequest, reason).fix("Create a new link."));
+            let reason = Reason::new(ReasonCode::AuthConfigChangedLater);
+            self.attempt_failed(actor, &offer, (Ending::ProviderError, &reason), Facts::default()).await?;
+            return Err(Error::new(Code::AccountBadRequest, reason.to_string()).fix("Create a new link."));
         }
         // The code belongs to the fields of its own attempt.
         offer.account.params.clone_from(&row.params);

@@ -13,6 +13,7 @@ use switchboard_catalog::Scheme;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose, LinkRow, LinkState};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use tokio::sync::Semaphore;
 
@@ -141,12 +142,12 @@ impl Connector {
         let attempt_id = attempt.id.clone();
         let is_asking = matches!(&link.state, LinkState::Exchanging { by, .. } if *by == attempt.id);
         if let LinkState::Finished { outcome } = &link.state {
-            let finished = self.device_outcome(&link, outcome).await?;
+            let finished = self.device_outcome(&link, *outcome).await?;
             return Ok(DevicePage::Ended { finished, attempt_id });
         }
         if attempt.consumed_at.is_some() && !is_asking && !self.core.store.is_waiting(&link.id, &attempt.id).await? {
             // The attempt has ended, the link has not.
-            let mut finished = self.device_outcome(&link, "failed").await?;
+            let mut finished = self.device_outcome(&link, LinkOutcome::Failed).await?;
             finished.may_retry = self.core.now() < link.expires_at;
             return Ok(DevicePage::Ended { finished, attempt_id });
         }
@@ -167,23 +168,21 @@ impl Connector {
     }
 
     /// How a link ended without its browser.
-    async fn device_outcome(&self, link: &LinkRow, outcome: &str) -> Result<Finished> {
+    async fn device_outcome(&self, link: &LinkRow, outcome: LinkOutcome) -> Result<Finished> {
         let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let Some(account) = account else { return Ok(Finished::without_link(Ending::Used)) };
         // On a reconnect, the account's own reason does not concern the visitor.
-        let own = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
-        let reason = own.unwrap_or_default();
+        let reason = account.status_reason.filter(|_| link.purpose == LinkPurpose::Connect);
         let ending = match outcome {
-            "success" => Ending::Success,
-            "expired" => Ending::Expired,
-            "failed" if reason.starts_with("access_denied") => Ending::Denied,
-            "failed" if reason.starts_with("account_mismatch") => Ending::AccountMismatch,
-            "failed" if reason.starts_with("expired_token") => Ending::Expired,
-            "failed" => Ending::ProviderError,
-            _ => Ending::Used,
+            LinkOutcome::Success => Ending::Success,
+            LinkOutcome::Expired => Ending::Expired,
+            LinkOutcome::Failed => {
+                reason.as_ref().map_or(Ending::ProviderError, |reason| Ending::of_failure(reason.code()))
+            }
+            LinkOutcome::Rejected | LinkOutcome::Replaced | LinkOutcome::Deleted => Ending::Used,
         };
         let finished = Finished::of(ending, link, &account.toolkit);
-        Ok(finished.with_detail((ending == Ending::ProviderError && !reason.is_empty()).then_some(reason)))
+        Ok(finished.with_detail(reason.filter(|_| ending == Ending::ProviderError).map(|reason| reason.to_string())))
     }
 
     fn pending_device_code(&self, attempt: &AttemptRow, offer: &Offer) -> Result<Option<PendingDeviceCode>> {
@@ -243,12 +242,12 @@ impl Connector {
             caller_request_id: None,
         };
         if offer.config.updated_at != attempt.auth_config_version {
-            let reason = "The auth config was changed while the user was at the provider";
+            let reason = ReasonCode::AuthConfigChanged;
             return self.stop_device_attempt(&actor, &offer, attempt, reason).await;
         }
         if offer.verifier_url.is_some() {
             // Set since the attempt started. No browser comes back whose user could be confirmed (R05).
-            let reason = "The project confirms who finished a connection, which a code does not admit";
+            let reason = ReasonCode::ConfirmationRequired;
             return self.stop_device_attempt(&actor, &offer, attempt, reason).await;
         }
         let Some(waiting) = self.pending_device_code(attempt, &offer)? else { return Ok(()) };
@@ -272,7 +271,7 @@ impl Connector {
             }
         };
         // Before any further request: the code is spent and must not be used again.
-        let is_ours = self.consume_device_attempt(&actor, attempt, "ok").await?;
+        let is_ours = self.consume_device_attempt(&actor, attempt, AuditOutcome::Ok).await?;
         let finished = self.providers.run_followup_requests(&provider, token, "").await;
         let mut params = params.clone();
         params.client_id = (offer.scheme == Scheme::DcrOAuth).then(|| provider.client.client_id.clone());
@@ -306,20 +305,21 @@ impl Connector {
         actor: &Actor,
         offer: &Offer,
         attempt: &AttemptRow,
-        reason: &str,
+        reason: ReasonCode,
     ) -> Result<()> {
-        if self.consume_device_attempt(actor, attempt, "stopped").await? {
-            let ending = (Ending::ProviderError, reason);
+        if self.consume_device_attempt(actor, attempt, AuditOutcome::Stopped).await? {
+            let reason = Reason::new(reason);
+            let ending = (Ending::ProviderError, &reason);
             self.attempt_failed(actor, offer, ending, Facts::default()).await?;
         }
         Ok(())
     }
 
     /// Consumes the attempt; false when it was consumed before.
-    async fn consume_device_attempt(&self, actor: &Actor, attempt: &AttemptRow, outcome: &str) -> Result<bool> {
+    async fn consume_device_attempt(&self, actor: &Actor, attempt: &AttemptRow, outcome: AuditOutcome) -> Result<bool> {
         let unit = Unit::new().with(attempts::consume(&attempt.id, self.core.now())).with(self.core.audit(
             actor,
-            "link.code",
+            AuditAction::LinkCode,
             &attempt.account_id,
             outcome,
             None,
@@ -358,7 +358,7 @@ impl Connector {
             DevicePollError::Pending | DevicePollError::Transient => poll.interval,
             DevicePollError::SlowDown => poll.interval + SLOW_DOWN_INCREMENT,
             // Another question may have got the tokens: its code is spent then, and ours refused.
-            DevicePollError::Final if self.consume_device_attempt(actor, attempt, "refused").await? => {
+            DevicePollError::Final if self.consume_device_attempt(actor, attempt, AuditOutcome::Refused).await? => {
                 return self.end_device_attempt(actor, offer, &failure).await;
             }
             DevicePollError::Final => return self.release_device_claim(attempt).await,
@@ -382,8 +382,10 @@ impl Connector {
         };
         let facts = failure.facts();
         let (ending, reason) = match code {
-            Some("access_denied") => (Ending::Denied, failure.message().unwrap_or_default()),
-            Some("expired_token") => (Ending::Expired, "expired_token: the code was not entered in time".to_owned()),
+            Some("access_denied") => {
+                (Ending::Denied, Reason::with_detail(ReasonCode::AccessDenied, failure.message().unwrap_or_default()))
+            }
+            Some("expired_token") => (Ending::Expired, ReasonCode::DeviceCodeExpired.into()),
             _ => return self.fail_exchange(actor, offer, failure).await.map(drop),
         };
         self.attempt_failed(actor, offer, (ending, &reason), facts).await.map(drop)

@@ -10,6 +10,7 @@ use switchboard_catalog::{RefreshToken, Scheme, Toolkit, template};
 use switchboard_store::accounts::{self, Activation};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Statement, Unit, WriteError, revocations};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::Secret;
 
 use super::complete::UnusedTokens;
@@ -23,11 +24,8 @@ use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::{AccountParams, missing_scopes};
 use crate::app::provider::{FailedExchange, Failure, TokenCredential, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
-
-/// `status_reason` of an account whose code could not be exchanged (contract section 3.4).
-const EXCHANGE_FAILED: &str = "OAuth callback failed during token exchange";
 
 /// A code that may be exchanged: its state is consumed, the browser is the right one, and the user is
 /// confirmed where the project requires it.
@@ -161,9 +159,9 @@ impl Connector {
         let answer = token.rest.0.clone();
         let credential = TokenCredential::new(token, &mut params, self.core.now());
         if lacks_refresh {
-            let reason = "The provider gave no refresh token, and its connections need one";
+            let reason = ReasonCode::NoRefreshToken.into();
             let refused = UnusedTokens { secrets: &credential.secrets, verification_id: None, identity: None };
-            return self.reject_connection(actor, offer, refused, reason).await;
+            return self.reject_connection(actor, offer, refused, &reason).await;
         }
         self.complete_connection(actor, offer, credential, params, Some(&answer)).await
     }
@@ -187,10 +185,12 @@ impl Connector {
     pub(super) async fn fail_exchange(&self, actor: &Actor, offer: &Offer, failure: &Failure) -> Result<Finished> {
         tracing::warn!(account.id = %offer.account.id, toolkit = %offer.toolkit.slug, reason = %failure.log_text(), "token exchange failed");
         let shown = failure.message();
-        let reason = match &shown {
-            Some(shown) => format!("{EXCHANGE_FAILED}: {shown}"),
-            None => EXCHANGE_FAILED.to_owned(),
+        let code = match failure {
+            Failure::Unsent(error) if error.code() == Code::AuthConfigBadRequest => ReasonCode::ExchangeNotSent,
+            _ => ReasonCode::ExchangeFailed,
         };
+        let reason =
+            shown.as_ref().map_or_else(|| Reason::new(code), |shown| Reason::with_detail(code, shown.as_str()));
         let facts = failure.facts();
         if let Some(kept) = self.credentials.keep_unread(&offer.account, failure.unread()) {
             self.spool.apply_with_retry(Unit::new().with(kept)).await?;
@@ -241,10 +241,16 @@ impl Connector {
         };
         let grant =
             self.revocations.record_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
-        let unit = links::end(&offer.link.id, "success", now)
+        let unit = links::end(&offer.link.id, LinkOutcome::Success, now)
             .with(offer.activation(activation))
             .with(revocations::cancel_conditional_of_account(project, account))
-            .with(self.core.audit(actor, "connected_account.connect", account, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(
+                actor,
+                AuditAction::AccountConnect,
+                account,
+                AuditOutcome::Ok,
+                Some(&facts.to_value()),
+            ));
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),

@@ -39,6 +39,7 @@ pub use visit::{Offer, Visit};
 use std::sync::Arc;
 
 use switchboard_store::links::LinkRow;
+use switchboard_types::ReasonCode;
 
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
@@ -118,6 +119,20 @@ pub struct Finished {
     pub link: Option<(String, String)>,
     /// The project of the link.
     pub project_id: Option<String>,
+}
+
+impl Ending {
+    /// The ending that a failed attempt's reason is shown as.
+    fn of_failure(code: ReasonCode) -> Self {
+        match code {
+            ReasonCode::AccessDenied => Self::Denied,
+            ReasonCode::AccountUnknown | ReasonCode::UnexpectedAccount | ReasonCode::DifferentAccount => {
+                Self::AccountMismatch
+            }
+            ReasonCode::DeviceCodeExpired => Self::Expired,
+            _ => Self::ProviderError,
+        }
+    }
 }
 
 impl Finished {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use switchboard_auth::TokenErrorKind;
 use switchboard_catalog::{Probe, Scheme};
 use switchboard_store::accounts::AccountStatus;
+use switchboard_types::{AuditOutcome, Reason, ReasonCode};
 use switchboard_vault::Secrets;
 
 use super::start::Started;
@@ -45,7 +46,7 @@ impl Connector {
             let params = AccountParams::from_fields(entered.fields).with_derived_values(&offer.toolkit, offer.scheme);
             if let Some(message) = connector.verify_entered_credential(&offer, &entered.secrets, &params).await {
                 let facts = Facts { detail: Some(message.clone()), ..Facts::default() };
-                connector.record_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                connector.record_refusal(&actor, &offer.account.id, AuditOutcome::CredentialRefused, &facts).await;
                 return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message) });
             }
             if offer.verifier_url.is_some() {
@@ -60,7 +61,7 @@ impl Connector {
                 }
                 Err(failure) => {
                     let facts = failure.facts();
-                    connector.record_refusal(&actor, &offer.account.id, "credential_refused", &facts).await;
+                    connector.record_refusal(&actor, &offer.account.id, AuditOutcome::CredentialRefused, &facts).await;
                     let message = Some(refusal_message(&offer.toolkit.name, &failure));
                     Ok(Started::Form { offer, wrong: BTreeMap::new(), message })
                 }
@@ -139,10 +140,11 @@ impl Connector {
         match self.credential_of(offer, secrets, params).await {
             Ok((credential, params)) => self.complete_connection(actor, offer, credential, params, None).await,
             Err(failure) => {
-                let reason = refusal_message(&offer.toolkit.name, &failure);
+                let message = refusal_message(&offer.toolkit.name, &failure);
+                let reason = Reason::with_detail(ReasonCode::CredentialRefused, message.as_str());
                 let facts = failure.facts();
                 let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
-                Ok(finished.with_finding(reason))
+                Ok(finished.with_finding(message))
             }
         }
     }

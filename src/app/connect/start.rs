@@ -11,6 +11,7 @@ use std::sync::Arc;
 use switchboard_store::attempts::{self, AttemptRow, Poll};
 use switchboard_store::links::{self, LinkPurpose};
 use switchboard_store::{Unit, WriteError, accounts, revocations};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secrets, digest};
 use url::Url;
 
@@ -21,7 +22,6 @@ use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::connect::Connector;
 use crate::app::model::params::AccountParams;
-use crate::app::provider::redirect_uris;
 use crate::error::{Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -89,7 +89,10 @@ impl Connector {
             caller_request_id: None,
         };
         let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
-        if self.end_link(&actor, &offer.link, &offer.account, "rejected", "rejected_by_user").await? {
+        if self
+            .end_link(&actor, &offer.link, &offer.account, LinkOutcome::Rejected, &ReasonCode::RejectedByUser.into())
+            .await?
+        {
             return Ok(finished);
         }
         // It ended differently at the same time: show that outcome.
@@ -107,7 +110,7 @@ impl Connector {
         let redirect_uri = self.redirect_uris.of(&offer.config, &offer.settings);
         if self.redirect_uris.is_shared(&offer.config).await? {
             let facts = Facts { redirect_uri: Some(redirect_uri), ..Facts::default() };
-            self.record_refusal(actor, &offer.account.id, redirect_uris::SHARED, &facts).await;
+            self.record_refusal(actor, &offer.account.id, AuditOutcome::RedirectUriShared, &facts).await;
             let message = "This connection is not set up safely, so you were not sent on. The app's developer can find \
                            the reason with this link's explain operation.";
             return Ok(Started::Form { offer, wrong: BTreeMap::new(), message: Some(message.to_owned()) });
@@ -172,7 +175,13 @@ impl Connector {
                 &offer.account.id,
                 attempt.expires_at + millis(COMPLETION_TIMEOUT),
             ))
-            .with(self.core.audit(actor, "link.open", &offer.account.id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(
+                actor,
+                AuditAction::LinkOpen,
+                &offer.account.id,
+                AuditOutcome::Ok,
+                Some(&facts.to_value()),
+            ));
         let unit = match offer.link.purpose {
             LinkPurpose::Connect => unit.with(accounts::initiate(&actor.project_id, &offer.account.id, &params, now)),
             // On a reconnect, the account is unchanged until it has its new credential.
@@ -201,14 +210,14 @@ impl Connector {
     }
 
     pub(super) async fn record_browser_mismatch(&self, actor: &Actor, account: &str) {
-        self.record_refusal(actor, account, "browser_mismatch", &Facts::default()).await;
+        self.record_refusal(actor, account, AuditOutcome::BrowserMismatch, &Facts::default()).await;
     }
 
     /// Records why a visitor could not continue; the link is unchanged.
-    pub(super) async fn record_refusal(&self, actor: &Actor, account: &str, why: &str, facts: &Facts) {
-        let audit = self.core.audit(actor, "link.refuse", account, why, Some(&facts.to_value()));
+    pub(super) async fn record_refusal(&self, actor: &Actor, account: &str, why: AuditOutcome, facts: &Facts) {
+        let audit = self.core.audit(actor, AuditAction::LinkRefuse, account, why, Some(&facts.to_value()));
         if let Err(error) = self.core.store.apply(Unit::new().with(audit)).await {
-            tracing::warn!(error = %error, why, "refused visit could not be recorded");
+            tracing::warn!(error = %error, why = why.as_str(), "refused visit could not be recorded");
         }
     }
 }

@@ -9,6 +9,7 @@ use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
+use switchboard_types::LinkOutcome;
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 
 use super::{Ending, Finished};
@@ -17,7 +18,7 @@ use crate::app::credential::fields::{FormValues, read_fields};
 use crate::app::model::auth_config_settings::AuthConfigSettings;
 use crate::app::model::params::AccountParams;
 use crate::app::project::ProjectSettings;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::id::Kind;
 use crate::time::Millis;
 
@@ -143,7 +144,7 @@ impl Connector {
         let Some(link) = self.presented_link(token, &cookie).await? else {
             return Ok(Visit::Ended(Finished::without_link(Ending::Invalid)));
         };
-        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome: LinkOutcome::Success });
         if is_connected && self.has_used_link(&link, &cookie).await? {
             return self.link_outcome(&link).await.map(Visit::Ended);
         }
@@ -177,7 +178,7 @@ impl Connector {
         }
         let account = self.core.store.account(&link.project_id, &link.account_id).await?;
         let Some(account) = account else { return Ok(None) };
-        let is_connected = matches!(&link.state, LinkState::Finished { outcome } if outcome == "success");
+        let is_connected = matches!(&link.state, LinkState::Finished { outcome: LinkOutcome::Success });
         let ending = if is_connected { Ending::Success } else { Ending::Denied };
         Ok(Some(Finished::of(ending, &link, &account.toolkit)))
     }
@@ -196,7 +197,7 @@ impl Connector {
         let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
             return Ok(Visit::Ended(Finished::of(Ending::Invalid, &link, &account.toolkit)));
         };
-        let scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         let project = self.core.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let (project_name, verifier_url) = match project {
@@ -283,7 +284,7 @@ impl Connector {
 
     fn ending_of(&self, link: &LinkRow, account: &AccountRow, until: Millis) -> Option<Ending> {
         if let LinkState::Finished { outcome } = &link.state {
-            return Some(if outcome == "expired" { Ending::Expired } else { Ending::Used });
+            return Some(if *outcome == LinkOutcome::Expired { Ending::Expired } else { Ending::Used });
         }
         if self.core.now() >= until {
             return Some(Ending::Expired);

@@ -78,8 +78,7 @@ impl Client {
 /// Whether the auth config uses the operator's client. Managed auth configs with dynamic registration or a
 /// client metadata document have a client of their own.
 pub(in crate::app) fn uses_managed_client(config: &AuthConfigRow) -> bool {
-    let has_own = [Scheme::DcrOAuth, Scheme::CimdOAuth].iter().any(|scheme| config.scheme == scheme.as_str());
-    config.is_managed && !has_own
+    config.is_managed && !matches!(config.scheme, Scheme::DcrOAuth | Scheme::CimdOAuth)
 }
 
 /// Prefix of the stored fields of the previous client. Accounts that were connected with it keep using it.
@@ -112,7 +111,7 @@ impl Credentials {
             })?;
             return Ok(Client::managed(client));
         }
-        if config.scheme == Scheme::CimdOAuth.as_str() {
+        if config.scheme == Scheme::CimdOAuth {
             return Ok(Client::public(self.client_metadata_url(&config.id)));
         }
         let mut secrets = self.open_auth_config(config)?;
@@ -122,7 +121,7 @@ impl Credentials {
     /// The client that an account was connected with. After a new registration this may be the previous client.
     /// `client_id` is the account's; none for accounts that do not record it.
     pub fn client_of(&self, config: &AuthConfigRow, client_id: Option<&str>) -> Result<Client> {
-        if config.scheme != Scheme::DcrOAuth.as_str() {
+        if config.scheme != Scheme::DcrOAuth {
             return self.oauth_client(config);
         }
         let mut secrets = self.open_auth_config(config)?;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountType};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -37,7 +38,7 @@ pub struct Owner<'a> {
     /// Who may use the account.
     pub account_type: AccountType,
     /// Contract name of the scheme.
-    pub scheme: &'a str,
+    pub scheme: Scheme,
 }
 
 impl<'a> From<&'a AccountRow> for Owner<'a> {
@@ -49,7 +50,7 @@ impl<'a> From<&'a AccountRow> for Owner<'a> {
             toolkit: &row.toolkit,
             auth_config_id: &row.auth_config_id,
             account_type: row.account_type,
-            scheme: &row.scheme,
+            scheme: row.scheme,
         }
     }
 }
@@ -62,7 +63,7 @@ impl Owner<'_> {
             .with("toolkit", self.toolkit)
             .with("auth_config", self.auth_config_id)
             .with("account_type", self.account_type.as_str())
-            .with("scheme", self.scheme)
+            .with("scheme", self.scheme.as_str())
     }
 }
 
@@ -114,7 +115,7 @@ fn credential_context_for(
 pub(in crate::app) fn client_context(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "credentials_sealed")
         .with("toolkit", &config.toolkit)
-        .with("scheme", &config.scheme)
+        .with("scheme", config.scheme.as_str())
         .with("shared", config.shared_sealed.as_deref().unwrap_or_default())
 }
 
@@ -122,7 +123,7 @@ pub(in crate::app) fn client_context(config: &AuthConfigRow) -> SealContext {
 pub(in crate::app) fn shared_context(config: &AuthConfigRow) -> SealContext {
     SealContext::new(&config.project_id, "auth_configs", &config.id, "shared_sealed")
         .with("toolkit", &config.toolkit)
-        .with("scheme", &config.scheme)
+        .with("scheme", config.scheme.as_str())
 }
 
 /// Seal context of the fields that a developer sent with a link.
@@ -158,7 +159,7 @@ fn unread_context(owner: &Owner<'_>, id: &str) -> SealContext {
         .with("user", owner.user_id)
         .with("toolkit", owner.toolkit)
         .with("auth_config", owner.auth_config_id)
-        .with("scheme", owner.scheme)
+        .with("scheme", owner.scheme.as_str())
 }
 
 /// Seal context of the secrets of a queued revocation.
@@ -167,7 +168,7 @@ pub(in crate::app) fn revocation_context(row: &RevocationRow) -> Result<SealCont
         .with("account", &row.account_id)
         .with("toolkit", &row.toolkit)
         .with("auth_config", &row.auth_config_id)
-        .with("scheme", &row.scheme)
+        .with("scheme", row.scheme.as_str())
         .with("managed", if row.is_managed { "yes" } else { "no" });
     let destination = Destination::parse(&row.params)?;
     Ok(bound_to_destination(context, &destination.fields, &destination.captured))

@@ -44,7 +44,7 @@ impl Credentials {
         config: &AuthConfigRow,
         prefill: &Secrets,
     ) -> Result<()> {
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         if toolkit.uses_device_code(scheme) {
             self.check_no_verifier(&config.project_id).await?;
         }
@@ -73,7 +73,7 @@ impl Credentials {
         shared: &Secrets,
         given: RequestFields<'_>,
     ) -> Result<()> {
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         let addresses = toolkit.address_fields(scheme);
         for field in &addresses {
             if let (Some(shared_value), Some(account_value)) = (shared.get(&field.name), (given.value)(&field.name))
@@ -112,7 +112,7 @@ impl Credentials {
         given: RequestFields<'_>,
         value: &dyn Fn(&str) -> Option<String>,
     ) -> Result<()> {
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         let needed = toolkit.developer_fields(scheme);
         if needed.is_empty() {
             return Ok(());

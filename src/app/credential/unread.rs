@@ -7,6 +7,7 @@ use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::unread_answers::{self, UnreadAnswerRow};
 use switchboard_store::{Statement, Unit};
+use switchboard_types::{AuditAction, AuditOutcome};
 use zeroize::Zeroizing;
 
 use crate::app::Actor;
@@ -83,7 +84,8 @@ impl Credentials {
             )
             .fix("Answers of token endpoints that cannot be read are kept for seven days."));
         }
-        let unit = Unit::new().with(self.core.audit(actor, "connected_account.read_answer", account, "ok", None));
+        let unit =
+            Unit::new().with(self.core.audit(actor, AuditAction::AccountReadAnswer, account, AuditOutcome::Ok, None));
         self.core.store.apply(unit).await?;
         rows.iter().map(|row| self.open_unread(&(&owner).into(), row)).collect()
     }

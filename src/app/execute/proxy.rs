@@ -153,7 +153,7 @@ impl Executor {
         account: &AccountRow,
         secrets: Secrets,
     ) -> Result<(Scheme, Secrets, AccountParams)> {
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         let params = AccountParams::parse(&account.params)?.with_derived_values(toolkit, scheme);
         let mut secrets = secrets;
         if scheme == Scheme::OAuth1 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, ReasonCode};
 use switchboard_vault::Secrets;
 
 use crate::app::Actor;
@@ -16,15 +17,12 @@ use crate::app::execute::Executor;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::request::Verification;
 use crate::app::refresh::renewal::Renewal;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::time::millis;
 
 /// A token younger than this is not renewed. An endpoint that refuses every token must not cause a
 /// refresh with each call.
 const MIN_TOKEN_AGE: Duration = Duration::from_mins(1);
-
-/// Status reason of an account whose token the user revoked at the provider.
-const REVOKED_AT_PROVIDER: &str = "Permanent auth error: the provider no longer accepts the token";
 
 impl Executor {
     /// The account with a newer credential than the refused one. None if it cannot be renewed now; the
@@ -37,7 +35,7 @@ impl Executor {
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
     ) -> Result<Option<(AccountRow, Secrets)>> {
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         let secrets = self.credentials.open_credential(account)?;
         if scheme == Scheme::OAuth1 {
             self.expire_if_revoked(account, toolkit, scheme, &secrets).await?;
@@ -83,9 +81,10 @@ impl Executor {
             return Ok(());
         }
         let (project, id, now) = (&account.project_id, &account.id, self.core.now());
+        let reason = ReasonCode::TokenRevoked.into();
         let unit = Unit::new()
-            .with(accounts::expire_refreshed(project, id, account.refresh_fence, REVOKED_AT_PROVIDER, now))
-            .with(self.core.audit(&Actor::system(project), "connected_account.expire", id, REVOKED_AT_PROVIDER, None));
+            .with(accounts::expire_refreshed(project, id, account.refresh_fence, &reason, now))
+            .with(self.core.audit(&Actor::system(project), AuditAction::AccountExpire, id, &reason, None));
         match self.core.store.apply(unit).await {
             // The account was changed concurrently. The 401 of this call is returned.
             Err(WriteError::Refused(_)) => Ok(()),

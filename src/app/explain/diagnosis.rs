@@ -1,16 +1,20 @@
-//! Diagnoses a connection from its status, its status reason and its events.
-//!
-//! Reasons are texts that responses contain and that old databases store (`docs/connecting.md` lists them), so
-//! they are matched as they are written.
+//! Diagnoses a connection from its status, the code of its reason and its events.
 
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_types::AuditAction::{
+    self, AccountConnect, AccountDisable, AccountRefresh, AccountUpdate, AuthConfigDisable, LinkCallback, LinkChoose,
+    LinkCode, LinkConfirm, LinkEnd, LinkEnter, LinkFail, LinkOpen, LinkRefuse,
+};
+use switchboard_types::AuditOutcome::{
+    Asked, AuthorizationRequest, AwaitingConfirmation, BrowserMismatch, CredentialRefused, Ok, RedirectUriShared,
+};
+use switchboard_types::{Reason, ReasonCode};
 
 use super::timeline::Event;
 use super::words::Finding;
 use crate::app::audit::Facts;
 use crate::app::model::params::AccountParams;
-use crate::app::provider::redirect_uris;
 use crate::time::Millis;
 
 /// A finding and the event that supports it.
@@ -28,36 +32,6 @@ impl<'e> Diagnosis<'e> {
     }
 }
 
-/// Prefix of a reason and its finding, if no further facts are needed.
-const REASONS: &[(&str, Finding)] = &[
-    ("rejected_by_user", Finding::RejectedByUser),
-    ("context_mismatch", Finding::ContextMismatch),
-    ("IDENTITY_VERIFICATION_FAILED", Finding::WrongUser),
-    ("account_mismatch: the provider did not say", Finding::AccountUnknown),
-    ("account_mismatch", Finding::AccountMismatch),
-    ("The provider returned neither a code nor an error", Finding::NoCode),
-    ("The provider gave no refresh token", Finding::NoRefreshToken),
-    ("The auth config was changed while", Finding::ConfigChanged),
-    ("several to choose from", Finding::SeveralToChoose),
-    ("Permanent auth error during token refresh: the provider refused what was entered", Finding::EnteredRefused),
-    ("Permanent auth error during token refresh", Finding::GrantEnded),
-    ("Permanent auth error: the provider no longer accepts the token", Finding::GrantEnded),
-    ("The access token expired and the provider gave no refresh token", Finding::TokenEnded),
-    ("refresh_interrupted", Finding::Interrupted),
-    ("unclassified_rejections", Finding::Unclassified),
-    ("client_forgotten", Finding::ClientForgotten),
-    ("Revoked via user-initiated revoke endpoint", Finding::RevokedByRequest),
-    ("Revoked via admin tool", Finding::RevokedByOperator),
-];
-
-/// Parts of reasons that come from the requests after a token exchange.
-const POST_CONNECT: [&str; 4] = [
-    "did not answer which data the account reaches",
-    "says that the account reaches nothing that could be used",
-    "says that the account no longer reaches what was chosen",
-    "did not say a usable ",
-];
-
 /// Diagnoses an account. `events` are all its events, oldest first; `effective_status` is its effective status.
 pub fn of_account<'e>(
     account: &AccountRow,
@@ -72,12 +46,13 @@ pub fn of_account<'e>(
         }
         AccountStatus::Active => of_active(account, events, now, is_paused),
         AccountStatus::Inactive if account.status == AccountStatus::Active => {
-            Diagnosis::new(Finding::ConfigDisabled, last(events, "auth_config.disable"))
+            Diagnosis::new(Finding::ConfigDisabled, last(events, AuthConfigDisable))
         }
-        AccountStatus::Inactive => Diagnosis::new(Finding::Disabled, last(events, "connected_account.disable")),
-        AccountStatus::Failed | AccountStatus::Expired | AccountStatus::Revoked => {
-            of_reason(account.status_reason.as_deref().unwrap_or_default(), events)
-        }
+        AccountStatus::Inactive => Diagnosis::new(Finding::Disabled, last(events, AccountDisable)),
+        AccountStatus::Failed | AccountStatus::Expired | AccountStatus::Revoked => account
+            .status_reason
+            .as_ref()
+            .map_or(Diagnosis::new(Finding::Other, None), |reason| of_reason(reason, events)),
     }
 }
 
@@ -85,20 +60,21 @@ pub fn of_account<'e>(
 pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e> {
     let mut found = Diagnosis::new(Finding::LinkOffered, None);
     for event in events {
-        let finding = match (event.action(), event.outcome()) {
-            // One attempt failed; the user may try again.
-            ("link.fail", reason) => {
-                found = of_reason(reason, std::slice::from_ref(event));
-                continue;
-            }
-            ("link.open", _) => Finding::AtProvider,
-            ("link.refuse", "browser_mismatch") => Finding::BrowserMismatch,
-            ("link.refuse", redirect_uris::SHARED) => Finding::RedirectShared,
-            ("link.refuse", "credential_refused") => Finding::EntryRefused,
-            ("link.refuse", "authorization_request") => Finding::RequestRefused,
-            ("link.callback" | "link.enter", "awaiting_confirmation") => Finding::AwaitingConfirmation,
-            ("link.choose", "asked") => Finding::AwaitingChoice,
-            ("link.callback" | "link.code" | "link.confirm" | "link.choose", "ok") => Finding::Exchanging,
+        let Some(action) = event.action() else { continue };
+        // One attempt failed; the user may try again.
+        if action == LinkFail {
+            found = event.reason().map_or(found, |reason| of_reason(&reason, std::slice::from_ref(event)));
+            continue;
+        }
+        let finding = match (action, event.outcome()) {
+            (LinkOpen, _) => Finding::AtProvider,
+            (LinkRefuse, Some(BrowserMismatch)) => Finding::BrowserMismatch,
+            (LinkRefuse, Some(RedirectUriShared)) => Finding::RedirectShared,
+            (LinkRefuse, Some(CredentialRefused)) => Finding::EntryRefused,
+            (LinkRefuse, Some(AuthorizationRequest)) => Finding::RequestRefused,
+            (LinkCallback | LinkEnter, Some(AwaitingConfirmation)) => Finding::AwaitingConfirmation,
+            (LinkChoose, Some(Asked)) => Finding::AwaitingChoice,
+            (LinkCallback | LinkCode | LinkConfirm | LinkChoose, Some(Ok)) => Finding::Exchanging,
             _ => continue,
         };
         found = Diagnosis::new(finding, Some(event));
@@ -107,37 +83,58 @@ pub fn of_open_link<'e>(events: impl Iterator<Item = &'e Event>) -> Diagnosis<'e
 }
 
 /// Diagnoses why an account or link ended. `events` are its events.
-pub fn of_reason<'e>(reason: &str, events: &'e [Event]) -> Diagnosis<'e> {
-    let matches_reason = |event: &&Event| event.outcome() == reason;
+pub fn of_reason<'e>(reason: &Reason, events: &'e [Event]) -> Diagnosis<'e> {
+    let matches_reason = |event: &&Event| event.reason().as_ref() == Some(reason);
     // An attempt's own event has more details than the event of its link, which ended later for the same
     // reason.
-    let attempt = events.iter().rev().find(|event| event.action() == "link.fail" && matches_reason(event));
+    let attempt = events.iter().rev().find(|event| event.is(LinkFail) && matches_reason(event));
     let evidence = attempt.or_else(|| events.iter().rev().find(matches_reason));
     let nothing = Facts::default();
     let facts = evidence.map_or(&nothing, |event| &event.facts);
-    if reason.starts_with("Connection initiation did not complete") {
-        let of_link = |event: &&Event| event.link_id().is_some_and(|id| facts.link_id.as_deref() == Some(id));
-        let mut link_events = events.iter().filter(of_link);
-        let opened = link_events.clone().any(|event| event.action() == "link.open");
-        let last_step = link_events.rfind(|event| event.action() == "link.refuse" || event.action() == "link.open");
-        return match last_step {
-            Some(event) if event.action() == "link.refuse" => of_open_link(std::iter::once(event)),
-            _ if opened => Diagnosis::new(Finding::LinkNotFinished, evidence),
-            _ => Diagnosis::new(Finding::LinkNotOpened, evidence),
-        };
-    }
-    let finding = if let Some(message) = reason.strip_prefix("OAuth callback failed during token exchange") {
-        of_exchange(facts, message.trim_start_matches([':', ' ']))
-    } else if let Some((_, finding)) = REASONS.iter().find(|(start, _)| reason.starts_with(start)) {
-        *finding
-    } else if POST_CONNECT.iter().any(|part| reason.contains(part)) {
-        Finding::PostConnectFailed
-    } else if reason.contains(" does not accept this") || reason.contains("could not be reached to confirm this") {
-        Finding::EntryRefused
-    } else {
-        of_authorization(facts.code.as_deref().or_else(|| leading_code(reason)), reason)
+    let detail = reason.detail().unwrap_or_default();
+    let finding = match reason.code() {
+        ReasonCode::LinkExpired => return of_expired_link(events, evidence),
+        ReasonCode::RejectedByUser => Finding::RejectedByUser,
+        ReasonCode::AccessDenied | ReasonCode::AuthorizationRefused | ReasonCode::Other => {
+            of_authorization(facts.code.as_deref().or_else(|| leading_code(detail)), detail)
+        }
+        ReasonCode::DeviceCodeExpired => Finding::LinkNotFinished,
+        ReasonCode::NoCode => Finding::NoCode,
+        ReasonCode::ContextMismatch => Finding::ContextMismatch,
+        ReasonCode::WrongUser => Finding::WrongUser,
+        ReasonCode::AuthConfigChanged | ReasonCode::AuthConfigChangedLater => Finding::ConfigChanged,
+        ReasonCode::ConfirmationRequired | ReasonCode::Disabled => Finding::Other,
+        ReasonCode::ExchangeFailed => of_exchange(facts, detail),
+        ReasonCode::ExchangeNotSent => Finding::ClientIncomplete,
+        ReasonCode::NoRefreshToken => Finding::NoRefreshToken,
+        ReasonCode::PostConnectFailed => Finding::PostConnectFailed,
+        ReasonCode::ChoiceNeeded => Finding::SeveralToChoose,
+        ReasonCode::CredentialRefused => Finding::EntryRefused,
+        ReasonCode::AccountUnknown => Finding::AccountUnknown,
+        ReasonCode::UnexpectedAccount | ReasonCode::DifferentAccount => Finding::AccountMismatch,
+        ReasonCode::GrantEnded | ReasonCode::TokenRevoked => Finding::GrantEnded,
+        ReasonCode::EnteredCredentialRefused => Finding::EnteredRefused,
+        ReasonCode::TokenExpired => Finding::TokenEnded,
+        ReasonCode::RefreshInterrupted => Finding::Interrupted,
+        ReasonCode::UnclassifiedRejections => Finding::Unclassified,
+        ReasonCode::ClientForgotten => Finding::ClientForgotten,
+        ReasonCode::RevokedByRequest => Finding::RevokedByRequest,
+        ReasonCode::RevokedByOperator => Finding::RevokedByOperator,
     };
     Diagnosis::new(finding, evidence)
+}
+
+/// Diagnoses a link that was not used in time: how far the user came.
+fn of_expired_link<'e>(events: &'e [Event], evidence: Option<&'e Event>) -> Diagnosis<'e> {
+    let link_id = evidence.and_then(|event| event.facts.link_id.as_deref());
+    let of_link = |event: &&Event| event.link_id().is_some_and(|id| link_id == Some(id));
+    let mut link_events = events.iter().filter(of_link);
+    let opened = link_events.clone().any(|event| event.is(LinkOpen));
+    match link_events.rfind(|event| event.is(LinkRefuse) || event.is(LinkOpen)) {
+        Some(event) if event.is(LinkRefuse) => of_open_link(std::iter::once(event)),
+        _ if opened => Diagnosis::new(Finding::LinkNotFinished, evidence),
+        _ => Diagnosis::new(Finding::LinkNotOpened, evidence),
+    }
 }
 
 /// The provider redirected back with an error (RFC 6749 section 4.1.2.1).
@@ -159,11 +156,8 @@ fn of_authorization(code: Option<&str>, message: &str) -> Finding {
     }
 }
 
-/// The code exchange failed. `message` is the end of the reason, for events without facts.
+/// The code exchange failed. `message` is the provider's error, for events without facts.
 fn of_exchange(facts: &Facts, message: &str) -> Finding {
-    if message.starts_with("The request cannot be made") {
-        return Finding::ClientIncomplete;
-    }
     if facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage) {
         return Finding::Unreachable;
     }
@@ -182,13 +176,12 @@ fn of_exchange(facts: &Facts, message: &str) -> Finding {
 
 fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paused: bool) -> Diagnosis<'e> {
     if account.refresh_failures > 0 {
-        let evidence =
-            events.iter().rev().find(|event| event.action() == "connected_account.refresh" && event.outcome() != "ok");
+        let evidence = events.iter().rev().find(|event| event.is(AccountRefresh) && event.outcome() != Some(Ok));
         let facts = evidence.map(|event| &event.facts);
         let code = facts.and_then(|facts| facts.meaning.as_deref().or(facts.code.as_deref()));
         let is_unreachable =
             facts.is_some_and(|facts| facts.unanswered.is_some() || facts.http_status.is_some_and(is_outage));
-        let is_registered = account.scheme == Scheme::DcrOAuth.as_str();
+        let is_registered = account.scheme == Scheme::DcrOAuth;
         let finding = if is_registered && code == Some("invalid_client") {
             Finding::ClientForgotten
         } else if matches!(code, Some("invalid_client" | "unauthorized_client")) {
@@ -212,7 +205,7 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
     }
     // The current scopes count, as in account responses: a refresh may have removed some.
     let lacks_scopes = AccountParams::parse(&account.params).is_ok_and(|params| !params.missing_scopes().is_empty());
-    match last(events, "connected_account.connect") {
+    match last(events, AccountConnect) {
         connected if lacks_scopes => Diagnosis::new(Finding::MissingScopes, connected),
         _ if is_paused && is_expired => Diagnosis::new(Finding::ProviderPaused, None),
         _ => Diagnosis::new(Finding::Works, None),
@@ -221,16 +214,17 @@ fn of_active<'e>(account: &AccountRow, events: &'e [Event], now: Millis, is_paus
 
 /// Diagnoses why the newest attempt to reconnect a working account failed, if it did.
 pub fn of_reconnection(events: &[Event]) -> Option<Diagnosis<'_>> {
-    let newest = events.iter().rev().find(|event| {
-        matches!(event.action(), "connected_account.connect" | "link.end" | "link.fail" | "connected_account.update")
-    })?;
-    let is_failed_reconnection = matches!(newest.action(), "link.end" | "link.fail") && newest.facts.is_reconnect;
-    is_failed_reconnection.then(|| of_reason(newest.outcome(), events))
+    let newest = events
+        .iter()
+        .rev()
+        .find(|event| matches!(event.action(), Some(AccountConnect | LinkEnd | LinkFail | AccountUpdate)))?;
+    let is_failed_reconnection = matches!(newest.action(), Some(LinkEnd | LinkFail)) && newest.facts.is_reconnect;
+    is_failed_reconnection.then(|| newest.reason().map(|reason| of_reason(&reason, events))).flatten()
 }
 
 /// The newest event with an action.
-pub fn last<'e>(events: &'e [Event], action: &str) -> Option<&'e Event> {
-    events.iter().rev().find(|event| event.action() == action)
+pub fn last(events: &[Event], action: AuditAction) -> Option<&Event> {
+    events.iter().rev().find(|event| event.is(action))
 }
 
 /// Whether a status means that the provider itself has a problem.
@@ -257,30 +251,35 @@ mod tests {
     #[test]
     fn reasons_are_classified_without_events() {
         let cases = [
-            ("access_denied", Finding::AccessDenied),
-            ("access_denied: The user said no", Finding::AccessDenied),
-            ("invalid_request: The redirect_uri is not registered", Finding::RedirectUri),
-            ("unauthorized_client", Finding::ClientRefused),
-            ("something_else: x", Finding::AuthorizationRefused),
-            ("OAuth callback failed during token exchange", Finding::ExchangeRefused),
-            ("OAuth callback failed during token exchange: invalid_client: no", Finding::ClientRefused),
-            ("OAuth callback failed during token exchange: invalid_grant", Finding::CodeRefused),
-            ("OAuth callback failed during token exchange: invalid_grant: redirect-URI differs", Finding::RedirectUri),
-            ("OAuth callback failed during token exchange: The request cannot be made: x", Finding::ClientIncomplete),
-            ("Permanent auth error during token refresh", Finding::GrantEnded),
+            (ReasonCode::AccessDenied, "access_denied", Finding::AccessDenied),
+            (ReasonCode::AccessDenied, "access_denied: The user said no", Finding::AccessDenied),
             (
-                "Permanent auth error during token refresh: the provider refused what was entered",
-                Finding::EnteredRefused,
+                ReasonCode::AuthorizationRefused,
+                "invalid_request: The redirect_uri is not registered",
+                Finding::RedirectUri,
             ),
-            ("account_mismatch: this connection belongs to a, and b signed in", Finding::AccountMismatch),
-            ("account_mismatch: the provider did not say which account signed in", Finding::AccountUnknown),
-            ("Connection initiation did not complete within 10 minutes", Finding::LinkNotOpened),
-            ("Acme did not say a usable site", Finding::PostConnectFailed),
-            ("words of a later program", Finding::Other),
-            ("", Finding::Other),
+            (ReasonCode::AuthorizationRefused, "unauthorized_client", Finding::ClientRefused),
+            (ReasonCode::AuthorizationRefused, "something_else: x", Finding::AuthorizationRefused),
+            (ReasonCode::ExchangeFailed, "invalid_client: no", Finding::ClientRefused),
+            (ReasonCode::ExchangeFailed, "invalid_grant", Finding::CodeRefused),
+            (ReasonCode::ExchangeFailed, "invalid_grant: redirect-URI differs", Finding::RedirectUri),
+            (ReasonCode::ExchangeNotSent, "The request cannot be made: x", Finding::ClientIncomplete),
+            (ReasonCode::LinkExpired, "10 minutes", Finding::LinkNotOpened),
+            (ReasonCode::PostConnectFailed, "Acme did not say a usable site", Finding::PostConnectFailed),
+            (ReasonCode::Other, "words of an earlier version", Finding::Other),
         ];
-        for (reason, expected) in cases {
-            assert_eq!(of_reason(reason, &[]).finding, expected, "{reason}");
+        for (code, detail, expected) in cases {
+            assert_eq!(of_reason(&Reason::with_detail(code, detail), &[]).finding, expected, "{code:?} {detail}");
+        }
+        for (code, expected) in [
+            (ReasonCode::ExchangeFailed, Finding::ExchangeRefused),
+            (ReasonCode::GrantEnded, Finding::GrantEnded),
+            (ReasonCode::EnteredCredentialRefused, Finding::EnteredRefused),
+            (ReasonCode::DifferentAccount, Finding::AccountMismatch),
+            (ReasonCode::AccountUnknown, Finding::AccountUnknown),
+            (ReasonCode::DeviceCodeExpired, Finding::LinkNotFinished),
+        ] {
+            assert_eq!(of_reason(&Reason::new(code), &[]).finding, expected, "{code:?}");
         }
     }
 }

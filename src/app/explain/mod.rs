@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 use switchboard_store::links::{LinkRow, LinkState};
+use switchboard_types::{AuditAction, LinkOutcome};
 
 use self::diagnosis::Diagnosis;
 use self::timeline::Event;
@@ -156,7 +157,7 @@ impl Explanations {
     /// A warning if the user has as many connected accounts as the provider keeps valid.
     async fn token_limit_warning(&self, account: &AccountRow) -> Result<Option<String>> {
         let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(None) };
-        let scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         let Some(limit) = toolkit.oauth(scheme).and_then(|oauth| oauth.token_limit) else { return Ok(None) };
         let Some(identity) = AccountParams::parse(&account.params)?.identity else { return Ok(None) };
         let (project, config) = (&account.project_id, &account.auth_config_id);
@@ -198,9 +199,8 @@ impl Explanations {
 
     /// Whether the auth config names another address for its client than the account was connected at.
     async fn has_address_changed(&self, account: &AccountRow) -> Result<bool> {
-        let (Some(toolkit), Ok(scheme)) = (self.core.toolkit(&account.toolkit), account.scheme.parse()) else {
-            return Ok(false);
-        };
+        let Some(toolkit) = self.core.toolkit(&account.toolkit) else { return Ok(false) };
+        let scheme = account.scheme;
         if toolkit.client_fields(scheme).is_empty() {
             return Ok(false);
         }
@@ -249,9 +249,10 @@ impl Explanations {
         let name = toolkit.as_ref().map_or(account.toolkit.as_str(), |toolkit| toolkit.name.as_str());
         let params = AccountParams::parse(&account.params)?;
         let nothing = Facts::default();
-        let opened = diagnosis::last(events, "link.open").map_or(&nothing, |event| &event.facts);
+        let opened = diagnosis::last(events, AuditAction::LinkOpen).map_or(&nothing, |event| &event.facts);
         let found = diagnosis.evidence.map_or(&nothing, |event| &event.facts);
         let scopes = params.missing_scopes().join(" ");
+        let reason = account.status_reason.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
         let placeholders = [
             ("toolkit", name),
             ("auth_config", account.auth_config_id.as_str()),
@@ -259,7 +260,7 @@ impl Explanations {
             ("host", opened.host.as_deref().unwrap_or(name)),
             ("redirect_uri", opened.redirect_uri.as_deref().unwrap_or("the redirect URI of the auth config")),
             ("scopes", scopes.as_str()),
-            ("reason", account.status_reason.as_deref().unwrap_or("nothing")),
+            ("reason", reason.as_str()),
         ];
         let finding = diagnosis.finding;
         let mut timeline = timeline::timeline(events, name);
@@ -290,8 +291,8 @@ impl Explanations {
 fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus, Diagnosis<'e>) {
     let without_evidence = |finding| Diagnosis { finding, evidence: None };
     let ended = || {
-        let reason = diagnosis::last(events, "link.end").map(|event| event.outcome().to_owned());
-        diagnosis::of_reason(&reason.unwrap_or_default(), events)
+        let reason = diagnosis::last(events, AuditAction::LinkEnd).and_then(Event::reason);
+        reason.map_or(without_evidence(Finding::Other), |reason| diagnosis::of_reason(&reason, events))
     };
     let open_status = |status: LinkStatus| {
         let is_expired = now >= link.expires_at && status == LinkStatus::Offered;
@@ -303,14 +304,14 @@ fn of_link<'e>(link: &LinkRow, events: &'e [Event], now: Millis) -> (LinkStatus,
     };
     match &link.state {
         LinkState::Open | LinkState::Exchanging { .. } => {
-            let is_started = events.iter().any(|event| event.action() == "link.open");
+            let is_started = events.iter().any(|event| event.is(AuditAction::LinkOpen));
             open_status(if is_started { LinkStatus::Claimed } else { LinkStatus::Offered })
         }
-        LinkState::Finished { outcome } => match outcome.as_str() {
-            "success" => (LinkStatus::Succeeded, without_evidence(Finding::LinkFinished)),
-            "replaced" => (LinkStatus::Replaced, without_evidence(Finding::LinkReplaced)),
-            "expired" => (LinkStatus::Expired, ended()),
-            _ => (LinkStatus::Failed, ended()),
+        LinkState::Finished { outcome } => match outcome {
+            LinkOutcome::Success => (LinkStatus::Succeeded, without_evidence(Finding::LinkFinished)),
+            LinkOutcome::Replaced => (LinkStatus::Replaced, without_evidence(Finding::LinkReplaced)),
+            LinkOutcome::Expired => (LinkStatus::Expired, ended()),
+            LinkOutcome::Failed | LinkOutcome::Rejected | LinkOutcome::Deleted => (LinkStatus::Failed, ended()),
         },
     }
 }

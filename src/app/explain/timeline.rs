@@ -1,6 +1,8 @@
 //! Describes the events of the audit log, each with a title for people.
 
 use switchboard_store::audit::AuditEvent;
+use switchboard_types::AuditAction::{self, *};
+use switchboard_types::{AuditOutcome, Reason, ReasonCode};
 
 use crate::app::audit::Facts;
 use crate::text::capital;
@@ -23,14 +25,30 @@ impl Event {
         Self { facts: Facts::parse(audit.detail.as_deref()), audit }
     }
 
-    /// `noun.verb`.
-    pub fn action(&self) -> &str {
-        &self.audit.action
+    /// The action; none for an action of a later version.
+    pub fn action(&self) -> Option<AuditAction> {
+        AuditAction::parse(&self.audit.action)
     }
 
-    /// `ok`, or the reason of the failure.
-    pub fn outcome(&self) -> &str {
-        &self.audit.outcome
+    /// Whether this is the action.
+    pub fn is(&self, action: AuditAction) -> bool {
+        self.audit.action == action.as_str()
+    }
+
+    /// The outcome; none if it is the sentence of a reason.
+    pub fn outcome(&self) -> Option<AuditOutcome> {
+        AuditOutcome::parse(&self.audit.outcome)
+    }
+
+    /// Why the account or link ended, or the attempt failed; none for other actions.
+    pub fn reason(&self) -> Option<Reason> {
+        matches!(self.action(), Some(LinkEnd | LinkFail | AccountExpire)).then(|| {
+            let code = self.facts.reason.as_deref().and_then(ReasonCode::parse);
+            code.map_or_else(
+                || Reason::from_sentence(&self.audit.outcome),
+                |code| Reason::of_sentence(code, &self.audit.outcome),
+            )
+        })
     }
 
     /// The link concerned: its visitor acted, or the details name it.
@@ -41,13 +59,13 @@ impl Event {
     /// Order: oldest first; within a millisecond, cause before effect.
     pub fn order(&self) -> (Millis, u8, &str) {
         let rank = match self.action() {
-            "connected_account.import" | "link.create" => 0,
-            "link.open" => 1,
-            "link.refuse" => 2,
-            "link.enter" | "link.callback" | "link.code" => 3,
-            "link.confirm" => 4,
-            "link.choose" => 5,
-            "link.fail" | "link.end" | "connected_account.connect" => 6,
+            Some(AccountImport | LinkCreate) => 0,
+            Some(LinkOpen) => 1,
+            Some(LinkRefuse) => 2,
+            Some(LinkEnter | LinkCallback | LinkCode) => 3,
+            Some(LinkConfirm) => 4,
+            Some(LinkChoose) => 5,
+            Some(LinkFail | LinkEnd | AccountConnect) => 6,
             _ => 7,
         };
         (self.audit.at, rank, &self.audit.id)
@@ -101,7 +119,7 @@ pub fn timeline(events: &[Event], toolkit: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut rest = events;
     while let [first, ..] = rest {
-        let is_refresh = |event: &&Event| event.action() == "connected_account.refresh" && event.outcome() == "ok";
+        let is_refresh = |event: &&Event| event.is(AccountRefresh) && event.outcome() == Some(AuditOutcome::Ok);
         let run = rest.iter().take_while(is_refresh).count();
         if run >= MIN_GROUPED {
             let last = &rest[run - 1];
@@ -142,96 +160,101 @@ fn entry(event: &Event, toolkit: &str) -> Entry {
 /// Code, outcome and title of an event.
 fn describe(event: &Event, toolkit: &str) -> (String, Ended, String) {
     use Ended::{Failed, Ok, Waiting};
-    let (name, outcome, title) = match (event.action(), event.outcome()) {
-        ("link.create", _) if event.facts.is_reconnect => {
+    let Some(action) = event.action() else {
+        // An event of a later version.
+        let ended = if event.outcome() == Some(AuditOutcome::Ok) { Ok } else { Failed };
+        let action = &event.audit.action;
+        return (action.replace('.', "_"), ended, capital(&action.replace(['.', '_'], " ")));
+    };
+    let reason = event.reason().map(|reason| reason.code());
+    let (name, outcome, title) = match (action, event.outcome()) {
+        (LinkCreate, _) if event.facts.is_reconnect => {
             ("link_created", Ok, "A link was created to reconnect the account".to_owned())
         }
-        ("link.create", _) => ("link_created", Ok, "A link was created".to_owned()),
-        ("connected_account.import", _) => ("imported", Ok, "The account was made with its credential".to_owned()),
-        ("link.open", _) => ("redirected", Ok, format!("The user pressed Continue and was sent to {toolkit}")),
-        ("link.refuse", "browser_mismatch") => {
+        (LinkCreate, _) => ("link_created", Ok, "A link was created".to_owned()),
+        (AccountImport, _) => ("imported", Ok, "The account was made with its credential".to_owned()),
+        (LinkOpen, _) => ("redirected", Ok, format!("The user pressed Continue and was sent to {toolkit}")),
+        (LinkRefuse, Some(AuditOutcome::BrowserMismatch)) => {
             ("browser_refused", Failed, "Another browser than the one that began was refused".to_owned())
         }
-        ("link.refuse", "credential_refused") => {
+        (LinkRefuse, Some(AuditOutcome::CredentialRefused)) => {
             ("credential_refused", Failed, format!("{toolkit} did not accept what the user entered"))
         }
-        ("link.refuse", crate::app::provider::redirect_uris::SHARED) => {
+        (LinkRefuse, Some(AuditOutcome::RedirectUriShared)) => {
             ("request_refused", Failed, "The redirect URI belongs to another provider, too".to_owned())
         }
-        ("link.refuse", _) => {
+        (LinkRefuse, _) => {
             ("request_refused", Failed, format!("The authorization request could not be made at {toolkit}"))
         }
-        ("link.callback", "ok") => ("returned", Ok, format!("The user came back from {toolkit}")),
-        ("link.callback", "awaiting_confirmation") => {
+        (LinkCallback, Some(AuditOutcome::Ok)) => ("returned", Ok, format!("The user came back from {toolkit}")),
+        (LinkCallback, Some(AuditOutcome::AwaitingConfirmation)) => {
             ("returned", Waiting, format!("The user came back from {toolkit} and waits for complete_auth"))
         }
-        ("link.code", "ok") => ("code_entered", Ok, format!("The user entered the code at {toolkit}")),
-        ("link.code", _) => ("code_refused", Failed, format!("{toolkit} gives no token for the code")),
-        ("link.callback", _) => ("returned", Failed, "The authorization response did not match a request".to_owned()),
-        ("link.enter", _) => {
-            ("entered", Waiting, "The user entered a credential and waits for complete_auth".to_owned())
+        (LinkCode, Some(AuditOutcome::Ok)) => ("code_entered", Ok, format!("The user entered the code at {toolkit}")),
+        (LinkCode, _) => ("code_refused", Failed, format!("{toolkit} gives no token for the code")),
+        (LinkCallback, _) => ("returned", Failed, "The authorization response did not match a request".to_owned()),
+        (LinkEnter, _) => ("entered", Waiting, "The user entered a credential and waits for complete_auth".to_owned()),
+        (LinkChooseScheme, _) => ("way_chosen", Ok, "The user chose how to connect".to_owned()),
+        (LinkChoose, Some(AuditOutcome::Asked)) => ("choice_asked", Waiting, "The user was asked to choose".to_owned()),
+        (LinkChoose, _) => ("chosen", Ok, "The user made a choice".to_owned()),
+        (LinkConfirm, Some(AuditOutcome::Ok)) => ("confirmed", Ok, "The user was confirmed".to_owned()),
+        (LinkConfirm, _) => ("confirmed", Failed, "Another user finished the link".to_owned()),
+        (LinkEnd, _) if reason == Some(ReasonCode::RejectedByUser) => {
+            ("link_ended", Failed, "The visitor said \"This wasn't me\"".to_owned())
         }
-        ("link.choose_scheme", _) => ("way_chosen", Ok, "The user chose how to connect".to_owned()),
-        ("link.choose", "asked") => ("choice_asked", Waiting, "The user was asked to choose".to_owned()),
-        ("link.choose", _) => ("chosen", Ok, "The user made a choice".to_owned()),
-        ("link.confirm", "ok") => ("confirmed", Ok, "The user was confirmed".to_owned()),
-        ("link.confirm", _) => ("confirmed", Failed, "Another user finished the link".to_owned()),
-        ("link.end", "rejected_by_user") => ("link_ended", Failed, "The visitor said \"This wasn't me\"".to_owned()),
-        ("link.end", reason) if reason.starts_with("Connection initiation did not complete") => {
+        (LinkEnd, _) if reason == Some(ReasonCode::LinkExpired) => {
             ("link_ended", Failed, "The link ended before the connection was finished".to_owned())
         }
-        ("link.end", _) => ("link_ended", Failed, failed(event, toolkit)),
-        ("link.fail", _) => ("attempt_failed", Failed, failed(event, toolkit)),
-        ("connected_account.connect", _) if event.facts.is_reconnect => {
+        (LinkEnd, _) => ("link_ended", Failed, failed(event, toolkit)),
+        (LinkFail, _) => ("attempt_failed", Failed, failed(event, toolkit)),
+        (AccountConnect, _) if event.facts.is_reconnect => {
             ("connected", Ok, "The account got a new credential from its user".to_owned())
         }
-        ("connected_account.connect", _) => ("connected", Ok, "The account became ACTIVE".to_owned()),
-        ("connected_account.refresh", "ok") => ("refreshed", Ok, "The token was refreshed".to_owned()),
-        ("connected_account.refresh", "answer_lost") => {
+        (AccountConnect, _) => ("connected", Ok, "The account became ACTIVE".to_owned()),
+        (AccountRefresh, Some(AuditOutcome::Ok)) => ("refreshed", Ok, "The token was refreshed".to_owned()),
+        (AccountRefresh, Some(AuditOutcome::AnswerLost)) => {
             ("refresh_failed", Failed, format!("{toolkit}'s answer to a refresh was lost"))
         }
-        ("connected_account.refresh", _) => ("refresh_failed", Failed, "The token could not be refreshed".to_owned()),
-        ("connected_account.expire", _) => ("expired", Failed, "The account became EXPIRED".to_owned()),
-        ("connected_account.update", _) => ("updated", Ok, "The account was changed".to_owned()),
-        ("connected_account.disable", _) => ("disabled", Ok, "The account was switched off".to_owned()),
-        ("connected_account.enable", _) => ("enabled", Ok, "The account was switched on".to_owned()),
-        ("connected_account.revoke", "ok") => ("revoked", Ok, "The credential was revoked".to_owned()),
-        ("connected_account.revoke", "unwanted") => {
+        (AccountRefresh, _) => ("refresh_failed", Failed, "The token could not be refreshed".to_owned()),
+        (AccountExpire, _) => ("expired", Failed, "The account became EXPIRED".to_owned()),
+        (AccountUpdate, _) => ("updated", Ok, "The account was changed".to_owned()),
+        (AccountDisable, _) => ("disabled", Ok, "The account was switched off".to_owned()),
+        (AccountEnable, _) => ("enabled", Ok, "The account was switched on".to_owned()),
+        (AccountRevoke, Some(AuditOutcome::Ok)) => ("revoked", Ok, "The credential was revoked".to_owned()),
+        (AccountRevoke, Some(AuditOutcome::Unwanted)) => {
             ("revoked", Waiting, format!("Unused tokens are being revoked at {toolkit}"))
         }
-        ("connected_account.revoke", "kept") => {
+        (AccountRevoke, Some(AuditOutcome::Kept)) => {
             ("tokens_kept", Ok, "Tokens were not revoked: a working account may share their grant".to_owned())
         }
-        ("connected_account.revoke", _) => ("revoked", Failed, format!("{toolkit} did not revoke the credential")),
-        ("connected_account.revoke_upstream", "revoked") => {
+        (AccountRevoke, _) => ("revoked", Failed, format!("{toolkit} did not revoke the credential")),
+        (AccountRevokeUpstream, Some(AuditOutcome::Revoked)) => {
             ("revoked_at_provider", Ok, format!("{toolkit} revoked the tokens"))
         }
-        ("connected_account.revoke_upstream", "kept") => {
+        (AccountRevokeUpstream, Some(AuditOutcome::Kept)) => {
             ("revoked_at_provider", Ok, format!("{toolkit} was not asked: another account uses the same tokens' grant"))
         }
-        ("connected_account.revoke_upstream", _) => {
-            ("revoked_at_provider", Failed, format!("{toolkit} did not revoke the tokens"))
-        }
-        ("auth_config.register_client", _) => {
+        (AccountRevokeUpstream, _) => ("revoked_at_provider", Failed, format!("{toolkit} did not revoke the tokens")),
+        (AuthConfigRegisterClient, _) => {
             ("client_registered", Ok, format!("This server registered itself as a client at {toolkit}"))
         }
-        ("auth_config.forget_client", _) => {
+        (AuthConfigForgetClient, _) => {
             ("client_forgotten", Failed, format!("{toolkit} no longer knows the client that was registered there"))
         }
-        ("auth_config.learn_method", _) => (
+        (AuthConfigLearnMethod, _) => (
             "client_method_learned",
             Ok,
             format!("{toolkit} refused how the client authenticates, so the other way is used"),
         ),
-        ("auth_config.update", _) => ("auth_config_updated", Ok, "The auth config was changed".to_owned()),
-        ("auth_config.disable", _) => {
+        (AuthConfigUpdate, _) => ("auth_config_updated", Ok, "The auth config was changed".to_owned()),
+        (AuthConfigDisable, _) => {
             ("auth_config_disabled", Ok, "The auth config was disabled, and the account with it".to_owned())
         }
-        ("auth_config.enable", _) => ("auth_config_enabled", Ok, "The auth config was enabled".to_owned()),
-        // An event of a later version.
+        (AuthConfigEnable, _) => ("auth_config_enabled", Ok, "The auth config was enabled".to_owned()),
+        // No event of an account or its links.
         (action, outcome) => {
-            let ended = if outcome == "ok" { Ok } else { Failed };
-            return (action.replace('.', "_"), ended, capital(&action.replace(['.', '_'], " ")));
+            let ended = if outcome == Some(AuditOutcome::Ok) { Ok } else { Failed };
+            return (action.as_str().replace('.', "_"), ended, capital(&action.as_str().replace(['.', '_'], " ")));
         }
     };
     (name.to_owned(), outcome, title)
@@ -239,7 +262,8 @@ fn describe(event: &Event, toolkit: &str) -> (String, Ended, String) {
 
 /// The title of a failed attempt or link.
 fn failed(event: &Event, toolkit: &str) -> String {
-    if event.outcome().starts_with("OAuth callback failed during token exchange") {
+    let code = event.reason().map(|reason| reason.code());
+    if matches!(code, Some(ReasonCode::ExchangeFailed | ReasonCode::ExchangeNotSent)) {
         return format!("{toolkit} gave no token for the code");
     }
     if event.facts.provider.is_some() {
@@ -253,14 +277,10 @@ fn detail(event: &Event) -> Option<String> {
     let facts = &event.facts;
     let mut parts = Vec::new();
     let has_text = [&facts.provider, &facts.unanswered, &facts.detail].iter().any(|words| words.is_some());
-    let has_reason = match event.action() {
-        "connected_account.expire" => true,
-        "link.end" | "link.fail" => !has_text && event.outcome() != "rejected_by_user",
-        _ => false,
-    };
-    if has_reason {
-        parts.push(capital(event.outcome()));
-    }
+    let reason = event
+        .reason()
+        .filter(|reason| event.is(AccountExpire) || (!has_text && reason.code() != ReasonCode::RejectedByUser));
+    parts.extend(reason.map(|reason| capital(&reason.to_string())));
     let describe = [
         facts.link_expires_at.map(|at| format!("The link can be opened until {}", iso(at))),
         facts.redirect_uri.as_ref().map(|uri| format!("Redirect URI: {uri}")),
@@ -323,8 +343,8 @@ mod tests {
             event(1, "link.callback", "ok", None),
         ];
         events.sort_by(|one, other| one.order().cmp(&other.order()));
-        let actions: Vec<&str> = events.iter().map(Event::action).collect();
-        assert_eq!(actions, ["link.open", "link.callback", "connected_account.connect"]);
+        let actions: Vec<_> = events.iter().filter_map(Event::action).collect();
+        assert_eq!(actions, [LinkOpen, LinkCallback, AccountConnect]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard_store::{Unit, WriteError, retention, unread_answers};
+use switchboard_types::{AuditAction, AuditOutcome};
 use tokio_util::sync::CancellationToken;
 
 use super::Sweeps;
@@ -83,9 +84,9 @@ impl Sweeps {
                     .with(unread_answers::delete_of_account(project, id))
                     .with(self.core.audit(
                         &Actor::system(project),
-                        "connected_account.delete",
+                        AuditAction::AccountDelete,
                         id,
-                        "never connected",
+                        AuditOutcome::NeverConnected,
                         None,
                     ));
                 match self.core.store.apply(unit).await {

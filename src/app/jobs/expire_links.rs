@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use switchboard_store::links::{LinkPurpose, LinkRow};
 use switchboard_store::{WriteError, links};
+use switchboard_types::{LinkOutcome, Reason, ReasonCode};
 use tokio_util::sync::CancellationToken;
 
 use super::Sweeps;
@@ -52,21 +53,21 @@ impl Sweeps {
         let seconds = self.core.settings.link_ttl.as_secs();
         let time =
             if seconds.is_multiple_of(60) { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") };
-        let reason = format!("Connection initiation did not complete within {time}");
+        let expired = Reason::with_detail(ReasonCode::LinkExpired, time);
         if let Some(account) = self.core.store.account(&link.project_id, &link.account_id).await? {
             // After a failed attempt, the account has its reason.
             let failure = account.status_reason.clone().filter(|_| link.purpose == LinkPurpose::Connect);
             let (outcome, reason) = match failure {
-                Some(reason) if !reason.starts_with("expired_token") => ("failed", reason),
-                Some(reason) => ("expired", reason),
-                None => ("expired", reason),
+                Some(reason) if reason.code() == ReasonCode::DeviceCodeExpired => (LinkOutcome::Expired, reason),
+                Some(reason) => (LinkOutcome::Failed, reason),
+                None => (LinkOutcome::Expired, expired),
             };
             if self.connector.end_link(&actor, link, &account, outcome, &reason).await? {
                 return Ok(());
             }
         }
         // The account was deleted, or connected by other means: only the link ends.
-        match self.core.store.apply(links::end(&link.id, "expired", self.core.now())).await {
+        match self.core.store.apply(links::end(&link.id, LinkOutcome::Expired, self.core.now())).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -110,7 +110,7 @@ impl Links {
         if self.auth_configs.lacks_client(&config) {
             return Err(crate::app::auth_config::schemes::no_managed_auth(&toolkit));
         }
-        let scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         Ok(UsableAuthConfig { config, toolkit, scheme })
     }
 }
@@ -138,7 +138,7 @@ impl UsableAuthConfig {
 
     /// Checks that a state has the auth config's scheme.
     pub fn check_scheme(&self, given: &str, at: &str) -> Result<()> {
-        if given == self.config.scheme {
+        if given == self.config.scheme.as_str() {
             return Ok(());
         }
         Err(Error::field(&format!("{at}.authScheme"), format!("must be {}, as the auth config's", self.config.scheme)))

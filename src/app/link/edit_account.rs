@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus, AccountType, AliasEdit, CredentialEdit, Edit};
 use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, ReasonCode};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::UsableAuthConfig;
@@ -72,7 +73,7 @@ impl Links {
             let facts = Facts { changed: patch.changed(), ..Facts::default() }.to_value();
             let unit = Unit::new()
                 .with(accounts::edit(&actor.project_id, id, edit, self.core.now()))
-                .with(self.core.audit(actor, "connected_account.update", id, "ok", Some(&facts)));
+                .with(self.core.audit(actor, AuditAction::AccountUpdate, id, AuditOutcome::Ok, Some(&facts)));
             match self.core.store.apply(unit).await {
                 Ok(_) => return self.core.store.account(&actor.project_id, id).await?.ok_or_else(not_found),
                 Err(WriteError::Refused(Refusal::AliasInUse)) => {
@@ -95,7 +96,7 @@ impl Links {
             | (true, AccountStatus::Active | AccountStatus::Initializing | AccountStatus::Initiated) => return Ok(()),
             (true, AccountStatus::Inactive) => accounts::enable(&actor.project_id, id, now),
             (false, AccountStatus::Active) => {
-                accounts::disable(&actor.project_id, id, "Connection status updated by user", now)
+                accounts::disable(&actor.project_id, id, &ReasonCode::Disabled.into(), now)
             }
             (_, status) => {
                 let word = if enabled { "enabled" } else { "disabled" };
@@ -104,8 +105,8 @@ impl Links {
                     .fix("Only a connected account can be switched off and on. Connect it first, or delete it."));
             }
         };
-        let action = if enabled { "connected_account.enable" } else { "connected_account.disable" };
-        let unit = Unit::new().with(statement).with(self.core.audit(actor, action, id, "ok", None));
+        let action = if enabled { AuditAction::AccountEnable } else { AuditAction::AccountDisable };
+        let unit = Unit::new().with(statement).with(self.core.audit(actor, action, id, AuditOutcome::Ok, None));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(()),
             Err(WriteError::Refused(_)) => Err(Error::new(Code::Conflict, "The account changed in the same moment")),

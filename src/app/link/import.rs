@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use switchboard_catalog::Scheme;
 use switchboard_store::accounts::{self, AccountStatus, AccountType, Activation};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
 use super::direct::{DirectLink, UsableAuthConfig, insert_error};
@@ -29,7 +31,7 @@ pub struct Connection {
     /// `ca_…`.
     pub account_id: String,
     /// Contract name of the scheme.
-    pub scheme: String,
+    pub scheme: Scheme,
     /// ACTIVE with a credential, otherwise INITIATED.
     pub status: AccountStatus,
     /// The page to send the user to, if there is no credential yet.
@@ -105,7 +107,7 @@ impl Links {
         match self.core.store.apply(unit).await {
             Ok(_) => Ok(Connection {
                 account_id,
-                scheme: usable.config.scheme.clone(),
+                scheme: usable.config.scheme,
                 status,
                 redirect_url,
                 account_type: draft.account_type,
@@ -221,7 +223,7 @@ impl Links {
         let unit = Unit::new()
             .with(self.insert_account(actor, draft, config, &id, None))
             .with(accounts::activate(&actor.project_id, &id, activation))
-            .with(self.core.audit(actor, "connected_account.import", &id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, AuditAction::AccountImport, &id, AuditOutcome::Ok, Some(&facts.to_value())));
         (id, unit)
     }
 }

@@ -16,6 +16,7 @@ use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
 use switchboard_store::{Refusal, Statement, Unit};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{OneTimeToken, Secrets};
 
 use crate::app::Actor;
@@ -75,7 +76,7 @@ pub struct Link {
     /// The auth config that is used unless the user chooses another one.
     pub auth_config_id: String,
     /// The scheme of the auth config.
-    pub auth_scheme: String,
+    pub auth_scheme: Scheme,
     /// Warnings for the developer.
     pub warnings: Vec<LinkWarning>,
 }
@@ -210,7 +211,13 @@ impl Links {
         let unit = unit
             .with(self.insert_account(actor, draft, config, &account_id, Some(&link_id)))
             .with(links::insert(&link))
-            .with(self.core.audit(actor, "link.create", &account_id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(
+                actor,
+                AuditAction::LinkCreate,
+                &account_id,
+                AuditOutcome::Ok,
+                Some(&facts.to_value()),
+            ));
         let created = Link {
             redirect_url: self.link_url(draft.base, &token),
             token: token.text().to_owned(),
@@ -219,7 +226,7 @@ impl Links {
             acl: draft.acl.clone(),
             expires_at,
             auth_config_id: config.id.clone(),
-            auth_scheme: config.scheme.clone(),
+            auth_scheme: config.scheme,
             warnings: Vec::new(),
         };
         (created, unit)
@@ -241,7 +248,7 @@ impl Links {
             user_id: draft.user_id,
             toolkit: &draft.toolkit.slug,
             auth_config_id: &config.id,
-            scheme: &config.scheme,
+            scheme: config.scheme,
             alias: draft.alias,
             word_id: &crate::app::account::word_id(&draft.toolkit.slug, &*self.core.entropy),
             account_type: draft.account_type,
@@ -312,7 +319,7 @@ impl<'a> LinkDraft<'a> {
             toolkit: &self.toolkit.slug,
             auth_config_id: &config.id,
             account_type: self.account_type,
-            scheme: &config.scheme,
+            scheme: config.scheme,
         }
     }
 }

@@ -10,6 +10,7 @@ use switchboard_store::Refusal;
 use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -46,7 +47,7 @@ impl Links {
         let callback = self.link_callback(actor, callback_url, None).await?;
         let toolkit =
             self.core.toolkit(&account.toolkit).ok_or_else(|| cannot_refresh(&account, "its toolkit is gone"))?;
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         if !account.has_enabled_auth_config {
             return Err(cannot_refresh(&account, "its auth config is disabled"));
         }
@@ -112,7 +113,7 @@ impl Links {
         callback: Option<&str>,
         may_change: bool,
     ) -> Result<RefreshResult> {
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         if self.core.toolkit(&account.toolkit).is_some_and(|toolkit| toolkit.uses_device_code(scheme)) {
             self.credentials.check_no_verifier(&actor.project_id).await?;
         }
@@ -146,14 +147,14 @@ impl Links {
             is_reconnect: is_working,
             ..Facts::of_link(&link_id)
         };
-        let unit = links::end_of_account(project, id, "replaced", now)
+        let unit = links::end_of_account(project, id, LinkOutcome::Replaced, now)
             .with(if is_working {
                 accounts::relink(project, id, &link_id)
             } else {
                 accounts::restart(project, id, &link_id, now)
             })
             .with(links::insert(&link))
-            .with(self.core.audit(actor, "link.create", id, "ok", Some(&facts.to_value())));
+            .with(self.core.audit(actor, AuditAction::LinkCreate, id, AuditOutcome::Ok, Some(&facts.to_value())));
         match self.core.store.apply(unit).await {
             Ok(_) => {}
             Err(WriteError::Refused(Refusal::AccountChanged)) => {

@@ -4,6 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_catalog::Toolkit;
+use switchboard_types::ReasonCode;
 
 use super::params::AccountIdentity;
 use crate::error::{Error, Result};
@@ -111,28 +112,23 @@ impl Expectation {
     }
 
     /// Why the account is not the expected one; none if it is. `before` is the identity of a working account.
-    /// The messages name no user, because they are stored, logged and sent to the app.
-    pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<&'static str> {
+    /// The reasons name no user, because they are stored, logged and sent to the app.
+    pub fn mismatch(&self, before: Option<&AccountIdentity>, now: Option<&AccountIdentity>) -> Option<ReasonCode> {
         if let Some(expected) = &self.identity {
             return match now {
                 Some(now) if expected.is_met(now) => None,
-                Some(_) => Some(UNEXPECTED_ACCOUNT),
-                None => Some(UNKNOWN_IDENTITY),
+                Some(_) => Some(ReasonCode::UnexpectedAccount),
+                None => Some(ReasonCode::AccountUnknown),
             };
         }
         let before = self.before.as_ref().or(before).filter(|_| !self.may_change)?;
         match now {
             Some(now) if now.is_same(before) => None,
-            Some(_) => Some(DIFFERENT_ACCOUNT),
-            None => Some(UNKNOWN_IDENTITY),
+            Some(_) => Some(ReasonCode::DifferentAccount),
+            None => Some(ReasonCode::AccountUnknown),
         }
     }
 }
-
-const UNKNOWN_IDENTITY: &str = "account_mismatch: the provider did not say which account signed in";
-const UNEXPECTED_ACCOUNT: &str = "account_mismatch: another account signed in than the one that is expected";
-const DIFFERENT_ACCOUNT: &str =
-    "account_mismatch: another account signed in than the one that this connection belongs to";
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value, json};
 use switchboard_store::{Refusal, Unit, WriteError, projects};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use super::{LogVisibility, ProjectSettings, callback_url};
 use crate::app::Actor;
@@ -175,7 +176,13 @@ impl Projects {
             let changed = json!({ "fields": changed(&project.settings, &settings)? });
             let unit = Unit::new()
                 .with(projects::set_settings(&project.id, &project.settings, &text, self.core.now()))
-                .with(self.core.audit(actor, "project.configure", &project.id, "ok", Some(&changed)));
+                .with(self.core.audit(
+                    actor,
+                    AuditAction::ProjectConfigure,
+                    &project.id,
+                    AuditOutcome::Ok,
+                    Some(&changed),
+                ));
             match self.core.store.apply(unit).await {
                 Ok(_) => return Ok(settings),
                 Err(WriteError::Refused(Refusal::ProjectChanged)) => {}

@@ -12,6 +12,7 @@ use serde_json::json;
 use switchboard_store::api_keys::{self, ApiKeyRow};
 use switchboard_store::organization_keys::{self, OrganizationKeyKind, OrganizationKeyRow};
 use switchboard_store::{Refusal, Statement, Unit, WriteError, meta};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{ApiKey, KeyKind};
 
 use super::key_uses;
@@ -120,9 +121,9 @@ impl Keys {
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
         Unit::new().with(api_keys::insert(row, key.digest())).with(self.core.audit(
             actor,
-            "api_key.create",
+            AuditAction::ApiKeyCreate,
             &row.id,
-            "ok",
+            AuditOutcome::Ok,
             scoped.as_ref(),
         ))
     }
@@ -171,9 +172,9 @@ impl Keys {
         };
         let unit = Unit::new().with(organization_keys::insert(&row, key.digest())).with(self.core.audit(
             actor,
-            "organization_key.create",
+            AuditAction::OrganizationKeyCreate,
             &row.id,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         self.core.store.apply(unit).await?;
@@ -183,14 +184,20 @@ impl Keys {
     /// Revokes a key. Every server on this database rejects it from the next request on.
     pub async fn revoke(&self, actor: &Actor, id: &str) -> Result<()> {
         let revoke = api_keys::revoke(&actor.project_id, id, self.core.now());
-        self.apply_revocation(revoke, self.core.audit(actor, "api_key.revoke", id, "ok", None), id).await
+        self.apply_revocation(revoke, self.core.audit(actor, AuditAction::ApiKeyRevoke, id, AuditOutcome::Ok, None), id)
+            .await
     }
 
     /// Revokes a key of the organization or of a member.
     pub async fn revoke_organization_key(&self, actor: &Actor, owner: &KeyOwner, id: &str) -> Result<()> {
         let (kind, email) = owner.stored();
         let revoke = organization_keys::revoke(kind, email, id, self.core.now());
-        self.apply_revocation(revoke, self.core.audit(actor, "organization_key.revoke", id, "ok", None), id).await
+        self.apply_revocation(
+            revoke,
+            self.core.audit(actor, AuditAction::OrganizationKeyRevoke, id, AuditOutcome::Ok, None),
+            id,
+        )
+        .await
     }
 
     async fn apply_revocation(&self, revoke: Statement, audit: Statement, id: &str) -> Result<()> {
@@ -227,14 +234,26 @@ impl Keys {
                 let found = self.core.store.api_key_by_hash(digest).await?;
                 if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                     unit.push(api_keys::revoke_leaked(&row.id, now));
-                    unit.push(self.core.audit(&actor(&row.project_id), "api_key.revoke", &row.id, "leaked", None));
+                    unit.push(self.core.audit(
+                        &actor(&row.project_id),
+                        AuditAction::ApiKeyRevoke,
+                        &row.id,
+                        AuditOutcome::Leaked,
+                        None,
+                    ));
                 }
                 continue;
             }
             let found = self.core.store.organization_key_by_hash(digest).await?;
             if let Some(row) = found.filter(|row| row.revoked_at.is_none()) {
                 unit.push(organization_keys::revoke_leaked(&row.id, now));
-                unit.push(self.core.audit(&actor(""), "organization_key.revoke", &row.id, "leaked", None));
+                unit.push(self.core.audit(
+                    &actor(""),
+                    AuditAction::OrganizationKeyRevoke,
+                    &row.id,
+                    AuditOutcome::Leaked,
+                    None,
+                ));
             }
         }
         self.core.store.apply(unit).await?;

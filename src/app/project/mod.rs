@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_store::projects::{self, Project};
 use switchboard_store::{Refusal, Unit, WriteError, api_keys};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::ApiKey;
 
 use crate::app::Actor;
@@ -170,9 +171,9 @@ impl Projects {
         let actor = Actor { project_id: project.id.clone(), ..actor.clone() };
         let mut unit = Unit::new().with(projects::insert(&project)).with(self.core.audit(
             &actor,
-            "project.create",
+            AuditAction::ProjectCreate,
             &project.id,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         let mut created = None;
@@ -196,7 +197,7 @@ impl Projects {
         let (key, row) = self.keys.new_key(project, "default", &KeyScope::default())?;
         let unit = Unit::new()
             .with(api_keys::revoke_of_project(project, self.core.now()))
-            .with(self.core.audit(&actor, "api_key.revoke_all", project, "ok", None))
+            .with(self.core.audit(&actor, AuditAction::ApiKeyRevokeAll, project, AuditOutcome::Ok, None))
             .and(self.keys.insert(&actor, &key, &row));
         match self.core.store.apply(unit).await {
             Ok(_) => Ok((key, row)),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
 use switchboard_store::{Refusal, Statement, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -53,9 +54,9 @@ impl ProjectDeletion {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let unit = project_deletion::close(project, revoke, self.core.now()).with(self.core.audit(
             &actor,
-            "project.delete",
+            AuditAction::ProjectDelete,
             project,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         match self.core.store.apply(unit).await {
@@ -108,9 +109,9 @@ impl ProjectDeletion {
         }
         let unit = Unit::new().with(project_deletion::mark_empty(project, self.core.now())).with(self.core.audit(
             actor,
-            "project.empty",
+            AuditAction::ProjectEmpty,
             project,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         match self.core.store.apply(unit).await {

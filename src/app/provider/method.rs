@@ -23,6 +23,7 @@ use switchboard_auth::{TokenError, TokenErrorKind};
 use switchboard_catalog::{Call, ClientAuthentication, OAuth2, Scheme};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use super::{Failure, Provider};
 use crate::app::Actor;
@@ -294,9 +295,9 @@ impl Providers {
         settings.learned_method = Some(learned);
         let unit = Unit::new().with(auth_configs::set_settings(&config, &settings.to_text())).with(self.core.audit(
             actor,
-            "auth_config.learn_method",
+            AuditAction::AuthConfigLearnMethod,
             &config.id,
-            "ok",
+            AuditOutcome::Ok,
             Some(&detail),
         ));
         match self.core.store.apply(unit).await {
@@ -334,7 +335,7 @@ pub(in crate::app) fn learned_by_exchange<T>(
         Err(failure)
             if is_refusal_of_client(failure)
                 && provider.may_try_alternative(Endpoint::Token)
-                && config.scheme != Scheme::DcrOAuth.as_str() =>
+                && config.scheme != Scheme::DcrOAuth =>
         {
             (before.works, if before.next.is_some() { None } else { Some(alternative_method(used)?) })
         }

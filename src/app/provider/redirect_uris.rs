@@ -155,7 +155,7 @@ impl RedirectUris {
 
     /// The same; none if the scheme does not redirect the browser back.
     pub fn for_display(&self, config: &AuthConfigRow, settings: &AuthConfigSettings) -> Option<String> {
-        let scheme: Scheme = config.scheme.parse().ok()?;
+        let scheme = config.scheme;
         let has_browser = self.core.toolkit(&config.toolkit).is_none_or(|toolkit| !toolkit.uses_device_code(scheme));
         (scheme.is_redirect() && has_browser).then(|| self.of(config, settings))
     }
@@ -169,11 +169,8 @@ impl RedirectUris {
     }
 
     fn is_identified_by_slug(&self, config: &AuthConfigRow) -> bool {
-        let scheme = config.scheme.parse().ok();
-        self.core
-            .toolkit(&config.toolkit)
-            .zip(scheme)
-            .is_some_and(|(toolkit, scheme)| is_identified_by_slug(&toolkit, scheme))
+        let toolkit = self.core.toolkit(&config.toolkit);
+        toolkit.is_some_and(|toolkit| is_identified_by_slug(&toolkit, config.scheme))
     }
 
     /// Parses the redirect URI that a developer sends. An empty string means the server's own; `at` is the path
@@ -248,7 +245,7 @@ impl RedirectUris {
     /// How an auth config recognises responses; none if it takes no code from a browser. OAuth 1.0a compares
     /// the token that the flow began with.
     fn recognition(&self, config: &AuthConfigRow) -> Option<Recognition> {
-        let scheme: Scheme = config.scheme.parse().ok()?;
+        let scheme = config.scheme;
         let toolkit = self.core.toolkit(&config.toolkit)?;
         toolkit.oauth(scheme).filter(|_| !toolkit.uses_device_code(scheme)).map(Recognition::of)
     }

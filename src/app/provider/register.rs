@@ -14,6 +14,7 @@ use switchboard_auth::{TokenErrorKind, decompressed};
 use switchboard_catalog::{ClientAuthentication, OAuth2, Scheme, Toolkit};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
 use super::Failure;
@@ -46,7 +47,7 @@ impl Providers {
         params: &AccountParams,
         redirect_uri: &str,
     ) -> Result<AuthConfigRow> {
-        if config.scheme != Scheme::DcrOAuth.as_str() || self.has_client(&config)? {
+        if config.scheme != Scheme::DcrOAuth || self.has_client(&config)? {
             return Ok(config);
         }
         let lock = self.core.account_locks.for_account(&config.id);
@@ -62,7 +63,7 @@ impl Providers {
         for (name, secret) in previous_client(&self.credentials.open_auth_config(&config)?).iter() {
             client.insert(name, secret.clone());
         }
-        self.set_client(actor, &config, &client, "auth_config.register_client").await?;
+        self.set_client(actor, &config, &client, AuditAction::AuthConfigRegisterClient).await?;
         self.reload_config(&config).await
     }
 
@@ -76,7 +77,7 @@ impl Providers {
         failure: &Failure,
     ) {
         let Failure::Refused { error, .. } = failure else { return };
-        if config.scheme != Scheme::DcrOAuth.as_str() || error.kind != TokenErrorKind::InvalidClient {
+        if config.scheme != Scheme::DcrOAuth || error.kind != TokenErrorKind::InvalidClient {
             return;
         }
         if let Err(error) = self.forget_client(actor, config, client_id).await {
@@ -90,7 +91,7 @@ impl Providers {
         if secrets.get("client_id") != Some(client_id) {
             return Ok(());
         }
-        self.set_client(actor, &config, &previous_client(&secrets), "auth_config.forget_client").await
+        self.set_client(actor, &config, &previous_client(&secrets), AuditAction::AuthConfigForgetClient).await
     }
 
     /// Whether there is a client for a new connection.
@@ -101,10 +102,16 @@ impl Providers {
         Ok(secrets.get("client_id").is_some() && is_valid)
     }
 
-    async fn set_client(&self, actor: &Actor, config: &AuthConfigRow, client: &Secrets, action: &str) -> Result<()> {
+    async fn set_client(
+        &self,
+        actor: &Actor,
+        config: &AuthConfigRow,
+        client: &Secrets,
+        action: AuditAction,
+    ) -> Result<()> {
         let unit = Unit::new()
             .with(auth_configs::set_client(config, self.credentials.seal_client(config, client)))
-            .with(self.core.audit(actor, action, &config.id, "ok", None));
+            .with(self.core.audit(actor, action, &config.id, AuditOutcome::Ok, None));
         match self.core.store.apply(unit).await {
             // Another server was faster.
             Ok(_) | Err(WriteError::Refused(Refusal::ClientIsSet)) => Ok(()),
@@ -143,7 +150,7 @@ impl Providers {
     /// The metadata document of an auth config's client. It is public and contains no secret. None for any
     /// other kind of auth config.
     pub async fn client_metadata_document(&self, auth_config: &str) -> Result<Option<Value>> {
-        let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth.as_str()).await? else {
+        let Some(config) = self.core.store.public_auth_config(auth_config, Scheme::CimdOAuth).await? else {
             return Ok(None);
         };
         let Some(oauth) =

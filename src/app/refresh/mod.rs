@@ -15,9 +15,10 @@ pub mod scheduler;
 use std::sync::Arc;
 use std::time::Duration;
 
-use switchboard_catalog::{Scheme, Toolkit};
+use switchboard_catalog::Toolkit;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::ReasonCode;
 use switchboard_vault::Secrets;
 
 use super::Actor;
@@ -187,7 +188,7 @@ impl Refresher {
     }
 
     async fn try_refresh(&self, account: &AccountRow, toolkit: &Toolkit, is_live: bool) -> Result<Outcome> {
-        let scheme: Scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         let secrets = self.credentials.open_credential(account)?;
         let renewal = Renewal::of(toolkit, scheme).filter(|renewal| renewal.is_possible(&secrets));
         let lives = !matches!(freshness(account, self.core.now()), Freshness::Expired);
@@ -232,8 +233,7 @@ impl Refresher {
         }
         let fence = account.refresh_fence + 1;
         let (Some(renewal), Some(endpoint)) = (renewal, endpoint) else {
-            let reason = "The access token expired and the provider gave no refresh token";
-            return self.expire(account, fence, reason, None).await;
+            return self.expire(account, fence, ReasonCode::TokenExpired, None).await;
         };
         match self.renew(account, toolkit, scheme, renewal, &secrets, &params).await {
             Ok((token, found)) => {

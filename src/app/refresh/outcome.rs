@@ -3,6 +3,7 @@
 
 use switchboard_store::accounts::{self, AccountRow, RefreshFailure, Refreshed};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, Reason, ReasonCode};
 
 use super::Refresher;
 use super::freshness::MAX_BACKOFF;
@@ -73,15 +74,15 @@ impl Refresher {
         &self,
         account: &AccountRow,
         fence: i64,
-        reason: &str,
+        code: ReasonCode,
         failure: Option<&Failure>,
     ) -> Result<Outcome> {
         self.core.metrics.refresh("expired");
         let actor = Actor::system(&account.project_id);
-        let detail = failure.map(|failure| failure.facts().to_value());
+        let (reason, detail) = (Reason::new(code), failure.map(|failure| failure.facts().to_value()));
         let mut unit = Unit::new()
-            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, reason, self.core.now()))
-            .with(self.core.audit(&actor, "connected_account.expire", &account.id, reason, detail.as_ref()));
+            .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, &reason, self.core.now()))
+            .with(self.core.audit(&actor, AuditAction::AccountExpire, &account.id, &reason, detail.as_ref()));
         if let Some(kept) = self.credentials.keep_unread(account, failure.and_then(Failure::unread)) {
             unit.push(kept);
         }
@@ -107,7 +108,7 @@ impl Refresher {
         // A failure without effect does not clear an earlier lost response.
         let started_at = if how.lost { account.refresh_started_at.or(Some(now)) } else { account.refresh_started_at };
         let lost = RefreshFailure { started_at, rejected: how.rejected, retry_at: now + pause };
-        let outcome = if how.lost { "answer_lost" } else { "failed" };
+        let outcome = if how.lost { AuditOutcome::AnswerLost } else { AuditOutcome::Failed };
         let detail = Facts { next_try_ms: Some(pause), ..failure.facts() }.to_value();
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
@@ -116,7 +117,7 @@ impl Refresher {
         }
         // Only the first failures of a series are audited.
         if account.refresh_failures < AUDITED_FAILURES {
-            unit.push(self.core.audit(&actor, "connected_account.refresh", &account.id, outcome, Some(&detail)));
+            unit.push(self.core.audit(&actor, AuditAction::AccountRefresh, &account.id, outcome, Some(&detail)));
         }
         match self.core.store.apply(unit).await {
             Ok(_) | Err(WriteError::Refused(_)) => Ok(Outcome::Later(caller_error(account, failure, pause))),

@@ -5,6 +5,7 @@ use switchboard_auth::{TokenError, TokenErrorKind, TokenSet};
 use switchboard_catalog::{OAuth2, Refresh, Scheme, TokenScheme, Toolkit, template};
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
+use switchboard_types::ReasonCode;
 use switchboard_vault::Secrets;
 use url::Url;
 
@@ -98,7 +99,7 @@ pub(in crate::app) struct DetectedMethod {
 #[derive(Debug)]
 pub(in crate::app) enum Verdict {
     /// The account expires, for this reason.
-    Expired(&'static str),
+    Expired(ReasonCode),
     /// The auth config is wrong; the account is unchanged.
     ClientRefused,
     /// Retry later.
@@ -167,7 +168,7 @@ impl Refresher {
     /// How long an account's provider is still paused; none while its circuit breaker is closed.
     pub(in crate::app) fn provider_pause(&self, account: &AccountRow) -> Option<Millis> {
         let toolkit = self.core.toolkit(&account.toolkit)?;
-        let scheme = account.scheme.parse().ok()?;
+        let scheme = account.scheme;
         let renewal = Renewal::of(&toolkit, scheme)?;
         let params = AccountParams::parse(&account.params).ok()?.with_derived_values(&toolkit, scheme);
         self.breakers.remaining_pause(&self.endpoint(&toolkit, renewal, &params), self.core.now())
@@ -207,29 +208,26 @@ pub(in crate::app) fn classify_failure(
     match error.kind {
         // The entered credential is refused: only a new one helps.
         TokenErrorKind::InvalidGrant | TokenErrorKind::InvalidClient if matches!(renewal, Renewal::Steps(_)) => {
-            Verdict::Expired("Permanent auth error during token refresh: the provider refused what was entered")
+            Verdict::Expired(ReasonCode::EnteredCredentialRefused)
         }
         // A new dynamic registration gets another client id, for which this account's grant is not
         // valid.
         TokenErrorKind::InvalidClient if is_registered(account) => {
             if !is_live && account.refresh_rejections + 1 >= MAX_REJECTIONS {
-                Verdict::Expired(
-                    "client_forgotten: the provider no longer knows the client that this account was connected with",
-                )
+                Verdict::Expired(ReasonCode::ClientForgotten)
             } else {
                 Verdict::Later { lost: false, rejected: !is_live }
             }
         }
         _ if is_client_error(error) => Verdict::ClientRefused,
-        TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => Verdict::Expired(
-            "refresh_interrupted: the answer to an earlier refresh was lost, and the provider no longer accepts the old \
-             token",
-        ),
-        TokenErrorKind::InvalidGrant => Verdict::Expired("Permanent auth error during token refresh"),
+        TokenErrorKind::InvalidGrant if account.refresh_started_at.is_some() => {
+            Verdict::Expired(ReasonCode::RefreshInterrupted)
+        }
+        TokenErrorKind::InvalidGrant => Verdict::Expired(ReasonCode::GrantEnded),
         TokenErrorKind::Unclassified | TokenErrorKind::Unusable
             if !is_live && account.refresh_rejections + 1 >= MAX_REJECTIONS =>
         {
-            Verdict::Expired("unclassified_rejections: the provider refused the refresh repeatedly")
+            Verdict::Expired(ReasonCode::UnclassifiedRejections)
         }
         TokenErrorKind::Unclassified => Verdict::Later { lost: false, rejected: !is_live },
         TokenErrorKind::Unusable => Verdict::Later { lost: !renewal.is_repeatable(), rejected: !is_live },
@@ -240,7 +238,7 @@ pub(in crate::app) fn classify_failure(
 
 /// Whether the account's client was registered dynamically.
 fn is_registered(account: &AccountRow) -> bool {
-    account.scheme == Scheme::DcrOAuth.as_str()
+    account.scheme == Scheme::DcrOAuth
 }
 
 fn is_client_error(error: &TokenError) -> bool {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::renewal::Renewal;
 use crate::app::refresh::Refresher;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::Millis;
 
 /// Maximum concurrent refreshes.
@@ -191,7 +191,7 @@ impl Refresher {
     /// not block the others.
     async fn reschedule(&self, account: &AccountRow, toolkit: &Toolkit) -> Result<()> {
         let now = self.core.now();
-        let scheme = account.scheme.parse().map_err(Error::internal)?;
+        let scheme = account.scheme;
         let can_renew = match Renewal::of(toolkit, scheme) {
             // A credential that this server cannot open may be opened by another.
             Some(renewal) => {

@@ -119,7 +119,7 @@ impl Run<'_> {
             toolkit: &account.toolkit,
             auth_config_id: &account.auth_config_id,
             account_type: account.account_type,
-            scheme: &account.scheme,
+            scheme: account.scheme,
         };
         let old = SealContext::new(&account.project_id, "connected_accounts", &account.id, "credential_sealed");
         let context = seals::credential_context(&owner, &Destination::parse(&account.params)?);

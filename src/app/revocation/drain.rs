@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use switchboard_store::revocations::{self, AttemptResult, RevocationOutcome, RevocationRow, RevocationState};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::app::audit::Facts;
 use crate::app::model::params::AccountParams;
 use crate::app::provider::request::TOKEN_TIMEOUT;
 use crate::app::revocation::Revocations;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::time::{Millis, millis};
 
 /// Maximum number of concurrent attempts.
@@ -48,6 +49,16 @@ pub struct RevocationQueue {
 impl Default for RevocationQueue {
     fn default() -> Self {
         Self { in_flight: Arc::new(Semaphore::new(MAX_CONCURRENT)), by_toolkit: HashMap::new() }
+    }
+}
+
+/// The audit log's word for an outcome.
+fn audit_outcome(outcome: RevocationOutcome) -> AuditOutcome {
+    match outcome {
+        RevocationOutcome::Revoked => AuditOutcome::Revoked,
+        RevocationOutcome::NotSupported => AuditOutcome::NotSupported,
+        RevocationOutcome::Failed => AuditOutcome::Failed,
+        RevocationOutcome::Kept => AuditOutcome::Kept,
     }
 }
 
@@ -153,9 +164,9 @@ impl Revocations {
                 .to_value();
         let audit = self.core.audit(
             &actor,
-            "connected_account.revoke_upstream",
+            AuditAction::AccountRevokeUpstream,
             &row.account_id,
-            outcome.as_str(),
+            audit_outcome(outcome),
             Some(&facts),
         );
         self.store_outcome(Unit::new().with(finish).with(audit)).await
@@ -175,15 +186,15 @@ impl Revocations {
         let material = self.credentials.open_revocation(row, material)?;
         let mut params = AccountParams::parse(&row.params)?;
         let toolkit = self.core.toolkit(&row.toolkit);
-        if let (Some(toolkit), Ok(scheme)) = (&toolkit, row.scheme.parse()) {
-            params = params.with_derived_values(toolkit, scheme);
+        if let Some(toolkit) = &toolkit {
+            params = params.with_derived_values(toolkit, row.scheme);
         }
         if toolkit.is_none() {
             // Another server on this database may have the toolkit file.
             let detail = format!("This server has no toolkit \"{}\"", row.toolkit);
             return Ok(AttemptOutcome { tokens: revoked, status: AttemptStatus::Retry { detail, retry_after: None } });
         }
-        let method = match revocation_method(&row.scheme, &row.toolkit, toolkit.as_deref()) {
+        let method = match revocation_method(row.scheme, &row.toolkit, toolkit.as_deref()) {
             Ok(method) => method,
             Err(reason) => return Ok(AttemptOutcome { tokens: revoked, status: AttemptStatus::NotSupported(reason) }),
         };
@@ -210,7 +221,7 @@ impl Revocations {
                 grant_claim.grant.clone_from(&key.grant);
             }
         }
-        let scheme = row.scheme.parse().map_err(Error::internal)?;
+        let scheme = row.scheme;
         let task = Task { toolkit, scheme, method, is_managed, material: &material, params: &params, revoked, shared };
         Ok(self.attempt_revocation(task).await)
     }

@@ -40,11 +40,6 @@ pub use queue::EndState;
 pub use receipt::{RevokeJob, RevokeJobItem};
 pub use sharing::RecordedToolkits;
 
-/// Status reason of an account that was revoked on request.
-const BY_REQUEST: &str = "Revoked via user-initiated revoke endpoint";
-/// Status reason of an account that the operator revoked.
-const BY_OPERATOR: &str = "Revoked via admin tool";
-
 /// A token or credential that was revoked at the provider.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -81,26 +76,25 @@ pub(in crate::app) enum RevocationMethod<'a> {
 
 /// How an account's credential can be revoked, or why it cannot.
 fn revocation_method<'a>(
-    scheme: &str,
+    scheme: Scheme,
     slug: &str,
     toolkit: Option<&'a Toolkit>,
 ) -> std::result::Result<RevocationMethod<'a>, String> {
-    let parsed: Option<Scheme> = scheme.parse().ok();
-    let Some(parsed) = parsed.filter(|scheme| is_revocable(*scheme)) else {
+    if !is_revocable(scheme) {
         return Err(format!(
             "A credential of auth scheme {scheme} cannot be revoked from here; withdraw it in the provider's settings"
         ));
-    };
+    }
     let toolkit = toolkit.ok_or_else(|| format!("This server has no toolkit {slug}"))?;
     let none = || format!("The provider of toolkit {slug} has no revocation endpoint");
-    if let Some(tokens) = toolkit.token_scheme(parsed) {
+    if let Some(tokens) = toolkit.token_scheme(scheme) {
         return tokens.revoke.as_ref().map(RevocationMethod::Call).ok_or_else(none);
     }
-    if parsed == Scheme::OAuth1 {
+    if scheme == Scheme::OAuth1 {
         let call = toolkit.oauth1.as_ref().and_then(|oauth1| oauth1.revoke.as_ref());
         return call.map(|call| RevocationMethod::Signed(toolkit, call)).ok_or_else(none);
     }
-    let oauth = toolkit.oauth(parsed).filter(|oauth| {
+    let oauth = toolkit.oauth(scheme).filter(|oauth| {
         oauth.revocation_url.is_some()
             || oauth.revoke.is_some()
             || oauth.discovery_url.is_some()
@@ -186,7 +180,7 @@ impl Revocations {
             material.insert("dpop_key", key);
         }
         let config = config.ok_or_else(|| auth_config_not_found(&account.auth_config_id))?;
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         if !scheme.is_redirect() {
             // The request uses the fields that the user entered.
             for (name, secret) in credential.iter() {

@@ -10,10 +10,11 @@ use std::time::Duration;
 use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome, ReasonCode};
 
 use super::attempt::{AttemptStatus, Task};
 use super::sharing::SharedTokens;
-use super::{BY_REQUEST, RevocationMethod, RevokedToken, revocation_method};
+use super::{RevocationMethod, RevokedToken, revocation_method};
 use crate::app::Actor;
 use crate::app::base::errors::account_not_found;
 use crate::app::credential::client::uses_managed_client;
@@ -53,7 +54,7 @@ impl Revocations {
             }
             let toolkit = self.core.toolkit(&account.toolkit);
             let method =
-                revocation_method(&account.scheme, &account.toolkit, toolkit.as_deref()).map_err(not_revocable)?;
+                revocation_method(account.scheme, &account.toolkit, toolkit.as_deref()).map_err(not_revocable)?;
             if account.status != AccountStatus::Active {
                 return Err(Error::of(Code::AccountConflict, &[("id", &id), ("status", &account.status.as_str())]));
             }
@@ -73,7 +74,7 @@ impl Revocations {
             }
             let is_managed = config.as_ref().is_some_and(uses_managed_client);
             let toolkit = account.toolkit.as_str();
-            let scheme = account.scheme.parse().map_err(Error::internal)?;
+            let scheme = account.scheme;
             let task = Task {
                 toolkit,
                 scheme,
@@ -104,9 +105,9 @@ impl Revocations {
                 .with(accounts::release_revocation_lease(&account.project_id, id, account.refresh_fence + 1))
                 .with(self.core.audit(
                     actor,
-                    "connected_account.revoke",
+                    AuditAction::AccountRevoke,
                     id,
-                    "failed",
+                    AuditOutcome::Failed,
                     Some(&json!({ "detail": detail })),
                 ));
             self.core.store.apply(unit).await?;
@@ -147,8 +148,14 @@ impl Revocations {
             detail["detail"] = kept_detail.into();
         }
         let unit = Unit::new()
-            .with(accounts::revoke_version(project, id, account.credential_version, BY_REQUEST, self.core.now()))
-            .with(self.core.audit(actor, "connected_account.revoke", id, "ok", Some(&detail)));
+            .with(accounts::revoke_version(
+                project,
+                id,
+                account.credential_version,
+                &ReasonCode::RevokedByRequest.into(),
+                self.core.now(),
+            ))
+            .with(self.core.audit(actor, AuditAction::AccountRevoke, id, AuditOutcome::Ok, Some(&detail)));
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => Ok(tokens),
             // The account was changed concurrently, but the provider has revoked its tokens.

@@ -8,9 +8,10 @@ use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
 use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::revocations::{self, RevocationRow};
 use switchboard_store::{Refusal, Unit, WriteError, links, unread_answers};
+use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, ReasonCode};
 use switchboard_vault::Secrets;
 
-use super::{BY_OPERATOR, too_busy};
+use super::too_busy;
 use crate::app::Actor;
 use crate::app::base::errors::{account_not_found, auth_config_not_found};
 use crate::app::credential::client::IssuedTo;
@@ -90,9 +91,9 @@ impl Revocations {
             let now = self.core.now();
             let mut unit = Unit::new()
                 .with(accounts::delete_version(project, id, account.credential_version, now))
-                .and(links::end_of_account(project, id, "deleted", now))
+                .and(links::end_of_account(project, id, LinkOutcome::Deleted, now))
                 .with(unread_answers::delete_of_account(project, id))
-                .with(self.core.audit(actor, "connected_account.delete", id, "ok", detail.as_ref()));
+                .with(self.core.audit(actor, AuditAction::AccountDelete, id, AuditOutcome::Ok, detail.as_ref()));
             if let Some(job) = job.as_ref().filter(|_| has_credential) {
                 let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
                 unit.push(revocations::insert(&self.row_for(job, &account, config.as_ref())));
@@ -132,11 +133,11 @@ impl Revocations {
             let now = self.core.now();
             if is_last {
                 unit = unit
-                    .and(links::end_of_auth_config(project, id, "deleted", now))
+                    .and(links::end_of_auth_config(project, id, LinkOutcome::Deleted, now))
                     .with(auth_configs::delete_unused(project, id, now))
                     .with(unread_answers::delete_of_auth_config(project, id))
                     .with(accounts::delete_of_auth_config(project, id, now))
-                    .with(self.core.audit(actor, "auth_config.delete", id, "ok", None));
+                    .with(self.core.audit(actor, AuditAction::AuthConfigDelete, id, AuditOutcome::Ok, None));
             }
             match self.core.store.apply(unit).await {
                 Ok(_) if is_last => {
@@ -212,7 +213,7 @@ impl Revocations {
             None => return Ok(()),
         };
         let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
-        self.queue_tokens(&job, account, config.as_ref(), credential, "ok").await
+        self.queue_tokens(&job, account, config.as_ref(), credential, AuditOutcome::Ok).await
     }
 
     /// Queues revocation for tokens that were issued after the account or link had ended. They are unused, and
@@ -223,7 +224,8 @@ impl Revocations {
         config: &AuthConfigRow,
         credential: &Secrets,
     ) -> Result<()> {
-        self.queue_tokens(&self.core.mint(Kind::RevokeJob), account, Some(config), credential, "unwanted").await
+        self.queue_tokens(&self.core.mint(Kind::RevokeJob), account, Some(config), credential, AuditOutcome::Unwanted)
+            .await
     }
 
     /// A conditional revocation of tokens that are pending confirmation by the user. It is due at `due`, unless it is
@@ -248,12 +250,12 @@ impl Revocations {
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
         tokens: &Secrets,
-        outcome: &str,
+        outcome: AuditOutcome,
     ) -> Result<()> {
         let material = self.with_client(tokens.clone(), account, config, IssuedTo::CurrentClient);
         let row = self.pending_row(job, account, config, material);
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
-        let audit = self.core.audit(&actor, "connected_account.revoke", &account.id, outcome, Some(&detail));
+        let audit = self.core.audit(&actor, AuditAction::AccountRevoke, &account.id, outcome, Some(&detail));
         self.spool.apply_with_retry(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
         self.wake.notify_one();
         Ok(())
@@ -280,18 +282,19 @@ impl Revocations {
             let config = configs.get(&account.auth_config_id).and_then(Option::as_ref);
             let (id, version, now) = (&account.id, account.credential_version, self.core.now());
             let (end_account, action) = match end_state {
-                EndState::Deleted => (accounts::delete_version(project, id, version, now), "connected_account.delete"),
-                EndState::Revoked => {
-                    (accounts::revoke_version(project, id, version, BY_OPERATOR, now), "connected_account.revoke")
-                }
+                EndState::Deleted => (accounts::delete_version(project, id, version, now), AuditAction::AccountDelete),
+                EndState::Revoked => (
+                    accounts::revoke_version(project, id, version, &ReasonCode::RevokedByOperator.into(), now),
+                    AuditAction::AccountRevoke,
+                ),
             };
             unit.push(end_account);
             if end_state == EndState::Deleted {
-                unit = unit.and(links::end_of_account(project, id, "deleted", now));
+                unit = unit.and(links::end_of_account(project, id, LinkOutcome::Deleted, now));
                 unit.push(unread_answers::delete_of_account(project, id));
             }
             unit.push(revocations::insert(&self.row_for(job, account, config)));
-            unit.push(self.core.audit(actor, action, id, "ok", Some(&detail)));
+            unit.push(self.core.audit(actor, action, id, AuditOutcome::Ok, Some(&detail)));
         }
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < cursor.limit;
         Ok(Batch { unit, accounts: rows.len(), last: rows.last().map(|account| account.id.clone()), is_last })

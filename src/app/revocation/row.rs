@@ -17,8 +17,8 @@ impl Revocations {
     pub(super) fn row_for(&self, job: &str, account: &AccountRow, config: Option<&AuthConfigRow>) -> RevocationRow {
         // The command line may not know every toolkit. The server then decides whether it can revoke.
         let toolkit = self.core.toolkit(&account.toolkit);
-        let is_known = toolkit.is_some() || !account.scheme.parse().is_ok_and(is_revocable);
-        match revocation_method(&account.scheme, &account.toolkit, toolkit.as_deref()) {
+        let is_known = toolkit.is_some() || !is_revocable(account.scheme);
+        match revocation_method(account.scheme, &account.toolkit, toolkit.as_deref()) {
             Err(reason) if is_known => {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.core.now() };
                 self.new_row(state, Some(reason), self.core.mint(Kind::Revocation), job, account, config)

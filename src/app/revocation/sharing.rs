@@ -17,7 +17,7 @@ use switchboard_vault::{Secrets, digest};
 use crate::app::model::params::AccountParams;
 use crate::app::provider::extra_tokens::extra_token_name;
 use crate::app::revocation::Revocations;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Accounts read with one query, when a toolkit file has a new `revocation_reach`.
 const PAGE: i64 = 200;
@@ -79,7 +79,7 @@ impl Revocations {
         params: &AccountParams,
         secrets: Option<&Secrets>,
     ) -> Result<Vec<Statement>> {
-        let scheme: Scheme = config.scheme.parse().map_err(Error::internal)?;
+        let scheme = config.scheme;
         let Some(oauth) = toolkit.oauth(scheme).filter(|oauth| has_wider_reach(oauth)) else { return Ok(Vec::new()) };
         let client_id = self.credentials.oauth_client(config)?.client_id;
         let project = &config.project_id;

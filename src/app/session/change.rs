@@ -4,6 +4,7 @@
 use serde_json::json;
 use switchboard_store::sessions::{self, SessionRow, SessionVersion};
 use switchboard_store::{ListPage, PageQuery, Refusal, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use super::patch::SessionPatch;
 use super::policy::{Experimental, SessionConfig};
@@ -52,7 +53,7 @@ impl Sessions {
             let detail = json!({ "config_version": changed.config_version, "blocks": patch.blocks() });
             let max_versions = self.core.settings.retention.session_versions;
             let unit = sessions::change(&actor.project_id, id, stored, &text, max_versions, self.core.now())
-                .with(self.core.audit(actor, "session.update", id, "ok", Some(&detail)));
+                .with(self.core.audit(actor, AuditAction::SessionUpdate, id, AuditOutcome::Ok, Some(&detail)));
             match self.core.store.apply(unit).await {
                 Ok(_) => {
                     self.recent.forget(&(actor.project_id.clone(), id.to_owned()));

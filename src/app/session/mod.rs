@@ -14,6 +14,7 @@ use std::sync::Arc;
 use switchboard_store::accounts::{AccountRow, AccountStatus, AccountType};
 use switchboard_store::sessions::{self, SessionRow};
 use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
@@ -122,9 +123,9 @@ impl Sessions {
         };
         let unit = Unit::new().with(sessions::insert(&to_row(&session)?)).with(self.core.audit(
             actor,
-            "session.create",
+            AuditAction::SessionCreate,
             &session.id,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         Ok(self.idempotency.apply_once(key, unit, session, encode).await?)
@@ -170,9 +171,9 @@ impl Sessions {
         self.get(&actor.project_id, id).await?;
         let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(
             actor,
-            "session.delete",
+            AuditAction::SessionDelete,
             id,
-            "ok",
+            AuditOutcome::Ok,
             None,
         ));
         match self.core.store.apply(unit).await {

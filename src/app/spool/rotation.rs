@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::{self, AccountRow, Refreshed};
 use switchboard_store::{Unit, WriteError};
+use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
 use crate::app::audit::Facts;
@@ -76,7 +77,7 @@ impl Rotation {
         let facts = Facts { expires_at: self.expires_at, ..Facts::default() }.to_value();
         Ok(Unit::new()
             .with(accounts::store_refreshed(&self.project_id, &self.account_id, self.fence, refreshed))
-            .with(core.audit(&actor, "connected_account.refresh", &self.account_id, "ok", Some(&facts))))
+            .with(core.audit(&actor, AuditAction::AccountRefresh, &self.account_id, AuditOutcome::Ok, Some(&facts))))
     }
 }
 

@@ -14,6 +14,7 @@ use switchboard_store::Unit;
 
 use crate::support::http::Api;
 use crate::support::server::TestServer;
+use switchboard_types::{AuditAction, AuditOutcome};
 
 /// A connection of somebody who can write to the file, and takes the triggers away first.
 pub fn attacker(database: &Path) -> Connection {
@@ -179,7 +180,11 @@ async fn an_older_database_is_found_until_the_operator_accepts_it() {
     // A server that goes on with it seals new events and leaves the proof in place.
     for _ in 0..3 {
         let actor = Actor::cli(&server.project_id);
-        app.core.store.apply(Unit::new().with(app.core.audit(&actor, "a.b", "c", "ok", None))).await.unwrap();
+        app.core
+            .store
+            .apply(Unit::new().with(app.core.audit(&actor, AuditAction::SessionUpdate, "c", AuditOutcome::Ok, None)))
+            .await
+            .unwrap();
         app.audit_log.seal_all().await.unwrap();
     }
     assert_eq!(std::fs::read(app.audit_log.head_file()).unwrap(), head);
@@ -214,7 +219,8 @@ async fn an_event_that_was_held_up_is_put_behind_what_is_sealed() {
     let server = TestServer::start().await;
     let actor = Actor::cli(&server.project_id);
     let written_at = switchboard::time::Clock::now(&server.clock);
-    let held_up = Unit::new().with(server.app.core.audit(&actor, "late.event", "x", "ok", None));
+    let held_up =
+        Unit::new().with(server.app.core.audit(&actor, AuditAction::SessionUpdate, "x", AuditOutcome::Ok, None));
     make_sessions(&server, &server.api, 4).await;
     server.app.audit_log.seal_all().await.unwrap();
     // The same unit twice: the second is refused as one that is there, and not because of the time.
@@ -243,7 +249,13 @@ async fn servers_that_seal_and_write_at_once_make_one_chain() {
         work.spawn(async move {
             for _ in 0..300 {
                 let actor = Actor::cli(&project);
-                let unit = Unit::new().with(writer.core.audit(&actor, "a.b", "c", "ok", None));
+                let unit = Unit::new().with(writer.core.audit(
+                    &actor,
+                    AuditAction::SessionUpdate,
+                    "c",
+                    AuditOutcome::Ok,
+                    None,
+                ));
                 writer.core.store.apply(unit).await.unwrap();
             }
         });

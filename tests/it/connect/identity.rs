@@ -128,7 +128,7 @@ async fn a_connection_changes_hands_only_when_that_is_allowed() {
             &server.project_id,
             account,
             row.refresh_fence,
-            "for the test",
+            &switchboard_types::ReasonCode::GrantEnded.into(),
             server.app.core.now(),
         );
         server.app.core.store.apply(switchboard_store::Unit::new().with(statement)).await.unwrap();

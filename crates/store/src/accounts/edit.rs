@@ -1,6 +1,8 @@
 //! Changes that a developer makes to an existing account: name, access list, credential, enable, disable,
 //! reconnect.
 
+use switchboard_types::Reason;
+
 use super::Activation;
 use crate::{Refusal, Statement, Value};
 
@@ -86,7 +88,7 @@ pub fn edit(project: &str, id: &str, edit: Edit, now: i64) -> Statement {
 
 /// Disables an ACTIVE account. A refresh in flight may still store its token: the previous token may already
 /// be used up, and the account must work when it is enabled again.
-pub fn disable(project: &str, id: &str, reason: &str, now: i64) -> Statement {
+pub fn disable(project: &str, id: &str, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'INACTIVE', status_reason = $3, updated_at = $4

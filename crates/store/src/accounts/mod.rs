@@ -4,6 +4,8 @@
 //! fenced writes of a refresh, `revoke.rs` the writes that end an account and revoke its credential,
 //! `read.rs` the finders, `list.rs` the paged lists. Every finder takes the project; there is no other.
 
+use switchboard_types::{Reason, Scheme};
+
 mod edit;
 mod list;
 mod read;
@@ -105,11 +107,11 @@ pub struct AccountRow {
     /// `ac_…`.
     pub auth_config_id: String,
     /// Contract name of the scheme.
-    pub scheme: String,
+    pub scheme: Scheme,
     /// Status.
     pub status: AccountStatus,
     /// Reason for the status.
-    pub status_reason: Option<String>,
+    pub status_reason: Option<Reason>,
     /// Name given by the developer.
     pub alias: Option<String>,
     /// Name in words, such as `github_red-castle-7k2m`.

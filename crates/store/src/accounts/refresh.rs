@@ -4,6 +4,8 @@
 //! The lease number is a fence: only the holder of the newest lease may write an outcome. A mark without a
 //! lease tells the next holder that a response was lost.
 
+use switchboard_types::Reason;
+
 use crate::{Refusal, Statement};
 
 /// Acquires the lease for one credential version.
@@ -101,7 +103,7 @@ pub fn reschedule_refresh(project: &str, id: &str, version: i64, due_at: Option<
 }
 
 /// Ends an account that the provider will not refresh any more: EXPIRED, with the credential erased.
-pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &str, now: i64) -> Statement {
+pub fn expire_refreshed(project: &str, id: &str, fence: i64, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::FenceLost,
         "UPDATE connected_accounts SET status = 'EXPIRED', status_reason = $4, credential_sealed = NULL,

@@ -3,6 +3,8 @@
 //! Each takes the credential version that was read, so that a credential rotated in the meantime is not
 //! erased. Each increments the fence, so that a refresh in flight cannot write.
 
+use switchboard_types::Reason;
+
 use crate::{Refusal, Statement};
 
 /// Deletes an account. Refused as `account_changed` if its credential is not the version that was read.
@@ -18,7 +20,7 @@ pub fn delete_version(project: &str, id: &str, version: i64, now: i64) -> Statem
 
 /// Sets an account to REVOKED and erases its credential. Refused as `account_changed` if the credential is
 /// not the version that was read.
-pub fn revoke_version(project: &str, id: &str, version: i64, reason: &str, now: i64) -> Statement {
+pub fn revoke_version(project: &str, id: &str, version: i64, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountChanged,
         "UPDATE connected_accounts SET status = 'REVOKED', status_reason = $4, updated_at = $5,

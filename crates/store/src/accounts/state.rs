@@ -1,6 +1,8 @@
 //! Writes that take an account through the connect flow: created, opened, connected or ended, deleted.
 
 use super::AccountType;
+use switchboard_types::{Reason, Scheme};
+
 use crate::{Refusal, Statement, Unit, Value, links, unread_answers};
 
 /// A new account, INITIALIZING.
@@ -17,7 +19,7 @@ pub struct NewAccount<'a> {
     /// `ac_…`.
     pub auth_config_id: &'a str,
     /// Contract name of the scheme.
-    pub scheme: &'a str,
+    pub scheme: Scheme,
     /// Unique for user and toolkit.
     pub alias: Option<&'a str>,
     /// Name in words.
@@ -66,7 +68,7 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: &str, now: i64) -> Statement {
+pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: Scheme, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET auth_config_id = $3, scheme = $4, updated_at = $5
@@ -90,7 +92,7 @@ pub fn initiate(project: &str, id: &str, params: &str, now: i64) -> Statement {
 
 /// Records why an attempt ended without a credential. The account keeps connecting; another attempt may
 /// follow.
-pub fn record_failed_attempt(project: &str, id: &str, reason: &str, now: i64) -> Statement {
+pub fn record_failed_attempt(project: &str, id: &str, reason: &Reason, now: i64) -> Statement {
     Statement::any(
         "UPDATE connected_accounts SET status_reason = $3, updated_at = $4
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status IN ('INITIALIZING', 'INITIATED')",
@@ -140,7 +142,7 @@ pub fn activate(project: &str, id: &str, activation: Activation) -> Statement {
 
 /// Ends connecting without a credential: FAILED or EXPIRED. Frees the alias of an account that was never
 /// connected, so that the developer can create the same link again.
-pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, reason: &str, now: i64) -> Statement {
+pub fn end_connecting(project: &str, id: &str, status: super::AccountStatus, reason: &Reason, now: i64) -> Statement {
     Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET status = $3, status_reason = $4, updated_at = $5,

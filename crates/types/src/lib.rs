@@ -1,0 +1,13 @@
+//! Types that rows, toolkits and services share. They are here, and not in the store, because the toolkit
+//! catalog and the services need them without a database.
+
+mod audit_action;
+mod link_outcome;
+mod reason;
+mod scheme;
+mod words;
+
+pub use audit_action::{AuditAction, AuditOutcome, AuditResult};
+pub use link_outcome::LinkOutcome;
+pub use reason::{Reason, ReasonCode};
+pub use scheme::{Scheme, UnknownScheme};
