@@ -20,7 +20,7 @@ pub mod toolkit;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_request};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::any;
 
 use crate::app::App;
@@ -37,9 +37,8 @@ pub fn router(app: &Arc<App>) -> Router {
         .fallback(http::error::unknown_path)
         .method_not_allowed_fallback(http::error::unknown_method)
         .layer(from_fn_with_state(Arc::clone(app), http::limits::guard))
-        .layer(map_request(table::find))
-        // Outermost: assigns the request id, validates HTTP, writes the log line, renders errors.
-        .layer(from_fn_with_state(Arc::clone(app), http::edge::guard))
+        // Outermost: assigns the request id, finds the operation, validates HTTP, writes the log line, renders errors.
+        .layer(from_fn_with_state(http::edge::Edge { app: Arc::clone(app), find: table::find }, http::edge::guard))
         .with_state(Arc::clone(app))
 }
 

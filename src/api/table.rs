@@ -65,16 +65,8 @@ pub async fn not_built() -> ApiError {
     ApiError(Error::new(Code::NotImplemented, "This operation is not built yet"))
 }
 
-/// Puts the operation that a request was routed to into its extensions, as [`Routed`].
-pub(super) async fn find(mut request: Request) -> Request {
-    if let Some(routed) = operation_of(&request) {
-        request.extensions_mut().insert(routed);
-    }
-    request
-}
-
-/// HEAD uses the route of GET.
-fn operation_of(request: &Request) -> Option<Routed> {
+/// The operation that a request was routed to. HEAD uses the route of GET.
+pub(super) fn find(request: &Request) -> Option<Routed> {
     let route = request.extensions().get::<MatchedPath>()?.as_str();
     let path = PREFIXES.iter().find_map(|prefix| route.strip_prefix(prefix).filter(|rest| rest.starts_with('/')))?;
     let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };

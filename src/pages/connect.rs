@@ -145,11 +145,7 @@ async fn try_submit(app: &Arc<App>, id: &RequestId, token: &str, headers: &Heade
     // The scheme is chosen before anything is entered.
     let way = form.get("auth_scheme").filter(|_| offer.may_choose_scheme());
     if way.is_some() || offer.must_choose_scheme() {
-        return match app
-            .connector
-            .choose_scheme(token, way.unwrap_or_default(), |name| cookie(headers, name), &id.0)
-            .await?
-        {
+        return match app.connector.choose_scheme(offer, way.unwrap_or_default(), &id.0).await? {
             SchemeChosen::Chosen => Ok(see_other(&format!("/link/{token}"))),
             SchemeChosen::NotAnOption(offer, ways) => {
                 Ok(scheme_choice_page(app, token, &offer, &ways, StatusCode::UNPROCESSABLE_ENTITY))

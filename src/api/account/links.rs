@@ -13,8 +13,9 @@ use super::state::StateBody;
 use super::state_view::state_val;
 use super::view::AccountState;
 use crate::api::http::auth::Caller;
-use crate::api::http::body::{JsonBody, created, json, replayable};
+use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
+use crate::api::http::once;
 use crate::api::http::warnings::{WarningResponse, about_user};
 use crate::api::session::links::{AccountTypeInput, AccountTypeView, WireAccountType, experimental_view};
 use crate::app::App;
@@ -91,13 +92,17 @@ pub async fn link(
         known: given.connection_data.map(StateBody::into_known).transpose()?,
         expected: given.expected_identity,
     };
-    let link_view = |link: &Link| link_view(link, &warnings);
-    let encode = |link: &Link| replayable(StatusCode::CREATED, &link_view(link));
-    let link = app.links.create_direct(&caller.actor(), request, body.idempotency.as_ref(), encode).await?;
-    Ok(created(link, link_view)?)
+    let key = body.idempotency.as_ref();
+    if let Some(earlier) = once::earlier(&app, key).await? {
+        return Ok(earlier);
+    }
+    let prepared = app.links.prepare_direct(&caller.actor(), request).await?;
+    let response = once::created(&link_view(&prepared.object.link, warnings))?;
+    let commit = app.links.commit_direct(prepared, key, &response).await?;
+    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
 }
 
-fn link_view(link: &Link, warnings: &[WarningResponse]) -> LinkResponse {
+fn link_view(link: &Link, warnings: Vec<WarningResponse>) -> LinkResponse {
     LinkResponse {
         link_token: link.token.clone(),
         redirect_url: link.redirect_url.clone(),
@@ -107,7 +112,7 @@ fn link_view(link: &Link, warnings: &[WarningResponse]) -> LinkResponse {
         experimental: experimental_view(link.account_type, link.acl.clone()),
         auth_config_id: link.auth_config_id.clone(),
         auth_scheme: link.auth_scheme.to_string(),
-        warnings: warnings.to_vec(),
+        warnings,
     }
 }
 

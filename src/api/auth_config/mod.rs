@@ -14,12 +14,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use switchboard_catalog::Scheme;
-use switchboard_store::auth_configs::{AuthConfigFilter, AuthConfigRow};
+use switchboard_store::auth_configs::AuthConfigFilter;
 use switchboard_vault::Secrets;
 
 use crate::api::http::auth::Caller;
-use crate::api::http::body::{JsonBody, created, json, replayable};
+use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
+use crate::api::http::once;
 use crate::api::http::page::PageRequest;
 use crate::api::http::path::Id;
 use crate::api::http::query::Query;
@@ -98,11 +99,15 @@ pub async fn create(
     body: JsonBody<Body>,
 ) -> std::result::Result<Response, ApiError> {
     let new = body.value.into_new()?;
+    let key = body.idempotency.as_ref();
+    if let Some(earlier) = once::earlier(&app, key).await? {
+        return Ok(earlier);
+    }
     let restricted = new.settings.restrict_to_following_tools.clone().unwrap_or_default();
-    let view = |row: &AuthConfigRow| CreateResponse::new(&app, row, restricted.clone());
-    let encode = |row: &AuthConfigRow| replayable(StatusCode::CREATED, &view(row));
-    let row = app.auth_configs.create(&caller.actor(), new, body.idempotency.as_ref(), encode).await?;
-    Ok(created(row, view)?)
+    let prepared = app.auth_configs.prepare(&caller.actor(), new).await?;
+    let response = once::created(&CreateResponse::new(&app, &prepared.object, restricted))?;
+    let commit = app.auth_configs.commit(prepared, key, &response).await?;
+    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
 }
 
 /// `GET /auth_configs` → 200 page, newest first.

@@ -75,12 +75,12 @@ async fn requested_project(app: &App, headers: &HeaderMap) -> Result<String> {
     let (organization, project) = (scope_header(headers, "x-org-id")?, scope_header(headers, "x-project-id")?);
     match (organization, project) {
         (Some(organization), Some(project)) => {
-            let found = app.core.store.project(project).await?;
-            let is_ours = app.projects.organization().await?.id == organization;
-            let found = found.filter(|_| is_ours).ok_or_else(|| project::not_found(project))?;
-            Ok(found.id)
+            if app.projects.organization().await?.id != organization {
+                return Err(project::not_found(project));
+            }
+            Ok(app.projects.get(project).await?.id)
         }
-        (None, None) => match app.core.store.sole_project().await? {
+        (None, None) => match app.projects.sole().await? {
             Some(project) => Ok(project.id),
             None => {
                 Err(wrong_scope("x-project-id", "is required with x-org-id, since there is not exactly one project"))

@@ -16,7 +16,7 @@ use switchboard_auth::UniqueKeys;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::strict;
-use crate::app::base::idempotency::{IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::IdempotencyKey;
 use crate::error::{Code, Error, Result};
 
 /// Maximum size of a body (R84).
@@ -145,26 +145,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response> {
     Ok(raw(status, body))
 }
 
-/// A response that is stored under an idempotency key.
-pub fn replayable(status: StatusCode, value: &impl Serialize) -> Replay {
-    // Our own response types always serialise.
-    Replay { status: status.as_u16(), body: serde_json::to_vec(value).unwrap_or_default() }
-}
-
-/// 201 with the new object, or the response of the earlier request.
-pub fn created<T, V: Serialize>(once: Once<T>, view: impl FnOnce(&T) -> V) -> Result<Response> {
-    match once {
-        Once::Done(value) => json(StatusCode::CREATED, &view(&value)),
-        Once::Replayed(replay) => {
-            let status = StatusCode::from_u16(replay.status).map_err(Error::internal)?;
-            let mut response = raw(status, replay.body);
-            response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
-            Ok(response)
-        }
-    }
-}
-
-fn raw(status: StatusCode, body: Vec<u8>) -> Response {
+pub(super) fn raw(status: StatusCode, body: Vec<u8>) -> Response {
     (status, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 

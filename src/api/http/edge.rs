@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::error::{ApiError, Unrendered, render};
+use super::parameters::Routed;
 use crate::app::App;
 use crate::client_address::{MAX_HEAD, OnlyHealth};
 use crate::error::{Class, Code, Error};
@@ -41,11 +42,20 @@ pub struct CallerRequestId(pub Arc<str>);
 #[derive(Clone, Debug)]
 pub struct LoggedKey(pub String);
 
+/// What the outermost layer needs.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// The services.
+    pub app: Arc<App>,
+    /// Finds the operation of a request. The layers below read it from the request's extensions.
+    pub find: fn(&Request) -> Option<Routed>,
+}
+
 /// Wraps every request. A panic anywhere in its handling, including this layer and the log line,
 /// results in a 500 and affects no other request.
-pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn guard(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let id = OnceLock::new();
-    let answer = without_panic(guarded(app, request, next, &id)).await;
+    let answer = without_panic(guarded(edge, request, next, &id)).await;
     answer.unwrap_or_else(|| {
         let id = id.get().map_or("req_unknown", |id| id);
         let mut response = render(&Error::internal("the edge panicked"), id);
@@ -58,7 +68,8 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 /// `known_id` is set to the id in the response as soon as it is known.
-async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &OnceLock<Arc<str>>) -> Response {
+async fn guarded(edge: Edge, mut request: Request, next: Next, known_id: &OnceLock<Arc<str>>) -> Response {
+    let Edge { app, find } = edge;
     let started = Instant::now();
     let caller_id = caller_request_id(request.headers());
     if let Some(caller_id) = &caller_id {
@@ -68,6 +79,9 @@ async fn guarded(app: Arc<App>, mut request: Request, next: Next, known_id: &Onc
     let id: Arc<str> = app.core.mint(Kind::Request).into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
     let answered_id = known_id.get_or_init(|| Arc::clone(&id));
+    if let Some(routed) = find(&request) {
+        request.extensions_mut().insert(routed);
+    }
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     // At debug level every line of a request has its id; at info only the request's own line has it.

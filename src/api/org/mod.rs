@@ -104,7 +104,7 @@ impl ProjectView {
 pub(super) async fn projects_page(app: &App, query: &Query) -> Result<ProjectPage> {
     let page = PageRequest::from_query(query, DEFAULT_PAGE, MAX_PAGE_SIZE)?;
     let organization = app.projects.organization().await?;
-    let found = app.core.store.projects_page(page.store_query()).await?;
+    let found = app.projects.page(page.store_query()).await?;
     let data = found.rows.iter().map(|row| ProjectView::new(row, &organization)).collect();
     Ok(ProjectPage { data, info: page.page_info(found.total, found.next.as_ref()) })
 }

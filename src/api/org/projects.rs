@@ -142,7 +142,7 @@ pub async fn create(
 pub async fn read(State(app): State<Arc<App>>, _: OrgCaller, Id(id): Id) -> std::result::Result<Response, ApiError> {
     let project = app.projects.get(&id).await?;
     let now = app.core.now();
-    let keys = app.core.store.api_keys(&project.id).await?;
+    let keys = app.keys.list(&project.id).await?;
     let live = keys.iter().filter(|key| is_live(key.revoked_at, key.expires_at, now));
     let api_keys = live.map(|key| KeyView {
         id: key.id.clone(),

@@ -15,7 +15,6 @@ use crate::api::http::auth::{Caller, Principal};
 use crate::api::http::body::json;
 use crate::api::http::error::ApiError;
 use crate::app::App;
-use crate::app::project::keys;
 use crate::app::project::organization::Organization;
 use crate::error::Result;
 use crate::time::iso;
@@ -110,7 +109,7 @@ pub async fn read(State(app): State<Arc<App>>, principal: Principal) -> std::res
 
 async fn of_project(app: &App, caller: &Caller, organization: Organization) -> Result<SessionInfo> {
     let project = app.projects.get(&caller.project_id).await?;
-    let row = app.core.store.api_key(&project.id, &caller.key_id).await?.ok_or_else(keys::invalid)?;
+    let row = app.keys.get(&project.id, &caller.key_id).await?;
     let operator = operator(&organization);
     Ok(SessionInfo {
         project: Some(SessionProject {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use switchboard_store::accounts::AccountType;
 
 use crate::api::http::auth::Caller;
-use crate::api::http::body::{JsonBody, created, replayable};
+use crate::api::http::body::JsonBody;
 use crate::api::http::error::ApiError;
+use crate::api::http::once;
 use crate::api::http::path::Id;
 use crate::api::http::warnings::WarningResponse;
 use crate::app::App;
@@ -22,6 +22,9 @@ use crate::error::{Error, Result};
 
 // The published page has `account_type` at top level, current SDKs under `experimental`: both are
 // accepted (contract section 3.1). Unknown keys are ignored, as in the hosted API.
+/// How often a link is prepared again after its auth config changed.
+const MAX_TRIES: usize = 4;
+
 /// What to connect.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "CreateSessionLink")]
@@ -151,11 +154,22 @@ pub async fn create(
     Id(session_id): Id,
     body: JsonBody<Body>,
 ) -> std::result::Result<Response, ApiError> {
+    let key = body.idempotency.as_ref();
+    // Before the session is read: a retry gets its response even if the session was deleted since.
+    if let Some(earlier) = once::earlier(&app, key).await? {
+        return Ok(earlier);
+    }
     let session = app.sessions.get(&caller.project_id, &session_id).await?;
-    let request = body.value.into_request()?;
-    let encode = |link: &_| replayable(StatusCode::CREATED, &view(link));
-    let link = app.links.create(&caller.actor(), &session, request, body.idempotency.as_ref(), encode).await?;
-    Ok(created(link, view)?)
+    let (actor, request) = (caller.actor(), body.value.into_request()?);
+    for _ in 0..MAX_TRIES {
+        let prepared = app.links.prepare(&actor, &session, &request).await?;
+        let response = once::created(&view(&prepared.object.link))?;
+        let commit = app.links.commit(prepared, key, &response).await?;
+        if let Some(response) = once::committed(commit, response)? {
+            return Ok(response);
+        }
+    }
+    Err(once::outdated().into())
 }
 
 impl Body {

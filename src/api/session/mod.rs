@@ -17,8 +17,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::http::auth::Caller;
-use crate::api::http::body::{JsonBody, created, json, replayable};
+use crate::api::http::body::{JsonBody, json};
 use crate::api::http::error::ApiError;
+use crate::api::http::once;
 use crate::api::http::path::Id;
 use crate::app::App;
 use crate::app::session::policy::SessionConfig;
@@ -41,10 +42,14 @@ pub async fn create(
     caller: Caller,
     body: JsonBody<SessionConfig>,
 ) -> Result<Response, ApiError> {
-    let view = |session: &_| session_view(session, &app.core.settings.public_url, true);
-    let encode = |session: &_| replayable(StatusCode::CREATED, &view(session));
-    let session = app.sessions.create(&caller.actor(), body.value, body.idempotency.as_ref(), encode).await?;
-    Ok(created(session, view)?)
+    let key = body.idempotency.as_ref();
+    if let Some(earlier) = once::earlier(&app, key).await? {
+        return Ok(earlier);
+    }
+    let prepared = app.sessions.prepare(&caller.actor(), body.value).await?;
+    let response = once::created(&session_view(&prepared.object, &app.core.settings.public_url, true))?;
+    let commit = app.sessions.commit(prepared, key, &response).await?;
+    Ok(once::committed(commit, response)?.ok_or_else(once::outdated)?)
 }
 
 /// `GET /tool_router/session/{session_id}` → 200.

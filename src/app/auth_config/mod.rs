@@ -18,7 +18,7 @@ use switchboard_vault::{Secret, Secrets};
 use crate::app::Actor;
 use crate::app::base::core::Core;
 use crate::app::base::errors::auth_config_not_found;
-use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::{Commit, Idempotency, IdempotencyKey, Prepared, StoredResponse};
 use crate::app::base::recent::Recent;
 use crate::app::credential::Credentials;
 use crate::app::credential::secret_addresses::check_shared_secrets;
@@ -116,17 +116,8 @@ impl AuthConfigs {
 }
 
 impl AuthConfigs {
-    /// Creates an auth config.
-    pub async fn create(
-        &self,
-        actor: &Actor,
-        new: NewAuthConfig,
-        key: Option<&IdempotencyKey>,
-        encode: impl FnOnce(&AuthConfigRow) -> Replay,
-    ) -> Result<Once<AuthConfigRow>> {
-        if let Some(replay) = self.idempotency.replay(key).await? {
-            return Ok(Once::Replayed(replay));
-        }
+    /// Prepares an auth config.
+    pub async fn prepare(&self, actor: &Actor, new: NewAuthConfig) -> Result<Prepared<AuthConfigRow>> {
         let toolkit = self.core.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
         let mut row = match &new.source {
             Source::Managed => {
@@ -158,10 +149,19 @@ impl AuthConfigs {
             AuditOutcome::Ok,
             None,
         ));
-        let cache_key = (row.project_id.clone(), row.toolkit.clone());
-        let created = self.idempotency.apply_once(key, unit, row, encode).await?;
-        self.recent.forget(&cache_key);
-        Ok(created)
+        Ok(Prepared::new(row, unit))
+    }
+
+    /// Stores a prepared auth config with its response.
+    pub async fn commit(
+        &self,
+        prepared: Prepared<AuthConfigRow>,
+        key: Option<&IdempotencyKey>,
+        response: &StoredResponse,
+    ) -> Result<Commit> {
+        let commit = self.idempotency.commit(prepared.unit, key, response).await?;
+        self.forget(&prepared.object.project_id, &prepared.object.toolkit);
+        Ok(commit)
     }
 
     /// The scheme by which this project can connect without an auth config of its own: OAuth 2 with the

@@ -25,13 +25,39 @@ pub struct IdempotencyKey {
     request_hash: [u8; 32],
 }
 
-/// A stored response that can be sent again.
+/// A response as it is stored, to be sent again.
 #[derive(Clone)]
-pub struct Replay {
-    /// HTTP status.
+pub struct StoredResponse {
+    /// The number that the response was given. Only who rendered it interprets it.
     pub status: u16,
-    /// Body.
+    /// Its bytes.
     pub body: Vec<u8>,
+}
+
+/// A new object that is not stored yet, with the unit that stores it. It is made in three steps: the service
+/// prepares the object, the caller renders the response, and the service commits both together.
+pub struct Prepared<T> {
+    /// The object.
+    pub object: T,
+    pub(in crate::app) unit: Unit,
+}
+
+impl<T> Prepared<T> {
+    /// An object and its unit.
+    pub(in crate::app) fn new(object: T, unit: Unit) -> Self {
+        Self { object, unit }
+    }
+}
+
+/// The outcome of a commit.
+#[derive(Debug)]
+pub enum Commit {
+    /// The object and its response are stored.
+    Stored,
+    /// An earlier request with the same key stored this response; send it again.
+    StoredEarlier(StoredResponse),
+    /// What the object was prepared from has changed: prepare it again.
+    Outdated,
 }
 
 impl IdempotencyKey {
@@ -80,7 +106,7 @@ impl Idempotency {
 
 impl Idempotency {
     /// The stored response of an earlier request with this key, if there is one.
-    pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<Replay>> {
+    pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<StoredResponse>> {
         let Some(key) = key else { return Ok(None) };
         let Some(row) = self.core.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
         if row.request_hash != key.request_hash {
@@ -90,29 +116,20 @@ impl Idempotency {
             ));
         }
         let body = self.ring.open(key.seal_context(row.status), &row.response_sealed)?.to_vec();
-        Ok(Some(Replay { status: u16::try_from(row.status).unwrap_or(500), body }))
+        Ok(Some(StoredResponse { status: u16::try_from(row.status).unwrap_or(500), body }))
     }
 
     /// The statement that stores a response. Its unit is refused if the key is already used.
-    pub fn remember(&self, key: &IdempotencyKey, replay: &Replay) -> Statement {
-        let status = i64::from(replay.status);
+    fn store_response(&self, key: &IdempotencyKey, response: &StoredResponse) -> Statement {
+        let status = i64::from(response.status);
         let row = IdempotencyRow {
             request_hash: key.request_hash.to_vec(),
             status,
-            response_sealed: self.ring.seal(key.seal_context(status), &replay.body),
+            response_sealed: self.ring.seal(key.seal_context(status), &response.body),
             created_at: self.core.now(),
         };
         idempotency::insert(&key.project_id, &key.key, row)
     }
-}
-
-/// The outcome of a write under an idempotency key.
-#[derive(Debug)]
-pub enum Once<T> {
-    /// Applied now.
-    Done(T),
-    /// Applied earlier; send this response again.
-    Replayed(Replay),
 }
 
 /// Why a unit was not applied.
@@ -143,29 +160,36 @@ impl From<CommitError> for Error {
 }
 
 impl Idempotency {
-    /// Applies a unit and stores its response in the same transaction.
-    pub async fn apply_once<T>(
+    /// Stores an object and its response in one unit.
+    ///
+    /// # Errors
+    /// With the guard that refused the unit, other than the one of the key itself.
+    pub(in crate::app) async fn commit(
         &self,
-        key: Option<&IdempotencyKey>,
         unit: Unit,
-        answer: T,
-        encode: impl FnOnce(&T) -> Replay,
-    ) -> std::result::Result<Once<T>, CommitError> {
-        let Some(key) = key else {
-            self.core.store.apply(unit).await?;
-            return Ok(Once::Done(answer));
+        key: Option<&IdempotencyKey>,
+        response: &StoredResponse,
+    ) -> std::result::Result<Commit, CommitError> {
+        let unit = match key {
+            None => unit,
+            // The key comes first in the unit: two identical requests must conflict here and not on a unique alias.
+            Some(key) => Unit::new().with(self.store_response(key, response)).and(unit),
         };
-        // The key comes first in the unit: two identical requests must conflict here and not on a unique alias.
-        let unit = Unit::new().with(self.remember(key, &encode(&answer))).and(unit);
         match self.core.store.apply(unit).await {
-            Ok(_) => Ok(Once::Done(answer)),
+            Ok(_) => Ok(Commit::Stored),
             Err(WriteError::Refused(Refusal::IdempotencyKeyUsed)) => {
-                let replay = self.replay(Some(key)).await.map_err(CommitError::Failed)?;
-                replay.map(Once::Replayed).ok_or(CommitError::Refused(Refusal::IdempotencyKeyUsed))
+                let earlier = self.replay(key).await.map_err(CommitError::Failed)?;
+                earlier.map(Commit::StoredEarlier).ok_or(CommitError::Refused(Refusal::IdempotencyKeyUsed))
             }
             Err(error) => Err(error.into()),
         }
     }
 }
 
-crate::redacted_debug!(Replay);
+crate::redacted_debug!(StoredResponse);
+
+impl<T> std::fmt::Debug for Prepared<T> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Prepared(redacted)")
+    }
+}

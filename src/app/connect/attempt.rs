@@ -100,7 +100,7 @@ impl Connector {
             let is_last = links::is_unused(&link.id, offer.holder.as_deref(), now, self.stale_before());
             let end = self.end_link_unit(actor, link, account, (outcome, reason), facts.clone());
             match self.core.store.apply(Unit::new().with(is_last).and(end)).await {
-                Ok(_) => return Ok(Finished::of(ending, link, &account.toolkit)),
+                Ok(_) => return Ok(offer.finished(ending)),
                 Err(WriteError::Refused(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -121,7 +121,7 @@ impl Connector {
         }
         match self.core.store.apply(unit).await {
             Ok(_) => {
-                let mut finished = Finished::of(ending, link, &account.toolkit);
+                let mut finished = offer.finished(ending);
                 finished.may_retry = now < link.expires_at;
                 Ok(finished)
             }

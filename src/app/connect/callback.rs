@@ -84,11 +84,13 @@ struct AuthorizationResponse {
     code: Option<Secret>,
     /// Error code and description.
     refusal: Option<(String, Option<String>)>,
+    /// The toolkit captured values of the callback.
+    has_captures: bool,
 }
 
 impl AuthorizationResponse {
     fn refused(why: &str) -> Self {
-        Self { code: None, refusal: Some(("invalid_callback".to_owned(), Some(why.to_owned()))) }
+        Self { refusal: Some(("invalid_callback".to_owned(), Some(why.to_owned()))), ..Self::default() }
     }
 }
 
@@ -196,7 +198,8 @@ impl Connector {
         }
     }
 
-    /// None when another attempt claimed the exchange at the same time.
+    /// The steps of a callback: check that the response belongs to its request, read it, consume the state, and
+    /// exchange the code. None when another attempt claimed the exchange at the same time.
     async fn process_callback(
         &self,
         actor: &Actor,
@@ -206,7 +209,14 @@ impl Connector {
     ) -> Result<Option<Finished>> {
         offer.resume_attempt(attempt);
         let state = callback.query.state.clone().unwrap_or_default();
-        let mismatch = self.context_mismatch(callback, attempt, &offer).await?;
+        let mut mismatch = self.address_mismatch(callback, attempt, &offer).await?;
+        // The provider is resolved once: for the check of the sender and for the exchange.
+        let (toolkit, params, mut provider) = (Arc::clone(&offer.toolkit), offer.params()?, None);
+        if mismatch.is_none() && offer.scheme != Scheme::OAuth1 {
+            let resolved = self.providers.provider(&toolkit, offer.scheme, &offer.config, &params).await?;
+            mismatch = self.sender_mismatch(callback, &offer, &resolved, &params).await?;
+            provider = Some(resolved);
+        }
         let response = if mismatch.is_none() {
             self.response(callback, attempt, &mut offer)?
         } else {
@@ -252,7 +262,9 @@ impl Connector {
             }
             (None, None, Some(code)) => {
                 let grant = self.grant(attempt, &offer, code, &state)?;
-                self.exchange(actor, &offer, &grant).await?
+                // Captured values may change its addresses.
+                let provider = provider.filter(|_| !response.has_captures);
+                self.exchange(actor, &offer, &grant, provider).await?
             }
         };
         Ok(Some(finished))
@@ -271,22 +283,20 @@ impl Connector {
             // OAuth 1.0a: the token must be the one that this flow started with (R28).
             let Ok(answer) = oauth1::parse_callback(callback.raw.expose()) else { return Ok(unreadable()) };
             if let Some(error) = answer.refusal {
-                return Ok(AuthorizationResponse { code: None, refusal: Some((error, None)) });
+                return Ok(AuthorizationResponse { refusal: Some((error, None)), ..Default::default() });
             }
             let kept = self.credentials.open_verifier(attempt, &offer.account)?;
             let is_same =
                 answer.token.zip(kept).is_some_and(|(token, kept)| self.providers.oauth1_matches(&kept, &token));
             return Ok(if is_same {
-                AuthorizationResponse { code: answer.verifier, refusal: None }
+                AuthorizationResponse { code: answer.verifier, ..Default::default() }
             } else {
                 AuthorizationResponse::refused("it came back with another token than it was sent with")
             });
         };
         if let Some(error) = &callback.query.error {
-            return Ok(AuthorizationResponse {
-                code: None,
-                refusal: Some((error.clone(), callback.query.error_description.clone())),
-            });
+            let refusal = Some((error.clone(), callback.query.error_description.clone()));
+            return Ok(AuthorizationResponse { refusal, ..Default::default() });
         }
         let code = match &oauth.callback.code {
             None => callback.query.code.clone(),
@@ -309,7 +319,8 @@ impl Connector {
             }
         }
         offer.account.params = params.to_text();
-        Ok(AuthorizationResponse { code: code.filter(|code| !code.is_empty()), refusal: None })
+        let has_captures = !oauth.callback.capture.is_empty();
+        Ok(AuthorizationResponse { code: code.filter(|code| !code.is_empty()), refusal: None, has_captures })
     }
 
     /// What a token request needs, from the attempt as it was read before its state was consumed.

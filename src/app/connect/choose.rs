@@ -160,7 +160,7 @@ impl Connector {
             }
             Err(error) => return Err(error.into()),
         }
-        let mut finished = Finished::of(Ending::Choose, &offer.link, &offer.account.toolkit);
+        let mut finished = offer.finished(Ending::Choose);
         finished.choose_url = Some(format!("{}/link/choice/{}", self.core.settings.public_url, session.text()));
         Ok(finished)
     }
@@ -196,10 +196,10 @@ impl Connector {
         };
         offer.attempt_id.clone_from(&row.attempt_id);
         if row.consumed_at.is_some() {
-            return Ok(Err(Finished::of(Ending::Used, &offer.link, &offer.account.toolkit)));
+            return Ok(Err(offer.finished(Ending::Used)));
         }
         if self.core.now() >= row.expires_at || offer.config.updated_at != row.auth_config_version {
-            return Ok(Err(Finished::of(Ending::Expired, &offer.link, &offer.account.toolkit)));
+            return Ok(Err(offer.finished(Ending::Expired)));
         }
         let (_, waiting) = self.waiting(&row, &offer.account)?;
         // On a reconnect, the account is unchanged until it has its new credential.

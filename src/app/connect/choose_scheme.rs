@@ -38,16 +38,9 @@ impl Offer {
 }
 
 impl Connector {
-    /// Sets the scheme that the user of a link chose. `cookie` gives the value of a cookie by name.
-    pub async fn choose_scheme(
-        &self,
-        token: &str,
-        scheme: &str,
-        cookie: impl Fn(&str) -> Option<String>,
-        request_id: &str,
-    ) -> Result<SchemeChosen> {
+    /// Sets the scheme that the user of an open link chose.
+    pub async fn choose_scheme(&self, mut offer: Box<Offer>, scheme: &str, request_id: &str) -> Result<SchemeChosen> {
         for _ in 0..MAX_TRIES {
-            let Visit::Open(offer) = self.visit(token, &cookie).await? else { return Ok(SchemeChosen::Chosen) };
             if !offer.may_choose_scheme() {
                 return Ok(SchemeChosen::Chosen);
             }
@@ -62,6 +55,12 @@ impl Connector {
                 Err(WriteError::Refused(_)) => {
                     let place = (offer.link.project_id.clone(), offer.toolkit.slug.clone());
                     self.auth_configs.forget(&place.0, &place.1);
+                    let link = self.core.store.link(&offer.link.id).await?;
+                    let Some(link) = link else { return Ok(SchemeChosen::Chosen) };
+                    match self.visit_link(link, None).await? {
+                        Visit::Open(current) => offer = current,
+                        Visit::Ended(_) => return Ok(SchemeChosen::Chosen),
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

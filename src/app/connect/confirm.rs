@@ -117,7 +117,7 @@ impl Connector {
             Err(WriteError::Refused(_)) => return Ok(Finished::without_link(Ending::Invalid)),
             Err(error) => return Err(error.into()),
         }
-        let mut finished = Finished::of(Ending::Unconfirmed, &offer.link, &offer.account.toolkit);
+        let mut finished = offer.finished(Ending::Unconfirmed);
         finished.verify_url = offer.verifier_url.as_deref().and_then(|url| verify_url(url, session.text()));
         Ok(finished)
     }
@@ -201,7 +201,7 @@ impl Connector {
                 let state = parked.remove("state").map(|state| state.expose().to_owned()).unwrap_or_default();
                 let (verifier, dpop_key) = (parked.remove("code_verifier"), parked.remove("dpop_key"));
                 let grant = Grant { code, verifier, dpop_key, redirect_uri, state };
-                self.exchange(actor, offer, &grant).await?
+                self.exchange(actor, offer, &grant, None).await?
             }
         };
         match finished.ending {

@@ -4,12 +4,13 @@
 //! attack).
 
 use switchboard_auth::{check_issuer, verify_query_hmac};
-use switchboard_catalog::Scheme;
 use switchboard_store::attempts::AttemptRow;
 
 use super::callback::ParsedCallback;
 use super::visit::Offer;
 use crate::app::connect::Connector;
+use crate::app::model::params::AccountParams;
+use crate::app::provider::Provider;
 use crate::error::Result;
 
 /// A response on a path that several auth configs share, without a sign of its sender.
@@ -17,8 +18,8 @@ const AMBIGUOUS: &str = "It came to the redirect URI that auth configs of severa
                          is from. Forward oauth_redirect_uri to the path that ends with the auth config's id.";
 
 impl Connector {
-    /// Why the response does not match its request; none when it does.
-    pub(super) async fn context_mismatch(
+    /// Why the callback did not come to where its request sent it; none when it did.
+    pub(super) async fn address_mismatch(
         &self,
         callback: &ParsedCallback,
         attempt: &AttemptRow,
@@ -38,13 +39,19 @@ impl Connector {
         if !config_unchanged {
             return Ok(Some("The auth config was changed while the user was at the provider."));
         }
-        if offer.scheme == Scheme::OAuth1 {
-            return Ok(None);
-        }
-        let params = offer.params()?;
-        let provider = self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await?;
+        Ok(None)
+    }
+
+    /// Why an OAuth 2.0 response does not come from the provider that was asked; none when it does.
+    pub(super) async fn sender_mismatch(
+        &self,
+        callback: &ParsedCallback,
+        offer: &Offer,
+        provider: &Provider<'_>,
+        params: &AccountParams,
+    ) -> Result<Option<&'static str>> {
         let oauth = &provider.oauth;
-        let issuer = oauth.issuer.as_deref().map(|issuer| self.providers.expand(issuer, &params)).transpose()?;
+        let issuer = oauth.issuer.as_deref().map(|issuer| self.providers.expand(issuer, params)).transpose()?;
         let issuer_matches = check_issuer(issuer.as_deref(), oauth.iss_required, callback.query.iss.as_deref()).is_ok();
         let is_signed = oauth.callback.hmac.as_deref().is_none_or(|name| {
             let secret = provider.client.client_secret.as_ref();

@@ -22,7 +22,7 @@ use crate::app::base::failpoint;
 use crate::app::connect::Connector;
 use crate::app::credential::client::IssuedTo;
 use crate::app::model::params::{AccountParams, missing_scopes};
-use crate::app::provider::{FailedExchange, Failure, TokenCredential, learned_by_exchange};
+use crate::app::provider::{FailedExchange, Failure, Provider, TokenCredential, learned_by_exchange};
 use crate::app::refresh::renewal::Renewal;
 use crate::error::{Code, Error, Result};
 use crate::time::{Millis, millis};
@@ -79,8 +79,14 @@ impl Offer {
 }
 
 impl Connector {
-    /// Exchanges a code and connects the account.
-    pub(super) async fn exchange(&self, actor: &Actor, offer: &Offer, grant: &Grant) -> Result<Finished> {
+    /// Exchanges a code and connects the account. `provider` is the offer's provider if it is already resolved.
+    pub(super) async fn exchange(
+        &self,
+        actor: &Actor,
+        offer: &Offer,
+        grant: &Grant,
+        provider: Option<Provider<'_>>,
+    ) -> Result<Finished> {
         let mut params = offer.params()?;
         if let Some(oauth1) = offer.toolkit.oauth1.as_ref().filter(|_| offer.scheme == Scheme::OAuth1) {
             let kept = grant.verifier.as_ref().ok_or_else(|| Error::internal("attempt without its credentials"))?;
@@ -102,7 +108,12 @@ impl Connector {
             };
         }
         let (mut client_id, mut learned) = (None, None);
-        let token = match self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &params).await {
+        let request_params = params.clone();
+        let provider = match provider {
+            Some(provider) => Ok(provider),
+            None => self.providers.provider(&offer.toolkit, offer.scheme, &offer.config, &request_params).await,
+        };
+        let token = match provider {
             Ok(provider) => {
                 let (verifier, key) = (grant.verifier.as_ref(), grant.dpop_key.as_ref());
                 client_id = Some(provider.client.client_id.clone());
@@ -253,12 +264,12 @@ impl Connector {
             ));
         let unit = grant.into_iter().fold(unit, Unit::with);
         match self.spool.apply_with_retry(unit).await {
-            Ok(()) => Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit)),
+            Ok(()) => Ok(offer.finished(Ending::Success)),
             // The account was deleted or the link ended while the provider responded.
             Err(WriteError::Refused(_)) => {
                 // The form was submitted twice, and the other request finished first.
                 if self.already_has_credential(offer, &credential.secrets).await? {
-                    return Ok(Finished::of(Ending::Success, &offer.link, &offer.account.toolkit));
+                    return Ok(offer.finished(Ending::Success));
                 }
                 let identity = params.identity.as_ref();
                 self.revoke_unused_tokens(

@@ -88,7 +88,7 @@ impl Connector {
             request_id: Some(request_id.to_owned()),
             caller_request_id: None,
         };
-        let finished = Finished::of(Ending::Rejected, &offer.link, &offer.account.toolkit);
+        let finished = offer.finished(Ending::Rejected);
         if self
             .end_link(&actor, &offer.link, &offer.account, LinkOutcome::Rejected, &ReasonCode::RejectedByUser.into())
             .await?

@@ -10,11 +10,11 @@ use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::LinkChoice;
 use switchboard_vault::{Secret, Secrets};
 
-use super::{Link, LinkDraft, alias_in_use, check_access, check_alias, check_needs_account};
+use super::{LinkDraft, PreparedLink, alias_in_use, check_access, check_alias, check_needs_account};
 use crate::app::Actor;
 use crate::app::auth_config::{disabled, toolkit_gone};
 use crate::app::base::errors::auth_config_not_found;
-use crate::app::base::idempotency::{CommitError, IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::{Commit, CommitError, IdempotencyKey, Prepared, StoredResponse};
 use crate::app::link::Links;
 use crate::app::model::access_list::AclInput;
 use crate::app::model::expected_identity::{Expectation, ExpectedIdentity};
@@ -57,17 +57,8 @@ pub(in crate::app) struct UsableAuthConfig {
 }
 
 impl Links {
-    /// Creates a link for an auth config and a user.
-    pub async fn create_direct(
-        &self,
-        actor: &Actor,
-        request: DirectLink,
-        key: Option<&IdempotencyKey>,
-        encode: impl Fn(&Link) -> Replay,
-    ) -> Result<Once<Link>> {
-        if let Some(replay) = self.idempotency.replay(key).await? {
-            return Ok(Once::Replayed(replay));
-        }
+    /// Prepares a link for an auth config and a user.
+    pub async fn prepare_direct(&self, actor: &Actor, request: DirectLink) -> Result<Prepared<PreparedLink>> {
         let user_id = check_user(Some(request.user_id), "user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
         let prefill = match &request.known {
@@ -92,10 +83,20 @@ impl Links {
         };
         self.credentials.check_offered(&usable.toolkit, &usable.config, &draft.prefill).await?;
         let (link, unit) = self.draft(actor, &draft, &usable.config, Unit::new());
-        self.idempotency
-            .apply_once(key, unit, link, encode)
-            .await
-            .map_err(|error| insert_error(error, alias, &usable.config))
+        let alias = request.alias.clone();
+        Ok(Prepared::new(PreparedLink { link, alias, config: usable.config }, unit))
+    }
+
+    /// Stores a prepared link of an auth config with its response.
+    pub async fn commit_direct(
+        &self,
+        prepared: Prepared<PreparedLink>,
+        key: Option<&IdempotencyKey>,
+        response: &StoredResponse,
+    ) -> Result<Commit> {
+        let PreparedLink { alias, config, .. } = &prepared.object;
+        let committed = self.idempotency.commit(prepared.unit, key, response).await;
+        committed.map_err(|error| insert_error(error, alias.as_deref(), config))
     }
 
     /// The auth config of a request, if it can connect accounts.

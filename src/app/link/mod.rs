@@ -19,13 +19,14 @@ use switchboard_store::{Refusal, Statement, Unit};
 use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{OneTimeToken, Secrets};
 
+use self::direct::insert_error;
 use crate::app::Actor;
 use crate::app::audit::Facts;
 use crate::app::auth_config::AuthConfigs;
 use crate::app::auth_config::schemes::{LinkWarning, RequestedScheme, SelectedAuthConfig};
 use crate::app::base::core::Core;
 use crate::app::base::errors::{invalid_slugs, toolkit_not_allowed};
-use crate::app::base::idempotency::{CommitError, Idempotency, IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::{Commit, CommitError, Idempotency, IdempotencyKey, Prepared, StoredResponse};
 use crate::app::credential::Credentials;
 use crate::app::credential::seals::Owner;
 use crate::app::model::access_list::{Acl, AclInput};
@@ -81,6 +82,14 @@ pub struct Link {
     pub warnings: Vec<LinkWarning>,
 }
 
+/// A link that is not stored yet, and what its refusal is explained with.
+pub struct PreparedLink {
+    /// The link.
+    pub link: Link,
+    alias: Option<String>,
+    config: AuthConfigRow,
+}
+
 /// Creates links, and imports, changes and renews credentials of accounts.
 pub struct Links {
     core: Arc<Core>,
@@ -110,27 +119,28 @@ impl Links {
 }
 
 impl Links {
-    /// Creates a link for the session's user and a toolkit.
-    pub async fn create(
+    /// Prepares a link for the session's user and a toolkit.
+    pub async fn prepare(
         &self,
         actor: &Actor,
         session: &Session,
-        request: LinkRequest,
-        key: Option<&IdempotencyKey>,
-        encode: impl Fn(&Link) -> Replay,
-    ) -> Result<Once<Link>> {
-        if let Some(replay) = self.idempotency.replay(key).await? {
-            return Ok(Once::Replayed(replay));
-        }
+        request: &LinkRequest,
+    ) -> Result<Prepared<PreparedLink>> {
         let toolkit = self.core.toolkit(&request.toolkit).ok_or_else(|| invalid_slugs(&[&request.toolkit]))?;
         check_policy(session, &toolkit)?;
         let acl = check_access(request.account_type, request.acl.as_ref())?;
         let alias = check_alias(request.alias.as_deref())?;
-        let expected = request.expected.map(|identity| identity.check(&toolkit, "expected_identity")).transpose()?;
+        let expected =
+            request.expected.clone().map(|identity| identity.check(&toolkit, "expected_identity")).transpose()?;
         let requested_scheme = RequestedScheme::parse(request.auth_scheme.as_deref(), &toolkit)?;
-        let from_session = session.config.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
+        let policy = &session.config;
+        let from_session = policy.manage_connections.as_ref().and_then(|manage| manage.callback_url.as_deref());
         let callback = self.link_callback(actor, request.callback_url.as_deref(), from_session).await?;
-        let mut draft = LinkDraft {
+        let mut unit = Unit::new();
+        let named = policy.auth_config(&toolkit.slug);
+        let selected = self.auth_configs.pick(actor, named, &toolkit, requested_scheme, &mut unit).await?;
+        let SelectedAuthConfig { config, user_chooses, warnings } = selected;
+        let draft = LinkDraft {
             session_id: Some(&session.id),
             user_id: &session.user_id,
             toolkit: &toolkit,
@@ -138,37 +148,32 @@ impl Links {
             acl,
             callback,
             account_type: request.account_type,
-            base: session
-                .config
-                .experimental
-                .as_ref()
-                .and_then(|experimental| experimental.link_url_overwrite.as_deref()),
-            choice: LinkChoice::None,
+            base: policy.experimental.as_ref().and_then(|experimental| experimental.link_url_overwrite.as_deref()),
+            choice: if user_chooses { LinkChoice::Open } else { LinkChoice::None },
             prefill: Secrets::new(),
             expected: expected.map(|identity| Expectation { identity: Some(identity), ..Expectation::default() }),
         };
-        let mut retries = 0;
-        loop {
-            let mut unit = Unit::new();
-            let named = session.config.auth_config(&toolkit.slug);
-            let selected = self.auth_configs.pick(actor, named, &toolkit, requested_scheme, &mut unit).await?;
-            let SelectedAuthConfig { config, user_chooses, warnings } = selected;
-            self.credentials.check_offered(&toolkit, &config, &draft.prefill).await?;
-            draft.choice = if user_chooses { LinkChoice::Open } else { LinkChoice::None };
-            let (mut link, unit) = self.draft(actor, &draft, &config, unit);
-            link.warnings = warnings;
-            match self.idempotency.apply_once(key, unit, link, &encode).await {
-                Ok(once) => return Ok(once),
-                Err(CommitError::Refused(Refusal::AliasInUse)) => return Err(alias_in_use(alias.unwrap_or_default())),
-                // The auth config was deleted, or a concurrent request created the first one: select again.
-                Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists))
-                    if retries < 3 =>
-                {
-                    self.auth_configs.forget(&actor.project_id, &toolkit.slug);
-                    retries += 1;
-                }
-                Err(error) => return Err(error.into()),
+        self.credentials.check_offered(&toolkit, &config, &draft.prefill).await?;
+        let (mut link, unit) = self.draft(actor, &draft, &config, unit);
+        link.warnings = warnings;
+        Ok(Prepared::new(PreparedLink { link, alias: request.alias.clone(), config }, unit))
+    }
+
+    /// Stores a prepared link of a session with its response. It is outdated if its auth config was deleted, or
+    /// if a concurrent request created the first auth config of the toolkit.
+    pub async fn commit(
+        &self,
+        prepared: Prepared<PreparedLink>,
+        key: Option<&IdempotencyKey>,
+        response: &StoredResponse,
+    ) -> Result<Commit> {
+        let PreparedLink { alias, config, .. } = &prepared.object;
+        match self.idempotency.commit(prepared.unit, key, response).await {
+            Err(CommitError::Refused(Refusal::AuthConfigGone | Refusal::ManagedAuthConfigExists)) => {
+                self.auth_configs.forget(&config.project_id, &config.toolkit);
+                Ok(Commit::Outdated)
             }
+            committed => committed.map_err(|error| insert_error(error, alias.as_deref(), config)),
         }
     }
 
@@ -384,4 +389,4 @@ pub(super) fn alias_in_use(alias: &str) -> Error {
     .fix("Choose another alias, or delete the connection that has it.")
 }
 
-crate::redacted_debug!(Link);
+crate::redacted_debug!(Link, PreparedLink);

@@ -188,6 +188,16 @@ impl Keys {
             .await
     }
 
+    /// A key of a project.
+    pub async fn get(&self, project: &str, id: &str) -> Result<ApiKeyRow> {
+        self.core.store.api_key(project, id).await?.ok_or_else(invalid)
+    }
+
+    /// All keys of a project, revoked ones included.
+    pub async fn list(&self, project: &str) -> Result<Vec<ApiKeyRow>> {
+        Ok(self.core.store.api_keys(project).await?)
+    }
+
     /// Revokes a key of the organization or of a member.
     pub async fn revoke_organization_key(&self, actor: &Actor, owner: &KeyOwner, id: &str) -> Result<()> {
         let (kind, email) = owner.stored();

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Refusal, Unit, WriteError, api_keys};
+use switchboard_store::{ListPage, PageQuery, Refusal, Unit, WriteError, api_keys};
 use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::ApiKey;
 
@@ -191,6 +191,16 @@ impl Projects {
         self.core.store.project(id).await?.ok_or_else(|| not_found(id))
     }
 
+    /// The project, if there is exactly one.
+    pub async fn sole(&self) -> Result<Option<Project>> {
+        Ok(self.core.store.sole_project().await?)
+    }
+
+    /// A page of all projects.
+    pub async fn page(&self, query: PageQuery) -> Result<ListPage<Project>> {
+        Ok(self.core.store.projects_page(query).await?)
+    }
+
     /// Creates a new key with full access and revokes all earlier keys of the project at the same time.
     pub async fn regenerate_key(&self, actor: &Actor, project: &str) -> Result<(ApiKey, api_keys::ApiKeyRow)> {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
@@ -209,14 +219,6 @@ impl Projects {
     /// The settings of a project.
     pub async fn settings(&self, project: &str) -> Result<ProjectSettings> {
         ProjectSettings::parse(&self.get(project).await?.settings)
-    }
-
-    /// Whether a callback URL is registered. `Some(false)` if the project has registered none; `None` if it has
-    /// registered others only.
-    pub async fn is_registered_callback(&self, project: &str, url: &str) -> Result<Option<bool>> {
-        let registered = self.settings(project).await?.callback_urls;
-        let is_registered = callback_url::is_registered(url, &registered);
-        Ok((is_registered || registered.is_empty()).then_some(is_registered))
     }
 
     /// Rejects a callback URL that is not registered, if the project has registered any (R08).

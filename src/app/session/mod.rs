@@ -20,7 +20,7 @@ use crate::app::Actor;
 use crate::app::auth_config::AuthConfigs;
 use crate::app::base::core::Core;
 use crate::app::base::errors::invalid_slugs;
-use crate::app::base::idempotency::{Idempotency, IdempotencyKey, Once, Replay};
+use crate::app::base::idempotency::{Commit, Idempotency, IdempotencyKey, Prepared, StoredResponse};
 use crate::app::base::recent::Recent;
 use crate::app::model::access_list::Acl;
 use crate::app::project::Projects;
@@ -100,17 +100,8 @@ impl Sessions {
 }
 
 impl Sessions {
-    /// Creates a session. Every call creates a new one, even with the same input.
-    pub async fn create(
-        &self,
-        actor: &Actor,
-        mut config: SessionConfig,
-        key: Option<&IdempotencyKey>,
-        encode: impl FnOnce(&Session) -> Replay,
-    ) -> Result<Once<Session>> {
-        if let Some(replay) = self.idempotency.replay(key).await? {
-            return Ok(Once::Replayed(replay));
-        }
+    /// Prepares a session. Every call makes a new one, even with the same input.
+    pub async fn prepare(&self, actor: &Actor, mut config: SessionConfig) -> Result<Prepared<Session>> {
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
         let session = Session {
@@ -128,7 +119,17 @@ impl Sessions {
             AuditOutcome::Ok,
             None,
         ));
-        Ok(self.idempotency.apply_once(key, unit, session, encode).await?)
+        Ok(Prepared::new(session, unit))
+    }
+
+    /// Stores a prepared session with its response.
+    pub async fn commit(
+        &self,
+        prepared: Prepared<Session>,
+        key: Option<&IdempotencyKey>,
+        response: &StoredResponse,
+    ) -> Result<Commit> {
+        Ok(self.idempotency.commit(prepared.unit, key, response).await?)
     }
 
     /// Normalises and validates a policy, at creation and after each change. Slugs become lower case, and
