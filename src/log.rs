@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use prometheus_client::metrics::counter::Counter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Maximum queued bytes: some thousand lines. The writer may hold as many again.
 const CAPACITY: usize = 1 << 20;
@@ -52,7 +54,10 @@ pub fn start(filter: &str, json: bool) -> Result<()> {
         queue.start_writer(File::from(stderr));
     }
     let queue = QUEUE.get_or_init(|| queue);
+    // At debug level, a line when a step of a request ends says how long it took.
+    let steps = if filter.max_level_hint() >= Some(LevelFilter::DEBUG) { FmtSpan::CLOSE } else { FmtSpan::NONE };
     let builder = tracing_subscriber::fmt()
+        .with_span_events(steps)
         .with_env_filter(filter)
         .with_writer(queue.clone())
         .with_ansi(io::stderr().is_terminal())

@@ -116,6 +116,7 @@ impl Accounts {
 
     /// One page of accounts, rendered by `render`. A row that cannot be read is logged and left out. Decrypting
     /// and rendering a thousand accounts takes long, so both run outside the runtime's threads.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn list<T: Send + 'static>(
         self: &Arc<Self>,
         project: &str,
@@ -143,6 +144,7 @@ impl Accounts {
 
     /// Deletes an account. Its credential is erased at once and its links end. With `revoke`, the credential is
     /// also revoked at the provider; returns the id of that job if there was a credential.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete(&self, actor: &Actor, id: &str, revoke: bool) -> Result<Option<String>> {
         if revoke {
             return self.revocations.delete_and_revoke(actor, id).await;

@@ -50,6 +50,7 @@ pub struct AuthConfigPatch {
 
 impl AuthConfigs {
     /// Changes an auth config.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn patch(&self, actor: &Actor, id: &str, patch: &AuthConfigPatch) -> Result<()> {
         let name = check_name(patch.name.clone(), "name")?;
         let redirect = match &patch.oauth_redirect_uri {
@@ -81,6 +82,7 @@ impl AuthConfigs {
     }
 
     /// Enables or disables an auth config. While it is disabled, its accounts cannot be used.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn set_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
         let action = if enabled { AuditAction::AuthConfigEnable } else { AuditAction::AuthConfigDisable };
         self.change(actor, id, action, |row| {

@@ -117,6 +117,7 @@ impl AuthConfigs {
 
 impl AuthConfigs {
     /// Prepares an auth config.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn prepare(&self, actor: &Actor, new: NewAuthConfig) -> Result<Prepared<AuthConfigRow>> {
         let toolkit = self.core.toolkit(&new.toolkit).ok_or_else(|| toolkit_not_found(&new.toolkit))?;
         let mut row = match &new.source {

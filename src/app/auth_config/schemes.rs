@@ -115,6 +115,7 @@ fn several_warning(configs: &[&AuthConfigRow]) -> Vec<LinkWarning> {
 
 impl AuthConfigs {
     /// Selects the auth config of a link. A new one is added to the unit.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(in crate::app) async fn pick(
         &self,
         actor: &Actor,

@@ -106,6 +106,7 @@ impl Idempotency {
 
 impl Idempotency {
     /// The stored response of an earlier request with this key, if there is one.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn replay(&self, key: Option<&IdempotencyKey>) -> Result<Option<StoredResponse>> {
         let Some(key) = key else { return Ok(None) };
         let Some(row) = self.core.store.idempotency(&key.project_id, &key.key).await? else { return Ok(None) };
@@ -164,6 +165,7 @@ impl Idempotency {
     ///
     /// # Errors
     /// With the guard that refused the unit, other than the one of the key itself.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(in crate::app) async fn commit(
         &self,
         unit: Unit,

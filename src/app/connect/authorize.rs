@@ -42,6 +42,7 @@ pub(super) type FailureMessage = String;
 
 impl Connector {
     /// Starts the authorization. If the provider fails, the page says so, and the link is unchanged.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn begin_authorization(
         &self,
         actor: &Actor,

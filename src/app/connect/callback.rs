@@ -96,6 +96,7 @@ impl AuthorizationResponse {
 
 impl Connector {
     /// Completes a flow. `cookie` gives the value of a cookie by name.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn complete(
         self: &Arc<Self>,
         returned: CallbackRequest<'_>,
@@ -162,6 +163,7 @@ impl Connector {
     }
 
     /// The right browser returned: check the context, consume the state, exchange the code.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn handle_callback(
         self: Arc<Self>,
         actor: Actor,

@@ -21,6 +21,7 @@ impl Connector {
     /// Completes a connection: runs the toolkit's follow-up requests, checks the identity and activates
     /// the account. `answer` is the token response. Revokes the tokens if the account must not be
     /// connected.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn complete_connection(
         &self,
         actor: &Actor,

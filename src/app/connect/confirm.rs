@@ -124,6 +124,7 @@ impl Connector {
 
     /// The developer names the user who finished (`complete_auth`). If it is the user of the link, the
     /// code is exchanged now. Otherwise the connection fails for good.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn complete_auth(self: &Arc<Self>, actor: &Actor, session_uri: &str, user: &str) -> Result<Confirmed> {
         let unknown = || Error::of(Code::AuthSessionNotFound, &[]);
         let id = OneTimeToken::row_id(session_uri).ok_or_else(unknown)?;
@@ -151,6 +152,7 @@ impl Connector {
     }
 
     /// Consumes a session URI: completes the connection, or ends it for a wrong user.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn confirm(&self, actor: &Actor, mut offer: Offer, row: VerificationRow, user: &str) -> Result<Confirmed> {
         let is_theirs = offer.account.user_id == user;
         let outcome = if is_theirs { AuditOutcome::Ok } else { AuditOutcome::WrongUser };

@@ -227,6 +227,7 @@ impl Connector {
     }
 
     /// One poll, and the handling of its response.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn poll_for_tokens(&self, attempt: &AttemptRow, poll: Poll) -> Result<()> {
         let Some(link) = self.core.store.link(&attempt.link_id).await? else { return Ok(()) };
         // The attempt has its own expiry; the link's is for opening it.

@@ -80,6 +80,7 @@ impl Offer {
 
 impl Connector {
     /// Exchanges a code and connects the account. `provider` is the offer's provider if it is already resolved.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn exchange(
         &self,
         actor: &Actor,
@@ -225,6 +226,7 @@ impl Connector {
     }
 
     /// Activates the account with its new credential.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn activate_account(
         &self,
         actor: &Actor,

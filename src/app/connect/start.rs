@@ -58,6 +58,7 @@ const MAX_ATTEMPTS: i64 = 5;
 
 impl Connector {
     /// The visitor of an open link submitted its form.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn start(self: &Arc<Self>, offer: Box<Offer>, form: &Secrets, request_id: &str) -> Result<Started> {
         let actor = Actor {
             project_id: offer.link.project_id.clone(),
@@ -72,6 +73,7 @@ impl Connector {
     }
 
     /// "This wasn't me": ends the link. Anyone who has the link may do this.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn reject(
         &self,
         token: &str,

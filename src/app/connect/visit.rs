@@ -150,6 +150,7 @@ pub enum Visit {
 impl Connector {
     /// Finds the link of a presented token, or of an attempt's id for the browser that started it and
     /// retries. A browser that used a connected link is told so.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn visit(&self, token: &str, cookie: impl Fn(&str) -> Option<String>) -> Result<Visit> {
         let Some(link) = self.presented_link(token, &cookie).await? else {
             return Ok(Visit::Ended(Finished::without_link(Ending::Invalid)));
@@ -195,6 +196,7 @@ impl Connector {
 
     /// The same for a link that is already known. `until` replaces the link's expiry, which is only for
     /// opening it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
         let Some(mut account) = self.core.store.account(&link.project_id, &link.account_id).await? else {
             return Ok(Visit::Ended(Finished::without_link(Ending::Used)));

@@ -58,6 +58,7 @@ pub(in crate::app) struct UsableAuthConfig {
 
 impl Links {
     /// Prepares a link for an auth config and a user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn prepare_direct(&self, actor: &Actor, request: DirectLink) -> Result<Prepared<PreparedLink>> {
         let user_id = check_user(Some(request.user_id), "user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;
@@ -88,6 +89,7 @@ impl Links {
     }
 
     /// Stores a prepared link of an auth config with its response.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit_direct(
         &self,
         prepared: Prepared<PreparedLink>,

@@ -58,6 +58,7 @@ pub struct CredentialPatch {
 
 impl Links {
     /// Changes an account and returns the new row.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn patch_account(&self, actor: &Actor, id: &str, patch: &AccountPatch) -> Result<AccountRow> {
         let not_found = || account_not_found(id);
         for _ in 0..MAX_ATTEMPTS {
@@ -88,6 +89,7 @@ impl Links {
     }
 
     /// Disables or enables an account.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn set_account_enabled(&self, actor: &Actor, id: &str, enabled: bool) -> Result<()> {
         let row = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;
         let now = self.core.now();

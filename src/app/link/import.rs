@@ -53,6 +53,7 @@ struct Imported {
 
 impl Links {
     /// Creates an account with its credential, or with a link for its user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn create_connection(&self, actor: &Actor, request: DirectLink) -> Result<Connection> {
         let user_id = check_user(Some(request.user_id), "connection.user_id")?;
         let usable = self.usable_auth_config(actor, &request.auth_config_id).await?;

@@ -120,6 +120,7 @@ impl Links {
 
 impl Links {
     /// Prepares a link for the session's user and a toolkit.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn prepare(
         &self,
         actor: &Actor,
@@ -161,6 +162,7 @@ impl Links {
 
     /// Stores a prepared link of a session with its response. It is outdated if its auth config was deleted, or
     /// if a concurrent request created the first auth config of the toolkit.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit(
         &self,
         prepared: Prepared<PreparedLink>,

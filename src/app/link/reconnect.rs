@@ -35,6 +35,7 @@ pub struct RefreshResult {
 
 impl Links {
     /// Refreshes an account's credential, or creates a link for its user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh_account(
         self: &Arc<Self>,
         actor: &Actor,

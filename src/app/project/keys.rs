@@ -271,6 +271,7 @@ impl Keys {
     }
 
     /// Authenticates a project key. Malformed keys never reach the database (R58).
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate(&self, presented: &str) -> Result<Authenticated> {
         let key = parse(presented, KeyKind::Project)?;
         // Not cached: a key revoked from the command line is rejected from the next request on.
@@ -286,6 +287,7 @@ impl Keys {
     }
 
     /// Authenticates a key of the organization or of a member.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn authenticate_organization_key(&self, presented: &str, kind: KeyKind) -> Result<OrganizationKeyRow> {
         let key = parse(presented, kind)?;
         let row = self.core.store.organization_key_by_hash(key.digest()).await?.ok_or_else(invalid)?;

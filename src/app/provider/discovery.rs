@@ -71,6 +71,7 @@ fn is_fresh(read_at: Millis, now: Millis) -> bool {
 
 impl Providers {
     /// The complete OAuth section.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn complete_oauth<'o>(&self, oauth: &'o OAuth2, params: &AccountParams) -> Result<Cow<'o, OAuth2>> {
         Ok(self.complete_with_metadata(oauth, params).await?.0)
     }

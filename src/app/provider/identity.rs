@@ -15,6 +15,7 @@ const MAX_CHARS: usize = 512;
 impl Providers {
     /// Requests the identity of an account; none if the toolkit does not define how, or the provider does not
     /// respond. `answer` is the token response, which contains the identity at some providers.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn identify(
         &self,
         toolkit: &Toolkit,

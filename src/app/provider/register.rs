@@ -39,6 +39,7 @@ const EXPIRES_AT: &str = "client_secret_expires_at";
 impl Providers {
     /// The auth config with a usable client. Registers one if there is none; only one of several concurrent
     /// callers does.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn ensure_registered(
         &self,
         actor: &Actor,

@@ -60,6 +60,7 @@ impl From<Failure> for FailedExchange {
 
 impl Providers {
     /// The provider of a new account.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn provider<'a>(
         &self,
         toolkit: &'a Toolkit,
@@ -78,6 +79,7 @@ impl Providers {
     }
 
     /// The provider of an account that was connected earlier, possibly with the previous client.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn provider_for_account<'a>(
         &self,
         toolkit: &'a Toolkit,
@@ -102,6 +104,7 @@ impl Providers {
 
     /// Exchanges a code and sends the follow-up requests of the toolkit file. `key` is the `DPoP` key that the
     /// code is bound to.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn exchange_code(
         &self,
         provider: &Provider<'_>,

@@ -71,6 +71,7 @@ impl Refresher {
 
 impl Refresher {
     /// The account with a valid credential, refreshed first when due.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fresh_credential(
         self: &Arc<Self>,
         account: &AccountRow,
@@ -92,6 +93,7 @@ impl Refresher {
 
     /// The account with a credential newer than its current one. If the provider is unavailable, the
     /// account is unchanged, and the error says so.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn refresh_now(self: &Arc<Self>, account: &AccountRow, toolkit: &Arc<Toolkit>) -> Result<AccountRow> {
         let requirement = Requirement::NewerThan(account.credential_version);
         self.refresh_exclusively(account, toolkit, requirement).await?.ok_or_else(still_refreshing)

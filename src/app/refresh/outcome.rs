@@ -43,6 +43,7 @@ pub(super) struct FailureEffect {
 
 impl Refresher {
     /// Commits the rotated credential before it is used (R36).
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn store_rotated(
         &self,
         account: &AccountRow,
@@ -70,6 +71,7 @@ impl Refresher {
         }
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn expire(
         &self,
         account: &AccountRow,

@@ -123,6 +123,7 @@ impl Revocations {
     }
 
     /// Attempts a claimed revocation, and stores the outcome.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn process(&self, row: &RevocationRow) -> Result<()> {
         if row.pending_verification_id.is_some() && self.may_share_grant(row).await? {
             let withdraw = revocations::cancel_claimed(&row.project_id, &row.id, row.tries);
@@ -178,6 +179,7 @@ impl Revocations {
         Ok(self.core.store.user_has_credential(&row.project_id, &account.user_id, &account.auth_config_id).await?)
     }
 
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn attempt(&self, row: &RevocationRow, grant_claim: &mut GrantClaim) -> Result<AttemptOutcome> {
         let revoked = parse_tokens(&row.tokens)?;
         let RevocationState::Pending { material } = &row.state else {

@@ -31,6 +31,7 @@ const MAX_RESTARTS: u32 = 200;
 impl Revocations {
     /// Revokes an account's credential at its provider and then here. Returns what was revoked; nothing if the
     /// account was REVOKED before.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn revoke_account(self: &Arc<Self>, actor: &Actor, id: &str) -> Result<Vec<RevokedToken>> {
         // Locks are created only for ids of this project.
         let account = self.core.store.account(&actor.project_id, id).await?.ok_or_else(|| account_not_found(id))?;

@@ -36,6 +36,7 @@ impl Sessions {
     /// Changes a session's policy. The result must pass the same checks as a new session, the previous policy
     /// goes into the history, and the version is incremented. Without an expected version, a change that loses
     /// against a concurrent one is applied to the newer policy.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn patch(&self, actor: &Actor, id: &str, patch: &SessionPatch) -> Result<Session> {
         check_id(id)?;
         patch.check()?;
@@ -79,6 +80,7 @@ impl Sessions {
 
     /// The session together with the caller's custom tools. They run in the caller's process and are not
     /// stored: they are validated, named and returned.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn attach(&self, project: &str, id: &str, given: Experimental) -> Result<Session> {
         let session = self.get(project, id).await?;
         let mut session = Session::clone(&session);
@@ -93,6 +95,7 @@ impl Sessions {
     }
 
     /// One page of a session's policies, newest first, with the total number and the session's user.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn history(&self, project: &str, id: &str, page: PageQuery) -> Result<(String, ListPage<PastPolicy>)> {
         let session = self.get(project, id).await?;
         let ListPage { rows, next, total } = self.core.store.session_versions(project, id, page).await?;

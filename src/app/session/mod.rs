@@ -101,6 +101,7 @@ impl Sessions {
 
 impl Sessions {
     /// Prepares a session. Every call makes a new one, even with the same input.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn prepare(&self, actor: &Actor, mut config: SessionConfig) -> Result<Prepared<Session>> {
         let user_id = check_user(config.user_id.take(), "user_id")?;
         self.check_policy(actor, &user_id, &mut config).await?;
@@ -123,6 +124,7 @@ impl Sessions {
     }
 
     /// Stores a prepared session with its response.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit(
         &self,
         prepared: Prepared<Session>,
@@ -151,6 +153,7 @@ impl Sessions {
     }
 
     /// One session of the caller's project.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn get(&self, project: &str, id: &str) -> Result<Arc<Session>> {
         check_id(id)?;
         let cache_key = (project.to_owned(), id.to_owned());
@@ -168,6 +171,7 @@ impl Sessions {
     }
 
     /// Deletes a session. Its id is unknown from then on.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn delete(&self, actor: &Actor, id: &str) -> Result<()> {
         self.get(&actor.project_id, id).await?;
         let unit = Unit::new().with(sessions::delete(&actor.project_id, id, self.core.now())).with(self.core.audit(

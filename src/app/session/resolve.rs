@@ -30,6 +30,7 @@ pub struct ResolvedToolkit {
 impl Sessions {
     /// The account that a session uses for a toolkit. `selector` names one of several accounts by id, word id
     /// or alias.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn resolve(
         &self,
         session: &Session,

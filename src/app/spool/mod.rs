@@ -68,6 +68,7 @@ impl Spool {
     }
 
     /// Applies a unit that must not be lost, retrying for ten minutes while the database is unavailable.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn apply_with_retry(&self, unit: Unit) -> Result<(), WriteError> {
         self.apply_until(unit, MAX_WAIT).await
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::connected::connect;
 use crate::support::http::Http;
@@ -154,6 +154,32 @@ async fn a_second_signal_ends_the_server_without_waiting() {
     assert_eq!(dev.child.wait().unwrap().code(), Some(1));
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_can_be_followed_through_its_steps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    let arguments = ["--log", "switchboard=debug", "--log-format", "json"];
+    let log = std::fs::File::create(&file).unwrap();
+    let mut dev = Dev::start_on("127.0.0.1:0", &folder.path().join("data"), &arguments, log);
+    let api = dev.api();
+    let session = api.session("user-1", "sandbox").await;
+    api.post(&format!("/tool_router/session/{session}/link"), &json!({ "toolkit": "sandbox" })).await.expect(201);
+    assert_eq!(dev.terminate(), Some(0));
+    let log = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let request = lines
+        .iter()
+        .find(|line| line["fields"]["http.route"].as_str().is_some_and(|route| route.ends_with("/link")))
+        .unwrap_or_else(|| panic!("{log}"));
+    let id = &request["fields"]["request.id"];
+    let steps: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["spans"][0]["request.id"] == *id && line["fields"]["message"] == "close")
+        .map(|line| line["span"]["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(steps, ["authenticate", "replay", "get", "pick", "prepare", "commit", "commit"], "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
