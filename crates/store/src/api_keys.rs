@@ -1,6 +1,6 @@
 //! API keys. Only hashes are stored: found by hash, displayed by prefix.
 
-use crate::{ReadError, Refusal, Row, Statement, Store};
+use crate::{ReadError, Refusal, Row, Statement, Store, Unit, projects};
 
 /// A key as it is listed.
 #[derive(Clone, Debug)]
@@ -52,14 +52,12 @@ fn read(row: &Row<'_>) -> Result<ApiKeyRow, ReadError> {
     })
 }
 
-/// Adds a key to a live project. Only its hash is stored.
-pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
-    Statement::one_unless(
-        Refusal::ProjectGone,
+/// Adds a key to a live project. Only its hash is stored. Refused as `project_gone`.
+pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Unit {
+    let insert = Statement::one(
         Refusal::ApiKeyExists,
         "INSERT INTO api_keys (id, project_id, name, prefix, key_hash, created_at, expires_at, permissions, allowed_ips)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-         WHERE EXISTS (SELECT 1 FROM projects WHERE id = $2 AND deleted_at IS NULL)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         vec![
             (&key.id).into(),
             (&key.project_id).into(),
@@ -71,7 +69,8 @@ pub fn insert(key: &ApiKeyRow, hash: [u8; 32]) -> Statement {
             key.permissions.clone().into(),
             key.allowed_ips.clone().into(),
         ],
-    )
+    );
+    Unit::new().with(projects::require_live(&key.project_id)).with(insert)
 }
 
 /// Revokes a key that is not yet revoked.

@@ -93,13 +93,15 @@ pub fn cancel_of_link(link: &str, now: i64) -> Statement {
     )
 }
 
-/// Makes room for another attempt of a link: of the unused attempts, only the newest `kept` remain.
+/// Makes room for another attempt of a link: of the unused attempts, only the newest `kept` remain. The unit begins
+/// with [`crate::links::start`].
 pub fn cancel_oldest(link: &str, kept: i64, now: i64) -> Statement {
     Statement::any(
         "UPDATE attempts SET consumed_at = $2, verifier_sealed = NULL
          WHERE link_id = $1 AND consumed_at IS NULL AND id NOT IN (
            SELECT id FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $2
-           ORDER BY created_at DESC, id DESC LIMIT $3)",
+           ORDER BY created_at DESC, id DESC LIMIT $3)
+         /* guarded by: exclusive lock links */",
         vec![link.into(), now.into(), kept.into()],
     )
 }

@@ -40,7 +40,8 @@ pub fn insert(event: AuditEvent) -> Statement {
          VALUES (CASE WHEN $1 < (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1)
              THEN (SELECT until_id FROM audit_segments ORDER BY number DESC LIMIT 1) || substr($1, 14)
              ELSE $1 END,
-           $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+           $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         /* guarded by: sealing lock audit_events */",
         vec![
             event.id.into(),
             event.project_id.into(),

@@ -58,7 +58,8 @@ const SEGMENT: &str = "number, project_id, from_id, until_id, events, digest, ne
 /// it first, or when the range has a different number of events than were read.
 pub fn seal(segments: &[Segment]) -> Unit {
     let counted: i64 = segments.iter().map(|segment| segment.events).sum();
-    let mut unit = Unit::new();
+    // Events are written too often to lock anything themselves: sealing waits for those in progress.
+    let mut unit = Unit::new().with(Statement::lock_table("LOCK TABLE audit_events IN SHARE ROW EXCLUSIVE MODE"));
     for (index, segment) in segments.iter().enumerate() {
         let mut args = vec![
             segment.number.into(),
@@ -79,7 +80,8 @@ pub fn seal(segments: &[Segment]) -> Unit {
                previous, key_id, mac)
              SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11
              WHERE (SELECT COUNT(*) FROM audit_events WHERE id >= $3 AND id < $4) = $12
-               AND $1 = COALESCE((SELECT MAX(number) FROM audit_segments), 0) + 1"
+               AND $1 = COALESCE((SELECT MAX(number) FROM audit_segments), 0) + 1
+             /* guarded by: table lock audit_events, index audit_segments */"
         } else {
             "INSERT INTO audit_segments (number, project_id, from_id, until_id, events, digest, newest_at, sealed_at,
                previous, key_id, mac)
@@ -112,7 +114,8 @@ pub fn begin_drop(number: i64, tombstone: &Tombstone) -> Unit {
 /// Deletes up to [`DROP_BATCH`] events before the end of a tombstone.
 pub fn drop_events(until_id: &str) -> Unit {
     Unit::new().with(Statement::any(
-        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)",
+        "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE id < $1 ORDER BY id LIMIT $2)
+         /* guarded by: final */",
         vec![until_id.into(), DROP_BATCH.into()],
     ))
 }
@@ -121,7 +124,8 @@ pub fn drop_events(until_id: &str) -> Unit {
 pub fn drop_segments(number: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM audit_segments WHERE number IN
-           (SELECT number FROM audit_segments WHERE number < $1 ORDER BY number LIMIT $2)",
+           (SELECT number FROM audit_segments WHERE number < $1 ORDER BY number LIMIT $2)
+         /* guarded by: final */",
         vec![number.into(), DROP_BATCH.into()],
     ))
 }

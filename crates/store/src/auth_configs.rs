@@ -1,12 +1,15 @@
 //! Auth configs: how one toolkit authenticates in one project.
 
-use std::collections::HashMap;
-use std::fmt::Write;
+mod deletion;
+mod list;
+
+pub use deletion::{delete, delete_unused, lock_for_deletion};
+pub use list::{AuthConfigFilter, CountedAuthConfig};
 
 use switchboard_types::Scheme;
 
-use crate::sqlite::Reading;
-use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value, counts};
+use crate::unit::{Lock, Parent};
+use crate::{ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
 /// An auth config that was not deleted.
 #[derive(Clone, Debug)]
@@ -39,32 +42,23 @@ pub struct AuthConfigRow {
     pub updated_at: i64,
 }
 
-/// Which auth configs to list.
-#[derive(Clone, Debug, Default)]
-pub struct AuthConfigFilter {
-    /// Any of these toolkits; empty means all.
-    pub toolkits: Vec<String>,
-    /// Managed or custom only.
-    pub is_managed: Option<bool>,
-    /// Include disabled ones.
-    pub include_disabled: bool,
-    /// Part of the name, or the id.
-    pub search: Option<String>,
+macro_rules! columns {
+    () => {
+        "id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, \
+         settings, credentials_sealed, created_at, updated_at, shared_sealed"
+    };
 }
+use columns;
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "SELECT id, project_id, toolkit, name, scheme, is_managed, status, is_enabled_for_tool_router, ",
-            "settings, credentials_sealed, created_at, updated_at, shared_sealed FROM auth_configs ",
-            $rest
-        )
+        concat!("SELECT ", columns!(), " FROM auth_configs ", $rest)
     };
 }
 
-/// A new auth config.
-pub fn insert(config: &AuthConfigRow) -> Statement {
-    Statement::one(
+/// A new auth config of a live project. Refused as `project_gone`.
+pub fn insert(config: &AuthConfigRow) -> Unit {
+    let insert = Statement::one(
         Refusal::AuthConfigExists,
         "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
            is_enabled_for_tool_router, settings, credentials_sealed, created_at, updated_at, shared_sealed)
@@ -84,7 +78,8 @@ pub fn insert(config: &AuthConfigRow) -> Statement {
             config.updated_at.into(),
             config.shared_sealed.clone().into(),
         ],
-    )
+    );
+    Unit::new().with(projects::require_live(&config.project_id)).with(insert)
 }
 
 /// Sets the client of an auth config. Refused as `client_is_set` if the client or the shared fields sealed
@@ -140,16 +135,17 @@ pub fn replace(config: &AuthConfigRow, replaces: i64) -> Statement {
 }
 
 /// Adds the first managed auth config of a toolkit and scheme. Refused as `managed_auth_config_exists` when
-/// another request was first.
-pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
-    Statement::one(
+/// another request was first, and as `project_gone`.
+pub fn insert_first_managed(config: &AuthConfigRow) -> Unit {
+    let insert = Statement::one(
         Refusal::ManagedAuthConfigExists,
         "INSERT INTO auth_configs (id, project_id, toolkit, name, scheme, is_managed, status,
            is_enabled_for_tool_router, settings, created_at, updated_at)
          SELECT $1, $2, $3, $4, $5, 1, 'ENABLED', 1, $6, $7, $7
          WHERE NOT EXISTS (SELECT 1 FROM auth_configs
                            WHERE project_id = $2 AND toolkit = $3 AND scheme = $5 AND is_managed = 1
-                             AND deleted_at IS NULL)",
+                             AND deleted_at IS NULL)
+         /* guarded by: exclusive lock projects */",
         vec![
             (&config.id).into(),
             (&config.project_id).into(),
@@ -159,28 +155,19 @@ pub fn insert_first_managed(config: &AuthConfigRow) -> Statement {
             (&config.settings).into(),
             config.created_at.into(),
         ],
-    )
+    );
+    Unit::new().with(projects::lock_live(&config.project_id)).with(insert)
 }
 
-/// Deletes an auth config and erases its credentials.
-pub fn delete(project: &str, id: &str, now: i64) -> Statement {
-    Statement::one(
-        Refusal::AuthConfigNotFound,
-        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
-         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
-        vec![project.into(), id.into(), now.into()],
-    )
-}
-
-/// The same, once none of its accounts has a credential. Refused as `auth_config_busy` otherwise.
-pub fn delete_unused(project: &str, id: &str, now: i64) -> Statement {
-    Statement::one(
-        Refusal::AuthConfigBusy,
-        "UPDATE auth_configs SET deleted_at = $3, updated_at = $3, credentials_sealed = NULL, shared_sealed = NULL
-         WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
-           (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-              AND deleted_at IS NULL AND credential_sealed IS NOT NULL)",
-        vec![project.into(), id.into(), now.into()],
+/// Requires that an auth config is enabled, and keeps it so until the unit is committed. A unit that adds an account
+/// begins with this. Refused as `auth_config_gone` otherwise.
+pub(crate) fn require_enabled(project: &str, id: &str) -> Statement {
+    Statement::lock(
+        Refusal::AuthConfigGone,
+        Parent::AuthConfig,
+        Lock::Share,
+        "SELECT 1 FROM auth_configs WHERE id = $2 AND project_id = $1 AND status = 'ENABLED' AND deleted_at IS NULL",
+        vec![project.into(), id.into()],
     )
 }
 
@@ -298,17 +285,6 @@ impl Store {
         .await
     }
 
-    /// One page, newest first, and the number of all matches.
-    pub async fn auth_configs(
-        &self,
-        project: &str,
-        filter: AuthConfigFilter,
-        page: PageQuery,
-    ) -> Result<ListPage<AuthConfigRow>, ReadError> {
-        let owner = project.to_owned();
-        self.scan(project, move |reading| list(reading, &owner, &filter, &page)).await
-    }
-
     /// Auth configs of a project by id. Missing ones are omitted.
     pub async fn auth_configs_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AuthConfigRow>, ReadError> {
         if ids.is_empty() {
@@ -319,65 +295,4 @@ impl Store {
         crate::row::push_in(&mut sql, &mut args, "id", ids);
         self.list(project, sql, args, read).await
     }
-
-    /// The number of live accounts per auth config. Auth configs without accounts are omitted.
-    pub async fn auth_config_connections(
-        &self,
-        project: &str,
-        ids: &[String],
-    ) -> Result<HashMap<String, i64>, ReadError> {
-        let mut args: Vec<Value> = vec![project.into()];
-        let mut sql = "SELECT auth_config_id, SUM(accounts) FROM account_counts WHERE project_id = $1".to_owned();
-        crate::row::push_in(&mut sql, &mut args, "auth_config_id", ids);
-        sql.push_str(" GROUP BY auth_config_id");
-        let found = self.list(project, sql, args, |row| Ok((row.text(0)?, row.int(1)?))).await?;
-        Ok(found.into_iter().collect())
-    }
-}
-
-fn list(
-    reading: &Reading<'_>,
-    project: &str,
-    filter: &AuthConfigFilter,
-    page: &PageQuery,
-) -> Result<ListPage<AuthConfigRow>, ReadError> {
-    let mut args: Vec<Value> = vec![project.into()];
-    let mut conditions = String::from("project_id = $1 AND deleted_at IS NULL");
-    crate::row::push_in(&mut conditions, &mut args, "toolkit", &filter.toolkits);
-    if let Some(is_managed) = filter.is_managed {
-        args.push(is_managed.into());
-        let _ = write!(conditions, " AND is_managed = ${}", args.len());
-    }
-    if !filter.include_disabled {
-        conditions.push_str(" AND status = 'ENABLED'");
-    }
-    if let Some(search) = &filter.search {
-        args.push(search.into());
-        args.push(contains(search).into());
-        let (id, part) = (args.len() - 1, args.len());
-        let _ = write!(conditions, " AND (id = ${id} OR lower(name) LIKE ${part} ESCAPE '\\')");
-    }
-    let total = if filter.toolkits.is_empty() && filter.is_managed.is_none() && filter.search.is_none() {
-        let enabled = counts::read(reading, project, counts::ENABLED_AUTH_CONFIGS)?;
-        let disabled =
-            if filter.include_disabled { counts::read(reading, project, counts::DISABLED_AUTH_CONFIGS)? } else { 0 };
-        enabled + disabled
-    } else {
-        counts::count_matching(reading, "auth_configs", &conditions, &args)?
-    };
-    if let Some(position) = page.after() {
-        args.push((&position.id).into());
-        let _ = write!(conditions, " AND id < ${}", args.len());
-    }
-    args.extend([Value::Int(page.limit + 1), Value::Int(page.skip())]);
-    let (limit, skip) = (args.len() - 1, args.len());
-    let sql = format!("{} WHERE {conditions} ORDER BY id DESC LIMIT ${limit} OFFSET ${skip}", select!(""));
-    let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
-    Ok(ListPage { rows, next, total })
-}
-
-/// A lower-case LIKE pattern for text that contains `text`.
-fn contains(text: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    format!("%{}%", lower.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
 }

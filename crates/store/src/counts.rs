@@ -3,6 +3,7 @@
 //! Triggers maintain them in the transaction of each change (`migrations/`): `account_counts` by auth config
 //! and account type, `counts` for totals.
 
+use crate::row::push_in;
 use crate::sqlite::Reading;
 use crate::{COUNT_LIMIT, ReadError, Value};
 
@@ -16,6 +17,14 @@ pub(crate) const DISABLED_AUTH_CONFIGS: &str = "disabled_auth_configs";
 /// Reads one counter.
 pub(crate) fn read(reading: &Reading<'_>, project: &str, counter: &str) -> Result<i64, ReadError> {
     reading.count("SELECT number FROM counts WHERE project_id = $1 AND what = $2", &[project.into(), counter.into()])
+}
+
+/// Reads the sum of some counters.
+pub(crate) fn read_sum(reading: &Reading<'_>, project: &str, counters: &[String]) -> Result<i64, ReadError> {
+    let mut sql = "SELECT SUM(number) FROM counts WHERE project_id = $1".to_owned();
+    let mut args: Vec<Value> = vec![project.into()];
+    push_in(&mut sql, &mut args, "what", counters);
+    reading.count(&sql, &args)
 }
 
 /// Counts the matching rows of a table, up to [`COUNT_LIMIT`].

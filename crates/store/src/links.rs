@@ -2,6 +2,7 @@
 
 use switchboard_types::LinkOutcome;
 
+use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, attempts, revocations, verifications};
 
 /// A link and its progress.
@@ -175,16 +176,27 @@ pub fn release_exchange(id: &str, by: &str) -> Statement {
 }
 
 /// Requires that nothing but `by` can still succeed on the link: no attempt is pending, nothing waits for
-/// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise.
-pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Statement {
-    Statement::one(
-        Refusal::LinkInUse,
-        "UPDATE links SET id = id
-         WHERE id = $1 AND (exchange_by IS NULL OR exchange_by = COALESCE($2, '') OR exchange_since < $4)
-           AND NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $3)
-           AND NOT EXISTS (SELECT 1 FROM verifications WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $3)",
-        vec![id.into(), by.into(), now.into(), stale_before.into()],
-    )
+/// confirmation and no code is being exchanged. Refused as `link_in_use` otherwise. Whatever adds an attempt or a
+/// verification locks the link or changes its row.
+pub fn is_unused(id: &str, by: Option<&str>, now: i64, stale_before: i64) -> Unit {
+    Unit::new()
+        .with(Statement::lock(
+            Refusal::LinkInUse,
+            Parent::Link,
+            Lock::Exclusive,
+            "SELECT 1 FROM links
+             WHERE id = $1 AND (exchange_by IS NULL OR exchange_by = COALESCE($2, '') OR exchange_since < $3)",
+            vec![id.into(), by.into(), stale_before.into()],
+        ))
+        .with(Statement::check(
+            Refusal::LinkInUse,
+            "SELECT 1 WHERE
+               NOT EXISTS (SELECT 1 FROM attempts WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $2)
+               AND NOT EXISTS
+                 (SELECT 1 FROM verifications WHERE link_id = $1 AND consumed_at IS NULL AND expires_at > $2)
+             /* guarded by: exclusive lock links */",
+            vec![id.into(), now.into()],
+        ))
 }
 
 /// Records the user's choice. Refused as `link_finished` once the link has started or finished.
@@ -197,11 +209,14 @@ pub fn record_choice(id: &str, now: i64) -> Statement {
     )
 }
 
-/// Requires that a link has not finished. Refused as `link_finished` otherwise.
+/// Requires that a link has not finished, and keeps others from changing it until the unit is committed. A unit that
+/// adds something to a link begins with this. Refused as `link_finished` otherwise.
 pub fn is_open(id: &str) -> Statement {
-    Statement::one(
+    Statement::lock(
         Refusal::LinkFinished,
-        "UPDATE links SET id = id WHERE id = $1 AND finished_at IS NULL",
+        Parent::Link,
+        Lock::Exclusive,
+        "SELECT 1 FROM links WHERE id = $1 AND finished_at IS NULL",
         vec![id.into()],
     )
 }
@@ -254,7 +269,7 @@ macro_rules! end_links {
                 concat!(
                     "UPDATE revocations SET next_try_at = $3
                      WHERE promised_for IS NOT NULL AND outcome IS NULL AND tries = 0 AND next_try_at > $3
-                       AND account_id IN (SELECT account_id FROM links WHERE id IN ",
+                       AND account_id IN (SELECT /* guarded by: final */ account_id FROM links WHERE id IN ",
                     $links,
                     ")"
                 ),
@@ -264,10 +279,11 @@ macro_rules! end_links {
 }
 
 /// Ends the open link of an account that is being deleted, with its attempts and verifications, so that
-/// nothing sealed remains.
+/// nothing sealed remains. The unit begins with a change of the account, or with [`crate::accounts::lock_for_link`].
 pub fn end_of_account(project: &str, account: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
-        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2)",
+        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND id = $2
+            /* guarded by: exclusive lock connected_accounts */)",
         project,
         account,
         outcome,
@@ -280,10 +296,11 @@ pub(crate) fn end_one(project: &str, link: &str, outcome: LinkOutcome, now: i64)
     end_links!("(SELECT id FROM links WHERE project_id = $1 AND id = $2)", project, link, outcome, now)
 }
 
-/// The same for all accounts of an auth config.
+/// The same for all accounts of an auth config. The unit begins with [`crate::auth_configs::lock_for_deletion`].
 pub fn end_of_auth_config(project: &str, auth_config: &str, outcome: LinkOutcome, now: i64) -> Unit {
     end_links!(
-        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)",
+        "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL
+            /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */)",
         project,
         auth_config,
         outcome,
@@ -296,7 +313,8 @@ pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_cr
     if with_credentials {
         end_links!(
             "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-                AND deleted_at IS NULL ORDER BY id LIMIT 100)",
+                AND deleted_at IS NULL ORDER BY id LIMIT 100
+                /* guarded by: exclusive lock connected_accounts */)",
             project,
             auth_config,
             LinkOutcome::Deleted,
@@ -305,7 +323,8 @@ pub(crate) fn end_batch_of_auth_config(project: &str, auth_config: &str, with_cr
     } else {
         end_links!(
             "(SELECT link_id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-                AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)",
+                AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100
+                /* guarded by: exclusive lock connected_accounts */)",
             project,
             auth_config,
             LinkOutcome::Deleted,

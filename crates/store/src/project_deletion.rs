@@ -7,6 +7,7 @@
 
 use switchboard_types::LinkOutcome;
 
+use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Statement, Store, Unit, links};
 
 /// Maximum number of rows per statement.
@@ -43,7 +44,9 @@ pub fn end_link(project: &str, link: &str, now: i64) -> Unit {
 pub fn end_sessions(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE sessions SET deleted_at = $2, updated_at = $2
-         WHERE id IN (SELECT id FROM sessions WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)",
+         WHERE deleted_at IS NULL
+           AND id IN (SELECT id FROM sessions WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)
+         /* guarded by: own row */",
         project,
         now,
     )
@@ -55,7 +58,9 @@ pub fn end_accounts(project: &str, now: i64) -> Statement {
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, credential_sealed = NULL,
            params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
-         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)",
+         WHERE deleted_at IS NULL
+           AND id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL LIMIT 500)
+         /* guarded by: own row */",
         project,
         now,
     )
@@ -66,47 +71,75 @@ pub fn end_accounts_without_credential(project: &str, now: i64) -> Statement {
     batch(
         "UPDATE connected_accounts SET deleted_at = $2, updated_at = $2, params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1
-         WHERE id IN (SELECT id FROM connected_accounts
-                      WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 500)",
+         WHERE deleted_at IS NULL AND credential_sealed IS NULL
+           AND id IN (SELECT id FROM connected_accounts
+                      WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL LIMIT 500)
+         /* guarded by: own row */",
         project,
         now,
     )
 }
 
-/// Ends [`BATCH`] auth configs whose accounts have no credential.
-pub fn end_auth_configs(project: &str, now: i64) -> Statement {
-    batch(
+/// Ends [`BATCH`] auth configs whose accounts have no credential. The last statement ends them. Few accounts live
+/// when this is called, so that locking those without a credential costs little.
+pub fn end_auth_configs(project: &str, now: i64) -> Unit {
+    let end = batch(
         "UPDATE auth_configs SET deleted_at = $2, updated_at = $2, credentials_sealed = NULL, shared_sealed = NULL
-         WHERE id IN (SELECT id FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
+         WHERE deleted_at IS NULL
+           AND id IN (SELECT id FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL AND NOT EXISTS
                         (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND auth_config_id = auth_configs.id
                            AND deleted_at IS NULL AND credential_sealed IS NOT NULL)
-                      LIMIT 500)",
+                      LIMIT 500)
+         /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */",
         project,
         now,
-    )
+    );
+    Unit::new()
+        .with(Statement::lock_all(
+            Parent::AuthConfig,
+            "SELECT id FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL ORDER BY id",
+            vec![project.into()],
+        ))
+        .with(Statement::lock_all(
+            Parent::Account,
+            "SELECT id FROM connected_accounts
+             WHERE project_id = $1 AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id",
+            vec![project.into()],
+        ))
+        .with(end)
 }
 
 /// Deletes [`BATCH`] idempotency keys.
 pub fn forget_idempotency_keys(project: &str) -> Statement {
     Statement::any(
         "DELETE FROM idempotency_keys WHERE project_id = $1
-           AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 500)",
+           AND key IN (SELECT key FROM idempotency_keys WHERE project_id = $1 LIMIT 500)
+         /* guarded by: final */",
         vec![project.into()],
     )
 }
 
 /// Marks a deleted project as empty. Refused as `project_not_empty` if it still contains live rows, or is
-/// marked already.
-pub fn mark_empty(project: &str, now: i64) -> Statement {
-    Statement::one(
+/// marked already. Whatever adds a session or auth config locks the project, and an account its auth config.
+pub fn mark_empty(project: &str, now: i64) -> Unit {
+    let lock = Statement::lock(
+        Refusal::ProjectNotEmpty,
+        Parent::Project,
+        Lock::Exclusive,
+        "SELECT 1 FROM projects WHERE id = $1 AND deleted_at IS NOT NULL AND emptied_at IS NULL",
+        vec![project.into()],
+    );
+    let mark = Statement::one(
         Refusal::ProjectNotEmpty,
         "UPDATE projects SET emptied_at = $2
          WHERE id = $1 AND deleted_at IS NOT NULL AND emptied_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM connected_accounts WHERE project_id = $1 AND deleted_at IS NULL)
            AND NOT EXISTS (SELECT 1 FROM auth_configs WHERE project_id = $1 AND deleted_at IS NULL)
-           AND NOT EXISTS (SELECT 1 FROM sessions WHERE project_id = $1 AND deleted_at IS NULL)",
+           AND NOT EXISTS (SELECT 1 FROM sessions WHERE project_id = $1 AND deleted_at IS NULL)
+         /* guarded by: exclusive lock projects */",
         vec![project.into(), now.into()],
-    )
+    );
+    Unit::new().with(lock).with(mark)
 }
 
 /// A statement with the project (`$1`) and the time (`$2`) as arguments.

@@ -1,5 +1,6 @@
 //! Projects: the tenants. Every other object belongs to one.
 
+use crate::unit::{Lock, Parent};
 use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, counts};
 
 /// A project that was not deleted.
@@ -45,6 +46,30 @@ pub fn insert(project: &Project) -> Statement {
             project.created_at.into(),
             project.updated_at.into(),
         ],
+    )
+}
+
+/// Requires that a project is not deleted, and keeps it so until the unit is committed. A unit that adds an object
+/// to a project begins with this. Refused as `project_gone` otherwise.
+pub fn require_live(id: &str) -> Statement {
+    Statement::lock(
+        Refusal::ProjectGone,
+        Parent::Project,
+        Lock::Share,
+        "SELECT 1 FROM projects WHERE id = $1 AND deleted_at IS NULL",
+        vec![id.into()],
+    )
+}
+
+/// The same, while no other unit adds an object to the project. For a condition over all of them; a unit that needs
+/// this is rare.
+pub(crate) fn lock_live(id: &str) -> Statement {
+    Statement::lock(
+        Refusal::ProjectGone,
+        Parent::Project,
+        Lock::Exclusive,
+        "SELECT 1 FROM projects WHERE id = $1 AND deleted_at IS NULL",
+        vec![id.into()],
     )
 }
 

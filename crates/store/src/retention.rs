@@ -25,7 +25,7 @@ macro_rules! delete {
             $ended,
             " < $1 ORDER BY ",
             $ended,
-            ", id LIMIT $2)"
+            ", id LIMIT $2) /* guarded by: final */"
         )
     };
 }
@@ -84,7 +84,8 @@ pub fn sessions(before: i64) -> Unit {
 pub fn idempotency_keys(before: i64) -> Unit {
     unit(
         ["DELETE FROM idempotency_keys WHERE (project_id, key) IN
-          (SELECT project_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)"],
+          (SELECT project_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)
+          /* guarded by: final */"],
         before,
         BATCH,
     )

@@ -1,6 +1,6 @@
 //! Tool router sessions: a user id and a policy, with the history of policies.
 
-use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
 /// A session that was not deleted.
 #[derive(Clone, Debug)]
@@ -19,9 +19,9 @@ pub struct SessionRow {
     pub created_at: i64,
 }
 
-/// A new session.
-pub fn insert(session: &SessionRow) -> Statement {
-    Statement::one(
+/// A new session of a live project. Refused as `project_gone`.
+pub fn insert(session: &SessionRow) -> Unit {
+    let insert = Statement::one(
         Refusal::SessionExists,
         "INSERT INTO sessions (id, project_id, user_id, config, config_version, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $6)",
@@ -33,7 +33,8 @@ pub fn insert(session: &SessionRow) -> Statement {
             session.config_version.into(),
             session.created_at.into(),
         ],
-    )
+    );
+    Unit::new().with(projects::require_live(&session.project_id)).with(insert)
 }
 
 /// Deletes a session. Refused when it is already deleted.
@@ -70,7 +71,8 @@ pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions:
             Refusal::SessionChanged,
             "INSERT INTO session_versions (session_id, version, project_id, config, created_at)
              SELECT id, config_version, project_id, config, updated_at FROM sessions
-             WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL",
+             WHERE id = $2 AND project_id = $1 AND config_version = $3 AND deleted_at IS NULL
+             /* guarded by: index session_versions */",
             vec![project.into(), id.into(), version.into()],
         ))
         .with(Statement::one(
@@ -85,7 +87,8 @@ pub fn change(project: &str, id: &str, version: i64, config: &str, max_versions:
                  (SELECT version, ROW_NUMBER() OVER (ORDER BY version DESC) AS place,
                     SUM(LENGTH(config)) OVER (ORDER BY version DESC) AS bytes
                   FROM session_versions WHERE session_id = $1) AS found
-                WHERE place > $3 OR bytes > $4)",
+                WHERE place > $3 OR bytes > $4)
+             /* guarded by: exclusive lock sessions */",
             vec![id.into(), version.into(), max_versions.into(), HISTORY_BYTES.into()],
         ))
 }

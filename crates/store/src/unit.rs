@@ -83,6 +83,7 @@ pub struct Statement {
     pub(crate) sql: &'static str,
     pub(crate) args: Vec<Value>,
     pub(crate) expect: Expect,
+    pub(crate) action: Action,
 }
 
 /// The required result of a statement.
@@ -92,18 +93,62 @@ pub(crate) enum Expect {
     Any,
     /// Exactly one row and no violated constraint. Otherwise the unit is refused for this reason.
     One {
-        /// Another number of rows: a condition in the WHERE clause did not hold, or a required value that the
-        /// statement looks up does not exist.
+        /// Another number of rows: a condition in the WHERE clause did not hold.
         rows: Refusal,
         /// A unique key already exists.
         constraint: Refusal,
     },
 }
 
+/// What a statement does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Changes rows, which this also locks exclusively until the unit is committed.
+    Write,
+    /// Selects rows and locks them until the unit is committed. SQLite has one writer, so that a query is
+    /// enough; PostgreSQL appends `FOR SHARE` or `FOR UPDATE`.
+    Lock(Parent, Lock),
+    /// Selects one row if a condition holds.
+    Check,
+    /// Keeps other units from writing to a table. SQLite skips it.
+    LockTable,
+}
+
+/// What a unit locks. Units lock in this order, so that two of them rarely wait for each other. Nothing locks a
+/// session, which would stand between auth config and account: its history is guarded by its primary key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Parent {
+    Project,
+    AuthConfig,
+    Account,
+    Link,
+}
+
+/// The strength of a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lock {
+    /// The row must stay as it is while the unit adds a child. Other units may do the same.
+    Share,
+    /// No other unit may change the row, or add a child, while this one checks and changes it.
+    Exclusive,
+}
+
+impl Parent {
+    /// Its table.
+    pub(crate) fn table(self) -> &'static str {
+        match self {
+            Self::Project => "projects",
+            Self::AuthConfig => "auth_configs",
+            Self::Account => "connected_accounts",
+            Self::Link => "links",
+        }
+    }
+}
+
 impl Statement {
     /// A statement that may change any number of rows.
     pub(crate) fn any(sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, expect: Expect::Any }
+        Self { sql, args, expect: Expect::Any, action: Action::Write }
     }
 
     /// A statement that must change exactly one row; otherwise the unit is refused with `refusal`.
@@ -113,11 +158,48 @@ impl Statement {
 
     /// The same, with different refusals for a failed condition and for an existing key.
     pub(crate) fn one_unless(rows: Refusal, constraint: Refusal, sql: &'static str, args: Vec<Value>) -> Self {
-        Self { sql, args, expect: Expect::One { rows, constraint } }
+        Self { sql, args, expect: Expect::One { rows, constraint }, action: Action::Write }
+    }
+
+    /// Locks one row of a parent. `sql` is a `SELECT` without a subquery that must find it; otherwise the unit is
+    /// refused with `refusal`.
+    pub(crate) fn lock(refusal: Refusal, parent: Parent, lock: Lock, sql: &'static str, args: Vec<Value>) -> Self {
+        Self { action: Action::Lock(parent, lock), ..Self::one(refusal, sql, args) }
+    }
+
+    /// Locks exclusively all rows that `sql` finds, also none.
+    pub(crate) fn lock_all(parent: Parent, sql: &'static str, args: Vec<Value>) -> Self {
+        Self { action: Action::Lock(parent, Lock::Exclusive), ..Self::any(sql, args) }
+    }
+
+    /// Requires a condition over rows that an earlier statement of the unit locked. `sql` is a `SELECT` that
+    /// returns one row if the condition holds; otherwise the unit is refused with `refusal`.
+    pub(crate) fn check(refusal: Refusal, sql: &'static str, args: Vec<Value>) -> Self {
+        Self { action: Action::Check, ..Self::one(refusal, sql, args) }
+    }
+
+    /// Waits for all units that write to a table, and keeps others from it. `sql` is PostgreSQL's statement.
+    pub(crate) fn lock_table(sql: &'static str) -> Self {
+        Self { action: Action::LockTable, ..Self::any(sql, Vec::new()) }
     }
 }
 
-/// Statements that are applied atomically.
+/// Statements that are applied atomically. What a unit guarantees on any engine:
+///
+/// - **Atomic and durable.** All of it is committed and on disk when [`crate::Store::apply`] returns, or nothing.
+/// - **In order.** A statement sees what was committed before it began, and what earlier statements of the unit
+///   wrote.
+/// - **Refused by name.** The first statement without its required result refuses the unit with its own
+///   [`Refusal`]; later statements do not run. A violated unique key is reported by the statement that violates it,
+///   which names its own refusal for that. In a statement without a refusal it is a bug, not a refusal.
+/// - **READ COMMITTED is enough.** A condition on the changed row itself is checked again when the statement has
+///   waited for another unit's change of the row. A condition over *other* rows is not: it needs a *guard*, which is
+///   a unique key, or a lock that an earlier statement of the unit takes. The SQL names it in a comment,
+///   `guarded by`. `guard.rs` has the kinds; debug builds refuse a unit without the guard that its SQL names.
+/// - **Locks.** Adding a child locks its parent shared. Deleting or emptying a parent locks it exclusively, by a
+///   change of its row or a lock statement. Lock statements come in the order project, auth config, account, link.
+/// - **Deadlocks.** Writes lock rows in other orders, too. An engine that ends a unit for a deadlock applies it again:
+///   nothing of it was written, and a unit is data that no one has to compute anew.
 #[derive(Clone, Debug, Default)]
 pub struct Unit {
     pub(crate) statements: Vec<Statement>,
@@ -146,5 +228,10 @@ impl Unit {
     /// Adds a statement in place.
     pub fn push(&mut self, statement: Statement) {
         self.statements.push(statement);
+    }
+
+    /// Appends the statements of another unit in place.
+    pub fn extend(&mut self, other: Self) {
+        self.statements.extend(other.statements);
     }
 }

@@ -1,6 +1,7 @@
 //! Responses of token endpoints that could not be parsed. They are stored sealed for some days: a code and
 //! most refresh tokens work only once, and the response may contain the tokens issued for them.
 
+use crate::unit::Parent;
 use crate::{ReadError, Row, Statement, Store, Unit};
 
 /// Maximum number of responses per account. The first of a series is the one that may contain tokens.
@@ -24,12 +25,18 @@ pub struct UnreadAnswerRow {
 }
 
 /// Stores a response, unless the account already has four or is deleted.
-pub fn insert(answer: &UnreadAnswerRow) -> Statement {
-    Statement::any(
+pub fn insert(answer: &UnreadAnswerRow) -> Unit {
+    let lock = Statement::lock_all(
+        Parent::Account,
+        "SELECT 1 FROM connected_accounts WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        vec![(&answer.project_id).into(), (&answer.account_id).into()],
+    );
+    let insert = Statement::any(
         "INSERT INTO unread_answers (id, project_id, account_id, answer_sealed, created_at, expires_at)
          SELECT $1, $2, $3, $4, $5, $6
          WHERE (SELECT COUNT(*) FROM unread_answers WHERE account_id = $3) < $7
-           AND EXISTS (SELECT 1 FROM connected_accounts WHERE id = $3 AND project_id = $2 AND deleted_at IS NULL)",
+           AND EXISTS (SELECT 1 FROM connected_accounts WHERE id = $3 AND project_id = $2 AND deleted_at IS NULL)
+         /* guarded by: exclusive lock connected_accounts */",
         vec![
             (&answer.id).into(),
             (&answer.project_id).into(),
@@ -39,7 +46,8 @@ pub fn insert(answer: &UnreadAnswerRow) -> Statement {
             answer.expires_at.into(),
             MAX_PER_ACCOUNT.into(),
         ],
-    )
+    );
+    Unit::new().with(lock).with(insert)
 }
 
 /// Deletes the responses of an account.
@@ -54,7 +62,8 @@ pub fn delete_of_account(project: &str, account: &str) -> Statement {
 pub fn delete_of_auth_config(project: &str, auth_config: &str) -> Statement {
     Statement::any(
         "DELETE FROM unread_answers WHERE project_id = $1 AND account_id IN
-           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)",
+           (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2 AND deleted_at IS NULL)
+         /* guarded by: exclusive lock auth_configs, exclusive lock connected_accounts */",
         vec![project.into(), auth_config.into()],
     )
 }
@@ -65,11 +74,13 @@ pub(crate) fn delete_batch_of_auth_config(project: &str, auth_config: &str, with
     let sql = if with_credentials {
         "DELETE FROM unread_answers WHERE account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-              AND deleted_at IS NULL ORDER BY id LIMIT 100)"
+              AND deleted_at IS NULL ORDER BY id LIMIT 100)
+         /* guarded by: exclusive lock connected_accounts */"
     } else {
         "DELETE FROM unread_answers WHERE account_id IN
            (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-              AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
+              AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)
+         /* guarded by: exclusive lock connected_accounts */"
     };
     Statement::any(sql, vec![project.into(), auth_config.into()])
 }
@@ -83,7 +94,8 @@ pub(crate) fn delete_of_project(project: &str) -> Statement {
 pub fn delete_expired(now: i64) -> Unit {
     Unit::new().with(Statement::any(
         "DELETE FROM unread_answers WHERE id IN
-           (SELECT id FROM unread_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)",
+           (SELECT id FROM unread_answers WHERE expires_at <= $1 ORDER BY expires_at LIMIT 500)
+         /* guarded by: final */",
         vec![now.into()],
     ))
 }

@@ -43,20 +43,19 @@ fn project(id: &str) -> Project {
 /// Accounts of every user, auth config, type and status, and a second project.
 async fn world(folder: &std::path::Path) -> Store {
     let store = Store::open(&folder.join("test.db")).unwrap();
-    let mut unit = Unit::new();
     for owner in [PROJECT, "pr_2"] {
-        unit.push(projects::insert(&project(owner)));
+        let mut unit = Unit::new().with(projects::insert(&project(owner)));
         for (id, toolkit) in CONFIGS {
-            unit.push(auth_configs::insert(&config(&own(id, owner), owner, toolkit)));
+            unit.extend(auth_configs::insert(&config(&own(id, owner), owner, toolkit)));
         }
         for number in 0..ACCOUNTS {
-            unit = unit.and(account(number, owner));
+            unit.extend(account(number, owner));
         }
+        store.apply(unit).await.unwrap();
     }
     // The API shows the accounts of one auth config as INACTIVE.
     let disabled = AuthConfigRow { is_enabled: false, updated_at: 2, ..config("ac_2", PROJECT, "up") };
-    unit.push(auth_configs::replace(&disabled, 1));
-    store.apply(unit).await.unwrap();
+    store.apply(Unit::new().with(auth_configs::replace(&disabled, 1))).await.unwrap();
     store
 }
 
@@ -70,7 +69,7 @@ fn account(number: usize, project: &str) -> Unit {
     let user = format!("u{}", number % 5);
     let time = i64::try_from(number).unwrap();
     let account_type = if number.is_multiple_of(7) { AccountType::Shared } else { AccountType::Private };
-    let mut unit = Unit::new().with(accounts::insert(&NewAccount {
+    let mut unit = accounts::insert(&NewAccount {
         id: &id,
         project_id: project,
         user_id: &user,
@@ -84,7 +83,7 @@ fn account(number: usize, project: &str) -> Unit {
         params: "{}",
         link_id: None,
         now: time,
-    }));
+    });
     let later = 10_000 - time;
     match number % 4 {
         0 => {
@@ -281,11 +280,11 @@ async fn auth_configs_are_found_by_a_literal_part_of_their_name() {
             AuthConfigFilter { search: Some(search.to_owned()), include_disabled: true, ..AuthConfigFilter::default() };
         let page = PageQuery { start: PageStart::Skip(0), limit: 10 };
         let listed = store.auth_configs(PROJECT, filter, page).await.unwrap();
-        let ids: Vec<&str> = listed.rows.iter().map(|row| row.id.as_str()).collect();
+        let ids: Vec<&str> = listed.rows.iter().map(|(row, _)| row.id.as_str()).collect();
         assert_eq!(ids, found, "{search}");
         assert_eq!(listed.total, i64::try_from(found.len()).unwrap());
     }
     let page = PageQuery { start: PageStart::After(Position { at: 0, id: "ac_3".to_owned() }), limit: 1 };
     let listed = store.auth_configs(PROJECT, AuthConfigFilter::default(), page).await.unwrap();
-    assert_eq!((listed.rows[0].id.as_str(), listed.next, listed.total), ("ac_1", None, 2), "ac_2 is disabled");
+    assert_eq!((listed.rows[0].0.id.as_str(), listed.next, listed.total), ("ac_1", None, 2), "ac_2 is disabled");
 }

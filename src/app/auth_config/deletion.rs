@@ -1,6 +1,6 @@
 //! Deletes an auth config. Its accounts are deleted first, in batches.
 
-use switchboard_store::{Refusal, Unit, WriteError, accounts, auth_configs, links, unread_answers};
+use switchboard_store::{Refusal, WriteError, accounts, auth_configs, links, unread_answers};
 use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 
 use crate::app::Actor;
@@ -22,7 +22,7 @@ impl AuthConfigs {
         }
         self.revocations.delete_accounts_in_batches(&actor.project_id, id, true).await?;
         let now = self.core.now();
-        let unit = Unit::new()
+        let unit = auth_configs::lock_for_deletion(&actor.project_id, id)
             .with(auth_configs::delete(&actor.project_id, id, now))
             .and(links::end_of_auth_config(&actor.project_id, id, LinkOutcome::Deleted, now))
             .with(unread_answers::delete_of_auth_config(&actor.project_id, id))

@@ -6,12 +6,11 @@ pub mod edit;
 pub mod methods;
 pub mod schemes;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{ClientAuthentication, Scheme, Toolkit};
-use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
-use switchboard_store::{ListPage, PageQuery, Unit};
+use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow, CountedAuthConfig};
+use switchboard_store::{ListPage, PageQuery};
 use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{Secret, Secrets};
 
@@ -143,7 +142,7 @@ impl AuthConfigs {
             self.redirect_uris.choose(&row, &uri, at).await?.store_in(&mut settings);
         }
         row.settings = serde_json::to_string(&settings).map_err(Error::internal)?;
-        let unit = Unit::new().with(auth_configs::insert(&row)).with(self.core.audit(
+        let unit = auth_configs::insert(&row).with(self.core.audit(
             actor,
             AuditAction::AuthConfigCreate,
             &row.id,
@@ -182,9 +181,8 @@ impl AuthConfigs {
 
     /// One auth config of the caller's project.
     pub async fn get(&self, project: &str, id: &str) -> Result<AuthConfigView> {
-        let row = self.core.store.auth_config(project, id).await?.ok_or_else(|| auth_config_not_found(id))?;
-        let connections = self.core.store.auth_config_connections(project, std::slice::from_ref(&row.id)).await?;
-        self.view(row, &connections)
+        let found = self.core.store.counted_auth_config(project, id).await?;
+        self.view(found.ok_or_else(|| auth_config_not_found(id))?)
     }
 
     /// One page of auth configs and the total number of matches. A row that cannot be read is logged and left
@@ -196,11 +194,10 @@ impl AuthConfigs {
         page: PageQuery,
     ) -> Result<ListPage<AuthConfigView>> {
         let ListPage { rows, next, total } = self.core.store.auth_configs(project, filter, page).await?;
-        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let connections = self.core.store.auth_config_connections(project, &ids).await?;
         let mut views = Vec::with_capacity(rows.len());
-        for (id, row) in ids.iter().zip(rows) {
-            views.extend(crate::app::base::errors::readable(id, self.view(row, &connections)));
+        for counted in rows {
+            let id = counted.0.id.clone();
+            views.extend(crate::app::base::errors::readable(&id, self.view(counted)));
         }
         Ok(ListPage { rows: views, next, total })
     }
@@ -246,11 +243,10 @@ impl AuthConfigs {
         }
     }
 
-    fn view(&self, row: AuthConfigRow, connections: &HashMap<String, i64>) -> Result<AuthConfigView> {
+    fn view(&self, (row, connections): CountedAuthConfig) -> Result<AuthConfigView> {
         let settings = serde_json::from_str(&row.settings).map_err(Error::internal)?;
         let secrets = self.credentials.open_auth_config(&row)?;
         let shared = self.credentials.open_shared(&row)?;
-        let connections = connections.get(&row.id).copied().unwrap_or_default();
         Ok(AuthConfigView { row, settings, secrets, shared, connections })
     }
 }

@@ -272,7 +272,7 @@ impl AuthConfigs {
         if made_for_scheme {
             config.settings = AuthConfigSettings { made_for_scheme, ..AuthConfigSettings::default() }.to_text();
         }
-        unit.push(auth_configs::insert_first_managed(&config));
+        unit.extend(auth_configs::insert_first_managed(&config));
         unit.push(self.core.audit(actor, AuditAction::AuthConfigCreate, &config.id, AuditOutcome::Ok, None));
         config
     }

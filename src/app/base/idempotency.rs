@@ -154,6 +154,8 @@ impl From<WriteError> for CommitError {
 impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         match error {
+            // The project was deleted during the request; the next one with its key is refused.
+            CommitError::Refused(Refusal::ProjectGone) => Self::new(Code::ProjectNotFound, "Project not found"),
             CommitError::Refused(refusal) => Self::internal(WriteError::Refused(refusal)),
             CommitError::Failed(error) => error,
         }

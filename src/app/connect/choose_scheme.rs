@@ -90,8 +90,8 @@ impl Connector {
         let facts = Facts { auth_config_id: Some(config.id.clone()), ..Facts::of_link(&offer.link.id) };
         let account = &offer.account.id;
         let unit = unit
+            .and(accounts::set_auth_config(&actor.project_id, account, &config.id, config.scheme, now))
             .with(links::record_choice(&offer.link.id, now))
-            .with(accounts::set_auth_config(&actor.project_id, account, &config.id, config.scheme, now))
             .with(self.core.audit(
                 &actor,
                 AuditAction::LinkChooseScheme,

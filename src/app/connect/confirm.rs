@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use switchboard_store::attempts::{self, AttemptRow};
 use switchboard_store::verifications::{self, ParkedKind, VerificationRow};
-use switchboard_store::{Refusal, Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError, links};
 use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome, Reason, ReasonCode};
 use switchboard_vault::{OneTimeToken, Secret, Secrets};
 use url::Url;
@@ -111,9 +111,10 @@ impl Connector {
             id,
         };
         row.parked_sealed = Some(self.credentials.seal_pending(&row, &offer.account, parked)?);
-        match self.core.store.apply(unit.with(verifications::insert(&row))).await {
+        let unit = Unit::new().with(links::is_open(&offer.link.id)).and(unit).with(verifications::insert(&row));
+        match self.core.store.apply(unit).await {
             Ok(_) => {}
-            // Another request used the same state.
+            // Another request used the same state, or ended the link.
             Err(WriteError::Refused(_)) => return Ok(Finished::without_link(Ending::Invalid)),
             Err(error) => return Err(error.into()),
         }

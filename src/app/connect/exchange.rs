@@ -205,7 +205,7 @@ impl Connector {
             shown.as_ref().map_or_else(|| Reason::new(code), |shown| Reason::with_detail(code, shown.as_str()));
         let facts = failure.facts();
         if let Some(kept) = self.credentials.keep_unread(&offer.account, failure.unread()) {
-            self.spool.apply_with_retry(Unit::new().with(kept)).await?;
+            self.spool.apply_with_retry(kept).await?;
         }
         let finished = self.attempt_failed(actor, offer, (Ending::ProviderError, &reason), facts).await?;
         Ok(match (failure, shown) {

@@ -4,9 +4,9 @@
 
 use http::{HeaderMap, StatusCode, header};
 use switchboard_auth::{TokenError, TokenErrorKind};
+use switchboard_store::Unit;
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::unread_answers::{self, UnreadAnswerRow};
-use switchboard_store::{Statement, Unit};
 use switchboard_types::{AuditAction, AuditOutcome};
 use zeroize::Zeroizing;
 
@@ -52,8 +52,8 @@ impl UnreadAnswer {
 crate::redacted_debug!(UnreadAnswer);
 
 impl Credentials {
-    /// The statement that stores the unreadable response of a failed token request; none if there is none.
-    pub(in crate::app) fn keep_unread(&self, account: &AccountRow, unread: Option<&UnreadAnswer>) -> Option<Statement> {
+    /// The statements that store the unreadable response of a failed token request; none if there is none.
+    pub(in crate::app) fn keep_unread(&self, account: &AccountRow, unread: Option<&UnreadAnswer>) -> Option<Unit> {
         let unread = unread?;
         let (id, now) = (self.core.mint(Kind::UnreadAnswer), self.core.now());
         Some(unread_answers::insert(&UnreadAnswerRow {

@@ -221,8 +221,8 @@ impl Links {
             is_renewable: Some(imported.is_renewable),
             ..Facts::default()
         };
-        let unit = Unit::new()
-            .with(self.insert_account(actor, draft, config, &id, None))
+        let unit = self
+            .insert_account(actor, draft, config, &id, None)
             .with(accounts::activate(&actor.project_id, &id, activation))
             .with(self.core.audit(actor, AuditAction::AccountImport, &id, AuditOutcome::Ok, Some(&facts.to_value())));
         (id, unit)

@@ -15,7 +15,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountType, NewAccount};
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
-use switchboard_store::{Refusal, Statement, Unit};
+use switchboard_store::{Refusal, Unit};
 use switchboard_types::{AuditAction, AuditOutcome};
 use switchboard_vault::{OneTimeToken, Secrets};
 
@@ -216,7 +216,7 @@ impl Links {
             ..Facts::of_link(&link_id)
         };
         let unit = unit
-            .with(self.insert_account(actor, draft, config, &account_id, Some(&link_id)))
+            .and(self.insert_account(actor, draft, config, &account_id, Some(&link_id)))
             .with(links::insert(&link))
             .with(self.core.audit(
                 actor,
@@ -239,7 +239,7 @@ impl Links {
         (created, unit)
     }
 
-    /// The statement that inserts an account without a credential.
+    /// The statements that insert an account without a credential.
     pub(super) fn insert_account(
         &self,
         actor: &Actor,
@@ -247,7 +247,7 @@ impl Links {
         config: &AuthConfigRow,
         id: &str,
         link_id: Option<&str>,
-    ) -> Statement {
+    ) -> Unit {
         let acl = draft.acl.as_ref().and_then(|acl| serde_json::to_string(acl).ok());
         accounts::insert(&NewAccount {
             id,

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use switchboard_catalog::{Scheme, Toolkit};
-use switchboard_store::Refusal;
-use switchboard_store::WriteError;
 use switchboard_store::accounts::{self, AccountRow, AccountStatus};
 use switchboard_store::links::{self, LinkChoice, LinkPurpose, NewLink};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome, LinkOutcome};
 
 use crate::app::Actor;
@@ -148,7 +147,9 @@ impl Links {
             is_reconnect: is_working,
             ..Facts::of_link(&link_id)
         };
-        let unit = links::end_of_account(project, id, LinkOutcome::Replaced, now)
+        let unit = Unit::new()
+            .with(accounts::lock_for_link(project, id))
+            .and(links::end_of_account(project, id, LinkOutcome::Replaced, now))
             .with(if is_working {
                 accounts::relink(project, id, &link_id)
             } else {

@@ -119,7 +119,7 @@ impl Keys {
     pub(in crate::app) fn insert(&self, actor: &Actor, key: &ApiKey, row: &ApiKeyRow) -> Unit {
         let scoped = (row.permissions.is_some() || row.allowed_ips.is_some())
             .then(|| json!({ "permissions": row.permissions, "allowed_ips": row.allowed_ips }));
-        Unit::new().with(api_keys::insert(row, key.digest())).with(self.core.audit(
+        api_keys::insert(row, key.digest()).with(self.core.audit(
             actor,
             AuditAction::ApiKeyCreate,
             &row.id,

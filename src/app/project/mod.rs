@@ -206,6 +206,7 @@ impl Projects {
         let actor = Actor { project_id: project.to_owned(), ..actor.clone() };
         let (key, row) = self.keys.new_key(project, "default", &KeyScope::default())?;
         let unit = Unit::new()
+            .with(projects::require_live(project))
             .with(api_keys::revoke_of_project(project, self.core.now()))
             .with(self.core.audit(&actor, AuditAction::ApiKeyRevokeAll, project, AuditOutcome::Ok, None))
             .and(self.keys.insert(&actor, &key, &row));

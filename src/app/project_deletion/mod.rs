@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use switchboard_store::accounts::CredentialFilter;
 use switchboard_store::project_deletion::{self, BATCH, ClosedProject};
-use switchboard_store::{Refusal, Statement, Unit, WriteError};
+use switchboard_store::{Refusal, Unit, WriteError};
 use switchboard_types::{AuditAction, AuditOutcome};
 
 use crate::app::Actor;
@@ -98,16 +98,16 @@ impl ProjectDeletion {
         }
         let accounts =
             if revoke { project_deletion::end_accounts_without_credential } else { project_deletion::end_accounts };
-        self.repeat(|| accounts(project, self.core.now()), &must_stop).await?;
-        self.repeat(|| project_deletion::end_sessions(project, self.core.now()), &must_stop).await?;
-        self.repeat(|| project_deletion::forget_idempotency_keys(project), &must_stop).await?;
+        self.repeat(|| Unit::new().with(accounts(project, self.core.now())), &must_stop).await?;
+        self.repeat(|| Unit::new().with(project_deletion::end_sessions(project, self.core.now())), &must_stop).await?;
+        self.repeat(|| Unit::new().with(project_deletion::forget_idempotency_keys(project)), &must_stop).await?;
         self.repeat(|| project_deletion::end_auth_configs(project, self.core.now()), &must_stop).await?;
         // A link may have been created while the project was closed.
         self.end_links_of(project, &must_stop).await?;
         if must_stop() {
             return Ok(());
         }
-        let unit = Unit::new().with(project_deletion::mark_empty(project, self.core.now())).with(self.core.audit(
+        let unit = project_deletion::mark_empty(project, self.core.now()).with(self.core.audit(
             actor,
             AuditAction::ProjectEmpty,
             project,
@@ -121,15 +121,11 @@ impl ProjectDeletion {
         }
     }
 
-    /// Repeats a statement that changes a batch of rows until it changes less than a full batch.
-    pub(in crate::app) async fn repeat(
-        &self,
-        statement: impl Fn() -> Statement,
-        must_stop: &impl Fn() -> bool,
-    ) -> Result<usize> {
+    /// Repeats a unit whose last statement changes a batch of rows until it changes less than a full batch.
+    pub(in crate::app) async fn repeat(&self, unit: impl Fn() -> Unit, must_stop: &impl Fn() -> bool) -> Result<usize> {
         let mut changed = 0;
         while !must_stop() {
-            let rows = self.core.store.apply(Unit::new().with(statement())).await?.first().copied().unwrap_or(0);
+            let rows = self.core.store.apply(unit()).await?.last().copied().unwrap_or(0);
             changed += rows;
             if rows < BATCH {
                 break;

@@ -86,7 +86,7 @@ impl Refresher {
             .with(accounts::expire_refreshed(&account.project_id, &account.id, fence, &reason, self.core.now()))
             .with(self.core.audit(&actor, AuditAction::AccountExpire, &account.id, &reason, detail.as_ref()));
         if let Some(kept) = self.credentials.keep_unread(account, failure.and_then(Failure::unread)) {
-            unit.push(kept);
+            unit.extend(kept);
         }
         match self.spool.apply_with_retry(unit).await {
             Ok(()) | Err(WriteError::Refused(_)) => Ok(Outcome::LostRace),
@@ -115,7 +115,7 @@ impl Refresher {
         let actor = Actor::system(&account.project_id);
         let mut unit = Unit::new().with(accounts::clear_lease(&account.project_id, &account.id, fence, lost));
         if let Some(kept) = self.credentials.keep_unread(account, failure.unread()) {
-            unit.push(kept);
+            unit.extend(kept);
         }
         // Only the first failures of a series are audited.
         if account.refresh_failures < AUDITED_FAILURES {

@@ -132,7 +132,8 @@ impl Revocations {
             }
             let now = self.core.now();
             if is_last {
-                unit = unit
+                unit = auth_configs::lock_for_deletion(project, id)
+                    .and(unit)
                     .and(links::end_of_auth_config(project, id, LinkOutcome::Deleted, now))
                     .with(auth_configs::delete_unused(project, id, now))
                     .with(unread_answers::delete_of_auth_config(project, id))

@@ -113,7 +113,7 @@ impl Sessions {
             config_version: 1,
             created_at: self.core.now(),
         };
-        let unit = Unit::new().with(sessions::insert(&to_row(&session)?)).with(self.core.audit(
+        let unit = sessions::insert(&to_row(&session)?).with(self.core.audit(
             actor,
             AuditAction::SessionCreate,
             &session.id,

@@ -22,7 +22,7 @@ pub use refresh::{
 pub use revoke::{delete_version, lease_for_revocation, release_revocation_lease, revoke_version};
 pub use state::{
     Activation, DELETE_BATCH, NewAccount, activate, delete, delete_batch_of_auth_config, delete_of_auth_config,
-    end_connecting, initiate, insert, record_failed_attempt, set_auth_config,
+    end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
 
 /// Status of an account (contract section 3.4).

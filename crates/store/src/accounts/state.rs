@@ -3,7 +3,8 @@
 use super::AccountType;
 use switchboard_types::{Reason, Scheme};
 
-use crate::{Refusal, Statement, Unit, Value, links, unread_answers};
+use crate::unit::{Lock, Parent};
+use crate::{Refusal, Statement, Unit, Value, auth_configs, links, unread_answers};
 
 /// A new account, INITIALIZING.
 #[derive(Clone, Debug)]
@@ -38,16 +39,12 @@ pub struct NewAccount<'a> {
 
 /// Adds an account. Refused as `alias_in_use` when another account has the alias, and as `auth_config_gone`
 /// when the auth config was deleted or disabled in the meantime.
-pub fn insert(account: &NewAccount<'_>) -> Statement {
-    Statement::one_unless(
-        Refusal::AuthConfigGone,
+pub fn insert(account: &NewAccount<'_>) -> Unit {
+    let insert = Statement::one(
         Refusal::AliasInUse,
         "INSERT OR FAIL INTO connected_accounts (id, project_id, user_id, toolkit, auth_config_id, scheme, status,
            alias, word_id, account_type, acl, params, link_id, created_at, updated_at)
-         VALUES ($1, $2, $3, $4,
-           (SELECT id FROM auth_configs
-            WHERE id = $5 AND project_id = $2 AND status = 'ENABLED' AND deleted_at IS NULL),
-           $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $13, $13)",
+         VALUES ($1, $2, $3, $4, $5, $6, 'INITIALIZING', $7, $8, $9, $10, $11, $12, $13, $13)",
         vec![
             account.id.into(),
             account.project_id.into(),
@@ -63,21 +60,41 @@ pub fn insert(account: &NewAccount<'_>) -> Statement {
             account.link_id.into(),
             account.now.into(),
         ],
+    );
+    Unit::new().with(auth_configs::require_enabled(account.project_id, account.auth_config_id)).with(insert)
+}
+
+/// Begins a unit that ends the link of a live account and gives it another. Refused as `account_changed` if the
+/// account is gone.
+pub fn lock_for_link(project: &str, id: &str) -> Statement {
+    Statement::lock(
+        Refusal::AccountChanged,
+        Parent::Account,
+        Lock::Exclusive,
+        "SELECT 1 FROM connected_accounts WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL",
+        vec![project.into(), id.into()],
     )
 }
 
 /// Sets the auth config that the user chose, as long as the account has no credential. Refused as
 /// `account_not_connecting`, also when the auth config is gone.
-pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: Scheme, now: i64) -> Statement {
-    Statement::one(
+pub fn set_auth_config(project: &str, id: &str, auth_config: &str, scheme: Scheme, now: i64) -> Unit {
+    let lock = Statement::lock(
+        Refusal::AccountNotConnecting,
+        Parent::AuthConfig,
+        Lock::Share,
+        "SELECT 1 FROM auth_configs
+         WHERE id = $2 AND project_id = $1 AND scheme = $3 AND status = 'ENABLED' AND deleted_at IS NULL",
+        vec![project.into(), auth_config.into(), scheme.into()],
+    );
+    let set = Statement::one(
         Refusal::AccountNotConnecting,
         "UPDATE connected_accounts SET auth_config_id = $3, scheme = $4, updated_at = $5
          WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL AND status = 'INITIALIZING'
-           AND credential_sealed IS NULL
-           AND EXISTS (SELECT 1 FROM auth_configs
-                       WHERE id = $3 AND project_id = $1 AND scheme = $4 AND status = 'ENABLED' AND deleted_at IS NULL)",
+           AND credential_sealed IS NULL",
         vec![project.into(), id.into(), auth_config.into(), scheme.into(), now.into()],
-    )
+    );
+    Unit::new().with(lock).with(set)
 }
 
 /// The user pressed Continue.
@@ -167,21 +184,35 @@ pub fn delete(project: &str, id: &str, now: i64) -> Statement {
 pub const DELETE_BATCH: usize = 100;
 
 /// Deletes up to [`DELETE_BATCH`] accounts of an auth config that is being deleted, with their links. Without
-/// `with_credentials`, only accounts that have no credential. The last statement deletes the accounts.
+/// `with_credentials`, only accounts that have no credential. The last statement deletes the accounts. If another
+/// unit deletes an account of the batch meanwhile, later statements may take one more; a later batch deletes it.
 pub fn delete_batch_of_auth_config(project: &str, auth_config: &str, with_credentials: bool, now: i64) -> Unit {
+    let lock = if with_credentials {
+        "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+           AND deleted_at IS NULL ORDER BY id LIMIT 100"
+    } else {
+        "SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+           AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100"
+    };
     let sql = if with_credentials {
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, credential_sealed = NULL, params = '{}',
            identity_id = NULL, refresh_fence = refresh_fence + 1, refresh_lease_until = NULL
-         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-                        AND deleted_at IS NULL ORDER BY id LIMIT 100)"
+         WHERE deleted_at IS NULL
+           AND id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                        AND deleted_at IS NULL ORDER BY id LIMIT 100)
+         /* guarded by: exclusive lock connected_accounts, own row */"
     } else {
         "UPDATE connected_accounts SET deleted_at = $3, updated_at = $3, params = '{}', identity_id = NULL,
            refresh_fence = refresh_fence + 1
-         WHERE id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
-                        AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)"
+         WHERE deleted_at IS NULL AND credential_sealed IS NULL
+           AND id IN (SELECT id FROM connected_accounts WHERE project_id = $1 AND auth_config_id = $2
+                        AND deleted_at IS NULL AND credential_sealed IS NULL ORDER BY id LIMIT 100)
+         /* guarded by: exclusive lock connected_accounts, own row */"
     };
     let args: Vec<Value> = vec![project.into(), auth_config.into(), now.into()];
-    links::end_batch_of_auth_config(project, auth_config, with_credentials, now)
+    Unit::new()
+        .with(Statement::lock_all(Parent::Account, lock, vec![project.into(), auth_config.into()]))
+        .and(links::end_batch_of_auth_config(project, auth_config, with_credentials, now))
         .with(unread_answers::delete_batch_of_auth_config(project, auth_config, with_credentials))
         .with(Statement::any(sql, args))
 }

@@ -101,7 +101,8 @@ impl Store {
         Self::open(path)
     }
 
-    /// Applies a unit durably and atomically. Returns the number of rows changed by each statement.
+    /// Applies a unit durably and atomically. Returns the number of rows changed by each statement; 0 for a lock or
+    /// check.
     pub async fn apply(&self, unit: Unit) -> Result<Vec<usize>, WriteError> {
         self.shared.writer.apply(unit).await
     }

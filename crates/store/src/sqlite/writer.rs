@@ -9,15 +9,14 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
-use rusqlite::ffi::SQLITE_CONSTRAINT_NOTNULL;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::file_size;
 use super::plan;
-use crate::unit::Expect;
-use crate::{Statement, Unit, Value, WriteError};
+use crate::unit::{Action, Expect};
+use crate::{Statement, Unit, Value, WriteError, guard};
 
 /// Capacity of the queue; beyond it callers wait.
 const QUEUE_CAPACITY: usize = 4096;
@@ -176,28 +175,42 @@ fn roll_back(connection: &Connection) {
 }
 
 fn run_statements(connection: &Connection, unit: &Unit) -> Outcome {
+    guard::check(unit).map_err(WriteError::Unavailable)?;
     let mut changed = Vec::with_capacity(unit.statements.len());
     for statement in &unit.statements {
+        if statement.action == Action::LockTable {
+            // The transaction of the only writer has the whole database.
+            changed.push(0);
+            continue;
+        }
         plan::check(connection, statement.sql).map_err(WriteError::Unavailable)?;
         let result = execute(connection, statement);
         let rows = match (result, statement.expect) {
             (Ok(rows), Expect::Any) | (Ok(rows @ 1), Expect::One { .. }) => rows,
             (Ok(_), Expect::One { rows, .. }) => return Err(WriteError::Refused(rows)),
-            (Err(error), Expect::One { rows, .. }) if is_missing(&error) => return Err(WriteError::Refused(rows)),
             (Err(error), Expect::One { constraint, .. }) if is_constraint(&error) => {
                 return Err(WriteError::Refused(constraint));
             }
             (Err(error), _) => return Err(write_error(connection, &error)),
         };
-        changed.push(rows);
+        changed.push(if statement.action == Action::Write { rows } else { 0 });
     }
     Ok(changed)
 }
 
+/// Runs a statement. Returns the number of rows that it changed, or that a lock or check found.
 fn execute(connection: &Connection, statement: &Statement) -> rusqlite::Result<usize> {
     let mut prepared = connection.prepare_cached(statement.sql)?;
     bind_static(&mut prepared, statement.sql, &statement.args)?;
-    prepared.raw_execute()
+    if statement.action == Action::Write {
+        return prepared.raw_execute();
+    }
+    let mut found = 0;
+    let mut rows = prepared.raw_query();
+    while rows.next()?.is_some() {
+        found += 1;
+    }
+    Ok(found)
 }
 
 fn answer_all(group: &mut Vec<Job>, error: &WriteError) {
@@ -212,11 +225,6 @@ fn answer_all(group: &mut Vec<Job>, error: &WriteError) {
 
 fn is_constraint(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
-}
-
-/// A required value that the statement looks up does not exist.
-fn is_missing(error: &rusqlite::Error) -> bool {
-    matches!(error, rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == SQLITE_CONSTRAINT_NOTNULL)
 }
 
 fn write_error(connection: &Connection, error: &rusqlite::Error) -> WriteError {
