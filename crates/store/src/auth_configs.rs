@@ -8,6 +8,8 @@ pub use list::{AuthConfigFilter, CountedAuthConfig};
 
 use switchboard_types::Scheme;
 
+use crate::row::push_in;
+use crate::sqlite::Reading;
 use crate::unit::{Lock, Parent};
 use crate::{ReadError, Refusal, Row, Statement, Store, Unit, Value, projects};
 
@@ -55,6 +57,11 @@ macro_rules! select {
         concat!("SELECT ", columns!(), " FROM auth_configs ", $rest)
     };
 }
+
+/// Selects all columns of live auth configs for [`read`].
+pub(crate) const SELECT_LIVE: &str = select!("WHERE deleted_at IS NULL");
+/// Number of these columns.
+pub(crate) const COLUMN_COUNT: usize = 13;
 
 /// A new auth config of a live project. Refused as `project_gone`.
 pub fn insert(config: &AuthConfigRow) -> Unit {
@@ -171,7 +178,7 @@ pub(crate) fn require_enabled(project: &str, id: &str) -> Statement {
     )
 }
 
-fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
+pub(crate) fn read(row: &Row<'_>) -> Result<AuthConfigRow, ReadError> {
     Ok(AuthConfigRow {
         id: row.text(0)?,
         project_id: row.text(1)?,
@@ -267,6 +274,17 @@ impl Store {
         .await
     }
 
+    /// The schemes of a toolkit that have a managed auth config, including disabled ones.
+    pub async fn managed_schemes(&self, project: &str, toolkit: &str) -> Result<Vec<String>, ReadError> {
+        self.few(
+            "SELECT DISTINCT scheme FROM auth_configs
+             WHERE project_id = $1 AND toolkit = $2 AND is_managed = 1 AND deleted_at IS NULL LIMIT 100",
+            &[project.into(), toolkit.into()],
+            |row| row.text(0),
+        )
+        .await
+    }
+
     /// The newest managed auth config of a toolkit, of one scheme or any, including disabled ones.
     pub async fn managed_auth_config(
         &self,
@@ -290,9 +308,27 @@ impl Store {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut args: Vec<Value> = vec![project.into()];
-        let mut sql = select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned();
-        crate::row::push_in(&mut sql, &mut args, "id", ids);
-        self.list(project, sql, args, read).await
+        let (sql, args) = by_id(project, ids);
+        self.by_keys(project, ids.len(), sql, args, read).await
     }
+}
+
+/// Auth configs of a project by id, within a scan. Missing and unreadable ones are omitted.
+pub(crate) fn read_by_id(
+    reading: &Reading<'_>,
+    project: &str,
+    ids: &[String],
+) -> Result<Vec<AuthConfigRow>, ReadError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (sql, args) = by_id(project, ids);
+    reading.all_consistent(&sql, &args, read)
+}
+
+fn by_id(project: &str, ids: &[String]) -> (String, Vec<Value>) {
+    let mut args: Vec<Value> = vec![project.into()];
+    let mut sql = select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned();
+    push_in(&mut sql, &mut args, "id", ids);
+    (sql, args)
 }

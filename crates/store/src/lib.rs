@@ -12,6 +12,7 @@ mod counts;
 mod guard;
 mod migrate;
 mod page;
+mod read_counts;
 mod row;
 mod sqlite;
 mod unit;
@@ -39,6 +40,7 @@ pub mod verifications;
 
 pub use migrate::MigrationError;
 pub use page::{COUNT_LIMIT, ListPage, PageQuery, PageStart, Position};
+pub use read_counts::ReadCounts;
 pub use refusal::Refusal;
 pub use row::{DatabaseInconsistency, Row};
 pub use sqlite::{OpenError, Store};

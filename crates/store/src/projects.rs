@@ -20,11 +20,17 @@ pub struct Project {
 
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT id, name, settings, created_at, COALESCE(updated_at, created_at) FROM projects ", $rest)
+        concat!(
+            "SELECT id, name, settings, created_at, COALESCE(updated_at, created_at) AS changed_at FROM projects ",
+            $rest
+        )
     };
 }
 
-fn read(row: &Row<'_>) -> Result<Project, ReadError> {
+/// Selects all columns of live projects for [`read`].
+pub(crate) const SELECT_LIVE: &str = select!("WHERE deleted_at IS NULL");
+
+pub(crate) fn read(row: &Row<'_>) -> Result<Project, ReadError> {
     Ok(Project {
         id: row.text(0)?,
         name: row.text(1)?,

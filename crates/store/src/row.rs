@@ -7,9 +7,15 @@ use switchboard_types::{Reason, Scheme};
 
 use crate::ReadError;
 
-/// A row. Columns are read by their position in the SELECT.
+/// A row, or the part of it that comes from one table. Columns are read by their position in the SELECT.
 #[derive(Debug)]
-pub struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);
+pub struct Row<'a> {
+    found: &'a rusqlite::Row<'a>,
+    /// Position of its first column in the result.
+    start: usize,
+    /// The table of a part; the first table of the SELECT otherwise.
+    table: Option<&'static str>,
+}
 
 /// A value that no version of this program writes, and where it is stored. It quotes no secret: ciphertext is
 /// read as bytes, which cannot be wrong here.
@@ -38,7 +44,18 @@ impl fmt::Display for DatabaseInconsistency {
     }
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    pub(crate) fn new(row: &'a rusqlite::Row<'a>) -> Self {
+        Self { found: row, start: 0, table: None }
+    }
+
+    /// The part of a joined row that begins at column `start` and comes from `table`. `None` if the join found no row
+    /// of that table, whose first column is never NULL.
+    pub(crate) fn part(&self, start: usize, table: &'static str) -> Result<Option<Self>, ReadError> {
+        let part = Self { found: self.found, start: self.start + start, table: Some(table) };
+        Ok(part.opt_text(0)?.map(|_| part))
+    }
+
     /// Text column.
     pub fn text(&self, column: usize) -> Result<String, ReadError> {
         self.get(column)
@@ -94,17 +111,18 @@ impl Row<'_> {
 
     /// The error for a value that cannot be; without `column` for values that contradict each other.
     pub(crate) fn inconsistent(&self, column: Option<usize>, cause: impl Into<String>) -> ReadError {
-        let statement = self.0.as_ref();
+        let statement = self.found.as_ref();
+        let first_table = || table_of(&statement.expanded_sql().unwrap_or_default());
         ReadError::Inconsistent(DatabaseInconsistency {
-            table: table_of(&statement.expanded_sql().unwrap_or_default()),
-            column: column.and_then(|column| statement.column_name(column).ok()).map(ToOwned::to_owned),
-            row: self.0.get_ref(0).ok().and_then(|value| value.as_str().ok()).map(ToOwned::to_owned),
+            table: self.table.map_or_else(first_table, ToOwned::to_owned),
+            column: column.and_then(|column| statement.column_name(self.start + column).ok()).map(ToOwned::to_owned),
+            row: self.found.get_ref(self.start).ok().and_then(|value| value.as_str().ok()).map(ToOwned::to_owned),
             cause: cause.into(),
         })
     }
 
     fn get<T: FromSql>(&self, column: usize) -> Result<T, ReadError> {
-        self.0.get(column).map_err(|error| self.inconsistent(Some(column), error.to_string()))
+        self.found.get(self.start + column).map_err(|error| self.inconsistent(Some(column), error.to_string()))
     }
 }
 
@@ -151,7 +169,7 @@ mod tests {
             .unwrap();
         let mut statement = database.prepare("SELECT id, size FROM things").unwrap();
         let mut rows = statement.raw_query();
-        let row = Row(rows.next().unwrap().unwrap());
+        let row = Row::new(rows.next().unwrap().unwrap());
         let error = row.int(1).unwrap_err().to_string();
         let place = "stored row is inconsistent: table things, column size, row th_1: ";
         assert!(error.starts_with(place), "{error}");

@@ -11,7 +11,7 @@ use switchboard_store::accounts::{
 };
 use switchboard_store::auth_configs::{self, AuthConfigFilter, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{PageQuery, PageStart, Position, Store, Unit};
+use switchboard_store::{ListPage, PageQuery, PageStart, Position, Store, Unit};
 use switchboard_types::{ReasonCode, Scheme};
 
 const PROJECT: &str = "pr_1";
@@ -57,6 +57,10 @@ async fn world(folder: &std::path::Path) -> Store {
     let disabled = AuthConfigRow { is_enabled: false, updated_at: 2, ..config("ac_2", PROJECT, "up") };
     store.apply(Unit::new().with(auth_configs::replace(&disabled, 1))).await.unwrap();
     store
+}
+
+fn rows(page: ListPage<AccountRow>, _: Vec<AuthConfigRow>) -> ListPage<AccountRow> {
+    page
 }
 
 fn own(id: &str, project: &str) -> String {
@@ -152,10 +156,10 @@ async fn walk(store: &Store, filter: &AccountFilter, total: usize) -> Vec<String
     let (mut ids, mut start) = (Vec::new(), PageStart::Skip(0));
     loop {
         let page = PageQuery { start, limit: 7 };
-        let found = store.accounts(PROJECT, filter.clone(), page).await.unwrap();
+        let found = store.accounts(PROJECT, filter.clone(), page, rows).await.unwrap();
         assert_eq!(found.total, i64::try_from(total).unwrap(), "{filter:?}");
         let skip = PageStart::Skip(i64::try_from(ids.len()).unwrap());
-        let counted = store.accounts(PROJECT, filter.clone(), PageQuery { start: skip, limit: 7 }).await.unwrap();
+        let counted = store.accounts(PROJECT, filter.clone(), PageQuery { start: skip, limit: 7 }, rows).await.unwrap();
         let of = |rows: &[AccountRow]| rows.iter().map(|row| row.id.clone()).collect::<Vec<_>>();
         assert_eq!(of(&found.rows), of(&counted.rows), "{filter:?}");
         ids.extend(of(&found.rows));
@@ -170,7 +174,7 @@ async fn every_filter_and_order_returns_the_same_as_reading_everything() {
     let store = world(folder.path()).await;
     let everything = AccountFilter { account_type: AccountTypeFilter::All, ..AccountFilter::default() };
     let all = PageQuery { start: PageStart::Skip(0), limit: 1_000 };
-    let all = store.accounts(PROJECT, everything, all).await.unwrap().rows;
+    let all = store.accounts(PROJECT, everything, all, rows).await.unwrap().rows;
     assert_eq!(all.len(), ACCOUNTS);
     let strings = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
     let users = [vec![], strings(&["u1"]), strings(&["u0", "u4", "nobody"])];

@@ -4,8 +4,12 @@
 
 use std::path::Path;
 
+use switchboard_store::api_keys::{self, ApiKeyRow};
+use switchboard_store::auth_configs::{self, AuthConfigRow};
 use switchboard_store::projects::{self, Project};
-use switchboard_store::{Refusal, Store, Unit, WriteError, api_keys, audit, meta};
+use switchboard_store::sessions::{self, SessionRow};
+use switchboard_store::{Refusal, Store, Unit, WriteError, audit, meta, project_deletion};
+use switchboard_types::Scheme;
 
 fn project(id: &str) -> Project {
     Project { id: id.to_owned(), name: "Name".to_owned(), settings: "{}".to_owned(), created_at: 1, updated_at: 1 }
@@ -180,5 +184,83 @@ fn many_processes_may_open_an_empty_database_at_once() {
         .collect();
     for opening in openings {
         opening.join().unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_added_to_a_deleted_project_or_auth_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let (key, session, config) = (api_key("key_1"), session("trs_1"), auth_config("ac_1"));
+    let add = || {
+        [
+            api_keys::insert(&key, [1; 32]),
+            sessions::insert(&session),
+            auth_configs::insert(&config),
+            auth_configs::insert_first_managed(&config),
+        ]
+    };
+    for unit in add() {
+        let refused = store.apply(unit).await.unwrap_err();
+        assert!(matches!(refused, WriteError::Refused(Refusal::ProjectGone)), "{refused}");
+    }
+    store.apply(Unit::new().with(projects::insert(&project("pr_1")))).await.unwrap();
+    let [_, with_session, with_config, _] = add();
+    store.apply(with_session.and(with_config)).await.unwrap();
+    let again = store.apply(auth_configs::insert_first_managed(&auth_config("ac_2"))).await.unwrap_err();
+    assert!(matches!(again, WriteError::Refused(Refusal::ManagedAuthConfigExists)), "{again}");
+    store.apply(project_deletion::close("pr_1", false, 2)).await.unwrap();
+    for unit in add() {
+        let refused = store.apply(unit).await.unwrap_err();
+        assert!(matches!(refused, WriteError::Refused(Refusal::ProjectGone)), "{refused}");
+    }
+    let busy = store.apply(project_deletion::mark_empty("pr_1", 3)).await.unwrap_err();
+    assert!(matches!(busy, WriteError::Refused(Refusal::ProjectNotEmpty)), "{busy}");
+    store.apply(Unit::new().with(project_deletion::end_sessions("pr_1", 3))).await.unwrap();
+    assert_eq!(store.apply(project_deletion::end_auth_configs("pr_1", 3)).await.unwrap(), [0, 0, 1]);
+    store.apply(project_deletion::mark_empty("pr_1", 3)).await.unwrap();
+}
+
+fn api_key(id: &str) -> ApiKeyRow {
+    ApiKeyRow {
+        id: id.to_owned(),
+        project_id: "pr_1".to_owned(),
+        name: "n".to_owned(),
+        prefix: "ak_".to_owned(),
+        created_at: 1,
+        expires_at: None,
+        last_used_at: None,
+        revoked_at: None,
+        permissions: None,
+        allowed_ips: None,
+    }
+}
+
+fn session(id: &str) -> SessionRow {
+    SessionRow {
+        id: id.to_owned(),
+        project_id: "pr_1".to_owned(),
+        user_id: "u".to_owned(),
+        config: "{}".to_owned(),
+        config_version: 1,
+        created_at: 1,
+    }
+}
+
+fn auth_config(id: &str) -> AuthConfigRow {
+    AuthConfigRow {
+        id: id.to_owned(),
+        project_id: "pr_1".to_owned(),
+        toolkit: "up".to_owned(),
+        name: "n".to_owned(),
+        scheme: Scheme::ApiKey,
+        is_managed: true,
+        is_enabled: true,
+        is_enabled_for_tool_router: true,
+        settings: "{}".to_owned(),
+        credentials_sealed: None,
+        shared_sealed: None,
+        created_at: 1,
+        updated_at: 1,
     }
 }

@@ -1,6 +1,6 @@
 //! Connected accounts: reading, listing and deleting them, and their lifetime.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,13 +124,10 @@ impl Accounts {
         page: PageQuery,
         render: impl FnOnce(ListPage<AccountView>) -> T + Send + 'static,
     ) -> Result<T> {
-        let ListPage { rows, next, total } = self.core.store.accounts(project, filter, page).await?;
         let mask = self.projects.settings(project).await?.mask_secret_keys_in_connected_account;
-        let ids: BTreeSet<&String> = rows.iter().map(|row| &row.auth_config_id).collect();
-        let ids: Vec<String> = ids.into_iter().cloned().collect();
-        let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
         let accounts = Arc::clone(self);
-        let rendered = self.core.store.work(project, move || {
+        let rendered = self.core.store.accounts(project, filter, page, move |page, configs| {
+            let ListPage { rows, next, total } = page;
             let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
             let view = |row: AccountRow| {
                 let (id, config) = (row.id.clone(), configs.get(row.auth_config_id.as_str()).copied().cloned());

@@ -20,11 +20,14 @@ impl AuthConfigs {
     /// All connection methods that a user of a project can use now, in the toolkit's order.
     pub async fn methods(&self, project: &str, toolkit: &Toolkit) -> Result<Vec<ConnectMethod>> {
         let candidates = self.usable_configs(project, toolkit).await?;
+        // A managed auth config that is not usable was disabled on purpose, and is not created again.
+        let managed = self.core.store.managed_schemes(project, &toolkit.slug).await?;
         let mut methods = Vec::new();
         for scheme in toolkit.schemes() {
             let config = candidates.as_ref().and_then(|candidates| candidates.newest_of(scheme)).cloned();
             let is_possible = match &config {
                 Some(config) => is_allowed(self.credentials.check_offered(toolkit, config, &Secrets::new()).await)?,
+                None if managed.iter().any(|managed| managed == scheme.as_str()) => false,
                 None => self.can_create_now(project, toolkit, scheme).await?,
             };
             if is_possible {
@@ -37,10 +40,6 @@ impl AuthConfigs {
     /// Whether an auth config of a scheme can be created for a link now.
     async fn can_create_now(&self, project: &str, toolkit: &Toolkit, scheme: Scheme) -> Result<bool> {
         if !self.can_create(project, toolkit, scheme) {
-            return Ok(false);
-        }
-        // One that was disabled on purpose is not created again.
-        if self.core.store.managed_auth_config(project, &toolkit.slug, Some(scheme)).await?.is_some() {
             return Ok(false);
         }
         if toolkit.uses_device_code(scheme) {

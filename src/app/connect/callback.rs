@@ -266,7 +266,7 @@ impl Connector {
                 let grant = self.grant(attempt, &offer, code, &state)?;
                 // Captured values may change its addresses.
                 let provider = provider.filter(|_| !response.has_captures);
-                self.exchange(actor, &offer, &grant, provider).await?
+                Box::pin(self.exchange(actor, &offer, &grant, provider)).await?
             }
         };
         Ok(Some(finished))

@@ -186,7 +186,7 @@ impl Connector {
         }
         // The code belongs to the fields of its own attempt.
         offer.account.params.clone_from(&row.params);
-        self.complete_confirmed(actor, &offer, row).await
+        Box::pin(self.complete_confirmed(actor, &offer, row)).await
     }
 
     async fn complete_confirmed(&self, actor: &Actor, offer: &Offer, row: VerificationRow) -> Result<Confirmed> {
@@ -204,7 +204,7 @@ impl Connector {
                 let state = parked.remove("state").map(|state| state.expose().to_owned()).unwrap_or_default();
                 let (verifier, dpop_key) = (parked.remove("code_verifier"), parked.remove("dpop_key"));
                 let grant = Grant { code, verifier, dpop_key, redirect_uri, state };
-                self.exchange(actor, offer, &grant, None).await?
+                Box::pin(self.exchange(actor, offer, &grant, None)).await?
             }
         };
         match finished.ending {

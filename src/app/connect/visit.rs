@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use switchboard_catalog::{Field, Scheme, Toolkit};
-use switchboard_store::accounts::{AccountRow, AccountStatus};
+use switchboard_store::accounts::{AccountRow, AccountStatus, ConnectingAccount};
 use switchboard_store::attempts::AttemptRow;
 use switchboard_store::auth_configs::AuthConfigRow;
 use switchboard_store::links::{LinkPurpose, LinkRow, LinkState};
@@ -198,19 +198,17 @@ impl Connector {
     /// opening it.
     #[tracing::instrument(level = "debug", skip_all)]
     pub(super) async fn visit_link(&self, link: LinkRow, until: Option<Millis>) -> Result<Visit> {
-        let Some(mut account) = self.core.store.account(&link.project_id, &link.account_id).await? else {
-            return Ok(Visit::Ended(Finished::without_link(Ending::Used)));
-        };
+        let found = self.core.store.connecting_account(&link.project_id, &link.account_id).await?;
+        let Some(found) = found else { return Ok(Visit::Ended(Finished::without_link(Ending::Used))) };
+        let ConnectingAccount { mut account, config, project } = *found;
         if let Some(ending) = self.ending_of(&link, &account, until.unwrap_or(link.expires_at)) {
             return Ok(Visit::Ended(Finished::of(ending, &link, &account.toolkit)));
         }
-        let config = self.core.store.auth_config(&link.project_id, &account.auth_config_id).await?;
         let toolkit = self.core.toolkit(&account.toolkit);
         let (Some(config), Some(toolkit)) = (config.filter(|config| config.is_enabled), toolkit) else {
             return Ok(Visit::Ended(Finished::of(Ending::Invalid, &link, &account.toolkit)));
         };
         let scheme = config.scheme;
-        let project = self.core.store.project(&link.project_id).await?;
         let settings = AuthConfigSettings::parse(&config.settings)?;
         let project = project.map(|row| ProjectSettings::parse(&row.settings).map(|settings| (row.name, settings)));
         let (project_name, verifier_url, registered_urls) = match project.transpose()? {

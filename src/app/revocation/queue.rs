@@ -1,7 +1,7 @@
 //! Queues revocations of credentials, in the unit that erases them from their accounts, so that a crash cannot
 //! separate the two. Many accounts are processed in batches. If a request fails halfway, a second one continues.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::json;
 use switchboard_store::accounts::{self, AccountRow, CredentialFilter};
@@ -273,14 +273,13 @@ impl Revocations {
         let project = &actor.project_id;
         let rows = self.core.store.accounts_with_credential(project, filter, &cursor.after, cursor.limit).await?;
         let detail = json!({ "revoke_job_id": job });
-        let mut configs: HashMap<String, Option<AuthConfigRow>> = HashMap::new();
+        let ids: BTreeSet<&String> = rows.iter().map(|account| &account.auth_config_id).collect();
+        let ids: Vec<String> = ids.into_iter().cloned().collect();
+        let configs = self.core.store.auth_configs_by_id(project, &ids).await?;
+        let configs: HashMap<&str, &AuthConfigRow> = configs.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut unit = Unit::new();
         for account in &rows {
-            if !configs.contains_key(&account.auth_config_id) {
-                let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
-                configs.insert(account.auth_config_id.clone(), config);
-            }
-            let config = configs.get(&account.auth_config_id).and_then(Option::as_ref);
+            let config = configs.get(account.auth_config_id.as_str()).copied();
             let (id, version, now) = (&account.id, account.credential_version, self.core.now());
             let (end_account, action) = match end_state {
                 EndState::Deleted => (accounts::delete_version(project, id, version, now), AuditAction::AccountDelete),

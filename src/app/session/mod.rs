@@ -232,8 +232,10 @@ impl Sessions {
     /// Checks that auth configs belong to the project and to their toolkit, are enabled, and that the session
     /// enables the toolkit.
     async fn check_auth_configs(&self, actor: &Actor, config: &SessionConfig) -> Result<()> {
+        let ids: Vec<String> = config.auth_configs.iter().flatten().map(|(_, id)| id.clone()).collect();
+        let all = self.core.store.auth_configs_by_id(&actor.project_id, &ids).await?;
         for (toolkit, id) in config.auth_configs.iter().flatten() {
-            let found = self.core.store.auth_config(&actor.project_id, id).await?;
+            let found = all.iter().find(|found| found.id == *id);
             let is_valid = found.is_some_and(|found| found.toolkit == *toolkit && found.is_enabled);
             if !is_valid {
                 return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &truncate(id))]));
@@ -251,13 +253,16 @@ impl Sessions {
     /// Checks that pinned accounts exist, are usable by this user and are within the limits (section 2.1).
     async fn check_pins(&self, actor: &Actor, user: &str, config: &SessionConfig) -> Result<()> {
         let limit = usize::try_from(config.max_accounts()).unwrap_or(MAX_PINS);
+        let all_pins = config.connected_accounts.iter().flatten();
+        // Limit the rows to what a valid session may need. Longer lists are rejected anyway.
+        let ids: Vec<String> = all_pins.flat_map(|(_, pins)| pins.0.iter().take(MAX_PINS)).cloned().collect();
+        let all = self.core.store.accounts_by_id(&actor.project_id, &ids).await?;
         for (toolkit, pins) in config.connected_accounts.iter().flatten() {
             let mut accounts = Vec::new();
             let mut missing = Vec::new();
-            // Limit the reads to what a valid session may need. Longer lists are rejected anyway.
             for id in pins.0.iter().take(MAX_PINS) {
-                match self.core.store.account(&actor.project_id, id).await? {
-                    Some(account) if is_pinnable(&account, toolkit, user) => accounts.push(account),
+                match all.iter().find(|account| account.id == *id) {
+                    Some(account) if is_pinnable(account, toolkit, user) => accounts.push(account.clone()),
                     _ => missing.push(truncate(id)),
                 }
             }

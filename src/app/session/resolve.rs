@@ -106,11 +106,12 @@ impl Sessions {
                 self.core.store.active_accounts(&session.project_id, &session.user_id, slug, config, limit).await?;
             return Ok(found.into_iter().map(Some).collect());
         };
-        let mut pinned = Vec::with_capacity(pins.len());
-        for id in pins {
-            pinned.push(self.core.store.account(&session.project_id, id).await?);
+        if let [only] = pins {
+            return Ok(vec![self.core.store.account(&session.project_id, only).await?]);
         }
-        Ok(pinned)
+        let found = self.core.store.accounts_by_id(&session.project_id, pins).await?;
+        let find = |id: &String| found.iter().find(|account| account.id == *id).cloned();
+        Ok(pins.iter().map(find).collect())
     }
 
     async fn newest(&self, session: &Session, slug: &str) -> Result<Option<AccountRow>> {

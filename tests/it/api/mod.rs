@@ -39,6 +39,7 @@ mod proxy_endpoints;
 mod proxy_failures;
 mod proxy_memory;
 mod rate_limits;
+mod read_counts;
 mod retention;
 mod revocation;
 mod revocation_on_request;

@@ -4,10 +4,12 @@
 //! statuses, each one is a range of an index in that order, and the page consists of the first rows of all
 //! ranges merged. Only a list by `updated_at` sorts its matches.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::read::{ENABLED_AUTH_CONFIG, SELECT, read};
 use super::{AccountRow, AccountStatus, AccountType};
+use crate::auth_configs::{self, AuthConfigRow};
 use crate::row::push_in;
 use crate::sqlite::Reading;
 use crate::{ListPage, PageQuery, Position, ReadError, Row, Store, Value, counts};
@@ -59,15 +61,27 @@ pub struct AccountFilter {
 }
 
 impl Store {
-    /// Reads one page and the number of all matches.
-    pub async fn accounts(
+    /// Reads one page with the number of all matches and the auth configs of its accounts, and hands both to `render`
+    /// on the thread of the read: decrypting and rendering a thousand accounts takes long.
+    ///
+    /// # Errors
+    /// As for any read, and if `render` panics. `render` must not read from the store.
+    pub async fn accounts<T: Send + 'static>(
         &self,
         project: &str,
         filter: AccountFilter,
         page: PageQuery,
-    ) -> Result<ListPage<AccountRow>, ReadError> {
+        render: impl FnOnce(ListPage<AccountRow>, Vec<AuthConfigRow>) -> T + Send + 'static,
+    ) -> Result<T, ReadError> {
         let owner = project.to_owned();
-        self.scan(project, move |reading| List::new(reading, &owner, &filter)?.page(reading, &page)).await
+        self.scan(project, move |reading| {
+            let page = List::new(reading, &owner, &filter)?.page(reading, &page)?;
+            let ids: BTreeSet<&String> = page.rows.iter().map(|row| &row.auth_config_id).collect();
+            let ids: Vec<String> = ids.into_iter().cloned().collect();
+            let configs = auth_configs::read_by_id(reading, &owner, &ids)?;
+            Ok(render(page, configs))
+        })
+        .await
     }
 }
 

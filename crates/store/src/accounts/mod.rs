@@ -2,28 +2,33 @@
 //!
 //! `state.rs` has the writes of the link flow, `edit.rs` later changes by the developer, `refresh.rs` the
 //! fenced writes of a refresh, `revoke.rs` the writes that end an account and revoke its credential,
-//! `read.rs` the finders, `list.rs` the paged lists. Every finder takes the project; there is no other.
+//! `read.rs` the finders, `list.rs` the paged lists, `shown.rs` the accounts of a session, `connecting.rs` the one of a
+//! link. Every finder takes the project; there is no other.
 
-use switchboard_types::{Reason, Scheme};
-
+mod connecting;
 mod edit;
 mod list;
 mod read;
 mod refresh;
 mod revoke;
+mod shown;
 mod state;
 
+pub use connecting::ConnectingAccount;
 pub use edit::{AliasEdit, CredentialEdit, Edit, disable, edit, enable, reconnect, relink, restart};
 pub use list::{AccountFilter, AccountOrder, AccountTypeFilter};
-pub use read::{AccountQuery, CredentialFilter};
+pub use read::CredentialFilter;
 pub use refresh::{
     RefreshFailure, Refreshed, clear_lease, expire_refreshed, lease, reschedule_refresh, store_refreshed,
 };
 pub use revoke::{delete_version, lease_for_revocation, release_revocation_lease, revoke_version};
+pub use shown::AccountQuery;
 pub use state::{
     Activation, DELETE_BATCH, NewAccount, activate, delete, delete_batch_of_auth_config, delete_of_auth_config,
     end_connecting, initiate, insert, lock_for_link, record_failed_attempt, set_auth_config,
 };
+
+use switchboard_types::{Reason, Scheme};
 
 /// Status of an account (contract section 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,25 +15,6 @@ pub struct CredentialFilter {
     pub user: Option<String>,
 }
 
-/// Which account of a toolkit to find.
-#[derive(Clone, Debug)]
-pub enum AccountQuery {
-    /// A given account.
-    Pinned {
-        /// `ca_…`.
-        id: String,
-        /// Toolkit slug for which it is requested.
-        toolkit: String,
-    },
-    /// The newest ACTIVE account of a user.
-    Newest {
-        /// Toolkit slug.
-        toolkit: String,
-        /// Only with this auth config.
-        auth_config: Option<String>,
-    },
-}
-
 /// Whether an account's auth config is usable.
 macro_rules! has_enabled_auth_config {
     () => {
@@ -50,7 +31,7 @@ macro_rules! select {
             "issued_at, refresh_fence, refresh_lease_until, refresh_started_at, refresh_failures, ",
             "refresh_rejections, refresh_retry_at, created_at, updated_at, link_id, refresh_due_at, ",
             has_enabled_auth_config!(),
-            " FROM connected_accounts ",
+            " AS is_enabled FROM connected_accounts ",
             $($rest)*
         )
     };
@@ -89,7 +70,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<AccountRow, ReadError> {
     })
 }
 
-const BY_ID: &str = select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL");
+pub(super) const BY_ID: &str = select!("WHERE id = $2 AND project_id = $1 AND deleted_at IS NULL");
 /// The newest ACTIVE account of a user and toolkit whose auth config is enabled.
 const NEWEST_USABLE: &str = select!(
     "WHERE project_id = $1 AND user_id = $2 AND toolkit = $3 AND status = 'ACTIVE'
@@ -105,12 +86,25 @@ const NEWEST: &str = select!(
      ORDER BY connected_at DESC, id DESC LIMIT 1"
 );
 
+/// Number of columns for [`read`].
+pub(super) const COLUMN_COUNT: usize = 28;
 /// Selects all columns for [`read`].
 pub(super) const SELECT: &str = select!("");
 /// Whether an account's auth config is usable.
 pub(super) const ENABLED_AUTH_CONFIG: &str = has_enabled_auth_config!();
 
 impl Store {
+    /// Live accounts of a project by id. Missing and unreadable ones are omitted.
+    pub async fn accounts_by_id(&self, project: &str, ids: &[String]) -> Result<Vec<AccountRow>, ReadError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut sql, mut args) =
+            (select!("WHERE project_id = $1 AND deleted_at IS NULL").to_owned(), vec![project.into()]);
+        push_in(&mut sql, &mut args, "id", ids);
+        self.by_keys(project, ids.len(), sql, args, read).await
+    }
+
     /// One live account of a project.
     pub async fn account(&self, project: &str, id: &str) -> Result<Option<AccountRow>, ReadError> {
         self.one(BY_ID, &[project.into(), id.into()], read).await
@@ -131,37 +125,6 @@ impl Store {
             return Ok(Some(found));
         }
         self.one(NEWEST, &args, read).await
-    }
-
-    /// The accounts that a session shows for its toolkits, each with its toolkit: the newest one of the user,
-    /// or a pinned one. Missing and unreadable accounts are omitted.
-    pub async fn find_accounts(
-        &self,
-        project: &str,
-        user: &str,
-        queries: Vec<AccountQuery>,
-    ) -> Result<Vec<(String, AccountRow)>, ReadError> {
-        let (owner, user) = (project.to_owned(), user.to_owned());
-        self.scan(project, move |reading| {
-            let mut found = Vec::with_capacity(queries.len());
-            for query in queries {
-                let (toolkit, rows) = match query {
-                    AccountQuery::Pinned { id, toolkit } => {
-                        (toolkit, reading.all_consistent(BY_ID, &[(&owner).into(), id.into()], read)?)
-                    }
-                    AccountQuery::Newest { toolkit, auth_config } => {
-                        let args = [(&owner).into(), (&user).into(), (&toolkit).into(), auth_config.into()];
-                        let usable = reading.all_consistent(NEWEST_USABLE, &args, read)?;
-                        let rows =
-                            if usable.is_empty() { reading.all_consistent(NEWEST, &args, read)? } else { usable };
-                        (toolkit, rows)
-                    }
-                };
-                found.extend(rows.into_iter().next().map(|row| (toolkit, row)));
-            }
-            Ok(found)
-        })
-        .await
     }
 
     /// The user's ACTIVE private accounts of a toolkit with an enabled auth config, most recently connected

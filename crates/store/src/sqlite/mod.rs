@@ -18,10 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
 use crate::migrate::{self, MigrationError};
+use crate::read_counts::ReadCounter;
 use crate::{ReadError, Row, Unit, Value, WriteError};
 
 use scans::Scans;
@@ -32,6 +34,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const WAL_PAUSE: Duration = Duration::from_millis(20);
 /// Page cache of each connection, in KiB.
 const CACHE_KIB: i64 = 8 << 10;
+
+/// Rows that are read by key on the caller's thread; each takes microseconds.
+const MAX_INLINE_KEYS: usize = 20;
 
 static NEXT_STORE: AtomicU64 = AtomicU64::new(1);
 
@@ -45,6 +50,16 @@ pub enum OpenError {
         path: String,
         /// Error of SQLite.
         source: rusqlite::Error,
+    },
+    /// The engine ignores a setting that the store relies on: it was built without, or the file system lacks it.
+    #[error("cannot use database {path}: the setting {setting} is {found}")]
+    Setting {
+        /// The file.
+        path: String,
+        /// Name of the setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
     },
     /// The schema could not be migrated.
     #[error("cannot use database {path}")]
@@ -72,6 +87,7 @@ struct Shared {
     path: PathBuf,
     writer: writer::Writer,
     scans: Scans,
+    reads: Arc<ReadCounter>,
     _checkpointer: checkpoint::Checkpointer,
 }
 
@@ -84,12 +100,16 @@ impl Store {
         let engine = |source| OpenError::Engine { path: shown.clone(), source };
         let mut connection = Connection::open(path).map_err(engine)?;
         configure_writer(&connection).map_err(engine)?;
+        if let Some((setting, found)) = ignored_setting(&connection).map_err(engine)? {
+            return Err(OpenError::Setting { path: shown, setting, found });
+        }
         migrate::run(&mut connection).map_err(|source| OpenError::Migration { path: shown.clone(), source })?;
         let writer = writer::Writer::start(connection)?;
         let checkpointer = checkpoint::Checkpointer::start(path)?;
         let number = NEXT_STORE.fetch_add(1, Ordering::Relaxed);
-        let scans = Scans::start(number, path)?;
-        let shared = Shared { number, path: path.to_owned(), writer, scans, _checkpointer: checkpointer };
+        let reads = Arc::new(ReadCounter::default());
+        let scans = Scans::start(number, path, Arc::clone(&reads))?;
+        let shared = Shared { number, path: path.to_owned(), writer, scans, reads, _checkpointer: checkpointer };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -124,7 +144,7 @@ impl Store {
         args: &[Value],
         read: impl FnOnce(&Row<'_>) -> Result<T, ReadError>,
     ) -> Result<Option<T>, ReadError> {
-        reader::with(self.shared.number, &self.shared.path, |reading| reading.one(sql, args, read))
+        self.inline(|reading| reading.one(sql, args, read))
     }
 
     /// The same for a few rows: the query must have a small `LIMIT`.
@@ -135,7 +155,32 @@ impl Store {
         args: &[Value],
         read: impl Fn(&Row<'_>) -> Result<T, ReadError>,
     ) -> Result<Vec<T>, ReadError> {
-        reader::with(self.shared.number, &self.shared.path, |reading| reading.all(sql, args, read))
+        self.inline(|reading| reading.all(sql, args, read))
+    }
+
+    /// Rows by their keys: inline for [`MAX_INLINE_KEYS`], as a scan for more. Unreadable rows are logged and
+    /// omitted.
+    pub(crate) async fn by_keys<T: Send + 'static>(
+        &self,
+        project: &str,
+        keys: usize,
+        sql: String,
+        args: Vec<Value>,
+        read: impl Fn(&Row<'_>) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<Vec<T>, ReadError> {
+        if keys > MAX_INLINE_KEYS {
+            return self.list(project, sql, args, read).await;
+        }
+        self.inline(|reading| reading.all_consistent(&sql, &args, read))
+    }
+
+    fn inline<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        self.shared.reads.count_read();
+        reader::with(self.shared.number, &self.shared.path, &self.shared.reads, read)
+    }
+
+    pub(crate) fn read_counter(&self) -> &ReadCounter {
+        &self.shared.reads
     }
 
     /// A scan: a read that may take long, such as a list. It runs on a thread of its own, queued by
@@ -146,19 +191,8 @@ impl Store {
         project: &str,
         read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
+        self.shared.reads.count_read();
         self.shared.scans.run(project, read).await
-    }
-
-    /// Processes the result of a list, such as decrypting and rendering a thousand rows, as a scan.
-    ///
-    /// # Errors
-    /// As for any read, and if `work` panics.
-    pub async fn work<T: Send + 'static>(
-        &self,
-        project: &str,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ReadError> {
-        self.scan(project, move |_| Ok(work())).await
     }
 
     /// The rows of one query, as a scan. Unreadable rows are logged and omitted.
@@ -187,6 +221,28 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // Keep statement journals in memory; by default each large group would write a file.
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     keep_plans(connection)
+}
+
+/// A setting without which data could be lost or left behind, with its value, if the engine did not take it. This
+/// does not depend on how SQLite was compiled: what it lacks, it ignores. That it may be used from several threads is
+/// checked by rusqlite.
+fn ignored_setting(connection: &Connection) -> rusqlite::Result<Option<(&'static str, String)>> {
+    for (setting, needed) in
+        [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("secure_delete", "1")]
+    {
+        let mut found = String::from("unknown");
+        connection.pragma_query(None, setting, |row| {
+            found = match row.get_ref(0)? {
+                ValueRef::Integer(number) => number.to_string(),
+                other => other.as_str().unwrap_or_default().to_owned(),
+            };
+            Ok(())
+        })?;
+        if found != needed {
+            return Ok(Some((setting, found)));
+        }
+    }
+    Ok(None)
 }
 
 /// Changes the journal mode. If two processes create the database at the same moment, SQLite does not apply
@@ -229,4 +285,23 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 
 fn unavailable(error: &rusqlite::Error) -> ReadError {
     ReadError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_that_is_ignored_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join("test.db")).unwrap();
+        configure_writer(&connection).unwrap();
+        assert_eq!(ignored_setting(&connection).unwrap(), None);
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        assert_eq!(ignored_setting(&connection).unwrap(), Some(("foreign_keys", "0".to_owned())));
+        // A database in memory has no write-ahead log.
+        let memory = Connection::open_in_memory().unwrap();
+        configure_writer(&memory).unwrap();
+        assert_eq!(ignored_setting(&memory).unwrap(), Some(("journal_mode", "memory".to_owned())));
+    }
 }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::{Reading, open_reader, unavailable};
 use crate::ReadError;
+use crate::read_counts::ReadCounter;
 
 thread_local! {
     /// Connections of this thread by store number. A process has one store; tests have a few.
@@ -20,17 +21,18 @@ const MAX_CONNECTIONS: usize = 4;
 pub(super) fn with<T>(
     store: u64,
     path: &Path,
+    counter: &ReadCounter,
     read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
     CONNECTIONS.with_borrow_mut(|connections| {
         if let Some((_, connection)) = connections.iter().find(|(number, _)| *number == store) {
-            return read(&Reading(connection));
+            return read(&Reading { connection, counter });
         }
         let connection = open_reader(path).map_err(|error| unavailable(&error))?;
         if connections.len() == MAX_CONNECTIONS {
             connections.remove(0);
         }
-        let result = read(&Reading(&connection));
+        let result = read(&Reading { connection: &connection, counter });
         connections.push((store, connection));
         result
     })

@@ -3,11 +3,15 @@
 use rusqlite::Connection;
 
 use super::{plan, unavailable, writer};
+use crate::read_counts::ReadCounter;
 use crate::{ReadError, Row, Value};
 
 /// A connection for reading.
 #[derive(Debug)]
-pub(crate) struct Reading<'a>(pub(super) &'a Connection);
+pub(crate) struct Reading<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) counter: &'a ReadCounter,
+}
 
 impl Reading<'_> {
     /// First row of a query.
@@ -71,12 +75,13 @@ impl Reading<'_> {
         args: &[Value],
         mut take: impl FnMut(&Row<'_>) -> Result<bool, ReadError>,
     ) -> Result<(), ReadError> {
-        plan::check(self.0, sql).map_err(ReadError::Unavailable)?;
-        let mut statement = self.0.prepare_cached(sql).map_err(|error| unavailable(&error))?;
+        self.counter.count_query();
+        plan::check(self.connection, sql).map_err(ReadError::Unavailable)?;
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| unavailable(&error))?;
         writer::bind(&mut statement, args).map_err(|error| unavailable(&error))?;
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(|error| unavailable(&error))? {
-            if !take(&Row(row))? {
+            if !take(&Row::new(row))? {
                 break;
             }
         }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{Reading, reader};
 use crate::ReadError;
+use crate::read_counts::ReadCounter;
 
 /// Minimum and maximum number of threads; between them, one per processor.
 const THREADS: (usize, usize) = (2, 4);
@@ -30,6 +31,7 @@ type Task = Box<dyn FnOnce() + Send>;
 pub(super) struct Scans {
     number: u64,
     path: Arc<Path>,
+    counter: Arc<ReadCounter>,
     shared: Arc<Shared>,
 }
 
@@ -62,10 +64,10 @@ struct Waiting {
 
 impl Scans {
     /// Starts the threads.
-    pub(super) fn start(number: u64, path: &Path) -> std::io::Result<Self> {
+    pub(super) fn start(number: u64, path: &Path, counter: Arc<ReadCounter>) -> std::io::Result<Self> {
         let threads = thread::available_parallelism().map_or(THREADS.0, usize::from).clamp(THREADS.0, THREADS.1);
         let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), max_concurrent: threads - 1 });
-        let scans = Self { number, path: Arc::from(path), shared: Arc::clone(&shared) };
+        let scans = Self { number, path: Arc::from(path), counter, shared: Arc::clone(&shared) };
         for index in 0..threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("store-scan-{index}")).spawn(move || {
@@ -83,11 +85,11 @@ impl Scans {
         read: impl FnOnce(&Reading<'_>) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let (answer, outcome) = oneshot::channel();
-        let (number, path) = (self.number, Arc::clone(&self.path));
+        let (number, path, counter) = (self.number, Arc::clone(&self.path), Arc::clone(&self.counter));
         let task: Task = Box::new(move || {
             if !answer.is_closed() {
                 // If the caller is gone, nothing needs the result.
-                let _ = answer.send(reader::with(number, &path, read));
+                let _ = answer.send(reader::with(number, &path, &counter, read));
             }
         });
         self.shared.push(project, task)?;
@@ -197,7 +199,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         rusqlite::Connection::open(&path).unwrap().pragma_update(None, "journal_mode", "WAL").unwrap();
-        let scans = Scans::start(u64::MAX, &path).unwrap();
+        let scans = Scans::start(u64::MAX, &path, Arc::default()).unwrap();
         (folder, scans)
     }
 
