@@ -15,6 +15,7 @@ pub mod model;
 pub mod project;
 pub mod project_deletion;
 pub mod provider;
+pub mod queue;
 pub mod refresh;
 pub mod reseal;
 pub mod revocation;

@@ -25,6 +25,7 @@ pub mod audit_segments;
 pub mod auth_configs;
 pub mod grants;
 pub mod idempotency;
+pub mod jobs;
 pub mod links;
 pub mod meta;
 pub mod organization_keys;

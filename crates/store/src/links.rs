@@ -267,11 +267,12 @@ macro_rules! end_links {
             ))
             .with(Statement::any(
                 concat!(
-                    "UPDATE revocations SET next_try_at = $3
-                     WHERE promised_for IS NOT NULL AND outcome IS NULL AND tries = 0 AND next_try_at > $3
-                       AND account_id IN (SELECT /* guarded by: final */ account_id FROM links WHERE id IN ",
+                    "UPDATE jobs SET run_at = CASE WHEN run_at > $3 THEN $3 ELSE run_at END
+                     WHERE kind = 'revocation' AND tries = 0 AND key IN (SELECT /* guarded by: own row */ id
+                       FROM revocations WHERE promised_for IS NOT NULL AND outcome IS NULL
+                         AND account_id IN (SELECT /* guarded by: final */ account_id FROM links WHERE id IN ",
                     $links,
-                    ")"
+                    "))"
                 ),
                 vec![$project.into(), $owner.into(), $now.into()],
             ))

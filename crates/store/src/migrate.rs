@@ -70,6 +70,7 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0013_cheap_inserts.sql"),
     },
     Migration { number: 14, name: "reasons", sql: include_str!("../../../migrations/sqlite/0014_reasons.sql") },
+    Migration { number: 15, name: "jobs", sql: include_str!("../../../migrations/sqlite/0015_jobs.sql") },
 ];
 
 /// Why the schema could not be brought up to date.

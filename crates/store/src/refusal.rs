@@ -64,6 +64,12 @@ refusals! {
     FenceLost = "fence_lost",
     /// The idempotency key was used by an earlier request.
     IdempotencyKeyUsed = "idempotency_key_used",
+    /// The job exists.
+    JobExists = "job_exists",
+    /// Another worker has the job, or the job is over.
+    JobLeaseLost = "job_lease_lost",
+    /// Another worker took the job, or the job is not due any more.
+    JobTaken = "job_taken",
     /// The link exists.
     LinkExists = "link_exists",
     /// The link has ended.
@@ -92,8 +98,8 @@ refusals! {
     RefreshLeased = "refresh_leased",
     /// The revocation exists.
     RevocationExists = "revocation_exists",
-    /// Another server took the revocation, or it is over.
-    RevocationTaken = "revocation_taken",
+    /// The revocation has an outcome.
+    RevocationFinished = "revocation_finished",
     /// The session was changed by another request meanwhile.
     SessionChanged = "session_changed",
     /// The session exists.

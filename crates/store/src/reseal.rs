@@ -4,7 +4,6 @@
 use switchboard_types::Scheme;
 
 use crate::accounts::AccountType;
-use crate::revocations::{self, RevocationRow};
 use crate::{ReadError, Row, Statement, Store, Value};
 
 /// A sealed column of a table that is small or read row by row.
@@ -175,12 +174,5 @@ impl Store {
         let args: [Value; 4] = [(&after.0).into(), (&after.1).into(), vec![layout].into(), limit.into()];
         let read = |row: &Row<'_>| Ok(((row.text(0)?, row.text(1)?), row.blob(2)?));
         self.scan("", move |reading| reading.all(sql, &args, read)).await
-    }
-
-    /// One revocation of a project.
-    pub async fn revocation(&self, project: &str, id: &str) -> Result<Option<RevocationRow>, ReadError> {
-        let sql = format!("SELECT {} FROM revocations WHERE id = $2 AND project_id = $1", revocations::COLUMNS);
-        let args: [Value; 2] = [project.into(), id.into()];
-        self.scan(project, move |reading| reading.one(&sql, &args, revocations::read)).await
     }
 }

@@ -1,21 +1,26 @@
 //! Revocations: credentials queued for revocation at their provider, and the receipts.
 //!
 //! A row is written in the unit that erases the credential from its account, so that the credential is never
-//! lost unrevoked. A worker claims it by compare-and-swap on `tries` and `next_try_at`: two servers never
-//! send the same one at once, and the claim of a worker that died expires. The outcome erases the material.
+//! lost unrevoked. While it is pending it has a job in the queue (`jobs.rs`), which says when it is tried and
+//! how often it was. The outcome erases the material, and is stored in the unit that ends the job.
 //!
-//! Tokens that wait for their user's choice get a row as soon as they are stored: a conditional revocation.
-//! It is cancelled when an account gets the tokens, and becomes due when the choice can no longer be made.
+//! Tokens that wait for their user's choice get a row as soon as they are stored: a conditional revocation
+//! (`conditional.rs`).
 
+mod conditional;
 mod counts;
 
+pub(crate) use conditional::make_due_of_link;
+pub use conditional::{
+    cancel_conditional, cancel_conditional_of_account, make_unconditional, postpone, postpone_of_account, withdraw,
+};
 pub use counts::RevocationCounts;
 use counts::read_counts;
 
 use switchboard_types::Scheme;
 
-use crate::row::push_not_in;
-use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Value};
+use crate::jobs::{self, JobKind, NewJob};
+use crate::{ListPage, PageQuery, Position, ReadError, Refusal, Row, Statement, Store, Unit, Value};
 
 /// How a revocation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +56,15 @@ pub enum RevocationState {
     Pending {
         /// Tokens and client, sealed.
         material: Vec<u8>,
+        /// No attempt before this time. During an attempt, the time at which the next one may begin if this
+        /// one has no outcome. In milliseconds since 1970, as all times here.
+        next_try_at: i64,
     },
     /// Finished.
     Finished {
         /// The outcome.
         outcome: RevocationOutcome,
-        /// Milliseconds since 1970, as all times here.
+        /// When the outcome was known.
         at: i64,
     },
 }
@@ -90,30 +98,51 @@ pub struct RevocationRow {
     pub detail: Option<String>,
     /// Number of attempts, including one in progress.
     pub tries: i64,
-    /// No attempt before this time.
-    pub next_try_at: i64,
     /// Creation.
     pub created_at: i64,
     /// For a conditional revocation, the verification whose tokens these are.
     pub pending_verification_id: Option<String>,
 }
 
-pub(crate) const COLUMNS: &str = "id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed, material_sealed, \
-                       params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme, \
-                       promised_for";
-
-/// Adds a credential to revoke, or the receipt of one that cannot be revoked.
-pub fn insert(row: &RevocationRow) -> Statement {
-    let (material, outcome, finished_at) = match &row.state {
-        RevocationState::Pending { material } => (Some(material.clone()), None, None),
-        RevocationState::Finished { outcome, at } => (None, Some(outcome.as_str()), Some(*at)),
+/// A query of revocations, each with the job of a pending one; the rest of the query uses the alias `r`.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.job_id, r.project_id, r.account_id, r.toolkit, r.auth_config_id, r.is_managed,
+               r.material_sealed, r.params, r.outcome, r.tokens, COALESCE(j.detail, r.detail) AS detail,
+               COALESCE(j.tries, r.tries) AS tries, COALESCE(j.lease_until, j.run_at) AS next_try_at,
+               r.created_at, r.finished_at, r.scheme, r.promised_for
+             FROM revocations r LEFT JOIN jobs j ON j.kind = 'revocation' AND j.key = r.id
+             WHERE ",
+            $rest
+        )
     };
+}
+
+/// Adds a credential to revoke, with its job, or the receipt of one that cannot be revoked.
+pub fn insert(row: &RevocationRow) -> Unit {
+    match &row.state {
+        RevocationState::Pending { material, next_try_at } => {
+            let job = NewJob {
+                kind: JobKind::Revocation,
+                key: &row.id,
+                project: &row.project_id,
+                lane: &row.toolkit,
+                run_at: *next_try_at,
+                created_at: row.created_at,
+            };
+            Unit::new().with(insert_row(row, Some(material.clone()), None)).with(jobs::insert(&job))
+        }
+        RevocationState::Finished { outcome, at } => Unit::new().with(insert_row(row, None, Some((*outcome, *at)))),
+    }
+}
+
+fn insert_row(row: &RevocationRow, material: Option<Vec<u8>>, finished: Option<(RevocationOutcome, i64)>) -> Statement {
     Statement::one(
         Refusal::RevocationExists,
         "INSERT INTO revocations (id, job_id, project_id, account_id, toolkit, auth_config_id, is_managed,
-           material_sealed, params, outcome, tokens, detail, tries, next_try_at, created_at, finished_at, scheme,
-           promised_for)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+           material_sealed, params, outcome, tokens, detail, tries, created_at, finished_at, scheme, promised_for)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         vec![
             (&row.id).into(),
             (&row.job_id).into(),
@@ -124,157 +153,68 @@ pub fn insert(row: &RevocationRow) -> Statement {
             row.is_managed.into(),
             material.into(),
             (&row.params).into(),
-            outcome.into(),
+            finished.map(|(outcome, _)| outcome.as_str()).into(),
             (&row.tokens).into(),
             row.detail.clone().into(),
             row.tries.into(),
-            row.next_try_at.into(),
             row.created_at.into(),
-            finished_at.into(),
+            finished.map(|(_, at)| at).into(),
             row.scheme.into(),
             row.pending_verification_id.clone().into(),
         ],
     )
 }
 
-/// Claims a due revocation for one attempt, which must end before `until`. Refused as `revocation_taken` when
-/// another server claimed it first.
-pub fn claim(row: &RevocationRow, until: i64) -> Statement {
-    Statement::one(
-        Refusal::RevocationTaken,
-        "UPDATE revocations SET tries = tries + 1, next_try_at = $5
-         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3 AND next_try_at = $4",
-        vec![(&row.project_id).into(), (&row.id).into(), row.tries.into(), row.next_try_at.into(), until.into()],
-    )
-}
-
-/// Postpones the conditional revocation of a verification until `until` while its tokens are in use. Refused
-/// as `already_being_revoked` if the tokens are being revoked.
-pub fn postpone(project: &str, verification: &str, until: i64) -> Statement {
-    Statement::one(
-        Refusal::AlreadyBeingRevoked,
-        "UPDATE revocations SET next_try_at = $3
-         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
-           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
-        vec![project.into(), verification.into(), until.into()],
-    )
-}
-
-/// Postpones the conditional revocations of an account until `until` while it is connecting.
-pub fn postpone_of_account(project: &str, account: &str, until: i64) -> Statement {
-    Statement::any(
-        "UPDATE revocations SET next_try_at = $3
-         WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0
-           AND next_try_at < $3",
-        vec![project.into(), account.into(), until.into()],
-    )
-}
-
-/// Makes the revocation of a verification's tokens unconditional and due now.
-pub fn make_unconditional(project: &str, verification: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE revocations SET next_try_at = $3, promised_for = NULL
-         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
-           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
-        vec![project.into(), verification.into(), now.into()],
-    )
-}
-
-/// Makes conditional revocations of a link due now, since the choice can no longer be made. The worker drops
-/// those of an account that works with other tokens.
-pub(crate) fn make_due_of_link(link: &str, now: i64) -> Statement {
-    Statement::any(
-        "UPDATE revocations SET next_try_at = $2
-         WHERE account_id = (SELECT account_id FROM links WHERE id = $1) AND promised_for IS NOT NULL
-           AND outcome IS NULL AND tries = 0 AND next_try_at > $2",
-        vec![link.into(), now.into()],
-    )
-}
-
-/// Cancels the conditional revocation of a verification's tokens.
-pub fn cancel_conditional(project: &str, verification: &str) -> Statement {
-    Statement::any(
-        "DELETE FROM revocations
-         WHERE project_id = $1 AND promised_for = $2 AND outcome IS NULL AND tries = 0
-           AND account_id = (SELECT account_id FROM verifications WHERE id = $2)",
-        vec![project.into(), verification.into()],
-    )
-}
-
-/// Cancels the conditional revocations of an account that now has a credential. Their tokens may share its
-/// grant, and some providers end the grant with any of its tokens (RFC 7009 section 2.1).
-pub fn cancel_conditional_of_account(project: &str, account: &str) -> Statement {
-    Statement::any(
-        "DELETE FROM revocations
-         WHERE project_id = $1 AND account_id = $2 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = 0",
-        vec![project.into(), account.into()],
-    )
-}
-
-/// The same for a revocation that is already claimed.
-pub fn cancel_claimed(project: &str, id: &str, tries: i64) -> Statement {
-    Statement::one(
-        Refusal::RevocationTaken,
-        "DELETE FROM revocations
-         WHERE id = $2 AND project_id = $1 AND promised_for IS NOT NULL AND outcome IS NULL AND tries = $3",
-        vec![project.into(), id.into(), tries.into()],
-    )
-}
-
-/// Result of one attempt.
+/// How a revocation ended.
 #[derive(Clone, Debug)]
-pub struct AttemptResult {
-    /// Number of the attempt, which must still be the newest.
-    pub tries: i64,
-    /// JSON list of the tokens revoked so far.
+pub struct FinishedRevocation {
+    /// The outcome.
+    pub outcome: RevocationOutcome,
+    /// JSON list of the tokens that were revoked.
     pub tokens: String,
     /// What prevented it.
     pub detail: Option<String>,
+    /// Number of attempts.
+    pub tries: i64,
     /// Digest of the grant or installation that was revoked, if more than a token was.
     pub grant: Option<Vec<u8>>,
+    /// When the outcome was known.
+    pub at: i64,
 }
 
-/// Ends a revocation and erases its material.
-pub fn finish(project: &str, id: &str, tried: &AttemptResult, outcome: RevocationOutcome, now: i64) -> Statement {
+/// Stores the outcome of a revocation and erases its material, in the unit that ends its job.
+pub fn finish(project: &str, id: &str, finished: &FinishedRevocation) -> Statement {
     Statement::one(
-        Refusal::RevocationTaken,
+        Refusal::RevocationFinished,
         "UPDATE revocations SET outcome = $4, tokens = $5, detail = $6, finished_at = $7, material_sealed = NULL,
-           grant_key = $8
-         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
+           grant_key = $8, tries = $3
+         WHERE id = $2 AND project_id = $1 AND outcome IS NULL",
         vec![
             project.into(),
             id.into(),
-            tried.tries.into(),
-            outcome.as_str().into(),
-            (&tried.tokens).into(),
-            tried.detail.clone().into(),
-            now.into(),
-            tried.grant.clone().into(),
+            finished.tries.into(),
+            finished.outcome.as_str().into(),
+            (&finished.tokens).into(),
+            finished.detail.clone().into(),
+            finished.at.into(),
+            finished.grant.clone().into(),
         ],
     )
 }
 
-/// Reschedules a revocation after a transient failure.
-pub fn reschedule(project: &str, id: &str, tried: &AttemptResult, next_try_at: i64) -> Statement {
+/// Stores which tokens are revoked so far (a JSON list), in the unit that reschedules the job.
+pub fn record_tokens(project: &str, id: &str, tokens: &str) -> Statement {
     Statement::one(
-        Refusal::RevocationTaken,
-        "UPDATE revocations SET tokens = $4, detail = $5, next_try_at = $6
-         WHERE id = $2 AND project_id = $1 AND outcome IS NULL AND tries = $3",
-        vec![
-            project.into(),
-            id.into(),
-            tried.tries.into(),
-            (&tried.tokens).into(),
-            tried.detail.clone().into(),
-            next_try_at.into(),
-        ],
+        Refusal::RevocationFinished,
+        "UPDATE revocations SET tokens = $3 WHERE id = $2 AND project_id = $1 AND outcome IS NULL",
+        vec![project.into(), id.into(), tokens.into()],
     )
 }
 
-pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
-    let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_int(15)?) {
-        (None, Some(material), None) => RevocationState::Pending { material },
-        (Some(word), None, Some(at)) => {
+fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
+    let state = match (row.opt_text(9)?, row.opt_blob(7)?, row.opt_int(15)?, row.opt_int(13)?) {
+        (None, Some(material), None, Some(next_try_at)) => RevocationState::Pending { material, next_try_at },
+        (Some(word), None, Some(at), None) => {
             let outcome = RevocationOutcome::ALL.into_iter().find(|outcome| outcome.as_str() == word);
             let outcome = outcome.ok_or_else(|| row.inconsistent(Some(9), format!("unknown word {word:?}")))?;
             RevocationState::Finished { outcome, at }
@@ -295,25 +235,15 @@ pub(crate) fn read(row: &Row<'_>) -> Result<RevocationRow, ReadError> {
         tokens: row.text(10)?,
         detail: row.opt_text(11)?,
         tries: row.int(12)?,
-        next_try_at: row.int(13)?,
         created_at: row.int(14)?,
         pending_verification_id: row.opt_text(17)?,
     })
 }
 
 impl Store {
-    /// Due revocations of all projects, except those of the toolkits `except`.
-    pub async fn due_revocations(
-        &self,
-        now: i64,
-        except: &[String],
-        limit: i64,
-    ) -> Result<Vec<RevocationRow>, ReadError> {
-        let mut args: Vec<Value> = vec![now.into(), limit.into()];
-        let mut sql = format!("SELECT {COLUMNS} FROM revocations WHERE outcome IS NULL AND next_try_at <= $1");
-        push_not_in(&mut sql, &mut args, "toolkit", except);
-        sql.push_str(" ORDER BY next_try_at LIMIT $2");
-        self.list("", sql, args, read).await
+    /// One revocation of a project.
+    pub async fn revocation(&self, project: &str, id: &str) -> Result<Option<RevocationRow>, ReadError> {
+        self.one(select!("r.id = $2 AND r.project_id = $1"), &[project.into(), id.into()], read).await
     }
 
     /// One page of a job's revocations, oldest first, and the counts of all; all zero for an unknown job.
@@ -326,14 +256,11 @@ impl Store {
         let ids: [Value; 2] = [project.into(), job.into()];
         self.scan(project, move |reading| {
             let counts = read_counts(reading, &ids)?;
-            let sql = format!(
-                "SELECT {COLUMNS} FROM revocations WHERE project_id = $1 AND job_id = $2 AND id > $3
-                 ORDER BY id LIMIT $4 OFFSET $5"
-            );
+            let sql = select!("r.project_id = $1 AND r.job_id = $2 AND r.id > $3 ORDER BY r.id LIMIT $4 OFFSET $5");
             let [project, job] = ids;
             let after = page.after().map_or("", |position| position.id.as_str());
             let args = [project, job, after.into(), (page.limit + 1).into(), page.skip().into()];
-            let (rows, next) = page.read(reading, &sql, &args, Position::of_id, read)?;
+            let (rows, next) = page.read(reading, sql, &args, Position::of_id, read)?;
             Ok((ListPage { rows, next, total: counts.total }, counts))
         })
         .await

@@ -122,6 +122,7 @@ pub(crate) enum Parent {
     AuthConfig,
     Account,
     Link,
+    Revocation,
 }
 
 /// The strength of a lock.
@@ -141,6 +142,7 @@ impl Parent {
             Self::AuthConfig => "auth_configs",
             Self::Account => "connected_accounts",
             Self::Link => "links",
+            Self::Revocation => "revocations",
         }
     }
 }
@@ -197,7 +199,8 @@ impl Statement {
 ///   a unique key, or a lock that an earlier statement of the unit takes. The SQL names it in a comment,
 ///   `guarded by`. `guard.rs` has the kinds; debug builds refuse a unit without the guard that its SQL names.
 /// - **Locks.** Adding a child locks its parent shared. Deleting or emptying a parent locks it exclusively, by a
-///   change of its row or a lock statement. Lock statements come in the order project, auth config, account, link.
+///   change of its row or a lock statement. Lock statements come in the order project, auth config, account, link,
+///   revocation.
 /// - **Deadlocks.** Writes lock rows in other orders, too. An engine that ends a unit for a deadlock applies it again:
 ///   nothing of it was written, and a unit is data that no one has to compute anew.
 #[derive(Clone, Debug, Default)]

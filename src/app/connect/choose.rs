@@ -141,13 +141,13 @@ impl Connector {
             unit.push(links::release_exchange(&offer.link.id, holder));
         }
         if let Some(earlier) = &pending.verification_id {
-            unit.push(revocations::cancel_conditional(project, earlier));
+            unit = unit.and(revocations::cancel_conditional(project, earlier));
         }
         if waiting.has_conditional_revocation {
             let secrets = &pending.credential.secrets;
             let conditional =
                 self.revocations.conditional_revocation(&offer.account, &offer.config, secrets, &row.id, expires_at);
-            unit.push(revocations::insert(&conditional));
+            unit = unit.and(revocations::insert(&conditional));
         }
         match self.spool.apply_with_retry(unit).await {
             Ok(()) => {}

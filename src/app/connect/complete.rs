@@ -139,13 +139,13 @@ impl Connector {
                 None,
             ));
             if let Some(verification) = verification_id {
-                unit.push(revocations::cancel_conditional(project, verification));
+                unit = unit.and(revocations::cancel_conditional(project, verification));
             }
             self.spool.apply_with_retry(unit).await?;
             return Ok(());
         }
         if let Some(verification) = verification_id {
-            let unit = Unit::new().with(revocations::make_unconditional(project, verification, self.core.now()));
+            let unit = revocations::make_unconditional(project, verification, self.core.now());
             self.spool.apply_with_retry(unit).await?;
             self.revocations.wake_up();
             return Ok(());

@@ -256,7 +256,7 @@ impl Connector {
             self.revocations.record_grant(account, &offer.toolkit, &offer.config, params, Some(&credential.secrets))?;
         let unit = links::end(&offer.link.id, LinkOutcome::Success, now)
             .with(offer.activation(activation))
-            .with(revocations::cancel_conditional_of_account(project, account))
+            .and(revocations::cancel_conditional_of_account(project, account))
             .with(self.core.audit(
                 actor,
                 AuditAction::AccountConnect,

@@ -60,7 +60,7 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
     running.start(|app| PruneRateLimits(Arc::clone(&app.limits)));
     running.start(|app| PollDeviceCodes::new(Arc::clone(&app.connector)));
     running.start(|app| SealAuditLog::new(Arc::clone(&app.audit_log)));
-    running.start(|app| RevokeCredentials::new(Arc::clone(&app.revocations)));
+    running.start(|app| RevokeCredentials::new(&app.revocations));
     if app.core.catalog.has_folders() {
         running.start(|app| WatchToolkits(Arc::clone(&app.core)));
     }

@@ -1,4 +1,4 @@
-//! Revokes deleted credentials at their providers.
+//! Starts the revocations of deleted credentials that are due in the queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::runner::Job;
-use crate::app::revocation::{RevocationQueue, Revocations};
+use crate::app::queue::Worker;
+use crate::app::revocation::Revocations;
 use crate::error::Result;
 
 /// The job.
-pub(super) struct RevokeCredentials {
-    revocations: Arc<Revocations>,
-    queue: RevocationQueue,
-}
+pub(super) struct RevokeCredentials(Worker<Revocations>);
 
 impl RevokeCredentials {
-    pub(super) fn new(revocations: Arc<Revocations>) -> Self {
-        Self { revocations, queue: RevocationQueue::default() }
+    pub(super) fn new(revocations: &Arc<Revocations>) -> Self {
+        Self(revocations.worker())
     }
 }
 
@@ -26,10 +24,10 @@ impl Job for RevokeCredentials {
     const INTERVAL: Duration = Duration::from_secs(2);
 
     async fn activate(&mut self, stop: &CancellationToken) -> Result<usize> {
-        self.revocations.start_due_revocations(&mut self.queue, stop).await
+        self.0.start_due(stop).await
     }
 
     async fn woken(&self) {
-        self.revocations.woken().await;
+        self.0.woken().await;
     }
 }

@@ -1,15 +1,15 @@
 //! Revoking credentials at their provider (R42, R76; contract sections 4.6 and 5).
 //!
 //! A credential that is only deleted here would stay valid at the provider, also for a thief. So deleting queues
-//! it for revocation, in the unit that erases it from its account (`queue.rs`; rows are created in `row.rs`). A
-//! background job processes the queue and retries for up to a day (`drain.rs`). The receipt shows the outcome
+//! it for revocation, in the unit that erases it from its account (`enqueue.rs`; rows are created in `row.rs`). A
+//! job of the queue revokes it, with retries for up to a day (`job.rs`). The receipt shows the outcome
 //! (`receipt.rs`). `POST …/revoke` asks the provider at once and waits for the response (`now.rs`). `attempt.rs` is
 //! one attempt, with the requests of `request.rs`. `sharing.rs` keeps grants that other accounts still use.
 
 mod attempt;
-mod drain;
+mod enqueue;
+mod job;
 mod now;
-mod queue;
 mod receipt;
 mod request;
 mod row;
@@ -32,11 +32,11 @@ use crate::app::credential::client::{Client, IssuedTo, uses_managed_client};
 use crate::app::model::params::AccountParams;
 use crate::app::project::Projects;
 use crate::app::provider::Providers;
+use crate::app::queue::Worker;
 use crate::app::spool::Spool;
 use crate::error::{Code, Error, Result};
 
-pub use drain::RevocationQueue;
-pub use queue::EndState;
+pub use enqueue::EndState;
 pub use receipt::{RevokeJob, RevokeJobItem};
 pub use sharing::RecordedToolkits;
 
@@ -141,9 +141,14 @@ impl Revocations {
         }
     }
 
-    /// Wakes the background job: a revocation was queued.
+    /// Wakes the worker: a revocation was queued.
     pub fn wake_up(&self) {
         self.wake.notify_one();
+    }
+
+    /// A worker of the queue that revokes what is due.
+    pub(in crate::app) fn worker(self: &Arc<Self>) -> Worker<Self> {
+        Worker::new(Arc::clone(&self.core), Arc::clone(&self.spool), Arc::clone(self))
     }
 }
 

@@ -83,7 +83,7 @@ impl Revocations {
 
 fn item(row: RevocationRow) -> Result<RevokeJobItem> {
     let (outcome, next_try_at, finished_at) = match &row.state {
-        RevocationState::Pending { .. } => ("pending", Some(iso(row.next_try_at)), None),
+        RevocationState::Pending { next_try_at, .. } => ("pending", Some(iso(*next_try_at)), None),
         RevocationState::Finished { outcome, at } => (outcome.as_str(), None, Some(iso(*at))),
     };
     Ok(RevokeJobItem {

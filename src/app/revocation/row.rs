@@ -1,4 +1,4 @@
-//! Creates the row of a credential in the queue: pending, or finished if it cannot be revoked.
+//! Creates the row of a credential to revoke: pending, or finished if it cannot be revoked.
 
 use switchboard_store::accounts::AccountRow;
 use switchboard_store::auth_configs::AuthConfigRow;
@@ -11,6 +11,7 @@ use crate::app::model::params::{AccountIdentity, AccountParams};
 use crate::app::revocation::Revocations;
 use crate::error::Result;
 use crate::id::Kind;
+use crate::time::Millis;
 
 impl Revocations {
     /// The row for the credential of an account: pending, unless its scheme or toolkit does not support revocation.
@@ -23,24 +24,29 @@ impl Revocations {
                 let state = RevocationState::Finished { outcome: RevocationOutcome::NotSupported, at: self.core.now() };
                 self.new_row(state, Some(reason), self.core.mint(Kind::Revocation), job, account, config)
             }
-            _ => self.pending_row(job, account, config, self.revocation_material(account, config)),
+            _ => {
+                let material = self.revocation_material(account, config);
+                self.pending_row(job, account, config, material, self.core.now())
+            }
         }
     }
 
-    /// A pending row; or, if its material cannot be sealed, a finished one with the error.
+    /// A pending row that is due at `next_try_at`; or, if its material cannot be sealed, a finished one with the
+    /// error.
     pub(super) fn pending_row(
         &self,
         job: &str,
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
         material: Result<Secrets>,
+        next_try_at: Millis,
     ) -> RevocationRow {
         let id = self.core.mint(Kind::Revocation);
         // The seal is bound to the row.
-        let pending = RevocationState::Pending { material: Vec::new() };
+        let pending = RevocationState::Pending { material: Vec::new(), next_try_at };
         let row = self.new_row(pending, None, id.clone(), job, account, config);
         match material.and_then(|material| self.credentials.seal_revocation(&row, &material)) {
-            Ok(material) => RevocationRow { state: RevocationState::Pending { material }, ..row },
+            Ok(material) => RevocationRow { state: RevocationState::Pending { material, next_try_at }, ..row },
             Err(error) => {
                 tracing::error!(account.id = %account.id, error = error.message(), cause = error.causes(), "a credential could not be queued for revocation");
                 let state = RevocationState::Finished { outcome: RevocationOutcome::Failed, at: self.core.now() };
@@ -58,7 +64,6 @@ impl Revocations {
         account: &AccountRow,
         config: Option<&AuthConfigRow>,
     ) -> RevocationRow {
-        let now = self.core.now();
         // The row outlives the account. It keeps the identifiers of the grant owner, but no name or address.
         let params = AccountParams::parse(&account.params)
             .map(|params| AccountParams { identity: params.identity.map(AccountIdentity::identifiers_only), ..params });
@@ -69,15 +74,14 @@ impl Revocations {
             account_id: account.id.clone(),
             toolkit: account.toolkit.clone(),
             auth_config_id: account.auth_config_id.clone(),
-            scheme: account.scheme.clone(),
+            scheme: account.scheme,
             is_managed: config.is_some_and(uses_managed_client),
             params: params.map_or_else(|_| account.params.clone(), |params| params.to_text()),
             state,
             tokens: tokens_text(&[]),
             detail,
             tries: 0,
-            next_try_at: now,
-            created_at: now,
+            created_at: self.core.now(),
             pending_verification_id: None,
         }
     }

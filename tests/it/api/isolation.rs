@@ -49,6 +49,7 @@ fn rows(server: &TestServer, project: &str) -> Value {
         "session_versions WHERE project_id",
         "verifications WHERE project_id",
         "revocations WHERE project_id",
+        "jobs WHERE project_id",
         "idempotency_keys WHERE project_id",
         "audit_events WHERE project_id",
     ];
@@ -169,7 +170,7 @@ async fn an_id_of_another_project_is_an_unknown_id_everywhere() {
     let projects = [(&mine, &theirs, other_id.clone()), (&theirs, &mine, server.project_id.clone())];
     for (one, two, owner) in projects {
         let before = rows(&server, &owner);
-        assert!(before[2].as_array().unwrap().len() == 3 && !before[10].as_array().unwrap().is_empty(), "{before}");
+        assert!(before[2].as_array().unwrap().len() == 3 && !before[11].as_array().unwrap().is_empty(), "{before}");
         for (kind, method, path, body) in requests() {
             for foreign in ids_of(two, kind) {
                 let nobodys = unknown(kind);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Source, has_path, sources};
 
 /// Folders of `src/app`: each may use those before it.
-const APP: [&str; 20] = [
+const APP: [&str; 21] = [
     "model",
     "base",
     "audit",
@@ -15,6 +15,7 @@ const APP: [&str; 20] = [
     "provider",
     "spool",
     "reseal",
+    "queue",
     "revocation",
     "refresh",
     "auth_config",

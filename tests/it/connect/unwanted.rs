@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard_store::jobs::JobKind;
 
 use super::flow::expect_page;
 use crate::support::browser::Browser;
@@ -87,7 +88,7 @@ impl World {
     /// Nothing waits to be revoked any more, now or later.
     async fn is_settled(&self) {
         let later = self.server.app.core.now() + 86_400_000;
-        let pending = async || self.server.app.core.store.due_revocations(later, &[], 10).await.unwrap();
+        let pending = async || self.server.app.core.store.due_jobs(JobKind::Revocation, later, &[], 10).await.unwrap();
         until("the queue of revocations", async || {
             let left = pending().await;
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }

@@ -95,7 +95,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
         old.seal(place("idempotency_keys", "remembered", "response_sealed"), remembered.to_string().as_bytes());
     set(&database, "idempotency_keys", "response_sealed", ("key", "remembered"), &sealed);
     let (parked, pending) = waiting(project, &row, &old);
-    let unit = Unit::new().with(verifications::insert(&parked)).with(revocations::insert(&pending));
+    let unit = Unit::new().with(verifications::insert(&parked)).and(revocations::insert(&pending));
     app.core.store.apply(unit).await.unwrap();
     set(
         &database,
@@ -135,7 +135,7 @@ async fn data_of_an_earlier_program_goes_on_working() {
     let parked = app.core.store.verification(project, &parked.id).await.unwrap().unwrap();
     assert_eq!(app.credentials.open_pending(&parked, &row).unwrap().get("code"), Some("waiting"));
     let pending = app.core.store.revocation(project, &pending.id).await.unwrap().unwrap();
-    let RevocationState::Pending { material } = &pending.state else { panic!("{pending:?}") };
+    let RevocationState::Pending { material, .. } = &pending.state else { panic!("{pending:?}") };
     assert_eq!(app.credentials.open_revocation(&pending, material).unwrap().get("access_token"), Some("waiting"));
 }
 
@@ -167,14 +167,13 @@ fn waiting(project: &str, account: &AccountRow, old: &FirstLayout) -> (Verificat
         account_id: account.id.clone(),
         toolkit: account.toolkit.clone(),
         auth_config_id: account.auth_config_id.clone(),
-        scheme: account.scheme.clone(),
+        scheme: account.scheme,
         is_managed: true,
         params: "{}".to_owned(),
-        state: RevocationState::Pending { material },
+        state: RevocationState::Pending { material, next_try_at: i64::MAX },
         tokens: "[]".to_owned(),
         detail: None,
         tries: 0,
-        next_try_at: i64::MAX,
         created_at: account.created_at,
         pending_verification_id: None,
     };

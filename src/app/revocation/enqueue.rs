@@ -96,7 +96,7 @@ impl Revocations {
                 .with(self.core.audit(actor, AuditAction::AccountDelete, id, AuditOutcome::Ok, detail.as_ref()));
             if let Some(job) = job.as_ref().filter(|_| has_credential) {
                 let config = self.core.store.auth_config(project, &account.auth_config_id).await?;
-                unit.push(revocations::insert(&self.row_for(job, &account, config.as_ref())));
+                unit = unit.and(revocations::insert(&self.row_for(job, &account, config.as_ref())));
             }
             match self.core.store.apply(unit).await {
                 Ok(_) => {
@@ -240,8 +240,8 @@ impl Revocations {
         due: Millis,
     ) -> RevocationRow {
         let material = self.with_client(credential.clone(), account, Some(config), IssuedTo::CurrentClient);
-        let row = self.pending_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material);
-        RevocationRow { pending_verification_id: Some(verification.to_owned()), next_try_at: due, ..row }
+        let row = self.pending_row(&self.core.mint(Kind::RevokeJob), account, Some(config), material, due);
+        RevocationRow { pending_verification_id: Some(verification.to_owned()), ..row }
     }
 
     /// Queues revocation for tokens that are not stored with an account.
@@ -254,10 +254,10 @@ impl Revocations {
         outcome: AuditOutcome,
     ) -> Result<()> {
         let material = self.with_client(tokens.clone(), account, config, IssuedTo::CurrentClient);
-        let row = self.pending_row(job, account, config, material);
+        let row = self.pending_row(job, account, config, material, self.core.now());
         let (actor, detail) = (Actor::system(&account.project_id), json!({ "revoke_job_id": job }));
         let audit = self.core.audit(&actor, AuditAction::AccountRevoke, &account.id, outcome, Some(&detail));
-        self.spool.apply_with_retry(Unit::new().with(revocations::insert(&row)).with(audit)).await?;
+        self.spool.apply_with_retry(revocations::insert(&row).with(audit)).await?;
         self.wake.notify_one();
         Ok(())
     }
@@ -293,7 +293,7 @@ impl Revocations {
                 unit = unit.and(links::end_of_account(project, id, LinkOutcome::Deleted, now));
                 unit.push(unread_answers::delete_of_account(project, id));
             }
-            unit.push(revocations::insert(&self.row_for(job, account, config)));
+            unit = unit.and(revocations::insert(&self.row_for(job, account, config)));
             unit.push(self.core.audit(actor, action, id, AuditOutcome::Ok, Some(&detail)));
         }
         let is_last = i64::try_from(rows.len()).unwrap_or(i64::MAX) < cursor.limit;
