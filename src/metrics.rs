@@ -1,17 +1,13 @@
 //! Metrics in the Prometheus text format, on a separate listener (`--metrics-listen`), so that they
-//! need no key and are not reachable from outside.
+//! need no key and are not reachable from outside. `server.rs` serves them.
 //!
 //! Labels are routes, methods, statuses and outcomes: never ids, users or a caller's input.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -53,6 +49,12 @@ struct JobOutcomeLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct QueueLabels {
+    kind: &'static str,
+    state: &'static str,
+}
+
 /// The metrics of a server.
 #[derive(Debug)]
 pub struct Metrics {
@@ -65,6 +67,8 @@ pub struct Metrics {
     job_items: Family<JobLabels, Counter>,
     job_durations: Family<JobLabels, Gauge<f64, AtomicU64>>,
     job_successes: Family<JobLabels, Gauge>,
+    queue_jobs: Family<QueueLabels, Gauge>,
+    queue_oldest: Family<KindLabels, Gauge<f64, AtomicU64>>,
 }
 
 impl Default for Metrics {
@@ -86,6 +90,10 @@ impl Default for Metrics {
         registry.register("job_last_duration_seconds", help, job_durations.clone());
         let help = "When a background job last did what was due, in seconds since 1970";
         registry.register("job_last_success_timestamp_seconds", help, job_successes.clone());
+        let (queue_jobs, queue_oldest) = (Family::default(), Family::default());
+        registry.register("queue_jobs", "Jobs of the queue, by state", queue_jobs.clone());
+        let help = "How long the oldest due job of the queue is due";
+        registry.register("queue_oldest_due_age_seconds", help, queue_oldest.clone());
         let lost = crate::log::lost_lines();
         registry.register("log_lines_lost", "Log lines that could not be written, or not fast enough", lost);
         Self {
@@ -98,6 +106,8 @@ impl Default for Metrics {
             job_items,
             job_durations,
             job_successes,
+            queue_jobs,
+            queue_oldest,
         }
     }
 }
@@ -134,18 +144,30 @@ impl Metrics {
             self.job_successes.get_or_create(&JobLabels { job }).set(now / 1_000);
         }
     }
-}
 
-/// The listener's only route; `server.rs` serves it.
-pub fn router(metrics: Arc<Metrics>) -> Router {
-    Router::new().route("/metrics", get(show)).with_state(metrics)
-}
-
-async fn show(State(metrics): State<Arc<Metrics>>) -> Response {
-    let mut text = String::new();
-    if prometheus_client::encoding::text::encode(&mut text, &metrics.registry).is_err() {
-        text.clear();
+    /// Sets the number of queued jobs of a kind in each state, and how long the oldest due one is due; 0 if
+    /// none is.
+    pub fn queue(&self, kind: &'static str, states: [(&'static str, i64); 3], oldest_age: Millis) {
+        for (state, jobs) in states {
+            self.queue_jobs.get_or_create(&QueueLabels { kind, state }).set(jobs);
+        }
+        let seconds = Duration::from_millis(u64::try_from(oldest_age).unwrap_or(0)).as_secs_f64();
+        self.queue_oldest.get_or_create(&KindLabels { kind }).set(seconds);
     }
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+
+    /// Removes the numbers of the queue, because they are not known now.
+    pub fn forget_queue(&self) {
+        self.queue_jobs.clear();
+        self.queue_oldest.clear();
+    }
+
+    /// All metrics as an answer to a collector.
+    pub fn response(&self) -> Response {
+        let mut text = String::new();
+        if prometheus_client::encoding::text::encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        ([(header::CONTENT_TYPE, kind)], text).into_response()
+    }
 }

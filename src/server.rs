@@ -16,6 +16,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
 use data_encoding::HEXLOWER;
 use hyper_util::server::graceful::GracefulShutdown;
 use switchboard_catalog::{Catalog, Folders, Scheme};
@@ -34,10 +37,10 @@ use crate::app::base::rate_limits::Limits;
 use crate::app::base::threads::Threads;
 use crate::app::jobs::supervision::STOP_TIMEOUT;
 use crate::app::provider::redirect_uris;
-use crate::app::{App, Parts, reseal};
+use crate::app::{App, Parts, queue, reseal};
 use crate::client_address::TrustedProxies;
 use crate::config::Config;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::time::{Clock, SystemClock};
 
 use acceptor::Acceptor;
@@ -242,10 +245,15 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener) -> Resu
 
 /// Serves metrics until `app.core.stopping` is cancelled, on a few connections.
 pub async fn serve_metrics(app: Arc<App>, listener: TcpListener) {
-    let router = metrics::router(Arc::clone(&app.core.metrics));
+    let router = Router::new().route("/metrics", get(show_metrics)).with_state(Arc::clone(&app));
     let acceptor = Acceptor::new(MAX_METRICS_CONNECTIONS, None, TrustedProxies::default(), router);
     let graceful = GracefulShutdown::new();
     app.core.stopping.run_until_cancelled(acceptor.accept(&listener, &graceful)).await;
+}
+
+async fn show_metrics(State(app): State<Arc<App>>) -> Response {
+    queue::status::record_metrics(&app.core).await;
+    app.core.metrics.response()
 }
 
 /// Loads the master key, or creates one for a new database. A database that was sealed with another

@@ -1,4 +1,5 @@
-//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `toolkit`, `config`.
+//! The command line: `dev`, `serve`, `project`, `key`, `revoke`, `answer`, `audit`, `jobs`, `toolkit`,
+//! `config`.
 //!
 //! Every flag is also an environment variable `SWITCHBOARD_<FLAG>` and a key of `switchboard.toml`.
 
@@ -8,6 +9,7 @@ mod data;
 mod dev;
 mod environment;
 mod explain;
+mod jobs;
 mod key;
 mod output;
 mod project;
@@ -54,6 +56,8 @@ enum Command {
     Answer(answer::AnswerArgs),
     /// Check the audit log.
     Audit(audit::AuditArgs),
+    /// Show the queue of background jobs (also while the server runs).
+    Jobs(jobs::JobsArgs),
     /// Work with toolkit files.
     Toolkit(toolkit::ToolkitArgs),
     /// Show the configuration manual.
@@ -108,6 +112,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Revoke(args) => revoke::run(args).await,
         Command::Answer(args) => answer::run(args).await,
         Command::Audit(args) => audit::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
         Command::Toolkit(args) => toolkit::run(args).await,
         Command::Config(ConfigArgs { command: ConfigCommand::Print }) => output::print(DEFAULTS),
     }

@@ -2,12 +2,14 @@
 //!
 //! A service implements [`QueuedJob`] for one kind of job: how a job is run, and within which limits. A
 //! [`Worker`] starts the jobs that are due, each with a lease, stores the outcome of a run, and runs again what
-//! failed (`worker.rs`). Pauses between runs grow until the deadline (`backoff.rs`).
+//! failed (`worker.rs`). Pauses between runs grow until the deadline (`backoff.rs`). `status.rs` reports on the
+//! queue.
 //!
 //! Only work that must survive a restart of the server is a job of the queue. Rows that an index finds when they
 //! are due, such as links that expire, need none.
 
 mod backoff;
+pub mod status;
 mod worker;
 
 use std::time::Duration;

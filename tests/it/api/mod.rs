@@ -19,6 +19,7 @@ mod explain;
 pub mod help;
 mod idempotency;
 mod isolation;
+mod job_queue;
 mod key_kinds;
 mod link_races;
 mod link_rules;

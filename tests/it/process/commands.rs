@@ -120,6 +120,7 @@ fn no_command_migrates_under_a_running_older_server() {
         &["answer", "ca_00VbhF1THUnyCruuaMll", "--project", &project, "--out", out.to_str().unwrap()],
         &["audit", "check"],
         &["audit", "accept-head"],
+        &["jobs"],
     ];
     for command in commands {
         let (code, _, stderr) = run(&[command, &["--data-dir", data.to_str().unwrap()]].concat());
@@ -128,6 +129,46 @@ fn no_command_migrates_under_a_running_older_server() {
         assert_eq!(version(), older, "{command:?}");
     }
     assert!(!out.exists(), "an empty file would look like an answer");
+}
+
+#[test]
+fn the_queue_of_jobs_is_shown_without_the_master_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    json(data, &["project", "create", "One"]);
+    let kinds = json(data, &["jobs"]);
+    let empty = serde_json::json!({ "items": [
+        { "kind": "revocation", "waiting": 0, "due": 0, "leased": 0, "oldest_due_at": null, "failed": [] }
+    ] });
+    assert_eq!(kinds, empty);
+    let database = rusqlite::Connection::open(data.join("switchboard.db")).unwrap();
+    database
+        .execute_batch(
+            "INSERT INTO jobs (kind, key, project_id, lane, run_at, tries, lease_until, fence, detail, created_at) VALUES
+               ('revocation', 'rvk_new', 'pr_1', 'github', 1000, 0, NULL, 0, NULL, 1),
+               ('revocation', 'rvk_busy', 'pr_1', 'github', 1000, 2, 9000000000000, 2, 'The provider answered 429', 1),
+               ('revocation', 'rvk_worse', 'pr_1', 'slack', 9000000000000, 7, NULL, 7, 'The provider answered' || char(10) || '503', 1)",
+        )
+        .unwrap();
+    let kinds = json(data, &["jobs"]);
+    let kind = &kinds["items"][0];
+    assert_eq!((&kind["waiting"], &kind["due"], &kind["leased"]), (&1.into(), &1.into(), &1.into()), "{kind}");
+    assert_eq!(kind["oldest_due_at"], "1970-01-01T00:00:01.000Z");
+    let worst = serde_json::json!({ "id": "rvk_worse", "project_id": "pr_1", "lane": "slack", "tries": 7,
+        "next_run_at": "2255-03-14T16:00:00.000Z", "detail": "The provider answered\n503" });
+    assert_eq!((&kind["failed"][0], &kind["failed"][1]["id"]), (&worst, &"rvk_busy".into()), "{kind}");
+    let (code, shown, stderr) = run(&["jobs", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(
+        lines[..3],
+        ["Kind     revocation", "Waiting  1", "Due      1, the oldest since 1970-01-01T00:00:01.000Z"]
+    );
+    assert_eq!(
+        lines[4],
+        "Failed   rvk_worse  pr_1  slack  7 tries, next 2255-03-14T16:00:00.000Z: The provider answered 503"
+    );
+    assert!(!data.join("master.key").exists());
 }
 
 #[test]
