@@ -43,7 +43,7 @@ impl UnsentRequest {
     /// # Errors
     /// [`BuildError::Endpoint`] if the URL is not valid as a request target.
     pub fn into_request(self) -> Result<Request<Bytes>, BuildError> {
-        request(self.method, self.url, self.headers, self.body.to_vec())
+        request(self.method, self.url, self.headers, self.body)
     }
 }
 

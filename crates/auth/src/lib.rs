@@ -74,7 +74,7 @@ pub use metadata::{
 };
 pub use nonce::nonce_matches;
 pub use pkce::PkcePair;
-pub use redact::Redactor;
+pub use redact::{RedactStream, Redactor};
 pub use request_secrets::RequestSecrets;
 pub use revocation::{RevocationResponse, parse_revocation_response};
 pub use sign::{sign, signature_headers};

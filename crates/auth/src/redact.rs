@@ -6,7 +6,8 @@
 
 mod forms;
 mod json;
-mod large;
+mod scan;
+mod stream;
 mod unescape;
 
 use std::borrow::Cow;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use switchboard_vault::{Secret, Secrets};
 
 use forms::Form;
+pub use stream::RedactStream;
 use unescape::{Escapes, has_escapes, unescape};
 
 /// Replaces a secret in a response.
@@ -76,8 +78,8 @@ impl Redactor {
     }
 
     /// Replaces every form of a secret with `REDACTED`; borrowed if there is none. Overlapping matches are
-    /// replaced as one. Pass a whole header value or body: a secret that is split between chunks is not
-    /// found. Takes linear time.
+    /// replaced as one. Pass a whole header value or body: a secret that is split between two calls is not
+    /// found; [`Self::stream`] is for bodies in chunks. Takes linear time.
     pub fn redact<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
         if self.is_short(bytes.trim_ascii()) {
             return Cow::Borrowed(REPLACEMENT);
@@ -100,6 +102,11 @@ impl Redactor {
         Cow::Owned(redacted)
     }
 
+    /// Does the same as [`Self::redact`] for a body that arrives in chunks.
+    pub fn stream(&self) -> RedactStream<'_> {
+        RedactStream::new(self)
+    }
+
     /// Redacts a JSON text and keeps it valid: only values are searched, never object keys. A number or
     /// literal that contains a secret becomes a string.
     pub fn redact_json<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -120,7 +127,7 @@ impl Redactor {
             return Some(Vec::new());
         }
         if bytes.len() > LARGE_TEXT {
-            return large::find(&self.forms, self.readings, bytes);
+            return scan::find(&self.forms, self.readings, bytes);
         }
         let mut found = Vec::new();
         for form in &self.forms {

@@ -248,9 +248,9 @@ pub(crate) fn request(
     method: Method,
     url: Url,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
 ) -> Result<Request<Bytes>, BuildError> {
-    let mut request = Request::new(Bytes::from(body));
+    let mut request = Request::new(body.into());
     *request.method_mut() = method;
     *request.uri_mut() = String::from(url)
         .try_into()

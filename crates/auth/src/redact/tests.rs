@@ -306,7 +306,7 @@ fn matches_are_joined_as_they_are_found() {
     // One match at each byte, and one that spans many earlier matches.
     let redactor = redactor(&[("a", "aaaaaaaa"), ("b", "bbbbbbbb"), ("c", "xaaaaaaaaaaaaay")]);
     for text in ["a".repeat(1 << 20), "\\u0061".repeat(1 << 18)] {
-        let spans = large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap();
+        let spans = scan::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap();
         let all = 0..text.len();
         assert_eq!(spans, std::slice::from_ref(&all));
         // Overlapping matches take no capacity.
@@ -320,6 +320,6 @@ fn matches_are_joined_as_they_are_found() {
         "%61aaaaaaaaaa&#97;",
     ] {
         let expected = redactor.find(text.as_bytes()).unwrap();
-        assert_eq!(large::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap(), expected, "{text}");
+        assert_eq!(scan::find(&redactor.forms, redactor.readings, text.as_bytes()).unwrap(), expected, "{text}");
     }
 }

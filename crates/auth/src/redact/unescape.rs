@@ -33,26 +33,67 @@ pub(super) fn has_escapes(text: &[u8]) -> bool {
     memchr::memchr3(b'%', b'\\', b'&', text).is_some() || memchr::memchr2(b'\n', b'\r', text).is_some()
 }
 
-/// Calls `emit` with each byte of the text and its position. Escapes are undone once. Line breaks and blanks
-/// at the start of the next line are skipped: base64 in mail and PEM has line breaks (RFC 2045 section 6.8),
-/// and headers are folded.
-pub(super) fn unescape(text: &[u8], escapes: Escapes, mut emit: impl FnMut(u8, Range<usize>)) {
-    let mut at = 0;
-    let mut at_line_start = false;
-    while at < text.len() {
-        let (piece, length) = next(&text[at..], escapes);
-        let place = at..at + length;
-        at += length;
-        for &byte in piece.bytes() {
-            match byte {
-                b'\r' | b'\n' => at_line_start = true,
-                b' ' | b'\t' if at_line_start => {}
-                _ => {
-                    at_line_start = false;
-                    emit(byte, place.clone());
+/// Longest escape in bytes: a surrogate pair, or an entity.
+pub(super) const MAX_ESCAPE: usize = 12;
+
+/// Calls `emit` with each byte of the text and its position; see [`Unescaper`].
+pub(super) fn unescape(text: &[u8], escapes: Escapes, emit: impl FnMut(u8, Range<usize>)) {
+    Unescaper::new(escapes).read(text, 0, true, emit);
+}
+
+/// Unescapes a text that may arrive in pieces. Escapes are undone once. Line breaks and blanks at the start of
+/// the next line are skipped: base64 in mail and PEM has line breaks (RFC 2045 section 6.8), and headers are
+/// folded.
+pub(super) struct Unescaper {
+    escapes: Escapes,
+    is_line_start: bool,
+}
+
+impl Unescaper {
+    pub(super) fn new(escapes: Escapes) -> Self {
+        Self { escapes, is_line_start: false }
+    }
+
+    /// Calls `emit` with each byte from `at` on and its position in the text. Returns the position of the first
+    /// unread byte: an escape that the next piece may continue is read with it, unless this piece is the last.
+    pub(super) fn read(
+        &mut self,
+        text: &[u8],
+        mut at: usize,
+        is_last: bool,
+        mut emit: impl FnMut(u8, Range<usize>),
+    ) -> usize {
+        while at < text.len() {
+            let is_escape = match text[at] {
+                b'%' | b'\\' | b'&' => true,
+                b'\r' | b'\n' => false,
+                b' ' | b'\t' if self.is_line_start => false,
+                byte => {
+                    // The usual case, without the detour of a piece.
+                    self.is_line_start = false;
+                    emit(byte, at..at + 1);
+                    at += 1;
+                    continue;
+                }
+            };
+            if is_escape && !is_last && text.len() - at < MAX_ESCAPE {
+                break;
+            }
+            let (piece, length) = next(&text[at..], self.escapes);
+            let place = at..at + length;
+            at += length;
+            for &byte in piece.bytes() {
+                match byte {
+                    b'\r' | b'\n' => self.is_line_start = true,
+                    b' ' | b'\t' if self.is_line_start => {}
+                    _ => {
+                        self.is_line_start = false;
+                        emit(byte, place.clone());
+                    }
                 }
             }
         }
+        at
     }
 }
 
@@ -135,8 +176,7 @@ fn backslash(text: &[u8]) -> Option<(Piece, usize)> {
 }
 
 fn entity(text: &[u8]) -> Option<(Piece, usize)> {
-    const LONGEST: usize = 12;
-    let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let end = text.iter().take(MAX_ESCAPE).position(|byte| *byte == b';')?;
     let character = match &text[1..end] {
         b"amp" => '&',
         b"lt" => '<',
