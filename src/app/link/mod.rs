@@ -25,7 +25,7 @@ use crate::app::audit::Facts;
 use crate::app::auth_config::AuthConfigs;
 use crate::app::auth_config::schemes::{LinkWarning, RequestedScheme, SelectedAuthConfig};
 use crate::app::base::core::Core;
-use crate::app::base::errors::{invalid_slugs, toolkit_not_allowed};
+use crate::app::base::errors::invalid_slugs;
 use crate::app::base::idempotency::{Commit, CommitError, Idempotency, IdempotencyKey, Prepared, StoredResponse};
 use crate::app::credential::Credentials;
 use crate::app::credential::seals::Owner;
@@ -36,6 +36,7 @@ use crate::app::project::{Projects, callback_url};
 use crate::app::refresh::Refresher;
 use crate::app::revocation::Revocations;
 use crate::app::session::Session;
+use crate::app::session::policy::CallKind;
 use crate::error::{Code, Error, Result};
 use crate::id::Kind;
 use crate::time::{Millis, millis};
@@ -333,9 +334,8 @@ impl<'a> LinkDraft<'a> {
 
 /// Checks the session's toolkit filter and pins, and that the toolkit needs an account.
 fn check_policy(session: &Session, toolkit: &Toolkit) -> Result<()> {
-    if !session.config.admits_toolkit(&toolkit.slug) {
-        return Err(toolkit_not_allowed(&toolkit.slug));
-    }
+    let call = CallKind::Toolkit { toolkit: &toolkit.slug };
+    session.config.check(call).map_err(|denial| denial.error(call))?;
     check_needs_account(toolkit)?;
     if session.config.pins(&toolkit.slug).is_some() {
         return Err(Error::new(

@@ -29,7 +29,7 @@ use crate::id::Kind;
 use crate::text::truncate;
 use crate::time::Millis;
 
-use policy::SessionConfig;
+use policy::{CallKind, SessionConfig, ToolDescription};
 
 /// Maximum size of a policy that is cached, in bytes.
 const MAX_CACHED: usize = 4_096;
@@ -212,7 +212,11 @@ impl Sessions {
                 .take_while(|prefix| prefix.len() <= MAX_TOOLKIT_SLUG)
                 .filter_map(|prefix| self.core.toolkit(prefix))
                 .last();
-            toolkit.is_some_and(|toolkit| !config.admits_tool(&toolkit.slug, tool))
+            // The server has no descriptions of tools yet.
+            toolkit.is_some_and(|toolkit| {
+                let tool = ToolDescription { slug: tool, toolkit: &toolkit.slug, tags: None };
+                config.check(CallKind::Tool(&tool)).is_err()
+            })
         });
         let errors: Vec<String> = outside
             .map(|tool| {
@@ -240,7 +244,7 @@ impl Sessions {
             if !is_valid {
                 return Err(Error::of(Code::InvalidAuthConfigIds, &[("slug", toolkit), ("id", &truncate(id))]));
             }
-            if !config.admits_toolkit(toolkit) {
+            if config.check(CallKind::Toolkit { toolkit }).is_err() {
                 return Err(Error::new(
                     Code::InvalidAuthConfigIds,
                     format!("auth_configs names toolkit \"{toolkit}\", which the session does not enable"),

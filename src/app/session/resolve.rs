@@ -12,8 +12,9 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
 
+use super::policy::CallKind;
 use super::{Session, may_use_shared};
-use crate::app::base::errors::{invalid_slugs, reauth_required, toolkit_not_allowed};
+use crate::app::base::errors::{invalid_slugs, reauth_required};
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
@@ -39,9 +40,8 @@ impl Sessions {
     ) -> Result<ResolvedToolkit> {
         let toolkit = self.core.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
         let slug = toolkit.slug.as_str();
-        if !session.config.admits_toolkit(slug) {
-            return Err(toolkit_not_allowed(slug));
-        }
+        let call = CallKind::Toolkit { toolkit: slug };
+        session.config.check(call).map_err(|denial| denial.error(call))?;
         if selector.is_some() && !session.config.is_multi_account() {
             return Err(Error::new(
                 Code::SessionBadRequest,

@@ -8,6 +8,7 @@ use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountRow, AccountStatus};
 
 use super::Session;
+use super::policy::CallKind;
 use crate::app::account::effective_status;
 use crate::app::base::errors::invalid_slugs;
 use crate::app::session::Sessions;
@@ -66,7 +67,7 @@ impl Sessions {
         let search = filter.search.as_deref().map(str::to_lowercase);
         let is_listed = |toolkit: &&Arc<Toolkit>| {
             let is_selected = if filter.toolkits.is_empty() {
-                session.config.admits_toolkit(&toolkit.slug)
+                is_enabled(session, toolkit)
             } else {
                 filter.toolkits.iter().any(|slug| slug.eq_ignore_ascii_case(&toolkit.slug))
             };
@@ -106,10 +107,15 @@ impl Sessions {
     fn toolkit(&self, session: &Session, toolkit: &Arc<Toolkit>, account: Option<SessionAccount>) -> SessionToolkit {
         SessionToolkit {
             toolkit: Arc::clone(toolkit),
-            is_enabled: session.config.admits_toolkit(&toolkit.slug),
+            is_enabled: is_enabled(session, toolkit),
             is_no_auth: toolkit.schemes() == [Scheme::NoAuth],
             managed_scheme: self.auth_configs.managed_scheme(&session.project_id, toolkit),
             account,
         }
     }
+}
+
+/// Whether the session allows a toolkit.
+fn is_enabled(session: &Session, toolkit: &Toolkit) -> bool {
+    session.config.check(CallKind::Toolkit { toolkit: &toolkit.slug }).is_ok()
 }

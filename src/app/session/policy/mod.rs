@@ -1,10 +1,11 @@
 //! The policy of a session: every field of the contract (section 2.1), parsed, validated and stored.
 //!
 //! Unknown keys are rejected, as the hosted API does for sessions: a misspelt rule that is silently ignored
-//! would not be enforced. Rules that need the database are in `session/mod.rs`, and the response format is in
+//! would not be enforced. `check.rs` decides what a policy allows. Rules that need the database are in `session/mod.rs`, and the response format is in
 //! `api/session/view.rs`.
 
 mod blocks;
+mod check;
 mod experimental;
 mod schema;
 mod spelling;
@@ -18,6 +19,7 @@ use serde_json::Value;
 pub use blocks::{
     Enable, Execute, ManageConnections, MultiAccount, Preload, PreloadTools, ProxyExecute, SandboxSize, Workbench,
 };
+pub use check::{CallKind, Denial, ToolDescription};
 pub use experimental::{Experimental, Instant, InstantRules};
 
 /// A user and a policy. Whatever is left out is not restricted, or has the default named.
@@ -93,14 +95,6 @@ pub struct Filter {
     pub require_approval: Option<Vec<String>>,
 }
 
-impl Filter {
-    /// Whether the filter allows a toolkit.
-    pub fn admits(&self, slug: &str) -> bool {
-        let in_list = |list: &Vec<String>| list.iter().any(|item| item == slug);
-        self.enable.as_ref().is_none_or(in_list) && !self.disable.as_ref().is_some_and(in_list)
-    }
-}
-
 /// What may be used of one toolkit.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -120,7 +114,7 @@ pub struct ToolRule {
 }
 
 /// A behaviour hint of a tool.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tag {
     /// Changes nothing.
@@ -194,21 +188,6 @@ impl<'de> Deserialize<'de> for OneOrMany {
 }
 
 impl SessionConfig {
-    /// Whether the policy allows a toolkit.
-    pub fn admits_toolkit(&self, slug: &str) -> bool {
-        self.toolkits.as_ref().is_none_or(|filter| filter.admits(slug))
-    }
-
-    /// Whether the policy allows a tool of a toolkit, judged by its slug. Tags are not checked here.
-    pub fn admits_tool(&self, toolkit: &str, tool: &str) -> bool {
-        let rule = self.tools.as_ref().and_then(|tools| tools.get(toolkit));
-        let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(tool));
-        self.admits_toolkit(toolkit)
-            && rule.is_none_or(|rule| {
-                rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list)
-            })
-    }
-
     /// Tools that are listed from the start by name.
     pub fn preloaded(&self) -> &[String] {
         match self.preload.as_ref().and_then(|preload| preload.tools.as_ref()) {

@@ -1,0 +1,176 @@
+//! Decides whether a session's policy allows a call. This is the only place that decides it: for links, raw
+//! API calls and tools, and for whatever lists them.
+
+use super::{Filter, SessionConfig, Tag, Tags};
+use crate::app::base::errors::toolkit_not_allowed;
+use crate::error::{Code, Error};
+
+/// What a session is about to use. Toolkit slugs are in lower case.
+#[derive(Clone, Copy, Debug)]
+pub enum CallKind<'a> {
+    /// A toolkit as such: to link an account, or to list it.
+    Toolkit {
+        /// Its slug.
+        toolkit: &'a str,
+    },
+    /// A raw API call.
+    Proxy {
+        /// The slug of the toolkit that is called.
+        toolkit: &'a str,
+    },
+    /// A tool.
+    Tool(&'a ToolDescription<'a>),
+}
+
+/// What a policy decides a tool by.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolDescription<'a> {
+    /// Its slug, in any case.
+    pub slug: &'a str,
+    /// The slug of its toolkit.
+    pub toolkit: &'a str,
+    /// Its behaviour hints. Without them, the rules on tags are left for the call, which has them.
+    pub tags: Option<&'a [Tag]>,
+}
+
+/// Why a policy does not allow a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Raw API calls are switched off.
+    Proxy,
+    /// The toolkit is excluded.
+    Toolkit,
+    /// The tool or its tags are excluded.
+    Tool,
+}
+
+impl<'a> CallKind<'a> {
+    /// The slug of the toolkit.
+    pub fn toolkit(self) -> &'a str {
+        match self {
+            Self::Toolkit { toolkit } | Self::Proxy { toolkit } => toolkit,
+            Self::Tool(tool) => tool.toolkit,
+        }
+    }
+}
+
+impl Denial {
+    /// The error for the caller of `call`.
+    pub fn error(self, call: CallKind<'_>) -> Error {
+        match self {
+            Self::Proxy => Error::new(Code::Forbidden, "Proxy execution is disabled for this session")
+                .fix("Create the session with proxy_execute.enable true, or without proxy_execute."),
+            Self::Toolkit => toolkit_not_allowed(call.toolkit()),
+            Self::Tool => Error::new(Code::Forbidden, "The session's policy excludes this tool")
+                .fix("Admit the tool in `tools` and its tags in `tags` of the session."),
+        }
+    }
+}
+
+impl SessionConfig {
+    /// Whether the policy allows a call.
+    ///
+    /// # Errors
+    /// The first rule that excludes it: the switch of raw API calls, then toolkits, then tools and tags.
+    pub fn check(&self, call: CallKind<'_>) -> Result<(), Denial> {
+        if matches!(call, CallKind::Proxy { .. }) && self.proxy_execute.is_some_and(|proxy| !proxy.enable) {
+            return Err(Denial::Proxy);
+        }
+        if !self.toolkits.as_ref().is_none_or(|filter| filter.admits(call.toolkit())) {
+            return Err(Denial::Toolkit);
+        }
+        match call {
+            CallKind::Tool(tool) if !self.admits_tool(tool) => Err(Denial::Tool),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the rules on tools and tags allow a tool. A toolkit's own tags replace those of the session.
+    fn admits_tool(&self, tool: &ToolDescription<'_>) -> bool {
+        let rule = self.tools.as_ref().and_then(|tools| tools.get(tool.toolkit));
+        let in_list = |list: &Vec<String>| list.iter().any(|item| item.eq_ignore_ascii_case(tool.slug));
+        let is_listed = rule
+            .is_none_or(|rule| rule.enable.as_ref().is_none_or(in_list) && !rule.disable.as_ref().is_some_and(in_list));
+        let rules = rule.and_then(|rule| rule.tags.as_ref()).or(self.tags.as_ref());
+        let has_tags = match (rules, tool.tags) {
+            (Some(rules), Some(tags)) => rules.admit(tags),
+            _ => true,
+        };
+        is_listed && has_tags
+    }
+}
+
+impl Filter {
+    /// Whether the filter allows a toolkit.
+    fn admits(&self, slug: &str) -> bool {
+        let in_list = |list: &Vec<String>| list.iter().any(|item| item == slug);
+        self.enable.as_ref().is_none_or(in_list) && !self.disable.as_ref().is_some_and(in_list)
+    }
+}
+
+impl Tags {
+    /// Whether a tool with these tags is allowed: it has one that is enabled, and none that is disabled.
+    fn admit(&self, tags: &[Tag]) -> bool {
+        let has_one = |list: &Vec<Tag>| list.iter().any(|tag| tags.contains(tag));
+        self.enable.as_ref().is_none_or(has_one) && !self.disable.as_ref().is_some_and(has_one)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(config: serde_json::Value, call: CallKind<'_>) -> Result<(), Denial> {
+        serde_json::from_value::<SessionConfig>(config).unwrap().check(call)
+    }
+
+    #[test]
+    fn each_kind_of_call_is_decided_by_its_rules() {
+        let tags = [Tag::ReadOnlyHint, Tag::IdempotentHint];
+        let tool = ToolDescription { slug: "up_get", toolkit: "up", tags: Some(&tags) };
+        let untagged = ToolDescription { tags: None, ..tool };
+        let link = CallKind::Toolkit { toolkit: "up" };
+        let proxy = CallKind::Proxy { toolkit: "up" };
+        let denied_tool = Err(Denial::Tool);
+        for (config, linked, proxied, used, unknown) in [
+            (json!({}), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "proxy_execute": { "enable": true } }), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "proxy_execute": { "enable": false } }), Ok(()), Err(Denial::Proxy), Ok(()), Ok(())),
+            (json!({ "tools": { "up": { "enable": ["UP_GET"] } } }), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "tools": { "up": { "enable": ["UP_PUT"] } } }), Ok(()), Ok(()), denied_tool, denied_tool),
+            (json!({ "tools": { "up": { "disable": ["UP_GET"] } } }), Ok(()), Ok(()), denied_tool, denied_tool),
+            (json!({ "tools": { "other": { "enable": [] } } }), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "tags": ["readOnlyHint"] }), Ok(()), Ok(()), Ok(()), Ok(())),
+            (json!({ "tags": ["createHint"] }), Ok(()), Ok(()), denied_tool, Ok(())),
+            (json!({ "tags": { "disable": ["idempotentHint"] } }), Ok(()), Ok(()), denied_tool, Ok(())),
+            (
+                json!({ "tags": ["createHint"], "tools": { "up": { "tags": ["readOnlyHint"] } } }),
+                Ok(()),
+                Ok(()),
+                Ok(()),
+                Ok(()),
+            ),
+            (
+                json!({ "tags": ["readOnlyHint"], "tools": { "up": { "tags": { "disable": ["readOnlyHint"] } } } }),
+                Ok(()),
+                Ok(()),
+                denied_tool,
+                Ok(()),
+            ),
+        ] {
+            assert_eq!(check(config.clone(), link), linked, "{config}");
+            assert_eq!(check(config.clone(), proxy), proxied, "{config}");
+            assert_eq!(check(config.clone(), CallKind::Tool(&tool)), used, "{config}");
+            assert_eq!(check(config.clone(), CallKind::Tool(&untagged)), unknown, "{config}");
+        }
+        for config in [json!({ "toolkits": { "enable": ["other"] } }), json!({ "toolkits": { "disable": ["up"] } })] {
+            for call in [link, proxy, CallKind::Tool(&tool)] {
+                assert_eq!(check(config.clone(), call), Err(Denial::Toolkit), "{config}");
+            }
+        }
+        let both = json!({ "toolkits": { "disable": ["up"] }, "proxy_execute": { "enable": false } });
+        assert_eq!(check(both, proxy), Err(Denial::Proxy));
+    }
+}
