@@ -115,10 +115,10 @@ async fn a_refresher_needs_no_server() {
     let (refresher, credentials) = refresher(folder.path(), &clock);
     let account = account(&clock, &credentials);
     let toolkit = Catalog::builtin().unwrap().get("github").unwrap().clone();
-    let (_, secrets) = refresher.fresh_credential(&account, &toolkit).await.unwrap();
+    let (_, secrets) = refresher.fresh_credential(account.clone(), &toolkit).await.unwrap();
     assert_eq!(secrets.get("access_token"), Some("at-1"), "a fresh token is used as it is");
     clock.advance(Duration::from_hours(2));
     // A dead token is refreshed, and for that the account is read again.
-    let error = refresher.fresh_credential(&account, &toolkit).await.unwrap_err();
+    let error = refresher.fresh_credential(account.clone(), &toolkit).await.unwrap_err();
     assert_eq!(error.code(), Code::AccountNotFound);
 }

@@ -11,6 +11,7 @@
 
 mod address;
 mod allow;
+mod body;
 mod budget;
 mod connect;
 mod endpoint;
@@ -37,6 +38,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 pub use crate::address::is_public;
 pub use crate::allow::AllowRule;
+pub use crate::body::Body;
 pub use crate::budget::{Budget, BudgetExhausted, Reservation};
 pub use crate::endpoint::is_at_or_below;
 pub use crate::error::{ConfigError, EgressError};
@@ -47,6 +49,7 @@ pub use crate::policy::Destination;
 
 use crate::allow::Guard;
 use crate::connect::{Connector, Lookup};
+use crate::observer::Recording;
 use crate::send::HttpClient;
 
 /// How long an idle connection stays in the pool.
@@ -154,38 +157,37 @@ impl Egress {
         request: Request<Bytes>,
         limits: &Limits,
     ) -> Result<Response<Bytes>, EgressError> {
-        self.send_in(to, request, limits, None).await
+        let (parts, body) = self.stream(to, request, limits, None).await?.into_parts();
+        Ok(Response::from_parts(parts, body.collect().await?.0))
     }
 
-    /// The same for a response that may be large: it reserves memory before it reads on. Afterwards the
-    /// reservation is as large as the response; keep it as long as the response.
+    /// The same for a response that may be large: the caller reads its body, within the same limits. With a
+    /// reservation, the body reserves memory before it reads on.
     ///
     /// # Errors
     ///
-    /// Also [`EgressError::BudgetExhausted`], when no memory was available in time.
-    pub async fn send_within(
+    /// As for [`Self::send`].
+    pub async fn stream(
         &self,
         to: &Destination,
         request: Request<Bytes>,
         limits: &Limits,
-        reservation: &mut Reservation,
-    ) -> Result<Response<Bytes>, EgressError> {
-        self.send_in(to, request, limits, Some(reservation)).await
-    }
-
-    async fn send_in(
-        &self,
-        to: &Destination,
-        request: Request<Bytes>,
-        limits: &Limits,
-        reservation: Option<&mut Reservation>,
-    ) -> Result<Response<Bytes>, EgressError> {
+        reservation: Option<Reservation>,
+    ) -> Result<Response<Body>, EgressError> {
         let Some(observer) = &self.observer else {
             return send::send(&self.client, &self.guard, to, request, limits, reservation).await;
         };
-        let copy = observer::copy_of(&request);
-        let outcome = send::send(&self.client, &self.guard, to, request, limits, reservation).await;
-        observer.on_exchange(&copy, &outcome);
-        outcome
+        let mut recording = Recording::new(Arc::clone(observer), &request);
+        match send::send(&self.client, &self.guard, to, request, limits, reservation).await {
+            Ok(mut response) => {
+                recording.on_head(&response);
+                response.body_mut().record(recording);
+                Ok(response)
+            }
+            Err(error) => {
+                recording.show(&Err(error.clone()));
+                Err(error)
+            }
+        }
     }
 }

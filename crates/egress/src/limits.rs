@@ -1,6 +1,6 @@
 //! Limits of a call: time and size.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Maximum size of a response head in bytes, whatever [`Limits`] says: the buffer of one connection.
 pub(crate) const HEAD_BUFFER: usize = 128 * 1024;
@@ -12,6 +12,9 @@ pub(crate) const HEADER_FIELDS: usize = 100;
 pub struct Limits {
     /// Timeout for everything: look-up, connecting, sending, headers and body.
     pub total: Duration,
+    /// Also a timeout for everything: a moment, for exchanges that share their time. At this moment or later,
+    /// nothing is sent.
+    pub until: Option<Instant>,
     /// Maximum size of the body in bytes.
     pub max_body: usize,
     /// Maximum size of all response headers in bytes (each as `name: value` and line end). More than 128 KiB
@@ -23,10 +26,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 30 s, 10 MiB of body, 64 KiB of headers, no content coding.
+    /// 30 s and no moment, 10 MiB of body, 64 KiB of headers, no content coding.
     fn default() -> Self {
         Self {
             total: Duration::from_secs(30),
+            until: None,
             max_body: 10 * 1024 * 1024,
             max_header_bytes: 64 * 1024,
             any_coding: false,

@@ -1,17 +1,21 @@
-//! One request and one response, within limits.
+//! One request and the head of its response, within limits.
 
-use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error as ClientError};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::allow::Guard;
-use crate::budget::{BudgetExhausted, Reservation};
+use crate::body::Body;
+use crate::budget::Reservation;
 use crate::connect::{Connector, failure_in};
 use crate::error::EgressError;
 use crate::limits::Limits;
@@ -32,27 +36,45 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
+/// A day: no call takes longer, whatever its limits are.
+const MAX_TOTAL: Duration = Duration::from_hours(24);
+
+/// Sends a request and returns the head of the response with a body that has still to be read.
 pub(crate) async fn send(
     client: &HttpClient,
     guard: &Guard,
     to: &Destination,
     request: Request<Bytes>,
     limits: &Limits,
-    reservation: Option<&mut Reservation>,
-) -> Result<Response<Bytes>, EgressError> {
-    let url = checked_url(request.uri(), to, guard)?;
-    let mut outgoing = outgoing(request, &url)?;
+    reservation: Option<Reservation>,
+) -> Result<Response<Body>, EgressError> {
+    let text = request.uri().to_string();
+    let url = checked_url(&text, to, guard)?;
+    let mut outgoing = outgoing(request, &text, &url)?;
+    let now = Instant::now();
+    let deadline = now + limits.total.min(MAX_TOTAL);
+    let deadline = limits.until.map_or(deadline, |until| deadline.min(until.into()));
+    if deadline <= now {
+        return Err(EgressError::Timeout { sent: false });
+    }
     // Set as soon as a connection gets this request, so that "not sent" is certain.
     let connection = capture_connection(&mut outgoing);
-    match tokio::time::timeout(limits.total, exchange(client, outgoing, limits, reservation)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(EgressError::Timeout { sent: connection.connection_metadata().is_some() }),
-    }
+    let response = match timeout_at(deadline, exchange(client, outgoing, limits)).await {
+        Ok(response) => response?,
+        Err(_) => return Err(EgressError::Timeout { sent: connection.connection_metadata().is_some() }),
+    };
+    let (parts, body) = response.into_parts();
+    // A new response: the client's response carries the peer address in its extensions.
+    let mut response = Response::new(Body::new(body, limits.max_body, deadline, reservation)?);
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = parts.headers;
+    drop_hop_by_hop(response.headers_mut());
+    Ok(response)
 }
 
 /// Parses the request's URI with the same parser as the checks, and checks it.
-fn checked_url(uri: &Uri, to: &Destination, guard: &Guard) -> Result<Url, EgressError> {
-    let Ok(url) = Url::parse(&uri.to_string()) else {
+fn checked_url(uri: &str, to: &Destination, guard: &Guard) -> Result<Url, EgressError> {
+    let Ok(url) = Url::parse(uri) else {
         return Err(EgressError::InvalidRequest { reason: "the uri is not an absolute url" });
     };
     if !url.username().is_empty() || url.password().is_some() {
@@ -65,15 +87,17 @@ fn checked_url(uri: &Uri, to: &Destination, guard: &Guard) -> Result<Url, Egress
     Ok(url)
 }
 
-/// The outgoing request: to the checked URL, with the headers that the caller may not set.
-fn outgoing(request: Request<Bytes>, url: &Url) -> Result<Request<Full<Bytes>>, EgressError> {
+/// The outgoing request: to the checked URL, with the headers that the caller may not set. `uri` is the text that
+/// was checked.
+fn outgoing(request: Request<Bytes>, uri: &str, url: &Url) -> Result<Request<Full<Bytes>>, EgressError> {
     let (parts, body) = request.into_parts();
     let with_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
     let without = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
     if !with_body && !without {
         return Err(EgressError::InvalidRequest { reason: "the method is not supported" });
     }
-    let Ok(uri) = url.as_str().parse::<Uri>() else {
+    let parsed = if url.as_str() == uri { Ok(parts.uri) } else { url.as_str().parse::<Uri>() };
+    let Ok(uri) = parsed else {
         return Err(EgressError::InvalidRequest { reason: "the url cannot be sent" });
     };
     let mut headers = parts.headers;
@@ -99,18 +123,9 @@ async fn exchange(
     client: &HttpClient,
     request: Request<Full<Bytes>>,
     limits: &Limits,
-    reservation: Option<&mut Reservation>,
-) -> Result<Response<Bytes>, EgressError> {
-    let answer = client.request(request).await.map_err(|error| client_error(&error, limits))?;
-    let (parts, body) = answer.into_parts();
-    check_head(parts.status, &parts.headers, &body, limits)?;
-    let body = read_body(body, limits.max_body, reservation).await?;
-
-    // A new response: the client's response carries the peer address in its extensions.
-    let mut response = Response::new(body);
-    *response.status_mut() = parts.status;
-    *response.headers_mut() = parts.headers;
-    drop_hop_by_hop(response.headers_mut());
+) -> Result<Response<Incoming>, EgressError> {
+    let response = client.request(request).await.map_err(|error| client_error(&error, limits))?;
+    check_head(response.status(), response.headers(), response.body(), limits)?;
     Ok(response)
 }
 
@@ -135,44 +150,6 @@ fn check_head(status: StatusCode, headers: &HeaderMap, body: &Incoming, limits: 
         return Err(EgressError::UnsupportedEncoding);
     }
     Ok(())
-}
-
-async fn read_body(
-    mut body: Incoming,
-    limit: usize,
-    mut reservation: Option<&mut Reservation>,
-) -> Result<Bytes, EgressError> {
-    let too_large = EgressError::TooLarge { limit };
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        return Err(too_large);
-    }
-    // Grows with the received bytes, not with the announced length.
-    let mut collected = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| body_error(&error))?;
-        let Ok(data) = frame.into_data() else {
-            continue; // trailers
-        };
-        if data.len() > limit - collected.len() {
-            return Err(too_large);
-        }
-        let length = collected.len() + data.len();
-        if let Some(reservation) = &mut reservation {
-            let is_known = body.size_hint().exact().is_some();
-            let (needed, max) = if is_known { (announced, announced) } else { (length, limit) };
-            // Reading pauses until memory is available.
-            reservation.grow(needed.max(length), max).await.map_err(|BudgetExhausted| EgressError::BudgetExhausted)?;
-        }
-        if collected.is_empty() && data.len() == announced {
-            return Ok(data); // the whole body in one piece: nothing to copy
-        }
-        collected.extend_from_slice(&data);
-    }
-    if let Some(reservation) = reservation {
-        reservation.shrink(collected.len());
-    }
-    Ok(collected.freeze())
 }
 
 fn drop_hop_by_hop(headers: &mut HeaderMap) {
@@ -213,12 +190,4 @@ fn find_hyper<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a hy
         next = current.source();
     }
     None
-}
-
-/// A truncated body was interrupted; malformed chunks are invalid HTTP.
-fn body_error(error: &hyper::Error) -> EgressError {
-    let malformed = std::error::Error::source(error)
-        .and_then(|source| source.downcast_ref::<std::io::Error>())
-        .is_some_and(|io| matches!(io.kind(), std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData));
-    if malformed || error.is_parse() { EgressError::InvalidResponse } else { EgressError::Interrupted }
 }

@@ -60,6 +60,16 @@ impl Caller {
             caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
         }
     }
+
+    /// The same, without copies of the ids.
+    pub fn into_actor(self) -> Actor {
+        Actor {
+            project_id: self.project_id,
+            name: self.key_id,
+            request_id: Some(self.request_id.to_string()),
+            caller_request_id: self.caller_request_id.as_deref().map(ToOwned::to_owned),
+        }
+    }
 }
 
 /// The authenticated caller of an operation outside of a project: a member, or the organisation.

@@ -20,6 +20,7 @@ use crate::api::http::error::ApiError;
 use crate::api::http::form_body;
 use crate::api::http::path::Id;
 use crate::app::App;
+use crate::app::execute::context::CallContext;
 use crate::app::execute::proxy::{ProxyBody, ProxyRequest};
 use crate::error::{Code, Error, Result};
 
@@ -117,7 +118,9 @@ pub async fn execute(
 ) -> std::result::Result<Response, ApiError> {
     let session = app.sessions.get(&caller.project_id, &session_id).await?;
     let raw = raw_body(&body.bytes)?;
-    let answer = app.executor.proxy_execute(&session, body.value.into_request(raw)?).await?;
+    let request = body.value.into_request(raw)?;
+    let context = CallContext::of_proxy(caller.into_actor());
+    let answer = app.executor.proxy_execute(&session, &request, &context).await?;
     Ok(proxy_response::response(answer).await)
 }
 

@@ -9,17 +9,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer as _};
 use serde_json::Value;
 
-use crate::app::execute::proxy::{ProxyAnswer, ProxyData};
+use crate::app::execute::answer::{self, AnswerData};
 
 /// Bytes of the provider's body per chunk; a multiple of three, so that base64 chunks join.
 const CHUNK_SIZE: usize = 48 * 1_024;
@@ -74,7 +74,7 @@ enum Part {
 }
 
 /// 200 with the provider's response.
-pub async fn response(answer: ProxyAnswer) -> Response {
+pub async fn response(answer: answer::Answer) -> Response {
     let parts = parts(answer);
     let mut length = 0;
     for part in &parts {
@@ -95,21 +95,19 @@ pub async fn response(answer: ProxyAnswer) -> Response {
     response
 }
 
-fn parts(answer: ProxyAnswer) -> VecDeque<Part> {
-    let headers: serde_json::Map<String, Value> =
-        answer.headers.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-    let headers = format!("\"headers\":{}", Value::Object(headers));
-    let head = format!("{{\"result_type\":\"completed\",\"status\":{},", answer.status);
+fn parts(answer: answer::Answer) -> VecDeque<Part> {
+    let headers = format!("\"headers\":{}", headers_json(answer.headers));
+    let head = format!("{{\"result_type\":\"completed\",\"status\":{},", answer.status.as_u16());
     let raw = |text: String| Part::Raw(text.into());
     match answer.data {
-        ProxyData::Empty => [raw(format!("{head}{headers}}}"))].into(),
-        ProxyData::Json(json) => {
+        AnswerData::Empty => [raw(format!("{head}{headers}}}"))].into(),
+        AnswerData::Json(json) => {
             [raw(format!("{head}\"data\":")), Part::Raw(json), raw(format!(",{headers}}}"))].into()
         }
-        ProxyData::Text(text) => {
+        AnswerData::Text(text) => {
             [raw(format!("{head}\"data\":\"")), Part::Text(text), raw(format!("\",{headers}}}"))].into()
         }
-        ProxyData::Binary { bytes, content_type } => {
+        AnswerData::Binary { bytes, content_type } => {
             let size = bytes.len();
             let url = Value::from(format!("data:{content_type};base64,")).to_string();
             // Without the closing quotation mark.
@@ -119,6 +117,15 @@ fn parts(answer: ProxyAnswer) -> VecDeque<Part> {
             [raw(format!("{head}{headers},\"binary_data\":{{\"url\":{url}")), Part::Base64(bytes), raw(tail)].into()
         }
     }
+}
+
+/// An object, ordered by name.
+fn headers_json(mut headers: Vec<(HeaderName, String)>) -> String {
+    headers.sort_unstable_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+    let mut serializer = serde_json::Serializer::new(Vec::new());
+    // Strings always serialise.
+    let _ = serializer.collect_map(headers.iter().map(|(name, value)| (name.as_str(), value)));
+    String::from_utf8(serializer.into_inner()).unwrap_or_default()
 }
 
 impl Part {
@@ -277,14 +284,16 @@ crate::redacted_debug!(Answer, BinaryData);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::StatusCode;
     use http_body_util::BodyExt;
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn rendered(data: ProxyData) -> Value {
-        let headers = vec![("x-b".to_owned(), "1".to_owned()), ("x-a".to_owned(), "\"".to_owned())];
+    fn rendered(data: AnswerData) -> Value {
+        let headers =
+            vec![(HeaderName::from_static("x-b"), "1".to_owned()), (HeaderName::from_static("x-a"), "\"".to_owned())];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let response = runtime.block_on(response(ProxyAnswer { status: 207, headers, data }));
+        let response = runtime.block_on(response(answer::Answer { status: StatusCode::MULTI_STATUS, headers, data }));
         let body = response.into_body();
         let announced = http_body::Body::size_hint(&body).exact();
         let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
@@ -306,7 +315,7 @@ mod tests {
 
         #[test]
         fn text_arrives_as_it_was(text in texts()) {
-            let value = rendered(ProxyData::Text(text.clone().into()));
+            let value = rendered(AnswerData::Text(text.clone().into()));
             prop_assert_eq!(value["data"].as_str(), Some(text.as_str()));
             prop_assert!(value.get("binary_data").is_none());
         }
@@ -318,7 +327,7 @@ mod tests {
             content_type in "[a-z]{1,5}/[a-z]{1,5}(; x=\"y\")?",
         ) {
             let bytes = bytes.repeat(times);
-            let data = ProxyData::Binary { bytes: bytes.clone().into(), content_type: content_type.clone() };
+            let data = AnswerData::Binary { bytes: bytes.clone().into(), content_type: content_type.clone() };
             let binary = &rendered(data)["binary_data"];
             let url = format!("data:{content_type};base64,{}", BASE64.encode(&bytes));
             prop_assert_eq!(binary, &json!({ "url": url, "content_type": content_type, "size": bytes.len() }));
@@ -330,12 +339,13 @@ mod tests {
         let large = format!("[{}1.10]", "1e400,".repeat(40_000));
         for text in ["{\"a\":1.10}", "null", &large] {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            let data = ProxyData::Json(text.to_owned().into());
-            let response = runtime.block_on(response(ProxyAnswer { status: 200, headers: Vec::new(), data }));
+            let data = AnswerData::Json(text.to_owned().into());
+            let response =
+                runtime.block_on(response(answer::Answer { status: StatusCode::OK, headers: Vec::new(), data }));
             let bytes = runtime.block_on(response.into_body().collect()).unwrap().to_bytes();
             let expected = format!("{{\"result_type\":\"completed\",\"status\":200,\"data\":{text},\"headers\":{{}}}}");
             assert_eq!(std::str::from_utf8(&bytes).unwrap(), expected);
         }
-        assert!(rendered(ProxyData::Empty).get("data").is_none());
+        assert!(rendered(AnswerData::Empty).get("data").is_none());
     }
 }

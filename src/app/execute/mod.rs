@@ -1,7 +1,14 @@
-//! Executes a request with a connected account: sends it to the provider, prepares the response for the caller,
-//! and retries once after a 401.
+//! Calls a provider for a session: with the account that the session uses, within limits, and with an answer that
+//! has no credential in it.
+//!
+//! There is one way to do so, [`Executor::execute`] in `pipeline.rs`. What a caller may ask for, and how this
+//! becomes a request, is a front end's ([`call::FrontEnd`]); `proxy.rs` is the one for raw API calls.
 
-mod answer;
+pub mod answer;
+pub mod call;
+mod content;
+pub mod context;
+mod pipeline;
 pub mod proxy;
 mod retry_unauthorized;
 

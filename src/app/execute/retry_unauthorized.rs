@@ -3,7 +3,7 @@
 //! the caller (R39).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{self, AccountRow};
@@ -26,20 +26,24 @@ const MIN_TOKEN_AGE: Duration = Duration::from_mins(1);
 
 impl Executor {
     /// The account with a newer credential than the refused one. None if it cannot be renewed now; the
-    /// refusal is then returned to the caller.
+    /// refusal is then returned to the caller. After `deadline`, the provider is not asked whether it still
+    /// knows the token; a renewal has limits of its own.
     ///
     /// # Errors
     /// `reauth_required` if the provider refuses the renewal as well: the user has to connect again.
-    pub(in crate::app) async fn renew_after_unauthorized(
-        self: &Arc<Self>,
+    #[tracing::instrument(level = "debug", skip_all, fields(toolkit = toolkit.slug, account = account.id))]
+    pub(super) async fn renew_after_unauthorized(
+        &self,
         account: &AccountRow,
         toolkit: &Arc<Toolkit>,
+        deadline: Instant,
     ) -> Result<Option<(AccountRow, Secrets)>> {
         let scheme = account.scheme;
         let secrets = self.credentials.open_credential(account)?;
         if scheme == Scheme::OAuth1 {
-            self.expire_if_revoked(account, toolkit, scheme, &secrets).await?;
-            return Ok(None);
+            let checked = self.expire_if_revoked(account, toolkit, scheme, &secrets);
+            // Without an answer until the deadline, nothing is known of the token.
+            return tokio::time::timeout_at(deadline.into(), checked).await.unwrap_or(Ok(())).map(|()| None);
         }
         let is_possible = Renewal::of(toolkit, scheme).is_some_and(|renewal| renewal.is_possible(&secrets));
         let is_recent = account.issued_at.is_none_or(|at| self.core.now() - at < millis(MIN_TOKEN_AGE));

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use switchboard_auth::{UnsentRequest, credential_headers, decompressed, requires_dpop_nonce, signature_headers};
 use switchboard_catalog::{Probe, RateLimit, Scheme, Sign, Toolkit, template};
-use switchboard_egress::{Destination, EgressError, Limits, Reservation};
+use switchboard_egress::{Body, Destination, EgressError, Limits, Reservation};
 use switchboard_vault::{Secret, Secrets};
 use url::Url;
 
@@ -84,6 +84,9 @@ impl Providers {
         let draft = UnsentRequest { method, url, headers, body };
         let answer =
             self.send_as((toolkit, scheme, secrets, params), &destination, draft, &token_limits(), None).await?;
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|error| egress_error(&error))?.0;
+        let answer = http::Response::from_parts(head, body);
         let json = decompressed(answer.headers(), answer.body(), MAX_TOKEN_RESPONSE)
             .ok()
             .and_then(|body| serde_json::from_slice(&body).ok())
@@ -92,28 +95,32 @@ impl Providers {
     }
 
     /// Sends a request with an account's credential. If the server refuses it for lack of a `DPoP` nonce, it has
-    /// not processed it, and the request is sent once more (RFC 9449 section 9). A response that may be large
-    /// uses `room`.
+    /// not processed it, and the request is sent once more (RFC 9449 section 9). The caller reads the body; one
+    /// that may be large has a reservation.
     pub async fn send_as(
         &self,
         (toolkit, scheme, secrets, params): (&Toolkit, Scheme, &Secrets, &AccountParams),
         destination: &Destination,
         mut draft: UnsentRequest,
         limits: &Limits,
-        mut room: Option<&mut Reservation>,
-    ) -> Result<http::Response<Bytes>> {
+        reservation: Option<Reservation>,
+    ) -> Result<http::Response<Body>> {
         let uses_dpop = dpop_key(toolkit, scheme, secrets).is_some();
         let retry = uses_dpop.then(|| copy(&draft));
         self.apply_credential(toolkit, scheme, secrets, params, &mut draft)?;
-        let answer = self.send_draft(destination, draft, limits, room.as_deref_mut()).await?;
+        let answer = self.send_draft(destination, draft, limits, reservation).await?;
         let Some(mut retry) = retry else { return Ok(answer) };
         self.dpop_nonces.record(&retry.url, answer.headers());
         if answer.status() != http::StatusCode::UNAUTHORIZED || !requires_dpop_nonce(answer.headers()) {
             return Ok(answer);
         }
+        // Read to its end, so that the connection can be used again.
+        let is_idempotent = retry.method.is_idempotent();
+        let read = answer.into_body().collect().await.map_err(|error| response_error(&error, is_idempotent));
+        let (_, reservation) = read?;
         let url = retry.url.clone();
         self.apply_credential(toolkit, scheme, secrets, params, &mut retry)?;
-        let answer = self.send_draft(destination, retry, limits, room).await?;
+        let answer = self.send_draft(destination, retry, limits, reservation).await?;
         self.dpop_nonces.record(&url, answer.headers());
         Ok(answer)
     }
@@ -123,18 +130,12 @@ impl Providers {
         destination: &Destination,
         draft: UnsentRequest,
         limits: &Limits,
-        room: Option<&mut Reservation>,
-    ) -> Result<http::Response<Bytes>> {
-        let is_harmless = draft.method.is_idempotent();
+        reservation: Option<Reservation>,
+    ) -> Result<http::Response<Body>> {
+        let is_idempotent = draft.method.is_idempotent();
         let request = draft.into_request().map_err(|_| Error::field("endpoint", "is not a valid URL"))?;
-        let sent = match room {
-            Some(room) => self.egress.send_within(destination, request, limits, room).await,
-            None => self.egress.send(destination, request, limits).await,
-        };
-        sent.map_err(|error| {
-            let mapped = egress_error(&error);
-            if error == EgressError::BudgetExhausted && !is_harmless { mapped.do_not_repeat() } else { mapped }
-        })
+        let sent = self.egress.stream(destination, request, limits, reservation).await;
+        sent.map_err(|error| response_error(&error, is_idempotent))
     }
 
     /// A toolkit's own headers, with further ones on top.
@@ -309,6 +310,13 @@ pub fn egress_error(error: &EgressError) -> Error {
         }
     };
     Error::new(code, message)
+}
+
+/// The error for a request that was or may have been sent. A response for which there is no memory cannot be
+/// requested again, unless the request is idempotent.
+pub(in crate::app) fn response_error(error: &EgressError, is_idempotent: bool) -> Error {
+    let mapped = egress_error(error);
+    if *error == EgressError::BudgetExhausted && !is_idempotent { mapped.do_not_repeat() } else { mapped }
 }
 
 /// The memory for responses is used up.

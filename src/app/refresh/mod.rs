@@ -74,18 +74,16 @@ impl Refresher {
     #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fresh_credential(
         self: &Arc<Self>,
-        account: &AccountRow,
+        account: AccountRow,
         toolkit: &Arc<Toolkit>,
     ) -> Result<(AccountRow, Secrets)> {
-        let is_live = match freshness(account, self.core.now()) {
-            Freshness::Fresh => return Ok((account.clone(), self.credentials.open_credential(account)?)),
-            Freshness::Stale => true,
-            Freshness::Expired => false,
-        };
-        let account = match self.refresh_exclusively(account, toolkit, Requirement::WhenDue).await? {
-            Some(account) => account,
-            None if is_live => account.clone(),
-            None => return Err(still_refreshing()),
+        let account = match freshness(&account, self.core.now()) {
+            Freshness::Fresh => account,
+            due => match self.refresh_exclusively(&account, toolkit, Requirement::WhenDue).await? {
+                Some(refreshed) => refreshed,
+                None if matches!(due, Freshness::Stale) => account,
+                None => return Err(still_refreshing()),
+            },
         };
         let secrets = self.credentials.open_credential(&account)?;
         Ok((account, secrets))

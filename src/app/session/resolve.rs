@@ -1,5 +1,6 @@
-//! Selects the account that a session uses for a toolkit (contract section 2.2). This is the only way to get an
-//! account for use. There is no "any account" and no fallback to another user's account (R64).
+//! Selects the account that a session uses for a toolkit (contract section 2.2), after its policy has allowed
+//! the call. This is the only way to get an account for use. There is no "any account" and no fallback to
+//! another user's account (R64).
 //!
 //! If the session pins accounts, only those are candidates. Otherwise the user's own ACTIVE PRIVATE accounts
 //! are, most recently connected first, limited to the session's auth config if it names one. SHARED accounts
@@ -12,36 +13,48 @@ use std::sync::Arc;
 use switchboard_catalog::{Scheme, Toolkit};
 use switchboard_store::accounts::{AccountQuery, AccountRow, AccountStatus, AccountType};
 
-use super::policy::CallKind;
+use super::policy::{CallKind, Denial};
 use super::{Session, may_use_shared};
 use crate::app::base::errors::{invalid_slugs, reauth_required};
 use crate::app::session::Sessions;
 use crate::error::{Code, Error, Result};
 use crate::text::truncate;
 
-/// A toolkit with the account that a session uses for it.
-#[derive(Debug)]
-pub struct ResolvedToolkit {
+/// A toolkit that a session may use for a call. Only [`Session::admit`] makes one.
+#[derive(Clone, Debug)]
+pub struct Admitted<'s> {
+    session: &'s Session,
+    toolkit: Arc<Toolkit>,
+}
+
+impl Admitted<'_> {
     /// The toolkit.
-    pub toolkit: Arc<Toolkit>,
-    /// An ACTIVE account of an enabled auth config; none if the toolkit needs no credential.
-    pub account: Option<AccountRow>,
+    pub fn toolkit(&self) -> &Arc<Toolkit> {
+        &self.toolkit
+    }
+}
+
+impl Session {
+    /// The toolkit of a call that the policy allows. `toolkit` is the one with the slug in `call`, if there is one.
+    ///
+    /// # Errors
+    /// What the policy says; otherwise that there is no such toolkit.
+    pub fn admit(&self, call: CallKind<'_>, toolkit: Option<Arc<Toolkit>>) -> Result<Admitted<'_>> {
+        match (self.config.check(call), toolkit) {
+            (Ok(()), Some(toolkit)) => Ok(Admitted { session: self, toolkit }),
+            (Ok(()) | Err(Denial::Toolkit), None) => Err(invalid_slugs(&[call.toolkit()])),
+            (Err(denial), _) => Err(denial.error(call)),
+        }
+    }
 }
 
 impl Sessions {
-    /// The account that a session uses for a toolkit. `selector` names one of several accounts by id, word id
-    /// or alias.
+    /// The account that a session uses for a toolkit: an ACTIVE one of an enabled auth config; none if the toolkit
+    /// needs no credential. `selector` names one of several accounts by id, word id or alias.
     #[tracing::instrument(level = "debug", skip_all)]
-    pub async fn resolve(
-        &self,
-        session: &Session,
-        toolkit_slug: &str,
-        selector: Option<&str>,
-    ) -> Result<ResolvedToolkit> {
-        let toolkit = self.core.toolkit(toolkit_slug).ok_or_else(|| invalid_slugs(&[toolkit_slug]))?;
+    pub async fn resolve(&self, admitted: &Admitted<'_>, selector: Option<&str>) -> Result<Option<AccountRow>> {
+        let Admitted { session, toolkit } = admitted;
         let slug = toolkit.slug.as_str();
-        let call = CallKind::Toolkit { toolkit: slug };
-        session.config.check(call).map_err(|denial| denial.error(call))?;
         if selector.is_some() && !session.config.is_multi_account() {
             return Err(Error::new(
                 Code::SessionBadRequest,
@@ -51,7 +64,7 @@ impl Sessions {
         }
         let candidates = self.candidates(session, slug).await?;
         if candidates.is_empty() && toolkit.schemes() == [Scheme::NoAuth] {
-            return Ok(ResolvedToolkit { toolkit, account: None });
+            return Ok(None);
         }
         let account = match selector {
             Some(selector) => select(session, slug, &candidates, selector)?,
@@ -62,7 +75,7 @@ impl Sessions {
             return Err(Error::of(Code::SharedAccessDenied, &placeholders));
         }
         check_usable(&account)?;
-        Ok(ResolvedToolkit { toolkit, account: Some(account) })
+        Ok(Some(account))
     }
 
     /// The accounts that [`Self::resolve`] would use without a selector, whatever their status, by toolkit.

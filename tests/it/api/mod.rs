@@ -15,6 +15,7 @@ mod connections;
 mod deadline;
 mod edge;
 mod examples;
+mod execute;
 mod explain;
 pub mod help;
 mod idempotency;

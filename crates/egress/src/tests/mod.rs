@@ -8,6 +8,7 @@ mod pool;
 mod redirect;
 mod requests;
 mod server;
+mod stream;
 mod tls;
 mod wire;
 

@@ -11,7 +11,7 @@ use crate::{EgressError, Limits};
 
 /// Small enough to exceed quickly, slow enough for a busy machine.
 fn limits() -> Limits {
-    Limits { total: Duration::from_secs(10), max_body: 1000, max_header_bytes: 2000, any_coding: false }
+    Limits { total: Duration::from_secs(10), max_body: 1000, max_header_bytes: 2000, ..Limits::default() }
 }
 
 async fn answer_to_get(reply: Reply) -> Result<http::Response<Bytes>, EgressError> {
